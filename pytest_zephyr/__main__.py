@@ -1,0 +1,11 @@
+"""`python -m pytest_zephyr` is the command `pytest-zephyr`."""
+
+from __future__ import annotations
+
+import sys
+
+from pytest_zephyr.cli import main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The difference between a plan and what the server has: pure, so that it can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+
+from pytest_zephyr import notes
+from pytest_zephyr.entities import Execution
+from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.plan import CaseResult
+
+
+@dataclass(frozen=True)
+class Change:
+    """One result to write: on which execution, and what stood there before."""
+
+    result: CaseResult
+    execution: Execution
+    notes: str | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A result that cannot be delivered, and why."""
+
+    result: CaseResult
+    reason: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a push will do: write *writes*, leave *left* and *done*, and name *refused*.
+
+    *done* were delivered by an earlier push; those in *landed* stand on the server
+    although no receipt says so.
+    """
+
+    writes: tuple[Change, ...] = ()
+    landed: tuple[Change, ...] = ()
+    done: tuple[CaseResult, ...] = ()
+    left: tuple[CaseResult, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+def compute(
+    results: Iterable[CaseResult],
+    executions: Iterable[Execution],
+    place: str,
+    delivered: Collection[str] = (),
+    unclear: Mapping[int, str] | None = None,
+) -> Changes:
+    """Return the changes that bring *results* onto *executions*.
+
+    *place* names the phase for messages. *delivered* holds the digests of results
+    that have a receipt; *unclear* maps executions whose last write got no answer to
+    the stamp they had before.
+    """
+    index = _Index(executions)
+    writes: list[Change] = []
+    landed: list[Change] = []
+    done: list[CaseResult] = []
+    left: list[CaseResult] = []
+    refused: list[Refusal] = []
+    for result in results:
+        if result.problem:
+            refused.append(Refusal(result, result.problem))
+            continue
+        if result.status is None:
+            left.append(result)
+            continue
+        if result.digest in delivered:
+            done.append(result)
+            continue
+        found = index.find(result.case)
+        if isinstance(found, str):
+            refused.append(Refusal(result, found.format(place=place)))
+            continue
+        change = Change(result, found, _notes(result, found))
+        before = (unclear or {}).get(found.id)
+        if before is not None and has_landed(change, before):
+            landed.append(change)
+        else:
+            writes.append(change)
+    return Changes(
+        tuple(writes), tuple(landed), tuple(done), tuple(left), tuple(refused)
+    )
+
+
+def has_landed(change: Change, before: str) -> bool:
+    """Return whether the execution shows that *change* was written since *before*."""
+    now = change.execution
+    assert change.result.status is not None
+    if now.status != change.result.status.id:
+        return False
+    return now.stamp != before or not now.dated
+
+
+def _notes(result: CaseResult, execution: Execution) -> str | None:
+    if result.notes is None and notes.is_ours(execution.comment):
+        # What an earlier run wrote must not stand beside another result.
+        return notes.summary(result.nodes, result.outcome)
+    return result.notes
+
+
+@dataclass
+class _Index:
+    """Executions by visible id and by Alt ID."""
+
+    executions: Iterable[Execution]
+    by_case: dict[int, Execution] = field(default_factory=dict)
+    by_alt: dict[str, dict[int | None, Execution]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Of two executions of one case the lowest id is meant, as with names.
+        for each in sorted(self.executions, key=lambda each: each.id):
+            if each.case is not None:
+                self.by_case.setdefault(each.case, each)
+            if each.alt:
+                self.by_alt.setdefault(each.alt, {}).setdefault(each.case, each)
+
+    def find(self, case: CaseRef) -> Execution | str:
+        """Return the execution of *case*, or the reason why there is none."""
+        if isinstance(case, int):
+            found = self.by_case.get(case)
+            return found or f"test case {case} has no execution in {{place}}"
+        cases = self.by_alt.get(case, {})
+        if len(cases) > 1:
+            ids = ", ".join(str(each) for each in sorted(filter(None, cases)))
+            return (
+                f"the Alt ID {_braced(case)} belongs to several test cases in {{place}}"
+                f" ({ids}); mark the test with one of these ids"
+            )
+        if not cases:
+            return f"no test case with the Alt ID {_braced(case)} has an execution in {{place}}"
+        return next(iter(cases.values()))
+
+
+def _braced(text: str) -> str:
+    return repr(text).replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,65 @@
+"""Tolerant reading of what a server sends (API 7, "Decoder rules").
+
+Ids come as numbers or digits, booleans as themselves or as text, lists bare or in one
+of several envelopes, and what is missing means nothing. A value of another shape is
+read as missing rather than believed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def integer(value: object) -> int | None:
+    """Read a whole number from a number or from its digits."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        digits = value.strip().removesuffix(".0")
+        if digits.isascii() and digits.lstrip("-").isdigit() and len(digits) < 20:
+            return int(digits)
+    return None
+
+
+def text(value: object) -> str:
+    """Read a text; a number is its digits, anything else is empty."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return ""
+    number = integer(value)
+    return "" if number is None else str(number)
+
+
+def boolean(value: object, *, default: bool) -> bool:
+    """Read a truth value from itself or from the words true and false."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    return default
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """Read a JSON object; anything else is an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(payload: object) -> list[dict[str, Any]] | None:
+    """Read a list: bare, in an envelope, or in a one-element array of an envelope.
+
+    Returns `None` if *payload* is no list at all.
+    """
+    if isinstance(payload, list):
+        if len(payload) == 1 and isinstance(mapping(payload[0]).get("results"), list):
+            payload = payload[0]
+        else:
+            return [row for row in payload if isinstance(row, dict)]
+    results = mapping(payload).get("results")
+    if not isinstance(results, list):
+        return None
+    return [row for row in results if isinstance(row, dict)]

@@ -1,0 +1,52 @@
+"""What became of a run's results, and what a push remembers from one time to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+
+from pytest_zephyr.changes import Refusal
+from pytest_zephyr.entities import Target
+from pytest_zephyr.entities import User
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.journal import Receipt
+from pytest_zephyr.journal import Sending
+
+
+@dataclass
+class Delivery:
+    """What became of a run's results: counts of test cases, and a line per problem.
+
+    *kept* are those that were neither delivered nor refused: they wait in the
+    journal. *error* says why, if something ended the push early.
+    """
+
+    user: User | None = None
+    target: Target | None = None
+    delivered: int = 0
+    already: int = 0
+    left: int = 0
+    kept: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    error: ZephyrError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to be sent or mended."""
+        return not self.kept and not self.refused and self.error is None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What earlier pushes of the same results wrote down, and where to go on writing.
+
+    *receipts* are the digests of delivered results, *unclear* the stamps that
+    executions had before a write without an answer.
+    """
+
+    receipts: frozenset[str] = frozenset()
+    unclear: dict[int, str] = field(default_factory=dict)
+    note_sending: Callable[[Sending], None] = lambda _sending: None
+    note_receipts: Callable[[Sequence[Receipt]], None] = lambda _receipts: None

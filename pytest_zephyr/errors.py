@@ -1,0 +1,56 @@
+"""The exceptions of this package.
+
+ZephyrError
+  + SettingsError           a setting is wrong or missing
+  + ZephyrUnreachable       no answer; trying again may help
+      - ZephyrUnclear       a write got no answer: it may have happened or not
+  + ZephyrRefused           an answer we cannot use; carries method, path, status
+      - ZephyrUnauthorized  401, 403
+      - ZephyrNotFound      404, 405, 410, or a name nobody on the server has
+  + JournalError            a journal cannot be read
+
+Every message is one line for a person: what did not work, with which value from
+where, and what to do next. None of them holds a secret.
+"""
+
+from __future__ import annotations
+
+
+class ZephyrError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class SettingsError(ZephyrError):
+    """One or more settings are wrong or missing; one line of text for each."""
+
+
+class ZephyrUnreachable(ZephyrError):
+    """The server gave no usable answer; trying again later may help."""
+
+
+class ZephyrUnclear(ZephyrUnreachable):
+    """A write was sent and its answer never came: it may have happened or not."""
+
+
+class ZephyrRefused(ZephyrError):
+    """The server answered, and the answer is a refusal or cannot be used."""
+
+    def __init__(
+        self, message: str, *, method: str = "", path: str = "", status: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.method = method
+        self.path = path
+        self.status = status
+
+
+class ZephyrUnauthorized(ZephyrRefused):
+    """The credential was not accepted (401) or may not do this (403)."""
+
+
+class ZephyrNotFound(ZephyrRefused):
+    """There is no such call on this server, or nothing has the name asked for."""
+
+
+class JournalError(ZephyrError):
+    """A journal cannot be read or written."""

@@ -1,0 +1,359 @@
+"""Records on disk: the one source of a push.
+
+A journal is JSON Lines: a header, then records as they come, then what a push did.
+Workers of pytest-xdist write their own files beside it, `<run>.gw0.jsonl`, which are
+read along. Nothing is ever rewritten, so a kill costs at most half a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+import io
+import json
+from pathlib import Path
+import secrets
+import time
+from typing import Any
+
+from pytest_zephyr.clock import now_ms
+from pytest_zephyr.errors import JournalError
+from pytest_zephyr.lock import try_lock
+from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.outcome import End
+from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import Record
+from pytest_zephyr.outcome import Report
+from pytest_zephyr.outcome import Start
+
+
+#: Version of the format; a reader refuses what is newer than itself.
+FORMAT = 1
+
+SUFFIX = ".jsonl"
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line: which run this is, and the options that decide its result.
+
+    *options* are texts as they were given. *started* is in milliseconds since the
+    epoch. No secret is ever in it.
+    """
+
+    run: str
+    key: str = ""
+    started: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+    worker: str = ""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One delivered result; *digest* identifies it (see `plan.CaseResult`)."""
+
+    case: CaseRef
+    execution: int
+    status: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Results that are about to be written, with what the server held before.
+
+    *rows* maps the id of an execution to the fingerprint of its state. A sending
+    without receipts means that it is unclear whether the write happened.
+    """
+
+    rows: Mapping[int, str]
+
+
+def new_run() -> str:
+    """Return a name for a run that sorts by time and is not used by any other."""
+    return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{secrets.token_hex(3)}"
+
+
+class JournalWriter:
+    """Appends to one journal file.
+
+    A line is handed to the operating system at once, so that killing the process
+    loses nothing. When the disk refuses, *broken* says why and lines are kept in
+    memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.broken: OSError | None = None
+        self.kept: list[dict[str, Any]] = []
+        self._file: io.RawIOBase | None = None
+
+    @classmethod
+    def create(cls, path: Path, header: Header) -> JournalWriter:
+        """Start a journal with its header; its directory ignores itself in git."""
+        writer = cls(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ignore = path.parent / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            writer._file = path.open("xb", buffering=0)
+            try_lock(writer._file.fileno())
+        except OSError as error:
+            writer.broken = error
+        writer.append({"kind": "header", "format": FORMAT, **_slim(**header.__dict__)})
+        return writer
+
+    @classmethod
+    def reopen(cls, path: Path) -> JournalWriter:
+        """Open a journal to add what a push did. Raises JournalError if it is in use."""
+        writer = cls(path)
+        try:
+            writer._file = path.open("ab", buffering=0)
+            locked = try_lock(writer._file.fileno())
+        except OSError as error:
+            writer.broken = error
+            return writer
+        if not locked:
+            writer.close()
+            msg = f"{path} is in use: its run goes on, or another push is sending it."
+            raise JournalError(msg)
+        # The last line may be torn; what follows must not be glued to it.
+        writer._write(b"\n")
+        return writer
+
+    def append(self, line: dict[str, Any]) -> None:
+        if self.broken is not None or not self._write(_encode(line)):
+            self.kept.append(line)
+
+    def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Append many lines in one go."""
+        listed = list(lines)
+        if self.broken is not None or not self._write(b"".join(map(_encode, listed))):
+            self.kept.extend(listed)
+
+    def _write(self, data: bytes) -> bool:
+        if self._file is None:
+            return False
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            self.broken = error
+            return False
+        if written != len(data):
+            self.broken = OSError("the disk is full")
+            return False
+        return True
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _encode(line: dict[str, Any]) -> bytes:
+    # ASCII only: a lone surrogate in captured output survives as an escape.
+    return json.dumps(line, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+
+
+class Journal:
+    """One run as it was written: header, records, receipts.
+
+    `receipts`, `sendings`, `delivered` and `skipped` (lines that are not readable)
+    are complete once `records` has been read to its end.
+    """
+
+    def __init__(self, path: Path, kept: Iterable[dict[str, Any]] = ()) -> None:
+        self.path = path
+        self.receipts: list[Receipt] = []
+        self.sendings: list[Sending] = []
+        self.delivered = False
+        self.skipped = 0
+        self._kept = list(kept)
+        self.header = self._read_header()
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this is the file of a worker, a part of another journal."""
+        return bool(self.header.worker)
+
+    def is_delivered(self) -> bool:
+        """Whether a push noted that nothing is left to send."""
+        return any(line.get("kind") == "delivered" for line in self._lines(self.path))
+
+    def _read_header(self) -> Header:
+        for line in self._lines(self.path):
+            if line.get("kind") != "header":
+                break
+            return _header(line, self.path)
+        for line in self._kept:
+            if line.get("kind") == "header":
+                return _header(line, self.path)
+        msg = f"{self.path} is not a journal: its first line is not a header."
+        raise JournalError(msg)
+
+    def records(self) -> Iterator[Record]:
+        """Read what was seen of the tests, the workers' files first."""
+        self.receipts.clear()
+        self.sendings.clear()
+        self.skipped = 0
+        for path in sorted(self.path.parent.glob(f"{self.path.stem}.*{SUFFIX}")):
+            yield from self._decode(self._lines(path))
+        yield from self._decode(self._lines(self.path))
+        yield from self._decode(self._kept)
+
+    def _decode(self, lines: Iterable[dict[str, Any]]) -> Iterator[Record]:
+        for line in lines:
+            try:
+                entry = _DECODERS[line["kind"]](line)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                self.skipped += 1
+                continue
+            if isinstance(entry, Receipt):
+                self.receipts.append(entry)
+            elif isinstance(entry, Sending):
+                self.sendings.append(entry)
+            elif entry is _DELIVERED:
+                self.delivered = True
+            elif entry is not None:
+                yield entry
+
+    def _lines(self, path: Path) -> Iterator[dict[str, Any]]:
+        try:
+            with path.open("rb") as file:
+                for raw in file:
+                    if not raw.strip():
+                        continue
+                    try:
+                        line = json.loads(raw)
+                    except ValueError:
+                        # Half a line is what a kill leaves behind.
+                        self.skipped += 1
+                        continue
+                    if isinstance(line, dict):
+                        yield line
+                    else:
+                        self.skipped += 1
+        except OSError as error:
+            if not self._kept:
+                msg = f"{path} cannot be read: {error.strerror or error}."
+                raise JournalError(msg) from error
+
+
+def _header(line: Mapping[str, Any], path: Path) -> Header:
+    version = line.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        msg = (
+            f"{path} has format {version!r}; this version of pytest-zephyr reads up to"
+            f" {FORMAT}. Install a newer one to send it."
+        )
+        raise JournalError(msg)
+    options = line.get("options")
+    return Header(
+        run=str(line.get("run", "")),
+        key=str(line.get("key", "")),
+        started=int(line.get("started") or 0),
+        options={str(k): str(v) for k, v in options.items()}
+        if isinstance(options, dict)
+        else {},
+        worker=str(line.get("worker", "")),
+    )
+
+
+# Records as lines. A key that would be empty is left out.
+
+
+def item_line(item: Item) -> dict[str, Any]:
+    return _slim(kind="item", nodeid=item.nodeid, cases=item.cases, params=item.params)
+
+
+def start_line(nodeid: str) -> dict[str, Any]:
+    return {"kind": "start", "nodeid": nodeid, "at": now_ms()}
+
+
+def report_line(report: Report) -> dict[str, Any]:
+    return _slim(kind="report", **report.__dict__)
+
+
+def end_line() -> dict[str, Any]:
+    return {"kind": "end", "at": now_ms()}
+
+
+def receipt_line(receipt: Receipt) -> dict[str, Any]:
+    return {"kind": "receipt", **receipt.__dict__}
+
+
+def sending_line(sending: Sending) -> dict[str, Any]:
+    return {"kind": "sending", "rows": [[k, v] for k, v in sending.rows.items()]}
+
+
+def delivered_line() -> dict[str, Any]:
+    return {"kind": "delivered", "at": now_ms()}
+
+
+def _slim(**values: object) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value}
+
+
+_DELIVERED = object()
+
+
+def _cases(value: object) -> tuple[CaseRef, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(
+        each
+        for each in value
+        if isinstance(each, str | int) and not isinstance(each, bool)
+    )
+
+
+def _report(line: Mapping[str, Any]) -> Report:
+    return Report(
+        nodeid=_text(line["nodeid"]),
+        when=_text(line["when"]),
+        outcome=_text(line["outcome"]),
+        duration=int(line.get("duration", 0)),
+        at=int(line.get("at", 0)),
+        xfail=bool(line.get("xfail", False)),
+        attempt=int(line.get("attempt", 0)),
+        worker=_text(line.get("worker", "")),
+        cases=_cases(line.get("cases", [])),
+        params=_text(line.get("params", "")),
+        reason=_text(line.get("reason", "")),
+        crash=_text(line.get("crash", "")),
+        text=_text(line.get("text", "")),
+        subtest=_text(line.get("subtest", "")),
+    )
+
+
+def _receipt(line: Mapping[str, Any]) -> Receipt:
+    (case,) = _cases([line["case"]])
+    execution, status = int(line["execution"]), _text(line["status"])
+    return Receipt(case, execution, status, _text(line["digest"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "header": lambda _line: None,
+    "item": lambda line: Item(
+        _text(line["nodeid"]),
+        _cases(line.get("cases", [])),
+        _text(line.get("params", "")),
+    ),
+    "start": lambda line: Start(_text(line["nodeid"]), int(line.get("at", 0))),
+    "report": _report,
+    "end": lambda line: End(int(line.get("at", 0))),
+    "receipt": _receipt,
+    "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
+    "delivered": lambda _line: _DELIVERED,
+}

@@ -1,0 +1,223 @@
+"""The zephyr marker: which test cases a test proves, and the stamp that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+import re
+
+import pytest
+
+from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.outcome import Item
+from pytest_zephyr.settings import Inherit
+from pytest_zephyr.warning import PytestZephyrWarning
+
+
+#: The attribute of a report that carries the stamp; plain JSON types only, so that
+#: it survives the way from a worker.
+STAMP = "zephyr"
+
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The test cases of an item, and what is wrong with its markers."""
+
+    cases: tuple[CaseRef, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+_MAPPED = pytest.StashKey[Mapped]()
+
+
+class Marks:
+    """Reads markers by the rules of the settings."""
+
+    def __init__(self, id_prefix: str, inherit: Inherit) -> None:
+        self._id = re.compile(rf"(?:{id_prefix})(\d+)", re.ASCII | re.IGNORECASE)
+        self._bare = re.compile(r"\d+", re.ASCII)
+        self._inherit = inherit
+
+    def of(self, item: pytest.Item) -> Mapped:
+        """Return what the markers of *item* say; computed once per item."""
+        found = item.stash.get(_MAPPED, None)
+        if found is None:
+            found = item.stash[_MAPPED] = self._read(item)
+        return found
+
+    def _read(self, item: pytest.Item) -> Mapped:
+        if item.get_closest_marker("zephyr_ignore"):
+            return Mapped()
+        cases: dict[CaseRef, None] = {}
+        problems: list[str] = []
+        for level in _levels(item):
+            if not level:
+                continue
+            for mark in level:
+                found, wrong = self._cases(mark, _param_id(item))
+                cases.update(dict.fromkeys(found))
+                problems += wrong
+            if self._inherit == "closest":
+                break
+        return Mapped(tuple(cases), tuple(problems))
+
+    def _cases(
+        self, mark: pytest.Mark, param_id: str | None
+    ) -> tuple[list[CaseRef], list[str]]:
+        cases: list[CaseRef] = []
+        problems: list[str] = []
+        for value in _flat(mark.args):
+            found = self._case_id(value)
+            if found is None:
+                problems.append(f"{_short(value)} is not a test case id")
+            else:
+                cases.append(found)
+        for key, value in mark.kwargs.items():
+            if key == "alt":
+                self._add_alts(value, cases, problems)
+            elif key == "by_id":
+                self._add_by_id(value, param_id, cases, problems)
+            else:
+                problems.append(f"the zephyr marker takes no argument {key!r}")
+        if not cases and not problems:
+            problems.append("the zephyr marker names no test case")
+        return cases, problems
+
+    def _add_alts(
+        self, value: object, cases: list[CaseRef], problems: list[str]
+    ) -> None:
+        for alt in _flat((value,)):
+            if isinstance(alt, str) and alt.strip():
+                cases.append(alt.strip())
+            else:
+                problems.append(f"{_short(alt)} is not an Alt ID")
+
+    def _add_by_id(
+        self,
+        value: object,
+        param_id: str | None,
+        cases: list[CaseRef],
+        problems: list[str],
+    ) -> None:
+        if not isinstance(value, Mapping):
+            problems.append(f"by_id={_short(value)} is not a mapping")
+        elif param_id is None:
+            problems.append("by_id is given, but the test has no parameters")
+        elif param_id not in value:
+            problems.append(f"by_id names no test case for {param_id!r}")
+        else:
+            for each in _flat((value[param_id],)):
+                found = self._case_id(each)
+                if found is None:
+                    problems.append(f"{_short(each)} is not a test case id")
+                else:
+                    cases.append(found)
+
+    def _case_id(self, value: object) -> int | None:
+        """Read a visible test case id from a number or a text such as ``TC-101``."""
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, str):
+            text = value.strip()
+            match = self._id.fullmatch(text)
+            digits = match[1] if match else text
+            if not self._bare.fullmatch(digits) or len(digits) > 19:
+                return None
+            value = int(digits)
+        if isinstance(value, int) and 0 < value <= _LARGEST:
+            return int(value)
+        return None
+
+
+def _levels(item: pytest.Item) -> Iterator[list[pytest.Mark]]:
+    """Yield the zephyr marks of *item* level by level, the closest first.
+
+    Levels are: parameter, function, each class from the most derived to its bases,
+    module, package.
+    """
+    callspec = getattr(item, "callspec", None)
+    of_params = [mark for mark in getattr(callspec, "marks", ()) if _is_ours(mark)]
+    yield of_params
+    for node in reversed(item.listchain()):
+        marks = [mark for mark in node.own_markers if _is_ours(mark)]
+        marks = [mark for mark in marks if not any(mark is each for each in of_params)]
+        if marks and isinstance(node, pytest.Class):
+            yield from _by_class(node, marks)
+        else:
+            yield marks
+
+
+def _by_class(
+    node: pytest.Class, marks: list[pytest.Mark]
+) -> Iterator[list[pytest.Mark]]:
+    """Split the marks of a class from those of its bases; pytest keeps them together."""
+    owned: list[list[pytest.Mark]] = []
+    rest = list(marks)
+    for cls in node.obj.__mro__:
+        declared = cls.__dict__.get("pytestmark", [])
+        declared = declared if isinstance(declared, list) else [declared]
+        plain = [getattr(mark, "mark", mark) for mark in declared]
+        owned.append([mark for mark in rest if any(mark is each for each in plain)])
+        rest = [mark for mark in rest if not any(mark is each for each in plain)]
+    # What is left was added while collecting, which is meant for this class.
+    owned[0] += rest
+    yield from owned
+
+
+def _is_ours(mark: pytest.Mark) -> bool:
+    return mark.name == "zephyr"
+
+
+def _param_id(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else str(callspec.id)
+
+
+def _flat(values: object) -> Iterator[object]:
+    """Yield what is in *values*, lists and tuples of any depth opened."""
+    if isinstance(values, list | tuple | set | frozenset):
+        for value in values:
+            yield from _flat(value)
+    else:
+        yield values
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - any object may stand in a marker
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def item_of(item: pytest.Item, marks: Marks) -> Item:
+    """Return *item* as plain data."""
+    return Item(item.nodeid, marks.of(item).cases, _param_id(item) or "")
+
+
+class Stamper:
+    """Runs where the tests run: warns about markers and stamps reports."""
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        for problem in self._marks.of(item).problems:
+            item.warn(PytestZephyrWarning(f"{item.nodeid}: {problem}"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        # Every test has a setup report, and it comes first.
+        if call.when == "setup":
+            found = item_of(item, self._marks)
+            stamp = {"cases": list(found.cases), "params": found.params}
+            setattr(report, STAMP, stamp)
+        return report

@@ -1,0 +1,81 @@
+"""From pytest's reports to our records; the last place that knows pytest's types."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_zephyr.clock import now_ms
+from pytest_zephyr.marks import STAMP
+from pytest_zephyr.outcome import Report
+
+
+#: Characters of a failure's text that a journal keeps.
+MAX_TEXT = 20_000
+
+
+def to_record(report: pytest.TestReport, root: str) -> Report:
+    """Return *report* as plain data; paths below *root* are shown from there.
+
+    No report needs to have more than what pytest-xdist gives to a crash: a node id,
+    an outcome and a text.
+    """
+    failed = report.outcome not in {"passed", "skipped"}
+    stamp = getattr(report, STAMP, None) or {}
+    return Report(
+        nodeid=report.nodeid,
+        when=str(report.when),
+        outcome=report.outcome,
+        duration=round((getattr(report, "duration", 0.0) or 0.0) * 1_000_000),
+        at=now_ms(),
+        xfail=hasattr(report, "wasxfail"),
+        attempt=getattr(report, "rerun", 0),
+        worker=_worker(report),
+        cases=tuple(stamp.get("cases", ())),
+        params=stamp.get("params", ""),
+        reason=_reason(report),
+        crash=_crash(report, root) if failed else "",
+        text=_middle_cut(report.longreprtext) if failed else "",
+        subtest=_subtest(report),
+    )
+
+
+def _worker(report: pytest.TestReport) -> str:
+    gateway = getattr(getattr(report, "node", None), "gateway", None)
+    return getattr(gateway, "id", "")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    wasxfail: str | None = getattr(report, "wasxfail", None)
+    if wasxfail is not None:
+        return wasxfail.removeprefix("reason: ")
+    longrepr = report.longrepr
+    if report.outcome == "skipped" and isinstance(longrepr, tuple):
+        return longrepr[2].removeprefix("Skipped: ")
+    return ""
+
+
+def _crash(report: pytest.TestReport, root: str) -> str:
+    """Return where it failed and with what, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return ""
+    message = crash.message.partition("\n")[0]
+    path = str(crash.path).removeprefix(f"{root}{os.sep}")
+    return f"{path}:{crash.lineno}: {message}"[:1000]
+
+
+def _subtest(report: pytest.TestReport) -> str:
+    describe = getattr(report, "_sub_test_description", None) or getattr(
+        report, "sub_test_description", None
+    )
+    return str(describe()) if callable(describe) else ""
+
+
+def _middle_cut(text: str) -> str:
+    """Keep the beginning and the end of a text that is too long for a journal."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"

@@ -1,0 +1,85 @@
+"""What people read about a push: the numbers, a line per problem, and the link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pytest_zephyr.changes import Refusal
+from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.entities import Target
+from pytest_zephyr.outcome import CaseRef
+
+
+#: Lines for one kind of problem before the rest is only counted.
+_SHOWN = 20
+
+
+def numbers(delivery: Delivery) -> str:
+    """Return the counts of test cases in one line."""
+    parts = [
+        f"{delivery.delivered} delivered",
+        f"{len(delivery.refused)} refused",
+        f"{delivery.left} left as they were",
+        f"{delivery.kept} kept in the journal",
+    ]
+    if delivery.already:
+        parts.insert(1, f"{delivery.already} delivered before")
+    return ", ".join(parts)
+
+
+def problems(delivery: Delivery, journal: Path) -> list[str]:
+    """Return a line per problem; what is the same for many is said once."""
+    lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
+    if delivery.error is not None:
+        lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
+    by_reason: dict[str, list[Refusal]] = {}
+    for refusal in delivery.refused:
+        by_reason.setdefault(refusal.reason, []).append(refusal)
+    for reason, refusals in list(by_reason.items())[:_SHOWN]:
+        lines.append(f"zephyr: {reason} {_whose(refusals)}")
+    if len(by_reason) > _SHOWN:
+        lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
+    if delivery.kept or delivery.refused:
+        lines.append(
+            f"zephyr: {delivery.kept + len(delivery.refused)} results kept in {journal}"
+        )
+        lines.append(send_later(journal))
+    return lines
+
+
+def send_later(journal: Path) -> str:
+    return f"        send them later with: pytest-zephyr push {journal}"
+
+
+def _remarks(delivery: Delivery) -> tuple[str, ...]:
+    return delivery.target.remarks if delivery.target else ()
+
+
+def _whose(refusals: list[Refusal]) -> str:
+    """Name the test cases and the first of the tests that a refusal is about."""
+    first = refusals[0].result
+    tests = first.nodes[0].nodeid if first.nodes else ""
+    if len(refusals) == 1:
+        return f"(test case {_name(first.case)}, {tests})"
+    names = _some(_name(each.result.case) for each in refusals)
+    return f"({len(refusals)} test cases: {names}; first in {tests})"
+
+
+def _name(case: CaseRef) -> str:
+    return str(case) if isinstance(case, int) else repr(case)
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f", … {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more
+
+
+def link(origin: str, target: Target) -> str:
+    """Return where to look at the results: the page of the release, if it is known.
+
+    No address of a single phase is known for this server; the path names it.
+    """
+    page = f"release/{target.release}" if target.release is not None else ""
+    return f"{origin}/flex/html5/{page}"
