@@ -1,0 +1,229 @@
+"""The command `pytest-zephyr`: what there is to do without a run of pytest."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+import os
+from pathlib import Path
+import signal
+import sys
+import threading
+
+from pytest_zephyr import inifiles
+from pytest_zephyr import options
+from pytest_zephyr.embedded import DATABASE
+from pytest_zephyr.embedded import PORT
+from pytest_zephyr.embedded import require_sandbox
+from pytest_zephyr.embedded import served
+from pytest_zephyr.errors import JournalError
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.inifiles import IniFile
+from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.options import Given
+from pytest_zephyr.options import Option
+from pytest_zephyr.options import OPTIONS
+from pytest_zephyr.runs import find_journals
+from pytest_zephyr.runs import group
+from pytest_zephyr.runs import Run
+from pytest_zephyr.settings import Settings
+
+
+#: Exit codes (design 2.6).
+OK = 0
+NOT_ALL = 1
+USAGE = 2
+
+#: Options that only a run of pytest can use.
+_PYTEST_ONLY = {"zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = args.command
+    try:
+        return command(args)
+    except (SettingsError, JournalError) as error:
+        for line in str(error).splitlines():
+            _say(f"zephyr: {line}", sys.stderr.write)
+        return USAGE
+    except KeyboardInterrupt:
+        _say(
+            "zephyr: interrupted; what was delivered has its receipts.",
+            sys.stderr.write,
+        )
+        return NOT_ALL
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pytest-zephyr", description="Report pytest results to Zephyr Enterprise."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    push = commands.add_parser("push", help="send what a run left in its journal")
+    push.add_argument(
+        "journals",
+        nargs="*",
+        type=Path,
+        metavar="JOURNAL|DIR",
+        help="journals, or directories of them (default: all undelivered ones)",
+    )
+    _add_options(push)
+    push.set_defaults(command=_push)
+
+    sandbox = commands.add_parser("sandbox", help="run the embedded server")
+    sandbox.add_argument(
+        "--port", type=int, default=PORT, help=f"port (default: {PORT})"
+    )
+    sandbox.add_argument(
+        "--db", type=Path, help="SQLite file (default: in the journals)"
+    )
+    _add_options(sandbox)
+    sandbox.set_defaults(command=_sandbox)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that pytest takes, with the same names and meanings."""
+    parser.add_argument("-c", "--config-file", type=Path, help="ini file to read")
+    for option in OPTIONS:
+        if option.flag and option.name not in _PYTEST_ONLY:
+            _add_option(parser, option)
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    flag, dest = option.flag_name, option.dest
+    if option.switch:
+        parser.add_argument(
+            flag, dest=dest, action="store_const", const="true", help=option.help
+        )
+    else:
+        parser.add_argument(flag, dest=dest, metavar=option.metavar, help=option.help)
+
+
+def _ini(args: argparse.Namespace) -> IniFile:
+    if args.config_file is not None:
+        return inifiles.load(args.config_file.absolute())
+    return inifiles.find(Path.cwd())
+
+
+def _given(args: argparse.Namespace, ini: IniFile) -> Given:
+    for name in options.REFUSED:
+        if ini.options.get(f"zephyr_{name}"):
+            where = f"zephyr_{name} in {ini.root / ini.name}"
+            raise SettingsError(options.refusal(name, where))
+    return Given(
+        flags={
+            option.name: found
+            for option in OPTIONS
+            if (found := getattr(args, option.dest, None)) is not None
+        },
+        environ=os.environ,
+        ini={
+            option.name: (ini.options[option.ini_name], ini.name)
+            for option in OPTIONS
+            if option.ini and option.ini_name in ini.options
+        },
+    )
+
+
+def _settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
+    ini = _ini(args)
+    given = _given(args, ini)
+    if run is not None:
+        first = run.journals[0]
+        given = replace(given, header=first.header.options, header_name=first.path.name)
+    settings = options.resolve(given)
+    return replace(settings, journal=ini.root / settings.journal)
+
+
+def _push(args: argparse.Namespace) -> int:
+    paths = args.journals or [_journals_of(args)]
+    complete = True
+    for run in group(find_journals(paths)):
+        complete &= _push_run(run, _settings(args, run))
+    return OK if complete else NOT_ALL
+
+
+def _journals_of(args: argparse.Namespace) -> Path:
+    directory = _settings(args).journal
+    if not directory.is_dir():
+        msg = f"there is no directory of journals {directory}. Name a journal to push."
+        raise JournalError(msg)
+    return directory
+
+
+def _push_run(run: Run, settings: Settings) -> bool:
+    """Push one run and say how it went; return whether all of it is delivered."""
+    from pytest_zephyr import summary
+    from pytest_zephyr.push import connect
+    from pytest_zephyr.push import push
+
+    settings.require_server()
+    path = run.journals[0].path
+    names = ", ".join(str(journal.path) for journal in run.journals)
+    with ExitStack() as stack:
+        try:
+            writers = [JournalWriter.reopen(journal.path) for journal in run.journals]
+        except JournalError as error:
+            _say(f"zephyr: {error}")
+            return False
+        for writer in writers:
+            stack.callback(writer.close)
+        try:
+            nodes = run.nodes()
+            cases = dict.fromkeys(case for node in nodes for case in node.cases)
+            settings = stack.enter_context(served(settings, cases))
+            client = stack.enter_context(connect(settings))
+            delivery = push(nodes, client, settings, run.memory(writers))
+        except ZephyrError as error:
+            _say(f"{names}: nothing sent")
+            _say(f"zephyr: {error}")
+            return False
+        if delivery.complete:
+            run.note_delivered(writers)
+        _say(f"{names}: {summary.numbers(delivery)}")
+        for line in summary.problems(delivery, path):
+            _say(line)
+        return delivery.complete
+
+
+def _sandbox(args: argparse.Namespace) -> int:
+    require_sandbox()
+    from pytest_zephyr.sandbox import Sandbox
+
+    database = args.db or _settings(args).journal / DATABASE
+    database.parent.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
+    try:
+        sandbox = Sandbox(database, port=args.port)
+        sandbox.start()
+    except OSError as error:
+        msg = f"the sandbox cannot listen on port {args.port}: {error.strerror}."
+        raise SettingsError(msg) from error
+    try:
+        _say(f"Zephyr sandbox at {sandbox.url} over {database}")
+        _say(f"  ZEPHYR_URL={sandbox.url}")
+        _say(f"  ZEPHYR_TOKEN={sandbox.token}")
+        _say(
+            f"  or ZEPHYR_USERNAME={sandbox.username} ZEPHYR_PASSWORD={sandbox.password}"
+        )
+        _say("Stop it with Ctrl-C.")
+        stop.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sandbox.stop()
+    return OK
+
+
+def _say(line: str, write: Callable[[str], object] | None = None) -> None:
+    (write or sys.stdout.write)(f"{line}\n")
+    sys.stdout.flush()
