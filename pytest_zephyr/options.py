@@ -11,24 +11,15 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-import difflib
-import math
-import os
-from pathlib import Path
 import re
-import stat
 from typing import Any
-from typing import Literal
-from urllib.parse import urlsplit
 
 from pytest_zephyr import ci
+from pytest_zephyr import values as parse
+from pytest_zephyr.credentials import find_credential
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.secret import HIDDEN
-from pytest_zephyr.secret import Secret
 from pytest_zephyr.settings import Credential
-from pytest_zephyr.settings import Ref
-from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.status import DEFAULT_MAP
 from pytest_zephyr.status import NOTHING
@@ -36,13 +27,6 @@ from pytest_zephyr.status import NOTHING
 
 #: Longest text an option takes; anything longer is a mistake in a pipeline.
 _MAX_TEXT = 4096
-
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off"}
-
-
-class _Wrong(ValueError):
-    """A value that cannot be used; the text says what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -85,148 +69,6 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-# Parsers: text in, value out, `_Wrong` with what is allowed otherwise.
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    msg = "allowed: true, false"
-    raise _Wrong(msg)
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text in allowed:
-            return text
-        close = difflib.get_close_matches(text, allowed, 1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise _Wrong(f"{hint}allowed: {', '.join(allowed)}")
-
-    return parse
-
-
-def _text(text: str) -> str:
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 1e6:
-        msg = "allowed: a number of seconds above 0"
-        raise _Wrong(msg)
-    return value
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 100):
-        msg = "allowed: a whole number from 0 to 100"
-        raise _Wrong(msg)
-    return int(text)
-
-
-def _ref(text: str) -> Ref:
-    kind, _, rest = text.partition(":")
-    if kind == "name":
-        if not rest:
-            msg = "a name must follow name:"
-            raise _Wrong(msg)
-        return Ref(name=rest)
-    number = rest.strip() if kind == "id" else text
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        return Ref(id=int(number))
-    if kind == "id":
-        msg = "a number must follow id:"
-        raise _Wrong(msg)
-    return Ref(name=text)
-
-
-def _url(text: str) -> str:
-    if text == SANDBOX:
-        return SANDBOX
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = "allowed: https://host, http://host, or the word sandbox"
-        raise _Wrong(msg)
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        msg = "the port is not a number from 1 to 65535"
-        raise _Wrong(msg) from None
-    if parts.username is not None or parts.password is not None:
-        msg = (
-            "a credential does not belong in an address; use ZEPHYR_TOKEN, or"
-            " ZEPHYR_USERNAME and ZEPHYR_PASSWORD"
-        )
-        raise _Wrong(msg)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    # A pasted UI address: what stands before /flex is the server.
-    context = re.split(r"/flex(?:/|$)", parts.path, maxsplit=1)[0].rstrip("/")
-    return f"{parts.scheme}://{host}{port}{context}"
-
-
-def _proxy(text: str) -> str:
-    parts = urlsplit(text)
-    schemes = {"http", "https", "socks5", "socks5h"}
-    if parts.scheme not in schemes or not parts.hostname:
-        msg = "allowed: http://host:port"
-        raise _Wrong(msg)
-    return text
-
-
-def _verify(text: str) -> bool | Path:
-    if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    path = _path(text)
-    if not path.exists():
-        msg = "allowed: true, false, or a file or directory of certificates that exists"
-        raise _Wrong(msg)
-    return path
-
-
-def _client_cert(text: str) -> tuple[Path, ...]:
-    paths = tuple(_path(each.strip()) for each in text.split(","))
-    if len(paths) > 2 or not all(path.is_file() for path in paths):
-        msg = "allowed: a PEM file with certificate and key, or certificate,key"
-        raise _Wrong(msg)
-    return paths
-
-
-def _status_map(text: str) -> Mapping[str, str]:
-    known = [outcome.value for outcome in Outcome]
-    result: dict[str, str] = {}
-    for part in filter(None, (each.strip() for each in re.split(r"[,\n]", text))):
-        outcome, _, status = (each.strip() for each in part.partition("="))
-        if outcome not in known:
-            close = difflib.get_close_matches(outcome, known, 1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            raise _Wrong(
-                f"{outcome!r} is not an outcome.{hint} Outcomes: {', '.join(known)}"
-            )
-        if not status:
-            raise _Wrong(f"{outcome} needs a status: {outcome}=Blocked, or {outcome}=-")
-        result[outcome] = status
-    return result
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        msg = f"allowed: a regular expression ({error})"
-        raise _Wrong(msg) from None
-    return text
-
-
 _DEFAULT_MAP_TEXT = ",".join(
     f"{outcome.value}={status}"
     for outcome, status in DEFAULT_MAP.items()
@@ -234,28 +76,28 @@ _DEFAULT_MAP_TEXT = ",".join(
 )
 
 OPTIONS: tuple[Option, ...] = (
-    Option("zephyr", "Report this run to Zephyr", _boolean, "false", switch=True),
+    Option("zephyr", "Report this run to Zephyr", parse.boolean, "false", switch=True),
     Option(
         "url",
         "Zephyr server, or the word sandbox for the embedded one",
-        _url,
+        parse.url,
         metavar="URL",
         journaled=True,
     ),
     Option(
         "auth",
         "How to log in: auto, token, basic or cookie",
-        _one_of("auto", "token", "basic", "cookie"),
+        parse.one_of("auto", "token", "basic", "cookie"),
         "auto",
         metavar="METHOD",
         journaled=True,
     ),
-    Option("token_file", "File that holds the API token", _path, metavar="PATH"),
+    Option("token_file", "File that holds the API token", parse.path, metavar="PATH"),
     *(
         Option(
             name,
             f"{name.capitalize()} to report to: an id or an exact name",
-            _ref,
+            parse.ref,
             metavar="ID|NAME",
             journaled=True,
         )
@@ -264,7 +106,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "unknown_case",
         "What an id that Zephyr does not know is: ignore, warn or error",
-        _one_of("ignore", "warn", "error"),
+        parse.one_of("ignore", "warn", "error"),
         "warn",
         metavar="POLICY",
         journaled=True,
@@ -272,28 +114,28 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "push",
         "When to send: end, or never (write the journal only)",
-        _one_of("end", "never"),
+        parse.one_of("end", "never"),
         "end",
         metavar="WHEN",
     ),
     Option(
         "journal",
         "Directory of the journals, relative to the rootdir",
-        _path,
+        parse.path,
         ".zephyr",
         metavar="DIR",
     ),
     Option(
         "on_error",
         "What an undelivered result does: warn, fail (exit code 8) or ignore",
-        _one_of("warn", "fail", "ignore"),
+        parse.one_of("warn", "fail", "ignore"),
         "warn",
         metavar="POLICY",
     ),
     Option(
         "status_map",
         "Outcome to status name or id, as error=Blocked,skipped=-",
-        _status_map,
+        parse.status_map,
         "",
         metavar="MAP",
         journaled=True,
@@ -301,45 +143,47 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "comment",
         "When to write notes on an execution: never, failed or always",
-        _one_of("never", "failed", "always"),
+        parse.one_of("never", "failed", "always"),
         "failed",
         metavar="WHEN",
         journaled=True,
     ),
-    Option("timeout", "Seconds for one request", _seconds, "30", metavar="SECONDS"),
-    Option("retries", "Repeats of one request", _count, "3", metavar="N"),
+    Option(
+        "timeout", "Seconds for one request", parse.seconds, "30", metavar="SECONDS"
+    ),
+    Option("retries", "Repeats of one request", parse.count, "3", metavar="N"),
     Option(
         "deadline",
         "Seconds for everything at the end of the session",
-        _seconds,
+        parse.seconds,
         "300",
         metavar="SECONDS",
     ),
     Option(
         "verify",
         "Check TLS certificates: true, false, or a path to trusted ones",
-        _verify,
+        parse.verify,
         "true",
         metavar="BOOL|PATH",
     ),
     Option(
         "client_cert",
         "TLS client certificate: a PEM file, or certificate,key",
-        _client_cert,
+        parse.client_cert,
         metavar="PATH",
     ),
-    Option("proxy", "HTTP proxy", _proxy, metavar="URL"),
+    Option("proxy", "HTTP proxy", parse.proxy, metavar="URL"),
     Option(
         "run_key",
         "Name of the run; jobs with one key are one run",
-        _text,
+        parse.text,
         metavar="TEXT",
         journaled=True,
     ),
     Option(
         "show_config",
         "Print every value and where it came from, and exit",
-        _boolean,
+        parse.boolean,
         "false",
         switch=True,
         env=False,
@@ -348,7 +192,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "id_prefix",
         "Regular expression of what may stand before an id in a marker",
-        _pattern,
+        parse.pattern,
         r"(?:[^\W\d_]|-)*",
         flag=False,
         env=False,
@@ -356,7 +200,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "inherit",
         "Which markers count: closest, or union of all levels",
-        _one_of("closest", "union"),
+        parse.one_of("closest", "union"),
         "closest",
         flag=False,
         env=False,
@@ -467,7 +311,7 @@ def resolve(given: Given) -> Settings:
     warnings: list[str] = []
     credential = None
     if not problems:
-        credential = _credential(values, sources, given, problems, warnings)
+        credential = find_credential(values, sources, given.environ, problems, warnings)
     if values.get("verify") is False:
         warnings.append(
             f"TLS certificates are not checked ({sources['verify']}); anybody on the"
@@ -496,14 +340,14 @@ def _value(
     try:
         if not text:
             msg = "it is empty"
-            raise _Wrong(msg)
+            raise parse.Wrong(msg)
         if len(text) > _MAX_TEXT:
-            raise _Wrong(f"it has {len(text)} characters, {_MAX_TEXT} are allowed")
+            raise parse.Wrong(f"it has {len(text)} characters, {_MAX_TEXT} are allowed")
         if not text.replace("\n", "").isprintable():
             msg = "it holds a control character"
-            raise _Wrong(msg)
+            raise parse.Wrong(msg)
         return option.parse(text), text, source
-    except _Wrong as wrong:
+    except parse.Wrong as wrong:
         shown = _shown(option, text)
         problems.append(f"{shown} ({source}) is not a {option.ini_name}: {wrong}.")
         return None, text, source
@@ -519,102 +363,6 @@ def _shown(option: Option, text: str) -> str:
 def mask_userinfo(url: str) -> str:
     """Return *url* with the credential before its host hidden."""
     return re.sub(r"//[^/]*@", f"//{HIDDEN}@", url)
-
-
-# Credentials.
-
-
-def _credential(
-    values: Mapping[str, Any],
-    sources: Mapping[str, str],
-    given: Given,
-    problems: list[str],
-    warnings: list[str],
-) -> Credential | None:
-    auth = values["auth"]
-    if values["url"] == SANDBOX:
-        return None
-    if auth in {"auto", "token"}:
-        token = _token(values["token_file"], sources, given, problems, warnings)
-        if token or auth == "token" or problems:
-            return token
-    return _password("basic" if auth == "auto" else auth, given, problems)
-
-
-def _token(
-    file: Path | None,
-    sources: Mapping[str, str],
-    given: Given,
-    problems: list[str],
-    warnings: list[str],
-) -> Credential | None:
-    """Read the token: a flag's file, then the environment, then an ini file's file."""
-    source = sources["token_file"]
-    text = given.environ.get("ZEPHYR_TOKEN", "").strip()
-    if text and not source.startswith("--"):
-        source = "ZEPHYR_TOKEN"
-    elif file is not None:
-        try:
-            text = file.read_text(encoding="utf-8").strip()
-            mode = file.stat().st_mode
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            problems.append(
-                f"the token file {file} ({source}) cannot be read: {reason}."
-            )
-            return None
-        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            warnings.append(
-                f"the token file {file} ({source}) can be read by others;"
-                f" mend it with: chmod 600 {file}"
-            )
-        source = f"{file} ({source})"
-        if not text:
-            problems.append(f"the token file {source} is empty.")
-            return None
-    if not text:
-        return None
-    # What cannot stand in a header would be sent broken, or refused with the value
-    # in the message.
-    if not text.isascii() or not text.isprintable() or " " in text:
-        problems.append(
-            f"the token in {source} holds a space, a line break or a letter outside"
-            f" ASCII; it is not a token. Copy it again."
-        )
-        return None
-    return Credential("token", source, secret=Secret(text))
-
-
-def _password(
-    kind: Literal["basic", "cookie"], given: Given, problems: list[str]
-) -> Credential | None:
-    username = given.environ.get("ZEPHYR_USERNAME", "")
-    password = given.environ.get("ZEPHYR_PASSWORD", "")
-    if not username and not password:
-        return None
-    for name, text in (("ZEPHYR_USERNAME", username), ("ZEPHYR_PASSWORD", password)):
-        if not text:
-            problems.append(
-                f"{name} is not set in the environment; {kind} login needs it."
-            )
-        elif not text.isascii():
-            problems.append(
-                f"{name} holds a letter outside ASCII, which {kind} login cannot carry."
-                f" Use an API token: set ZEPHYR_TOKEN."
-            )
-        elif not text.isprintable():
-            problems.append(f"{name} holds a control character. Set it again.")
-    if ":" in username:
-        problems.append(
-            f"ZEPHYR_USERNAME holds a colon, which {kind} login cannot carry."
-            f" Use an API token: set ZEPHYR_TOKEN."
-        )
-    return Credential(
-        kind,
-        "ZEPHYR_USERNAME and ZEPHYR_PASSWORD",
-        username=username,
-        secret=Secret(password),
-    )
 
 
 def describe(settings: Settings) -> list[str]:

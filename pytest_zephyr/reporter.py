@@ -108,7 +108,7 @@ class ZephyrReporter:
             options=options.journaled(settings),
         )
         self.writer = JournalWriter.create(path, header)
-        self._lines: list[str] = []
+        self._lines = [f"zephyr: {warning}" for warning in settings.warnings]
         self._failed = False
 
     # While the tests run

@@ -1,0 +1,38 @@
+"""Each marker names the test case that the test proves, by the number in Zephyr's ID column."""
+
+from __future__ import annotations
+
+import pytest
+
+
+USERS = {"ada": "engine", "grace": "compiler"}
+
+
+def log_in(name: str, password: str) -> bool:
+    return USERS.get(name) == password
+
+
+@pytest.mark.zephyr(101)
+@pytest.mark.parametrize("name", USERS)
+def test_right_password_logs_in(name: str) -> None:
+    """Both parameters prove case 101; if one of them failed, the case would fail."""
+    assert log_in(name, USERS[name])
+
+
+@pytest.mark.zephyr("TC-102", "TC-103")
+def test_wrong_password_is_refused() -> None:
+    """One test may prove several cases."""
+    assert not log_in("ada", "guess")
+
+
+@pytest.mark.zephyr(alt="AUTH-7")
+@pytest.mark.xfail(reason="BUG-12: names are not trimmed yet")
+def test_name_is_trimmed() -> None:
+    """Known by its Alt ID; an expected failure is Blocked."""
+    assert log_in(" ada ", "engine")
+
+
+@pytest.mark.zephyr(105)
+@pytest.mark.skip(reason="needs the mail server")
+def test_forgotten_password_is_mailed() -> None:
+    """A skipped test leaves its case as it was."""

@@ -1,0 +1,111 @@
+"""Where the credential comes from: the environment, or a file that is named there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import os
+from pathlib import Path
+import stat
+from typing import Any
+from typing import Literal
+
+from pytest_zephyr.secret import Secret
+from pytest_zephyr.settings import Credential
+from pytest_zephyr.settings import SANDBOX
+
+
+def find_credential(
+    values: Mapping[str, Any],
+    sources: Mapping[str, str],
+    environ: Mapping[str, str],
+    problems: list[str],
+    warnings: list[str],
+) -> Credential | None:
+    """Return the credential that *values* ask for, `None` if none is given.
+
+    Appends to *problems* what keeps it from being used, to *warnings* what is unwise.
+    """
+    auth = values["auth"]
+    if values["url"] == SANDBOX:
+        return None
+    if auth in {"auto", "token"}:
+        token = _token(values["token_file"], sources, environ, problems, warnings)
+        if token or auth == "token" or problems:
+            return token
+    return _password("basic" if auth == "auto" else auth, environ, problems)
+
+
+def _token(
+    file: Path | None,
+    sources: Mapping[str, str],
+    environ: Mapping[str, str],
+    problems: list[str],
+    warnings: list[str],
+) -> Credential | None:
+    """Read the token: a flag's file, then the environment, then an ini file's file."""
+    source = sources["token_file"]
+    text = environ.get("ZEPHYR_TOKEN", "").strip()
+    if text and not source.startswith("--"):
+        source = "ZEPHYR_TOKEN"
+    elif file is not None:
+        try:
+            text = file.read_text(encoding="utf-8").strip()
+            mode = file.stat().st_mode
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            problems.append(
+                f"the token file {file} ({source}) cannot be read: {reason}."
+            )
+            return None
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            warnings.append(
+                f"the token file {file} ({source}) can be read by others;"
+                f" mend it with: chmod 600 {file}"
+            )
+        source = f"{file} ({source})"
+        if not text:
+            problems.append(f"the token file {source} is empty.")
+            return None
+    if not text:
+        return None
+    # What cannot stand in a header would be sent broken, or refused with the value
+    # in the message.
+    if not text.isascii() or not text.isprintable() or " " in text:
+        problems.append(
+            f"the token in {source} holds a space, a line break or a letter outside"
+            f" ASCII; it is not a token. Copy it again."
+        )
+        return None
+    return Credential("token", source, secret=Secret(text))
+
+
+def _password(
+    kind: Literal["basic", "cookie"], environ: Mapping[str, str], problems: list[str]
+) -> Credential | None:
+    username = environ.get("ZEPHYR_USERNAME", "")
+    password = environ.get("ZEPHYR_PASSWORD", "")
+    if not username and not password:
+        return None
+    for name, text in (("ZEPHYR_USERNAME", username), ("ZEPHYR_PASSWORD", password)):
+        if not text:
+            problems.append(
+                f"{name} is not set in the environment; {kind} login needs it."
+            )
+        elif not text.isascii():
+            problems.append(
+                f"{name} holds a letter outside ASCII, which {kind} login cannot carry."
+                f" Use an API token: set ZEPHYR_TOKEN."
+            )
+        elif not text.isprintable():
+            problems.append(f"{name} holds a control character. Set it again.")
+    if ":" in username:
+        problems.append(
+            f"ZEPHYR_USERNAME holds a colon, which {kind} login cannot carry."
+            f" Use an API token: set ZEPHYR_TOKEN."
+        )
+    return Credential(
+        kind,
+        "ZEPHYR_USERNAME and ZEPHYR_PASSWORD",
+        username=username,
+        secret=Secret(password),
+    )

@@ -1,0 +1,162 @@
+"""Parsers of option values: text in, value out, or `Wrong` with what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import difflib
+import math
+from pathlib import Path
+import re
+from urllib.parse import urlsplit
+
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.settings import Ref
+from pytest_zephyr.settings import SANDBOX
+
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+class Wrong(ValueError):
+    """A value that cannot be used; the text says what is allowed."""
+
+
+def boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    msg = "allowed: true, false"
+    raise Wrong(msg)
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text in allowed:
+            return text
+        close = difflib.get_close_matches(text, allowed, 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise Wrong(f"{hint}allowed: {', '.join(allowed)}")
+
+    return parse
+
+
+def text(text: str) -> str:
+    return text
+
+
+def path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1e6:
+        msg = "allowed: a number of seconds above 0"
+        raise Wrong(msg)
+    return value
+
+
+def count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 100):
+        msg = "allowed: a whole number from 0 to 100"
+        raise Wrong(msg)
+    return int(text)
+
+
+def ref(text: str) -> Ref:
+    kind, _, rest = text.partition(":")
+    if kind == "name":
+        if not rest:
+            msg = "a name must follow name:"
+            raise Wrong(msg)
+        return Ref(name=rest)
+    number = rest.strip() if kind == "id" else text
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        return Ref(id=int(number))
+    if kind == "id":
+        msg = "a number must follow id:"
+        raise Wrong(msg)
+    return Ref(name=text)
+
+
+def url(text: str) -> str:
+    if text == SANDBOX:
+        return SANDBOX
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = "allowed: https://host, http://host, or the word sandbox"
+        raise Wrong(msg)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        msg = "the port is not a number from 1 to 65535"
+        raise Wrong(msg) from None
+    if parts.username is not None or parts.password is not None:
+        msg = (
+            "a credential does not belong in an address; use ZEPHYR_TOKEN, or"
+            " ZEPHYR_USERNAME and ZEPHYR_PASSWORD"
+        )
+        raise Wrong(msg)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    # A pasted UI address: what stands before /flex is the server.
+    context = re.split(r"/flex(?:/|$)", parts.path, maxsplit=1)[0].rstrip("/")
+    return f"{parts.scheme}://{host}{port}{context}"
+
+
+def proxy(text: str) -> str:
+    parts = urlsplit(text)
+    schemes = {"http", "https", "socks5", "socks5h"}
+    if parts.scheme not in schemes or not parts.hostname:
+        msg = "allowed: http://host:port"
+        raise Wrong(msg)
+    return text
+
+
+def verify(text: str) -> bool | Path:
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    trusted = path(text)
+    if not trusted.exists():
+        msg = "allowed: true, false, or a file or directory of certificates that exists"
+        raise Wrong(msg)
+    return trusted
+
+
+def client_cert(text: str) -> tuple[Path, ...]:
+    paths = tuple(path(each.strip()) for each in text.split(","))
+    if len(paths) > 2 or not all(path.is_file() for path in paths):
+        msg = "allowed: a PEM file with certificate and key, or certificate,key"
+        raise Wrong(msg)
+    return paths
+
+
+def status_map(text: str) -> Mapping[str, str]:
+    known = [outcome.value for outcome in Outcome]
+    result: dict[str, str] = {}
+    for part in filter(None, (each.strip() for each in re.split(r"[,\n]", text))):
+        outcome, _, status = (each.strip() for each in part.partition("="))
+        if outcome not in known:
+            close = difflib.get_close_matches(outcome, known, 1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise Wrong(
+                f"{outcome!r} is not an outcome.{hint} Outcomes: {', '.join(known)}"
+            )
+        if not status:
+            raise Wrong(f"{outcome} needs a status: {outcome}=Blocked, or {outcome}=-")
+        result[outcome] = status
+    return result
+
+
+def pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        msg = f"allowed: a regular expression ({error})"
+        raise Wrong(msg) from None
+    return text

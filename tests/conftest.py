@@ -1,0 +1,167 @@
+"""Fixtures for every size of test: a server with a readable state, and runs of pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# In-process runs of pytest forget the modules that were first imported inside them, and
+# the next run would get a second copy. So whatever is imported late is imported here.
+from pytest_zephyr.sandbox import Sandbox
+from tests.contract.contract import Contract
+from tests.contract.contract import ContractMiddleware
+
+
+CASES = (101, 102, 103, 104, 105, 106)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return Contract.load()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine that runs the suite decides a test."""
+    import os
+
+    foreign = ("ZEPHYR", "GITHUB_", "CI_", "BUILD", "SYSTEM_", "BITBUCKET_", "CIRCLE")
+    proxies = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+    for name in list(os.environ):
+        if name.startswith(foreign) or name.lower() in proxies:
+            monkeypatch.delenv(name)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "COLUMNS", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@dataclass(frozen=True)
+class World:
+    """A sandbox with one project, release, cycle and phase, and cases in the phase."""
+
+    sandbox: Sandbox
+    project: int
+    release: int
+    cycle: int
+    phase: int
+
+    def schedule(self, *cases: int, alt: str | None = None) -> None:
+        """Add test cases with these visible ids to the phase, assigned."""
+        for case in cases:
+            self.sandbox.store.add_case(self.release, testcase_id=case, alt=alt)
+            self.sandbox.store.schedule(self.phase, case)
+
+    def execution(self, case: int) -> Any:
+        """Return what the server holds on the execution of a case."""
+        found = self.sandbox.store.execution(self.phase, case)
+        assert found is not None, f"case {case} has no execution"
+        return found
+
+    def statuses(self) -> dict[int, str | None]:
+        """Return the status of every case in the phase by its visible id."""
+        return {
+            each.testcase_id: each.status
+            for each in self.sandbox.store.executions(self.phase)
+        }
+
+    @property
+    def writes(self) -> list[str]:
+        """The calls so far that were not reads."""
+        requests = [each for each in self.sandbox.requests if each.method != "GET"]
+        return [f"{each.method} {each.path}" for each in requests]
+
+
+@pytest.fixture
+def sandbox(contract: Contract) -> Iterator[Sandbox]:
+    """A sandbox whose every exchange is held against the contract."""
+    watched: list[ContractMiddleware] = []
+
+    def wrap(app: Any) -> Any:
+        watched.append(ContractMiddleware(app, contract))
+        return watched[-1]
+
+    with Sandbox(wrap=wrap) as sandbox:
+        yield sandbox
+    assert [each.violations for each in watched] == [[]]
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> World:
+    """A server with project Payments, release 1.0, cycle Nightly and phase Smoke."""
+    store = sandbox.store
+    project = store.add_project("Payments")
+    release = store.add_release(project, "1.0")
+    cycle = store.add_cycle(release, "Nightly")
+    phase = store.add_phase(cycle, "Smoke")
+    world = World(sandbox, project, release, cycle, phase)
+    world.schedule(*CASES)
+    return world
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run of pytest, what it printed, and the journals that it left."""
+
+    result: pytest.RunResult
+    path: Path
+
+    @property
+    def text(self) -> str:
+        return self.result.stdout.str() + self.result.stderr.str()
+
+    @property
+    def ret(self) -> int:
+        return int(self.result.ret)
+
+    @property
+    def journals(self) -> list[Path]:
+        found = sorted((self.path / ".zephyr").glob("*.jsonl"))
+        return [path for path in found if ".gw" not in path.name]
+
+
+@pytest.fixture
+def run_pytest(pytester: pytest.Pytester) -> Callable[..., Ran]:
+    """Run pytest in process, or in a process of its own with ``subprocess=True``."""
+
+    def run(*args: object, subprocess: bool = False) -> Ran:
+        call = (
+            pytester.runpytest_subprocess
+            if subprocess
+            else pytester.runpytest_inprocess
+        )
+        # In process, our own "warnings are errors" would reach into the run.
+        return Ran(call("-W", "default", *map(str, args)), pytester.path)
+
+    return run
+
+
+@pytest.fixture
+def run_zephyr(
+    run_pytest: Callable[..., Ran], world: World, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Ran]:
+    """Run pytest with reporting on, against the phase of *world*.
+
+    Checks on every call that the exit code is the one that pytest has without us.
+    """
+    monkeypatch.setenv("ZEPHYR_URL", world.sandbox.url)
+    monkeypatch.setenv("ZEPHYR_TOKEN", world.sandbox.token)
+    monkeypatch.setenv("ZEPHYR_PHASE", str(world.phase))
+
+    def run(*args: object, same_exit: bool = True, **options: Any) -> Ran:
+        ran = run_pytest("--zephyr", *args, **options)
+        if same_exit:
+            foreign = [each for each in args if not str(each).startswith("--zephyr")]
+            assert ran.ret == run_pytest("--no-zephyr", *foreign, **options).ret
+        return ran
+
+    return run
+
+
+needs_xdist = pytest.mark.skipif(
+    importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed"
+)

@@ -1,0 +1,103 @@
+"""What must hold whatever else changes: laziness, restraint, and no surprises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import pytest_zephyr
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout
+
+
+HEAVY = "{'requests', 'urllib3', 'flask', 'sqlalchemy', 'rich'}"
+
+
+def test_loading_the_plugin_imports_nothing_heavy():
+    out = python(
+        f"import sys, pytest_zephyr.plugin; print(sorted({HEAVY} & set(sys.modules)))"
+    )
+
+    assert out.strip() == "[]"
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Other plugins of this environment may import what ours must not."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("args", [[], ["--no-zephyr"], ["--zephyr", "--collect-only"]])
+def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
+    """Neither an HTTP library nor a plugin object; the entry point is all there is."""
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(1)\ndef test_a(): pass\n")
+    pytester.makeconftest(
+        f"""
+        import sys
+
+        def pytest_unconfigure(config):
+            names = [name for name, _ in config.pluginmanager.list_name_plugin()]
+            print("heavy:", sorted({HEAVY} & set(sys.modules)))
+            print("ours:", [name for name in names if "zephyr" in name])
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "zephyr", "--strict-markers", *args)
+
+    result.stdout.fnmatch_lines(["heavy: []", "ours: ['zephyr']"])
+    assert not (pytester.path / ".zephyr").exists()
+
+
+@pytest.mark.usefixtures("alone")
+def test_workers_do_not_import_an_http_library(pytester, monkeypatch):
+    pytest.importorskip("xdist")
+    pytester.makepyfile(
+        f"""
+        import sys
+
+        def test_modules():
+            assert not {HEAVY} & set(sys.modules)
+        """
+    )
+    monkeypatch.setenv("ZEPHYR_PUSH", "never")
+    result = pytester.runpytest_subprocess(
+        "-p", "zephyr", "-p", "xdist", "--zephyr", "-n1"
+    )
+
+    result.assert_outcomes(passed=1)
+
+
+def test_public_names_are_those_documented():
+    assert pytest_zephyr.__all__ == ["PytestZephyrWarning", "__version__"]
+    assert issubclass(pytest_zephyr.PytestZephyrWarning, pytest.PytestWarning)
+    assert pytest_zephyr.__version__
+
+
+def test_warning_can_be_filtered_by_its_public_name(pytester, run_zephyr):
+    """``-W error::pytest_zephyr.PytestZephyrWarning`` makes it an error of that test."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr("nonsense")
+        def test_a(): pass
+
+        @pytest.mark.zephyr(101)
+        def test_b(): pass
+        """
+    )
+    ran = run_zephyr("-W", "error::pytest_zephyr.PytestZephyrWarning", same_exit=False)
+
+    ran.result.assert_outcomes(passed=1, errors=1)
+    assert "'nonsense' is not a test case id" in ran.text

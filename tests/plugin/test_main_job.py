@@ -1,0 +1,292 @@
+"""The main job: marked tests in, statuses in Zephyr out."""
+
+from __future__ import annotations
+
+import pytest
+
+
+OUTCOMES = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_passes():
+        pass
+
+    @pytest.mark.zephyr(102)
+    def test_fails():
+        assert 1 == 2, "one is not two"
+
+    @pytest.fixture
+    def broken():
+        raise RuntimeError("no database")
+
+    @pytest.mark.zephyr(103)
+    def test_errors(broken):
+        pass
+
+    @pytest.mark.zephyr(104)
+    @pytest.mark.skip(reason="later")
+    def test_skipped():
+        pass
+
+    @pytest.mark.zephyr(105)
+    @pytest.mark.xfail(reason="BUG-1")
+    def test_xfails():
+        assert False
+
+    @pytest.mark.zephyr(106)
+    @pytest.mark.xfail(reason="BUG-2")
+    def test_xpasses():
+        pass
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    pytester.makepyfile(test_suite=OUTCOMES)
+
+
+@pytest.mark.usefixtures("suite")
+def test_each_outcome_has_its_default_status(run_zephyr, world):
+    """The statuses of design 2.3 stand on the executions; skipped is left alone."""
+    run_zephyr()
+
+    assert world.statuses() == {
+        101: "1", 102: "2", 103: "2", 104: None, 105: "4", 106: "1"
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("suite")
+def test_notes_tell_what_went_wrong(run_zephyr, world):
+    """A failure's notes hold its text; a pass gets none."""
+    run_zephyr()
+
+    assert "one is not two" in world.execution(102).comment
+    assert "no database" in world.execution(103).comment
+    assert "BUG-1" in world.execution(105).comment
+    assert not world.execution(101).comment
+
+
+@pytest.mark.usefixtures("suite")
+@pytest.mark.parametrize(
+    ("choice", "noted"),
+    [
+        ("never", set()),
+        ("failed", {102, 103, 105, 106}),
+        ("always", {101, 102, 103, 105, 106}),
+    ],
+)
+def test_comment_option_decides_which_notes_are_written(
+    run_zephyr, world, choice, noted
+):
+    run_zephyr(f"--zephyr-comment={choice}")
+
+    commented = {c for c in range(101, 107) if world.execution(c).comment}
+    assert commented == noted
+
+
+@pytest.mark.usefixtures("suite")
+def test_summary_has_numbers_and_link(run_zephyr, world):
+    ran = run_zephyr()
+
+    ran.result.stdout.fnmatch_lines(
+        [
+            f"zephyr: {world.sandbox.url} as *",
+            "*= zephyr =*",
+            "5 delivered, 0 refused, 1 left as they were, 0 kept in the journal",
+            f"look at phase *: {world.sandbox.url}/flex/html5/*",
+        ]
+    )
+
+
+@pytest.mark.usefixtures("suite")
+def test_quiet_run_prints_no_section_when_all_is_well(run_zephyr):
+    ran = run_zephyr("-q")
+
+    assert "delivered" not in ran.text
+    assert "= zephyr =" not in ran.text
+
+
+def test_names_lead_to_the_phase(pytester, run_zephyr, world, monkeypatch):
+    """Four names are resolved, the hidden repository release is not among them."""
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    pytester.makeini(
+        """
+        [pytest]
+        zephyr_project = Payments
+        zephyr_release = 1.0
+        zephyr_cycle = Nightly
+        zephyr_phase = Smoke
+        """
+    )
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    ran = run_zephyr()
+
+    assert world.statuses()[101] == "1"
+    assert "look at phase Payments > 1.0 > Nightly > Smoke" in ran.text
+
+
+def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, world):
+    """``1`` would be an id; ``name:1`` is the release called 1."""
+    release = world.sandbox.store.add_release(world.project, "1")
+    cycle = world.sandbox.store.add_cycle(release, "Nightly")
+    phase = world.sandbox.store.add_phase(cycle, "Smoke")
+    world.sandbox.store.schedule(
+        phase, world.sandbox.store.add_case(release, testcase_id=201)
+    )
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(201)\ndef test_a(): pass\n")
+    run_zephyr(
+        "--zephyr-project=Payments",
+        "--zephyr-release=name:1",
+        "--zephyr-cycle=Nightly",
+        "--zephyr-phase=Smoke",
+    )
+
+    found = world.sandbox.store.execution(phase, 201)
+    assert found is not None
+    assert found.status == "1"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ["--zephyr-phase=Smok", "--zephyr-cycle=Nightly"],
+            "'Smok' (--zephyr-phase) is not a phase of cycle 'Nightly'. Did you mean 'Smoke'?",
+        ),
+        (
+            ["--zephyr-phase=Smoke", "--zephyr-cycle=nightly"],
+            (
+                "'nightly' (--zephyr-cycle) is not a cycle of release '1.0'. Did you mean"
+                " 'Nightly'?"
+            ),
+        ),
+    ],
+    ids=["phase", "cycle"],
+)
+def test_unknown_name_lists_what_there_is(pytester, run_zephyr, world, args, said):
+    """A wrong name writes nothing, keeps the journal, and is answered with the nearest."""
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    ran = run_zephyr("--zephyr-project=Payments", "--zephyr-release=name:1.0", *args)
+
+    assert said in ran.text
+    assert world.writes == []
+    assert "pytest-zephyr push" in ran.text
+
+
+def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(
+    pytester, run_zephyr, world
+):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_known(): pass
+
+        @pytest.mark.zephyr(999)
+        def test_unknown(): pass
+        """
+    )
+    ran = run_zephyr()
+
+    assert world.statuses()[101] == "1"
+    assert "test case 999 has no execution in phase" in ran.text
+    assert "test_unknown" in ran.text
+    assert "1 delivered, 1 refused" in ran.text
+
+
+def test_three_hundred_results_cost_four_requests_with_ids(pytester, run_zephyr, world):
+    cases = range(1000, 1300)
+    world.sandbox.store.adopt(world.phase, cases)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize(
+            "n", [pytest.param(n, marks=pytest.mark.zephyr(n)) for n in range(1000, 1300)]
+        )
+        def test_many(n): pass
+        """
+    )
+    run_zephyr()
+
+    assert len(world.sandbox.requests) == 4
+    assert all(world.statuses()[case] == "1" for case in cases)
+
+
+def test_three_hundred_results_cost_seven_requests_with_names(
+    pytester, run_zephyr, world
+):
+    world.sandbox.store.adopt(world.phase, range(1000, 1300))
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize(
+            "n", [pytest.param(n, marks=pytest.mark.zephyr(n)) for n in range(1000, 1300)]
+        )
+        def test_many(n): pass
+        """
+    )
+    ran = run_zephyr(
+        "--zephyr-project=Payments",
+        "--zephyr-release=name:1.0",
+        "--zephyr-cycle=Nightly",
+        "--zephyr-phase=Smoke",
+    )
+
+    assert "300 delivered" in ran.text
+    assert len(world.sandbox.requests) == 7
+
+
+def test_nothing_marked_means_no_request(pytester, run_zephyr, world):
+    pytester.makepyfile("def test_a(): pass")
+    run_zephyr()
+
+    assert list(world.sandbox.requests) == []
+
+
+def test_collect_only_writes_no_journal(pytester, run_zephyr, world):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    ran = run_zephyr("--collect-only")
+
+    assert ran.journals == []
+    assert list(world.sandbox.requests) == []
+
+
+def test_second_run_writes_again_and_replaces_the_old_notes(
+    pytester, run_zephyr, world
+):
+    """A pass after a failure leaves no failure text beside it."""
+    path = pytester.makepyfile(
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0, 'boom'\n"
+    )
+    run_zephyr(same_exit=False)
+    assert "boom" in world.execution(101).comment
+    path.write_text(
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): 'passes now'\n",
+        encoding="utf-8",
+    )
+    run_zephyr(same_exit=False)
+
+    assert world.execution(101).status == "1"
+    assert "boom" not in world.execution(101).comment
+    assert world.execution(101).results == 2
+
+
+def test_milliseconds_and_time_of_execution_are_sent(pytester, run_zephyr, world):
+    pytester.makepyfile(
+        """
+        import time
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_slow(): time.sleep(0.05)
+        """
+    )
+    run_zephyr(same_exit=False)
+
+    execution = world.execution(101)
+    assert 50 <= execution.actual_time < 5000
+    assert execution.executed_on is not None

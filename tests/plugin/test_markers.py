@@ -1,0 +1,261 @@
+"""The marker: which forms it takes, which level wins, and what is wrong with some."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def mapped(pytester, run_pytest, monkeypatch):
+    """Run a suite without a server and return the cases of each test by its name."""
+    import json
+
+    monkeypatch.setenv("ZEPHYR_PUSH", "never")
+
+    def run(source: str, *args: str) -> dict[str, list[object]]:
+        pytester.makepyfile(test_m=source)
+        ran = run_pytest("--zephyr", "-p", "no:randomly", *args)
+        lines = [
+            json.loads(line)
+            for line in ran.journals[-1].read_text(encoding="utf-8").splitlines()
+        ]
+        return {
+            line["nodeid"].partition("::")[2]: line.get("cases", [])
+            for line in lines
+            if line["kind"] == "item"
+        }
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("marker", "cases"),
+    [
+        ("343521", [343521]),
+        ("101, 102", [101, 102]),
+        ("[101, 102]", [101, 102]),
+        ("(101, 102), 103", [101, 102, 103]),
+        ("'101'", [101]),
+        ("'TC-101'", [101]),
+        ("'TC101', ' tc-102 '", [101, 102]),
+        ("['TC-101', 102]", [101, 102]),
+        ("alt='AUTH-1'", ["AUTH-1"]),
+        ("alt=['AUTH-1', 'AUTH-2']", ["AUTH-1", "AUTH-2"]),
+        ("101, alt='AUTH-1'", [101, "AUTH-1"]),
+        ("101, 101", [101]),
+        ("9223372036854775807", [9223372036854775807]),
+    ],
+)
+def test_form_names_cases(mapped, marker, cases):
+    found = mapped(
+        f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
+    )
+
+    assert found == {"test_a": cases}
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ("", "the zephyr marker names no test case"),
+        ("[]", "the zephyr marker names no test case"),
+        ("0", "0 is not a test case id"),
+        ("-1", "-1 is not a test case id"),
+        ("True", "True is not a test case id"),
+        ("None", "None is not a test case id"),
+        ("1.5", "1.5 is not a test case id"),
+        ("'TC-'", "'TC-' is not a test case id"),
+        ("'TC-1 TC-2'", "'TC-1 TC-2' is not a test case id"),
+        ("'１２'", "is not a test case id"),
+        ("9223372036854775808", "9223372036854775808 is not a test case id"),
+        ("alt=''", "'' is not an Alt ID"),
+        ("alt=7", "7 is not an Alt ID"),
+        ("id=7", "the zephyr marker takes no argument 'id'"),
+        ("by_id={'a': 1}", "by_id is given, but the test has no parameters"),
+        ("by_id=7", "by_id=7 is not a mapping"),
+    ],
+)
+def test_marker_without_a_usable_id_is_a_warning_on_that_test(
+    pytester, run_pytest, monkeypatch, marker, said
+):
+    monkeypatch.setenv("ZEPHYR_PUSH", "never")
+    source = f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
+    pytester.makepyfile(source)
+    ran = run_pytest("--zephyr")
+
+    ran.result.assert_outcomes(passed=1, warnings=1)
+    assert said in ran.text
+    assert "PytestZephyrWarning" in ran.text
+
+
+def test_bad_marker_is_silent_while_reporting_is_off(pytester, run_pytest):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr('x')\ndef test_a(): pass\n")
+    ran = run_pytest("-W", "error")
+
+    ran.result.assert_outcomes(passed=1)
+
+
+LEVELS = """
+    import pytest
+
+    pytestmark = pytest.mark.zephyr(1)
+
+    def test_module(): pass
+
+    @pytest.mark.zephyr(2)
+    def test_function(): pass
+
+    @pytest.mark.zephyr(3)
+    class TestBase:
+        def test_class(self): pass
+
+        @pytest.mark.zephyr(4)
+        def test_method(self): pass
+
+        @pytest.mark.zephyr(5)
+        @pytest.mark.parametrize(
+            "x", [pytest.param(0, marks=pytest.mark.zephyr(6), id="six"), "plain"]
+        )
+        def test_param(self, x): pass
+
+    class TestSame(TestBase): pass
+
+    @pytest.mark.zephyr(7)
+    class TestDerived(TestBase): pass
+"""
+
+
+def test_closest_marker_wins(mapped):
+    found = mapped(LEVELS)
+
+    assert found == {
+        "test_module": [1],
+        "test_function": [2],
+        "TestBase::test_class": [3],
+        "TestBase::test_method": [4],
+        "TestBase::test_param[six]": [6],
+        "TestBase::test_param[plain]": [5],
+        "TestSame::test_class": [3],
+        "TestSame::test_method": [4],
+        "TestSame::test_param[six]": [6],
+        "TestSame::test_param[plain]": [5],
+        "TestDerived::test_class": [7],
+        "TestDerived::test_method": [4],
+        "TestDerived::test_param[six]": [6],
+        "TestDerived::test_param[plain]": [5],
+    }
+
+
+def test_union_takes_all_levels(mapped):
+    found = mapped(LEVELS, "-o", "zephyr_inherit=union")
+
+    assert found["TestBase::test_param[six]"] == [6, 5, 3, 1]
+    assert found["TestDerived::test_class"] == [7, 3, 1]
+
+
+def test_two_markers_on_one_level_both_count(mapped):
+    found = mapped(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(1)
+        @pytest.mark.zephyr(2)
+        def test_a(): pass
+        """
+    )
+
+    assert sorted(found["test_a"]) == [1, 2]
+
+
+def test_by_id_names_a_case_per_stacked_combination(mapped):
+    found = mapped(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(by_id={"chrome-fast": 7, "firefox-fast": [8, "TC-9"]})
+        @pytest.mark.parametrize("speed", ["fast"])
+        @pytest.mark.parametrize("browser", ["chrome", "firefox"])
+        def test_a(browser, speed): pass
+        """
+    )
+
+    assert found in (
+        {"test_a[chrome-fast]": [7], "test_a[firefox-fast]": [8, 9]},
+        {"test_a[fast-chrome]": [], "test_a[fast-firefox]": []},
+    )
+    assert found["test_a[chrome-fast]"] == [7]
+
+
+def test_by_id_without_this_parameter_is_named(pytester, run_pytest, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_PUSH", "never")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(by_id={"a": 1})
+        @pytest.mark.parametrize("x", ["a", "b"])
+        def test_a(x): pass
+        """
+    )
+    ran = run_pytest("--zephyr")
+
+    ran.result.assert_outcomes(passed=2, warnings=1)
+    assert (
+        "test_a[[]b]: by_id names no test case for 'b'".replace("[[]", "[") in ran.text
+    )
+
+
+@pytest.mark.parametrize("level", ["function", "class", "module", "param"])
+def test_ignored_tests_are_never_reported(mapped, level):
+    marks = dict.fromkeys(("function", "class", "module", "param"), "")
+    marks[level] = "pytest.mark.zephyr_ignore"
+    found = mapped(
+        f"""
+        import pytest
+
+        pytestmark = [{marks["module"]}]
+        nothing = lambda thing: thing
+
+        @({marks["class"] or "nothing"})
+        class TestA:
+            @pytest.mark.zephyr(1)
+            @({marks["function"] or "nothing"})
+            @pytest.mark.parametrize("x", [pytest.param(1, marks=[{marks["param"]}])])
+            def test_a(self, x): pass
+        """
+    )
+
+    assert list(found.values()) == [[]]
+
+
+def test_id_prefix_is_a_pattern(mapped):
+    found = mapped(
+        "import pytest\n@pytest.mark.zephyr('REQ_7/101')\ndef test_a(): pass\n",
+        "-o",
+        r"zephyr_id_prefix=REQ_\d+/",
+    )
+
+    assert found == {"test_a": [101]}
+
+
+def test_marker_added_while_collecting_counts(pytester, mapped):
+    """A conftest may map tests without touching them."""
+    pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.zephyr(42))
+        """
+    )
+    found = mapped("def test_a(): pass")
+
+    assert found == {"test_a": [42]}
+
+
+def test_markers_are_registered(run_pytest):
+    ran = run_pytest("--markers")
+
+    assert "@pytest.mark.zephyr(" in ran.text
+    assert "@pytest.mark.zephyr_ignore" in ran.text
