@@ -1,0 +1,104 @@
+"""The Flask application: addresses, logins and errors around the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask import Response
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import IntegerConverter
+
+from pytest_zephyr.sandbox import auth
+from pytest_zephyr.sandbox import control
+from pytest_zephyr.sandbox import pages
+from pytest_zephyr.sandbox.auth import Unauthorized
+from pytest_zephyr.sandbox.faults import Faults
+from pytest_zephyr.sandbox.routes import attachment
+from pytest_zephyr.sandbox.routes import cycle
+from pytest_zephyr.sandbox.routes import execution
+from pytest_zephyr.sandbox.routes import planning
+from pytest_zephyr.sandbox.routes import project
+from pytest_zephyr.sandbox.routes import repository
+from pytest_zephyr.sandbox.routes import requirement
+from pytest_zephyr.sandbox.routes import search
+from pytest_zephyr.sandbox.routes import session
+from pytest_zephyr.sandbox.routes import settings
+from pytest_zephyr.sandbox.routes import testcase
+from pytest_zephyr.sandbox.store import Store
+from pytest_zephyr.sandbox.values import Problem
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import STORE
+
+
+REST = "/flex/services/rest/<any(latest, v3, v4):version>"
+
+
+class SignedConverter(IntegerConverter):
+    """Numbers below zero too: some user ids are."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **{**kwargs, "signed": True})  # type: ignore[arg-type]
+
+
+def create_app(store: Store, faults: Faults | None = None) -> Flask:
+    """WSGI application that answers for *store*.
+
+    *faults* are what its control page changes; they are carried out elsewhere.
+    """
+    app = Flask(__name__)
+    app.extensions[STORE] = store
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.converters["signed"] = SignedConverter
+    app.before_request(auth.require_user)
+    app.register_error_handler(Problem, _problem)
+    app.register_error_handler(Unauthorized, lambda _error: auth.refuse())
+    app.register_error_handler(HTTPException, _empty)
+    app.url_value_preprocessor(_forget_version)
+    for module in (
+        session,
+        settings,
+        project,
+        cycle,
+        repository,
+        testcase,
+        planning,
+        execution,
+        attachment,
+        search,
+        requirement,
+    ):
+        app.register_blueprint(module.routes, url_prefix=REST)
+    app.register_blueprint(attachment.files)
+    app.register_blueprint(pages.routes)
+    app.register_blueprint(
+        control.create_routes(Faults() if faults is None else faults)
+    )
+    return app
+
+
+def _forget_version(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Every version of the API is answered alike."""
+    if values is not None:
+        values.pop("version", None)
+
+
+def _problem(problem: Problem) -> Response:
+    if problem.message is None:
+        return Response(status=problem.status)
+    code = problem.code or "Internal Server Error"
+    return answer({"errorMsg": problem.message, "errorCode": code}, problem.status)
+
+
+def _empty(error: HTTPException) -> Response:
+    """Unknown paths and wrong methods have no body."""
+    if error.response is not None:
+        return Response(
+            status=error.response.status_code, headers=dict(error.response.headers)
+        )
+    response = Response(status=error.code)
+    response.headers.extend(
+        (name, value) for name, value in error.get_headers() if name.lower() == "allow"
+    )
+    return response

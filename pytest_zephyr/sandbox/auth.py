@@ -1,0 +1,112 @@
+"""Logins: API token, user and password, session cookie."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from datetime import timedelta
+from datetime import timezone
+import json
+import uuid
+
+from flask import g
+from flask import request
+from flask import Response
+from sqlalchemy import select
+
+from pytest_zephyr.sandbox.model import Cookie
+from pytest_zephyr.sandbox.model import Token
+from pytest_zephyr.sandbox.model import User
+from pytest_zephyr.sandbox.values import now_ms
+from pytest_zephyr.sandbox.values import Problem
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import store
+
+
+COOKIE = "token"
+COOKIE_SECONDS = 90 * 60
+FREE = ("/user/current", "/manifest")
+
+
+class Unauthorized(Exception):
+    """The credential is missing or wrong."""
+
+
+def require_user() -> None:
+    """Let in who has a good credential, and say 403 to who may do nothing."""
+    path = request.path
+    if not path.startswith("/flex/") or path.startswith("/flex/html5"):
+        return
+    by_password = path.rstrip("/").endswith("/manifest")
+    found = _by_password() if by_password else _by_any()
+    if found is None:
+        raise Unauthorized
+    g.user = found
+    if not found.permitted and not path.rstrip("/").endswith(FREE):
+        raise Problem(
+            403, "User does not have access to perform this operation", "Forbidden"
+        )
+
+
+def refuse() -> Response:
+    """Answer 401 as the server does: JSON with JSON in a string."""
+    inner = json.dumps({"message": "Invalid credentials or authentication token."})
+    return answer({"message": inner}, 401)
+
+
+def log_in(user: User) -> Response:
+    """Answer with a session cookie that lasts 90 minutes."""
+    value = str(uuid.uuid4())
+    with store().database.writing() as session:
+        expires = now_ms() + COOKIE_SECONDS * 1000
+        session.add(Cookie(value=value, user_id=user.id, expires=expires))
+    response = Response(status=200)
+    until = datetime.now(timezone.utc) + timedelta(seconds=COOKIE_SECONDS)
+    response.headers["Set-Cookie"] = (
+        f"{COOKIE}={value}; Max-Age={COOKIE_SECONDS};"
+        f" Expires={until:%a, %d-%b-%Y %H:%M:%S} GMT; Path=/flex; Secure; HttpOnly"
+    )
+    return response
+
+
+def _by_any() -> User | None:
+    header = request.headers.get("Authorization", "")
+    if header.startswith("Bearer "):
+        return _by_token(header.removeprefix("Bearer ").strip())
+    if header:
+        return _by_password()
+    return _by_cookie(request.cookies.get(COOKIE, ""))
+
+
+def _by_token(value: str) -> User | None:
+    with store().database.reading() as session:
+        return session.scalar(
+            select(User)
+            .join(Token, Token.user_id == User.id)
+            .where(Token.value == value)
+        )
+
+
+def _by_password() -> User | None:
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        # What is not ASCII cannot log in this way, even if it is right.
+        text = base64.b64decode(encoded, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    username, _, password = text.partition(":")
+    with store().database.reading() as session:
+        user = session.scalar(select(User).where(User.username == username))
+    return user if user is not None and user.password == password else None
+
+
+def _by_cookie(value: str) -> User | None:
+    with store().database.reading() as session:
+        return session.scalar(
+            select(User)
+            .join(Cookie, Cookie.user_id == User.id)
+            .where(Cookie.value == value, Cookie.expires > now_ms())
+        )

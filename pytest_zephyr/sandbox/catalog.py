@@ -1,0 +1,217 @@
+"""Rules for projects, releases, cycles and phases."""
+
+from __future__ import annotations
+
+from datetime import date
+import time
+from typing import TypeVar
+
+from sqlalchemy import func
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.model import Cycle
+from pytest_zephyr.sandbox.model import Node
+from pytest_zephyr.sandbox.model import Phase
+from pytest_zephyr.sandbox.model import Preference
+from pytest_zephyr.sandbox.model import Project
+from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.model import Table
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import now_ms
+from pytest_zephyr.sandbox.values import unknown
+
+
+NAME_LIMIT = 255
+
+T = TypeVar("T", bound=Table)
+
+
+def get(session: Session, table: type[T], identifier: int) -> T:
+    """Row of *table*; raises the server's own kind of error if there is none."""
+    row = session.get(table, identifier)
+    if row is None:
+        raise unknown(table.__name__, identifier)
+    return row
+
+
+def check_name(name: object, what: str) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise bad(f"{what} name cannot be null.")
+    if len(name) > NAME_LIMIT:
+        raise bad(f"{what} name cannot be longer than {NAME_LIMIT} characters.")
+    return name
+
+
+def check_unlocked(release: Release) -> None:
+    if release.locked_until > time.time():
+        raise bad(
+            f"Operation failed. The Release with ID{release.id} and name{release.name}"
+            " is locked. Please try again later.",
+            "122z04",
+        )
+
+
+def check_within(
+    what: str,
+    span: tuple[date, date],
+    outer: str,
+    bounds: tuple[date | None, date | None],
+) -> None:
+    start, end = span
+    if end < start:
+        raise bad(f"{what} end date cannot be before {what} start date.")
+    if (bounds[0] and start < bounds[0]) or (bounds[1] and end > bounds[1]):
+        raise bad(f"{what} dates must be within the {outer} dates.")
+
+
+def add_project(
+    session: Session,
+    name: str,
+    *,
+    identifier: int | None,
+    start: date | None,
+    end: date | None,
+) -> Project:
+    project = Project(
+        id=identifier, name=name, start=start, end=end, created_on=now_ms()
+    )
+    session.add(project)
+    session.flush()
+    add_release(session, project, "Project Test Repository", hidden=True)
+    return project
+
+
+def add_release(
+    session: Session,
+    project: Project,
+    name: str,
+    *,
+    identifier: int | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    hidden: bool = False,
+) -> Release:
+    last = session.scalar(
+        select(func.max(Release.order_id)).where(Release.project_id == project.id)
+    )
+    release = Release(
+        id=identifier,
+        project_id=project.id,
+        name=name,
+        start=start,
+        end=end,
+        created_on=now_ms(),
+        order_id=(last or 0) + 1,
+        hidden=hidden,
+        locked_until=0,
+    )
+    session.add(release)
+    session.flush()
+    return release
+
+
+def check_environment(session: Session, environment: str) -> None:
+    preference = session.get(Preference, "cycle.environment.enabled")
+    enabled = preference is not None and preference.value.strip().lower() == "true"
+    if enabled and not environment.strip():
+        raise bad("Cycle environment is mandatory.")
+
+
+def add_cycle(
+    session: Session,
+    release: Release,
+    name: str,
+    *,
+    start: date,
+    end: date,
+    identifier: int | None = None,
+    build: str = "",
+    environment: str = "",
+    status: int = 0,
+) -> Cycle:
+    check_name(name, "cycle")
+    check_within("cycle", (start, end), "release", (release.start, release.end))
+    cycle = Cycle(
+        id=identifier,
+        release_id=release.id,
+        name=name,
+        build=build,
+        environment=environment,
+        start=start,
+        end=end,
+        status=status,
+        revision=1,
+        created_on=now_ms(),
+    )
+    session.add(cycle)
+    session.flush()
+    return cycle
+
+
+def add_phase(
+    session: Session,
+    cycle: Cycle,
+    name: str,
+    *,
+    start: date,
+    end: date,
+    identifier: int | None = None,
+    free_form: bool = True,
+) -> tuple[Phase, Node]:
+    """Phase and the root node of its own tree."""
+    check_name(name, "phase")
+    check_within("phase", (start, end), "cycle", (cycle.start, cycle.end))
+    now = now_ms()
+    phase = Phase(
+        id=identifier,
+        cycle_id=cycle.id,
+        name=name,
+        free_form=free_form,
+        start=start,
+        end=end,
+        created_on=now,
+    )
+    session.add(phase)
+    session.flush()
+    root = Node(
+        release_id=cycle.release_id,
+        phase_id=phase.id,
+        parent_id=None,
+        kind="Phase",
+        name=name,
+        description="",
+        created_on=now,
+    )
+    session.add(root)
+    session.flush()
+    return phase, root
+
+
+def phases_of(
+    session: Session, cycles: list[int]
+) -> dict[int, list[tuple[Phase, int]]]:
+    """Phases of *cycles* by cycle, each with the id of its root node."""
+    found: dict[int, list[tuple[Phase, int]]] = {}
+    rows = session.execute(
+        select(Phase, Node.id)
+        .join(Node, (Node.phase_id == Phase.id) & Node.parent_id.is_(None))
+        .where(Phase.cycle_id.in_(cycles))
+        .order_by(Phase.id)
+    )
+    for phase, root in rows:
+        found.setdefault(phase.cycle_id, []).append((phase, root))
+    return found
+
+
+def release_of_phase(session: Session, phase: Phase) -> Release:
+    return get(session, Release, get(session, Cycle, phase.cycle_id).release_id)
+
+
+def root_of(session: Session, phase_id: int) -> Node:
+    root = session.scalar(
+        select(Node).where(Node.phase_id == phase_id, Node.parent_id.is_(None))
+    )
+    if root is None:
+        raise unknown("Phase", phase_id)
+    return root

@@ -1,0 +1,95 @@
+"""The SQLite file: connections, transactions and where ids begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+import threading
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy import create_engine
+from sqlalchemy import event
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.model import Table
+
+
+class Database:
+    """One SQLite file; every use is a session of its own, from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = create_engine(
+            f"sqlite:///{path}",
+            pool_size=8,
+            max_overflow=-1,
+            connect_args={"timeout": 30},
+        )
+        event.listen(self._engine, "connect", self._connected)
+        event.listen(self._engine, "begin", self._begun)
+        # SQLite lets one writer at a time in; a lock wakes the next one sooner than
+        # SQLite's own polling does.
+        self._write_lock = threading.Lock()
+        self._writer = self._engine.execution_options(sandbox_begin="BEGIN IMMEDIATE")
+        with self._writer.begin() as connection:
+            self._create(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Session whose changes are kept if the block ends well, all or none."""
+        with (
+            self._write_lock,
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @staticmethod
+    def _connected(connection: Any, _record: object) -> None:
+        # Transactions are begun by _begun: Python's driver would begin them late.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @staticmethod
+    def _begun(connection: Connection) -> None:
+        begin = connection.get_execution_options().get("sandbox_begin", "BEGIN")
+        connection.exec_driver_sql(begin)
+
+    @staticmethod
+    def _create(connection: Connection) -> None:
+        Table.metadata.create_all(connection)
+        known = set(connection.scalars(text("SELECT name FROM sqlite_sequence")))
+        for table in Table.metadata.tables.values():
+            if "first_id" in table.info and table.name not in known:
+                connection.execute(
+                    text(
+                        "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :seq)"
+                    ),
+                    {"name": table.name, "seq": table.info["first_id"] - 1},
+                )
+
+
+def next_ids(session: Session, table: type[Table], count: int) -> range:
+    """Ids for *count* new rows of *table*, for inserting them in bulk."""
+    session.flush()
+    last = session.scalar(
+        text("SELECT seq FROM sqlite_sequence WHERE name = :name"),
+        {"name": table.__tablename__},
+    )
+    first = int(last or 0) + 1
+    return range(first, first + count)

@@ -1,0 +1,172 @@
+"""Rules for executing: statuses, results and their history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import json
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy import select
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.database import next_ids
+from pytest_zephyr.sandbox.model import Case
+from pytest_zephyr.sandbox.model import Execution
+from pytest_zephyr.sandbox.model import Placement
+from pytest_zephyr.sandbox.model import Preference
+from pytest_zephyr.sandbox.model import Result
+from pytest_zephyr.sandbox.model import Step
+from pytest_zephyr.sandbox.model import StepResult
+from pytest_zephyr.sandbox.repository import chunks
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import now_ms
+from pytest_zephyr.sandbox.values import unknown
+
+
+STATUSES = "testresult.testresultStatus.LOV"
+STEP_STATUSES = "testresult.teststepresultStatus.LOV"
+NOT_EXECUTED = "10"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one execution is to become; None leaves a value as it is."""
+
+    execution: int
+    tester: int
+    status: str
+    notes: str | None = None
+    actual_time: int | None = None
+    executed_on: int | None = None
+
+
+@dataclass(frozen=True)
+class StepVerdict:
+    execution: int
+    order_id: int
+    status: str
+    comment: str | None = None
+    executed_on: int | None = None
+
+
+def statuses(session: Session, preference: str = STATUSES) -> list[dict[str, Any]]:
+    row = session.get(Preference, preference)
+    entries: list[dict[str, Any]] = json.loads(row.value) if row else []
+    return entries
+
+
+def check_statuses(session: Session, given: set[str], preference: str) -> None:
+    active = {
+        str(entry["id"])
+        for entry in statuses(session, preference)
+        if str(entry.get("active", True)).lower() == "true"
+    }
+    for status in sorted(given - active - {NOT_EXECUTED}):
+        raise bad(f"Status {status} is not an active status.", "122z04")
+
+
+def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Execution]:
+    """Executions by id, all of them; an unknown id is the server's own error."""
+    found: dict[int, Execution] = {}
+    for some in chunks(set(ids)):
+        rows = session.scalars(select(Execution).where(Execution.id.in_(some)))
+        found.update((row.id, row) for row in rows)
+    for identifier in ids:
+        if identifier not in found:
+            raise unknown("ReleaseTestSchedule", identifier)
+    return found
+
+
+def execute(session: Session, actor: int, verdicts: Sequence[Verdict]) -> None:
+    """Apply *verdicts*, each a new row of the execution's history; all or none."""
+    check_statuses(session, {verdict.status for verdict in verdicts}, STATUSES)
+    ids = [verdict.execution for verdict in verdicts]
+    executions = executions_by_id(session, ids)
+    now = now_ms()
+    results = []
+    result_ids = next_ids(session, Result, len(verdicts))
+    for result_id, verdict in zip(result_ids, verdicts, strict=True):
+        execution = executions[verdict.execution]
+        execution.status = verdict.status
+        if verdict.notes is not None:
+            execution.comment = verdict.notes
+        if verdict.actual_time is not None:
+            execution.actual_time = verdict.actual_time
+        execution.executed_on = (
+            now if verdict.executed_on is None else verdict.executed_on
+        )
+        execution.executed_by = actor
+        execution.modified_on = now
+        execution.last_result_id = result_id
+        execution.last_tester_id = verdict.tester
+        results.append(
+            {
+                "id": result_id,
+                "execution_id": execution.id,
+                "status": verdict.status,
+                "comment": execution.comment,
+                "actual_time": execution.actual_time,
+                "executed_on": execution.executed_on,
+                "executed_by": actor,
+            }
+        )
+    session.flush()
+    if results:
+        session.execute(insert(Result), results)
+
+
+def set_all_steps(session: Session, executions: Sequence[int], status: str) -> None:
+    """Give every step of *executions* the same status."""
+    rows = session.execute(
+        select(Execution.id, Step.order_id)
+        .join(Placement, Placement.id == Execution.placement_id)
+        .join(Case, Case.id == Placement.case_id)
+        .join(Step, Step.case_id == Case.id)
+        .where(Execution.id.in_(executions))
+    ).all()
+    save_steps(
+        session, [StepVerdict(execution, order, status) for execution, order in rows]
+    )
+
+
+def save_steps(session: Session, verdicts: Sequence[StepVerdict]) -> list[int]:
+    """Keep one result per execution and step; returns their ids, in order."""
+    check_statuses(session, {verdict.status for verdict in verdicts}, STEP_STATUSES)
+    wanted = {verdict.execution for verdict in verdicts}
+    executions_by_id(session, list(wanted))
+    present: dict[tuple[int, int], StepResult] = {}
+    for some in chunks(wanted):
+        rows = session.scalars(
+            select(StepResult).where(StepResult.execution_id.in_(some))
+        )
+        present.update(((row.execution_id, row.order_id), row) for row in rows)
+    now = now_ms()
+    for verdict in verdicts:
+        key = verdict.execution, verdict.order_id
+        if key not in present:
+            present[key] = StepResult(execution_id=key[0], order_id=key[1])
+            session.add(present[key])
+        row = present[key]
+        row.status = verdict.status
+        row.executed_on = now if verdict.executed_on is None else verdict.executed_on
+        if verdict.comment is not None:
+            row.comment = verdict.comment
+    session.flush()
+    return [present[verdict.execution, verdict.order_id].id for verdict in verdicts]
+
+
+def unassign(session: Session, ids: Sequence[int]) -> None:
+    for row in executions_by_id(session, ids).values():
+        session.delete(row)
+
+
+def reassign(session: Session, ids: Sequence[int], tester: int) -> None:
+    for some in chunks(ids):
+        session.execute(
+            update(Execution)
+            .where(Execution.id.in_(some))
+            .values(tester_id=tester, modified_on=now_ms())
+        )

@@ -1,0 +1,319 @@
+"""Bad days on demand: what can go wrong between a client and its server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import copy
+from dataclasses import asdict
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+import json
+import threading
+from typing import Any
+from typing import Literal
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+from urllib.parse import urlencode
+
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Response
+
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+Kind = Literal[
+    "status",
+    "status_after",
+    "html",
+    "latency",
+    "hang",
+    "hang_after",
+    "cut_before",
+    "cut_after",
+    "omit_rows",
+    "truncate",
+    "not_json",
+    "not_utf8",
+    "huge",
+    "redirect",
+    "expire_cookie",
+    "missing",
+    "lie_result_size",
+    "ignore_offset",
+    "foreign_rows",
+    "plain_text",
+    "retry_after",
+]
+
+MARK = "sandbox.fault"
+HARMLESS = ("latency", "expire_cookie")
+LOGIN_PAGE = (
+    "<!DOCTYPE html><html><head><title>Sign in</title></head>"
+    "<body><h1>Sign in</h1><form><input name=user></form></body></html>"
+)
+
+
+class CutConnection(Exception):
+    """The connection is to be closed without an answer."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with requests whose method and path match.
+
+    *path* is part of the path after ``/flex``, or a pattern with ``*`` for all of it.
+    The first *after* matches are spared, the next *times* are hit (None: all).
+
+    | kind | effect |
+    | --- | --- |
+    | status, status_after | *status* and *body*, not applied; the same after applying |
+    | html | 200 and a login page, not applied |
+    | latency | *seconds* later |
+    | hang, hang_after | nothing for *seconds*, then the connection is cut |
+    | cut_before, cut_after | connection cut before the request is applied, or after |
+    | omit_rows | *rows* rows fewer in the answer's list |
+    | truncate | half the body, then the connection is cut |
+    | not_json, not_utf8, plain_text | applied; the body is something else |
+    | huge | the body is followed by *rows* MiB of white space |
+    | redirect | 302 to *location* |
+    | expire_cookie | all session cookies expire first |
+    | missing | an empty 404 |
+    | lie_result_size | resultSize is 0 |
+    | ignore_offset | every page is the first |
+    | foreign_rows | *rows* rows of another phase come first |
+    | retry_after | *status* with Retry-After: *seconds* |
+    """
+
+    method: str = "*"
+    path: str = ""
+    kind: Kind = "status"
+    status: int = 503
+    body: str | bytes | None = None
+    seconds: float = 1.0
+    times: int | None = 1
+    after: int = 0
+    location: str | None = None
+    rows: int = 1
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def matches(self, method: str, path: str) -> bool:
+        if self.method not in ("*", method):
+            return False
+        path = path.removeprefix("/flex")
+        if any(sign in self.path for sign in "*?["):
+            return fnmatchcase(path, self.path)
+        return self.path in path
+
+
+class Faults:
+    """The faults in force, and how often each was met."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed: list[Fault] = []
+        self._met: list[int] = []
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._armed.append(fault)
+            self._met.append(0)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._armed = []
+            self._met = []
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Each fault as JSON, with the number of matches so far."""
+        with self._lock:
+            return [
+                {**_plain(fault), "met": met}
+                for fault, met in zip(self._armed, self._met, strict=True)
+            ]
+
+    def take(self, method: str, path: str, start: int) -> tuple[int, Fault] | None:
+        """First fault from position *start* that hits this request, if any."""
+        with self._lock:
+            for index in range(start, len(self._armed)):
+                fault = self._armed[index]
+                if not fault.matches(method, path):
+                    continue
+                met = self._met[index]
+                self._met[index] += 1
+                end = None if fault.times is None else fault.after + fault.times
+                if met >= fault.after and (end is None or met < end):
+                    return index, fault
+        return None
+
+
+class FaultyApp:
+    """WSGI application with faults in front of another."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        faults: Faults,
+        *,
+        expire_cookies: Callable[[], None],
+        stopping: threading.Event,
+    ) -> None:
+        self._app = app
+        self._faults = faults
+        self._expire_cookies = expire_cookies
+        self._stopping = stopping
+
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].startswith("/flex/"):
+            return self._app(environ, start_response)
+        return self._answer(environ, 0)(environ, start_response)
+
+    def _answer(self, environ: WSGIEnvironment, start: int) -> Response:
+        hit = self._faults.take(environ["REQUEST_METHOD"], environ["PATH_INFO"], start)
+        if hit is None:
+            chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+            return Response(b"".join(chunks), status, headers)
+        index, fault = hit
+        if fault.kind not in HARMLESS:
+            environ[MARK] = fault.kind
+        instead = self._instead(fault)
+        if instead is not None:
+            return instead
+        if fault.kind == "ignore_offset":
+            environ = _without_offset(environ)
+        return self._afterwards(fault, self._answer(environ, index + 1))
+
+    def _instead(self, fault: Fault) -> Response | None:
+        """What comes instead of the real answer, or before it."""
+        match fault.kind:
+            case "status":
+                return _status(fault)
+            case "retry_after":
+                response = _status(fault)
+                response.headers["Retry-After"] = f"{fault.seconds:g}"
+                return response
+            case "html":
+                body = LOGIN_PAGE if fault.body is None else fault.body
+                return Response(body, content_type="text/html;charset=UTF-8")
+            case "redirect":
+                location = fault.location or "/flex/html5/login"
+                return Response(status=302, headers={"Location": location})
+            case "missing":
+                return Response(status=404)
+            case "cut_before":
+                raise CutConnection
+            case "hang":
+                self._stopping.wait(fault.seconds)
+                raise CutConnection
+            case "latency":
+                self._stopping.wait(fault.seconds)
+            case "expire_cookie":
+                self._expire_cookies()
+        return None
+
+    def _afterwards(self, fault: Fault, response: Response) -> Response:
+        """What becomes of the real answer."""
+        data = response.get_data()
+        match fault.kind:
+            case "status_after":
+                return _status(fault)
+            case "cut_after":
+                raise CutConnection
+            case "hang_after":
+                self._stopping.wait(fault.seconds)
+                raise CutConnection
+            case "truncate":
+                # The length promises all of it; the connection ends before.
+                response.set_data(data[: len(data) // 2])
+                response.headers["Content-Length"] = str(len(data))
+            case "not_json":
+                response.set_data(_bytes(fault.body, "{not json"))
+            case "not_utf8":
+                response.set_data(data.replace(b'"', b'"\xff\xfe', 1))
+            case "plain_text":
+                response.set_data(_bytes(fault.body, "OK"))
+                response.content_type = "text/plain;charset=UTF-8"
+            case "huge":
+                response.set_data(data + b" " * (fault.rows << 20))
+            case "omit_rows" | "lie_result_size" | "foreign_rows":
+                _edit(response, fault)
+        return response
+
+
+def _status(fault: Fault) -> Response:
+    if fault.body is None:
+        reasons = {status.value: status.phrase for status in HTTPStatus}
+        reason = reasons.get(fault.status, "Error")
+        body = json.dumps({"errorMsg": reason, "errorCode": str(fault.status)})
+        content_type = "application/json;charset=UTF-8"
+    else:
+        body = _bytes(fault.body, "").decode("utf-8", "surrogateescape")
+        content_type = "text/plain;charset=UTF-8"
+    response = Response(
+        body.encode("utf-8", "surrogateescape"), fault.status, content_type=content_type
+    )
+    for name, value in fault.headers:
+        response.headers[name] = value
+    return response
+
+
+def _bytes(body: str | bytes | None, default: str) -> bytes:
+    if body is None:
+        return default.encode()
+    return body.encode() if isinstance(body, str) else body
+
+
+def _plain(fault: Fault) -> dict[str, Any]:
+    plain = asdict(fault)
+    if isinstance(fault.body, bytes):
+        plain["body"] = fault.body.decode("utf-8", "replace")
+    return plain
+
+
+def _without_offset(environ: WSGIEnvironment) -> WSGIEnvironment:
+    query = [
+        pair
+        for pair in parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        if pair[0] not in ("offset", "firstresult")
+    ]
+    return {**environ, "QUERY_STRING": urlencode(query)}
+
+
+def _edit(response: Response, fault: Fault) -> None:
+    """Change the rows of a list, an envelope, or an envelope in a list."""
+    try:
+        value = json.loads(response.get_data())
+    except ValueError:
+        return
+    inner = value
+    if isinstance(inner, list) and len(inner) == 1 and "results" in inner[0]:
+        inner = inner[0]
+    if (
+        isinstance(inner, dict)
+        and "resultSize" in inner
+        and fault.kind == "lie_result_size"
+    ):
+        inner["resultSize"] = 0
+    rows = inner.get("results") if isinstance(inner, dict) else inner
+    if isinstance(rows, list):
+        if fault.kind == "omit_rows":
+            del rows[: fault.rows]
+        if fault.kind == "foreign_rows":
+            rows[:0] = [_foreign(row) for row in rows[: fault.rows]]
+    response.set_data(json.dumps(value, ensure_ascii=False))
+
+
+def _foreign(row: Any) -> Any:
+    """Copy of an execution that claims to be one of another phase."""
+    foreign = copy.deepcopy(row)
+    if isinstance(foreign, dict):
+        foreign["id"] = foreign.get("id", 0) + 5_000_000
+        foreign["cyclePhaseId"] = foreign.get("cyclePhaseId", 0) + 500_000
+    return foreign

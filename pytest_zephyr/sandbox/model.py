@@ -1,0 +1,365 @@
+"""The tables of the sandbox: what a Zephyr Enterprise server keeps."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import ForeignKey
+from sqlalchemy import Index
+from sqlalchemy import JSON
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+
+
+class FirstId(int, Enum):
+    """Where the ids of each kind begin.
+
+    The ranges lie far apart, so that an id of one kind never passes for another.
+    """
+
+    USER = 501
+    PROJECT = 1_001
+    RELEASE = 2_001
+    CYCLE = 3_001
+    PHASE = 4_001
+    TESTCASE = 100_001
+    VERSION = 20_000_001
+    PLACEMENT = 30_000_001
+    EXECUTION = 50_000_001
+    NODE = 60_000_001
+    RESULT = 70_000_001
+    ATTACHMENT = 80_000_001
+    STEP = 85_000_001
+    STEP_RESULT = 86_000_001
+    DEFECT = 87_000_001
+    REQUIREMENT = 88_000_001
+    TOKEN = 89_000_001
+    FIELD = 90_001
+
+
+class Table(DeclarativeBase):
+    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012 - read by SQLAlchemy
+
+
+def never_reused(first: FirstId) -> dict[str, Any]:
+    """Table arguments for ids that count up from *first* and are never given twice."""
+    return {"sqlite_autoincrement": True, "info": {"first_id": int(first)}}
+
+
+class User(Table):
+    __tablename__ = "user"
+    __table_args__ = never_reused(FirstId.USER)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(unique=True)
+    password: Mapped[str]
+    first_name: Mapped[str]
+    last_name: Mapped[str]
+    permitted: Mapped[bool] = mapped_column(default=True)
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class Token(Table):
+    __tablename__ = "token"
+    __table_args__ = never_reused(FirstId.TOKEN)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    label: Mapped[str]
+    value: Mapped[str] = mapped_column(unique=True)
+
+
+class Cookie(Table):
+    __tablename__ = "cookie"
+
+    value: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    expires: Mapped[int]
+
+
+class Preference(Table):
+    __tablename__ = "preference"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    default: Mapped[str]
+
+
+class Field(Table):
+    __tablename__ = "field"
+    __table_args__ = never_reused(FirstId.FIELD)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entity: Mapped[str]
+    display_name: Mapped[str]
+    field_name: Mapped[str]
+    mandatory: Mapped[bool] = mapped_column(default=False)
+    system: Mapped[bool] = mapped_column(default=False)
+
+
+class Project(Table):
+    __tablename__ = "project"
+    __table_args__ = never_reused(FirstId.PROJECT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    start: Mapped[date | None]
+    end: Mapped[date | None]
+    created_on: Mapped[int]
+
+
+class Release(Table):
+    __tablename__ = "release"
+    __table_args__ = never_reused(FirstId.RELEASE)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str]
+    start: Mapped[date | None]
+    end: Mapped[date | None]
+    created_on: Mapped[int]
+    order_id: Mapped[int]
+    hidden: Mapped[bool] = mapped_column(default=False)
+    locked_until: Mapped[int] = mapped_column(default=0)
+
+
+class Cycle(Table):
+    __tablename__ = "cycle"
+    __table_args__ = never_reused(FirstId.CYCLE)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    release_id: Mapped[int] = mapped_column(
+        ForeignKey("release.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str]
+    build: Mapped[str]
+    environment: Mapped[str]
+    start: Mapped[date]
+    end: Mapped[date]
+    status: Mapped[int] = mapped_column(default=0)
+    revision: Mapped[int] = mapped_column(default=1)
+    created_on: Mapped[int]
+
+
+class Phase(Table):
+    __tablename__ = "phase"
+    __table_args__ = never_reused(FirstId.PHASE)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cycle_id: Mapped[int] = mapped_column(
+        ForeignKey("cycle.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str]
+    free_form: Mapped[bool]
+    start: Mapped[date]
+    end: Mapped[date]
+    created_on: Mapped[int]
+
+
+class Node(Table):
+    """A folder: of a release's repository, or of a phase's own tree."""
+
+    __tablename__ = "node"
+    __table_args__ = never_reused(FirstId.NODE)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    release_id: Mapped[int] = mapped_column(
+        ForeignKey("release.id", ondelete="CASCADE"), index=True
+    )
+    phase_id: Mapped[int | None] = mapped_column(
+        ForeignKey("phase.id", ondelete="CASCADE"), index=True
+    )
+    parent_id: Mapped[int | None] = mapped_column(
+        ForeignKey("node.id", ondelete="CASCADE"), index=True
+    )
+    kind: Mapped[str]
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    created_on: Mapped[int]
+
+
+class Case(Table):
+    """One version of a test case; *testcase_id* is the number people see."""
+
+    __tablename__ = "case_version"
+    __table_args__ = never_reused(FirstId.VERSION)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    testcase_id: Mapped[int] = mapped_column(index=True)
+    version: Mapped[int] = mapped_column(default=1)
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    alt: Mapped[str | None] = mapped_column(index=True)
+    tag: Mapped[str] = mapped_column(default="")
+    priority: Mapped[str | None]
+    automated: Mapped[bool] = mapped_column(default=False)
+    script_name: Mapped[str | None]
+    script_path: Mapped[str | None]
+    comments: Mapped[str | None]
+    estimated_time: Mapped[int] = mapped_column(default=0)
+    properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    creator_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    created_on: Mapped[int]
+    modified_on: Mapped[int]
+
+
+class Placement(Table):
+    """A test case in a folder (the API's tct)."""
+
+    __tablename__ = "placement"
+    __table_args__ = never_reused(FirstId.PLACEMENT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    node_id: Mapped[int] = mapped_column(
+        ForeignKey("node.id", ondelete="CASCADE"), index=True
+    )
+    case_id: Mapped[int] = mapped_column(
+        ForeignKey("case_version.id", ondelete="CASCADE"), index=True
+    )
+    created_on: Mapped[int]
+
+
+class Execution(Table):
+    """An assigned test case of a phase (the API's release test schedule)."""
+
+    __tablename__ = "execution"
+    __table_args__ = never_reused(FirstId.EXECUTION)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    phase_id: Mapped[int] = mapped_column(
+        ForeignKey("phase.id", ondelete="CASCADE"), index=True
+    )
+    placement_id: Mapped[int] = mapped_column(
+        ForeignKey("placement.id", ondelete="CASCADE"), unique=True
+    )
+    tester_id: Mapped[int]
+    assigned_on: Mapped[int]
+    modified_on: Mapped[int]
+    status: Mapped[str | None]
+    comment: Mapped[str | None]
+    actual_time: Mapped[int | None]
+    executed_by: Mapped[int | None]
+    executed_on: Mapped[int | None]
+    last_result_id: Mapped[int | None]
+    last_tester_id: Mapped[int | None]
+
+
+class Result(Table):
+    """One execution of an execution: its history."""
+
+    __tablename__ = "result"
+    __table_args__ = never_reused(FirstId.RESULT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    execution_id: Mapped[int] = mapped_column(
+        ForeignKey("execution.id", ondelete="CASCADE"), index=True
+    )
+    status: Mapped[str]
+    comment: Mapped[str | None]
+    actual_time: Mapped[int | None]
+    executed_on: Mapped[int]
+    executed_by: Mapped[int]
+
+
+class Step(Table):
+    __tablename__ = "step"
+    __table_args__ = never_reused(FirstId.STEP)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(
+        ForeignKey("case_version.id", ondelete="CASCADE"), index=True
+    )
+    order_id: Mapped[int]
+    text: Mapped[str]
+    data: Mapped[str] = mapped_column(default="")
+    expected: Mapped[str] = mapped_column(default="")
+
+
+class StepResult(Table):
+    __tablename__ = "step_result"
+    __table_args__ = (
+        Index("one_result_per_step", "execution_id", "order_id", unique=True),
+        never_reused(FirstId.STEP_RESULT),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    execution_id: Mapped[int] = mapped_column(
+        ForeignKey("execution.id", ondelete="CASCADE")
+    )
+    order_id: Mapped[int]
+    status: Mapped[str]
+    comment: Mapped[str | None]
+    executed_on: Mapped[int]
+
+
+class Upload(Table):
+    """A file that was uploaded and not attached to anything yet."""
+
+    __tablename__ = "upload"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    content_type: Mapped[str]
+    data: Mapped[bytes]
+
+
+class Attachment(Table):
+    __tablename__ = "attachment"
+    __table_args__ = (
+        Index("attachments_of_item", "item_type", "item_id"),
+        never_reused(FirstId.ATTACHMENT),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ref_id: Mapped[str] = mapped_column(unique=True)
+    item_type: Mapped[str]
+    item_id: Mapped[int]
+    name: Mapped[str]
+    content_type: Mapped[str]
+    size: Mapped[int]
+    data: Mapped[bytes] = mapped_column(deferred=True)
+    created_by: Mapped[int]
+    created_on: Mapped[int]
+
+
+class Defect(Table):
+    __tablename__ = "defect"
+    __table_args__ = never_reused(FirstId.DEFECT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    execution_id: Mapped[int] = mapped_column(
+        ForeignKey("execution.id", ondelete="CASCADE"), index=True
+    )
+    key: Mapped[str]
+    summary: Mapped[str]
+
+
+class Requirement(Table):
+    __tablename__ = "requirement"
+    __table_args__ = never_reused(FirstId.REQUIREMENT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    release_id: Mapped[int] = mapped_column(
+        ForeignKey("release.id", ondelete="CASCADE")
+    )
+    name: Mapped[str]
+    alt: Mapped[str | None]
+
+
+class RequirementLink(Table):
+    __tablename__ = "requirement_link"
+
+    requirement_id: Mapped[int] = mapped_column(
+        ForeignKey("requirement.id", ondelete="CASCADE"), primary_key=True
+    )
+    testcase_id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,0 +1,218 @@
+"""Rules for folders, test cases and their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete
+from sqlalchemy import func
+from sqlalchemy import insert
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.catalog import check_name
+from pytest_zephyr.sandbox.database import next_ids
+from pytest_zephyr.sandbox.model import Case
+from pytest_zephyr.sandbox.model import Field
+from pytest_zephyr.sandbox.model import FirstId
+from pytest_zephyr.sandbox.model import Node
+from pytest_zephyr.sandbox.model import Placement
+from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.model import Step
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import now_ms
+
+
+def chunks(values: Iterable[int], size: int = 10_000) -> Iterable[list[int]]:
+    """*values* in lists short enough for one SQL statement."""
+    rest = list(values)
+    for start in range(0, len(rest), size):
+        yield rest[start : start + size]
+
+
+def add_folder(
+    session: Session,
+    release: Release,
+    name: str,
+    *,
+    parent: Node | None = None,
+    phase_id: int | None = None,
+    kind: str | None = None,
+    description: str = "",
+) -> Node:
+    node = Node(
+        release_id=release.id,
+        phase_id=phase_id,
+        parent_id=parent.id if parent else None,
+        kind=kind or ("Module" if parent else "Phase"),
+        name=check_name(name, "folder"),
+        description=description,
+        created_on=now_ms(),
+    )
+    session.add(node)
+    session.flush()
+    return node
+
+
+def below(session: Session, node_id: int) -> list[int]:
+    """Id of the node and of every node below it."""
+    tree = select(Node.id).where(Node.id == node_id).cte(recursive=True)
+    tree = tree.union_all(select(Node.id).join(tree, Node.parent_id == tree.c.id))
+    return list(session.scalars(select(tree.c.id)))
+
+
+def next_testcase_ids(session: Session, count: int) -> range:
+    last = session.scalar(select(func.max(Case.testcase_id))) or 0
+    first = max(last + 1, FirstId.TESTCASE)
+    return range(first, first + count)
+
+
+def known_testcases(session: Session, testcase_ids: Iterable[int]) -> dict[int, Case]:
+    """Newest version of each of the test cases that exist."""
+    found: dict[int, Case] = {}
+    for some in chunks(set(testcase_ids)):
+        rows = session.scalars(
+            select(Case).where(Case.testcase_id.in_(some)).order_by(Case.version)
+        )
+        found.update((case.testcase_id, case) for case in rows)
+    return found
+
+
+def add_cases(
+    session: Session,
+    node: Node,
+    project_id: int,
+    creator_id: int,
+    cases: Sequence[Mapping[str, Any]],
+) -> tuple[range, range]:
+    """Insert *cases* into *node*; returns their version ids and placement ids."""
+    now = now_ms()
+    versions = next_ids(session, Case, len(cases))
+    placements = next_ids(session, Placement, len(cases))
+    if not cases:
+        return versions, placements
+    automatic = iter(next_testcase_ids(session, len(cases)))
+    common = {
+        "version": 1,
+        "project_id": project_id,
+        "creator_id": creator_id,
+        "created_on": now,
+        "modified_on": now,
+    }
+    optional: dict[str, Any] = {
+        "description": "",
+        "alt": None,
+        "tag": "",
+        "priority": None,
+        "automated": False,
+        "script_name": None,
+        "script_path": None,
+        "comments": None,
+        "estimated_time": 0,
+        "properties": {},
+    }
+    rows = []
+    for version, case in zip(versions, cases, strict=True):
+        row = {"id": version, **common, **optional, **case}
+        if row.get("testcase_id") is None:
+            row["testcase_id"] = next(automatic)
+        rows.append(row)
+    session.execute(insert(Case), rows)
+    session.execute(
+        insert(Placement),
+        [
+            {"id": placement, "node_id": node.id, "case_id": case, "created_on": now}
+            for placement, case in zip(placements, versions, strict=True)
+        ],
+    )
+    return versions, placements
+
+
+def new_version(session: Session, case: Case) -> Case:
+    """Copy *case* as its next version and put that in its repository folders."""
+    values = {
+        column.key: getattr(case, column.key)
+        for column in Case.__table__.columns
+        if column.key != "id"
+    }
+    copy = Case(**{**values, "version": case.version + 1, "modified_on": now_ms()})
+    session.add(copy)
+    session.flush()
+    set_steps(
+        session,
+        copy.id,
+        [
+            {
+                "orderId": s.order_id,
+                "step": s.text,
+                "data": s.data,
+                "result": s.expected,
+            }
+            for s in steps_of(session, case.id)
+        ],
+    )
+    for placement in session.scalars(
+        select(Placement)
+        .join(Node, Node.id == Placement.node_id)
+        .where(Placement.case_id == case.id, Node.phase_id.is_(None))
+    ):
+        placement.case_id = copy.id
+    return copy
+
+
+def read_properties(
+    session: Session, given: Mapping[str, Any], *, by_display_name: bool
+) -> dict[str, Any]:
+    """Custom field values keyed by field name."""
+    fields = session.scalars(
+        select(Field).where(Field.entity == "testcase", Field.system.is_(False))
+    ).all()
+    names = {field.field_name: field.field_name for field in fields}
+    if by_display_name:
+        names.update((field.display_name, field.field_name) for field in fields)
+    for name in given:
+        if name not in names:
+            raise bad(f"Custom field {name} does not exist.")
+    return {names[name]: value for name, value in given.items()}
+
+
+def check_mandatory(session: Session, properties: Mapping[str, Any]) -> None:
+    mandatory = session.scalars(
+        select(Field).where(
+            Field.entity == "testcase",
+            Field.mandatory.is_(True),
+            Field.system.is_(False),
+        )
+    )
+    for field in mandatory:
+        if properties.get(field.field_name) in (None, ""):
+            raise bad(f"Custom field {field.display_name} is mandatory.")
+
+
+def steps_of(session: Session, case_id: int) -> list[Step]:
+    return list(
+        session.scalars(
+            select(Step).where(Step.case_id == case_id).order_by(Step.order_id)
+        )
+    )
+
+
+def set_steps(
+    session: Session, case_id: int, steps: Sequence[Mapping[str, Any]]
+) -> None:
+    """Make *steps* the steps of a test case version."""
+    session.execute(delete(Step).where(Step.case_id == case_id))
+    session.add_all(
+        Step(
+            case_id=case_id,
+            order_id=int(step.get("orderId", position)),
+            text=str(step.get("step", "")),
+            data=str(step.get("data", "")),
+            expected=str(step.get("result", "")),
+        )
+        for position, step in enumerate(steps, 1)
+    )
+    session.flush()

@@ -1,0 +1,3 @@
+"""The REST operations, one module for each part of the API."""
+
+from __future__ import annotations

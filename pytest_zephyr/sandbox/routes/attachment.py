@@ -1,0 +1,185 @@
+"""Attachments: files are sent first, and attached in a second call."""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import quote
+from urllib.parse import unquote
+import uuid
+
+from flask import Blueprint
+from flask import request
+from flask import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from sqlalchemy.orm import undefer
+
+from pytest_zephyr.sandbox import executing
+from pytest_zephyr.sandbox import holdings
+from pytest_zephyr.sandbox import repository
+from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.catalog import get
+from pytest_zephyr.sandbox.holdings import EXECUTION_ATTACHMENT
+from pytest_zephyr.sandbox.model import Attachment
+from pytest_zephyr.sandbox.model import Requirement
+from pytest_zephyr.sandbox.model import Upload
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import now_ms
+from pytest_zephyr.sandbox.values import Problem
+from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_batch
+from pytest_zephyr.sandbox.wire import maybe_text
+from pytest_zephyr.sandbox.wire import plain
+from pytest_zephyr.sandbox.wire import query_int
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import user
+from pytest_zephyr.sandbox.wire import want_int
+from pytest_zephyr.sandbox.wire import want_text
+
+
+routes = Blueprint("attachment", __name__)
+files = Blueprint("files", __name__)
+
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+@files.post("/flex/upload/document/genericattachment")
+def upload() -> Response:
+    sent = list(request.files.items(multi=True))
+    if not sent:
+        raise bad("No file was sent.")
+    taken = []
+    with store().database.writing() as session:
+        for part, file in sent:
+            path = f"/zephyr/tmp/{uuid.uuid4()}"
+            kind = file.content_type or UNKNOWN_TYPE
+            session.add(Upload(path=path, content_type=kind, data=file.read()))
+            taken.append(
+                {
+                    "fileName": quote(file.filename or "", safe=""),
+                    "fieldName": part,
+                    "tempFilePath": path,
+                    "contentType": kind,
+                }
+            )
+    return answer(taken)
+
+
+@files.get("/flex/download")
+def download() -> Response:
+    with store().database.reading() as session:
+        row = session.scalar(
+            select(Attachment)
+            .options(undefer(Attachment.data))
+            .where(Attachment.ref_id == request.args.get("fileId", ""))
+        )
+    if row is None:
+        raise Problem(404)
+    return file_response(row)
+
+
+def file_response(row: Attachment) -> Response:
+    """The file, to be saved rather than shown: what is in it is anybody's."""
+    response = Response(row.data, content_type=UNKNOWN_TYPE)
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename*=UTF-8''{quote(row.name, safe='')}"
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@routes.post("/attachment/list")
+def attach() -> Response:
+    with store().database.writing() as session:
+        made = []
+        for given in body_batch():
+            item_type = want_text(given, "itemType")
+            item_id = want_int(given, "itemId")
+            check_item(session, item_type, item_id)
+            path = want_text(given, "tempPath")
+            sent = session.get(Upload, path)
+            if sent is None:
+                raise Problem(500, f"java.io.FileNotFoundException: {path}")
+            row = add_attachment(
+                session,
+                item_type,
+                item_id,
+                # Clients pass on the name as the upload answered it: encoded.
+                unquote(want_text(given, "name")),
+                maybe_text(given, "contentType") or sent.content_type,
+                sent.data,
+            )
+            made.append(row)
+            session.delete(sent)
+            session.flush()
+        return answer([shapes.attachment(row) for row in made])
+
+
+def check_item(session: Session, item_type: str, item_id: int) -> None:
+    if item_type == EXECUTION_ATTACHMENT:
+        executing.executions_by_id(session, [item_id])
+    elif item_type == "testcase":
+        if item_id not in repository.known_testcases(session, [item_id]):
+            raise unknown("Testcase", item_id)
+    elif item_type == "requirement":
+        get(session, Requirement, item_id)
+    else:
+        raise bad(f"Unknown item type {item_type}.")
+
+
+def add_attachment(
+    session: Session,
+    item_type: str,
+    item_id: int,
+    name: str,
+    content_type: str,
+    data: bytes,
+) -> Attachment:
+    row = Attachment(
+        ref_id=secrets.token_hex(12),
+        item_type=item_type,
+        item_id=item_id,
+        name=name,
+        content_type=content_type,
+        size=len(data),
+        data=data,
+        created_by=user().id,
+        created_on=now_ms(),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def attach_sent(session: Session, execution_id: int) -> None:
+    """Attach the files of this request to an execution."""
+    sent = [file for part in request.files.listvalues() for file in part]
+    for file in sent:
+        add_attachment(
+            session,
+            EXECUTION_ATTACHMENT,
+            execution_id,
+            file.filename or "",
+            file.content_type or UNKNOWN_TYPE,
+            file.read(),
+        )
+
+
+@routes.get("/attachment")
+def attachments() -> Response:
+    item_type, item_id = request.args.get("type"), query_int("itemid")
+    if item_type is None or item_id is None:
+        raise Problem(
+            500, 'Cannot invoke "java.lang.Long.longValue()" because "id" is null'
+        )
+    with store().database.reading() as session:
+        rows = holdings.attachments(session, item_type, [item_id])
+        return answer([shapes.attachment(row) for row in rows])
+
+
+@routes.delete("/attachment/<int:attachment_id>")
+def delete(attachment_id: int) -> Response:
+    with store().database.writing() as session:
+        session.delete(get(session, Attachment, attachment_id))
+    return plain("deleted")

@@ -1,0 +1,200 @@
+"""Cycles and their phases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from flask import Blueprint
+from flask import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox import catalog
+from pytest_zephyr.sandbox import planning
+from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.catalog import get
+from pytest_zephyr.sandbox.model import Cycle
+from pytest_zephyr.sandbox.model import Phase
+from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import read_date
+from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_object
+from pytest_zephyr.sandbox.wire import maybe_int
+from pytest_zephyr.sandbox.wire import maybe_text
+from pytest_zephyr.sandbox.wire import plain
+from pytest_zephyr.sandbox.wire import read_bool
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import want_int
+
+
+routes = Blueprint("cycle", __name__)
+
+
+def read_dates(row: Mapping[str, Any], prefix: str) -> tuple[date, date]:
+    """Both dates, each from either of its twin fields."""
+    dates = []
+    for short, long in (
+        ("startDate", f"{prefix}StartDate"),
+        ("endDate", f"{prefix}EndDate"),
+    ):
+        value = row.get(short, row.get(long))
+        if value is None:
+            which = short.removesuffix("Date")
+            raise bad(f"cycle {prefix} {which} date cannot be null.", "122z04")
+        dates.append(read_date(value, long))
+    return dates[0], dates[1]
+
+
+def cycle_shape(session: Session, row: Cycle) -> dict[str, Any]:
+    return shapes.cycle(row, catalog.phases_of(session, [row.id]).get(row.id, []))
+
+
+@routes.get("/cycle/release/<int:release_id>")
+def cycles(release_id: int) -> Response:
+    with store().database.reading() as session:
+        get(session, Release, release_id)
+        rows = session.scalars(
+            select(Cycle).where(Cycle.release_id == release_id).order_by(Cycle.id)
+        ).all()
+        phases = catalog.phases_of(session, [row.id for row in rows])
+        return answer([shapes.cycle(row, phases.get(row.id, [])) for row in rows])
+
+
+@routes.post("/cycle")
+def create_cycle() -> Response:
+    given = body_object()
+    with store().database.writing() as session:
+        release = get(session, Release, want_int(given, "releaseId"))
+        catalog.check_unlocked(release)
+        name = catalog.check_name(given.get("name"), "cycle")
+        environment = maybe_text(given, "environment") or ""
+        catalog.check_environment(session, environment)
+        start, end = read_dates(given, "cycle")
+        row = catalog.add_cycle(
+            session,
+            release,
+            name,
+            start=start,
+            end=end,
+            build=maybe_text(given, "build") or "",
+            environment=environment,
+            status=maybe_int(given, "status") or 0,
+        )
+        if given.get("cyclePhases"):
+            raise bad("Tree phase id not found cannot be null.")
+        return answer(cycle_shape(session, row))
+
+
+@routes.get("/cycle/<int:cycle_id>")
+def cycle(cycle_id: int) -> Response:
+    with store().database.reading() as session:
+        return answer(cycle_shape(session, get(session, Cycle, cycle_id)))
+
+
+@routes.put("/cycle/<int:cycle_id>")
+def update_cycle(cycle_id: int) -> Response:
+    given = body_object()
+    with store().database.writing() as session:
+        row = get(session, Cycle, cycle_id)
+        release = get(session, Release, row.release_id)
+        catalog.check_unlocked(release)
+        # What was not sent stays.
+        whole = {**cycle_shape(session, row), **_one_twin(given, "cycle")}
+        span = read_dates(whole, "cycle")
+        catalog.check_within("cycle", span, "release", (release.start, release.end))
+        environment = maybe_text(whole, "environment") or ""
+        catalog.check_environment(session, environment)
+        row.name = catalog.check_name(whole["name"], "cycle")
+        row.build = maybe_text(whole, "build") or ""
+        row.environment = environment
+        row.start, row.end = span
+        row.status = maybe_int(whole, "status") or 0
+        row.revision += 1
+        session.flush()
+        return answer(cycle_shape(session, row))
+
+
+def _one_twin(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """*given* with each date under its short name only."""
+    short = dict(given)
+    for which in ("Start", "End"):
+        long = short.pop(f"{prefix}{which}Date", None)
+        if long is not None:
+            short.setdefault(f"{which.lower()}Date", long)
+    return short
+
+
+@routes.delete("/cycle/<int:cycle_id>")
+def delete_cycle(cycle_id: int) -> Response:
+    with store().database.writing() as session:
+        row = get(session, Cycle, cycle_id)
+        catalog.check_unlocked(get(session, Release, row.release_id))
+        session.delete(row)
+    return plain("deleted")
+
+
+@routes.post("/cycle/<int:cycle_id>/phase")
+def create_phase(cycle_id: int) -> Response:
+    given = body_object()
+    with store().database.writing() as session:
+        row = get(session, Cycle, cycle_id)
+        catalog.check_unlocked(get(session, Release, row.release_id))
+        start, end = read_dates(given, "phase")
+        free_form = read_bool(given.get("freeForm"))
+        source = None
+        name = given.get("name")
+        if not free_form:
+            source = planning.repository_node(
+                session, want_int(given, "tcrCatalogTreeId")
+            )
+            if source.parent_id is not None:
+                raise bad("Tree phase id not found cannot be null.")
+            name = name or source.name
+        phase, root = catalog.add_phase(
+            session,
+            row,
+            catalog.check_name(name, "phase"),
+            start=start,
+            end=end,
+            free_form=free_form,
+        )
+        if source is not None:
+            planning.copy_tree(session, phase, source)
+        return answer(shapes.phase(phase, root.id))
+
+
+@routes.put("/cycle/<int:cycle_id>/phase")
+def update_phase(cycle_id: int) -> Response:
+    given = body_object()
+    with store().database.writing() as session:
+        row = get(session, Cycle, cycle_id)
+        catalog.check_unlocked(get(session, Release, row.release_id))
+        phase = _phase_of(session, cycle_id, want_int(given, "id"))
+        root = catalog.root_of(session, phase.id)
+        whole = {**shapes.phase(phase, root.id), **_one_twin(given, "phase")}
+        span = read_dates(whole, "phase")
+        catalog.check_within("phase", span, "cycle", (row.start, row.end))
+        phase.name = root.name = catalog.check_name(whole["name"], "phase")
+        phase.start, phase.end = span
+        session.flush()
+        return answer(shapes.phase(phase, root.id))
+
+
+@routes.delete("/cycle/<int:cycle_id>/phase/<int:phase_id>")
+def delete_phase(cycle_id: int, phase_id: int) -> Response:
+    with store().database.writing() as session:
+        row = get(session, Cycle, cycle_id)
+        catalog.check_unlocked(get(session, Release, row.release_id))
+        session.delete(_phase_of(session, cycle_id, phase_id))
+    return plain("deleted")
+
+
+def _phase_of(session: Session, cycle_id: int, phase_id: int) -> Phase:
+    phase = get(session, Phase, phase_id)
+    if phase.cycle_id != cycle_id:
+        raise unknown("CyclePhase", phase_id)
+    return phase

@@ -1,0 +1,199 @@
+"""Putting test cases into phases, and giving them to testers."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask import request
+from flask import Response
+from sqlalchemy import select
+
+from pytest_zephyr.sandbox import catalog
+from pytest_zephyr.sandbox import executing
+from pytest_zephyr.sandbox import planning
+from pytest_zephyr.sandbox import repository
+from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.catalog import get
+from pytest_zephyr.sandbox.model import Case
+from pytest_zephyr.sandbox.model import Execution
+from pytest_zephyr.sandbox.model import Node
+from pytest_zephyr.sandbox.model import Phase
+from pytest_zephyr.sandbox.model import Placement
+from pytest_zephyr.sandbox.planning import Selection
+from pytest_zephyr.sandbox.rows import execution_shapes
+from pytest_zephyr.sandbox.rows import executions_by_id
+from pytest_zephyr.sandbox.rows import executions_query
+from pytest_zephyr.sandbox.rows import node_shapes
+from pytest_zephyr.sandbox.rows import paged
+from pytest_zephyr.sandbox.rows import placements_query
+from pytest_zephyr.sandbox.rows import total
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_list
+from pytest_zephyr.sandbox.wire import body_object
+from pytest_zephyr.sandbox.wire import envelope
+from pytest_zephyr.sandbox.wire import limited
+from pytest_zephyr.sandbox.wire import page
+from pytest_zephyr.sandbox.wire import plain
+from pytest_zephyr.sandbox.wire import query_bool
+from pytest_zephyr.sandbox.wire import read_bool
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import want_ids
+from pytest_zephyr.sandbox.wire import want_int
+
+
+routes = Blueprint("planning", __name__)
+
+
+@routes.get("/testcase/planning/<int:node_id>")
+def planning_rows(node_id: int) -> Response:
+    offset, size = page()
+    query = placements_query().where(Placement.node_id == node_id)
+    name = request.args.get("tcname")
+    if name:
+        query = query.where(Case.name.contains(name, autoescape=True))
+    with store().database.reading() as session:
+        if get(session, Node, node_id).phase_id is None:
+            raise unknown("CyclePhase", node_id)
+        rows = session.execute(
+            paged(
+                query,
+                Placement.id,
+                ascending=query_bool("isascorder", True),
+                offset=offset,
+                size=size,
+            )
+        ).all()
+        ids = [placement.id for placement, _case, _release in rows]
+        scheduled = {
+            shape["tcrTreeTestcase"]["id"]: shape
+            for some in repository.chunks(ids)
+            for shape in execution_shapes(
+                session, executions_query().where(Placement.id.in_(some))
+            )
+        }
+        return answer(
+            envelope(
+                [
+                    {
+                        "tct": shapes.tct(placement, case, release),
+                        "testcase": shapes.case(case, release),
+                        **shapes.present(rts=scheduled.get(placement.id)),
+                    }
+                    for placement, case, release in rows
+                ],
+                total=total(session, query),
+                kind="planning",
+                offset=offset,
+                size=size,
+            )
+        )
+
+
+@routes.get("/assignmenttree/<int:phase_id>")
+def phase_tree(phase_id: int) -> Response:
+    with store().database.reading() as session:
+        catalog.root_of(session, phase_id)
+        return answer(node_shapes(session, Node.phase_id == phase_id)[0])
+
+
+@routes.post("/assignmenttree/<int:phase_id>/assign/bytree/<int:node_id>")
+def add_by_tree(phase_id: int, node_id: int) -> Response:
+    selections = [
+        Selection(
+            node=want_int(row, "treeid"),
+            versions=frozenset(want_ids(row.get("tctIds"))),
+            only=read_bool(row.get("isExclusion")),
+        )
+        for row in body_list()
+    ]
+    limited([version for row in selections for version in row.versions])
+    with store().database.writing() as session:
+        phase = get(session, Phase, phase_id)
+        catalog.check_unlocked(catalog.release_of_phase(session, phase))
+        added = planning.add_selected(
+            session,
+            phase,
+            planning.phase_node(session, phase, node_id),
+            selections,
+            hierarchy=query_bool("includehierarchy"),
+        )
+    return plain(f"{added} test cases added")
+
+
+@routes.post("/assignmenttree/<int:phase_id>/assign/bysearch/<int:node_id>")
+def add_by_search(phase_id: int, node_id: int) -> Response:
+    ids = limited(want_ids(body_object().get("ids")))
+    with store().database.writing() as session:
+        phase = get(session, Phase, phase_id)
+        catalog.check_unlocked(catalog.release_of_phase(session, phase))
+        added = planning.add_placements(
+            session, phase, planning.phase_node(session, phase, node_id), ids
+        )
+    return plain(f"{added} test cases added")
+
+
+@routes.post("/assignmenttree/<int:phase_id>/assign")
+def assign_to_creators(phase_id: int) -> Response:
+    with store().database.writing() as session:
+        root = catalog.root_of(session, phase_id)
+        waiting = planning.unassigned(session, repository.below(session, root.id))
+        planning.assign(
+            session,
+            phase_id,
+            [placement for placement, _creator in waiting],
+            [creator for _placement, creator in waiting],
+        )
+    return answer(len(waiting))
+
+
+@routes.put(
+    "/assignmenttree/<int:phase_id>/bulk/tree/<int:node_id>"
+    "/from/<signed:source>/to/<signed:tester>"
+)
+def assign_tree(phase_id: int, node_id: int, source: int, tester: int) -> Response:
+    with store().database.writing() as session:
+        phase = get(session, Phase, phase_id)
+        node = planning.phase_node(session, phase, node_id)
+        planning.check_tester(session, tester)
+        nodes = (
+            repository.below(session, node.id) if query_bool("cascade") else [node.id]
+        )
+        if source == planning.UNASSIGNED:
+            waiting = [row[0] for row in planning.unassigned(session, nodes)]
+            planning.assign(session, phase_id, waiting, [tester] * len(waiting))
+            return answer(len(waiting))
+        held = session.scalars(
+            select(Execution.id)
+            .join(Placement, Placement.id == Execution.placement_id)
+            .where(Placement.node_id.in_(nodes), Execution.tester_id == source)
+        ).all()
+        executing.reassign(session, held, tester)
+        return answer(len(held))
+
+
+@routes.post("/execution/modify")
+def modify() -> Response:
+    given = body_object()
+    rows = given.get("createRTSList")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise bad("createRTSList cannot be null.")
+    limited(rows)
+    with store().database.writing() as session:
+        made: list[int] = []
+        for row in rows:
+            phase = get(session, Phase, want_int(row, "cyclePhaseId"))
+            tester = want_int(row, "testerId")
+            planning.check_tester(session, tester)
+            placement = get(session, Placement, want_int(row, "tctId"))
+            planning.phase_node(session, phase, placement.node_id)
+            held = session.scalar(
+                select(Execution).where(Execution.placement_id == placement.id)
+            )
+            if held is None:
+                made += planning.assign(session, phase.id, [placement.id], [tester])
+            else:
+                held.tester_id = tester
+                made.append(held.id)
+        session.flush()
+        return answer(executions_by_id(session, made))

@@ -1,0 +1,114 @@
+"""Folders of the test repository."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+from flask import request
+from flask import Response
+
+from pytest_zephyr.sandbox import catalog
+from pytest_zephyr.sandbox import planning
+from pytest_zephyr.sandbox import repository
+from pytest_zephyr.sandbox.catalog import get
+from pytest_zephyr.sandbox.model import Node
+from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.rows import node_shapes
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import Problem
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_object
+from pytest_zephyr.sandbox.wire import envelope
+from pytest_zephyr.sandbox.wire import maybe_text
+from pytest_zephyr.sandbox.wire import query_int
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import want_int
+from pytest_zephyr.sandbox.wire import want_text
+
+
+routes = Blueprint("repository", __name__)
+
+
+def flat(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """*nodes* and all below them, in one list."""
+    found = []
+    for node in nodes:
+        found += [node, *flat(node["categories"])]
+    return found
+
+
+def release_nodes(release_id: int | None) -> list[dict[str, Any]]:
+    where: list[Any] = [Node.phase_id.is_(None)]
+    if release_id is not None:
+        where.append(Node.release_id == release_id)
+    with store().database.reading() as session:
+        return node_shapes(session, *where)
+
+
+@routes.get("/testcasetree")
+def nodes() -> Response:
+    kind = request.args.get("type")
+    found = [
+        node
+        for node in flat(release_nodes(query_int("releaseid")))
+        if kind in (None, "", node["type"])
+    ]
+    return answer(
+        envelope(found, total=len(found), kind="testcasetree", offset=0, size=10)
+    )
+
+
+@routes.get("/testcasetree/lite")
+def nodes_lite() -> Response:
+    kind, release_id = request.args.get("type"), query_int("releaseid")
+    if not kind or release_id is None:
+        raise Problem(417, "release Id and type are mandatory.", "Expectation Failed")
+    parent = query_int("parentid") or None
+    offset, limit = query_int("offset") or 0, query_int("limit")
+    found = [
+        {**node, "categories": []}
+        for node in flat(release_nodes(release_id))
+        if node["type"] == kind and parent in (None, node.get("parentId"))
+    ]
+    return answer(found[offset : offset + limit] if limit else found[offset:])
+
+
+@routes.get("/testcasetree/phases/<int:release_id>")
+def root_nodes(release_id: int) -> Response:
+    with store().database.reading() as session:
+        get(session, Release, release_id)
+    return answer(release_nodes(release_id))
+
+
+@routes.get("/testcasetree/<int:node_id>")
+def node(node_id: int) -> Response:
+    with store().database.reading() as session:
+        get(session, Node, node_id)
+        below = repository.below(session, node_id)
+        return answer(node_shapes(session, Node.id.in_(below), roots=[node_id])[0])
+
+
+@routes.post("/testcasetree")
+def create_node() -> Response:
+    given = body_object()
+    parent_id = query_int("parentid")
+    if parent_id is None:
+        raise bad('For input string: "null"')
+    with store().database.writing() as session:
+        release = get(session, Release, want_int(given, "releaseId"))
+        catalog.check_unlocked(release)
+        kind = want_text(given, "type")
+        parent = planning.repository_node(session, parent_id) if parent_id else None
+        if kind != ("Module" if parent else "Phase"):
+            raise bad(f"A node of type {kind} cannot be created here.")
+        if parent is not None and parent.release_id != release.id:
+            raise bad("The parent belongs to another release.")
+        made = repository.add_folder(
+            session,
+            release,
+            want_text(given, "name"),
+            parent=parent,
+            description=maybe_text(given, "description") or "",
+        )
+        return answer(node_shapes(session, Node.id == made.id, roots=[made.id])[0])

@@ -1,0 +1,50 @@
+"""Requirements and the test cases they are mapped to."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask import Response
+from sqlalchemy import or_
+from sqlalchemy import select
+
+from pytest_zephyr.sandbox import repository
+from pytest_zephyr.sandbox.model import Requirement
+from pytest_zephyr.sandbox.model import RequirementLink
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_batch
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import want_ids
+from pytest_zephyr.sandbox.wire import want_int
+
+
+routes = Blueprint("requirement", __name__)
+
+
+@routes.post("/requirement/bulk")
+def map_cases() -> Response:
+    messages = []
+    with store().database.writing() as session:
+        for row in body_batch():
+            testcase_id = want_int(row, "testcaseId")
+            want_int(row, "releaseId")
+            if testcase_id not in repository.known_testcases(session, [testcase_id]):
+                messages.append(f"Test case {testcase_id} does not exist.")
+                continue
+            found = session.scalars(
+                select(Requirement).where(
+                    or_(
+                        Requirement.id.in_(want_ids(row.get("requirementId", []))),
+                        Requirement.alt.in_(map(str, row.get("requirementAltId", []))),
+                    )
+                )
+            ).all()
+            for requirement in found:
+                session.merge(
+                    RequirementLink(
+                        requirement_id=requirement.id, testcase_id=testcase_id
+                    )
+                )
+            messages.append(
+                f"Test case {testcase_id} is mapped to {len(found)} requirements."
+            )
+    return answer(messages)

@@ -1,0 +1,59 @@
+"""Preferences and fields."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask import request
+from flask import Response
+from sqlalchemy import func
+from sqlalchemy import select
+
+from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.model import Field
+from pytest_zephyr.sandbox.model import Preference
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import query_bool
+from pytest_zephyr.sandbox.wire import store
+
+
+routes = Blueprint("settings", __name__)
+
+
+@routes.get("/admin/preference")
+def preference() -> Response:
+    with store().database.reading() as session:
+        row = session.get(Preference, request.args.get("key", ""))
+        if row is None:
+            raise bad("name cannot be null.", "141z05")
+        return answer(shapes.preference(row))
+
+
+@routes.get("/admin/preference/all")
+@routes.get("/admin/preference/all/system")
+def preferences() -> Response:
+    return _preferences("")
+
+
+@routes.get("/admin/preference/lov/all")
+def lists_of_values() -> Response:
+    return _preferences(".LOV")
+
+
+def _preferences(ending: str) -> Response:
+    with store().database.reading() as session:
+        rows = session.scalars(select(Preference).order_by(Preference.name))
+        return answer(
+            [shapes.preference(row) for row in rows if row.name.endswith(ending)]
+        )
+
+
+@routes.get("/field/entity/<entity>")
+def fields(entity: str) -> Response:
+    query = select(Field).where(func.lower(Field.entity) == entity.lower())
+    if not query_bool("includsystemfield"):
+        query = query.where(Field.system.is_(False))
+    with store().database.reading() as session:
+        return answer(
+            [shapes.field(row) for row in session.scalars(query.order_by(Field.id))]
+        )

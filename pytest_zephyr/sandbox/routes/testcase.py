@@ -1,0 +1,258 @@
+"""Test cases and their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint
+from flask import request
+from flask import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox import catalog
+from pytest_zephyr.sandbox import planning
+from pytest_zephyr.sandbox import repository
+from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.catalog import get
+from pytest_zephyr.sandbox.model import Case
+from pytest_zephyr.sandbox.model import Node
+from pytest_zephyr.sandbox.model import Placement
+from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.rows import paged
+from pytest_zephyr.sandbox.rows import placement_shapes
+from pytest_zephyr.sandbox.rows import placements_by_id
+from pytest_zephyr.sandbox.rows import placements_query
+from pytest_zephyr.sandbox.rows import total
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import now_ms
+from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_batch
+from pytest_zephyr.sandbox.wire import body_object
+from pytest_zephyr.sandbox.wire import envelope
+from pytest_zephyr.sandbox.wire import maybe_int
+from pytest_zephyr.sandbox.wire import maybe_text
+from pytest_zephyr.sandbox.wire import page
+from pytest_zephyr.sandbox.wire import query_bool
+from pytest_zephyr.sandbox.wire import read_bool
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import user
+from pytest_zephyr.sandbox.wire import want_int
+
+
+routes = Blueprint("testcase", __name__)
+
+TEXTS = {
+    "description": "description",
+    "externalId": "alt",
+    "tag": "tag",
+    "priority": "priority",
+    "scriptName": "script_name",
+    "scriptPath": "script_path",
+    "comments": "comments",
+}
+
+
+def read_fields(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a test case from what was sent of them."""
+    fields: dict[str, Any] = {
+        column: maybe_text(given, key) for key, column in TEXTS.items() if key in given
+    }
+    if "name" in given:
+        fields["name"] = catalog.check_name(given["name"], "testcase")
+    if "automated" in given:
+        fields["automated"] = read_bool(given["automated"])
+    if "estimatedTime" in given:
+        fields["estimated_time"] = want_int(given, "estimatedTime")
+    if "customProperties" in given:
+        if not isinstance(given["customProperties"], dict):
+            raise bad("customProperties must be an object.")
+        fields["properties"] = repository.read_properties(
+            session,
+            given["customProperties"],
+            by_display_name=read_bool(given.get("fromJenkins")),
+        )
+    return fields
+
+
+@routes.get("/testcase/tree/<int:node_id>")
+def cases_of_node(node_id: int) -> Response:
+    offset, size = page()
+    query = placements_query().where(Placement.node_id == node_id)
+    with store().database.reading() as session:
+        get(session, Node, node_id)
+        found = placement_shapes(
+            session,
+            paged(
+                query,
+                Placement.id,
+                ascending=query_bool("isascorder", True),
+                offset=offset,
+                size=size,
+            ),
+        )
+        return answer(
+            envelope(
+                found,
+                total=total(session, query),
+                kind="testcase",
+                offset=offset,
+                size=size,
+            )
+        )
+
+
+@routes.post("/testcase")
+def create_case() -> Response:
+    return answer(create([body_object()])[0])
+
+
+@routes.post("/testcase/bulk")
+def create_cases() -> Response:
+    return answer(create(body_batch()))
+
+
+def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make all of the test cases, or none."""
+    with store().database.writing() as session:
+        made: list[int] = []
+        folders: dict[int, list[dict[str, Any]]] = {}
+        for row in given:
+            if row.get("tcrCatalogTreeId") is None:
+                raise bad("getTcrCatalogTreeId is null")
+            if not isinstance(row.get("testcase"), dict):
+                raise bad("testcase cannot be null.")
+            folder = want_int(row, "tcrCatalogTreeId")
+            folders.setdefault(folder, []).append(row["testcase"])
+        for folder, cases in folders.items():
+            node = planning.repository_node(session, folder)
+            release = get(session, Release, node.release_id)
+            catalog.check_unlocked(release)
+            columns = []
+            for case in cases:
+                catalog.check_name(case.get("name"), "testcase")
+                fields = read_fields(session, case)
+                repository.check_mandatory(session, fields.get("properties", {}))
+                columns.append(fields)
+            versions, placements = repository.add_cases(
+                session, node, release.project_id, user().id, columns
+            )
+            for version, case in zip(versions, cases, strict=True):
+                block = case.get("testSteps")
+                if isinstance(block, dict):
+                    repository.set_steps(session, version, block.get("steps", []))
+            made += placements
+        return placements_by_id(session, made)
+
+
+@routes.put("/testcase")
+def update_case() -> Response:
+    given = body_object()
+    fields = given.get("testcase")
+    if not isinstance(fields, dict):
+        raise bad("testcase cannot be null.")
+    testcase_id = want_int(fields, "testcaseId")
+    release_id = want_int(given, "releaseId")
+    with store().database.writing() as session:
+        case = repository.known_testcases(session, [testcase_id]).get(testcase_id)
+        if case is None:
+            raise unknown("Testcase", testcase_id)
+        if query_bool("forceCreateNewVersion"):
+            case = repository.new_version(session, case)
+        for column, value in read_fields(session, fields).items():
+            setattr(case, column, value)
+        case.modified_on = now_ms()
+        session.flush()
+        found = placement_shapes(
+            session,
+            placements_query().where(
+                Placement.case_id == case.id,
+                Node.phase_id.is_(None),
+                Node.release_id == release_id,
+            ),
+        )
+        if not found:
+            raise unknown("Release", release_id)
+        return answer(found[0])
+
+
+@routes.put("/testcase/update")
+def update_cases() -> Response:
+    placements: list[int] = []
+    with store().database.writing() as session:
+        for row in body_batch():
+            properties = row.get("customFields") or {}
+            if not isinstance(properties, dict):
+                raise bad("customFields must be an object.")
+            properties = repository.read_properties(
+                session, properties, by_display_name=False
+            )
+            for pair in row.get("tctTestcaseVersionParam") or []:
+                placement = get(session, Placement, want_int(pair, "tctId"))
+                case = get(session, Case, want_int(pair, "testcaseVersionId"))
+                if placement.case_id != case.id:
+                    raise unknown("TCRCatalogTreeTestcase", placement.id)
+                tag = maybe_text(row, "tag")
+                case.tag = case.tag if tag is None else tag
+                case.properties = {**case.properties, **properties}
+                case.modified_on = now_ms()
+                placements.append(placement.id)
+        session.flush()
+        return answer(placements_by_id(session, placements))
+
+
+@routes.get("/testcase/<int:version_id>/teststep")
+def steps(version_id: int) -> Response:
+    with store().database.reading() as session:
+        case = session.get(Case, version_id)
+        found = repository.steps_of(session, version_id)
+        if case is None or not found:
+            return Response(status=204)
+        return answer(_block(session, case))
+
+
+@routes.post("/testcase/<int:version_id>/teststep/<int:placement_id>")
+def set_steps(version_id: int, placement_id: int) -> Response:
+    given = body_object()
+    block = given.get("steps")
+    if not isinstance(block, list):
+        raise bad("steps cannot be null.")
+    with store().database.writing() as session:
+        case = get(session, Case, version_id)
+        if get(session, Placement, placement_id).case_id != version_id:
+            raise unknown("TCRCatalogTreeTestcase", placement_id)
+        for step in block:
+            maybe_int(step, "orderId")
+        repository.set_steps(session, version_id, block)
+        return answer(_block(session, case))
+
+
+def _block(session: Session, case: Case) -> dict[str, Any]:
+    placement = session.execute(
+        select(Placement.id, Node.release_id)
+        .join(Node, Node.id == Placement.node_id)
+        .where(Placement.case_id == case.id)
+        .order_by(Node.phase_id.is_not(None), Placement.id)
+    ).first()
+    placement_id, release_id = (0, 0) if placement is None else placement
+    return shapes.step_block(
+        case, release_id, placement_id, repository.steps_of(session, case.id)
+    )
+
+
+@routes.get("/testcase/altid")
+def cases_by_alt() -> Response:
+    alts = {
+        alt.strip()
+        for text in request.args.getlist("altids")
+        for alt in (text, *text.split(","))
+    }
+    query = (
+        placements_query()
+        .where(Case.alt.in_(alts), Node.phase_id.is_(None))
+        .order_by(Placement.id)
+    )
+    with store().database.reading() as session:
+        return answer(placement_shapes(session, query))

@@ -1,0 +1,155 @@
+"""Queries that lists are answered from: few statements, however many rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.holdings import EXECUTION_ATTACHMENT
+from pytest_zephyr.sandbox.model import Attachment
+from pytest_zephyr.sandbox.model import Case
+from pytest_zephyr.sandbox.model import Defect
+from pytest_zephyr.sandbox.model import Execution
+from pytest_zephyr.sandbox.model import Node
+from pytest_zephyr.sandbox.model import Placement
+from pytest_zephyr.sandbox.model import User
+from pytest_zephyr.sandbox.repository import chunks
+
+
+Json = dict[str, Any]
+# Select has other type parameters in SQLAlchemy 2.0 than in 2.1.
+Query = Any
+
+
+def placements_query() -> Query:
+    return (
+        select(Placement, Case, Node.release_id)
+        .join(Case, Case.id == Placement.case_id)
+        .join(Node, Node.id == Placement.node_id)
+    )
+
+
+def executions_query() -> Query:
+    return (
+        select(Execution, Placement, Case, Node.release_id)
+        .join(Placement, Placement.id == Execution.placement_id)
+        .join(Case, Case.id == Placement.case_id)
+        .join(Node, Node.id == Placement.node_id)
+    )
+
+
+def paged(query: Any, column: Any, *, ascending: bool, offset: int, size: int) -> Any:
+    query = query.order_by(column.asc() if ascending else column.desc()).offset(offset)
+    return query.limit(size) if size else query
+
+
+def total(session: Session, query: Query) -> int:
+    return session.scalar(query.with_only_columns(func.count())) or 0
+
+
+def placement_shapes(session: Session, query: Query) -> list[Json]:
+    return [
+        shapes.placement(placement, case, release)
+        for placement, case, release in session.execute(query)
+    ]
+
+
+def placements_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
+    """Shapes of the placements with *ids*, in the order of their ids."""
+    found: list[Json] = []
+    for some in chunks(ids):
+        found += placement_shapes(
+            session,
+            placements_query().where(Placement.id.in_(some)).order_by(Placement.id),
+        )
+    return found
+
+
+def execution_shapes(session: Session, query: Query) -> list[Json]:
+    rows = session.execute(query).all()
+    ids = [row[0].id for row in rows]
+    testers = tester_names(session)
+    attachments = attachment_counts(session, ids)
+    defects: dict[int, list[Defect]] = defaultdict(list)
+    for some in chunks(ids):
+        for defect in session.scalars(
+            select(Defect).where(Defect.execution_id.in_(some)).order_by(Defect.id)
+        ):
+            defects[defect.execution_id].append(defect)
+    return [
+        shapes.execution(
+            execution,
+            shapes.placement(placement, case, release),
+            case.estimated_time,
+            testers,
+            attachments.get(execution.id, 0),
+            defects.get(execution.id, ()),
+        )
+        for execution, placement, case, release in rows
+    ]
+
+
+def executions_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
+    """Shapes of the executions with *ids*, in the order of their ids."""
+    found: list[Json] = []
+    for some in chunks(dict.fromkeys(ids)):
+        found += execution_shapes(
+            session,
+            executions_query().where(Execution.id.in_(some)).order_by(Execution.id),
+        )
+    return found
+
+
+def tester_names(session: Session) -> dict[int, str]:
+    return {row.id: row.full_name for row in session.scalars(select(User))}
+
+
+def attachment_counts(session: Session, executions: Sequence[int]) -> dict[int, int]:
+    return {
+        item: count
+        for some in chunks(executions)
+        for item, count in session.execute(
+            select(Attachment.item_id, func.count())
+            .where(
+                Attachment.item_type == EXECUTION_ATTACHMENT,
+                Attachment.item_id.in_(some),
+            )
+            .group_by(Attachment.item_id)
+        )
+    }
+
+
+def node_shapes(
+    session: Session, *where: Any, roots: Iterable[int] | None = None
+) -> list[Json]:
+    """Trees of the nodes that meet *where*, from *roots* or from the top."""
+    nodes = session.scalars(select(Node).where(*where).order_by(Node.id)).all()
+    held = session.execute(
+        select(Placement.node_id, func.count())
+        .join(Node, Node.id == Placement.node_id)
+        .where(*where)
+        .group_by(Placement.node_id)
+    )
+    counts: dict[int, int] = {row[0]: row[1] for row in held}
+    children: dict[int, list[Node]] = defaultdict(list)
+    for node in nodes:
+        if node.parent_id is not None:
+            children[node.parent_id].append(node)
+
+    def shape(node: Node) -> Json:
+        below = [shape(child) for child in children[node.id]]
+        return shapes.node(node, below, counts.get(node.id, 0))
+
+    chosen = None if roots is None else set(roots)
+    return [
+        shape(node)
+        for node in nodes
+        if (node.parent_id is None if chosen is None else node.id in chosen)
+    ]

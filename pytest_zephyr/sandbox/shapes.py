@@ -1,0 +1,369 @@
+"""Rows as the JSON the server answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from pytest_zephyr.sandbox.model import Attachment
+from pytest_zephyr.sandbox.model import Case
+from pytest_zephyr.sandbox.model import Cycle
+from pytest_zephyr.sandbox.model import Defect
+from pytest_zephyr.sandbox.model import Execution
+from pytest_zephyr.sandbox.model import Field
+from pytest_zephyr.sandbox.model import Node
+from pytest_zephyr.sandbox.model import Phase
+from pytest_zephyr.sandbox.model import Placement
+from pytest_zephyr.sandbox.model import Preference
+from pytest_zephyr.sandbox.model import Project
+from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.model import Step
+from pytest_zephyr.sandbox.model import StepResult
+from pytest_zephyr.sandbox.model import User
+from pytest_zephyr.sandbox.values import to_iso
+from pytest_zephyr.sandbox.values import to_ms
+from pytest_zephyr.sandbox.values import to_us
+
+
+Json = dict[str, Any]
+
+
+def present(**values: Any) -> Json:
+    """Only what there is: the server leaves a key out rather than say null."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def twins(prefix: str, start: date | None, end: date | None) -> Json:
+    """Both dates, each as epoch milliseconds and as text."""
+    shape: Json = {}
+    if start is not None:
+        shape["startDate"] = to_ms(start)
+        shape[f"{prefix}StartDate"] = to_us(start)
+    if end is not None:
+        shape["endDate"] = to_ms(end)
+        shape[f"{prefix}EndDate"] = to_us(end)
+    return shape
+
+
+def user(row: User) -> Json:
+    return {
+        "id": row.id,
+        "username": row.username,
+        "firstName": row.first_name,
+        "lastName": row.last_name,
+        "fullName": row.full_name,
+        "email": f"{row.username}@example.com",
+        "loginName": row.username,
+        "location": "",
+        "type": "2",
+        "userType": 1,
+        "accountEnabled": True,
+        "accountExpired": False,
+        "credentialsExpired": False,
+        "chargeableFlag": True,
+        "roles": [
+            {
+                "id": 2,
+                "name": "manager",
+                "description": "Test Manager",
+                "hasManagerApp": True,
+            }
+        ],
+    }
+
+
+def preference(row: Preference) -> Json:
+    return {
+        "name": row.name,
+        "value": row.value,
+        "defaultValue": row.default,
+        "isCustomizable": True,
+        "editable": True,
+        "accessLevel": 0,
+    }
+
+
+def field(row: Field) -> Json:
+    return {
+        "id": row.id,
+        "entityName": row.entity,
+        "systemField": row.system,
+        "fieldTypeMetadata": 1,
+        "fieldName": row.field_name,
+        "displayName": row.display_name,
+        "mandatory": row.mandatory,
+        "importable": True,
+        "isVisible": True,
+    }
+
+
+def project_lite(row: Project) -> Json:
+    return {"id": row.id, "name": row.name, "active": True, "globalProject": False}
+
+
+def project(row: Project) -> Json:
+    return {
+        "id": row.id,
+        "version": 1,
+        "name": row.name,
+        "description": "",
+        **twins("project", row.start, row.end),
+        "status": "2",
+        "showItem": False,
+        "newItem": False,
+        "members": [],
+        "projectGroups": [],
+        "sharedProjects": [],
+        "isolationLevel": 0,
+        "dashboardSecured": False,
+        "dashboardRestricted": False,
+        "createdOn": row.created_on,
+        "shared": False,
+        "active": True,
+        "customProperties": {},
+        "customFieldValues": [],
+        "globalProject": False,
+        "allowedGlobalProject": False,
+        "autoUpdateTestStatus": False,
+        "webhookId": 0,
+        "allowedInternalRequirements": True,
+        "attachmentStorageId": -1,
+    }
+
+
+def release(row: Release) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        **twins("release", row.start, row.end),
+        "createdDate": row.created_on,
+        "status": 0,
+        "projectId": row.project_id,
+        "orderId": row.order_id,
+        "globalRelease": False,
+        "projectRelease": row.hidden,
+        # Releases with cycles say false too.
+        "hasChild": False,
+        "syncEnabled": False,
+    }
+
+
+def cycle(row: Cycle, phases: Iterable[tuple[Phase, int]]) -> Json:
+    shapes = [phase(*entry) for entry in phases]
+    return {
+        "id": row.id,
+        "environment": row.environment,
+        "build": row.build,
+        "name": row.name,
+        **twins("cycle", row.start, row.end),
+        "status": row.status,
+        "revision": row.revision,
+        "releaseId": row.release_id,
+        "cyclePhases": shapes,
+        "createdOn": row.created_on,
+        "hasChild": bool(shapes),
+    }
+
+
+def phase(row: Phase, root: int) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "tcrCatalogTreeId": root,
+        "freeForm": row.free_form,
+        **twins("phase", row.start, row.end),
+        "createdOn": row.created_on,
+        "cycleId": row.cycle_id,
+        "resetExecution": False,
+        "hasChild": False,
+    }
+
+
+def node(row: Node, children: Sequence[Json], count: int = 0) -> Json:
+    return {
+        "id": row.id,
+        **present(parentId=row.parent_id),
+        "type": row.kind,
+        "name": row.name,
+        "description": row.description,
+        "revision": 0,
+        "categories": list(children),
+        "assignedUsers": [],
+        "releaseId": row.release_id,
+        "createdOn": row.created_on,
+        "lastModifiedOn": row.created_on,
+        "testcaseCount": count,
+        "cumulativeTestcaseCount": count
+        + sum(child["cumulativeTestcaseCount"] for child in children),
+    }
+
+
+def case(row: Case, release_id: int) -> Json:
+    return {
+        "customProperties": row.properties,
+        "customProcessedProperties": {},
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        **present(
+            externalId=row.alt,
+            priority=row.priority,
+            scriptName=row.script_name,
+            scriptPath=row.script_path,
+            comments=row.comments,
+        ),
+        "tag": row.tag,
+        "lastModifiedOn": row.modified_on,
+        "creationDate": row.created_on,
+        "createDatetime": row.created_on,
+        "isComplex": False,
+        "estimatedTime": row.estimated_time,
+        "writerId": 0,
+        "creatorId": row.creator_id,
+        "lastUpdaterId": row.creator_id,
+        "oldId": 0,
+        "automated": row.automated,
+        "customFieldProcessed": True,
+        "customFieldValues": [],
+        "testcaseSequence": {"seqNumber": row.testcase_id},
+        "testcaseId": row.testcase_id,
+        "versionNumber": row.version,
+        "projectId": row.project_id,
+        "releaseId": release_id,
+        "testcaseType": "ORIGINAL",
+        "requirementIds": [],
+        "requirementIdsNew": [],
+        "testcaseShared": False,
+        "automatedDefault": False,
+    }
+
+
+def tct(row: Placement, held: Case, release_id: int) -> Json:
+    """A placement without its case."""
+    return {
+        "id": row.id,
+        "tcrCatalogTreeId": row.node_id,
+        "revision": 0,
+        "stateFlag": 0,
+        "lastModifiedOn": held.modified_on,
+        "versionNumber": held.version,
+        "createDatetime": row.created_on,
+        "createdById": held.creator_id,
+        "modifiedById": held.creator_id,
+        "projectId": held.project_id,
+        "releaseId": release_id,
+        "isDerivedFromBDD": False,
+        "orderId": row.id,
+        "maxVersionNumber": held.version,
+        "projectIdParam": held.project_id,
+        "original": True,
+    }
+
+
+def placement(row: Placement, held: Case, release_id: int) -> Json:
+    return {**tct(row, held, release_id), "testcase": case(held, release_id)}
+
+
+def step_block(
+    row: Case, release_id: int, placement_id: int, steps: Sequence[Step]
+) -> Json:
+    return {
+        "id": min((step.id for step in steps), default=0),
+        "tcId": row.id,
+        "tctId": placement_id,
+        "releaseId": release_id,
+        "maxId": max((step.order_id for step in steps), default=0),
+        "lastModificationDate": row.modified_on,
+        "lastModifiedBy": row.creator_id,
+        "testcaseVersionId": row.id,
+        "steps": [
+            {
+                "id": step.id,
+                "localId": step.order_id,
+                "orderId": step.order_id,
+                "step": step.text,
+                "data": step.data,
+                "result": step.expected,
+            }
+            for step in steps
+        ],
+    }
+
+
+def execution(
+    row: Execution,
+    held: Mapping[str, Any],
+    estimated_time: int,
+    testers: Mapping[int, str],
+    attachments: int,
+    defects: Iterable[Defect],
+) -> Json:
+    """An execution; *held* is the shape of its placement."""
+    shape = {
+        "id": row.id,
+        "assignmentDate": row.assigned_on,
+        "estimatedTime": estimated_time,
+        # Filled in with the planned time before anybody executed it.
+        "actualTime": estimated_time if row.actual_time is None else row.actual_time,
+        **present(status=row.status, comment=row.comment, executedBy=row.executed_by),
+        "testerId": row.tester_id,
+        "testerIdName": testers.get(row.tester_id, "Anyone"),
+        "cyclePhaseId": row.phase_id,
+        "attachmentCount": attachments,
+        "defects": [defect(entry) for entry in defects],
+        "lastModifiedOn": row.modified_on,
+        "createDatetime": row.assigned_on,
+        "tcrTreeTestcase": held,
+    }
+    if row.last_result_id is not None and row.executed_on is not None:
+        shape["versionId"] = str(held["versionNumber"])
+        shape["lastTestResult"] = {
+            "id": row.last_result_id,
+            "executionDate": row.executed_on,
+            "execDate": to_iso(row.executed_on),
+            "executionStatus": row.status,
+            "testerId": row.last_tester_id,
+            "releaseTestScheduleId": row.id,
+        }
+    return shape
+
+
+def defect(row: Defect) -> Json:
+    return {
+        "id": row.id,
+        "bugId": row.id,
+        "externalId": row.key,
+        "description": row.summary,
+        "status": "Open",
+    }
+
+
+def step_result(row: StepResult, phase_id: int) -> Json:
+    return {
+        "id": row.id,
+        "cyclePhaseId": phase_id,
+        "releaseTestScheduleId": row.execution_id,
+        "testStepId": row.order_id,
+        "status": row.status,
+        "executionDate": row.executed_on,
+        **present(comment=row.comment),
+        "attachmentCount": 0,
+    }
+
+
+def attachment(row: Attachment) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "refId": row.ref_id,
+        "link": False,
+        "contentType": row.content_type,
+        "fileSize": row.size,
+        "itemId": row.item_id,
+        "itemType": row.item_type,
+        "createdBy": row.created_by,
+        "timeStamp": row.created_on,
+    }

@@ -1,0 +1,85 @@
+"""What the store says about what the server holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    id: int
+    name: str
+    start: date | None
+    end: date | None
+
+
+@dataclass(frozen=True)
+class ReleaseState:
+    id: int
+    name: str
+    project: int
+    start: date | None
+    end: date | None
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class CycleState:
+    id: int
+    name: str
+    release: int
+    build: str
+    environment: str
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class PhaseState:
+    id: int
+    name: str
+    cycle: int
+    free_form: bool
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class CaseState:
+    """A test case in the repository; *id* is the number people see."""
+
+    id: int
+    name: str
+    description: str
+    alt: str | None
+    folder: str
+    tag: str
+    automated: bool
+    version: int
+    steps: tuple[str, ...]
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExecutionState:
+    id: int
+    testcase_id: int
+    name: str
+    alt: str | None
+    status: str | None
+    comment: str | None
+    actual_time: int | None
+    executed_on: int | None
+    executed_by: int | None
+    tester: int
+    steps: dict[int, tuple[str, str | None]]
+    attachments: tuple[tuple[str, str, int], ...]
+    history: tuple[tuple[str, str | None, int | None, int], ...]
+    defects: tuple[str, ...]
+
+    @property
+    def results(self) -> int:
+        """How often it was executed."""
+        return len(self.history)

@@ -1,0 +1,365 @@
+"""What the sandbox keeps: filling it from code, and reading what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+import math
+from pathlib import Path
+import time
+
+from sqlalchemy import delete
+from sqlalchemy import select
+
+from pytest_zephyr.sandbox import catalog
+from pytest_zephyr.sandbox import holdings
+from pytest_zephyr.sandbox import planning
+from pytest_zephyr.sandbox import repository
+from pytest_zephyr.sandbox import seeding
+from pytest_zephyr.sandbox.catalog import get
+from pytest_zephyr.sandbox.database import Database
+from pytest_zephyr.sandbox.executing import executions_by_id
+from pytest_zephyr.sandbox.executing import STATUSES
+from pytest_zephyr.sandbox.holdings import EXECUTION_ATTACHMENT
+from pytest_zephyr.sandbox.model import Attachment
+from pytest_zephyr.sandbox.model import Cookie
+from pytest_zephyr.sandbox.model import Cycle
+from pytest_zephyr.sandbox.model import Defect
+from pytest_zephyr.sandbox.model import Field
+from pytest_zephyr.sandbox.model import Phase
+from pytest_zephyr.sandbox.model import Project
+from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.model import Requirement
+from pytest_zephyr.sandbox.model import Token
+from pytest_zephyr.sandbox.model import User
+from pytest_zephyr.sandbox.states import CaseState
+from pytest_zephyr.sandbox.states import CycleState
+from pytest_zephyr.sandbox.states import ExecutionState
+from pytest_zephyr.sandbox.states import PhaseState
+from pytest_zephyr.sandbox.states import ProjectState
+from pytest_zephyr.sandbox.states import ReleaseState
+from pytest_zephyr.sandbox.values import today
+
+
+FOREVER = math.inf
+
+
+class Store:
+    """The server's data; every method is one transaction, from any thread."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.database = Database(Path(path))
+        with self.database.writing() as session:
+            if session.scalar(select(User).limit(1)) is None:
+                seeding.seed(session)
+
+    def close(self) -> None:
+        self.database.close()
+
+    # Users, settings
+
+    @property
+    def user(self) -> User:
+        """The user every sandbox begins with."""
+        with self.database.reading() as session:
+            return seeding.first_user(session)
+
+    @property
+    def token(self) -> str:
+        with self.database.reading() as session:
+            value = session.scalar(
+                select(Token.value)
+                .where(Token.label == seeding.FIRST_LABEL)
+                .order_by(Token.id)
+            )
+        return value or ""
+
+    def add_user(
+        self, username: str, password: str, *, permissions: bool = True
+    ) -> tuple[int, str]:
+        """Id and API token of a new user; without *permissions* all is 403."""
+        with self.database.writing() as session:
+            return seeding.add_user(session, username, password, permitted=permissions)
+
+    def expire_cookies(self) -> None:
+        with self.database.writing() as session:
+            session.execute(delete(Cookie))
+
+    def revoke_tokens(self) -> None:
+        with self.database.writing() as session:
+            session.execute(delete(Token))
+
+    def set_preference(self, name: str, value: str) -> None:
+        with self.database.writing() as session:
+            seeding.set_preference(session, name, value)
+
+    def set_statuses(self, statuses: Iterable[tuple[str, str, bool]]) -> None:
+        """Make *statuses* (id, name, active) the execution statuses."""
+        self.set_preference(STATUSES, seeding.list_of_values(statuses))
+
+    def add_field(
+        self,
+        entity: str,
+        display_name: str,
+        field_name: str,
+        mandatory: bool = False,
+    ) -> int:
+        with self.database.writing() as session:
+            field = Field(
+                entity=entity,
+                display_name=display_name,
+                field_name=field_name,
+                mandatory=mandatory,
+                system=False,
+            )
+            session.add(field)
+            session.flush()
+            return field.id
+
+    # Projects to phases
+
+    def add_project(
+        self,
+        name: str,
+        *,
+        id: int | None = None,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> int:
+        """Add a project and, as the server does, its hidden repository release."""
+        with self.database.writing() as session:
+            return catalog.add_project(
+                session, name, identifier=id, start=start or today(), end=end
+            ).id
+
+    def add_release(
+        self,
+        project: int,
+        name: str,
+        *,
+        id: int | None = None,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> int:
+        with self.database.writing() as session:
+            return catalog.add_release(
+                session,
+                get(session, Project, project),
+                name,
+                identifier=id,
+                start=start,
+                end=end,
+            ).id
+
+    def lock_release(self, release: int, seconds: float = FOREVER) -> None:
+        """Refuse changes to *release* for *seconds*, or until it is unlocked."""
+        until = min(time.time() + seconds, 2**62)
+        with self.database.writing() as session:
+            get(session, Release, release).locked_until = math.ceil(until)
+
+    def unlock_release(self, release: int) -> None:
+        with self.database.writing() as session:
+            get(session, Release, release).locked_until = 0
+
+    def add_cycle(
+        self,
+        release: int,
+        name: str,
+        *,
+        id: int | None = None,
+        build: str = "",
+        environment: str = "",
+        start: date | None = None,
+        end: date | None = None,
+    ) -> int:
+        """Add a cycle; without dates it takes those of the release."""
+        with self.database.writing() as session:
+            return seeding.add_cycle(
+                session,
+                get(session, Release, release),
+                name,
+                id,
+                start=start,
+                end=end,
+                build=build,
+                environment=environment,
+            ).id
+
+    def add_phase(
+        self, cycle: int, name: str, *, id: int | None = None, free_form: bool = True
+    ) -> int:
+        """Add a phase with the dates of its cycle."""
+        with self.database.writing() as session:
+            return seeding.add_phase(
+                session, get(session, Cycle, cycle), name, id, free_form=free_form
+            ).id
+
+    def ensure_target(
+        self, project: int | str, release: int | str, cycle: int | str, phase: int | str
+    ) -> tuple[int, int, int, int]:
+        """Find each by id or exact name, make what is missing, and return the ids."""
+        with self.database.writing() as session:
+            p, name = seeding.find(session, Project, project)
+            p = p or catalog.add_project(
+                session,
+                name,
+                identifier=seeding.given_id(project),
+                start=today(),
+                end=None,
+            )
+            r, name = seeding.find(
+                session,
+                Release,
+                release,
+                Release.project_id == p.id,
+                Release.hidden.is_(False),
+            )
+            r = r or catalog.add_release(
+                session, p, name, identifier=seeding.given_id(release)
+            )
+            c, name = seeding.find(session, Cycle, cycle, Cycle.release_id == r.id)
+            c = c or seeding.add_cycle(session, r, name, seeding.given_id(cycle))
+            h, name = seeding.find(session, Phase, phase, Phase.cycle_id == c.id)
+            h = h or seeding.add_phase(session, c, name, seeding.given_id(phase))
+            return p.id, r.id, c.id, h.id
+
+    # Test cases
+
+    def add_folder(self, release: int, name: str, *, parent: int | None = None) -> int:
+        with self.database.writing() as session:
+            return repository.add_folder(
+                session,
+                get(session, Release, release),
+                name,
+                parent=planning.repository_node(session, parent) if parent else None,
+            ).id
+
+    def add_case(
+        self,
+        release: int,
+        name: str | None = None,
+        *,
+        testcase_id: int | None = None,
+        alt: str | None = None,
+        folder: int | None = None,
+        steps: Iterable[str] = (),
+    ) -> int:
+        """Add a test case to the repository and return the id people see."""
+        with self.database.writing() as session:
+            row = get(session, Release, release)
+            node = (
+                planning.repository_node(session, folder)
+                if folder
+                else seeding.default_folder(session, row)
+            )
+            if testcase_id is None:
+                testcase_id = repository.next_testcase_ids(session, 1)[0]
+            elif repository.known_testcases(session, [testcase_id]):
+                raise ValueError(f"there is a test case {testcase_id} already")
+            versions, _ = repository.add_cases(
+                session,
+                node,
+                row.project_id,
+                seeding.first_user(session).id,
+                [
+                    {
+                        "testcase_id": testcase_id,
+                        "name": name or f"Test case {testcase_id}",
+                        "alt": alt,
+                    }
+                ],
+            )
+            repository.set_steps(session, versions[0], [{"step": s} for s in steps])
+            return testcase_id
+
+    def plan(self, phase: int, testcase_id: int) -> int:
+        """Put a test case into *phase* for nobody; returns the placement's id."""
+        with self.database.writing() as session:
+            return seeding.plan(session, phase, testcase_id)
+
+    def schedule(
+        self, phase: int, testcase_id: int, *, tester: int | None = None
+    ) -> int:
+        """Put a test case into *phase*, assigned; returns the execution's id."""
+        with self.database.writing() as session:
+            placement = seeding.plan(session, phase, testcase_id)
+            tester = seeding.first_user(session).id if tester is None else tester
+            return planning.assign(session, phase, [placement], [tester])[0]
+
+    def adopt(
+        self, phase: int, testcase_ids: Iterable[int], alts: Iterable[str] = ()
+    ) -> None:
+        """See to it that *phase* has an execution of every case, new ones included.
+
+        Cases are named by visible id or by alt id.
+        """
+        with self.database.writing() as session:
+            seeding.adopt(session, phase, list(testcase_ids), list(alts))
+
+    def add_defect(self, execution: int, key: str, summary: str = "") -> int:
+        with self.database.writing() as session:
+            executions_by_id(session, [execution])
+            defect = Defect(execution_id=execution, key=key, summary=summary)
+            session.add(defect)
+            session.flush()
+            return defect.id
+
+    def add_requirement(
+        self, release: int, name: str, *, alt: str | None = None
+    ) -> int:
+        with self.database.writing() as session:
+            requirement = Requirement(release_id=release, name=name, alt=alt)
+            session.add(requirement)
+            session.flush()
+            return requirement.id
+
+    # What the server holds
+
+    def projects(self) -> list[ProjectState]:
+        with self.database.reading() as session:
+            return holdings.projects(session)
+
+    def releases(self, project: int) -> list[ReleaseState]:
+        with self.database.reading() as session:
+            return holdings.releases(session, project)
+
+    def cycles(self, release: int) -> list[CycleState]:
+        with self.database.reading() as session:
+            return holdings.cycles(session, release)
+
+    def phases(self, cycle: int) -> list[PhaseState]:
+        with self.database.reading() as session:
+            return holdings.phases(session, cycle)
+
+    def cases(self, release: int) -> list[CaseState]:
+        with self.database.reading() as session:
+            return holdings.cases(session, release)
+
+    def planned(self, phase: int) -> list[int]:
+        """Visible ids of the cases in *phase*, assigned or not, once per row."""
+        with self.database.reading() as session:
+            return holdings.planned(session, phase)
+
+    def executions(self, phase: int) -> list[ExecutionState]:
+        with self.database.reading() as session:
+            return holdings.executions(session, phase)
+
+    def execution(self, phase: int, testcase_id: int) -> ExecutionState | None:
+        with self.database.reading() as session:
+            found = holdings.executions(session, phase, testcase_id)
+        return found[0] if found else None
+
+    def attachment_bytes(self, phase: int, testcase_id: int, name: str) -> list[bytes]:
+        with self.database.reading() as session:
+            ids = [row.id for row in holdings.executions(session, phase, testcase_id)]
+            return list(
+                session.scalars(
+                    select(Attachment.data)
+                    .where(
+                        Attachment.item_type == EXECUTION_ATTACHMENT,
+                        Attachment.item_id.in_(ids),
+                        Attachment.name == name,
+                    )
+                    .order_by(Attachment.id)
+                )
+            )

@@ -1,0 +1,69 @@
+"""Dates, times and the refusals of the server."""
+
+from __future__ import annotations
+
+from datetime import date
+from datetime import datetime
+from datetime import timezone
+import time
+from typing import Any
+
+
+class Problem(Exception):
+    """An answer other than 200; no *message* means an empty body."""
+
+    def __init__(
+        self, status: int, message: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.code = code
+
+
+def bad(message: str, code: str = "101z01") -> Problem:
+    return Problem(400, message, code)
+
+
+def unknown(entity: str, identifier: object) -> Problem:
+    """What the server makes of an id it does not have: an error of its own."""
+    return Problem(
+        500, f"No row with the given identifier exists: [{entity}#{identifier}]"
+    )
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def today() -> date:
+    return datetime.now(timezone.utc).date()
+
+
+def to_ms(day: date) -> int:
+    """Midnight of *day*; the server's time zone is UTC."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+    return int(midnight.timestamp()) * 1000
+
+
+def to_us(day: date) -> str:
+    return day.strftime("%m/%d/%Y")
+
+
+def to_iso(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def read_date(value: Any, what: str) -> date:
+    """Date from epoch milliseconds, ``MM/dd/yyyy`` or ``yyyy-MM-dd``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value / 1000, timezone.utc).date()
+        except (OverflowError, OSError, ValueError):
+            raise bad(f"{what} is not a date: {value}") from None
+    text = str(value)
+    try:
+        return datetime.strptime(text, "%m/%d/%Y" if "/" in text else "%Y-%m-%d").date()
+    except ValueError:
+        raise bad(f"{what} is not a date: {value}") from None

@@ -1,0 +1,176 @@
+"""Reading requests the way the server does, and its envelopes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import json
+from typing import Any
+from typing import cast
+
+from flask import current_app
+from flask import g
+from flask import request
+from flask import Response
+
+from pytest_zephyr.sandbox.model import User
+from pytest_zephyr.sandbox.store import Store
+from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.values import Problem
+
+
+Json = dict[str, Any]
+DEFAULT_PAGE = 10
+BATCH_LIMIT = 500
+STORE = "zephyr_sandbox_store"
+
+
+def store() -> Store:
+    return cast(Store, current_app.extensions[STORE])
+
+
+def user() -> User:
+    return cast(User, g.user)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status, content_type="application/json;charset=UTF-8")
+
+
+def plain(text: str) -> Response:
+    return Response(text, content_type="text/plain;charset=UTF-8")
+
+
+def query_int(name: str) -> int | None:
+    """Number from the query; one that cannot be read is an empty 404."""
+    return read_int(request.args.get(name))
+
+
+def query_ints(name: str) -> list[int]:
+    """Numbers of a repeated parameter; a comma list is an empty 404."""
+    numbers = [read_int(text) for text in request.args.getlist(name)]
+    return [number for number in numbers if number is not None]
+
+
+def read_int(text: str | None) -> int | None:
+    if text is None or text == "":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise Problem(404) from None
+
+
+def query_bool(name: str, default: bool = False) -> bool:
+    return read_bool(request.args.get(name), default)
+
+
+def read_bool(value: object, default: bool = False) -> bool:
+    if value is None or value == "":
+        return default
+    return str(value).lower() == "true"
+
+
+def body() -> Any:
+    """JSON of the request; one with a null in it is refused."""
+    if not request.is_json:
+        raise Problem(415, "Content-Type must be application/json")
+    try:
+        value = json.loads(request.get_data())
+    except ValueError:
+        raise bad("Bad Request") from None
+    if _has_null(value):
+        raise bad('For input string: "null"')
+    return value
+
+
+def body_object() -> Json:
+    value = body()
+    if not isinstance(value, dict):
+        raise bad("Bad Request")
+    return value
+
+
+def body_list() -> list[Json]:
+    value = body()
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise bad("Bad Request")
+    return value
+
+
+def body_batch() -> list[Json]:
+    return limited(body_list())
+
+
+def limited(rows: list[Any]) -> list[Any]:
+    if len(rows) > BATCH_LIMIT:
+        raise bad(f"No more than {BATCH_LIMIT} rows are allowed in one call.")
+    return rows
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_null, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_null, value))
+    return value is None
+
+
+def want_int(row: Mapping[str, Any], key: str) -> int:
+    """Number under *key*; digits in a string do as well."""
+    number = maybe_int(row, key)
+    if number is None:
+        raise bad(f"{key} cannot be null.")
+    return number
+
+
+def maybe_int(row: Mapping[str, Any], key: str) -> int | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise bad(f'For input string: "{value}"')
+    try:
+        return int(value)
+    except ValueError:
+        raise bad(f'For input string: "{value}"') from None
+
+
+def want_text(row: Mapping[str, Any], key: str) -> str:
+    text = maybe_text(row, key)
+    if text is None or not text.strip():
+        raise bad(f"{key} cannot be null.")
+    return text
+
+
+def maybe_text(row: Mapping[str, Any], key: str) -> str | None:
+    value = row.get(key)
+    if isinstance(value, (dict, list, bool)):
+        raise bad(f"Can not deserialize {key}.")
+    return None if value is None else str(value)
+
+
+def want_ids(value: Any) -> list[int]:
+    if not isinstance(value, list):
+        raise bad("ids cannot be null.")
+    return [want_int({"ids": entry}, "ids") for entry in value]
+
+
+def page() -> tuple[int, int]:
+    """Offset and size of the page that was asked for; size 0 is everything."""
+    offset = query_int("offset") or 0
+    size = query_int("pagesize")
+    return max(offset, 0), DEFAULT_PAGE if size is None else max(size, 0)
+
+
+def envelope(
+    results: Sequence[Json], *, total: int, kind: str, offset: int, size: int
+) -> Json:
+    return {
+        "firstResult": offset,
+        "resultSize": total,
+        "pageNumber": size,
+        "results": list(results),
+        "type": kind,
+    }

@@ -1,0 +1,93 @@
+"""A running sandbox for every test, and clients that talk to it over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.contract.contract import ContractMiddleware
+
+
+@dataclass(frozen=True)
+class Target:
+    """A phase of ten days in a release of a month."""
+
+    project: int
+    release: int
+    cycle: int
+    phase: int
+
+
+class Api:
+    """Calls below ``/flex/services/rest/v3``, signed with the token."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.base = f"{sandbox.url}/flex/services/rest/v3"
+        self.http = requests.Session()
+        self.http.headers["Authorization"] = f"Bearer {sandbox.token}"
+        self.get = partial(self.call, "GET")
+        self.post = partial(self.call, "POST")
+        self.put = partial(self.call, "PUT")
+        self.delete = partial(self.call, "DELETE")
+
+    def call(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        return self.http.request(method, self.base + path, timeout=30, **kwargs)
+
+    def results(self, path: str, **params: Any) -> list[dict[str, Any]]:
+        """Rows of an envelope."""
+        answer = self.get(path, params=params)
+        answer.raise_for_status()
+        results: list[dict[str, Any]] = answer.json()["results"]
+        return results
+
+    def execute(self, *rows: dict[str, Any]) -> requests.Response:
+        return self.put("/execution/bulk/execute", json=list(rows))
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    watched: list[ContractMiddleware] = []
+
+    def watch(app: Any) -> ContractMiddleware:
+        watched.append(ContractMiddleware(app))
+        # Requests are wrong on purpose here; answers never are.
+        watched[0].allow(": request: ")
+        # The contract takes its last word for the id of an execution.
+        watched[0].allow("/execution/teststepresult: answer: ")
+        return watched[0]
+
+    with Sandbox(wrap=watch) as running:
+        yield running
+    assert watched[0].violations == []
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> Iterator[Api]:
+    api = Api(sandbox)
+    with api.http:
+        yield api
+
+
+@pytest.fixture
+def target(sandbox: Sandbox) -> Target:
+    store = sandbox.store
+    project = store.add_project("Shop")
+    release = store.add_release(
+        project, "Release 1", start=date(2026, 11, 1), end=date(2026, 11, 30)
+    )
+    cycle = store.add_cycle(
+        release, "Cycle 1", start=date(2026, 11, 10), end=date(2026, 11, 20)
+    )
+    return Target(project, release, cycle, store.add_phase(cycle, "Phase 1"))
+
+
+@pytest.fixture
+def tester(sandbox: Sandbox) -> int:
+    return sandbox.store.user.id

@@ -1,0 +1,212 @@
+"""Cycles and phases: creating, dates, locks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.sandbox.conftest import Api
+from tests.sandbox.conftest import Target
+
+
+def cycle_of(target: Target, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "Nightly",
+        "build": "1.2",
+        "environment": "",
+        "status": 0,
+        "cycleStartDate": "11/05/2026",
+        "cycleEndDate": "11/06/2026",
+        "releaseId": target.release,
+        **changes,
+    }
+
+
+def phase_of(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "Smoke",
+        "freeForm": True,
+        "phaseStartDate": "11/10/2026",
+        "phaseEndDate": "11/20/2026",
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("path", ["/cycle", "/cycle/"])
+def test_cycle_is_created_without_phases(
+    sandbox: Sandbox, api: Api, target: Target, path: str
+) -> None:
+    """Both spellings of the path create a cycle, with twin dates in the answer."""
+    made = api.post(path, json=cycle_of(target)).json()
+
+    assert made["cyclePhases"] == []
+    assert made["cycleStartDate"] == "11/05/2026"
+    assert made["startDate"] == 1793836800000
+    assert sandbox.store.cycles(target.release)[-1].build == "1.2"
+    assert api.get(f"/cycle/{made['id']}").json() == made
+
+
+@pytest.mark.parametrize("start", [1793836800000, "2026-11-05", "11/05/2026"])
+def test_dates_are_read_in_every_form(api: Api, target: Target, start: Any) -> None:
+    """Epoch milliseconds and both kinds of text name the same day."""
+    made = api.post("/cycle", json=cycle_of(target, cycleStartDate=start)).json()
+
+    assert made["cycleStartDate"] == "11/05/2026"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"cycleEndDate": "12/01/2026"}, id="after-the-release"),
+        pytest.param({"cycleStartDate": "10/31/2026"}, id="before-the-release"),
+        pytest.param({"cycleEndDate": "11/04/2026"}, id="ends-before-it-starts"),
+        pytest.param({"cycleStartDate": "yesterday"}, id="no-date"),
+        pytest.param({"name": " "}, id="no-name"),
+        pytest.param({"name": "x" * 256}, id="long-name"),
+    ],
+)
+def test_wrong_cycle_is_refused(
+    sandbox: Sandbox, api: Api, target: Target, changes: dict[str, Any]
+) -> None:
+    """A cycle lies within its release and has a name of at most 255 characters."""
+    answer = api.post("/cycle", json=cycle_of(target, **changes))
+
+    assert answer.status_code == 400
+    assert answer.json()["errorMsg"]
+    assert len(sandbox.store.cycles(target.release)) == 1
+
+
+def test_cycle_needs_its_dates(api: Api, target: Target) -> None:
+    """A date that is missing is named."""
+    body = cycle_of(target)
+    del body["cycleEndDate"]
+
+    answer = api.post("/cycle", json=body)
+
+    assert answer.status_code == 400
+    assert "end date cannot be null" in answer.json()["errorMsg"]
+
+
+def test_environment_can_be_mandatory(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """With the preference set, a cycle without environment is refused."""
+    sandbox.store.set_preference("cycle.environment.enabled", "true")
+
+    assert api.post("/cycle", json=cycle_of(target)).status_code == 400
+    named = cycle_of(target, environment="staging")
+    assert api.post("/cycle", json=named).json()["environment"] == "staging"
+
+
+def test_names_may_be_used_twice(sandbox: Sandbox, api: Api, target: Target) -> None:
+    """Nothing says that cycle names are unique."""
+    ids = {api.post("/cycle", json=cycle_of(target)).json()["id"] for _ in range(2)}
+
+    assert len(ids) == 2
+
+
+def test_locked_release_refuses_for_a_while(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """A locked release answers 400 with the server's own text, then takes it."""
+    sandbox.store.lock_release(target.release)
+
+    answer = api.post("/cycle", json=cycle_of(target))
+
+    assert answer.status_code == 400
+    assert answer.json()["errorMsg"] == (
+        f"Operation failed. The Release with ID{target.release} and nameRelease 1"
+        " is locked. Please try again later."
+    )
+    assert api.get(f"/release/{target.release}").status_code == 403
+    sandbox.store.unlock_release(target.release)
+    assert api.post("/cycle", json=cycle_of(target)).status_code == 200
+
+
+def test_lock_ends_by_itself(sandbox: Sandbox, api: Api, target: Target) -> None:
+    """A lock of no seconds is over."""
+    sandbox.store.lock_release(target.release, 0)
+    sandbox.store.lock_release(target.release, -1)
+
+    assert api.post("/cycle", json=cycle_of(target)).status_code == 200
+
+
+def test_cycle_is_changed_and_deleted(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """What was not sent stays; deleting takes the phases along."""
+    sandbox.store.adopt(target.phase, [1])
+    changed = api.put(f"/cycle/{target.cycle}", json={"name": "Renamed"}).json()
+
+    assert (changed["name"], changed["cycleStartDate"]) == ("Renamed", "11/10/2026")
+    assert api.delete(f"/cycle/{target.cycle}").status_code == 200
+    assert api.get(f"/cycle/release/{target.release}").json() == []
+    assert sandbox.store.executions(target.phase) == []
+
+
+def test_free_form_phase_has_its_own_tree(api: Api, target: Target) -> None:
+    """A new phase is listed with its cycle, with the id of its root node."""
+    made = api.post(f"/cycle/{target.cycle}/phase", json=phase_of()).json()
+    (cycle,) = api.get(f"/cycle/release/{target.release}").json()
+
+    assert made in cycle["cyclePhases"]
+    assert cycle["hasChild"] is True
+    tree = api.get(f"/assignmenttree/{made['id']}").json()
+    assert tree["id"] == made["tcrCatalogTreeId"]
+    assert tree["categories"] == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"phaseStartDate": "11/09/2026"}, {"phaseEndDate": "11/21/2026"}],
+    ids=["before", "after"],
+)
+def test_phase_lies_within_its_cycle(
+    api: Api, target: Target, changes: dict[str, str]
+) -> None:
+    """Dates outside the cycle are refused."""
+    answer = api.post(f"/cycle/{target.cycle}/phase", json=phase_of(**changes))
+
+    assert answer.status_code == 400
+
+
+def test_structured_phase_takes_a_folder(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """A structured phase copies the tree of a root folder, and takes nothing more."""
+    root = sandbox.store.add_folder(target.release, "All")
+    leaf = sandbox.store.add_folder(target.release, "Login", parent=root)
+    sandbox.store.add_case(target.release, testcase_id=1, folder=root)
+    sandbox.store.add_case(target.release, testcase_id=2, folder=leaf)
+    body = phase_of(freeForm=False, tcrCatalogTreeId=root)
+    del body["name"]
+
+    made = api.post(f"/cycle/{target.cycle}/phase", json=body).json()
+
+    assert made["name"] == "All"
+    assert sandbox.store.planned(made["id"]) == [1, 2]
+    tree = api.get(f"/testcasetree/{made['tcrCatalogTreeId']}").json()
+    assert [node["name"] for node in tree["categories"]] == ["Login"]
+    answer = api.post(
+        f"/assignmenttree/{made['id']}/assign/bytree/{made['tcrCatalogTreeId']}",
+        json=[{"treeid": root, "tctIds": [], "isExclusion": False}],
+    )
+    assert answer.status_code == 400
+
+
+def test_phase_is_changed_and_deleted(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """Deleting a phase takes its executions along."""
+    sandbox.store.adopt(target.phase, [1])
+    changed = api.put(
+        f"/cycle/{target.cycle}/phase", json={"id": target.phase, "name": "Renamed"}
+    ).json()
+
+    assert changed["name"] == "Renamed"
+    path = f"/cycle/{target.cycle}/phase/{target.phase}"
+    assert api.delete(path).status_code == 200
+    assert sandbox.store.phases(target.cycle) == []
+    assert api.results("/execution", cyclephaseid=target.phase) == []

@@ -1,0 +1,237 @@
+"""Executing: statuses, notes, times and history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.sandbox.conftest import Api
+from tests.sandbox.conftest import Target
+
+
+@pytest.fixture
+def ids(sandbox: Sandbox, target: Target) -> list[int]:
+    """Executions of the cases 1, 2 and 3."""
+    sandbox.store.adopt(target.phase, [1, 2, 3])
+    return [row.id for row in sandbox.store.executions(target.phase)]
+
+
+def test_row_lacks_what_it_never_had(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+) -> None:
+    """A row that was never executed has no status, not one that is null."""
+    row = api.results("/execution", cyclephaseid=target.phase)[0]
+
+    missing = {"status", "comment", "executedBy", "lastTestResult", "versionId"}
+    assert missing.isdisjoint(row)
+    assert row["testerId"] == tester
+    assert row["defects"] == []
+
+
+def test_every_row_gets_its_own(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+) -> None:
+    """Status, notes and time differ per row; notes come back as comment."""
+    answer = api.execute(
+        {"rtsId": ids[0], "testerId": tester, "status": "1", "actualTime": 1532},
+        {"rtsId": ids[1], "testerId": tester, "status": 2, "notes": "<b>\nno"},
+    )
+
+    one, two = answer.json()
+    assert (one["id"], one["status"], one["actualTime"]) == (ids[0], "1", 1532)
+    assert (two["status"], two["comment"], two["executedBy"]) == (
+        "2",
+        "<b>\nno",
+        tester,
+    )
+    assert two["lastTestResult"]["executionStatus"] == "2"
+    assert two["lastTestResult"]["releaseTestScheduleId"] == ids[1]
+    assert two["versionId"] == "1"
+    state = sandbox.store.execution(target.phase, 2)
+    assert state is not None
+    assert (state.status, state.comment, state.results) == ("2", "<b>\nno", 1)
+    third = sandbox.store.execution(target.phase, 3)
+    assert third is not None
+    assert third.status is None
+
+
+def test_every_execution_is_remembered(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+) -> None:
+    """Executing again adds to the history; without notes the comment stays."""
+    base = {"rtsId": ids[0], "testerId": tester}
+    api.execute({**base, "status": "2", "notes": "bad", "executedOn": 1000})
+    api.execute({**base, "status": "1", "actualTime": 7, "executedOn": 2000})
+
+    state = sandbox.store.execution(target.phase, 1)
+    assert state is not None
+    assert state.history == (("2", "bad", None, 1000), ("1", "bad", 7, 2000))
+    assert (state.comment, state.executed_on) == ("bad", 2000)
+    api.execute({**base, "status": "1", "notes": ""})
+    state = sandbox.store.execution(target.phase, 1)
+    assert state is not None
+    assert state.comment == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "text"),
+    [
+        pytest.param({"status": "99"}, 400, "99", id="unknown-status"),
+        pytest.param({"status": "5"}, 400, "5", id="inactive-status"),
+        pytest.param({"rtsId": 1}, 500, "identifier", id="unknown-execution"),
+        pytest.param({"testerId": 1}, 500, "User", id="unknown-tester"),
+        pytest.param({"actualTime": "soon"}, 400, "soon", id="no-number"),
+        pytest.param({"rtsId": True}, 400, "True", id="no-id"),
+    ],
+)
+def test_one_wrong_row_spoils_the_call(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    ids: list[int],
+    tester: int,
+    row: dict[str, Any],
+    status: int,
+    text: str,
+) -> None:
+    """Nothing of a refused call is kept."""
+    sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
+    good = {"rtsId": ids[0], "testerId": tester, "status": "1"}
+
+    answer = api.execute(good, {**good, "rtsId": ids[1], **row})
+
+    assert answer.status_code == status
+    assert text in answer.json()["errorMsg"]
+    assert [e.status for e in sandbox.store.executions(target.phase)] == [None] * 3
+
+
+@pytest.mark.parametrize("key", ["rtsId", "testerId", "status"])
+def test_row_needs_its_keys(api: Api, ids: list[int], tester: int, key: str) -> None:
+    """What is missing is named."""
+    row = {"rtsId": ids[0], "testerId": tester, "status": "1"}
+    del row[key]
+
+    answer = api.execute(row)
+
+    assert answer.status_code == 400
+    assert answer.json()["errorMsg"] == f"{key} cannot be null."
+
+
+def test_500_rows_are_the_limit(
+    sandbox: Sandbox, api: Api, target: Target, tester: int
+) -> None:
+    """501 rows are refused, 500 are taken."""
+    sandbox.store.adopt(target.phase, range(1, 502))
+    rows = [
+        {"rtsId": row.id, "testerId": tester, "status": "1"}
+        for row in sandbox.store.executions(target.phase)
+    ]
+
+    assert api.execute(*rows).status_code == 400
+    assert len(api.execute(*rows[:500]).json()) == 500
+    done = [e for e in sandbox.store.executions(target.phase) if e.status == "1"]
+    assert len(done) == 500
+
+
+def test_one_execution_by_query(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+) -> None:
+    """Status and time are in the query, notes in the body."""
+    answer = api.put(
+        f"/execution/{ids[0]}",
+        params={"status": "4", "testerid": tester, "time": 12},
+        json={"notes": "blocked by X"},
+    )
+
+    assert answer.json()["status"] == "4"
+    assert answer.json()["actualTime"] == 12
+    assert api.get(f"/execution/{ids[0]}").json()["comment"] == "blocked by X"
+
+
+def test_notes_can_be_changed_alone(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int]
+) -> None:
+    """Notes without a status are no execution."""
+    api.put(f"/execution/{ids[0]}", json={"notes": "later"})
+
+    state = sandbox.store.execution(target.phase, 1)
+    assert state is not None
+    assert (state.comment, state.results, state.status) == ("later", 0, None)
+
+
+def test_many_executions_get_one_status(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+) -> None:
+    """The wire's own misspelling is accepted, as any unknown key is."""
+    answer = api.put(
+        "/execution/bulk",
+        params={"status": "1", "testerid": tester, "allExecutions": "false"},
+        json={"ids": ids[:2], "serachView": False},
+    )
+
+    assert [row["status"] for row in answer.json()] == ["1", "1"]
+    assert [e.status for e in sandbox.store.executions(target.phase)] == [
+        "1",
+        "1",
+        None,
+    ]
+
+
+def test_somebody_elses_assignment_stays_theirs(
+    sandbox: Sandbox, api: Api, target: Target, tester: int
+) -> None:
+    """Who executes is executedBy; whose it is does not change."""
+    sandbox.store.add_case(target.release, testcase_id=9)
+    execution = sandbox.store.schedule(target.phase, 9, tester=-10)
+
+    (row,) = api.execute({"rtsId": execution, "testerId": tester, "status": "1"}).json()
+
+    assert (row["testerId"], row["testerIdName"]) == (-10, "Anyone")
+    assert row["executedBy"] == tester
+
+
+def test_executions_are_filtered_by_tester(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+) -> None:
+    """Rows of anyone are included if asked for."""
+    other, _ = sandbox.store.add_user("other", "secret")
+    for testcase_id, owner in ((4, -10), (5, other)):
+        sandbox.store.add_case(target.release, testcase_id=testcase_id)
+        sandbox.store.schedule(target.phase, testcase_id, tester=owner)
+    query = {"cyclephaseid": target.phase, "testerid": tester}
+
+    assert len(api.results("/execution", **query)) == 3
+    assert len(api.results("/execution", includeanyoneuser="TRUE", **query)) == 4
+
+
+def test_unassigning_leaves_the_case(
+    sandbox: Sandbox, api: Api, target: Target, ids: list[int]
+) -> None:
+    """Ids are repeated in the query; the planning rows stay."""
+    answer = api.delete("/execution", params={"ids": ids[:2]})
+
+    assert answer.status_code == 200
+    assert [row.testcase_id for row in sandbox.store.executions(target.phase)] == [3]
+    assert sandbox.store.planned(target.phase) == [1, 2, 3]
+
+
+def test_parallel_calls_lose_nothing(
+    sandbox: Sandbox, api: Api, target: Target, tester: int
+) -> None:
+    """Four batches at the same time all arrive."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    sandbox.store.adopt(target.phase, range(1, 401))
+    rows = [
+        {"rtsId": row.id, "testerId": tester, "status": "1"}
+        for row in sandbox.store.executions(target.phase)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(
+            pool.map(lambda i: api.execute(*rows[i::4]).status_code, range(4))
+        )
+
+    assert answers == [200] * 4
+    assert {e.results for e in sandbox.store.executions(target.phase)} == {1}

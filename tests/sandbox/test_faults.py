@@ -1,0 +1,246 @@
+"""Bad days on demand."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox import Sandbox
+from tests.sandbox.conftest import Api
+from tests.sandbox.conftest import Target
+
+
+def status_of(sandbox: Sandbox, target: Target) -> str | None:
+    state = sandbox.store.execution(target.phase, 1)
+    assert state is not None
+    return state.status
+
+
+@pytest.fixture
+def row(sandbox: Sandbox, target: Target, tester: int) -> dict[str, object]:
+    """A verdict for case 1."""
+    sandbox.store.adopt(target.phase, [1, 2, 3])
+    execution = sandbox.store.execution(target.phase, 1)
+    assert execution is not None
+    return {"rtsId": execution.id, "testerId": tester, "status": "1"}
+
+
+def test_status_comes_once_and_is_over(sandbox: Sandbox, api: Api) -> None:
+    """A fault hits as often as it says, after those it spares."""
+    sandbox.faults.add(
+        Fault(
+            path="user/current", status=502, after=1, times=2, headers=(("X-A", "b"),)
+        )
+    )
+
+    answers = [api.get("/user/current") for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [200, 502, 502, 200]
+    assert answers[1].headers["X-A"] == "b"
+
+
+def test_fault_can_last_until_cleared(sandbox: Sandbox, api: Api) -> None:
+    """times=None is for ever."""
+    sandbox.faults.add(Fault(times=None))
+
+    assert {api.get("/user/current").status_code for _ in range(5)} == {503}
+    sandbox.faults.clear()
+    assert api.get("/user/current").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "hits"),
+    [
+        pytest.param(Fault(), True, id="everything"),
+        pytest.param(Fault(method="GET", path="/project/"), True, id="substring"),
+        pytest.param(Fault(method="PUT"), False, id="other-method"),
+        pytest.param(Fault(path="*/project/lite"), True, id="pattern"),
+        pytest.param(Fault(path="*/project"), False, id="pattern-is-whole"),
+    ],
+)
+def test_fault_matches_method_and_path(
+    sandbox: Sandbox, api: Api, fault: Fault, hits: bool
+) -> None:
+    """A pattern is for the whole path after /flex, plain text for a part of it."""
+    sandbox.faults.add(fault)
+
+    assert (api.get("/project/lite").status_code == 503) is hits
+
+
+@pytest.mark.parametrize(
+    ("kind", "applied"),
+    [
+        ("cut_before", None),
+        ("cut_after", "1"),
+        ("hang", None),
+        ("hang_after", "1"),
+        ("truncate", "1"),
+    ],
+)
+def test_connection_is_lost(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    row: dict[str, object],
+    kind: str,
+    applied: str | None,
+) -> None:
+    """The client has no answer, whether the request was applied or not."""
+    sandbox.faults.add(Fault(method="PUT", kind=kind, seconds=0.05))  # type: ignore[arg-type]
+
+    with pytest.raises(
+        (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
+    ):
+        api.execute(row)
+
+    assert status_of(sandbox, target) == applied
+    assert sandbox.requests[-1].status == (200 if kind == "truncate" else 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "applied"),
+    [
+        ("status", 503, None),
+        ("retry_after", 503, None),
+        ("missing", 404, None),
+        ("html", 200, None),
+        ("status_after", 503, "1"),
+        ("not_json", 200, "1"),
+        ("not_utf8", 200, "1"),
+        ("plain_text", 200, "1"),
+        ("huge", 200, "1"),
+    ],
+)
+def test_answer_is_another(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    row: dict[str, object],
+    kind: str,
+    status: int,
+    applied: str | None,
+) -> None:
+    """An answer can be wrong before or after the request was applied."""
+    sandbox.faults.add(Fault(method="PUT", kind=kind))  # type: ignore[arg-type]
+
+    answer = api.execute(row)
+
+    assert answer.status_code == status
+    assert status_of(sandbox, target) == applied
+    assert {
+        "status": lambda: answer.json()["errorCode"] == "503",
+        "retry_after": lambda: answer.headers["Retry-After"] == "1",
+        "missing": lambda: answer.content == b"",
+        "html": lambda: answer.headers["Content-Type"].startswith("text/html"),
+        "status_after": lambda: True,
+        "not_json": lambda: answer.text == "{not json",
+        "not_utf8": lambda: b"\xff" in answer.content,
+        "plain_text": lambda: answer.headers["Content-Type"].startswith("text/plain"),
+        "huge": lambda: len(answer.content) > 1 << 20 and answer.json(),
+    }[kind]()
+
+
+def test_latency_only_delays(sandbox: Sandbox, api: Api) -> None:
+    """The answer is the right one, later; other faults may follow it."""
+    sandbox.faults.add(Fault(kind="latency", seconds=0.1))
+    sandbox.faults.add(Fault(kind="status", status=500))
+    begin = time.monotonic()
+
+    assert api.get("/user/current").status_code == 500
+    assert time.monotonic() - begin >= 0.1
+
+
+def test_redirect_goes_elsewhere(sandbox: Sandbox, api: Api) -> None:
+    """A redirect names its place."""
+    sandbox.faults.add(Fault(kind="redirect", location="https://sso.example/login"))
+
+    answer = api.get("/user/current", allow_redirects=False)
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "https://sso.example/login"
+
+
+def test_cookie_expires_under_way(sandbox: Sandbox) -> None:
+    """The request that meets the fault is the first to be refused."""
+    base = f"{sandbox.url}/flex/services/rest/latest"
+    login = requests.get(
+        f"{base}/manifest", auth=(sandbox.username, sandbox.password), timeout=30
+    )
+    cookie = {"Cookie": login.headers["Set-Cookie"].partition(";")[0]}
+    sandbox.faults.add(Fault(kind="expire_cookie"))
+
+    answer = requests.get(f"{base}/user/current", headers=cookie, timeout=30)
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.usefixtures("row")
+def test_lists_can_lie(sandbox: Sandbox, api: Api, target: Target) -> None:
+    """Rows are missing, foreign, or the same on every page; the total is 0."""
+    query = {"cyclephaseid": target.phase}
+
+    sandbox.faults.add(Fault(kind="omit_rows", rows=2))
+    assert len(api.results("/execution", **query)) == 1
+    sandbox.faults.add(Fault(kind="lie_result_size"))
+    assert api.get("/execution", params=query).json()["resultSize"] == 0
+    sandbox.faults.add(Fault(kind="ignore_offset"))
+    assert len(api.results("/execution", offset=3, **query)) == 3
+    sandbox.faults.add(Fault(kind="foreign_rows"))
+    phases = [row["cyclePhaseId"] for row in api.results("/execution", **query)]
+    assert len(phases) == 4
+    assert phases[0] != target.phase
+
+
+def test_answers_of_writes_can_lack_rows(
+    sandbox: Sandbox, api: Api, target: Target, row: dict[str, object]
+) -> None:
+    """The rows were applied all the same."""
+    sandbox.faults.add(Fault(kind="omit_rows", path="bulk/execute"))
+
+    assert api.execute(row).json() == []
+    assert status_of(sandbox, target) == "1"
+
+
+def test_faults_are_driven_over_http(sandbox: Sandbox, api: Api) -> None:
+    """What is posted is in force, listed with its matches, and can be deleted."""
+    url = f"{sandbox.url}/sandbox/faults"
+    posted = {"kind": "status", "status": 500, "path": "user", "times": None}
+
+    assert requests.post(url, json=posted, timeout=30).status_code == 200
+    assert api.get("/user/current").status_code == 500
+    (listed,) = requests.get(url, timeout=30).json()
+    assert (listed["met"], listed["times"], listed["path"]) == (1, None, "user")
+    assert requests.delete(url, timeout=30).json() == []
+    assert api.get("/user/current").status_code == 200
+
+
+@pytest.mark.parametrize("body", [{"kind": "no"}, {"what": 1}, {"status": "x"}, []])
+def test_wrong_fault_is_refused(sandbox: Sandbox, body: object) -> None:
+    """A fault that cannot be is named."""
+    answer = requests.post(f"{sandbox.url}/sandbox/faults", json=body, timeout=30)
+
+    assert answer.status_code == 400
+    assert sandbox.faults.listed() == []
+
+
+def test_faults_are_driven_by_a_form(sandbox: Sandbox, api: Api) -> None:
+    """The page has a form that works without a script."""
+    url = f"{sandbox.url}/sandbox/"
+    form = {
+        "kind": "status",
+        "method": "*",
+        "path": "",
+        "status": "418",
+        "for_ever": "true",
+    }
+
+    page = requests.post(f"{url}faults", data=form, timeout=30)
+
+    assert page.status_code == 200
+    assert "for ever" in page.text
+    assert api.get("/user/current").status_code == 418
+    requests.post(f"{url}faults/clear", timeout=30)
+    assert api.get("/user/current").status_code == 200

@@ -1,0 +1,194 @@
+"""Lists, pages, parameters and the refusals all operations share."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.sandbox.conftest import Api
+from tests.sandbox.conftest import Target
+
+
+def test_page_is_ten_rows_by_default(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """Without pagesize a page has ten rows, and pageNumber echoes its size."""
+    sandbox.store.adopt(target.phase, range(1, 26))
+
+    answer = api.get("/execution", params={"cyclephaseid": target.phase}).json()
+
+    assert len(answer["results"]) == 10
+    assert answer["pageNumber"] == 10
+    assert answer["resultSize"] == 25
+    assert answer["firstResult"] == 0
+
+
+def test_pages_follow_each_other(sandbox: Sandbox, api: Api, target: Target) -> None:
+    """Pages of ten over 25 rows hold each row once, in order."""
+    sandbox.store.adopt(target.phase, range(1, 26))
+
+    ids = [
+        row["tcrTreeTestcase"]["testcase"]["testcaseId"]
+        for offset in (0, 10, 20, 30)
+        for row in api.results(
+            "/execution", cyclephaseid=target.phase, offset=offset, pagesize=10
+        )
+    ]
+
+    assert ids == list(range(1, 26))
+
+
+def test_page_size_zero_is_everything(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """A page size of 0 means all rows."""
+    sandbox.store.adopt(target.phase, range(1, 26))
+
+    rows = api.results("/execution", cyclephaseid=target.phase, pagesize=0)
+
+    assert len(rows) == 25
+
+
+def test_order_can_be_turned(sandbox: Sandbox, api: Api, target: Target) -> None:
+    """Booleans are read without regard to case."""
+    sandbox.store.adopt(target.phase, range(1, 4))
+
+    rows = api.results(
+        "/execution", cyclephaseid=target.phase, order="orderId", isascorder="False"
+    )
+
+    ids = [row["id"] for row in rows]
+    assert ids == sorted(ids, reverse=True)
+
+
+def test_unknown_parameters_are_ignored(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """A wrong filter name looks like success with rows of every phase."""
+    other = sandbox.store.add_phase(target.cycle, "Phase 2")
+    sandbox.store.adopt(target.phase, [1])
+    sandbox.store.adopt(other, [2])
+
+    rows = api.results("/execution", cyclephaseId=target.phase)
+
+    assert {row["cyclePhaseId"] for row in rows} == {target.phase, other}
+
+
+@pytest.mark.parametrize("value", ["1,2", "x", "1.5"])
+def test_unreadable_number_is_an_empty_404(api: Api, value: str) -> None:
+    """A query value that is no number answers 404 with nothing in it."""
+    answer = api.get("/execution", params={"cyclephaseid": value})
+
+    assert answer.status_code == 404
+    assert answer.content == b""
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/project/99", "/cycle/99", "/release/99", "/execution/99", "/cycle/release/9"],
+)
+def test_unknown_id_is_a_server_error(api: Api, path: str) -> None:
+    """An id that does not exist answers 500, not 404."""
+    answer = api.get(path)
+
+    assert answer.status_code == 500
+    assert "No row with the given identifier" in answer.json()["errorMsg"]
+
+
+def test_unknown_path_is_an_empty_404(api: Api) -> None:
+    """A path nobody knows has no body."""
+    answer = api.get("/nowhere")
+
+    assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_wrong_method_is_405(api: Api) -> None:
+    """A known path with another method answers 405."""
+    assert api.get("/cycle").status_code == 405
+    assert api.post("/execution/1", json={}).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"name": None}, {"deep": [{"er": None}]}, [None]],
+    ids=["flat", "deep", "list"],
+)
+def test_null_in_a_body_is_refused(api: Api, body: object) -> None:
+    """The server binds no nulls."""
+    answer = api.post("/cycle", json=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["errorMsg"] == 'For input string: "null"'
+
+
+def test_body_must_be_json(api: Api) -> None:
+    """A body without its content type is not read."""
+    assert api.post("/cycle", data="{}").status_code == 415
+    headers = {"Content-Type": "application/json"}
+    assert api.post("/cycle", data="{", headers=headers).status_code == 400
+
+
+def test_projects_and_releases_are_listed(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """A project has the hidden repository release besides its own."""
+    project = api.get("/project/lite").json()[0]
+    hidden, release = api.get(f"/release/project/{target.project}").json()
+
+    assert (project["id"], project["name"]) == (target.project, "Shop")
+    assert (hidden["name"], hidden["projectRelease"]) == (
+        "Project Test Repository",
+        True,
+    )
+    assert "startDate" not in hidden
+    assert (release["id"], release["projectRelease"]) == (target.release, False)
+    assert release["releaseStartDate"] == "11/01/2026"
+    assert release["startDate"] == 1793491200000
+    assert api.get("/project/details").json()[0]["projectStartDate"]
+    paged = api.results(f"/release/paged/project/{target.project}", pagesize=0)
+    assert [row["id"] for row in paged] == [hidden["id"], release["id"]]
+
+
+def test_preferences_hold_the_statuses(api: Api) -> None:
+    """The list of statuses is JSON in a string, with ids as strings."""
+    answer = api.get("/admin/preference?key=testresult.testresultStatus.LOV").json()
+
+    assert '{"id": "1", "value": "Pass", "active": true}' in answer["value"]
+
+
+def test_preference_needs_its_key(api: Api) -> None:
+    """Without a usable key the answer is 400 with the server's own words."""
+    expected = {"errorMsg": "name cannot be null.", "errorCode": "141z05"}
+
+    for query in ("", "?key=nothing"):
+        answer = api.get(f"/admin/preference{query}")
+        assert (answer.status_code, answer.json()) == (400, expected)
+
+
+def test_preferences_can_be_set(sandbox: Sandbox, api: Api) -> None:
+    """What is set from code is what the server says."""
+    sandbox.store.set_statuses([("7", "Deferred", False)])
+
+    listed = api.http.get(
+        api.base.replace("v3", "v4") + "/admin/preference/all/system", timeout=30
+    ).json()
+
+    (statuses,) = (
+        row["value"]
+        for row in listed
+        if row["name"] == "testresult.testresultStatus.LOV"
+    )
+    assert statuses == '[{"id": "7", "value": "Deferred", "active": false}]'
+
+
+def test_fields_are_listed_by_entity(sandbox: Sandbox, api: Api) -> None:
+    """Custom fields come alone unless system fields are asked for."""
+    sandbox.store.add_field("testcase", "Team", "zcf_1", mandatory=True)
+
+    own = api.get("/field/entity/TestCase").json()
+    all_of_them = api.get("/field/entity/testcase?includsystemfield=true").json()
+
+    assert [(row["displayName"], row["fieldName"]) for row in own] == [
+        ("Team", "zcf_1")
+    ]
+    assert {"Name", "Team"} < {row["displayName"] for row in all_of_them}

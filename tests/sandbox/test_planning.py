@@ -1,0 +1,263 @@
+"""Putting test cases into phases, and giving them to testers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.sandbox.conftest import Api
+from tests.sandbox.conftest import Target
+
+
+@pytest.fixture
+def root(api: Api, target: Target) -> int:
+    """Root node of the phase."""
+    node: int = api.get(f"/assignmenttree/{target.phase}").json()["id"]
+    return node
+
+
+@pytest.fixture
+def folder(sandbox: Sandbox, target: Target) -> int:
+    """Repository folder with the cases 101, 102 and 103."""
+    folder = sandbox.store.add_folder(target.release, "Login")
+    for testcase_id in (101, 102, 103):
+        sandbox.store.add_case(target.release, testcase_id=testcase_id, folder=folder)
+    return folder
+
+
+@pytest.fixture
+def cases(api: Api, folder: int) -> list[dict[str, Any]]:
+    return api.results(f"/testcase/tree/{folder}")
+
+
+def by_tree(
+    api: Api,
+    target: Target,
+    root: int,
+    *selections: dict[str, Any],
+    hierarchy: str = "false",
+) -> requests.Response:
+    return api.post(
+        f"/assignmenttree/{target.phase}/assign/bytree/{root}",
+        params={"includehierarchy": hierarchy},
+        json=list(selections),
+    )
+
+
+def test_ids_of_a_case_never_agree(
+    sandbox: Sandbox, api: Api, target: Target, cases: list[dict[str, Any]]
+) -> None:
+    """Visible, version, placement, execution and node ids are all different."""
+    sandbox.store.schedule(target.phase, 101)
+    (row,) = api.results("/execution", cyclephaseid=target.phase)
+    case = row["tcrTreeTestcase"]
+
+    ids = [
+        case["testcase"]["testcaseId"],
+        case["testcase"]["id"],
+        case["id"],
+        row["id"],
+        case["tcrCatalogTreeId"],
+        target.phase,
+        cases[0]["id"],
+    ]
+    assert len(set(ids)) == 7
+    assert case["testcase"]["testcaseSequence"]["seqNumber"] == 101
+
+
+def test_chosen_versions_are_added(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    root: int,
+    folder: int,
+    cases: list[dict[str, Any]],
+) -> None:
+    """TctIds are version ids; what is added has no execution yet."""
+    chosen = [cases[0]["testcase"]["id"], cases[2]["testcase"]["id"]]
+
+    answer = by_tree(
+        api, target, root, {"treeid": folder, "tctIds": chosen, "isExclusion": True}
+    )
+
+    assert answer.status_code == 200
+    assert sandbox.store.planned(target.phase) == [101, 103]
+    assert sandbox.store.executions(target.phase) == []
+    rows = api.results(f"/testcase/planning/{root}")
+    assert [row["testcase"]["testcaseId"] for row in rows] == [101, 103]
+    assert all("rts" not in row for row in rows)
+
+
+@pytest.mark.parametrize("key", ["id", "testcaseId"])
+def test_other_ids_add_nothing(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    root: int,
+    folder: int,
+    cases: list[dict[str, Any]],
+    key: str,
+) -> None:
+    """Placement ids and visible ids in tctIds are answered well and do nothing."""
+    case = cases[0] if key == "id" else cases[0]["testcase"]
+
+    answer = by_tree(
+        api,
+        target,
+        root,
+        {"treeid": folder, "tctIds": [case[key]], "isExclusion": True},
+    )
+
+    assert answer.status_code == 200
+    assert sandbox.store.planned(target.phase) == []
+
+
+def test_adding_twice_doubles_the_row(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    root: int,
+    folder: int,
+    cases: list[dict[str, Any]],
+) -> None:
+    """The server does not notice that a case is in the phase already."""
+    selection = {
+        "treeid": folder,
+        "tctIds": [cases[0]["testcase"]["id"]],
+        "isExclusion": True,
+    }
+
+    by_tree(api, target, root, selection)
+    by_tree(api, target, root, selection)
+
+    assert sandbox.store.planned(target.phase) == [101, 101]
+
+
+def test_whole_folder_keeps_its_hierarchy(
+    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int
+) -> None:
+    """With includehierarchy the folders are made again below the phase's root."""
+    below = sandbox.store.add_folder(target.release, "Forgotten", parent=folder)
+    sandbox.store.add_case(target.release, testcase_id=104, folder=below)
+
+    by_tree(
+        api,
+        target,
+        root,
+        {"treeid": folder, "tctIds": [], "isExclusion": False},
+        hierarchy="True",
+    )
+
+    tree = api.get(f"/testcasetree/{root}").json()
+    (login,) = tree["categories"]
+    (forgotten,) = login["categories"]
+    assert (login["name"], login["testcaseCount"]) == ("Login", 3)
+    assert (forgotten["name"], forgotten["testcaseCount"]) == ("Forgotten", 1)
+    assert tree["cumulativeTestcaseCount"] == 4
+    assert sorted(sandbox.store.planned(target.phase)) == [101, 102, 103, 104]
+
+
+def test_cases_are_added_by_placement(
+    sandbox: Sandbox, api: Api, target: Target, root: int, cases: list[dict[str, Any]]
+) -> None:
+    """assign/bysearch takes placement ids and needs no folder."""
+    api.post(
+        f"/assignmenttree/{target.phase}/assign/bysearch/{root}",
+        json={"ids": [cases[1]["id"]]},
+    )
+
+    assert sandbox.store.planned(target.phase) == [102]
+
+
+def test_one_call_assigns_everything(
+    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
+) -> None:
+    """From -1 means: whoever has nobody yet, once."""
+    sandbox.store.plan(target.phase, 101)
+    sandbox.store.schedule(target.phase, 102, tester=-10)
+    path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
+
+    assert api.put(path, params={"cascade": "true", "easmode": 2}).json() == 1
+    assert api.put(path, params={"cascade": "true", "easmode": 2}).json() == 0
+    held = [
+        (row.testcase_id, row.tester) for row in sandbox.store.executions(target.phase)
+    ]
+    assert held == [(102, -10), (101, tester)]
+
+
+def test_assignments_move_between_testers(
+    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
+) -> None:
+    """From a user means: what that user has."""
+    other, _ = sandbox.store.add_user("other", "secret")
+    sandbox.store.schedule(target.phase, 101)
+
+    answer = api.put(
+        f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/{tester}/to/{other}"
+    )
+
+    assert answer.json() == 1
+    assert sandbox.store.executions(target.phase)[0].tester == other
+
+
+def test_modify_makes_executions(
+    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
+) -> None:
+    """The answer holds the executions, so they need not be listed again."""
+    sandbox.store.plan(target.phase, 101)
+    (row,) = api.results(f"/testcase/planning/{root}")
+    entry = {
+        "cyclePhaseId": target.phase,
+        "tctId": row["tct"]["id"],
+        "testerId": tester,
+    }
+
+    first = api.post("/execution/modify", json={"createRTSList": [entry]}).json()
+    again = api.post("/execution/modify", json={"createRTSList": [entry]}).json()
+
+    assert [made["id"] for made in first] == [made["id"] for made in again]
+    (row,) = api.results(f"/testcase/planning/{root}")
+    assert row["rts"]["id"] == first[0]["id"]
+    assert "status" not in row["rts"]
+
+
+def test_modify_wants_the_placement_of_the_phase(
+    api: Api, target: Target, cases: list[dict[str, Any]], tester: int
+) -> None:
+    """The placement in the repository is another one."""
+    entry = {
+        "cyclePhaseId": target.phase,
+        "tctId": cases[0]["id"],
+        "testerId": tester,
+    }
+
+    answer = api.post("/execution/modify", json={"createRTSList": [entry]})
+
+    assert answer.status_code == 500
+
+
+def test_creators_can_be_made_testers(
+    sandbox: Sandbox, api: Api, target: Target, folder: int, tester: int
+) -> None:
+    """Assign answers the number of assignments."""
+    sandbox.store.plan(target.phase, 101)
+
+    assert api.post(f"/assignmenttree/{target.phase}/assign").json() == 1
+    assert sandbox.store.executions(target.phase)[0].tester == tester
+
+
+def test_planning_rows_are_of_phases_only(api: Api, folder: int) -> None:
+    """A repository folder has no planning rows."""
+    assert api.get(f"/testcase/planning/{folder}").status_code == 500
+
+
+def test_no_more_than_500_are_added_at_once(
+    api: Api, target: Target, root: int, folder: int
+) -> None:
+    """Every bulk call has the same limit."""
+    selection = {"treeid": folder, "tctIds": list(range(501)), "isExclusion": True}
+
+    assert by_tree(api, target, root, selection).status_code == 400

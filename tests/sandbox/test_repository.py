@@ -1,0 +1,246 @@
+"""The test repository: folders and test cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.sandbox.conftest import Api
+from tests.sandbox.conftest import Target
+
+
+@pytest.fixture
+def folder(sandbox: Sandbox, target: Target) -> int:
+    return sandbox.store.add_folder(target.release, "Automation")
+
+
+def case_in(folder: int, **fields: Any) -> dict[str, Any]:
+    return {"tcrCatalogTreeId": folder, "testcase": {"name": "test_ok", **fields}}
+
+
+def test_folders_are_made_below_each_other(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """A root is of type Phase, what is below it a Module; a leaf has no categories."""
+    root = api.post(
+        "/testcasetree?parentid=0",
+        json={
+            "name": "Automation",
+            "description": "ours",
+            "type": "Phase",
+            "releaseId": target.release,
+        },
+    ).json()
+    leaf = api.post(
+        f"/testcasetree?parentid={root['id']}&assignedusers=",
+        json={"name": "login", "type": "Module", "releaseId": target.release},
+    ).json()
+
+    assert leaf["categories"] == []
+    assert leaf["parentId"] == root["id"]
+    tree = api.get(f"/testcasetree/{root['id']}").json()
+    assert tree["description"] == "ours"
+    assert [node["id"] for node in tree["categories"]] == [leaf["id"]]
+    roots = api.get(f"/testcasetree/phases/{target.release}").json()
+    assert [node["id"] for node in roots] == [root["id"]]
+    lite = api.get(
+        "/testcasetree/lite", params={"type": "Module", "releaseid": target.release}
+    ).json()
+    assert [node["id"] for node in lite] == [leaf["id"]]
+    envelope = api.results("/testcasetree", type="Phase", releaseid=target.release)
+    assert [node["id"] for node in envelope] == [root["id"]]
+
+
+def test_folder_needs_its_parent_in_the_query(api: Api, target: Target) -> None:
+    """A parent in the body is no parent."""
+    answer = api.post(
+        "/testcasetree",
+        json={"name": "x", "type": "Phase", "releaseId": target.release, "parentId": 0},
+    )
+
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "errorMsg": 'For input string: "null"',
+        "errorCode": "101z01",
+    }
+
+
+@pytest.mark.parametrize("query", ["", "?type=Phase", "?releaseid=1"])
+def test_lite_tree_needs_type_and_release(api: Api, query: str) -> None:
+    """What is mandatory and missing answers 417."""
+    answer = api.get(f"/testcasetree/lite{query}")
+
+    assert answer.status_code == 417
+    assert answer.json()["errorCode"] == "Expectation Failed"
+
+
+def test_case_is_created(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """The answer names placement, version and visible id, and has a description."""
+    made = api.post(
+        "/testcase/",
+        json=case_in(folder, externalId="AUTH-1", tag="ci smoke", automated=True),
+    ).json()
+
+    assert made["tcrCatalogTreeId"] == folder
+    assert made["testcase"]["description"] == ""
+    (state,) = sandbox.store.cases(target.release)
+    assert state.id == made["testcase"]["testcaseId"]
+    assert (state.name, state.alt, state.tag) == ("test_ok", "AUTH-1", "ci smoke")
+    assert (state.automated, state.folder) == (True, "Automation")
+
+
+def test_many_cases_are_created(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """500 cases in one call all get ids of their own."""
+    rows = [case_in(folder, name=f"test_{number}") for number in range(500)]
+
+    made = api.post("/testcase/bulk", json=rows).json()
+
+    assert len({row["testcase"]["testcaseId"] for row in made}) == 500
+    assert len(sandbox.store.cases(target.release)) == 500
+    assert api.post("/testcase/bulk", json=[*rows, rows[0]]).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        pytest.param({"name": "x" * 256}, 400, id="long-name"),
+        pytest.param({"name": ""}, 400, id="no-name"),
+        pytest.param({"customProperties": {"nope": 1}}, 400, id="unknown-field"),
+    ],
+)
+def test_wrong_case_is_refused(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    folder: int,
+    changes: dict[str, Any],
+    status: int,
+) -> None:
+    """One wrong case of many, and none is created."""
+    rows = [case_in(folder), case_in(folder, **changes)]
+
+    assert api.post("/testcase/bulk", json=rows).status_code == status
+    assert sandbox.store.cases(target.release) == []
+
+
+def test_case_needs_a_folder(api: Api, folder: int) -> None:
+    """The server names the getter that was empty."""
+    answer = api.post("/testcase/", json={"testcase": {"name": "x"}})
+
+    assert answer.status_code == 400
+    assert answer.json()["errorMsg"] == "getTcrCatalogTreeId is null"
+    assert api.post("/testcase/", json=case_in(1)).status_code == 500
+
+
+def test_case_may_bring_steps_and_fields(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """Fields are keyed by field name, or by display name with fromJenkins."""
+    sandbox.store.add_field("testcase", "Team", "zcf_1", mandatory=True)
+    steps = {"steps": [{"orderId": 1, "step": "Open"}]}
+
+    assert api.post("/testcase/", json=case_in(folder)).status_code == 400
+    api.post("/testcase/", json=case_in(folder, customProperties={"zcf_1": "A"}))
+    api.post(
+        "/testcase/",
+        json=case_in(
+            folder, customProperties={"Team": "B"}, fromJenkins=True, testSteps=steps
+        ),
+    )
+
+    one, two = sandbox.store.cases(target.release)
+    assert (one.properties, two.properties) == ({"zcf_1": "A"}, {"zcf_1": "B"})
+    assert two.steps == ("Open",)
+
+
+def test_case_is_changed_by_visible_id(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """A new version has a new version id and the same visible id."""
+    sandbox.store.add_case(target.release, testcase_id=5, folder=folder, steps=["Open"])
+    body = {
+        "testcase": {"testcaseId": 5, "name": "Renamed"},
+        "releaseId": target.release,
+    }
+
+    first = api.put("/testcase?forceCreateNewVersion=false", json=body).json()
+    second = api.put("/testcase?forceCreateNewVersion=true", json=body).json()
+
+    assert first["testcase"]["name"] == "Renamed"
+    assert second["testcase"]["testcaseId"] == 5
+    assert second["testcase"]["id"] != first["testcase"]["id"]
+    (state,) = sandbox.store.cases(target.release)
+    assert (state.version, state.steps) == (2, ("Open",))
+
+
+def test_tags_and_fields_of_many_cases(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """Placement and version must belong together."""
+    sandbox.store.add_field("testcase", "Team", "zcf_1")
+    row = api.post("/testcase/", json=case_in(folder)).json()
+    pair = {"tctId": row["id"], "testcaseVersionId": row["testcase"]["id"]}
+    body = {"tag": "nightly", "customFields": {"zcf_1": "A"}}
+
+    good = [{**body, "tctTestcaseVersionParam": [pair]}]
+    assert api.put("/testcase/update", json=good).json()[0]["id"] == row["id"]
+
+    (state,) = sandbox.store.cases(target.release)
+    assert (state.tag, state.properties) == ("nightly", {"zcf_1": "A"})
+    swapped = {"tctId": pair["testcaseVersionId"], "testcaseVersionId": pair["tctId"]}
+    bad = [{**body, "tctTestcaseVersionParam": [swapped]}]
+    assert api.put("/testcase/update", json=bad).status_code == 500
+
+
+def test_requirements_are_mapped(sandbox: Sandbox, api: Api, target: Target) -> None:
+    """The answer is one message per row."""
+    sandbox.store.add_case(target.release, testcase_id=5)
+    requirement = sandbox.store.add_requirement(target.release, "Login", alt="R-1")
+    rows = [
+        {
+            "requirementId": [requirement],
+            "requirementAltId": ["R-1"],
+            "testcaseId": testcase_id,
+            "releaseId": target.release,
+        }
+        for testcase_id in (5, 6)
+    ]
+
+    assert api.post("/requirement/bulk", json=rows).json() == [
+        "Test case 5 is mapped to 1 requirements.",
+        "Test case 6 does not exist.",
+    ]
+
+
+def test_adopting_is_idempotent(sandbox: Sandbox, target: Target) -> None:
+    """Unknown cases are made, known ones scheduled, nothing twice."""
+    store = sandbox.store
+    store.add_case(target.release, testcase_id=5, alt="AUTH-1")
+    store.plan(target.phase, 5)
+    for _ in range(2):
+        store.adopt(target.phase, [5, 6, 6], ["AUTH-1", "AUTH-2"])
+
+    assert sorted(store.planned(target.phase))[:2] == [5, 6]
+    assert len(store.executions(target.phase)) == 3
+    assert {row.alt for row in store.executions(target.phase)} == {
+        "AUTH-1",
+        "AUTH-2",
+        None,
+    }
+
+
+def test_target_is_found_or_made(sandbox: Sandbox) -> None:
+    """Numbers are ids and text is names; asking again gives the same."""
+    first = sandbox.store.ensure_target("Shop", 77, "Nightly", 324)
+
+    assert sandbox.store.ensure_target("Shop", 77, "Nightly", 324) == first
+    assert (first[1], first[3]) == (77, 324)
+    assert sandbox.store.phases(first[2])[0].name == "Phase 324"
+    names = {release.id: release.name for release in sandbox.store.releases(first[0])}
+    assert names[77] == "Release 77"

@@ -1,0 +1,124 @@
+"""Steps of test cases and their results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.sandbox.conftest import Api
+from tests.sandbox.conftest import Target
+
+
+@pytest.fixture
+def execution(sandbox: Sandbox, target: Target) -> int:
+    """Execution of case 7, which has two steps."""
+    store = sandbox.store
+    store.add_case(target.release, testcase_id=7, steps=["Open", "Log in"])
+    return store.schedule(target.phase, 7)
+
+
+def version_of(api: Api, execution: int) -> int:
+    row = api.get(f"/execution/{execution}").json()
+    version: int = row["tcrTreeTestcase"]["testcase"]["id"]
+    return version
+
+
+def test_steps_are_read_by_version(api: Api, execution: int) -> None:
+    """Steps come in order, with order ids from 1."""
+    version = version_of(api, execution)
+
+    block = api.get(f"/testcase/{version}/teststep").json()
+
+    assert [(s["orderId"], s["step"]) for s in block["steps"]] == [
+        (1, "Open"),
+        (2, "Log in"),
+    ]
+    assert block["testcaseVersionId"] == version
+    assert block["maxId"] == 2
+
+
+def test_no_steps_is_204(sandbox: Sandbox, api: Api, target: Target) -> None:
+    """A case without steps, or an id that is no version, has an empty answer."""
+    sandbox.store.add_case(target.release, testcase_id=8)
+    plain = version_of(api, sandbox.store.schedule(target.phase, 8))
+
+    for version in (plain, 8):
+        answer = api.get(f"/testcase/{version}/teststep")
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_steps_are_written_as_a_block(
+    sandbox: Sandbox, api: Api, target: Target, execution: int
+) -> None:
+    """A block replaces the steps there were."""
+    row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
+    path = f"/testcase/{row['testcase']['id']}/teststep/{row['id']}"
+
+    block = api.post(path, json={"steps": [{"orderId": 1, "step": "New"}]}).json()
+
+    assert [step["step"] for step in block["steps"]] == ["New"]
+    assert sandbox.store.cases(target.release)[0].steps == ("New",)
+
+
+def test_step_results_are_saved_and_updated(
+    sandbox: Sandbox, api: Api, target: Target, execution: int
+) -> None:
+    """One result per step is kept: the last."""
+    rows: list[dict[str, Any]] = [
+        {
+            "cyclePhaseId": target.phase,
+            "releaseTestScheduleId": execution,
+            "testStepId": step,
+            "status": status,
+        }
+        for step, status in ((1, 1), (2, 2))
+    ]
+    first = api.post("/execution/teststepresult/saveorupdate", json=rows).json()
+    rows[1] |= {"status": 1, "comment": "after all"}
+    again = api.post("/execution/teststepresult/saveorupdate", json=rows).json()
+
+    assert [row["id"] for row in first] == [row["id"] for row in again]
+    state = sandbox.store.execution(target.phase, 7)
+    assert state is not None
+    assert state.steps == {1: ("1", None), 2: ("1", "after all")}
+    listed = api.get(
+        "/execution/teststepresult",
+        params={"sids": execution, "cyclephaseid": target.phase},
+    ).json()
+    assert [row["testStepId"] for row in listed] == [1, 2]
+
+
+def test_all_steps_at_once(
+    sandbox: Sandbox, api: Api, target: Target, execution: int, tester: int
+) -> None:
+    """The vendor's misspelt key sets every step with the execution."""
+    api.put(
+        f"/execution/{execution}",
+        params={"status": "1", "testerid": tester},
+        json={"teststepUpdate": True, "teststepStausId": "1"},
+    )
+
+    state = sandbox.store.execution(target.phase, 7)
+    assert state is not None
+    assert state.steps == {1: ("1", None), 2: ("1", None)}
+
+
+def test_step_results_need_both_parameters(api: Api) -> None:
+    """Without parameters the server fails."""
+    assert api.get("/execution/teststepresult").status_code == 500
+
+
+def test_step_of_an_unknown_execution_fails(api: Api, target: Target) -> None:
+    """An unknown execution is an error of the server."""
+    row = {
+        "cyclePhaseId": target.phase,
+        "releaseTestScheduleId": 1,
+        "testStepId": 1,
+        "status": 1,
+    }
+
+    answer = api.post("/execution/teststepresult/saveorupdate", json=[row])
+
+    assert answer.status_code == 500
