@@ -36,13 +36,14 @@ class Changes:
     """What a push will do: write *writes*, leave *left* and *done*, and name *refused*.
 
     *done* were delivered by an earlier push; those in *landed* stand on the server
-    although no receipt says so.
+    although no receipt says so. *older* are left because the server has a newer result.
     """
 
     writes: tuple[Change, ...] = ()
     landed: tuple[Change, ...] = ()
     done: tuple[CaseResult, ...] = ()
     left: tuple[CaseResult, ...] = ()
+    older: tuple[Change, ...] = ()
     refused: tuple[Refusal, ...] = ()
 
 
@@ -52,18 +53,22 @@ def compute(
     place: str,
     delivered: Collection[str] = (),
     unclear: Mapping[int, str] | None = None,
+    *,
+    newer_wins: bool = False,
 ) -> Changes:
     """Return the changes that bring *results* onto *executions*.
 
     *place* names the phase for messages. *delivered* holds the digests of results
     that have a receipt; *unclear* maps executions whose last write got no answer to
-    the stamp they had before.
+    the stamp they had before. With *newer_wins* a result stays unwritten if the
+    server has one that is newer.
     """
     index = _Index(executions)
     writes: list[Change] = []
     landed: list[Change] = []
     done: list[CaseResult] = []
     left: list[CaseResult] = []
+    older: list[Change] = []
     refused: list[Refusal] = []
     for result in results:
         if result.problem:
@@ -83,10 +88,17 @@ def compute(
         before = (unclear or {}).get(found.id)
         if before is not None and has_landed(change, before):
             landed.append(change)
+        elif newer_wins and (found.executed_on or 0) > result.at:
+            older.append(change)
         else:
             writes.append(change)
     return Changes(
-        tuple(writes), tuple(landed), tuple(done), tuple(left), tuple(refused)
+        writes=tuple(writes),
+        landed=tuple(landed),
+        done=tuple(done),
+        left=tuple(left),
+        older=tuple(older),
+        refused=tuple(refused),
     )
 
 

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from dataclasses import replace
+import json
 import os
 from pathlib import Path
 import signal
@@ -15,6 +17,8 @@ import threading
 
 from pytest_zephyr import inifiles
 from pytest_zephyr import options
+from pytest_zephyr import summary
+from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.embedded import DATABASE
 from pytest_zephyr.embedded import PORT
 from pytest_zephyr.embedded import require_sandbox
@@ -73,6 +77,17 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="JOURNAL|DIR",
         help="journals, or directories of them (default: all undelivered ones)",
+    )
+    push.add_argument(
+        "--force", action="store_true", help="write over newer results, too"
+    )
+    push.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    push.add_argument(
+        "--dry-run",
+        dest="zephyr_dry_run",
+        action="store_const",
+        const="true",
+        help="print what would be written, and write nothing",
     )
     _add_options(push)
     push.set_defaults(command=_push)
@@ -144,10 +159,19 @@ def _settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
 
 
 def _push(args: argparse.Namespace) -> int:
-    paths = args.journals or [_journals_of(args)]
-    complete = True
-    for run in group(find_journals(paths)):
-        complete &= _push_run(run, _settings(args, run))
+    found = find_journals(args.journals or [_journals_of(args)])
+    for problem in found.problems:
+        _say(f"zephyr: {problem}", sys.stderr.write)
+    if args.journals and not found.journals and found.problems:
+        return USAGE
+    pushed = [_push_run(run, args) for run in group(found.journals)]
+    complete = not found.problems and all(each.ok for each in pushed)
+    if args.json:
+        runs = [each.as_json for each in pushed]
+        document = {"runs": runs, "problems": found.problems, "complete": complete}
+        _say(json.dumps(document, indent=2))
+    elif not pushed:
+        _say("nothing to send")
     return OK if complete else NOT_ALL
 
 
@@ -159,39 +183,56 @@ def _journals_of(args: argparse.Namespace) -> Path:
     return directory
 
 
-def _push_run(run: Run, settings: Settings) -> bool:
-    """Push one run and say how it went; return whether all of it is delivered."""
-    from pytest_zephyr import summary
+@dataclass(frozen=True)
+class _Pushed:
+    """How the push of one run went, for people and for scripts."""
+
+    ok: bool
+    as_json: dict[str, object]
+
+
+def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
+    settings = _settings(args, run)
+    settings.require_server()
+    names = [str(journal.path) for journal in run.journals]
+    try:
+        delivery = _deliver(run, settings, force=args.force)
+    except ZephyrError as error:
+        if not args.json:
+            _say(f"{', '.join(names)}: nothing sent")
+            _say(f"zephyr: {error}")
+        return _Pushed(False, {"journals": names, "error": str(error)})
+    if not args.json:
+        for line in summary.planned(delivery.planned) if delivery.planned else ():
+            _say(line)
+        _say(f"{', '.join(names)}: {summary.numbers(delivery)}")
+        for line in summary.problems(delivery, run.journals[0].path):
+            _say(line)
+    return _Pushed(
+        not delivery.failed, {"journals": names, **summary.as_json(delivery)}
+    )
+
+
+def _deliver(run: Run, settings: Settings, *, force: bool) -> Delivery:
+    """Push *run* and note in its journals what was delivered."""
     from pytest_zephyr.push import connect
     from pytest_zephyr.push import push
 
-    settings.require_server()
-    path = run.journals[0].path
-    names = ", ".join(str(journal.path) for journal in run.journals)
     with ExitStack() as stack:
-        try:
-            writers = [JournalWriter.reopen(journal.path) for journal in run.journals]
-        except JournalError as error:
-            _say(f"zephyr: {error}")
-            return False
-        for writer in writers:
-            stack.callback(writer.close)
-        try:
-            nodes = run.nodes()
-            cases = dict.fromkeys(case for node in nodes for case in node.cases)
-            settings = stack.enter_context(served(settings, cases))
-            client = stack.enter_context(connect(settings))
-            delivery = push(nodes, client, settings, run.memory(writers))
-        except ZephyrError as error:
-            _say(f"{names}: nothing sent")
-            _say(f"zephyr: {error}")
-            return False
+        writers = []
+        for journal in run.journals:
+            writers.append(JournalWriter.reopen(journal.path))
+            stack.callback(writers[-1].close)
+        nodes = run.nodes()
+        cases = dict.fromkeys(case for node in nodes for case in node.cases)
+        settings = stack.enter_context(served(settings, cases))
+        client = stack.enter_context(connect(settings))
+        delivery = push(
+            nodes, client, settings, run.memory(writers), newer_wins=not force
+        )
         if delivery.complete:
             run.note_delivered(writers)
-        _say(f"{names}: {summary.numbers(delivery)}")
-        for line in summary.problems(delivery, path):
-            _say(line)
-        return delivery.complete
+        return delivery
 
 
 def _sandbox(args: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
+from pytest_zephyr.changes import Change
+from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.entities import Target
 from pytest_zephyr.entities import User
@@ -20,7 +22,8 @@ class Delivery:
     """What became of a run's results: counts of test cases, and a line per problem.
 
     *kept* are those that were neither delivered nor refused: they wait in the
-    journal. *error* says why, if something ended the push early.
+    journal. *older* are among the *left*: the server has newer results. *planned* is
+    what a dry run would have done. *error* says why, if something ended the push early.
     """
 
     user: User | None = None
@@ -30,12 +33,20 @@ class Delivery:
     left: int = 0
     kept: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    older: list[Change] = field(default_factory=list)
+    planned: Changes | None = None
     error: ZephyrError | None = None
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left to be sent or mended."""
-        return not self.kept and not self.refused and self.error is None
+        return not self.kept and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be done that was tried."""
+        waits = self.kept and self.planned is None
+        return bool(waits or self.refused or self.error)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,13 @@ class Sending:
     rows: Mapping[int, str]
 
 
+@dataclass(frozen=True)
+class CollectError:
+    """A file or directory whose tests could not be collected."""
+
+    nodeid: str
+
+
 def new_run() -> str:
     """Return a name for a run that sorts by time and is not used by any other."""
     return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{secrets.token_hex(3)}"
@@ -136,6 +143,15 @@ class JournalWriter:
         if self.broken is not None or not self._write(b"".join(map(_encode, listed))):
             self.kept.extend(listed)
 
+    def retry(self) -> None:
+        """Write what the disk refused before, if it does not refuse any more."""
+        if self.broken is None or self._file is None:
+            return
+        # What was refused may have left half a line behind.
+        if self._write(b"\n" + b"".join(map(_encode, self.kept))):
+            self.broken = None
+            self.kept.clear()
+
     def _write(self, data: bytes) -> bool:
         if self._file is None:
             return False
@@ -160,18 +176,25 @@ def _encode(line: dict[str, Any]) -> bytes:
     return json.dumps(line, separators=(",", ":"), default=str).encode("ascii") + b"\n"
 
 
+def worker_journal(path: str, worker: str) -> JournalWriter:
+    """Start the file of a *worker* beside the journal at *path*."""
+    main = Path(path)
+    header = Header(run=main.stem, worker=worker)
+    return JournalWriter.create(main.with_name(f"{main.stem}.{worker}{SUFFIX}"), header)
+
+
 class Journal:
     """One run as it was written: header, records, receipts.
 
-    `receipts`, `sendings`, `delivered` and `skipped` (lines that are not readable)
-    are complete once `records` has been read to its end.
+    `receipts`, `sendings`, `uncollected` (node ids) and `skipped` (lines that are not
+    readable) are complete once `records` has been read to its end.
     """
 
     def __init__(self, path: Path, kept: Iterable[dict[str, Any]] = ()) -> None:
         self.path = path
         self.receipts: list[Receipt] = []
         self.sendings: list[Sending] = []
-        self.delivered = False
+        self.uncollected: list[str] = []
         self.skipped = 0
         self._kept = list(kept)
         self.header = self._read_header()
@@ -182,8 +205,9 @@ class Journal:
         return bool(self.header.worker)
 
     def is_delivered(self) -> bool:
-        """Whether a push noted that nothing is left to send."""
-        return any(line.get("kind") == "delivered" for line in self._lines(self.path))
+        """Whether the last thing noted is that nothing is left to send."""
+        last = _last_line(self.path)
+        return last is not None and last.get("kind") == "delivered"
 
     def _read_header(self) -> Header:
         for line in self._lines(self.path):
@@ -200,6 +224,7 @@ class Journal:
         """Read what was seen of the tests, the workers' files first."""
         self.receipts.clear()
         self.sendings.clear()
+        self.uncollected.clear()
         self.skipped = 0
         for path in sorted(self.path.parent.glob(f"{self.path.stem}.*{SUFFIX}")):
             yield from self._decode(self._lines(path))
@@ -217,8 +242,8 @@ class Journal:
                 self.receipts.append(entry)
             elif isinstance(entry, Sending):
                 self.sendings.append(entry)
-            elif entry is _DELIVERED:
-                self.delivered = True
+            elif isinstance(entry, CollectError):
+                self.uncollected.append(entry.nodeid)
             elif entry is not None:
                 yield entry
 
@@ -242,6 +267,19 @@ class Journal:
             if not self._kept:
                 msg = f"{path} cannot be read: {error.strerror or error}."
                 raise JournalError(msg) from error
+
+
+def _last_line(path: Path) -> Mapping[str, Any] | None:
+    """Return the last line of a file without reading all of it."""
+    with path.open("rb") as file:
+        file.seek(0, io.SEEK_END)
+        file.seek(max(0, file.tell() - 4096))
+        tail = file.read().rstrip()
+    try:
+        last = json.loads(tail.rpartition(b"\n")[2])
+    except ValueError:
+        return None
+    return last if isinstance(last, dict) else None
 
 
 def _header(line: Mapping[str, Any], path: Path) -> Header:
@@ -268,7 +306,7 @@ def _header(line: Mapping[str, Any], path: Path) -> Header:
 
 
 def item_line(item: Item) -> dict[str, Any]:
-    return _slim(kind="item", nodeid=item.nodeid, cases=item.cases, params=item.params)
+    return _slim(kind="item", nodeid=item.nodeid, cases=item.cases, title=item.title)
 
 
 def start_line(nodeid: str) -> dict[str, Any]:
@@ -277,6 +315,10 @@ def start_line(nodeid: str) -> dict[str, Any]:
 
 def report_line(report: Report) -> dict[str, Any]:
     return _slim(kind="report", **report.__dict__)
+
+
+def collect_error_line(nodeid: str) -> dict[str, Any]:
+    return {"kind": "collect_error", "nodeid": nodeid}
 
 
 def end_line() -> dict[str, Any]:
@@ -297,9 +339,6 @@ def delivered_line() -> dict[str, Any]:
 
 def _slim(**values: object) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value}
-
-
-_DELIVERED = object()
 
 
 def _cases(value: object) -> tuple[CaseRef, ...]:
@@ -323,7 +362,7 @@ def _report(line: Mapping[str, Any]) -> Report:
         attempt=int(line.get("attempt", 0)),
         worker=_text(line.get("worker", "")),
         cases=_cases(line.get("cases", [])),
-        params=_text(line.get("params", "")),
+        title=_text(line.get("title", "")),
         reason=_text(line.get("reason", "")),
         crash=_text(line.get("crash", "")),
         text=_text(line.get("text", "")),
@@ -348,12 +387,13 @@ _DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "item": lambda line: Item(
         _text(line["nodeid"]),
         _cases(line.get("cases", [])),
-        _text(line.get("params", "")),
+        _text(line.get("title", "")),
     ),
     "start": lambda line: Start(_text(line["nodeid"]), int(line.get("at", 0))),
     "report": _report,
+    "collect_error": lambda line: CollectError(_text(line["nodeid"])),
     "end": lambda line: End(int(line.get("at", 0))),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
-    "delivered": lambda _line: _DELIVERED,
+    "delivered": lambda _line: None,
 }

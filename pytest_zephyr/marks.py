@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +11,17 @@ import pytest
 
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
+from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.settings import Inherit
-from pytest_zephyr.warning import PytestZephyrWarning
 
-
-#: The attribute of a report that carries the stamp; plain JSON types only, so that
-#: it survives the way from a worker.
-STAMP = "zephyr"
 
 _LARGEST = 2**63 - 1
+
+#: Names of parameters whose values stay out of what people read.
+_SECRET = re.compile(
+    r"passw|passphrase|secret|token|credential|(?:api|access|private)_?key",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -196,28 +197,16 @@ def _short(value: object) -> str:
 
 def item_of(item: pytest.Item, marks: Marks) -> Item:
     """Return *item* as plain data."""
-    return Item(item.nodeid, marks.of(item).cases, _param_id(item) or "")
+    return Item(item.nodeid, marks.of(item).cases, _title(item))
 
 
-class Stamper:
-    """Runs where the tests run: warns about markers and stamps reports."""
-
-    def __init__(self, marks: Marks) -> None:
-        self._marks = marks
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        for problem in self._marks.of(item).problems:
-            item.warn(PytestZephyrWarning(f"{item.nodeid}: {problem}"))
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
-        # Every test has a setup report, and it comes first.
-        if call.when == "setup":
-            found = item_of(item, self._marks)
-            stamp = {"cases": list(found.cases), "params": found.params}
-            setattr(report, STAMP, stamp)
-        return report
+def _title(item: pytest.Item) -> str:
+    """Return the node id with parameters hidden whose names look secret."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or not any(map(_SECRET.search, callspec.params)):
+        return ""
+    shown = ", ".join(
+        f"{name}={HIDDEN if _SECRET.search(name) else _short(value)}"
+        for name, value in callspec.params.items()
+    )
+    return f"{item.nodeid.removesuffix(f'[{callspec.id}]')}[{shown}]"

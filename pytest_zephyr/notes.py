@@ -85,11 +85,11 @@ def _compose(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
 
 
 def _worst_first(nodes: Sequence[NodeResult]) -> list[NodeResult]:
-    return sorted(nodes, key=lambda node: (-node.outcome.rank, node.nodeid))
+    return sorted(nodes, key=lambda node: (-node.outcome.rank, node.nodeid, node.at))
 
 
 def _node_line(node: NodeResult) -> str:
-    parts = [f"{node.outcome.value} {node.nodeid} ({_seconds(node.duration)})"]
+    parts = [f"{node.outcome.value} {node.title} ({_seconds(node.duration)})"]
     if node.attempts > 1:
         parts.append(f"after {node.attempts} attempts")
     if node.reason:
@@ -98,7 +98,7 @@ def _node_line(node: NodeResult) -> str:
 
 
 def _failure_text(node: NodeResult, failure: Failure) -> str:
-    title = failure.crash or f"{failure.when} of {node.nodeid}"
+    title = failure.crash or f"{failure.when} of {node.title}"
     if failure.subtest:
         title = f"{failure.subtest}: {title}"
     return f"{title}\n{failure.text}" if failure.text else title

@@ -126,6 +126,13 @@ OPTIONS: tuple[Option, ...] = (
         metavar="DIR",
     ),
     Option(
+        "dry_run",
+        "Read, plan and print; write nothing to the server",
+        parse.boolean,
+        "false",
+        switch=True,
+    ),
+    Option(
         "on_error",
         "What an undelivered result does: warn, fail (exit code 8) or ignore",
         parse.one_of("warn", "fail", "ignore"),

@@ -44,11 +44,14 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 @dataclass(frozen=True)
 class Item:
-    """A selected test with the test cases it proves."""
+    """A selected test with the test cases it proves.
+
+    *title* is the node id as people may see it, empty if that is the node id.
+    """
 
     nodeid: str
     cases: tuple[CaseRef, ...] = ()
-    params: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Report:
     attempt: int = 0
     worker: str = ""
     cases: tuple[CaseRef, ...] = ()
-    params: str = ""
+    title: str = ""
     reason: str = ""
     crash: str = ""
     text: str = ""
@@ -116,7 +119,7 @@ class NodeResult:
     nodeid: str
     outcome: Outcome
     cases: tuple[CaseRef, ...] = ()
-    params: str = ""
+    title: str = ""
     duration: int = 0
     at: int = 0
     attempts: int = 1
@@ -186,14 +189,19 @@ class _Attempts:
 
     @property
     def verdict(self) -> Outcome | None:
-        """The outcome, if nothing more is to come for it."""
-        return self.outcome if self.finished and not self.rerun else None
+        """The outcome, if nothing more is to come for it.
+
+        A test that was only set up, as with ``--setup-plan``, never ran.
+        """
+        if not self.finished or self.rerun:
+            return None
+        return self.outcome or Outcome.UNRUN
 
 
 @dataclass
 class _Node:
     cases: tuple[CaseRef, ...] = ()
-    params: str = ""
+    title: str = ""
     started: bool = False
     at: int = 0
     workers: dict[str, _Attempts] = field(default_factory=dict)
@@ -217,13 +225,14 @@ def fold(records: Iterable[Record]) -> list[NodeResult]:
             node = nodes[record.nodeid] = _Node()
         if isinstance(record, Item):
             node.cases = record.cases or node.cases
-            node.params = record.params or node.params
+            node.title = record.title or node.title
         elif isinstance(record, Start):
             node.started = True
+            node.at = max(node.at, record.at)
         else:
             # Without a journal on disk the cases come only with the first report.
             node.cases = record.cases or node.cases
-            node.params = record.params or node.params
+            node.title = record.title or node.title
             node.at = max(node.at, record.at)
             attempts = node.workers.get(record.worker)
             if attempts is None:
@@ -253,7 +262,7 @@ def _settle(nodeid: str, node: _Node, ended: bool) -> NodeResult:
         nodeid=nodeid,
         outcome=outcome,
         cases=node.cases,
-        params=node.params,
+        title=node.title or nodeid,
         duration=sum(each.duration for each in all_attempts),
         at=node.at,
         attempts=max((each.last for each in all_attempts), default=0) + 1,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pytest_zephyr import options
 from pytest_zephyr import pytest_options
+from pytest_zephyr.errors import SettingsError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +29,52 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if config.option.collectonly or not pytest_options.is_on(config):
         return
-    from pytest_zephyr import reporter
+    try:
+        if hasattr(config, "workerinput"):
+            _build_worker(config)
+        else:
+            _build_controller(config)
+    except pytest.UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the tests run all the same
+        sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
 
-    reporter.register(config)
+
+def _build_worker(config: pytest.Config) -> None:
+    """A worker of pytest-xdist reads markers and stamps reports, no more."""
+    from pytest_zephyr import journal
+    from pytest_zephyr.items import ItemLines
+    from pytest_zephyr.items import Stamper
+    from pytest_zephyr.reporter import WORKERINPUT
+
+    marks = pytest_options.load_marks(config)
+    config.pluginmanager.register(Stamper(marks), "zephyr-stamper")
+    workerinput: dict[str, str] = config.workerinput  # type: ignore[attr-defined]
+    if WORKERINPUT in workerinput:
+        writer = journal.worker_journal(
+            workerinput[WORKERINPUT], workerinput["workerid"]
+        )
+        config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
+
+
+def _build_controller(config: pytest.Config) -> None:
+    """The controller, or the only process, has the journal and reports at the end."""
+    from pytest_zephyr.embedded import require_sandbox
+    from pytest_zephyr.items import ItemLines
+    from pytest_zephyr.items import Stamper
+    from pytest_zephyr.reporter import ZephyrReporter
+    from pytest_zephyr.settings import SANDBOX
+
+    settings = pytest_options.load(config)
+    marks = pytest_options.load_marks(config)
+    try:
+        if settings.push == "end":
+            settings.require_server()
+            if settings.url == SANDBOX:
+                require_sandbox()
+    except SettingsError as error:
+        raise pytest_options.usage_error(error) from error
+    reporter = ZephyrReporter(config, settings)
+    config.pluginmanager.register(Stamper(marks), "zephyr-stamper")
+    config.pluginmanager.register(reporter, "zephyr-reporter")
+    config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")

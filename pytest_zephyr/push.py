@@ -61,10 +61,16 @@ def push(
     settings: Settings,
     memory: Memory,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    *,
+    newer_wins: bool = False,
 ) -> Delivery:
-    """Deliver *nodes* and return what became of them; never raises a ZephyrError.
+    """Deliver *nodes* and return what became of them.
 
-    What was written before a problem stays written and has its receipts.
+    With *newer_wins* the server's result stays where it is newer than ours. With
+    ``zephyr_dry_run`` everything is read and nothing is written.
+
+    Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
+    What was written before it stays written and has its receipts.
     """
     delivery = Delivery()
     # Until the server has said what it can take, every result with a status waits.
@@ -86,10 +92,17 @@ def push(
             _place(delivery.target),
             memory.receipts,
             memory.unclear,
+            newer_wins=newer_wins,
         )
-        _Apply(client, delivery, memory, progress).run(changes)
+        _count(delivery, changes)
+        if settings.dry_run:
+            delivery.planned = changes
+        else:
+            _Apply(client, delivery, memory, progress).run(changes)
     except ZephyrError as error:
         delivery.error = error
+    except KeyboardInterrupt:
+        delivery.error = ZephyrError("interrupted while sending.")
     return delivery
 
 
@@ -103,6 +116,14 @@ def _plan(
 
 def _read(client: Client, target: Target) -> list[Execution]:
     return list(client.executions(target.phase, target.release))
+
+
+def _count(delivery: Delivery, changes: Changes) -> None:
+    delivery.already = len(changes.done)
+    delivery.left = len(changes.left) + len(changes.older)
+    delivery.older = list(changes.older)
+    delivery.refused = list(changes.refused)
+    delivery.kept = len(changes.writes) + len(changes.landed)
 
 
 def _place(target: Target) -> str:
@@ -133,12 +154,7 @@ class _Apply:
         self._refusals = 0
 
     def run(self, changes: Changes) -> None:
-        delivery = self._delivery
-        delivery.already = len(changes.done)
-        delivery.left = len(changes.left)
-        delivery.refused = list(changes.refused)
-        delivery.kept = len(changes.writes) + len(changes.landed)
-        self._total = delivery.kept
+        self._total = self._delivery.kept
         self._confirmed(changes.landed)
         for start in range(0, len(changes.writes), BATCH):
             self._send(changes.writes[start : start + BATCH])

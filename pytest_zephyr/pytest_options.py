@@ -13,6 +13,7 @@ import pytest
 
 from pytest_zephyr import options
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.marks import Marks
 from pytest_zephyr.options import Given
 from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS
@@ -104,6 +105,15 @@ def load(config: pytest.Config) -> Settings:
     except SettingsError as error:
         raise usage_error(error) from error
     return replace(settings, journal=config.rootpath / settings.journal)
+
+
+def load_marks(config: pytest.Config) -> Marks:
+    """Return what reads markers; workers need no other setting. Raises UsageError."""
+    found = given(config)
+    try:
+        return Marks(options.value("id_prefix", found), options.value("inherit", found))
+    except SettingsError as error:
+        raise usage_error(error) from error
 
 
 def usage_error(error: SettingsError) -> pytest.UsageError:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from pytest_zephyr.clock import now_ms
-from pytest_zephyr.marks import STAMP
+from pytest_zephyr.items import STAMP
 from pytest_zephyr.outcome import Report
 
 
@@ -33,7 +33,7 @@ def to_record(report: pytest.TestReport, root: str) -> Report:
         attempt=getattr(report, "rerun", 0),
         worker=_worker(report),
         cases=tuple(stamp.get("cases", ())),
-        params=stamp.get("params", ""),
+        title=stamp.get("title", ""),
         reason=_reason(report),
         crash=_crash(report, root) if failed else "",
         text=_middle_cut(report.longreprtext) if failed else "",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Generator
-from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 import sys
@@ -13,25 +12,22 @@ import pytest
 
 from pytest_zephyr import journal as disk
 from pytest_zephyr import options
-from pytest_zephyr import pytest_options
 from pytest_zephyr import summary
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.embedded import DATABASE
 from pytest_zephyr.embedded import how_to_look
-from pytest_zephyr.embedded import require_sandbox
 from pytest_zephyr.embedded import served
-from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.guard import guarded
+from pytest_zephyr.items import STAMP
 from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
 from pytest_zephyr.journal import JournalWriter
-from pytest_zephyr.marks import item_of
-from pytest_zephyr.marks import Marks
-from pytest_zephyr.marks import Stamper
-from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.progress import Progress
 from pytest_zephyr.records import to_record
+from pytest_zephyr.runs import prune
 from pytest_zephyr.runs import Run
 from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
@@ -40,76 +36,36 @@ from pytest_zephyr.settings import Settings
 #: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
 UNDELIVERED = 8
 
+#: The key of xdist's ``workerinput`` that tells a worker where the journal is.
 WORKERINPUT = "zephyr_journal"
-
-
-def register(config: pytest.Config) -> None:
-    """Build and register the objects that report this run. Raises UsageError.
-
-    Workers of pytest-xdist read markers, no more; the controller does the rest.
-    """
-    given = pytest_options.given(config)
-    marks = Marks(options.value("id_prefix", given), options.value("inherit", given))
-    config.pluginmanager.register(Stamper(marks), "zephyr-stamper")
-    workerinput = getattr(config, "workerinput", None)
-    if workerinput is not None:
-        if WORKERINPUT in workerinput:
-            writer = _worker_journal(workerinput)
-            config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
-        return
-    settings = pytest_options.load(config)
-    try:
-        if settings.push == "end":
-            settings.require_server()
-        if settings.url == SANDBOX:
-            require_sandbox()
-    except SettingsError as error:
-        raise pytest_options.usage_error(error) from error
-    reporter = ZephyrReporter(settings, config.rootpath)
-    config.pluginmanager.register(reporter, "zephyr-reporter")
-    config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")
-
-
-def _worker_journal(workerinput: Mapping[str, str]) -> JournalWriter:
-    main = Path(workerinput[WORKERINPUT])
-    worker = workerinput["workerid"]
-    path = main.with_name(f"{main.stem}.{worker}{disk.SUFFIX}")
-    return JournalWriter.create(path, Header(run=main.stem, worker=worker))
-
-
-class ItemLines:
-    """Writes which test cases each selected item proves, where it was collected."""
-
-    def __init__(self, writer: JournalWriter, marks: Marks) -> None:
-        self._writer = writer
-        self._marks = marks
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._writer.append_all(
-            disk.item_line(item_of(item, self._marks)) for item in session.items
-        )
-
-    def pytest_unconfigure(self) -> None:
-        self._writer.close()
 
 
 class ZephyrReporter:
     """Gathers on the controller, or in the only process."""
 
-    def __init__(self, settings: Settings, root: Path) -> None:
-        self._root = str(root)
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._root = str(config.rootpath)
         self._settings = settings
-        self._run = disk.new_run()
-        path = settings.journal / f"{self._run}{disk.SUFFIX}"
+        run = disk.new_run()
+        path = settings.journal / f"{run}{disk.SUFFIX}"
         header = Header(
-            run=self._run,
+            run=run,
             key=settings.run_key or "",
             started=now_ms(),
             options=options.journaled(settings),
         )
         self.writer = JournalWriter.create(path, header)
-        self._lines = [f"zephyr: {warning}" for warning in settings.warnings]
-        self._failed = False
+        self._journal = _shown(path)
+        self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
+        self._bugs: dict[str, int] = {}
+        self._undelivered = False
+
+    def note_bug(self, hook: str, error: Exception) -> None:
+        self._note_bug(f"{hook}: {error!r}")
+
+    def _note_bug(self, text: str) -> None:
+        self._bugs[text] = self._bugs.get(text, 0) + 1
 
     # While the tests run
 
@@ -119,7 +75,7 @@ class ZephyrReporter:
     def _where(self) -> str:
         settings = self._settings
         if settings.push == "never":
-            return f"journal only, {_shown(self.writer.path)}"
+            return f"journal only, {self._journal}"
         names = (settings.project, settings.release, settings.cycle, settings.phase)
         path = " > ".join(ref.name or f"id {ref.id}" for ref in names if ref)
         if settings.url == SANDBOX:
@@ -128,15 +84,26 @@ class ZephyrReporter:
         return f"{settings.url} as {settings.credential}, {path}"
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
+    @guarded
+    def pytest_configure_node(self, node: pytest.Item) -> None:
         """Tell a worker where its items belong; plain text crosses to it."""
-        node.workerinput[WORKERINPUT] = str(self.writer.path)  # type: ignore[attr-defined]
+        workerinput: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
+        workerinput[WORKERINPUT] = str(self.writer.path)
 
+    @guarded
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.writer.append(disk.collect_error_line(report.nodeid))
+
+    @guarded
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.writer.append(disk.start_line(nodeid))
 
+    @guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.writer.append(disk.report_line(to_record(report, self._root)))
+        for bug in (getattr(report, STAMP, None) or {}).get("bugs", ()):
+            self._note_bug(bug)
 
     # When they are done
 
@@ -152,51 +119,65 @@ class ZephyrReporter:
             try:
                 self._finish()
             except ZephyrError as error:
-                self._fail(f"zephyr: {error}")
+                self._keep([f"zephyr: {error}"])
             except KeyboardInterrupt:
-                self._fail("zephyr: interrupted while sending.")
+                self._keep(["zephyr: interrupted before anything was sent."])
             except Exception as error:  # noqa: BLE001 - see above
-                self._fail(f"zephyr: internal error, please report it: {error!r}")
-            if (
-                self._failed
-                and self._settings.on_error == "fail"
-                and not session.exitstatus
-            ):
-                session.exitstatus = UNDELIVERED
+                self.note_bug("pytest_sessionfinish", error)
+                self._keep([])
+            self._fail_if_wanted(session)
+
+    def _fail_if_wanted(self, session: pytest.Session) -> None:
+        failed = self._undelivered or self._bugs
+        if failed and self._settings.on_error == "fail" and not session.exitstatus:
+            session.exitstatus = UNDELIVERED
 
     def _finish(self) -> None:
         self.writer.append(disk.end_line())
+        self.writer.retry()
         run = Run((Journal(self.writer.path, self.writer.kept),))
         nodes = run.nodes()
-        if self.writer.broken is not None:
-            self._lines.append(
-                f"zephyr: {_shown(self.writer.path)} could not be written"
-                f" ({self.writer.broken.strerror or self.writer.broken}); what could not"
-                f" be sent is lost when this process ends."
-            )
+        if run.uncollected:
+            self._lines.append(summary.uncollected(run.uncollected))
         if self._settings.push == "never":
-            self._lines.append(f"results kept in {_shown(self.writer.path)}")
-            self._lines.append(summary.send_later(_shown(self.writer.path)))
-            return
-        self._push(run, nodes)
+            self._lines.append(f"results kept in {self._journal}")
+            self._lines.append(summary.send_later(self._journal))
+            self._undelivered = self.writer.broken is not None
+        else:
+            self._push(run, nodes)
+        if self.writer.broken is not None:
+            self._tell_broken(self.writer.broken)
+        prune(self.writer.path.parent)
 
     def _push(self, run: Run, nodes: Sequence[NodeResult]) -> None:
         # Late: workers import this module, and only a push needs an HTTP library.
         from pytest_zephyr.push import connect
         from pytest_zephyr.push import push
 
+        cases = dict.fromkeys(case for node in nodes for case in node.cases)
         with (
-            served(self._settings, _cases(nodes)) as settings,
+            served(self._settings, cases) as settings,
             connect(settings) as client,
+            Progress(self._progress_line()) as progress,
         ):
-            delivery = push(nodes, client, settings, run.memory([self.writer]))
+            memory = run.memory([self.writer])
+            delivery = push(nodes, client, settings, memory, progress.update)
+        if delivery.planned is not None:
+            self._lines += summary.planned(delivery.planned)
+        self._lines.append(summary.numbers(delivery))
         if delivery.complete:
             run.note_delivered([self.writer])
-        else:
-            self._failed = True
-        self._lines.append(summary.numbers(delivery))
-        self._lines += summary.problems(delivery, _shown(self.writer.path))
+        self._undelivered = delivery.failed
+        if self._settings.on_error != "ignore":
+            self._lines += summary.problems(delivery, self._journal)
         self._lines += self._look(settings, delivery)
+
+    def _progress_line(self) -> Callable[[str], object] | None:
+        """Return what shows a line in place, if pytest's terminal is one."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None or not terminal.isatty:
+            return None
+        return lambda line: terminal.rewrite(line, erase=True)
 
     def _look(self, settings: Settings, delivery: Delivery) -> list[str]:
         if delivery.target is None or settings.url is None:
@@ -208,33 +189,55 @@ class ZephyrReporter:
             where = summary.link(settings.url, delivery.target)
         return [f"look at phase {delivery.target.path}: {where}"]
 
-    def _fail(self, line: str) -> None:
-        self._failed = True
-        self._lines.append(line)
-        self._lines.append(f"zephyr: results kept in {_shown(self.writer.path)}")
-        self._lines.append(summary.send_later(_shown(self.writer.path)))
+    def _tell_broken(self, error: OSError) -> None:
+        if not self._undelivered:
+            # Half a journal would be read as a run that died.
+            self.writer.close()
+            self.writer.path.unlink(missing_ok=True)
+        self._lines.append(
+            f"zephyr: {self._journal} could not be written ({error.strerror or error});"
+            + (
+                " what is not delivered is lost when this process ends."
+                if self._undelivered
+                else " nothing was lost, the results were sent from memory."
+            )
+        )
+
+    def _keep(self, lines: Sequence[str]) -> None:
+        """Say that everything stays in the journal, after the *lines* that say why."""
+        self._undelivered = True
+        self._lines += [*lines, f"zephyr: results kept in {self._journal}"]
+        self._lines.append(summary.send_later(self._journal))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
-        lines, self._lines = self._lines, []
-        if terminalreporter.verbosity < 0:
-            # Quiet keeps the problems.
-            lines = [line for line in lines if line.startswith(("zephyr: ", "  "))]
-        if lines:
-            terminalreporter.section("zephyr")
-        for line in lines:
-            terminalreporter.line(line)
+        try:
+            lines = self._take_lines()
+            if terminalreporter.verbosity < 0:
+                # Quiet keeps the problems.
+                lines = [each for each in lines if each.startswith(("zephyr: ", "  "))]
+            if lines:
+                terminalreporter.section("zephyr")
+            for line in lines:
+                terminalreporter.line(line)
+        except Exception as error:  # noqa: BLE001 - the tests' summary goes on
+            self.note_bug("pytest_terminal_summary", error)
 
+    def _take_lines(self) -> list[str]:
+        bugs = [
+            f"zephyr: internal error in {bug} ({count} times), please report it."
+            for bug, count in self._bugs.items()
+        ]
+        lines, self._lines, self._bugs = [*self._lines, *bugs], [], {}
+        return lines
+
+    @guarded
     def pytest_unconfigure(self) -> None:
         self.writer.close()
-        # Without pytest's terminal nobody has printed them yet.
-        for line in self._lines:
+        # Without pytest's terminal, or if that failed, nobody has printed them yet.
+        for line in self._take_lines():
             sys.stderr.write(f"{line}\n")
-
-
-def _cases(nodes: Iterable[NodeResult]) -> list[CaseRef]:
-    return list(dict.fromkeys(case for node in nodes for case in node.cases))
 
 
 def _shown(path: Path) -> Path:

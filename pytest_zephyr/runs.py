@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from pytest_zephyr.journal import Journal
 from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.outcome import fold
 from pytest_zephyr.outcome import NodeResult
+
+
+#: Delivered journals that are kept to look at.
+KEEP = 20
 
 
 @dataclass(frozen=True)
@@ -55,35 +60,70 @@ class Run:
             note_receipts=lambda receipts: note(map(disk.receipt_line, receipts)),
         )
 
+    @property
+    def uncollected(self) -> list[str]:
+        """What could not be collected, by node id. Complete only after `nodes`."""
+        found = (each.uncollected for each in self.journals)
+        return list(dict.fromkeys(nodeid for each in found for nodeid in each))
+
     def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
         for writer in writers:
             writer.append(disk.delivered_line())
 
 
-def find_journals(paths: Iterable[Path]) -> list[Journal]:
-    """Return the journals that *paths* name: files, or the undelivered ones of directories.
+@dataclass(frozen=True)
+class Found:
+    """The journals that paths named, and why some cannot be read."""
 
-    Raises JournalError if a path is neither.
-    """
+    journals: tuple[Journal, ...]
+    problems: tuple[str, ...] = ()
+
+
+def find_journals(paths: Iterable[Path]) -> Found:
+    """Return the journals of *paths*: files, or the undelivered ones of directories."""
     found: dict[str, Journal] = {}
+    problems: list[str] = []
     for path in paths:
-        if path.is_dir():
-            journals = [Journal(each) for each in sorted(path.glob(f"*{disk.SUFFIX}"))]
-            listed = [each for each in journals if not each.is_worker]
-            listed = [each for each in listed if not each.is_delivered()]
-        elif path.is_file():
-            listed = [Journal(path)]
-            if listed[0].is_worker:
-                msg = (
-                    f"{path} is a part of another journal; push {path.parent} instead."
+        for each in _files(path):
+            journal = _open(each, problems)
+            if journal is None:
+                continue
+            if path.is_dir():
+                if journal.is_worker or journal.is_delivered():
+                    continue
+            elif journal.is_worker:
+                problems.append(
+                    f"{each} is a part of another journal; push that, or {each.parent}."
                 )
-                raise JournalError(msg)
-        else:
-            msg = f"there is no journal {path}."
-            raise JournalError(msg)
-        for journal in listed:
+                continue
             found.setdefault(journal.header.run, journal)
-    return list(found.values())
+    return Found(tuple(found.values()), tuple(problems))
+
+
+def _files(path: Path) -> Sequence[Path]:
+    return sorted(path.glob(f"*{disk.SUFFIX}")) if path.is_dir() else [path]
+
+
+def _open(path: Path, problems: list[str]) -> Journal | None:
+    try:
+        return Journal(path)
+    except JournalError as error:
+        problems.append(str(error))
+        return None
+
+
+def prune(directory: Path, keep: int = KEEP) -> None:
+    """Remove delivered journals but the last *keep*; what is undelivered stays."""
+    journals = [_open(path, []) for path in sorted(_files(directory), reverse=True)]
+    delivered = [
+        each.path
+        for each in journals
+        if each is not None and not each.is_worker and each.is_delivered()
+    ]
+    for path in delivered[keep:]:
+        for part in (*directory.glob(f"{path.stem}.*{disk.SUFFIX}"), path):
+            with suppress(OSError):
+                part.unlink()
 
 
 def group(journals: Iterable[Journal]) -> list[Run]:

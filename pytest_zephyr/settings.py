@@ -68,6 +68,7 @@ class Settings:
     unknown_case: UnknownCase
     push: PushWhen
     journal: Path
+    dry_run: bool
     on_error: OnError
     status_map: Mapping[str, str]
     comment: Comment

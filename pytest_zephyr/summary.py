@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.entities import Target
@@ -13,6 +15,9 @@ from pytest_zephyr.outcome import CaseRef
 
 #: Lines for one kind of problem before the rest is only counted.
 _SHOWN = 20
+
+#: Results per request.
+BATCH = 500
 
 
 def numbers(delivery: Delivery) -> str:
@@ -28,6 +33,50 @@ def numbers(delivery: Delivery) -> str:
     return ", ".join(parts)
 
 
+def planned(changes: Changes) -> list[str]:
+    """Return what a dry run would have written and left, a line per test case."""
+    requests = -(-len(changes.writes) // BATCH)
+    lines = [
+        (
+            f"dry run: nothing was written; {len(changes.writes)} results would be, with"
+            f" {requests} {'request' if requests == 1 else 'requests'}"
+        )
+    ]
+    for change in changes.writes:
+        status = change.result.status.name if change.result.status else ""
+        lines.append(
+            f"  test case {_name(change.result.case)}: {status}"
+            f" on execution {change.execution.id}"
+        )
+    lines += [
+        f"  test case {_name(result.case)}: left as it is ({result.outcome.value})"
+        for result in changes.left
+    ]
+    return lines
+
+
+def as_json(delivery: Delivery) -> dict[str, object]:
+    """Return what became of a run's results for scripts."""
+    return {
+        "delivered": delivery.delivered,
+        "delivered_before": delivery.already,
+        "left": delivery.left,
+        "kept": delivery.kept,
+        "refused": [_refusal_as_json(each) for each in delivery.refused],
+        "older": [each.result.case for each in delivery.older],
+        "error": str(delivery.error) if delivery.error else None,
+        "complete": delivery.complete,
+    }
+
+
+def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
+    return {
+        "case": refusal.result.case,
+        "reason": refusal.reason,
+        "tests": [node.nodeid for node in refusal.result.nodes],
+    }
+
+
 def problems(delivery: Delivery, journal: Path) -> list[str]:
     """Return a line per problem; what is the same for many is said once."""
     lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
@@ -40,12 +89,26 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
         lines.append(f"zephyr: {reason} {_whose(refusals)}")
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
+    if delivery.older:
+        names = _some(_name(each.result.case) for each in delivery.older)
+        lines.append(
+            f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
+            f" they are left: {names}. To write ours all the same: push --force"
+        )
     if delivery.kept or delivery.refused:
         lines.append(
             f"zephyr: {delivery.kept + len(delivery.refused)} results kept in {journal}"
         )
         lines.append(send_later(journal))
     return lines
+
+
+def uncollected(nodeids: Sequence[str]) -> str:
+    """Say that test cases of files that failed to import are left as they were."""
+    return (
+        f"zephyr: {len(nodeids)} could not be collected, the test cases of their tests"
+        f" are left as they were: {_some(nodeids)}"
+    )
 
 
 def send_later(journal: Path) -> str:

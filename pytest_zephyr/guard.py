@@ -1,0 +1,35 @@
+"""What keeps an exception of ours away from the run that it happens in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+from typing import Concatenate
+from typing import ParamSpec
+from typing import Protocol
+from typing import TypeVar
+
+
+Params = ParamSpec("Params")
+Self = TypeVar("Self", bound="Guarded")
+
+
+class Guarded(Protocol):
+    """An object whose hooks are guarded; it is told about every failure."""
+
+    def note_bug(self, hook: str, error: Exception) -> None: ...
+
+
+def guarded(
+    hook: Callable[Concatenate[Self, Params], None],
+) -> Callable[Concatenate[Self, Params], None]:
+    """Make of a hook one that never raises; only a usage error is meant to."""
+
+    @functools.wraps(hook)
+    def call(self: Self, /, *args: Params.args, **kwargs: Params.kwargs) -> None:
+        try:
+            hook(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - see the summary
+            self.note_bug(hook.__name__, error)
+
+    return call

@@ -1,0 +1,60 @@
+"""How far a push is, shown on a terminal once it takes longer than a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from pytest_zephyr.clock import monotonic
+
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: Seconds before anything is shown.
+PATIENCE = 1.0
+
+
+class Progress:
+    """Shows a line in place with *show*; shows nothing if that is `None`.
+
+    With rich installed the line has a bar, without it only numbers.
+    """
+
+    def __init__(self, show: Callable[[str], object] | None) -> None:
+        self._show = show
+        self._began = monotonic()
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._show is not None and self._shown:
+            self._show("")
+
+    def update(self, done: int, total: int) -> None:
+        if self._show is None or monotonic() - self._began < PATIENCE:
+            return
+        self._shown = True
+        self._show(f"zephyr: {_bar(done, total)}{done} of {total} results")
+
+
+def _bar(done: int, total: int) -> str:
+    try:
+        from rich.console import Console
+        from rich.progress_bar import ProgressBar
+    except ImportError:
+        return ""
+    console = Console(width=30, force_terminal=True, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(
+            ProgressBar(total=max(total, 1), completed=done, width=24), end=""
+        )
+    return f"{captured.get()} "
