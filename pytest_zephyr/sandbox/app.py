@@ -28,17 +28,25 @@ from pytest_zephyr.sandbox.routes import testcase
 from pytest_zephyr.sandbox.store import Store
 from pytest_zephyr.sandbox.values import Problem
 from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import LONGEST
 from pytest_zephyr.sandbox.wire import STORE
 
 
 REST = "/flex/services/rest/<any(latest, v3, v4):version>"
 
 
-class SignedConverter(IntegerConverter):
+class LongConverter(IntegerConverter):
+    """Numbers of 64 bits; a path with a larger one does not exist."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **{"max": LONGEST, **kwargs})  # type: ignore[arg-type]
+
+
+class SignedConverter(LongConverter):
     """Numbers below zero too: some user ids are."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **{**kwargs, "signed": True})  # type: ignore[arg-type]
+        super().__init__(*args, **{"signed": True, **kwargs})
 
 
 def create_app(store: Store, faults: Faults | None = None) -> Flask:
@@ -50,6 +58,7 @@ def create_app(store: Store, faults: Faults | None = None) -> Flask:
     app.extensions[STORE] = store
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.url_map.converters["int"] = LongConverter
     app.url_map.converters["signed"] = SignedConverter
     app.before_request(auth.require_user)
     app.register_error_handler(Problem, _problem)

@@ -22,6 +22,7 @@ from pytest_zephyr.sandbox.values import Problem
 Json = dict[str, Any]
 DEFAULT_PAGE = 10
 BATCH_LIMIT = 500
+LONGEST = 2**63 - 1
 STORE = "zephyr_sandbox_store"
 
 
@@ -57,9 +58,17 @@ def read_int(text: str | None) -> int | None:
     if text is None or text == "":
         return None
     try:
-        return int(text)
+        return _long(text)
     except ValueError:
         raise Problem(404) from None
+
+
+def _long(value: str | int) -> int:
+    """Read a 64-bit number; what is larger cannot be read, as with the server's longs."""
+    number = int(value)
+    if not -LONGEST - 1 <= number <= LONGEST:
+        raise ValueError(value)
+    return number
 
 
 def query_bool(name: str, default: bool = False) -> bool:
@@ -119,6 +128,8 @@ def _has_null(value: Any) -> bool:
 
 def want_int(row: Mapping[str, Any], key: str) -> int:
     """Number under *key*; digits in a string do as well."""
+    if not isinstance(row, dict):
+        raise bad("Bad Request")
     number = maybe_int(row, key)
     if number is None:
         raise bad(f"{key} cannot be null.")
@@ -132,7 +143,7 @@ def maybe_int(row: Mapping[str, Any], key: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise bad(f'For input string: "{value}"')
     try:
-        return int(value)
+        return _long(value)
     except ValueError:
         raise bad(f'For input string: "{value}"') from None
 

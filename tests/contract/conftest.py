@@ -1,0 +1,208 @@
+"""A sandbox that is watched, and something of everything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from functools import cached_property
+import itertools
+from typing import Any
+from typing import TYPE_CHECKING
+
+from flask import got_request_exception
+import pytest
+import requests
+
+from pytest_zephyr.sandbox import Sandbox
+from tests.contract.contract import ContractMiddleware
+
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+V3 = "/flex/services/rest/v3"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the server; a path that starts with a slash follows the version."""
+
+    method: str
+    path: str
+    query: dict[str, Any] = field(default_factory=dict)
+    json: Any = None
+    files: dict[str, tuple[str, bytes]] | None = None
+    basic: bool = False
+
+
+class Server:
+    """A sandbox, the calls made of it, and what went wrong in it."""
+
+    def __init__(self) -> None:
+        self.crashes: list[str] = []
+        self.watch: ContractMiddleware
+        self.sandbox = Sandbox(db=None, wrap=self._wrap)
+        self.http = requests.Session()
+        # What a proxy or .netrc says is not meant for the sandbox.
+        self.http.trust_env = False
+        self._numbers = itertools.count(1)
+
+    def send(self, call: Call) -> requests.Response:
+        path = call.path if call.path.startswith("/flex/") else V3 + call.path
+        headers = {} if call.basic else self.credential
+        basic = (self.sandbox.username, self.sandbox.password) if call.basic else None
+        response = self.http.request(
+            call.method,
+            self.sandbox.url + path,
+            params=call.query,
+            json=call.json,
+            files=call.files,
+            headers=headers,
+            auth=basic,
+            allow_redirects=False,
+            timeout=30,
+        )
+        # Credentials are not mixed: what a login sets is not sent along later.
+        self.http.cookies.clear()
+        return response
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self._value(Call("GET", path, query))
+
+    def post(self, path: str, body: Any, **query: Any) -> Any:
+        return self._value(Call("POST", path, query, body))
+
+    def _value(self, call: Call) -> Any:
+        response = self.send(call)
+        assert response.status_code == 200, f"{call.path}: {response.text}"
+        return response.json()
+
+    def take_crashes(self) -> list[str]:
+        """Return what nobody caught so far, and forget it."""
+        taken, self.crashes = self.crashes, []
+        return taken
+
+    @cached_property
+    def credential(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.sandbox.token}"}
+
+    def fill(self) -> Known:
+        """Add one of everything and return the ids."""
+        store = self.sandbox.store
+        number = next(self._numbers)
+        project = store.add_project(f"Project {number}")
+        release = store.add_release(project, "1.0")
+        cycle = store.add_cycle(release, "Regression")
+        phase = store.add_phase(cycle, "Smoke")
+        folder = store.add_folder(release, "Login")
+        case = store.add_case(
+            release,
+            "accepts the password",
+            alt=f"AUTH-{number}",
+            folder=folder,
+            steps=["open", "type"],
+        )
+        waiting = store.plan(phase, store.add_case(release, "waits", folder=folder))
+        spare = store.add_case(release, "unplanned", folder=folder)
+        execution = store.schedule(phase, case)
+        placements = {
+            row["testcase"]["testcaseId"]: row
+            for row in self.get(f"/testcase/tree/{folder}", pagesize=0)["results"]
+        }
+        (sent,) = self._value(upload())
+        (attached,) = self.post(
+            "/attachment/list",
+            [
+                {
+                    "name": "log.txt",
+                    "itemType": "releaseTestSchedule",
+                    "itemId": execution,
+                    "tempPath": sent["tempFilePath"],
+                }
+            ],
+        )
+        (unattached,) = self._value(upload())
+        return Known(
+            project=project,
+            release=release,
+            cycle=cycle,
+            phase=phase,
+            phase_tree=self.get(f"/assignmenttree/{phase}")["id"],
+            folder=folder,
+            case=case,
+            alt=f"AUTH-{number}",
+            version=placements[case]["testcase"]["id"],
+            placement=placements[case]["id"],
+            spare=placements[spare]["testcase"]["id"],
+            spare_placement=placements[spare]["id"],
+            waiting=waiting,
+            execution=execution,
+            requirement=store.add_requirement(release, "Users log in"),
+            attachment=attached["id"],
+            file=attached["refId"],
+            sent=unattached["tempFilePath"],
+            tester=self.get("/user/current")["id"],
+        )
+
+    def _wrap(self, app: WSGIApplication) -> WSGIApplication:
+        self.watch = ContractMiddleware(app)
+        return self.watch
+
+    def crashed(self, _sender: object, exception: Exception, **_more: object) -> None:
+        self.crashes.append(f"{type(exception).__name__}: {exception}"[:500])
+
+
+@dataclass(frozen=True)
+class Known:
+    """Ids that the server knows."""
+
+    project: int
+    release: int
+    cycle: int
+    phase: int
+    phase_tree: int
+    folder: int
+    case: int
+    alt: str
+    version: int
+    placement: int
+    spare: int
+    spare_placement: int
+    waiting: int
+    execution: int
+    requirement: int
+    attachment: int
+    file: str
+    sent: str
+    tester: int
+
+
+def upload() -> Call:
+    return Call(
+        "POST",
+        "/flex/upload/document/genericattachment",
+        files={"file-1": ("log.txt", b"a\n")},
+    )
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    server = Server()
+    # Flask tells of what nobody catches; the client sees no more than a 500.
+    noticing = got_request_exception.connected_to(server.crashed)
+    with noticing, server.http, server.sandbox:
+        yield server
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    """The running server, with nothing found so far."""
+    running.watch.violations.clear()
+    running.crashes.clear()
+    return running
+
+
+@pytest.fixture
+def known(server: Server) -> Known:
+    return server.fill()
