@@ -96,7 +96,7 @@ class JournalWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.broken: OSError | None = None
-        self.kept: list[dict[str, Any]] = []
+        self.kept: list[bytes] = []
         self._file: io.RawIOBase | None = None
 
     @classmethod
@@ -134,21 +134,22 @@ class JournalWriter:
         return writer
 
     def append(self, line: dict[str, Any]) -> None:
-        if self.broken is not None or not self._write(_encode(line)):
-            self.kept.append(line)
+        data = _encode(line)
+        if self.broken is not None or not self._write(data):
+            self.kept.append(data)
 
     def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
         """Append many lines in one go."""
-        listed = list(lines)
-        if self.broken is not None or not self._write(b"".join(map(_encode, listed))):
-            self.kept.extend(listed)
+        encoded = list(map(_encode, lines))
+        if self.broken is not None or not self._write(b"".join(encoded)):
+            self.kept += encoded
 
     def retry(self) -> None:
         """Write what the disk refused before, if it does not refuse any more."""
         if self.broken is None or self._file is None:
             return
         # What was refused may have left half a line behind.
-        if self._write(b"\n" + b"".join(map(_encode, self.kept))):
+        if self._write(b"\n" + b"".join(self.kept)):
             self.broken = None
             self.kept.clear()
 
@@ -190,7 +191,7 @@ class Journal:
     readable) are complete once `records` has been read to its end.
     """
 
-    def __init__(self, path: Path, kept: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
         self.path = path
         self.receipts: list[Receipt] = []
         self.sendings: list[Sending] = []
@@ -214,7 +215,7 @@ class Journal:
             if line.get("kind") != "header":
                 break
             return _header(line, self.path)
-        for line in self._kept:
+        for line in self._parse(self._kept):
             if line.get("kind") == "header":
                 return _header(line, self.path)
         msg = f"{self.path} is not a journal: its first line is not a header."
@@ -226,10 +227,16 @@ class Journal:
         self.sendings.clear()
         self.uncollected.clear()
         self.skipped = 0
-        for path in sorted(self.path.parent.glob(f"{self.path.stem}.*{SUFFIX}")):
+        for path in self._parts():
             yield from self._decode(self._lines(path))
         yield from self._decode(self._lines(self.path))
-        yield from self._decode(self._kept)
+        yield from self._decode(self._parse(self._kept))
+
+    def _parts(self) -> list[Path]:
+        """Return the files that workers wrote beside this one."""
+        if not self.path.parent.is_dir():
+            return []
+        return sorted(self.path.parent.glob(f"{self.path.stem}.*{SUFFIX}"))
 
     def _decode(self, lines: Iterable[dict[str, Any]]) -> Iterator[Record]:
         for line in lines:
@@ -247,22 +254,24 @@ class Journal:
             elif entry is not None:
                 yield entry
 
+    def _parse(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        for raw in lines:
+            if not raw.strip():
+                continue
+            try:
+                line = json.loads(raw)
+            except (ValueError, RecursionError):
+                # Half a line is what a kill leaves behind.
+                line = None
+            if isinstance(line, dict):
+                yield line
+            else:
+                self.skipped += 1
+
     def _lines(self, path: Path) -> Iterator[dict[str, Any]]:
         try:
             with path.open("rb") as file:
-                for raw in file:
-                    if not raw.strip():
-                        continue
-                    try:
-                        line = json.loads(raw)
-                    except ValueError:
-                        # Half a line is what a kill leaves behind.
-                        self.skipped += 1
-                        continue
-                    if isinstance(line, dict):
-                        yield line
-                    else:
-                        self.skipped += 1
+                yield from self._parse(file)
         except OSError as error:
             if not self._kept:
                 msg = f"{path} cannot be read: {error.strerror or error}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 import sys
 
@@ -193,7 +194,8 @@ class ZephyrReporter:
         if not self._undelivered:
             # Half a journal would be read as a run that died.
             self.writer.close()
-            self.writer.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.writer.path.unlink()
         self._lines.append(
             f"zephyr: {self._journal} could not be written ({error.strerror or error});"
             + (

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+import importlib
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# In-process runs of pytest forget the modules that were first imported inside them, and
-# the next run would get a second copy. So whatever is imported late is imported here.
 from pytest_zephyr.sandbox import Sandbox
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
 
+
+# In-process runs of pytest forget the modules that were first imported inside them, and
+# the next run would get a second copy. So whatever is imported late is imported here.
+for late in ("cli", "push", "reporter"):
+    importlib.import_module(f"pytest_zephyr.{late}")
 
 CASES = (101, 102, 103, 104, 105, 106)
 
@@ -29,8 +34,6 @@ def contract() -> Contract:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine that runs the suite decides a test."""
-    import os
-
     foreign = ("ZEPHYR", "GITHUB_", "CI_", "BUILD", "SYSTEM_", "BITBUCKET_", "CIRCLE")
     proxies = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
     for name in list(os.environ):

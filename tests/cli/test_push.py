@@ -1,0 +1,299 @@
+"""`pytest-zephyr push`: what a run left is sent, once, and said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_zephyr.cli import main
+
+
+@pytest.fixture
+def push(run_zephyr, capsys):
+    """Call the command in process and return its exit code and what it printed."""
+
+    def call(*args: object) -> tuple[int, str]:
+        capsys.readouterr()
+        try:
+            code = main(["push", *map(str, args)])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return call
+
+
+@pytest.fixture
+def journal(pytester, run_zephyr):
+    """A run that only wrote its journal: 101 passed, 102 failed, 103 was skipped."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): pass
+
+        @pytest.mark.zephyr(102)
+        def test_b(): assert False, "broke"
+
+        @pytest.mark.zephyr(103)
+        def test_c(): pytest.skip("later")
+        """
+    )
+    ran = run_zephyr("--zephyr-push=never", same_exit=False)
+    assert "results kept in" in ran.text
+    return ran.journals[0]
+
+
+def test_push_sends_what_a_run_left_and_a_second_one_writes_nothing(
+    push, journal, world
+):
+    code, said = push(journal)
+
+    assert code == 0
+    assert "2 delivered, 0 refused, 1 left as they were, 0 kept" in said
+    assert world.statuses()[101] == "1"
+    assert "broke" in world.execution(102).comment
+
+    assert push(journal)[0] == 0
+    assert len(world.writes) == 1
+
+
+@pytest.mark.usefixtures("journal")
+def test_without_arguments_all_undelivered_journals_are_sent(push, world):
+    assert push()[0] == 0
+    assert world.statuses()[102] == "2"
+
+    code, said = push()
+
+    assert code == 0
+    assert said == "nothing to send\n"
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
+    code, said = push("--dry-run", journal)
+
+    assert code == 0
+    assert world.writes == []
+    assert "2 results would be, with 1 request" in said
+    assert "test case 101: Pass on execution" in said
+    assert "test case 102: Fail on execution" in said
+    assert "test case 103: left as it is (skipped)" in said
+    assert push(journal)[0] == 0
+    assert world.statuses()[101] == "1"
+
+
+def test_json_is_for_scripts(push, journal, world):
+    world.sandbox.store.adopt(world.phase, [])
+    code, said = push("--json", journal)
+    document = json.loads(said)
+
+    assert code == 0
+    assert document["complete"] is True
+    assert document["runs"][0]["delivered"] == 2
+    assert document["runs"][0]["journals"] == [str(journal)]
+
+
+def test_refused_result_exits_with_one_and_is_sent_again_later(
+    pytester, push, run_zephyr, world
+):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
+    journal = run_zephyr("--zephyr-push=never").journals[0]
+    code, said = push(journal)
+
+    assert code == 1
+    assert "test case 999 has no execution" in said
+
+    world.schedule(999)
+
+    assert push()[0] == 0
+    assert world.statuses()[999] == "1"
+
+
+def test_server_that_is_away_exits_with_one_and_keeps_everything(
+    push, journal, world, monkeypatch
+):
+    monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
+    code, said = push("--zephyr-retries=0", journal)
+
+    assert code == 1
+    assert "no answer from http://127.0.0.1:9" in said
+    assert "2 kept" in said
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["no/such.jsonl"], "cannot be read"),
+        (["--zephyr-timeout=soon"], "'soon' (--zephyr-timeout)"),
+        (["--zephyr-nonsense"], "unrecognized arguments"),
+        (["-c", "absent.ini"], "there is no file"),
+    ],
+    ids=["no journal", "wrong value", "unknown flag", "no ini file"],
+)
+def test_wrong_usage_exits_with_two(push, args, said):
+    code, printed = push(*args)
+
+    assert code == 2
+    assert said in printed
+
+
+def test_journal_of_a_newer_version_is_refused_with_a_clear_word(push, journal):
+    lines = journal.read_text(encoding="utf-8").splitlines()
+    header = json.loads(lines[0]) | {"format": 99}
+    journal.write_text("\n".join([json.dumps(header), *lines[1:]]), encoding="utf-8")
+    code, said = push(journal)
+
+    assert code == 2
+    assert "has format 99" in said
+    assert "Install a newer one" in said
+
+
+def test_half_a_line_at_the_end_is_skipped(push, journal, world):
+    with journal.open("a", encoding="utf-8") as file:
+        file.write('{"kind":"report","nodeid":"test_x.py::te')
+    code, _ = push(journal)
+
+    assert code == 0
+    assert world.statuses()[101] == "1"
+    assert push(journal)[0] == 0
+    assert len(world.writes) == 1
+
+
+def test_shards_of_one_run_merge_and_the_worst_decides(
+    pytester, push, run_zephyr, world
+):
+    """Two jobs with one run key are one run, in whatever order they are named."""
+    source = """
+        import os
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): assert os.environ["SHARD"] != "{bad}"
+
+        @pytest.mark.zephyr({own})
+        def test_b(): pass
+    """
+    monkeypatch = pytest.MonkeyPatch()
+    with monkeypatch.context() as patch:
+        for shard, own in (("1", 102), ("2", 103)):
+            patch.setenv("SHARD", shard)
+            pytester.makepyfile(**{f"test_{shard}": source.format(bad="1", own=own)})
+            run_zephyr(
+                f"test_{shard}.py",
+                "--zephyr-push=never",
+                "--zephyr-run-key=build-7",
+                same_exit=False,
+            )
+    code, said = push()
+
+    assert code == 0
+    assert len(world.writes) == 1
+    assert {c: world.statuses()[c] for c in (101, 102, 103)} == {
+        101: "2", 102: "1", 103: "1"
+    }  # fmt: skip
+    assert "3 delivered" in said
+    assert push()[1] == "nothing to send\n"
+
+
+def test_runs_with_different_keys_follow_each_other(pytester, push, run_zephyr, world):
+    """The later run's result stands in the end, and both are in the history."""
+    path = pytester.makepyfile(
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0\n"
+    )
+    run_zephyr("--zephyr-push=never", "--zephyr-run-key=1", same_exit=False)
+    path.write_text(
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 'now passes'\n",
+        encoding="utf-8",
+    )
+    run_zephyr("--zephyr-push=never", "--zephyr-run-key=2", same_exit=False)
+
+    assert push()[0] == 0
+    assert world.statuses()[101] == "1"
+    assert world.execution(101).results == 2
+
+
+def test_newer_result_of_the_server_is_left_unless_forced(
+    pytester, push, run_zephyr, journal, world
+):
+    """A journal that was forgotten does not undo what was reported since."""
+    path = pytester.path / "test_newer_result_of_the_server_is_left_unless_forced.py"
+    path.write_text(
+        "import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n",
+        encoding="utf-8",
+    )
+    run_zephyr(same_exit=False)
+    assert world.statuses()[102] == "1"
+    code, said = push(journal)
+
+    assert code == 0
+    assert world.statuses()[102] == "1"
+    assert world.statuses()[101] == "1"
+    assert "the server has newer results for 1 test cases" in said
+
+    assert push("--force", journal)[0] == 0
+    assert world.statuses()[102] == "2"
+
+
+def test_journal_keeps_the_target_and_the_options_of_its_run(
+    pytester, push, run_zephyr, world, monkeypatch
+):
+    """A push needs the credential only; what decided the result is in the header."""
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0\n"
+    )
+    journal = run_zephyr(
+        "--zephyr-push=never", "--zephyr-status-map=failed=Blocked", same_exit=False
+    ).journals[0]
+    monkeypatch.delenv("ZEPHYR_URL")
+    monkeypatch.delenv("ZEPHYR_PHASE")
+
+    assert push(journal)[0] == 0
+    assert world.statuses()[101] == "4"
+    assert world.sandbox.token not in journal.read_text(encoding="utf-8")
+
+
+def test_journal_in_use_is_not_touched(pytester, push, journal, world):
+    import fcntl
+
+    with journal.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        code, said = push(journal)
+
+    assert code == 1
+    assert "is in use" in said
+    assert world.writes == []
+
+
+def test_delivered_journals_are_pruned_and_undelivered_ones_never(
+    pytester, run_zephyr, world
+):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    kept = run_zephyr("--zephyr-push=never").journals
+    for _ in range(24):
+        ran = run_zephyr(same_exit=False)
+
+    assert len(ran.journals) == 21
+    assert kept[0] in ran.journals
+
+
+def test_python_dash_m_is_the_same_command(pytester):
+    result = pytester.runpython_c(
+        "import runpy, sys; sys.argv = ['x', '--help'];"
+        " runpy.run_module('pytest_zephyr', run_name='__main__')"
+    )
+
+    result.stdout.fnmatch_lines(["usage: pytest-zephyr*"])
+
+
+def test_part_of_a_journal_is_not_pushed_alone(pytester, push, run_zephyr, world):
+    pytest.importorskip("xdist")
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
+    (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
+    code, said = push(part)
+
+    assert code == 2
+    assert "is a part of another journal" in said

@@ -1,0 +1,241 @@
+"""Failures of ours, of the disk and of the settings: the tests' own result stays."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+import pytest
+
+from pytest_zephyr.cli import main
+from pytest_zephyr.journal import JournalWriter
+
+
+SUITE = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_a(): pass
+
+    @pytest.mark.zephyr(102)
+    def test_b(): {b}
+"""
+
+HOOKS = [
+    "pytest_zephyr.marks.Marks.of",
+    "pytest_zephyr.items.item_of",
+    "pytest_zephyr.journal.item_line",
+    "pytest_zephyr.journal.start_line",
+    "pytest_zephyr.journal.end_line",
+    "pytest_zephyr.reporter.to_record",
+    "pytest_zephyr.reporter.ZephyrReporter._finish",
+    "pytest_zephyr.reporter.ZephyrReporter._push",
+    "pytest_zephyr.reporter.prune",
+    "pytest_zephyr.summary.numbers",
+    "pytest_zephyr.push.push",
+    "pytest_zephyr.journal.report_line",
+]
+
+
+@pytest.mark.parametrize("b", ["pass", "assert False"])
+@pytest.mark.parametrize("name", HOOKS)
+def test_exception_of_ours_leaves_the_run_as_it_was(
+    pytester, run_zephyr, monkeypatch, name, b
+):
+    """Exit code and outcomes are pytest's own, and one line asks for a report."""
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    pytester.makepyfile(SUITE.format(b=b))
+    monkeypatch.setattr(name, broken)
+    ran = run_zephyr()
+
+    failed = b != "pass"
+    ran.result.assert_outcomes(passed=2 - failed, failed=int(failed))
+    assert "INTERNALERROR" not in ran.text
+
+
+def test_internal_error_is_said_in_one_line(pytester, run_zephyr, monkeypatch):
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    pytester.makepyfile(SUITE.format(b="pass"))
+    monkeypatch.setattr("pytest_zephyr.reporter.to_record", broken)
+    ran = run_zephyr()
+
+    ran.result.stdout.fnmatch_lines(
+        [
+            "zephyr: internal error in pytest_runtest_logreport: ZeroDivisionError*(6 times)*"
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "b", "ret"),
+    [
+        ("warn", "pass", 0),
+        ("ignore", "pass", 0),
+        ("fail", "pass", 8),
+        ("fail", "assert False", 1),
+    ],
+)
+@pytest.mark.parametrize(
+    "trouble", ["away", "wrong token", "wrong name", "not in phase", "our own"]
+)
+def test_on_error_decides_the_exit_code(
+    pytester, run_zephyr, world, monkeypatch, trouble, policy, b, ret
+):
+    """Only ``fail`` changes an exit code, and only 0, to 8."""
+    pytester.makepyfile(SUITE.format(b=b))
+    args = [f"--zephyr-on-error={policy}", "--zephyr-retries=0"]
+    if trouble == "away":
+        args.append("--zephyr-url=http://127.0.0.1:9")
+    elif trouble == "wrong token":
+        monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
+    elif trouble == "wrong name":
+        args += [f"--zephyr-cycle={world.cycle}", "--zephyr-phase=Smok"]
+    elif trouble == "not in phase":
+        pytester.makepyfile(SUITE.format(b=b).replace("101", "999"))
+    else:
+        monkeypatch.setattr("pytest_zephyr.reporter.prune", None)
+    ran = run_zephyr(*args, same_exit=False)
+
+    assert ran.ret == ret
+
+
+def test_all_delivered_never_fails_the_run(pytester, run_zephyr, world):
+    pytester.makepyfile(SUITE.format(b="pass"))
+    ran = run_zephyr("--zephyr-on-error=fail")
+
+    assert ran.ret == 0
+
+
+def test_wrong_token_says_so_in_one_line_with_the_mend(
+    pytester, run_zephyr, world, monkeypatch
+):
+    monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
+    pytester.makepyfile(SUITE.format(b="pass"))
+    ran = run_zephyr()
+
+    ran.result.stdout.fnmatch_lines(
+        [
+            (
+                "zephyr: GET user/current: 401 from http*The token in ZEPHYR_TOKEN was not"
+                " accepted. Create a new one*"
+            ),
+            "zephyr: 2 results kept in .zephyr/*.jsonl",
+            "*send them later with: pytest-zephyr push .zephyr/*.jsonl",
+        ]
+    )
+
+
+@pytest.mark.parametrize("auth", ["token", "basic", "cookie", "auto"])
+def test_every_login_delivers(pytester, run_zephyr, world, monkeypatch, auth):
+    if auth in {"basic", "cookie"}:
+        monkeypatch.setenv("ZEPHYR_USERNAME", world.sandbox.username)
+        monkeypatch.setenv("ZEPHYR_PASSWORD", world.sandbox.password)
+    pytester.makepyfile(SUITE.format(b="pass"))
+    run_zephyr(f"--zephyr-auth={auth}")
+
+    assert world.statuses()[101] == world.statuses()[102] == "1"
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere"
+)
+def test_directory_that_is_not_writable_costs_a_warning(pytester, run_zephyr, world):
+    (pytester.path / ".zephyr").mkdir()
+    (pytester.path / ".zephyr").chmod(stat.S_IRUSR | stat.S_IXUSR)
+    pytester.makepyfile(SUITE.format(b="pass"))
+    ran = run_zephyr()
+
+    assert world.statuses()[101] == "1"
+    assert "could not be written" in ran.text
+
+
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
+def test_journal_that_cannot_be_made_costs_a_warning(pytester, run_zephyr, world, args):
+    """A file where the directory should be: the results are sent from memory."""
+    if args:
+        pytest.importorskip("xdist")
+    (pytester.path / ".zephyr").write_text("in the way", encoding="utf-8")
+    pytester.makepyfile(SUITE.format(b="pass"))
+    ran = run_zephyr(*args, subprocess=bool(args))
+
+    assert world.statuses()[101] == world.statuses()[102] == "1"
+    assert "could not be written" in ran.text
+    assert "nothing was lost" in ran.text
+
+
+@pytest.fixture
+def disk_of(monkeypatch):
+    """Limit what a disk takes; what comes after is cut and refused."""
+    write = JournalWriter._write
+
+    def limit(size: int) -> None:
+        room = [size]
+
+        def limited(self: JournalWriter, data: bytes) -> bool:
+            fits, room[0] = data[: room[0]], max(0, room[0] - len(data))
+            written = write(self, fits) if fits else True
+            if len(fits) < len(data):
+                self.broken = OSError(errno.ENOSPC, "No space left on device")
+                return False
+            return written
+
+        monkeypatch.setattr(JournalWriter, "_write", limited)
+
+    return limit
+
+
+@pytest.mark.parametrize("size", [0, 50, 300, 700, 1000])
+def test_full_disk_costs_a_warning_and_no_result(
+    pytester, run_zephyr, world, disk_of, size
+):
+    """What does not fit is kept in memory for the push at the end."""
+    pytester.makepyfile(SUITE.format(b="assert False"))
+    disk_of(size)
+    ran = run_zephyr()
+
+    assert world.statuses()[101] == "1"
+    assert world.statuses()[102] == "2"
+    assert (
+        "could not be written (No space left on device); nothing was lost" in ran.text
+    )
+    assert ran.journals == []
+
+
+def test_disk_that_has_room_again_gets_the_rest(
+    pytester, run_zephyr, world, monkeypatch
+):
+    """If the server is away, too, what memory holds is written once more."""
+    pytester.makepyfile(SUITE.format(b="assert False"))
+    write = JournalWriter._write
+    calls = iter(range(1000))
+
+    def sometimes(self: JournalWriter, data: bytes) -> bool:
+        if next(calls) == 3:
+            self.broken = OSError(errno.ENOSPC, "No space left on device")
+            return False
+        return write(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalWriter, "_write", sometimes)
+        ran = run_zephyr(
+            "--zephyr-url=http://127.0.0.1:9", "--zephyr-retries=0", same_exit=False
+        )
+    assert main(["push", str(ran.journals[0])]) == 0
+
+    assert world.statuses()[101] == "1"
+    assert world.statuses()[102] == "2"
+
+
+def test_journal_directory_ignores_itself(pytester, run_zephyr):
+    pytester.makepyfile(SUITE.format(b="pass"))
+    run_zephyr()
+
+    assert (pytester.path / ".zephyr" / ".gitignore").read_text(
+        encoding="utf-8"
+    ) == "*\n"
