@@ -1,4 +1,8 @@
-"""What the CI service says about the run it started."""
+"""What the CI service says about the run it started.
+
+Known are GitHub Actions, GitLab, Jenkins, Azure Pipelines, Bitbucket, CircleCI,
+TeamCity and Buildkite, by the variables they set.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +22,65 @@ _RUN_KEYS: tuple[tuple[str, ...], ...] = (
     ("TEAMCITY_BUILDCONF_NAME", "BUILD_NUMBER"),
 )
 
+_BUILDS = (
+    "GITHUB_RUN_NUMBER",
+    "CI_PIPELINE_IID",
+    "BUILD_BUILDNUMBER",
+    "BITBUCKET_BUILD_NUMBER",
+    "CIRCLE_BUILD_NUM",
+    "BUILDKITE_BUILD_NUMBER",
+    # Jenkins and TeamCity.
+    "BUILD_NUMBER",
+)
+
+_BRANCHES = (
+    "GITHUB_HEAD_REF",
+    "GITHUB_REF_NAME",
+    "CI_COMMIT_REF_NAME",
+    "BUILD_SOURCEBRANCHNAME",
+    "BITBUCKET_BRANCH",
+    "CIRCLE_BRANCH",
+    "BUILDKITE_BRANCH",
+    "BRANCH_NAME",
+    "GIT_BRANCH",
+    "TEAMCITY_BUILD_BRANCH",
+)
+
+_COMMITS = (
+    "GITHUB_SHA",
+    "CI_COMMIT_SHA",
+    "BUILD_SOURCEVERSION",
+    "BITBUCKET_COMMIT",
+    "CIRCLE_SHA1",
+    "BUILDKITE_COMMIT",
+    "GIT_COMMIT",
+    "BUILD_VCS_NUMBER",
+)
+
 
 def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the key of the run in *environ* and the variable it came from."""
     for names in _RUN_KEYS:
         if environ.get(names[0]):
-            return "-".join(
-                environ[name] for name in names if environ.get(name)
-            ), names[0]
+            key = "-".join(environ[name] for name in names if environ.get(name))
+            return key, names[0]
     return None
+
+
+def build(environ: Mapping[str, str]) -> str:
+    """Return the number of the build, empty if no service names it."""
+    return _first(environ, _BUILDS)
+
+
+def branch(environ: Mapping[str, str]) -> str:
+    """Return the branch that is built, empty if no service names it."""
+    return _first(environ, _BRANCHES)
+
+
+def commit(environ: Mapping[str, str]) -> str:
+    """Return the commit that is built, empty if no service names it."""
+    return _first(environ, _COMMITS)
+
+
+def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return next((environ[name] for name in names if environ.get(name)), "")

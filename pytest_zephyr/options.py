@@ -15,11 +15,13 @@ import re
 from typing import Any
 
 from pytest_zephyr import ci
+from pytest_zephyr import templates
 from pytest_zephyr import values as parse
 from pytest_zephyr.credentials import find_credential
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.settings import Credential
+from pytest_zephyr.settings import Ref
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.status import DEFAULT_MAP
 from pytest_zephyr.status import NOTHING
@@ -75,6 +77,9 @@ _DEFAULT_MAP_TEXT = ",".join(
     if status != NOTHING
 )
 
+#: The way to a phase, from the top.
+TARGET = ("project", "release", "cycle", "phase")
+
 OPTIONS: tuple[Option, ...] = (
     Option("zephyr", "Report this run to Zephyr", parse.boolean, "false", switch=True),
     Option(
@@ -101,7 +106,14 @@ OPTIONS: tuple[Option, ...] = (
             metavar="ID|NAME",
             journaled=True,
         )
-        for name in ("project", "release", "cycle", "phase")
+        for name in TARGET
+    ),
+    Option(
+        "build",
+        "Build of a cycle that is created (default: from the CI service)",
+        parse.text,
+        metavar="TEXT",
+        journaled=True,
     ),
     Option(
         "unknown_case",
@@ -293,12 +305,19 @@ def value(name: str, given: Given) -> Any:
 
 
 def journaled(settings: Settings) -> dict[str, str]:
-    """Return the options that a journal keeps, as they were given."""
-    return {
+    """Return the options that a journal keeps: as given, with placeholders filled."""
+    kept = {
         option.name: settings.said[option.name]
         for option in OPTIONS
         if option.journaled and settings.sources.get(option.name) != "default"
     }
+    for name in TARGET:
+        ref: Ref | None = getattr(settings, name)
+        if ref is not None and ref.name is not None:
+            # Braces that were meant as such must not be filled in by a push.
+            text = ref.name.replace("{", "{{").replace("}", "}}")
+            kept[name] = f"name:{text}"
+    return kept
 
 
 def resolve(given: Given) -> Settings:
@@ -315,6 +334,7 @@ def resolve(given: Given) -> Settings:
     if values["run_key"] is None and (found := ci.run_key(given.environ)):
         values["run_key"], sources["run_key"] = found
         said["run_key"] = found[0]
+    _fill_names(values, sources, given.environ, problems)
     warnings: list[str] = []
     credential = None
     if not problems:
@@ -333,6 +353,24 @@ def resolve(given: Given) -> Settings:
         said=said,
         warnings=tuple(warnings),
     )
+
+
+def _fill_names(
+    values: dict[str, Any],
+    sources: Mapping[str, str],
+    environ: Mapping[str, str],
+    problems: list[str],
+) -> None:
+    """Fill the placeholders of names, once: the run keeps what they were."""
+    filling = templates.values_of(environ, values["run_key"], values["build"])
+    for name in TARGET:
+        ref: Ref | None = values[name]
+        if ref is None or ref.name is None:
+            continue
+        try:
+            values[name] = Ref(name=templates.fill(ref.name, filling, environ))
+        except templates.Unfilled as unfilled:
+            problems.append(f"{ref.name!r} ({sources[name]}): {unfilled}.")
 
 
 def _value(

@@ -65,6 +65,7 @@ class Settings:
     release: Ref | None
     cycle: Ref | None
     phase: Ref | None
+    build: str | None
     unknown_case: UnknownCase
     push: PushWhen
     journal: Path

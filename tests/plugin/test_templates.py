@@ -1,0 +1,116 @@
+"""Placeholders in names: filled when the run starts, and kept in its journal."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+def kept(pytester, run_pytest, monkeypatch):
+    """Run a test with a cycle of this name and return what the journal keeps of it."""
+    monkeypatch.setenv("ZEPHYR_PUSH", "never")
+    pytester.makepyfile("def test_a(): pass")
+
+    def run(name: str, *args: str) -> str:
+        ran = run_pytest("--zephyr", f"--zephyr-cycle={name}", *args)
+        if ran.ret:
+            return ran.text
+        header = json.loads(
+            ran.journals[-1].read_text(encoding="utf-8").splitlines()[0]
+        )
+        return str(header["options"]["cycle"]).removeprefix("name:")
+
+    return run
+
+
+SERVICES = {
+    "GitHub Actions": {
+        "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_NUMBER": "12",
+        "GITHUB_REF_NAME": "main", "GITHUB_SHA": "c0ffee",
+    },
+    "GitLab": {
+        "CI_PIPELINE_ID": "7-2", "CI_PIPELINE_IID": "12", "CI_COMMIT_REF_NAME": "main",
+        "CI_COMMIT_SHA": "c0ffee",
+    },
+    "Jenkins": {
+        "BUILD_TAG": "7-2", "BUILD_NUMBER": "12", "GIT_BRANCH": "main",
+        "GIT_COMMIT": "c0ffee",
+    },
+    "Azure Pipelines": {
+        "BUILD_BUILDID": "7", "SYSTEM_JOBATTEMPT": "2", "BUILD_BUILDNUMBER": "12",
+        "BUILD_SOURCEBRANCHNAME": "main", "BUILD_SOURCEVERSION": "c0ffee",
+    },
+    "Bitbucket": {
+        "BITBUCKET_BUILD_NUMBER": "12", "BITBUCKET_BRANCH": "main",
+        "BITBUCKET_COMMIT": "c0ffee",
+    },
+    "CircleCI": {
+        "CIRCLE_WORKFLOW_ID": "7-2", "CIRCLE_BUILD_NUM": "12", "CIRCLE_BRANCH": "main",
+        "CIRCLE_SHA1": "c0ffee",
+    },
+    "TeamCity": {
+        "TEAMCITY_BUILDCONF_NAME": "7", "BUILD_NUMBER": "12",
+        "TEAMCITY_BUILD_BRANCH": "main", "BUILD_VCS_NUMBER": "c0ffee",
+    },
+    "Buildkite": {
+        "BUILDKITE_BUILD_ID": "7-2", "BUILDKITE_BUILD_NUMBER": "12",
+        "BUILDKITE_BRANCH": "main", "BUILDKITE_COMMIT": "c0ffee",
+    },
+}  # fmt: skip
+
+RUNS = {"Bitbucket": "12", "TeamCity": "7-12"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_ci_service_names_build_branch_commit_and_run(kept, monkeypatch, service):
+    for name, value in SERVICES[service].items():
+        monkeypatch.setenv(name, value)
+
+    run = RUNS.get(service, "7-2")
+    assert kept("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
+
+
+def test_date_and_time_are_the_local_ones(kept, monkeypatch):
+    name = kept("{date} {time}")
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d-\d\d", name)
+
+
+def test_flags_go_before_the_ci_service(kept, monkeypatch):
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
+    monkeypatch.setenv("GITHUB_RUN_NUMBER", "12")
+
+    name = kept("{build} {run}", "--zephyr-build=2.1", "--zephyr-run-key=night")
+    assert name == "2.1 night"
+
+
+def test_variable_of_the_environment_is_filled_in(kept, monkeypatch):
+    monkeypatch.setenv("STAGE", "acceptance")
+
+    assert kept("{env:STAGE}") == "acceptance"
+
+
+def test_doubled_braces_are_braces(kept):
+    """And stay doubled in the journal, so that a push does not fill them in."""
+    assert kept("{{date}}") == "{{date}}"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("{dat}", "{dat} is not a placeholder. Did you mean {date}?"),
+        ("{}", "{} is not a placeholder"),
+        ("{branch}", "{branch} has no value here; the CI service names no branch"),
+        ("{build}", "set zephyr_build"),
+        ("{run}", "set zephyr_run_key"),
+        ("{env:ABSENT}", "the variable ABSENT of {env:ABSENT} is not set"),
+    ],
+)
+def test_placeholder_without_a_value_is_a_usage_error(kept, name, said):
+    text = kept(name)
+
+    assert said in text
+    assert "--zephyr-cycle" in text
