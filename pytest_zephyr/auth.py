@@ -74,6 +74,10 @@ class CookieAuth(ZephyrAuth):
         """Whether there is a cookie that is not about to run out."""
         return self._cookie is not None and monotonic() < self._expires
 
+    @property
+    def cookie(self) -> Secret:
+        return self._cookie or Secret("")
+
     def forget(self) -> None:
         self._cookie = None
 

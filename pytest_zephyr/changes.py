@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 
 from pytest_zephyr import notes
 from pytest_zephyr.entities import Execution
 from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.plan import CaseResult
 
 
@@ -100,6 +102,28 @@ def compute(
         older=tuple(older),
         refused=tuple(refused),
     )
+
+
+def by_visible_id(
+    nodes: Iterable[NodeResult], executions: Iterable[Execution]
+) -> list[NodeResult]:
+    """Return *nodes* with every Alt ID that means one test case as that case's id.
+
+    A case that tests name in both ways is one case, and the worst of them decides.
+    """
+    index = _Index(executions)
+
+    def visible(case: CaseRef) -> CaseRef:
+        found = index.find(case) if isinstance(case, str) else case
+        number = found.case if isinstance(found, Execution) else None
+        return case if number is None else number
+
+    return [
+        replace(node, cases=tuple(dict.fromkeys(map(visible, node.cases))))
+        if any(isinstance(case, str) for case in node.cases)
+        else node
+        for node in nodes
+    ]
 
 
 def has_landed(change: Change, before: str) -> bool:

@@ -7,6 +7,7 @@ read as missing rather than believed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -20,7 +21,7 @@ def integer(value: object) -> int | None:
         return int(value)
     if isinstance(value, str):
         digits = value.strip().removesuffix(".0")
-        if digits.isascii() and digits.lstrip("-").isdigit() and len(digits) < 20:
+        if re.fullmatch(r"-?[0-9]{1,19}", digits):
             return int(digits)
     return None
 

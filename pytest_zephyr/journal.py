@@ -195,6 +195,7 @@ class Journal:
         self.path = path
         self.receipts: list[Receipt] = []
         self.sendings: list[Sending] = []
+        self.unclear: dict[int, str] = {}
         self.uncollected: list[str] = []
         self.skipped = 0
         self._kept = list(kept)
@@ -225,6 +226,7 @@ class Journal:
         """Read what was seen of the tests, the workers' files first."""
         self.receipts.clear()
         self.sendings.clear()
+        self.unclear.clear()
         self.uncollected.clear()
         self.skipped = 0
         for path in self._parts():
@@ -247,8 +249,10 @@ class Journal:
                 continue
             if isinstance(entry, Receipt):
                 self.receipts.append(entry)
+                self.unclear.pop(entry.execution, None)
             elif isinstance(entry, Sending):
                 self.sendings.append(entry)
+                self.unclear.update(entry.rows)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)
             elif entry is not None:

@@ -83,9 +83,10 @@ def push(
         return delivery
     try:
         delivery.user = client.current_user()
-        plan = _plan(nodes, settings, client.statuses() or status.STOCK)
+        statuses = client.statuses() or status.STOCK
         delivery.target = find_target(client, settings)
         found = _read(client, delivery.target)
+        plan = _plan(diff.by_visible_id(nodes, found), settings, statuses)
         changes = diff.compute(
             plan.results,
             found,
@@ -163,7 +164,7 @@ class _Apply:
         """Send *batch*; what is not confirmed is read back, and sent again if needed."""
         error: ZephyrError | None = None
         for _ in range(_SETTLE):
-            batch = [each for each in batch if each.execution.id not in self._done]
+            batch = self._open(batch)
             error = None
             try:
                 missing = self._write(batch)
@@ -176,12 +177,16 @@ class _Apply:
                 if refused.status < 500:
                     self._divide(batch, refused)
                     return
-                missing, error = batch, refused
+                missing, error = self._open(batch), refused
             batch = self._settle(missing) if missing else ()
             if not batch:
                 return
             if isinstance(error, ZephyrRefused):
-                self._divide(batch, error)
+                # The row that the server spoke of may be among those that are done.
+                if len(batch) < len(missing):
+                    self._send(batch)
+                else:
+                    self._divide(batch, error)
                 return
             if error is None:
                 self._refuse(
@@ -191,9 +196,12 @@ class _Apply:
         assert error is not None
         raise error
 
+    def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
+        return [each for each in batch if each.execution.id not in self._done]
+
     def _divide(self, batch: Sequence[Change], refused: ZephyrRefused) -> None:
         """Halve a refused batch until what the server refuses stands alone."""
-        batch = [each for each in batch if each.execution.id not in self._done]
+        batch = self._open(batch)
         self._refusals += 1
         if len(batch) == 1 or self._refusals > _HOPELESS:
             self._refuse(batch, str(refused))
@@ -252,7 +260,7 @@ class _Apply:
 
     def _settle(self, unclear: Sequence[Change]) -> Sequence[Change]:
         """Read the phase again and return the changes that were not written."""
-        unclear = [each for each in unclear if each.execution.id not in self._done]
+        unclear = self._open(unclear)
         now = {each.id: each for each in _read(self._client, self._target)}
         landed: list[Change] = []
         open_changes: list[Change] = []

@@ -53,8 +53,7 @@ class Run:
             unclear={
                 execution: stamp
                 for each in self.journals
-                for sending in each.sendings
-                for execution, stamp in sending.rows.items()
+                for execution, stamp in each.unclear.items()
             },
             note_sending=lambda sending: note([disk.sending_line(sending)]),
             note_receipts=lambda receipts: note(map(disk.receipt_line, receipts)),

@@ -78,14 +78,14 @@ class Settings:
     deadline: float
     verify: bool | Path
     client_cert: tuple[Path, ...]
-    proxy: str | None
+    proxy: str | None = field(repr=False)
     run_key: str | None
     show_config: bool
     id_prefix: str
     inherit: Inherit
     credential: Credential | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
-    said: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
     def describe(self, name: str) -> str:

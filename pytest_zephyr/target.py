@@ -78,7 +78,8 @@ class _Finder:
         assert project.id is not None
         # The repository of a project is a hidden release (API 4.3).
         releases = [r for r in self._client.releases(project.id) if not r.hidden]
-        return self._pick("release", release, releases, f"project {project}").id
+        place = f"project {self._settings.project}"
+        return self._pick("release", release, releases, place).id
 
     def _ref(self, name: str) -> Ref:
         ref: Ref | None = getattr(self._settings, name)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 import json
+import queue
 import random
 import re
+import threading
 import time
 from types import TracebackType
 from typing import Any
+from typing import cast
 from typing import TYPE_CHECKING
+from typing import TypeVar
+from urllib.parse import unquote
 from urllib.parse import urlsplit
+import warnings
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import InsecureRequestWarning
 from urllib3.exceptions import InvalidHeader
 from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import NewConnectionError
@@ -45,6 +54,8 @@ from pytest_zephyr.settings import Settings
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+Returned = TypeVar("Returned")
 
 REST = "/flex/services/rest"
 JSON = "application/json"
@@ -158,7 +169,8 @@ class Transport:
         self._credential = credential
         self._auth = make_auth(credential)
         self._timeout = settings.timeout
-        self._secrets = _secrets(credential, settings.proxy)
+        proxies = [settings.proxy or "", *get_environ_proxies(origin).values()]
+        self._secrets = _secrets(credential, proxies)
         self._verify: bool | str = (
             settings.verify
             if isinstance(settings.verify, bool)
@@ -173,7 +185,7 @@ class Transport:
         self._http = self._session(settings.retries)
 
     def _session(self, retries: int) -> requests.Session:
-        http = requests.Session()
+        http = _Session()
         http.headers["User-Agent"] = f"pytest-zephyr/{version('pytest-zephyr')}"
         http.headers["Accept"] = JSON
         retry = PatientRetry(
@@ -235,7 +247,9 @@ class Transport:
                 return
             url = f"{self.origin}{REST}/latest/manifest"
             response, content = self._call("GET", "manifest", url, auth=auth.basic)
-            if response.status_code != 200 or not auth.accept(response):
+            accepted = response.status_code == 200 and auth.accept(response)
+            self._secrets.insert(0, auth.cookie.reveal())
+            if not accepted:
                 if response.status_code == 200:
                     msg = (
                         f"GET manifest: {self.origin} accepted the login but set no"
@@ -274,22 +288,34 @@ class Transport:
             )
             raise ZephyrUnreachable(msg)
         try:
-            with self._http.request(
-                method,
-                url,
-                timeout=DeadlineTimeout(self._timeout, self.deadline),  # type: ignore[arg-type]
-                verify=self._verify,
-                allow_redirects=False,
-                stream=True,
-                **self._options,
-                **options,
-            ) as response:
-                return response, self._read(response)
+            with warnings.catch_warnings():
+                if self._verify is False:
+                    # Who switches the check off has read a warning of ours.
+                    warnings.simplefilter("ignore", InsecureRequestWarning)
+                return _bounded(
+                    lambda: self._ask(method, url, **options),
+                    self.deadline.left() + 0.2,
+                )
         except requests.RequestException as error:
             raise self._no_answer(method, path, error) from None
         except (OSError, ValueError) as error:
             # requests lets a few errors of the layers below through.
             raise self._no_answer(method, path, error) from None
+
+    def _ask(
+        self, method: str, url: str, **options: Any
+    ) -> tuple[requests.Response, bytes]:
+        with self._http.request(
+            method,
+            url,
+            timeout=DeadlineTimeout(self._timeout, self.deadline),  # type: ignore[arg-type]
+            verify=self._verify,
+            allow_redirects=False,
+            stream=True,
+            **self._options,
+            **options,
+        ) as response:
+            return response, self._read(response)
 
     def _read(self, response: requests.Response) -> bytes:
         """Read the whole body, unless it is too large or the time is over."""
@@ -352,7 +378,7 @@ class Transport:
         )
         try:
             return Answer(status, json.loads(content.decode("utf-8-sig")))
-        except ValueError:
+        except (ValueError, RecursionError):
             if kind == "text/plain":
                 return Answer(status, None)
         looks_html = kind == "text/html" or content.lstrip()[:1] == b"<"
@@ -389,9 +415,41 @@ class Transport:
         return kind(said, method=method, path=path, status=status)
 
     def _scrub(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in filter(None, self._secrets):
             text = text.replace(secret, HIDDEN)
         return text
+
+
+class _Session(requests.Session):
+    """Does not even look where a redirect leads, nor read its body for that."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def _bounded(call: Callable[[], Returned], seconds: float) -> Returned:
+    """Return what *call* returns, or raise `requests.ReadTimeout` after *seconds*.
+
+    The timeout of a socket begins anew with every byte, so that a server that
+    trickles would hold us for ever. What does not end is left to a daemon thread.
+    """
+    answers: queue.SimpleQueue[tuple[Returned | None, BaseException | None]]
+    answers = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((call(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            answers.put((None, error))
+
+    threading.Thread(target=run, name="zephyr-request", daemon=True).start()
+    try:
+        found, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise requests.ReadTimeout from None
+    if error is not None:
+        raise error
+    return cast(Returned, found)
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined,misc]
@@ -407,7 +465,7 @@ def _query(value: object) -> object:
     return value
 
 
-def _secrets(credential: Credential, proxy: str | None) -> list[str]:
+def _secrets(credential: Credential, proxies: Iterable[str]) -> list[str]:
     """Return every text that must not be shown, longest first."""
     secret = credential.secret.reveal()
     found = {secret}
@@ -418,9 +476,13 @@ def _secrets(credential: Credential, proxy: str | None) -> list[str]:
     ):
         pair = f"{credential.username}:{secret}".encode("ascii")
         found.add(base64.b64encode(pair).decode())
-    if proxy and (userinfo := urlsplit(proxy).netloc.rpartition("@")[0]):
-        found.add(userinfo)
-        found.add(userinfo.partition(":")[2])
+    for proxy in proxies:
+        userinfo = urlsplit(proxy).netloc.rpartition("@")[0]
+        name, _, password = userinfo.partition(":")
+        pair = f"{unquote(name)}:{unquote(password)}".encode("utf-8", "replace")
+        found |= {userinfo, password, unquote(password)}
+        if userinfo:
+            found.add(base64.b64encode(pair).decode())
     return sorted(filter(None, found), key=len, reverse=True)
 
 
@@ -440,12 +502,13 @@ def _server_message(content: bytes) -> str:
     """Return what the server says was wrong, in one short line (API 4.15)."""
     try:
         payload = decode.mapping(json.loads(content))
-    except ValueError:
+    except (ValueError, RecursionError):
         payload = {}
     message = decode.text(payload.get("errorMsg")) or decode.text(
         payload.get("message")
     )
-    message = re.sub(r"[^ -~\u00a1-\ud7ff]+", " ", message).strip()
+    printable = (sign if sign.isprintable() else " " for sign in message)
+    message = " ".join("".join(printable).split())
     return message if len(message) <= 300 else f"{message[:297]}..."
 
 
@@ -488,5 +551,8 @@ def _never_arrived(error: Exception) -> bool:
 
 
 def _origin_of(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     return f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""

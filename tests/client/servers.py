@@ -1,0 +1,189 @@
+"""Servers for what the sandbox cannot be: strange answers, a proxy, another host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
+import http.client
+import json
+import socket
+import socketserver
+import threading
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs
+from urllib.parse import urlsplit
+
+from pytest_zephyr.options import Given
+from pytest_zephyr.options import resolve
+from pytest_zephyr.settings import Settings
+
+
+REST = "/flex/services/rest"
+
+
+def settings_for(
+    token: str = "",
+    username: str = "",
+    password: str = "",
+    **options: Any,
+) -> Settings:
+    """Resolve *options*, and what stands in the environment of a job."""
+    environ = {
+        "ZEPHYR_TOKEN": token,
+        "ZEPHYR_USERNAME": username,
+        "ZEPHYR_PASSWORD": password,
+    }
+    flags = {name: value for name, value in options.items() if value is not None}
+    return resolve(Given(flags=flags, environ=environ))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as it arrived; the names of *headers* are in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        """The path after the REST base and its version."""
+        path = urlsplit(self.target).path
+        return path.removeprefix(REST).lstrip("/").partition("/")[2]
+
+    @property
+    def query(self) -> dict[str, str]:
+        found = parse_qs(urlsplit(self.target).query)
+        return {name: values[0] for name, values in found.items()}
+
+
+Answer = Callable[[Seen], bytes | Iterable[bytes]]
+
+
+def answer(
+    body: object = b"",
+    status: int = 200,
+    kind: str = "application/json",
+    **headers: str,
+) -> bytes:
+    """Return a whole answer; a *body* that is not bytes is sent as JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(data)}"]
+    if data:
+        lines.append(f"Content-Type: {kind}")
+    lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + data
+
+
+class ScriptedServer:
+    """Answers every request with what *answer* returns, one connection for each.
+
+    An answer of several parts may wait on `stopped` between them.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self.seen: list[Seen] = []
+        self.stopped = threading.Event()
+        scripted = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                request = _read(self.rfile)
+                if request is None:
+                    return
+                scripted.seen.append(request)
+                found = answer(request)
+                # The client may have had enough.
+                with suppress(OSError):
+                    for part in [found] if isinstance(found, bytes) else found:
+                        self.wfile.write(part)
+
+        self._server = _Threads(("127.0.0.1", 0), Handler)
+        port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+
+    def __enter__(self) -> ScriptedServer:  # noqa: PYI034 - Self begins with 3.11
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def asked(self) -> list[str]:
+        return [f"{each.method} {each.path}" for each in self.seen]
+
+    def trickle(
+        self, begin: bytes, part: bytes = b" ", seconds: float = 0.1
+    ) -> Iterable[bytes]:
+        """Yield *begin*, and then *part* again and again until the server stops."""
+        yield begin
+        while not self.stopped.wait(seconds):
+            yield part
+
+
+class _Threads(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = False
+    block_on_close = True
+
+
+def _read(file: Any) -> Seen | None:
+    line = file.readline().decode("latin-1").split()
+    if len(line) != 3:
+        return None
+    headers = http.client.parse_headers(file)
+    length = int(headers.get("Content-Length", 0))
+    named = {name.lower(): text for name, text in headers.items()}
+    return Seen(line[0], line[1], named, file.read(length))
+
+
+@dataclass
+class ForwardProxy:
+    """An answer that passes requests on to the host they name, as a proxy does."""
+
+    passed: list[Seen] = field(default_factory=list)
+
+    def __call__(self, request: Seen) -> bytes:
+        self.passed.append(request)
+        parts = urlsplit(request.target)
+        assert parts.hostname is not None
+        connection = http.client.HTTPConnection(parts.hostname, parts.port)
+        headers = {
+            name: text
+            for name, text in request.headers.items()
+            if name not in {"proxy-authorization", "accept-encoding"}
+        }
+        target = parts._replace(scheme="", netloc="").geturl()
+        try:
+            connection.request(
+                request.method, target, request.body or None, headers=headers
+            )
+            response = connection.getresponse()
+            data = response.read()
+        finally:
+            connection.close()
+        return answer(data, response.status)
+
+
+def refusing_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port

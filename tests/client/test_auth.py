@@ -1,0 +1,178 @@
+"""Logins, each on a prepared request: no server is asked."""
+
+from __future__ import annotations
+
+import base64
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from requests import PreparedRequest
+from requests import Request
+from urllib3 import HTTPHeaderDict
+
+from pytest_zephyr import auth
+from pytest_zephyr.auth import BasicAuth
+from pytest_zephyr.auth import CookieAuth
+from pytest_zephyr.auth import make_auth
+from pytest_zephyr.auth import TokenAuth
+from pytest_zephyr.secret import Secret
+from pytest_zephyr.settings import Credential
+
+
+def prepared(**headers: str) -> PreparedRequest:
+    return Request("GET", "https://zephyr.example/flex", headers=headers).prepare()
+
+
+def login_answer(*cookies: str) -> Any:
+    """Return as much of a response as a login looks at."""
+    headers = HTTPHeaderDict()
+    for cookie in cookies:
+        headers.add("Set-Cookie", cookie)
+    return SimpleNamespace(raw=SimpleNamespace(headers=headers))
+
+
+def logged_in(
+    cookie: str = "token=abc; Max-Age=5400; Path=/flex; Secure",
+) -> CookieAuth:
+    found = CookieAuth("ada", Secret("hunter2"))
+    assert found.accept(login_answer(cookie))
+    return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that stands still until a test moves it."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(auth, "monotonic", lambda: clock.now)
+    return clock
+
+
+def test_token_is_a_bearer_token():
+    signed = TokenAuth(Secret("t0ken"))(prepared())
+
+    assert signed.headers["Authorization"] == "Bearer t0ken"
+
+
+def test_basic_is_a_pair_in_base64():
+    signed = BasicAuth("ada", Secret("hun:ter2"))(prepared())
+
+    scheme, _, pair = signed.headers["Authorization"].partition(" ")
+    assert (scheme, base64.b64decode(pair)) == ("Basic", b"ada:hun:ter2")
+
+
+def test_cookie_is_sent_though_it_says_secure_and_the_address_is_http():
+    request = Request("GET", "http://zephyr.example/flex").prepare()
+
+    assert logged_in()(request).headers["Cookie"] == "token=abc"
+
+
+def test_cookie_login_sends_no_authorization():
+    assert "Authorization" not in logged_in()(prepared()).headers
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("", "token=abc", id="none"),
+        pytest.param("a=1; b=2", "a=1; b=2; token=abc", id="others are kept"),
+        pytest.param("token=old; a=1", "a=1; token=abc", id="an old one goes"),
+        pytest.param("mytoken=1", "mytoken=1; token=abc", id="a longer name stays"),
+        pytest.param("a=token=1", "a=token=1; token=abc", id="a value is no name"),
+    ],
+)
+def test_cookie_replaces_only_the_token(before, after):
+    """Other cookies, which a load balancer may need, are left alone."""
+    request = prepared(Cookie=before) if before else prepared()
+
+    assert logged_in()(request).headers["Cookie"] == after
+
+
+def test_cookie_signs_a_repeated_request_once():
+    signed = logged_in()(prepared())
+
+    assert logged_in("token=new")(signed).headers["Cookie"] == "token=new"
+
+
+def test_without_a_login_there_is_no_cookie():
+    found = CookieAuth("ada", Secret("hunter2"))
+
+    assert not found.current
+    assert "Cookie" not in found(prepared()).headers
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param("token=abc; Max-Age=5400; Secure", 5340, id="90 minutes"),
+        pytest.param("token=abc; Max-Age=600", 540, id="what the server says"),
+        pytest.param("token=abc", 5340, id="90 minutes if it does not say"),
+        pytest.param("token=abc; Max-Age=soon", 5340, id="or says it badly"),
+        pytest.param("token=abc; Max-Age=20", 10, id="half of a short life"),
+    ],
+)
+def test_cookie_is_renewed_before_it_runs_out(clock, header, seconds):
+    found = logged_in(header)
+
+    clock.now += seconds - 1
+    assert found.current
+    clock.now += 1
+    assert not found.current
+
+
+def test_a_forgotten_cookie_is_not_sent():
+    found = logged_in()
+    found.forget()
+
+    assert not found.current
+    assert "Cookie" not in found(prepared()).headers
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        pytest.param([], id="none"),
+        pytest.param(["JSESSIONID=1; Path=/"], id="another"),
+        pytest.param(["token=; Max-Age=0"], id="an empty one"),
+        pytest.param(["\x00;=;;"], id="rubbish"),
+    ],
+)
+def test_an_answer_without_a_token_cookie_is_no_login(cookies):
+    found = CookieAuth("ada", Secret("hunter2"))
+
+    assert not found.accept(login_answer(*cookies))
+    assert not found.current
+
+
+def test_the_token_cookie_is_found_among_several():
+    found = CookieAuth("ada", Secret("hunter2"))
+    answer = login_answer("JSESSIONID=1; Path=/", "token=abc; Max-Age=60", "lb=7")
+
+    assert found.accept(answer)
+    assert found(prepared()).headers["Cookie"] == "token=abc"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("token", TokenAuth), ("basic", BasicAuth), ("cookie", CookieAuth)],
+)
+def test_credential_decides_the_login(kind, expected):
+    made = make_auth(Credential(kind, "test", username="ada", secret=Secret("x")))
+
+    assert type(made) is expected
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        pytest.param(TokenAuth(Secret("s3cret")), id="token"),
+        pytest.param(BasicAuth("ada", Secret("s3cret")), id="basic"),
+        pytest.param(logged_in("token=s3cret"), id="cookie"),
+    ],
+)
+def test_no_login_shows_its_secret(login):
+    shown = f"{login!r} {login} {vars(login)}"
+
+    assert "s3cret" not in shown
+    assert "hunter2" not in shown
+    assert "<hidden>" in repr(login)

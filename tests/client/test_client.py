@@ -1,0 +1,593 @@
+"""Each call of the client: what it makes of what servers send, and what it sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+import json
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.client import Client
+from pytest_zephyr.client import Write
+from pytest_zephyr.entities import Cycle
+from pytest_zephyr.entities import Named
+from pytest_zephyr.entities import User
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnauthorized
+from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.status import Status
+from pytest_zephyr.status import STOCK
+from pytest_zephyr.transport import Transport
+from tests.client.servers import answer
+from tests.client.servers import ScriptedServer
+from tests.client.servers import Seen
+from tests.client.servers import settings_for
+
+
+@pytest.fixture
+def client_of(
+    scripted: Callable[..., ScriptedServer], connected: Callable[..., Transport]
+) -> Callable[..., tuple[Client, ScriptedServer]]:
+    """Connect to a server that answers *say*: a function of the request, or JSON."""
+
+    def start(say: Any) -> tuple[Client, ScriptedServer]:
+        server = scripted(say if callable(say) else lambda _request: answer(say))
+        settings = settings_for("t0ken", url=server.url, retries=0)
+        return Client(connected(settings)), server
+
+    return start
+
+
+def row(number: int, phase: int = 7, **more: Any) -> dict[str, Any]:
+    """Return an execution as a server lists it."""
+    case = {"id": number + 2000, "testcaseId": number + 100}
+    tree = {"id": number + 1000, "testcase": case}
+    return {"id": number, "cyclePhaseId": phase, "tcrTreeTestcase": tree, **more}
+
+
+def envelope(rows: list[Any], **more: Any) -> dict[str, Any]:
+    return {"firstResult": 0, "resultSize": len(rows), "results": rows, **more}
+
+
+SHAPES: dict[str, Callable[[list[Any]], Any]] = {
+    "list": lambda rows: rows,
+    "envelope": envelope,
+    "envelope in a list": lambda rows: [envelope(rows)],
+    "envelope with more": lambda rows: envelope(rows, type="x", new={"a": None}),
+}
+
+
+def paged(
+    total: int, largest: int = 500, shape: Callable[[list[Any]], Any] = envelope
+) -> Callable[[Seen], bytes]:
+    """Answer with executions 1 to *total*, at most *largest* on a page."""
+
+    def say(request: Seen) -> bytes:
+        offset = int(request.query["offset"])
+        size = min(int(request.query["pagesize"]), largest)
+        rows = [row(n) for n in range(offset + 1, min(offset + size, total) + 1)]
+        body = shape(rows)
+        if isinstance(body, dict):
+            body["pageNumber"] = size
+        return answer(body)
+
+    return say
+
+
+def numbers(client: Client, phase: int = 7) -> list[int]:
+    return [each.id for each in client.executions(phase)]
+
+
+# The sandbox, call by call
+
+
+def test_current_user_is_the_owner_of_the_token(world, client):
+    assert client.current_user() == User(world.sandbox.store.user.id, "Test Manager")
+
+
+def test_statuses_are_those_of_the_server(world, client):
+    world.sandbox.store.set_statuses(
+        [("1", "Bestanden", True), ("2", "Fail", True), ("11", "Flaky", False)]
+    )
+
+    assert client.statuses() == [
+        Status("1", "Bestanden"),
+        Status("2", "Fail"),
+        Status("11", "Flaky", active=False),
+    ]
+
+
+def test_projects_releases_cycles_and_phases_are_listed(world, client):
+    found = Cycle(world.cycle, "Nightly", (Named(world.phase, "Smoke"),))
+
+    assert client.projects() == [Named(world.project, "Payments")]
+    listed = client.releases(world.project)
+    assert Named(world.release, "1.0") in listed
+    assert [each.hidden for each in listed].count(True) == 1
+    assert client.cycles(world.release) == [found]
+    assert client.cycle(world.cycle) == found
+
+
+def test_what_does_not_exist_is_refused(client):
+    with pytest.raises(ZephyrRefused, match="GET cycle/999999: 500 from"):
+        client.cycle(999_999)
+
+
+def test_executions_of_a_phase_are_listed(world, client):
+    world.schedule(107, alt="AUTH-1")
+
+    found = list(client.executions(world.phase))
+
+    assert [each.case for each in found] == [101, 102, 103, 104, 105, 106, 107]
+    assert {each.phase for each in found} == {world.phase}
+    assert {each.status for each in found} == {""}
+    assert [each.alt for each in found] == [""] * 6 + ["AUTH-1"]
+
+
+def test_executions_of_everybody_are_listed(world, client):
+    """Those that are assigned to another tester are results like the others."""
+    store = world.sandbox.store
+    other, _token = store.add_user("grace", "grace")
+    store.add_case(world.release, testcase_id=107)
+    store.schedule(world.phase, 107, tester=other)
+
+    assert 107 in [each.case for each in client.executions(world.phase)]
+
+
+def test_executions_of_other_phases_are_not_listed(world, client):
+    phase = world.sandbox.store.add_phase(world.cycle, "Full")
+    world.sandbox.store.schedule(phase, 101)
+
+    assert [each.case for each in client.executions(phase, world.release)] == [101]
+
+
+def test_execute_writes_status_notes_and_times(world, client):
+    before = world.execution(101)
+    tester = client.current_user().id
+    written = client.execute(
+        [Write(before.id, "2", 1532, 1_764_633_600_000, "größer & <b>")], tester
+    )
+
+    now = world.execution(101)
+    assert (now.status, now.comment) == ("2", "größer & <b>")
+    assert (now.actual_time, now.executed_on) == (1532, 1_764_633_600_000)
+    assert (now.executed_by, now.tester, now.results) == (tester, before.tester, 1)
+    assert [(each.id, each.status) for each in written] == [(before.id, "2")]
+
+
+def test_execute_leaves_notes_that_are_not_given(world, client):
+    """The server refuses a null, so that what is to stay is left out."""
+    tester = client.current_user().id
+    execution = world.execution(101).id
+    client.execute([Write(execution, "2", 1, 1, "by hand")], tester)
+    client.execute([Write(execution, "1", 1, 2)], tester)
+
+    assert world.execution(101).comment == "by hand"
+
+
+def test_execute_status_gives_many_the_same(world, client):
+    tester = client.current_user().id
+    ids = [world.execution(case).id for case in (101, 102)]
+
+    written = client.execute_status(ids, "1", tester)
+
+    assert [(each.id, each.status) for each in written] == [(n, "1") for n in ids]
+    assert world.statuses() == dict.fromkeys((101, 102), "1") | dict.fromkeys(
+        (103, 104, 105, 106)
+    )
+
+
+@pytest.mark.parametrize("notes", [None, "", "said by hand"])
+def test_execute_one_writes_one(world, client, notes):
+    tester = client.current_user().id
+
+    client.execute_one(Write(world.execution(101).id, "4", 90, 1, notes), tester)
+
+    now = world.execution(101)
+    assert (now.status, now.actual_time, now.results) == ("4", 90, 1)
+    assert (now.comment or None) == (notes or None)
+
+
+def test_execute_one_uses_post_where_put_is_not_allowed(client_of):
+    """A page of the vendor's documentation prints POST."""
+    client, server = client_of(
+        lambda request: answer({}, status=405 if request.method == "PUT" else 200)
+    )
+
+    client.execute_one(Write(5, "1", 90, 1, "n"), 7)
+
+    assert server.asked == ["PUT execution/5", "POST execution/5"]
+    assert server.seen[0].query == server.seen[1].query
+    assert server.seen[0].body == server.seen[1].body == b'{"notes": "n"}'
+
+
+def test_execute_one_does_not_post_what_was_refused(client_of):
+    client, server = client_of(lambda _request: answer({}, status=400))
+
+    with pytest.raises(ZephyrRefused, match="PUT execution/5: 400"):
+        client.execute_one(Write(5, "1", 90, 1), 7)
+
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("kind", ["plain_text", "missing"])
+def test_execute_without_a_list_in_the_answer_tells_nothing(world, client, kind):
+    world.sandbox.faults.add(Fault("PUT", kind=kind))
+    tester = client.current_user().id
+    writes = [Write(world.execution(101).id, "1", 1, 1)]
+
+    if kind == "missing":
+        with pytest.raises(ZephyrNotFound):
+            client.execute(writes, tester)
+    else:
+        assert client.execute(writes, tester) is None
+
+
+def test_origin_is_the_address(world, client):
+    assert client.origin == world.sandbox.url
+
+
+# Pages
+
+
+@pytest.mark.parametrize(
+    ("total", "offsets"),
+    [
+        pytest.param(0, [0], id="empty"),
+        pytest.param(1, [0], id="short"),
+        pytest.param(499, [0], id="nearly full"),
+        pytest.param(500, [0, 500], id="exactly full"),
+        pytest.param(501, [0, 500], id="one more"),
+        pytest.param(1200, [0, 500, 1000], id="three"),
+    ],
+)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pages_are_read_until_one_is_short(client_of, total, offsets, shape):
+    client, server = client_of(paged(total, shape=SHAPES[shape]))
+
+    assert numbers(client) == list(range(1, total + 1))
+    assert [int(each.query["offset"]) for each in server.seen] == offsets
+    assert {each.query["pagesize"] for each in server.seen} == {"500"}
+
+
+@pytest.mark.parametrize("largest", [1, 10, 100, 250])
+def test_a_server_that_cuts_pages_and_says_so_is_read_to_the_end(client_of, largest):
+    """The field pageNumber holds the size of a page, and not its number."""
+    client, _ = client_of(paged(305, largest))
+
+    assert numbers(client) == list(range(1, 306))
+
+
+def test_a_server_that_cuts_a_page_of_no_rest_is_asked_once_more(client_of):
+    client, server = client_of(paged(200, 100))
+
+    assert numbers(client) == list(range(1, 201))
+    assert len(server.seen) == 3
+
+
+def test_a_server_that_ignores_the_offset_ends_the_list(world, client):
+    world.sandbox.store.adopt(world.phase, range(1001, 1501))
+    world.sandbox.faults.add(Fault(kind="ignore_offset", times=None))
+
+    found = [each.id for each in client.executions(world.phase)]
+
+    assert len(found) == len(set(found)) == 500
+    assert len(world.sandbox.requests) == 2
+
+
+def test_a_server_that_ignores_the_page_size_is_read_once(client_of):
+    rows = [row(number) for number in range(1, 1201)]
+    client, _ = client_of(envelope(rows))
+
+    assert numbers(client) == list(range(1, 1201))
+
+
+def test_a_lying_result_size_is_not_believed(world, client):
+    world.sandbox.store.adopt(world.phase, range(1001, 1601))
+    world.sandbox.faults.add(Fault(kind="lie_result_size", times=None))
+
+    assert len(list(client.executions(world.phase))) == 606
+
+
+@pytest.mark.parametrize("size", [None, "many", 10**9, -1])
+def test_whatever_result_size_is_the_pages_decide(client_of, size):
+    rows = [row(1), row(2)]
+    client, server = client_of({"results": rows, "resultSize": size})
+
+    assert numbers(client) == [1, 2]
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("shift", [1, 499], ids=["one", "nearly a page"])
+def test_a_row_that_moves_between_pages_comes_once(client_of, shift):
+    """Somebody adds executions while the list is read."""
+
+    def say(request: Seen) -> bytes:
+        offset = int(request.query["offset"])
+        begin = offset + 1 - (shift if offset else 0)
+        rows = [row(n) for n in range(begin, min(begin + 499, 700) + 1)]
+        return answer(envelope(rows))
+
+    client, _ = client_of(say)
+
+    assert numbers(client)[:501] == list(range(1, 502))
+
+
+# Rows
+
+
+def test_rows_of_another_phase_are_refused(world, client):
+    """A server that ignores a filter answers with executions of anything."""
+    world.sandbox.faults.add(Fault(kind="foreign_rows", rows=2))
+
+    with pytest.raises(ZephyrRefused) as caught:
+        list(client.executions(world.phase))
+
+    assert str(caught.value) == (
+        f"executions of phase {world.phase} were asked for, and one of phase"
+        f" {world.phase + 500_000} came back. Nothing was written."
+    )
+
+
+def test_rows_that_do_not_say_their_phase_are_refused(client_of):
+    """What cannot be checked is not written to."""
+    found = row(1)
+    del found["cyclePhaseId"]
+    client, _ = client_of([found])
+
+    with pytest.raises(ZephyrRefused, match="Nothing was written"):
+        numbers(client)
+
+
+def test_ids_as_digits_are_numbers(client_of):
+    found = row(1, tcrTreeTestcase={"testcase": {"testcaseId": "101"}})
+    client, _ = client_of([{**found, "id": "1", "cyclePhaseId": "7", "status": 2}])
+
+    (execution,) = client.executions(7)
+
+    assert (execution.id, execution.phase, execution.case) == (1, 7, 101)
+    assert execution.status == "2"
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        pytest.param(None, id="null"),
+        pytest.param(7, id="number"),
+        pytest.param("row", id="text"),
+        pytest.param([], id="list"),
+        pytest.param({}, id="nothing in it"),
+        pytest.param({"id": None}, id="no id"),
+        pytest.param({"id": True}, id="a truth for an id"),
+        pytest.param({"id": "1e3"}, id="no digits"),
+    ],
+)
+def test_rows_that_are_none_are_left_out(client_of, strange):
+    client, _ = client_of([row(1), strange, row(2)])
+
+    assert numbers(client) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        pytest.param(None, id="null"),
+        pytest.param([], id="list"),
+        pytest.param({}, id="no case"),
+        pytest.param({"testcase": None}, id="null case"),
+        pytest.param({"testcase": {"testcaseId": {}}}, id="strange id"),
+    ],
+)
+def test_an_execution_without_a_case_is_one_of_no_case(client_of, tree):
+    client, _ = client_of([row(1, tcrTreeTestcase=tree)])
+
+    assert [each.case for each in client.executions(7)] == [None]
+
+
+def test_the_status_of_the_last_result_counts_if_there_is_no_other(client_of):
+    last = {"id": 62, "executionStatus": "4", "executionDate": "1490812485000"}
+    client, _ = client_of([row(1, lastTestResult=last)])
+
+    (execution,) = client.executions(7)
+
+    assert (execution.status, execution.executed_on) == ("4", 1_490_812_485_000)
+
+
+def test_an_execution_has_another_stamp_after_each_result(world, client):
+    tester = client.current_user().id
+    stamps = set()
+    for _ in range(3):
+        stamps.add(next(client.executions(world.phase)).stamp)
+        client.execute([Write(world.execution(101).id, "1", 5, 5)], tester)
+
+    assert len(stamps) == 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_names_are_listed_in_every_shape(client_of, shape):
+    rows = [{"id": "3", "name": "A"}, {"id": 4, "name": "B", "projectRelease": "true"}]
+    client, _ = client_of(SHAPES[shape](rows))
+
+    assert client.releases(1) == [Named(3, "A"), Named(4, "B", hidden=True)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda client: client.projects(), id="projects"),
+        pytest.param(lambda client: client.releases(1), id="releases"),
+        pytest.param(lambda client: client.cycles(1), id="cycles"),
+        pytest.param(lambda client: client.cycle(1), id="cycle"),
+        pytest.param(lambda client: client.current_user(), id="user"),
+        pytest.param(numbers, id="executions"),
+    ],
+)
+@pytest.mark.parametrize(
+    "payload", [{}, {"results": None}, {"results": {}}, 7, "text", True, None]
+)
+def test_an_unknown_shape_is_said_and_is_no_empty_list(client_of, call, payload):
+    """An empty list would say that nothing exists."""
+    client, server = client_of(payload)
+
+    with pytest.raises(ZephyrRefused) as caught:
+        call(client)
+
+    text = str(caught.value)
+    assert f"{server.url} answered with no " in text
+    assert text.endswith("Check zephyr_url.")
+
+
+def test_an_empty_body_is_no_empty_list(client_of):
+    client, _ = client_of(lambda _request: answer())
+
+    with pytest.raises(ZephyrRefused, match="no list in it"):
+        client.projects()
+
+
+# Users
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        ({"id": "7", "fullName": "Ada L.", "username": "ada"}, "Ada L."),
+        ({"id": 7, "fullName": None, "username": "ada"}, "ada"),
+        ({"id": 7, "loginName": "al"}, "al"),
+        ({"id": 7}, "user 7"),
+    ],
+)
+def test_a_user_has_the_best_name_there_is(client_of, payload, name):
+    client, _ = client_of(payload)
+
+    assert client.current_user() == User(7, name)
+
+
+# Statuses
+
+LISTED = [{"id": 1, "value": "Pass", "active": True}]
+PREFERENCE = "testresult.testresultStatus.LOV"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(json.dumps(LISTED), id="text"),
+        pytest.param(LISTED, id="list"),
+        pytest.param(json.dumps([{**LISTED[0], "id": "1"}]), id="digits"),
+        pytest.param(json.dumps([{**LISTED[0], "id": 1.0}]), id="1.0"),
+        pytest.param(json.dumps([{**LISTED[0], "active": "true"}]), id="true in text"),
+        pytest.param(json.dumps([{"id": 1, "value": "Pass"}]), id="active not said"),
+    ],
+)
+def test_statuses_are_read_however_they_are_written(client_of, value):
+    client, server = client_of({"name": PREFERENCE, "value": value})
+
+    assert client.statuses() == [Status("1", "Pass")]
+    assert server.asked == ["GET admin/preference"]
+
+
+@pytest.mark.parametrize("first", [{}, {"name": "other", "value": "[]"}, [], 400, 404])
+def test_statuses_are_asked_for_elsewhere_if_they_must_be(client_of, first):
+    """The fourth version of the interface lists all preferences of the system."""
+
+    def say(request: Seen) -> bytes:
+        if request.path == "admin/preference":
+            return answer({}, status=first) if isinstance(first, int) else answer(first)
+        other = {"name": "testresult.teststepresultStatus.LOV", "value": "[]"}
+        return answer([other, {"name": PREFERENCE, "value": json.dumps(LISTED)}])
+
+    client, server = client_of(say)
+
+    assert client.statuses() == [Status("1", "Pass")]
+    assert "/rest/v4/" in server.seen[1].target
+
+
+def test_a_preference_of_another_name_is_not_taken(client_of):
+    """A server that ignores the key may answer with any preference."""
+    client, _ = client_of([{"name": "other", "value": json.dumps(LISTED)}])
+
+    assert client.statuses() == []
+
+
+@pytest.mark.parametrize("value", [None, "", "null", "[", "{}", "7", [None], [[]]])
+def test_a_list_that_cannot_be_read_is_none(client_of, value):
+    client, _ = client_of({"name": PREFERENCE, "value": value})
+
+    assert client.statuses() == []
+
+
+def test_a_server_that_does_not_tell_its_statuses_leaves_them_open(client_of):
+    client, server = client_of(lambda _request: answer({}, status=403))
+
+    assert client.statuses() == []
+    assert len(server.seen) == 2
+
+
+def test_a_credential_that_is_not_accepted_is_not_hidden_by_statuses(client_of):
+    client, server = client_of(lambda _request: answer({}, status=401))
+
+    with pytest.raises(ZephyrUnauthorized):
+        client.statuses()
+
+    assert len(server.seen) == 1
+
+
+def test_a_server_that_is_away_is_not_hidden_by_statuses(client_of):
+    client, _ = client_of(lambda _request: answer({}, status=503))
+
+    with pytest.raises(ZephyrUnreachable):
+        client.statuses()
+
+
+def test_the_stock_statuses_are_those_of_a_new_server(client):
+    assert client.statuses() == list(STOCK)
+
+
+# What is sent
+
+
+def test_bulk_rows_hold_what_the_server_needs_and_no_null(client_of):
+    client, server = client_of([])
+
+    client.execute([Write(5, "1", 90, 17), Write(6, "2", 91, 18, "why")], 7)
+
+    first, second = json.loads(server.seen[0].body)
+    assert first == {
+        "rtsId": 5,
+        "testerId": 7,
+        "status": "1",
+        "actualTime": 90,
+        "executedOn": 17,
+        "changedOn": 17,
+        "changeBy": 7,
+    }
+    assert second["notes"] == "why"
+
+
+def test_the_same_status_is_sent_with_the_servers_own_spelling(client_of):
+    client, server = client_of([])
+
+    client.execute_status([5, 6], "1", 7)
+
+    (request,) = server.seen
+    assert json.loads(request.body) == {"ids": [5, 6], "serachView": False}
+    assert request.query == {
+        "status": "1",
+        "testerid": "7",
+        "allExecutions": "false",
+        "includeanyoneuser": "true",
+    }
+
+
+def test_nothing_that_a_server_says_raises_another_error(client_of):
+    """A crash of ours would cost the results of a run their receipts."""
+    client, _ = client_of([{"results": [1, None, {"id": {}}]}, "x"])
+
+    for call in (client.projects, client.statuses, lambda: numbers(client)):
+        with suppress(ZephyrError):
+            call()

@@ -1,0 +1,288 @@
+"""Logins against the server: what delivers, what is renewed, and what people read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import time
+from typing import Any
+
+import pytest
+
+from pytest_zephyr import auth
+from pytest_zephyr.client import Client
+from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.delivery import Memory
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnauthorized
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.push import connect
+from pytest_zephyr.push import push
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.settings import Settings
+from tests.client.servers import answer
+from tests.client.servers import settings_for
+from tests.conftest import World
+
+
+PASSED = NodeResult("test_a.py::test_one", Outcome.PASSED, (101,), at=1_764_633_600_000)
+
+
+def deliver(settings: Settings) -> Delivery:
+    with connect(settings) as client:
+        return push([PASSED], client, settings, Memory())
+
+
+def logins(world: World) -> int:
+    return sum(each.path.endswith("/manifest") for each in world.sandbox.requests)
+
+
+@pytest.fixture
+def by_password(world: World) -> Callable[..., Settings]:
+    """Make settings that log in as the sandbox's user."""
+
+    def make(auth: str, **given: Any) -> Settings:
+        options: dict[str, Any] = {
+            "username": world.sandbox.username,
+            "password": world.sandbox.password,
+            "url": world.sandbox.url,
+            "phase": world.phase,
+        }
+        return settings_for(auth=auth, **{**options, **given})
+
+    return make
+
+
+def test_token_delivers(world, settings):
+    delivery = deliver(settings())
+
+    assert delivery.complete
+    assert world.execution(101).status == "1"
+    assert logins(world) == 0
+
+
+@pytest.mark.parametrize("kind", ["auto", "basic"])
+def test_user_and_password_deliver(world, by_password, kind):
+    delivery = deliver(by_password(kind))
+
+    assert delivery.complete
+    assert world.execution(101).status == "1"
+    assert logins(world) == 0
+
+
+def test_cookie_delivers_over_plain_http_with_one_login(world, by_password):
+    """The cookie says Secure, which an ordinary jar would take as a ban."""
+    delivery = deliver(by_password("cookie"))
+
+    assert delivery.complete
+    assert world.execution(101).status == "1"
+    assert logins(world) == 1
+
+
+def test_an_expired_cookie_is_renewed_once_and_nothing_is_lost(world, by_password):
+    world.sandbox.faults.add(
+        Fault("PUT", "/execution/bulk/execute", kind="expire_cookie")
+    )
+
+    delivery = deliver(by_password("cookie"))
+
+    assert delivery.complete
+    assert world.execution(101).results == 1
+    assert logins(world) == 2
+
+
+def test_cookies_that_expire_between_calls_are_renewed(world, by_password, connected):
+    client = Client(connected(by_password("cookie")))
+    client.current_user()
+    world.sandbox.store.expire_cookies()
+
+    assert client.current_user().name
+    assert logins(world) == 2
+
+
+def test_a_cookie_about_to_run_out_is_renewed_before_it_does(
+    world, by_password, connected, monkeypatch
+):
+    """After 90 minutes less a margin there is a login, and never a 401."""
+    client = Client(connected(by_password("cookie")))
+    client.current_user()
+    later = time.monotonic() + 5341
+    monkeypatch.setattr(auth, "monotonic", lambda: later)
+
+    client.current_user()
+
+    assert logins(world) == 2
+    assert {each.status for each in world.sandbox.requests} == {200}
+
+
+def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
+    world, by_password, connected
+):
+    world.sandbox.faults.add(
+        Fault("GET", "/user/current", kind="expire_cookie", times=None)
+    )
+
+    with pytest.raises(ZephyrUnauthorized):
+        Client(connected(by_password("cookie"))).current_user()
+
+    assert logins(world) == 2
+    assert len(world.sandbox.requests) == 4
+
+
+def test_a_wrong_password_is_tried_once(world, by_password, connected):
+    client = Client(connected(by_password("cookie", password="wr0ng-password")))
+
+    with pytest.raises(ZephyrUnauthorized) as caught:
+        client.current_user()
+
+    assert [each.status for each in world.sandbox.requests] == [401]
+    assert str(caught.value) == (
+        f"GET manifest: 401 from {world.sandbox.url}. 'test.manager' with the password"
+        f" in ZEPHYR_PASSWORD was not accepted. If the server has single sign-on, only"
+        f" a token is: ZEPHYR_TOKEN."
+    )
+
+
+def test_a_password_that_changes_during_a_run_ends_it(world, by_password, connected):
+    """The cookie runs out and the login is refused: one more try, and a message."""
+    client = Client(connected(by_password("cookie")))
+    client.current_user()
+    world.sandbox.store.expire_cookies()
+    world.sandbox.faults.add(Fault("GET", "/manifest", status=401, times=None))
+
+    with pytest.raises(ZephyrUnauthorized, match="ZEPHYR_PASSWORD was not accepted"):
+        client.current_user()
+
+    assert logins(world) == 2
+
+
+def test_a_login_without_a_cookie_says_what_to_use_instead(
+    scripted, by_password, connected
+):
+    server = scripted(lambda _request: answer({}))
+
+    with pytest.raises(ZephyrRefused, match=r"set no cookie named token.*ZEPHYR_TOKEN"):
+        Client(connected(by_password("cookie", url=server.url))).current_user()
+
+
+def test_a_wrong_token_is_said_in_one_line_with_its_place(world, settings):
+    delivery = deliver(settings(token="wr0ng-token"))
+
+    assert str(delivery.error) == (
+        f"GET user/current: 401 from {world.sandbox.url}. The token in ZEPHYR_TOKEN was"
+        f" not accepted. Create a new one in your Zephyr profile and put it there."
+    )
+    assert delivery.kept == 1
+    assert world.execution(101).status is None
+
+
+def test_a_wrong_basic_password_is_said_in_one_line(world, by_password):
+    delivery = deliver(by_password("basic", password="wr0ng-password"))
+
+    text = str(delivery.error)
+    assert text.startswith(f"GET user/current: 401 from {world.sandbox.url}.")
+    assert "ZEPHYR_PASSWORD was not accepted" in text
+    assert "\n" not in text
+    assert "wr0ng-password" not in text
+
+
+def test_a_user_without_permission_reads_what_the_server_says(world, settings):
+    """403 is answered to all but the own user; the message names whose right it is."""
+    _, token = world.sandbox.store.add_user("guest", "guest", permissions=False)
+
+    delivery = deliver(settings(token=token))
+
+    assert isinstance(delivery.error, ZephyrUnauthorized)
+    assert delivery.error.status == 403
+    text = str(delivery.error)
+    assert "User does not have access to perform this operation" in text
+    assert "Ask for the permission for the owner of the token in ZEPHYR_TOKEN." in text
+
+
+@pytest.fixture
+def netrc(tmp_path, monkeypatch):
+    """A home directory whose netrc file knows the server."""
+    path = tmp_path / ".netrc"
+    path.write_text("machine 127.0.0.1 login mallory password n3trc\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("netrc")
+def test_netrc_does_not_override_a_token(scripted, connected):
+    server = scripted(lambda _request: answer({"id": 1}))
+    transport = connected(settings_for("t0ken", url=server.url))
+
+    transport.send("GET", "user/current")
+
+    assert server.seen[0].headers["authorization"] == "Bearer t0ken"
+
+
+@pytest.mark.usefixtures("netrc")
+def test_netrc_adds_no_credential_to_a_cookie(scripted, by_password, connected):
+    server = scripted(lambda _request: answer({"id": 1}, Set_Cookie="token=abc"))
+    transport = connected(by_password("cookie", url=server.url))
+
+    transport.send("GET", "user/current")
+
+    login, call = server.seen
+    assert login.headers["authorization"].startswith("Basic ")
+    assert call.headers["cookie"] == "token=abc"
+    assert "authorization" not in call.headers
+
+
+@pytest.mark.parametrize("kind", ["token", "basic"])
+def test_no_cookie_is_kept_beside_a_token_or_password(
+    scripted, by_password, connected, kind
+):
+    """A session cookie beside a token could mix two logins."""
+    server = scripted(
+        lambda _request: answer({"id": 1}, Set_Cookie="token=abc; Path=/")
+    )
+    chosen = (
+        settings_for("t0ken", url=server.url)
+        if kind == "token"
+        else by_password(kind, url=server.url)
+    )
+    transport = connected(chosen)
+
+    transport.send("GET", "user/current")
+    transport.send("GET", "user/current")
+
+    assert ["cookie" in each.headers for each in server.seen] == [False, False]
+
+
+def test_other_cookies_of_a_cookie_login_are_kept(scripted, by_password, connected):
+    """A load balancer may need its own to find the session again."""
+
+    def say(request):
+        if request.path == "manifest":
+            return answer({}, Set_Cookie="token=abc\r\nSet-Cookie: lb=7; Path=/")
+        return answer({"id": 1})
+
+    server = scripted(say)
+    connected(by_password("cookie", url=server.url)).send("GET", "user/current")
+
+    pairs = server.seen[1].headers["cookie"].split("; ")
+    assert sorted(pairs) == ["lb=7", "token=abc"]
+
+
+@pytest.mark.parametrize("kind", ["basic", "cookie"])
+def test_a_server_without_v3_is_used_through_latest(world, by_password, kind):
+    world.sandbox.faults.add(Fault(path="/v3/", kind="missing", times=None))
+
+    delivery = deliver(by_password(kind))
+
+    assert delivery.complete
+    assert world.execution(101).status == "1"
+    assert sum("/v3/" in each.path for each in world.sandbox.requests) == 1
+
+
+def test_an_address_without_any_zephyr_is_not_found(scripted, connected):
+    server = scripted(lambda _request: answer(status=404))
+
+    with pytest.raises(ZephyrRefused, match=r"GET user/current: 404 from http://127"):
+        Client(connected(settings_for("t0ken", url=server.url))).current_user()
+
+    assert len(server.seen) == 2

@@ -1,0 +1,889 @@
+"""Pushing results: what the server holds afterwards, and what is said of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+import json
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import delete
+
+from pytest_zephyr import journal as disk
+from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.delivery import Memory
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrUnauthorized
+from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.journal import Header
+from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal import Receipt
+from pytest_zephyr.journal import Sending
+from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.outcome import Failure
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.push import connect
+from pytest_zephyr.push import push
+from pytest_zephyr.runs import Run
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox.model import Execution
+from pytest_zephyr.settings import Settings
+from tests.client.servers import answer
+from tests.client.servers import Seen
+from tests.client.servers import settings_for
+from tests.conftest import World
+
+
+BULK = "/execution/bulk/execute"
+LIST = "*/execution"
+AT = 1_764_633_600_000
+SIX = (101, 102, 103, 104, 105, 106)
+MANY = tuple(range(1001, 1121))
+THOUSAND = tuple(range(1001, 2201))
+
+
+def node(case: CaseRef, outcome: Outcome = Outcome.PASSED, **more: Any) -> NodeResult:
+    """Return the result of one test that took a second and a half."""
+    found = NodeResult(
+        nodeid=f"test_a.py::test_{case}",
+        title=f"test_a.py::test_{case}",
+        outcome=outcome,
+        cases=(case,),
+        duration=1_500_000,
+        at=AT,
+    )
+    return replace(found, **more)
+
+
+def failed(case: CaseRef, **more: Any) -> NodeResult:
+    """Return a failure, which has notes; a pass has none."""
+    failures = (Failure("call", "assert 1 == 2", "    assert 1 == 2"),)
+    return node(case, Outcome.FAILED, failures=failures, **more)
+
+
+def nodes_of(
+    cases: Iterable[int], make: Callable[[int], NodeResult] = node
+) -> list[NodeResult]:
+    return [make(case) for case in cases]
+
+
+@dataclass
+class Journal:
+    """What a journal remembers from one push to the next."""
+
+    receipts: list[Receipt] = field(default_factory=list)
+    sendings: list[Sending] = field(default_factory=list)
+
+    unclear: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def memory(self) -> Memory:
+        return Memory(
+            receipts=frozenset(each.digest for each in self.receipts),
+            unclear=dict(self.unclear),
+            note_sending=self._note_sending,
+            note_receipts=self._note_receipts,
+        )
+
+    def _note_sending(self, sending: Sending) -> None:
+        self.sendings.append(sending)
+        self.unclear.update(sending.rows)
+
+    def _note_receipts(self, receipts: Iterable[Receipt]) -> None:
+        for receipt in receipts:
+            self.receipts.append(receipt)
+            self.unclear.pop(receipt.execution, None)
+
+
+@pytest.fixture
+def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
+    """Push nodes with a client of their own, as each run and each command does."""
+
+    def deliver(
+        nodes: Iterable[NodeResult], journal: Journal | None = None, **options: Any
+    ) -> Delivery:
+        chosen: Settings = options.pop("settings", None) or settings(**options)
+        with connect(chosen) as client:
+            return push(list(nodes), client, chosen, (journal or Journal()).memory)
+
+    return deliver
+
+
+@pytest.fixture
+def many(world, monkeypatch):
+    """The world with 120 more cases, which fill three batches of 50 at most."""
+    monkeypatch.setattr("pytest_zephyr.push.BATCH", 50)
+    world.sandbox.store.adopt(world.phase, MANY)
+    return world
+
+
+@pytest.fixture
+def thousand(world):
+    """The world with 1,200 more cases."""
+    world.sandbox.store.adopt(world.phase, THOUSAND)
+    return world
+
+
+def results(world: World) -> dict[int, int]:
+    """How often each case was executed."""
+    held = world.sandbox.store.executions(world.phase)
+    return {each.testcase_id: each.results for each in held}
+
+
+def sent(world: World, path: str = BULK, method: str = "PUT") -> list[Any]:
+    """Return the requests to *path*, those that were cut included."""
+    return [
+        each
+        for each in world.sandbox.requests
+        if each.method == method and each.path.endswith(path)
+    ]
+
+
+# What is written
+
+
+def test_a_result_stands_on_the_execution(world, deliver):
+    """Status, notes and time of each test case, and who it was and when."""
+    delivery = deliver([node(101), failed(102, duration=90_000)])
+
+    assert delivery.complete
+    assert delivery.delivered == 2
+    passed, failure = world.execution(101), world.execution(102)
+    assert (passed.status, passed.comment, passed.actual_time) == ("1", None, 1500)
+    assert (failure.status, failure.actual_time) == ("2", 90)
+    assert failure.comment == (
+        "failed test_a.py::test_102 (0.09 s)\n\nassert 1 == 2\n    assert 1 == 2"
+    )
+    assert passed.executed_on == failure.executed_on == AT
+    assert passed.executed_by == world.sandbox.store.user.id
+    assert delivery.user is not None
+    assert delivery.user.name == "Test Manager"
+
+
+def test_cases_without_a_result_are_left_alone(world, deliver):
+    deliver([node(101)])
+
+    assert results(world) == {101: 1} | dict.fromkeys(SIX[1:], 0)
+
+
+def test_results_are_sent_in_batches_of_500(thousand, deliver):
+    journal = Journal()
+    delivery = deliver(nodes_of(THOUSAND), journal)
+
+    assert delivery.complete
+    assert delivery.delivered == len(journal.receipts) == 1200
+    batches = [len(json.loads(each.body)) for each in sent(thousand)]
+    assert batches == [500, 500, 200]
+    held = results(thousand)
+    assert {held[case] for case in THOUSAND} == {1}
+
+
+def test_three_hundred_results_need_four_requests(world, deliver):
+    world.sandbox.store.adopt(world.phase, range(1001, 1301))
+
+    assert deliver(nodes_of(range(1001, 1301))).complete
+    assert len(world.sandbox.requests) == 4
+
+
+def test_three_hundred_results_need_seven_requests_by_name(world, settings, deliver):
+    world.sandbox.store.adopt(world.phase, range(1001, 1301))
+    named = settings(project="Payments", release="1.0", cycle="Nightly", phase="Smoke")
+
+    assert deliver(nodes_of(range(1001, 1301)), settings=named).complete
+    assert len(world.sandbox.requests) == 7
+
+
+def test_every_row_of_a_batch_has_its_own_values(thousand, deliver):
+    """Nothing is mixed up, however THOUSANDMANY there are."""
+
+    def make(case: int) -> NodeResult:
+        maker = failed if case % 2 else node
+        return maker(case, duration=case * 1000, at=AT + case)
+
+    deliver(nodes_of(THOUSAND, make))
+
+    held = {e.testcase_id: e for e in thousand.sandbox.store.executions(thousand.phase)}
+    found = [
+        (case, held[case].status, held[case].actual_time, held[case].executed_on)
+        for case in THOUSAND
+    ]
+    assert found == [(n, "2" if n % 2 else "1", n, AT + n) for n in THOUSAND]
+    assert {bool(held[n].comment) == bool(n % 2) for n in THOUSAND} == {True}
+
+
+def test_progress_counts_what_is_delivered(many, settings):
+    seen: list[tuple[int, int]] = []
+    chosen = settings()
+    with connect(chosen) as client:
+        push(
+            nodes_of(MANY),
+            client,
+            chosen,
+            Memory(),
+            lambda done, total: seen.append((done, total)),
+        )
+
+    assert seen == [(50, 120), (100, 120), (120, 120)]
+
+
+def test_without_results_nothing_is_asked(world, deliver):
+    delivery = deliver([node(101, Outcome.SKIPPED)])
+
+    assert delivery.complete
+    assert delivery.left == 1
+    assert world.sandbox.requests == []
+
+
+def test_by_alt_id_the_same_case_is_found(world, deliver):
+    world.schedule(107, alt="AUTH-1")
+
+    assert deliver([node("AUTH-1")]).complete
+    assert world.execution(107).status == "1"
+
+
+@pytest.mark.parametrize("first", [107, "AUTH-1"])
+@pytest.mark.parametrize("bad", [107, "AUTH-1"])
+def test_a_case_under_two_names_is_one_result_and_the_worst_decides(
+    world, deliver, first, bad
+):
+    """One test names the visible id, another the Alt ID of the same case."""
+    world.schedule(107, alt="AUTH-1")
+    second = "AUTH-1" if first == 107 else 107
+
+    deliver([failed(ref) if ref == bad else node(ref) for ref in (first, second)])
+
+    assert world.execution(107).status == "2"
+    assert world.execution(107).results == 1
+
+
+def test_a_case_that_is_not_in_the_phase_is_refused_and_named(world, deliver):
+    delivery = deliver([node(101), node(999), node("NONE-1")])
+
+    assert world.execution(101).status == "1"
+    assert (delivery.delivered, delivery.kept) == (1, 0)
+    place = f"phase phase {world.phase}"
+    assert [(each.result.case, each.reason) for each in delivery.refused] == [
+        (999, f"test case 999 has no execution in {place}"),
+        (
+            "NONE-1",
+            f"no test case with the Alt ID 'NONE-1' has an execution in {place}",
+        ),
+    ]
+
+
+def test_an_inactive_status_is_refused_before_the_server_does(world, deliver):
+    """The other results are delivered; one bad status is no bad batch."""
+    world.sandbox.store.set_statuses(
+        [("1", "Pass", True), ("2", "Fail", True), ("4", "Blocked", False)]
+    )
+
+    delivery = deliver([node(101), node(102, Outcome.XFAILED), failed(103)])
+
+    assert (world.execution(101).status, world.execution(103).status) == ("1", "2")
+    assert world.execution(102).status is None
+    (refusal,) = delivery.refused
+    assert refusal.result.case == 102
+    assert "inactive" in refusal.reason
+
+
+# Servers without bulk/execute
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_an_older_server_gets_the_older_calls(world, deliver, status):
+    """Each result is one entry in the history, notes and times included."""
+    world.sandbox.faults.add(Fault("PUT", BULK, status=status, times=None))
+    journal = Journal()
+
+    delivery = deliver(
+        [node(101), failed(102), node(103), node(104, Outcome.XFAILED)], journal
+    )
+
+    assert delivery.complete
+    assert world.statuses() == {
+        101: "1", 102: "2", 103: "1", 104: "4", 105: None, 106: None
+    }  # fmt: skip
+    assert results(world) == {101: 1, 102: 1, 103: 1, 104: 1, 105: 0, 106: 0}
+    assert "assert 1 == 2" in (world.execution(102).comment or "")
+    assert world.execution(102).actual_time == 1500
+    assert len(journal.receipts) == 4
+
+
+def test_an_older_server_is_asked_for_the_newer_call_once(many, deliver):
+    many.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+
+    delivery = deliver(nodes_of(MANY))
+
+    assert delivery.complete
+    assert len(sent(many)) == 1
+    assert len(sent(many, "/execution/bulk")) == 3
+    held = results(many)
+    assert {held[case] for case in MANY} == {1}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault("PUT", "*/execution/bulk", kind="cut_after"), id="cut"),
+        pytest.param(
+            Fault("PUT", "*/execution/[0-9]*", kind="cut_after"), id="single cut"
+        ),
+        pytest.param(
+            Fault("PUT", "*/execution/[0-9]*", kind="cut_before"), id="single lost"
+        ),
+        pytest.param(
+            Fault("PUT", "*/execution/[0-9]*", kind="status_after", status=500),
+            id="single 500",
+        ),
+        pytest.param(Fault("PUT", "*/execution/bulk", status=502), id="502"),
+        pytest.param(
+            Fault("PUT", "*/execution/bulk", kind="omit_rows"), id="rows left out"
+        ),
+        pytest.param(Fault("PUT", "*/execution/bulk", kind="plain_text"), id="text"),
+    ],
+)
+def test_an_older_server_on_a_bad_day_gets_everything_once(world, deliver, fault):
+    world.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+    world.sandbox.faults.add(fault)
+
+    delivery = deliver([node(101), failed(102), node(103), failed(104)])
+
+    assert delivery.complete
+    assert world.statuses() == {
+        101: "1", 102: "2", 103: "1", 104: "2", 105: None, 106: None
+    }  # fmt: skip
+    assert results(world) == {101: 1, 102: 1, 103: 1, 104: 1, 105: 0, 106: 0}
+
+
+def test_a_server_without_any_write_is_named(world, deliver):
+    world.sandbox.faults.add(Fault("PUT", kind="missing", times=None))
+
+    delivery = deliver(nodes_of(SIX))
+
+    assert delivery.delivered == 0
+    assert {each.result.case for each in delivery.refused} == set(SIX)
+    assert {"404 from" in each.reason for each in delivery.refused} == {True}
+
+
+# Writes whose end is not known
+
+
+UNCLEAR = [
+    pytest.param(Fault("PUT", BULK, kind="cut_after"), id="cut after"),
+    pytest.param(Fault("PUT", BULK, kind="cut_before"), id="cut before"),
+    pytest.param(Fault("PUT", BULK, kind="hang_after", seconds=20), id="hang after"),
+    pytest.param(Fault("PUT", BULK, kind="hang", seconds=20), id="hang before"),
+    pytest.param(Fault("PUT", BULK, status=502), id="502 before"),
+    pytest.param(Fault("PUT", BULK, kind="status_after", status=502), id="502 after"),
+    pytest.param(Fault("PUT", BULK, status=504), id="504 before"),
+    pytest.param(Fault("PUT", BULK, kind="status_after", status=504), id="504 after"),
+    pytest.param(Fault("PUT", BULK, kind="status_after", status=500), id="500 after"),
+    pytest.param(Fault("PUT", BULK, kind="html"), id="web page"),
+    pytest.param(Fault("PUT", BULK, kind="truncate"), id="truncated"),
+    pytest.param(Fault("PUT", BULK, kind="not_json"), id="not JSON"),
+    pytest.param(Fault("PUT", BULK, kind="not_utf8"), id="not UTF-8"),
+    pytest.param(Fault("PUT", BULK, kind="plain_text"), id="text"),
+    pytest.param(Fault("PUT", BULK, kind="plain_text", body=""), id="nothing"),
+    pytest.param(Fault("PUT", BULK, kind="omit_rows", rows=2), id="rows left out"),
+    pytest.param(Fault("PUT", BULK, kind="omit_rows", rows=99), id="no rows"),
+    pytest.param(Fault("PUT", BULK, status=429), id="429"),
+    pytest.param(Fault("PUT", BULK, status=503), id="503"),
+]
+
+
+@pytest.mark.parametrize("fault", UNCLEAR)
+def test_after_a_bad_day_everything_is_there_once(world, deliver, fault):
+    """What is not known is read; what is there is not written again."""
+    world.sandbox.faults.add(fault)
+    journal = Journal()
+
+    delivery = deliver(nodes_of(SIX, failed), journal, timeout=0.4)
+
+    assert delivery.complete
+    assert (delivery.delivered, len(journal.receipts)) == (6, 6)
+    assert world.statuses() == dict.fromkeys(SIX, "2")
+    assert results(world) == dict.fromkeys(SIX, 1)
+
+
+@pytest.mark.parametrize("fault", UNCLEAR[:6])
+def test_a_bad_day_that_comes_for_the_second_batch_spares_the_others(
+    many, deliver, fault
+):
+    many.sandbox.faults.add(replace(fault, after=1))
+
+    delivery = deliver(nodes_of(MANY), timeout=1)
+
+    assert delivery.complete
+    held = results(many)
+    assert {held[case] for case in MANY} == {1}
+
+
+def test_a_result_that_was_there_before_is_not_taken_for_a_new_one(world, deliver):
+    """The same status stood there already; the write that was lost is sent again."""
+    deliver(nodes_of(SIX))
+    world.sandbox.faults.add(Fault("PUT", BULK, kind="cut_before"))
+
+    delivery = deliver(nodes_of(SIX, lambda case: node(case, at=AT + 60_000)))
+
+    assert delivery.complete
+    assert results(world) == dict.fromkeys(SIX, 2)
+    assert world.execution(101).executed_on == AT + 60_000
+
+
+@pytest.mark.parametrize("kind", ["cut_before", "html", "truncate"])
+def test_a_server_that_never_gives_a_clear_answer_is_given_up(world, deliver, kind):
+    """What is not delivered is kept, and the number of tries is bounded."""
+    world.sandbox.faults.add(Fault("PUT", BULK, kind=kind, times=None))
+
+    delivery = deliver(nodes_of(SIX))
+
+    assert len(sent(world)) <= 3
+    assert max(results(world).values()) <= 1
+    assert delivery.delivered + delivery.kept == 6
+    if kind == "truncate":
+        assert delivery.complete
+    else:
+        assert isinstance(delivery.error, ZephyrUnclear)
+        assert delivery.kept == 6
+
+
+def test_an_answer_that_cannot_be_settled_keeps_the_results(world, deliver):
+    """Nobody knows, and nothing is claimed: no receipt, and no second write."""
+    world.sandbox.faults.add(Fault("PUT", BULK, kind="cut_after"))
+    world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
+    journal = Journal()
+
+    delivery = deliver(nodes_of(SIX), journal)
+
+    assert delivery.error is not None
+    assert (delivery.delivered, delivery.kept, journal.receipts) == (0, 6, [])
+    assert results(world) == dict.fromkeys(SIX, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"), [("cut_after", 0), ("cut_before", 1)], ids=["landed", "lost"]
+)
+def test_the_next_push_settles_what_an_earlier_one_left_unclear(
+    world, deliver, kind, again
+):
+    """The journal says what the server held before; reading tells the rest."""
+    world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
+    world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
+    journal = Journal()
+    deliver(nodes_of(SIX), journal)
+    world.sandbox.faults.clear()
+    before = len(sent(world))
+
+    delivery = deliver(nodes_of(SIX), journal)
+
+    assert delivery.complete
+    assert delivery.delivered == 6
+    assert len(sent(world)) - before == again
+    assert results(world) == dict.fromkeys(SIX, 1)
+
+
+def test_a_third_push_after_two_unclear_ones_writes_nothing_twice(world, deliver):
+    """The first is lost, the second lands; neither got an answer."""
+    journal = Journal()
+    for kind in ("cut_before", "cut_after"):
+        world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
+        world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
+        deliver(nodes_of(SIX), journal)
+        world.sandbox.faults.clear()
+
+    delivery = deliver(nodes_of(SIX), journal)
+
+    assert delivery.complete
+    assert results(world) == dict.fromkeys(SIX, 1)
+
+
+def test_what_is_about_to_be_written_is_noted_before_it_is(world, settings):
+    """A process that is killed while it waits leaves a trace in the journal."""
+    order: list[str] = []
+    memory = Memory(
+        note_sending=lambda sending: order.append(
+            f"noted {len(sending.rows)}, written {len(sent(world))}"
+        ),
+        note_receipts=lambda receipts: order.append(
+            f"receipts {len(receipts)}, written {len(sent(world))}"
+        ),
+    )
+    chosen = settings()
+    with connect(chosen) as client:
+        push(nodes_of(SIX), client, chosen, memory)
+
+    assert order == ["noted 6, written 0", "receipts 6, written 1"]
+
+
+# Receipts
+
+
+def test_a_second_push_writes_nothing(world, deliver):
+    journal = Journal()
+    deliver([*nodes_of(SIX[:3]), *nodes_of(SIX[3:], failed)], journal)
+    writes = len(world.writes)
+
+    delivery = deliver([*nodes_of(SIX[:3]), *nodes_of(SIX[3:], failed)], journal)
+
+    assert delivery.complete
+    assert (delivery.already, delivery.delivered) == (6, 0)
+    assert len(world.writes) == writes
+    assert results(world) == dict.fromkeys(SIX, 1)
+
+
+def test_a_second_push_writes_what_the_first_could_not(many, deliver):
+    journal = Journal()
+    many.sandbox.faults.add(Fault("PUT", BULK, status=503, times=None, after=1))
+    first = deliver(nodes_of(MANY), journal, retries=0)
+    many.sandbox.faults.clear()
+
+    second = deliver(nodes_of(MANY), journal)
+
+    assert (first.delivered, first.kept) == (50, 70)
+    assert isinstance(first.error, ZephyrUnreachable)
+    assert (second.already, second.delivered, second.complete) == (50, 70, True)
+    held = results(many)
+    assert {held[case] for case in MANY} == {1}
+
+
+def test_a_new_run_is_written_though_nothing_differs(world, deliver):
+    """So that the server knows when the case was last seen to pass."""
+    journal = Journal()
+    deliver(nodes_of(SIX), journal)
+
+    deliver(nodes_of(SIX, lambda case: node(case, at=AT + 1)), journal)
+
+    assert results(world) == dict.fromkeys(SIX, 2)
+    assert world.execution(101).executed_on == AT + 1
+
+
+def test_a_delivered_result_does_not_hide_the_next_one(
+    world, settings, tmp_path, request
+):
+    """A sending that has receipts is clear; a second job adds to the run later."""
+    path = tmp_path / "run.jsonl"
+    writer = JournalWriter.create(path, Header("run"))
+    request.addfinalizer(writer.close)
+    chosen = settings()
+
+    def deliver(node: NodeResult) -> Delivery:
+        run = Run((disk.Journal(path),))
+        run.nodes()
+        with connect(chosen) as client:
+            return push([node], client, chosen, run.memory([writer]))
+
+    deliver(failed(101))
+    deliver(failed(101, at=AT + 1, duration=9_000))
+
+    assert world.execution(101).results == 2
+    assert world.execution(101).actual_time == 9
+    assert world.execution(101).executed_on == AT + 1
+
+
+def test_a_receipt_says_what_stands_where(world, deliver):
+    journal = Journal()
+    deliver([failed(101)], journal)
+
+    (receipt,) = journal.receipts
+    assert (receipt.case, receipt.status) == (101, "2")
+    assert receipt.execution == world.execution(101).id
+
+
+def test_a_pass_replaces_the_notes_of_our_failure(world, deliver):
+    deliver([failed(101)])
+    deliver([node(101, at=AT + 1)])
+
+    assert world.execution(101).comment == "passed test_a.py::test_101 (1.50 s)"
+
+
+def test_a_pass_leaves_the_notes_of_a_person(world, client, deliver):
+    user = client.current_user()
+    execution = world.execution(101).id
+    body = [{"rtsId": execution, "testerId": user.id, "status": "2", "notes": "Ada: ?"}]
+    client._transport.send("PUT", BULK.lstrip("/"), body=body)
+
+    deliver([node(101)])
+
+    assert world.execution(101).comment == "Ada: ?"
+
+
+# Refusals
+
+
+def unschedule(world: World, case: int) -> None:
+    """Delete an execution, as somebody else may at any time."""
+    execution = world.execution(case).id
+    with world.sandbox.store.database.writing() as session:
+        session.execute(delete(Execution).where(Execution.id == execution))
+
+
+@pytest.fixture
+def taken_away(many, settings):
+    """Push, while executions vanish between the list and the first write."""
+
+    def deliver(gone: Iterable[int]) -> Delivery:
+        def vanish(_sending: Sending) -> None:
+            for case in tuple(left):
+                unschedule(many, case)
+                left.remove(case)
+
+        left = list(gone)
+        chosen = settings()
+        with connect(chosen) as client:
+            return push(nodes_of(MANY), client, chosen, Memory(note_sending=vanish))
+
+    return deliver
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        pytest.param([1001], id="first"),
+        pytest.param([1043], id="in the middle"),
+        pytest.param([1120], id="last"),
+        pytest.param([1001, 1060, 1110], id="one in each batch"),
+        pytest.param([1031, 1032, 1033], id="neighbours"),
+    ],
+)
+def test_one_bad_row_does_not_cost_the_others(many, taken_away, gone):
+    """The server answers 500 to the whole batch; the culprit is found and named."""
+    delivery = taken_away(gone)
+
+    assert delivery.error is None
+    assert [each.result.case for each in delivery.refused] == gone
+    assert (delivery.delivered, delivery.kept) == (120 - len(gone), 0)
+    held = results(many)
+    assert {held[case] for case in MANY if case not in gone} == {1}
+    assert {
+        "No row with the given identifier" in r.reason for r in delivery.refused
+    } == {True}
+
+
+def test_a_status_that_the_server_refuses_is_named(world, deliver):
+    """It tells nobody its statuses, and has no Blocked: 400 for the whole batch."""
+    world.sandbox.store.set_statuses([("1", "Pass", True), ("2", "Fail", True)])
+    world.sandbox.faults.add(Fault("GET", "/admin/preference", status=403, times=None))
+
+    delivery = deliver([node(101), node(102), node(103, Outcome.XFAILED), failed(104)])
+
+    assert world.statuses() == {
+        101: "1", 102: "1", 103: None, 104: "2", 105: None, 106: None
+    }  # fmt: skip
+    (refusal,) = delivery.refused
+    assert refusal.result.case == 103
+    assert "400 from" in refusal.reason
+    assert "Status 4 is not an active status" in refusal.reason
+    assert results(world) == {101: 1, 102: 1, 103: 0, 104: 1, 105: 0, 106: 0}
+
+
+@pytest.mark.parametrize("bulk", [True, False], ids=["bulk", "older calls"])
+@pytest.mark.parametrize("status", [400, 413, 500])
+def test_a_server_that_refuses_everything_is_left_soon(many, deliver, status, bulk):
+    """However many results there are, the number of requests is bounded."""
+    if not bulk:
+        many.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+    many.sandbox.faults.add(Fault("PUT", status=status, times=None))
+
+    delivery = deliver(nodes_of(MANY, failed))
+
+    assert (delivery.delivered, delivery.kept) == (0, 0)
+    assert len(delivery.refused) == 120
+    assert {f"{status} from" in each.reason for each in delivery.refused} == {True}
+    assert len(many.sandbox.requests) < 300
+    assert max(results(many).values()) == 0
+
+
+def test_after_a_refusal_at_last_a_second_push_tries_again(world, deliver):
+    """A refused result has no receipt."""
+    journal = Journal()
+    world.sandbox.faults.add(Fault("PUT", status=400, times=None))
+    deliver(nodes_of(SIX), journal)
+    world.sandbox.faults.clear()
+
+    assert deliver(nodes_of(SIX), journal).delivered == 6
+    assert results(world) == dict.fromkeys(SIX, 1)
+
+
+def test_an_answer_without_a_row_that_was_not_written_is_said(scripted):
+    """A server that drops a row without a word has not taken it."""
+    held: dict[int, dict[str, Any]] = {
+        n: {"status": "", "lastTestResult": None} for n in (1, 2)
+    }
+
+    def rows() -> list[dict[str, Any]]:
+        return [
+            {
+                "id": n,
+                "cyclePhaseId": 7,
+                "tcrTreeTestcase": {"testcase": {"testcaseId": 100 + n}},
+                **state,
+            }
+            for n, state in held.items()
+        ]
+
+    def say(request: Seen) -> bytes:
+        if request.path == "user/current":
+            return answer({"id": 3, "fullName": "Ada"})
+        if request.method == "PUT":
+            held[1] = {"status": "1", "lastTestResult": {"id": 9}}
+            return answer(rows()[:1])
+        return answer(rows() if request.path == "execution" else {})
+
+    server = scripted(say)
+    settings = settings_for("t0ken", url=server.url, phase=7)
+    with connect(settings) as client:
+        delivery = push([node(101), node(102)], client, settings, Memory())
+
+    assert delivery.delivered == 1
+    (refusal,) = delivery.refused
+    assert refusal.result.case == 102
+    assert refusal.reason == "the server's answer left it out, and it is not there"
+    assert sum(each.method == "PUT" for each in server.seen) == 1
+
+
+# Ends
+
+
+def test_a_401_in_the_middle_keeps_the_rest(many, deliver):
+    journal = Journal()
+    many.sandbox.faults.add(Fault("PUT", BULK, status=401, times=None, after=1))
+
+    delivery = deliver(nodes_of(MANY), journal)
+
+    assert isinstance(delivery.error, ZephyrUnauthorized)
+    assert (delivery.delivered, delivery.kept) == (50, 70)
+    assert delivery.refused == []
+    assert len(journal.receipts) == 50
+    assert len(sent(many)) == 2
+    held = results(many)
+    assert sum(held[case] for case in MANY) == 50
+
+
+def test_a_401_while_a_bad_row_is_looked_for_keeps_the_rest(many, deliver):
+    many.sandbox.faults.add(Fault("PUT", BULK, status=400, times=3))
+    many.sandbox.faults.add(Fault("PUT", BULK, status=401, times=None))
+
+    delivery = deliver(nodes_of(MANY))
+
+    assert isinstance(delivery.error, ZephyrUnauthorized)
+    assert (delivery.delivered, delivery.kept) == (0, 120)
+    assert len(sent(many)) == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        pytest.param(
+            Fault(path="/user/current", status=503), ZephyrUnreachable, id="user"
+        ),
+        pytest.param(
+            Fault("GET", "/admin/preference", kind="hang", seconds=20),
+            ZephyrUnreachable,
+            id="statuses",
+        ),
+        pytest.param(
+            Fault("GET", LIST, kind="cut_before"), ZephyrUnreachable, id="list"
+        ),
+        pytest.param(Fault("PUT", status=503), ZephyrUnreachable, id="write"),
+    ],
+)
+def test_a_server_that_goes_away_at_any_step_keeps_everything(
+    world, deliver, fault, kind
+):
+    world.sandbox.faults.add(replace(fault, times=None))
+
+    delivery = deliver(nodes_of(SIX), timeout=0.3, retries=0)
+
+    assert isinstance(delivery.error, kind)
+    assert (delivery.delivered, delivery.kept) == (0, 6)
+    assert world.statuses() == dict.fromkeys(SIX)
+
+
+def test_an_unknown_target_keeps_everything_and_names_what_exists(world, settings):
+    chosen = settings(cycle=world.cycle, phase="Smoek")
+    with connect(chosen) as client:
+        delivery = push(nodes_of(SIX), client, chosen, Memory())
+
+    assert isinstance(delivery.error, ZephyrNotFound)
+    assert "Did you mean 'Smoke'?" in str(delivery.error)
+    assert delivery.kept == 6
+
+
+def test_rows_of_another_phase_end_the_push_before_it_writes(world, deliver):
+    world.sandbox.faults.add(Fault(kind="foreign_rows", times=None))
+
+    delivery = deliver(nodes_of(SIX))
+
+    assert "Nothing was written" in str(delivery.error)
+    assert delivery.kept == 6
+    assert world.writes == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault("PUT", kind="hang", seconds=20, times=None), id="hang"),
+        pytest.param(Fault("PUT", status=502, times=None), id="502"),
+        pytest.param(
+            Fault("PUT", kind="retry_after", status=503, seconds=600, times=None),
+            id="503",
+        ),
+        pytest.param(Fault(kind="latency", seconds=0.4, times=None), id="slow"),
+    ],
+)
+def test_a_push_does_not_outlast_its_deadline(many, deliver, fault):
+    many.sandbox.faults.add(fault)
+    begin = time.monotonic()
+
+    delivery = deliver(nodes_of(MANY), deadline=1, retries=100)
+
+    assert time.monotonic() - begin < 3
+    assert delivery.error is not None
+    assert delivery.delivered + delivery.kept == 120
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"id": 1e999}', b'{"id": NaN}', b'"\\ud800"']
+)
+def test_nothing_that_a_server_says_escapes_as_a_crash(scripted, body):
+    """The errors of a push are in what it returns."""
+    server = scripted(lambda _request: answer(body))
+    settings = settings_for("t0ken", url=server.url, phase=7)
+    with connect(settings) as client:
+        delivery = push([node(101)], client, settings, Memory())
+
+    assert delivery.error is not None
+    assert delivery.kept == 1
+
+
+@pytest.mark.parametrize(
+    "number", [b"1e999", b"NaN", b"-Infinity", b'"\xc2\xb2"', b'"--1"', b"1" * 4000]
+)
+def test_a_number_that_is_none_is_missing(scripted, number):
+    """In the id of a case, where it would otherwise end the whole push."""
+    listed = (
+        b'[{"id": 1, "cyclePhaseId": 7, "tcrTreeTestcase": {"testcase": {"testcaseId": '
+        + number
+        + b'}}, "actualTime": '
+        + number
+        + b"}]"
+    )
+
+    def say(request: Seen) -> bytes:
+        if request.path == "user/current":
+            return answer({"id": 3})
+        return answer(listed if request.path == "execution" else {})
+
+    settings = settings_for("t0ken", url=scripted(say).url, phase=7)
+    with connect(settings) as client:
+        delivery = push([node(101)], client, settings, Memory())
+
+    assert delivery.error is None
+    assert [each.result.case for each in delivery.refused] == [101]

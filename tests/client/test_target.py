@@ -1,0 +1,302 @@
+"""The way to a phase: what it costs, and what is said when a name is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.entities import Target
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.push import connect
+from pytest_zephyr.target import find_target
+from tests.client.servers import answer
+from tests.client.servers import settings_for
+from tests.conftest import World
+
+
+@pytest.fixture
+def find(world: World) -> Callable[..., Target]:
+    """Resolve places as a user would write them."""
+
+    def find(**places: Any) -> Target:
+        settings = settings_for(world.sandbox.token, url=world.sandbox.url, **places)
+        settings.require_server()
+        with connect(settings) as client:
+            return find_target(client, settings)
+
+    return find
+
+
+NAMES = {
+    "project": "Payments",
+    "release": "1.0",
+    "cycle": "Nightly",
+    "phase": "Smoke",
+}
+
+
+@pytest.mark.parametrize(
+    ("by_id", "by_name", "calls"),
+    [
+        pytest.param(["phase"], [], 0, id="phase id"),
+        pytest.param(["cycle"], ["phase"], 1, id="cycle id"),
+        pytest.param(["release", "cycle"], ["phase"], 1, id="release and cycle id"),
+        pytest.param(["release"], ["cycle", "phase"], 1, id="release id"),
+        pytest.param(["project"], ["release", "cycle", "phase"], 2, id="project id"),
+        pytest.param([], list(NAMES), 3, id="four names"),
+        pytest.param(
+            ["phase"], ["project", "release", "cycle"], 0, id="names for show"
+        ),
+        pytest.param(list(NAMES), [], 0, id="four ids"),
+        pytest.param(
+            ["cycle"], ["project", "release", "phase"], 1, id="cycle in names"
+        ),
+    ],
+)
+def test_only_what_no_id_tells_is_asked(world, find, by_id, by_name, calls):
+    places = {name: NAMES[name] for name in by_name}
+    places |= {name: str(getattr(world, name)) for name in by_id}
+
+    target = find(**places)
+
+    assert (target.phase, target.remarks) == (world.phase, ())
+    assert len(world.sandbox.requests) == calls
+
+
+def test_the_path_is_what_people_call_it(world, find):
+    assert find(**NAMES).path == "Payments > 1.0 > Nightly > Smoke"
+    assert find(phase=world.phase).path == f"phase {world.phase}"
+
+
+def test_the_release_is_known_unless_only_lower_ids_are_given(world, find):
+    assert find(**NAMES).release == world.release
+    assert find(release=world.release, cycle="Nightly", phase="Smoke").release == (
+        world.release
+    )
+    assert find(phase=world.phase).release is None
+
+
+def test_the_four_names_are_three_lists(world, find):
+    find(**NAMES)
+
+    assert [each.path.partition("/v3/")[2] for each in world.sandbox.requests] == [
+        "project/lite",
+        f"release/project/{world.project}",
+        f"cycle/release/{world.release}",
+    ]
+
+
+# Names that are not there
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        pytest.param(
+            {"project": "payments"}, "is not a project of this server.", id="project"
+        ),
+        pytest.param(
+            {"release": "1.00"}, "is not a release of project 'Payments'.", id="release"
+        ),
+        pytest.param(
+            {"cycle": "Nightley"}, "is not a cycle of release '1.0'.", id="cycle"
+        ),
+        pytest.param(
+            {"phase": "Smoke test"}, "is not a phase of cycle 'Nightly'.", id="phase"
+        ),
+    ],
+)
+def test_an_unknown_name_is_said_with_its_place_and_its_source(find, wrong, said):
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(**{**NAMES, **wrong})
+
+    ((name, value),) = wrong.items()
+    text = str(caught.value)
+    assert text.startswith(f"{value!r} (--zephyr-{name}) {said}")
+    assert f"{NAMES[name]!r} (" in text
+    assert "\n" not in text
+
+
+def test_the_closest_name_is_asked_about_and_comes_first(world, find):
+    store = world.sandbox.store
+    for name in ("Acceptance", "Regression", "Smoke tests"):
+        store.add_phase(world.cycle, name)
+
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(**{**NAMES, "phase": "regresion"})
+
+    text = str(caught.value)
+    assert "Did you mean 'Regression'? There are: 'Regression' (" in text
+    assert all(repr(name) in text for name in ("Acceptance", "Smoke", "Smoke tests"))
+
+
+def test_a_name_like_no_other_is_not_guessed(find):
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(**{**NAMES, "phase": "xyz"})
+
+    assert "Did you mean" not in str(caught.value)
+    assert "There are: 'Smoke' (" in str(caught.value)
+
+
+def test_of_many_names_twenty_are_shown_and_the_closest_is_among_them(world, find):
+    for number in range(50):
+        world.sandbox.store.add_phase(world.cycle, f"Part {number:02}")
+    world.sandbox.store.add_phase(world.cycle, "Zoological")
+
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(**{**NAMES, "phase": "Zoologicl"})
+
+    text = str(caught.value)
+    assert "There are: 'Zoological' (" in text
+    assert text.endswith("and 32 more.")
+    assert text.count("' (") == 21
+
+
+def test_a_cycle_without_phases_says_so(world, find):
+    world.sandbox.store.add_cycle(world.release, "Empty")
+
+    with pytest.raises(ZephyrNotFound, match=r"There is no phase at all\.$"):
+        find(**{**NAMES, "cycle": "Empty"})
+
+
+def test_an_id_that_is_not_in_the_list_is_said(world, find):
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(release=world.release, cycle="999999", phase="Smoke")
+
+    assert str(caught.value).startswith(
+        f"'999999' (--zephyr-cycle) is not a cycle of release id {world.release}."
+    )
+
+
+def test_a_cycle_id_that_nobody_knows_is_refused_by_the_server(find):
+    with pytest.raises(ZephyrRefused, match=r"Cycle#999999"):
+        find(cycle="999999", phase="Smoke")
+
+
+def test_a_name_has_to_be_exact_in_case(world, find):
+    """Two names that differ in case only are two places."""
+    other = world.sandbox.store.add_phase(world.cycle, "SMOKE")
+
+    assert find(**NAMES).phase == world.phase
+    assert find(**{**NAMES, "phase": "SMOKE"}).phase == other
+
+
+def test_white_space_around_a_name_is_no_part_of_it(scripted):
+    def say(request: Any) -> bytes:
+        return answer([{"id": 5, "name": "Nightly ", "cyclePhases": [
+            {"id": 6, "name": "\tSmoke"}
+        ]}])  # fmt: skip
+
+    settings = settings_for(
+        "t0ken", url=scripted(say).url, release="1", cycle="Nightly", phase="Smoke"
+    )
+    with connect(settings) as client:
+        assert find_target(client, settings).phase == 6
+
+
+# Names that are there twice
+
+
+@pytest.mark.parametrize(
+    ("kind", "add"),
+    [
+        ("cycle", lambda w: w.sandbox.store.add_cycle(w.release, "Nightly")),
+        ("phase", lambda w: w.sandbox.store.add_phase(w.cycle, "Smoke")),
+        ("release", lambda w: w.sandbox.store.add_release(w.project, "1.0")),
+        ("project", lambda w: w.sandbox.store.add_project("Payments")),
+    ],
+)
+def test_of_two_with_one_name_the_lowest_id_is_taken_and_it_is_said(
+    world, find, kind, add
+):
+    other = add(world)
+
+    target = find(**NAMES)
+
+    first = getattr(world, kind)
+    assert first < other
+    assert target.phase == world.phase
+    (remark,) = target.remarks
+    assert remark.startswith(f"2 {kind}s of ")
+    assert f"are called {NAMES[kind]!r} (ids {first}, {other})" in remark
+    assert f"Set zephyr_{kind} to an id" in remark
+
+
+def test_the_order_of_a_list_does_not_choose(scripted):
+    cycles = [
+        {
+            "id": number,
+            "name": "Nightly",
+            "cyclePhases": [{"id": 10 * number, "name": "S"}],
+        }
+        for number in (9, 3, 7)
+    ]
+    server = scripted(lambda _request: answer(cycles))
+    settings = settings_for(
+        "t0ken", url=server.url, release="1", cycle="Nightly", phase="S"
+    )
+    with connect(settings) as client:
+        target = find_target(client, settings)
+
+    assert target.phase == 30
+    assert "ids 3, 7, 9" in target.remarks[0]
+
+
+def test_an_id_chooses_among_those_of_one_name(world, find):
+    other = world.sandbox.store.add_phase(world.cycle, "Smoke")
+
+    target = find(**{**NAMES, "phase": str(other)})
+
+    assert (target.phase, target.remarks) == (other, ())
+
+
+# Releases and numbers
+
+
+def test_the_hidden_release_is_never_meant(world, find):
+    """The repository of a project is a release, too; nobody tests it."""
+    (hidden,) = [r for r in world.sandbox.store.releases(world.project) if r.hidden]
+
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(**{**NAMES, "release": hidden.name})
+
+    assert "is not a release of project" in str(caught.value)
+    assert f"({hidden.id})" not in str(caught.value)
+    assert "There are: '1.0' (" in str(caught.value)
+
+
+def test_a_release_with_the_name_of_the_hidden_one_is_found(world, find):
+    store = world.sandbox.store
+    (hidden,) = [r for r in store.releases(world.project) if r.hidden]
+    release = store.add_release(world.project, hidden.name)
+    phase = store.add_phase(store.add_cycle(release, "Nightly"), "Smoke")
+
+    target = find(**{**NAMES, "release": hidden.name})
+
+    assert (target.phase, target.remarks) == (phase, ())
+
+
+def test_a_number_is_a_name_only_if_that_is_said(world, find):
+    store = world.sandbox.store
+    phase = store.add_phase(world.cycle, "42")
+    places = {"release": world.release, "cycle": "Nightly"}
+
+    assert find(**places, phase="name:42").phase == phase
+    assert find(**places, phase="42").phase == 42
+    assert find(**places, phase="id:42").phase == 42
+
+
+def test_a_name_that_begins_like_an_id_is_a_name(world, find):
+    phase = world.sandbox.store.add_phase(world.cycle, "name:id:7")
+
+    assert find(cycle=world.cycle, phase="name:name:id:7").phase == phase
+
+
+@pytest.mark.parametrize("name", ["Grüße ✓", "a/b?c=d&e", "'quoted' \"twice\"", "1.0"])
+def test_any_name_is_found(world, find, name):
+    phase = world.sandbox.store.add_phase(world.cycle, name)
+
+    assert find(cycle=world.cycle, phase=f"name:{name}").phase == phase

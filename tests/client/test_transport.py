@@ -1,0 +1,1062 @@
+"""One call and its repeats: what bounds it, what its errors say, and what they hide."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from email.utils import formatdate
+import gzip
+import logging
+import ssl
+import threading
+import time
+import traceback
+import tracemalloc
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trustme
+
+from pytest_zephyr import transport as module
+from pytest_zephyr.client import Client
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnauthorized
+from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox import Sandbox
+from pytest_zephyr.settings import Settings
+from pytest_zephyr.transport import Answer
+from pytest_zephyr.transport import Transport
+from tests.client.servers import answer
+from tests.client.servers import ForwardProxy
+from tests.client.servers import refusing_port
+from tests.client.servers import ScriptedServer
+from tests.client.servers import settings_for
+
+
+TOKEN = "t0ken-0123456789abcdef"
+READ = "user/current"
+WRITE = "execution/bulk/execute"
+
+
+@pytest.fixture
+def transport(
+    settings: Callable[..., Settings], connected: Callable[[Settings], Transport]
+) -> Transport:
+    return connected(settings())
+
+
+@pytest.fixture
+def to_server(connected: Callable[[Settings], Transport]) -> Callable[..., Transport]:
+    """Connect to an address with a token."""
+
+    def connect(url: str, **options: Any) -> Transport:
+        return connected(settings_for(TOKEN, url=url, **options))
+
+    return connect
+
+
+def read(transport: Transport) -> Answer:
+    return transport.send("GET", READ)
+
+
+def write(transport: Transport, world: Any = None, body: object = None) -> Answer:
+    """Give case 101 the status Pass, or send *body*."""
+    if world is not None:
+        tester = world.sandbox.store.user.id
+        execution = world.execution(101).id
+        body = [{"rtsId": execution, "testerId": tester, "status": "1"}]
+    return transport.send("PUT", WRITE, body=body or [])
+
+
+def count(world: Any, path: str) -> int:
+    return sum(each.path.endswith(path) for each in world.sandbox.requests)
+
+
+class Watch:
+    """Measures the time of a block."""
+
+    def __enter__(self) -> Watch:  # noqa: PYI034 - Self begins with 3.11
+        self._begin = time.monotonic()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.seconds = time.monotonic() - self._begin
+
+
+# Repeats
+
+
+def test_a_server_that_hangs_is_left_after_the_timeout(world, settings, connected):
+    world.sandbox.faults.add(Fault(path=READ, kind="hang", seconds=20, times=None))
+
+    with Watch() as watch, pytest.raises(ZephyrUnreachable) as caught:
+        read(connected(settings(timeout=0.3, retries=0)))
+
+    assert watch.seconds < 2
+    assert str(caught.value) == (
+        f"GET {READ}: no answer from {world.sandbox.url} within 0.3 s."
+    )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(path=READ, status=429), id="429"),
+        pytest.param(Fault(path=READ, status=503), id="503"),
+        pytest.param(Fault(path=READ, status=502), id="502"),
+        pytest.param(Fault(path=READ, status=504), id="504"),
+        pytest.param(Fault(path=READ, status=500), id="500"),
+        pytest.param(Fault(path=READ, kind="cut_before"), id="cut before"),
+        pytest.param(Fault(path=READ, kind="cut_after"), id="cut after"),
+    ],
+)
+def test_a_read_is_repeated(world, transport, fault):
+    world.sandbox.faults.add(fault)
+
+    assert read(transport).status == 200
+    assert count(world, READ) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 417, 428])
+def test_a_refusal_is_not_repeated(world, transport, status):
+    world.sandbox.faults.add(Fault(path=READ, status=status))
+
+    with pytest.raises(ZephyrRefused) as caught:
+        read(transport)
+
+    assert count(world, READ) == 1
+    assert (caught.value.status, caught.value.method) == (status, "GET")
+
+
+def test_a_read_answered_500_is_repeated_once(world, transport):
+    """The server uses 500 for mistakes of the client too; asking on is no use."""
+    world.sandbox.faults.add(Fault(path=READ, status=500, times=None))
+
+    with pytest.raises(ZephyrRefused, match="GET user/current: 500 from"):
+        read(transport)
+
+    assert count(world, READ) == 2
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_repeats_are_as_many_as_the_user_says(
+    world, settings, connected, slept, retries
+):
+    world.sandbox.faults.add(Fault(path=READ, status=503, times=None))
+
+    with pytest.raises(ZephyrUnreachable, match=r"503 from .*: Service Unavailable"):
+        read(connected(settings(retries=retries)))
+
+    assert count(world, READ) == retries + 1
+
+
+def test_pauses_grow(world, settings, connected, slept):
+    world.sandbox.faults.add(Fault(path=READ, status=503, times=None))
+
+    with pytest.raises(ZephyrUnreachable):
+        read(connected(settings(retries=5)))
+
+    assert slept[0] == 0
+    assert [0.5 <= slept[1] <= 1, 1 <= slept[2] <= 2, 2 <= slept[3] <= 4] == [True] * 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("header", "pause"),
+    [
+        pytest.param("7", 7, id="seconds"),
+        pytest.param(lambda: formatdate(time.time() + 60, usegmt=True), 60, id="date"),
+        pytest.param("Thu, 01 Jan 2015 00:00:00 GMT", 0, id="a date gone by"),
+        pytest.param("soon", 0, id="garbage"),
+        pytest.param("-5", 0, id="less than nothing"),
+        pytest.param("", 0, id="empty"),
+    ],
+)
+def test_retry_after_decides_the_pause(world, transport, slept, status, header, pause):
+    """What cannot be understood is as if it were not there."""
+    header = header() if callable(header) else header
+    headers = (("Retry-After", header),)
+    world.sandbox.faults.add(Fault(path=READ, status=status, headers=headers))
+
+    assert read(transport).status == 200
+    assert slept == [pytest.approx(pause, abs=3)]
+
+
+def test_retry_after_is_cut_to_what_is_left(world, settings, connected, slept):
+    world.sandbox.faults.add(
+        Fault(path=READ, kind="retry_after", status=429, seconds=3600)
+    )
+
+    read(connected(settings(deadline=20)))
+
+    assert slept == [pytest.approx(20, abs=3)]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_write_that_was_put_off_is_repeated(world, transport, status):
+    """Neither 429 nor 503 was carried out, so that nothing is written twice."""
+    world.sandbox.faults.add(Fault("PUT", status=status))
+
+    write(transport, world)
+
+    assert count(world, WRITE) == 2
+    assert world.execution(101).results == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        pytest.param(Fault("PUT", status=500), ZephyrRefused, id="500"),
+        pytest.param(Fault("PUT", status=502), ZephyrUnclear, id="502"),
+        pytest.param(Fault("PUT", status=504), ZephyrUnclear, id="504"),
+        pytest.param(
+            Fault("PUT", kind="status_after", status=502), ZephyrUnclear, id="late 502"
+        ),
+        pytest.param(Fault("PUT", kind="cut_before"), ZephyrUnclear, id="cut before"),
+        pytest.param(Fault("PUT", kind="cut_after"), ZephyrUnclear, id="cut after"),
+        pytest.param(Fault("PUT", kind="truncate"), ZephyrUnclear, id="truncated"),
+        pytest.param(Fault("PUT", kind="html"), ZephyrUnclear, id="web page"),
+        pytest.param(Fault("PUT", kind="not_json"), ZephyrUnclear, id="not JSON"),
+        pytest.param(Fault("PUT", kind="not_utf8"), ZephyrUnclear, id="not UTF-8"),
+    ],
+)
+def test_a_write_whose_end_is_not_known_is_sent_once(world, transport, fault, error):
+    world.sandbox.faults.add(fault)
+
+    with pytest.raises(error, match=r"^PUT execution/bulk/execute: ") as caught:
+        write(transport, world)
+
+    assert type(caught.value) is error
+    assert count(world, WRITE) == 1
+    assert world.execution(101).results <= 1
+
+
+@pytest.mark.parametrize("kind", ["hang", "hang_after"])
+def test_a_write_without_an_answer_is_unclear(world, settings, connected, kind):
+    world.sandbox.faults.add(Fault("PUT", kind=kind, seconds=20))
+
+    with pytest.raises(ZephyrUnclear) as caught:
+        write(connected(settings(timeout=0.3)), world)
+
+    assert count(world, WRITE) <= 1
+    assert str(caught.value) == (
+        f"PUT {WRITE}: no answer from {world.sandbox.url} within 0.3 s; it may have"
+        f" been carried out."
+    )
+
+
+def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, slept):
+    """A refused connection means that nothing arrived; it is no unclear write."""
+    port = refusing_port()
+
+    with pytest.raises(ZephyrUnreachable) as caught:
+        write(to_server(f"http://127.0.0.1:{port}"))
+
+    assert not isinstance(caught.value, ZephyrUnclear)
+    assert len(slept) == 3
+    text = str(caught.value)
+    assert text.startswith(f"PUT {WRITE}: no answer from http://127.0.0.1:{port}: ")
+    assert "refused" in text
+    assert " 0x" not in text
+
+
+def test_a_write_is_taken_by_a_server_that_comes_up(to_server, monkeypatch):
+    """The port opens between two tries."""
+    port = refusing_port()
+    later = Sandbox(port=port)
+    monkeypatch.setattr(
+        module, "time", SimpleNamespace(sleep=lambda _seconds: later.start())
+    )
+    try:
+        with pytest.raises(ZephyrUnauthorized):
+            write(to_server(f"http://127.0.0.1:{port}"))
+    finally:
+        later.stop()
+
+    assert [each.method for each in later.requests] == ["PUT"]
+
+
+def test_an_unknown_host_is_said(to_server, slept):
+    with pytest.raises(
+        ZephyrUnreachable, match=r"no answer from http://nowhere\.invalid"
+    ):
+        read(to_server("http://nowhere.invalid", retries=0))
+
+
+# The deadline
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(kind="hang", seconds=30, times=None), id="hangs"),
+        pytest.param(Fault(status=503, times=None), id="503"),
+        pytest.param(
+            Fault(kind="retry_after", status=429, seconds=3600, times=None), id="429"
+        ),
+        pytest.param(Fault(kind="cut_before", times=None), id="cuts"),
+        pytest.param(Fault(kind="latency", seconds=0.25, times=None), id="slow"),
+    ],
+)
+@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
+def test_nothing_outlasts_the_deadline(world, settings, connected, fault, call):
+    """However patient the user wants single requests to be."""
+    world.sandbox.faults.add(fault)
+    transport = connected(settings(deadline=0.6, timeout=60, retries=100))
+
+    def go_on() -> None:
+        while True:
+            call(transport)
+
+    with Watch() as watch, pytest.raises(ZephyrUnreachable):
+        go_on()
+
+    assert watch.seconds < 3
+
+
+def test_a_refused_port_does_not_outlast_the_deadline(to_server):
+    url = f"http://127.0.0.1:{refusing_port()}"
+
+    with Watch() as watch, pytest.raises(ZephyrUnreachable):
+        read(to_server(url, deadline=1, retries=100))
+
+    assert watch.seconds < 3
+
+
+def test_a_spent_deadline_is_named_and_nothing_is_sent(world, settings, connected):
+    transport = connected(settings(deadline=0.01))
+    time.sleep(0.02)
+
+    with pytest.raises(ZephyrUnreachable) as caught:
+        read(transport)
+
+    assert str(caught.value) == (
+        f"GET {READ}: the time budget of 0.01 s (zephyr_deadline) is spent."
+    )
+    assert world.sandbox.requests == []
+
+
+LENGTH = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n"
+)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+PUT_OFF = b"HTTP/1.1 503 No\r\nContent-Length: 200000\r\n\r\n"
+ELSEWHERE = b"HTTP/1.1 302 No\r\nLocation: /login\r\nContent-Length: 200000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "part"),
+    [
+        pytest.param(LENGTH + b"\r\n", b" ", id="body"),
+        pytest.param(CHUNKED, b"1\r\n \r\n", id="chunks"),
+        pytest.param(LENGTH, b"X-Slow: 1\r\n", id="headers"),
+        pytest.param(b"", b"H", id="status line"),
+        pytest.param(PUT_OFF, b" ", id="body of a 503"),
+        pytest.param(ELSEWHERE, b" ", id="body of a redirect"),
+    ],
+)
+def test_a_trickle_does_not_outlast_the_deadline(scripted, to_server, begin, part):
+    """Every byte is in time, and the whole never ends."""
+    server: ScriptedServer = scripted(lambda _request: server.trickle(begin, part))
+    # A client that would wait for ever fails, and does not hang.
+    guard = threading.Timer(4, server.stopped.set)
+    guard.start()
+    transport = to_server(server.url, deadline=0.6, timeout=0.5, retries=3)
+
+    try:
+        with Watch() as watch, pytest.raises(ZephyrError):
+            read(transport)
+    finally:
+        guard.cancel()
+
+    assert watch.seconds < 3
+
+
+# Answers that cannot be used
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        pytest.param(Fault(kind="html"), "a web page instead of JSON", id="web page"),
+        pytest.param(Fault(kind="not_json"), "a body that is not JSON", id="not JSON"),
+        pytest.param(Fault(kind="not_utf8"), "a body that is not JSON", id="not UTF-8"),
+    ],
+)
+def test_an_answer_that_is_not_json_is_said(world, transport, fault, said):
+    world.sandbox.faults.add(fault)
+
+    with pytest.raises(ZephyrRefused) as caught:
+        read(transport)
+
+    where = f"GET {READ}: 200 from {world.sandbox.url}, but with {said}"
+    assert str(caught.value).startswith(where)
+    assert caught.value.status == 200
+
+
+def test_a_web_page_says_to_check_the_address(world, transport):
+    world.sandbox.faults.add(Fault(kind="html"))
+
+    with pytest.raises(ZephyrRefused, match=r"Check zephyr_url\.$"):
+        read(transport)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_a_web_page_with_a_refusal_is_the_refusal(world, transport, status):
+    page = "<html><body><h1>Tomcat</h1><pre>at com.thed.zephyr</pre></body></html>"
+    world.sandbox.faults.add(Fault(status=status, body=page, times=None))
+
+    with pytest.raises(ZephyrRefused, match=f"{status} from") as caught:
+        read(transport)
+
+    assert "<" not in str(caught.value).replace("<hidden>", "")
+    assert "com.thed" not in str(caught.value)
+
+
+def test_a_read_that_is_cut_short_is_no_answer(world, transport):
+    """Half a list must not pass for a short one."""
+    world.sandbox.faults.add(Fault(kind="truncate", times=None))
+
+    with pytest.raises(ZephyrUnreachable, match=f"GET {READ}: no answer from"):
+        read(transport)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, packed):
+    """Memory is bounded by the limit, whatever comes and however it is packed."""
+    limit = 4 * 1024 * 1024
+    monkeypatch.setattr(module, "MAX_ANSWER", limit)
+    data = b" " * (64 * 1024 * 1024)
+    headers: dict[str, Any] = {"Content_Encoding": "gzip"} if packed else {}
+    whole = answer(gzip.compress(data, 1) if packed else data, **headers)
+    server = scripted(lambda _request: whole)
+    transport = to_server(server.url)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ZephyrUnreachable, match="the answer has more than 4 MB"):
+            read(transport)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4 * limit
+
+
+def test_a_large_answer_below_the_limit_is_read(world, transport):
+    world.sandbox.faults.add(Fault(path=READ, kind="huge", rows=20))
+
+    assert read(transport).status == 200
+
+
+def test_an_answer_above_the_limit_is_said(world, transport):
+    world.sandbox.faults.add(Fault(path=READ, kind="huge", rows=65, times=None))
+
+    with pytest.raises(ZephyrUnreachable, match="the answer has more than 64 MB"):
+        read(transport)
+
+
+def test_a_packed_answer_is_unpacked(scripted, to_server):
+    packed = gzip.compress(b'{"id": 7}')
+    server = scripted(lambda _request: answer(packed, Content_Encoding="gzip"))
+
+    assert read(to_server(server.url)).payload == {"id": 7}
+
+
+def test_an_answer_that_is_packed_badly_is_no_answer(scripted, to_server):
+    server = scripted(lambda _request: answer(b"not gzip", Content_Encoding="gzip"))
+
+    with pytest.raises(ZephyrUnreachable, match=f"GET {READ}: no answer from"):
+        read(to_server(server.url, retries=0))
+
+
+def test_rubbish_instead_of_http_is_no_answer(scripted, to_server):
+    server = scripted(lambda _request: b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+
+    with pytest.raises(ZephyrUnreachable, match=f"GET {READ}: no answer from"):
+        read(to_server(server.url, retries=0))
+
+
+def test_a_byte_order_mark_is_no_harm(scripted, to_server):
+    server = scripted(lambda _request: answer(b'\xef\xbb\xbf{"id": 7}'))
+
+    assert read(to_server(server.url)).payload == {"id": 7}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        pytest.param(b"", "application/json", id="nothing"),
+        pytest.param(b" \r\n", "application/json", id="white space"),
+        pytest.param(b"Updated 3 executions", "text/plain;charset=UTF-8", id="text"),
+    ],
+)
+def test_a_write_needs_no_json_in_the_answer(scripted, to_server, body, kind):
+    server = scripted(lambda _request: answer(body, kind=kind))
+
+    assert write(to_server(server.url)) == Answer(200, None)
+
+
+def test_204_is_a_good_answer(scripted, to_server):
+    server = scripted(lambda _request: answer(status=204))
+
+    assert write(to_server(server.url)) == Answer(204, None)
+
+
+def test_json_that_is_called_text_is_read(scripted, to_server):
+    server = scripted(lambda _request: answer({"id": 7}, kind="text/plain"))
+
+    assert read(to_server(server.url)).payload == {"id": 7}
+
+
+def test_json_of_great_depth_is_no_crash(scripted, to_server):
+    """Nothing that a server sends ends in an error other than ours."""
+    server = scripted(lambda _request: answer(b"[" * 200_000))
+
+    with pytest.raises(ZephyrError):
+        read(to_server(server.url))
+
+
+def test_a_number_of_great_length_is_no_crash(scripted, to_server):
+    server = scripted(lambda _request: answer(b'{"id": ' + b"1" * 5000 + b"}"))
+
+    with pytest.raises(ZephyrError):
+        Client(to_server(server.url)).current_user()
+
+
+# What refusals say
+
+
+def test_a_refusal_carries_method_path_status_origin_and_the_servers_words(
+    world, transport
+):
+    with pytest.raises(ZephyrRefused) as caught:
+        transport.send("GET", "cycle/999999")
+
+    refused = caught.value
+    assert (refused.method, refused.path, refused.status) == (
+        "GET",
+        "cycle/999999",
+        500,
+    )
+    assert str(refused) == (
+        f"GET cycle/999999: 500 from {world.sandbox.url}: No row with the given"
+        f" identifier exists: [Cycle#999999]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, ZephyrRefused),
+        (401, ZephyrUnauthorized),
+        (403, ZephyrUnauthorized),
+        (404, ZephyrNotFound),
+        (405, ZephyrNotFound),
+        (410, ZephyrNotFound),
+        (500, ZephyrRefused),
+    ],
+)
+def test_status_decides_the_kind_of_error(world, transport, status, kind):
+    world.sandbox.faults.add(Fault(status=status, times=None))
+
+    with pytest.raises(kind) as caught:
+        read(transport)
+
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"errorMsg": "a\\nb\\u0000\\u001b[31mc\\u2028d"}', id="control"),
+        pytest.param(b'{"errorMsg": "' + b"long " * 5000 + b'"}', id="long"),
+        pytest.param(b'{"errorMsg": {"a": [1]}, "message": null}', id="other types"),
+        pytest.param(b'["errorMsg"]', id="a list"),
+        pytest.param(b"\xff\xfe\x00", id="bytes"),
+        pytest.param(b"[" * 100_000, id="depth"),
+    ],
+)
+def test_whatever_the_server_says_a_message_is_one_short_line(
+    scripted, to_server, body
+):
+    server = scripted(lambda _request: answer(body, status=400))
+
+    with pytest.raises(ZephyrRefused) as caught:
+        read(to_server(server.url))
+
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 500
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
+def test_no_redirect_takes_anything_to_another_host(scripted, to_server, status, call):
+    other = scripted(lambda _request: answer({"id": 1}))
+    location = f"{other.url}/flex/login?next=1"
+    server = scripted(lambda _request: answer(status=status, Location=location))
+
+    with pytest.raises(ZephyrRefused) as caught:
+        call(to_server(server.url))
+
+    assert other.seen == []
+    assert len(server.seen) == 1
+    assert f"{status} from {server.url}, a redirect to http://127.0.0.1." in str(
+        caught.value
+    )
+
+
+def test_a_redirect_says_what_to_do(world, transport):
+    world.sandbox.faults.add(
+        Fault(kind="redirect", location="https://ada:pa55@sso.example/login?t=t0k3n")
+    )
+
+    with pytest.raises(ZephyrRefused) as caught:
+        read(transport)
+
+    text = str(caught.value)
+    assert "a redirect to https://sso.example. Set zephyr_url" in text
+    assert "a single sign-on page needs a token" in text
+    assert "pa55" not in text
+    assert "t0k3n" not in text
+
+
+@pytest.mark.parametrize(
+    "location", ["", "http://[half", "//", "http://host:port/", "\xff\xfe", "/login"]
+)
+def test_a_redirect_to_nonsense_is_our_own_error(scripted, to_server, location):
+    server = scripted(lambda _request: answer(status=302, Location=location))
+
+    with pytest.raises(ZephyrRefused, match="302 from"):
+        read(to_server(server.url))
+
+
+# Secrets
+
+
+PASSWORD = "pa55-word"
+PAIR = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
+COOKIE = "c00kie-4f2a"
+PROXY_PASSWORD = "pr0xy-pass"
+SECRETS = (TOKEN, PASSWORD, PAIR, COOKIE, PROXY_PASSWORD)
+
+
+def said_of(error: BaseException, *, with_locals: bool = True) -> str:
+    """Return all that a person can come to see of an error, our locals included."""
+    found = traceback.TracebackException.from_exception(
+        error, capture_locals=with_locals
+    )
+    ours = [frame for frame in found.stack if "pytest_zephyr" in frame.filename]
+    assert ours
+    found.stack = traceback.StackSummary.from_list(ours)
+    return f"{error} {error!r} {vars(error)} {''.join(found.format())}"
+
+
+def echo(request: Any) -> bytes:
+    """Refuse a request with every header of it, as a careless server may."""
+    if request.path == "manifest":
+        return answer({}, Set_Cookie=f"token={COOKIE}; Max-Age=5400")
+    words = " ".join(f"{name}={text}" for name, text in request.headers.items())
+    return answer({"errorMsg": words}, status=400)
+
+
+LOGINS = {
+    "token": {"token": TOKEN},
+    "basic": {"username": "ada", "password": PASSWORD},
+    "cookie": {"username": "ada", "password": PASSWORD, "auth": "cookie"},
+}
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_a_secret_that_the_server_repeats_is_hidden(scripted, connected, login):
+    server = scripted(echo)
+    transport = connected(settings_for(url=server.url, **LOGINS[login]))
+
+    with pytest.raises(ZephyrRefused) as caught:
+        read(transport)
+
+    shown = str(caught.value)
+    assert "<hidden>" in shown
+    assert [secret for secret in SECRETS if secret in shown] == []
+
+
+FAILURES = {
+    "refused": Fault(status=400, times=None),
+    "unauthorized": Fault(status=401, times=None),
+    "server error": Fault(status=500, times=None),
+    "away": Fault(status=503, times=None),
+    "cut": Fault(kind="cut_before", times=None),
+    "web page": Fault(kind="html", times=None),
+    "redirect": Fault(kind="redirect", times=None),
+    "hang": Fault(kind="hang", seconds=10, times=None),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("login", LOGINS)
+def test_no_failure_shows_a_secret(world, connected, caplog, slept, login, failure):
+    """Neither in the message nor in a traceback with locals nor in any log line."""
+    caplog.set_level(logging.DEBUG)
+    store = world.sandbox.store
+    secrets = [store.token, store.user.password]
+    secrets.append(
+        base64.b64encode(f"{store.user.username}:{secrets[1]}".encode()).decode()
+    )
+    logins: dict[str, dict[str, Any]] = {
+        "token": {"token": secrets[0]},
+        "basic": {"username": store.user.username, "password": secrets[1]},
+        "cookie": {
+            "username": store.user.username,
+            "password": secrets[1],
+            "auth": "cookie",
+        },
+    }
+    settings = settings_for(
+        url=world.sandbox.url, timeout=0.2, retries=1, **logins[login]
+    )
+    transport = connected(settings)
+    world.sandbox.faults.add(FAILURES[failure])
+    if login == "cookie":
+        world.sandbox.faults.clear()
+        read(transport)
+        world.sandbox.faults.add(FAILURES[failure])
+
+    with pytest.raises(ZephyrError) as caught:
+        read(transport)
+
+    logged = " ".join(f"{each.getMessage()} {each.args!r}" for each in caplog.records)
+    assert "urllib3" in {each.name.partition(".")[0] for each in caplog.records}
+    shown = said_of(caught.value) + logged
+    assert [secret for secret in secrets if secret in shown] == []
+
+
+def test_settings_and_transport_show_no_secret(connected):
+    settings = settings_for(
+        url="http://zephyr.example",
+        proxy=f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:1",
+        **LOGINS["basic"],
+    )
+    transport = connected(settings)
+
+    shown = f"{transport!r} {settings!r} {settings} {settings.credential!r}"
+    assert [secret for secret in SECRETS if secret in shown] == []
+
+
+# Proxies
+
+
+def test_a_proxy_is_used_for_reads_and_writes(world, scripted, settings, connected):
+    proxy = ForwardProxy()
+    server = scripted(proxy)
+    transport = connected(settings(proxy=server.url))
+
+    read(transport)
+    write(transport, world)
+
+    assert [each.method for each in proxy.passed] == ["GET", "PUT"]
+    assert world.execution(101).status == "1"
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_of_the_environment_is_used(
+    world, scripted, settings, connected, monkeypatch, name
+):
+    proxy = ForwardProxy()
+    monkeypatch.setenv(name, scripted(proxy).url)
+
+    read(connected(settings()))
+
+    assert len(proxy.passed) == 1
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_no_proxy_is_respected(scripted, settings, connected, monkeypatch, by, value):
+    """Also where the proxy is an option: the exception is about the host."""
+    proxy = ForwardProxy()
+    server = scripted(proxy)
+    if by == "environment":
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("NO_PROXY", value)
+
+    read(connected(settings(proxy=server.url if by == "option" else None)))
+
+    assert proxy.passed == []
+
+
+def test_the_option_wins_over_the_environment(
+    scripted, settings, connected, monkeypatch
+):
+    proxy = ForwardProxy()
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{refusing_port()}")
+
+    read(connected(settings(proxy=scripted(proxy).url)))
+
+    assert len(proxy.passed) == 1
+
+
+def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
+    scripted, connected, caplog
+):
+    """Not even when the proxy repeats it in what it refuses."""
+    caplog.set_level(logging.DEBUG)
+    server = scripted(echo)
+    address = server.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+    transport = connected(
+        settings_for(TOKEN, url="http://zephyr.example", proxy=address)
+    )
+
+    with pytest.raises(ZephyrRefused) as caught:
+        read(transport)
+
+    pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
+    assert server.seen[0].headers["proxy-authorization"] == f"Basic {pair}"
+    shown = said_of(caught.value, with_locals=False) + " ".join(
+        each.getMessage() for each in caplog.records
+    )
+    assert [each for each in (*SECRETS, pair) if each in shown] == []
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_a_proxy_that_is_away_is_said_without_its_password(
+    connected, caplog, slept, monkeypatch, by
+):
+    caplog.set_level(logging.DEBUG)
+    address = f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:{refusing_port()}"
+    if by == "environment":
+        monkeypatch.setenv("HTTP_PROXY", address)
+    transport = connected(
+        settings_for(
+            TOKEN,
+            url="http://zephyr.example",
+            proxy=address if by == "option" else None,
+        )
+    )
+
+    with pytest.raises(ZephyrUnreachable) as caught:
+        read(transport)
+
+    text = str(caught.value)
+    assert text.startswith(
+        f"GET {READ}: no answer from http://zephyr.example: the proxy refused: "
+    )
+    assert "zephyr_proxy" in text
+    shown = said_of(caught.value) + " ".join(
+        each.getMessage() for each in caplog.records
+    )
+    assert [each for each in SECRETS if each in shown] == []
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority, tmp_path):
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture
+def tls(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def test_a_private_authority_is_trusted_by_its_file(tls, ca_file):
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
+        with _open(settings) as transport:
+            assert sandbox.url.startswith("https://")
+            assert read(transport).status == 200
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_private_authority_is_trusted_by_the_environment(
+    tls, ca_file, monkeypatch, name
+):
+    monkeypatch.setenv(name, str(ca_file))
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url)
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
+def test_an_unknown_authority_is_refused_with_the_mend(tls, slept, call):
+    with Sandbox(tls=tls) as sandbox:
+        transport = _open(settings_for(TOKEN, url=sandbox.url))
+        with transport, pytest.raises(ZephyrUnreachable) as caught:
+            call(transport)
+
+        assert not isinstance(caught.value, ZephyrUnclear)
+        assert sandbox.requests == []
+    text = str(caught.value)
+    assert f"TLS with {sandbox.url} failed: " in text
+    assert "certificate verify failed" in text
+    assert text.endswith(
+        "If the server has a private certificate authority, name its certificate with"
+        " zephyr_verify."
+    )
+
+
+def test_a_certificate_of_another_host_is_refused(authority, ca_file, slept):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("zephyr.example").configure_cert(context)
+    with Sandbox(tls=context) as sandbox:
+        with (
+            _open(settings_for(TOKEN, url=sandbox.url, verify=ca_file)) as transport,
+            pytest.raises(ZephyrUnreachable, match=r"TLS with .* failed"),
+        ):
+            read(transport)
+
+        assert sandbox.requests == []
+
+
+def test_verify_false_takes_any_certificate_without_a_warning(tls):
+    """The user reads one warning of ours; that of urllib3 would be an error here."""
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+def test_verify_false_is_not_undone_by_the_environment(tls, monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+@pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
+def test_a_client_certificate_is_shown_to_the_server(
+    tls, authority, ca_file, tmp_path, files
+):
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls)
+    issued = authority.issue_cert("ada@example.com")
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    if files == 1:
+        issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    else:
+        issued.cert_chain_pems[0].write_to_path(str(certificate))
+        issued.private_key_pem.write_to_path(str(key))
+    given = str(certificate) if files == 1 else f"{certificate},{key}"
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(
+            sandbox.token, url=sandbox.url, verify=ca_file, client_cert=given
+        )
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+def test_a_server_that_wants_a_client_certificate_is_said(
+    tls, authority, ca_file, slept
+):
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls)
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
+        transport = _open(settings)
+        with transport, pytest.raises(ZephyrUnreachable, match=f"GET {READ}: "):
+            read(transport)
+
+        assert sandbox.requests == []
+
+
+def test_a_write_that_is_cut_over_tls_is_unclear(tls, ca_file):
+    with Sandbox(tls=tls) as sandbox:
+        sandbox.faults.add(Fault("PUT", kind="cut_after"))
+        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
+        with _open(settings) as transport, pytest.raises(ZephyrUnclear):
+            write(transport)
+
+
+def _open(settings: Any) -> Transport:
+    return Transport(
+        settings.url, settings.credential, settings, Deadline(settings.deadline)
+    )
+
+
+# What is sent
+
+
+def test_a_request_carries_the_plugins_name_and_wants_json(scripted, to_server):
+    server = scripted(lambda _request: answer({}))
+    transport = to_server(server.url)
+
+    write(transport, body=[{"notes": "größer ✓"}])
+
+    (request,) = server.seen
+    assert request.headers["user-agent"].startswith("pytest-zephyr/")
+    assert request.headers["accept"] == "application/json"
+    assert request.headers["content-type"] == "application/json"
+    assert request.target == f"/flex/services/rest/v3/{WRITE}"
+    assert request.body == b'[{"notes": "gr\\u00f6\\u00dfer \\u2713"}]'
+
+
+def test_truth_values_of_a_query_are_in_lower_case(scripted, to_server):
+    server = scripted(lambda _request: answer([]))
+
+    to_server(server.url).send("GET", "execution", {"a": True, "b": False, "c": 7})
+
+    assert server.seen[0].query == {"a": "true", "b": "false", "c": "7"}
+
+
+def test_a_server_below_a_path_is_reached(scripted, to_server):
+    server = scripted(lambda _request: answer({}))
+
+    read(to_server(f"{server.url}/tools/zephyr/flex/html5/login"))
+
+    assert server.seen[0].target == f"/tools/zephyr/flex/services/rest/v3/{READ}"
+
+
+def test_connections_are_used_again(world, client):
+    """Ten calls need one connection; a new one for each costs a handshake each."""
+    opened: list[str] = []
+
+    class Counting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            opened.append(record.getMessage())
+
+    logger = logging.getLogger("urllib3.connectionpool")
+    handler = Counting(logging.DEBUG)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        for _ in range(10):
+            client.current_user()
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+    assert sum("Starting new" in line for line in opened) == 1
+    assert count(world, READ) == 10
+
+
+def test_a_connection_that_the_server_closed_is_no_unclear_write(scripted, to_server):
+    """A kept connection that died meanwhile is noticed before a write goes into it."""
+    server = scripted(
+        lambda _request: answer({}).replace(b"Connection: close\r\n", b"")
+    )
+    transport = to_server(server.url)
+    read(transport)
+
+    assert write(transport).status == 200
