@@ -86,13 +86,20 @@ def _toml(path: Path) -> dict[str, Any]:
     return document
 
 
+def _table(path: Path, parent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = parent.get(name, {})
+    if not isinstance(found, dict):
+        raise _broken(path, TypeError(f"{name} is not a table"))
+    return found
+
+
 def _pytest_toml(path: Path) -> dict[str, object] | None:
-    return dict(_toml(path).get("pytest", {}))
+    return dict(_table(path, _toml(path), "pytest"))
 
 
 def _pyproject(path: Path) -> dict[str, object] | None:
-    table = _toml(path).get("tool", {}).get("pytest", {})
-    return table.get("ini_options") or table or None
+    table = _table(path, _table(path, _toml(path), "tool"), "pytest")
+    return _table(path, table, "ini_options") or table or None
 
 
 def _custom_toml(path: Path) -> dict[str, object] | None:

@@ -11,10 +11,14 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
+import errno
+import glob
 import io
 import json
+import os
 from pathlib import Path
 import secrets
 import time
@@ -162,9 +166,17 @@ class JournalWriter:
             self.broken = error
             return False
         if written != len(data):
-            self.broken = OSError("the disk is full")
+            self.broken = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._take_back(written or 0)
             return False
         return True
+
+    def _take_back(self, written: int) -> None:
+        """Remove what a refused write left, so that no line is there twice."""
+        assert self._file is not None
+        with suppress(OSError):
+            end = self._file.seek(0, os.SEEK_END)
+            self._file.truncate(end - written)
 
     def close(self) -> None:
         if self._file is not None:
@@ -238,13 +250,13 @@ class Journal:
         """Return the files that workers wrote beside this one."""
         if not self.path.parent.is_dir():
             return []
-        return sorted(self.path.parent.glob(f"{self.path.stem}.*{SUFFIX}"))
+        return sorted(self.path.parent.glob(f"{glob.escape(self.path.stem)}.*{SUFFIX}"))
 
     def _decode(self, lines: Iterable[dict[str, Any]]) -> Iterator[Record]:
         for line in lines:
             try:
                 entry = _DECODERS[line["kind"]](line)
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 self.skipped += 1
                 continue
             if isinstance(entry, Receipt):
@@ -282,6 +294,20 @@ class Journal:
                 raise JournalError(msg) from error
 
 
+def _started(line: Mapping[str, Any]) -> int:
+    try:
+        return _number(line.get("started") or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _number(value: object) -> int:
+    """Read a number of 64 bits. Raises TypeError, ValueError or OverflowError."""
+    if not isinstance(value, int | float) or abs(value) >= 2**63:
+        raise ValueError(value)
+    return int(value)
+
+
 def _last_line(path: Path) -> Mapping[str, Any] | None:
     """Return the last line of a file without reading all of it."""
     with path.open("rb") as file:
@@ -307,7 +333,7 @@ def _header(line: Mapping[str, Any], path: Path) -> Header:
     return Header(
         run=str(line.get("run", "")),
         key=str(line.get("key", "")),
-        started=int(line.get("started") or 0),
+        started=_started(line),
         options={str(k): str(v) for k, v in options.items()}
         if isinstance(options, dict)
         else {},
@@ -369,10 +395,10 @@ def _report(line: Mapping[str, Any]) -> Report:
         nodeid=_text(line["nodeid"]),
         when=_text(line["when"]),
         outcome=_text(line["outcome"]),
-        duration=int(line.get("duration", 0)),
-        at=int(line.get("at", 0)),
+        duration=_number(line.get("duration", 0)),
+        at=_number(line.get("at", 0)),
         xfail=bool(line.get("xfail", False)),
-        attempt=int(line.get("attempt", 0)),
+        attempt=_number(line.get("attempt", 0)),
         worker=_text(line.get("worker", "")),
         cases=_cases(line.get("cases", [])),
         title=_text(line.get("title", "")),
@@ -385,7 +411,7 @@ def _report(line: Mapping[str, Any]) -> Report:
 
 def _receipt(line: Mapping[str, Any]) -> Receipt:
     (case,) = _cases([line["case"]])
-    execution, status = int(line["execution"]), _text(line["status"])
+    execution, status = _number(line["execution"]), _text(line["status"])
     return Receipt(case, execution, status, _text(line["digest"]))
 
 
@@ -402,10 +428,10 @@ _DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
         _cases(line.get("cases", [])),
         _text(line.get("title", "")),
     ),
-    "start": lambda line: Start(_text(line["nodeid"]), int(line.get("at", 0))),
+    "start": lambda line: Start(_text(line["nodeid"]), _number(line.get("at", 0))),
     "report": _report,
     "collect_error": lambda line: CollectError(_text(line["nodeid"])),
-    "end": lambda line: End(int(line.get("at", 0))),
+    "end": lambda line: End(_number(line.get("at", 0))),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
     "delivered": lambda _line: None,

@@ -24,7 +24,11 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
 )
-_OURS = re.compile(rf"(?:{'|'.join(outcome.value for outcome in Outcome)})(?: |: )")
+_OUTCOMES = "|".join(outcome.value for outcome in Outcome)
+_OURS = re.compile(
+    rf"(?:{_OUTCOMES})(?:: \d+ of \d+ tests| .+ \(\d+\.\d\d s\)"
+    rf"(?: after \d+ attempts)?(?: - .*)?)(?:\n|$)"
+)
 
 _CUT = "\n[… {} characters left out …]\n"
 

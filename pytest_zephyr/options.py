@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-import re
 from typing import Any
 
 from pytest_zephyr import ci
@@ -20,6 +19,7 @@ from pytest_zephyr import values as parse
 from pytest_zephyr.credentials import find_credential
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.secret import HIDDEN
+from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.settings import Credential
 from pytest_zephyr.settings import Ref
 from pytest_zephyr.settings import Settings
@@ -403,11 +403,6 @@ def _shown(option: Option, text: str) -> str:
     if option.name in {"url", "proxy"}:
         text = mask_userinfo(text)
     return repr(text if len(text) <= 100 else f"{text[:97]}...")
-
-
-def mask_userinfo(url: str) -> str:
-    """Return *url* with the credential before its host hidden."""
-    return re.sub(r"//[^/]*@", f"//{HIDDEN}@", url)
 
 
 def describe(settings: Settings) -> list[str]:

@@ -163,7 +163,10 @@ class _Attempts:
     def add(self, report: Report) -> None:
         failure = _failure(report)
         # The report of a crash does not know which attempt it ended.
-        attempt = self.last if report.when == "???" else report.attempt
+        # A crash after a rerun was announced ended the attempt that came then.
+        attempt = report.attempt
+        if report.when == "???":
+            attempt = self.last + (self.rerun and report.outcome != "rerun")
         if attempt < self.last:
             if failure:
                 self.earlier.setdefault(attempt, failure)
@@ -242,7 +245,7 @@ def fold(records: Iterable[Record]) -> list[NodeResult]:
 
 
 def _settle(nodeid: str, node: _Node, ended: bool) -> NodeResult:
-    all_attempts = list(node.workers.values())
+    all_attempts = [node.workers[worker] for worker in sorted(node.workers)]
     verdicts = [found for each in all_attempts if (found := each.verdict)]
     open_attempts = [
         each for each in all_attempts if each.verdict is None and not each.rerun

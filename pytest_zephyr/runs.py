@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+import glob
 from pathlib import Path
 
 from pytest_zephyr import journal as disk
@@ -120,7 +121,7 @@ def prune(directory: Path, keep: int = KEEP) -> None:
         if each is not None and not each.is_worker and each.is_delivered()
     ]
     for path in delivered[keep:]:
-        for part in (*directory.glob(f"{path.stem}.*{disk.SUFFIX}"), path):
+        for part in (*directory.glob(f"{glob.escape(path.stem)}.*{disk.SUFFIX}"), path):
             with suppress(OSError):
                 part.unlink()
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 
 HIDDEN = "<hidden>"
+
+
+def mask_userinfo(url: str) -> str:
+    """Return *url* with all that may be a credential before its host hidden."""
+    return re.sub(r"^((?:\w+:)?//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
 
 
 class Secret:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 
 
@@ -90,7 +91,10 @@ class Settings:
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
-        return f"{self.said.get(name, '')!r} ({self.sources.get(name, 'default')})"
+        said = self.said.get(name, "")
+        if name in {"url", "proxy"}:
+            said = mask_userinfo(said)
+        return f"{said!r} ({self.sources.get(name, 'default')})"
 
     def require_server(self) -> None:
         """Raise SettingsError unless there is all it takes to reach a phase."""

@@ -8,6 +8,7 @@ import difflib
 import math
 from pathlib import Path
 import re
+from urllib.parse import SplitResult
 from urllib.parse import urlsplit
 
 from pytest_zephyr.outcome import Outcome
@@ -48,7 +49,11 @@ def text(text: str) -> str:
 
 
 def path(text: str) -> Path:
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        msg = "there is no such user's home"
+        raise Wrong(msg) from None
 
 
 def seconds(text: str) -> float:
@@ -70,7 +75,9 @@ def count(text: str) -> int:
 
 
 def ref(text: str) -> Ref:
-    kind, _, rest = text.partition(":")
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        kind = ""
     if kind == "name":
         if not rest:
             msg = "a name must follow name:"
@@ -88,15 +95,17 @@ def ref(text: str) -> Ref:
 def url(text: str) -> str:
     if text == SANDBOX:
         return SANDBOX
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = _split(text)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = "allowed: https://host, http://host, or the word sandbox"
         raise Wrong(msg)
     try:
-        port = f":{parts.port}" if parts.port else ""
+        port = "" if parts.port is None else f":{parts.port}"
     except ValueError:
+        port = ":0"
+    if port == ":0":
         msg = "the port is not a number from 1 to 65535"
-        raise Wrong(msg) from None
+        raise Wrong(msg)
     if parts.username is not None or parts.password is not None:
         msg = (
             "a credential does not belong in an address; use ZEPHYR_TOKEN, or"
@@ -109,20 +118,35 @@ def url(text: str) -> str:
     return f"{parts.scheme}://{host}{port}{context}"
 
 
+def _split(text: str) -> SplitResult | None:
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return None
+
+
 def proxy(text: str) -> str:
-    parts = urlsplit(text)
+    parts = _split(text)
     schemes = {"http", "https", "socks5", "socks5h"}
-    if parts.scheme not in schemes or not parts.hostname:
+    if parts is None or parts.scheme not in schemes or not parts.hostname:
         msg = "allowed: http://host:port"
         raise Wrong(msg)
     return text
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """Ask the file system; what it cannot answer is not so."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def verify(text: str) -> bool | Path:
     if text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
     trusted = path(text)
-    if not trusted.exists():
+    if not _is(trusted.exists):
         msg = "allowed: true, false, or a file or directory of certificates that exists"
         raise Wrong(msg)
     return trusted
@@ -130,7 +154,7 @@ def verify(text: str) -> bool | Path:
 
 def client_cert(text: str) -> tuple[Path, ...]:
     paths = tuple(path(each.strip()) for each in text.split(","))
-    if len(paths) > 2 or not all(path.is_file() for path in paths):
+    if len(paths) > 2 or not all(_is(each.is_file) for each in paths):
         msg = "allowed: a PEM file with certificate and key, or certificate,key"
         raise Wrong(msg)
     return paths
@@ -156,7 +180,7 @@ def status_map(text: str) -> Mapping[str, str]:
 def pattern(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         msg = f"allowed: a regular expression ({error})"
         raise Wrong(msg) from None
     return text

@@ -1,0 +1,72 @@
+"""Builders of plain values; what a table leaves out is harmless."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+
+from pytest_zephyr.entities import Execution
+from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.outcome import Report
+from pytest_zephyr.plan import CaseResult
+from pytest_zephyr.status import Choice
+from pytest_zephyr.status import choices
+from pytest_zephyr.status import Status
+from pytest_zephyr.status import STOCK
+
+
+NODEID = "test_pay.py::test_card"
+
+PASS, FAIL, WIP, BLOCKED = STOCK
+CUSTOM = Status("7", "Needs a look")
+
+#: The same examples on every machine and in every run.
+deterministic = settings(
+    derandomize=True, database=None, deadline=None, max_examples=200
+)
+
+
+def report(when: str, outcome: str = "passed", **values: Any) -> Report:
+    return Report(**{"nodeid": NODEID, **values, "when": when, "outcome": outcome})
+
+
+def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:
+    return NodeResult(nodeid, outcome, **{"title": nodeid, **values})
+
+
+def mapped(**said: str) -> dict[Outcome, Choice]:
+    """Return what outcomes become on a stock server with one custom status."""
+    return choices(said, "pytest.ini", [*STOCK, CUSTOM])
+
+
+def result(
+    case: CaseRef = 101, status: Status | None = PASS, **values: Any
+) -> CaseResult:
+    given: dict[str, Any] = {
+        "outcome": Outcome.PASSED,
+        "problem": "",
+        "milliseconds": 120,
+        "at": 1_000,
+        "notes": None,
+        "nodes": (),
+        **values,
+    }
+    return CaseResult(case=case, status=status, **given)
+
+
+def execution(number: int = 1, case: int | None = 101, **values: Any) -> Execution:
+    given: dict[str, Any] = {
+        "phase": 9,
+        "alt": "",
+        "status": "",
+        "comment": "",
+        "milliseconds": None,
+        "executed_on": None,
+        "stamp": "before",
+        "dated": True,
+        **values,
+    }
+    return Execution(id=number, case=case, **given)

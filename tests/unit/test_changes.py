@@ -1,0 +1,307 @@
+"""What a push will do, before it does anything."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.changes import Change
+from pytest_zephyr.changes import Changes
+from pytest_zephyr.changes import compute
+from pytest_zephyr.changes import has_landed
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.status import Status
+from tests.unit.make import deterministic
+from tests.unit.make import execution
+from tests.unit.make import FAIL
+from tests.unit.make import node
+from tests.unit.make import PASS
+from tests.unit.make import result
+
+
+PLACE = "phase R1 > Nightly > Smoke"
+
+
+def refusals(changes: Changes) -> list[str]:
+    return [each.reason for each in changes.refused]
+
+
+def test_a_result_goes_to_the_execution_of_its_case():
+    """The join is by the visible id, whatever the order of the rows."""
+    changes = compute([result(102)], [execution(1, 101), execution(2, 102)], PLACE)
+
+    assert changes == Changes(writes=(Change(result(102), execution(2, 102), None),))
+
+
+def test_a_result_is_written_even_if_the_status_is_the_same():
+    """A new run says that it passed again, so that 'when' stays true."""
+    changes = compute([result()], [execution(status="1")], PLACE)
+
+    assert [each.execution.id for each in changes.writes] == [1]
+
+
+def test_an_alt_id_finds_its_execution():
+    """The second form of a marker."""
+    changes = compute([result("A-1")], [execution(3, 101, alt="A-1")], PLACE)
+
+    assert [each.execution.id for each in changes.writes] == [3]
+
+
+def test_a_number_and_an_alt_id_of_the_same_digits_differ():
+    """An Alt ID of digits is not a visible id."""
+    rows = [execution(1, 101), execution(2, 102, alt="101")]
+    changes = compute([result(101), result("101")], rows, PLACE)
+
+    assert [each.execution.id for each in changes.writes] == [1, 2]
+
+
+def test_of_several_executions_the_lowest_id_is_meant():
+    """A case that is in the phase twice is written once, always to the same row."""
+    rows = [execution(9, 101, alt="A-1"), execution(4, 101, alt="A-1")]
+
+    for case in (101, "A-1"):
+        changes = compute([result(case)], rows, PLACE)
+
+        assert [each.execution.id for each in changes.writes] == [4]
+
+
+def test_an_ambiguous_alt_id_is_refused_with_the_ids_to_use():
+    """Alt IDs are not unique; nobody guesses."""
+    rows = [execution(1, 102, alt="A-1"), execution(2, 101, alt="A-1")]
+    changes = compute([result("A-1")], rows, PLACE)
+
+    (reason,) = refusals(changes)
+
+    assert reason == (
+        f"the Alt ID 'A-1' belongs to several test cases in {PLACE} (101, 102);"
+        f" mark the test with one of these ids"
+    )
+    assert changes.writes == ()
+
+
+@pytest.mark.parametrize(
+    ("case", "place", "reason"),
+    [
+        pytest.param(7, PLACE, f"test case 7 has no execution in {PLACE}", id="id"),
+        pytest.param(
+            "A-1",
+            PLACE,
+            f"no test case with the Alt ID 'A-1' has an execution in {PLACE}",
+            id="Alt ID",
+        ),
+        pytest.param(
+            "{x}",
+            "phase {y}",
+            "no test case with the Alt ID '{x}' has an execution in phase {y}",
+            id="braces",
+        ),
+    ],
+)
+def test_a_case_that_is_not_there_is_refused_by_name(case, place, reason):
+    """The message says which case, and where it was looked for."""
+    changes = compute([result(case)], [execution(1, 101)], place)
+
+    assert refusals(changes) == [reason]
+    assert changes.writes == ()
+
+
+def test_a_problem_is_refused():
+    """A result that has no status on this server is named, not sent."""
+    changes = compute(
+        [result(status=None, problem="no such status")], [execution()], PLACE
+    )
+
+    assert refusals(changes) == ["no such status"]
+    assert (changes.writes, changes.left) == ((), ())
+
+
+def test_a_result_without_a_status_is_left():
+    """A skipped test leaves the execution as it is, even where there is none."""
+    changes = compute([result(7, status=None)], [execution()], PLACE)
+
+    assert changes == Changes(left=(result(7, status=None),))
+
+
+def test_a_delivered_result_is_not_written_again():
+    """A receipt is kept by digest; another result of the case is another digest."""
+    delivered = {result().digest}
+    changes = compute(
+        [result(), result(102)], [execution(), execution(2, 102)], PLACE, delivered
+    )
+
+    assert changes.done == (result(),)
+    assert [each.result.case for each in changes.writes] == [102]
+
+
+@pytest.mark.parametrize(
+    ("executed_on", "newer_wins", "written"),
+    [
+        pytest.param(2_000, True, False, id="newer on the server"),
+        pytest.param(1_000, True, True, id="of the same time"),
+        pytest.param(999, True, True, id="older on the server"),
+        pytest.param(None, True, True, id="never executed"),
+        pytest.param(2_000, False, True, id="newer, and that is no matter"),
+    ],
+)
+def test_a_newer_result_of_the_server_stays_if_that_is_asked(
+    executed_on, newer_wins, written
+):
+    """A journal that is pushed late does not write over what came after it."""
+    now = execution(executed_on=executed_on)
+    changes = compute([result(at=1_000)], [now], PLACE, newer_wins=newer_wins)
+
+    assert len(changes.writes) == written
+    assert [each.execution for each in changes.older] == ([] if written else [now])
+
+
+LANDED = {
+    "status and state are new": ("2", "after", True, True),
+    "status is new, state is not": ("2", "before", True, False),
+    "another status": ("1", "after", True, False),
+    "no status": ("", "after", True, False),
+    "undated row with the status": ("2", "before", False, True),
+    "undated row with another status": ("1", "after", False, False),
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "stamp", "dated", "landed"), LANDED.values(), ids=LANDED
+)
+def test_a_write_has_landed_if_status_and_state_say_so(status, stamp, dated, landed):
+    """An old result of the same status is not ours, unless the server has no dates."""
+    now = execution(status=status, stamp=stamp, dated=dated)
+
+    assert has_landed(Change(result(status=FAIL), now, None), "before") is landed
+
+
+@pytest.mark.parametrize(
+    ("status", "stamp", "dated", "landed"), LANDED.values(), ids=LANDED
+)
+def test_an_unclear_write_is_looked_up_before_it_is_repeated(
+    status, stamp, dated, landed
+):
+    """What stands there already is not written a second time."""
+    now = execution(status=status, stamp=stamp, dated=dated)
+    changes = compute([result(status=FAIL)], [now], PLACE, unclear={now.id: "before"})
+
+    assert len(changes.landed) == landed
+    assert len(changes.writes) == (not landed)
+
+
+def test_a_clear_write_is_not_looked_up():
+    """Without an unclear write the same status is somebody else's, or older."""
+    now = execution(status="2", stamp="after")
+    changes = compute([result(status=FAIL)], [now], PLACE, unclear={99: "before"})
+
+    assert [each.execution.id for each in changes.writes] == [1]
+
+
+@pytest.mark.parametrize(
+    ("comment", "notes", "written"),
+    [
+        pytest.param("", None, None, id="none, and none to write"),
+        pytest.param("by hand: ok", None, None, id="a person's comment"),
+        pytest.param(
+            "failed t.py::test_a (0.10 s)\n\nstack",
+            None,
+            "passed t.py::test_a (0.00 s)",
+            id="ours from an earlier run",
+        ),
+        pytest.param(
+            "failed: 1 of 2 tests\nfailed t",
+            None,
+            "passed t.py::test_a (0.00 s)",
+            id="ours about several tests",
+        ),
+        pytest.param(
+            "by hand: ok", "failed t", "failed t", id="notes are to be written"
+        ),
+        pytest.param("failed: 1 of 2 tests", "new", "new", id="new notes over ours"),
+    ],
+)
+def test_old_notes_of_ours_do_not_stand_beside_a_new_result(comment, notes, written):
+    """They are replaced by a line; what a person wrote stays."""
+    tested = node(Outcome.PASSED, "t.py::test_a")
+    changes = compute(
+        [result(nodes=(tested,), notes=notes)], [execution(comment=comment)], PLACE
+    )
+
+    assert [each.notes for each in changes.writes] == [written]
+
+
+RESULTS = st.lists(
+    st.builds(
+        result,
+        st.sampled_from([101, 102, 103, "A-1", "A-2"]),
+        st.sampled_from([None, PASS, FAIL]),
+        problem=st.sampled_from(["", "no such status"]),
+        notes=st.sampled_from([None, "notes"]),
+        nodes=st.just((node(Outcome.PASSED),)),
+    ).filter(lambda each: not (each.problem and each.status)),
+    unique_by=lambda each: each.case,
+)
+EXECUTIONS = st.lists(
+    st.builds(
+        execution,
+        st.integers(1, 9),
+        st.sampled_from([None, 101, 102]),
+        alt=st.sampled_from(["", "A-1", "A-2"]),
+        status=st.sampled_from(["", "1", "2"]),
+        stamp=st.sampled_from(["before", "after"]),
+        executed_on=st.sampled_from([None, 1, 2_000]),
+    ),
+    unique_by=lambda each: each.id,
+)
+
+
+@deterministic
+@given(
+    RESULTS,
+    EXECUTIONS,
+    st.dictionaries(st.integers(1, 9), st.just("before")),
+    st.booleans(),
+)
+def test_every_result_is_accounted_for(results, executions, unclear, newer_wins):
+    """A result is written, there, done, left, older or refused; none is lost."""
+    delivered = {each.digest for each in results[::2]}
+    changes = compute(
+        results, executions, PLACE, delivered, unclear, newer_wins=newer_wins
+    )
+    named = [
+        *(each.result.case for each in changes.writes + changes.landed + changes.older),
+        *(each.case for each in changes.done + changes.left),
+        *(each.result.case for each in changes.refused),
+    ]
+
+    assert sorted(map(repr, named)) == sorted(repr(each.case) for each in results)
+
+
+@deterministic
+@given(RESULTS, EXECUTIONS)
+def test_a_second_push_writes_nothing(results, executions):
+    """With the receipts of the first one there is nothing left to write."""
+    first = compute(results, executions, PLACE)
+    receipts = {each.result.digest for each in first.writes}
+    second = compute(results, executions, PLACE, receipts)
+
+    assert second.writes == ()
+    assert second.refused == first.refused
+
+
+@deterministic
+@given(RESULTS, EXECUTIONS, st.randoms(use_true_random=False))
+def test_order_of_rows_makes_no_difference(results, executions, chance):
+    """The server may list a phase in any order."""
+    shuffled = chance.sample(executions, len(executions))
+
+    assert compute(results, shuffled, PLACE) == compute(results, executions, PLACE)
+
+
+def test_a_status_is_compared_by_id_not_by_name():
+    """Two statuses of one name are two statuses."""
+    now = execution(status="8", stamp="after")
+
+    assert not has_landed(
+        Change(result(status=Status("2", "Fail")), now, None), "before"
+    )

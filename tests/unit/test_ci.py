@@ -1,0 +1,69 @@
+"""What CI services call a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_zephyr.ci import run_key
+
+
+@pytest.mark.parametrize(
+    ("environ", "key", "source"),
+    [
+        pytest.param(
+            {"GITHUB_RUN_ID": "77", "GITHUB_RUN_ATTEMPT": "2"},
+            "77-2",
+            "GITHUB_RUN_ID",
+            id="GitHub, second attempt",
+        ),
+        pytest.param({"GITHUB_RUN_ID": "77"}, "77", "GITHUB_RUN_ID", id="GitHub"),
+        pytest.param({"CI_PIPELINE_ID": "9"}, "9", "CI_PIPELINE_ID", id="GitLab"),
+        pytest.param(
+            {"BUILD_BUILDID": "5", "SYSTEM_JOBATTEMPT": "1"},
+            "5-1",
+            "BUILD_BUILDID",
+            id="Azure",
+        ),
+        pytest.param(
+            {"BITBUCKET_BUILD_NUMBER": "3"},
+            "3",
+            "BITBUCKET_BUILD_NUMBER",
+            id="Bitbucket",
+        ),
+        pytest.param(
+            {"CIRCLE_WORKFLOW_ID": "ab"}, "ab", "CIRCLE_WORKFLOW_ID", id="CircleCI"
+        ),
+        pytest.param(
+            {"BUILDKITE_BUILD_ID": "cd"}, "cd", "BUILDKITE_BUILD_ID", id="Buildkite"
+        ),
+        pytest.param(
+            {"BUILD_TAG": "jenkins-pay-4", "BUILD_NUMBER": "4"},
+            "jenkins-pay-4",
+            "BUILD_TAG",
+            id="Jenkins",
+        ),
+        pytest.param(
+            {"TEAMCITY_BUILDCONF_NAME": "Pay", "BUILD_NUMBER": "4"},
+            "Pay-4",
+            "TEAMCITY_BUILDCONF_NAME",
+            id="TeamCity",
+        ),
+    ],
+)
+def test_a_service_names_its_run(environ, key, source):
+    """The key is the same for all jobs of a run, and another for a repeated run."""
+    assert run_key(environ) == (key, source)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"GITHUB_RUN_ID": ""}, id="empty"),
+        pytest.param({"GITHUB_RUN_ATTEMPT": "2"}, id="attempt only"),
+        pytest.param({"BUILD_NUMBER": "4"}, id="number that is not unique"),
+    ],
+)
+def test_without_a_service_there_is_no_key(environ):
+    """A run at a desk is a run of its own."""
+    assert run_key(environ) is None

@@ -1,0 +1,47 @@
+"""Wall time and time budgets."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pytest_zephyr import clock
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.clock import now_ms
+
+
+def test_now_is_in_milliseconds():
+    """Nanoseconds are cut, not rounded."""
+    assert now_ms(lambda: 1_700_000_000_123_999_999) == 1_700_000_000_123
+
+
+def test_a_frozen_clock_does_not_bend_ours(monkeypatch):
+    """What a test puts in the place of the time functions is not asked."""
+    before = now_ms()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+
+    assert now_ms() >= before
+    assert clock.monotonic() > 0
+
+
+@pytest.mark.parametrize(
+    ("passed", "left", "spent"),
+    [
+        pytest.param(0.0, 10.0, False, id="fresh"),
+        pytest.param(9.0, 1.0, False, id="nearly"),
+        pytest.param(10.0, 0.0, True, id="just"),
+        pytest.param(99.0, 0.0, True, id="long ago"),
+    ],
+)
+def test_a_budget_runs_out_and_never_goes_below_zero(monkeypatch, passed, left, spent):
+    """What is left is the budget without the time that went by."""
+    now = [1_000.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    deadline = Deadline(10)
+    now[0] += passed
+
+    assert deadline.left() == left
+    assert deadline.spent is spent
+    assert deadline.seconds == 10

@@ -1,0 +1,230 @@
+"""Where the credential comes from, and what it may not be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import sys
+
+import pytest
+
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.options import Given
+from pytest_zephyr.options import resolve
+from pytest_zephyr.settings import Credential
+
+
+SECRET = "hunter2"
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX")
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text(f"{SECRET}\n", encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def login(**environ: str) -> Credential | None:
+    return resolve(Given(environ=environ)).credential
+
+
+def problem(flags: dict[str, object] | None = None, **environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        resolve(Given(flags=flags or {}, environ=environ))
+    return str(caught.value)
+
+
+def shown(credential: Credential | None) -> tuple[str, str, str] | None:
+    if credential is None:
+        return None
+    return credential.kind, credential.username, credential.secret.reveal()
+
+
+USER = {"ZEPHYR_USERNAME": "ada", "ZEPHYR_PASSWORD": "pass word"}
+TOKEN = {"ZEPHYR_TOKEN": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param(TOKEN, ("token", "", SECRET), id="token"),
+        pytest.param(USER, ("basic", "ada", "pass word"), id="user"),
+        pytest.param({**TOKEN, **USER}, ("token", "", SECRET), id="token before user"),
+        pytest.param(
+            {"ZEPHYR_TOKEN": f" {SECRET}\n"}, ("token", "", SECRET), id="stripped"
+        ),
+        pytest.param(
+            {"ZEPHYR_TOKEN": "", **USER},
+            ("basic", "ada", "pass word"),
+            id="empty token",
+        ),
+        pytest.param({**USER, "ZEPHYR_AUTH": "token"}, None, id="token only"),
+        pytest.param(
+            {**TOKEN, **USER, "ZEPHYR_AUTH": "basic"},
+            ("basic", "ada", "pass word"),
+            id="basic although there is a token",
+        ),
+        pytest.param(
+            {**TOKEN, **USER, "ZEPHYR_AUTH": "cookie"},
+            ("cookie", "ada", "pass word"),
+            id="cookie",
+        ),
+        pytest.param(
+            {**TOKEN, "ZEPHYR_AUTH": "cookie"}, None, id="cookie without user"
+        ),
+        pytest.param({**TOKEN, "ZEPHYR_URL": "sandbox"}, None, id="sandbox"),
+    ],
+)
+def test_a_credential_is_chosen_by_auth(environ, expected):
+    """`auto` is the token if there is one, else the user."""
+    assert shown(login(**environ)) == expected
+
+
+def test_a_token_is_read_from_a_file(token_file):
+    """White space around it is no part of it."""
+    found = login(ZEPHYR_TOKEN_FILE=str(token_file))
+
+    assert shown(found) == ("token", "", SECRET)
+    assert found is not None
+    assert found.source == f"{token_file} (ZEPHYR_TOKEN_FILE)"
+
+
+@pytest.mark.parametrize(
+    ("place", "token"),
+    [("flag", SECRET), ("env", "other"), ("ini", "other")],
+    ids=["flag", "environment", "ini file"],
+)
+def test_only_a_flag_puts_a_file_before_the_environment(token_file, place, token):
+    """What was typed wins, a variable wins over what is kept in files."""
+    text = str(token_file)
+    given = Given(
+        flags={"token_file": text} if place == "flag" else {},
+        environ={
+            "ZEPHYR_TOKEN": "other",
+            **({"ZEPHYR_TOKEN_FILE": text} if place == "env" else {}),
+        },
+        ini={"token_file": (text, "pytest.ini")} if place == "ini" else {},
+    )
+
+    assert shown(resolve(given).credential) == ("token", "", token)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(None, "cannot be read: No such file or directory.", id="missing"),
+        pytest.param(b"", "is empty.", id="empty"),
+        pytest.param(b" \n", "is empty.", id="blank"),
+        pytest.param(b"\xff\xfe\x00", "cannot be read: it is not text.", id="binary"),
+        pytest.param(
+            f"{SECRET} x".encode(), "it is not a token. Copy it again.", id="space"
+        ),
+        pytest.param(
+            f"{SECRET}\nx".encode(), "it is not a token. Copy it again.", id="two lines"
+        ),
+        pytest.param(
+            f"{SECRET}ü".encode(), "it is not a token. Copy it again.", id="non-ASCII"
+        ),
+        pytest.param(
+            f"{SECRET}\x07x".encode(), "it is not a token. Copy it again.", id="control"
+        ),
+    ],
+)
+def test_a_token_file_that_holds_no_token_is_a_problem(tmp_path, content, reason):
+    """File and source are named, the content is not."""
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(0o600)
+    message = problem({"token_file": str(path)})
+
+    assert f"{path} (--zephyr-token-file)" in message
+    assert message.endswith(reason)
+    assert SECRET not in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_broken_token_file_does_not_fall_back_to_a_password(tmp_path):
+    """Whoever names a file wants its token, not another login."""
+    message = problem(None, ZEPHYR_TOKEN_FILE=str(tmp_path / "none"), **USER)
+
+    assert "cannot be read" in message
+
+
+def test_a_directory_is_no_token_file(tmp_path):
+    """The reason of the operating system is said."""
+    assert "Is a directory" in problem(ZEPHYR_TOKEN_FILE=str(tmp_path))
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "warned"),
+    [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o666, True)],
+    ids=oct,
+)
+def test_a_token_file_that_others_can_read_is_warned_of(token_file, mode, warned):
+    """It still works; the warning says how to mend it."""
+    token_file.chmod(mode)
+    settings = resolve(Given(environ={"ZEPHYR_TOKEN_FILE": str(token_file)}))
+
+    assert shown(settings.credential) == ("token", "", SECRET)
+    assert [each.partition(" can ")[0] for each in settings.warnings] == (
+        [f"the token file {token_file} (ZEPHYR_TOKEN_FILE)"] if warned else []
+    )
+    assert all(each.endswith(f"chmod 600 {token_file}") for each in settings.warnings)
+
+
+@pytest.mark.parametrize(
+    "token", [f"{SECRET} x", f"{SECRET}\x00", f"{SECRET}é", f"{SECRET}\nx"]
+)
+def test_a_token_that_no_header_can_carry_is_refused_unseen(token):
+    """It would be sent broken, or shown by whoever refuses it."""
+    message = problem(ZEPHYR_TOKEN=token)
+
+    assert message.startswith("the token in ZEPHYR_TOKEN holds a space, a line break")
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize("kind", ["basic", "cookie"])
+@pytest.mark.parametrize(
+    ("username", "password", "reasons"),
+    [
+        pytest.param("ada", "", ["ZEPHYR_PASSWORD is not set"], id="no password"),
+        pytest.param("", SECRET, ["ZEPHYR_USERNAME is not set"], id="no user"),
+        pytest.param("adä", SECRET, ["Use an API token: set ZEPHYR_TOKEN."], id="user"),
+        pytest.param(
+            "ada", f"{SECRET}ß", ["ZEPHYR_PASSWORD holds a letter"], id="password"
+        ),
+        pytest.param(
+            "adä",
+            f"{SECRET}ß",
+            ["ZEPHYR_USERNAME holds", "ZEPHYR_PASSWORD holds"],
+            id="both",
+        ),
+        pytest.param("a:da", SECRET, ["ZEPHYR_USERNAME holds a colon"], id="colon"),
+        pytest.param("ada", f"{SECRET}\n", ["a control character"], id="line break"),
+    ],
+)
+def test_a_user_that_no_login_can_carry_is_refused(kind, username, password, reasons):
+    """The message names the variable and the way out, never the value."""
+    message = problem(
+        ZEPHYR_AUTH=kind, ZEPHYR_USERNAME=username, ZEPHYR_PASSWORD=password
+    )
+
+    assert len(message.splitlines()) == len(reasons)
+    assert all(reason in message for reason in reasons)
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize("kind", ["basic", "cookie"])
+def test_letters_outside_ascii_lead_to_a_token(kind):
+    """The servers' own clients cannot log in with them either."""
+    message = problem(ZEPHYR_AUTH=kind, ZEPHYR_USERNAME="ada", ZEPHYR_PASSWORD="pä")
+
+    assert message == (
+        f"ZEPHYR_PASSWORD holds a letter outside ASCII, which {kind} login cannot carry."
+        f" Use an API token: set ZEPHYR_TOKEN."
+    )

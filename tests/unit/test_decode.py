@@ -1,0 +1,148 @@
+"""Reading what a server sends, however it spells it."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr import decode
+from tests.unit.make import deterministic
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        pytest.param(7, 7, id="number"),
+        pytest.param(0, 0, id="zero"),
+        pytest.param(-10, -10, id="negative"),
+        pytest.param(1_764_633_600_000, 1_764_633_600_000, id="milliseconds"),
+        pytest.param("7", 7, id="digits"),
+        pytest.param(" 7 ", 7, id="digits with space"),
+        pytest.param("-10", -10, id="negative digits"),
+        pytest.param(7.0, 7, id="whole float"),
+        pytest.param("7.0", 7, id="whole float as text"),
+        pytest.param(None, None, id="null"),
+        pytest.param(True, None, id="true"),
+        pytest.param(7.5, None, id="fraction"),
+        pytest.param("7.5", None, id="fraction as text"),
+        pytest.param(float("nan"), None, id="not a number"),
+        pytest.param(float("inf"), None, id="infinity"),
+        pytest.param("", None, id="empty"),
+        pytest.param("-", None, id="dash"),
+        pytest.param("--7", None, id="two dashes"),
+        pytest.param("7-", None, id="dash behind"),
+        pytest.param("2026-11-23", None, id="date"),
+        pytest.param("seven", None, id="word"),
+        pytest.param("٧", None, id="digit of another script"),
+        pytest.param("9" * 20, None, id="too long"),
+        pytest.param([7], None, id="list"),
+        pytest.param({"id": 7}, None, id="object"),
+    ],
+)
+def test_ids_come_as_numbers_or_digits(value, number):
+    """Everything else is no id."""
+    assert decode.integer(value) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param("Pass", "Pass", id="text"),
+        pytest.param(" a ", " a ", id="white space stays"),
+        pytest.param(1, "1", id="number"),
+        pytest.param(1.0, "1", id="whole float"),
+        pytest.param(None, "", id="null"),
+        pytest.param(False, "", id="truth value"),
+        pytest.param(["a"], "", id="list"),
+        pytest.param({}, "", id="object"),
+    ],
+)
+def test_a_text_is_a_text_or_a_number(value, text):
+    """What is missing or of another shape is empty."""
+    assert decode.text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "default", "truth"),
+    [
+        pytest.param(True, False, True, id="true"),
+        pytest.param(False, True, False, id="false"),
+        pytest.param("true", False, True, id="text"),
+        pytest.param(" False ", True, False, id="text in another case"),
+        pytest.param(None, True, True, id="missing"),
+        pytest.param(1, False, False, id="number is none"),
+        pytest.param("yes", True, True, id="another word"),
+    ],
+)
+def test_a_truth_value_is_itself_or_its_word(value, default, truth):
+    """Anything else leaves the default."""
+    assert decode.boolean(value, default=default) is truth
+
+
+@pytest.mark.parametrize(
+    ("payload", "ids"),
+    [
+        pytest.param([{"id": 1}, {"id": 2}], [1, 2], id="bare list"),
+        pytest.param([{"id": 1}], [1], id="bare list of one"),
+        pytest.param([], [], id="empty list"),
+        pytest.param(
+            {"firstResult": 0, "resultSize": 0, "results": [{"id": 1}]},
+            [1],
+            id="envelope with a wrong size",
+        ),
+        pytest.param({"results": []}, [], id="empty envelope"),
+        pytest.param(
+            [{"results": [{"id": 1}, {"id": 2}]}], [1, 2], id="envelope in a list"
+        ),
+        pytest.param([{"results": []}], [], id="empty envelope in a list"),
+        pytest.param([1, None, {"id": 2}, "x"], [2], id="odd rows in a list"),
+        pytest.param({"results": [None, {"id": 2}]}, [2], id="odd rows in an envelope"),
+    ],
+)
+def test_a_list_comes_bare_or_in_an_envelope(payload, ids):
+    """Rows that are no objects are left out; a total is not believed."""
+    assert [row["id"] for row in decode.rows(payload) or []] == ids
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(None, id="empty body"),
+        pytest.param("OK", id="text"),
+        pytest.param({}, id="object"),
+        pytest.param({"results": None}, id="envelope without rows"),
+        pytest.param({"results": {"id": 1}}, id="envelope of an object"),
+        pytest.param(7, id="number"),
+    ],
+)
+def test_what_is_no_list_is_said_to_be_none(payload):
+    """A caller can tell no rows from no answer."""
+    assert decode.rows(payload) is None
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 1], ids=repr)
+def test_what_is_no_object_is_an_empty_one(value):
+    """Looking further down finds nothing rather than failing."""
+    assert decode.mapping(value) == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@deterministic
+@given(JSON | st.text(st.sampled_from("-0123456789. ")))
+def test_no_value_is_too_odd(value: object) -> None:
+    """A reader gives a value of its type for everything that JSON can hold."""
+    json.dumps(value)
+
+    assert isinstance(decode.integer(value), int | None)
+    assert isinstance(decode.text(value), str)
+    assert isinstance(decode.boolean(value, default=True), bool)
+    assert isinstance(decode.rows(value), list | None)

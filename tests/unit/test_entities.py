@@ -1,0 +1,280 @@
+"""Zephyr's things, read from the server's JSON."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr import entities
+from pytest_zephyr.entities import Cycle
+from pytest_zephyr.entities import Named
+from pytest_zephyr.entities import User
+from pytest_zephyr.status import Status
+from tests.unit.make import deterministic
+
+
+ROW: dict[str, Any] = {
+    "id": 33023,
+    "actualTime": 90,
+    "status": "1",
+    "comment": "seen",
+    "cyclePhaseId": 446,
+    "lastModifiedOn": 1764670921000,
+    "lastTestResult": {
+        "id": 62,
+        "executionDate": 1490812485000,
+        "executionStatus": "1",
+    },
+    "tcrTreeTestcase": {
+        "id": 80360,
+        "testcase": {"id": 41219, "testcaseId": 39117, "externalId": " AUTH-1 "},
+    },
+}
+
+
+def test_an_execution_has_what_a_row_says():
+    """Of the five numbers of a case the visible one is taken."""
+    found = entities.execution(ROW)
+
+    assert found is not None
+    assert (found.id, found.phase, found.case, found.alt) == (
+        33023,
+        446,
+        39117,
+        "AUTH-1",
+    )
+    assert (found.status, found.comment, found.milliseconds) == ("1", "seen", 90)
+    assert found.executed_on == 1490812485000
+    assert found.dated
+
+
+def test_ids_may_be_digits():
+    """The same row with texts for numbers is the same execution."""
+    spelled = json.loads(json.dumps(ROW), parse_int=str)
+    found, plain = entities.execution(spelled), entities.execution(ROW)
+
+    assert found is not None
+    assert plain is not None
+    assert (found.id, found.case, found.executed_on, found.milliseconds) == (
+        plain.id,
+        plain.case,
+        plain.executed_on,
+        plain.milliseconds,
+    )
+
+
+def test_a_row_that_was_never_executed_has_no_status():
+    """The server leaves out what it does not know."""
+    found = entities.execution({"id": 5, "tcrTreeTestcase": {}})
+
+    assert found is not None
+    assert (found.status, found.comment, found.alt) == ("", "", "")
+    assert (found.case, found.phase, found.executed_on, found.milliseconds) == (
+        None,
+        None,
+        None,
+        None,
+    )
+    assert not found.dated
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        pytest.param({"status": "2"}, "2", id="of the row"),
+        pytest.param({"status": 2}, "2", id="number"),
+        pytest.param(
+            {"lastTestResult": {"executionStatus": "2"}}, "2", id="of the result"
+        ),
+        pytest.param(
+            {"status": None, "lastTestResult": {"executionStatus": 2}}, "2", id="null"
+        ),
+        pytest.param(
+            {"status": "1", "lastTestResult": {"executionStatus": "2"}},
+            "1",
+            id="the row is the closer one",
+        ),
+        pytest.param({"lastTestResult": None}, "", id="none"),
+    ],
+)
+def test_status_is_in_the_row_or_in_its_last_result(row, status):
+    """Some servers fill in only one of them."""
+    found = entities.execution({"id": 1, **row})
+
+    assert found is not None
+    assert found.status == status
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({}, id="no id"),
+        pytest.param({"id": None}, id="null"),
+        pytest.param({"id": "new"}, id="word"),
+    ],
+)
+def test_a_row_without_an_id_is_nothing(row):
+    """What cannot be written to is left out."""
+    assert entities.execution(row) is None
+    assert entities.named(row) is None
+    assert entities.cycle(row) is None
+    assert entities.user(row) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        pytest.param(("status",), "2", id="status"),
+        pytest.param(("comment",), "new", id="comment"),
+        pytest.param(("actualTime",), 91, id="time"),
+        pytest.param(("lastModifiedOn",), 1764670921001, id="row changed"),
+        pytest.param(("lastTestResult", "id"), 63, id="another result"),
+        pytest.param(("lastTestResult", "executionDate"), 1, id="executed again"),
+    ],
+)
+def test_another_state_has_another_stamp(path, value):
+    """A write that happened can be seen by reading."""
+    changed = copy.deepcopy(ROW)
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    before, after = entities.execution(ROW), entities.execution(changed)
+
+    assert before is not None
+    assert after is not None
+    assert after.stamp != before.stamp
+
+
+def test_the_same_state_has_the_same_stamp():
+    """What is not part of the state makes no difference."""
+    before, after = entities.execution(ROW), entities.execution({**ROW, "testerId": 1})
+
+    assert before is not None
+    assert after is not None
+    assert after.stamp == before.stamp
+
+
+@pytest.mark.parametrize(
+    ("row", "dated"),
+    [
+        pytest.param({"lastTestResult": {"id": 62}}, True, id="id of the result"),
+        pytest.param({"lastTestResult": {"executionDate": 5}}, True, id="time of it"),
+        pytest.param({"lastModifiedOn": 5}, True, id="time of the row"),
+        pytest.param({"lastTestResult": {"executionStatus": "1"}}, False, id="status"),
+        pytest.param({"status": "1"}, False, id="nothing"),
+    ],
+)
+def test_a_row_is_dated_if_it_tells_one_result_from_the_next(row, dated):
+    """Without an id or a time, the same result again looks the same."""
+    found = entities.execution({"id": 1, **row})
+
+    assert found is not None
+    assert found.dated is dated
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        pytest.param(
+            {"id": 7, "fullName": "Ada L.", "username": "ada"},
+            User(7, "Ada L."),
+            id="full",
+        ),
+        pytest.param({"id": "7", "username": "ada"}, User(7, "ada"), id="user name"),
+        pytest.param({"id": 7, "loginName": "ada"}, User(7, "ada"), id="login name"),
+        pytest.param({"id": 7, "fullName": ""}, User(7, "user 7"), id="no name"),
+        pytest.param("<html>", None, id="page"),
+        pytest.param([{"id": 7}], None, id="list"),
+    ],
+)
+def test_a_user_has_an_id_and_some_name(payload, expected):
+    """A user without a name is called by the id."""
+    assert entities.user(payload) == expected
+
+
+def test_a_cycle_has_its_phases():
+    """Phases without an id are left out; phases may be missing altogether."""
+    row = {
+        "id": 3,
+        "name": "Nightly",
+        "cyclePhases": [{"id": "4", "name": "Smoke"}, {}],
+    }
+
+    assert entities.cycle(row) == Cycle(3, "Nightly", (Named(4, "Smoke"),))
+    assert entities.cycle({"id": 3, "name": "Nightly"}) == Cycle(3, "Nightly")
+
+
+def test_the_release_of_the_repository_is_hidden():
+    """It is no release that results can go to."""
+    assert entities.named({"id": 1, "name": "r", "projectRelease": "true"}) == Named(
+        1, "r", hidden=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(
+            '[{"id":1,"value":"Pass","active":true},{"id":2,"value":"Fail"}]',
+            [Status("1", "Pass"), Status("2", "Fail")],
+            id="text",
+        ),
+        pytest.param([{"id": "1", "value": "Pass"}], [Status("1", "Pass")], id="list"),
+        pytest.param('[{"id":1.0,"value":"Pass"}]', [Status("1", "Pass")], id="float"),
+        pytest.param(
+            '[{"id":"1.0","value":"Pass"}]', [Status("1", "Pass")], id="float as text"
+        ),
+        pytest.param(
+            '[{"id":"4","value":"Blocked","active":"false"}]',
+            [Status("4", "Blocked", active=False)],
+            id="inactive as text",
+        ),
+        pytest.param('[{"value":"Pass"},7,null]', [], id="no ids"),
+        pytest.param("[{", [], id="broken"),
+        pytest.param("", [], id="empty"),
+        pytest.param(None, [], id="missing"),
+        pytest.param("7", [], id="number"),
+    ],
+)
+def test_statuses_stand_in_the_text_of_a_preference(value, expected):
+    """What cannot be read is no status."""
+    assert entities.statuses({"value": value}) == expected
+
+
+@pytest.mark.parametrize("payload", [None, "<html>", [], 7], ids=repr)
+def test_an_odd_preference_has_no_statuses(payload):
+    """The stock ones are taken then."""
+    assert entities.statuses(payload) == []
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["id", "testcase", "name", "results", "executionDate"]),
+            inner,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@deterministic
+@given(st.dictionaries(st.sampled_from([*ROW, "name", "cyclePhases", "value"]), ODD))
+def test_no_row_is_too_odd(row: dict[str, Any]) -> None:
+    """A row is read or left out; a stamp never depends on the reading."""
+    for read in (
+        entities.execution,
+        entities.named,
+        entities.cycle,
+        entities.user,
+        entities.statuses,
+    ):
+        assert read(row) == read(copy.deepcopy(row))

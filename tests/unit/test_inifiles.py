@@ -1,0 +1,234 @@
+"""The ini file that pytest would read, found without pytest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_zephyr import inifiles
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.options import Given
+from pytest_zephyr.options import value
+
+
+INI = "[pytest]\nzephyr_phase = Smoke\n"
+TOML = '[tool.pytest.ini_options]\nzephyr_phase = "Smoke"\n'
+
+FILES = {
+    "pytest.toml": '[pytest]\nzephyr_phase = "Smoke"\n',
+    ".pytest.toml": '[pytest]\nzephyr_phase = "Smoke"\n',
+    "pytest.ini": INI,
+    ".pytest.ini": INI,
+    "pyproject.toml": TOML,
+    "tox.ini": INI,
+    "setup.cfg": "[tool:pytest]\nzephyr_phase = Smoke\n",
+}
+
+
+def put(directory: Path, **files: str) -> None:
+    for name, content in files.items():
+        (directory / name).write_text(content, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "content"), FILES.items(), ids=FILES)
+def test_every_file_that_pytest_reads_is_read(tmp_path, name, content):
+    """Found by search, or named as with `pytest -c`."""
+    put(tmp_path, **{name: content})
+
+    for found in (inifiles.find(tmp_path), inifiles.load(tmp_path / name)):
+        assert (found.root, found.name) == (tmp_path, name)
+        assert found.options["zephyr_phase"] == "Smoke"
+
+
+@pytest.mark.parametrize("first", range(len(FILES) - 1), ids=list(FILES)[:-1])
+def test_files_are_tried_in_pytests_order(tmp_path, first):
+    """The first with a section for pytest is the one, the rest is not looked at."""
+    put(tmp_path, **dict(list(FILES.items())[first:]))
+
+    assert inifiles.find(tmp_path).name == list(FILES)[first]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("pyproject.toml", "[tool.ruff]\n", id="pyproject"),
+        pytest.param("pyproject.toml", "", id="empty pyproject"),
+        pytest.param("tox.ini", "[tox]\n", id="tox"),
+        pytest.param("setup.cfg", "[metadata]\nname = x\n", id="setup"),
+    ],
+)
+def test_a_file_without_a_section_for_pytest_is_passed_over(tmp_path, name, content):
+    """The search goes on, in this directory and above."""
+    below = tmp_path / "below"
+    below.mkdir()
+    put(tmp_path, **{"pytest.ini": INI})
+    put(below, **{name: content})
+
+    assert inifiles.find(below).root == tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", ["pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"]
+)
+def test_a_file_of_pytests_own_ends_the_search_even_if_empty(tmp_path, name):
+    """It belongs to pytest by its name."""
+    below = tmp_path / "below"
+    below.mkdir()
+    put(tmp_path, **{"pytest.ini": INI})
+    put(below, **{name: ""})
+    found = inifiles.find(below)
+
+    assert (found.root, found.name, dict(found.options)) == (below, name, {})
+
+
+def test_an_empty_section_ends_the_search(tmp_path):
+    """A section says that this is the file, whatever stands in it."""
+    below = tmp_path / "below"
+    below.mkdir()
+    put(tmp_path, **{"pytest.ini": INI})
+    put(below, **{"tox.ini": "[pytest]\n"})
+
+    assert inifiles.find(below).root == below
+
+
+def test_the_closest_directory_wins(tmp_path):
+    """A weaker file that is closer is the one."""
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    put(tmp_path, **{"pytest.ini": INI})
+    put(tmp_path / "a", **{"setup.cfg": "[tool:pytest]\nzephyr_phase = Near\n"})
+    found = inifiles.find(below)
+
+    assert found.options == {"zephyr_phase": "Near"}
+    assert found.root == tmp_path / "a"
+
+
+def test_without_a_file_there_are_no_options(tmp_path):
+    """Paths start from where the search began."""
+    found = inifiles.find(tmp_path)
+
+    assert dict(found.options) == {}
+    assert found.root == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        pytest.param("zephyr_phase = Smoke", "Smoke", id="equals"),
+        pytest.param("zephyr_phase: Smoke", "Smoke", id="colon"),
+        pytest.param("zephyr_phase=100%s of it", "100%s of it", id="percent"),
+        pytest.param("zephyr_phase = a = b", "a = b", id="equals in the value"),
+        pytest.param("zephyr_phase = a # b", "a # b", id="number sign"),
+        pytest.param("# no\n; no\nzephyr_phase = x", "x", id="comments"),
+        pytest.param("zephyr_phase =\n    a\n    b", "\na\nb", id="lines"),
+        pytest.param("zephyr_phase = Grüße", "Grüße", id="letters"),
+        pytest.param("zephyr_phase =", "", id="empty"),
+    ],
+)
+def test_ini_values_are_texts_as_written(tmp_path, content, text):
+    """Nothing is interpolated, and names keep their case."""
+    put(tmp_path, **{"pytest.ini": f"[pytest]\nOther_Key = x\n{content}\n"})
+
+    assert inifiles.find(tmp_path).options == {"Other_Key": "x", "zephyr_phase": text}
+
+
+def test_a_default_section_gives_nothing_away(tmp_path):
+    """Pytest knows no section whose values count everywhere."""
+    put(tmp_path, **{"tox.ini": "[DEFAULT]\nzephyr_phase = x\n[pytest]\na = b\n"})
+
+    assert inifiles.find(tmp_path).options == {"a": "b"}
+
+
+@pytest.mark.parametrize("table", ["tool.pytest.ini_options", "tool.pytest"])
+def test_toml_values_keep_their_types(tmp_path, table):
+    """In the older table and in pytest 9's."""
+    put(
+        tmp_path,
+        **{
+            "pyproject.toml": f"[{table}]\nzephyr = true\nzephyr_phase = 7\n"
+            f"zephyr_timeout = 2.5\nzephyr_client_cert = ['a', 'b']\n"
+            f"zephyr_status_map = {{ error = 4, skipped = '-' }}\n"
+        },
+    )
+    found = inifiles.find(tmp_path)
+
+    assert found.options == {
+        "zephyr": True,
+        "zephyr_phase": 7,
+        "zephyr_timeout": 2.5,
+        "zephyr_client_cert": ["a", "b"],
+        "zephyr_status_map": {"error": 4, "skipped": "-"},
+    }
+    assert value(
+        "status_map",
+        Given(ini={"status_map": (found.options["zephyr_status_map"], "x")}),
+    ) == {"error": "4", "skipped": "-"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("custom.ini", INI, id="ini"),
+        pytest.param("custom.cfg", "[tool:pytest]\nzephyr_phase = Smoke\n", id="cfg"),
+        pytest.param("custom.toml", TOML, id="toml"),
+        pytest.param("custom.toml", FILES["pytest.toml"], id="toml of pytest 9"),
+    ],
+)
+def test_a_file_of_any_name_can_be_named(tmp_path, name, content):
+    """As with `pytest -c`, the suffix says what it is."""
+    put(tmp_path, **{name: content})
+
+    assert inifiles.load(tmp_path / name).options["zephyr_phase"] == "Smoke"
+
+
+def test_a_named_file_without_a_section_has_no_options(tmp_path):
+    """It was named, so nothing else is looked for."""
+    put(tmp_path, **{"pytest.ini": INI, "tox.ini": "[tox]\n"})
+    found = inifiles.load(tmp_path / "tox.ini")
+
+    assert (found.name, dict(found.options)) == ("tox.ini", {})
+
+
+def test_a_named_file_that_is_not_there_is_said(tmp_path):
+    """With the option that named it."""
+    with pytest.raises(SettingsError) as caught:
+        inifiles.load(tmp_path / "none.ini")
+
+    assert str(caught.value) == f"there is no file {tmp_path / 'none.ini'} (-c)."
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("pytest.ini", b"zephyr = 1\n", id="ini without a section"),
+        pytest.param("pytest.ini", b"[pytest\n", id="ini with half a section"),
+        pytest.param("tox.ini", b"[pytest]\nword\n", id="ini with a word"),
+        pytest.param("setup.cfg", b"\xff\xfe\x00", id="cfg that is no text"),
+        pytest.param("pyproject.toml", b"[tool.pytest\n", id="toml with half a table"),
+        pytest.param("pyproject.toml", b"\xff", id="toml that is no text"),
+        pytest.param("pyproject.toml", b"tool = 3\n", id="tool is no table"),
+        pytest.param(
+            "pyproject.toml", b"[tool]\npytest = 3\n", id="pytest is no table"
+        ),
+        pytest.param(
+            "pyproject.toml",
+            b"[tool.pytest]\nini_options = 3\n",
+            id="options are no table",
+        ),
+        pytest.param("pytest.toml", b"pytest = 3\n", id="table of pytest.toml is none"),
+    ],
+)
+def test_a_broken_file_is_said_in_one_line(tmp_path, name, content):
+    """The file is named with what is wrong in it."""
+    (tmp_path / name).write_bytes(content)
+
+    for read in (
+        lambda: inifiles.find(tmp_path),
+        lambda: inifiles.load(tmp_path / name),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            read()
+
+        assert str(caught.value).startswith(f"{tmp_path / name} cannot be read: ")
+        assert len(str(caught.value).splitlines()) == 1

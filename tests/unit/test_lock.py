@@ -1,0 +1,66 @@
+"""Locks on open files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from pytest_zephyr.lock import try_lock
+
+
+HOLD = """
+import sys, time
+from pytest_zephyr.lock import try_lock
+file = open(sys.argv[1], "ab")
+print(try_lock(file.fileno()), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_keeps_others_out_until_its_file_is_closed(tmp_path):
+    """The second who asks is told, and does not wait."""
+    path = tmp_path / "run.jsonl"
+    with path.open("ab") as first, path.open("ab") as second:
+        assert try_lock(first.fileno())
+        assert not try_lock(second.fileno())
+
+        first.close()
+
+        assert try_lock(second.fileno())
+
+
+def test_a_lock_keeps_nobody_from_reading(tmp_path):
+    """A journal can be looked at while its run goes on."""
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(b"line\n")
+    with path.open("ab") as file:
+        try_lock(file.fileno())
+
+        assert path.read_bytes() == b"line\n"
+
+
+def test_locking_moves_nothing(tmp_path):
+    """What is written next goes where it would have gone."""
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(b"one\n")
+    with path.open("ab", buffering=0) as file:
+        try_lock(file.fileno())
+        file.write(b"two\n")
+
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    """A run that was killed does not lock its journal for ever."""
+    path = tmp_path / "run.jsonl"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        said = holder.stdout.readline().strip()
+        with path.open("ab") as file:
+            while_alive = try_lock(file.fileno())
+            holder.kill()
+            holder.wait()
+            afterwards = try_lock(file.fileno())
+
+    assert (said, while_alive, afterwards) == (b"True", False, True)

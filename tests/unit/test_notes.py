@@ -1,0 +1,327 @@
+"""The notes of an execution: what stands in them, and how they are cut."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.notes import Context
+from pytest_zephyr.notes import escape
+from pytest_zephyr.notes import fit
+from pytest_zephyr.notes import is_ours
+from pytest_zephyr.notes import summary
+from pytest_zephyr.notes import write_notes
+from pytest_zephyr.outcome import Failure
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.outcome import worst
+from tests.unit.make import deterministic
+from tests.unit.make import node
+
+
+def notes_of(*nodes: NodeResult, **context: object) -> str | None:
+    outcome = worst(each.outcome for each in nodes)
+    return write_notes(nodes, outcome, Context(**context))  # type: ignore[arg-type]
+
+
+FAILED = node(
+    Outcome.FAILED,
+    duration=1_234_567,
+    failures=(Failure("call", "test_pay.py:3: assert 1 == 2", "def test…"),),
+)
+FLAKY = node(
+    Outcome.PASSED,
+    attempts=2,
+    earlier=Failure("call", "test_pay.py:3: TimeoutError", ""),
+)
+
+
+@pytest.mark.parametrize(
+    ("tested", "never", "failed", "always"),
+    [
+        pytest.param(node(Outcome.PASSED), False, False, True, id="passed"),
+        pytest.param(node(Outcome.SKIPPED), False, False, True, id="skipped"),
+        pytest.param(node(Outcome.UNRUN), False, False, True, id="unrun"),
+        pytest.param(node(Outcome.XFAILED), False, True, True, id="xfailed"),
+        pytest.param(node(Outcome.XPASSED), False, True, True, id="xpassed"),
+        pytest.param(node(Outcome.ERROR), False, True, True, id="error"),
+        pytest.param(node(Outcome.CRASHED), False, True, True, id="crashed"),
+        pytest.param(node(Outcome.FAILED), False, True, True, id="failed"),
+        pytest.param(FLAKY, False, True, True, id="pass after reruns"),
+    ],
+)
+def test_notes_are_written_when_the_option_says_so(tested, never, failed, always):
+    """`failed` is what went wrong, a pass after reruns included."""
+    found = {
+        when: notes_of(tested, comment=when) for when in ("never", "failed", "always")
+    }
+
+    assert {when: text is not None for when, text in found.items()} == {
+        "never": never,
+        "failed": failed,
+        "always": always,
+    }
+
+
+def test_a_single_test_has_its_line_and_its_failure():
+    """Outcome, node id and duration; then where it failed, and the text."""
+    assert notes_of(FAILED) == (
+        "failed test_pay.py::test_card (1.23 s)\n"
+        "\n"
+        "test_pay.py:3: assert 1 == 2\n"
+        "def test…"
+    )
+
+
+def test_reruns_are_counted_and_the_first_failure_is_shown():
+    """A pass after reruns says how many attempts there were, and why."""
+    assert notes_of(FLAKY) == (
+        "passed test_pay.py::test_card (0.00 s) after 2 attempts\n"
+        "\n"
+        "first attempt: test_pay.py:3: TimeoutError"
+    )
+
+
+def test_a_reason_stands_behind_its_test():
+    """The reason of an expected failure is part of the line."""
+    tested = node(Outcome.XFAILED, reason="BUG-7")
+
+    assert notes_of(tested) == "xfailed test_pay.py::test_card (0.00 s) - BUG-7"
+
+
+def test_a_failed_subtest_is_named():
+    """Which of the subtests failed stands before the place."""
+    tested = node(
+        Outcome.FAILED, failures=(Failure("call", "t.py:1: no", "", "[euro]"),)
+    )
+
+    assert (notes_of(tested) or "").endswith("\n\n[euro]: t.py:1: no")
+
+
+def test_a_failure_without_a_place_says_in_which_part_it_was():
+    """A crash report has no place, a fixture's may have none."""
+    tested = node(Outcome.ERROR, failures=(Failure("teardown", "", "stack"),))
+
+    assert (notes_of(tested) or "").endswith(
+        "\n\nteardown of test_pay.py::test_card\nstack"
+    )
+
+
+def test_many_tests_have_a_count_and_a_line_each_worst_first():
+    """With fifty parameters the failed one stands on top."""
+    nodes = [
+        node(Outcome.PASSED, "t[b]"),
+        node(Outcome.SKIPPED, "t[a]"),
+        node(Outcome.FAILED, "t[d]"),
+        node(Outcome.PASSED, "t[a2]"),
+    ]
+
+    assert notes_of(*nodes) == (
+        "failed: 1 of 4 tests\n"
+        "failed t[d] (0.00 s)\n"
+        "passed t[a2] (0.00 s)\n"
+        "passed t[b] (0.00 s)\n"
+        "skipped t[a] (0.00 s)"
+    )
+
+
+def test_a_hidden_failure_is_told_although_it_does_not_decide():
+    """With a custom map a case may pass while one of its tests failed."""
+    nodes = [node(Outcome.PASSED, "a"), node(Outcome.FAILED, "b")]
+    text = write_notes(nodes, Outcome.PASSED, Context("failed"))
+
+    assert text is not None
+    assert text.startswith("passed: 1 of 2 tests\nfailed b")
+
+
+@pytest.mark.parametrize(
+    ("plain", "escaped"),
+    [
+        pytest.param("a < b > c & d", "a &lt; b &gt; c &amp; d", id="markup"),
+        pytest.param("&lt;", "&amp;lt;", id="looks escaped"),
+        pytest.param(
+            "\x1b[31mred\x1b[0m \x1b[1;32mgreen\x1b[m", "red green", id="colour"
+        ),
+        pytest.param("a\x00b\x08c\x7fd\x9be", "a�b�c�d�e", id="control characters"),
+        pytest.param("\x1b[2Jx", "�[2Jx", id="other terminal sequence"),
+        pytest.param("a\tb\nc\rd", "a\tb\nc\rd", id="white space"),
+        pytest.param("\ud83d x \udc00", "� x �", id="half surrogates"),
+        pytest.param("\ufffe\uffff", "��", id="no characters"),
+        pytest.param("Grüße 中 🙂", "Grüße 中 🙂", id="letters"),
+    ],
+)
+def test_what_html_or_xml_cannot_carry_is_escaped(plain, escaped):
+    """The server shows notes as HTML and sends them as XML."""
+    assert escape(plain) == escaped
+
+
+def test_all_that_a_test_says_is_escaped():
+    """Node id, reason, place and text are texts of strangers."""
+    tested = node(
+        Outcome.FAILED,
+        "t[<b>]",
+        reason="<i>",
+        failures=(Failure("call", "<u>", "<script>", "<s>"),),
+        earlier=Failure("call", "<p>", ""),
+    )
+    found = notes_of(tested) or ""
+
+    assert "<" not in found
+    assert found.count("&lt;") == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        pytest.param("short", 5, "short", id="as long as allowed"),
+        pytest.param(
+            "a" * 60 + "b" * 60,
+            60,
+            "a" * 20 + "\n[… 91 characters left out …]\n" + "b" * 9,
+            id="middle",
+        ),
+        pytest.param("abcdef", 3, "\n[…", id="no room"),
+        pytest.param("abcdef", 0, "", id="nothing allowed"),
+    ],
+)
+def test_a_long_text_is_cut_from_its_middle(text, limit, expected):
+    """Two thirds of the room for the beginning, one for the end."""
+    assert fit(text, limit) == expected
+
+
+def test_notes_keep_to_their_limit():
+    """The limit counts what is sent, after escaping."""
+    tested = node(Outcome.FAILED, failures=(Failure("call", "", "<" * 5_000),))
+    found = notes_of(tested, limit=1_000) or ""
+
+    assert 900 < len(found) <= 1_000
+    assert found.startswith("failed test_pay.py::test_card")
+    assert found.endswith("&lt;")
+
+
+@pytest.mark.parametrize("outcome", list(Outcome), ids=lambda each: each.value)
+@pytest.mark.parametrize("count", [1, 3])
+def test_our_notes_are_recognised(outcome, count):
+    """Whatever we wrote may be replaced by a later run, cut or not."""
+    nodes = [
+        node(outcome, f"t.py::test_a[{i}]", failures=(Failure("call", "", "x" * 500),))
+        for i in range(count)
+    ]
+
+    assert is_ours(summary(nodes, outcome))
+    assert is_ours(notes_of(*nodes, comment="always") or "")
+    assert is_ours(notes_of(*nodes, comment="always", limit=300) or "")
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "",
+        "Looks fine",
+        "Passed by hand",
+        "see: failed before",
+        "failedtest",
+        "failed on staging as well, see BUG-7",
+        "passed: checked with the customer",
+        "skipped because the device is broken (again)",
+        "error 500 of the payment service",
+        "crashed twice (2.5 s after start)",
+        "failed: 3 of the testers saw it",
+    ],
+    ids=lambda comment: comment or "empty",
+)
+def test_a_persons_comment_is_not_ours(comment):
+    """A sentence that begins with one of our words is still a person's."""
+    assert not is_ours(comment)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "line"),
+    [
+        pytest.param(
+            [node(Outcome.PASSED, "t[<]", duration=5_000)],
+            "passed t[&lt;] (0.01 s)",
+            id="one test",
+        ),
+        pytest.param(
+            [node(Outcome.PASSED, "a"), node(Outcome.SKIPPED, "b")],
+            "passed: 1 of 2 tests",
+            id="two tests",
+        ),
+    ],
+)
+def test_a_summary_is_one_escaped_line(nodes, line):
+    """It takes the place of notes that no longer hold."""
+    assert summary(nodes, Outcome.PASSED) == line
+
+
+ESCAPES = re.compile(r"&(?:amp|lt|gt);")
+
+
+@deterministic
+@given(st.text(st.sampled_from("<>&; alt"), max_size=300), st.integers(0, 320))
+def test_a_cut_text_has_no_broken_escape(plain: str, limit: int) -> None:
+    """Every ampersand that is left begins an escape that ends."""
+    found = fit(escape(plain), limit)
+
+    assert len(found) <= limit
+    assert "&" not in ESCAPES.sub("", found)
+
+
+@pytest.mark.parametrize("escaped", ["&amp;", "&lt;", "a&gt;"])
+def test_no_part_of_an_escape_is_left_at_a_cut(escaped):
+    """Wherever the cut falls, what stands before and after it is whole."""
+    for limit in range(40, 160):
+        found = fit(escaped * 50, limit)
+        kept = re.sub(r"\n\[… \d+ characters left out …\]\n", "", found)
+
+        assert ESCAPES.sub("", kept).strip("a") == ""
+        assert limit - 12 <= len(found) <= limit
+
+
+@deterministic
+@given(st.text(), st.integers(0, 100))
+def test_any_text_fits(text: str, limit: int) -> None:
+    """No text is longer than allowed, and a text that fits is not touched."""
+    found = fit(text, limit)
+
+    assert len(found) <= limit
+    assert found == text or len(text) > limit
+
+
+@deterministic
+@given(st.text())
+def test_escaped_text_can_be_sent(text: str) -> None:
+    """It is UTF-8, holds no markup, and can be read back."""
+    found = escape(text)
+    found.encode("utf-8")
+
+    assert "<" not in found
+    assert ">" not in found
+    assert "\x1b" not in found
+
+
+@deterministic
+@given(
+    st.lists(
+        st.builds(
+            node,
+            st.sampled_from(list(Outcome)),
+            st.sampled_from(["a", "b", "c", "d"]),
+            duration=st.integers(0, 9_000_000),
+        ),
+        min_size=1,
+        max_size=4,
+        unique_by=lambda each: each.nodeid,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_notes_do_not_depend_on_the_order_of_tests(nodes, chance):
+    """Workers finish in any order; the notes are the same."""
+    shuffled = list(nodes)
+    chance.shuffle(shuffled)
+
+    assert notes_of(*shuffled, comment="always") == notes_of(*nodes, comment="always")

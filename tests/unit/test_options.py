@@ -1,0 +1,481 @@
+"""Where values come from: flag, environment, journal, ini file, default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_zephyr import options
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.options import BY_NAME
+from pytest_zephyr.options import Given
+from pytest_zephyr.options import Option
+from pytest_zephyr.options import OPTIONS
+from pytest_zephyr.secret import HIDDEN
+from pytest_zephyr.settings import Ref
+
+
+HERE = str(Path(__file__))
+
+#: Of each option: its default, then two texts with what they become.
+TABLE: Mapping[str, tuple[Any, str, Any, str, Any]] = {
+    "zephyr": (False, "true", True, "no", False),
+    "url": (None, "https://a.example", "https://a.example", "sandbox", "sandbox"),
+    "auth": ("auto", "token", "token", "cookie", "cookie"),
+    "token_file": (None, "a", Path("a"), "b", Path("b")),
+    "project": (None, "7", Ref(id=7), "Pay", Ref(name="Pay")),
+    "release": (None, "7", Ref(id=7), "1.0", Ref(name="1.0")),
+    "cycle": (None, "7", Ref(id=7), "Nightly", Ref(name="Nightly")),
+    "phase": (None, "7", Ref(id=7), "Smoke", Ref(name="Smoke")),
+    "unknown_case": ("warn", "error", "error", "ignore", "ignore"),
+    "push": ("end", "never", "never", "end", "end"),
+    "journal": (Path(".zephyr"), "a", Path("a"), "b", Path("b")),
+    "on_error": ("warn", "fail", "fail", "ignore", "ignore"),
+    "status_map": ({}, "error=4", {"error": "4"}, "error=-", {"error": "-"}),
+    "comment": ("failed", "always", "always", "never", "never"),
+    "dry_run": (False, "true", True, "no", False),
+    "timeout": (30.0, "5", 5.0, "6.5", 6.5),
+    "retries": (3, "0", 0, "9", 9),
+    "deadline": (300.0, "5", 5.0, "6", 6.0),
+    "verify": (True, "false", False, HERE, Path(HERE)),
+    "client_cert": (None, HERE, (Path(HERE),), f"{HERE},{HERE}", (Path(HERE),) * 2),
+    "proxy": (None, "http://a:1", "http://a:1", "http://b:2", "http://b:2"),
+    "build": (None, "1.2", "1.2", "1.3", "1.3"),
+    "run_key": (None, "a", "a", "b", "b"),
+    "show_config": (False, "true", True, "false", False),
+    "id_prefix": (r"(?:[^\W\d_]|-)*", "TC-", "TC-", "X", "X"),
+    "inherit": ("closest", "union", "union", "closest", "closest"),
+}
+
+
+def test_every_option_is_in_the_table():
+    """A new option cannot be left untested here."""
+    assert sorted(TABLE) == sorted(option.name for option in OPTIONS)
+
+
+def sources(option: Option) -> list[str]:
+    """Return where *option* may stand, the strongest place first."""
+    places = {
+        "flag": option.flag,
+        "env": option.env,
+        "header": option.journaled,
+        "ini": option.ini,
+    }
+    return [place for place, allowed in places.items() if allowed]
+
+
+def given_in(places: Mapping[str, str], name: str) -> Given:
+    """Return *name* given at *places*: a text each."""
+    env_name = BY_NAME[name].env_name
+    return Given(
+        flags={name: places["flag"]} if "flag" in places else {},
+        environ={env_name: places["env"]} if "env" in places else {},
+        header={name: places["header"]} if "header" in places else {},
+        header_name="run.jsonl",
+        ini={name: (places["ini"], "pytest.ini")} if "ini" in places else {},
+    )
+
+
+PLACES = [(option.name, place) for option in OPTIONS for place in sources(option)]
+
+
+@pytest.mark.parametrize(("name", "place"), PLACES)
+def test_a_place_wins_over_all_weaker_ones(name, place):
+    """Flag, environment, journal, ini file: the first that has a value."""
+    _default, text, value, other, _ = TABLE[name]
+    allowed = sources(BY_NAME[name])
+    weaker = allowed[allowed.index(place) + 1 :]
+    given = given_in({place: text, **dict.fromkeys(weaker, other)}, name)
+    source = {
+        "flag": "--" + BY_NAME[name].ini_name.replace("_", "-"),
+        "env": BY_NAME[name].ini_name.upper(),
+        "header": "run.jsonl",
+        "ini": f"{BY_NAME[name].ini_name}, pytest.ini",
+    }[place]
+
+    assert options.value(name, given) == value
+    assert given.find(BY_NAME[name]) == (text, source)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_each_option_has_its_default(name):
+    """The defaults of design 2.2."""
+    assert options.value(name, Given()) == TABLE[name][0]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_each_text_of_the_table_is_read(name):
+    """Both texts differ, so that a place that is not read would show."""
+    _, text, value, other, other_value = TABLE[name]
+    place = sources(BY_NAME[name])[-1]
+
+    assert options.value(name, given_in({place: text}, name)) == value
+    assert options.value(name, given_in({place: other}, name)) == other_value
+    assert value != other_value
+
+
+@pytest.mark.parametrize(("name", "place"), PLACES)
+@pytest.mark.parametrize("empty", ["", "  "], ids=["empty", "blank"])
+def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empty):
+    """CI services set a variable to nothing for "not given"; a flag is typed."""
+    given = given_in({place: empty}, name)
+
+    if place == "flag":
+        with pytest.raises(SettingsError, match="it is empty"):
+            options.value(name, given)
+    else:
+        assert options.value(name, given) == TABLE[name][0]
+
+
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        pytest.param("show_config", "env", id="show-config in the environment"),
+        pytest.param("show_config", "ini", id="show-config in an ini file"),
+        pytest.param("id_prefix", "flag", id="id prefix as a flag"),
+        pytest.param("id_prefix", "env", id="id prefix in the environment"),
+        pytest.param("inherit", "flag", id="inherit as a flag"),
+        pytest.param("inherit", "env", id="inherit in the environment"),
+        pytest.param("timeout", "header", id="timeout in a journal"),
+        pytest.param("token_file", "header", id="token file in a journal"),
+        pytest.param("proxy", "header", id="proxy in a journal"),
+        pytest.param("verify", "header", id="verify in a journal"),
+    ],
+)
+def test_an_option_is_not_read_where_it_has_no_place(option, place):
+    """Some keys are for one place only, and a journal keeps what decides the result."""
+    default, text, *_ = TABLE[option]
+
+    assert options.value(option, given_in({place: text}, option)) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "native", "value"),
+    [
+        pytest.param("zephyr", True, True, id="true"),
+        pytest.param("verify", False, False, id="false"),
+        pytest.param("timeout", 5, 5.0, id="number"),
+        pytest.param("timeout", 2.5, 2.5, id="float"),
+        pytest.param("retries", 0, 0, id="zero"),
+        pytest.param("phase", 7, Ref(id=7), id="number as an id"),
+        pytest.param("client_cert", [HERE, HERE], (Path(HERE),) * 2, id="array"),
+        pytest.param(
+            "status_map",
+            ["error=4", "skipped=-"],
+            {"error": "4", "skipped": "-"},
+            id="pairs",
+        ),
+        pytest.param(
+            "status_map",
+            {"error": 4, "skipped": "-"},
+            {"error": "4", "skipped": "-"},
+            id="table",
+        ),
+        pytest.param("status_map", {}, {}, id="empty table"),
+    ],
+)
+def test_native_toml_types_are_read(name, native, value):
+    """A TOML file need not put quotes around everything."""
+    assert options.value(name, Given(ini={name: (native, "pyproject.toml")})) == value
+
+
+@pytest.mark.parametrize(
+    ("native", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (7, "7"),
+        (1.5, "1.5"),
+        ("x", "x"),
+        (["a", 1, True], "a,1,true"),
+        ({"error": "Fail", "skipped": 4}, "error=Fail,skipped=4"),
+        ([], ""),
+    ],
+    ids=repr,
+)
+def test_a_native_value_has_the_text_of_an_ini_file(native, text):
+    """So that there is one rule for both."""
+    assert options.as_text(native) == text
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("flag", "--zephyr-auth"),
+        ("env", "ZEPHYR_AUTH"),
+        ("header", "run.jsonl"),
+        ("ini", "zephyr_auth, pytest.ini"),
+    ],
+)
+def test_a_wrong_value_is_said_with_its_place(place, source):
+    """Value, place, the nearest that is allowed, and all that are."""
+    with pytest.raises(SettingsError) as caught:
+        options.value("auth", given_in({place: "tokn"}, "auth"))
+
+    assert str(caught.value) == (
+        f"'tokn' ({source}) is not a zephyr_auth: did you mean token? allowed: auto,"
+        f" token, basic, cookie."
+    )
+
+
+def test_every_problem_is_said_at_once():
+    """Nobody mends one line to find the next."""
+    environ = {"ZEPHYR_AUTH": "x", "ZEPHYR_TIMEOUT": "x", "ZEPHYR_RETRIES": "x"}
+    with pytest.raises(SettingsError) as caught:
+        options.resolve(Given(environ=environ))
+
+    assert [line.split()[1] for line in str(caught.value).splitlines()] == [
+        "(ZEPHYR_AUTH)",
+        "(ZEPHYR_TIMEOUT)",
+        "(ZEPHYR_RETRIES)",
+    ]
+
+
+def test_a_long_wrong_value_is_cut_in_the_message():
+    """A file that was put into a variable by mistake is not printed."""
+    with pytest.raises(SettingsError) as caught:
+        options.value("auth", Given(environ={"ZEPHYR_AUTH": "x" * 5000}))
+
+    assert str(caught.value).startswith(f"'{'x' * 97}...' (ZEPHYR_AUTH) is not")
+
+
+def test_settings_know_text_and_place_of_every_value():
+    """Messages name what was given, not what it became."""
+    settings = options.resolve(
+        Given(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
+    )
+
+    assert settings.phase == Ref(id=7)
+    assert (settings.said["phase"], settings.sources["phase"]) == (
+        "id:7",
+        "--zephyr-phase",
+    )
+    assert (settings.said["cycle"], settings.sources["cycle"]) == (
+        "Nightly",
+        "ZEPHYR_CYCLE",
+    )
+    assert (settings.said["timeout"], settings.sources["timeout"]) == ("30", "default")
+
+
+@pytest.mark.parametrize(
+    ("environ", "key", "source"),
+    [
+        pytest.param({}, None, "default", id="none"),
+        pytest.param(
+            {"CI_PIPELINE_ID": "9"}, "9", "CI_PIPELINE_ID", id="from the service"
+        ),
+        pytest.param(
+            {"CI_PIPELINE_ID": "9", "ZEPHYR_RUN_KEY": "mine"},
+            "mine",
+            "ZEPHYR_RUN_KEY",
+            id="said by the user",
+        ),
+    ],
+)
+def test_the_run_key_comes_from_the_ci_service_if_nobody_says_it(environ, key, source):
+    """It is written down, so that a later push merges the same journals."""
+    settings = options.resolve(Given(environ=environ))
+
+    assert (settings.run_key, settings.sources["run_key"]) == (key, source)
+    assert options.journaled(settings).get("run_key") == key
+
+
+def test_a_journal_keeps_what_was_given_and_decides_the_result():
+    """Neither defaults, nor how to reach the server, nor secrets."""
+    settings = options.resolve(
+        Given(
+            flags={"phase": "Smoke", "timeout": "5"},
+            environ={"ZEPHYR_TOKEN": "s3cret", "ZEPHYR_PROXY": "http://proxy:1"},
+            ini={
+                "status_map": ({"error": 4}, "pyproject.toml"),
+                "auth": ("token", "x"),
+            },
+        )
+    )
+
+    assert options.journaled(settings) == {
+        "phase": "name:Smoke",
+        "status_map": "error=4",
+        "auth": "token",
+    }
+
+
+def test_what_a_journal_keeps_gives_the_same_values_again():
+    """A later push decides as the run would have."""
+    first = options.resolve(Given(environ=environ_of_all()))
+    again = options.resolve(Given(header=options.journaled(first)))
+    names = [option.name for option in OPTIONS if option.journaled]
+
+    assert {name: getattr(again, name) for name in names} == {
+        name: getattr(first, name) for name in names
+    }
+
+
+def environ_of_all() -> dict[str, str]:
+    return {
+        option.env_name: TABLE[option.name][1]
+        for option in OPTIONS
+        if option.env and option.name != "token_file"
+    }
+
+
+@pytest.mark.parametrize("text", ["false", "0", "No"])
+def test_unchecked_certificates_are_warned_of(text):
+    """The place is said, so that it can be mended."""
+    (warning,) = options.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
+
+    assert warning == (
+        "TLS certificates are not checked (ZEPHYR_VERIFY); anybody on the way to the"
+        " server can read the credential."
+    )
+
+
+# No secret is shown
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize("name", ["token", "username", "password"])
+def test_a_credential_in_the_wrong_place_is_sent_to_the_right_one(name):
+    """Where it was found, and where it belongs."""
+    message = options.refusal(name, f"zephyr_{name} in pytest.ini")
+
+    assert message.startswith(f"zephyr_{name} in pytest.ini: ")
+    assert f"ZEPHYR_{name.upper()} in the environment" in message
+
+
+@pytest.mark.parametrize("name", ["token", "username", "password"])
+def test_no_option_takes_a_credential(name):
+    """Neither a flag nor an ini key."""
+    assert name not in BY_NAME
+    assert name in options.REFUSED
+
+
+@pytest.mark.parametrize("name", ["url", "proxy"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://ada:{SECRET}@zephyr.example:port",
+        f"ftp://ada:{SECRET}@zephyr.example",
+        f"https://ada:{SECRET}/x@zephyr.example",
+        f"https://ada:x/{SECRET}@zephyr.example",
+        f"https://ada:x#{SECRET}@zephyr.example",
+        f"https://ada:x@{SECRET}@zephyr.example:port",
+        f"https://{SECRET}@[zephyr.example",
+        f"https:ada:{SECRET}@zephyr.example",
+        f"ada:{SECRET}@zephyr.example",
+        f"//ada:{SECRET}@zephyr.example",
+    ],
+)
+def test_a_wrong_address_is_shown_without_its_credential(name, text):
+    """However the address is misspelled, what may be a password is not printed."""
+    try:
+        settings = options.resolve(Given(environ={f"ZEPHYR_{name.upper()}": text}))
+    except SettingsError as error:
+        shown = str(error)
+    else:
+        shown = "\n".join(options.describe(settings))
+
+    assert SECRET not in shown
+    assert f"ZEPHYR_{name.upper()}" in shown
+
+
+def test_an_address_with_a_credential_is_refused_without_showing_it():
+    """The host stays readable."""
+    with pytest.raises(SettingsError) as caught:
+        options.value(
+            "url", Given(environ={"ZEPHYR_URL": f"https://ada:{SECRET}@z.example"})
+        )
+
+    assert SECRET not in str(caught.value)
+    assert f"https://{HIDDEN}@z.example" in str(caught.value)
+
+
+SECRETS = {
+    "token": {"ZEPHYR_TOKEN": SECRET},
+    "password": {"ZEPHYR_USERNAME": "ada", "ZEPHYR_PASSWORD": SECRET},
+    "cookie": {
+        "ZEPHYR_USERNAME": "ada",
+        "ZEPHYR_PASSWORD": SECRET,
+        "ZEPHYR_AUTH": "cookie",
+    },
+    "proxy": {"ZEPHYR_PROXY": f"http://ada:{SECRET}@proxy:3128"},
+}
+
+
+@pytest.mark.parametrize("environ", SECRETS.values(), ids=SECRETS)
+@pytest.mark.parametrize(
+    "show",
+    [
+        pytest.param(repr, id="repr"),
+        pytest.param(str, id="str"),
+        pytest.param(lambda each: repr(each.credential), id="credential"),
+        pytest.param(lambda each: "\n".join(options.describe(each)), id="table"),
+        pytest.param(lambda each: repr(options.journaled(each)), id="journal"),
+        pytest.param(lambda each: each.describe("proxy"), id="message about the proxy"),
+    ],
+)
+def test_no_text_of_settings_shows_a_secret(environ, show):
+    """Not in a table, a journal, a message, or what a debugger prints."""
+    settings = options.resolve(Given(environ=environ))
+
+    assert SECRET not in show(settings)
+
+
+# The table that --zephyr-show-config prints
+
+
+def test_the_table_has_every_option_with_its_source():
+    """One line each, and a last one for the login."""
+    settings = options.resolve(
+        Given(flags={"phase": "Smoke"}, environ={"ZEPHYR_TOKEN": SECRET})
+    )
+    lines = options.describe(settings)
+    rows = {line.split()[0]: line.split(" = ", 1)[1] for line in lines}
+
+    assert len(lines) == len(OPTIONS)
+    assert rows["zephyr_phase"] == "Smoke  [--zephyr-phase]"
+    assert rows["zephyr_timeout"] == "30  [default]"
+    assert rows["zephyr_url"] == "(not set)  [default]"
+    assert rows["zephyr_status_map"] == (
+        "passed=1,failed=2,error=2,crashed=2,xfailed=4,xpassed=1  [default]"
+    )
+    assert rows["login"] == f"token {HIDDEN}  [ZEPHYR_TOKEN]"
+
+
+def test_the_table_shows_the_address_that_is_used():
+    """A pasted address is shown as it was cut."""
+    settings = options.resolve(
+        Given(environ={"ZEPHYR_URL": "https://z.example/flex/html5"})
+    )
+
+    assert any(
+        "= https://z.example  [ZEPHYR_URL]" in each
+        for each in options.describe(settings)
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "row"),
+    [
+        pytest.param({}, "(not set)  [default]", id="none"),
+        pytest.param(
+            SECRETS["password"],
+            f"basic as ada, password {HIDDEN}  [ZEPHYR_USERNAME and ZEPHYR_PASSWORD]",
+            id="basic",
+        ),
+        pytest.param(
+            SECRETS["cookie"],
+            f"cookie as ada, password {HIDDEN}  [ZEPHYR_USERNAME and ZEPHYR_PASSWORD]",
+            id="cookie",
+        ),
+    ],
+)
+def test_the_table_says_who_logs_in(environ, row):
+    """And where that was found."""
+    settings = options.resolve(Given(environ=environ))
+
+    assert options.describe(settings)[-1].split(" = ", 1)[1] == row

@@ -1,0 +1,519 @@
+"""What pytest reported, folded into one outcome per test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.outcome import classify
+from pytest_zephyr.outcome import End
+from pytest_zephyr.outcome import fold
+from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.outcome import Record
+from pytest_zephyr.outcome import Report
+from pytest_zephyr.outcome import Start
+from pytest_zephyr.outcome import worst
+from tests.unit.make import deterministic
+from tests.unit.make import NODEID
+from tests.unit.make import report
+
+
+ITEM = Item(NODEID, (101,))
+START = Start(NODEID)
+END = End()
+
+SETUP = report("setup", cases=(101,))
+CALL = report("call")
+TEARDOWN = report("teardown")
+SETUP_ERROR = report("setup", "failed")
+FAILED_CALL = report("call", "failed")
+TEARDOWN_ERROR = report("teardown", "failed")
+RERUN = report("call", "rerun")
+CRASH = report("???", "failed", worker="gw0")
+
+
+def again(*reports: Report, attempt: int = 1) -> list[Report]:
+    """Return *reports* as those of a later attempt."""
+    return [replace(each, attempt=attempt) for each in reports]
+
+
+def on(worker: str, *reports: Report) -> list[Report]:
+    return [replace(each, worker=worker) for each in reports]
+
+
+#: Design 2.3, row by row: the records of one test, and its outcome.
+TABLE: dict[str, tuple[Sequence[Record], Outcome]] = {
+    "passed": ([ITEM, START, SETUP, CALL, TEARDOWN, END], Outcome.PASSED),
+    "failed": ([ITEM, START, SETUP, FAILED_CALL, TEARDOWN, END], Outcome.FAILED),
+    "setup error": ([START, SETUP_ERROR, TEARDOWN, END], Outcome.ERROR),
+    "setup error and teardown error": (
+        [START, SETUP_ERROR, TEARDOWN_ERROR, END],
+        Outcome.ERROR,
+    ),
+    "teardown error after a pass": (
+        [START, SETUP, CALL, TEARDOWN_ERROR, END],
+        Outcome.ERROR,
+    ),
+    "teardown error after a failure": (
+        [START, SETUP, FAILED_CALL, TEARDOWN_ERROR, END],
+        Outcome.FAILED,
+    ),
+    "skipped in setup": (
+        [START, report("setup", "skipped"), TEARDOWN, END],
+        Outcome.SKIPPED,
+    ),
+    "skipped in the body": (
+        [START, SETUP, report("call", "skipped"), TEARDOWN, END],
+        Outcome.SKIPPED,
+    ),
+    "skipped, then a teardown error": (
+        [START, SETUP, report("call", "skipped"), TEARDOWN_ERROR, END],
+        Outcome.ERROR,
+    ),
+    "xfail": (
+        [START, SETUP, report("call", "skipped", xfail=True), TEARDOWN, END],
+        Outcome.XFAILED,
+    ),
+    "xfail without a run": (
+        [START, report("setup", "skipped", xfail=True), TEARDOWN, END],
+        Outcome.XFAILED,
+    ),
+    "xfail, then a teardown error": (
+        [START, SETUP, report("call", "skipped", xfail=True), TEARDOWN_ERROR, END],
+        Outcome.ERROR,
+    ),
+    "xpass": (
+        [START, SETUP, report("call", xfail=True), TEARDOWN, END],
+        Outcome.XPASSED,
+    ),
+    "strict xpass": ([START, SETUP, FAILED_CALL, TEARDOWN, END], Outcome.FAILED),
+    "rerun that passes": (
+        [START, SETUP, RERUN, TEARDOWN, START, *again(SETUP, CALL, TEARDOWN), END],
+        Outcome.PASSED,
+    ),
+    "rerun that passes, no teardown in between": (
+        [START, SETUP, RERUN, START, *again(SETUP, CALL, TEARDOWN), END],
+        Outcome.PASSED,
+    ),
+    "rerun that fails": (
+        [START, SETUP, RERUN, TEARDOWN, *again(SETUP, FAILED_CALL, TEARDOWN), END],
+        Outcome.FAILED,
+    ),
+    "rerun that ends in a setup error": (
+        [START, SETUP, RERUN, TEARDOWN, *again(SETUP_ERROR, TEARDOWN), END],
+        Outcome.ERROR,
+    ),
+    "rerun of a setup error": (
+        [
+            START,
+            report("setup", "rerun"),
+            TEARDOWN,
+            *again(SETUP, CALL, TEARDOWN),
+            END,
+        ],
+        Outcome.PASSED,
+    ),
+    "rerun whose first teardown failed as well": (
+        [START, SETUP, RERUN, TEARDOWN_ERROR, *again(SETUP, CALL, TEARDOWN), END],
+        Outcome.PASSED,
+    ),
+    "rerun that was interrupted": (
+        [START, SETUP, RERUN, TEARDOWN, START, END],
+        Outcome.UNRUN,
+    ),
+    "rerun that was killed": ([START, SETUP, RERUN, TEARDOWN, START], Outcome.CRASHED),
+    "crash before any report": ([START, CRASH, END], Outcome.CRASHED),
+    "crash after setup": ([START, *on("gw0", SETUP), CRASH, END], Outcome.CRASHED),
+    "crash in teardown": (
+        [START, *on("gw0", SETUP, CALL), CRASH, END],
+        Outcome.CRASHED,
+    ),
+    "crash after a failure": (
+        [START, *on("gw0", SETUP, FAILED_CALL), CRASH, END],
+        Outcome.FAILED,
+    ),
+    "crash in the second attempt": (
+        [
+            START,
+            *on("gw0", SETUP, RERUN, TEARDOWN),
+            START,
+            *on("gw0", *again(SETUP)),
+            CRASH,
+            END,
+        ],
+        Outcome.CRASHED,
+    ),
+    "crash in the second attempt, before any report of it": (
+        [START, *on("gw0", SETUP, RERUN, TEARDOWN), START, CRASH, END],
+        Outcome.CRASHED,
+    ),
+    "crash that another worker repeats": (
+        [
+            START,
+            report("???", "rerun", worker="gw0"),
+            START,
+            *on("gw1", *again(SETUP, CALL, TEARDOWN)),
+            END,
+        ],
+        Outcome.PASSED,
+    ),
+    "failed subtest, call passed": (
+        [START, SETUP, replace(FAILED_CALL, subtest="[a]"), CALL, TEARDOWN, END],
+        Outcome.FAILED,
+    ),
+    "failed subtest, call failed": (
+        [START, SETUP, replace(FAILED_CALL, subtest="[a]"), FAILED_CALL, TEARDOWN, END],
+        Outcome.FAILED,
+    ),
+    "passed subtests": (
+        [START, SETUP, replace(CALL, subtest="[a]"), CALL, TEARDOWN, END],
+        Outcome.PASSED,
+    ),
+    "skipped subtest": (
+        [START, SETUP, report("call", "skipped", subtest="[a]"), CALL, TEARDOWN, END],
+        Outcome.PASSED,
+    ),
+    "killed before any report": ([ITEM, START], Outcome.CRASHED),
+    "killed after setup": ([ITEM, START, SETUP], Outcome.CRASHED),
+    "killed in teardown": ([ITEM, START, SETUP, CALL], Outcome.CRASHED),
+    "killed after a failure": ([ITEM, START, SETUP, FAILED_CALL], Outcome.FAILED),
+    "killed after a setup error": ([ITEM, START, SETUP_ERROR], Outcome.CRASHED),
+    "interrupted before any report": ([ITEM, START, END], Outcome.UNRUN),
+    "interrupted after setup": ([ITEM, START, SETUP, END], Outcome.UNRUN),
+    "interrupted after a failure": (
+        [ITEM, START, SETUP, FAILED_CALL, END],
+        Outcome.FAILED,
+    ),
+    "interrupted after a setup error": ([ITEM, START, SETUP_ERROR, END], Outcome.ERROR),
+    "set up and taken down only": ([START, SETUP, TEARDOWN, END], Outcome.UNRUN),
+    "set up and taken down only, then killed": (
+        [START, SETUP, TEARDOWN],
+        Outcome.UNRUN,
+    ),
+    "never started": ([ITEM, END], Outcome.UNRUN),
+    "never started, and killed": ([ITEM], Outcome.UNRUN),
+    "passed on each worker": (
+        [
+            START,
+            START,
+            *on("gw0", SETUP, CALL, TEARDOWN),
+            *on("gw1", SETUP, CALL, TEARDOWN),
+            END,
+        ],
+        Outcome.PASSED,
+    ),
+    "failed on one of two workers": (
+        [
+            START,
+            START,
+            *on("gw0", SETUP, FAILED_CALL, TEARDOWN),
+            *on("gw1", SETUP, CALL, TEARDOWN),
+            END,
+        ],
+        Outcome.FAILED,
+    ),
+    "one of two workers killed": (
+        [START, START, *on("gw0", SETUP, CALL, TEARDOWN), *on("gw1", SETUP)],
+        Outcome.CRASHED,
+    ),
+    "skipped on one of two workers": (
+        [
+            *on("gw0", report("setup", "skipped"), TEARDOWN),
+            *on("gw1", SETUP, CALL, TEARDOWN),
+            END,
+        ],
+        Outcome.PASSED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("records", "outcome"), TABLE.values(), ids=TABLE)
+def test_records_of_a_test_fold_into_its_outcome(records, outcome):
+    """What happened in pytest is one of eight outcomes (design 2.3)."""
+    (folded,) = fold(records)
+
+    assert folded.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("given_report", "said"),
+    [
+        pytest.param(SETUP, None, id="passed setup"),
+        pytest.param(TEARDOWN, None, id="passed teardown"),
+        pytest.param(RERUN, None, id="rerun"),
+        pytest.param(report("???", "rerun"), None, id="crash that is repeated"),
+        pytest.param(report("call", "nonsense"), None, id="unknown outcome"),
+        pytest.param(CRASH, Outcome.CRASHED, id="crash"),
+        pytest.param(report("collect", "failed"), Outcome.ERROR, id="unknown part"),
+    ],
+)
+def test_a_report_alone_decides_or_not(given_report, said):
+    """Only what the terminal would count says anything about the outcome."""
+    assert classify(given_report) is said
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        pytest.param([], Outcome.UNRUN, id="none"),
+        pytest.param([Outcome.UNRUN, Outcome.SKIPPED], Outcome.SKIPPED, id="skipped"),
+        pytest.param([Outcome.PASSED, Outcome.SKIPPED], Outcome.PASSED, id="passed"),
+        pytest.param([Outcome.XFAILED, Outcome.XPASSED], Outcome.XFAILED, id="xfail"),
+        pytest.param([Outcome.ERROR, Outcome.XFAILED], Outcome.ERROR, id="error"),
+        pytest.param([Outcome.CRASHED, Outcome.ERROR], Outcome.CRASHED, id="crashed"),
+        pytest.param([Outcome.CRASHED, Outcome.FAILED], Outcome.FAILED, id="failed"),
+    ],
+)
+def test_worst_outcome_is_a_failure_if_there_is_one(outcomes, expected):
+    """Every failure is worse than everything that is none."""
+    assert worst(outcomes) is expected
+
+
+def test_failures_are_error_crashed_and_failed():
+    """An expected failure is none."""
+    assert {each.value for each in Outcome if each.is_failure} == {
+        "error",
+        "crashed",
+        "failed",
+    }
+
+
+def test_last_attempt_counts_for_duration_and_failures():
+    """A rerun keeps the first failure apart and takes the time of the last attempt."""
+    (folded,) = fold(
+        [
+            report("setup", duration=1),
+            report("call", "rerun", duration=10, crash="first"),
+            report("teardown", duration=100),
+            *again(
+                report("setup", duration=1_000),
+                report("call", "rerun", duration=10_000, crash="second"),
+            ),
+            *again(
+                report("setup", duration=100_000, at=5),
+                report("call", "failed", duration=200_000, at=7, crash="third"),
+                report("teardown", duration=300_000, at=9),
+                attempt=2,
+            ),
+        ]
+    )
+
+    assert folded.attempts == 3
+    assert folded.duration == 600_000
+    assert folded.at == 9
+    assert [each.crash for each in folded.failures] == ["third"]
+    assert folded.earlier is not None
+    assert folded.earlier.crash == "first"
+
+
+def test_crash_on_the_second_attempt_counts_two_attempts():
+    """A crash that does not know its attempt ended the one that was under way."""
+    (folded,) = fold([*on("gw0", SETUP, RERUN, TEARDOWN), START, CRASH, END])
+
+    assert folded.attempts == 2
+
+
+def test_late_failure_of_an_earlier_attempt_changes_nothing():
+    """A report of an attempt that is over decides nothing."""
+    (folded,) = fold(
+        [RERUN, *again(SETUP, CALL, TEARDOWN), replace(TEARDOWN_ERROR, crash="late")]
+    )
+
+    assert folded.outcome is Outcome.PASSED
+    assert folded.failures == ()
+
+
+def test_all_failures_of_an_attempt_are_kept_in_order():
+    """Two failed subtests and a teardown error are three failures."""
+    (folded,) = fold(
+        [
+            SETUP,
+            report("call", "failed", crash="one", subtest="[a]"),
+            report("call", "failed", crash="two", subtest="[b]"),
+            report("teardown", "failed", crash="three", text="stack"),
+        ]
+    )
+
+    assert [(each.crash, each.subtest) for each in folded.failures] == [
+        ("one", "[a]"),
+        ("two", "[b]"),
+        ("three", ""),
+    ]
+    assert folded.failures[-1].when == "teardown"
+    assert folded.failures[-1].text == "stack"
+
+
+def test_reason_of_a_skip_is_kept():
+    """The reason comes with the skip, the teardown after it has none."""
+    (folded,) = fold([report("setup", "skipped", reason="no network"), TEARDOWN])
+
+    assert folded.reason == "no network"
+
+
+def test_cases_come_from_the_item_when_no_report_has_them():
+    """A test that kills its process in setup still has its test cases."""
+    (folded,) = fold([Item(NODEID, (101, "A-1"), "test_card[chrome]"), START, CRASH])
+
+    assert folded.cases == (101, "A-1")
+    assert folded.title == "test_card[chrome]"
+
+
+def test_cases_come_from_the_first_report_when_no_item_has_them():
+    """Without item lines the setup report says which test cases a test proves."""
+    (folded,) = fold(
+        [report("setup", cases=(7,), title="test_card[firefox]"), CALL, TEARDOWN, CRASH]
+    )
+
+    assert folded.cases == (7,)
+    assert folded.title == "test_card[firefox]"
+
+
+def test_a_test_without_a_title_is_called_by_its_node_id():
+    """There is always something that people can read."""
+    (folded,) = fold([ITEM, START])
+
+    assert folded.title == NODEID
+
+
+def test_a_killed_test_has_the_time_of_its_start():
+    """Without a report the start is the last that was seen."""
+    (folded,) = fold([ITEM, Start(NODEID, at=70)])
+
+    assert folded.at == 70
+
+
+def test_each_worker_adds_its_time():
+    """The time of a test that ran on two workers is the sum."""
+    (folded,) = fold(
+        [
+            *on("gw0", report("call", duration=5), TEARDOWN),
+            *on("gw1", report("call", duration=7), TEARDOWN),
+        ]
+    )
+
+    assert folded.duration == 12
+
+
+def test_nodes_do_not_mix():
+    """Every node id has its own result, in the order of first appearance."""
+    folded = fold(
+        [
+            Item("a"),
+            Item("b"),
+            report("call", "failed", nodeid="b"),
+            report("call", nodeid="a"),
+            report("teardown", nodeid="b"),
+            report("teardown", nodeid="a"),
+            END,
+        ]
+    )
+
+    assert [(each.nodeid, each.outcome) for each in folded] == [
+        ("a", Outcome.PASSED),
+        ("b", Outcome.FAILED),
+    ]
+
+
+# What holds for all records
+
+LANES = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["", "gw0", "gw1"]),
+        st.lists(
+            st.builds(
+                report,
+                st.sampled_from(["setup", "call", "teardown", "???"]),
+                st.sampled_from(["passed", "failed", "skipped", "rerun"]),
+                attempt=st.integers(0, 2),
+                duration=st.integers(0, 10),
+                at=st.integers(0, 10),
+                xfail=st.booleans(),
+                reason=st.sampled_from(["", "later", "never"]),
+                crash=st.sampled_from(["", "here", "there"]),
+            ),
+            max_size=4,
+        ),
+    ),
+    max_size=4,
+    unique_by=lambda lane: lane[:2],
+)
+
+
+@deterministic
+@given(LANES, st.booleans(), st.randoms(use_true_random=False))
+def test_order_between_workers_makes_no_difference(
+    lanes: list[tuple[str, str, list[Report]]], ended: bool, chance: random.Random
+) -> None:
+    """Only the order within one test on one worker counts, the rest may interleave."""
+    queues: list[list[Record]] = [
+        [replace(each, nodeid=nodeid, worker=worker) for each in reports]
+        for nodeid, worker, reports in lanes
+    ]
+    queues += [[Item("a", (101,))], [Start("a")], [Start("b")]]
+    queues += [[END]] if ended else []
+    straight = [record for queue in queues for record in queue]
+    shuffled = interleave(queues, chance)
+
+    assert by_nodeid(fold(shuffled)) == by_nodeid(fold(straight))
+
+
+def interleave(queues: list[list[Record]], chance: random.Random) -> list[Record]:
+    waiting = [list(queue) for queue in queues if queue]
+    mixed = []
+    while waiting:
+        queue = chance.choice(waiting)
+        mixed.append(queue.pop(0))
+        waiting = [each for each in waiting if each]
+    return mixed
+
+
+def by_nodeid(folded: list[NodeResult]) -> dict[str, NodeResult]:
+    return {each.nodeid: each for each in folded}
+
+
+TEXTS = st.text(max_size=3)
+NUMBERS = st.integers()
+RECORDS = st.one_of(
+    st.builds(Item, TEXTS, st.tuples(NUMBERS | TEXTS), TEXTS),
+    st.builds(Start, TEXTS, NUMBERS),
+    st.builds(End, NUMBERS),
+    st.builds(
+        Report,
+        TEXTS,
+        TEXTS,
+        TEXTS,
+        duration=NUMBERS,
+        at=NUMBERS,
+        xfail=st.booleans(),
+        attempt=NUMBERS,
+        worker=TEXTS,
+        cases=st.tuples(NUMBERS | TEXTS),
+    ),
+)
+
+
+@deterministic
+@given(st.lists(RECORDS))
+def test_every_node_that_was_seen_has_one_result(records: list[Record]) -> None:
+    """However odd the records are, no test is lost and none appears twice."""
+    seen = {each.nodeid for each in records if not isinstance(each, End)}
+
+    assert sorted(each.nodeid for each in fold(records)) == sorted(seen)
+
+
+@deterministic
+@given(st.lists(st.sampled_from([SETUP, CALL, TEARDOWN, FAILED_CALL, CRASH])))
+def test_a_failure_without_a_rerun_is_never_lost(reports: list[Report]) -> None:
+    """A red report of the only attempt makes the test red, whatever else came."""
+    (folded,) = fold([START, *reports])
+    red = any(each.outcome == "failed" for each in reports)
+
+    assert folded.outcome.is_failure or not red

@@ -1,0 +1,300 @@
+"""Many tests, one test case: the worst decides."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.notes import Context
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.plan import build_plan
+from pytest_zephyr.plan import CaseResult
+from pytest_zephyr.plan import deciding
+from pytest_zephyr.status import choices
+from pytest_zephyr.status import Status
+from tests.unit.make import BLOCKED
+from tests.unit.make import CUSTOM
+from tests.unit.make import deterministic
+from tests.unit.make import FAIL
+from tests.unit.make import mapped
+from tests.unit.make import node
+from tests.unit.make import PASS
+from tests.unit.make import result
+
+
+UNRUN, SKIPPED = Outcome.UNRUN, Outcome.SKIPPED
+PASSED, XPASSED, XFAILED = Outcome.PASSED, Outcome.XPASSED, Outcome.XFAILED
+ERROR, CRASHED, FAILED = Outcome.ERROR, Outcome.CRASHED, Outcome.FAILED
+
+
+def one_case(outcomes: list[Outcome], **said: str) -> CaseResult:
+    """Return the result of a case that one test per outcome proves."""
+    nodes = [node(each, f"t{i}", cases=(101,)) for i, each in enumerate(outcomes)]
+    (found,) = build_plan(nodes, mapped(**said), Context()).results
+    return found
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said", "outcome", "status"),
+    [
+        pytest.param([PASSED] * 49 + [FAILED], {}, FAILED, FAIL, id="one of fifty"),
+        pytest.param([PASSED, ERROR], {}, ERROR, FAIL, id="error"),
+        pytest.param([CRASHED, PASSED], {}, CRASHED, FAIL, id="crash"),
+        pytest.param([XFAILED, PASSED], {}, XFAILED, BLOCKED, id="xfail"),
+        pytest.param([XFAILED, ERROR], {}, ERROR, FAIL, id="fail before blocked"),
+        pytest.param([XPASSED, PASSED], {}, XPASSED, PASS, id="xpass"),
+        pytest.param([PASSED, SKIPPED], {}, PASSED, PASS, id="skip decides nothing"),
+        pytest.param([UNRUN, PASSED], {}, PASSED, PASS, id="unrun decides nothing"),
+        pytest.param([SKIPPED, UNRUN], {}, SKIPPED, None, id="nothing ran"),
+        pytest.param([UNRUN], {}, UNRUN, None, id="unrun alone"),
+        pytest.param(
+            [PASSED, SKIPPED], {"skipped": "Fail"}, PASSED, PASS, id="mapped skip"
+        ),
+        pytest.param(
+            [UNRUN, SKIPPED],
+            {"skipped": "Blocked"},
+            SKIPPED,
+            BLOCKED,
+            id="mapped skip alone",
+        ),
+        pytest.param(
+            [FAILED, ERROR],
+            {"failed": "Needs a look"},
+            ERROR,
+            FAIL,
+            id="fail before custom, whatever the outcome",
+        ),
+        pytest.param(
+            [XFAILED, FAILED],
+            {"failed": "Needs a look"},
+            XFAILED,
+            BLOCKED,
+            id="blocked before custom",
+        ),
+        pytest.param(
+            [PASSED, XFAILED],
+            {"xfailed": "Needs a look"},
+            XFAILED,
+            CUSTOM,
+            id="custom before pass",
+        ),
+        pytest.param(
+            [PASSED, XFAILED],
+            {"xfailed": "-"},
+            PASSED,
+            PASS,
+            id="a dash decides nothing",
+        ),
+        pytest.param([XFAILED], {"xfailed": "-"}, XFAILED, None, id="a dash alone"),
+        pytest.param(
+            [FAILED, SKIPPED],
+            {"failed": "-", "skipped": "Blocked"},
+            SKIPPED,
+            BLOCKED,
+            id="a mapped skip before a dash",
+        ),
+        pytest.param([FAILED, PASSED], {"failed": "Pass"}, FAILED, PASS, id="tie"),
+    ],
+)
+def test_worst_status_decides(outcomes, said, outcome, status):
+    """Fail, Blocked, any custom status, Pass: in that order, whatever led to them."""
+    found = one_case(outcomes, **said)
+
+    assert (found.outcome, found.status) == (outcome, status)
+    assert found.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said", "outcome"),
+    [
+        pytest.param([FAILED], {"failed": "Gone"}, FAILED, id="alone"),
+        pytest.param(
+            [FAILED, PASSED], {"failed": "Gone"}, FAILED, id="not hidden by a pass"
+        ),
+        pytest.param(
+            [ERROR, FAILED], {"error": "Gone"}, ERROR, id="not hidden by a failure"
+        ),
+        pytest.param(
+            [XFAILED, PASSED], {"xfailed": "Gone"}, XFAILED, id="xfail over pass"
+        ),
+    ],
+)
+def test_a_missing_status_is_named_and_nothing_sent(outcomes, said, outcome):
+    """A failure without a status on the server must not turn green."""
+    found = one_case(outcomes, **said)
+
+    assert found.outcome is outcome
+    assert found.status is None
+    assert "'Gone'" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said", "status"),
+    [
+        pytest.param([PASSED], {"failed": "Gone"}, PASS, id="outcome not seen"),
+        pytest.param(
+            [FAILED, XFAILED], {"xfailed": "Gone"}, FAIL, id="something worse"
+        ),
+        pytest.param([PASSED, SKIPPED], {"skipped": "Gone"}, PASS, id="skip"),
+    ],
+)
+def test_a_missing_status_matters_only_when_a_result_needs_it(outcomes, said, status):
+    """What does not decide may have no status."""
+    found = one_case(outcomes, **said)
+
+    assert found.status == status
+    assert found.problem == ""
+
+
+def test_times_are_added_and_the_last_end_counts():
+    """The sum is rounded once, from microseconds to milliseconds."""
+    nodes = [
+        node(PASSED, "a", cases=(101,), duration=1_000_400, at=30),
+        node(PASSED, "b", cases=(101,), duration=2_000_400, at=20),
+    ]
+    (found,) = build_plan(nodes, mapped(), Context()).results
+
+    assert (found.milliseconds, found.at) == (3_001, 30)
+
+
+def test_a_test_may_prove_several_cases():
+    """Each of its test cases gets the result once, ids and Alt IDs apart."""
+    plan = build_plan([node(FAILED, cases=(101, "101", 101))], mapped(), Context())
+
+    assert [each.case for each in plan.results] == [101, "101"]
+    assert [each.status for each in plan.results] == [FAIL, FAIL]
+    assert [len(each.nodes) for each in plan.results] == [1, 1]
+
+
+def test_tests_without_a_case_are_listed_apart():
+    """They are counted, and nothing is sent for them."""
+    plan = build_plan(
+        [node(PASSED, "a"), node(PASSED, "b", cases=(1,))], mapped(), Context()
+    )
+
+    assert [each.nodeid for each in plan.unmapped] == ["a"]
+    assert [each.case for each in plan.results] == [1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(result(case=102), id="case"),
+        pytest.param(result(case="101"), id="Alt ID"),
+        pytest.param(result(status=FAIL), id="status"),
+        pytest.param(result(status=None), id="no status"),
+        pytest.param(result(milliseconds=121), id="milliseconds"),
+        pytest.param(result(at=1_001), id="end"),
+        pytest.param(result(notes="passed"), id="notes"),
+    ],
+)
+def test_another_result_has_another_digest(other):
+    """A delivered result is recognised by everything that is written."""
+    assert other.digest != result().digest
+
+
+def test_the_same_result_has_the_same_digest():
+    """What led to a result makes no difference to a receipt."""
+    assert result(nodes=(node(PASSED),)).digest == result().digest
+
+
+def test_a_digest_takes_any_text():
+    """Captured output may hold half a surrogate pair."""
+    assert result(notes="\ud800").digest
+
+
+OUTCOMES = st.sampled_from(list(Outcome))
+RAN = st.sampled_from([each for each in Outcome if each not in {SKIPPED, UNRUN}])
+IDLE = st.sampled_from([SKIPPED, UNRUN])
+MAPS = st.dictionaries(
+    st.sampled_from([each.value for each in Outcome]),
+    st.sampled_from(["Pass", "Fail", "Blocked", "7", "-"]),
+)
+ORDER = [None, PASS, CUSTOM, BLOCKED, FAIL]
+
+
+@deterministic
+@given(st.lists(RAN, min_size=1), st.lists(IDLE), RAN, MAPS)
+def test_one_more_test_never_improves_the_status(
+    ran: list[Outcome], idle: list[Outcome], more: Outcome, said: dict[str, str]
+) -> None:
+    """Whatever ran so far, a further test that ran can only make it worse."""
+    before = one_case(ran, **said).status
+    after = one_case([*idle, *ran, more], **said).status
+
+    assert ORDER.index(after) >= ORDER.index(before)
+
+
+@deterministic
+@given(st.lists(OUTCOMES, min_size=1))
+def test_a_red_test_makes_its_case_red_and_green_ones_do_not(
+    outcomes: list[Outcome],
+) -> None:
+    """By default, a failure of any kind is Fail, and nothing else is."""
+    found = one_case(outcomes)
+
+    assert (found.status == FAIL) is any(each.is_failure for each in outcomes)
+
+
+@deterministic
+@given(
+    st.lists(OUTCOMES, min_size=1), MAPS, st.sampled_from([set(), {"2"}, {"1", "4"}])
+)
+def test_deciding_is_one_of_the_outcomes_and_knows_no_order(
+    outcomes: list[Outcome], said: dict[str, str], gone: set[str]
+) -> None:
+    """Reading the tests backwards decides the same."""
+    known = [
+        Status(each.id, each.name, active=each.id not in gone)
+        for each in (PASS, FAIL, BLOCKED, CUSTOM)
+    ]
+    chosen = choices(said, "-o", known)
+    nodes = [node(each) for each in outcomes]
+    found = deciding(nodes, chosen)
+
+    assert found in outcomes
+    assert found is deciding(list(reversed(nodes)), chosen)
+
+
+NODES = st.lists(
+    st.builds(
+        NodeResult,
+        st.sampled_from(["a", "b", "c"]),
+        OUTCOMES,
+        cases=st.sampled_from([(1,), (1, 2), ("A",), ()]),
+        duration=st.integers(0, 10**7),
+        at=st.integers(0, 9),
+        attempts=st.integers(1, 2),
+        reason=st.sampled_from(["", "later"]),
+    ),
+    max_size=6,
+    unique_by=lambda each: each.nodeid,
+)
+
+
+@deterministic
+@given(NODES, st.randoms(use_true_random=False))
+def test_order_of_tests_makes_no_difference(nodes, chance):
+    """Status, time and notes of a case do not depend on the order of its tests."""
+    shuffled = list(nodes)
+    chance.shuffle(shuffled)
+
+    assert written(shuffled) == written(nodes)
+
+
+def written(nodes: list[NodeResult]) -> dict[object, object]:
+    """Return what would be written on each case, by case."""
+    plan = build_plan(nodes, mapped(), Context("always"))
+    return {
+        repr(each.case): (
+            each.status,
+            each.outcome,
+            each.milliseconds,
+            each.at,
+            each.notes,
+            each.digest,
+        )
+        for each in plan.results
+    }

@@ -1,0 +1,101 @@
+"""What a push makes of tests and executions; how it talks is tested with a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from pytest_zephyr.client import Client
+from pytest_zephyr.client import Write
+from pytest_zephyr.delivery import Memory
+from pytest_zephyr.entities import Execution
+from pytest_zephyr.entities import User
+from pytest_zephyr.options import Given
+from pytest_zephyr.options import resolve
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.push import push
+from pytest_zephyr.status import Status
+from pytest_zephyr.status import STOCK
+from tests.unit.make import execution
+from tests.unit.make import node
+
+
+class Phase:
+    """A phase in memory, with the calls of a client that a push needs."""
+
+    def __init__(self, *rows: Execution) -> None:
+        self.rows = {each.id: each for each in rows}
+
+    def current_user(self) -> User:
+        return User(1, "Ada")
+
+    def statuses(self) -> list[Status]:
+        return list(STOCK)
+
+    def executions(self, _phase: int, _release: int | None = None) -> list[Execution]:
+        return list(self.rows.values())
+
+    def execute(self, writes: Sequence[Write], _tester: int) -> list[Execution]:
+        for each in writes:
+            row = self.rows[each.execution]
+            self.rows[row.id] = replace(
+                row,
+                status=each.status,
+                comment=each.notes or row.comment,
+                milliseconds=each.milliseconds,
+                stamp=f"{row.stamp}+",
+            )
+        return [self.rows[each.execution] for each in writes]
+
+
+SETTINGS = resolve(Given(flags={"phase": "9"}))
+
+FAILED = node(Outcome.FAILED, "by_id", cases=(101,), duration=2_000)
+PASSED = node(Outcome.PASSED, "by_alt", cases=("A-1",), duration=3_000)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param([FAILED, PASSED], id="red first"),
+        pytest.param([PASSED, FAILED], id="green first"),
+    ],
+)
+def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
+    """A case that one test names by id and another by Alt ID is red if one is red."""
+    phase = Phase(execution(1, 101, alt="A-1"))
+    delivery = push(nodes, cast(Client, phase), SETTINGS, Memory())
+
+    assert delivery.complete
+    assert delivery.delivered == 1
+    assert phase.rows[1].status == "2"
+    assert phase.rows[1].milliseconds == 5
+    assert "by_alt" in phase.rows[1].comment
+    assert "by_id" in phase.rows[1].comment
+
+
+def test_one_test_that_names_a_case_twice_is_counted_once() -> None:
+    """By id and by Alt ID, it is still one test."""
+    phase = Phase(execution(1, 101, alt="A-1"))
+    tested = node(Outcome.PASSED, cases=(101, "A-1"), duration=3_000)
+    push([tested], cast(Client, phase), SETTINGS, Memory())
+
+    assert phase.rows[1].milliseconds == 3
+
+
+def test_an_alt_id_is_enough_where_the_server_tells_no_visible_id() -> None:
+    """Each result goes to its own execution, and what is not there is refused."""
+    phase = Phase(execution(1, None, alt="A-1"), execution(2, 102, alt="A-2"))
+    nodes = [
+        node(Outcome.FAILED, "a", cases=("A-1",)),
+        node(Outcome.PASSED, "b", cases=("A-2",)),
+        node(Outcome.PASSED, "c", cases=("A-3",)),
+    ]
+    delivery = push(nodes, cast(Client, phase), SETTINGS, Memory())
+
+    assert {each.id: each.status for each in phase.rows.values()} == {1: "2", 2: "1"}
+    assert [each.result.case for each in delivery.refused] == ["A-3"]

@@ -1,0 +1,417 @@
+"""Journals as runs: found, grouped, merged, cleared away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
+import random
+import shutil
+import tempfile
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_zephyr import journal as disk
+from pytest_zephyr.journal import Header
+from pytest_zephyr.journal import Journal
+from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal import Receipt
+from pytest_zephyr.journal import Sending
+from pytest_zephyr.notes import Context
+from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.plan import build_plan
+from pytest_zephyr.runs import find_journals
+from pytest_zephyr.runs import group
+from pytest_zephyr.runs import prune
+from pytest_zephyr.runs import Run
+from tests.unit.make import deterministic
+from tests.unit.make import mapped
+from tests.unit.make import report
+
+
+def write(
+    path: Path,
+    *lines: dict[str, object],
+    key: str = "",
+    started: int = 0,
+    run: str = "",
+) -> Path:
+    writer = JournalWriter.create(path, Header(run or path.stem, key, started))
+    writer.append_all(lines)
+    writer.close()
+    assert writer.broken is None
+    return path
+
+
+def ran(
+    nodeid: str, outcome: str, case: int = 101, **values: int
+) -> list[dict[str, object]]:
+    """Return the lines of one test that ran."""
+    return [
+        disk.item_line(Item(nodeid, (case,))),
+        disk.report_line(report("call", outcome, nodeid=nodeid, **values)),
+        disk.report_line(report("teardown", nodeid=nodeid)),
+    ]
+
+
+def names(journals: Iterable[Journal]) -> list[str]:
+    return [each.path.name for each in journals]
+
+
+# Finding
+
+
+def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
+    """Files of workers are parts, and what is delivered is done."""
+    write(tmp_path / "b.jsonl")
+    write(tmp_path / "a.jsonl")
+    write(tmp_path / "c.jsonl", disk.delivered_line())
+    disk.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
+    found = find_journals([tmp_path])
+
+    assert names(found.journals) == ["a.jsonl", "b.jsonl"]
+    assert found.problems == ()
+
+
+def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
+    """Sending it again finds nothing to write."""
+    path = write(tmp_path / "c.jsonl", disk.delivered_line())
+
+    assert names(find_journals([path]).journals) == ["c.jsonl"]
+
+
+def test_a_journal_that_is_named_twice_is_one(tmp_path):
+    """By its file, by its directory, or as a copy: the run is the same."""
+    path = write(tmp_path / "a.jsonl")
+    copy = tmp_path / "copies" / "renamed.jsonl"
+    copy.parent.mkdir()
+    shutil.copy(path, copy)
+
+    assert names(find_journals([path, tmp_path, path, copy]).journals) == ["a.jsonl"]
+
+
+def test_a_part_of_a_journal_is_not_sent_alone(tmp_path):
+    """A worker's file has items, and no results."""
+    disk.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
+    found = find_journals([tmp_path / "a.gw0.jsonl"])
+
+    assert found.journals == ()
+    assert "is a part of another journal" in found.problems[0]
+
+
+def test_a_path_that_is_not_there_is_a_problem(tmp_path):
+    """The others are sent all the same."""
+    path = write(tmp_path / "a.jsonl")
+    found = find_journals([tmp_path / "none.jsonl", path])
+
+    assert names(found.journals) == ["a.jsonl"]
+    assert len(found.problems) == 1
+    assert str(tmp_path / "none.jsonl") in found.problems[0]
+
+
+def test_one_broken_file_does_not_keep_the_others_back(tmp_path):
+    """A kill before the first line leaves an empty file."""
+    write(tmp_path / "a.jsonl")
+    (tmp_path / "b.jsonl").write_bytes(b"")
+    (tmp_path / "c.jsonl").write_bytes(b'{"kind":"header","format":99}\n')
+    (tmp_path / "d.jsonl").write_bytes(
+        b'{"kind":"header","format":1,"run":"d","started":"soon"}\n'
+    )
+    write(tmp_path / "e.jsonl")
+    found = find_journals([tmp_path])
+
+    assert {"a.jsonl", "e.jsonl"} <= set(names(found.journals))
+    assert "has format 99" in "\n".join(found.problems)
+
+
+# Grouping
+
+
+def test_journals_of_one_key_are_one_run(tmp_path):
+    """Several CI jobs write several journals; without a key each is a run."""
+    journals = [
+        Journal(write(tmp_path / "c.jsonl", key="77", started=3)),
+        Journal(write(tmp_path / "b.jsonl", started=2)),
+        Journal(write(tmp_path / "a.jsonl", key="77", started=1)),
+    ]
+
+    assert [names(run.journals) for run in group(journals)] == [
+        ["a.jsonl", "c.jsonl"],
+        ["b.jsonl"],
+    ]
+
+
+def test_runs_follow_each_other_in_time(tmp_path):
+    """The last one that is sent is the one that stands in Zephyr."""
+    journals = [
+        Journal(write(tmp_path / "a.jsonl", started=30)),
+        Journal(write(tmp_path / "b.jsonl", started=10)),
+        Journal(write(tmp_path / "c.jsonl", started=20)),
+    ]
+
+    assert [run.started for run in group(journals)] == [10, 20, 30]
+
+
+# Merging
+
+
+def results(runs: Sequence[Run]) -> list[dict[str, object]]:
+    """Return what would be written for each run, by case."""
+    found: list[dict[str, object]] = []
+    for run in runs:
+        plan = build_plan(run.nodes(), mapped(), Context("always"))
+        found.append(
+            {
+                repr(each.case): (
+                    each.status,
+                    each.outcome,
+                    each.milliseconds,
+                    each.at,
+                    each.notes,
+                    sorted(node.nodeid for node in each.nodes),
+                )
+                for each in plan.results
+            }
+        )
+    return found
+
+
+def test_jobs_of_one_run_merge_worst_first(tmp_path):
+    """A case that failed in one job has failed, whichever job came last."""
+    passed = write(tmp_path / "a.jsonl", *ran("t", "passed", duration=4_000), key="77")
+    failed = write(tmp_path / "b.jsonl", *ran("t", "failed", duration=5_000), key="77")
+    (run,) = group([Journal(passed), Journal(failed)])
+    (found,) = build_plan(run.nodes(), mapped(), Context()).results
+
+    assert found.outcome is Outcome.FAILED
+    assert found.milliseconds == 9
+    assert len(found.nodes) == 2
+
+
+def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
+    """Whether a session ended is asked of each journal alone."""
+    died = write(
+        tmp_path / "a.jsonl", disk.item_line(Item("t", (1,))), disk.start_line("t")
+    )
+    ended = write(tmp_path / "b.jsonl", disk.end_line())
+    (node,) = Run((Journal(died), Journal(ended))).nodes()
+
+    assert node.outcome is Outcome.CRASHED
+
+
+def test_what_could_not_be_collected_is_told_once(tmp_path):
+    """Two jobs that fail to import the same file say so once."""
+    paths = [
+        write(tmp_path / f"{name}.jsonl", disk.collect_error_line("t.py"), key="7")
+        for name in "ab"
+    ]
+    (run,) = group(map(Journal, paths))
+    run.nodes()
+
+    assert run.uncollected == ["t.py"]
+
+
+TESTS = st.lists(
+    st.builds(
+        ran,
+        st.sampled_from(["a", "b", "c"]),
+        st.sampled_from(["passed", "failed", "skipped"]),
+        st.sampled_from([101, 102]),
+        duration=st.integers(0, 9_000),
+        at=st.integers(0, 9),
+    ),
+    max_size=3,
+)
+JOBS = st.lists(
+    st.tuples(st.sampled_from(["", "77", "78"]), TESTS), min_size=1, max_size=4
+)
+
+
+@deterministic
+@given(JOBS, st.randoms(use_true_random=False))
+def test_merging_knows_neither_order_nor_repetition(
+    jobs: list[tuple[str, list[list[dict[str, object]]]]], chance: random.Random
+) -> None:
+    """However files are named and often they are, each case has the same result."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [
+            write(
+                Path(directory) / f"{number}.jsonl",
+                *(line for lines in tests for line in lines),
+                key=key,
+                started=number,
+            )
+            for number, (key, tests) in enumerate(jobs)
+        ]
+        shuffled = [*paths, *chance.choices(paths, k=2)]
+        chance.shuffle(shuffled)
+        straight = results(group(find_journals(paths).journals))
+
+        assert results(group(find_journals(shuffled).journals)) == straight
+        assert results(group(find_journals([Path(directory)]).journals)) == straight
+
+
+@deterministic
+@given(st.lists(TESTS, min_size=3, max_size=3))
+def test_merging_in_two_steps_is_merging_in_one(
+    jobs: list[list[list[dict[str, object]]]],
+) -> None:
+    """Status, time and tests of a case add up, whichever journals come together first."""
+    with tempfile.TemporaryDirectory() as directory:
+        first, second, third = (
+            Journal(
+                write(
+                    Path(directory) / f"{number}.jsonl",
+                    *(line for lines in tests for line in lines),
+                    key="77",
+                )
+            )
+            for number, tests in enumerate(jobs)
+        )
+        left = Run((*Run((first, second)).journals, third))
+        right = Run((first, *Run((third, second)).journals))
+        (at_once,) = group([third, first, second])
+
+        assert without_notes(left) == without_notes(right) == without_notes(at_once)
+
+
+def without_notes(run: Run) -> dict[object, object]:
+    plan = build_plan(run.nodes(), mapped(), Context("never"))
+    return {
+        each.case: (
+            each.status,
+            each.outcome,
+            each.milliseconds,
+            each.at,
+            sorted(node.nodeid for node in each.nodes),
+        )
+        for each in plan.results
+    }
+
+
+# What earlier pushes noted
+
+
+def test_receipts_of_all_journals_are_remembered(tmp_path):
+    """A push of merged journals notes its receipts in each of them."""
+    receipts = [Receipt(101, 7, "1", "d1"), Receipt("A", 8, "2", "d2")]
+    run = Run(
+        tuple(
+            Journal(write(tmp_path / f"{i}.jsonl", disk.receipt_line(each)))
+            for i, each in enumerate(receipts)
+        )
+    )
+    run.nodes()
+
+    assert run.memory([]).receipts == {"d1", "d2"}
+
+
+def test_a_write_without_a_receipt_is_unclear(tmp_path):
+    """The state before the last attempt counts."""
+    path = write(
+        tmp_path / "a.jsonl",
+        disk.sending_line(Sending({7: "s1", 8: "s1"})),
+        disk.sending_line(Sending({7: "s2"})),
+    )
+    run = Run((Journal(path),))
+    run.nodes()
+
+    assert run.memory([]).unclear == {7: "s2", 8: "s1"}
+
+
+def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
+    """It is clear that it happened, so another result has not landed with it."""
+    path = write(
+        tmp_path / "a.jsonl",
+        disk.sending_line(Sending({7: "s1", 8: "s1"})),
+        disk.receipt_line(Receipt(101, 7, "2", "d1")),
+    )
+    run = Run((Journal(path),))
+    run.nodes()
+
+    assert run.memory([]).unclear == {8: "s1"}
+
+
+def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
+    """Only what follows the receipt is open."""
+    path = write(
+        tmp_path / "a.jsonl",
+        disk.sending_line(Sending({7: "s1"})),
+        disk.receipt_line(Receipt(101, 7, "2", "d1")),
+        disk.sending_line(Sending({7: "s2"})),
+    )
+    run = Run((Journal(path),))
+    run.nodes()
+
+    assert run.memory([]).unclear == {7: "s2"}
+
+
+def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
+    """Whichever of them is pushed next knows what was done."""
+    paths = [write(tmp_path / f"{name}.jsonl", key="7") for name in "ab"]
+    (run,) = group(map(Journal, paths))
+    writers = [JournalWriter.reopen(path) for path in paths]
+    memory = run.memory(writers)
+    memory.note_sending(Sending({7: "s1"}))
+    memory.note_receipts([Receipt(101, 7, "1", "d1"), Receipt(102, 8, "1", "d2")])
+    run.note_delivered(writers)
+    for writer in writers:
+        writer.close()
+    again = [Run((Journal(path),)) for path in paths]
+    for each in again:
+        each.nodes()
+
+    assert [each.memory([]).receipts for each in again] == [{"d1", "d2"}] * 2
+    assert all(Journal(path).is_delivered() for path in paths)
+
+
+# Clearing away
+
+
+def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
+    """The last ones stay to be looked at."""
+    for name in ("1", "2", "3"):
+        write(tmp_path / f"{name}.jsonl", disk.delivered_line())
+        disk.worker_journal(str(tmp_path / f"{name}.jsonl"), "gw0").close()
+    prune(tmp_path, keep=2)
+
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == [
+        "2.gw0.jsonl",
+        "2.jsonl",
+        "3.gw0.jsonl",
+        "3.jsonl",
+    ]
+
+
+def test_what_is_not_delivered_is_never_removed(tmp_path):
+    """Nor is what cannot be read: it may be a newer version's."""
+    write(tmp_path / "1.jsonl", disk.end_line())
+    (tmp_path / "2.jsonl").write_bytes(
+        b'{"kind":"header","format":99}\n{"kind":"delivered"}\n'
+    )
+    (tmp_path / "3.jsonl").write_bytes(b"")
+    (tmp_path / "4.jsonl").write_bytes(
+        b'{"kind":"header","format":1,"started":"soon"}\n{"kind":"end"}\n'
+    )
+    write(
+        tmp_path / "5.jsonl",
+        disk.delivered_line(),
+        disk.sending_line(Sending({1: "s"})),
+    )
+    prune(tmp_path, keep=0)
+
+    assert len(list(tmp_path.glob("*.jsonl"))) == 5
+
+
+def test_the_undelivered_do_not_count_as_kept(tmp_path):
+    """However many wait, the last delivered one stays."""
+    for name in ("1", "2"):
+        write(tmp_path / f"{name}.jsonl", disk.delivered_line())
+    for name in ("3", "4"):
+        write(tmp_path / f"{name}.jsonl")
+    prune(tmp_path, keep=1)
+
+    assert sorted(path.stem for path in tmp_path.glob("*.jsonl")) == ["2", "3", "4"]

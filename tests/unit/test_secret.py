@@ -1,0 +1,90 @@
+"""A secret shows itself to nobody who does not ask for it by name."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+
+import pytest
+
+from pytest_zephyr.secret import HIDDEN
+from pytest_zephyr.secret import Secret
+from pytest_zephyr.settings import Credential
+
+
+VALUE = "s3cr3t-t0ken"
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        pytest.param(repr, id="repr"),
+        pytest.param(str, id="str"),
+        pytest.param(lambda secret: f"{secret}", id="format"),
+        pytest.param(lambda secret: f"{secret!r}", id="format repr"),
+        pytest.param(lambda secret: "%s" % secret, id="percent"),  # noqa: UP031
+        pytest.param(lambda secret: repr([secret]), id="in a list"),
+        pytest.param(
+            lambda secret: repr(Credential("token", "ZEPHYR_TOKEN", "ada", secret)),
+            id="in a credential",
+        ),
+        pytest.param(
+            lambda secret: str(Credential("basic", "ZEPHYR_USERNAME", "ada", secret)),
+            id="credential as text",
+        ),
+        pytest.param(
+            lambda secret: json.dumps(secret, default=str), id="json by default"
+        ),
+        pytest.param(
+            lambda secret: logging.LogRecord(
+                "n", 10, "f", 1, "login %s", (secret,), None
+            ).getMessage(),
+            id="log",
+        ),
+        pytest.param(lambda secret: repr(pickle.dumps(secret)), id="pickle"),
+        pytest.param(lambda secret: copy.deepcopy(secret).reveal(), id="copy"),
+    ],
+)
+def test_no_way_to_show_it_shows_the_value(show):
+    """Every way to a text goes through the hidden one."""
+    assert VALUE not in show(Secret(VALUE))
+
+
+def test_only_reveal_gives_it_out():
+    """The value is there for who signs a request."""
+    assert Secret(VALUE).reveal() == VALUE
+
+
+def test_its_text_says_that_it_is_hidden():
+    """People see that there is a value, and not which."""
+    assert str(Secret(VALUE)) == HIDDEN
+
+
+def test_json_refuses_it():
+    """A secret cannot get into a journal by accident."""
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        json.dumps({"token": Secret(VALUE)})
+
+
+def test_it_has_no_place_for_other_attributes():
+    """There is no `__dict__` for a debugger or `vars` to show."""
+    assert not hasattr(Secret(VALUE), "__dict__")
+
+
+@pytest.mark.parametrize(
+    ("value", "truth"),
+    [pytest.param("", False, id="empty"), pytest.param("x", True, id="filled")],
+)
+def test_an_empty_secret_is_false(value, truth):
+    """Whether there is a secret can be asked without showing it."""
+    assert bool(Secret(value)) is truth
+
+
+def test_secrets_are_equal_by_value():
+    """Two credentials that were read twice are the same."""
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2

@@ -1,0 +1,186 @@
+"""What a run was told to do, and what is missing for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.options import Given
+from pytest_zephyr.options import resolve
+from pytest_zephyr.secret import Secret
+from pytest_zephyr.settings import Credential
+from pytest_zephyr.settings import Ref
+from pytest_zephyr.settings import Settings
+
+
+LOGIN = {"ZEPHYR_TOKEN": "t0ken"}
+SERVER = {**LOGIN, "ZEPHYR_URL": "https://zephyr.example"}
+
+
+def settings(**environ: str) -> Settings:
+    return resolve(Given(environ=environ))
+
+
+def missing(**environ: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        settings(**environ).require_server()
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({**SERVER, "ZEPHYR_PHASE": "7"}, id="phase by id"),
+        pytest.param(
+            {**SERVER, "ZEPHYR_PHASE": "Smoke", "ZEPHYR_CYCLE": "5"}, id="cycle by id"
+        ),
+        pytest.param(
+            {
+                **SERVER,
+                "ZEPHYR_PHASE": "Smoke",
+                "ZEPHYR_CYCLE": "Nightly",
+                "ZEPHYR_RELEASE": "3",
+            },
+            id="release by id",
+        ),
+        pytest.param(
+            {
+                **SERVER,
+                "ZEPHYR_PHASE": "Smoke",
+                "ZEPHYR_CYCLE": "Nightly",
+                "ZEPHYR_RELEASE": "1.0",
+                "ZEPHYR_PROJECT": "Payments",
+            },
+            id="all by name",
+        ),
+        pytest.param({"ZEPHYR_URL": "sandbox"}, id="sandbox"),
+    ],
+)
+def test_an_id_ends_the_way_down_to_the_phase(environ):
+    """Names need all that stands above them, an id needs nothing."""
+    found = settings(**environ)
+
+    assert found.require_server() is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize(
+    ("environ", "names"),
+    [
+        pytest.param({}, ["project", "release", "cycle", "phase"], id="nothing"),
+        pytest.param(
+            {"ZEPHYR_PHASE": "Smoke"},
+            ["project", "release", "cycle"],
+            id="phase by name",
+        ),
+        pytest.param(
+            {"ZEPHYR_PROJECT": "1", "ZEPHYR_RELEASE": "2", "ZEPHYR_CYCLE": "3"},
+            ["phase"],
+            id="no phase",
+        ),
+        pytest.param(
+            {"ZEPHYR_PHASE": "Smoke", "ZEPHYR_RELEASE": "2"}, ["cycle"], id="gap"
+        ),
+    ],
+)
+def test_what_is_missing_on_the_way_is_named_from_the_top(environ, names):
+    """Each line says where the value can be set."""
+    assert missing(**SERVER, **environ) == [
+        f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
+        f" environment to a name or an id."
+        for name in names
+    ]
+
+
+def test_no_server_is_said_first():
+    """Everything that is missing is said at once."""
+    lines = missing()
+
+    assert lines[0] == (
+        "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment."
+    )
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("auth", "line"),
+    [
+        pytest.param(
+            "token",
+            "no token. Set ZEPHYR_TOKEN in the environment, or name a file that holds"
+            " the token with zephyr_token_file.",
+            id="token",
+        ),
+        pytest.param(
+            "auto",
+            "no credential. Set ZEPHYR_TOKEN in the environment (or zephyr_token_file),"
+            " or ZEPHYR_USERNAME and ZEPHYR_PASSWORD.",
+            id="auto",
+        ),
+        pytest.param(
+            "basic",
+            "no credential for zephyr_auth = basic. Set ZEPHYR_USERNAME and"
+            " ZEPHYR_PASSWORD in the environment.",
+            id="basic",
+        ),
+        pytest.param(
+            "cookie",
+            "no credential for zephyr_auth = cookie. Set ZEPHYR_USERNAME and"
+            " ZEPHYR_PASSWORD in the environment.",
+            id="cookie",
+        ),
+    ],
+)
+def test_a_missing_credential_is_said_with_its_place(auth, line):
+    """What has to be set depends on how the run logs in."""
+    given = {
+        "ZEPHYR_URL": "https://z.example",
+        "ZEPHYR_PHASE": "7",
+        "ZEPHYR_AUTH": auth,
+    }
+
+    assert missing(**given) == [line]
+
+
+@pytest.mark.parametrize(
+    ("ref", "text"),
+    [
+        pytest.param(Ref(id=7), "id 7", id="id"),
+        pytest.param(Ref(name="7"), "'7'", id="name"),
+    ],
+)
+def test_a_reference_says_whether_it_is_an_id(ref, text):
+    """An id and a name of digits look different."""
+    assert str(ref) == text
+
+
+@pytest.mark.parametrize(
+    ("credential", "text"),
+    [
+        pytest.param(
+            Credential("token", "ZEPHYR_TOKEN", secret=Secret("x")),
+            "the owner of the token in ZEPHYR_TOKEN",
+            id="token",
+        ),
+        pytest.param(
+            Credential("basic", "env", username="ada", secret=Secret("x")),
+            "ada",
+            id="basic",
+        ),
+        pytest.param(
+            Credential("cookie", "env", username="ada", secret=Secret("x")),
+            "ada",
+            id="cookie",
+        ),
+    ],
+)
+def test_a_credential_says_as_whom(credential, text):
+    """A token does not know its owner before the server was asked."""
+    assert str(credential) == text
+
+
+def test_a_setting_is_described_as_it_was_given():
+    """The text and where it stood."""
+    found = settings(ZEPHYR_PHASE="id:7")
+
+    assert found.describe("phase") == "'id:7' (ZEPHYR_PHASE)"
+    assert found.describe("timeout") == "'30' (default)"

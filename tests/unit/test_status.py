@@ -1,0 +1,145 @@
+"""Statuses of a server, and what outcomes become on it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.status import Choice
+from pytest_zephyr.status import choices
+from pytest_zephyr.status import DEFAULT_MAP
+from pytest_zephyr.status import Status
+from pytest_zephyr.status import STOCK
+from tests.unit.make import BLOCKED
+from tests.unit.make import CUSTOM
+from tests.unit.make import deterministic
+from tests.unit.make import FAIL
+from tests.unit.make import mapped
+from tests.unit.make import PASS
+from tests.unit.make import WIP
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome.PASSED, PASS),
+        (Outcome.FAILED, FAIL),
+        (Outcome.ERROR, FAIL),
+        (Outcome.CRASHED, FAIL),
+        (Outcome.XFAILED, BLOCKED),
+        (Outcome.XPASSED, PASS),
+        (Outcome.SKIPPED, None),
+        (Outcome.UNRUN, None),
+    ],
+    ids=lambda value: getattr(value, "value", ""),
+)
+def test_each_outcome_has_its_default_status(outcome, status):
+    """The last column of design 2.3."""
+    assert mapped()[outcome] == Choice(status)
+
+
+def test_every_outcome_has_a_default():
+    """A new outcome cannot be forgotten in the map."""
+    assert set(DEFAULT_MAP) == set(Outcome)
+
+
+def test_defaults_are_ids_whatever_the_server_calls_them():
+    """A server in another language has the stock ids under other names."""
+    german = [Status("1", "Bestanden"), Status("2", "Fehler"), Status("4", "Blockiert")]
+
+    assert choices({}, "default", german)[Outcome.FAILED].status == german[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        pytest.param("4", BLOCKED, id="id"),
+        pytest.param("Blocked", BLOCKED, id="name"),
+        pytest.param("bLOCKED", BLOCKED, id="other case"),
+        pytest.param("Needs a look", CUSTOM, id="custom name"),
+        pytest.param("7", CUSTOM, id="custom id"),
+        pytest.param("-", None, id="nothing"),
+    ],
+)
+def test_a_status_is_found_by_id_or_name(said, status):
+    """Spelling in another case is accepted; a dash sends nothing."""
+    assert mapped(error=said)[Outcome.ERROR] == Choice(status)
+
+
+def test_a_map_changes_only_what_it_names():
+    """What the user does not mention keeps its default."""
+    found = mapped(error="Blocked")
+
+    assert found[Outcome.ERROR].status == BLOCKED
+    assert found[Outcome.FAILED].status == FAIL
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        pytest.param([Status("8", "2"), FAIL], FAIL, id="id before name"),
+        pytest.param([Status("8", "FAIL"), FAIL], FAIL, id="exact before other case"),
+        pytest.param(
+            [Status("8", "Fail", active=False), FAIL], FAIL, id="active before inactive"
+        ),
+        pytest.param([FAIL, Status("9", "Fail")], FAIL, id="first of two"),
+    ],
+)
+def test_of_several_candidates_the_closest_is_meant(statuses, expected):
+    """An id, then the exact name, then the name in another case."""
+    said = "2" if statuses[0].name == "2" else "Fail"
+
+    assert choices({"error": said}, "-o", statuses)[Outcome.ERROR].status == expected
+
+
+def test_an_unknown_status_is_a_problem_that_names_what_there_is():
+    """The message has value, outcome, source, the nearest name and what is allowed."""
+    found = mapped(error="Blcoked")[Outcome.ERROR]
+
+    assert found.status is None
+    assert found.problem == (
+        "'Blcoked' for error (zephyr_status_map, pytest.ini) is not a status of this"
+        " server. Did you mean Blocked? It has: Pass (1), Fail (2), WIP (3), Blocked"
+        " (4), Needs a look (7)."
+    )
+
+
+def test_a_status_like_no_other_gets_no_hint():
+    """Nothing is suggested where nothing is near."""
+    assert "Did you mean" not in mapped(error="zzz")[Outcome.ERROR].problem
+
+
+def test_an_inactive_status_is_a_problem_of_its_outcome_only():
+    """Active statuses are named; other outcomes go on as before."""
+    retired = [PASS, FAIL, WIP, Status("4", "Blocked", active=False)]
+    found = choices({}, "default", retired)
+
+    assert found[Outcome.XFAILED].problem == (
+        "'Blocked' for xfailed (zephyr_status_map, default) is an inactive status of"
+        " this server. Active are: Pass (1), Fail (2), WIP (3)."
+    )
+    assert found[Outcome.FAILED] == Choice(FAIL)
+
+
+@pytest.mark.parametrize(
+    ("worse", "better"),
+    [(FAIL, BLOCKED), (BLOCKED, CUSTOM), (CUSTOM, PASS), (BLOCKED, WIP), (WIP, PASS)],
+    ids=lambda status: status.name,
+)
+def test_fail_is_worst_and_pass_is_best(worse, better):
+    """Fail, then Blocked, then any custom status, then Pass."""
+    assert worse.severity > better.severity
+
+
+@deterministic
+@given(st.dictionaries(st.sampled_from(list(Outcome)), st.text(max_size=8)))
+def test_any_map_gives_every_outcome_a_choice(said):
+    """Whatever was written, an outcome has a status, a problem, or a dash."""
+    found = choices({each.value: text for each, text in said.items()}, "-o", STOCK)
+
+    assert set(found) == set(Outcome)
+    for outcome, choice in found.items():
+        nothing = said.get(outcome, DEFAULT_MAP[outcome]) == "-"
+        assert bool(choice.status) + bool(choice.problem) == (not nothing)

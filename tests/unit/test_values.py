@@ -1,0 +1,288 @@
+"""Texts of options, and the values they become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import example
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr import options
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.options import Given
+from pytest_zephyr.settings import Ref
+from tests.unit.make import deterministic
+
+
+HERE = str(Path(__file__))
+
+
+def parsed(name: str, text: str) -> Any:
+    return options.value(name, Given(ini={name: (text, "pytest.ini")}))
+
+
+def refused(name: str, text: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        parsed(name, text)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://zephyr.example", "https://zephyr.example"),
+        ("https://zephyr.example/", "https://zephyr.example"),
+        ("http://10.0.0.7:8080", "http://10.0.0.7:8080"),
+        ("HTTPS://Zephyr.Example", "https://zephyr.example"),
+        ("https://zephyr.example:443/", "https://zephyr.example:443"),
+        ("https://[::1]:8080/", "https://[::1]:8080"),
+        ("https://zephyr.example/flex", "https://zephyr.example"),
+        ("https://zephyr.example/flex/", "https://zephyr.example"),
+        ("https://zephyr.example/flex/html5", "https://zephyr.example"),
+        (
+            "https://zephyr.example/flex/html5/tcr/651;testcaseId=1390860;searchType=zql",
+            "https://zephyr.example",
+        ),
+        ("https://zephyr.example/zephyr/flex/html5/x", "https://zephyr.example/zephyr"),
+        ("https://zephyr.example/zephyr/", "https://zephyr.example/zephyr"),
+        ("https://zephyr.example/flexible", "https://zephyr.example/flexible"),
+        ("https://zephyr.example/?a=b#c", "https://zephyr.example"),
+        ("https://zephyr.example/#/flex", "https://zephyr.example"),
+        ("  https://zephyr.example  ", "https://zephyr.example"),
+        ("sandbox", "sandbox"),
+    ],
+    ids=lambda text: text,
+)
+def test_an_address_is_cut_to_its_server(text, url):
+    """A pasted UI address is as good as the server's own."""
+    assert parsed("url", text) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("zephyr.example", "https://host"),
+        ("ftp://zephyr.example", "https://host"),
+        ("https://", "https://host"),
+        ("https:zephyr.example", "https://host"),
+        ("Sandbox", "the word sandbox"),
+        ("https://zephyr.example:port", "the port is not a number from 1 to 65535"),
+        ("https://zephyr.example:99999", "the port is not a number from 1 to 65535"),
+        ("https://zephyr.example:0", "the port is not a number from 1 to 65535"),
+        ("https://[::1", "https://host"),
+        ("https://[zephyr]", "https://host"),
+        ("https://ada:x@zephyr.example", "use ZEPHYR_TOKEN"),
+        ("https://ada@zephyr.example", "use ZEPHYR_TOKEN"),
+    ],
+    ids=lambda text: text,
+)
+def test_what_is_no_address_is_refused(text, allowed):
+    """The message says what an address looks like."""
+    message = refused("url", text)
+
+    assert "(zephyr_url, pytest.ini) is not a zephyr_url: " in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize(
+    ("text", "ref"),
+    [
+        ("7", Ref(id=7)),
+        ("id:7", Ref(id=7)),
+        ("id: 7", Ref(id=7)),
+        ("name:7", Ref(name="7")),
+        ("name:id:7", Ref(name="id:7")),
+        ("Smoke", Ref(name="Smoke")),
+        ("Smoke test: 7", Ref(name="Smoke test: 7")),
+        ("1.0", Ref(name="1.0")),
+        ("-7", Ref(name="-7")),
+        ("٧", Ref(name="٧")),
+        ("9" * 18, Ref(id=int("9" * 18))),
+        ("20261123000000000000", Ref(name="20261123000000000000")),
+        ("name", Ref(name="name")),
+        ("id", Ref(name="id")),
+        ("Grüße 中", Ref(name="Grüße 中")),
+    ],
+    ids=lambda text: str(text),
+)
+def test_digits_are_an_id_and_all_else_a_name(text, ref):
+    """`id:` and `name:` force it."""
+    assert parsed("phase", text) == ref
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("id:", "a number must follow id:"),
+        ("id:Smoke", "a number must follow id:"),
+        ("id:-7", "a number must follow id:"),
+        ("id:" + "9" * 20, "a number must follow id:"),
+        ("name:", "a name must follow name:"),
+    ],
+    ids=lambda text: text,
+)
+def test_a_forced_kind_needs_its_value(text, allowed):
+    """Half a reference is refused."""
+    assert refused("phase", text) == (
+        f"{text!r} (zephyr_phase, pytest.ini) is not a zephyr_phase: {allowed}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("zephyr", "1", True),
+        ("zephyr", "Yes", True),
+        ("zephyr", "ON", True),
+        ("zephyr", "TRUE", True),
+        ("zephyr", "0", False),
+        ("zephyr", "no", False),
+        ("zephyr", "Off", False),
+        ("zephyr", "false", False),
+        ("timeout", "2.5", 2.5),
+        ("timeout", "1e3", 1000.0),
+        ("deadline", "0.001", 0.001),
+        ("retries", "0", 0),
+        ("retries", "100", 100),
+        ("auth", "cookie", "cookie"),
+        ("verify", "No", False),
+        ("verify", "1", True),
+        ("verify", HERE, Path(HERE)),
+        ("client_cert", HERE, (Path(HERE),)),
+        ("client_cert", f"{HERE}, {HERE}", (Path(HERE), Path(HERE))),
+        ("proxy", "http://proxy:3128", "http://proxy:3128"),
+        ("proxy", "socks5h://proxy", "socks5h://proxy"),
+        ("token_file", "~/token", Path.home() / "token"),
+        ("journal", "out/zephyr", Path("out/zephyr")),
+        ("run_key", "nightly 7", "nightly 7"),
+        ("id_prefix", r"[A-Z]+-", r"[A-Z]+-"),
+    ],
+)
+def test_a_text_becomes_its_value(name, text, value):
+    """The same rule for every place a text can stand."""
+    assert parsed(name, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "allowed"),
+    [
+        ("zephyr", "maybe", "allowed: true, false"),
+        ("timeout", "0", "allowed: a number of seconds above 0"),
+        ("timeout", "-1", "allowed: a number of seconds above 0"),
+        ("timeout", "nan", "allowed: a number of seconds above 0"),
+        ("timeout", "inf", "allowed: a number of seconds above 0"),
+        ("timeout", "30s", "allowed: a number of seconds above 0"),
+        ("retries", "-1", "allowed: a whole number from 0 to 100"),
+        ("retries", "101", "allowed: a whole number from 0 to 100"),
+        ("retries", "3.0", "allowed: a whole number from 0 to 100"),
+        ("auth", "tokn", "did you mean token? allowed: auto, token, basic, cookie"),
+        ("auth", "x", "allowed: auto, token, basic, cookie"),
+        ("push", "ned", "did you mean end? allowed: end, never"),
+        ("comment", "fail", "did you mean failed? allowed: never, failed, always"),
+        ("on_error", "fial", "did you mean fail? allowed: warn, fail, ignore"),
+        ("unknown_case", "warm", "did you mean warn? allowed: ignore, warn, error"),
+        ("inherit", "unions", "did you mean union? allowed: closest, union"),
+        ("verify", "/no/such/file", "allowed: true, false, or a file or directory"),
+        ("verify", "a" * 300, "allowed: true, false, or a file or directory"),
+        ("client_cert", str(Path(__file__).parent), "allowed: a PEM file"),
+        ("client_cert", "/no/such.pem", "allowed: a PEM file with certificate and key"),
+        ("client_cert", "a" * 300, "allowed: a PEM file with certificate and key"),
+        ("client_cert", ",".join([HERE] * 3), "allowed: a PEM file"),
+        ("proxy", "proxy:3128", "allowed: http://host:port"),
+        ("proxy", "ftp://proxy", "allowed: http://host:port"),
+        ("proxy", "http://[::1", "allowed: http://host:port"),
+        ("token_file", "~no-such-user-here/token", "no-such-user-here"),
+        ("id_prefix", "(", "allowed: a regular expression"),
+        ("id_prefix", "a{99999999999}", "allowed: a regular expression"),
+        ("run_key", "a" * 5000, "it has 5000 characters, 4096 are allowed"),
+        ("run_key", "a\x1bb", "it holds a control character"),
+        ("phase", "a\x00b", "it holds a control character"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_a_wrong_value_says_what_is_allowed(name, text, allowed):
+    """The message has the value, cut if it is long, its place, and the nearest value."""
+    message = refused(name, text)
+    shown = repr(text)[1:90]
+
+    assert message.startswith("'" + shown)
+    assert (
+        f" (zephyr_{name}, pytest.ini) is not a zephyr_{name}: ".replace(
+            "zephyr_zephyr", "zephyr"
+        )
+        in message
+    )
+    assert allowed in message
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("error=Blocked", {"error": "Blocked"}),
+        ("error=Blocked,skipped=-", {"error": "Blocked", "skipped": "-"}),
+        (
+            " error = Needs a look , skipped = 4 ",
+            {"error": "Needs a look", "skipped": "4"},
+        ),
+        ("error=Blocked\nskipped=-\n", {"error": "Blocked", "skipped": "-"}),
+        ("error=Blocked,", {"error": "Blocked"}),
+        ("error=a=b", {"error": "a=b"}),
+        (",", {}),
+    ],
+    ids=repr,
+)
+def test_a_status_map_is_pairs_by_comma_or_line(text, value):
+    """Names of statuses may hold spaces and equals signs."""
+    assert parsed("status_map", text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        (
+            "eror=Blocked",
+            "'eror' is not an outcome. Did you mean error? Outcomes: unrun, skipped, passed",
+        ),
+        ("zzz=Fail", "'zzz' is not an outcome. Outcomes: "),
+        ("Error=Fail", "'Error' is not an outcome. Did you mean error?"),
+        ("error", "error needs a status: error=Blocked, or error=-."),
+        ("error=", "error needs a status: error=Blocked, or error=-."),
+        ("=Fail", "'' is not an outcome."),
+    ],
+    ids=repr,
+)
+def test_a_wrong_pair_in_a_status_map_is_named(text, allowed):
+    """The wrong half is said, not the whole map only."""
+    assert f"is not a zephyr_status_map: {allowed}" in refused("status_map", text)
+
+
+URLISH = st.text(st.sampled_from("[]:/@.%#?0aéℂ "), max_size=20)
+ANY_TEXT = st.one_of(
+    st.text(max_size=60),
+    URLISH.map("http://".__add__),
+    st.text(st.sampled_from("~/.,=:-idname0"), max_size=12),
+)
+
+
+@deterministic
+@given(st.sampled_from([each.name for each in options.OPTIONS if each.ini]), ANY_TEXT)
+@example("url", "http://[")
+@example("url", "http://\u2100/")
+@example("proxy", "http://[")
+@example("journal", "~no-such-user-here")
+@example("verify", "x" * 300)
+@example("client_cert", "x" * 300)
+@example("id_prefix", "a{99999999999}")
+@example("id_prefix", "(" * 2000 + ")" * 2000)
+@example("phase", "id:" + "9" * 4000)
+def test_any_text_is_a_value_or_a_settings_error(name: str, text: str) -> None:
+    """No text that stands in a file or variable ends a run with a traceback."""
+    try:
+        parsed(name, text)
+    except SettingsError as error:
+        message = str(error)
+        assert f"zephyr_{name}" in message or name == "zephyr"
