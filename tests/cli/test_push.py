@@ -272,11 +272,10 @@ def test_delivered_journals_are_pruned_and_undelivered_ones_never(
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     kept = run_zephyr("--zephyr-push=never").journals
-    for _ in range(24):
-        ran = run_zephyr(same_exit=False)
+    journals = [run_zephyr(same_exit=False).journals for _ in range(24)][-1]
 
-    assert len(ran.journals) == 21
-    assert kept[0] in ran.journals
+    assert len(journals) == 21
+    assert kept[0] in journals
 
 
 def test_python_dash_m_is_the_same_command(pytester):

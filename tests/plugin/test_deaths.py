@@ -105,7 +105,7 @@ MANY = """
 
 
 @pytest.fixture
-def many(pytester, world: World) -> None:
+def many(pytester: pytest.Pytester, world: World) -> None:
     world.sandbox.store.adopt(world.phase, range(1000, 1300))
     pytester.makepyfile(test_many=MANY)
 

@@ -17,7 +17,7 @@ def kept(pytester, run_pytest, monkeypatch):
     def run(name: str, *args: str) -> str:
         ran = run_pytest("--zephyr", f"--zephyr-cycle={name}", *args)
         if ran.ret:
-            return ran.text
+            return str(ran.text)
         header = json.loads(
             ran.journals[-1].read_text(encoding="utf-8").splitlines()[0]
         )

@@ -75,7 +75,7 @@ def line_of(record: Record) -> dict[str, Any]:
     return {**disk.end_line(), "at": record.at}
 
 
-def read(path: Path, kept: Iterable[dict[str, Any]] = ()) -> list[Record]:
+def read(path: Path, kept: Iterable[bytes] = ()) -> list[Record]:
     return list(Journal(path, kept).records())
 
 
