@@ -110,7 +110,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "build",
-        "Build of a cycle that is created (default: from the CI service)",
+        "Build, for {build} in names (default: from the CI service)",
         parse.text,
         metavar="TEXT",
         journaled=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_zephyr import ci
 from pytest_zephyr.ci import run_key
 
 
@@ -67,3 +68,109 @@ def test_a_service_names_its_run(environ, key, source):
 def test_without_a_service_there_is_no_key(environ):
     """A run at a desk is a run of its own."""
     assert run_key(environ) is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "build", "branch", "commit"),
+    [
+        pytest.param(
+            {
+                "GITHUB_RUN_NUMBER": "12",
+                "GITHUB_HEAD_REF": "",
+                "GITHUB_REF_NAME": "main",
+                "GITHUB_SHA": "abc",
+            },
+            "12",
+            "main",
+            "abc",
+            id="GitHub",
+        ),
+        pytest.param(
+            {
+                "GITHUB_RUN_NUMBER": "12",
+                "GITHUB_HEAD_REF": "topic",
+                "GITHUB_REF_NAME": "7/merge",
+                "GITHUB_SHA": "abc",
+            },
+            "12",
+            "topic",
+            "abc",
+            id="GitHub, pull request",
+        ),
+        pytest.param(
+            {
+                "CI_PIPELINE_IID": "12",
+                "CI_COMMIT_REF_NAME": "main",
+                "CI_COMMIT_SHA": "abc",
+            },
+            "12",
+            "main",
+            "abc",
+            id="GitLab",
+        ),
+        pytest.param(
+            {"BUILD_NUMBER": "12", "BRANCH_NAME": "main", "GIT_COMMIT": "abc"},
+            "12",
+            "main",
+            "abc",
+            id="Jenkins",
+        ),
+        pytest.param(
+            {
+                "BUILD_BUILDNUMBER": "20261123.1",
+                "BUILD_SOURCEBRANCHNAME": "main",
+                "BUILD_SOURCEVERSION": "abc",
+            },
+            "20261123.1",
+            "main",
+            "abc",
+            id="Azure",
+        ),
+        pytest.param(
+            {
+                "BITBUCKET_BUILD_NUMBER": "12",
+                "BITBUCKET_BRANCH": "main",
+                "BITBUCKET_COMMIT": "abc",
+            },
+            "12",
+            "main",
+            "abc",
+            id="Bitbucket",
+        ),
+        pytest.param(
+            {"CIRCLE_BUILD_NUM": "12", "CIRCLE_BRANCH": "main", "CIRCLE_SHA1": "abc"},
+            "12",
+            "main",
+            "abc",
+            id="CircleCI",
+        ),
+        pytest.param(
+            {
+                "BUILDKITE_BUILD_NUMBER": "12",
+                "BUILDKITE_BRANCH": "main",
+                "BUILDKITE_COMMIT": "abc",
+            },
+            "12",
+            "main",
+            "abc",
+            id="Buildkite",
+        ),
+        pytest.param(
+            {
+                "BUILD_NUMBER": "12",
+                "TEAMCITY_BUILD_BRANCH": "main",
+                "BUILD_VCS_NUMBER": "abc",
+            },
+            "12",
+            "main",
+            "abc",
+            id="TeamCity",
+        ),
+        pytest.param({}, "", "", "", id="none"),
+    ],
+)
+def test_a_service_names_build_branch_and_commit(environ, build, branch, commit):
+    """What a service leaves empty is not given."""
+    found = (ci.build(environ), ci.branch(environ), ci.commit(environ))
+
+    assert found == (build, branch, commit)

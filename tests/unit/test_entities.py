@@ -235,6 +235,7 @@ def test_the_release_of_the_repository_is_hidden():
             [Status("4", "Blocked", active=False)],
             id="inactive as text",
         ),
+        pytest.param('[{"id":"ok","value":"Pass"}]', [Status("ok", "Pass")], id="word"),
         pytest.param('[{"value":"Pass"},7,null]', [], id="no ids"),
         pytest.param("[{", [], id="broken"),
         pytest.param("", [], id="empty"),

@@ -274,7 +274,7 @@ def test_a_cut_text_has_no_broken_escape(plain: str, limit: int) -> None:
 @pytest.mark.parametrize("escaped", ["&amp;", "&lt;", "a&gt;"])
 def test_no_part_of_an_escape_is_left_at_a_cut(escaped):
     """Wherever the cut falls, what stands before and after it is whole."""
-    for limit in range(40, 160):
+    for limit in range(33, 160):
         found = fit(escaped * 50, limit)
         kept = re.sub(r"\n\[… \d+ characters left out …\]\n", "", found)
 

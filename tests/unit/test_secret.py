@@ -10,6 +10,7 @@ import pickle
 import pytest
 
 from pytest_zephyr.secret import HIDDEN
+from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.settings import Credential
 
@@ -88,3 +89,22 @@ def test_secrets_are_equal_by_value():
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("https://zephyr.example/x", "https://zephyr.example/x"),
+        ("https://ada:pw@zephyr.example", f"https://{HIDDEN}@zephyr.example"),
+        ("https://ada@zephyr.example:1", f"https://{HIDDEN}@zephyr.example:1"),
+        ("https://ada:p@w@zephyr.example", f"https://{HIDDEN}@zephyr.example"),
+        ("https://ada:p/w@zephyr.example", f"https://{HIDDEN}@zephyr.example"),
+        ("//ada:pw@zephyr.example", f"//{HIDDEN}@zephyr.example"),
+        ("ada:pw@zephyr.example", f"{HIDDEN}@zephyr.example"),
+        ("https:ada:pw@zephyr.example", f"{HIDDEN}@zephyr.example"),
+        ("https://ada:p\nw@zephyr.example", f"https://{HIDDEN}@zephyr.example"),
+    ],
+)
+def test_an_address_is_shown_without_its_credential(url, masked):
+    """All that stands before the last @ may be one, however it is misspelled."""
+    assert mask_userinfo(url) == masked
