@@ -13,6 +13,8 @@ from pytest_zephyr import ci
 #: What a name may hold, with what each stands for.
 PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
+_CREDENTIALS = {"ZEPHYR_TOKEN", "ZEPHYR_USERNAME", "ZEPHYR_PASSWORD"}
+
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
@@ -55,6 +57,10 @@ def values_of(
 def _value(name: str, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
     if name.startswith("env:"):
         variable = name.removeprefix("env:")
+        if variable in _CREDENTIALS:
+            raise Unfilled(
+                f"{{{name}}} is a credential, which does not belong in a name"
+            )
         if not environ.get(variable):
             raise Unfilled(f"the variable {variable} of {{{name}}} is not set")
         return environ[variable]

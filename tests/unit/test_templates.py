@@ -1,0 +1,160 @@
+"""Placeholders in names."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr import options
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.options import Given
+from pytest_zephyr.settings import Ref
+from pytest_zephyr.templates import fill
+from pytest_zephyr.templates import PLACEHOLDERS
+from pytest_zephyr.templates import Unfilled
+from pytest_zephyr.templates import values_of
+from tests.unit.make import deterministic
+
+
+VALUES = {
+    "date": "2026-11-23",
+    "time": "14-05",
+    "build": "12",
+    "branch": "main",
+    "commit": "abc",
+    "run": "77",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("Nightly", "Nightly"),
+        ("Nightly {date}", "Nightly 2026-11-23"),
+        ("{date} {time}", "2026-11-23 14-05"),
+        ("{build}/{branch}/{commit}/{run}", "12/main/abc/77"),
+        ("{env:STAGE} {env:STAGE}", "blue blue"),
+        ("{{date}}", "{date}"),
+        ("{{{date}}}", "{2026-11-23}"),
+        ("a {{}} b", "a {} b"),
+        ("a } b { c", "a } b { c"),
+    ],
+)
+def test_placeholders_are_filled_in(text, filled):
+    """Two braces are one that is meant as such."""
+    assert fill(text, VALUES, {"STAGE": "blue"}) == filled
+
+
+def test_a_value_is_not_filled_in_again():
+    """What a variable holds is a text, whatever it looks like."""
+    assert fill("{env:A}", VALUES, {"A": "{env:B}", "B": "x"}) == "{env:B}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{dat}", "{dat} is not a placeholder. Did you mean {date}? There are: {date}"),
+        ("{zzz}", "{zzz} is not a placeholder. There are: {date}, {time}, {build}"),
+        ("{}", "{} is not a placeholder."),
+        ("{Date}", "{Date} is not a placeholder. Did you mean {date}?"),
+        ("{build}", "{build} has no value here; set zephyr_build"),
+        ("{branch}", "{branch} has no value here; the CI service names no branch"),
+        ("{commit}", "{commit} has no value here; the CI service names no commit"),
+        ("{run}", "{run} has no value here; set zephyr_run_key"),
+        ("{env:STAGE}", "the variable STAGE of {env:STAGE} is not set"),
+        ("{env:EMPTY}", "the variable EMPTY of {env:EMPTY} is not set"),
+    ],
+)
+def test_a_placeholder_without_a_value_says_why(text, reason):
+    """The message has the placeholder, and where its value would come from."""
+    with pytest.raises(Unfilled) as caught:
+        fill(text, values_of({}, None, None), {"EMPTY": ""})
+
+    assert str(caught.value).startswith(reason)
+
+
+@pytest.mark.parametrize("name", ["token", "password"])
+def test_a_credential_is_no_part_of_a_name(name):
+    """A name stands in the journal and on the server."""
+    variable = f"ZEPHYR_{name.upper()}"
+    environ = {"ZEPHYR_USERNAME": "ada", variable: "hunter2"}
+    environ |= {
+        "ZEPHYR_PASSWORD": "hunter2",
+        "ZEPHYR_PHASE": f"Smoke {{env:{variable}}}",
+    }
+
+    with pytest.raises(SettingsError) as caught:
+        options.resolve(Given(environ=environ))
+
+    assert variable in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_date_and_time_are_those_of_now():
+    """In forms that sort, and that a name can hold."""
+    found = values_of({}, None, None)
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
+    assert re.fullmatch(r"\d\d-\d\d", found["time"])
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [("mine", "mine"), (None, "12")],
+    ids=["said by the user", "from the service"],
+)
+def test_the_build_of_the_user_goes_before_the_services(build, expected):
+    """As with every option."""
+    found = values_of({"GITHUB_RUN_NUMBER": "12"}, "77", build)
+
+    assert (found["build"], found["run"]) == (expected, "77")
+
+
+def test_every_placeholder_has_a_value_or_a_reason():
+    """What the list for people has can be used."""
+    names = {each for each in PLACEHOLDERS if not each.startswith("env:")}
+
+    assert names == set(values_of({}, None, None))
+
+
+def test_names_are_filled_when_the_settings_are_made():
+    """Ids are not touched, and the text as given is kept for messages."""
+    settings = options.resolve(
+        Given(
+            flags={"phase": "Run {run}", "cycle": "7"},
+            environ={"ZEPHYR_RUN_KEY": "77"},
+        )
+    )
+
+    assert settings.phase == Ref(name="Run 77")
+    assert settings.cycle == Ref(id=7)
+    assert settings.said["phase"] == "Run {run}"
+
+
+def test_a_name_that_cannot_be_filled_is_said_with_its_place():
+    """Together with all other problems."""
+    with pytest.raises(SettingsError) as caught:
+        options.resolve(
+            Given(environ={"ZEPHYR_PHASE": "Run {run}", "ZEPHYR_CYCLE": "{x}"})
+        )
+
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "'{x}' (ZEPHYR_CYCLE)",
+        "'Run {run}' (ZEPHYR_PHASE)",
+    ]
+
+
+@deterministic
+@given(st.text(st.sampled_from("{}ab :7id"), min_size=1, max_size=10))
+def test_a_journal_keeps_the_name_that_was_filled_in(name: str) -> None:
+    """A later push goes to the same place, whatever braces the name holds."""
+    stage = f"x{name}x"
+    first = options.resolve(
+        Given(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})
+    )
+    again = options.resolve(Given(header=options.journaled(first)))
+
+    assert first.phase == again.phase == Ref(name=stage)
