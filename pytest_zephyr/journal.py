@@ -176,7 +176,9 @@ class JournalWriter:
         assert self._file is not None
         with suppress(OSError):
             end = self._file.seek(0, os.SEEK_END)
-            self._file.truncate(end - written)
+            # From where it is cut the next line goes on; a gap would be read as a line.
+            self._file.seek(end - written)
+            self._file.truncate()
 
     def close(self) -> None:
         if self._file is not None:
