@@ -27,10 +27,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A result that cannot be delivered, and why."""
+    """A result that cannot be delivered, and why.
+
+    What the user does not mind (``zephyr_unknown_case = warn``) is not *serious*.
+    """
 
     result: CaseResult
     reason: str
+    serious: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Changes:
 
     *done* were delivered by an earlier push; those in *landed* stand on the server
     although no receipt says so. *older* are left because the server has a newer result.
+    *missing* have no execution to be written to.
     """
 
     writes: tuple[Change, ...] = ()
@@ -46,6 +51,7 @@ class Changes:
     done: tuple[CaseResult, ...] = ()
     left: tuple[CaseResult, ...] = ()
     older: tuple[Change, ...] = ()
+    missing: tuple[CaseResult, ...] = ()
     refused: tuple[Refusal, ...] = ()
 
 
@@ -71,6 +77,7 @@ def compute(
     done: list[CaseResult] = []
     left: list[CaseResult] = []
     older: list[Change] = []
+    missing: list[CaseResult] = []
     refused: list[Refusal] = []
     for result in results:
         if result.problem:
@@ -83,8 +90,11 @@ def compute(
             done.append(result)
             continue
         found = index.find(result.case)
-        if isinstance(found, str):
-            refused.append(Refusal(result, found.format(place=place)))
+        if found is None:
+            missing.append(result)
+            continue
+        if isinstance(found, list):
+            refused.append(Refusal(result, shared(result.case, found, place)))
             continue
         change = Change(result, found, _notes(result, found))
         before = (unclear or {}).get(found.id)
@@ -100,6 +110,7 @@ def compute(
         done=tuple(done),
         left=tuple(left),
         older=tuple(older),
+        missing=tuple(missing),
         refused=tuple(refused),
     )
 
@@ -158,22 +169,25 @@ class _Index:
             if each.alt:
                 self.by_alt.setdefault(each.alt, {}).setdefault(each.case, each)
 
-    def find(self, case: CaseRef) -> Execution | str:
-        """Return the execution of *case*, or the reason why there is none."""
+    def find(self, case: CaseRef) -> Execution | list[int] | None:
+        """Return the execution of *case*, or the ids of all cases with its Alt ID."""
         if isinstance(case, int):
-            found = self.by_case.get(case)
-            return found or f"test case {case} has no execution in {{place}}"
+            return self.by_case.get(case)
         cases = self.by_alt.get(case, {})
         if len(cases) > 1:
-            ids = ", ".join(str(each) for each in sorted(filter(None, cases)))
-            return (
-                f"the Alt ID {_braced(case)} belongs to several test cases in {{place}}"
-                f" ({ids}); mark the test with one of these ids"
-            )
-        if not cases:
-            return f"no test case with the Alt ID {_braced(case)} has an execution in {{place}}"
-        return next(iter(cases.values()))
+            return sorted(filter(None, cases))
+        return next(iter(cases.values()), None)
 
 
-def _braced(text: str) -> str:
-    return repr(text).replace("{", "{{").replace("}", "}}")
+def named(case: CaseRef) -> str:
+    """Return *case* as messages name it: digits, or the Alt ID in quotes."""
+    return str(case) if isinstance(case, int) else repr(case)
+
+
+def shared(alt: CaseRef, cases: Iterable[int], place: str) -> str:
+    """Say that an Alt ID means several test cases."""
+    ids = ", ".join(map(str, cases))
+    return (
+        f"the Alt ID {alt!r} belongs to several test cases in {place} ({ids}); mark the"
+        f" test with one of these ids"
+    )

@@ -203,13 +203,16 @@ def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
             _say(f"zephyr: {error}")
         return _Pushed(False, {"journals": names, "error": str(error)})
     if not args.json:
-        for line in summary.planned(delivery.planned) if delivery.planned else ():
+        for line in summary.planned(delivery):
             _say(line)
         _say(f"{', '.join(names)}: {summary.numbers(delivery)}")
+        for line in summary.made(delivery):
+            _say(line)
         for line in summary.problems(delivery, run.journals[0].path):
             _say(line)
     return _Pushed(
-        not delivery.failed, {"journals": names, **summary.as_json(delivery)}
+        not delivery.failed and not delivery.refused,
+        {"journals": names, **summary.as_json(delivery)},
     )
 
 

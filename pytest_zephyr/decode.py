@@ -7,8 +7,13 @@ read as missing rather than believed.
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any
+
+
+_HALF_A_DAY = 12 * 3600
+_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})|(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
 
 
 def integer(value: object) -> int | None:
@@ -43,6 +48,32 @@ def boolean(value: object, *, default: bool) -> bool:
     if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
         return value.strip().lower() == "true"
     return default
+
+
+def date(value: object) -> datetime.date | None:
+    """Read a day from ``MM/dd/yyyy``, ``yyyy-MM-dd``, or milliseconds since the epoch.
+
+    The server means midnight in its own time zone, which nobody tells us: the nearest
+    midnight is right for all zones up to twelve hours from UTC.
+    """
+    if isinstance(value, str) and (match := _DAY.fullmatch(value.strip())):
+        month, day, year, *iso = (int(part or 0) for part in match.groups())
+        if iso[0]:
+            year, month, day = iso
+        try:
+            return datetime.date(year, month, day)
+        except ValueError:
+            return None
+    milliseconds = integer(value)
+    if milliseconds is None:
+        return None
+    try:
+        moment = datetime.datetime.fromtimestamp(
+            milliseconds / 1000 + _HALF_A_DAY, datetime.timezone.utc
+        )
+    except (OverflowError, OSError, ValueError):
+        return None
+    return moment.date()
 
 
 def mapping(value: object) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pytest_zephyr.entities import User
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import Receipt
 from pytest_zephyr.journal import Sending
+from pytest_zephyr.provision import Provision
 
 
 @dataclass
@@ -23,7 +24,10 @@ class Delivery:
 
     *kept* are those that were neither delivered nor refused: they wait in the
     journal. *older* are among the *left*: the server has newer results. *planned* is
-    what a dry run would have done. *error* says why, if something ended the push early.
+    what a dry run would have done, *provision* what it would have made for that.
+    *made* are the things that were created, *remarks* what else people should know.
+    *unmapped* are tests that should have had a test case, which is a failure if the
+    user *minds_unmapped*. *error* says why, if something ended the push early.
     """
 
     user: User | None = None
@@ -35,18 +39,25 @@ class Delivery:
     refused: list[Refusal] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
     planned: Changes | None = None
+    provision: Provision | None = None
+    made: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    unmapped: list[str] = field(default_factory=list)
+    minds_unmapped: bool = False
     error: ZephyrError | None = None
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left to be sent or mended."""
-        return not self.kept and not self.failed
+        return not self.kept and not self.refused and not self.failed
 
     @property
     def failed(self) -> bool:
-        """Whether something could not be done that was tried."""
+        """Whether something could not be done that the user minds."""
         waits = self.kept and self.planned is None
-        return bool(waits or self.refused or self.error)
+        unmapped = self.unmapped and self.minds_unmapped
+        refused = any(each.serious for each in self.refused)
+        return bool(waits or refused or unmapped or self.error)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
+from datetime import date
 import hashlib
 import json
 from typing import Any
+from typing import NewType
 
 from pytest_zephyr import decode
 from pytest_zephyr.status import Status
+
+
+#: The most rows that one call takes (API 5, 26).
+BATCH = 500
+
+#: The numbers of one test case (API 1.1): what people see in the ID column, one for
+#: each version of it, and one for each folder that holds it.
+VisibleId = NewType("VisibleId", int)
+VersionId = NewType("VersionId", int)
+PlacementId = NewType("PlacementId", int)
 
 
 @dataclass(frozen=True)
@@ -21,38 +35,103 @@ class User:
 
 
 @dataclass(frozen=True)
-class Named:
-    """A project, release, cycle or phase.
+class Project:
+    """A project; what it contains lies between its dates, where it has any."""
 
-    *hidden* marks the release that holds the project's test repository (API 4.3).
+    id: int
+    name: str
+    start: date | None = None
+    end: date | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release with its dates, where it has any.
+
+    *hidden* marks the one that holds the project's test repository (API 4.3).
     """
 
     id: int
     name: str
     hidden: bool = False
+    start: date | None = None
+    end: date | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of a cycle (API 4.5); *tree* is the root node of its own tree."""
+
+    id: int
+    name: str
+    tree: int | None = None
+    free_form: bool = True
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """A cycle with its phases (API 4.4)."""
+    """A cycle with its phases (API 4.4), its dates, and the id of its release."""
 
     id: int
     name: str
-    phases: tuple[Named, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    start: date | None = None
+    end: date | None = None
+    release: int | None = None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A node of a release's test repository, or of a phase's own tree."""
+
+    id: int
+    name: str
+    children: tuple[Folder, ...] = ()
+    release: int | None = None
+
+    def walk(self) -> Iterator[Folder]:
+        """Yield this folder and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A test case in a folder: of the repository, or of a phase where it is planned."""
+
+    id: PlacementId
+    case: VisibleId
+    version: VersionId
+    folder: int | None = None
+    release: int | None = None
+    name: str = ""
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A row of a phase: a test case, and whether somebody has it (API 1.3)."""
+
+    placement: Placement
+    assigned: bool
 
 
 @dataclass(frozen=True)
 class Target:
-    """The phase that takes the results.
+    """The phase that takes the results, and the way to it as far as it is known.
 
-    *release* is `None` if only the phase's id was given. *path* is the way to the
-    phase for people, *remarks* what they should know about how it was found.
+    *phase* is `None` if it is still to be created, as is *cycle* if that is. *release*
+    is `None` if only the id of a phase or cycle was given. *path* is the way for
+    people, *remarks* what they should know about how it was found.
     """
 
-    phase: int
-    release: int | None
     path: str
-    remarks: tuple[str, ...] = ()
+    phase: Phase | None = None
+    cycle: Cycle | None = None
+    release: Release | None = None
+    project: Project | None = None
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +148,7 @@ class Execution:
     phase: int | None
     case: int | None
     alt: str
+    version: VersionId | None
     status: str
     comment: str
     milliseconds: int | None
@@ -89,20 +169,99 @@ def user(payload: object) -> User | None:
     return User(number, name)
 
 
-def named(row: Mapping[str, Any]) -> Named | None:
+def project(row: Mapping[str, Any]) -> Project | None:
+    number = decode.integer(row.get("id"))
+    if number is None:
+        return None
+    return Project(number, decode.text(row.get("name")), *_span(row, "project"))
+
+
+def release(row: Mapping[str, Any]) -> Release | None:
     number = decode.integer(row.get("id"))
     if number is None:
         return None
     hidden = decode.boolean(row.get("projectRelease"), default=False)
-    return Named(number, decode.text(row.get("name")), hidden)
+    name = decode.text(row.get("name"))
+    return Release(number, name, hidden, *_span(row, "release"))
+
+
+def phase(row: Mapping[str, Any]) -> Phase | None:
+    number = decode.integer(row.get("id"))
+    if number is None:
+        return None
+    return Phase(
+        number,
+        decode.text(row.get("name")),
+        tree=decode.integer(row.get("tcrCatalogTreeId")),
+        free_form=decode.boolean(row.get("freeForm"), default=True),
+    )
 
 
 def cycle(row: Mapping[str, Any]) -> Cycle | None:
-    found = named(row)
-    if found is None:
+    number = decode.integer(row.get("id"))
+    if number is None:
         return None
     phases = decode.rows(row.get("cyclePhases")) or []
-    return Cycle(found.id, found.name, tuple(filter(None, map(named, phases))))
+    return Cycle(
+        number,
+        decode.text(row.get("name")),
+        tuple(filter(None, map(phase, phases))),
+        *_span(row, "cycle"),
+        release=decode.integer(row.get("releaseId")),
+    )
+
+
+def _span(row: Mapping[str, Any], kind: str) -> tuple[date | None, date | None]:
+    """Read the two dates; the text goes first, for a number needs a time zone."""
+    start, end = (
+        decode.date(row.get(f"{kind}{which}Date"))
+        or decode.date(row.get(f"{which.lower()}Date"))
+        for which in ("Start", "End")
+    )
+    return start, end
+
+
+def folder(row: Mapping[str, Any]) -> Folder | None:
+    number = decode.integer(row.get("id"))
+    if number is None:
+        return None
+    children = decode.rows(row.get("categories")) or []
+    return Folder(
+        number,
+        decode.text(row.get("name")),
+        tuple(filter(None, map(folder, children))),
+        release=decode.integer(row.get("releaseId")),
+    )
+
+
+def placement(row: Mapping[str, Any]) -> Placement | None:
+    """Read a placement (API 4.8); `None` unless all three ids of its case are there."""
+    case = decode.mapping(row.get("testcase"))
+    number = decode.integer(row.get("id"))
+    visible = decode.integer(case.get("testcaseId"))
+    version = decode.integer(case.get("id"))
+    if number is None or visible is None or version is None:
+        return None
+    return Placement(
+        PlacementId(number),
+        VisibleId(visible),
+        VersionId(version),
+        folder=decode.integer(row.get("tcrCatalogTreeId")),
+        release=decode.integer(row.get("releaseId")),
+        name=decode.text(case.get("name")),
+        alt=decode.text(case.get("externalId")).strip(),
+    )
+
+
+def planned(row: Mapping[str, Any]) -> Planned | None:
+    """Read a planning row; it names its case inside the placement or beside it."""
+    tct = decode.mapping(row.get("tct"))
+    found = placement({"testcase": row.get("testcase"), **tct})
+    if found is None:
+        return None
+    return Planned(
+        found, decode.integer(decode.mapping(row.get("rts")).get("id")) is not None
+    )
 
 
 def execution(row: Mapping[str, Any]) -> Execution | None:
@@ -113,11 +272,13 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
     last = decode.mapping(row.get("lastTestResult"))
     status = decode.text(row.get("status")) or decode.text(last.get("executionStatus"))
     executed_on = last.get("executionDate") or last.get("execDate")
+    version = decode.integer(case.get("id"))
     return Execution(
         id=number,
         phase=decode.integer(row.get("cyclePhaseId")),
         case=decode.integer(case.get("testcaseId")),
         alt=decode.text(case.get("externalId")).strip(),
+        version=None if version is None else VersionId(version),
         status=status,
         comment=decode.text(row.get("comment")),
         milliseconds=decode.integer(row.get("actualTime")),

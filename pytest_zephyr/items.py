@@ -29,6 +29,7 @@ class ItemLines:
     def note_bug(self, hook: str, error: Exception) -> None:
         """Forget it: the stamps say the same."""
 
+    @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._writer.append_all(

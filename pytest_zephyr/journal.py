@@ -30,6 +30,7 @@ from pytest_zephyr.lock import try_lock
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import End
 from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
@@ -82,6 +83,13 @@ class CollectError:
     """A file or directory whose tests could not be collected."""
 
     nodeid: str
+
+
+@dataclass(frozen=True)
+class Deselected:
+    """How many tests were not run because the plan does not hold them."""
+
+    count: int
 
 
 def new_run() -> str:
@@ -148,6 +156,12 @@ class JournalWriter:
         if self.broken is not None or not self._write(b"".join(encoded)):
             self.kept += encoded
 
+    def discard(self) -> None:
+        """Remove the journal of a run that did not begin."""
+        self.close()
+        with suppress(OSError):
+            self.path.unlink()
+
     def retry(self) -> None:
         """Write what the disk refused before, if it does not refuse any more."""
         if self.broken is None or self._file is None:
@@ -211,6 +225,7 @@ class Journal:
         self.sendings: list[Sending] = []
         self.unclear: dict[int, str] = {}
         self.uncollected: list[str] = []
+        self.deselected = 0
         self.skipped = 0
         self._kept = list(kept)
         self.header = self._read_header()
@@ -242,6 +257,7 @@ class Journal:
         self.sendings.clear()
         self.unclear.clear()
         self.uncollected.clear()
+        self.deselected = 0
         self.skipped = 0
         for path in self._parts():
             yield from self._decode(self._lines(path))
@@ -269,6 +285,9 @@ class Journal:
                 self.unclear.update(entry.rows)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)
+            elif isinstance(entry, Deselected):
+                # Every worker collects the same.
+                self.deselected = max(self.deselected, entry.count)
             elif entry is not None:
                 yield entry
 
@@ -347,7 +366,8 @@ def _header(line: Mapping[str, Any], path: Path) -> Header:
 
 
 def item_line(item: Item) -> dict[str, Any]:
-    return _slim(kind="item", nodeid=item.nodeid, cases=item.cases, title=item.title)
+    new = None if item.new is None else _slim(**item.new.__dict__)
+    return _slim(kind="item", **{**item.__dict__, "new": new})
 
 
 def start_line(nodeid: str) -> dict[str, Any]:
@@ -360,6 +380,10 @@ def report_line(report: Report) -> dict[str, Any]:
 
 def collect_error_line(nodeid: str) -> dict[str, Any]:
     return {"kind": "collect_error", "nodeid": nodeid}
+
+
+def deselected_line(count: int) -> dict[str, Any]:
+    return {"kind": "deselected", "count": count}
 
 
 def end_line() -> dict[str, Any]:
@@ -411,6 +435,28 @@ def _report(line: Mapping[str, Any]) -> Report:
     )
 
 
+def _item(line: Mapping[str, Any]) -> Item:
+    new = line.get("new")
+    return Item(
+        nodeid=_text(line["nodeid"]),
+        cases=_cases(line.get("cases", [])),
+        title=_text(line.get("title", "")),
+        unmarked=bool(line.get("unmarked", False)),
+        new=_new_case(new) if new is not None else None,
+    )
+
+
+def _new_case(line: Mapping[str, Any]) -> NewCase:
+    return NewCase(
+        package=_text(line.get("package", "")),
+        name=_text(line["name"]),
+        script=_text(line.get("script", "")),
+        description=_text(line.get("description", "")),
+        tags=tuple(map(_text, line.get("tags", []))),
+        requirements=tuple(map(_text, line.get("requirements", []))),
+    )
+
+
 def _receipt(line: Mapping[str, Any]) -> Receipt:
     (case,) = _cases([line["case"]])
     execution, status = _number(line["execution"]), _text(line["status"])
@@ -425,14 +471,11 @@ def _text(value: object) -> str:
 
 _DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "header": lambda _line: None,
-    "item": lambda line: Item(
-        _text(line["nodeid"]),
-        _cases(line.get("cases", [])),
-        _text(line.get("title", "")),
-    ),
+    "item": _item,
     "start": lambda line: Start(_text(line["nodeid"]), _number(line.get("at", 0))),
     "report": _report,
     "collect_error": lambda line: CollectError(_text(line["nodeid"])),
+    "deselected": lambda line: Deselected(_number(line["count"])),
     "end": lambda line: End(_number(line.get("at", 0))),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),

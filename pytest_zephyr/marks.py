@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from pytest_zephyr.newcases import new_case
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.secret import HIDDEN
@@ -26,10 +27,16 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True)
 class Mapped:
-    """The test cases of an item, and what is wrong with its markers."""
+    """The test cases of an item, and what is wrong with its markers.
+
+    *unmarked* says that no marker names a test case or asks to ignore the item.
+    *requirements* are those that a test case made for it will be linked to.
+    """
 
     cases: tuple[CaseRef, ...] = ()
     problems: tuple[str, ...] = ()
+    unmarked: bool = False
+    requirements: tuple[str, ...] = ()
 
 
 _MAPPED = pytest.StashKey[Mapped]()
@@ -38,7 +45,10 @@ _MAPPED = pytest.StashKey[Mapped]()
 class Marks:
     """Reads markers by the rules of the settings."""
 
-    def __init__(self, id_prefix: str, inherit: Inherit) -> None:
+    def __init__(
+        self, id_prefix: str, inherit: Inherit, *, creating: bool = False
+    ) -> None:
+        self.creating = creating
         self._id = re.compile(rf"(?:{id_prefix})(\d+)", re.ASCII | re.IGNORECASE)
         self._bare = re.compile(r"\d+", re.ASCII)
         self._inherit = inherit
@@ -55,6 +65,7 @@ class Marks:
             return Mapped()
         cases: dict[CaseRef, None] = {}
         problems: list[str] = []
+        requirements: list[str] = []
         for level in _levels(item):
             if not level:
                 continue
@@ -62,9 +73,15 @@ class Marks:
                 found, wrong = self._cases(mark, _param_id(item))
                 cases.update(dict.fromkeys(found))
                 problems += wrong
+                requirements += _texts(mark.kwargs.get("requirements", ()))
             if self._inherit == "closest":
                 break
-        return Mapped(tuple(cases), tuple(problems))
+        return Mapped(
+            tuple(cases),
+            tuple(problems),
+            unmarked=not cases and not problems,
+            requirements=tuple(dict.fromkeys(requirements)),
+        )
 
     def _cases(
         self, mark: pytest.Mark, param_id: str | None
@@ -82,9 +99,16 @@ class Marks:
                 self._add_alts(value, cases, problems)
             elif key == "by_id":
                 self._add_by_id(value, param_id, cases, problems)
+            elif key == "requirements":
+                problems += [
+                    f"{_short(each)} is not the Alt ID of a requirement"
+                    for each in _flat((value,))
+                    if not isinstance(each, str) or not each.strip()
+                ]
             else:
                 problems.append(f"the zephyr marker takes no argument {key!r}")
-        if not cases and not problems:
+        # Where a test case is made for the test, its marker need not name one.
+        if not cases and not problems and not (self.creating and mark.kwargs):
             problems.append("the zephyr marker names no test case")
         return cases, problems
 
@@ -187,6 +211,11 @@ def _flat(values: object) -> Iterator[object]:
         yield values
 
 
+def _texts(values: object) -> list[str]:
+    found = (each.strip() for each in _flat((values,)) if isinstance(each, str))
+    return [each for each in found if each]
+
+
 def _short(value: object) -> str:
     try:
         text = repr(value)
@@ -197,7 +226,11 @@ def _short(value: object) -> str:
 
 def item_of(item: pytest.Item, marks: Marks) -> Item:
     """Return *item* as plain data."""
-    return Item(item.nodeid, marks.of(item).cases, _title(item))
+    mapped = marks.of(item)
+    new = None
+    if marks.creating and mapped.unmarked:
+        new = new_case(item, mapped.requirements)
+    return Item(item.nodeid, mapped.cases, _title(item), mapped.unmarked, new)
 
 
 def _title(item: pytest.Item) -> str:

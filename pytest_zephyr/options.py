@@ -20,6 +20,7 @@ from pytest_zephyr.credentials import find_credential
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.settings import CREATE
 from pytest_zephyr.settings import Credential
 from pytest_zephyr.settings import Ref
 from pytest_zephyr.settings import Settings
@@ -29,6 +30,9 @@ from pytest_zephyr.status import NOTHING
 
 #: Longest text an option takes; anything longer is a mistake in a pipeline.
 _MAX_TEXT = 4096
+
+#: The longest name of anything in Zephyr (API 5, 20).
+_MAX_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,24 @@ OPTIONS: tuple[Option, ...] = (
         for name in TARGET
     ),
     Option(
+        "create",
+        "What may be created where it is missing: never, execution, phase or cycle",
+        parse.one_of(*CREATE),
+        "never",
+        metavar="WHAT",
+        journaled=True,
+    ),
+    Option(
+        "environment",
+        "Environment of a cycle that is created",
+        parse.text,
+        metavar="TEXT",
+        journaled=True,
+    ),
+    Option(
         "build",
-        "Build, for {build} in names (default: from the CI service)",
+        "Build of a cycle that is created, and {build} in names (default: from the CI"
+        " service)",
         parse.text,
         metavar="TEXT",
         journaled=True,
@@ -122,6 +142,29 @@ OPTIONS: tuple[Option, ...] = (
         "warn",
         metavar="POLICY",
         journaled=True,
+    ),
+    Option(
+        "unmapped",
+        "What a test without a marker is: ignore, warn, error or create (a test case)",
+        parse.one_of("ignore", "warn", "error", "create"),
+        "ignore",
+        metavar="POLICY",
+        journaled=True,
+    ),
+    Option(
+        "folder",
+        "Repository folder of test cases that are created",
+        parse.text,
+        "Automation/{package}",
+        metavar="PATH",
+        journaled=True,
+    ),
+    Option(
+        "only_planned",
+        "Run only tests whose test case is in the phase",
+        parse.boolean,
+        "false",
+        switch=True,
     ),
     Option(
         "push",
@@ -230,7 +273,7 @@ BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 
 #: The markers, as `pytest --markers` shows them.
 MARKERS = (
-    "zephyr(*ids, alt=None, by_id=None): report this test to these Zephyr test cases",
+    "zephyr(*ids, alt=None, by_id=None, requirements=None): report this test to these Zephyr test cases",
     "zephyr_ignore: never report this test to Zephyr",
 )
 
@@ -315,8 +358,9 @@ def journaled(settings: Settings) -> dict[str, str]:
         ref: Ref | None = getattr(settings, name)
         if ref is not None and ref.name is not None:
             # Braces that were meant as such must not be filled in by a push.
-            text = ref.name.replace("{", "{{").replace("}", "}}")
-            kept[name] = f"name:{text}"
+            kept[name] = f"name:{templates.escape(ref.name)}"
+    if "folder" in kept:
+        kept["folder"] = settings.folder
     return kept
 
 
@@ -334,8 +378,12 @@ def resolve(given: Given) -> Settings:
     if values["run_key"] is None and (found := ci.run_key(given.environ)):
         values["run_key"], sources["run_key"] = found
         said["run_key"] = found[0]
+    if values["build"] is None and (build := ci.build(given.environ)):
+        values["build"] = said["build"] = build
+        sources["build"] = "the CI service"
     _fill_names(values, sources, given.environ, problems)
     warnings: list[str] = []
+    _check_together(values, sources, problems)
     credential = None
     if not problems:
         credential = find_credential(values, sources, given.environ, problems, warnings)
@@ -355,22 +403,50 @@ def resolve(given: Given) -> Settings:
     )
 
 
+def _check_together(
+    values: Mapping[str, Any], sources: Mapping[str, str], problems: list[str]
+) -> None:
+    """Name what is right by itself and wrong beside another value."""
+    if values["unmapped"] == "create" and values["create"] == "never":
+        problems.append(
+            f"'create' ({sources['unmapped']}) makes test cases, which needs"
+            f" zephyr_create to be execution, phase or cycle; it is never"
+            f" ({sources['create']})."
+        )
+
+
 def _fill_names(
     values: dict[str, Any],
     sources: Mapping[str, str],
     environ: Mapping[str, str],
     problems: list[str],
 ) -> None:
-    """Fill the placeholders of names, once: the run keeps what they were."""
+    """Fill the placeholders of names, once: the run keeps what they were.
+
+    That of a folder's package is another one for each test, and stays.
+    """
     filling = templates.values_of(environ, values["run_key"], values["build"])
     for name in TARGET:
         ref: Ref | None = values[name]
         if ref is None or ref.name is None:
             continue
         try:
-            values[name] = Ref(name=templates.fill(ref.name, filling, environ))
+            filled = templates.fill(ref.name, filling, environ)
+            if len(filled) > _MAX_NAME:
+                problems.append(
+                    f"{ref.name[:60]!r}… ({sources[name]}) has {len(filled)} characters;"
+                    f" a name in Zephyr has at most {_MAX_NAME}."
+                )
+            values[name] = Ref(name=filled)
         except templates.Unfilled as unfilled:
             problems.append(f"{ref.name!r} ({sources[name]}): {unfilled}.")
+    folder = values["folder"]
+    if folder is None:
+        return
+    try:
+        values["folder"] = templates.fill_folder(folder, filling, environ)
+    except templates.Unfilled as unfilled:
+        problems.append(f"{folder!r} ({sources['folder']}): {unfilled}.")
 
 
 def _value(

@@ -43,15 +43,35 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 @dataclass(frozen=True)
+class NewCase:
+    """A test case that a test without one would get; its folder and name identify it.
+
+    *package* is the directory of the test's file with ``/`` between its parts, which
+    the folder's name may hold. *script* is the node id without parameters.
+    """
+
+    package: str
+    name: str
+    script: str = field(default="", compare=False)
+    description: str = field(default="", compare=False)
+    tags: tuple[str, ...] = field(default=(), compare=False)
+    requirements: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
 class Item:
     """A selected test with the test cases it proves.
 
-    *title* is the node id as people may see it, empty if that is the node id.
+    *title* is the node id as people may see it, empty if that is the node id. *new* is
+    the test case to be made for a test without a marker, if that is wanted;
+    *unmarked* says that it names no test case and does not ask to be ignored.
     """
 
     nodeid: str
     cases: tuple[CaseRef, ...] = ()
     title: str = ""
+    unmarked: bool = False
+    new: NewCase | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +146,8 @@ class NodeResult:
     reason: str = ""
     failures: tuple[Failure, ...] = ()
     earlier: Failure | None = None
+    unmarked: bool = False
+    new: NewCase | None = None
 
 
 def classify(report: Report) -> Outcome | None:
@@ -205,6 +227,8 @@ class _Attempts:
 class _Node:
     cases: tuple[CaseRef, ...] = ()
     title: str = ""
+    unmarked: bool = False
+    new: NewCase | None = None
     started: bool = False
     at: int = 0
     workers: dict[str, _Attempts] = field(default_factory=dict)
@@ -229,6 +253,8 @@ def fold(records: Iterable[Record]) -> list[NodeResult]:
         if isinstance(record, Item):
             node.cases = record.cases or node.cases
             node.title = record.title or node.title
+            node.unmarked = record.unmarked
+            node.new = record.new or node.new
         elif isinstance(record, Start):
             node.started = True
             node.at = max(node.at, record.at)
@@ -272,6 +298,8 @@ def _settle(nodeid: str, node: _Node, ended: bool) -> NodeResult:
         reason=deciding.reason,
         failures=tuple(deciding.failures),
         earlier=deciding.earlier[min(deciding.earlier)] if deciding.earlier else None,
+        unmarked=node.unmarked,
+        new=node.new,
     )
 
 

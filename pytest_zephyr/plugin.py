@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -45,16 +46,21 @@ def _build_worker(config: pytest.Config) -> None:
     from pytest_zephyr import journal
     from pytest_zephyr.items import ItemLines
     from pytest_zephyr.items import Stamper
+    from pytest_zephyr.only_planned import OnlyPlanned
+    from pytest_zephyr.reporter import PLAN
     from pytest_zephyr.reporter import WORKERINPUT
 
     marks = pytest_options.load_marks(config)
     config.pluginmanager.register(Stamper(marks), "zephyr-stamper")
-    workerinput: dict[str, str] = config.workerinput  # type: ignore[attr-defined]
+    workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
     if WORKERINPUT in workerinput:
         writer = journal.worker_journal(
             workerinput[WORKERINPUT], workerinput["workerid"]
         )
         config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
+        if PLAN in workerinput:
+            only = OnlyPlanned(frozenset(workerinput[PLAN]), marks, writer)
+            config.pluginmanager.register(only, "zephyr-only-planned")
 
 
 def _build_controller(config: pytest.Config) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,14 +15,13 @@ from pytest_zephyr import status
 from pytest_zephyr.changes import Change
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
-from pytest_zephyr.client import BATCH
 from pytest_zephyr.client import Client
 from pytest_zephyr.client import Write
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.delivery import Memory
+from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import Execution
-from pytest_zephyr.entities import Target
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -29,11 +30,15 @@ from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.journal import Receipt
 from pytest_zephyr.journal import Sending
 from pytest_zephyr.notes import Context
+from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.plan import build_plan
-from pytest_zephyr.plan import Plan
+from pytest_zephyr.provider import Provider
+from pytest_zephyr.provision import Shelved
 from pytest_zephyr.settings import Settings
-from pytest_zephyr.target import find_target
+from pytest_zephyr.survey import Survey
+from pytest_zephyr.survey import survey
 from pytest_zephyr.transport import Transport
 
 
@@ -46,11 +51,11 @@ _HOPELESS = 30
 
 
 @contextmanager
-def connect(settings: Settings) -> Iterator[Client]:
-    """Open a client for the server in *settings*, with its whole time budget."""
+def connect(settings: Settings, seconds: float | None = None) -> Iterator[Client]:
+    """Open a client for the server in *settings*, with *seconds* or all its time."""
     assert settings.url is not None
     assert settings.credential is not None
-    deadline = Deadline(settings.deadline)
+    deadline = Deadline(seconds or settings.deadline)
     with Transport(settings.url, settings.credential, settings, deadline) as transport:
         yield Client(transport)
 
@@ -63,43 +68,59 @@ def push(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     *,
     newer_wins: bool = False,
+    seen: Survey | None = None,
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
-    With *newer_wins* the server's result stays where it is newer than ours. With
-    ``zephyr_dry_run`` everything is read and nothing is written.
+    With *newer_wins* the server's result stays where it is newer than ours. *seen* is
+    what is known of the server already. With ``zephyr_dry_run`` everything is read and
+    nothing is written.
 
     Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
     What was written before it stays written and has its receipts.
     """
     delivery = Delivery()
     # Until the server has said what it can take, every result with a status waits.
-    plan = _plan(nodes, settings, status.STOCK)
+    choices = _choices(settings, status.STOCK)
+    plan = build_plan(nodes, choices, Context(settings.comment))
     delivery.kept = sum(
         result.status is not None or bool(result.problem) for result in plan.results
     )
     delivery.left = len(plan.results) - delivery.kept
+    new = _new_cases(plan.unmapped, settings, choices)
+    delivery.kept += len(new)
+    if settings.unmapped in {"warn", "error"}:
+        delivery.unmapped = [node.nodeid for node in plan.unmapped if node.unmarked]
+    delivery.minds_unmapped = settings.unmapped == "error"
     if not delivery.kept:
         return delivery
     try:
-        delivery.user = client.current_user()
-        statuses = client.statuses() or status.STOCK
-        delivery.target = find_target(client, settings)
-        found = _read(client, delivery.target)
-        plan = _plan(diff.by_visible_id(nodes, found), settings, statuses)
-        changes = diff.compute(
-            plan.results,
-            found,
-            _place(delivery.target),
-            memory.receipts,
-            memory.unclear,
-            newer_wins=newer_wins,
-        )
+        seen = _look(client, settings, seen)
+        delivery.user, delivery.target = seen.user, seen.target
+        provider = Provider(client, settings, seen)
+
+        def compute() -> Changes:
+            """Compare what should be with what is, as far as both are known by now."""
+            return _changes(nodes, provider, seen, settings, memory, newer_wins)
+
+        changes = compute()
+        if settings.may_create("execution") and (changes.missing or new):
+            provider.look(changes.missing, new)
+            if not settings.dry_run:
+                _make(provider, delivery, seen)
+                changes = compute()
+            changes = provider.settle(changes, final=not settings.dry_run)
         _count(delivery, changes)
+        if not settings.dry_run:
+            _Apply(client, delivery, memory, progress).run(changes)
+        if not settings.may_create("execution"):
+            # What has no place is looked up last: it can only be named.
+            provider.look(changes.missing)
+            changes = provider.settle(changes, final=True)
+            _name_missing(delivery, changes)
         if settings.dry_run:
             delivery.planned = changes
-        else:
-            _Apply(client, delivery, memory, progress).run(changes)
+            delivery.provision = provider.provision
     except ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:
@@ -107,16 +128,79 @@ def push(
     return delivery
 
 
-def _plan(
-    nodes: Sequence[NodeResult], settings: Settings, known: Sequence[status.Status]
-) -> Plan:
+def _make(provider: Provider, delivery: Delivery, seen: Survey) -> None:
+    """Make what is missing; what was made is told even if not all of it was."""
+    try:
+        provider.make()
+    finally:
+        delivery.target = seen.target
+        delivery.made = provider.made
+        delivery.remarks = list(provider.provision.shelved.remarks)
+
+
+def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:
+    """Read what the server has, but for what was read a moment ago."""
+    if seen is None:
+        return survey(client, settings)
+    seen.read_target(client, settings)
+    if not seen.fresh:
+        seen.read_executions(client)
+    return seen
+
+
+def _changes(
+    nodes: Sequence[NodeResult],
+    provider: Provider,
+    seen: Survey,
+    settings: Settings,
+    memory: Memory,
+    newer_wins: bool,
+) -> Changes:
+    mapped = [_with_new_case(node, provider.provision.shelved) for node in nodes]
+    plan = build_plan(
+        diff.by_visible_id(mapped, seen.executions),
+        _choices(settings, seen.statuses),
+        Context(settings.comment),
+    )
+    return diff.compute(
+        plan.results,
+        seen.executions,
+        f"phase {seen.place.path}",
+        memory.receipts,
+        memory.unclear,
+        newer_wins=newer_wins,
+    )
+
+
+def _choices(
+    settings: Settings, known: Sequence[status.Status]
+) -> dict[Outcome, status.Choice]:
     source = settings.sources.get("status_map", "default")
-    choices = status.choices(settings.status_map, source, known)
-    return build_plan(nodes, choices, Context(settings.comment))
+    return status.choices(settings.status_map, source, known)
 
 
-def _read(client: Client, target: Target) -> list[Execution]:
-    return list(client.executions(target.phase, target.release))
+def _new_cases(
+    unmapped: Iterable[NodeResult],
+    settings: Settings,
+    choices: Mapping[Outcome, status.Choice],
+) -> list[NewCase]:
+    """Return the test cases to be made for tests that have a result to send."""
+    if settings.unmapped != "create":
+        return []
+    sent = (node.new for node in unmapped if choices[node.outcome].status is not None)
+    return list(dict.fromkeys(new for new in sent if new is not None))
+
+
+def _with_new_case(node: NodeResult, shelved: Shelved) -> NodeResult:
+    """Return *node* with the test case that was made or found for it."""
+    if node.new is None:
+        return node
+    if node.new in shelved.placements:
+        return replace(node, cases=(shelved.placements[node.new].case,))
+    if node.new in shelved.refused:
+        # It has no number; its name is what a message can call it.
+        return replace(node, cases=(node.new.name,))
+    return node
 
 
 def _count(delivery: Delivery, changes: Changes) -> None:
@@ -124,11 +208,17 @@ def _count(delivery: Delivery, changes: Changes) -> None:
     delivery.left = len(changes.left) + len(changes.older)
     delivery.older = list(changes.older)
     delivery.refused = list(changes.refused)
-    delivery.kept = len(changes.writes) + len(changes.landed)
+    delivery.kept = len(changes.writes) + len(changes.landed) + len(changes.missing)
 
 
-def _place(target: Target) -> str:
-    return f"phase {target.path}"
+def _name_missing(delivery: Delivery, settled: Changes) -> None:
+    """Count what had no place as refused, or as left if nobody minds."""
+    known = {each.result.case for each in delivery.refused}
+    named = [each for each in settled.refused if each.result.case not in known]
+    delivery.refused += named
+    left = len(settled.left) + len(settled.older)
+    delivery.kept -= len(named) + left - delivery.left
+    delivery.left = left
 
 
 class _Apply:
@@ -196,6 +286,13 @@ class _Apply:
         assert error is not None
         raise error
 
+    def _read(self) -> Iterator[Execution]:
+        assert self._target.phase is not None, "there is a change, so it has a place"
+        release = self._target.release
+        return self._client.executions(
+            self._target.phase.id, release.id if release else None
+        )
+
     def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
         return [each for each in batch if each.execution.id not in self._done]
 
@@ -261,7 +358,7 @@ class _Apply:
     def _settle(self, unclear: Sequence[Change]) -> Sequence[Change]:
         """Read the phase again and return the changes that were not written."""
         unclear = self._open(unclear)
-        now = {each.id: each for each in _read(self._client, self._target)}
+        now = {each.id: each for each in self._read()}
         landed: list[Change] = []
         open_changes: list[Change] = []
         for change in unclear:

@@ -108,10 +108,17 @@ def load(config: pytest.Config) -> Settings:
 
 
 def load_marks(config: pytest.Config) -> Marks:
-    """Return what reads markers; workers need no other setting. Raises UsageError."""
+    """Return what reads markers, for which alone a worker reads settings.
+
+    Raises UsageError.
+    """
     found = given(config)
     try:
-        return Marks(options.value("id_prefix", found), options.value("inherit", found))
+        return Marks(
+            options.value("id_prefix", found),
+            options.value("inherit", found),
+            creating=options.value("unmapped", found) == "create",
+        )
     except SettingsError as error:
         raise usage_error(error) from error
 

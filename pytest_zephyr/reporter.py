@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Generator
+from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 import sys
+from typing import NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_zephyr import journal as disk
 from pytest_zephyr import options
+from pytest_zephyr import pytest_options
 from pytest_zephyr import summary
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.delivery import Delivery
@@ -25,6 +29,10 @@ from pytest_zephyr.items import STAMP
 from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
 from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.marks import item_of
+from pytest_zephyr.only_planned import OnlyPlanned
+from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.progress import Progress
 from pytest_zephyr.records import to_record
@@ -34,11 +42,20 @@ from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
 
 
+if TYPE_CHECKING:
+    # It reaches the HTTP library, which only a run that reports needs.
+    from pytest_zephyr.preflight import Preflight
+
 #: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
 UNDELIVERED = 8
 
-#: The key of xdist's ``workerinput`` that tells a worker where the journal is.
+#: The keys of xdist's ``workerinput`` that tell a worker where the journal is, and which
+#: test cases are planned if only those are to run.
 WORKERINPUT = "zephyr_journal"
+PLAN = "zephyr_plan"
+
+#: Lines about unknown test cases that are shown before the tests.
+_SHOWN = 20
 
 
 class ZephyrReporter:
@@ -61,6 +78,9 @@ class ZephyrReporter:
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
         self._undelivered = False
+        self._aborted = False
+        self._preflight: Preflight | None = None
+        self._checked = False
 
     def note_bug(self, hook: str, error: Exception) -> None:
         self._note_bug(f"{hook}: {error!r}")
@@ -68,10 +88,99 @@ class ZephyrReporter:
     def _note_bug(self, text: str) -> None:
         self._bugs[text] = self._bugs.get(text, 0) + 1
 
-    # While the tests run
+    # Before the tests
 
-    def pytest_report_header(self) -> str:
-        return f"zephyr: {self._where()}"
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        if self._settings.push == "end":
+            self._check(self._check_server)
+
+    def _check(self, check: Callable[[], None]) -> None:
+        """Do a check; nothing leaves it but what ends the run by the user's wish."""
+        try:
+            check()
+        except pytest.UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the tests run all the same
+            self.note_bug("preflight", error)
+
+    def _check_server(self) -> None:
+        # Late: only who reports needs an HTTP library.
+        from pytest_zephyr.preflight import check_server
+
+        found = self._preflight = check_server(self._settings)
+        if found.problems and self._settings.on_error == "fail":
+            self._abort(found.lines)
+        if found.plan is not None:
+            marks = pytest_options.load_marks(self._config)
+            only = OnlyPlanned(found.planned, marks, self.writer)
+            self._config.pluginmanager.register(only, "zephyr-only-planned")
+        if self._config.get_verbosity() < 0:
+            # Quiet has no header, but keeps the problems.
+            self._tell(found.lines)
+
+    def _check_cases(self, items: Iterable[Item]) -> None:
+        """Look up the test cases of *items* once, wherever they were collected."""
+        if self._preflight is None or self._checked:
+            return
+        from pytest_zephyr.preflight import check_cases
+
+        self._checked = True
+        tests: dict[CaseRef, str] = {}
+        for item in items:
+            for case in item.cases:
+                tests.setdefault(case, item.nodeid)
+        lines = check_cases(self._preflight, self._settings, tests)
+        self._preflight.pause()
+        if not lines or self._settings.on_error == "ignore":
+            return
+        strict = self._settings.on_error == "fail"
+        if strict and self._settings.unknown_case == "error":
+            self._abort(lines)
+        more = len(lines) - _SHOWN
+        self._tell(lines[:_SHOWN])
+        if more > 0:
+            self._tell([f"zephyr: and {more} more test cases"])
+
+    def _abort(self, lines: Sequence[str]) -> NoReturn:
+        """End the run before its first test, with all problems at once."""
+        self._aborted = True
+        self.writer.discard()
+        raise pytest.UsageError(*lines)
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        for line in lines:
+            if terminal is None:
+                sys.stderr.write(f"{line}\n")
+            else:
+                terminal.ensure_newline()
+                terminal.write_line(line)
+
+    def pytest_report_header(self) -> list[str]:
+        lines = self._preflight.lines if self._preflight else []
+        return [f"zephyr: {self._where()}", *lines]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        def check() -> None:
+            marks = pytest_options.load_marks(self._config)
+            self._check_cases(item_of(item, marks) for item in session.items)
+
+        self._check(check)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Workers collect, and have written what before they say so."""
+        self._check(
+            lambda: self._check_cases(
+                record
+                for record in Journal(self.writer.path, self.writer.kept).records()
+                if isinstance(record, Item)
+            )
+        )
+
+    # While the tests run
 
     def _where(self) -> str:
         settings = self._settings
@@ -82,7 +191,9 @@ class ZephyrReporter:
         if settings.url == SANDBOX:
             database = _shown(settings.journal / DATABASE)
             return f"embedded sandbox ({database})" + (f", {path}" if path else "")
-        return f"{settings.url} as {settings.credential}, {path}"
+        seen = self._preflight.seen if self._preflight else None
+        user = seen.user.name if seen else settings.credential
+        return f"{settings.url} as {user}, {path}"
 
     @pytest.hookimpl(optionalhook=True)
     @guarded
@@ -90,6 +201,8 @@ class ZephyrReporter:
         """Tell a worker where its items belong; plain text crosses to it."""
         workerinput: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
         workerinput[WORKERINPUT] = str(self.writer.path)
+        if self._preflight is not None and self._preflight.plan is not None:
+            workerinput[PLAN] = list(self._preflight.planned)
 
     @guarded
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -115,18 +228,23 @@ class ZephyrReporter:
         try:
             return (yield)
         finally:
-            # pytest does not guard this hook: whatever leaves it takes the terminal
-            # summary along, so nothing may.
-            try:
-                self._finish()
-            except ZephyrError as error:
-                self._keep([f"zephyr: {error}"])
-            except KeyboardInterrupt:
-                self._keep(["zephyr: interrupted before anything was sent."])
-            except Exception as error:  # noqa: BLE001 - see above
-                self.note_bug("pytest_sessionfinish", error)
-                self._keep([])
-            self._fail_if_wanted(session)
+            # What ended the run before it began has said why.
+            if not self._aborted:
+                self._finish_guarded(session)
+
+    def _finish_guarded(self, session: pytest.Session) -> None:
+        # pytest does not guard its hook: whatever leaves it takes the terminal
+        # summary along, so nothing may.
+        try:
+            self._finish()
+        except ZephyrError as error:
+            self._keep([f"zephyr: {error}"])
+        except KeyboardInterrupt:
+            self._keep(["zephyr: interrupted before anything was sent."])
+        except Exception as error:  # noqa: BLE001 - see above
+            self.note_bug("pytest_sessionfinish", error)
+            self._keep([])
+        self._fail_if_wanted(session)
 
     def _fail_if_wanted(self, session: pytest.Session) -> None:
         failed = self._undelivered or self._bugs
@@ -152,20 +270,25 @@ class ZephyrReporter:
 
     def _push(self, run: Run, nodes: Sequence[NodeResult]) -> None:
         # Late: workers import this module, and only a push needs an HTTP library.
-        from pytest_zephyr.push import connect
+        from pytest_zephyr.preflight import Preflight
         from pytest_zephyr.push import push
 
+        before = self._preflight or Preflight()
         cases = dict.fromkeys(case for node in nodes for case in node.cases)
+        if before.plan is not None:
+            self._lines += summary.planned_only(run.deselected, before.untested(cases))
         with (
             served(self._settings, cases) as settings,
-            connect(settings) as client,
+            before.resumed(settings) as client,
             Progress(self._progress_line()) as progress,
         ):
             memory = run.memory([self.writer])
-            delivery = push(nodes, client, settings, memory, progress.update)
-        if delivery.planned is not None:
-            self._lines += summary.planned(delivery.planned)
+            delivery = push(
+                nodes, client, settings, memory, progress.update, seen=before.seen
+            )
+        self._lines += summary.planned(delivery)
         self._lines.append(summary.numbers(delivery))
+        self._lines += summary.made(delivery)
         if delivery.complete:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
@@ -181,14 +304,15 @@ class ZephyrReporter:
         return lambda line: terminal.rewrite(line, erase=True)
 
     def _look(self, settings: Settings, delivery: Delivery) -> list[str]:
-        if delivery.target is None or settings.url is None:
+        target = delivery.target
+        if target is None or target.phase is None or settings.url is None:
             return []
         if self._settings.url == SANDBOX:
             database = _shown(self._settings.journal / DATABASE)
-            where = how_to_look(database, delivery.target.phase)
+            where = how_to_look(database, target.phase.id)
         else:
-            where = summary.link(settings.url, delivery.target)
-        return [f"look at phase {delivery.target.path}: {where}"]
+            where = summary.link(settings.url, target)
+        return [f"look at phase {target.path}: {where}"]
 
     def _tell_broken(self, error: OSError) -> None:
         if not self._undelivered:
@@ -237,6 +361,8 @@ class ZephyrReporter:
     @guarded
     def pytest_unconfigure(self) -> None:
         self.writer.close()
+        if self._preflight is not None:
+            self._preflight.close()
         # Without pytest's terminal, or if that failed, nobody has printed them yet.
         for line in self._take_lines():
             sys.stderr.write(f"{line}\n")

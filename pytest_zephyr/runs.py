@@ -66,6 +66,11 @@ class Run:
         found = (each.uncollected for each in self.journals)
         return list(dict.fromkeys(nodeid for each in found for nodeid in each))
 
+    @property
+    def deselected(self) -> int:
+        """How many tests the plan did not hold. Complete only after `nodes`."""
+        return sum(each.deselected for each in self.journals)
+
     def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
         for writer in writers:
             writer.append(disk.delivered_line())

@@ -21,6 +21,11 @@ Inherit = Literal["closest", "union"]
 OnError = Literal["warn", "fail", "ignore"]
 PushWhen = Literal["end", "never"]
 UnknownCase = Literal["ignore", "warn", "error"]
+Unmapped = Literal["ignore", "warn", "error", "create"]
+Create = Literal["never", "execution", "phase", "cycle"]
+
+#: What may be created, each including those before it.
+CREATE: tuple[Create, ...] = ("never", "execution", "phase", "cycle")
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,13 @@ class Settings:
     release: Ref | None
     cycle: Ref | None
     phase: Ref | None
+    create: Create
+    environment: str | None
     build: str | None
     unknown_case: UnknownCase
+    unmapped: Unmapped
+    folder: str
+    only_planned: bool
     push: PushWhen
     journal: Path
     dry_run: bool
@@ -96,6 +106,10 @@ class Settings:
             said = mask_userinfo(said)
         return f"{said!r} ({self.sources.get(name, 'default')})"
 
+    def may_create(self, kind: Create) -> bool:
+        """Return whether a thing of this *kind* may be created where it is missing."""
+        return CREATE.index(self.create) >= CREATE.index(kind)
+
     def require_server(self) -> None:
         """Raise SettingsError unless there is all it takes to reach a phase."""
         problems = []
@@ -107,6 +121,11 @@ class Settings:
             problems.append(_missing_credential(self.auth))
         if self.url != SANDBOX:
             problems += self._missing_target()
+            if self.unmapped == "create" and self.release is None:
+                problems.append(
+                    f"no release, which {self.describe('unmapped')} needs: it makes test"
+                    f" cases there. Set zephyr_release to a name or an id."
+                )
         if problems:
             raise SettingsError("\n".join(problems))
 

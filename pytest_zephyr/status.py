@@ -56,10 +56,14 @@ STOCK = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What an outcome becomes: a status, nothing, or a *problem* that says why not."""
+    """What an outcome becomes: a status, nothing, or a *problem* that says why not.
+
+    A problem because a status is *inactive* is nobody's typo.
+    """
 
     status: Status | None = None
     problem: str = ""
+    inactive: bool = False
 
 
 def choices(
@@ -95,7 +99,8 @@ def _choose(
     if not found.active:
         return Choice(
             problem=f"{found.name!r} for {outcome.value} (zephyr_status_map, {source})"
-            f" is an inactive status of this server. Active are: {known}."
+            f" is an inactive status of this server. Active are: {known}.",
+            inactive=True,
         )
     return Choice(found)
 

@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_zephyr.changes import Changes
+from pytest_zephyr.changes import named
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import Target
-from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.provision import Provision
 
 
 #: Lines for one kind of problem before the rest is only counted.
 _SHOWN = 20
-
-#: Results per request.
-BATCH = 500
 
 
 def numbers(delivery: Delivery) -> str:
@@ -33,26 +31,46 @@ def numbers(delivery: Delivery) -> str:
     return ", ".join(parts)
 
 
-def planned(changes: Changes) -> list[str]:
-    """Return what a dry run would have written and left, a line per test case."""
-    requests = -(-len(changes.writes) // BATCH)
+def planned(delivery: Delivery) -> list[str]:
+    """Return what a dry run would have made, written and left, a line for each."""
+    if delivery.planned is None:
+        return []
+    changes = delivery.planned
+    provision = delivery.provision or Provision()
+    new = provision.shelved.missing
+    results = len(changes.writes) + len(changes.missing) + len(new)
+    requests = -(-results // BATCH) + provision.requests
     lines = [
         (
-            f"dry run: nothing was written; {len(changes.writes)} results would be, with"
+            f"dry run: nothing was written; {results} results would be, with"
             f" {requests} {'request' if requests == 1 else 'requests'}"
-        )
+        ),
+        *(f"  {each} would be created" for each in provision.containers),
+        *(f"  folder {each!r} would be created" for each in provision.shelved.folders),
+        *(
+            f"  test case {each.name!r} would be created for {each.script}"
+            for each in new
+        ),
     ]
+    for result in changes.missing:
+        status = result.status.name if result.status else ""
+        lines.append(f"  test case {named(result.case)}: {status}, after it was added")
     for change in changes.writes:
         status = change.result.status.name if change.result.status else ""
         lines.append(
-            f"  test case {_name(change.result.case)}: {status}"
+            f"  test case {named(change.result.case)}: {status}"
             f" on execution {change.execution.id}"
         )
     lines += [
-        f"  test case {_name(result.case)}: left as it is ({result.outcome.value})"
+        f"  test case {named(result.case)}: left as it is ({result.outcome.value})"
         for result in changes.left
     ]
     return lines
+
+
+def made(delivery: Delivery) -> list[str]:
+    """Return a line that says what was created, if anything was."""
+    return [f"created: {', '.join(delivery.made)}"] if delivery.made else []
 
 
 def as_json(delivery: Delivery) -> dict[str, object]:
@@ -61,6 +79,8 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         "delivered": delivery.delivered,
         "delivered_before": delivery.already,
         "left": delivery.left,
+        "created": delivery.made,
+        "unmapped": delivery.unmapped,
         "kept": delivery.kept,
         "refused": [_refusal_as_json(each) for each in delivery.refused],
         "older": [each.result.case for each in delivery.older],
@@ -80,6 +100,11 @@ def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
 def problems(delivery: Delivery, journal: Path) -> list[str]:
     """Return a line per problem; what is the same for many is said once."""
     lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
+    if delivery.unmapped:
+        lines.append(
+            f"zephyr: {len(delivery.unmapped)} tests name no test case:"
+            f" {_some(delivery.unmapped)}"
+        )
     if delivery.error is not None:
         lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
     by_reason: dict[str, list[Refusal]] = {}
@@ -90,15 +115,14 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
     if delivery.older:
-        names = _some(_name(each.result.case) for each in delivery.older)
+        names = _some(named(each.result.case) for each in delivery.older)
         lines.append(
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}. To write ours all the same: push --force"
         )
-    if delivery.kept or delivery.refused:
-        lines.append(
-            f"zephyr: {delivery.kept + len(delivery.refused)} results kept in {journal}"
-        )
+    waiting = delivery.kept + len(delivery.refused)
+    if waiting:
+        lines.append(f"zephyr: {waiting} results kept in {journal}")
         lines.append(send_later(journal))
     return lines
 
@@ -111,12 +135,23 @@ def uncollected(nodeids: Sequence[str]) -> str:
     )
 
 
+def planned_only(deselected: int, untested: int) -> list[str]:
+    """Say what the plan of the phase made of a run."""
+    return [
+        (
+            f"only planned: {deselected} tests were not run, their test case is not in"
+            f" the phase; {untested} test cases of the phase have no test"
+        )
+    ]
+
+
 def send_later(journal: Path) -> str:
     return f"        send them later with: pytest-zephyr push {journal}"
 
 
 def _remarks(delivery: Delivery) -> tuple[str, ...]:
-    return delivery.target.remarks if delivery.target else ()
+    found = delivery.target.remarks if delivery.target else ()
+    return (*found, *delivery.remarks)
 
 
 def _whose(refusals: list[Refusal]) -> str:
@@ -124,13 +159,9 @@ def _whose(refusals: list[Refusal]) -> str:
     first = refusals[0].result
     tests = first.nodes[0].nodeid if first.nodes else ""
     if len(refusals) == 1:
-        return f"(test case {_name(first.case)}, {tests})"
-    names = _some(_name(each.result.case) for each in refusals)
+        return f"(test case {named(first.case)}, {tests})"
+    names = _some(named(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"
-
-
-def _name(case: CaseRef) -> str:
-    return str(case) if isinstance(case, int) else repr(case)
 
 
 def _some(names: Iterable[str]) -> str:
@@ -144,5 +175,5 @@ def link(origin: str, target: Target) -> str:
 
     No address of a single phase is known for this server; the path names it.
     """
-    page = f"release/{target.release}" if target.release is not None else ""
+    page = f"release/{target.release.id}" if target.release is not None else ""
     return f"{origin}/flex/html5/{page}"

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import difflib
+from typing import Literal
 from typing import Protocol
 from typing import TypeVar
 
 from pytest_zephyr.client import Client
 from pytest_zephyr.entities import Cycle
+from pytest_zephyr.entities import Phase
+from pytest_zephyr.entities import Project
+from pytest_zephyr.entities import Release
 from pytest_zephyr.entities import Target
 from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.settings import CREATE
 from pytest_zephyr.settings import Ref
 from pytest_zephyr.settings import Settings
 
 
 #: Names shown when one was not found.
 _SHOWN = 20
+
+
+Kind = Literal["project", "release", "cycle", "phase"]
 
 
 class _Listed(Protocol):
@@ -32,7 +40,9 @@ Found = TypeVar("Found", bound=_Listed)
 def find_target(client: Client, settings: Settings) -> Target:
     """Resolve what the settings name, asking only for what no id tells.
 
-    Raises ZephyrNotFound with the names that exist if one is not among them.
+    A phase or cycle that is missing and may be created is left out of what is
+    returned. Raises ZephyrNotFound with the names that exist if anything else is not
+    among them.
     """
     return _Finder(client, settings).find()
 
@@ -43,56 +53,89 @@ class _Finder:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._settings = settings
+        self._project: Project | None = None
         self._remarks: list[str] = []
 
     def find(self) -> Target:
-        phase = self._ref("phase")
-        release: int | None = None
-        if self._settings.release is not None:
-            release = self._settings.release.id
-        if phase.id is None:
-            cycle, release = self._cycle(release)
-            found = self._pick("phase", phase, cycle.phases, f"cycle {cycle.name!r}")
-            phase = Ref(id=found.id, name=found.name)
-        assert phase.id is not None
-        return Target(phase.id, release, self._path(phase), tuple(self._remarks))
+        ref = self._ref("phase")
+        cycle: Cycle | None = None
+        phase: Phase | None = None
+        if ref.id is not None:
+            phase = Phase(ref.id, "")
+            release = self._named_release()
+        else:
+            cycle, release = self._cycle()
+            if cycle is not None:
+                place = f"cycle {cycle.name!r}"
+                phase = self._pick("phase", ref, cycle.phases, place)
+        return Target(
+            path=self._path(),
+            phase=phase,
+            cycle=cycle,
+            release=release,
+            project=self._project,
+            remarks=tuple(self._remarks),
+        )
 
-    def _cycle(self, release: int | None) -> tuple[Cycle, int | None]:
-        cycle = self._ref("cycle")
-        if release is None and cycle.id is not None:
-            return self._client.cycle(cycle.id), None
-        if release is None:
-            release = self._release()
-        cycles = self._client.cycles(release)
-        place = f"release {self._settings.release or release}"
-        return self._pick("cycle", cycle, cycles, place), release
+    def _named_release(self) -> Release | None:
+        """Return the release beside the id of a phase; it is needed to make things."""
+        ref = self._settings.release
+        if ref is None or (ref.id is None and self._settings.create == "never"):
+            return None
+        if ref.id is not None:
+            return Release(ref.id, "")
+        return self._release()
 
-    def _release(self) -> int:
-        release = self._ref("release")
-        project = self._ref("project")
-        if project.id is None:
-            found = self._pick(
-                "project", project, self._client.projects(), "this server"
-            )
-            project = Ref(id=found.id, name=found.name)
-        assert project.id is not None
+    def _cycle(self) -> tuple[Cycle | None, Release | None]:
+        ref = self._ref("cycle")
+        above = self._settings.release
+        if ref.id is not None and (above is None or above.id is None):
+            cycle = self._client.cycle(ref.id)
+            release = None if cycle.release is None else Release(cycle.release, "")
+            return cycle, release
+        release = self._release()
+        cycles = self._client.cycles(release.id)
+        place = f"release {self._settings.release or release.id}"
+        return self._pick("cycle", ref, cycles, place), release
+
+    def _release(self) -> Release:
+        ref = self._ref("release")
+        may_need_dates = self._settings.may_create("cycle") and self._settings.project
+        if ref.id is not None and not may_need_dates:
+            return Release(ref.id, "")
+        self._project = self._find_project()
         # The repository of a project is a hidden release (API 4.3).
-        releases = [r for r in self._client.releases(project.id) if not r.hidden]
+        releases = [r for r in self._client.releases(self._project.id) if not r.hidden]
         place = f"project {self._settings.project}"
-        return self._pick("release", release, releases, place).id
+        found = self._pick("release", ref, releases, place)
+        assert found is not None, "a release is never created"
+        return found
+
+    def _find_project(self) -> Project:
+        ref = self._ref("project")
+        if ref.id is not None:
+            return Project(ref.id, "")
+        found = self._pick("project", ref, self._client.projects(), "this server")
+        assert found is not None, "a project is never created"
+        return found
 
     def _ref(self, name: str) -> Ref:
         ref: Ref | None = getattr(self._settings, name)
         assert ref is not None, f"{name} is required by the settings"
         return ref
 
-    def _pick(self, kind: str, ref: Ref, listed: Sequence[Found], place: str) -> Found:
+    def _pick(
+        self, kind: Kind, ref: Ref, listed: Sequence[Found], place: str
+    ) -> Found | None:
+        """Return what *ref* names, `None` if it is missing and may be created."""
         if ref.id is not None:
             matches = [each for each in listed if each.id == ref.id]
         else:
             wanted = (ref.name or "").strip()
             matches = [each for each in listed if each.name.strip() == wanted]
         if not matches:
+            if kind in CREATE and ref.name and self._settings.may_create(kind):
+                return None
             raise ZephyrNotFound(self._not_found(kind, ref, listed, place))
         found = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
@@ -116,12 +159,16 @@ class _Finder:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         hint = f" Did you mean {close!r}?" if close else ""
         has = f" There are: {known}{more}." if names else f" There is no {kind} at all."
+        mend = ""
+        if kind in CREATE and ref.name and not close:
+            mend = f" To have it made: --zephyr-create={kind}."
         said = self._settings.describe(kind)
-        return f"{said} is not a {kind} of {place}.{hint}{has}"
+        return f"{said} is not a {kind} of {place}.{hint}{has}{mend}"
 
-    def _path(self, phase: Ref) -> str:
+    def _path(self) -> str:
         refs = [getattr(self._settings, n) for n in ("project", "release", "cycle")]
         names = [ref.name or str(ref.id) for ref in refs if ref is not None]
+        phase = self._ref("phase")
         return " > ".join([*names, phase.name or f"phase {phase.id}"])
 
 

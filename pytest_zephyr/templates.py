@@ -15,6 +15,9 @@ PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
 _CREDENTIALS = {"ZEPHYR_TOKEN", "ZEPHYR_USERNAME", "ZEPHYR_PASSWORD"}
 
+#: Stands for the package while the rest is filled; no option takes such a sign.
+_PACKAGE = "\0"
+
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
@@ -34,6 +37,22 @@ def fill(text: str, values: Mapping[str, str], environ: Mapping[str, str]) -> st
         return _value(match[1], values, environ)
 
     return _PLACEHOLDER.sub(replace, text)
+
+
+def escape(text: str) -> str:
+    """Return *text* with its braces doubled, so that `fill` gives it back."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def fill_folder(
+    text: str, values: Mapping[str, str], environ: Mapping[str, str]
+) -> str:
+    """Return the path of a folder with all placeholders filled but ``{package}``.
+
+    Raises Unfilled as `fill` does.
+    """
+    filled = fill(text, {**values, "package": _PACKAGE}, environ)
+    return escape(filled).replace(_PACKAGE, "{package}")
 
 
 def values_of(
@@ -67,7 +86,8 @@ def _value(name: str, values: Mapping[str, str], environ: Mapping[str, str]) -> 
     if name not in values:
         close = difflib.get_close_matches(name, values, 1)
         hint = f" Did you mean {{{close[0]}}}?" if close else ""
-        known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+        package = ("package",) if "package" in values else ()
+        known = ", ".join(f"{{{each}}}" for each in (*PLACEHOLDERS, *package))
         raise Unfilled(f"{{{name}}} is not a placeholder.{hint} There are: {known}")
     if not values[name]:
         raise Unfilled(f"{{{name}}} has no value here; {_WHENCE[name]}")

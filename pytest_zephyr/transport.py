@@ -182,6 +182,7 @@ class Transport:
             self._options["cert"] = paths[0] if len(paths) == 1 else paths
         if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
             self._options["proxies"] = {"http": settings.proxy, "https": settings.proxy}
+        self._retries = settings.retries
         self._http = self._session(settings.retries)
 
     def _session(self, retries: int) -> requests.Session:
@@ -213,6 +214,12 @@ class Transport:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def renew(self, deadline: Deadline) -> None:
+        """Begin a new time budget with new connections; the login goes on."""
+        self.close()
+        self.deadline = deadline
+        self._http = self._session(self._retries)
 
     def close(self) -> None:
         self._http.close()

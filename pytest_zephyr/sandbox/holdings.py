@@ -18,6 +18,7 @@ from pytest_zephyr.sandbox.model import Placement
 from pytest_zephyr.sandbox.model import Project
 from pytest_zephyr.sandbox.model import Release
 from pytest_zephyr.sandbox.model import Result
+from pytest_zephyr.sandbox.model import RequirementLink
 from pytest_zephyr.sandbox.model import Step
 from pytest_zephyr.sandbox.model import StepResult
 from pytest_zephyr.sandbox.states import CaseState
@@ -90,6 +91,9 @@ def cases(session: Session, release: int) -> list[CaseState]:
         .order_by(Step.order_id)
     ):
         steps[step.case_id].append(step.text)
+    requirements: dict[int, list[int]] = defaultdict(list)
+    for link in session.scalars(select(RequirementLink)):
+        requirements[link.testcase_id].append(link.requirement_id)
     rows = session.execute(
         select(Case, Placement.node_id)
         .join(Placement, Placement.case_id == Case.id)
@@ -105,6 +109,8 @@ def cases(session: Session, release: int) -> list[CaseState]:
             folder=paths[node],
             tag=case.tag,
             automated=case.automated,
+            script=case.script_name,
+            requirements=tuple(requirements[case.testcase_id]),
             version=case.version,
             steps=tuple(steps[case.id]),
             properties=dict(case.properties),

@@ -57,6 +57,8 @@ class CaseState:
     folder: str
     tag: str
     automated: bool
+    script: str | None
+    requirements: tuple[int, ...]
     version: int
     steps: tuple[str, ...]
     properties: dict[str, Any]

@@ -104,7 +104,7 @@ def test_refused_result_exits_with_one_and_is_sent_again_later(
     code, said = push(journal)
 
     assert code == 1
-    assert "test case 999 has no execution" in said
+    assert "test case 999 is not known to Zephyr" in said
 
     world.schedule(999)
 

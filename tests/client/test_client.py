@@ -11,8 +11,7 @@ import pytest
 
 from pytest_zephyr.client import Client
 from pytest_zephyr.client import Write
-from pytest_zephyr.entities import Cycle
-from pytest_zephyr.entities import Named
+from pytest_zephyr.entities import Release
 from pytest_zephyr.entities import User
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
@@ -103,14 +102,19 @@ def test_statuses_are_those_of_the_server(world, client):
 
 
 def test_projects_releases_cycles_and_phases_are_listed(world, client):
-    found = Cycle(world.cycle, "Nightly", (Named(world.phase, "Smoke"),))
-
-    assert client.projects() == [Named(world.project, "Payments")]
+    (project,) = client.projects()
     listed = client.releases(world.project)
-    assert Named(world.release, "1.0") in listed
+    (cycle,) = client.cycles(world.release)
+    (phase,) = cycle.phases
+
+    assert (project.id, project.name) == (world.project, "Payments")
+    assert (world.release, "1.0") in [(each.id, each.name) for each in listed]
     assert [each.hidden for each in listed].count(True) == 1
-    assert client.cycles(world.release) == [found]
-    assert client.cycle(world.cycle) == found
+    assert (cycle.id, cycle.name, cycle.release) == (
+        world.cycle, "Nightly", world.release
+    )  # fmt: skip
+    assert (phase.id, phase.name, phase.free_form) == (world.phase, "Smoke", True)
+    assert client.cycle(world.cycle) == cycle
 
 
 def test_what_does_not_exist_is_refused(client):
@@ -413,7 +417,7 @@ def test_names_are_listed_in_every_shape(client_of, shape):
     rows = [{"id": "3", "name": "A"}, {"id": 4, "name": "B", "projectRelease": "true"}]
     client, _ = client_of(SHAPES[shape](rows))
 
-    assert client.releases(1) == [Named(3, "A"), Named(4, "B", hidden=True)]
+    assert client.releases(1) == [Release(3, "A"), Release(4, "B", hidden=True)]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def execution(number: int = 1, case: int | None = 101, **values: Any) -> Executi
     given: dict[str, Any] = {
         "phase": 9,
         "alt": "",
+        "version": None,
         "status": "",
         "comment": "",
         "milliseconds": None,

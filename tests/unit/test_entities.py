@@ -12,7 +12,8 @@ import pytest
 
 from pytest_zephyr import entities
 from pytest_zephyr.entities import Cycle
-from pytest_zephyr.entities import Named
+from pytest_zephyr.entities import Phase
+from pytest_zephyr.entities import Release
 from pytest_zephyr.entities import User
 from pytest_zephyr.status import Status
 from tests.unit.make import deterministic
@@ -121,7 +122,12 @@ def test_status_is_in_the_row_or_in_its_last_result(row, status):
 def test_a_row_without_an_id_is_nothing(row):
     """What cannot be written to is left out."""
     assert entities.execution(row) is None
-    assert entities.named(row) is None
+    assert entities.project(row) is None
+    assert entities.release(row) is None
+    assert entities.phase(row) is None
+    assert entities.folder(row) is None
+    assert entities.placement(row) is None
+    assert entities.planned({"tct": row}) is None
     assert entities.cycle(row) is None
     assert entities.user(row) is None
 
@@ -206,15 +212,15 @@ def test_a_cycle_has_its_phases():
         "cyclePhases": [{"id": "4", "name": "Smoke"}, {}],
     }
 
-    assert entities.cycle(row) == Cycle(3, "Nightly", (Named(4, "Smoke"),))
+    assert entities.cycle(row) == Cycle(3, "Nightly", (Phase(4, "Smoke"),))
     assert entities.cycle({"id": 3, "name": "Nightly"}) == Cycle(3, "Nightly")
 
 
 def test_the_release_of_the_repository_is_hidden():
     """It is no release that results can go to."""
-    assert entities.named({"id": 1, "name": "r", "projectRelease": "true"}) == Named(
-        1, "r", hidden=True
-    )
+    assert entities.release(
+        {"id": 1, "name": "r", "projectRelease": "true"}
+    ) == Release(1, "r", hidden=True)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +279,11 @@ def test_no_row_is_too_odd(row: dict[str, Any]) -> None:
     """A row is read or left out; a stamp never depends on the reading."""
     for read in (
         entities.execution,
-        entities.named,
+        entities.project,
+        entities.release,
+        entities.folder,
+        entities.placement,
+        entities.planned,
         entities.cycle,
         entities.user,
         entities.statuses,

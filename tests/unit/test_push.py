@@ -12,6 +12,8 @@ from pytest_zephyr.client import Client
 from pytest_zephyr.client import Write
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.entities import Execution
+from pytest_zephyr.entities import Folder
+from pytest_zephyr.entities import Placement
 from pytest_zephyr.entities import User
 from pytest_zephyr.options import Given
 from pytest_zephyr.options import resolve
@@ -38,6 +40,12 @@ class Phase:
 
     def executions(self, _phase: int, _release: int | None = None) -> list[Execution]:
         return list(self.rows.values())
+
+    def phase_tree(self, phase: int) -> Folder:
+        return Folder(phase, "Smoke")
+
+    def cases_by_alt(self, _alt: str) -> list[Placement]:
+        return []
 
     def execute(self, writes: Sequence[Write], _tester: int) -> list[Execution]:
         for each in writes:

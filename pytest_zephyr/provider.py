@@ -1,0 +1,185 @@
+"""Finding what is missing before results can be written, and making what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_zephyr import changes as diff
+from pytest_zephyr.changes import Changes
+from pytest_zephyr.changes import Refusal
+from pytest_zephyr.client import Client
+from pytest_zephyr.creation import create_missing
+from pytest_zephyr.entities import Phase
+from pytest_zephyr.entities import Placement
+from pytest_zephyr.lookup import WALK
+from pytest_zephyr.outcome import NewCase
+from pytest_zephyr.plan import CaseResult
+from pytest_zephyr.planning import fill_phase
+from pytest_zephyr.provision import Provision
+from pytest_zephyr.repository import Shelves
+from pytest_zephyr.settings import Settings
+from pytest_zephyr.survey import Survey
+
+
+class Provider:
+    """Looks what is missing on the server that *seen* describes, and makes it.
+
+    *made* names what was created, for people.
+    """
+
+    def __init__(self, client: Client, settings: Settings, seen: Survey) -> None:
+        self._client = client
+        self._settings = settings
+        self._seen = seen
+        self._shelves: Shelves | None = None
+        self.provision = Provision()
+        self.made: list[str] = []
+        self._why_not = ""
+
+    @property
+    def _place(self) -> str:
+        return f"phase {self._seen.place.path}"
+
+    def look(
+        self, missing: Sequence[CaseResult], new: Sequence[NewCase] = ()
+    ) -> Provision:
+        """Find out where the cases of *missing* and *new* are; nothing is written."""
+        provision = self.provision
+        release = self._seen.place.release
+        if new and release is not None:
+            self._shelves = Shelves(self._client, self._settings.folder, release.id)
+            provision.shelved = self._shelves.look(new)
+        if missing:
+            # What is to be added may be so new that the search does not know it yet.
+            walk = WALK if self._settings.may_create("execution") else 0
+            self._seen.look_up(self._client, [each.case for each in missing], walk)
+        for result in missing:
+            self._sort(result)
+        if provision.needed:
+            provision.containers = self._containers()
+        return provision
+
+    def _sort(self, result: CaseResult) -> None:
+        """Decide what becomes of a result that has no execution."""
+        provision, found, case = self.provision, self._seen.found, result.case
+        placement = found.placements.get(case)
+        if placement is not None and self._settings.may_create("execution"):
+            provision.additions.append(placement)
+        elif placement is not None:
+            reason = (
+                f"test case {diff.named(case)} has no execution in {self._place}; to have"
+                f" it added: --zephyr-create=execution"
+            )
+            provision.refused.append(Refusal(result, reason))
+        elif case in found.ambiguous:
+            shared = diff.shared(case, found.ambiguous[str(case)], "Zephyr")
+            provision.refused.append(Refusal(result, shared))
+        elif not found.certain:
+            reason = (
+                f"test case {diff.named(case)} has no execution in {self._place}, and no"
+                f" search finds it"
+            )
+            provision.refused.append(Refusal(result, reason))
+        elif self._settings.unknown_case == "ignore":
+            provision.ignored.append(result)
+        else:
+            serious = self._settings.unknown_case == "error"
+            reason = self._seen.unknown(case)
+            provision.refused.append(Refusal(result, reason, serious))
+
+    def _containers(self) -> list[str]:
+        place = self._seen.place
+        if place.phase is not None:
+            return []
+        kinds = ["phase"] if place.cycle else ["cycle", "phase"]
+        return [f"{kind} {getattr(self._settings, kind).name!r}" for kind in kinds]
+
+    def make(self) -> None:
+        """Make what the look has found missing.
+
+        Afterwards the survey has the phase, and its executions as they are then.
+        """
+        provision, seen = self.provision, self._seen
+        if not provision.needed:
+            return
+        fresh = seen.place.phase is None
+        contested = False
+        if fresh:
+            created = create_missing(self._client, self._settings, seen.place)
+            seen.target = created.target
+            self.made += created.made
+            contested = created.contested
+        if self._shelves is not None and provision.shelved.missing:
+            shelved = self._shelves.create()
+            new = sum(case in shelved.placements for case in shelved.missing)
+            self.made.append(f"{new} test cases in the repository")
+        phase = seen.place.phase
+        assert phase is not None
+        self._fill(phase, fresh=fresh and not contested, contested=contested)
+
+    def _fill(self, phase: Phase, *, fresh: bool, contested: bool) -> None:
+        seen = self._seen
+        if contested:
+            seen.read_executions(self._client)
+        scheduled = {each.case for each in seen.executions}
+        wanted: dict[int, Placement] = {
+            each.case: each
+            for each in (
+                *self.provision.additions,
+                *self.provision.shelved.placements.values(),
+            )
+            if each.case not in scheduled
+        }
+        if not wanted:
+            return
+        release = seen.place.release
+        filled = fill_phase(
+            self._client,
+            phase,
+            release.id if release else None,
+            list(wanted.values()),
+            seen.user.id,
+            fresh=fresh,
+            contested=contested,
+        )
+        if filled.added:
+            self.made.append(f"{filled.added} test cases in the phase")
+        if filled.refused is not None:
+            self._why_not = str(filled.refused)
+        seen.take_executions(filled.executions)
+
+    def settle(self, changes: Changes, *, final: bool) -> Changes:
+        """Return *changes* with a reason for every result that is still missing.
+
+        Unless this is *final*, those that would have been added stay missing.
+        """
+        provision = self.provision
+        known = {each.result.case: each for each in provision.refused}
+        ignored = {each.case for each in provision.ignored}
+        unmade = {case.name: why for case, why in provision.shelved.refused.items()}
+        left, missing, refused = list(changes.left), [], list(changes.refused)
+        for result in changes.missing:
+            case = result.case
+            if case in ignored:
+                left.append(result)
+            elif case in known:
+                refused.append(replace(known[case], result=result))
+            elif case in unmade:
+                refused.append(Refusal(result, unmade[str(case)]))
+            elif final:
+                refused.append(Refusal(result, self._why_not_added(result)))
+            else:
+                missing.append(result)
+        return replace(
+            changes, left=tuple(left), missing=tuple(missing), refused=tuple(refused)
+        )
+
+    def _why_not_added(self, result: CaseResult) -> str:
+        phase = self._seen.place.phase
+        said = (
+            f"test case {diff.named(result.case)} could not be added to {self._place}"
+        )
+        if phase is not None and not phase.free_form:
+            return f"{said}: it is a structured phase, which shows folders as they are"
+        return f"{said}: {self._why_not}" if self._why_not else said

@@ -1,0 +1,687 @@
+"""From names in a configuration to a cycle full of executions."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from datetime import timedelta
+import subprocess
+import sys
+
+import pytest
+
+from pytest_zephyr.sandbox import Fault
+from tests.conftest import needs_xdist
+
+
+TODAY = date.today()  # noqa: DTZ011 - as people count days
+
+NAMES = (
+    "--zephyr-project=Payments",
+    "--zephyr-release=name:1.0",
+    "--zephyr-cycle=Build 7",
+    "--zephyr-phase=Regression",
+)
+
+MANY = """
+    import pytest
+
+    @pytest.mark.parametrize(
+        "n", [pytest.param(n, marks=pytest.mark.zephyr(n)) for n in range({first}, {last})]
+    )
+    def test_many(n): assert n % 10
+"""
+
+ONE = "import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """The target is given by names only."""
+    monkeypatch.delenv("ZEPHYR_PHASE", raising=False)
+
+
+def add_cases(world, cases, folder=None):
+    for case in cases:
+        world.sandbox.store.add_case(world.release, testcase_id=case, folder=folder)
+
+
+def cycles(world, name="Build 7"):
+    return [c for c in world.sandbox.store.cycles(world.release) if c.name == name]
+
+
+def held(world, name="Build 7"):
+    """Return the statuses of a cycle that has one phase, by visible id."""
+    (cycle,) = cycles(world, name)
+    (phase,) = world.sandbox.store.phases(cycle.id)
+    return {e.testcase_id: e.status for e in world.sandbox.store.executions(phase.id)}
+
+
+# Creating
+
+
+@pytest.mark.usefixtures("named")
+def test_three_hundred_results_fill_a_new_cycle_with_twenty_requests(
+    pytester, run_zephyr, world
+):
+    add_cases(world, range(1000, 1300))
+    pytester.makepyfile(MANY.format(first=1000, last=1300))
+    ran = run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
+
+    assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1300)}
+    assert len(world.sandbox.requests) <= 20
+    assert (
+        "created: cycle 'Build 7', phase 'Regression', 300 test cases in the phase"
+        in ran.text
+    )
+    assert "300 delivered" in ran.text
+
+
+@pytest.mark.usefixtures("named")
+def test_twelve_hundred_cases_in_many_folders_cost_a_few_dozen_requests(
+    pytester, run_zephyr, world
+):
+    store = world.sandbox.store
+    for number in range(12):
+        folder = store.add_folder(world.release, f"Part {number}")
+        add_cases(world, range(1000 + 100 * number, 1100 + 100 * number), folder)
+    pytester.makepyfile(MANY.format(first=1000, last=2200))
+    run_zephyr(*NAMES, "--zephyr-create=cycle", "-q", same_exit=False)
+
+    assert len(held(world)) == 1200
+    assert len(world.sandbox.requests) <= 48
+
+
+@pytest.mark.usefixtures("named")
+def test_second_run_finds_what_the_first_created(pytester, run_zephyr, world):
+    add_cases(world, [201])
+    pytester.makepyfile(ONE.format(case=201))
+    run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
+    before = len(world.writes)
+    run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
+
+    assert held(world) == {201: "1"}
+    assert world.writes[before:] == [
+        "PUT /flex/services/rest/v3/execution/bulk/execute"
+    ]
+
+
+@pytest.mark.usefixtures("named")
+def test_new_cycle_lies_within_its_release_and_has_build_and_environment(
+    pytester, run_zephyr, world
+):
+    end = TODAY + timedelta(days=5)
+    release = world.sandbox.store.add_release(
+        world.project, "2.0", start=TODAY - timedelta(days=9), end=end
+    )
+    world.sandbox.store.add_case(release, testcase_id=201)
+    pytester.makepyfile(ONE.format(case=201))
+    run_zephyr(
+        *NAMES, "--zephyr-release=name:2.0", "--zephyr-create=cycle",
+        "--zephyr-environment=UAT", "--zephyr-build=7.1", same_exit=False,
+    )  # fmt: skip
+
+    (cycle,) = world.sandbox.store.cycles(release)
+    assert (cycle.start, cycle.end) == (TODAY, end)
+    assert (cycle.build, cycle.environment) == ("7.1", "UAT")
+    (phase,) = world.sandbox.store.phases(cycle.id)
+    assert (phase.start, phase.end) == (TODAY, end)
+
+
+@pytest.mark.usefixtures("named")
+def test_mandatory_environment_is_asked_for_before_the_tests(
+    pytester, run_zephyr, world
+):
+    world.sandbox.store.set_preference("cycle.environment.enabled", "true")
+    add_cases(world, [201])
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(
+        *NAMES, "--zephyr-create=cycle", "--zephyr-on-error=fail", same_exit=False
+    )
+
+    assert ran.ret == 4
+    assert "wants an environment on every cycle. Set zephyr_environment" in ran.text
+    assert cycles(world) == []
+
+
+@pytest.mark.usefixtures("named")
+def test_release_that_is_over_is_explained_if_the_server_minds(
+    pytester, run_zephyr, world
+):
+    over = TODAY - timedelta(days=30)
+    release = world.sandbox.store.add_release(
+        world.project, "0.9", start=over - timedelta(days=9), end=over
+    )
+    world.sandbox.store.add_case(release, testcase_id=201)
+    world.sandbox.faults.add(
+        Fault(method="POST", path="/cycle", kind="status", status=400)
+    )
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(
+        *NAMES, "--zephyr-release=name:0.9", "--zephyr-create=cycle", same_exit=False
+    )
+
+    assert f"ended on {over}; a cycle needs a release that goes on" in ran.text
+    assert "1 kept in the journal" in ran.text
+
+
+@pytest.mark.usefixtures("named")
+def test_locked_release_is_waited_for(pytester, run_zephyr, world, monkeypatch):
+    """Whoever has it locked lets go while we wait."""
+    add_cases(world, [201])
+    world.sandbox.store.lock_release(world.release)
+    waited = []
+
+    def unlock(seconds):
+        waited.append(seconds)
+        world.sandbox.store.unlock_release(world.release)
+
+    monkeypatch.setattr("pytest_zephyr.client.time.sleep", unlock)
+    pytester.makepyfile(ONE.format(case=201))
+    run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
+
+    assert waited == [15.0]
+    assert held(world) == {201: "1"}
+
+
+@pytest.mark.usefixtures("named")
+def test_lock_that_lasts_leaves_the_journal(pytester, run_zephyr, world):
+    add_cases(world, [201])
+    world.sandbox.store.lock_release(world.release)
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(
+        *NAMES, "--zephyr-create=cycle", "--zephyr-deadline=10", same_exit=False
+    )
+
+    assert "is locked" in ran.text
+    assert "1 kept in the journal" in ran.text
+    assert cycles(world) == []
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        ("def test_a(): pytest.skip('later')", []),
+        ("def test_a(): pass", ["--collect-only"]),
+        ("def test_a(): pass", ["--zephyr-dry-run"]),
+        ("def test_a(): pass", ["--zephyr-push=never"]),
+    ],
+    ids=["nothing to send", "collect-only", "dry run", "push never"],
+)
+def test_nothing_is_created_without_a_result_to_send(
+    pytester, run_zephyr, world, body, options
+):
+    add_cases(world, [201])
+    pytester.makepyfile(f"import pytest\n@pytest.mark.zephyr(201)\n{body}\n")
+    run_zephyr(*NAMES, "--zephyr-create=cycle", *options)
+
+    assert world.writes == []
+
+
+@pytest.mark.usefixtures("named")
+def test_unknown_ids_alone_create_nothing(pytester, run_zephyr, world):
+    pytester.makepyfile(ONE.format(case=999))
+    ran = run_zephyr(*NAMES, "--zephyr-create=cycle")
+
+    assert world.writes == []
+    assert "test case 999 is not known to Zephyr" in ran.text
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize(
+    ("create", "said"),
+    [
+        ("never", "'Build 7' (--zephyr-cycle) is not a cycle of release '1.0'"),
+        ("execution", "To have it made: --zephyr-create=cycle."),
+        ("phase", "To have it made: --zephyr-create=cycle."),
+    ],
+)
+def test_what_may_not_be_created_is_named(pytester, run_zephyr, world, create, said):
+    add_cases(world, [201])
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(*NAMES, f"--zephyr-create={create}")
+
+    assert said in ran.text
+    assert world.writes == []
+
+
+def test_four_jobs_at_once_leave_one_cycle_with_every_result(
+    pytester, run_zephyr, world
+):
+    """Nobody coordinates them; the lowest ids win and the twins are removed."""
+    add_cases(world, range(1000, 1040))
+    pytester.makepyfile(MANY.format(first=1000, last=1040))
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--zephyr",
+        "--zephyr-phase=Regression", *NAMES, "--zephyr-create=cycle",
+    ]  # fmt: skip
+
+    def job(number):
+        done = subprocess.run(
+            [*command, f"--zephyr-journal=journals-{number}"],
+            cwd=pytester.path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    with ThreadPoolExecutor(4) as jobs:
+        said = list(jobs.map(job, range(4)))
+
+    assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, said
+    assert all("kept in the journal" not in text for text in said), said
+
+
+# Adding cases to a phase
+
+
+def test_case_outside_the_phase_is_added_assigned_and_executed(
+    pytester, run_zephyr, world
+):
+    add_cases(world, [201])
+    world.sandbox.store.add_case(world.release, testcase_id=202, alt="AUTH-2")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101, 201)
+        def test_a(): pass
+
+        @pytest.mark.zephyr(alt="AUTH-2")
+        def test_b(): assert 0
+        """
+    )
+    ran = run_zephyr("--zephyr-create=execution")
+
+    assert world.statuses() == {
+        **dict.fromkeys(range(101, 107)), 101: "1", 201: "1", 202: "2"
+    }  # fmt: skip
+    assert "created: 2 test cases in the phase" in ran.text
+    assert len(world.sandbox.store.planned(world.phase)) == 8
+
+
+def test_row_that_is_planned_is_assigned_and_not_added_again(
+    pytester, run_zephyr, world
+):
+    """Somebody else's row that nobody has is left alone."""
+    store = world.sandbox.store
+    add_cases(world, [201, 202, 203])
+    store.plan(world.phase, 201)
+    store.plan(world.phase, 202)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(201)
+        def test_planned(): pass
+
+        @pytest.mark.zephyr(203)
+        def test_new(): pass
+        """
+    )
+    run_zephyr("--zephyr-create=execution", same_exit=False)
+
+    assert sorted(store.planned(world.phase)) == [*range(101, 107), 201, 202, 203]
+    statuses = world.statuses()
+    assert (statuses[201], statuses[203]) == ("1", "1")
+    assert 202 not in statuses
+
+
+def test_structured_phase_is_never_added_to(pytester, run_zephyr, world):
+    store = world.sandbox.store
+    add_cases(world, [201])
+    store.add_phase(world.cycle, "Folders", free_form=False)
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(
+        *NAMES[:2], "--zephyr-cycle=Nightly", "--zephyr-phase=Folders",
+        "--zephyr-create=execution",
+    )  # fmt: skip
+
+    assert "it is a structured phase" in ran.text
+    assert not any("bytree" in write for write in world.writes)
+
+
+def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, world):
+    add_cases(world, [201])
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr("--zephyr-on-error=fail", same_exit=False)
+
+    assert ran.ret == 8
+    assert "to have it added: --zephyr-create=execution" in ran.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "case"),
+    [
+        (Fault(path="/advancesearch", kind="status", status=500, times=None), 201),
+        (Fault(path="/advancesearch", kind="omit_rows", rows=99, times=None), 201),
+        (Fault(path="/bulk/tree/", kind="missing", times=None), 201),
+        (Fault(method="POST", path="/bytree/", kind="cut_after"), 201),
+        (Fault(method="POST", path="/bytree/", kind="cut_before"), 201),
+        (Fault(method="PUT", path="/bulk/tree/", kind="cut_after"), 201),
+    ],
+    ids=[
+        "no search", "search lags", "no bulk assignment", "added without an answer",
+        "not added", "assigned without an answer",
+    ],
+)  # fmt: skip
+def test_other_ways_are_found(pytester, run_zephyr, world, fault, case):
+    add_cases(world, [case])
+    world.sandbox.faults.add(fault)
+    pytester.makepyfile(ONE.format(case=case))
+    run_zephyr(
+        *NAMES, f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
+        "--zephyr-retries=0", same_exit=False,
+    )  # fmt: skip
+
+    assert world.statuses()[case] == "1"
+    assert world.sandbox.store.planned(world.phase).count(case) == 1
+
+
+# Unknown ids, and tests without a marker
+
+
+@pytest.mark.parametrize(
+    ("policy", "on_error", "code"),
+    [
+        ("ignore", "fail", 0),
+        ("warn", "fail", 0),
+        ("error", "warn", 0),
+        ("error", "fail", 4),
+    ],
+)
+def test_unknown_id_does_what_the_policy_says(
+    pytester, run_zephyr, world, policy, on_error, code
+):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_known(): pass
+
+        @pytest.mark.zephyr(1022)
+        def test_typo(): pass
+        """
+    )
+    ran = run_zephyr(
+        f"--zephyr-unknown-case={policy}", f"--zephyr-on-error={on_error}",
+        same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == code
+    said = "test case 1022 is not known to Zephyr. Did you mean 102?"
+    assert (said in ran.text) == (policy != "ignore")
+    assert world.statuses()[101] == (None if code == 4 else "1")
+    assert ("test_typo" in ran.text) == (policy != "ignore")
+
+
+@needs_xdist
+def test_unknown_id_ends_a_distributed_run_before_the_first_test(
+    pytester, run_zephyr, world
+):
+    pytester.makepyfile(ONE.format(case=1022))
+    ran = run_zephyr(
+        "-n2", "--zephyr-unknown-case=error", "--zephyr-on-error=fail",
+        same_exit=False, subprocess=True,
+    )  # fmt: skip
+
+    assert ran.ret == 4
+    assert "test case 1022 is not known to Zephyr. Did you mean 102?" in ran.text
+    assert "INTERNALERROR" not in ran.text
+    assert ran.journals == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "named"),
+    [("ignore", 0, False), ("warn", 0, True), ("error", 8, True)],
+)
+def test_test_without_a_marker_does_what_the_policy_says(
+    pytester, run_zephyr, policy, code, named
+):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_marked(): pass
+
+        def test_unmarked(): pass
+
+        @pytest.mark.zephyr_ignore
+        def test_ignored(): pass
+        """
+    )
+    ran = run_zephyr(
+        f"--zephyr-unmapped={policy}", "--zephyr-on-error=fail", same_exit=False
+    )
+
+    assert ran.ret == code
+    assert ("1 tests name no test case" in ran.text) == named
+    assert ("::test_unmarked" in ran.text) == named
+    assert "test_ignored" not in ran.text
+
+
+CREATE = (*NAMES, "--zephyr-create=cycle", "--zephyr-unmapped=create")
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
+def test_test_cases_are_made_once_for_tests_without_one(
+    pytester, run_zephyr, world, workers
+):
+    requirement = world.sandbox.store.add_requirement(world.release, "R", alt="REQ-1")
+    pytester.mkpydir("pay")
+    (pytester.path / "pay" / "test_card.py").write_text(
+        """
+import pytest
+
+class TestCard:
+    @pytest.mark.zephyr(requirements=["REQ-1"])
+    @pytest.mark.smoke
+    def test_ok(self):
+        '''A good card is taken.'''
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_many(n): assert n != 2
+""",
+        encoding="utf-8",
+    )
+    pytester.makeini("[pytest]\nmarkers = smoke\n")
+    for _ in range(2):
+        ran = run_zephyr(*CREATE, *workers, same_exit=False, subprocess=bool(workers))
+
+    cases = {c.name: c for c in world.sandbox.store.cases(world.release)}
+    new = {name: case for name, case in cases.items() if "::" in name}
+    assert sorted(new) == ["test_card::TestCard::test_ok", "test_card::test_many"]
+    ok = new["test_card::TestCard::test_ok"]
+    assert (ok.folder, ok.automated, ok.tag) == ("Automation/pay", True, "smoke")
+    assert ok.description == "A good card is taken."
+    assert ok.script == "pay/test_card.py::TestCard::test_ok"
+    assert ok.requirements == (requirement,)
+    assert held(world) == {
+        ok.id: "1", new["test_card::test_many"].id: "2"
+    }  # fmt: skip
+    assert "2 delivered, 0 refused" in ran.text
+
+
+@pytest.mark.usefixtures("named")
+def test_dry_run_says_what_would_be_made(pytester, run_zephyr, world):
+    add_cases(world, [201])
+    pytester.makepyfile(
+        test_pay="""
+        import pytest
+
+        @pytest.mark.zephyr(201)
+        def test_marked(): pass
+
+        def test_unmarked(): pass
+        """
+    )
+    ran = run_zephyr(*CREATE, "--zephyr-dry-run")
+
+    assert "dry run: nothing was written; 2 results would be" in ran.text
+    for line in (
+        "cycle 'Build 7' would be created",
+        "phase 'Regression' would be created",
+        "folder 'Automation' would be created",
+        "test case 'test_pay::test_unmarked' would be created",
+        "test case 201: Pass, after it was added",
+    ):
+        assert line in ran.text
+    assert world.writes == []
+    pushed = pytester.run(sys.executable, "-m", "pytest_zephyr", "push")
+
+    assert pushed.ret == 0
+    assert len(held(world)) == 2
+
+
+def test_creating_test_cases_needs_leave_to_create(pytester, run_zephyr):
+    pytester.makepyfile("def test_a(): pass")
+    ran = run_zephyr("--zephyr-unmapped=create", same_exit=False)
+
+    assert ran.ret == 4
+    assert "needs zephyr_create to be execution, phase or cycle" in ran.text
+
+
+@pytest.mark.usefixtures("named")
+def test_refused_test_case_is_named_and_the_others_are_made(
+    pytester, run_zephyr, world
+):
+    """A mandatory field is the server's word; it stands beside the test."""
+    world.sandbox.store.add_field("testcase", "Component", "zcf_1", mandatory=True)
+    pytester.makepyfile(test_pay="def test_a(): pass")
+    ran = run_zephyr(*CREATE, same_exit=False)
+
+    assert "Custom field Component is mandatory" in ran.text
+    assert "test_pay.py::test_a" in ran.text
+
+
+# Only what is planned
+
+
+ONLY = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_planned(): pass
+
+    @pytest.mark.zephyr(999)
+    def test_unplanned(): assert 0
+
+    def test_unmarked(): assert 0
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
+def test_only_planned_tests_run(pytester, run_zephyr, world, workers):
+    pytester.makepyfile(ONLY)
+    add_cases(world, [201])
+    world.sandbox.store.plan(world.phase, 201)
+    ran = run_zephyr(
+        "--zephyr-only-planned", *workers, same_exit=False, subprocess=bool(workers)
+    )
+
+    ran.result.assert_outcomes(passed=1, deselected=0 if workers else 2)
+    assert world.statuses()[101] == "1"
+    assert (
+        "only planned: 2 tests were not run, their test case is not in the phase;"
+        " 6 test cases of the phase have no test" in ran.text
+    )
+
+
+@pytest.mark.parametrize(("on_error", "code"), [("fail", 4), ("warn", 1)])
+def test_plan_that_cannot_be_read_is_said(
+    pytester, run_zephyr, world, monkeypatch, on_error, code
+):
+    monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
+    pytester.makepyfile(ONLY)
+    ran = run_zephyr(
+        "--zephyr-only-planned", f"--zephyr-on-error={on_error}", "--zephyr-retries=0",
+        same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == code
+    assert "the plan for --zephyr-only-planned cannot be read" in ran.text
+
+
+# Preflight
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("--zephyr-project=Payment", "(--zephyr-project) is not a project of this server. Did you mean 'Payments'?"),
+        ("--zephyr-release=name:1.00", "(--zephyr-release) is not a release of project 'Payments'. Did you mean '1.0'?"),
+        ("--zephyr-cycle=Nightley", "(--zephyr-cycle) is not a cycle of release '1.0'. Did you mean 'Nightly'?"),
+        ("--zephyr-phase=Smok", "(--zephyr-phase) is not a phase of cycle 'Nightly'. Did you mean 'Smoke'?"),
+        ("--zephyr-status-map=error=Blockd", "'Blockd' for error (zephyr_status_map, --zephyr-status-map) is not a status of this server. Did you mean Blocked?"),
+        ("--zephyr-cycle=N {buidl}", "{buidl} is not a placeholder. Did you mean {build}?"),
+    ],
+    ids=["project", "release", "cycle", "phase", "status", "placeholder"],
+)  # fmt: skip
+def test_typo_is_answered_before_the_first_test(
+    pytester, run_zephyr, world, wrong, said
+):
+    pytester.makepyfile(
+        "import pytest, pathlib\n@pytest.mark.zephyr(101)\n"
+        "def test_a(): pathlib.Path('ran').touch()\n"
+    )
+    ran = run_zephyr(
+        "--zephyr-project=Payments", "--zephyr-release=name:1.0",
+        "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", wrong,
+        "--zephyr-on-error=fail", same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == 4
+    assert said in ran.text
+    assert not (pytester.path / "ran").exists()
+    assert ran.journals == []
+
+
+def test_all_problems_are_said_at_once(pytester, run_zephyr):
+    pytester.makepyfile(ONE.format(case=101))
+    ran = run_zephyr(
+        *NAMES[:3], "--zephyr-phase=Smok", "--zephyr-status-map=error=Blockd",
+        "--zephyr-on-error=fail", same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == 4
+    assert "is not a cycle" in ran.text
+    assert "is not a status" in ran.text
+
+
+def test_refused_login_ends_the_run_only_if_that_is_wanted(
+    pytester, run_zephyr, monkeypatch
+):
+    monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
+    pytester.makepyfile(ONE.format(case=101))
+    strict = run_zephyr("--zephyr-on-error=fail", same_exit=False)
+    lenient = run_zephyr(same_exit=False)
+
+    assert (strict.ret, lenient.ret) == (4, 0)
+    assert "The token in ZEPHYR_TOKEN was not accepted" in strict.text
+    assert "The token in ZEPHYR_TOKEN was not accepted" in lenient.text
+
+
+def test_server_that_is_away_never_stops_the_tests(
+    pytester, run_zephyr, world, monkeypatch
+):
+    monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
+    pytester.makepyfile(ONE.format(case=101))
+    ran = run_zephyr("--zephyr-on-error=fail", "--zephyr-retries=0", same_exit=False)
+
+    assert ran.ret == 8
+    assert "the server could not be checked before the tests" in ran.text
+    ran.result.assert_outcomes(passed=1)
+    assert len(ran.journals) == 1
+
+
+def test_header_says_where_and_as_whom(pytester, run_zephyr, world):
+    pytester.makepyfile(ONE.format(case=101))
+    ran = run_zephyr(same_exit=False)
+
+    assert f"zephyr: {world.sandbox.url} as Test Manager, id {world.phase}" in ran.text
