@@ -121,6 +121,7 @@ def push(
         if settings.dry_run:
             delivery.planned = changes
             delivery.provision = provider.provision
+            delivery.kept += len(provider.provision.shelved.missing)
     except ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:

@@ -36,9 +36,9 @@ ONE = "import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
 
 
 @pytest.fixture
-def named(monkeypatch):
+def named(run_zephyr, monkeypatch):
     """The target is given by names only."""
-    monkeypatch.delenv("ZEPHYR_PHASE", raising=False)
+    monkeypatch.delenv("ZEPHYR_PHASE")
 
 
 def add_cases(world, cases, folder=None):
