@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
 import json
@@ -41,6 +42,11 @@ from pytest_zephyr.settings import Settings
 OK = 0
 NOT_ALL = 1
 USAGE = 2
+
+#: Whole steps of `check` and `list` may take so long, in seconds.
+_PATIENCE = 30.0
+
+_LISTED = ("projects", "releases", "cycles", "phases", "statuses")
 
 #: Options that only a run of pytest can use.
 _PYTEST_ONLY = {"zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"}
@@ -91,6 +97,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_options(push)
     push.set_defaults(command=_push)
+
+    check = commands.add_parser("check", help="try the way to a phase, step by step")
+    check.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    _add_options(check)
+    check.set_defaults(command=_check)
+
+    listing = commands.add_parser("list", help="print names and ids of the server")
+    listing.add_argument("kind", choices=_LISTED, help="what to list")
+    listing.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    _add_options(listing)
+    listing.set_defaults(command=_list)
 
     sandbox = commands.add_parser("sandbox", help="run the embedded server")
     sandbox.add_argument(
@@ -236,6 +253,56 @@ def _deliver(run: Run, settings: Settings, *, force: bool) -> Delivery:
         if delivery.complete:
             run.note_delivered(writers)
         return delivery
+
+
+def _check(args: argparse.Namespace) -> int:
+    from pytest_zephyr.check import Checker
+    from pytest_zephyr.push import connect
+
+    with served(_settings(args), ()) as settings:
+        checker = Checker(settings)
+        if checker.ready:
+            with connect(settings, min(_PATIENCE, settings.deadline)) as client:
+                checker.run(client)
+    findings = checker.findings
+    if args.json:
+        _say(json.dumps([asdict(each) for each in findings], indent=2))
+    else:
+        marks = {True: "ok", False: "WRONG", None: "-"}
+        rows = [(each.step, marks[each.ok], each.text) for each in findings]
+        _say_table(rows)
+    return NOT_ALL if any(each.ok is False for each in findings) else OK
+
+
+def _list(args: argparse.Namespace) -> int:
+    from pytest_zephyr.catalog import entries
+    from pytest_zephyr.push import connect
+
+    settings = _settings(args)
+    settings.require_login()
+    with served(settings, ()) as settings:
+        try:
+            with connect(settings, min(_PATIENCE, settings.deadline)) as client:
+                client.current_user()
+                found = entries(args.kind, client, settings)
+        except SettingsError:
+            raise
+        except ZephyrError as error:
+            _say(f"zephyr: {error}", sys.stderr.write)
+            return NOT_ALL
+    if args.json:
+        _say(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        _say_table([(str(each.id), each.name, each.more) for each in found])
+    return OK
+
+
+def _say_table(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print rows in columns; the last one is as wide as it is."""
+    first = max((len(row[0]) for row in rows), default=0)
+    second = max((len(row[1]) for row in rows), default=0)
+    for one, two, three in rows:
+        _say(f"{one:<{first}}  {two:<{second}}  {three}".rstrip())
 
 
 def _sandbox(args: argparse.Namespace) -> int:

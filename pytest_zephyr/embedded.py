@@ -57,6 +57,7 @@ def served(settings: Settings, cases: Iterable[CaseRef]) -> Iterator[Settings]:
     from pytest_zephyr.sandbox import Sandbox
 
     database = settings.journal / DATABASE
+    database.parent.mkdir(parents=True, exist_ok=True)
     with Sandbox(database) as sandbox:
         places = {name: _place(settings, name) for name in _PLACES}
         project, release, cycle, phase = sandbox.store.ensure_target(**places)

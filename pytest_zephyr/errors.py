@@ -25,7 +25,14 @@ class SettingsError(ZephyrError):
 
 
 class ZephyrUnreachable(ZephyrError):
-    """The server gave no usable answer; trying again later may help."""
+    """The server gave no usable answer; trying again later may help.
+
+    *tls* says that it was found, and no trusted connection to it could be made.
+    """
+
+    def __init__(self, message: str, *, tls: bool = False) -> None:
+        super().__init__(message)
+        self.tls = tls
 
 
 class ZephyrUnclear(ZephyrUnreachable):

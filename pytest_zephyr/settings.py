@@ -28,6 +28,9 @@ Create = Literal["never", "execution", "phase", "cycle"]
 CREATE: tuple[Create, ...] = ("never", "execution", "phase", "cycle")
 
 
+NO_SERVER = "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment."
+
+
 @dataclass(frozen=True)
 class Ref:
     """A project, release, cycle or phase, by id or by exact name."""
@@ -110,15 +113,22 @@ class Settings:
         """Return whether a thing of this *kind* may be created where it is missing."""
         return CREATE.index(self.create) >= CREATE.index(kind)
 
-    def require_server(self) -> None:
-        """Raise SettingsError unless there is all it takes to reach a phase."""
+    def require_login(self) -> None:
+        """Raise SettingsError unless there is a server, and a credential for it."""
+        if problems := self._missing_login():
+            raise SettingsError("\n".join(problems))
+
+    def _missing_login(self) -> list[str]:
         problems = []
         if self.url is None:
-            problems.append(
-                "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment."
-            )
-        if self.credential is None and self.url is not None and self.url != SANDBOX:
-            problems.append(_missing_credential(self.auth))
+            problems.append(NO_SERVER)
+        elif self.credential is None and self.url != SANDBOX:
+            problems.append(missing_credential(self.auth))
+        return problems
+
+    def require_server(self) -> None:
+        """Raise SettingsError unless there is all it takes to reach a phase."""
+        problems = self._missing_login()
         if self.url != SANDBOX:
             problems += self._missing_target()
             if self.unmapped == "create" and self.release is None:
@@ -138,14 +148,19 @@ class Settings:
                 missing.append(name)
             elif ref.id is not None:
                 break
-        return [
-            f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
-            f" environment to a name or an id."
-            for name in reversed(missing)
-        ]
+        return [missing_place(name) for name in reversed(missing)]
 
 
-def _missing_credential(auth: Auth) -> str:
+def missing_place(name: str) -> str:
+    """Say that the project, release, cycle or phase is not named, and where to do it."""
+    return (
+        f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
+        f" environment to a name or an id."
+    )
+
+
+def missing_credential(auth: Auth) -> str:
+    """Say that there is no credential for *auth*, and where to put one."""
     if auth == "token":
         return (
             "no token. Set ZEPHYR_TOKEN in the environment, or name a file that holds"

@@ -44,10 +44,10 @@ def find_target(client: Client, settings: Settings) -> Target:
     returned. Raises ZephyrNotFound with the names that exist if anything else is not
     among them.
     """
-    return _Finder(client, settings).find()
+    return Finder(client, settings).find()
 
 
-class _Finder:
+class Finder:
     """One walk from project to phase; an id ends the way up from it."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
@@ -64,7 +64,7 @@ class _Finder:
             phase = Phase(ref.id, "")
             release = self._named_release()
         else:
-            cycle, release = self._cycle()
+            cycle, release = self.find_cycle()
             if cycle is not None:
                 place = f"cycle {cycle.name!r}"
                 phase = self._pick("phase", ref, cycle.phases, place)
@@ -84,26 +84,28 @@ class _Finder:
             return None
         if ref.id is not None:
             return Release(ref.id, "")
-        return self._release()
+        return self.find_release()
 
-    def _cycle(self) -> tuple[Cycle | None, Release | None]:
+    def find_cycle(self) -> tuple[Cycle | None, Release | None]:
+        """Return the cycle, `None` if it is to be created, and the release above it."""
         ref = self._ref("cycle")
         above = self._settings.release
         if ref.id is not None and (above is None or above.id is None):
             cycle = self._client.cycle(ref.id)
             release = None if cycle.release is None else Release(cycle.release, "")
             return cycle, release
-        release = self._release()
+        release = self.find_release()
         cycles = self._client.cycles(release.id)
         place = f"release {self._settings.release or release.id}"
         return self._pick("cycle", ref, cycles, place), release
 
-    def _release(self) -> Release:
+    def find_release(self) -> Release:
+        """Return the release, with its name and dates where it had to be looked up."""
         ref = self._ref("release")
         may_need_dates = self._settings.may_create("cycle") and self._settings.project
         if ref.id is not None and not may_need_dates:
             return Release(ref.id, "")
-        self._project = self._find_project()
+        self._project = self.find_project()
         # The repository of a project is a hidden release (API 4.3).
         releases = [r for r in self._client.releases(self._project.id) if not r.hidden]
         place = f"project {self._settings.project}"
@@ -111,7 +113,7 @@ class _Finder:
         assert found is not None, "a release is never created"
         return found
 
-    def _find_project(self) -> Project:
+    def find_project(self) -> Project:
         ref = self._ref("project")
         if ref.id is not None:
             return Project(ref.id, "")

@@ -17,8 +17,8 @@ from pytest_zephyr.sandbox.model import Node
 from pytest_zephyr.sandbox.model import Placement
 from pytest_zephyr.sandbox.model import Project
 from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.model import Result
 from pytest_zephyr.sandbox.model import RequirementLink
+from pytest_zephyr.sandbox.model import Result
 from pytest_zephyr.sandbox.model import Step
 from pytest_zephyr.sandbox.model import StepResult
 from pytest_zephyr.sandbox.states import CaseState

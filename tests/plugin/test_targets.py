@@ -14,7 +14,7 @@ from pytest_zephyr.sandbox import Fault
 from tests.conftest import needs_xdist
 
 
-TODAY = date.today()  # noqa: DTZ011 - as people count days
+TODAY = date.today()
 
 NAMES = (
     "--zephyr-project=Payments",

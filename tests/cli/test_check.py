@@ -1,0 +1,284 @@
+"""`pytest-zephyr check` and `list`: what works, what does not, and what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import json
+import ssl
+
+import pytest
+import trustme
+
+from pytest_zephyr.cli import main
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox import Sandbox
+
+
+NAMES = (
+    "--zephyr-project=Payments",
+    "--zephyr-release=name:1.0",
+    "--zephyr-cycle=Nightly",
+    "--zephyr-phase=Smoke",
+)
+
+
+@pytest.fixture
+def call(run_zephyr, capsys, monkeypatch):
+    """Call the command in process and return its exit code and what it printed."""
+    monkeypatch.delenv("ZEPHYR_PHASE")
+
+    def call(*args: object) -> tuple[int, str]:
+        capsys.readouterr()
+        try:
+            code = main([*map(str, args)])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return call
+
+
+def rows(text: str) -> dict[str, tuple[str, str]]:
+    """Read the table of `check`: the state and the text of each step."""
+    found = {}
+    for line in text.splitlines():
+        step, state, *rest = line.split(maxsplit=2)
+        found[step] = (state, rest[0] if rest else "")
+    return found
+
+
+def test_all_steps_are_well(call, world):
+    code, said = call("check", *NAMES)
+    table = rows(said)
+
+    assert code == 0
+    assert table["address"] == ("ok", world.sandbox.url)
+    assert table["TLS"] == (
+        "-", "not encrypted: anybody on the way can read the credential"
+    )  # fmt: skip
+    assert table["credential"] == ("ok", "token from ZEPHYR_TOKEN")
+    assert table["user"][0] == "ok"
+    assert "Pass (1), Fail (2)" in table["statuses"][1]
+    assert table["project"] == ("ok", f"Payments ({world.project})")
+    assert table["release"] == ("ok", f"1.0 ({world.release})")
+    assert table["cycle"] == ("ok", f"Nightly ({world.cycle})")
+    assert table["phase"] == (
+        "ok", f"Smoke ({world.phase}), free-form, has executions"
+    )  # fmt: skip
+    assert world.writes == []
+
+
+def test_id_of_a_phase_is_all_it_needs(call, world):
+    code, said = call("check", f"--zephyr-phase={world.phase}")
+
+    assert code == 0
+    assert rows(said)["project"] == ("-", "")
+    assert rows(said)["phase"][0] == "ok"
+
+
+def test_what_may_be_created_is_no_mistake(call, world):
+    code, said = call(
+        "check", *NAMES[:2], "--zephyr-cycle=New", "--zephyr-phase=New",
+        "--zephyr-create=cycle",
+    )  # fmt: skip
+
+    assert code == 0
+    assert rows(said)["cycle"] == ("ok", "to be created")
+    assert rows(said)["phase"] == ("ok", "to be created")
+    assert world.writes == []
+
+
+@pytest.mark.parametrize(
+    ("args", "step", "said"),
+    [
+        (["--zephyr-project=Payment"], "project", "Did you mean 'Payments'?"),
+        (["--zephyr-release=name:1"], "release", "is not a release of project"),
+        (["--zephyr-cycle=Nightley"], "cycle", "Did you mean 'Nightly'?"),
+        (["--zephyr-phase=Smok"], "phase", "Did you mean 'Smoke'?"),
+        (
+            ["--zephyr-status-map=error=Blockd"],
+            "statuses",
+            "'Blockd' for error (zephyr_status_map, --zephyr-status-map) is not a status",
+        ),
+    ],
+    ids=["project", "release", "cycle", "phase", "status"],
+)
+def test_wrong_name_is_said_at_its_step(call, args, step, said):
+    code, text = call("check", *NAMES, *args)
+
+    assert code == 1
+    assert rows(text)[step][0] == "WRONG"
+    assert said in rows(text)[step][1]
+
+
+FAULTS = {
+    "401": ([], "credential", "The token in ZEPHYR_TOKEN was not accepted."),
+    "403": (
+        [Fault(path="/user/current", status=403)],
+        "user",
+        "Ask for the permission",
+    ),
+    "web page": (
+        [Fault(path="/user/current", kind="html", times=None)],
+        "address",
+        "a web page instead of JSON",
+    ),
+    "wrong path": (
+        [Fault(path="/user/current", kind="missing", times=None)],
+        "address",
+        "404",
+    ),
+    "redirect": (
+        [Fault(path="/user/current", kind="redirect", location="https://sso.example/")],
+        "address",
+        "a redirect to https://sso.example",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
+    faults, step, said = FAULTS[name]
+    for fault in faults:
+        world.sandbox.faults.add(fault)
+    if name == "401":
+        monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
+    code, text = call("check", *NAMES)
+
+    assert code == 1
+    assert rows(text)[step][0] == "WRONG"
+    assert said in rows(text)[step][1]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--zephyr-url=http://127.0.0.1:9"], "Connection refused"),
+        (["--zephyr-url=http://no-such-host.invalid"], "cannot be resolved"),
+        (
+            ["--zephyr-url=http://zephyr.example", "--zephyr-proxy=http://127.0.0.1:9"],
+            "the proxy refused",
+        ),
+    ],
+    ids=["refused", "not resolved", "proxy"],
+)
+def test_no_answer_is_told_apart(call, args, said):
+    code, text = call("check", *NAMES, "--zephyr-retries=0", *args)
+
+    assert code == 1
+    assert rows(text)["address"][0] == "WRONG"
+    assert said in rows(text)["address"][1]
+
+
+@pytest.fixture
+def private() -> Iterator[Sandbox]:
+    """A sandbox with a certificate that nobody here trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with Sandbox(tls=context) as sandbox:
+        yield sandbox
+
+
+def test_certificate_that_is_not_trusted_is_said(call, private):
+    code, text = call("check", *NAMES, f"--zephyr-url={private.url}")
+
+    assert code == 1
+    assert rows(text)["address"] == ("ok", private.url)
+    assert rows(text)["TLS"][0] == "WRONG"
+    assert "name its certificate with zephyr_verify" in rows(text)["TLS"][1]
+
+
+def test_missing_settings_are_said(call, monkeypatch):
+    monkeypatch.delenv("ZEPHYR_TOKEN")
+    code, text = call("check")
+    assert code == 1
+    assert rows(text)["credential"][1].startswith("no credential. Set ZEPHYR_TOKEN")
+
+    monkeypatch.delenv("ZEPHYR_URL")
+    code, text = call("check")
+    assert code == 1
+    assert rows(text)["address"][1].startswith("no server. Set zephyr_url")
+
+
+def test_check_is_readable_for_scripts(call):
+    code, text = call("check", "--json", *NAMES, "--zephyr-phase=Smok")
+    document = {each["step"]: each["ok"] for each in json.loads(text)}
+
+    assert code == 1
+    assert (document["cycle"], document["phase"]) == (True, False)
+
+
+def test_wrong_value_is_wrong_usage(call):
+    code, text = call("check", "--zephyr-timeout=soon")
+
+    assert code == 2
+    assert "'soon' (--zephyr-timeout)" in text
+
+
+# Lists
+
+
+LISTS = {
+    "projects": [],
+    "releases": NAMES[:1],
+    "cycles": NAMES[:2],
+    "phases": NAMES[:3],
+    "statuses": [],
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_names_and_ids_are_listed(call, world, kind):
+    expected = {
+        "projects": (world.project, "Payments"),
+        "releases": (world.release, "1.0"),
+        "cycles": (world.cycle, "Nightly"),
+        "phases": (world.phase, "Smoke"),
+        "statuses": (1, "Pass"),
+    }[kind]
+    code, text = call("list", kind, *LISTS[kind])
+    listed = [line.split()[:2] for line in text.splitlines()]
+
+    assert code == 0
+    assert listed[0] == [str(expected[0]), expected[1]]
+
+    code, text = call("list", kind, "--json", *LISTS[kind])
+
+    assert code == 0
+    assert (json.loads(text)[0]["id"], json.loads(text)[0]["name"]) in {
+        expected, (str(expected[0]), expected[1])
+    }  # fmt: skip
+
+
+def test_lists_work_with_ids(call, world):
+    assert call("list", "cycles", f"--zephyr-release={world.release}")[0] == 0
+    assert call("list", "phases", f"--zephyr-cycle={world.cycle}")[0] == 0
+    assert call("list", "releases", f"--zephyr-project={world.project}")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["releases"], 2, "no project. Set zephyr_project"),
+        (["phases", *NAMES[:2]], 2, "no cycle. Set zephyr_cycle"),
+        (["releases", "--zephyr-project=Payment"], 1, "Did you mean 'Payments'?"),
+        (["projects", "--zephyr-url=http://127.0.0.1:9"], 1, "no answer from"),
+        (["things"], 2, "invalid choice"),
+    ],
+    ids=["no project", "no cycle", "typo", "away", "no such list"],
+)
+def test_what_cannot_be_listed_is_said(call, args, code, said):
+    found, text = call("list", *args, "--zephyr-retries=0")
+
+    assert found == code
+    assert said in text
+
+
+def test_lists_say_what_else_there_is(call, world):
+    world.sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
+    _, statuses = call("list", "statuses")
+    _, phases = call("list", "phases", *NAMES[:3])
+
+    assert statuses.splitlines()[1].split() == ["5", "Old", "inactive"]
+    assert phases.split()[-1] == "free-form"
