@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable
 from collections.abc import Mapping
+from contextlib import suppress
 import os
 from pathlib import Path
 import stat
 from typing import Any
 from typing import Literal
+from urllib.parse import unquote
+from urllib.parse import urlsplit
 
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.settings import Credential
 from pytest_zephyr.settings import SANDBOX
+
+
+_PROXY_VARIABLES = {"zephyr_proxy", "http_proxy", "https_proxy", "all_proxy"}
+
+#: Characters that a text must have to be hidden wherever it stands.
+_SHORTEST = 6
 
 
 def find_credential(
@@ -109,3 +120,50 @@ def _password(
         username=username,
         secret=Secret(password),
     )
+
+
+def secrets_of(credential: Credential, proxies: Iterable[str]) -> set[str]:
+    """Return every text that must not be shown, in the forms in which it is sent."""
+    secret = credential.secret.reveal()
+    found = {secret}
+    if credential.kind != "token":
+        found.add(_pair(credential.username, secret))
+    for proxy in proxies:
+        found |= _proxy_secrets(proxy)
+    return found - {""}
+
+
+def known_secrets(token_file: Path | None, environ: Mapping[str, str]) -> set[str]:
+    """Return what may be a secret of ours in this process, whoever reads it.
+
+    A test that prints its environment must not carry them into a journal. What is
+    shorter than a real secret would spoil ordinary words, and is not among them.
+    """
+    password = environ.get("ZEPHYR_PASSWORD", "").strip()
+    found = {environ.get("ZEPHYR_TOKEN", "").strip(), password}
+    if password:
+        found.add(_pair(environ.get("ZEPHYR_USERNAME", ""), password))
+    if token_file is not None:
+        with suppress(OSError, UnicodeDecodeError):
+            found.add(token_file.read_text(encoding="utf-8").strip())
+    for name, value in environ.items():
+        if name.lower() in _PROXY_VARIABLES:
+            found |= _proxy_secrets(value)
+    return {each for each in found if len(each) >= _SHORTEST}
+
+
+def _pair(name: str, password: str) -> str:
+    pair = f"{name}:{password}".encode("utf-8", "replace")
+    return base64.b64encode(pair).decode()
+
+
+def _proxy_secrets(proxy: str) -> set[str]:
+    try:
+        userinfo = urlsplit(proxy).netloc.rpartition("@")[0]
+    except ValueError:
+        return set()
+    name, _, password = userinfo.partition(":")
+    if not userinfo:
+        return set()
+    pair = _pair(unquote(name), unquote(password))
+    return {userinfo, password, unquote(password), pair}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import re
+from typing import Any
 
 
 HIDDEN = "<hidden>"
@@ -42,3 +44,36 @@ class Secret:
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
         return Secret, (HIDDEN,)
+
+
+class Scrubber:
+    """Replaces known secrets, the longest first, wherever a text repeats them."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: tuple[str, ...] = ()
+        self.add(*secrets)
+
+    def __repr__(self) -> str:
+        return f"Scrubber({HIDDEN})"
+
+    def add(self, *secrets: str) -> None:
+        known = {each for each in (*self._secrets, *secrets) if each}
+        self._secrets = tuple(sorted(known, key=lambda each: (-len(each), each)))
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
+        return text
+
+    def clean(self, value: Any) -> Any:
+        """Return *value*, plain data of any depth, with every text in it scrubbed."""
+        if not self._secrets:
+            return value
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {self.clean(key): self.clean(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.clean, value))
+        return value

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr import transport
+from pytest_zephyr import adapter
 from pytest_zephyr.client import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.sandbox import Sandbox
@@ -115,5 +115,5 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between repeats, which are noted and not made."""
     pauses: list[float] = []
-    monkeypatch.setattr(transport, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(adapter, "time", SimpleNamespace(sleep=pauses.append))
     return pauses

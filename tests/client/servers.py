@@ -104,6 +104,7 @@ class ScriptedServer:
                         self.wfile.write(part)
 
         self._server = _Threads(("127.0.0.1", 0), Handler)
+        self.hung_up = self._server.hung_up
         port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{port}"
         self._thread = threading.Thread(
@@ -142,6 +143,14 @@ class _Threads(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = False
     block_on_close = True
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.hung_up = threading.Event()
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.hung_up.set()
 
 
 def _read(file: Any) -> Seen | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 import gzip
 import logging
+import socket
 import ssl
 import threading
 import time
@@ -18,7 +20,9 @@ from typing import Any
 import pytest
 import trustme
 
+from pytest_zephyr import adapter
 from pytest_zephyr import transport as module
+from pytest_zephyr.answers import Answer
 from pytest_zephyr.client import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import ZephyrError
@@ -30,7 +34,6 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.settings import Settings
-from pytest_zephyr.transport import Answer
 from pytest_zephyr.transport import Transport
 from tests.client.servers import answer
 from tests.client.servers import ForwardProxy
@@ -271,7 +274,7 @@ def test_a_write_is_taken_by_a_server_that_comes_up(to_server, monkeypatch):
     port = refusing_port()
     later = Sandbox(port=port)
     monkeypatch.setattr(
-        module, "time", SimpleNamespace(sleep=lambda _seconds: later.start())
+        adapter, "time", SimpleNamespace(sleep=lambda _seconds: later.start())
     )
     try:
         with pytest.raises(ZephyrUnauthorized):
@@ -376,6 +379,68 @@ def test_a_trickle_does_not_outlast_the_deadline(scripted, to_server, begin, par
         guard.cancel()
 
     assert watch.seconds < 3
+
+
+def test_no_thread_is_left_behind(scripted, to_server):
+    """Not by a server that trickles, nor by one that says nothing."""
+    server: ScriptedServer = scripted(lambda _request: server.trickle(b"", b"H"))
+    before = set(threading.enumerate())
+    with pytest.raises(ZephyrError):
+        read(to_server(server.url, deadline=0.3))
+
+    left = set(threading.enumerate()) - before
+    assert [each.name for each in left if each.name.startswith("zephyr")] == []
+
+
+def test_a_name_that_is_looked_up_for_ever_does_not_outlast_the_deadline(
+    to_server, monkeypatch
+):
+    """No timeout of a socket bounds the resolver; its thread ends when it does."""
+    answered = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_k: answered.wait(20) or [])
+
+    with Watch() as watch, pytest.raises(ZephyrUnreachable) as caught:
+        write(to_server("http://zephyr.invalid", deadline=0.5, timeout=60))
+    answered.set()
+
+    assert watch.seconds < 2
+    assert not isinstance(caught.value, ZephyrUnclear)
+    assert "the time budget of 0.5 s (zephyr_deadline) is spent" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_hardly_reads_does_not_outlast_the_deadline(
+    to_server, tls, ca_file, scheme
+):
+    """A large batch is stuck in the middle of being sent."""
+    context = tls if scheme == "https" else None
+    enough = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Set before a connection is accepted, which inherits it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server = threading.Thread(target=_hardly_read, args=(listener, context, enough))
+        server.start()
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        transport = to_server(url, deadline=0.8, timeout=60, verify=ca_file)
+
+        with Watch() as watch, pytest.raises(ZephyrUnclear):
+            write(transport, body=[{"notes": "x" * 20_000_000}])
+        enough.set()
+        server.join()
+
+    assert watch.seconds < 2.5
+
+
+def _hardly_read(
+    listener: socket.socket, context: ssl.SSLContext | None, enough: threading.Event
+) -> None:
+    """Accept one connection and read it slowly, until it is enough."""
+    sock, _ = listener.accept()
+    if context is not None:
+        sock = context.wrap_socket(sock, server_side=True)
+    with sock, suppress(OSError):
+        while not enough.wait(0.02) and sock.recv(2000):
+            pass
 
 
 # Answers that cannot be used
@@ -1058,5 +1123,6 @@ def test_a_connection_that_the_server_closed_is_no_unclear_write(scripted, to_se
     )
     transport = to_server(server.url)
     read(transport)
+    assert server.hung_up.wait(5)
 
     assert write(transport).status == 200
