@@ -9,12 +9,14 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
+import io
 import json
 import os
 from pathlib import Path
 import signal
 import sys
 import threading
+from typing import NoReturn
 
 from pytest_zephyr import inifiles
 from pytest_zephyr import options
@@ -53,10 +55,14 @@ _PYTEST_ONLY = {"zephyr", "push", "on_error", "show_config", "id_prefix", "inher
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        # A console of another encoding must not end what was begun.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
-    args = parser.parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = args.command
     try:
+        args = parser.parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = args.command
         return command(args)
     except (SettingsError, JournalError) as error:
         for line in str(error).splitlines():
@@ -76,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    push = commands.add_parser("push", help="send what a run left in its journal")
+    push = commands.add_parser(
+        "push", help="send what a run left in its journal", allow_abbrev=False
+    )
     push.add_argument(
         "journals",
         nargs="*",
@@ -98,18 +106,20 @@ def _parser() -> argparse.ArgumentParser:
     _add_options(push)
     push.set_defaults(command=_push)
 
-    check = commands.add_parser("check", help="try the way to a phase, step by step")
+    check = commands.add_parser("check", help="try the way to a phase, step by step", allow_abbrev=False)
     check.add_argument("--json", action="store_true", help="print JSON, for scripts")
     _add_options(check)
     check.set_defaults(command=_check)
 
-    listing = commands.add_parser("list", help="print names and ids of the server")
+    listing = commands.add_parser("list", help="print names and ids of the server", allow_abbrev=False)
     listing.add_argument("kind", choices=_LISTED, help="what to list")
     listing.add_argument("--json", action="store_true", help="print JSON, for scripts")
     _add_options(listing)
     listing.set_defaults(command=_list)
 
-    sandbox = commands.add_parser("sandbox", help="run the embedded server")
+    sandbox = commands.add_parser(
+        "sandbox", help="run the embedded server", allow_abbrev=False
+    )
     sandbox.add_argument(
         "--port", type=int, default=PORT, help=f"port (default: {PORT})"
     )
@@ -121,9 +131,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Refuse(argparse.Action):
+    """A flag that is recognised only to be refused, without showing its value."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        flag = option_string or ""
+        raise SettingsError(options.refusal(flag.removeprefix("--zephyr-"), flag))
+
+
 def _add_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that pytest takes, with the same names and meanings."""
     parser.add_argument("-c", "--config-file", type=Path, help="ini file to read")
+    for name in options.REFUSED:
+        parser.add_argument(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
     for option in OPTIONS:
         if option.flag and option.name not in _PYTEST_ONLY:
             _add_option(parser, option)
@@ -211,6 +237,8 @@ class _Pushed:
 def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
     settings = _settings(args, run)
     settings.require_server()
+    for warning in settings.warnings:
+        _say(f"zephyr: {warning}", sys.stderr.write)
     names = [str(journal.path) for journal in run.journals]
     try:
         delivery = _deliver(run, settings, force=args.force)

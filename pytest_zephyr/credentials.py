@@ -19,7 +19,8 @@ from pytest_zephyr.settings import Credential
 from pytest_zephyr.settings import SANDBOX
 
 
-_PROXY_VARIABLES = {"zephyr_proxy", "http_proxy", "https_proxy", "all_proxy"}
+#: Bytes that are read of a file with a token; those that are there have 40.
+_LARGEST = 4096
 
 #: Characters that a text must have to be hidden wherever it stands.
 _SHORTEST = 6
@@ -60,7 +61,7 @@ def _token(
         source = "ZEPHYR_TOKEN"
     elif file is not None:
         try:
-            text = file.read_text(encoding="utf-8").strip()
+            text = _read(file)
             mode = file.stat().st_mode
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
@@ -88,6 +89,12 @@ def _token(
         )
         return None
     return Credential("token", source, secret=Secret(text))
+
+
+def _read(file: Path) -> str:
+    """Return the text of a file that has a token; of a device no more than that."""
+    with file.open("rb") as opened:
+        return opened.read(_LARGEST).decode("utf-8").strip()
 
 
 def _password(
@@ -133,7 +140,12 @@ def secrets_of(credential: Credential, proxies: Iterable[str]) -> set[str]:
     return found - {""}
 
 
-def known_secrets(token_file: Path | None, environ: Mapping[str, str]) -> set[str]:
+def known_secrets(
+    environ: Mapping[str, str],
+    credential: Credential | None = None,
+    token_file: Path | None = None,
+    proxy: str | None = None,
+) -> set[str]:
     """Return what may be a secret of ours in this process, whoever reads it.
 
     A test that prints its environment must not carry them into a journal. What is
@@ -143,13 +155,20 @@ def known_secrets(token_file: Path | None, environ: Mapping[str, str]) -> set[st
     found = {environ.get("ZEPHYR_TOKEN", "").strip(), password}
     if password:
         found.add(_pair(environ.get("ZEPHYR_USERNAME", ""), password))
-    if token_file is not None:
+    if credential is not None:
+        found |= secrets_of(credential, ())
+    elif token_file is not None:
         with suppress(OSError, UnicodeDecodeError):
-            found.add(token_file.read_text(encoding="utf-8").strip())
-    for name, value in environ.items():
-        if name.lower() in _PROXY_VARIABLES:
-            found |= _proxy_secrets(value)
+            # A pipe gives its token once, and to the process that logs in.
+            found.add(_read(token_file) if token_file.is_file() else "")
+    proxies = [each for name, each in environ.items() if _is_proxy(name)]
+    for each in (*proxies, proxy or ""):
+        found |= _proxy_secrets(each)
     return {each for each in found if len(each) >= _SHORTEST}
+
+
+def _is_proxy(name: str) -> bool:
+    return name.lower() in {"http_proxy", "https_proxy", "all_proxy"}
 
 
 def _pair(name: str, password: str) -> str:

@@ -34,12 +34,16 @@ from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
+from pytest_zephyr.secret import Scrubber
 
 
 #: Version of the format; a reader refuses what is newer than itself.
 FORMAT = 1
 
 SUFFIX = ".jsonl"
+
+#: What must stay as it is, even where a password is an ordinary word.
+_NO_PROSE = {"kind", "when", "outcome", "cases", "case", "status", "digest", "rows"}
 
 
 @dataclass(frozen=True)
@@ -105,16 +109,22 @@ class JournalWriter:
     memory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
         self.path = path
+        self.scrub = scrub or Scrubber()
         self.broken: OSError | None = None
         self.kept: list[bytes] = []
         self._file: io.RawIOBase | None = None
 
     @classmethod
-    def create(cls, path: Path, header: Header) -> JournalWriter:
-        """Start a journal with its header; its directory ignores itself in git."""
-        writer = cls(path)
+    def create(
+        cls, path: Path, header: Header, scrub: Scrubber | None = None
+    ) -> JournalWriter:
+        """Start a journal with its header; its directory ignores itself in git.
+
+        *scrub* hides what tests let slip of our credentials.
+        """
+        writer = cls(path, scrub)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             ignore = path.parent / ".gitignore"
@@ -146,13 +156,13 @@ class JournalWriter:
         return writer
 
     def append(self, line: dict[str, Any]) -> None:
-        data = _encode(line)
+        data = _encode(line, self.scrub)
         if self.broken is not None or not self._write(data):
             self.kept.append(data)
 
     def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
         """Append many lines in one go."""
-        encoded = list(map(_encode, lines))
+        encoded = [_encode(line, self.scrub) for line in lines]
         if self.broken is not None or not self._write(b"".join(encoded)):
             self.kept += encoded
 
@@ -200,16 +210,27 @@ class JournalWriter:
             self._file = None
 
 
-def _encode(line: dict[str, Any]) -> bytes:
+def _encode(line: dict[str, Any], scrub: Scrubber) -> bytes:
     # ASCII only: a lone surrogate in captured output survives as an escape.
-    return json.dumps(line, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+    text = json.dumps(line, separators=(",", ":"), default=str)
+    if scrub.touches(text) and line["kind"] != "header":
+        clean = {
+            key: value if key in _NO_PROSE else scrub.clean(value)
+            for key, value in json.loads(text).items()
+        }
+        text = json.dumps(clean, separators=(",", ":"))
+    return text.encode("ascii") + b"\n"
 
 
-def worker_journal(path: str, worker: str) -> JournalWriter:
+def worker_journal(
+    path: str, worker: str, scrub: Scrubber | None = None
+) -> JournalWriter:
     """Start the file of a *worker* beside the journal at *path*."""
     main = Path(path)
     header = Header(run=main.stem, worker=worker)
-    return JournalWriter.create(main.with_name(f"{main.stem}.{worker}{SUFFIX}"), header)
+    return JournalWriter.create(
+        main.with_name(f"{main.stem}.{worker}{SUFFIX}"), header, scrub
+    )
 
 
 class Journal:

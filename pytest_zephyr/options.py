@@ -387,6 +387,11 @@ def resolve(given: Given) -> Settings:
     credential = None
     if not problems:
         credential = find_credential(values, sources, given.environ, problems, warnings)
+    if (source := sources["proxy"]) != "ZEPHYR_PROXY" and "@" in said["proxy"]:
+        warnings.append(
+            f"the credential of the proxy can be read by others in {source}; put the"
+            f" address into ZEPHYR_PROXY in the environment."
+        )
     if values.get("verify") is False:
         warnings.append(
             f"TLS certificates are not checked ({sources['verify']}); anybody on the"

@@ -55,7 +55,9 @@ def _build_worker(config: pytest.Config) -> None:
     workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
     if WORKERINPUT in workerinput:
         writer = journal.worker_journal(
-            workerinput[WORKERINPUT], workerinput["workerid"]
+            workerinput[WORKERINPUT],
+            workerinput["workerid"],
+            pytest_options.load_scrubber(config),
         )
         config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
         if PLAN in workerinput:
@@ -80,7 +82,8 @@ def _build_controller(config: pytest.Config) -> None:
                 require_sandbox()
     except SettingsError as error:
         raise pytest_options.usage_error(error) from error
-    reporter = ZephyrReporter(config, settings)
+    scrub = pytest_options.load_scrubber(config, settings.credential)
+    reporter = ZephyrReporter(config, settings, scrub)
     config.pluginmanager.register(Stamper(marks), "zephyr-stamper")
     config.pluginmanager.register(reporter, "zephyr-reporter")
     config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 import os
 from typing import Any
@@ -12,11 +13,14 @@ from typing import NoReturn
 import pytest
 
 from pytest_zephyr import options
+from pytest_zephyr.credentials import known_secrets
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.marks import Marks
 from pytest_zephyr.options import Given
 from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS
+from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.settings import Credential
 from pytest_zephyr.settings import Settings
 
 
@@ -121,6 +125,22 @@ def load_marks(config: pytest.Config) -> Marks:
         )
     except SettingsError as error:
         raise usage_error(error) from error
+
+
+def load_scrubber(
+    config: pytest.Config, credential: Credential | None = None
+) -> Scrubber:
+    """Return what hides our credentials where a test lets them slip; never raises."""
+    found = given(config)
+    values: dict[str, Any] = {}
+    for name in ("token_file", "proxy"):
+        with suppress(SettingsError):
+            values[name] = options.value(name, found)
+    return Scrubber(
+        known_secrets(
+            found.environ, credential, values.get("token_file"), values.get("proxy")
+        )
+    )
 
 
 def usage_error(error: SettingsError) -> pytest.UsageError:

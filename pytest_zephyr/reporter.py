@@ -38,6 +38,7 @@ from pytest_zephyr.progress import Progress
 from pytest_zephyr.records import to_record
 from pytest_zephyr.runs import prune
 from pytest_zephyr.runs import Run
+from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
 
@@ -61,7 +62,9 @@ _SHOWN = 20
 class ZephyrReporter:
     """Gathers on the controller, or in the only process."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, scrub: Scrubber
+    ) -> None:
         self._config = config
         self._root = str(config.rootpath)
         self._settings = settings
@@ -73,7 +76,7 @@ class ZephyrReporter:
             started=now_ms(),
             options=options.journaled(settings),
         )
-        self.writer = JournalWriter.create(path, header)
+        self.writer = JournalWriter.create(path, header, scrub)
         self._journal = _shown(path)
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
@@ -356,7 +359,8 @@ class ZephyrReporter:
             for bug, count in self._bugs.items()
         ]
         lines, self._lines, self._bugs = [*self._lines, *bugs], [], {}
-        return lines
+        # A bug of ours may carry anything.
+        return list(map(self.writer.scrub, lines))
 
     @guarded
     def pytest_unconfigure(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+import json
 import re
 from typing import Any
 
@@ -51,6 +52,7 @@ class Scrubber:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: tuple[str, ...] = ()
+        self._encoded: tuple[str, ...] = ()
         self.add(*secrets)
 
     def __repr__(self) -> str:
@@ -59,6 +61,7 @@ class Scrubber:
     def add(self, *secrets: str) -> None:
         known = {each for each in (*self._secrets, *secrets) if each}
         self._secrets = tuple(sorted(known, key=lambda each: (-len(each), each)))
+        self._encoded = tuple(json.dumps(each)[1:-1] for each in self._secrets)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
@@ -66,14 +69,16 @@ class Scrubber:
                 text = text.replace(secret, HIDDEN)
         return text
 
+    def touches(self, document: str) -> bool:
+        """Return whether a JSON *document* may hold a secret; cheap enough for all."""
+        return any(each in document for each in self._encoded)
+
     def clean(self, value: Any) -> Any:
-        """Return *value*, plain data of any depth, with every text in it scrubbed."""
-        if not self._secrets:
-            return value
+        """Return *value*, of JSON's types, with every text in it scrubbed but keys."""
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):
-            return {self.clean(key): self.clean(each) for key, each in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(map(self.clean, value))
+            return {key: self.clean(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return list(map(self.clean, value))
         return value

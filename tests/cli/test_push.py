@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -296,3 +297,28 @@ def test_part_of_a_journal_is_not_pushed_alone(pytester, push, run_zephyr, world
 
     assert code == 2
     assert "is a part of another journal" in said
+
+
+def test_certificates_that_are_not_checked_are_warned_of_each_time(
+    push, journal, monkeypatch
+):
+    monkeypatch.setenv("ZEPHYR_VERIFY", "false")
+
+    for _ in range(2):
+        said = push(journal)[1]
+        assert "zephyr: TLS certificates are not checked (ZEPHYR_VERIFY)" in said
+
+
+def test_a_console_of_another_encoding_does_not_end_a_push(
+    pytester, run_zephyr, world, monkeypatch
+):
+    """What it cannot show is escaped."""
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.zephyr(999)\ndef test_größe(): pass\n"
+    )
+    journal = run_zephyr("--zephyr-push=never", same_exit=False).journals[0]
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    ran = pytester.run(sys.executable, "-m", "pytest_zephyr", "push", journal)
+
+    assert ran.ret == 1
+    assert "test_gr\\xf6\\xdfe" in ran.stdout.str()

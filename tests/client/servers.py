@@ -188,7 +188,10 @@ class ForwardProxy:
             data = response.read()
         finally:
             connection.close()
-        return answer(data, response.status)
+        cookie = response.headers.get("Set-Cookie")
+        return answer(
+            data, response.status, **({"Set_Cookie": cookie} if cookie else {})
+        )
 
 
 def refusing_port() -> int:

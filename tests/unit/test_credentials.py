@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import sys
+import threading
 
 import pytest
 
+from pytest_zephyr.credentials import known_secrets
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.options import Given
 from pytest_zephyr.options import resolve
@@ -228,3 +231,56 @@ def test_letters_outside_ascii_lead_to_a_token(kind):
         f"ZEPHYR_PASSWORD holds a letter outside ASCII, which {kind} login cannot carry."
         f" Use an API token: set ZEPHYR_TOKEN."
     )
+
+
+@posix
+def test_a_token_may_come_through_a_pipe(tmp_path):
+    """As in ``--zephyr-token-file <(vault ...)``; nobody reads it a second time."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("t0ken-1\n", "utf-8"))
+    writer.start()
+    settings = resolve(Given(flags={"token_file": str(pipe)}))
+    writer.join()
+
+    assert settings.credential is not None
+    assert settings.credential.secret.reveal() == "t0ken-1"
+    assert known_secrets({}, settings.credential, pipe) == {"t0ken-1"}
+    assert known_secrets({}, None, pipe) == set()
+
+
+@posix
+def test_a_token_file_without_an_end_is_a_problem():
+    assert "is not a token" in problem({"token_file": "/dev/zero"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "secrets"),
+    [
+        pytest.param({}, set(), id="nothing"),
+        pytest.param({"ZEPHYR_TOKEN": " t0ken-1 "}, {"t0ken-1"}, id="token"),
+        pytest.param(
+            {"ZEPHYR_USERNAME": "ada", "ZEPHYR_PASSWORD": "pa55-word"},
+            {"pa55-word", "YWRhOnBhNTUtd29yZA=="},
+            id="password, and as it is sent",
+        ),
+        pytest.param(
+            {"https_proxy": "http://eve:p%40ss-word@proxy:1"},
+            {"eve:p%40ss-word", "p%40ss-word", "p@ss-word", "ZXZlOnBAc3Mtd29yZA=="},
+            id="proxy, in every form",
+        ),
+        pytest.param({"HTTP_PROXY": "http://proxy:1"}, set(), id="proxy without"),
+        pytest.param({"HTTP_PROXY": "http://[half"}, set(), id="proxy that is none"),
+        pytest.param({"ZEPHYR_PASSWORD": "abc"}, {"OmFiYw=="}, id="too short to hide"),
+        pytest.param({"HOME": "/home/ada", "TOKEN": "x" * 9}, set(), id="others"),
+    ],
+)
+def test_what_may_be_a_secret_of_ours_is_known(environ, secrets):
+    """Whoever reads the environment may come to say it."""
+    assert known_secrets(environ) == secrets
+
+
+def test_the_secret_of_a_file_or_a_proxy_that_is_an_option_is_known(token_file):
+    known = known_secrets({}, None, token_file, "http://eve:pa55-word@proxy:1")
+
+    assert {token_file.read_text(encoding="utf-8").strip(), "pa55-word"} <= known

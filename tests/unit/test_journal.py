@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import replace
 import errno
 import io
 import json
@@ -29,6 +31,7 @@ from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
+from pytest_zephyr.secret import Scrubber
 from tests.unit.make import deterministic
 from tests.unit.make import report
 
@@ -166,6 +169,22 @@ def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
 
     assert read(path) == [ITEM]
     writer.close()
+
+
+@pytest.mark.parametrize("secret", ["s3cr3t", "report", "passed", "kept in", 'a"\\b'])
+def test_a_known_secret_is_not_written(path, secret):
+    """In what tests say; a password that is an ordinary word spoils nothing else."""
+    header = replace(HEADER, options={"cycle": f"name:{secret}"})
+    with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
+        said = replace(REPORT, text=f"it was {secret}", outcome="passed")
+        writer.append(disk.report_line(said))
+        writer.append_all([disk.item_line(Item(f"a[{secret}]", (101,)))])
+    journal = Journal(path)
+
+    report, item = journal.records()
+    assert report == replace(said, text="it was <hidden>")
+    assert item == Item("a[<hidden>]", (101,))
+    assert journal.header == header
 
 
 def test_half_a_surrogate_pair_survives(path):

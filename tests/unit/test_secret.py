@@ -11,6 +11,7 @@ import pytest
 
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.settings import Credential
 
@@ -108,3 +109,52 @@ def test_secrets_are_equal_by_value():
 def test_an_address_is_shown_without_its_credential(url, masked):
     """All that stands before the last @ may be one, however it is misspelled."""
     assert mask_userinfo(url) == masked
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text", "scrubbed"),
+    [
+        pytest.param(["s3cr3t"], "say s3cr3t!", f"say {HIDDEN}!", id="one"),
+        pytest.param(["abc", "abcdef"], "abcdef", HIDDEN, id="the longest first"),
+        pytest.param(["ab", "cd"], "ab cd", f"{HIDDEN} {HIDDEN}", id="two"),
+        pytest.param([""], "as it was", "as it was", id="an empty one"),
+        pytest.param([], "as it was", "as it was", id="none"),
+        pytest.param(["a.c"], "abc", "abc", id="no pattern"),
+    ],
+)
+def test_known_secrets_are_hidden_in_a_text(secrets, text, scrubbed):
+    """Whole secrets are replaced, wherever they stand."""
+    assert Scrubber(secrets)(text) == scrubbed
+
+
+def test_a_secret_that_comes_later_is_hidden_too():
+    """A session cookie is known only after the login."""
+    scrub = Scrubber(["first"])
+    scrub.add("second")
+
+    assert scrub("first second") == f"{HIDDEN} {HIDDEN}"
+
+
+def test_data_is_scrubbed_at_any_depth_but_in_keys():
+    """What is not a text stays as it is."""
+    scrub = Scrubber(["s3cr3t"])
+
+    assert scrub.clean({"s3cr3t": ["x s3cr3t", {"a": "s3cr3t"}, 7, None]}) == {
+        "s3cr3t": [f"x {HIDDEN}", {"a": HIDDEN}, 7, None]
+    }
+
+
+@pytest.mark.parametrize(
+    "secret", ["s3cr3t", 'q"uo\\te', "größe-ß", "\u2028\U0001f511"]
+)
+def test_a_document_tells_whether_it_holds_a_secret(secret):
+    """However JSON writes it."""
+    scrub = Scrubber([secret])
+
+    assert scrub.touches(json.dumps([f"a{secret}b"]))
+    assert not scrub.touches(json.dumps(["another"]))
+
+
+def test_a_scrubber_shows_no_secret():
+    """It is held by objects whose `repr` may be shown."""
+    assert VALUE not in repr(Scrubber([VALUE]))

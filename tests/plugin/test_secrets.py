@@ -1,0 +1,222 @@
+"""No byte that a whole run writes anywhere is a credential."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from pytest_zephyr.cli import main
+from pytest_zephyr.sandbox.model import Cookie
+from tests.client.servers import answer
+from tests.client.servers import ForwardProxy
+from tests.client.servers import ScriptedServer
+from tests.client.servers import Seen
+from tests.conftest import needs_xdist
+from tests.conftest import World
+
+
+PROXY_PASSWORD = "pr0xy-pa55"
+
+#: What people switch on when something does not work.
+CURIOUS = ("-vv", "--debug", "--showlocals", "--log-level=DEBUG", "-o", "log_cli=true")
+
+SUITE = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_a(): pass
+
+    @pytest.mark.zephyr(102)
+    def test_b(): assert False
+"""
+
+CONFTEST = """
+    import http.client
+    import logging
+
+    http.client.HTTPConnection.debuglevel = 1
+    logging.basicConfig(filename="own.log", level=logging.DEBUG, force=True)
+"""
+
+#: A test whose failure, name and skip reason hold what it found in its environment.
+LEAK = """
+    import os
+    import pytest
+
+    token = os.environ["ZEPHYR_TOKEN"]
+    user, password = os.environ["ZEPHYR_USERNAME"], os.environ["ZEPHYR_PASSWORD"]
+
+    @pytest.mark.zephyr(101)
+    def test_a(): assert dict(os.environ) == {}, token
+
+    @pytest.mark.zephyr(102)
+    @pytest.mark.parametrize("value", [password])
+    def test_b(value): raise ValueError(f"cannot log in with {value}")
+
+    @pytest.mark.zephyr(103)
+    @pytest.mark.xfail(reason=token)
+    def test_c(): assert False
+"""
+
+
+def forms(username: str, password: str) -> set[str]:
+    pair = f"{username}:{password}".encode()
+    return {password, base64.b64encode(pair).decode()}
+
+
+def cookies(world: World) -> set[str]:
+    with world.sandbox.store.database.writing() as session:
+        return set(session.scalars(select(Cookie.value)))
+
+
+def found_in(directory: Path, secrets: set[str]) -> list[str]:
+    """Return which file holds which of *secrets*, in its bytes."""
+    return [
+        f"{path.relative_to(directory)}: {secret}"
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.suffix != ".secret"
+        for secret in sorted(secrets)
+        if secret.encode() in path.read_bytes()
+    ]
+
+
+@pytest.fixture
+def proxy() -> Iterator[ScriptedServer]:
+    with ScriptedServer(ForwardProxy()) as server:
+        yield server
+
+
+@pytest.fixture
+def careless() -> Iterator[ScriptedServer]:
+    """A server that refuses everything, and repeats all that it was sent."""
+
+    def refuse(request: Seen) -> bytes:
+        if request.path == "manifest":
+            return answer({}, Set_Cookie="token=c00kie-4f2a; Max-Age=5400")
+        words = " ".join(f"{name}={text}" for name, text in request.headers.items())
+        return answer({"errorMsg": words}, status=400)
+
+    with ScriptedServer(refuse) as server:
+        yield server
+
+
+@pytest.fixture
+def secrets(world, monkeypatch, pytester, proxy, request):
+    """Log in the way that the test names, through a proxy with a password."""
+    store = world.sandbox.store
+    login = request.param
+    monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
+    monkeypatch.setenv(
+        "ZEPHYR_PROXY", proxy.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+    )
+    found = forms("mallory", PROXY_PASSWORD) | {store.token}
+    found |= forms(store.user.username, store.user.password)
+    if login == "file":
+        file = pytester.path / "token.secret"
+        file.write_text(store.token, encoding="utf-8")
+        file.chmod(0o600)
+        monkeypatch.setenv("ZEPHYR_TOKEN_FILE", str(file))
+        monkeypatch.delenv("ZEPHYR_TOKEN")
+    elif login != "token":
+        monkeypatch.setenv("ZEPHYR_AUTH", login)
+        monkeypatch.setenv("ZEPHYR_USERNAME", store.user.username)
+        monkeypatch.setenv("ZEPHYR_PASSWORD", store.user.password)
+    return found
+
+
+@needs_xdist
+@pytest.mark.parametrize(
+    ("secrets", "args", "server"),
+    [
+        pytest.param("token", ["-n2"], "good", id="token, xdist"),
+        pytest.param("file", ["-n2"], "careless", id="token file, xdist, refused"),
+        pytest.param("basic", [], "careless", id="password, refused"),
+        pytest.param("cookie", [], "good", id="cookie"),
+        pytest.param("cookie", [], "careless", id="cookie, refused"),
+    ],
+    indirect=["secrets"],
+)
+def test_nothing_that_a_run_writes_holds_a_credential(
+    pytester, run_zephyr, world, monkeypatch, careless, secrets, args, server
+):
+    """Files, traces, logs and what is printed, with all the debugging there is."""
+    pytester.makepyfile(SUITE)
+    pytester.makeconftest(CONFTEST)
+    if server == "careless":
+        monkeypatch.setenv("ZEPHYR_URL", careless.url)
+    ran = run_zephyr(*CURIOUS, *args, subprocess=True, same_exit=False)
+    shown = run_zephyr("--zephyr-show-config", subprocess=True, same_exit=False)
+    text = ran.text + shown.text
+    secrets = secrets | cookies(world) | {"c00kie-4f2a"}
+
+    if server == "good":
+        assert world.statuses()[102] == "2"
+    else:
+        assert "400 from" in text
+    assert "Starting new HTTP connection" in text + (
+        pytester.path / "own.log"
+    ).read_text(encoding="utf-8")
+    assert {"pytestdebug.log", "own.log"} <= {each.name for each in ran.path.iterdir()}
+    assert [secret for secret in secrets if secret in text] == []
+    assert found_in(ran.path, secrets) == []
+
+
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
+@pytest.mark.parametrize("secrets", ["basic"], indirect=True)
+def test_what_a_test_says_of_its_environment_is_hidden(
+    pytester, run_zephyr, world, secrets, args
+):
+    """Neither the journal nor the server gets what pytest itself may print."""
+    if args:
+        pytest.importorskip("xdist")
+    pytester.makepyfile(LEAK)
+    ran = run_zephyr(*args, subprocess=bool(args), same_exit=False)
+
+    assert world.statuses()[101] == world.statuses()[102] == "2"
+    assert found_in(ran.path / ".zephyr", secrets) == []
+    notes = " ".join(world.execution(case).comment for case in (101, 102, 103))
+    assert "cannot log in with &lt;hidden&gt;" in notes
+    assert [secret for secret in secrets if secret in notes] == []
+
+
+def test_a_bug_of_ours_shows_no_credential(pytester, run_zephyr, world, monkeypatch):
+    def broken(*_args: object) -> None:
+        raise ValueError(f"cannot read {world.sandbox.token}")
+
+    pytester.makepyfile(SUITE)
+    monkeypatch.setattr("pytest_zephyr.reporter.to_record", broken)
+    ran = run_zephyr(same_exit=False)
+
+    assert "internal error in pytest_runtest_logreport: ValueError('cannot" in ran.text
+    assert world.sandbox.token not in ran.text
+
+
+def test_a_proxy_with_a_password_on_the_command_line_is_warned_of(
+    pytester, run_zephyr, proxy, world
+):
+    """Everybody on the machine can read it there, pytest's own trace included."""
+    pytester.makepyfile(SUITE)
+    address = proxy.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+    ran = run_zephyr(f"--zephyr-proxy={address}", same_exit=False)
+
+    assert world.statuses()[101] == "1"
+    assert "zephyr: the credential of the proxy can be read by others in" in ran.text
+    assert PROXY_PASSWORD not in ran.text
+    assert found_in(ran.path / ".zephyr", forms("mallory", PROXY_PASSWORD)) == []
+
+
+@pytest.mark.parametrize("name", ["token", "password", "username"])
+@pytest.mark.parametrize("joined", [True, False], ids=["=", "space"])
+def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joined):
+    """Nor is a flag that begins like another taken for that one."""
+    flag = f"--zephyr-{name}"
+    code = main(["push", *([f"{flag}=s3cr3t"] if joined else [flag, "s3cr3t"])])
+    printed = capsys.readouterr()
+
+    assert code == 2
+    assert f"zephyr: {flag}: a credential is not taken from there." in printed.err
+    assert "s3cr3t" not in printed.out + printed.err
