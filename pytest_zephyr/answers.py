@@ -80,7 +80,10 @@ class Judge:
             what += f": {reason}"
         if method == "GET" or never_arrived:
             return ZephyrUnreachable(self.scrub(f"{what}."))
-        return ZephyrUnclear(self.scrub(f"{what}; it may have been carried out."))
+        return ZephyrUnclear(
+            self.scrub(f"{what}; it may have been carried out."),
+            patience=self.timeout if _is_timeout(error) else 0.0,
+        )
 
     def judge(
         self, method: str, path: str, response: requests.Response, content: bytes
@@ -136,8 +139,9 @@ class Judge:
         if status == 403:
             said += f" Ask for the permission for {self.credential}."
         if status in _AWAY:
-            unclear = method != "GET" and status in {502, 504}
-            return (ZephyrUnclear if unclear else ZephyrUnreachable)(said)
+            if method == "GET" or status not in {502, 504}:
+                return ZephyrUnreachable(said)
+            return ZephyrUnclear(said, patience=self.timeout if status == 504 else 0.0)
         kind = _ERRORS.get(status, ZephyrRefused)
         return kind(said, method=method, path=path, status=status)
 

@@ -105,9 +105,13 @@ class Client:
         """Begin a new time budget of *seconds*; the login goes on."""
         self._transport.renew(Deadline(seconds))
 
-    def pause(self) -> None:
+    def disconnect(self) -> None:
         """Close all connections; the next call opens a new one."""
         self._transport.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but no longer than the deadline allows."""
+        self._transport.pause(seconds)
 
     # Session and settings (API 3.1, 3.2)
 

@@ -36,7 +36,14 @@ class ZephyrUnreachable(ZephyrError):
 
 
 class ZephyrUnclear(ZephyrUnreachable):
-    """A write was sent and its answer never came: it may have happened or not."""
+    """A write was sent and its answer never came: it may have happened or not.
+
+    It may also happen within the next *patience* seconds, if the server was only slow.
+    """
+
+    def __init__(self, message: str, *, patience: float = 0.0) -> None:
+        super().__init__(message)
+        self.patience = patience
 
 
 class ZephyrRefused(ZephyrError):

@@ -79,7 +79,7 @@ class Preflight:
     def pause(self) -> None:
         """Close the connections while the tests run; the login is kept."""
         if self.client is not None:
-            self.client.pause()
+            self.client.disconnect()
 
     def close(self) -> None:
         self._open.close()

@@ -270,6 +270,10 @@ class _Apply:
                     return
                 missing, error = self._open(batch), refused
             batch = self._settle(missing) if missing else ()
+            if batch and isinstance(error, ZephyrUnclear) and error.patience:
+                # A slow server may be at it still; sent again it would be there twice.
+                self._client.pause(error.patience)
+                batch = self._settle(batch)
             if not batch:
                 return
             if isinstance(error, ZephyrRefused):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 import json
+import time
 from types import TracebackType
 from typing import Any
 from typing import TYPE_CHECKING
@@ -118,6 +119,10 @@ class Transport:
     def close(self) -> None:
         self._http.close()
         self._log.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but no longer than the deadline allows."""
+        time.sleep(min(seconds, self.deadline.left()))
 
     def send(
         self,

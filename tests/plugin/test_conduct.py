@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import errno
 import os
 import stat
+import time
 
 import pytest
 
 from pytest_zephyr.cli import main
 from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.sandbox import Fault
 
 
 SUITE = """
@@ -21,6 +24,8 @@ SUITE = """
     @pytest.mark.zephyr(102)
     def test_b(): {b}
 """
+
+STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
 
 HOOKS = [
     "pytest_zephyr.marks.Marks.of",
@@ -103,6 +108,39 @@ def test_on_error_decides_the_exit_code(
     ran = run_zephyr(*args, same_exit=False)
 
     assert ran.ret == ret
+
+
+@pytest.mark.parametrize(("policy", "ret"), [("warn", 0), ("fail", 8)])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(pytest.param(Fault(status=status), id=str(status)) for status in STATUSES),
+        *(
+            pytest.param(Fault(kind=kind, seconds=20), id=kind)
+            for kind in ("html", "redirect", "cut_before", "hang", "not_utf8")
+        ),
+    ],
+)
+def test_a_bad_server_changes_no_exit_code_unless_that_is_asked_for(
+    pytester, run_zephyr, world, fault, policy, ret
+):
+    """And never holds the run for longer than its time budget."""
+    pytester.makepyfile(SUITE.format(b="pass"))
+    world.sandbox.faults.add(replace(fault, times=None))
+    begin = time.monotonic()
+    ran = run_zephyr(
+        f"--zephyr-on-error={policy}",
+        "--zephyr-timeout=0.3",
+        "--zephyr-retries=1",
+        "--zephyr-deadline=1",
+        same_exit=False,
+    )
+
+    assert time.monotonic() - begin < 3
+    assert ran.ret == ret
+    ran.result.assert_outcomes(passed=2)
+    assert "2 results kept in .zephyr" in ran.text
+    assert world.sandbox.token not in ran.text
 
 
 def test_all_delivered_never_fails_the_run(pytester, run_zephyr, world):

@@ -1,0 +1,166 @@
+"""Every fault at every call, each to its end: nothing lost, nothing doubled, in time."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+import time
+
+import pytest
+
+from pytest_zephyr import journal as disk
+from pytest_zephyr.cli import main
+from pytest_zephyr.journal import Header
+from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import Report
+from pytest_zephyr.sandbox import Fault
+from tests.conftest import CASES
+from tests.conftest import World
+
+
+DEADLINE = 1.0
+
+#: The calls of a push that finds its phase by names, after a login by cookie.
+CALLS = {
+    "login": Fault("GET", "/latest/manifest"),
+    "user": Fault("GET", "/user/current"),
+    "statuses": Fault("GET", "/admin/preference"),
+    "projects": Fault("GET", "/project/lite"),
+    "releases": Fault("GET", "/release/project/"),
+    "cycles": Fault("GET", "/cycle/release/"),
+    "executions": Fault("GET", "/v3/execution"),
+    "write": Fault("PUT", "/execution/bulk/execute"),
+}
+
+STATUSES = (400, 401, 403, 404, 405, 409, 410, 413, 417, 428, 429, 500, 502, 503, 504)
+
+FAULTS = {
+    **{str(status): Fault(status=status) for status in STATUSES},
+    **{
+        f"late {status}": Fault(kind="status_after", status=status)
+        for status in (401, 429, 500, 502, 503, 504)
+    },
+    "put off": Fault(kind="retry_after", status=429, seconds=3600),
+    "web page": Fault(kind="html"),
+    "redirect": Fault(kind="redirect", location="https://sso.example/login"),
+    "cut before": Fault(kind="cut_before"),
+    "cut after": Fault(kind="cut_after"),
+    "hang": Fault(kind="hang", seconds=20),
+    "hang after": Fault(kind="hang_after", seconds=20),
+    "latency": Fault(kind="latency", seconds=0.35),
+    "truncated": Fault(kind="truncate"),
+    "not JSON": Fault(kind="not_json"),
+    "not UTF-8": Fault(kind="not_utf8"),
+    "text": Fault(kind="plain_text"),
+    "nothing": Fault(kind="plain_text", body=""),
+    "huge": Fault(kind="huge", rows=65),
+    "rows left out": Fault(kind="omit_rows", rows=2),
+    "all left out": Fault(kind="omit_rows", rows=99),
+    "cookies expired": Fault(kind="expire_cookie"),
+}
+
+#: Answers that say that a write was not carried out, by a server that did it.
+LIES = {("write", "late 401"), ("write", "late 429"), ("write", "late 503")}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """What a run left: every second test failed."""
+    path = tmp_path / "journals" / "run.jsonl"
+    with closing(JournalWriter.create(path, Header("run", started=1))) as writer:
+        for case in CASES:
+            nodeid = f"test_a.py::test_{case}"
+            outcome = "failed" if case % 2 else "passed"
+            call = Report(nodeid, "call", outcome, at=1, cases=(case,), text="E no")
+            for when in ("setup", "teardown"):
+                writer.append(
+                    disk.report_line(replace(call, when=when, outcome="passed"))
+                )
+            writer.append(disk.item_line(Item(nodeid, (case,))))
+            writer.append(disk.report_line(call))
+        writer.append(disk.end_line())
+    return path
+
+
+@pytest.fixture
+def push(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    journal: Path,
+) -> Callable[[], tuple[int, str, float]]:
+    """Push the journal by the command: its exit code, what it says, and the seconds."""
+    for name, value in {
+        "URL": world.sandbox.url,
+        "AUTH": "cookie",
+        "USERNAME": world.sandbox.username,
+        "PASSWORD": world.sandbox.password,
+        "PROJECT": "Payments",
+        "RELEASE": "name:1.0",
+        "CYCLE": "Nightly",
+        "PHASE": "Smoke",
+        "DEADLINE": str(DEADLINE),
+        "TIMEOUT": "0.25",
+        "RETRIES": "1",
+    }.items():
+        monkeypatch.setenv(f"ZEPHYR_{name}", value)
+
+    def call() -> tuple[int, str, float]:
+        begin = time.monotonic()
+        code = main(["push", str(journal)])
+        seconds = time.monotonic() - begin
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err, seconds
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "times"),
+    [
+        *(pytest.param(*day, 1, id="-".join(day)) for day in product(CALLS, FAULTS)),
+        *(
+            pytest.param(*day, None, id="-".join((*day, "for ever")))
+            for day in product(("user", "write"), FAULTS)
+        ),
+    ],
+)
+def test_a_bad_day_costs_nothing_but_time(
+    world, push, journal, monkeypatch, call, fault, times
+):
+    """And a push on a better day finishes the job."""
+    where = CALLS[call]
+    world.sandbox.faults.add(
+        replace(FAULTS[fault], method=where.method, path=where.path, times=times)
+    )
+    code, said, seconds = push()
+
+    assert seconds < DEADLINE + 2
+    assert code in {0, 1}
+    if code == 1:
+        problems = [line for line in said.splitlines() if line.startswith("zephyr: ")]
+        assert problems
+        assert "Traceback" not in said
+        assert "internal error" not in said
+    world.sandbox.faults.clear()
+    monkeypatch.setenv("ZEPHYR_DEADLINE", "60")
+    monkeypatch.setenv("ZEPHYR_TIMEOUT", "20")
+    later, again, _ = push()
+
+    assert later == 0
+
+    assert world.statuses() == {case: "2" if case % 2 else "1" for case in CASES}
+    held = world.sandbox.store.executions(world.phase)
+    results = {each.testcase_id: each.results for each in held}
+    if (call, fault) not in LIES:
+        assert results == dict.fromkeys(CASES, 1)
+    password = world.sandbox.password
+    pair = f"{world.sandbox.username}:{password}".encode()
+    for secret in (password, base64.b64encode(pair).decode()):
+        assert secret not in said + again
+        assert secret not in journal.read_text(encoding="utf-8")
