@@ -8,6 +8,7 @@ from http.client import HTTPResponse
 import io
 import random
 import socket
+from ssl import SSLCertVerificationError
 import threading
 import time
 from types import TracebackType
@@ -19,6 +20,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 from urllib3.exceptions import InvalidHeader
 from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import SSLError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 from urllib3.util import Timeout
@@ -76,9 +78,20 @@ class PatientRetry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        if self.deadline.spent:
+        if self.deadline.spent or (error and not self._is_of_use(method, error)):
             raise MaxRetryError(_pool, url or "", error)
         return super().increment(method, url, response, error, _pool, _stacktrace)
+
+    def _is_of_use(self, method: str | None, error: Exception) -> bool:
+        """Return whether a failure of TLS may be answered by asking again.
+
+        urllib3 would repeat everything, also a write that was read before TLS failed.
+        """
+        if not isinstance(error, SSLError):
+            return True
+        if any(isinstance(each, SSLCertVerificationError) for each in error.args):
+            return False
+        return self._is_method_retryable(method or "")
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         try:
@@ -174,10 +187,12 @@ class _Bounded(_Connection):
                 given_up.set()
                 self._hang_up()
                 thread.join(0.1)
-        if given_up.is_set():
-            raise ConnectTimeoutError(self, "the time budget is spent")
-        if failures:
-            raise failures[0]
+        failure = failures[0] if failures else None
+        if given_up.is_set() or isinstance(failure, TimeoutError):
+            # Whatever took too long, a tunnel or a handshake: nothing was sent yet.
+            raise ConnectTimeoutError(self, "the connection was not made in time")
+        if failure is not None:
+            raise failure
 
     def send(self, data: Any) -> None:
         if not isinstance(data, bytes):

@@ -149,7 +149,18 @@ def verify(text: str) -> bool | Path:
     if not _is(trusted.exists):
         msg = "allowed: true, false, or a file or directory of certificates that exists"
         raise Wrong(msg)
+    if _is(trusted.is_dir) and not _has_hashed_names(trusted):
+        msg = (
+            "OpenSSL finds certificates of a directory by hashed names, and it has none;"
+            " run openssl rehash on it, or name one file that holds all of them"
+        )
+        raise Wrong(msg)
     return trusted
+
+
+def _has_hashed_names(directory: Path) -> bool:
+    name = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+    return _is(lambda: any(name.fullmatch(each.name) for each in directory.iterdir()))
 
 
 def client_cert(text: str) -> tuple[Path, ...]:

@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
+import ssl
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trustme
 
 from pytest_zephyr import adapter
 from pytest_zephyr.client import Client
@@ -22,6 +24,7 @@ from pytest_zephyr.transport import Transport
 from tests.client.servers import Answer
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
+from tests.client.talk import TOKEN
 from tests.conftest import CASES
 from tests.conftest import World
 from tests.contract.contract import Contract
@@ -117,3 +120,32 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
     monkeypatch.setattr(adapter, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def to_server(connected: Callable[[Settings], Transport]) -> Callable[..., Transport]:
+    """Connect to an address with a token."""
+
+    def connect(url: str, **options: Any) -> Transport:
+        return connected(settings_for(TOKEN, url=url, **options))
+
+    return connect

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from collections.abc import Iterable
 from contextlib import suppress
@@ -192,6 +193,66 @@ class ForwardProxy:
         return answer(
             data, response.status, **({"Set_Cookie": cookie} if cookie else {})
         )
+
+
+class ConnectProxy:
+    """A proxy that opens tunnels, as for https, to those who have its *password*."""
+
+    def __init__(self, password: str = "") -> None:
+        self.tunnels: list[str] = []
+        self.seen: list[Seen] = []
+        proxy = self
+        pair = base64.b64encode(f"mallory:{password}".encode()).decode()
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                request = _read(self.rfile)
+                if request is None:
+                    return
+                proxy.seen.append(request)
+                given = request.headers.get("proxy-authorization")
+                if password and given != f"Basic {pair}":
+                    self.wfile.write(answer(status=407, kind="text/html"))
+                    return
+                proxy.tunnels.append(request.target)
+                host, _, port = request.target.rpartition(":")
+                with socket.create_connection((host, int(port))) as onward:
+                    self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    back = threading.Thread(
+                        target=_pump, args=(onward, self.connection)
+                    )
+                    back.start()
+                    _pump(self.connection, onward)
+                    back.join()
+
+        self._server = _Threads(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+
+    def __enter__(self) -> ConnectProxy:  # noqa: PYI034 - Self begins with 3.11
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Pass bytes on until there are no more, and say so."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def refusing_port() -> int:

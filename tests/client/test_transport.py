@@ -12,19 +12,16 @@ import socket
 import ssl
 import threading
 import time
-import traceback
 import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import trustme
 
 from pytest_zephyr import adapter
 from pytest_zephyr import transport as module
 from pytest_zephyr.answers import Answer
 from pytest_zephyr.client import Client
-from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -36,15 +33,19 @@ from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.transport import Transport
 from tests.client.servers import answer
-from tests.client.servers import ForwardProxy
 from tests.client.servers import refusing_port
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
-
-
-TOKEN = "t0ken-0123456789abcdef"
-READ = "user/current"
-WRITE = "execution/bulk/execute"
+from tests.client.talk import echo
+from tests.client.talk import PASSWORD
+from tests.client.talk import PROXY_PASSWORD
+from tests.client.talk import READ
+from tests.client.talk import read
+from tests.client.talk import said_of
+from tests.client.talk import SECRETS
+from tests.client.talk import TOKEN
+from tests.client.talk import WRITE
+from tests.client.talk import write
 
 
 @pytest.fixture
@@ -52,29 +53,6 @@ def transport(
     settings: Callable[..., Settings], connected: Callable[[Settings], Transport]
 ) -> Transport:
     return connected(settings())
-
-
-@pytest.fixture
-def to_server(connected: Callable[[Settings], Transport]) -> Callable[..., Transport]:
-    """Connect to an address with a token."""
-
-    def connect(url: str, **options: Any) -> Transport:
-        return connected(settings_for(TOKEN, url=url, **options))
-
-    return connect
-
-
-def read(transport: Transport) -> Answer:
-    return transport.send("GET", READ)
-
-
-def write(transport: Transport, world: Any = None, body: object = None) -> Answer:
-    """Give case 101 the status Pass, or send *body*."""
-    if world is not None:
-        tester = world.sandbox.store.user.id
-        execution = world.execution(101).id
-        body = [{"rtsId": execution, "testerId": tester, "status": "1"}]
-    return transport.send("PUT", WRITE, body=body or [])
 
 
 def count(world: Any, path: str) -> int:
@@ -708,32 +686,6 @@ def test_a_redirect_to_nonsense_is_our_own_error(scripted, to_server, location):
 # Secrets
 
 
-PASSWORD = "pa55-word"
-PAIR = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
-COOKIE = "c00kie-4f2a"
-PROXY_PASSWORD = "pr0xy-pass"
-SECRETS = (TOKEN, PASSWORD, PAIR, COOKIE, PROXY_PASSWORD)
-
-
-def said_of(error: BaseException, *, with_locals: bool = True) -> str:
-    """Return all that a person can come to see of an error, our locals included."""
-    found = traceback.TracebackException.from_exception(
-        error, capture_locals=with_locals
-    )
-    ours = [frame for frame in found.stack if "pytest_zephyr" in frame.filename]
-    assert ours
-    found.stack = traceback.StackSummary.from_list(ours)
-    return f"{error} {error!r} {vars(error)} {''.join(found.format())}"
-
-
-def echo(request: Any) -> bytes:
-    """Refuse a request with every header of it, as a careless server may."""
-    if request.path == "manifest":
-        return answer({}, Set_Cookie=f"token={COOKIE}; Max-Age=5400")
-    words = " ".join(f"{name}={text}" for name, text in request.headers.items())
-    return answer({"errorMsg": words}, status=400)
-
-
 LOGINS = {
     "token": {"token": TOKEN},
     "basic": {"username": "ada", "password": PASSWORD},
@@ -814,249 +766,6 @@ def test_settings_and_transport_show_no_secret(connected):
 
     shown = f"{transport!r} {settings!r} {settings} {settings.credential!r}"
     assert [secret for secret in SECRETS if secret in shown] == []
-
-
-# Proxies
-
-
-def test_a_proxy_is_used_for_reads_and_writes(world, scripted, settings, connected):
-    proxy = ForwardProxy()
-    server = scripted(proxy)
-    transport = connected(settings(proxy=server.url))
-
-    read(transport)
-    write(transport, world)
-
-    assert [each.method for each in proxy.passed] == ["GET", "PUT"]
-    assert world.execution(101).status == "1"
-
-
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
-def test_a_proxy_of_the_environment_is_used(
-    world, scripted, settings, connected, monkeypatch, name
-):
-    proxy = ForwardProxy()
-    monkeypatch.setenv(name, scripted(proxy).url)
-
-    read(connected(settings()))
-
-    assert len(proxy.passed) == 1
-
-
-@pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
-@pytest.mark.parametrize("by", ["option", "environment"])
-def test_no_proxy_is_respected(scripted, settings, connected, monkeypatch, by, value):
-    """Also where the proxy is an option: the exception is about the host."""
-    proxy = ForwardProxy()
-    server = scripted(proxy)
-    if by == "environment":
-        monkeypatch.setenv("HTTP_PROXY", server.url)
-    monkeypatch.setenv("NO_PROXY", value)
-
-    read(connected(settings(proxy=server.url if by == "option" else None)))
-
-    assert proxy.passed == []
-
-
-def test_the_option_wins_over_the_environment(
-    scripted, settings, connected, monkeypatch
-):
-    proxy = ForwardProxy()
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{refusing_port()}")
-
-    read(connected(settings(proxy=scripted(proxy).url)))
-
-    assert len(proxy.passed) == 1
-
-
-def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
-    scripted, connected, caplog
-):
-    """Not even when the proxy repeats it in what it refuses."""
-    caplog.set_level(logging.DEBUG)
-    server = scripted(echo)
-    address = server.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
-    transport = connected(
-        settings_for(TOKEN, url="http://zephyr.example", proxy=address)
-    )
-
-    with pytest.raises(ZephyrRefused) as caught:
-        read(transport)
-
-    pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
-    assert server.seen[0].headers["proxy-authorization"] == f"Basic {pair}"
-    shown = said_of(caught.value, with_locals=False) + " ".join(
-        each.getMessage() for each in caplog.records
-    )
-    assert [each for each in (*SECRETS, pair) if each in shown] == []
-
-
-@pytest.mark.parametrize("by", ["option", "environment"])
-def test_a_proxy_that_is_away_is_said_without_its_password(
-    connected, caplog, slept, monkeypatch, by
-):
-    caplog.set_level(logging.DEBUG)
-    address = f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:{refusing_port()}"
-    if by == "environment":
-        monkeypatch.setenv("HTTP_PROXY", address)
-    transport = connected(
-        settings_for(
-            TOKEN,
-            url="http://zephyr.example",
-            proxy=address if by == "option" else None,
-        )
-    )
-
-    with pytest.raises(ZephyrUnreachable) as caught:
-        read(transport)
-
-    text = str(caught.value)
-    assert text.startswith(
-        f"GET {READ}: no answer from http://zephyr.example: the proxy refused: "
-    )
-    assert "zephyr_proxy" in text
-    shown = said_of(caught.value) + " ".join(
-        each.getMessage() for each in caplog.records
-    )
-    assert [each for each in SECRETS if each in shown] == []
-
-
-# TLS
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca_file(authority, tmp_path):
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return path
-
-
-@pytest.fixture
-def tls(authority):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-def test_a_private_authority_is_trusted_by_its_file(tls, ca_file):
-    with Sandbox(tls=tls) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
-        with _open(settings) as transport:
-            assert sandbox.url.startswith("https://")
-            assert read(transport).status == 200
-
-
-@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_a_private_authority_is_trusted_by_the_environment(
-    tls, ca_file, monkeypatch, name
-):
-    monkeypatch.setenv(name, str(ca_file))
-    with Sandbox(tls=tls) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url)
-        with _open(settings) as transport:
-            assert read(transport).status == 200
-
-
-@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_an_unknown_authority_is_refused_with_the_mend(tls, slept, call):
-    with Sandbox(tls=tls) as sandbox:
-        transport = _open(settings_for(TOKEN, url=sandbox.url))
-        with transport, pytest.raises(ZephyrUnreachable) as caught:
-            call(transport)
-
-        assert not isinstance(caught.value, ZephyrUnclear)
-        assert sandbox.requests == []
-    text = str(caught.value)
-    assert f"TLS with {sandbox.url} failed: " in text
-    assert "certificate verify failed" in text
-    assert text.endswith(
-        "If the server has a private certificate authority, name its certificate with"
-        " zephyr_verify."
-    )
-
-
-def test_a_certificate_of_another_host_is_refused(authority, ca_file, slept):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("zephyr.example").configure_cert(context)
-    with Sandbox(tls=context) as sandbox:
-        with (
-            _open(settings_for(TOKEN, url=sandbox.url, verify=ca_file)) as transport,
-            pytest.raises(ZephyrUnreachable, match=r"TLS with .* failed"),
-        ):
-            read(transport)
-
-        assert sandbox.requests == []
-
-
-def test_verify_false_takes_any_certificate_without_a_warning(tls):
-    """The user reads one warning of ours; that of urllib3 would be an error here."""
-    with Sandbox(tls=tls) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
-        with _open(settings) as transport:
-            assert read(transport).status == 200
-
-
-def test_verify_false_is_not_undone_by_the_environment(tls, monkeypatch, tmp_path):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
-    with Sandbox(tls=tls) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
-        with _open(settings) as transport:
-            assert read(transport).status == 200
-
-
-@pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
-def test_a_client_certificate_is_shown_to_the_server(
-    tls, authority, ca_file, tmp_path, files
-):
-    tls.verify_mode = ssl.CERT_REQUIRED
-    authority.configure_trust(tls)
-    issued = authority.issue_cert("ada@example.com")
-    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
-    if files == 1:
-        issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
-    else:
-        issued.cert_chain_pems[0].write_to_path(str(certificate))
-        issued.private_key_pem.write_to_path(str(key))
-    given = str(certificate) if files == 1 else f"{certificate},{key}"
-    with Sandbox(tls=tls) as sandbox:
-        settings = settings_for(
-            sandbox.token, url=sandbox.url, verify=ca_file, client_cert=given
-        )
-        with _open(settings) as transport:
-            assert read(transport).status == 200
-
-
-def test_a_server_that_wants_a_client_certificate_is_said(
-    tls, authority, ca_file, slept
-):
-    tls.verify_mode = ssl.CERT_REQUIRED
-    authority.configure_trust(tls)
-    with Sandbox(tls=tls) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
-        transport = _open(settings)
-        with transport, pytest.raises(ZephyrUnreachable, match=f"GET {READ}: "):
-            read(transport)
-
-        assert sandbox.requests == []
-
-
-def test_a_write_that_is_cut_over_tls_is_unclear(tls, ca_file):
-    with Sandbox(tls=tls) as sandbox:
-        sandbox.faults.add(Fault("PUT", kind="cut_after"))
-        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
-        with _open(settings) as transport, pytest.raises(ZephyrUnclear):
-            write(transport)
-
-
-def _open(settings: Any) -> Transport:
-    return Transport(
-        settings.url, settings.credential, settings, Deadline(settings.deadline)
-    )
 
 
 # What is sent

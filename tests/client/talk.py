@@ -1,0 +1,54 @@
+"""What tests of the client say to a server, and what they must not come to see."""
+
+from __future__ import annotations
+
+import base64
+import traceback
+from typing import Any
+
+from pytest_zephyr.answers import Answer
+from pytest_zephyr.transport import Transport
+from tests.client.servers import answer
+
+
+TOKEN = "t0ken-0123456789abcdef"
+READ = "user/current"
+WRITE = "execution/bulk/execute"
+
+PASSWORD = "pa55-word"
+PAIR = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
+COOKIE = "c00kie-4f2a"
+PROXY_PASSWORD = "pr0xy-pass"
+SECRETS = (TOKEN, PASSWORD, PAIR, COOKIE, PROXY_PASSWORD)
+
+
+def read(transport: Transport) -> Answer:
+    return transport.send("GET", READ)
+
+
+def write(transport: Transport, world: Any = None, body: object = None) -> Answer:
+    """Give case 101 the status Pass, or send *body*."""
+    if world is not None:
+        tester = world.sandbox.store.user.id
+        execution = world.execution(101).id
+        body = [{"rtsId": execution, "testerId": tester, "status": "1"}]
+    return transport.send("PUT", WRITE, body=body or [])
+
+
+def said_of(error: BaseException, *, with_locals: bool = True) -> str:
+    """Return all that a person can come to see of an error, our locals included."""
+    found = traceback.TracebackException.from_exception(
+        error, capture_locals=with_locals
+    )
+    ours = [frame for frame in found.stack if "pytest_zephyr" in frame.filename]
+    assert ours
+    found.stack = traceback.StackSummary.from_list(ours)
+    return f"{error} {error!r} {vars(error)} {''.join(found.format())}"
+
+
+def echo(request: Any) -> bytes:
+    """Refuse a request with every header of it, as a careless server may."""
+    if request.path == "manifest":
+        return answer({}, Set_Cookie=f"token={COOKIE}; Max-Age=5400")
+    words = " ".join(f"{name}={text}" for name, text in request.headers.items())
+    return answer({"errorMsg": words}, status=400)

@@ -1,0 +1,464 @@
+"""The way to a server: TLS with certificates of our own, and proxies."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack
+import logging
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+import pytest
+
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox import Sandbox
+from pytest_zephyr.transport import Transport
+from tests.client.servers import answer
+from tests.client.servers import ConnectProxy
+from tests.client.servers import ForwardProxy
+from tests.client.servers import refusing_port
+from tests.client.servers import ScriptedServer
+from tests.client.servers import settings_for
+from tests.client.talk import echo
+from tests.client.talk import PROXY_PASSWORD
+from tests.client.talk import READ
+from tests.client.talk import read
+from tests.client.talk import said_of
+from tests.client.talk import SECRETS
+from tests.client.talk import TOKEN
+from tests.client.talk import write
+
+
+# Proxies
+
+
+def test_a_proxy_is_used_for_reads_and_writes(world, scripted, settings, connected):
+    proxy = ForwardProxy()
+    server = scripted(proxy)
+    transport = connected(settings(proxy=server.url))
+
+    read(transport)
+    write(transport, world)
+
+    assert [each.method for each in proxy.passed] == ["GET", "PUT"]
+    assert world.execution(101).status == "1"
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_of_the_environment_is_used(
+    world, scripted, settings, connected, monkeypatch, name
+):
+    proxy = ForwardProxy()
+    monkeypatch.setenv(name, scripted(proxy).url)
+
+    read(connected(settings()))
+
+    assert len(proxy.passed) == 1
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_no_proxy_is_respected(scripted, settings, connected, monkeypatch, by, value):
+    """Also where the proxy is an option: the exception is about the host."""
+    proxy = ForwardProxy()
+    server = scripted(proxy)
+    if by == "environment":
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("NO_PROXY", value)
+
+    read(connected(settings(proxy=server.url if by == "option" else None)))
+
+    assert proxy.passed == []
+
+
+def test_the_option_wins_over_the_environment(
+    scripted, settings, connected, monkeypatch
+):
+    proxy = ForwardProxy()
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{refusing_port()}")
+
+    read(connected(settings(proxy=scripted(proxy).url)))
+
+    assert len(proxy.passed) == 1
+
+
+def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
+    scripted, connected, caplog
+):
+    """Not even when the proxy repeats it in what it refuses."""
+    caplog.set_level(logging.DEBUG)
+    server = scripted(echo)
+    address = server.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+    transport = connected(
+        settings_for(TOKEN, url="http://zephyr.example", proxy=address)
+    )
+
+    with pytest.raises(ZephyrRefused) as caught:
+        read(transport)
+
+    pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
+    assert server.seen[0].headers["proxy-authorization"] == f"Basic {pair}"
+    shown = said_of(caught.value, with_locals=False) + " ".join(
+        each.getMessage() for each in caplog.records
+    )
+    assert [each for each in (*SECRETS, pair) if each in shown] == []
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_a_proxy_that_is_away_is_said_without_its_password(
+    connected, caplog, slept, monkeypatch, by
+):
+    caplog.set_level(logging.DEBUG)
+    address = f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:{refusing_port()}"
+    if by == "environment":
+        monkeypatch.setenv("HTTP_PROXY", address)
+    transport = connected(
+        settings_for(
+            TOKEN,
+            url="http://zephyr.example",
+            proxy=address if by == "option" else None,
+        )
+    )
+
+    with pytest.raises(ZephyrUnreachable) as caught:
+        read(transport)
+
+    text = str(caught.value)
+    assert text.startswith(
+        f"GET {READ}: no answer from http://zephyr.example: the proxy refused: "
+    )
+    assert "zephyr_proxy" in text
+    shown = said_of(caught.value) + " ".join(
+        each.getMessage() for each in caplog.records
+    )
+    assert [each for each in SECRETS if each in shown] == []
+
+
+# TLS
+
+
+def test_a_private_authority_is_trusted_by_its_file(tls, ca_file):
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
+        with _open(settings) as transport:
+            assert sandbox.url.startswith("https://")
+            assert read(transport).status == 200
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_private_authority_is_trusted_by_the_environment(
+    tls, ca_file, monkeypatch, name
+):
+    monkeypatch.setenv(name, str(ca_file))
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url)
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
+def test_an_unknown_authority_is_refused_with_the_mend(tls, slept, call):
+    with Sandbox(tls=tls) as sandbox:
+        transport = _open(settings_for(TOKEN, url=sandbox.url))
+        with transport, pytest.raises(ZephyrUnreachable) as caught:
+            call(transport)
+
+        assert not isinstance(caught.value, ZephyrUnclear)
+        assert sandbox.requests == []
+    text = str(caught.value)
+    assert f"TLS with {sandbox.url} failed: " in text
+    assert "certificate verify failed" in text
+    assert text.endswith(
+        "If the server has a private certificate authority, name its certificate with"
+        " zephyr_verify."
+    )
+
+
+def test_a_certificate_of_another_host_is_refused(authority, ca_file, slept):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("zephyr.example").configure_cert(context)
+    with Sandbox(tls=context) as sandbox:
+        with (
+            _open(settings_for(TOKEN, url=sandbox.url, verify=ca_file)) as transport,
+            pytest.raises(ZephyrUnreachable, match=r"TLS with .* failed"),
+        ):
+            read(transport)
+
+        assert sandbox.requests == []
+
+
+def test_verify_false_takes_any_certificate_without_a_warning(tls):
+    """The user reads one warning of ours; that of urllib3 would be an error here."""
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+def test_verify_false_is_not_undone_by_the_environment(tls, monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+@pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
+def test_a_client_certificate_is_shown_to_the_server(
+    tls, authority, ca_file, tmp_path, files
+):
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls)
+    issued = authority.issue_cert("ada@example.com")
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    if files == 1:
+        issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    else:
+        issued.cert_chain_pems[0].write_to_path(str(certificate))
+        issued.private_key_pem.write_to_path(str(key))
+    given = str(certificate) if files == 1 else f"{certificate},{key}"
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(
+            sandbox.token, url=sandbox.url, verify=ca_file, client_cert=given
+        )
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
+def test_a_server_that_wants_a_client_certificate_is_said(
+    tls, authority, ca_file, slept
+):
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls)
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
+        transport = _open(settings)
+        with transport, pytest.raises(ZephyrUnreachable, match=f"GET {READ}: "):
+            read(transport)
+
+        assert sandbox.requests == []
+
+
+def test_a_write_that_is_cut_over_tls_is_unclear(tls, ca_file):
+    with Sandbox(tls=tls) as sandbox:
+        sandbox.faults.add(Fault("PUT", kind="cut_after"))
+        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
+        with _open(settings) as transport, pytest.raises(ZephyrUnclear):
+            write(transport)
+
+
+def _open(settings: Any) -> Transport:
+    return Transport(
+        settings.url, settings.credential, settings, Deadline(settings.deadline)
+    )
+
+
+# Tunnels
+
+
+@pytest.fixture
+def tunnel() -> Iterator[Callable[..., ConnectProxy]]:
+    """Start proxies that open tunnels."""
+    with ExitStack() as stack:
+        yield lambda password="": stack.enter_context(ConnectProxy(password))
+
+
+@pytest.fixture
+def secure(tls: ssl.SSLContext) -> Iterator[Sandbox]:
+    """A sandbox that speaks TLS with a certificate of our authority."""
+    with Sandbox(tls=tls) as sandbox:
+        yield sandbox
+
+
+def with_password(url: str) -> str:
+    return url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+
+
+@pytest.mark.parametrize("by", ["option", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_tunnel_leads_to_a_server_with_tls(
+    secure, ca_file, tunnel, connected, monkeypatch, by
+):
+    """The proxy gets its own credential, and sees nothing of ours."""
+    proxy = tunnel(PROXY_PASSWORD)
+    options: dict[str, Any] = {"verify": ca_file}
+    if by == "option":
+        options["proxy"] = with_password(proxy.url)
+    else:
+        monkeypatch.setenv(by, with_password(proxy.url))
+    transport = connected(settings_for(secure.token, url=secure.url, **options))
+
+    assert read(transport).status == 200
+    assert read(transport).status == 200
+    assert proxy.tunnels == [secure.url.removeprefix("https://")]
+    assert "authorization" not in proxy.seen[0].headers
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+@pytest.mark.parametrize("value", ["127.0.0.1", "*"])
+def test_no_proxy_is_respected_for_tunnels(
+    secure, ca_file, tunnel, connected, monkeypatch, by, value
+):
+    proxy = tunnel()
+    monkeypatch.setenv("NO_PROXY", value)
+    if by == "environment":
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    settings = settings_for(
+        secure.token,
+        url=secure.url,
+        verify=ca_file,
+        proxy=proxy.url if by == "option" else None,
+    )
+
+    assert read(connected(settings)).status == 200
+    assert proxy.seen == []
+
+
+@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
+def test_a_proxy_that_does_not_know_us_is_said_without_its_password(
+    secure, ca_file, tunnel, connected, caplog, slept, call
+):
+    """Nothing arrived, so that a write is not unclear."""
+    caplog.set_level(logging.DEBUG)
+    proxy = tunnel("another")
+    settings = settings_for(
+        TOKEN, url=secure.url, verify=ca_file, proxy=with_password(proxy.url)
+    )
+    with pytest.raises(ZephyrUnreachable) as caught:
+        call(connected(settings))
+
+    assert not isinstance(caught.value, ZephyrUnclear)
+    text = str(caught.value)
+    assert "the proxy refused: Tunnel connection failed: 407" in text
+    assert "Check zephyr_proxy" in text
+    shown = said_of(caught.value) + " ".join(
+        each.getMessage() for each in caplog.records
+    )
+    pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
+    assert [each for each in (*SECRETS, pair) if each in shown] == []
+    assert secure.requests == []
+
+
+def test_a_proxy_of_plain_http_that_does_not_know_us_is_said(scripted, connected):
+    server = scripted(lambda _request: answer(status=407))
+    settings = settings_for(TOKEN, url="http://zephyr.example", proxy=server.url)
+
+    with pytest.raises(ZephyrRefused, match=r"407 from .*It is the proxy that says so"):
+        read(connected(settings))
+
+
+def test_a_proxy_that_hangs_does_not_outlast_the_deadline(scripted, connected, ca_file):
+    """Neither before it answers a CONNECT nor while it does."""
+    server: ScriptedServer = scripted(lambda _request: server.trickle(b"HTTP/1.1 2"))
+    begin = time.monotonic()
+    settings = settings_for(
+        TOKEN, url="https://zephyr.example", proxy=server.url, deadline=0.5
+    )
+    with pytest.raises(ZephyrUnreachable) as caught:
+        write(connected(settings))
+
+    assert time.monotonic() - begin < 2
+    assert not isinstance(caught.value, ZephyrUnclear)
+
+
+# Certificates in a directory, keys, and what is wrong with them
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl rehash")
+def test_a_private_authority_is_trusted_by_a_directory(
+    secure, ca_file, tmp_path, connected
+):
+    """Under the names that openssl rehash gives."""
+    directory = tmp_path / "trusted"
+    directory.mkdir()
+    shutil.copy(ca_file, directory / "ca.pem")
+    subprocess.run(["openssl", "rehash", directory], check=True)  # noqa: S607
+
+    settings = settings_for(secure.token, url=secure.url, verify=directory)
+    assert read(connected(settings)).status == 200
+
+
+def test_a_directory_without_hashed_names_is_refused_with_the_mend(ca_file):
+    """OpenSSL would find nothing in it, and every certificate would be unknown."""
+    with pytest.raises(SettingsError, match="openssl rehash") as caught:
+        settings_for(TOKEN, url="https://zephyr.example", verify=ca_file.parent)
+
+    assert "(--zephyr-verify) is not a zephyr_verify: " in str(caught.value)
+
+
+@pytest.mark.parametrize("spoil", ["another key", "encrypted key", "no PEM"])
+@pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
+def test_a_client_certificate_that_is_no_use_is_said(
+    secure, authority, ca_file, tmp_path, connected, slept, spoil, files
+):
+    """And nobody is asked for a pass phrase, which would wait for ever."""
+    issued = authority.issue_cert("ada@example.com")
+    chain, key = issued.cert_chain_pems[0].bytes(), issued.private_key_pem.bytes()
+    if spoil == "another key":
+        key = authority.issue_cert("eve@example.com").private_key_pem.bytes()
+    elif spoil == "no PEM":
+        key = b"nothing"
+    else:
+        loaded = serialization.load_pem_private_key(key, None)
+        key = loaded.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.BestAvailableEncryption(b"phrase"),
+        )
+    certificate, other = tmp_path / "client.pem", tmp_path / "client.key"
+    certificate.write_bytes(chain + key if files == 1 else chain)
+    other.write_bytes(key)
+    given = str(certificate) if files == 1 else f"{certificate},{other}"
+    settings = settings_for(TOKEN, url=secure.url, verify=ca_file, client_cert=given)
+    with pytest.raises(ZephyrUnreachable, match="Check zephyr_client_cert"):
+        read(connected(settings))
+
+    assert secure.requests == []
+
+
+def test_a_file_of_trusted_certificates_that_holds_none_is_said(
+    secure, tmp_path, connected, slept
+):
+    path = tmp_path / "ca.pem"
+    path.write_text("nothing", encoding="utf-8")
+    settings = settings_for(TOKEN, url=secure.url, verify=path)
+    with pytest.raises(ZephyrUnreachable, match="zephyr_verify"):
+        read(connected(settings))
+
+
+def test_a_server_that_speaks_no_tls_is_said(world, connected, slept):
+    url = world.sandbox.url.replace("http:", "https:")
+    with pytest.raises(ZephyrUnreachable, match="Nobody speaks TLS there"):
+        read(connected(settings_for(TOKEN, url=url)))
+
+
+def test_a_failure_of_tls_in_the_middle_of_a_write_is_unclear(tls, ca_file, connected):
+    """The server may have read it before what it says became rubbish."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_rubbish() -> None:
+            raw, _ = listener.accept()
+            with tls.wrap_socket(raw, server_side=True) as sock:
+                sock.recv(65536)
+                # Below TLS, where each record has a checksum.
+                os.write(sock.fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
+
+        server = threading.Thread(target=answer_rubbish)
+        server.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ZephyrUnclear, match="TLS with"):
+            write(connected(settings_for(TOKEN, url=url, verify=ca_file)))
+        server.join()
