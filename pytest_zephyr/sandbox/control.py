@@ -13,6 +13,7 @@ from flask import render_template
 from flask import request
 from flask import Response
 
+from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.faults import Kind
@@ -27,7 +28,7 @@ def create_routes(faults: Faults) -> Blueprint:
     @routes.get("/sandbox")
     def page() -> str:
         return render_template(
-            "faults.html", faults=faults.listed(), kinds=get_args(Kind)
+            "faults.html", faults=faults.listed(), effects=EFFECTS, host=request.host
         )
 
     @routes.get("/sandbox/faults")
@@ -68,6 +69,9 @@ def read_fault(given: Any) -> Fault:
             raise bad(f"A fault has no {key}.")
     if given.get("kind", "status") not in get_args(Kind):
         raise bad(f"There is no fault {given['kind']}.")
+    for key in ("method", "path", "body", "location"):
+        if not isinstance(given.get(key, ""), str | None):
+            raise bad(f"The {key} of a fault is a text.")
     try:
         for key in ("status", "times", "after", "rows"):
             if given.get(key) is not None:

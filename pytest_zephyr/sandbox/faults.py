@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 import copy
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -51,6 +52,31 @@ Kind = Literal[
     "retry_after",
 ]
 
+#: What each kind of fault does, for people; in stars the values that it uses.
+EFFECTS: Mapping[Kind, str] = {
+    "status": "answers *status* and *body*; nothing is applied",
+    "status_after": "applies the request, and then answers *status* and *body*",
+    "html": "answers 200 and a login page; nothing is applied",
+    "latency": "goes on as always, *seconds* later",
+    "hang": "says nothing for *seconds*, then cuts the connection; nothing is applied",
+    "hang_after": "applies the request, says nothing for *seconds*, then cuts",
+    "cut_before": "cuts the connection; nothing is applied",
+    "cut_after": "applies the request, then cuts the connection",
+    "omit_rows": "leaves *rows* rows out of the answer's list",
+    "truncate": "sends half of the body, then cuts the connection",
+    "not_json": "applies the request; the body is *body*, or no JSON",
+    "not_utf8": "applies the request; the body is not UTF-8",
+    "huge": "sends *rows* MiB of white space after the body",
+    "redirect": "answers 302 to *location*",
+    "expire_cookie": "ends all sessions first, as after 90 minutes",
+    "missing": "answers an empty 404, as a server without the call does",
+    "lie_result_size": "says a resultSize of 0",
+    "ignore_offset": "sends the first page for every page",
+    "foreign_rows": "puts *rows* rows of another phase first",
+    "plain_text": "applies the request; the body is *body*, or a text",
+    "retry_after": "answers *status* with Retry-After: *seconds*",
+}
+
 MARK = "sandbox.fault"
 HARMLESS = ("latency", "expire_cookie")
 LOGIN_PAGE = (
@@ -70,24 +96,7 @@ class Fault:
     *path* is part of the path after ``/flex``, or a pattern with ``*`` for all of it.
     The first *after* matches are spared, the next *times* are hit (None: all).
 
-    | kind | effect |
-    | --- | --- |
-    | status, status_after | *status* and *body*, not applied; the same after applying |
-    | html | 200 and a login page, not applied |
-    | latency | *seconds* later |
-    | hang, hang_after | nothing for *seconds*, then the connection is cut |
-    | cut_before, cut_after | connection cut before the request is applied, or after |
-    | omit_rows | *rows* rows fewer in the answer's list |
-    | truncate | half the body, then the connection is cut |
-    | not_json, not_utf8, plain_text | applied; the body is something else |
-    | huge | the body is followed by *rows* MiB of white space |
-    | redirect | 302 to *location* |
-    | expire_cookie | all session cookies expire first |
-    | missing | an empty 404 |
-    | lie_result_size | resultSize is 0 |
-    | ignore_offset | every page is the first |
-    | foreign_rows | *rows* rows of another phase come first |
-    | retry_after | *status* with Retry-After: *seconds* |
+    What each *kind* does, and with which of the other values, is in `EFFECTS`.
     """
 
     method: str = "*"

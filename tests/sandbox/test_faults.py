@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import time
+from typing import get_args
 
 import pytest
 import requests
 
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
+from pytest_zephyr.sandbox.faults import EFFECTS
+from pytest_zephyr.sandbox.faults import Kind
 from tests.sandbox.conftest import Api
 from tests.sandbox.conftest import Target
 
@@ -217,13 +221,35 @@ def test_faults_are_driven_over_http(sandbox: Sandbox, api: Api) -> None:
     assert api.get("/user/current").status_code == 200
 
 
-@pytest.mark.parametrize("body", [{"kind": "no"}, {"what": 1}, {"status": "x"}, []])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kind": "no"},
+        {"what": 1},
+        {"status": "x"},
+        {"path": 7},
+        {"body": {}},
+        {"headers": 3},
+        {"seconds": "soon"},
+        [],
+    ],
+)
 def test_wrong_fault_is_refused(sandbox: Sandbox, body: object) -> None:
     """A fault that cannot be is named."""
     answer = requests.post(f"{sandbox.url}/sandbox/faults", json=body, timeout=30)
 
     assert answer.status_code == 400
     assert sandbox.faults.listed() == []
+
+
+def test_every_kind_of_fault_is_explained(sandbox: Sandbox) -> None:
+    """On the page where it can be chosen."""
+    page = requests.get(f"{sandbox.url}/sandbox/", timeout=30).text
+
+    assert set(EFFECTS) == set(get_args(Kind))
+    for kind, effect in EFFECTS.items():
+        assert f"<option>{kind}</option>" in page
+        assert effect in html.unescape(page)
 
 
 def test_faults_are_driven_by_a_form(sandbox: Sandbox, api: Api) -> None:
