@@ -1,0 +1,131 @@
+"""Ctrl-C while results are sent: the push ends, and the journal keeps what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pytest_zephyr.cli import main
+from pytest_zephyr.sandbox import Fault
+from tests.conftest import World
+
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="Ctrl-C is sent as a signal"
+)
+
+SUITE = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_a(): pass
+
+    @pytest.mark.zephyr(102)
+    def test_b(): {b}
+"""
+
+HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=60, times=None)
+
+
+def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None:
+    """Send what Ctrl-C sends, as soon as *until* holds."""
+    end = time.monotonic() + 20
+    while not until():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+
+
+def met(world: World) -> bool:
+    return bool(world.sandbox.faults.listed()[0]["met"])
+
+
+@pytest.fixture
+def start(pytester, world, monkeypatch):
+    """Start a process that reports to the sandbox, which hangs as soon as it is written."""
+    for name, value in {
+        "ZEPHYR_URL": world.sandbox.url,
+        "ZEPHYR_TOKEN": world.sandbox.token,
+        "ZEPHYR_PHASE": str(world.phase),
+    }.items():
+        monkeypatch.setenv(name, value)
+    world.sandbox.faults.add(HANG)
+
+    def popen(*args: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", *args],
+            cwd=pytester.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+    return popen
+
+
+def finish(world: World, pytester: pytest.Pytester) -> dict[int, str | None]:
+    """Push what is left on a better day and return what stands where."""
+    world.sandbox.faults.clear()
+    assert main(["push", str(pytester.path / ".zephyr")]) == 0
+    held = world.sandbox.store.executions(world.phase)
+    assert {each.results for each in held if each.status} == {1}
+    return {each.testcase_id: each.status for each in held if each.status}
+
+
+def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, world, start):
+    """The tests had passed, and that stays the exit code."""
+    pytester.makepyfile(SUITE.format(b="pass"))
+    process = start("pytest", "--zephyr")
+    interrupt(process, lambda: met(world))
+    begin = time.monotonic()
+    said, _ = process.communicate(timeout=30)
+
+    assert time.monotonic() - begin < 3
+    assert process.returncode == 0
+    assert "zephyr: interrupted while sending." in said
+    assert "zephyr: 2 results kept in .zephyr" in said
+    assert "2 passed" in said
+    assert "Traceback" not in said
+    assert finish(world, pytester) == {101: "1", 102: "1"}
+
+
+def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
+    pytester, world, start
+):
+    """The first one ended the tests; what had finished was being sent."""
+    pytester.makepyfile(
+        SUITE.format(b="open('begun', 'w').close(); import time; time.sleep(60)")
+    )
+    process = start("pytest", "--zephyr")
+    interrupt(process, (pytester.path / "begun").exists)
+    interrupt(process, lambda: met(world))
+    said, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert "zephyr: interrupted while sending." in said
+    assert "KeyboardInterrupt" in said
+    assert "INTERNALERROR" not in said
+    assert finish(world, pytester) == {101: "1"}
+
+
+def test_ctrl_c_ends_the_command_and_keeps_the_journal(pytester, world, start):
+    pytester.makepyfile(SUITE.format(b="pass"))
+    ended = start("pytest", "--zephyr", "--zephyr-push=never")
+    ended.communicate(timeout=30)
+    assert ended.returncode == 0
+    process = start("pytest_zephyr", "push")
+    interrupt(process, lambda: met(world))
+    said, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "zephyr: interrupted while sending." in said
+    assert "Traceback" not in said
+    assert finish(world, pytester) == {101: "1", 102: "1"}
