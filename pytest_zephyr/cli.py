@@ -37,6 +37,7 @@ from pytest_zephyr.options import OPTIONS
 from pytest_zephyr.runs import find_journals
 from pytest_zephyr.runs import group
 from pytest_zephyr.runs import Run
+from pytest_zephyr.secret import one_line
 from pytest_zephyr.settings import Settings
 
 
@@ -235,11 +236,17 @@ class _Pushed:
 
 
 def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
-    settings = _settings(args, run)
+    names = [str(journal.path) for journal in run.journals]
+    try:
+        settings = _settings(args, run)
+    except SettingsError as error:
+        # What is wrong without the journal, too, is wrong usage; else it spares others.
+        _settings(args)
+        _say(f"zephyr: {error}", sys.stderr.write)
+        return _Pushed(False, {"journals": names, "error": str(error)})
     settings.require_server()
     for warning in settings.warnings:
         _say(f"zephyr: {warning}", sys.stderr.write)
-    names = [str(journal.path) for journal in run.journals]
     try:
         delivery = _deliver(run, settings, force=args.force)
     except ZephyrError as error:
@@ -363,6 +370,7 @@ def _sandbox(args: argparse.Namespace) -> int:
     return OK
 
 
-def _say(line: str, write: Callable[[str], object] | None = None) -> None:
-    (write or sys.stdout.write)(f"{line}\n")
+def _say(text: str, write: Callable[[str], object] | None = None) -> None:
+    for line in text.split("\n"):
+        (write or sys.stdout.write)(f"{one_line(line)}\n")
     sys.stdout.flush()

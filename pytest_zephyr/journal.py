@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 import errno
+from functools import partial
 import glob
 import io
 import json
@@ -41,6 +42,9 @@ from pytest_zephyr.secret import Scrubber
 FORMAT = 1
 
 SUFFIX = ".jsonl"
+
+#: Bytes of a line that are read at once; the file may be anything but a journal.
+_LONGEST = 64 * 1024 * 1024
 
 #: What must stay as it is, even where a password is an ordinary word.
 _NO_PROSE = {"kind", "when", "outcome", "cases", "case", "status", "digest", "rows"}
@@ -328,8 +332,12 @@ class Journal:
 
     def _lines(self, path: Path) -> Iterator[dict[str, Any]]:
         try:
+            if path.exists() and not path.is_file():
+                # A pipe without a writer would be waited for.
+                raise OSError(errno.EINVAL, "it is not a file")
             with path.open("rb") as file:
-                yield from self._parse(file)
+                # What comes after too much of a line is read as a line, and skipped.
+                yield from self._parse(iter(partial(file.readline, _LONGEST), b""))
         except OSError as error:
             if not self._kept:
                 msg = f"{path} cannot be read: {error.strerror or error}."
@@ -358,7 +366,7 @@ def _last_line(path: Path) -> Mapping[str, Any] | None:
         tail = file.read().rstrip()
     try:
         last = json.loads(tail.rpartition(b"\n")[2])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return last if isinstance(last, dict) else None
 

@@ -13,6 +13,7 @@ from pytest_zephyr.newcases import new_case
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.secret import HIDDEN
+from pytest_zephyr.secret import one_line
 from pytest_zephyr.settings import Inherit
 
 
@@ -202,11 +203,11 @@ def _param_id(item: pytest.Item) -> str | None:
     return None if callspec is None else str(callspec.id)
 
 
-def _flat(values: object) -> Iterator[object]:
-    """Yield what is in *values*, lists and tuples of any depth opened."""
-    if isinstance(values, list | tuple | set | frozenset):
+def _flat(values: object, depth: int = 10) -> Iterator[object]:
+    """Yield what is in *values*, lists and tuples opened; a list may hold itself."""
+    if isinstance(values, list | tuple | set | frozenset) and depth:
         for value in values:
-            yield from _flat(value)
+            yield from _flat(value, depth - 1)
     else:
         yield values
 
@@ -218,7 +219,7 @@ def _texts(values: object) -> list[str]:
 
 def _short(value: object) -> str:
     try:
-        text = repr(value)
+        text = one_line(repr(value))
     except Exception:  # noqa: BLE001 - any object may stand in a marker
         text = f"<{type(value).__name__}>"
     return text if len(text) <= 80 else f"{text[:77]}..."

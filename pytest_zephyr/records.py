@@ -14,6 +14,9 @@ from pytest_zephyr.outcome import Report
 #: Characters of a failure's text that a journal keeps.
 MAX_TEXT = 20_000
 
+#: Characters of what is meant to be one line: a reason, where it failed.
+MAX_LINE = 1000
+
 
 def to_record(report: pytest.TestReport, root: str) -> Report:
     """Return *report* as plain data; paths below *root* are shown from there.
@@ -34,10 +37,10 @@ def to_record(report: pytest.TestReport, root: str) -> Report:
         worker=_worker(report),
         cases=tuple(stamp.get("cases", ())),
         title=stamp.get("title", ""),
-        reason=_reason(report),
+        reason=_reason(report)[:MAX_LINE],
         crash=_crash(report, root) if failed else "",
         text=_middle_cut(report.longreprtext) if failed else "",
-        subtest=_subtest(report),
+        subtest=_subtest(report)[:MAX_LINE],
     )
 
 
@@ -63,7 +66,7 @@ def _crash(report: pytest.TestReport, root: str) -> str:
         return ""
     message = crash.message.partition("\n")[0]
     path = str(crash.path).removeprefix(f"{root}{os.sep}")
-    return f"{path}:{crash.lineno}: {message}"[:1000]
+    return f"{path}:{crash.lineno}: {message}"[:MAX_LINE]
 
 
 def _subtest(report: pytest.TestReport) -> str:

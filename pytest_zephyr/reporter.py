@@ -38,6 +38,7 @@ from pytest_zephyr.progress import Progress
 from pytest_zephyr.records import to_record
 from pytest_zephyr.runs import prune
 from pytest_zephyr.runs import Run
+from pytest_zephyr.secret import one_line
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
@@ -359,8 +360,8 @@ class ZephyrReporter:
             for bug, count in self._bugs.items()
         ]
         lines, self._lines, self._bugs = [*self._lines, *bugs], [], {}
-        # A bug of ours may carry anything.
-        return list(map(self.writer.scrub, lines))
+        # A bug of ours, or the name of a test, may carry anything.
+        return [one_line(self.writer.scrub(line)) for line in lines]
 
     @guarded
     def pytest_unconfigure(self) -> None:

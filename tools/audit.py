@@ -14,7 +14,6 @@ def main() -> int:
     packages = _packages(ran.stdout)
     checked = [each for each in packages if "vulns" in each]
     if not checked:
-        sys.stderr.write(ran.stderr)
         _say("nothing was checked: the data on vulnerabilities cannot be reached")
         return 0
     _say(f"{len(checked)} packages of {len(packages)} were checked")

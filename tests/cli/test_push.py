@@ -322,3 +322,20 @@ def test_a_console_of_another_encoding_does_not_end_a_push(
 
     assert ran.ret == 1
     assert "test_gr\\xf6\\xdfe" in ran.stdout.str()
+
+
+def test_a_journal_with_impossible_options_does_not_keep_others_back(
+    push, journal, world
+):
+    """Somebody edited its header; the next one is sent all the same."""
+    spoilt = journal.with_name("0000-spoilt.jsonl")
+    text = journal.read_text(encoding="utf-8")
+    header = {"kind": "header", "format": 1, "run": "a", "options": {"auth": "no\x1b"}}
+    rest = text.split("\n", 1)[1]
+    spoilt.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
+    code, said = push()
+
+    assert code == 1
+    assert "'no\\x1b' (0000-spoilt.jsonl) is not a zephyr_auth" in said
+    assert "2 delivered" in said
+    assert world.statuses()[101] == "1"

@@ -9,6 +9,7 @@ from dataclasses import replace
 import errno
 import io
 import json
+import os
 from pathlib import Path
 import tempfile
 from typing import Any
@@ -768,3 +769,58 @@ def test_no_first_line_is_too_odd_for_the_reader(line: object) -> None:
             assert isinstance(line, dict)
             assert line["kind"] == "header"
             assert isinstance(found.started, int)
+
+
+# Journals that are none
+
+
+@pytest.mark.parametrize(
+    "tail", [b"[" * 4000, b'{"kind": "delivered"', b"\xff\xfe\x00", b"9" * 4000]
+)
+def test_no_last_line_is_too_odd_to_look_at(path, tail):
+    """The end is read on its own, to see whether anything is left to send."""
+    write(path)
+    with path.open("ab") as file:
+        file.write(b"\n" + tail)
+
+    assert not Journal(path).is_delivered()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe")
+def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
+    os.mkfifo(path)
+
+    with pytest.raises(JournalError, match="cannot be read: it is not a file"):
+        Journal(path)
+
+
+def test_a_line_without_an_end_is_bounded(path, monkeypatch):
+    """Whatever the file is, memory does not hold all of it at once."""
+    monkeypatch.setattr(disk, "_LONGEST", 1000)
+    write(path, disk.item_line(ITEM))
+    with path.open("ab") as file:
+        file.write(b"x" * 5500 + b"\n")
+        file.write(json.dumps(disk.item_line(ITEM)).encode() + b"\n")
+    journal = Journal(path)
+
+    assert list(journal.records()) == [ITEM, ITEM]
+    assert journal.skipped == 6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda data: b"\xef\xbb\xbf" + data, id="byte order mark"),
+        pytest.param(lambda data: data.replace(b"\n", b"\r\n"), id="line ends"),
+        pytest.param(lambda data: data.replace(b"\n", b"\n\n \n"), id="blank lines"),
+        pytest.param(lambda data: data + data, id="twice in one file"),
+    ],
+)
+def test_what_editors_do_to_a_journal_is_no_harm(path, change):
+    write(path, disk.item_line(ITEM), disk.report_line(REPORT))
+    before = fold(Journal(path).records())
+    path.write_bytes(change(path.read_bytes()))
+
+    assert [(n.nodeid, n.outcome, n.cases) for n in fold(Journal(path).records())] == [
+        (n.nodeid, n.outcome, n.cases) for n in before
+    ]

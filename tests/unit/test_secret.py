@@ -11,6 +11,7 @@ import pytest
 
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.secret import one_line
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.settings import Credential
@@ -158,3 +159,18 @@ def test_a_document_tells_whether_it_holds_a_secret(secret):
 def test_a_scrubber_shows_no_secret():
     """It is held by objects whose `repr` may be shown."""
     assert VALUE not in repr(Scrubber([VALUE]))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("größe ✓", "größe ✓"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("half \ud800", "half \\ud800"),
+        ("\u202eabc\x00", "\\u202eabc\\x00"),
+    ],
+)
+def test_no_text_reaches_the_terminal_as_an_escape(text, shown):
+    """Names of tests and files may hold anything."""
+    assert one_line(text) == shown

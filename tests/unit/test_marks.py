@@ -1,0 +1,109 @@
+"""The zephyr marker's arguments: whatever stands in them, the result is plain data."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import example
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.marks import Mapped
+from pytest_zephyr.marks import Marks
+from tests.unit.make import deterministic
+
+
+class Hostile:
+    """An object that answers nothing."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    def __hash__(self) -> int:
+        return 7
+
+
+class Lines:
+    def __repr__(self) -> str:
+        return "a\nb\x1b[31m"
+
+
+def read(*args: object, param_id: str | None = None, **kwargs: Any) -> Mapped:
+    """Read one marker of an item."""
+    mark = pytest.Mark("zephyr", args, kwargs, _ispytest=True)
+    callspec = None if param_id is None else SimpleNamespace(id=param_id, marks=())
+    node = SimpleNamespace(own_markers=[mark])
+    item: Any = SimpleNamespace(
+        stash=pytest.Stash(),
+        get_closest_marker=lambda _name: None,
+        listchain=lambda: [node],
+        callspec=callspec,
+    )
+    return Marks(r"(?:[^\W\d_]|-)*", "closest").of(item)
+
+
+ENDLESS: list[object] = [101]
+ENDLESS.append(ENDLESS)
+
+VALUE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.text(st.sampled_from("TC-0123456789 \u00b2\u0661"), max_size=24)
+    | st.binary(max_size=5)
+    | st.builds(Hostile)
+    | st.builds(Lines)
+    | st.just(ENDLESS)
+    | st.just(len),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@deterministic
+@given(
+    st.lists(VALUE, max_size=3),
+    st.dictionaries(st.sampled_from(["alt", "by_id", "other"]), VALUE, max_size=2),
+    st.none() | st.text(max_size=3),
+)
+@example([ENDLESS], {}, None)
+@example([Hostile()], {"alt": Hostile(), "by_id": Hostile()}, "a")
+@example([], {"by_id": {"a": [Hostile(), "TC-7"]}}, "a")
+@example(["9" * 5000], {}, None)
+def test_no_argument_is_too_odd(
+    args: list[object], kwargs: dict[str, Any], param_id: str | None
+) -> None:
+    """What is no id is a problem in one line, and a case is a number or a text."""
+    mapped = read(*args, param_id=param_id, **kwargs)
+
+    json.dumps(mapped.cases)
+    for case in mapped.cases:
+        assert type(case) in {int, str}
+        assert case
+        assert isinstance(case, str) or 0 < case < 2**63
+    for problem in mapped.problems:
+        assert problem.isprintable()
+        assert len(problem) < 300
+    assert mapped.cases or mapped.problems
+
+
+def test_a_list_that_holds_itself_ends():
+    assert read(ENDLESS).cases == (101,)
+
+
+def test_what_shows_itself_in_lines_is_said_in_one():
+    assert read(Lines()).problems == (r"a\nb\x1b[31m is not a test case id",)
