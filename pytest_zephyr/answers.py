@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import NameResolutionError
 from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError
 
@@ -62,7 +63,8 @@ class Judge:
         reason = _reason(error)
         what = f"{method} {path}: no answer from {self.origin}"
         never_arrived = _never_arrived(error)
-        if isinstance(error, requests.exceptions.SSLError):
+        tls = isinstance(error, requests.exceptions.SSLError)
+        if tls:
             what = f"{method} {path}: TLS with {self.origin} failed: {reason}"
             what += f". {_tls_mend(reason)}"
         elif isinstance(error, requests.exceptions.ProxyError):
@@ -72,14 +74,17 @@ class Judge:
             )
             never_arrived = True
         elif deadline.spent:
-            what += f"; the time budget of {deadline.seconds:g} s (zephyr_deadline)"
+            what += f"; the time budget of {deadline.seconds:g} s ({deadline.name})"
             what += " is spent"
         elif _is_timeout(error):
             what += f" within {self.timeout:g} s"
+        elif any(isinstance(each, NameResolutionError) for each in _chain(error)):
+            what += ": the name cannot be resolved. Check zephyr_url, and whether this"
+            what += " network reaches the server only through a proxy (zephyr_proxy)"
         elif reason:
             what += f": {reason}"
         if method == "GET" or never_arrived:
-            return ZephyrUnreachable(self.scrub(f"{what}."))
+            return ZephyrUnreachable(self.scrub(f"{what}."), tls=tls)
         return ZephyrUnclear(
             self.scrub(f"{what}; it may have been carried out."),
             patience=self.timeout if _is_timeout(error) else 0.0,

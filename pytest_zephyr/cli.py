@@ -21,6 +21,7 @@ from typing import NoReturn
 from pytest_zephyr import inifiles
 from pytest_zephyr import options
 from pytest_zephyr import summary
+from pytest_zephyr.clock import Deadline
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.embedded import DATABASE
 from pytest_zephyr.embedded import PORT
@@ -46,7 +47,7 @@ OK = 0
 NOT_ALL = 1
 USAGE = 2
 
-#: Whole steps of `check` and `list` may take so long, in seconds.
+#: Seconds for all calls of `check` or `list`.
 _PATIENCE = 30.0
 
 _LISTED = ("projects", "releases", "cycles", "phases", "statuses")
@@ -107,12 +108,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_options(push)
     push.set_defaults(command=_push)
 
-    check = commands.add_parser("check", help="try the way to a phase, step by step", allow_abbrev=False)
+    check = commands.add_parser(
+        "check", help="try the way to a phase, step by step", allow_abbrev=False
+    )
     check.add_argument("--json", action="store_true", help="print JSON, for scripts")
     _add_options(check)
     check.set_defaults(command=_check)
 
-    listing = commands.add_parser("list", help="print names and ids of the server", allow_abbrev=False)
+    listing = commands.add_parser(
+        "list", help="print names and ids of the server", allow_abbrev=False
+    )
     listing.add_argument("kind", choices=_LISTED, help="what to list")
     listing.add_argument("--json", action="store_true", help="print JSON, for scripts")
     _add_options(listing)
@@ -297,7 +302,7 @@ def _check(args: argparse.Namespace) -> int:
     with served(_settings(args), ()) as settings:
         checker = Checker(settings)
         if checker.ready:
-            with connect(settings, min(_PATIENCE, settings.deadline)) as client:
+            with connect(settings, _deadline(settings)) as client:
                 checker.run(client)
     findings = checker.findings
     if args.json:
@@ -317,7 +322,7 @@ def _list(args: argparse.Namespace) -> int:
     settings.require_login()
     with served(settings, ()) as settings:
         try:
-            with connect(settings, min(_PATIENCE, settings.deadline)) as client:
+            with connect(settings, _deadline(settings)) as client:
                 client.current_user()
                 found = entries(args.kind, client, settings)
         except SettingsError:
@@ -330,6 +335,12 @@ def _list(args: argparse.Namespace) -> int:
     else:
         _say_table([(str(each.id), each.name, each.more) for each in found])
     return OK
+
+
+def _deadline(settings: Settings) -> Deadline | None:
+    if settings.deadline <= _PATIENCE:
+        return None
+    return Deadline(_PATIENCE, "for a command that only reads")
 
 
 def _say_table(rows: Sequence[tuple[str, str, str]]) -> None:

@@ -107,7 +107,7 @@ class Client:
 
     def disconnect(self) -> None:
         """Close all connections; the next call opens a new one."""
-        self._transport.close()
+        self._transport.disconnect()
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the deadline allows."""

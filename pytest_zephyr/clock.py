@@ -21,10 +21,14 @@ def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:
 
 
 class Deadline:
-    """A budget of *seconds*, counted on a monotonic clock from its creation."""
+    """A budget of *seconds*, counted on a monotonic clock from its creation.
 
-    def __init__(self, seconds: float) -> None:
+    *name* is what people call it, who may want to change it.
+    """
+
+    def __init__(self, seconds: float, name: str = "zephyr_deadline") -> None:
         self.seconds = seconds
+        self.name = name
         self._end = monotonic() + seconds
 
     def left(self) -> float:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pytest_zephyr import status
 from pytest_zephyr.changes import shared
 from pytest_zephyr.client import Client
+from pytest_zephyr.clock import Deadline
 from pytest_zephyr.embedded import served
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrRefused
@@ -115,11 +116,12 @@ def check_server(settings: Settings) -> Preflight:
 
 
 def _check(found: Preflight, settings: Settings) -> None:
-    seconds = settings.deadline if settings.only_planned else SECONDS
+    # Without its plan a run cannot begin, so that has the time of a push.
+    deadline = None
+    if not settings.only_planned and settings.deadline > SECONDS:
+        deadline = Deadline(SECONDS, "for the check before the tests")
     try:
-        client = found._open.enter_context(
-            connect(settings, min(seconds, settings.deadline))
-        )
+        client = found._open.enter_context(connect(settings, deadline))
         found.seen = begin(client)
         _check_statuses(found, settings)
         _check_target(found, client, settings)

@@ -51,11 +51,11 @@ _HOPELESS = 30
 
 
 @contextmanager
-def connect(settings: Settings, seconds: float | None = None) -> Iterator[Client]:
-    """Open a client for the server in *settings*, with *seconds* or all its time."""
+def connect(settings: Settings, deadline: Deadline | None = None) -> Iterator[Client]:
+    """Open a client for the server in *settings*, with all its time or a *deadline*."""
     assert settings.url is not None
     assert settings.credential is not None
-    deadline = Deadline(seconds or settings.deadline)
+    deadline = deadline or Deadline(settings.deadline)
     with Transport(settings.url, settings.credential, settings, deadline) as transport:
         yield Client(transport)
 

@@ -112,12 +112,16 @@ class Transport:
 
     def renew(self, deadline: Deadline) -> None:
         """Begin a new time budget with new connections; the login goes on."""
-        self.close()
+        self.disconnect()
         self.deadline = deadline
         self._http = self._session(self._retries)
 
-    def close(self) -> None:
+    def disconnect(self) -> None:
+        """Close all connections; the next call opens a new one."""
         self._http.close()
+
+    def close(self) -> None:
+        self.disconnect()
         self._log.close()
 
     def pause(self, seconds: float) -> None:
@@ -191,7 +195,7 @@ class Transport:
         if self.deadline.spent:
             msg = (
                 f"{method} {path}: the time budget of {self.deadline.seconds:g} s"
-                f" (zephyr_deadline) is spent."
+                f" ({self.deadline.name}) is spent."
             )
             raise ZephyrUnreachable(msg)
         try:
