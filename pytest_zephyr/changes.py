@@ -37,13 +37,15 @@ class Refusal:
 class Changes:
     """What a push will do: write *writes*, leave *left* and *done*, and name *refused*.
 
-    *done* were delivered by an earlier push; those in *landed* stand on the server
-    although no receipt says so. *older* are left because the server has a newer result.
+    *done* were delivered by an earlier push, and *standing* is where they stand, for
+    their evidence; those in *landed* stand on the server although no receipt says so.
+    *older* are left because the server has a newer result.
     """
 
     writes: tuple[Change, ...] = ()
     landed: tuple[Change, ...] = ()
     done: tuple[CaseResult, ...] = ()
+    standing: tuple[Change, ...] = ()
     left: tuple[CaseResult, ...] = ()
     older: tuple[Change, ...] = ()
     refused: tuple[Refusal, ...] = ()
@@ -69,6 +71,7 @@ def compute(
     writes: list[Change] = []
     landed: list[Change] = []
     done: list[CaseResult] = []
+    standing: list[Change] = []
     left: list[CaseResult] = []
     older: list[Change] = []
     refused: list[Refusal] = []
@@ -79,10 +82,12 @@ def compute(
         if result.status is None:
             left.append(result)
             continue
+        found = index.find(result.case)
         if result.digest in delivered:
             done.append(result)
+            if isinstance(found, Execution):
+                standing.append(Change(result, found, None))
             continue
-        found = index.find(result.case)
         if isinstance(found, str):
             refused.append(Refusal(result, found.format(place=place)))
             continue
@@ -98,6 +103,7 @@ def compute(
         writes=tuple(writes),
         landed=tuple(landed),
         done=tuple(done),
+        standing=tuple(standing),
         left=tuple(left),
         older=tuple(older),
         refused=tuple(refused),

@@ -43,7 +43,10 @@ NOT_ALL = 1
 USAGE = 2
 
 #: Options that only a run of pytest can use.
-_PYTEST_ONLY = {"zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"}
+_PYTEST_ONLY = {
+    *("zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"),
+    *("capture", "attach_max_size"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -206,6 +209,8 @@ def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
         for line in summary.planned(delivery.planned) if delivery.planned else ():
             _say(line)
         _say(f"{', '.join(names)}: {summary.numbers(delivery)}")
+        for line in summary.evidence(delivery):
+            _say(line)
         for line in summary.problems(delivery, run.journals[0].path):
             _say(line)
     return _Pushed(

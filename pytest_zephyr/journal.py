@@ -30,9 +30,14 @@ from pytest_zephyr.lock import try_lock
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import End
 from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import Origin
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
+from pytest_zephyr.said import FieldValue
+from pytest_zephyr.said import KINDS
+from pytest_zephyr.said import read_said
+from pytest_zephyr.said import read_value
 
 
 #: Version of the format; a reader refuses what is newer than itself.
@@ -46,7 +51,7 @@ class Header:
     """The first line: which run this is, and the options that decide its result.
 
     *options* are texts as they were given. *started* is in milliseconds since the
-    epoch. No secret is ever in it.
+    epoch. *job* and *commit* are what the CI service said. No secret is ever in it.
     """
 
     run: str
@@ -54,6 +59,12 @@ class Header:
     started: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     worker: str = ""
+    job: str = ""
+    commit: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.job, self.commit)
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,39 @@ class Sending:
     """
 
     rows: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file of one execution; *name* is the one that the test gave it."""
+
+    execution: int
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Attaching:
+    """Attachments that are about to be made, each with the name it gets there.
+
+    Without a receipt it is unclear whether they were.
+    """
+
+    names: Mapping[Attachment, str]
+
+
+@dataclass(frozen=True)
+class Attached:
+    """Attachments that the server has taken."""
+
+    attachments: tuple[Attachment, ...]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Executions whose step results the server has taken, with what these were."""
+
+    digests: Mapping[int, str]
 
 
 @dataclass(frozen=True)
@@ -201,8 +245,9 @@ def worker_journal(path: str, worker: str) -> JournalWriter:
 class Journal:
     """One run as it was written: header, records, receipts.
 
-    `receipts`, `sendings`, `uncollected` (node ids) and `skipped` (lines that are not
-    readable) are complete once `records` has been read to its end.
+    `receipts`, `sendings`, what is known of evidence (`attached`, `attaching`,
+    `stepped`), `uncollected` (node ids) and `skipped` (lines that are not readable)
+    are complete once `records` has been read to its end.
     """
 
     def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
@@ -210,6 +255,9 @@ class Journal:
         self.receipts: list[Receipt] = []
         self.sendings: list[Sending] = []
         self.unclear: dict[int, str] = {}
+        self.attached: set[Attachment] = set()
+        self.attaching: dict[Attachment, str] = {}
+        self.stepped: dict[int, str] = {}
         self.uncollected: list[str] = []
         self.skipped = 0
         self._kept = list(kept)
@@ -241,12 +289,25 @@ class Journal:
         self.receipts.clear()
         self.sendings.clear()
         self.unclear.clear()
+        self.attached.clear()
+        self.attaching.clear()
+        self.stepped.clear()
         self.uncollected.clear()
         self.skipped = 0
         for path in self._parts():
             yield from self._decode(self._lines(path))
         yield from self._decode(self._lines(self.path))
         yield from self._decode(self._parse(self._kept))
+
+    def files(self) -> set[str]:
+        """Return the digests of all attachments that this journal names."""
+        found = set()
+        for path in (*self._parts(), self.path):
+            with suppress(JournalError):
+                for line in self._lines(path):
+                    if line.get("kind") == "attachment":
+                        found.add(str(line.get("digest")))
+        return found
 
     def _parts(self) -> list[Path]:
         """Return the files that workers wrote beside this one."""
@@ -267,6 +328,12 @@ class Journal:
             elif isinstance(entry, Sending):
                 self.sendings.append(entry)
                 self.unclear.update(entry.rows)
+            elif isinstance(entry, Attaching):
+                self.attaching.update(entry.names)
+            elif isinstance(entry, Attached):
+                self.attached.update(entry.attachments)
+            elif isinstance(entry, Stepped):
+                self.stepped.update(entry.digests)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)
             elif entry is not None:
@@ -340,6 +407,8 @@ def _header(line: Mapping[str, Any], path: Path) -> Header:
         if isinstance(options, dict)
         else {},
         worker=str(line.get("worker", "")),
+        job=str(line.get("job", "")),
+        commit=str(line.get("commit", "")),
     )
 
 
@@ -347,7 +416,7 @@ def _header(line: Mapping[str, Any], path: Path) -> Header:
 
 
 def item_line(item: Item) -> dict[str, Any]:
-    return _slim(kind="item", nodeid=item.nodeid, cases=item.cases, title=item.title)
+    return _slim(kind="item", **item.__dict__)
 
 
 def start_line(nodeid: str) -> dict[str, Any]:
@@ -374,6 +443,23 @@ def sending_line(sending: Sending) -> dict[str, Any]:
     return {"kind": "sending", "rows": [[k, v] for k, v in sending.rows.items()]}
 
 
+def attaching_line(attaching: Attaching) -> dict[str, Any]:
+    rows = [[*_row(each), name] for each, name in attaching.names.items()]
+    return {"kind": "attaching", "rows": rows}
+
+
+def attached_line(attached: Attached) -> dict[str, Any]:
+    return {"kind": "attached", "rows": list(map(_row, attached.attachments))}
+
+
+def _row(attachment: Attachment) -> list[object]:
+    return [attachment.execution, attachment.name, attachment.digest]
+
+
+def stepped_line(stepped: Stepped) -> dict[str, Any]:
+    return {"kind": "stepped", "rows": [[k, v] for k, v in stepped.digests.items()]}
+
+
 def delivered_line() -> dict[str, Any]:
     return {"kind": "delivered", "at": now_ms()}
 
@@ -390,6 +476,25 @@ def _cases(value: object) -> tuple[CaseRef, ...]:
         for each in value
         if isinstance(each, str | int) and not isinstance(each, bool)
     )
+
+
+def _item(line: Mapping[str, Any]) -> Item:
+    return Item(
+        nodeid=_text(line["nodeid"]),
+        cases=_cases(line.get("cases", [])),
+        title=_text(line.get("title", "")),
+        comment=_text(line.get("comment", "")),
+        defects=tuple(map(_text, line.get("defects", []))),
+        fields=tuple(_field(*each) for each in line.get("fields", [])),
+    )
+
+
+def _field(name: object, value: object) -> tuple[str, FieldValue]:
+    return _text(name), read_value(value)
+
+
+def _attachment(execution: object, name: object, digest: object) -> Attachment:
+    return Attachment(_number(execution), _text(name), _text(digest))
 
 
 def _report(line: Mapping[str, Any]) -> Report:
@@ -425,16 +530,18 @@ def _text(value: object) -> str:
 
 _DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "header": lambda _line: None,
-    "item": lambda line: Item(
-        _text(line["nodeid"]),
-        _cases(line.get("cases", [])),
-        _text(line.get("title", "")),
-    ),
+    "item": _item,
     "start": lambda line: Start(_text(line["nodeid"]), _number(line.get("at", 0))),
     "report": _report,
     "collect_error": lambda line: CollectError(_text(line["nodeid"])),
     "end": lambda line: End(_number(line.get("at", 0))),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
+    "attaching": lambda line: Attaching(
+        {_attachment(*row[:3]): _text(row[3]) for row in line["rows"]}
+    ),
+    "attached": lambda line: Attached(tuple(_attachment(*row) for row in line["rows"])),
+    "stepped": lambda line: Stepped({int(k): _text(v) for k, v in line["rows"]}),
     "delivered": lambda _line: None,
+    **dict.fromkeys(KINDS, read_said),
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 import re
 
 import pytest
 
+from pytest_zephyr.guard import culprit
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
+from pytest_zephyr.said import FieldValue
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.settings import Inherit
 
@@ -26,10 +29,42 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True)
 class Mapped:
-    """The test cases of an item, and what is wrong with its markers."""
+    """The test cases of an item, what else its markers say, and what is wrong there."""
 
     cases: tuple[CaseRef, ...] = ()
     problems: tuple[str, ...] = ()
+    comment: str = ""
+    defects: tuple[str, ...] = ()
+    fields: tuple[tuple[str, FieldValue], ...] = ()
+
+
+@dataclass
+class _Extras:
+    """What markers put on a result; of one thing said twice the closest counts."""
+
+    comment: str = ""
+    defects: dict[str, None] = field(default_factory=dict)
+    fields: dict[str, FieldValue] = field(default_factory=dict)
+
+    def add(self, name: str, value: object) -> str:
+        """Take the argument *name* of a marker; return what is wrong with it."""
+        if name == "comment":
+            if not isinstance(value, str) or not value.strip():
+                return f"comment={_short(value)} is not a text"
+            self.comment = self.comment or value.strip()
+        elif name == "defects":
+            for key in _flat(value):
+                if not isinstance(key, str) or not key.strip():
+                    return f"{_short(key)} is not the key of a defect"
+                self.defects[key.strip()] = None
+        elif not isinstance(value, Mapping):
+            return f"fields={_short(value)} is not a mapping"
+        else:
+            for key, each in value.items():
+                if not isinstance(key, str) or not isinstance(each, str | int | float):
+                    return f"{_short(key)}: {_short(each)} is not a field with a value"
+                self.fields.setdefault(key, each)
+        return ""
 
 
 _MAPPED = pytest.StashKey[Mapped]()
@@ -55,19 +90,49 @@ class Marks:
             return Mapped()
         cases: dict[CaseRef, None] = {}
         problems: list[str] = []
+        extras = _Extras()
+        marked = False
         for level in _levels(item):
-            if not level:
-                continue
             for mark in level:
-                found, wrong = self._cases(mark, _param_id(item))
+                marked = True
+                found, wrong = self._cases(mark, _param_id(item), extras)
                 cases.update(dict.fromkeys(found))
                 problems += wrong
-            if self._inherit == "closest":
+            # A marker that only adds to the result leaves the cases to the next level.
+            if self._inherit == "closest" and (cases or problems):
                 break
-        return Mapped(tuple(cases), tuple(problems))
+        if marked and not cases and not problems:
+            problems.append("the zephyr marker names no test case")
+        hooked = self._ask(item, problems)
+        return Mapped(
+            cases=tuple(cases if hooked is None else dict.fromkeys(hooked)),
+            problems=tuple(problems),
+            comment=extras.comment,
+            defects=tuple(extras.defects),
+            fields=tuple(extras.fields.items()),
+        )
+
+    def _ask(self, item: pytest.Item, problems: list[str]) -> list[CaseRef] | None:
+        """Return the cases that a hook names, `None` to keep those of the markers."""
+        hook = item.ihook.pytest_zephyr_cases
+        if not hook.get_hookimpls():
+            return None
+        try:
+            answer = hook(item=item)
+            if answer is None:
+                return None
+            if not isinstance(answer, pytest.MarkDecorator):
+                listed = answer if isinstance(answer, int | str) else list(answer)
+                answer = pytest.mark.zephyr(listed)
+            found, wrong = self._cases(answer.mark, _param_id(item), _Extras())
+        except Exception as error:  # noqa: BLE001 - theirs must not fail the run
+            problems.append(f"pytest_zephyr_cases of {culprit(hook, error)}: {error!r}")
+            return None
+        problems[:] = [f"pytest_zephyr_cases: {each}" for each in wrong]
+        return found
 
     def _cases(
-        self, mark: pytest.Mark, param_id: str | None
+        self, mark: pytest.Mark, param_id: str | None, extras: _Extras
     ) -> tuple[list[CaseRef], list[str]]:
         cases: list[CaseRef] = []
         problems: list[str] = []
@@ -82,9 +147,11 @@ class Marks:
                 self._add_alts(value, cases, problems)
             elif key == "by_id":
                 self._add_by_id(value, param_id, cases, problems)
+            elif key in {"comment", "defects", "fields"}:
+                problems += filter(None, [extras.add(key, value)])
             else:
                 problems.append(f"the zephyr marker takes no argument {key!r}")
-        if not cases and not problems:
+        if not mark.args and not mark.kwargs:
             problems.append("the zephyr marker names no test case")
         return cases, problems
 
@@ -197,7 +264,15 @@ def _short(value: object) -> str:
 
 def item_of(item: pytest.Item, marks: Marks) -> Item:
     """Return *item* as plain data."""
-    return Item(item.nodeid, marks.of(item).cases, _title(item))
+    mapped = marks.of(item)
+    return Item(
+        nodeid=item.nodeid,
+        cases=mapped.cases,
+        title=_title(item),
+        comment=mapped.comment,
+        defects=mapped.defects,
+        fields=mapped.fields,
+    )
 
 
 def _title(item: pytest.Item) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from pytest_zephyr import attachments
 from pytest_zephyr import changes as diff
 from pytest_zephyr import status
 from pytest_zephyr.changes import Change
@@ -33,6 +34,7 @@ from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.plan import build_plan
 from pytest_zephyr.plan import Plan
 from pytest_zephyr.settings import Settings
+from pytest_zephyr.steps import StepResults
 from pytest_zephyr.target import find_target
 from pytest_zephyr.transport import Transport
 
@@ -99,7 +101,7 @@ def push(
         if settings.dry_run:
             delivery.planned = changes
         else:
-            _Apply(client, delivery, memory, progress).run(changes)
+            _carry_out(changes, client, settings, memory, delivery, progress)
     except ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:
@@ -112,7 +114,33 @@ def _plan(
 ) -> Plan:
     source = settings.sources.get("status_map", "default")
     choices = status.choices(settings.status_map, source, known)
-    return build_plan(nodes, choices, Context(settings.comment))
+    return build_plan(nodes, choices, _context(settings))
+
+
+def _carry_out(
+    changes: Changes,
+    client: Client,
+    settings: Settings,
+    memory: Memory,
+    delivery: Delivery,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Write the results first, then the evidence of those that stand."""
+    assert delivery.target is not None
+    context, evidence = _context(settings), delivery.evidence
+    steps = StepResults(client, memory, evidence, delivery.target.phase)
+    changes = steps.note_foreign(changes, context)
+    apply = _Apply(client, delivery, memory, progress)
+    apply.run(changes)
+    standing = [*apply.standing(changes), *changes.standing]
+    evidence.left_out += attachments.left_out(standing)
+    files = attachments.wanted(standing, context)
+    steps.write(standing)
+    attachments.send(files, client, memory, evidence)
+
+
+def _context(settings: Settings) -> Context:
+    return Context(settings.comment, settings.notes_limit)
 
 
 def _read(client: Client, target: Target) -> list[Execution]:
@@ -159,6 +187,11 @@ class _Apply:
         self._confirmed(changes.landed)
         for start in range(0, len(changes.writes), BATCH):
             self._send(changes.writes[start : start + BATCH])
+
+    def standing(self, changes: Changes) -> list[Change]:
+        """Return those of *changes* that stand on the server now."""
+        found = (*changes.landed, *changes.writes)
+        return [each for each in found if each.execution.id in self._done]
 
     def _send(self, batch: Sequence[Change]) -> None:
         """Send *batch*; what is not confirmed is read back, and sent again if needed."""

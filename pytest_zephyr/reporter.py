@@ -6,11 +6,13 @@ from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Sequence
 from contextlib import suppress
+import os
 from pathlib import Path
 import sys
 
 import pytest
 
+from pytest_zephyr import ci
 from pytest_zephyr import journal as disk
 from pytest_zephyr import options
 from pytest_zephyr import summary
@@ -55,6 +57,8 @@ class ZephyrReporter:
             key=settings.run_key or "",
             started=now_ms(),
             options=options.journaled(settings),
+            job=ci.job_url(os.environ),
+            commit=ci.commit(os.environ),
         )
         self.writer = JournalWriter.create(path, header)
         self._journal = _shown(path)
@@ -166,6 +170,7 @@ class ZephyrReporter:
         if delivery.planned is not None:
             self._lines += summary.planned(delivery.planned)
         self._lines.append(summary.numbers(delivery))
+        self._lines += summary.evidence(delivery)
         if delivery.complete:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed

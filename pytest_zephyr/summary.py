@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.delivery import RefusedFile
 from pytest_zephyr.entities import Target
 from pytest_zephyr.outcome import CaseRef
 
@@ -31,6 +32,25 @@ def numbers(delivery: Delivery) -> str:
     if delivery.already:
         parts.insert(1, f"{delivery.already} delivered before")
     return ", ".join(parts)
+
+
+def evidence(delivery: Delivery) -> list[str]:
+    """Return what became of the evidence, in one line if there was any."""
+    found = delivery.evidence
+    parts = [
+        f"{count} {what}"
+        for count, what in (
+            (found.files, "attachments sent"),
+            (found.files_before, "sent before"),
+            (found.steps, "step results sent"),
+            (len(found.refused), "refused"),
+            (len(found.left_out), "left out"),
+            (found.files_kept, "kept in the journal"),
+            (found.steps_kept, "test cases with steps kept in the journal"),
+        )
+        if count
+    ]
+    return [f"evidence: {', '.join(parts)}"] if parts else []
 
 
 def planned(changes: Changes) -> list[str]:
@@ -63,6 +83,14 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         "left": delivery.left,
         "kept": delivery.kept,
         "refused": [_refusal_as_json(each) for each in delivery.refused],
+        "evidence": {
+            "attachments": delivery.evidence.files,
+            "attachments_before": delivery.evidence.files_before,
+            "steps": delivery.evidence.steps,
+            "kept": delivery.evidence.kept,
+            "refused": list(map(_file_as_json, delivery.evidence.refused)),
+            "left_out": list(map(_file_as_json, delivery.evidence.left_out)),
+        },
         "older": [each.result.case for each in delivery.older],
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
@@ -75,6 +103,10 @@ def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
         "reason": refusal.reason,
         "tests": [node.nodeid for node in refusal.result.nodes],
     }
+
+
+def _file_as_json(file: RefusedFile) -> dict[str, object]:
+    return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
 def problems(delivery: Delivery, journal: Path) -> list[str]:
@@ -95,11 +127,32 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}. To write ours all the same: push --force"
         )
+    lines += _about_files(delivery.evidence.refused, "was refused")
+    lines += _about_files(delivery.evidence.left_out, "is left out")
     if delivery.kept or delivery.refused:
         lines.append(
             f"zephyr: {delivery.kept + len(delivery.refused)} results kept in {journal}"
         )
         lines.append(send_later(journal))
+    elif delivery.evidence.kept or delivery.evidence.refused:
+        lines.append(f"zephyr: evidence kept in {journal}")
+        lines.append(send_later(journal))
+    return lines
+
+
+def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
+    """Return a line per file; where one reason keeps many, they are counted."""
+    by_reason: dict[str, list[RefusedFile]] = {}
+    for each in files:
+        by_reason.setdefault(each.reason, []).append(each)
+    lines = [
+        f"zephyr: {each[0].name} {what} ({each[0].nodeid}"
+        + (f" and {len(each) - 1} more" if len(each) > 1 else "")
+        + f"): {reason}"
+        for reason, each in list(by_reason.items())[:_SHOWN]
+    ]
+    if len(by_reason) > _SHOWN:
+        lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more")
     return lines
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from importlib.metadata import version
 import json
 import queue
@@ -150,6 +151,15 @@ class Answer:
     payload: object
 
 
+@dataclass(frozen=True)
+class Part:
+    """A file to upload."""
+
+    name: str
+    type: str
+    content: bytes = field(repr=False)
+
+
 class Transport:
     """Sends requests to *origin* and turns every bad answer into a ZephyrError.
 
@@ -230,15 +240,37 @@ class Transport:
         Raises ZephyrUnreachable (ZephyrUnclear for a write that may have happened) or
         ZephyrRefused.
         """
+        url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
+        response, content = self._logged_in(
+            lambda: self._exchange(method, path, url, params, body)
+        )
+        return self._judge(method, path, response, content)
+
+    def upload(self, path: str, parts: Mapping[str, Part]) -> Answer:
+        """Send files to *path* of the origin, outside the REST base, by part name.
+
+        Raises as `send` does.
+        """
+        files = {name: (p.name, p.content, p.type) for name, p in parts.items()}
+        response, content = self._logged_in(
+            lambda: self._call(
+                "POST", path, f"{self.origin}/{path}", auth=self._auth, files=files
+            )
+        )
+        return self._judge("POST", path, response, content)
+
+    def _logged_in(
+        self, call: Callable[[], tuple[requests.Response, bytes]]
+    ) -> tuple[requests.Response, bytes]:
+        """Make a *call* with a login, and once more with a new one if it ran out."""
         if isinstance(self._auth, CookieAuth):
             self._login(self._auth)
-        url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
-        response, content = self._exchange(method, path, url, params, body)
+        response, content = call()
         if response.status_code == 401 and isinstance(self._auth, CookieAuth):
             self._auth.forget()
             self._login(self._auth)
-            response, content = self._exchange(method, path, url, params, body)
-        return self._judge(method, path, response, content)
+            response, content = call()
+        return response, content
 
     def _login(self, auth: CookieAuth) -> None:
         """Fetch the session cookie unless there is one (API 2)."""

@@ -29,6 +29,8 @@ from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
+from pytest_zephyr.said import Said
+from pytest_zephyr.said import said_line
 from tests.unit.make import deterministic
 from tests.unit.make import report
 
@@ -72,6 +74,8 @@ def line_of(record: Record) -> dict[str, Any]:
         return disk.report_line(record)
     if isinstance(record, Start):
         return {**disk.start_line(record.nodeid), "at": record.at}
+    if isinstance(record, Said):
+        return said_line(record)
     return {**disk.end_line(), "at": record.at}
 
 
