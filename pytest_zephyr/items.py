@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_zephyr import journal as disk
+from pytest_zephyr.evidence import RECORDER
 from pytest_zephyr.evidence import Zephyr
 from pytest_zephyr.evidence import ZephyrRecord
 from pytest_zephyr.guard import culprit
@@ -79,7 +80,16 @@ class Stamper:
         self._ask(item, report)
         if self._capture != "none":
             self._attach_output(item, report)
+        self._hand_over(item, report)
         return report
+
+    @guarded
+    def _hand_over(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Let the controller write what the disk of a worker refused."""
+        recorder = item.config.stash.get(RECORDER, None)
+        if recorder is not None and recorder.worker and recorder.writer.kept:
+            kept = recorder.writer.take_kept()
+            setattr(report, STAMP, {**getattr(report, STAMP, {}), "kept": kept})
 
     @guarded
     def _stamp(self, item: pytest.Item, report: pytest.TestReport) -> None:

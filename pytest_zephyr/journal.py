@@ -182,7 +182,9 @@ class JournalWriter:
         return writer
 
     def append(self, line: dict[str, Any]) -> None:
-        data = _encode(line)
+        self._append(_encode(line))
+
+    def _append(self, data: bytes) -> None:
         if self.broken is not None or not self._write(data):
             self.kept.append(data)
 
@@ -191,6 +193,17 @@ class JournalWriter:
         encoded = list(map(_encode, lines))
         if self.broken is not None or not self._write(b"".join(encoded)):
             self.kept += encoded
+
+    def take_kept(self) -> list[str]:
+        """Give away the lines that the disk refused, for another process to write."""
+        kept = [line.decode("ascii") for line in self.kept]
+        self.kept.clear()
+        return kept
+
+    def append_kept(self, kept: Iterable[str]) -> None:
+        """Append lines that another process could not write."""
+        for line in kept:
+            self._append(line.encode("ascii"))
 
     def retry(self) -> None:
         """Write what the disk refused before, if it does not refuse any more."""

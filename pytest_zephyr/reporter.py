@@ -107,7 +107,9 @@ class ZephyrReporter:
     @guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.writer.append(disk.report_line(to_record(report, self._root)))
-        for bug in (getattr(report, STAMP, None) or {}).get("bugs", ()):
+        stamp = getattr(report, STAMP, None) or {}
+        self.writer.append_kept(stamp.get("kept", ()))
+        for bug in stamp.get("bugs", ()):
             self._note_bug(bug)
 
     # When they are done
