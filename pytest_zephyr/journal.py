@@ -313,14 +313,12 @@ class Journal:
         yield from self._decode(self._parse(self._kept))
 
     def files(self) -> set[str]:
-        """Return the digests of all attachments that this journal names."""
-        found = set()
-        for path in (*self._parts(), self.path):
-            with suppress(JournalError):
-                for line in self._lines(path):
-                    if line.get("kind") == "attachment":
-                        found.add(str(line.get("digest")))
-        return found
+        """Return the digests of the attachments in this file, not those in its parts."""
+        return {
+            str(line.get("digest"))
+            for line in self._lines(self.path)
+            if line.get("kind") == "attachment"
+        }
 
     def _parts(self) -> list[Path]:
         """Return the files that workers wrote beside this one."""
@@ -551,7 +549,7 @@ _DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
     "attaching": lambda line: Attaching(
-        {_attachment(*row[:3]): _text(row[3]) for row in line["rows"]}
+        {_attachment(*key): _text(name) for *key, name in line["rows"]}
     ),
     "attached": lambda line: Attached(tuple(_attachment(*row) for row in line["rows"])),
     "stepped": lambda line: Stepped({int(k): _text(v) for k, v in line["rows"]}),

@@ -150,10 +150,17 @@ def prune(directory: Path, keep: int = KEEP) -> None:
         for part in (*directory.glob(f"{glob.escape(path.stem)}.*{disk.SUFFIX}"), path):
             with suppress(OSError):
                 part.unlink()
-    files = directory / DIRECTORY
-    if delivered[keep:] and files.is_dir():
-        kept = [each for path in _files(directory) if (each := _open(path, []))]
-        remove_unnamed(files, {name for each in kept for name in each.files()})
+    if delivered[keep:]:
+        _prune_files(directory)
+
+
+def _prune_files(directory: Path) -> None:
+    problems: list[str] = []
+    journals = [_open(path, problems) for path in _files(directory)]
+    # What cannot be read may be a newer version's, and name any of them.
+    if not problems and (directory / DIRECTORY).is_dir():
+        named = {name for each in journals if each for name in each.files()}
+        remove_unnamed(directory / DIRECTORY, named)
 
 
 def group(journals: Iterable[Journal]) -> list[Run]:

@@ -54,8 +54,12 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
     """
     numbers: dict[str | int, int] = {}
     for each in case_steps:
-        numbers.setdefault(each.number, each.number)
-        numbers.setdefault(folded(each.text), each.number)
+        for name in (
+            each.number,
+            folded(each.text),
+            folded(_without_markup(each.text)),
+        ):
+            numbers.setdefault(name, each.number)
     own: dict[int, Step] = {}
     foreign = []
     for step in (_ended(step, node) for node in nodes for step in node.evidence.steps):
@@ -69,9 +73,12 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
 
 
 def folded(text: str) -> str:
-    """Return *text* without what may differ between a test and Zephyr's page."""
-    plain = html.unescape(_TAG.sub(" ", text))
-    return " ".join(plain.split()).casefold()
+    """Return *text* without differences of white space and case."""
+    return " ".join(text.split()).casefold()
+
+
+def _without_markup(text: str) -> str:
+    return html.unescape(_TAG.sub(" ", text))
 
 
 def _ended(step: Step, node: NodeResult) -> Step:
