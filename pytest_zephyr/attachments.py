@@ -27,7 +27,7 @@ from pytest_zephyr.files import find_file
 from pytest_zephyr.files import shown_size
 from pytest_zephyr.journal import Attached
 from pytest_zephyr.journal import Attaching
-from pytest_zephyr.journal import Attachment
+from pytest_zephyr.journal import AttachmentKey
 from pytest_zephyr.notes import Context
 from pytest_zephyr.notes import full_text
 from pytest_zephyr.said import File
@@ -58,13 +58,13 @@ class Wanted:
     text: Callable[[], str] | None = None
 
     @property
-    def key(self) -> Attachment:
-        return Attachment(self.execution, self.file.name, self.file.digest)
+    def key(self) -> AttachmentKey:
+        return AttachmentKey(self.execution, self.file.name, self.file.digest)
 
 
 def wanted(changes: Iterable[Change], context: Context) -> list[Wanted]:
     """Return the files that results have, and the whole of notes that were cut."""
-    found: dict[Attachment, Wanted] = {}
+    found: dict[AttachmentKey, Wanted] = {}
     for change in changes:
         for each in _of_change(change, context):
             found.setdefault(each.key, each)
@@ -99,7 +99,11 @@ def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
 
 
 def send(
-    files: Sequence[Wanted], client: Client, memory: Memory, evidence: EvidenceDelivery
+    files: Sequence[Wanted],
+    client: Client,
+    memory: Memory,
+    evidence: EvidenceDelivery,
+    progress: Callable[..., None],
 ) -> None:
     """Send what of *files* has no receipt, and count in *evidence* what became of it.
 
@@ -108,7 +112,11 @@ def send(
     fresh = [each for each in files if each.key not in memory.attached]
     evidence.files_before += len(files) - len(fresh)
     evidence.files_kept += len(fresh)
-    _Sender(client, memory, evidence).run(fresh)
+    sender = _Sender(client, memory, evidence)
+    sender.settle_earlier(fresh)
+    for batch in batches(sender.open(fresh)):
+        sender.send(batch)
+        progress(len(fresh) - evidence.files_kept, len(fresh), "attachments")
 
 
 class _Sender:
@@ -120,17 +128,19 @@ class _Sender:
         self._client = client
         self._memory = memory
         self._evidence = evidence
-        self._names: dict[Attachment, str] = dict(memory.attaching)
-        self._settled: set[Attachment] = set()
+        self._names: dict[AttachmentKey, str] = dict(memory.attaching)
+        self._settled: set[AttachmentKey] = set()
         self._refusals = 0
 
-    def run(self, files: Sequence[Wanted]) -> None:
-        # An earlier push wanted to attach these, and nobody knows whether it did.
+    def settle_earlier(self, files: Sequence[Wanted]) -> None:
+        """Find out which of *files* an earlier push attached without a receipt."""
         unclear = [each for each in files if each.key in self._names]
         self._name(files)
         self._settle(unclear)
-        for batch in batches(self._open(files)):
-            self._send(batch)
+
+    def open(self, files: Sequence[Wanted]) -> Sequence[Wanted]:
+        """Return those of *files* that are neither attached nor refused."""
+        return [each for each in files if each.key not in self._settled]
 
     def _name(self, files: Sequence[Wanted]) -> None:
         """Give each file a name that no other file of its execution has."""
@@ -145,7 +155,7 @@ class _Sender:
             taken.add((each.execution, name))
             self._names[each.key] = name
 
-    def _send(self, batch: Sequence[Wanted]) -> None:
+    def send(self, batch: Sequence[Wanted]) -> None:
         error: ZephyrError | None = None
         for _ in range(_SETTLE):
             error = None
@@ -193,7 +203,7 @@ class _Sender:
         self._done([each for each, _ in read if each.key in attached])
         return [each for each, _ in read if each.key not in attached]
 
-    def _attach(self, there: Sequence[tuple[Wanted, Uploaded]]) -> set[Attachment]:
+    def _attach(self, there: Sequence[tuple[Wanted, Uploaded]]) -> set[AttachmentKey]:
         """Attach uploaded files; return those that the answer does not leave out."""
         names = {each.key: self._names[each.key] for each, _ in there}
         self._memory.note_attaching(Attaching(names))
@@ -232,9 +242,9 @@ class _Sender:
 
     def _settle(self, batch: Sequence[Wanted]) -> Sequence[Wanted]:
         """Return what of *batch* is neither there nor refused."""
-        batch = self._open(batch)
+        batch = self.open(batch)
         self._done(self._look_for(batch))
-        return self._open(batch)
+        return self.open(batch)
 
     def _look_for(self, files: Sequence[Wanted]) -> list[Wanted]:
         """Return those of *files* that their executions have, by name and size."""
@@ -260,8 +270,8 @@ class _Sender:
             self._refuse(batch, str(refused))
             return
         middle = len(batch) // 2
-        self._send(batch[:middle])
-        self._send(batch[middle:])
+        self.send(batch[:middle])
+        self.send(batch[middle:])
 
     def _done(self, files: Sequence[Wanted]) -> None:
         if not files:
@@ -278,9 +288,6 @@ class _Sender:
         self._evidence.refused += [
             RefusedFile(each.file.name, each.nodeid, reason) for each in files
         ]
-
-    def _open(self, files: Sequence[Wanted]) -> Sequence[Wanted]:
-        return [each for each in files if each.key not in self._settled]
 
 
 def batches(files: Iterable[Wanted]) -> Iterator[list[Wanted]]:

@@ -17,7 +17,7 @@ from pytest_zephyr.entities import User
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import Attached
 from pytest_zephyr.journal import Attaching
-from pytest_zephyr.journal import Attachment
+from pytest_zephyr.journal import AttachmentKey
 from pytest_zephyr.journal import Receipt
 from pytest_zephyr.journal import Sending
 from pytest_zephyr.journal import Stepped
@@ -76,8 +76,9 @@ class Delivery:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to be sent or mended."""
-        return not self.kept and not self.evidence.kept and not self.failed
+        """Whether nothing is left to be sent or mended; a dry run never says so."""
+        waits = self.kept or self.evidence.kept or self.planned is not None
+        return not waits and not self.failed
 
     @property
     def failed(self) -> bool:
@@ -99,8 +100,8 @@ class Memory:
 
     receipts: frozenset[str] = frozenset()
     unclear: dict[int, str] = field(default_factory=dict)
-    attached: frozenset[Attachment] = frozenset()
-    attaching: Mapping[Attachment, str] = field(default_factory=dict)
+    attached: frozenset[AttachmentKey] = frozenset()
+    attaching: Mapping[AttachmentKey, str] = field(default_factory=dict)
     stepped: Mapping[int, str] = field(default_factory=dict)
     places: tuple[Path, ...] = ()
     note_attaching: Callable[[Attaching], None] = lambda _attaching: None

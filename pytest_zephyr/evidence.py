@@ -120,8 +120,8 @@ class Zephyr:
         if not isinstance(source, str | os.PathLike):
             raise TypeError(_wrong("attach", "a path or bytes", source))
         path = Path(source)
-        if not path.is_file():
-            msg = f"zephyr.attach: there is no file {str(path)!r}"
+        if not _is_file(path):
+            msg = f"zephyr.attach: there is no file {_shown(str(path))}"
             raise FileNotFoundError(msg)
         self._keep(path, name or path.name, kind)
 
@@ -301,6 +301,17 @@ def _text(call: str, wanted: str, value: object) -> str:
 
 
 def _wrong(call: str, wanted: str, value: object) -> str:
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    return f"zephyr.{call}: {wanted} is wanted, not {shown}"
+    return f"zephyr.{call}: {wanted} is wanted, not {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A text that was meant as content is too long for a path.
+        return False

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_zephyr import journal as disk
-from pytest_zephyr.evidence import RECORDER
 from pytest_zephyr.evidence import Zephyr
 from pytest_zephyr.evidence import ZephyrRecord
 from pytest_zephyr.guard import culprit
@@ -47,11 +46,20 @@ class ItemLines:
 
 
 class Stamper:
-    """Warns about markers, stamps reports with the cases of their item, asks hooks."""
+    """Warns about markers, stamps reports with the cases of their item, asks hooks.
 
-    def __init__(self, marks: Marks, capture: Capture = "none") -> None:
+    What the disk of a worker refused rides on its reports; *writer* is the worker's.
+    """
+
+    def __init__(
+        self,
+        marks: Marks,
+        capture: Capture = "none",
+        writer: JournalWriter | None = None,
+    ) -> None:
         self._marks = marks
         self._capture = capture
+        self._writer = writer
         self._bugs: list[str] = []
 
     def note_bug(self, hook: str, error: Exception) -> None:
@@ -77,19 +85,13 @@ class Stamper:
         # Every test has a setup report, and it comes first.
         if call.when == "setup":
             self._stamp(item, report)
-        self._ask(item, report)
+        if item.config.hook.pytest_zephyr_record.get_hookimpls():
+            self._ask(item, report)
         if self._capture != "none":
             self._attach_output(item, report)
-        self._hand_over(item, report)
+        if self._writer is not None and self._writer.kept:
+            _add_to_stamp(report, "kept", self._writer.take_kept())
         return report
-
-    @guarded
-    def _hand_over(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Let the controller write what the disk of a worker refused."""
-        recorder = item.config.stash.get(RECORDER, None)
-        if recorder is not None and recorder.worker and recorder.writer.kept:
-            kept = recorder.writer.take_kept()
-            setattr(report, STAMP, {**getattr(report, STAMP, {}), "kept": kept})
 
     @guarded
     def _stamp(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -102,15 +104,12 @@ class Stamper:
 
     def _ask(self, item: pytest.Item, report: pytest.TestReport) -> None:
         hook = item.ihook.pytest_zephyr_record
-        if not hook.get_hookimpls():
-            return
         try:
             record = ZephyrRecord(item, report)
             before = record.text
             hook(item=item, record=record)
             if record.text != before:
-                text = str(record.text)
-                setattr(report, STAMP, {**getattr(report, STAMP, {}), "text": text})
+                _add_to_stamp(report, "text", str(record.text))
         except Exception as error:  # noqa: BLE001 - theirs must not fail the test
             self._warn(item, report, f"{culprit(hook, error)}: {error!r}")
 
@@ -137,6 +136,10 @@ class Stamper:
         text = "".join(f"{f' {title} ':-^80}\n{text}\n" for title, text in sections)
         if text and (self._capture == "all" or seen.failed):
             Zephyr(item).attach_text(text, name="output.txt")
+
+
+def _add_to_stamp(report: pytest.TestReport, key: str, value: object) -> None:
+    setattr(report, STAMP, {**getattr(report, STAMP, {}), key: value})
 
 
 @dataclass

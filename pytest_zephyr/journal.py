@@ -89,7 +89,7 @@ class Sending:
 
 
 @dataclass(frozen=True)
-class Attachment:
+class AttachmentKey:
     """A file of one execution; *name* is the one that the test gave it."""
 
     execution: int
@@ -104,14 +104,14 @@ class Attaching:
     Without a receipt it is unclear whether they were.
     """
 
-    names: Mapping[Attachment, str]
+    names: Mapping[AttachmentKey, str]
 
 
 @dataclass(frozen=True)
 class Attached:
     """Attachments that the server has taken."""
 
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[AttachmentKey, ...]
 
 
 @dataclass(frozen=True)
@@ -268,8 +268,8 @@ class Journal:
         self.receipts: list[Receipt] = []
         self.sendings: list[Sending] = []
         self.unclear: dict[int, str] = {}
-        self.attached: set[Attachment] = set()
-        self.attaching: dict[Attachment, str] = {}
+        self.attached: set[AttachmentKey] = set()
+        self.attaching: dict[AttachmentKey, str] = {}
         self.stepped: dict[int, str] = {}
         self.uncollected: list[str] = []
         self.skipped = 0
@@ -463,7 +463,7 @@ def attached_line(attached: Attached) -> dict[str, Any]:
     return {"kind": "attached", "rows": list(map(_row, attached.attachments))}
 
 
-def _row(attachment: Attachment) -> list[object]:
+def _row(attachment: AttachmentKey) -> list[object]:
     return [attachment.execution, attachment.name, attachment.digest]
 
 
@@ -504,8 +504,8 @@ def _field(name: object, value: object) -> tuple[str, FieldValue]:
     return _text(name), read_value(value)
 
 
-def _attachment(execution: object, name: object, digest: object) -> Attachment:
-    return Attachment(_number(execution), _text(name), _text(digest))
+def _attachment(execution: object, name: object, digest: object) -> AttachmentKey:
+    return AttachmentKey(_number(execution), _text(name), _text(digest))
 
 
 def _report(line: Mapping[str, Any]) -> Report:

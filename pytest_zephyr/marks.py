@@ -114,9 +114,9 @@ class Marks:
 
     def _ask(self, item: pytest.Item, problems: list[str]) -> list[CaseRef] | None:
         """Return the cases that a hook names, `None` to keep those of the markers."""
-        hook = item.ihook.pytest_zephyr_cases
-        if not hook.get_hookimpls():
+        if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
             return None
+        hook = item.ihook.pytest_zephyr_cases
         try:
             answer = hook(item=item)
             if answer is None:

@@ -59,14 +59,16 @@ def _build_worker(config: pytest.Config) -> None:
 
     marks = pytest_options.load_marks(config)
     limits = pytest_options.load_limits(config)
-    config.pluginmanager.register(Stamper(marks, limits.capture), "zephyr-stamper")
     workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    writer = None
     if WORKERINPUT in workerinput:
         worker = workerinput["workerid"]
         writer = journal.worker_journal(workerinput[WORKERINPUT], worker)
         share = limits.share_of(workerinput.get("workercount", 1))
         config.stash[RECORDER] = Recorder(writer, share.store(writer.path), worker)
         config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
+    stamper = Stamper(marks, limits.capture, writer)
+    config.pluginmanager.register(stamper, "zephyr-stamper")
 
 
 def _build_controller(config: pytest.Config) -> None:

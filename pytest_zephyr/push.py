@@ -62,7 +62,7 @@ def push(
     client: Client,
     settings: Settings,
     memory: Memory,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Callable[..., None] = lambda *_progress: None,
     *,
     newer_wins: bool = False,
 ) -> Delivery:
@@ -123,7 +123,7 @@ def _carry_out(
     settings: Settings,
     memory: Memory,
     delivery: Delivery,
-    progress: Callable[[int, int], None],
+    progress: Callable[..., None],
 ) -> None:
     """Write the results first, then the evidence of those that stand."""
     assert delivery.target is not None
@@ -136,7 +136,7 @@ def _carry_out(
     evidence.left_out += attachments.left_out(standing)
     files = attachments.wanted(standing, context)
     steps.write(standing)
-    attachments.send(files, client, memory, evidence)
+    attachments.send(files, client, memory, evidence, progress)
 
 
 def _context(settings: Settings) -> Context:

@@ -25,6 +25,7 @@ from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.journal import Stepped
 from pytest_zephyr.notes import Context
+from pytest_zephyr.notes import escape
 from pytest_zephyr.notes import write_notes
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
@@ -96,7 +97,13 @@ def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
     """Return what to write; a step that was not executed stays as it is."""
     statuses = {"passed": PASS, "failed": FAIL}
     return [
-        StepWrite(execution, number, statuses[step.outcome], step.at, step.comment)
+        StepWrite(
+            execution=execution,
+            step=number,
+            status=statuses[step.outcome],
+            executed_on=step.at,
+            comment=escape(step.comment),
+        )
         for number, step in steps.items()
         if step.outcome in statuses
     ]

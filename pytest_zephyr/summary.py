@@ -62,6 +62,11 @@ def planned(changes: Changes) -> list[str]:
             f" {requests} {'request' if requests == 1 else 'requests'}"
         )
     ]
+    carried = [node.evidence for each in changes.writes for node in each.result.nodes]
+    if any(carried):
+        files = sum(len(each.files) for each in carried)
+        steps = sum(len(each.steps) for each in carried)
+        lines.append(f"  with {files} attachments and {steps} steps")
     for change in changes.writes:
         status = change.result.status.name if change.result.status else ""
         lines.append(

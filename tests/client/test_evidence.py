@@ -361,6 +361,21 @@ def test_steps_that_could_not_be_written_are_written_later(stepped, recorded):
     assert stepped.execution(7).results == 1
 
 
+def test_steps_that_cannot_be_read_now_cost_no_result(stepped, recorded):
+    """The results come first, and the next push brings the steps onto their case."""
+    for case in (7, 8):
+        recorded.test(case, *shop("passed"))
+    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=None))
+
+    first = recorded.push(retries=0)
+    assert (first.delivered, first.evidence.steps_kept) == (2, 2)
+    stepped.sandbox.faults.clear()
+
+    assert recorded.push().complete
+    assert [stepped.execution(case).steps for case in (7, 8)] == [{1: ("1", None)}] * 2
+    assert stepped.execution(7).results == 1
+
+
 def test_a_case_whose_steps_cannot_be_read_costs_no_result(stepped, recorded):
     """Its steps are in the notes; the case and the reason are named."""
     recorded.test(7, *shop("passed"))

@@ -88,6 +88,7 @@ def test_fixture_does_nothing_but_check_while_reporting_is_off(pytester, run_pyt
             (lambda z: z.comment("  "), "zephyr.comment: a text is wanted, not '  '"),
             (lambda z: z.attach(None), "zephyr.attach: a path or bytes is wanted, not None"),
             (lambda z: z.attach("no.png"), "zephyr.attach: there is no file 'no.png'"),
+            (lambda z: z.attach("x" * 5000), "zephyr.attach: there is no file 'xxx"),
             (lambda z: z.attach(b"", name=1), "zephyr.attach: a name is wanted, not 1"),
             (lambda z: z.attach(b"", type=""), "zephyr.attach: a content type is wanted"),
             (lambda z: z.attach_text(b"x"), "zephyr.attach_text: a text is wanted, not b'x'"),
@@ -116,7 +117,7 @@ def test_fixture_does_nothing_but_check_while_reporting_is_off(pytester, run_pyt
     )
     ran = run_pytest()
 
-    ran.result.assert_outcomes(passed=13)
+    ran.result.assert_outcomes(passed=14)
     assert not (pytester.path / ".zephyr").exists()
 
 

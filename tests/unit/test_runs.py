@@ -19,7 +19,7 @@ from pytest_zephyr.files import DIRECTORY
 from pytest_zephyr.files import FileStore
 from pytest_zephyr.journal import Attached
 from pytest_zephyr.journal import Attaching
-from pytest_zephyr.journal import Attachment
+from pytest_zephyr.journal import AttachmentKey
 from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
 from pytest_zephyr.journal import JournalWriter
@@ -471,7 +471,7 @@ def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
 
 def test_what_is_known_of_evidence_is_remembered(tmp_path):
     """By every journal of a run, for the next push."""
-    here, there = Attachment(7, "a.png", "d1"), Attachment(8, "a.png", "d2")
+    here, there = AttachmentKey(7, "a.png", "d1"), AttachmentKey(8, "a.png", "d2")
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for path in paths:
         write(path)

@@ -69,7 +69,7 @@ def test_a_crash_fails_the_step_it_came_in_and_no_other():
 def test_what_was_not_executed_is_not_written():
     steps = {
         1: Step(1, 1, outcome="passed", at=5),
-        2: Step(2, 2, outcome="failed", comment="no", at=6),
+        2: Step(2, 2, outcome="failed", comment="1 < 2", at=6),
         3: Step(3, 3, outcome="skipped"),
         4: Step(4, 4, outcome="interrupted"),
         5: Step(5, 5),
@@ -77,7 +77,7 @@ def test_what_was_not_executed_is_not_written():
 
     assert writes(9, steps) == [
         StepWrite(9, 1, "1", 5),
-        StepWrite(9, 2, "2", 6, "no"),
+        StepWrite(9, 2, "2", 6, "1 &lt; 2"),
     ]
 
 
