@@ -41,14 +41,16 @@ class Refusal:
 class Changes:
     """What a push will do: write *writes*, leave *left* and *done*, and name *refused*.
 
-    *done* were delivered by an earlier push; those in *landed* stand on the server
-    although no receipt says so. *older* are left because the server has a newer result.
-    *missing* have no execution to be written to.
+    *done* were delivered by an earlier push, and *standing* is where they stand, for
+    their evidence; those in *landed* stand on the server although no receipt says so.
+    *older* are left because the server has a newer result. *missing* have no execution
+    to be written to.
     """
 
     writes: tuple[Change, ...] = ()
     landed: tuple[Change, ...] = ()
     done: tuple[CaseResult, ...] = ()
+    standing: tuple[Change, ...] = ()
     left: tuple[CaseResult, ...] = ()
     older: tuple[Change, ...] = ()
     missing: tuple[CaseResult, ...] = ()
@@ -75,6 +77,7 @@ def compute(
     writes: list[Change] = []
     landed: list[Change] = []
     done: list[CaseResult] = []
+    standing: list[Change] = []
     left: list[CaseResult] = []
     older: list[Change] = []
     missing: list[CaseResult] = []
@@ -86,10 +89,12 @@ def compute(
         if result.status is None:
             left.append(result)
             continue
+        found = index.find(result.case)
         if result.digest in delivered:
             done.append(result)
+            if isinstance(found, Execution):
+                standing.append(Change(result, found, None))
             continue
-        found = index.find(result.case)
         if found is None:
             missing.append(result)
             continue
@@ -108,6 +113,7 @@ def compute(
         writes=tuple(writes),
         landed=tuple(landed),
         done=tuple(done),
+        standing=tuple(standing),
         left=tuple(left),
         older=tuple(older),
         missing=tuple(missing),

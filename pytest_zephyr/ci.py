@@ -7,6 +7,9 @@ TeamCity and Buildkite, by the variables they set.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
+from urllib.parse import urlsplit
+from urllib.parse import urlunsplit
 
 
 #: Variables that name one run over all its jobs, with the attempt where there is
@@ -58,6 +61,34 @@ _COMMITS = (
 )
 
 
+_JOB_URLS = (
+    "CI_JOB_URL",
+    "CIRCLE_BUILD_URL",
+    "BUILDKITE_BUILD_URL",
+    # Jenkins.
+    "BUILD_URL",
+)
+
+#: A variable with an address, variables to fill in, and the way from one to the page.
+_JOB_PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "GITHUB_SERVER_URL",
+        ("GITHUB_REPOSITORY", "GITHUB_RUN_ID"),
+        "/{}/actions/runs/{}",
+    ),
+    (
+        "SYSTEM_COLLECTIONURI",
+        ("SYSTEM_TEAMPROJECT", "BUILD_BUILDID"),
+        "/{}/_build/results?buildId={}",
+    ),
+    (
+        "BITBUCKET_GIT_HTTP_ORIGIN",
+        ("BITBUCKET_BUILD_NUMBER",),
+        "/pipelines/results/{}",
+    ),
+)
+
+
 def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the key of the run in *environ* and the variable it came from."""
     for names in _RUN_KEYS:
@@ -80,6 +111,23 @@ def branch(environ: Mapping[str, str]) -> str:
 def commit(environ: Mapping[str, str]) -> str:
     """Return the commit that is built, empty if no service names it."""
     return _first(environ, _COMMITS)
+
+
+def job_url(environ: Mapping[str, str]) -> str:
+    """Return the page of the job that runs, empty if no service tells it."""
+    given = _first(environ, _JOB_URLS)
+    for base, names, template in _JOB_PAGES:
+        if not given and all(environ.get(name) for name in (base, *names)):
+            filling = (quote(environ[name], safe="/") for name in names)
+            given = environ[base].rstrip("/") + template.format(*filling)
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"}:
+        return ""
+    # A name and password that a service was set up with are nobody's business.
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:

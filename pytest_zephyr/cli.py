@@ -53,7 +53,10 @@ _PATIENCE = 30.0
 _LISTED = ("projects", "releases", "cycles", "phases", "statuses")
 
 #: Options that only a run of pytest can use.
-_PYTEST_ONLY = {"zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"}
+_PYTEST_ONLY = {
+    *("zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"),
+    *("capture", "attach_max_size"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -263,7 +266,7 @@ def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
         for line in summary.planned(delivery):
             _say(line)
         _say(f"{', '.join(names)}: {summary.numbers(delivery)}")
-        for line in summary.made(delivery):
+        for line in (*summary.made(delivery), *summary.evidence(delivery)):
             _say(line)
         for line in summary.problems(delivery, run.journals[0].path):
             _say(line)

@@ -15,6 +15,8 @@ from typing import TypeVar
 from pytest_zephyr import decode
 from pytest_zephyr import entities
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.entities import Attachment
+from pytest_zephyr.entities import CaseStep
 from pytest_zephyr.entities import Cycle
 from pytest_zephyr.entities import Execution
 from pytest_zephyr.entities import Folder
@@ -24,6 +26,7 @@ from pytest_zephyr.entities import PlacementId
 from pytest_zephyr.entities import Planned
 from pytest_zephyr.entities import Project
 from pytest_zephyr.entities import Release
+from pytest_zephyr.entities import Uploaded
 from pytest_zephyr.entities import User
 from pytest_zephyr.entities import VersionId
 from pytest_zephyr.entities import VisibleId
@@ -33,6 +36,7 @@ from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.status import Status
+from pytest_zephyr.transport import Part
 from pytest_zephyr.transport import Transport
 
 
@@ -44,6 +48,10 @@ SEARCH = 100
 
 #: Seconds between two tries while somebody else has a release locked (design 3).
 LOCK_PAUSE = 15.0
+
+#: Where files are sent to, outside the REST base, and what kind of item has them.
+UPLOAD = "flex/upload/document/genericattachment"
+EXECUTION_ITEM = "releaseTestSchedule"
 
 STATUS_LIST = "testresult.testresultStatus.LOV"
 ENVIRONMENT_WANTED = "cycle.environment.enabled"
@@ -91,6 +99,31 @@ def _planned_key(row: Mapping[str, Any]) -> object:
     return _row_key(decode.mapping(row.get("tct")))
 
 
+@dataclass(frozen=True)
+class StepWrite:
+    """The result of one step of an execution; *step* is the step's number."""
+
+    execution: int
+    step: int
+    status: str
+    executed_on: int
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class AttachWrite:
+    """An uploaded file and the execution that it is to be attached to.
+
+    *name* and *path* are those of the upload's answer.
+    """
+
+    execution: int
+    name: str
+    path: str
+    type: str
+    size: int
+
+
 class Client:
     """The calls of API section 3 over one `Transport`."""
 
@@ -112,6 +145,10 @@ class Client:
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the deadline allows."""
         self._transport.pause(seconds)
+
+    @property
+    def deadline(self) -> Deadline:
+        return self._transport.deadline
 
     # Session and settings (API 3.1, 3.2)
 
@@ -448,6 +485,42 @@ class Client:
                 raise
             self._transport.send("POST", path, params, body)
 
+    # Evidence (API 3.5, 3.8, 4.9, 4.12, 4.13)
+
+    def case_steps(self, version: int) -> list[CaseStep]:
+        """Return the steps of a version of a test case; many have none."""
+        block = decode.mapping(self._get(f"testcase/{version}/teststep"))
+        listed = decode.rows(block.get("steps")) or []
+        return [found for row in listed if (found := entities.case_step(row))]
+
+    def save_steps(self, phase: int, writes: Sequence[StepWrite]) -> None:
+        """Write the results of up to 500 steps; writing one again changes nothing."""
+        body = [_step_request(write, phase) for write in writes]
+        self._transport.send(
+            "POST", "execution/teststepresult/saveorupdate", None, body
+        )
+
+    def upload(self, parts: Mapping[str, Part]) -> dict[str, Uploaded]:
+        """Send files and return them as the server has them, by the name of the part."""
+        answer = self._transport.upload(UPLOAD, parts)
+        found = map(entities.uploaded, decode.rows(answer.payload) or [])
+        return {each.part: each for each in found if each.part in parts and each.path}
+
+    def attach(self, files: Sequence[AttachWrite]) -> list[Attachment] | None:
+        """Attach uploaded files to their executions, up to 500 in one call.
+
+        Returns the attachments that were made, `None` if the answer does not tell.
+        """
+        body = [_attach_request(each) for each in files]
+        answer = self._transport.send("POST", "attachment/list", None, body)
+        found = list(map(entities.attachment, decode.rows(answer.payload) or []))
+        return found if all(each.item is not None for each in found) else None
+
+    def attachments(self, execution: int) -> list[Attachment]:
+        params = {"itemid": execution, "type": EXECUTION_ITEM}
+        listed = decode.rows(self._get("attachment", params)) or []
+        return list(map(entities.attachment, listed))
+
     # How calls are made
 
     def _get(
@@ -577,3 +650,29 @@ def _execution_request(write: Write, tester: int) -> dict[str, object]:
     if write.notes is not None:
         row["notes"] = write.notes
     return row
+
+
+def _step_request(write: StepWrite, phase: int) -> dict[str, object]:
+    """Return one row of teststepresult/saveorupdate (API 4.12)."""
+    row: dict[str, object] = {
+        "cyclePhaseId": phase,
+        "releaseTestScheduleId": write.execution,
+        "testStepId": write.step,
+        "status": int(write.status),
+        "executionDate": write.executed_on,
+    }
+    if write.comment:
+        row["comment"] = write.comment
+    return row
+
+
+def _attach_request(write: AttachWrite) -> dict[str, object]:
+    """Return one row of attachment/list (API 4.13)."""
+    return {
+        "name": write.name,
+        "contentType": write.type,
+        "itemType": EXECUTION_ITEM,
+        "itemId": write.execution,
+        "tempPath": write.path,
+        "fileSize": write.size,
+    }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from pathlib import Path
 
 from pytest_zephyr.changes import Change
 from pytest_zephyr.changes import Changes
@@ -13,9 +15,43 @@ from pytest_zephyr.changes import Refusal
 from pytest_zephyr.entities import Target
 from pytest_zephyr.entities import User
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.journal import Attached
+from pytest_zephyr.journal import Attaching
+from pytest_zephyr.journal import AttachmentKey
 from pytest_zephyr.journal import Receipt
 from pytest_zephyr.journal import Sending
+from pytest_zephyr.journal import Stepped
 from pytest_zephyr.provision import Provision
+
+
+@dataclass(frozen=True)
+class RefusedFile:
+    """An attachment that the server did not take, and why."""
+
+    name: str
+    nodeid: str
+    reason: str
+
+
+@dataclass
+class EvidenceDelivery:
+    """What became of a run's evidence: counts of files, and of cases with steps.
+
+    What was *kept* waits in the journal; *left_out* never got that far, because of a
+    limit or a disk.
+    """
+
+    files: int = 0
+    files_before: int = 0
+    files_kept: int = 0
+    steps: int = 0
+    steps_kept: int = 0
+    refused: list[RefusedFile] = field(default_factory=list)
+    left_out: list[RefusedFile] = field(default_factory=list)
+
+    @property
+    def kept(self) -> int:
+        return self.files_kept + self.steps_kept
 
 
 @dataclass
@@ -44,19 +80,22 @@ class Delivery:
     remarks: list[str] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
     minds_unmapped: bool = False
+    evidence: EvidenceDelivery = field(default_factory=EvidenceDelivery)
     error: ZephyrError | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to be sent or mended."""
-        return not self.kept and not self.refused and not self.failed
+        """Whether nothing is left to be sent or mended; a dry run never says so."""
+        waits = self.kept or self.evidence.kept or self.planned is not None
+        return not waits and not self.refused and not self.failed
 
     @property
     def failed(self) -> bool:
         """Whether something could not be done that the user minds."""
-        waits = self.kept and self.planned is None
+        evidence = self.evidence
+        waits = (self.kept or evidence.kept) and self.planned is None
         unmapped = self.unmapped and self.minds_unmapped
-        refused = any(each.serious for each in self.refused)
+        refused = evidence.refused or any(each.serious for each in self.refused)
         return bool(waits or refused or unmapped or self.error)
 
 
@@ -65,10 +104,19 @@ class Memory:
     """What earlier pushes of the same results wrote down, and where to go on writing.
 
     *receipts* are the digests of delivered results, *unclear* the stamps that
-    executions had before a write without an answer.
+    executions had before a write without an answer. *attached* and *stepped* is the
+    evidence that was delivered, *attaching* maps what was about to be to the names it
+    should get. *places* are the journals, which the files lie beside.
     """
 
     receipts: frozenset[str] = frozenset()
     unclear: dict[int, str] = field(default_factory=dict)
+    attached: frozenset[AttachmentKey] = frozenset()
+    attaching: Mapping[AttachmentKey, str] = field(default_factory=dict)
+    stepped: Mapping[int, str] = field(default_factory=dict)
+    places: tuple[Path, ...] = ()
+    note_attaching: Callable[[Attaching], None] = lambda _attaching: None
+    note_attached: Callable[[Attached], None] = lambda _attached: None
+    note_stepped: Callable[[Stepped], None] = lambda _stepped: None
     note_sending: Callable[[Sending], None] = lambda _sending: None
     note_receipts: Callable[[Sequence[Receipt]], None] = lambda _receipts: None

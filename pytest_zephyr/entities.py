@@ -141,7 +141,8 @@ class Execution:
     *status* is the id of the last result's status, empty if there is none.
     *executed_on* is in milliseconds since the epoch, `None` if unknown. *stamp*
     identifies the state: it differs after every execution, if *dated*. A server that
-    tells neither the id nor the time of a result leaves it undated.
+    tells neither the id nor the time of a result leaves it undated. *version* is that
+    of the test case.
     """
 
     id: int
@@ -155,6 +156,33 @@ class Execution:
     executed_on: int | None
     stamp: str
     dated: bool
+
+
+@dataclass(frozen=True)
+class CaseStep:
+    """A step that a test case has (API 4.9); its *number* counts from 1."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A file that waits on the server to be attached (API 4.13)."""
+
+    part: str
+    name: str
+    path: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that the execution *item* has; *size* is `None` if unknown."""
+
+    item: int | None
+    name: str
+    size: int | None
 
 
 def user(payload: object) -> User | None:
@@ -285,6 +313,28 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         executed_on=decode.integer(executed_on),
         stamp=_digest(last, row),
         dated=any(each is not None for each in _marks(last, row)),
+    )
+
+
+def case_step(row: Mapping[str, Any]) -> CaseStep | None:
+    number = decode.integer(row.get("orderId"))
+    return None if number is None else CaseStep(number, decode.text(row.get("step")))
+
+
+def uploaded(row: Mapping[str, Any]) -> Uploaded:
+    return Uploaded(
+        part=decode.text(row.get("fieldName")),
+        name=decode.text(row.get("fileName")),
+        path=decode.text(row.get("tempFilePath")),
+        type=decode.text(row.get("contentType")),
+    )
+
+
+def attachment(row: Mapping[str, Any]) -> Attachment:
+    return Attachment(
+        item=decode.integer(row.get("itemId")),
+        name=decode.text(row.get("name")),
+        size=decode.integer(row.get("fileSize")),
     )
 
 

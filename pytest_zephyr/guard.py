@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import functools
+import inspect
+import traceback
 from typing import Concatenate
 from typing import ParamSpec
 from typing import Protocol
 from typing import TypeVar
+
+import pluggy
 
 
 Params = ParamSpec("Params")
@@ -33,3 +37,15 @@ def guarded(
             self.note_bug(hook.__name__, error)
 
     return call
+
+
+def culprit(hook: pluggy.HookCaller, error: BaseException) -> str:
+    """Return the name of the plugin whose implementation of *hook* raised *error*."""
+    names = {
+        getattr(inspect.unwrap(each.function), "__code__", None): each.plugin_name
+        for each in hook.get_hookimpls()
+    }
+    for frame, _line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code in names:
+            return names[frame.f_code]
+    return "a plugin"

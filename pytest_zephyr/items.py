@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import pytest
 
 from pytest_zephyr import journal as disk
+from pytest_zephyr.evidence import Zephyr
+from pytest_zephyr.evidence import ZephyrRecord
+from pytest_zephyr.guard import culprit
 from pytest_zephyr.guard import guarded
 from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.marks import item_of
 from pytest_zephyr.marks import Marks
+from pytest_zephyr.settings import Capture
 from pytest_zephyr.warning import PytestZephyrWarning
 
 
@@ -42,10 +47,20 @@ class ItemLines:
 
 
 class Stamper:
-    """Warns about markers, and stamps reports with the cases of their item."""
+    """Warns about markers, stamps reports with the cases of their item, asks hooks.
 
-    def __init__(self, marks: Marks) -> None:
+    What the disk of a worker refused rides on its reports; *writer* is the worker's.
+    """
+
+    def __init__(
+        self,
+        marks: Marks,
+        capture: Capture = "none",
+        writer: JournalWriter | None = None,
+    ) -> None:
         self._marks = marks
+        self._capture = capture
+        self._writer = writer
         self._bugs: list[str] = []
 
     def note_bug(self, hook: str, error: Exception) -> None:
@@ -62,7 +77,8 @@ class Stamper:
             # With -W error this raises, which is what the user asked for.
             item.warn(PytestZephyrWarning(f"{item.nodeid}: {problem}"))
 
-    @pytest.hookimpl(wrapper=True)
+    # Outermost, so that the outcome is the one that pytest reports.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -70,6 +86,12 @@ class Stamper:
         # Every test has a setup report, and it comes first.
         if call.when == "setup":
             self._stamp(item, report)
+        if item.config.hook.pytest_zephyr_record.get_hookimpls():
+            self._ask(item, report)
+        if self._capture != "none":
+            self._attach_output(item, report)
+        if self._writer is not None and self._writer.kept:
+            _add_to_stamp(report, "kept", self._writer.take_kept())
         return report
 
     @guarded
@@ -80,3 +102,53 @@ class Stamper:
         found = item_of(item, self._marks)
         stamp |= {"cases": list(found.cases), "title": found.title}
         self._bugs = []
+
+    def _ask(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        hook = item.ihook.pytest_zephyr_record
+        try:
+            record = ZephyrRecord(item, report)
+            before = record.text
+            hook(item=item, record=record)
+            if record.text != before:
+                _add_to_stamp(report, "text", str(record.text))
+        except Exception as error:  # noqa: BLE001 - theirs must not fail the test
+            self._warn(item, report, f"{culprit(hook, error)}: {error!r}")
+
+    def _warn(self, item: pytest.Item, report: pytest.TestReport, problem: str) -> None:
+        text = f"{item.nodeid}: pytest_zephyr_record of {problem}"
+        try:
+            item.warn(PytestZephyrWarning(text))
+        except PytestZephyrWarning:
+            # -W error wants the test to fail; raised from here, it would end the run.
+            if report.passed:
+                report.outcome, report.longrepr = "failed", text
+
+    @guarded
+    def _attach_output(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Attach what was captured, once the test has been torn down."""
+        seen = item.stash.get(_OUTPUT, None) or _Output()
+        seen.failed = seen.failed or report.failed
+        item.stash[_OUTPUT] = seen
+        if report.when != "teardown":
+            return
+        # pytest keeps the output of earlier attempts, too.
+        sections = report.sections[seen.sections :]
+        item.stash[_OUTPUT] = _Output(sections=len(report.sections))
+        text = "".join(f"{f' {title} ':-^80}\n{text}\n" for title, text in sections)
+        if text and (self._capture == "all" or seen.failed):
+            Zephyr(item).attach_text(text, name="output.txt")
+
+
+def _add_to_stamp(report: pytest.TestReport, key: str, value: object) -> None:
+    setattr(report, STAMP, {**getattr(report, STAMP, {}), key: value})
+
+
+@dataclass
+class _Output:
+    """How far the captured output of an item is attached, and whether it failed since."""
+
+    sections: int = 0
+    failed: bool = False
+
+
+_OUTPUT = pytest.StashKey[_Output]()

@@ -32,9 +32,14 @@ from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import End
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import NewCase
+from pytest_zephyr.outcome import Origin
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
+from pytest_zephyr.said import FieldValue
+from pytest_zephyr.said import KINDS
+from pytest_zephyr.said import read_said
+from pytest_zephyr.said import read_value
 from pytest_zephyr.secret import Scrubber
 
 
@@ -55,7 +60,7 @@ class Header:
     """The first line: which run this is, and the options that decide its result.
 
     *options* are texts as they were given. *started* is in milliseconds since the
-    epoch. No secret is ever in it.
+    epoch. *job* and *commit* are what the CI service said. No secret is ever in it.
     """
 
     run: str
@@ -63,6 +68,12 @@ class Header:
     started: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     worker: str = ""
+    job: str = ""
+    commit: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.job, self.commit)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,39 @@ class Sending:
     """
 
     rows: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class AttachmentKey:
+    """A file of one execution; *name* is the one that the test gave it."""
+
+    execution: int
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Attaching:
+    """Attachments that are about to be made, each with the name it gets there.
+
+    Without a receipt it is unclear whether they were.
+    """
+
+    names: Mapping[AttachmentKey, str]
+
+
+@dataclass(frozen=True)
+class Attached:
+    """Attachments that the server has taken."""
+
+    attachments: tuple[AttachmentKey, ...]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Executions whose step results the server has taken, with what these were."""
+
+    digests: Mapping[int, str]
 
 
 @dataclass(frozen=True)
@@ -160,7 +204,9 @@ class JournalWriter:
         return writer
 
     def append(self, line: dict[str, Any]) -> None:
-        data = _encode(line, self.scrub)
+        self._append(_encode(line, self.scrub))
+
+    def _append(self, data: bytes) -> None:
         if self.broken is not None or not self._write(data):
             self.kept.append(data)
 
@@ -175,6 +221,17 @@ class JournalWriter:
         self.close()
         with suppress(OSError):
             self.path.unlink()
+
+    def take_kept(self) -> list[str]:
+        """Give away the lines that the disk refused, for another process to write."""
+        kept = [line.decode("ascii") for line in self.kept]
+        self.kept.clear()
+        return kept
+
+    def append_kept(self, kept: Iterable[str]) -> None:
+        """Append lines that another process could not write."""
+        for line in kept:
+            self._append(line.encode("ascii"))
 
     def retry(self) -> None:
         """Write what the disk refused before, if it does not refuse any more."""
@@ -240,8 +297,9 @@ def worker_journal(
 class Journal:
     """One run as it was written: header, records, receipts.
 
-    `receipts`, `sendings`, `uncollected` (node ids) and `skipped` (lines that are not
-    readable) are complete once `records` has been read to its end.
+    `receipts`, `sendings`, what is known of evidence (`attached`, `attaching`,
+    `stepped`), `uncollected` (node ids) and `skipped` (lines that are not readable)
+    are complete once `records` has been read to its end.
     """
 
     def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
@@ -249,6 +307,9 @@ class Journal:
         self.receipts: list[Receipt] = []
         self.sendings: list[Sending] = []
         self.unclear: dict[int, str] = {}
+        self.attached: set[AttachmentKey] = set()
+        self.attaching: dict[AttachmentKey, str] = {}
+        self.stepped: dict[int, str] = {}
         self.uncollected: list[str] = []
         self.deselected = 0
         self.skipped = 0
@@ -281,6 +342,9 @@ class Journal:
         self.receipts.clear()
         self.sendings.clear()
         self.unclear.clear()
+        self.attached.clear()
+        self.attaching.clear()
+        self.stepped.clear()
         self.uncollected.clear()
         self.deselected = 0
         self.skipped = 0
@@ -288,6 +352,14 @@ class Journal:
             yield from self._decode(self._lines(path))
         yield from self._decode(self._lines(self.path))
         yield from self._decode(self._parse(self._kept))
+
+    def files(self) -> set[str]:
+        """Return the digests of the attachments in this file, not those in its parts."""
+        return {
+            str(line.get("digest"))
+            for line in self._lines(self.path)
+            if line.get("kind") == "attachment"
+        }
 
     def _parts(self) -> list[Path]:
         """Return the files that workers wrote beside this one."""
@@ -308,6 +380,12 @@ class Journal:
             elif isinstance(entry, Sending):
                 self.sendings.append(entry)
                 self.unclear.update(entry.rows)
+            elif isinstance(entry, Attaching):
+                self.attaching.update(entry.names)
+            elif isinstance(entry, Attached):
+                self.attached.update(entry.attachments)
+            elif isinstance(entry, Stepped):
+                self.stepped.update(entry.digests)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)
             elif isinstance(entry, Deselected):
@@ -388,6 +466,8 @@ def _header(line: Mapping[str, Any], path: Path) -> Header:
         if isinstance(options, dict)
         else {},
         worker=str(line.get("worker", "")),
+        job=str(line.get("job", "")),
+        commit=str(line.get("commit", "")),
     )
 
 
@@ -427,6 +507,23 @@ def sending_line(sending: Sending) -> dict[str, Any]:
     return {"kind": "sending", "rows": [[k, v] for k, v in sending.rows.items()]}
 
 
+def attaching_line(attaching: Attaching) -> dict[str, Any]:
+    rows = [[*_row(each), name] for each, name in attaching.names.items()]
+    return {"kind": "attaching", "rows": rows}
+
+
+def attached_line(attached: Attached) -> dict[str, Any]:
+    return {"kind": "attached", "rows": list(map(_row, attached.attachments))}
+
+
+def _row(attachment: AttachmentKey) -> list[object]:
+    return [attachment.execution, attachment.name, attachment.digest]
+
+
+def stepped_line(stepped: Stepped) -> dict[str, Any]:
+    return {"kind": "stepped", "rows": [[k, v] for k, v in stepped.digests.items()]}
+
+
 def delivered_line() -> dict[str, Any]:
     return {"kind": "delivered", "at": now_ms()}
 
@@ -445,6 +542,28 @@ def _cases(value: object) -> tuple[CaseRef, ...]:
     )
 
 
+def _item(line: Mapping[str, Any]) -> Item:
+    new = line.get("new")
+    return Item(
+        nodeid=_text(line["nodeid"]),
+        cases=_cases(line.get("cases", [])),
+        title=_text(line.get("title", "")),
+        comment=_text(line.get("comment", "")),
+        defects=tuple(map(_text, line.get("defects", []))),
+        fields=tuple(_field(*each) for each in line.get("fields", [])),
+        unmarked=bool(line.get("unmarked", False)),
+        new=_new_case(new) if new is not None else None,
+    )
+
+
+def _field(name: object, value: object) -> tuple[str, FieldValue]:
+    return _text(name), read_value(value)
+
+
+def _attachment(execution: object, name: object, digest: object) -> AttachmentKey:
+    return AttachmentKey(_number(execution), _text(name), _text(digest))
+
+
 def _report(line: Mapping[str, Any]) -> Report:
     return Report(
         nodeid=_text(line["nodeid"]),
@@ -461,17 +580,6 @@ def _report(line: Mapping[str, Any]) -> Report:
         crash=_text(line.get("crash", "")),
         text=_text(line.get("text", "")),
         subtest=_text(line.get("subtest", "")),
-    )
-
-
-def _item(line: Mapping[str, Any]) -> Item:
-    new = line.get("new")
-    return Item(
-        nodeid=_text(line["nodeid"]),
-        cases=_cases(line.get("cases", [])),
-        title=_text(line.get("title", "")),
-        unmarked=bool(line.get("unmarked", False)),
-        new=_new_case(new) if new is not None else None,
     )
 
 
@@ -508,5 +616,11 @@ _DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "end": lambda line: End(_number(line.get("at", 0))),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
+    "attaching": lambda line: Attaching(
+        {_attachment(*key): _text(name) for *key, name in line["rows"]}
+    ),
+    "attached": lambda line: Attached(tuple(_attachment(*row) for row in line["rows"])),
+    "stepped": lambda line: Stepped({int(k): _text(v) for k, v in line["rows"]}),
     "delivered": lambda _line: None,
+    **dict.fromkeys(KINDS, read_said),
 }

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 import re
 
 import pytest
 
+from pytest_zephyr.guard import culprit
 from pytest_zephyr.newcases import new_case
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
+from pytest_zephyr.said import FieldValue
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import one_line
 from pytest_zephyr.settings import Inherit
@@ -28,7 +31,7 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True)
 class Mapped:
-    """The test cases of an item, and what is wrong with its markers.
+    """The test cases of an item, what else its markers say, and what is wrong there.
 
     *unmarked* says that no marker names a test case or asks to ignore the item.
     *requirements* are those that a test case made for it will be linked to.
@@ -36,8 +39,46 @@ class Mapped:
 
     cases: tuple[CaseRef, ...] = ()
     problems: tuple[str, ...] = ()
+    comment: str = ""
+    defects: tuple[str, ...] = ()
+    fields: tuple[tuple[str, FieldValue], ...] = ()
     unmarked: bool = False
     requirements: tuple[str, ...] = ()
+
+
+@dataclass
+class _Extras:
+    """What markers put on a result; of one thing said twice the closest counts."""
+
+    comment: str = ""
+    defects: dict[str, None] = field(default_factory=dict)
+    fields: dict[str, FieldValue] = field(default_factory=dict)
+    requirements: dict[str, None] = field(default_factory=dict)
+
+    def add(self, name: str, value: object) -> str:
+        """Take the argument *name* of a marker; return what is wrong with it."""
+        if name == "comment":
+            if not isinstance(value, str) or not value.strip():
+                return f"comment={_short(value)} is not a text"
+            self.comment = self.comment or value.strip()
+        elif name == "defects":
+            for key in _flat(value):
+                if not isinstance(key, str) or not key.strip():
+                    return f"{_short(key)} is not the key of a defect"
+                self.defects[key.strip()] = None
+        elif name == "requirements":
+            for alt in _flat(value):
+                if not isinstance(alt, str) or not alt.strip():
+                    return f"{_short(alt)} is not the Alt ID of a requirement"
+                self.requirements[alt.strip()] = None
+        elif not isinstance(value, Mapping):
+            return f"fields={_short(value)} is not a mapping"
+        else:
+            for key, each in value.items():
+                if not isinstance(key, str) or not isinstance(each, str | int | float):
+                    return f"{_short(key)}: {_short(each)} is not a field with a value"
+                self.fields.setdefault(key, each)
+        return ""
 
 
 _MAPPED = pytest.StashKey[Mapped]()
@@ -66,26 +107,54 @@ class Marks:
             return Mapped()
         cases: dict[CaseRef, None] = {}
         problems: list[str] = []
-        requirements: list[str] = []
+        extras = _Extras()
+        marked = False
         for level in _levels(item):
-            if not level:
-                continue
             for mark in level:
-                found, wrong = self._cases(mark, _param_id(item))
+                marked = True
+                found, wrong = self._cases(mark, _param_id(item), extras)
                 cases.update(dict.fromkeys(found))
                 problems += wrong
-                requirements += _texts(mark.kwargs.get("requirements", ()))
-            if self._inherit == "closest":
+            # A marker that only adds to the result leaves the cases to the next level.
+            if self._inherit == "closest" and (cases or problems):
                 break
+        hooked = self._ask(item, problems)
+        if hooked is not None:
+            cases = dict.fromkeys(hooked)
+        elif marked and not cases and not problems and not self.creating:
+            # Where a test case is made for the test, its marker need not name one.
+            problems.append("the zephyr marker names no test case")
         return Mapped(
-            tuple(cases),
-            tuple(problems),
-            unmarked=not cases and not problems,
-            requirements=tuple(dict.fromkeys(requirements)),
+            cases=tuple(cases),
+            problems=tuple(problems),
+            comment=extras.comment,
+            defects=tuple(extras.defects),
+            fields=tuple(extras.fields.items()),
+            unmarked=not cases and not problems and hooked is None,
+            requirements=tuple(extras.requirements),
         )
 
+    def _ask(self, item: pytest.Item, problems: list[str]) -> list[CaseRef] | None:
+        """Return the cases that a hook names, `None` to keep those of the markers."""
+        if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
+            return None
+        hook = item.ihook.pytest_zephyr_cases
+        try:
+            answer = hook(item=item)
+            if answer is None:
+                return None
+            if not isinstance(answer, pytest.MarkDecorator):
+                listed = answer if isinstance(answer, int | str) else list(answer)
+                answer = pytest.mark.zephyr(listed)
+            found, wrong = self._cases(answer.mark, _param_id(item), _Extras())
+        except Exception as error:  # noqa: BLE001 - theirs must not fail the run
+            problems.append(f"pytest_zephyr_cases of {culprit(hook, error)}: {error!r}")
+            return None
+        problems[:] = [f"pytest_zephyr_cases: {each}" for each in wrong]
+        return found
+
     def _cases(
-        self, mark: pytest.Mark, param_id: str | None
+        self, mark: pytest.Mark, param_id: str | None, extras: _Extras
     ) -> tuple[list[CaseRef], list[str]]:
         cases: list[CaseRef] = []
         problems: list[str] = []
@@ -100,16 +169,11 @@ class Marks:
                 self._add_alts(value, cases, problems)
             elif key == "by_id":
                 self._add_by_id(value, param_id, cases, problems)
-            elif key == "requirements":
-                problems += [
-                    f"{_short(each)} is not the Alt ID of a requirement"
-                    for each in _flat((value,))
-                    if not isinstance(each, str) or not each.strip()
-                ]
+            elif key in {"comment", "defects", "fields", "requirements"}:
+                problems += filter(None, [extras.add(key, value)])
             else:
                 problems.append(f"the zephyr marker takes no argument {key!r}")
-        # Where a test case is made for the test, its marker need not name one.
-        if not cases and not problems and not (self.creating and mark.kwargs):
+        if not mark.args and not mark.kwargs:
             problems.append("the zephyr marker names no test case")
         return cases, problems
 
@@ -231,7 +295,16 @@ def item_of(item: pytest.Item, marks: Marks) -> Item:
     new = None
     if marks.creating and mapped.unmarked:
         new = new_case(item, mapped.requirements)
-    return Item(item.nodeid, mapped.cases, _title(item), mapped.unmarked, new)
+    return Item(
+        nodeid=item.nodeid,
+        cases=mapped.cases,
+        title=_title(item),
+        unmarked=mapped.unmarked,
+        new=new,
+        comment=mapped.comment,
+        defects=mapped.defects,
+        fields=mapped.fields,
+    )
 
 
 def _title(item: pytest.Item) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import re
 
+from pytest_zephyr.files import shown_size
 from pytest_zephyr.outcome import Failure
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.said import Step
 from pytest_zephyr.settings import Comment
 
 
@@ -30,20 +32,44 @@ _OURS = re.compile(
     rf"(?: after \d+ attempts)?(?: - .*)?)(?:\n|$)"
 )
 
+#: Characters that failures get even where the lines of the tests fill the notes.
+_LEAST = 200
+
 _CUT = "\n[… {} characters left out …]\n"
 
 
 def write_notes(
-    nodes: Sequence[NodeResult], outcome: Outcome, context: Context
+    nodes: Sequence[NodeResult],
+    outcome: Outcome,
+    context: Context,
+    steps: Sequence[Step] = (),
 ) -> str | None:
     """Return the notes for one test case that *nodes* prove, `None` for no notes.
 
-    One line says how it went, then each test has one line, then the failures follow.
-    The text is escaped, since the server shows notes as HTML (API 5, 14).
+    One line says how it went, then each test has one line. What the tests said
+    follows, with the *steps* that Zephyr does not have; then the failures, and where
+    it ran. The text is escaped, since the server shows notes as HTML (API 5, 14).
+    What is too long is cut from the failures first.
     """
-    if not _wanted(nodes, outcome, context.comment):
+    texts = _compose(nodes, outcome, context, steps)
+    if texts is None:
         return None
-    return fit(escape(_compose(nodes, outcome)), context.limit)
+    head, failures, foot = map(escape, texts)
+    room = context.limit - len(head) - len(foot)
+    return fit(head + fit(failures, max(room, _LEAST)) + foot, context.limit)
+
+
+def full_text(
+    nodes: Sequence[NodeResult], outcome: Outcome, context: Context
+) -> str | None:
+    """Return the whole of notes that had to be cut, `None` if they were not."""
+    texts = _compose(nodes, outcome, context, ())
+    if texts is None:
+        return None
+    whole = "".join(texts)
+    if len(whole) * 5 <= context.limit or len(escape(whole)) <= context.limit:
+        return None
+    return _printable(whole)
 
 
 def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
@@ -75,17 +101,79 @@ def _wanted(nodes: Sequence[NodeResult], outcome: Outcome, comment: Comment) -> 
     )
 
 
-def _compose(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
-    lines = []
+def _compose(
+    nodes: Sequence[NodeResult],
+    outcome: Outcome,
+    context: Context,
+    steps: Sequence[Step],
+) -> tuple[str, str, str] | None:
+    """Return the head, the failures and the foot; `None` if there are to be no notes."""
+    nodes = _worst_first(nodes)
+    said = [*_said(nodes), *_steps(steps)]
+    wanted = _wanted(nodes, outcome, context.comment)
+    if not wanted and not said:
+        return None
+    head = []
     if len(nodes) > 1:
-        lines.append(f"{outcome.value}: {_count(nodes, outcome)}")
-    lines += [_node_line(node) for node in _worst_first(nodes)]
-    for node in _worst_first(nodes):
-        for failure in node.failures:
-            lines += ["", _failure_text(node, failure)]
+        head.append(f"{outcome.value}: {_count(nodes, outcome)}")
+    head += [_node_line(node) for node in nodes]
+    head += said
+    if not wanted:
+        return "\n".join(head), "", ""
+    failures = []
+    for node in nodes:
+        failures += [["", _failure_text(node, failure)] for failure in node.failures]
         if node.earlier:
-            lines += ["", f"first attempt: {_failure_text(node, node.earlier)}"]
-    return "\n".join(lines)
+            text = f"first attempt: {_failure_text(node, node.earlier)}"
+            failures.append(["", text])
+    lines = [line for failure in failures for line in failure]
+    foot = _foot(nodes)
+    return (
+        "\n".join(head),
+        "".join(f"\n{line}" for line in lines),
+        "".join(f"\n{line}" for line in foot),
+    )
+
+
+def _said(nodes: Sequence[NodeResult]) -> list[str]:
+    """Return a line for each thing that the tests said; the same is said once."""
+    lines = []
+    for node in nodes:
+        evidence = node.evidence
+        if not evidence:
+            continue
+        whose = f" ({node.title})" if len(nodes) > 1 else ""
+        lines += [f"comment{whose}: {text}" for text in evidence.comments]
+        lines += [f"{name}{whose}: {value}" for name, value in evidence.fields]
+        lines += [
+            f"left out{whose}: {file.name} ({shown_size(file.size)}), {file.reason}"
+            for file in evidence.left_out
+        ]
+    defects = dict.fromkeys(key for node in nodes for key in node.evidence.defects)
+    if defects:
+        lines.insert(0, f"defects: {', '.join(defects)}")
+    return lines
+
+
+def _steps(steps: Sequence[Step]) -> list[str]:
+    """Return a line for each of the *steps*, as deep as they were."""
+    if not steps:
+        return []
+    lines = ["steps:"]
+    for step in steps:
+        label = step.label if isinstance(step.label, str) else f"step {step.label}"
+        comment = f" - {step.comment}" if step.comment else ""
+        outcome = step.outcome or "not finished"
+        lines.append(f"{'  ' * (step.depth + 1)}{outcome} {label}{comment}")
+    return lines
+
+
+def _foot(nodes: Sequence[NodeResult]) -> list[str]:
+    jobs = dict.fromkeys(node.origin.job for node in nodes if node.origin.job)
+    commits = dict.fromkeys(node.origin.commit for node in nodes if node.origin.commit)
+    lines = [f"CI job: {job}" for job in jobs]
+    lines += [f"commit: {commit}" for commit in commits]
+    return ["", *lines] if lines else []
 
 
 def _worst_first(nodes: Sequence[NodeResult]) -> list[NodeResult]:
@@ -114,10 +202,14 @@ def _seconds(microseconds: int) -> str:
 
 def escape(text: str) -> str:
     """Escape what HTML would read as markup, and drop what XML cannot carry."""
-    text = _UNPRINTABLE.sub("\ufffd", _COLOUR.sub("", text))
+    text = _printable(text)
     for plain, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(plain, escaped)
     return text
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub("\ufffd", _COLOUR.sub("", text))
 
 
 def fit(text: str, limit: int) -> str:

@@ -211,6 +211,37 @@ OPTIONS: tuple[Option, ...] = (
         journaled=True,
     ),
     Option(
+        "notes_limit",
+        "Characters that the notes of an execution may have",
+        parse.characters,
+        "4000",
+        flag=False,
+        env=False,
+        journaled=True,
+    ),
+    Option(
+        "capture",
+        "Attach captured stdout, stderr and log: none, failed or all",
+        parse.one_of("none", "failed", "all"),
+        "none",
+        metavar="WHEN",
+    ),
+    Option(
+        "attach_max_size",
+        "Largest attachment, as 500K, 10M or 1G",
+        parse.size,
+        "10M",
+        metavar="SIZE",
+    ),
+    Option(
+        "attach_max_total",
+        "Size of all attachments of a run",
+        parse.size,
+        "2G",
+        flag=False,
+        env=False,
+    ),
+    Option(
         "timeout", "Seconds for one request", parse.seconds, "30", metavar="SECONDS"
     ),
     Option("retries", "Repeats of one request", parse.count, "3", metavar="N"),
@@ -273,7 +304,10 @@ BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 
 #: The markers, as `pytest --markers` shows them.
 MARKERS = (
-    "zephyr(*ids, alt=None, by_id=None, requirements=None): report this test to these Zephyr test cases",
+    (
+        "zephyr(*ids, alt=None, by_id=None, defects=None, comment=None, fields=None,"
+        " requirements=None): report this test to these Zephyr test cases"
+    ),
     "zephyr_ignore: never report this test to Zephyr",
 )
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from enum import Enum
+
+from pytest_zephyr.said import Comment
+from pytest_zephyr.said import Defect
+from pytest_zephyr.said import Evidence
+from pytest_zephyr.said import Field
+from pytest_zephyr.said import FieldValue
+from pytest_zephyr.said import gather
+from pytest_zephyr.said import NOTHING
+from pytest_zephyr.said import Said
+from pytest_zephyr.said import Saying
 
 
 #: A test case as a marker names it: an `int` is the visible ``testcaseId``, a `str`
@@ -62,9 +73,10 @@ class NewCase:
 class Item:
     """A selected test with the test cases it proves.
 
-    *title* is the node id as people may see it, empty if that is the node id. *new* is
-    the test case to be made for a test without a marker, if that is wanted;
-    *unmarked* says that it names no test case and does not ask to be ignored.
+    *title* is the node id as people may see it, empty if that is the node id.
+    *comment*, *defects* and *fields* are what its markers say. *new* is the test case
+    to be made for a test without a marker, if that is wanted; *unmarked* says that it
+    names no test case and does not ask to be ignored.
     """
 
     nodeid: str
@@ -72,6 +84,17 @@ class Item:
     title: str = ""
     unmarked: bool = False
     new: NewCase | None = None
+    comment: str = ""
+    defects: tuple[str, ...] = ()
+    fields: tuple[tuple[str, FieldValue], ...] = ()
+
+    @property
+    def sayings(self) -> Iterator[Saying]:
+        """What the markers say, as if the test had said it first."""
+        if self.comment:
+            yield Comment(self.comment)
+        yield from map(Defect, self.defects)
+        yield from (Field(name, value) for name, value in self.fields)
 
 
 @dataclass(frozen=True)
@@ -114,7 +137,7 @@ class End:
     at: int = 0
 
 
-Record = Item | Start | Report | End
+Record = Item | Start | Report | Said | End
 
 
 @dataclass(frozen=True)
@@ -128,12 +151,24 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a run came from: the CI service's page of the job, and the commit."""
+
+    job: str = ""
+    commit: str = ""
+
+
+NOWHERE = Origin()
+
+
+@dataclass(frozen=True)
 class NodeResult:
     """All records of one node id, folded.
 
     *duration* is in microseconds and counts the last attempt; *at* is the end of the
-    last report in milliseconds since the epoch, 0 if there was none. *failures* are
-    those of the last attempt, *earlier* the first failure of the attempts before it.
+    last report in milliseconds since the epoch, 0 if there was none. *failures* and
+    *evidence* are those of the last attempt, *earlier* the first failure of the
+    attempts before it.
     """
 
     nodeid: str
@@ -148,6 +183,8 @@ class NodeResult:
     earlier: Failure | None = None
     unmarked: bool = False
     new: NewCase | None = None
+    evidence: Evidence = NOTHING
+    origin: Origin = NOWHERE
 
 
 def classify(report: Report) -> Outcome | None:
@@ -232,9 +269,21 @@ class _Node:
     started: bool = False
     at: int = 0
     workers: dict[str, _Attempts] = field(default_factory=dict)
+    marked: tuple[Saying, ...] = ()
+    said: list[Said] = field(default_factory=list)
+
+    def evidence(self) -> Evidence:
+        """What was said in the last attempt, which may have died before its reports."""
+        if not self.said and not self.marked:
+            return NOTHING
+        last = {worker: each.last for worker, each in self.workers.items()}
+        for said in self.said:
+            last[said.worker] = max(said.attempt, last.get(said.worker, 0))
+        counting = [each for each in self.said if each.attempt == last[each.worker]]
+        return gather([*self.marked, *(each.what for each in counting)])
 
 
-def fold(records: Iterable[Record]) -> list[NodeResult]:
+def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult]:
     """Fold *records* by node: the last attempt counts, and its worst report decides.
 
     Nothing is settled before the end. A rerun comes after a teardown, a failed subtest
@@ -255,6 +304,9 @@ def fold(records: Iterable[Record]) -> list[NodeResult]:
             node.title = record.title or node.title
             node.unmarked = record.unmarked
             node.new = record.new or node.new
+            node.marked = tuple(record.sayings) or node.marked
+        elif isinstance(record, Said):
+            node.said.append(record)
         elif isinstance(record, Start):
             node.started = True
             node.at = max(node.at, record.at)
@@ -267,10 +319,10 @@ def fold(records: Iterable[Record]) -> list[NodeResult]:
             if attempts is None:
                 attempts = node.workers[record.worker] = _Attempts()
             attempts.add(record)
-    return [_settle(nodeid, node, ended) for nodeid, node in nodes.items()]
+    return [_settle(nodeid, node, ended, origin) for nodeid, node in nodes.items()]
 
 
-def _settle(nodeid: str, node: _Node, ended: bool) -> NodeResult:
+def _settle(nodeid: str, node: _Node, ended: bool, origin: Origin) -> NodeResult:
     all_attempts = [node.workers[worker] for worker in sorted(node.workers)]
     verdicts = [found for each in all_attempts if (found := each.verdict)]
     open_attempts = [
@@ -300,6 +352,8 @@ def _settle(nodeid: str, node: _Node, ended: bool) -> NodeResult:
         earlier=deciding.earlier[min(deciding.earlier)] if deciding.earlier else None,
         unmarked=node.unmarked,
         new=node.new,
+        evidence=node.evidence(),
+        origin=origin,
     )
 
 

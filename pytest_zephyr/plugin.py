@@ -10,10 +10,17 @@ import pytest
 from pytest_zephyr import options
 from pytest_zephyr import pytest_options
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.evidence import zephyr as zephyr
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     pytest_options.declare(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_zephyr import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _build_worker(config: pytest.Config) -> None:
     """A worker of pytest-xdist reads markers and stamps reports, no more."""
     from pytest_zephyr import journal
+    from pytest_zephyr.evidence import RECORDER
+    from pytest_zephyr.evidence import Recorder
     from pytest_zephyr.items import ItemLines
     from pytest_zephyr.items import Stamper
     from pytest_zephyr.only_planned import OnlyPlanned
@@ -51,23 +60,28 @@ def _build_worker(config: pytest.Config) -> None:
     from pytest_zephyr.reporter import WORKERINPUT
 
     marks = pytest_options.load_marks(config)
-    config.pluginmanager.register(Stamper(marks), "zephyr-stamper")
+    limits = pytest_options.load_limits(config)
     workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    writer = None
     if WORKERINPUT in workerinput:
-        writer = journal.worker_journal(
-            workerinput[WORKERINPUT],
-            workerinput["workerid"],
-            pytest_options.load_scrubber(config),
-        )
+        worker = workerinput["workerid"]
+        scrub = pytest_options.load_scrubber(config)
+        writer = journal.worker_journal(workerinput[WORKERINPUT], worker, scrub)
+        share = limits.share_of(workerinput.get("workercount", 1))
+        config.stash[RECORDER] = Recorder(writer, share.store(writer.path), worker)
         config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
         if PLAN in workerinput:
             only = OnlyPlanned(frozenset(workerinput[PLAN]), marks, writer)
             config.pluginmanager.register(only, "zephyr-only-planned")
+    stamper = Stamper(marks, limits.capture, writer)
+    config.pluginmanager.register(stamper, "zephyr-stamper")
 
 
 def _build_controller(config: pytest.Config) -> None:
     """The controller, or the only process, has the journal and reports at the end."""
     from pytest_zephyr.embedded import require_sandbox
+    from pytest_zephyr.evidence import RECORDER
+    from pytest_zephyr.evidence import Recorder
     from pytest_zephyr.items import ItemLines
     from pytest_zephyr.items import Stamper
     from pytest_zephyr.reporter import ZephyrReporter
@@ -83,7 +97,10 @@ def _build_controller(config: pytest.Config) -> None:
     except SettingsError as error:
         raise pytest_options.usage_error(error) from error
     scrub = pytest_options.load_scrubber(config, settings.credential)
+    limits = pytest_options.load_limits(config)
     reporter = ZephyrReporter(config, settings, scrub)
-    config.pluginmanager.register(Stamper(marks), "zephyr-stamper")
+    store = limits.store(reporter.writer.path)
+    config.stash[RECORDER] = Recorder(reporter.writer, store)
+    config.pluginmanager.register(Stamper(marks, limits.capture), "zephyr-stamper")
     config.pluginmanager.register(reporter, "zephyr-reporter")
     config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")

@@ -39,11 +39,11 @@ class Progress:
         if self._show is not None and self._shown:
             self._show("")
 
-    def update(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int, what: str = "results") -> None:
         if self._show is None or monotonic() - self._began < PATIENCE:
             return
         self._shown = True
-        self._show(f"zephyr: {_bar(done, total)}{done} of {total} results")
+        self._show(f"zephyr: {_bar(done, total)}{done} of {total} {what}")
 
 
 def _bar(done: int, total: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from pytest_zephyr.plan import CaseResult
 from pytest_zephyr.planning import fill_phase
 from pytest_zephyr.provision import Provision
 from pytest_zephyr.repository import Shelves
+from pytest_zephyr.said import FieldValue
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.survey import Survey
 
@@ -42,14 +44,21 @@ class Provider:
         return f"phase {self._seen.place.path}"
 
     def look(
-        self, missing: Sequence[CaseResult], new: Sequence[NewCase] = ()
+        self,
+        missing: Sequence[CaseResult],
+        new: Mapping[NewCase, Mapping[str, FieldValue]] | None = None,
     ) -> Provision:
-        """Find out where the cases of *missing* and *new* are; nothing is written."""
+        """Find out where the cases of *missing* and *new* are; nothing is written.
+
+        *new* has the custom fields of each.
+        """
         provision = self.provision
         release = self._seen.place.release
         if new and release is not None:
-            self._shelves = Shelves(self._client, self._settings.folder, release.id)
-            provision.shelved = self._shelves.look(new)
+            self._shelves = Shelves(
+                self._client, self._settings.folder, release.id, new
+            )
+            provision.shelved = self._shelves.look()
         if missing:
             # What is to be added may be so new that the search does not know it yet.
             walk = WALK if self._settings.may_create("execution") else 0

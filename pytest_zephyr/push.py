@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from pytest_zephyr import attachments
 from pytest_zephyr import changes as diff
 from pytest_zephyr import status
 from pytest_zephyr.changes import Change
@@ -36,7 +37,9 @@ from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.plan import build_plan
 from pytest_zephyr.provider import Provider
 from pytest_zephyr.provision import Shelved
+from pytest_zephyr.said import FieldValue
 from pytest_zephyr.settings import Settings
+from pytest_zephyr.steps import StepResults
 from pytest_zephyr.survey import Survey
 from pytest_zephyr.survey import survey
 from pytest_zephyr.transport import Transport
@@ -65,7 +68,7 @@ def push(
     client: Client,
     settings: Settings,
     memory: Memory,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Callable[..., None] = lambda *_progress: None,
     *,
     newer_wins: bool = False,
     seen: Survey | None = None,
@@ -82,7 +85,7 @@ def push(
     delivery = Delivery()
     # Until the server has said what it can take, every result with a status waits.
     choices = _choices(settings, status.STOCK)
-    plan = build_plan(nodes, choices, Context(settings.comment))
+    plan = build_plan(nodes, choices, _context(settings))
     delivery.kept = sum(
         result.status is not None or bool(result.problem) for result in plan.results
     )
@@ -112,7 +115,7 @@ def push(
             changes = provider.settle(changes, final=not settings.dry_run)
         _count(delivery, changes)
         if not settings.dry_run:
-            _Apply(client, delivery, memory, progress).run(changes)
+            _carry_out(changes, client, settings, memory, delivery, progress)
         if not settings.may_create("execution"):
             # What has no place is looked up last: it can only be named.
             provider.look(changes.missing)
@@ -161,7 +164,7 @@ def _changes(
     plan = build_plan(
         diff.by_visible_id(mapped, seen.executions),
         _choices(settings, seen.statuses),
-        Context(settings.comment),
+        _context(settings),
     )
     return diff.compute(
         plan.results,
@@ -180,16 +183,49 @@ def _choices(
     return status.choices(settings.status_map, source, known)
 
 
+def _carry_out(
+    changes: Changes,
+    client: Client,
+    settings: Settings,
+    memory: Memory,
+    delivery: Delivery,
+    progress: Callable[..., None],
+) -> None:
+    """Write the results first, then the evidence of those that stand."""
+    phase = delivery.target.phase if delivery.target else None
+    if phase is None:
+        return
+    context, evidence = _context(settings), delivery.evidence
+    steps = StepResults(client, memory, evidence, phase.id)
+    changes = steps.note_foreign(changes, context)
+    apply = _Apply(client, delivery, memory, progress)
+    apply.run(changes)
+    standing = [*apply.standing(changes), *changes.standing]
+    evidence.left_out += attachments.left_out(standing)
+    files = attachments.wanted(standing, context)
+    steps.write(standing)
+    attachments.send(files, client, memory, evidence, progress)
+
+
+def _context(settings: Settings) -> Context:
+    return Context(settings.comment, settings.notes_limit)
+
+
 def _new_cases(
     unmapped: Iterable[NodeResult],
     settings: Settings,
     choices: Mapping[Outcome, status.Choice],
-) -> list[NewCase]:
-    """Return the test cases to be made for tests that have a result to send."""
-    if settings.unmapped != "create":
-        return []
-    sent = (node.new for node in unmapped if choices[node.outcome].status is not None)
-    return list(dict.fromkeys(new for new in sent if new is not None))
+) -> dict[NewCase, dict[str, FieldValue]]:
+    """Return the test cases to be made for tests that have a result to send.
+
+    Each with the custom fields that its tests named.
+    """
+    new: dict[NewCase, dict[str, FieldValue]] = {}
+    for node in unmapped:
+        sent = choices[node.outcome].status is not None
+        if settings.unmapped == "create" and node.new is not None and sent:
+            new.setdefault(node.new, {}).update(node.evidence.fields)
+    return new
 
 
 def _with_new_case(node: NodeResult, shelved: Shelved) -> NodeResult:
@@ -250,6 +286,11 @@ class _Apply:
         self._confirmed(changes.landed)
         for start in range(0, len(changes.writes), BATCH):
             self._send(changes.writes[start : start + BATCH])
+
+    def standing(self, changes: Changes) -> list[Change]:
+        """Return those of *changes* that stand on the server now."""
+        found = (*changes.landed, *changes.writes)
+        return [each for each in found if each.execution.id in self._done]
 
     def _send(self, batch: Sequence[Change]) -> None:
         """Send *batch*; what is not confirmed is read back, and sent again if needed."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from dataclasses import replace
 import os
+from pathlib import Path
 from typing import Any
 from typing import NoReturn
 
@@ -15,11 +17,14 @@ import pytest
 from pytest_zephyr import options
 from pytest_zephyr.credentials import known_secrets
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.files import DIRECTORY
+from pytest_zephyr.files import FileStore
 from pytest_zephyr.marks import Marks
 from pytest_zephyr.options import Given
 from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS
 from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.settings import Capture
 from pytest_zephyr.settings import Credential
 from pytest_zephyr.settings import Settings
 
@@ -141,6 +146,33 @@ def load_scrubber(
             found.environ, credential, values.get("token_file"), values.get("proxy")
         )
     )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a process that runs tests needs to know of attachments."""
+
+    capture: Capture
+    max_size: int
+    max_total: int
+
+    def share_of(self, workers: int) -> Limits:
+        """Return the limits of one of many *workers*."""
+        return replace(self, max_total=self.max_total // max(workers, 1))
+
+    def store(self, journal: Path) -> FileStore:
+        """Return where the attachments of *journal* are kept."""
+        return FileStore(journal.parent / DIRECTORY, self.max_size, self.max_total)
+
+
+def load_limits(config: pytest.Config) -> Limits:
+    """Return what is to be attached, and how much. Raises UsageError."""
+    found = given(config)
+    names = ("capture", "attach_max_size", "attach_max_total")
+    try:
+        return Limits(*(options.value(name, found) for name in names))
+    except SettingsError as error:
+        raise usage_error(error) from error
 
 
 def usage_error(error: SettingsError) -> pytest.UsageError:

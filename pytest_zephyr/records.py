@@ -39,7 +39,7 @@ def to_record(report: pytest.TestReport, root: str) -> Report:
         title=stamp.get("title", ""),
         reason=_reason(report)[:MAX_LINE],
         crash=_crash(report, root) if failed else "",
-        text=_middle_cut(report.longreprtext) if failed else "",
+        text=_middle_cut(stamp.get("text", report.longreprtext)) if failed else "",
         subtest=_subtest(report)[:MAX_LINE],
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import suppress
+import os
 from pathlib import Path
 import sys
 from typing import NoReturn
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_zephyr import ci
 from pytest_zephyr import journal as disk
 from pytest_zephyr import options
 from pytest_zephyr import pytest_options
@@ -76,6 +78,8 @@ class ZephyrReporter:
             key=settings.run_key or "",
             started=now_ms(),
             options=options.journaled(settings),
+            job=ci.job_url(os.environ),
+            commit=ci.commit(os.environ),
         )
         self.writer = JournalWriter.create(path, header, scrub)
         self._journal = _shown(path)
@@ -220,7 +224,9 @@ class ZephyrReporter:
     @guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.writer.append(disk.report_line(to_record(report, self._root)))
-        for bug in (getattr(report, STAMP, None) or {}).get("bugs", ()):
+        stamp = getattr(report, STAMP, None) or {}
+        self.writer.append_kept(stamp.get("kept", ()))
+        for bug in stamp.get("bugs", ()):
             self._note_bug(bug)
 
     # When they are done
@@ -293,6 +299,7 @@ class ZephyrReporter:
         self._lines += summary.planned(delivery)
         self._lines.append(summary.numbers(delivery))
         self._lines += summary.made(delivery)
+        self._lines += summary.evidence(delivery)
         if delivery.complete:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed

@@ -20,6 +20,7 @@ from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.notes import escape
 from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.provision import Shelved
+from pytest_zephyr.said import FieldValue
 
 
 #: How often what was created is looked for after an unclear answer.
@@ -41,21 +42,30 @@ def path_of(case: NewCase, template: str) -> Path:
 class Shelves:
     """Finds new test cases in their folders of a release, and makes those it misses.
 
+    *cases* has the custom fields of each, by display name or by field name.
     The folder and the exact name are what identifies a case (API 5, 21).
     """
 
-    def __init__(self, client: Client, template: str, release: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        template: str,
+        release: int,
+        cases: Mapping[NewCase, Mapping[str, FieldValue]],
+    ) -> None:
         self._client = client
         self._template = template
         self._release = release
+        self._cases = cases
+        self._names: dict[str, str] = {}
         self._roots: list[Folder] | None = None
         self._trees: dict[str, Folder] = {}
         self._done = Shelved()
 
-    def look(self, cases: Iterable[NewCase]) -> Shelved:
-        """Read what there is of *cases*; nothing is written."""
+    def look(self) -> Shelved:
+        """Read what there is of the cases; nothing is written."""
         shelves: dict[Path, list[NewCase]] = {}
-        for case in dict.fromkeys(cases):
+        for case in self._cases:
             shelves.setdefault(path_of(case, self._template), []).append(case)
         done = self._done
         for path, shelf in shelves.items():
@@ -69,6 +79,8 @@ class Shelves:
 
     def create(self) -> Shelved:
         """Create what the look has missed."""
+        if any(self._cases[case] for case in self._done.missing):
+            self._names = self._client.field_names()
         self._create(self._done.missing)
         return self._done
 
@@ -141,7 +153,7 @@ class Shelves:
         for _ in range(_LOOKS):
             try:
                 made = self._client.create_cases(
-                    [(folder, _fields(case, self._release)) for folder, case in batch]
+                    [(folder, self._fields(case)) for folder, case in batch]
                 )
             except ZephyrUnclear:
                 made = []
@@ -185,6 +197,23 @@ class Shelves:
                 self._done.placements[case] = placement
         return rest
 
+    def _fields(self, case: NewCase) -> Mapping[str, object]:
+        """Return what is sent of a new case (API 4.8); the server wants no nulls."""
+        return {
+            "name": case.name,
+            "description": escape(case.description),
+            "releaseId": self._release,
+            "automated": True,
+            "scriptName": case.script[:255],
+            "scriptPath": str(PurePosixPath(case.script.partition("::")[0]))[:255],
+            "tag": " ".join(case.tags),
+            # A name that is no field's is left to the server to refuse.
+            "customProperties": {
+                self._names.get(name, name): value
+                for name, value in self._cases[case].items()
+            },
+        }
+
     def _link(self, cases: Iterable[NewCase]) -> None:
         links: dict[VisibleId, Sequence[str]] = {
             self._done.placements[case].case: case.requirements
@@ -204,17 +233,3 @@ class Shelves:
 def _named(folders: Iterable[Folder], name: str) -> Folder | None:
     matches = [each for each in folders if each.name.strip() == name]
     return min(matches, key=lambda each: each.id, default=None)
-
-
-def _fields(case: NewCase, release: int) -> Mapping[str, object]:
-    """Return what is sent of a new case (API 4.8); custom fields must be there, empty."""
-    return {
-        "name": case.name,
-        "description": escape(case.description),
-        "releaseId": release,
-        "automated": True,
-        "scriptName": case.script[:255],
-        "scriptPath": str(PurePosixPath(case.script.partition("::")[0]))[:255],
-        "tag": " ".join(case.tags),
-        "customProperties": {},
-    }

@@ -12,6 +12,8 @@ from pathlib import Path
 from pytest_zephyr import journal as disk
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import JournalError
+from pytest_zephyr.files import DIRECTORY
+from pytest_zephyr.files import remove_unnamed
 from pytest_zephyr.journal import Journal
 from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.outcome import fold
@@ -34,7 +36,11 @@ class Run:
 
     def nodes(self) -> list[NodeResult]:
         """Fold every journal; which of them comes first makes no difference."""
-        return [node for each in self.journals for node in fold(each.records())]
+        return [
+            node
+            for each in self.journals
+            for node in fold(each.records(), each.header.origin)
+        ]
 
     def memory(self, writers: Sequence[JournalWriter]) -> Memory:
         """Return what earlier pushes noted; *writers* take what the next one notes.
@@ -56,6 +62,23 @@ class Run:
                 for each in self.journals
                 for execution, stamp in each.unclear.items()
             },
+            attached=frozenset(
+                attachment for each in self.journals for attachment in each.attached
+            ),
+            attaching={
+                attachment: name
+                for each in self.journals
+                for attachment, name in each.attaching.items()
+            },
+            stepped={
+                execution: digest
+                for each in self.journals
+                for execution, digest in each.stepped.items()
+            },
+            places=tuple(each.path for each in self.journals),
+            note_attaching=lambda attaching: note([disk.attaching_line(attaching)]),
+            note_attached=lambda attached: note([disk.attached_line(attached)]),
+            note_stepped=lambda stepped: note([disk.stepped_line(stepped)]),
             note_sending=lambda sending: note([disk.sending_line(sending)]),
             note_receipts=lambda receipts: note(map(disk.receipt_line, receipts)),
         )
@@ -118,7 +141,10 @@ def _open(path: Path, problems: list[str]) -> Journal | None:
 
 
 def prune(directory: Path, keep: int = KEEP) -> None:
-    """Remove delivered journals but the last *keep*; what is undelivered stays."""
+    """Remove delivered journals but the last *keep*; what is undelivered stays.
+
+    The attachments that no journal names any more go with them.
+    """
     journals = [_open(path, []) for path in sorted(_files(directory), reverse=True)]
     delivered = [
         each.path
@@ -129,6 +155,17 @@ def prune(directory: Path, keep: int = KEEP) -> None:
         for part in (*directory.glob(f"{glob.escape(path.stem)}.*{disk.SUFFIX}"), path):
             with suppress(OSError):
                 part.unlink()
+    if delivered[keep:]:
+        _prune_files(directory)
+
+
+def _prune_files(directory: Path) -> None:
+    problems: list[str] = []
+    journals = [_open(path, problems) for path in _files(directory)]
+    # What cannot be read may be a newer version's, and name any of them.
+    if not problems and (directory / DIRECTORY).is_dir():
+        named = {name for each in journals if each for name in each.files()}
+        remove_unnamed(directory / DIRECTORY, named)
 
 
 def group(journals: Iterable[Journal]) -> list[Run]:

@@ -16,6 +16,7 @@ from pytest_zephyr.secret import Secret
 SANDBOX = "sandbox"
 
 Auth = Literal["auto", "token", "basic", "cookie"]
+Capture = Literal["none", "failed", "all"]
 Comment = Literal["never", "failed", "always"]
 Inherit = Literal["closest", "union"]
 OnError = Literal["warn", "fail", "ignore"]
@@ -87,6 +88,10 @@ class Settings:
     on_error: OnError
     status_map: Mapping[str, str]
     comment: Comment
+    notes_limit: int
+    capture: Capture
+    attach_max_size: int
+    attach_max_total: int
     timeout: float
     retries: int
     deadline: float

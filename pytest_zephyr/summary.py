@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_zephyr.changes import named
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.delivery import RefusedFile
 from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import Target
 from pytest_zephyr.provision import Provision
@@ -29,6 +30,25 @@ def numbers(delivery: Delivery) -> str:
     if delivery.already:
         parts.insert(1, f"{delivery.already} delivered before")
     return ", ".join(parts)
+
+
+def evidence(delivery: Delivery) -> list[str]:
+    """Return what became of the evidence, in one line if there was any."""
+    found = delivery.evidence
+    parts = [
+        f"{count} {what}"
+        for count, what in (
+            (found.files, "attachments sent"),
+            (found.files_before, "sent before"),
+            (found.steps, "step results sent"),
+            (len(found.refused), "refused"),
+            (len(found.left_out), "left out"),
+            (found.files_kept, "kept in the journal"),
+            (found.steps_kept, "test cases with steps kept in the journal"),
+        )
+        if count
+    ]
+    return [f"evidence: {', '.join(parts)}"] if parts else []
 
 
 def planned(delivery: Delivery) -> list[str]:
@@ -55,6 +75,11 @@ def planned(delivery: Delivery) -> list[str]:
     for result in changes.missing:
         status = result.status.name if result.status else ""
         lines.append(f"  test case {named(result.case)}: {status}, after it was added")
+    carried = [node.evidence for each in changes.writes for node in each.result.nodes]
+    if any(carried):
+        files = sum(len(each.files) for each in carried)
+        steps = sum(len(each.steps) for each in carried)
+        lines.append(f"  with {files} attachments and {steps} steps")
     for change in changes.writes:
         status = change.result.status.name if change.result.status else ""
         lines.append(
@@ -83,6 +108,14 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         "unmapped": delivery.unmapped,
         "kept": delivery.kept,
         "refused": [_refusal_as_json(each) for each in delivery.refused],
+        "evidence": {
+            "attachments": delivery.evidence.files,
+            "attachments_before": delivery.evidence.files_before,
+            "steps": delivery.evidence.steps,
+            "kept": delivery.evidence.kept,
+            "refused": list(map(_file_as_json, delivery.evidence.refused)),
+            "left_out": list(map(_file_as_json, delivery.evidence.left_out)),
+        },
         "older": [each.result.case for each in delivery.older],
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
@@ -95,6 +128,10 @@ def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
         "reason": refusal.reason,
         "tests": [node.nodeid for node in refusal.result.nodes],
     }
+
+
+def _file_as_json(file: RefusedFile) -> dict[str, object]:
+    return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
 def problems(delivery: Delivery, journal: Path) -> list[str]:
@@ -120,10 +157,31 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}. To write ours all the same: push --force"
         )
+    lines += _about_files(delivery.evidence.refused, "was refused")
+    lines += _about_files(delivery.evidence.left_out, "is left out")
     waiting = delivery.kept + len(delivery.refused)
     if waiting:
         lines.append(f"zephyr: {waiting} results kept in {journal}")
         lines.append(send_later(journal))
+    elif delivery.evidence.kept or delivery.evidence.refused:
+        lines.append(f"zephyr: evidence kept in {journal}")
+        lines.append(send_later(journal))
+    return lines
+
+
+def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
+    """Return a line per file; where one reason keeps many, they are counted."""
+    by_reason: dict[str, list[RefusedFile]] = {}
+    for each in files:
+        by_reason.setdefault(each.reason, []).append(each)
+    lines = [
+        f"zephyr: {each[0].name} {what} ({each[0].nodeid}"
+        + (f" and {len(each) - 1} more" if len(each) > 1 else "")
+        + f"): {reason}"
+        for reason, each in list(by_reason.items())[:_SHOWN]
+    ]
+    if len(by_reason) > _SHOWN:
+        lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more")
     return lines
 
 

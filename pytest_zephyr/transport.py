@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
 from importlib.metadata import version
 import json
 import time
@@ -41,6 +44,15 @@ JSON = "application/json"
 
 #: The largest answer we read, in bytes; a page of 500 executions has about 1 MB.
 MAX_ANSWER = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file to upload."""
+
+    name: str
+    type: str
+    content: bytes = field(repr=False)
 
 
 class Transport:
@@ -141,15 +153,37 @@ class Transport:
         Raises ZephyrUnreachable (ZephyrUnclear for a write that may have happened) or
         ZephyrRefused.
         """
+        url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
+        response, content = self._logged_in(
+            lambda: self._exchange(method, path, url, params, body)
+        )
+        return self._judge.judge(method, path, response, content)
+
+    def upload(self, path: str, parts: Mapping[str, Part]) -> Answer:
+        """Send files to *path* of the origin, outside the REST base, by part name.
+
+        Raises as `send` does.
+        """
+        files = {name: (p.name, p.content, p.type) for name, p in parts.items()}
+        response, content = self._logged_in(
+            lambda: self._call(
+                "POST", path, f"{self.origin}/{path}", auth=self._auth, files=files
+            )
+        )
+        return self._judge.judge("POST", path, response, content)
+
+    def _logged_in(
+        self, call: Callable[[], tuple[requests.Response, bytes]]
+    ) -> tuple[requests.Response, bytes]:
+        """Make a *call* with a login, and once more with a new one if it ran out."""
         if isinstance(self._auth, CookieAuth):
             self._login(self._auth)
-        url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
-        response, content = self._exchange(method, path, url, params, body)
+        response, content = call()
         if response.status_code == 401 and isinstance(self._auth, CookieAuth):
             self._auth.forget()
             self._login(self._auth)
-            response, content = self._exchange(method, path, url, params, body)
-        return self._judge.judge(method, path, response, content)
+            response, content = call()
+        return response, content
 
     def _login(self, auth: CookieAuth) -> None:
         """Fetch the session cookie unless there is one (API 2)."""

@@ -74,6 +74,23 @@ def count(text: str) -> int:
     return int(text)
 
 
+def size(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,12})([KMG]?)B?", text.strip().upper())
+    if match is None or not int(match[1]):
+        msg = (
+            "allowed: a number of bytes, with K, M or G for larger ones, as 500K or 10M"
+        )
+        raise Wrong(msg)
+    return int(match[1]) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}[match[2]]
+
+
+def characters(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 200 <= int(text) <= 1_000_000):
+        msg = "allowed: a whole number of characters from 200 to 1000000"
+        raise Wrong(msg)
+    return int(text)
+
+
 def ref(text: str) -> Ref:
     kind, colon, rest = text.partition(":")
     if not colon:

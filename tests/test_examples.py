@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,26 @@ from pytest_zephyr.sandbox import Store
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 #: What the embedded server holds after each example: case or Alt ID to status.
-EXPECTED = {
+EXPECTED: dict[str, dict[int | str, str | None]] = {
+    "api": {301: "1", 302: "1", 303: "4"},
     "markers": dict.fromkeys(range(201, 209), "1"),
+    "playwright": {501: "1", 502: "2"},
     "quickstart": {101: "1", 102: "1", 103: "1", 105: None, "AUTH-7": "4"},
+    "selenium": {401: "1", 402: "1", 403: "2"},
 }
+
+#: What the executions carry, by case; the tests that have it fail on purpose.
+ATTACHED: dict[str, dict[int | str, list[str]]] = {
+    "api": {
+        301: ["post_orders.txt", "get_orders_1.txt"],
+        302: ["get_orders_999.txt"],
+        303: ["post_orders.txt"],
+    },
+    "playwright": {502: ["test-failed-1.png", "trace.zip"]},
+    "selenium": {403: ["screen.png", "page.html"]},
+}
+
+FAILING = {"playwright", "selenium"}
 
 
 def test_every_example_is_listed():
@@ -29,9 +46,15 @@ def test_example_runs(pytester, name):
     pytester.copy_example(name)
     result = pytester.runpytest_subprocess("--zephyr", "--zephyr-url=sandbox")
 
-    assert result.ret == 0
+    assert result.ret == (1 if name in FAILING else 0)
     result.stdout.fnmatch_lines(["look at phase *: run pytest-zephyr sandbox --db *"])
-    assert held(pytester.path / ".zephyr" / "sandbox.db") == EXPECTED[name]
+    executions = held(pytester.path / ".zephyr" / "sandbox.db")
+    assert {case: each.status for case, each in executions.items()} == EXPECTED[name]
+    assert {
+        case: [file for file, _, _ in each.attachments]
+        for case, each in executions.items()
+        if each.attachments
+    } == ATTACHED.get(name, {})
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
@@ -39,7 +62,7 @@ def test_example_has_a_readme(name):
     assert (EXAMPLES / name / "README.md").read_text(encoding="utf-8").startswith("# ")
 
 
-def held(database: Path) -> dict[int | str, str | None]:
+def held(database: Path) -> dict[int | str, Any]:
     store = Store(database)
     try:
         executions = [
@@ -52,4 +75,4 @@ def held(database: Path) -> dict[int | str, str | None]:
         ]
     finally:
         store.close()
-    return {each.alt or each.testcase_id: each.status for each in executions}
+    return {each.alt or each.testcase_id: each for each in executions}

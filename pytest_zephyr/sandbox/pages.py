@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+import html
 from typing import cast
 
 from flask import Blueprint
@@ -84,6 +85,7 @@ def phase(phase_id: int) -> str:
             .order_by(Attachment.id)
         ):
             files.setdefault(file.item_id, []).append(file)
+        step_texts = holdings.step_texts(session, phase_id)
         waiting = len(holdings.waiting(session, phase_id))
         testers = tester_names(session)
     counts = Counter(
@@ -99,6 +101,9 @@ def phase(phase_id: int) -> str:
         executions=executions,
         names=names,
         step_names=step_names,
+        step_texts=step_texts,
+        # Clients escape notes, since Zephyr's own page shows them as HTML.
+        unescape=html.unescape,
         testers=testers,
         files=files,
         counts=counts,

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from pytest_zephyr.cli import main
+from pytest_zephyr.sandbox import Fault
 
 
 @pytest.fixture
@@ -339,3 +340,37 @@ def test_a_journal_with_impossible_options_does_not_keep_others_back(
     assert "'no\\x1b' (0000-spoilt.jsonl) is not a zephyr_auth" in said
     assert "2 delivered" in said
     assert world.statuses()[101] == "1"
+
+
+def test_evidence_that_did_not_arrive_is_sent_by_the_next_push(
+    pytester, push, run_zephyr, world
+):
+    """The results are there; the journal is not done before the files are, too."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(zephyr):
+            zephyr.attach(b"picture", name="a.png")
+        """
+    )
+    world.sandbox.faults.add(Fault("POST", "*/genericattachment", times=None))
+    ran = run_zephyr("--zephyr-retries=0", "--zephyr-on-error=fail", same_exit=False)
+
+    assert ran.ret == 8
+    assert "1 delivered, 0 refused" in ran.text
+    assert "evidence: 1 kept in the journal" in ran.text
+    assert "evidence kept in .zephyr" in ran.text
+    world.sandbox.faults.clear()
+
+    code, said = push("--dry-run")
+    assert code == 0
+    code, said = push()
+
+    assert code == 0
+    assert "0 delivered, 1 delivered before" in said
+    assert "evidence: 1 attachments sent" in said
+    assert world.execution(101).attachments == (("a.png", "image/png", 7),)
+    assert world.execution(101).results == 1
+    assert push() == (0, "nothing to send\n")

@@ -79,7 +79,13 @@ def test_workers_do_not_import_an_http_library(pytester, monkeypatch):
 
 
 def test_public_names_are_those_documented():
-    assert pytest_zephyr.__all__ == ["PytestZephyrWarning", "__version__"]
+    assert pytest_zephyr.__all__ == [
+        "PytestZephyrWarning",
+        "Zephyr",
+        "ZephyrRecord",
+        "__version__",
+    ]
+    assert issubclass(pytest_zephyr.ZephyrRecord, pytest_zephyr.Zephyr)
     assert issubclass(pytest_zephyr.PytestZephyrWarning, pytest.PytestWarning)
     assert pytest_zephyr.__version__
 

@@ -492,6 +492,7 @@ def test_many(n): assert n != 2
     pytester.makeini("[pytest]\nmarkers = smoke\n")
     for _ in range(2):
         ran = run_zephyr(*CREATE, *workers, same_exit=False, subprocess=bool(workers))
+        assert "2 delivered, 0 refused" in ran.text
 
     cases = {c.name: c for c in world.sandbox.store.cases(world.release)}
     new = {name: case for name, case in cases.items() if "::" in name}
@@ -504,7 +505,6 @@ def test_many(n): assert n != 2
     assert held(world) == {
         ok.id: "1", new["test_card::test_many"].id: "2"
     }  # fmt: skip
-    assert "2 delivered, 0 refused" in ran.text
 
 
 @pytest.mark.usefixtures("named")
@@ -552,11 +552,23 @@ def test_refused_test_case_is_named_and_the_others_are_made(
 ):
     """A mandatory field is the server's word; it stands beside the test."""
     world.sandbox.store.add_field("testcase", "Component", "zcf_1", mandatory=True)
-    pytester.makepyfile(test_pay="def test_a(): pass")
+    pytester.makepyfile(
+        test_pay="""
+        import pytest
+
+        def test_a(): pass
+
+        @pytest.mark.zephyr(fields={"Component": "cards"})
+        def test_b(): pass
+        """
+    )
     ran = run_zephyr(*CREATE, same_exit=False)
 
     assert "Custom field Component is mandatory" in ran.text
     assert "test_pay.py::test_a" in ran.text
+    (case,) = [c for c in world.sandbox.store.cases(world.release) if "::" in c.name]
+    assert (case.name, case.properties) == ("test_pay::test_b", {"zcf_1": "cards"})
+    assert held(world) == {case.id: "1"}
 
 
 # Only what is planned

@@ -63,6 +63,36 @@ def test_phase_shows_what_happened(
     assert file.headers["Content-Disposition"].startswith("attachment")
 
 
+def test_phase_shows_the_steps_with_their_texts(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """What a client escaped reads as it was meant; steps without a result are not there."""
+    sandbox.store.add_case(
+        target.release, testcase_id=7, steps=["Open <b>it</b>", "Log in", "Pay"]
+    )
+    execution = sandbox.store.schedule(target.phase, 7)
+    api.put(f"/execution/{execution}", json={"notes": "a &lt; b"})
+    rows = [
+        {
+            "cyclePhaseId": target.phase,
+            "releaseTestScheduleId": execution,
+            "testStepId": step,
+            "status": step,
+            "comment": "x &amp; y",
+        }
+        for step in (1, 2)
+    ]
+    api.post("/execution/teststepresult/saveorupdate", json=rows)
+
+    text = page(sandbox.phase_url(target.phase))
+
+    assert ">a &lt; b<" in text
+    assert "Open &lt;b&gt;it&lt;/b&gt;" in text
+    assert "Log in" in text
+    assert "Pay" not in text
+    assert "x &amp; y" in text
+
+
 def test_addresses_of_the_real_pages_lead_somewhere(
     sandbox: Sandbox, target: Target
 ) -> None:

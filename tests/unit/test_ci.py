@@ -174,3 +174,67 @@ def test_a_service_names_build_branch_and_commit(environ, build, branch, commit)
     found = (ci.build(environ), ci.branch(environ), ci.commit(environ))
 
     assert found == (build, branch, commit)
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        pytest.param(
+            {
+                "GITHUB_SERVER_URL": "https://github.com",
+                "GITHUB_REPOSITORY": "acme/pay",
+                "GITHUB_RUN_ID": "7",
+            },
+            "https://github.com/acme/pay/actions/runs/7",
+            id="GitHub",
+        ),
+        pytest.param(
+            {"CI_JOB_URL": "https://gitlab.example/a/-/jobs/7"},
+            "https://gitlab.example/a/-/jobs/7",
+            id="GitLab",
+        ),
+        pytest.param(
+            {"BUILD_URL": "https://jenkins.example/job/pay/7/"},
+            "https://jenkins.example/job/pay/7/",
+            id="Jenkins",
+        ),
+        pytest.param(
+            {
+                "SYSTEM_COLLECTIONURI": "https://dev.azure.com/acme/",
+                "SYSTEM_TEAMPROJECT": "Pay Team",
+                "BUILD_BUILDID": "7",
+            },
+            "https://dev.azure.com/acme/Pay%20Team/_build/results?buildId=7",
+            id="Azure",
+        ),
+        pytest.param(
+            {
+                "BITBUCKET_GIT_HTTP_ORIGIN": "https://bitbucket.org/acme/pay",
+                "BITBUCKET_BUILD_NUMBER": "7",
+            },
+            "https://bitbucket.org/acme/pay/pipelines/results/7",
+            id="Bitbucket",
+        ),
+        pytest.param(
+            {"CIRCLE_BUILD_URL": "https://circleci.com/gh/acme/pay/7"},
+            "https://circleci.com/gh/acme/pay/7",
+            id="CircleCI",
+        ),
+        pytest.param(
+            {"BUILDKITE_BUILD_URL": "https://buildkite.com/acme/pay/builds/7"},
+            "https://buildkite.com/acme/pay/builds/7",
+            id="Buildkite",
+        ),
+        pytest.param(
+            {"BUILD_URL": "https://bot:hunter2@jenkins.example/job/pay/7/"},
+            "https://jenkins.example/job/pay/7/",
+            id="without its credential",
+        ),
+        pytest.param({"BUILD_URL": "file:///etc/passwd"}, "", id="no page"),
+        pytest.param({"BUILD_URL": "http://[broken"}, "", id="no address"),
+        pytest.param({"GITHUB_SERVER_URL": "https://github.com"}, "", id="half of it"),
+        pytest.param({}, "", id="none"),
+    ],
+)
+def test_a_service_has_a_page_of_the_job(environ, url):
+    assert ci.job_url(environ) == url

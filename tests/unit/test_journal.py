@@ -29,9 +29,13 @@ from pytest_zephyr.lock import try_lock
 from pytest_zephyr.outcome import End
 from pytest_zephyr.outcome import fold
 from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
+from pytest_zephyr.said import Field
+from pytest_zephyr.said import Said
+from pytest_zephyr.said import said_line
 from pytest_zephyr.secret import Scrubber
 from tests.unit.make import deterministic
 from tests.unit.make import report
@@ -76,6 +80,8 @@ def line_of(record: Record) -> dict[str, Any]:
         return disk.report_line(record)
     if isinstance(record, Start):
         return {**disk.start_line(record.nodeid), "at": record.at}
+    if isinstance(record, Said):
+        return said_line(record)
     return {**disk.end_line(), "at": record.at}
 
 
@@ -93,7 +99,22 @@ def path(tmp_path: Path) -> Path:
 
 def test_records_are_read_as_they_were_written(path):
     """Every field of every kind survives."""
-    records: list[Record] = [ITEM, Start("t.py::test_a", 3), REPORT, report("setup")]
+    said = Said("t.py::test_a", Field("n", 1.5), attempt=1, worker="gw0")
+    records: list[Record] = [
+        ITEM,
+        Item(
+            "t.py::test_b",
+            (1,),
+            comment="known",
+            defects=("BUG-1",),
+            fields=(("n", 3), ("b", False)),
+        ),
+        Item("t.py::test_c", unmarked=True, new=NewCase("t", "test_c", tags=("a",))),
+        Start("t.py::test_a", 3),
+        said,
+        REPORT,
+        report("setup"),
+    ]
     write(path, *map(line_of, records))
 
     assert read(path) == records
@@ -269,6 +290,17 @@ def test_a_journal_can_be_cut_anywhere(path):
         ),
         pytest.param(b'{"kind":"sending","rows":7}', id="rows is a number"),
         pytest.param(b'{"kind":"sending","rows":[[1]]}', id="half a row"),
+        pytest.param(b'{"kind":"attached","rows":[[1,"a"]]}', id="half a file"),
+        pytest.param(b'{"kind":"attaching","rows":[[1,"a","d"]]}', id="no new name"),
+        pytest.param(b'{"kind":"stepped","rows":[[1,2]]}', id="digest is a number"),
+        pytest.param(
+            b'{"kind":"attachment","nodeid":"a","name":"a","type":"a","size":1,'
+            b'"digest":"../../secret"}',
+            id="file elsewhere",
+        ),
+        pytest.param(
+            b'{"kind":"item","nodeid":"a","fields":[["a",null]]}', id="empty field"
+        ),
         pytest.param(b'{"kind":"sending","rows":[["x","s"]]}', id="row of a word"),
         pytest.param(b"[" * 100_000, id="deep"),
     ],
@@ -717,7 +749,13 @@ KEYS += [
     "started",
     "options",
 ]
+KEYS += [
+    *("name", "type", "size", "label", "number", "depth", "text", "key", "value"),
+    *("defects", "fields", "comment"),
+]
 KINDS = [
+    *("comment", "defect", "field", "attachment", "step", "left_out"),
+    *("attaching", "attached", "stepped"),
     "item",
     "start",
     "report",

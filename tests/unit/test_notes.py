@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import re
 
 from hypothesis import given
@@ -11,13 +12,18 @@ import pytest
 from pytest_zephyr.notes import Context
 from pytest_zephyr.notes import escape
 from pytest_zephyr.notes import fit
+from pytest_zephyr.notes import full_text
 from pytest_zephyr.notes import is_ours
 from pytest_zephyr.notes import summary
 from pytest_zephyr.notes import write_notes
 from pytest_zephyr.outcome import Failure
 from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Origin
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.outcome import worst
+from pytest_zephyr.said import Evidence
+from pytest_zephyr.said import LeftOut
+from pytest_zephyr.said import Step
 from tests.unit.make import deterministic
 from tests.unit.make import node
 
@@ -325,3 +331,106 @@ def test_notes_do_not_depend_on_the_order_of_tests(nodes, chance):
     chance.shuffle(shuffled)
 
     assert notes_of(*shuffled, comment="always") == notes_of(*nodes, comment="always")
+
+
+# What tests said
+
+
+SAID = Evidence(
+    comments=("slow <today>",),
+    defects=("BUG-7", "BUG-8"),
+    fields=(("browser", "firefox"), ("n", 3)),
+    left_out=(LeftOut("film.webm", 11 * 1024**2, "larger than 10M"),),
+)
+
+
+@pytest.mark.parametrize("comment", ["never", "failed", "always"])
+def test_what_a_test_said_is_always_there(comment):
+    """Behind the line of the test, which makes the notes recognisable as ours."""
+    text = notes_of(node(Outcome.PASSED, evidence=SAID), comment=comment)
+
+    assert text == (
+        "passed test_pay.py::test_card (0.00 s)\n"
+        "defects: BUG-7, BUG-8\n"
+        "comment: slow &lt;today&gt;\n"
+        "browser: firefox\n"
+        "n: 3\n"
+        "left out: film.webm (11M), larger than 10M"
+    )
+    assert is_ours(text)
+
+
+def test_of_several_tests_it_is_said_whose_words_they_are():
+    """Defects are named once, whoever said them."""
+    evidence = Evidence(comments=("a",), defects=("BUG-7",))
+    nodes = [node(Outcome.PASSED, f"t[{n}]", evidence=evidence) for n in "ab"]
+
+    assert (notes_of(*nodes) or "").splitlines()[3:] == [
+        "defects: BUG-7",
+        "comment (t[a]): a",
+        "comment (t[b]): a",
+    ]
+
+
+def test_never_leaves_the_failure_out_though_something_was_said():
+    tested = replace(FAILED, evidence=Evidence(comments=("a",)))
+
+    assert (notes_of(tested, comment="never") or "").splitlines() == [
+        "failed test_pay.py::test_card (1.23 s)",
+        "comment: a",
+    ]
+
+
+def test_steps_are_listed_as_deep_as_they_were():
+    steps = [
+        Step(1, "Open", 0, "passed"),
+        Step(2, "Wait", 1, "failed", "TimeoutError: 5 s"),
+        Step(3, 7, 0),
+    ]
+    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, Context(), steps)
+
+    assert (text or "").splitlines()[1:] == [
+        "steps:",
+        "  passed Open",
+        "    failed Wait - TimeoutError: 5 s",
+        "  not finished step 7",
+    ]
+
+
+def test_job_and_commit_stand_at_the_end_once():
+    here = Origin("https://ci.example/1", "c0ffee")
+    nodes = [replace(FAILED, origin=here), node(Outcome.PASSED, "t", origin=here)]
+
+    assert (notes_of(*nodes) or "").endswith(
+        "\n\nCI job: https://ci.example/1\ncommit: c0ffee"
+    )
+
+
+def test_only_the_failure_is_cut():
+    """What was said and where it ran stay whole; the whole text is there, too."""
+    failure = Failure("call", "t.py:1: no", "<" * 5000)
+    tested = node(
+        Outcome.FAILED,
+        failures=(failure,),
+        evidence=SAID,
+        origin=Origin("https://ci.example/1"),
+    )
+    text = notes_of(tested, limit=700) or ""
+    whole = full_text([tested], Outcome.FAILED, Context(limit=700)) or ""
+
+    assert len(text) <= 700
+    assert "n: 3\nleft out" in text
+    assert "t.py:1: no" in text
+    assert text.endswith("\nCI job: https://ci.example/1")
+    assert "<" * 5000 in whole
+
+
+@pytest.mark.parametrize(
+    ("length", "is_cut"), [(10, False), (900, False), (1100, True), (5000, True)]
+)
+def test_notes_that_fit_have_no_whole_text(length, is_cut):
+    tested = node(Outcome.FAILED, failures=(Failure("call", "", "x" * length),))
+    whole = full_text([tested], Outcome.FAILED, Context(limit=1000))
+
+    assert (whole is not None) == is_cut
+    assert len(notes_of(tested, limit=1000) or "") <= 1000

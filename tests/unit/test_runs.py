@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+import os
 from pathlib import Path
 import random
 import shutil
@@ -11,13 +12,20 @@ import tempfile
 
 from hypothesis import given
 from hypothesis import strategies as st
+import pytest
 
 from pytest_zephyr import journal as disk
+from pytest_zephyr.files import DIRECTORY
+from pytest_zephyr.files import FileStore
+from pytest_zephyr.journal import Attached
+from pytest_zephyr.journal import Attaching
+from pytest_zephyr.journal import AttachmentKey
 from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
 from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.journal import Receipt
 from pytest_zephyr.journal import Sending
+from pytest_zephyr.journal import Stepped
 from pytest_zephyr.notes import Context
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import Outcome
@@ -26,6 +34,9 @@ from pytest_zephyr.runs import find_journals
 from pytest_zephyr.runs import group
 from pytest_zephyr.runs import prune
 from pytest_zephyr.runs import Run
+from pytest_zephyr.said import File
+from pytest_zephyr.said import Said
+from pytest_zephyr.said import said_line
 from tests.unit.make import deterministic
 from tests.unit.make import mapped
 from tests.unit.make import report
@@ -415,3 +426,70 @@ def test_the_undelivered_do_not_count_as_kept(tmp_path):
     prune(tmp_path, keep=1)
 
     assert sorted(path.stem for path in tmp_path.glob("*.jsonl")) == ["2", "3", "4"]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two delivered journals and one of a worker, each with its own old file."""
+    store = FileStore(tmp_path / DIRECTORY, 100, 1000)
+    digests = {}
+    for name in ("1", "2", "2.gw0", "lost"):
+        digests[name] = store.take_bytes(name.encode())
+        os.utime(tmp_path / DIRECTORY / digests[name], (1000, 1000))
+        if name == "lost":
+            continue
+        said = Said("t.py::a", File("a.png", "image/png", digests[name], len(name)))
+        if "gw" in name:
+            writer = disk.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
+            writer.append(said_line(said))
+            writer.close()
+        else:
+            write(tmp_path / f"{name}.jsonl", said_line(said), disk.delivered_line())
+    return digests
+
+
+def test_files_that_no_journal_names_go_with_old_journals(tmp_path, pictures):
+    prune(tmp_path, keep=2)
+    assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
+
+    prune(tmp_path, keep=1)
+
+    assert {path.name for path in (tmp_path / DIRECTORY).iterdir()} == {
+        pictures["2"],
+        pictures["2.gw0"],
+    }
+
+
+@pytest.mark.usefixtures("pictures")
+def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
+    """It may be a newer version's, and name any of them."""
+    (tmp_path / "0.jsonl").write_bytes(b'{"kind":"header","format":99}')
+    prune(tmp_path, keep=0)
+
+    assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
+
+
+def test_what_is_known_of_evidence_is_remembered(tmp_path):
+    """By every journal of a run, for the next push."""
+    here, there = AttachmentKey(7, "a.png", "d1"), AttachmentKey(8, "a.png", "d2")
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for path in paths:
+        write(path)
+    writers = [JournalWriter.reopen(path) for path in paths]
+    memory = Run(tuple(map(Journal, paths))).memory(writers)
+    memory.note_attaching(Attaching({here: "a.png", there: "a-d2.png"}))
+    memory.note_attached(Attached((here,)))
+    memory.note_stepped(Stepped({7: "s1"}))
+    for writer in writers:
+        writer.close()
+
+    for path in paths:
+        run = Run((Journal(path),))
+        run.nodes()
+        found = run.memory([])
+
+        assert found.attaching == {here: "a.png", there: "a-d2.png"}
+        assert found.attached == {here}
+        assert found.stepped == {7: "s1"}
+        assert found.places == (path,)
+        assert run.journals[0].skipped == 0

@@ -1,0 +1,317 @@
+"""The zephyr fixture: what a test says about itself, written down as it is said."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import aclosing
+from contextvars import ContextVar
+from dataclasses import dataclass
+from dataclasses import replace
+import functools
+import inspect
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from typing import cast
+from typing import TYPE_CHECKING
+from typing import TypeVar
+
+import pytest
+
+from pytest_zephyr import said
+from pytest_zephyr.clock import now_ms
+from pytest_zephyr.said import FieldValue
+from pytest_zephyr.said import Said
+from pytest_zephyr.said import Saying
+from pytest_zephyr.said import Step
+
+
+if TYPE_CHECKING:
+    from pytest_zephyr.files import FileStore
+    from pytest_zephyr.journal import JournalWriter
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: Characters of a step's error that a journal keeps.
+_MAX_ERROR = 500
+
+_depth: ContextVar[int] = ContextVar("zephyr_step_depth", default=0)
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Writes what the tests of one process say; there is one while reporting is on."""
+
+    writer: JournalWriter
+    store: FileStore
+    worker: str = ""
+
+    def say(self, item: pytest.Item, what: Saying) -> None:
+        attempt = getattr(item, "execution_count", 1) - 1
+        self.writer.append(
+            said.said_line(Said(item.nodeid, what, attempt, self.worker))
+        )
+
+    def keep(
+        self, item: pytest.Item, content: bytes | Path, name: str, kind: str
+    ) -> None:
+        """Copy an attachment beside the journal; if that fails, say that it is missing."""
+        from pytest_zephyr import files
+
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        beginning = b""
+        try:
+            if isinstance(content, bytes):
+                beginning = content[:16]
+                digest = self.store.take_bytes(content)
+            else:
+                with content.open("rb") as file:
+                    beginning = file.read(16)
+                    file.seek(0)
+                    digest, size = self.store.take_file(file)
+        except (files.TooLarge, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            left_out = said.LeftOut(
+                files.clean_name(name or "attachment"), size, reason
+            )
+            self.say(item, left_out)
+            return
+        kind = kind or files.guess_type(name, beginning)
+        name = files.clean_name(name or files.guess_name(kind))
+        self.say(item, said.File(name, kind, digest, size))
+
+
+RECORDER = pytest.StashKey[Recorder]()
+
+
+class Zephyr:
+    """What a test can put on its result; does nothing while reporting is off."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._recorder = item.config.stash.get(RECORDER, None)
+        self._steps = 0
+
+    def __repr__(self) -> str:
+        return f"<Zephyr of {self._item.nodeid}>"
+
+    def comment(self, text: str) -> None:
+        """Put *text* into the notes of the execution."""
+        self._say(said.Comment(_text("comment", "a text", text)))
+
+    def attach(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        name: str | None = None,
+        type: str | None = None,
+    ) -> None:
+        """Attach the file at a path, which is copied at once, or the content in bytes.
+
+        *name* and content *type* are guessed from the path or from the content.
+        """
+        name = "" if name is None else _text("attach", "a name", name)
+        kind = "" if type is None else _text("attach", "a content type", type)
+        if isinstance(source, bytes | bytearray | memoryview):
+            self._keep(bytes(source), name, kind)
+            return
+        if not isinstance(source, str | os.PathLike):
+            raise TypeError(_wrong("attach", "a path or bytes", source))
+        path = Path(source)
+        if not _is_file(path):
+            msg = f"zephyr.attach: there is no file {_shown(str(path))}"
+            raise FileNotFoundError(msg)
+        self._keep(path, name or path.name, kind)
+
+    def attach_text(self, text: str, name: str = "text.txt") -> None:
+        """Attach *text* as a file."""
+        if not isinstance(text, str):
+            raise TypeError(_wrong("attach_text", "a text", text))
+        name = _text("attach_text", "a name", name)
+        kind = "" if Path(name).suffix else "text/plain"
+        self._keep(text.encode("utf-8", "replace"), name, kind)
+
+    def defect(self, key: str) -> None:
+        """Name a defect by its key, such as ``BUG-7``."""
+        self._say(said.Defect(_text("defect", "a key", key)))
+
+    def field(self, name: str, value: FieldValue) -> None:
+        """Give a field of the result a value: text, number or truth value."""
+        name = _text("field", "a name", name)
+        if not isinstance(value, str | int | float):
+            raise TypeError(_wrong("field", "a text, number or truth value", value))
+        self._say(said.Field(name, value))
+
+    def step(self, label: str | int) -> StepBlock:
+        """Return a step: a context manager, and a decorator of functions of any kind.
+
+        *label* is a text, or the number of the test case's own step.
+        """
+        if isinstance(label, bool) or not isinstance(label, int):
+            label = _text("step", "a text or the number of a step", label)
+        elif label < 1:
+            raise ValueError(_wrong("step", "a number from 1", label))
+        return StepBlock(self, label)
+
+    def _say(self, what: Saying) -> None:
+        if self._recorder is not None:
+            self._recorder.say(self._item, what)
+
+    def _keep(self, content: bytes | Path, name: str, kind: str) -> None:
+        if self._recorder is not None:
+            self._recorder.keep(self._item, content, name, kind)
+
+    def _begin(self, label: str | int) -> Step:
+        self._steps += 1
+        step = Step(self._steps, label, _depth.get(), at=now_ms())
+        self._say(step)
+        return step
+
+    def _end(self, step: Step, error: BaseException | None) -> None:
+        comment = ""
+        if error is not None:
+            comment = f"{type(error).__name__}: {error}".partition("\n")[0].strip(" :")
+        self._say(
+            replace(
+                step,
+                outcome=_outcome(error),
+                comment=comment[:_MAX_ERROR],
+                at=now_ms(),
+            )
+        )
+
+
+class StepBlock:
+    """One step of a test, or of every call of a function that it decorates."""
+
+    def __init__(self, zephyr: Zephyr, label: str | int) -> None:
+        self._zephyr = zephyr
+        self._label = label
+        self._open: list[Step] = []
+
+    def __enter__(self) -> None:
+        self._open.append(self._zephyr._begin(self._label))
+        _depth.set(self._open[-1].depth + 1)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        step = self._open.pop()
+        # Not reset by a token: a fixture may be ended in another context.
+        _depth.set(step.depth)
+        self._zephyr._end(step, error)
+
+    def _again(self) -> StepBlock:
+        return StepBlock(self._zephyr, self._label)
+
+    def __call__(self, function: Function) -> Function:
+        wrap = next(wrap for is_kind, wrap in _WRAPPERS if is_kind(function))
+        return cast(Function, functools.wraps(function)(wrap(function, self._again)))
+
+
+def _async_generator(function: Any, again: Callable[[], StepBlock]) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        with again():
+            async with aclosing(function(*args, **kwargs)) as values:
+                async for value in values:
+                    yield value
+
+    return wrapper
+
+
+def _coroutine(function: Any, again: Callable[[], StepBlock]) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with again():
+            return await function(*args, **kwargs)
+
+    return wrapper
+
+
+def _generator(function: Any, again: Callable[[], StepBlock]) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with again():
+            return (yield from function(*args, **kwargs))
+
+    return wrapper
+
+
+def _plain(function: Any, again: Callable[[], StepBlock]) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with again():
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+#: How a function is wrapped so that a step lasts as long as what it does.
+_WRAPPERS: tuple[tuple[Callable[[object], bool], Callable[..., Any]], ...] = (
+    (inspect.isasyncgenfunction, _async_generator),
+    (inspect.iscoroutinefunction, _coroutine),
+    (inspect.isgeneratorfunction, _generator),
+    (callable, _plain),
+)
+
+
+class ZephyrRecord(Zephyr):
+    """One report of a test, before it is written down.
+
+    *when* is setup, call or teardown, *outcome* what pytest says. A hook may add
+    evidence as a test does, and may change *text*, the failure as pytest shows it.
+    """
+
+    def __init__(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        super().__init__(item)
+        self.nodeid = report.nodeid
+        self.when = str(report.when)
+        self.outcome: str = report.outcome
+        self.text = report.longreprtext
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome == "failed"
+
+
+@pytest.fixture
+def zephyr(request: pytest.FixtureRequest) -> Zephyr:
+    """Put comments, attachments, steps, defects and fields on the result in Zephyr."""
+    return Zephyr(request.node)
+
+
+def _outcome(error: BaseException | None) -> str:
+    if error is None:
+        return "passed"
+    if isinstance(error, pytest.skip.Exception):
+        return "skipped"
+    # An interrupt says nothing about the step.
+    is_verdict = isinstance(error, Exception | pytest.fail.Exception)
+    return "failed" if is_verdict else "interrupted"
+
+
+def _text(call: str, wanted: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(_wrong(call, wanted, value))
+    if not value.strip():
+        raise ValueError(_wrong(call, wanted, value))
+    return value.strip()
+
+
+def _wrong(call: str, wanted: str, value: object) -> str:
+    return f"zephyr.{call}: {wanted} is wanted, not {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A text that was meant as content is too long for a path.
+        return False

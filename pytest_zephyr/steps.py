@@ -1,0 +1,229 @@
+"""Step results: what tests say of steps, brought onto the steps that their cases have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from dataclasses import replace
+import hashlib
+import html
+import re
+
+from pytest_zephyr.changes import Change
+from pytest_zephyr.changes import Changes
+from pytest_zephyr.client import Client
+from pytest_zephyr.client import StepWrite
+from pytest_zephyr.delivery import EvidenceDelivery
+from pytest_zephyr.delivery import Memory
+from pytest_zephyr.delivery import RefusedFile
+from pytest_zephyr.entities import BATCH
+from pytest_zephyr.entities import CaseStep
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.journal import Stepped
+from pytest_zephyr.notes import Context
+from pytest_zephyr.notes import escape
+from pytest_zephyr.notes import write_notes
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.said import Step
+from pytest_zephyr.status import FAIL
+from pytest_zephyr.status import PASS
+
+
+#: Reads that go side by side.
+_AT_ONCE = 4
+
+_TAG = re.compile(r"<[^<>]*>")
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Steps of tests on a test case: its own by number, and those it does not have."""
+
+    own: dict[int, Step]
+    foreign: tuple[Step, ...]
+
+
+def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matched:
+    """Match the steps of *nodes* by number or by text; the worst of several decides.
+
+    White space, case and the markup that Zephyr's editor adds make no difference.
+    """
+    numbers: dict[str | int, int] = {}
+    for each in case_steps:
+        for name in (
+            each.number,
+            folded(each.text),
+            folded(_without_markup(each.text)),
+        ):
+            numbers.setdefault(name, each.number)
+    own: dict[int, Step] = {}
+    foreign = []
+    for step in (_ended(step, node) for node in nodes for step in node.evidence.steps):
+        label = step.label if isinstance(step.label, int) else folded(step.label)
+        number = numbers.get(label)
+        if number is None:
+            foreign.append(step)
+        elif number not in own or _weight(step) > _weight(own[number]):
+            own[number] = step
+    return Matched(dict(sorted(own.items())), tuple(foreign))
+
+
+def folded(text: str) -> str:
+    """Return *text* without differences of white space and case."""
+    return " ".join(text.split()).casefold()
+
+
+def _without_markup(text: str) -> str:
+    return html.unescape(_TAG.sub(" ", text))
+
+
+def _ended(step: Step, node: NodeResult) -> Step:
+    """Return a step that a crash left unfinished as failed."""
+    if step.outcome or node.outcome is not Outcome.CRASHED:
+        return step
+    return replace(step, outcome="failed", comment="the process died in this step")
+
+
+def _weight(step: Step) -> int:
+    return {"failed": 2, "passed": 1}.get(step.outcome, 0)
+
+
+def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
+    """Return what to write; a step that was not executed stays as it is."""
+    statuses = {"passed": PASS, "failed": FAIL}
+    return [
+        StepWrite(
+            execution=execution,
+            step=number,
+            status=statuses[step.outcome],
+            executed_on=step.at,
+            comment=escape(step.comment),
+        )
+        for number, step in steps.items()
+        if step.outcome in statuses
+    ]
+
+
+class StepResults:
+    """The steps of one push: read once for each test case, written after the results."""
+
+    def __init__(
+        self, client: Client, memory: Memory, evidence: EvidenceDelivery, phase: int
+    ) -> None:
+        self._client = client
+        self._memory = memory
+        self._evidence = evidence
+        self._phase = phase
+        self._known: dict[int, list[CaseStep]] = {}
+
+    def note_foreign(self, changes: Changes, context: Context) -> Changes:
+        """Return *changes* with notes that list the steps Zephyr does not have.
+
+        The results come first: this takes at most half of the time that is left, and
+        a server that does not answer is none of its business.
+        """
+        with_steps = list(filter(_has_steps, (*changes.writes, *changes.landed)))
+        if not with_steps:
+            return changes
+        stop = self._client.deadline.left() / 2
+        away = False
+
+        def read(change: Change) -> None:
+            nonlocal away
+            if away or self._client.deadline.left() < stop:
+                return
+            try:
+                self._read(change)
+            except ZephyrUnreachable:
+                away = True
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(read, with_steps))
+        return replace(
+            changes,
+            writes=tuple(self._noted(change, context) for change in changes.writes),
+        )
+
+    def _noted(self, change: Change, context: Context) -> Change:
+        if not _has_steps(change):
+            return change
+        foreign = self._match(change).foreign
+        if not foreign:
+            return change
+        result = change.result
+        notes = write_notes(result.nodes, result.outcome, context, foreign)
+        return replace(change, notes=notes)
+
+    def _match(self, change: Change) -> Matched:
+        return match(change.result.nodes, self._known.get(change.execution.id, ()))
+
+    def _read(self, change: Change) -> None:
+        """Learn the steps of a test case. Raises ZephyrUnreachable."""
+        version, execution = change.execution.version, change.execution.id
+        if execution in self._known:
+            return
+        found: list[CaseStep] = []
+        try:
+            found = [] if version is None else self._client.case_steps(version)
+        except ZephyrRefused as refused:
+            self._refuse(change.result.nodes[0].nodeid, f"not read: {refused}")
+        self._known[execution] = found
+
+    def write(self, standing: Iterable[Change]) -> None:
+        """Write the step results of results that stand on the server.
+
+        Raises ZephyrError if the rest cannot be written now.
+        """
+        pending = list(filter(_has_steps, standing))
+        self._evidence.steps_kept += len(pending)
+        rows: list[StepWrite] = []
+        digests: dict[int, str] = {}
+        nodeids: dict[int, str] = {}
+        for change in pending:
+            self._read(change)
+            execution = change.execution.id
+            found = writes(execution, self._match(change).own)
+            digest = hashlib.sha256(repr(found).encode("utf-8", "replace")).hexdigest()
+            if found and self._memory.stepped.get(execution) != digest[:16]:
+                rows += found
+                digests[execution] = digest[:16]
+                nodeids[execution] = change.result.nodes[0].nodeid
+            else:
+                self._evidence.steps_kept -= 1
+        for start in range(0, len(rows), BATCH):
+            self._send(rows[start : start + BATCH], nodeids)
+            # A case of which something is still to come has no receipt yet.
+            coming = {row.execution for row in rows[start + BATCH :]}
+            done = {key: digests.pop(key) for key in list(digests) if key not in coming}
+            self._memory.note_stepped(Stepped(done))
+            self._evidence.steps_kept -= len(done)
+
+    def _send(self, rows: Sequence[StepWrite], nodeids: dict[int, str]) -> None:
+        try:
+            try:
+                self._client.save_steps(self._phase, rows)
+            except ZephyrUnclear:
+                # Writing the same results twice leaves them as they are.
+                self._client.save_steps(self._phase, rows)
+        except ZephyrRefused as refused:
+            if len(rows) == 1:
+                self._refuse(nodeids[rows[0].execution], str(refused), rows[0].step)
+                return
+            middle = len(rows) // 2
+            self._send(rows[:middle], nodeids)
+            self._send(rows[middle:], nodeids)
+        else:
+            self._evidence.steps += len(rows)
+
+    def _refuse(self, nodeid: str, reason: str, number: int | None = None) -> None:
+        name = "steps" if number is None else f"step {number}"
+        self._evidence.refused.append(RefusedFile(name, nodeid, reason))
+
+
+def _has_steps(change: Change) -> bool:
+    return any(node.evidence.steps for node in change.result.nodes)

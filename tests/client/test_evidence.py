@@ -1,0 +1,403 @@
+"""Evidence over real sockets: each file once, on the right execution, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_zephyr import journal as disk
+from pytest_zephyr import summary
+from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.files import DIRECTORY
+from pytest_zephyr.files import FileStore
+from pytest_zephyr.journal import Header
+from pytest_zephyr.journal import Journal
+from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import Report
+from pytest_zephyr.push import connect
+from pytest_zephyr.push import push
+from pytest_zephyr.runs import Run
+from pytest_zephyr.said import File
+from pytest_zephyr.said import Said
+from pytest_zephyr.said import said_line
+from pytest_zephyr.said import Saying
+from pytest_zephyr.said import Step
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.settings import Settings
+from tests.client.servers import settings_for
+from tests.conftest import World
+
+
+UPLOAD = "/upload/document/genericattachment"
+ATTACH = "/attachment/list"
+SAVE = "/execution/teststepresult/saveorupdate"
+AT = 1_764_633_600_000
+
+
+@dataclass
+class Recorded:
+    """A run on disk: passed tests that said something, one for each case."""
+
+    path: Path
+    settings: Callable[..., Settings]
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def test(self, case: int, *sayings: Saying, nodeid: str | None = None) -> None:
+        nodeid = nodeid or f"test_a.py::test_{case}"
+        self.lines.append(disk.item_line(Item(nodeid, (case,))))
+        self.lines += [said_line(Said(nodeid, each)) for each in sayings]
+        for when in ("setup", "call", "teardown"):
+            report = Report(nodeid, when, "passed", duration=1000, at=AT)
+            self.lines.append(disk.report_line(report))
+
+    def file(self, name: str, content: bytes, type: str = "image/png") -> File:
+        store = FileStore(self.path.parent / DIRECTORY, 10**9, 10**9)
+        return File(name, type, store.take_bytes(content), len(content))
+
+    def push(self, **options: Any) -> Delivery:
+        """Push as the command does, with what earlier pushes wrote down."""
+        if not self.path.exists():
+            writer = JournalWriter.create(self.path, Header(self.path.stem))
+            writer.append_all([*self.lines, disk.end_line()])
+            writer.close()
+        writer = JournalWriter.reopen(self.path)
+        try:
+            run = Run((Journal(self.path),))
+            nodes = run.nodes()
+            chosen = self.settings(**options)
+            with connect(chosen) as client:
+                return push(nodes, client, chosen, run.memory([writer]))
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, settings: Callable[..., Settings]) -> Recorded:
+    return Recorded(tmp_path / "journals" / "run.jsonl", settings)
+
+
+def names(world: World, case: int) -> list[str]:
+    return [name for name, _, _ in world.execution(case).attachments]
+
+
+def calls(world: World, path: str) -> int:
+    return sum(each.path.endswith(path) for each in world.sandbox.requests)
+
+
+def content(world: World, case: int, name: str) -> list[bytes]:
+    return world.sandbox.store.attachment_bytes(world.phase, case, name)
+
+
+# What is sent
+
+
+@pytest.mark.parametrize(
+    "name", ["shot 1.png", "größe & co.png", "50%.png", "a+b%20c.png", "日本.png"]
+)
+def test_any_name_arrives_as_it_is(world, recorded, name):
+    """The server answers with an encoded name, which is passed on as it is."""
+    recorded.test(101, recorded.file(name, b"picture"))
+
+    assert recorded.push().complete
+    assert world.execution(101).attachments == ((name, "image/png", 7),)
+    assert content(world, 101, name) == [b"picture"]
+
+
+def test_requests_are_split_at_about_one_megabyte(world, recorded):
+    """Nine files of 300 KB and one of 2 MB: four requests, and each has its content."""
+    for case in (101, 102, 103):
+        files = [
+            recorded.file(f"{n}.bin", bytes([case, n]) * 150_000) for n in range(3)
+        ]
+        recorded.test(case, *files)
+    recorded.test(104, recorded.file("big.bin", b"x" * 2_000_000))
+
+    assert recorded.push().evidence.files == 10
+    assert calls(world, UPLOAD) == calls(world, ATTACH) == 4
+    for case in (101, 102, 103):
+        for n in range(3):
+            assert content(world, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
+
+
+def test_two_files_of_one_name_are_told_apart(world, recorded):
+    """Parameters of one case that each take a screenshot, for example."""
+    for n in range(3):
+        shot = recorded.file("shot.png", b"%d" % (n % 2))
+        recorded.test(101, shot, nodeid=f"test_a.py::test[{n}]")
+
+    assert recorded.push().complete
+    first, second = names(world, 101)
+    assert first == "shot.png"
+    assert second.startswith("shot-")
+    assert content(world, 101, first) == [b"0"]
+    assert content(world, 101, second) == [b"1"]
+
+
+def test_a_second_push_sends_nothing(world, recorded):
+    recorded.test(101, recorded.file("a.png", b"a"), Step(1, "Open", outcome="passed"))
+    recorded.push()
+    before = len(world.writes)
+
+    delivery = recorded.push()
+
+    assert delivery.complete
+    assert delivery.evidence.files_before == 1
+    assert len(world.writes) == before
+
+
+@pytest.mark.parametrize("method", ["basic", "cookie"])
+def test_every_login_may_send_files(world, recorded, method):
+    world.sandbox.store.add_user("kim", "secret")
+    recorded.test(101, recorded.file("a.png", b"a"))
+    recorded.settings = lambda **_: settings_for(
+        username="kim",
+        password="secret",
+        url=world.sandbox.url,
+        phase=world.phase,
+        auth=method,
+    )
+    world.sandbox.faults.add(Fault("POST", UPLOAD, kind="expire_cookie"))
+
+    assert recorded.push().complete
+    assert names(world, 101) == ["a.png"]
+
+
+# What goes wrong
+
+BAD_DAYS: dict[str, dict[str, Any]] = {
+    "cut before": {"kind": "cut_before"},
+    "cut after": {"kind": "cut_after"},
+    "502": {"status": 502},
+    "504 after": {"kind": "status_after", "status": 504},
+    "500 after": {"kind": "status_after", "status": 500},
+    "500": {"status": 500},
+    "no JSON": {"kind": "not_json"},
+    "page": {"kind": "html"},
+    "rows left out": {"kind": "omit_rows", "rows": 2},
+    "text": {"kind": "plain_text"},
+}
+
+FAULTS = [
+    pytest.param(Fault("POST", path, **fault), id=f"{path.rsplit('/')[-1]} {name}")
+    for path in (UPLOAD, ATTACH)
+    for name, fault in BAD_DAYS.items()
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_answer_that_is_lost_neither_loses_nor_doubles_a_file(
+    world, recorded, fault
+):
+    """Settled by looking at what the executions have; then sent again if it is not."""
+    for case in (101, 102, 103):
+        recorded.test(case, recorded.file("a b.png", b"%d" % case))
+    world.sandbox.faults.add(fault)
+
+    first = recorded.push()
+    second = recorded.push()
+
+    assert first.delivered == 3
+    assert second.complete
+    for case in (101, 102, 103):
+        assert names(world, case) == ["a b.png"]
+        assert content(world, case, "a b.png") == [b"%d" % case]
+
+
+@pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
+def test_a_push_that_died_while_attaching_is_finished_by_the_next(
+    world, recorded, kind
+):
+    """Without a receipt the next push looks first, by name and size."""
+    for case in (101, 102):
+        recorded.test(case, recorded.file("größe 1.png", b"%d" % case))
+    world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=20, times=1))
+    world.sandbox.faults.add(Fault("GET", "*/attachment", status=503, times=None))
+
+    first = recorded.push(timeout=1, deadline=3, retries=0)
+    assert not first.complete
+    assert first.evidence.files_kept == 2
+    world.sandbox.faults.clear()
+
+    second = recorded.push()
+
+    assert second.complete
+    for case in (101, 102):
+        assert names(world, case) == ["größe 1.png"]
+
+
+def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
+    """The batch is halved until the file that the server refuses stands alone."""
+    for case in (101, 102, 103, 104):
+        recorded.test(case, recorded.file(f"{case}.png", b"%d" % case))
+    gone = recorded.file("gone.png", b"gone")
+    recorded.test(105, gone)
+    (recorded.path.parent / DIRECTORY / gone.digest).unlink()
+    world.sandbox.faults.add(Fault("POST", UPLOAD, status=413, body="{}", times=3))
+
+    delivery = recorded.push()
+
+    assert delivery.delivered == 5
+    assert not delivery.complete
+    lines = summary.problems(delivery, recorded.path)
+    assert any(
+        "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
+    )
+    assert any("101.png was refused" in x and "413" in x for x in lines)
+    assert [names(world, case) for case in (101, 102, 103, 104)] == [
+        [], ["102.png"], ["103.png"], ["104.png"]
+    ]  # fmt: skip
+
+    again = recorded.push()
+
+    assert names(world, 101) == ["101.png"]
+    assert [each.name for each in again.evidence.refused] == ["gone.png"]
+
+
+def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):
+    for case in (101, 102):
+        files = [recorded.file(f"{n}.png", b"%d" % n) for n in range(90)]
+        recorded.test(case, *files)
+    world.sandbox.faults.add(Fault("POST", UPLOAD, status=400, times=None))
+
+    delivery = recorded.push()
+
+    assert delivery.delivered == 2
+    assert len(delivery.evidence.refused) == 180
+    assert calls(world, UPLOAD) < 80
+    said = summary.problems(delivery, recorded.path)
+    assert sum("was refused" in line for line in said) == 1
+
+
+def test_a_user_who_may_not_attach_is_told_so_once(world, recorded):
+    recorded.test(101, recorded.file("a.png", b"a"), recorded.file("b.png", b"b"))
+    world.sandbox.faults.add(Fault("POST", UPLOAD, status=403, times=None))
+
+    delivery = recorded.push()
+
+    assert delivery.delivered == 1
+    assert delivery.evidence.files_kept == 2
+    assert "permission" in str(delivery.error)
+    assert calls(world, UPLOAD) == 1
+
+
+def test_what_does_not_fit_into_the_deadline_stays(world, recorded):
+    """Statuses come first; the rest is the next push's."""
+    recorded.test(101, recorded.file("a.png", b"a"))
+    world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=20))
+
+    delivery = recorded.push(deadline=2)
+
+    assert delivery.delivered == 1
+    assert delivery.evidence.files_kept == 1
+    assert not delivery.complete
+    assert any(
+        "evidence kept in" in each for each in summary.problems(delivery, recorded.path)
+    )
+    assert recorded.push().complete
+    assert names(world, 101) == ["a.png"]
+
+
+# Steps
+
+
+@pytest.fixture
+def stepped(world: World) -> World:
+    """The world with cases 7 and 8, of three steps each."""
+    for case in (7, 8):
+        store = world.sandbox.store
+        store.add_case(world.release, testcase_id=case, steps=["Open", "Fill", "Send"])
+        store.schedule(world.phase, case)
+    return world
+
+
+def shop(*outcomes: str) -> Iterable[Step]:
+    labels: tuple[str | int, ...] = ("open", 2, "SEND")
+    return [
+        Step(n, label, outcome=outcome, at=AT, comment="why" * (outcome == "failed"))
+        for n, (label, outcome) in enumerate(zip(labels, outcomes, strict=False))
+    ]
+
+
+def test_step_results_of_all_cases_are_one_write(stepped, recorded):
+    recorded.test(7, *shop("passed", "failed"))
+    recorded.test(8, *shop("passed", "skipped", "passed"))
+    recorded.test(101)
+
+    assert recorded.push().evidence.steps == 4
+    assert stepped.execution(7).steps == {1: ("1", None), 2: ("2", "why")}
+    assert stepped.execution(8).steps == {1: ("1", None), 3: ("1", None)}
+    assert calls(stepped, SAVE) == 1
+    assert calls(stepped, "/teststep") == 2
+    assert stepped.execution(7).comment is None
+
+
+@pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
+def test_a_write_of_steps_that_is_unclear_is_made_again(stepped, recorded, kind):
+    recorded.test(7, *shop("passed"))
+    stepped.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
+
+    assert recorded.push().complete
+    assert stepped.execution(7).steps == {1: ("1", None)}
+
+
+def test_steps_that_could_not_be_written_are_written_later(stepped, recorded):
+    recorded.test(7, *shop("passed"))
+    stepped.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
+
+    first = recorded.push(retries=0)
+    assert (first.delivered, first.evidence.steps_kept) == (1, 1)
+    assert not first.complete
+    stepped.sandbox.faults.clear()
+
+    assert recorded.push().evidence.steps == 1
+    assert stepped.execution(7).steps == {1: ("1", None)}
+    assert stepped.execution(7).results == 1
+
+
+def test_steps_that_cannot_be_read_now_cost_no_result(stepped, recorded):
+    """The results come first, and the next push brings the steps onto their case."""
+    for case in (7, 8):
+        recorded.test(case, *shop("passed"))
+    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=None))
+
+    first = recorded.push(retries=0)
+    assert (first.delivered, first.evidence.steps_kept) == (2, 2)
+    stepped.sandbox.faults.clear()
+
+    assert recorded.push().complete
+    assert [stepped.execution(case).steps for case in (7, 8)] == [{1: ("1", None)}] * 2
+    assert stepped.execution(7).results == 1
+
+
+def test_a_case_whose_steps_cannot_be_read_costs_no_result(stepped, recorded):
+    """Its steps are in the notes; the case and the reason are named."""
+    recorded.test(7, *shop("passed"))
+    recorded.test(8, *shop("passed"))
+    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
+
+    delivery = recorded.push()
+
+    assert delivery.delivered == 2
+    (refused,) = delivery.evidence.refused
+    assert refused.reason.startswith("not read: GET testcase/")
+    noted = [case for case in (7, 8) if stepped.execution(case).comment]
+    assert len(noted) == 1
+    assert "passed open" in stepped.execution(noted[0]).comment
+
+
+def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
+    recorded.test(7, *shop("passed", "passed", "passed"))
+    stepped.sandbox.faults.add(Fault("POST", SAVE, status=400, times=2))
+
+    delivery = recorded.push()
+
+    assert delivery.delivered == 1
+    assert [each.name for each in delivery.evidence.refused] == ["step 1"]
+    assert stepped.execution(7).steps == {2: ("1", None), 3: ("1", None)}

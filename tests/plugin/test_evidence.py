@@ -1,0 +1,407 @@
+"""The zephyr fixture: what a test says stands on its execution, however it ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import needs_xdist
+
+
+PNG = b"\x89PNG\r\n\x1a\n picture"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [[], pytest.param(["-n2"], marks=needs_xdist), ["-p", "no:logging", "-s"]],
+    ids=["one process", "workers", "no capture"],
+)
+def test_all_that_a_test_says_stands_on_its_execution(
+    pytester, run_zephyr, world, args
+):
+    """Said by the test, a fixture, its finalizer and a helper; files are copied."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def page(zephyr, tmp_path):
+            path = tmp_path / "before.html"
+            path.write_text("<p>")
+            zephyr.attach(path)
+            path.unlink()
+            yield
+            zephyr.comment("from a finalizer")
+            zephyr.attach(b"x", name="x")
+
+        def helper(zephyr):
+            zephyr.defect("BUG-7")
+            zephyr.field("browser", "firefox")
+
+        @pytest.mark.zephyr(101)
+        def test_passes(zephyr, page):
+            helper(zephyr)
+            zephyr.comment("all is <well>")
+            zephyr.attach_text("a=1", name="state.json")
+
+        @pytest.mark.zephyr(102, defects=["BUG-8", "BUG-7"], comment="flaky", fields={"n": 3})
+        def test_fails(zephyr):
+            zephyr.attach(PICTURE)
+            zephyr.defect("BUG-8")
+            assert 1 == 2
+
+        PICTURE = b"\\x89PNG\\r\\n\\x1a\\n picture"
+        """
+    )
+    ran = run_zephyr("--zephyr-comment=never", *args, same_exit=False)
+
+    assert "evidence: 4 attachments sent" in ran.text
+    passed, failed = world.execution(101), world.execution(102)
+    assert passed.comment.splitlines()[1:] == [
+        "defects: BUG-7",
+        "comment: all is &lt;well&gt;",
+        "comment: from a finalizer",
+        "browser: firefox",
+    ]
+    assert set(passed.attachments) == {
+        ("before.html", "text/html", 3),
+        ("state.json", "application/json", 3),
+        ("x", "application/octet-stream", 1),
+    }
+    assert failed.comment.splitlines()[1:] == [
+        "defects: BUG-8, BUG-7",
+        "comment: flaky",
+        "n: 3",
+    ]
+    assert failed.attachments == (("attachment.png", "image/png", len(PNG)),)
+    store = world.sandbox.store
+    assert store.attachment_bytes(world.phase, 102, "attachment.png") == [PNG]
+
+
+def test_fixture_does_nothing_but_check_while_reporting_is_off(pytester, run_pytest):
+    """Every call works, a wrong argument is an error, and nothing is written."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        WRONG = [
+            (lambda z: z.comment(5), "zephyr.comment: a text is wanted, not 5"),
+            (lambda z: z.comment("  "), "zephyr.comment: a text is wanted, not '  '"),
+            (lambda z: z.attach(None), "zephyr.attach: a path or bytes is wanted, not None"),
+            (lambda z: z.attach("no.png"), "zephyr.attach: there is no file 'no.png'"),
+            (lambda z: z.attach("x" * 5000), "zephyr.attach: there is no file 'xxx"),
+            (lambda z: z.attach(b"", name=1), "zephyr.attach: a name is wanted, not 1"),
+            (lambda z: z.attach(b"", type=""), "zephyr.attach: a content type is wanted"),
+            (lambda z: z.attach_text(b"x"), "zephyr.attach_text: a text is wanted, not b'x'"),
+            (lambda z: z.defect(7), "zephyr.defect: a key is wanted, not 7"),
+            (lambda z: z.field("a", [1]), "zephyr.field: a text, number or truth value"),
+            (lambda z: z.field("", 1), "zephyr.field: a name is wanted"),
+            (lambda z: z.step(0), "zephyr.step: a number from 1 is wanted, not 0"),
+            (lambda z: z.step(True), "zephyr.step: a text or the number of a step"),
+        ]
+
+        @pytest.mark.parametrize("call, said", WRONG)
+        def test_wrong(zephyr, call, said):
+            with pytest.raises((TypeError, ValueError, OSError)) as raised:
+                call(zephyr)
+            assert str(raised.value).startswith(said)
+
+        def test_right(zephyr):
+            zephyr.comment("a")
+            zephyr.attach(__file__)
+            zephyr.attach_text("a")
+            zephyr.defect("BUG-1")
+            zephyr.field("a", 1)
+            with zephyr.step("a"):
+                pass
+        """
+    )
+    ran = run_pytest()
+
+    ran.result.assert_outcomes(passed=14)
+    assert not (pytester.path / ".zephyr").exists()
+
+
+@pytest.mark.parametrize("dist", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, world, dist):
+    """What the first attempt said and attached is not mixed into the second."""
+    pytest.importorskip("pytest_rerunfailures")
+    pytester.makepyfile(
+        """
+        import pathlib
+        import pytest
+
+        @pytest.mark.flaky(reruns=1)
+        @pytest.mark.zephyr(101)
+        def test_flaky(zephyr, request):
+            path = pathlib.Path(request.config.rootpath, "seen")
+            second = path.exists()
+            path.touch()
+            print("attempt", 1 + second)
+            zephyr.comment(f"second: {second}")
+            zephyr.attach_text(str(second), name=f"{second}.txt")
+            assert second
+        """
+    )
+    run_zephyr("--zephyr-capture=all", *dist, same_exit=False)
+
+    held = world.execution(101)
+    assert held.status == "1"
+    assert "after 2 attempts" in held.comment
+    assert "comment: second: True" in held.comment
+    assert "comment: second: False" not in held.comment
+    assert {name for name, _, _ in held.attachments} == {"True.txt", "output.txt"}
+    (output,) = world.sandbox.store.attachment_bytes(world.phase, 101, "output.txt")
+    assert b"attempt 2" in output
+    assert b"attempt 1" not in output
+
+
+@needs_xdist
+def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, world):
+    """What it said until then stands there; the step it died in failed."""
+    world.sandbox.store.add_case(world.release, testcase_id=7, steps=["Open", "Die"])
+    world.sandbox.store.schedule(world.phase, 7)
+    pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.mark.zephyr(7)
+        def test_dies(zephyr):
+            zephyr.attach_text("last words")
+            with zephyr.step("open"):
+                pass
+            with zephyr.step("die"):
+                os._exit(1)
+        """
+    )
+    run_zephyr("-n1", same_exit=False, subprocess=True)
+
+    held = world.execution(7)
+    assert held.status == "2"
+    assert held.attachments == (("text.txt", "text/plain", 10),)
+    assert held.steps == {
+        1: ("1", None),
+        2: ("2", "the process died in this step"),
+    }
+
+
+def test_steps_land_on_the_steps_of_their_case(pytester, run_zephyr, world):
+    """By number or text, worst first; the notes list those that Zephyr does not have."""
+    store = world.sandbox.store
+    steps = ["Open the <b>page</b>", "Log in", "Pay", "Log out"]
+    store.add_case(world.release, testcase_id=7, steps=steps)
+    store.schedule(world.phase, 7)
+    pytester.makepyfile(
+        """
+        import asyncio
+        import pytest
+
+        @pytest.mark.zephyr(7)
+        @pytest.mark.parametrize("card", ["visa", "amex"])
+        def test_shop(zephyr, card):
+            with zephyr.step(" open  the PAGE"):
+                with zephyr.step("Wait for it"):
+                    pass
+
+            @zephyr.step("log in")
+            async def log_in():
+                return 1
+
+            assert asyncio.run(log_in()) == 1
+            with zephyr.step(3):
+                assert card == "visa", "card refused"
+
+        @pytest.mark.zephyr(101)
+        def test_without_steps_in_zephyr(zephyr):
+            @zephyr.step("Yield")
+            def values():
+                yield 1
+
+            assert list(values()) == [1]
+            with pytest.raises(RuntimeError), zephyr.step("Break"):
+                raise RuntimeError("no <way>")
+        """
+    )
+    ran = run_zephyr()
+
+    held = world.execution(7)
+    assert {number: status for number, (status, _) in held.steps.items()} == {
+        1: "1", 2: "1", 3: "2"
+    }  # fmt: skip
+    assert "card refused" in held.steps[3][1]
+    assert "steps:\n    passed Wait for it" in held.comment
+    assert "Log in" not in held.comment
+    assert world.execution(101).comment.splitlines()[1:] == [
+        "steps:",
+        "  passed Yield",
+        "  failed Break - RuntimeError: no &lt;way&gt;",
+    ]
+    assert "evidence: 3 step results sent" in ran.text
+    paths = [each.path for each in world.sandbox.requests]
+    assert sum("/teststep" in path for path in paths) == 3
+
+
+@pytest.mark.parametrize(
+    ("choice", "attached"), [("none", set()), ("failed", {102}), ("all", {101, 102})]
+)
+def test_captured_output_is_one_attachment(
+    pytester, run_zephyr, world, choice, attached
+):
+    pytester.makepyfile(
+        """
+        import logging
+        import sys
+        import pytest
+
+        @pytest.fixture
+        def chatty():
+            print("setting up")
+            yield
+            print("tearing down")
+
+        @pytest.mark.zephyr(101)
+        def test_passes(chatty):
+            print("to stdout")
+
+        @pytest.mark.zephyr(102)
+        def test_fails(chatty):
+            print("to stderr", file=sys.stderr)
+            logging.getLogger().warning("to the log")
+            assert False
+        """
+    )
+    run_zephyr(f"--zephyr-capture={choice}")
+
+    assert {
+        case for case in (101, 102) if world.execution(case).attachments
+    } == attached
+    if 102 in attached:
+        store = world.sandbox.store
+        (text,) = store.attachment_bytes(world.phase, 102, "output.txt")
+        for each in ("setting up", "to stderr", "to the log", "tearing down"):
+            assert each in text.decode()
+
+
+def test_what_is_too_large_is_left_out_and_named(pytester, run_zephyr, world):
+    """By the limit for one file, or the one for all of the run."""
+    pytester.makeini("[pytest]\nzephyr_attach_max_total = 3K")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(zephyr, tmp_path):
+            zephyr.attach(b"x" * 2048, name="fits.bin")
+            (tmp_path / "film.webm").write_bytes(b"y" * 3000)
+            zephyr.attach(tmp_path / "film.webm")
+            zephyr.attach(b"z" * 2048, name="one too many")
+            zephyr.attach(b"x" * 2048, name="again.bin")
+        """
+    )
+    ran = run_zephyr("--zephyr-attach-max-size=2K")
+
+    held = world.execution(101)
+    assert [name for name, _, _ in held.attachments] == ["fits.bin", "again.bin"]
+    assert "left out: film.webm (2.9K), larger than zephyr_attach_max_size, 2K" in (
+        held.comment
+    )
+    ran.result.stdout.fnmatch_lines(
+        [
+            "evidence: 2 attachments sent, 2 left out",
+            "zephyr: film.webm is left out (*test_a): 2.9K, larger than *",
+            "zephyr: one too many is left out (*test_a): 2K, more than *",
+        ]
+    )
+
+
+def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, world):
+    """It is sent to every execution that it belongs to, once."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("n", range(6))
+        @pytest.mark.zephyr(by_id={str(n): 101 + n for n in range(6)})
+        def test_a(zephyr, n):
+            for _ in range(20):
+                zephyr.attach(b"the same", name="log.txt")
+        """
+    )
+    run_zephyr()
+
+    held = [world.execution(case).attachments for case in range(101, 107)]
+    assert held == [(("log.txt", "text/plain", 8),)] * 6
+    assert len(list((pytester.path / ".zephyr" / "files").iterdir())) == 1
+    uploads = [each for each in world.writes if "upload" in each]
+    assert len(uploads) == 1
+
+
+def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
+    pytester, run_zephyr, world, monkeypatch
+):
+    """What does not fit is cut from the failure, never from what the test said."""
+    monkeypatch.setenv("CI_JOB_URL", "https://ci.example/jobs/7")
+    monkeypatch.setenv("CI_COMMIT_SHA", "c0ffee")
+    pytester.makeini("[pytest]\nzephyr_notes_limit = 600")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(zephyr):
+            zephyr.comment("said")
+            rows = [f"row {n}" for n in range(300)]
+            assert rows == [], "\\n".join(rows)
+        """
+    )
+    run_zephyr()
+
+    held = world.execution(101)
+    assert len(held.comment) <= 600
+    assert "comment: said\n" in held.comment
+    assert held.comment.endswith("CI job: https://ci.example/jobs/7\ncommit: c0ffee")
+    (whole,) = world.sandbox.store.attachment_bytes(world.phase, 101, "notes.txt")
+    assert b"row 150" in whole
+    assert "row 150" not in held.comment
+
+
+def test_whatever_a_disk_refuses_a_worker_reaches_the_server(
+    pytester, run_zephyr, world
+):
+    """The report carries what a worker could not write; a file is named as missing."""
+    pytest.importorskip("xdist")
+    pytester.makeconftest(
+        """
+        import os
+
+        def pytest_configure(config):
+            if hasattr(config, "workerinput"):
+                from pytest_zephyr.journal import JournalWriter
+                from pytest_zephyr.files import FileStore
+
+                def refuse(self, data):
+                    self.broken = OSError(28, "No space left on device")
+                    return False
+
+                def refuse_file(self):
+                    raise OSError(28, "No space left on device")
+
+                JournalWriter._write = refuse
+                FileStore._temporary = refuse_file
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101, defects=["BUG-1"])
+        def test_a(zephyr):
+            zephyr.comment("said")
+            zephyr.attach(b"x", name="x.bin")
+        """
+    )
+    ran = run_zephyr("-n1", subprocess=True)
+
+    assert "comment: said" in world.execution(101).comment
+    assert "defects: BUG-1" in world.execution(101).comment
+    assert "x.bin is left out" in ran.text

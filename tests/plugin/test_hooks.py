@@ -1,0 +1,212 @@
+"""The hooks for conftest files: which cases, and what is written down."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import needs_xdist
+
+
+CASES = """
+    import re
+    import pytest
+
+    def pytest_zephyr_cases(item):
+        if found := re.search(r"_TC(\\d+)", item.name):
+            return int(found[1])
+        if "alt" in item.name:
+            return pytest.mark.zephyr(alt="ALT-1")
+        if "nothing" in item.name:
+            return []
+        if "several" in item.name:
+            return ["TC-104", 105]
+"""
+
+
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world, args):
+    """`None` keeps the marker's, an empty list reports to none, a marker may be told."""
+    world.schedule(110, alt="ALT-1")
+    pytester.makeconftest(CASES)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.zephyr(101)
+
+        def test_by_name_TC102(): pass
+        def test_alt(): pass
+        def test_nothing(): assert False
+        def test_several(): pass
+        def test_kept(): pass
+
+        @pytest.mark.zephyr_ignore
+        def test_ignored_TC106(): pass
+        """
+    )
+    run_zephyr(*args)
+
+    assert world.statuses() == {
+        101: "1", 102: "1", 103: None, 104: "1", 105: "1", 106: None, 110: "1"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "raise KeyError('boom')",
+            "pytest_zephyr_cases of *conftest.py: KeyError*boom*",
+        ),
+        ("return 'none'", "pytest_zephyr_cases: 'none' is not a test case id"),
+        ("return 1.5", "*TypeError*"),
+    ],
+    ids=["raises", "no id", "no list"],
+)
+def test_hook_that_goes_wrong_is_a_warning_on_the_test(
+    pytester, run_zephyr, world, body, said
+):
+    """It names the plugin and the test; the others are reported."""
+    pytester.makeconftest(
+        f"""
+        def pytest_zephyr_cases(item):
+            if item.name == "test_a":
+                {body}
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): pass
+
+        @pytest.mark.zephyr(102)
+        def test_b(): pass
+        """
+    )
+    ran = run_zephyr()
+
+    ran.result.stdout.fnmatch_lines([f"*PytestZephyrWarning: *::test_a: {said}"])
+    assert world.statuses()[102] == "1"
+
+
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_record_may_be_added_to_while_fixtures_live(pytester, run_zephyr, world, args):
+    """The three lines for a screenshot, and a failure text without its secret."""
+    pytester.makeconftest(
+        """
+        def pytest_zephyr_record(item, record):
+            record.text = record.text.replace("hunter2", "***")
+            if record.when == "call":
+                record.field("seen", record.outcome)
+            if record.failed and "page" in item.funcargs:
+                record.attach(item.funcargs["page"].screenshot(), name="page.png")
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        class Page:
+            closed = False
+
+            def screenshot(self):
+                assert not self.closed
+                return b"picture"
+
+        @pytest.fixture
+        def page():
+            page = Page()
+            yield page
+            page.closed = True
+
+        @pytest.mark.zephyr(101)
+        def test_passes(page): pass
+
+        @pytest.mark.zephyr(102)
+        def test_fails(page):
+            password = "hunter2"
+            assert password == "", "it was not empty"
+        """
+    )
+    run_zephyr(*args)
+
+    passed, failed = world.execution(101), world.execution(102)
+    assert passed.attachments == ()
+    assert "seen: passed" in passed.comment
+    assert failed.attachments == (("page.png", "image/png", 7),)
+    assert 'password = "***"' in failed.comment
+
+
+@pytest.mark.parametrize(
+    ("args", "passed", "failed"),
+    [([], 2, 0), (["-W", "error::pytest.PytestWarning"], 0, 2)],
+)
+def test_record_hook_that_raises_is_a_warning(
+    pytester, run_zephyr, world, args, passed, failed
+):
+    """Under ``-W error`` it fails the test, and the run goes on."""
+    pytester.makeconftest(
+        """
+        def pytest_zephyr_record(item, record):
+            if record.when == "call":
+                raise ValueError("no page")
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): pass
+
+        @pytest.mark.zephyr(102)
+        def test_b(): pass
+        """
+    )
+    ran = run_zephyr(*args, same_exit=False)
+
+    ran.result.assert_outcomes(
+        passed=passed, failed=failed, warnings=2 if passed else 0
+    )
+    ran.result.stdout.fnmatch_lines(
+        ["*::test_a: pytest_zephyr_record of *conftest.py: ValueError*no page*"]
+    )
+    assert world.statuses()[101] == ("1" if passed else "2")
+
+
+def test_marker_that_only_adds_leaves_the_cases_to_the_next_level(
+    pytester, run_zephyr, world
+):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101, defects="BUG-2", fields={"a": 1, "b": True})
+        class TestPay:
+            @pytest.mark.zephyr(defects=["BUG-1"], comment="known", fields={"a": 2})
+            def test_a(self): pass
+
+        @pytest.mark.zephyr(defects=["BUG-3"])
+        def test_b(): pass
+
+        @pytest.mark.zephyr(102, fields=3, comment=4, defects=[5])
+        def test_c(): pass
+        """
+    )
+    ran = run_zephyr()
+
+    assert world.execution(101).comment.splitlines()[1:] == [
+        "defects: BUG-1, BUG-2",
+        "comment: known",
+        "a: 2",
+        "b: True",
+    ]
+    for said in (
+        "test_b: the zephyr marker names no test case",
+        "test_c: fields=3 is not a mapping",
+        "test_c: comment=4 is not a text",
+        "test_c: 5 is not the key of a defect",
+    ):
+        assert said in ran.text

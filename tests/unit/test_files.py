@@ -1,0 +1,164 @@
+"""Attachments on disk: one copy for each content, within limits, under safe names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.files import clean_name
+from pytest_zephyr.files import FileStore
+from pytest_zephyr.files import find_file
+from pytest_zephyr.files import guess_name
+from pytest_zephyr.files import guess_type
+from pytest_zephyr.files import remove_unnamed
+from pytest_zephyr.files import shown_size
+from pytest_zephyr.files import TooLarge
+from pytest_zephyr.said import File
+from tests.unit.make import deterministic
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "files"
+
+
+def take(store: FileStore, path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        return store.take_file(file)
+
+
+def test_a_content_is_kept_once_however_it_came(directory, tmp_path):
+    """From bytes or from files, by one process or by several."""
+    content = bytes(range(256)) * 9000
+    source = tmp_path / "source"
+    source.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+
+    for store in (FileStore(directory, 10**7, 10**7) for _ in range(2)):
+        assert store.take_bytes(content) == digest
+        assert take(store, source) == (digest, len(content))
+        assert take(store, source) == (digest, len(content))
+    assert [path.name for path in directory.iterdir()] == [digest]
+    assert (directory / digest).read_bytes() == content
+
+
+def test_a_copy_outlives_its_source(directory, tmp_path):
+    source = tmp_path / "a"
+    source.write_bytes(b"a")
+    digest, size = take(FileStore(directory, 10, 10), source)
+    source.unlink()
+
+    found = find_file(File("a", "", digest, size), [tmp_path / "run.jsonl"])
+    assert found is not None
+    assert found.read_bytes() == b"a"
+
+
+def test_half_a_copy_is_made_again(directory):
+    """What a crash of the machine cut short has another size."""
+    store = FileStore(directory, 10, 10)
+    directory.mkdir()
+    digest = hashlib.sha256(b"whole").hexdigest()
+    (directory / digest).write_bytes(b"wh")
+
+    assert store.take_bytes(b"whole") == digest
+    assert (directory / digest).read_bytes() == b"whole"
+
+
+def test_limits_hold_for_one_file_and_for_all(directory, tmp_path):
+    store = FileStore(directory, max_size=4, max_total=6)
+    source = tmp_path / "a"
+    source.write_bytes(b"12345")
+
+    with pytest.raises(TooLarge, match="larger than zephyr_attach_max_size, 4"):
+        take(store, source)
+    with pytest.raises(TooLarge, match="larger than"):
+        store.take_bytes(b"12345")
+    store.take_bytes(b"1234")
+    store.take_bytes(b"1234")
+    with pytest.raises(TooLarge, match="zephyr_attach_max_total, 6"):
+        store.take_bytes(b"abc")
+    store.take_bytes(b"ab")
+
+
+def test_a_copy_that_is_gone_or_cut_is_not_found(directory, tmp_path):
+    digest = FileStore(directory, 10, 10).take_bytes(b"a")
+
+    assert find_file(File("a", "", digest, 2), [tmp_path / "run.jsonl"]) is None
+    assert find_file(File("a", "", "0" * 64, 1), [tmp_path / "run.jsonl"]) is None
+    assert find_file(File("a", "", digest, 1), [tmp_path / "b" / "run.jsonl"]) is None
+
+
+def test_only_old_copies_that_nobody_names_are_removed(directory):
+    store = FileStore(directory, 10, 100)
+    named, young, old = map(store.take_bytes, (b"named", b"young", b"old"))
+    left = directory / "0123.tmp"
+    left.write_bytes(b"")
+    long_ago = time.time() - 3 * 24 * 3600
+    for name in (named, old, left.name):
+        os.utime(directory / name, (long_ago, long_ago))
+
+    remove_unnamed(directory, {named})
+
+    assert {path.name for path in directory.iterdir()} == {named, young}
+    remove_unnamed(directory / "nowhere", set())
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning", "kind"),
+    [
+        ("a.png", b"", "image/png"),
+        ("a.json", b"", "application/json"),
+        ("a.tar.gz", b"", "application/gzip"),
+        ("", b"\x89PNG\r\n\x1a\n...", "image/png"),
+        ("shot", b"\xff\xd8\xff\xe0", "image/jpeg"),
+        ("trace", b"PK\x03\x04", "application/zip"),
+        ("", b"what?", "application/octet-stream"),
+    ],
+)
+def test_a_type_is_guessed_from_name_or_content(name, beginning, kind):
+    assert guess_type(name, beginning) == kind
+
+
+def test_a_name_is_guessed_from_the_type():
+    assert guess_name("image/png") == "attachment.png"
+    assert guess_name("nobody/knows") == "attachment"
+
+
+@pytest.mark.parametrize(
+    ("name", "clean"),
+    [
+        ("shot 1.png", "shot 1.png"),
+        ("größe.png", "größe.png"),
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ('a"b\r\nc.png', "a_b_c.png"),
+        (" . ", "attachment"),
+        ("x" * 300 + ".png", "x" * 196 + ".png"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_a_name_is_clean(name, clean):
+    assert clean_name(name) == clean
+
+
+@deterministic
+@given(st.text(max_size=400))
+def test_any_name_can_be_sent(name: str) -> None:
+    cleaned = clean_name(name)
+
+    assert 0 < len(cleaned) <= 200
+    assert not set(cleaned) & set('/\\"\r\n\0')
+    cleaned.encode()
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(0, "0"), (1023, "1023"), (1024, "1K"), (10 * 1024**2, "10M"), (1536, "1.5K")],
+)
+def test_a_size_is_shown_as_people_write_it(size, shown):
+    assert shown_size(size) == shown

@@ -1,0 +1,166 @@
+"""What tests say: written, read and gathered; hostile lines are refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.outcome import fold
+from pytest_zephyr.outcome import Item
+from pytest_zephyr.outcome import Origin
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.outcome import Record
+from pytest_zephyr.outcome import Start
+from pytest_zephyr.said import Comment
+from pytest_zephyr.said import Defect
+from pytest_zephyr.said import Evidence
+from pytest_zephyr.said import Field
+from pytest_zephyr.said import File
+from pytest_zephyr.said import gather
+from pytest_zephyr.said import LeftOut
+from pytest_zephyr.said import NOTHING
+from pytest_zephyr.said import read_said
+from pytest_zephyr.said import Said
+from pytest_zephyr.said import said_line
+from pytest_zephyr.said import Step
+from tests.unit.make import NODEID
+from tests.unit.make import report
+
+
+SHOT = File("shot.png", "image/png", "a" * 64, 7)
+
+EVERYTHING = (
+    Comment("ünïcode <&>"),
+    Defect("BUG-7"),
+    Field("browser", "firefox"),
+    Field("ratio", 1.5),
+    Field("off", False),
+    SHOT,
+    Step(1, "Open", 0, "passed", "", 5),
+    Step(2, 3, 1),
+    LeftOut("film.webm", 0, "too large"),
+)
+
+
+@pytest.mark.parametrize("what", EVERYTHING, ids=lambda what: type(what).__name__)
+def test_a_line_is_read_as_it_was_written(what):
+    """Through JSON, with attempt and worker."""
+    said = Said(NODEID, what, attempt=2, worker="gw1")
+
+    assert read_said(json.loads(json.dumps(said_line(said)))) == said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": "../../etc/passwd"},
+        {"digest": "a" * 63},
+        {"digest": "A" * 64},
+        {"digest": "a" * 64 + "\n"},
+        {"digest": None},
+        {"size": -1},
+        {"size": True},
+        {"size": "7"},
+        {"size": 2**63},
+        {"name": 7},
+        {"nodeid": None},
+        {"attempt": 1.5},
+        {"worker": []},
+    ],
+    ids=str,
+)
+def test_a_line_of_another_shape_is_refused(change):
+    """A digest becomes the name of a file, so nothing else may stand there."""
+    line: dict[str, Any] = said_line(Said(NODEID, SHOT)) | change
+
+    with pytest.raises((TypeError, ValueError)):
+        read_said(line)
+
+
+def test_gathering_takes_repetitions_once_and_the_last_word():
+    found = gather(
+        [
+            Comment("a"), Comment("a"), Defect("B"), Defect("A"), Defect("B"), SHOT, SHOT,
+            Field("n", 1), Field("n", 2), Step(1, "x"), Step(2, "y"),
+            Step(1, "x", outcome="passed"),
+        ]
+    )  # fmt: skip
+
+    assert found == Evidence(
+        comments=("a",),
+        defects=("B", "A"),
+        fields=(("n", 2),),
+        files=(SHOT,),
+        steps=(Step(1, "x", outcome="passed"), Step(2, "y")),
+    )
+    assert bool(found)
+    assert not gather([])
+
+
+def said(text: str, attempt: int = 0, worker: str = "") -> Said:
+    return Said(NODEID, Comment(text), attempt, worker)
+
+
+def attempt(number: int, outcome: str, worker: str = "") -> list[Record]:
+    return [
+        report(when, outcome if when == "call" else "passed", attempt=number, worker=worker)
+        for when in ("setup", "call", "teardown")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "comments"),
+    [
+        pytest.param([said("a"), *attempt(0, "passed")], ("a",), id="one attempt"),
+        pytest.param(
+            [said("a"), said("b", 1), *attempt(0, "rerun"), *attempt(1, "passed")],
+            ("b",),
+            id="the last attempt",
+        ),
+        pytest.param(
+            [said("a"), *attempt(0, "rerun"), *attempt(1, "passed")],
+            (),
+            id="nothing in the last",
+        ),
+        pytest.param(
+            [said("a"), said("b", 1), *attempt(0, "rerun"), Start(NODEID)],
+            ("b",),
+            id="killed in the second",
+        ),
+        pytest.param(
+            [
+                said("a", 0, "gw0"), said("b", 1, "gw1"), *attempt(0, "passed", "gw0"),
+                *attempt(1, "failed", "gw1"),
+            ],
+            ("a", "b"),
+            id="each worker has its own",
+        ),
+        pytest.param([said("a"), Start(NODEID)], ("a",), id="killed"),
+        pytest.param(
+            [Item(NODEID, comment="mark", defects=("B",)), said("a")],
+            ("mark", "a"),
+            id="the marker speaks first",
+        ),
+    ],
+)  # fmt: skip
+def test_evidence_is_that_of_the_last_attempt(records, comments):
+    (node,) = fold(records)
+
+    assert node.evidence.comments == comments
+
+
+def test_a_test_that_says_nothing_costs_nothing():
+    """All such results share one empty evidence and where they came from."""
+    origin = Origin("https://ci.example/1", "c0ffee")
+    (node,) = fold(attempt(0, "passed"), origin)
+
+    assert node.evidence is NOTHING
+    assert node.origin is origin
+
+
+def test_saying_something_does_not_decide_how_a_test_ended():
+    (node,) = fold([Start(NODEID), said("a"), *attempt(0, "passed")])
+
+    assert node.outcome is Outcome.PASSED

@@ -1,0 +1,98 @@
+"""Steps of tests on the steps of their case."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_zephyr.client import StepWrite
+from pytest_zephyr.entities import CaseStep
+from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.said import Evidence
+from pytest_zephyr.said import Step
+from pytest_zephyr.steps import match
+from pytest_zephyr.steps import writes
+from tests.unit.make import node
+
+
+CASE = [
+    CaseStep(1, "<p>Open the&nbsp;<b>page</b></p>"),
+    CaseStep(2, "Log in"),
+    CaseStep(4, "log  IN"),
+]
+
+
+def ran(*steps: Step, outcome: Outcome = Outcome.PASSED) -> NodeResult:
+    return node(outcome, evidence=Evidence(steps=steps))
+
+
+@pytest.mark.parametrize(
+    ("label", "number"),
+    [
+        pytest.param(2, 2, id="number"),
+        pytest.param(4, 4, id="number after a gap"),
+        pytest.param(3, None, id="number that is not there"),
+        pytest.param("Open the page", 1, id="markup"),
+        pytest.param("  OPEN\nthe  page ", 1, id="white space and case"),
+        pytest.param("log in", 2, id="first of two"),
+        pytest.param("log out", None, id="another text"),
+        pytest.param("2", None, id="a digit is a text"),
+    ],
+)
+def test_a_step_is_matched_by_number_or_text(label, number):
+    step = Step(1, label, outcome="passed")
+    found = match([ran(step)], CASE)
+
+    assert found.own == ({number: step} if number else {})
+    assert found.foreign == (() if number else (step,))
+
+
+def test_the_worst_of_several_decides():
+    """Parameters of one test, or a step in a loop."""
+    steps = [
+        Step(n, 2, outcome=o) for n, o in enumerate(("passed", "failed", "passed"))
+    ]
+
+    assert match([ran(each) for each in steps], CASE).own == {2: steps[1]}
+    assert match([ran(*steps)], CASE).own == {2: steps[1]}
+
+
+def test_a_crash_fails_the_step_it_came_in_and_no_other():
+    done, open_step = Step(1, 1, outcome="passed"), Step(2, 2)
+    crashed = match([ran(done, open_step, outcome=Outcome.CRASHED)], CASE).own
+    stopped = match([ran(done, open_step, outcome=Outcome.UNRUN)], CASE).own
+
+    assert [step.outcome for step in crashed.values()] == ["passed", "failed"]
+    assert [step.outcome for step in stopped.values()] == ["passed", ""]
+
+
+def test_what_was_not_executed_is_not_written():
+    steps = {
+        1: Step(1, 1, outcome="passed", at=5),
+        2: Step(2, 2, outcome="failed", comment="1 < 2", at=6),
+        3: Step(3, 3, outcome="skipped"),
+        4: Step(4, 4, outcome="interrupted"),
+        5: Step(5, 5),
+    }
+
+    assert writes(9, steps) == [
+        StepWrite(9, 1, "1", 5),
+        StepWrite(9, 2, "2", 6, "1 &lt; 2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "in_zephyr"),
+    [
+        ("a < b", "a < b"),
+        ("a < b", "<p>a &lt; b</p>"),
+        ("press <Enter>", "press &lt;Enter&gt;"),
+        ("press <Enter>", "press <Enter>"),
+        ("STRASSE", "stra\u00dfe"),
+        ("a b", "a\u00a0b"),
+    ],
+)
+def test_signs_of_html_make_no_difference(written, in_zephyr):
+    step = Step(1, written, outcome="passed")
+
+    assert match([ran(step)], [CaseStep(1, in_zephyr)]).own == {1: step}
