@@ -41,8 +41,10 @@ def read(*args: object, param_id: str | None = None, **kwargs: Any) -> Mapped:
     mark = pytest.Mark("zephyr", args, kwargs, _ispytest=True)
     callspec = None if param_id is None else SimpleNamespace(id=param_id, marks=())
     node = SimpleNamespace(own_markers=[mark])
+    hook = SimpleNamespace(get_hookimpls=list)
     item: Any = SimpleNamespace(
         stash=pytest.Stash(),
+        config=SimpleNamespace(hook=SimpleNamespace(pytest_zephyr_cases=hook)),
         get_closest_marker=lambda _name: None,
         listchain=lambda: [node],
         callspec=callspec,
