@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr import options
@@ -16,6 +18,7 @@ from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.settings import Ref
+from tests.unit.make import deterministic
 
 
 HERE = str(Path(__file__))
@@ -494,3 +497,43 @@ def test_the_table_says_who_logs_in(environ, row):
     settings = options.resolve(Given(environ=environ))
 
     assert options.describe(settings)[-1].split(" = ", 1)[1] == row
+
+
+NATIVE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates()
+    | st.text(max_size=12)
+    | st.sampled_from(["\x00", "\x1b[31m", "x" * 5000, "\ud800", "größe", " ", "id:"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@deterministic
+@given_any(
+    st.sampled_from(OPTIONS),
+    st.sampled_from(["flags", "environ", "header", "ini"]),
+    NATIVE,
+)
+def test_no_value_in_any_place_is_too_odd(
+    option: Option, place: str, value: object
+) -> None:
+    """Of whatever type a TOML file can have: it is used, or refused in printable lines."""
+    given = {
+        "flags": Given(flags={option.name: value}),
+        "environ": Given(environ={option.env_name: options.as_text(value)}),
+        "header": Given(header={option.name: options.as_text(value)}),
+        "ini": Given(ini={option.name: (value, "pyproject.toml")}),
+    }[place]
+    try:
+        options.describe(options.resolve(given))
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            assert line.isprintable()
+            assert len(line) < 600

@@ -1,0 +1,103 @@
+"""Awkward names, texts and sizes: what a test may come with is reported, and readable."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such file names there")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_[brackets].py",
+        "test_with space.py",
+        "test_größe_✓.py",
+        "test_esc\x1b[31mred.py",
+        "test_two\nlines.py",
+    ],
+    ids=ascii,
+)
+def test_a_file_may_have_any_name(pytester, run_zephyr, world, name):
+    """What is wrong with its test is said without what a terminal would interpret."""
+    (pytester.path / name).write_text(
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n"
+        "@pytest.mark.zephyr(999)\ndef test_b(): pass\n",
+        encoding="utf-8",
+    )
+    ran = run_zephyr("--import-mode=importlib", same_exit=False)
+
+    assert world.statuses()[101] == "1"
+    (said,) = [line for line in ran.result.outlines if "test case 999" in line]
+    assert "test_b" in said
+    assert said.isprintable()
+
+
+PARAMS = """
+    import pytest
+
+    VALUES = ["", " ", "a::b", "a[b]c", "a/b", "\\x00", "\\x1b[31m", "\\n", "größe",
+              "\\U0001f511", "\\x7f", "x" * 3000, "<b>&", '"', "\\\\"]
+
+    @pytest.mark.parametrize("value", VALUES)
+    @pytest.mark.zephyr(101)
+    def test_a(value): assert value == "a::b"
+"""
+
+
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
+def test_a_parameter_may_have_any_value(pytester, run_zephyr, world, args):
+    """One of fifteen passed, and the case has failed, with a line for each."""
+    if args:
+        pytest.importorskip("xdist")
+    pytester.makepyfile(PARAMS)
+    run_zephyr(*args, subprocess=bool(args), same_exit=False)
+
+    assert world.statuses()[101] == "2"
+    notes = world.execution(101).comment
+    assert notes.startswith("failed: 14 of 15 tests")
+    assert len(notes) <= 4000
+    assert "\x00" not in notes
+    assert "<b>" not in notes
+
+
+TEXTS = """
+    import pytest
+
+    HUGE = "x" * 10_000_000
+
+    @pytest.mark.zephyr(101)
+    def test_huge(): raise ValueError(HUGE)
+
+    @pytest.mark.zephyr(102)
+    def test_lines(): raise ValueError("line\\\\n" * 200_000)
+
+    @pytest.mark.zephyr(103)
+    @pytest.mark.xfail(reason=HUGE)
+    def test_reason(): assert False
+
+    @pytest.mark.zephyr(104)
+    def test_skip(): pytest.skip(HUGE)
+
+    @pytest.mark.zephyr(105)
+    def test_odd():
+        raise ValueError("half a pair \\ud800, \\x00, \\x1b[31mred, \\xff")
+"""
+
+
+def test_a_text_may_have_any_size_and_any_sign(pytester, run_zephyr, world):
+    """The journal and the notes keep its beginning and its end."""
+    pytester.makepyfile(TEXTS.replace("\\\\n", "\\n"))
+    begin = time.monotonic()
+    ran = run_zephyr("--tb=line", same_exit=False)
+
+    assert time.monotonic() - begin < 20
+    statuses = world.statuses()
+    assert [statuses[case] for case in (101, 102, 103, 105)] == ["2", "2", "4", "2"]
+    assert ran.journals[0].stat().st_size < 200_000
+    for case in (101, 102, 103, 105):
+        assert 0 < len(world.execution(case).comment) <= 4000
+    odd = world.execution(105).comment
+    assert "half a pair \ufffd, \ufffd, red, ÿ" in odd
