@@ -376,7 +376,9 @@ def _sandbox(args: argparse.Namespace) -> int:
             f"  or ZEPHYR_USERNAME={sandbox.username} ZEPHYR_PASSWORD={sandbox.password}"
         )
         _say("Stop it with Ctrl-C.")
-        stop.wait()
+        # On Windows a wait without an end would not hear Ctrl-C.
+        while not stop.wait(0.5):
+            pass
     except KeyboardInterrupt:
         pass
     finally:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 import json
+from shutil import copyfile
 import time
 from typing import Any
 
@@ -18,6 +19,7 @@ from pytest_zephyr import journal as disk
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
@@ -33,6 +35,7 @@ from pytest_zephyr.push import connect
 from pytest_zephyr.push import push
 from pytest_zephyr.runs import Run
 from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sandbox.model import Execution
 from pytest_zephyr.settings import Settings
 from tests.client.servers import answer
@@ -660,6 +663,64 @@ def test_one_bad_row_does_not_cost_the_others(many, taken_away, gone):
     assert {
         "No row with the given identifier" in r.reason for r in delivery.refused
     } == {True}
+
+
+@pytest.mark.parametrize("limit", [6000, 900], ids=["some rows", "a few rows"])
+def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
+    """A proxy answers 413 to what is longer than it takes, however few rows that is."""
+    refused: list[int] = []
+
+    def wrap(app: Any) -> Any:
+        def limited(environ: Any, start_response: Any) -> Any:
+            size = int(environ.get("CONTENT_LENGTH") or 0)
+            if size <= limit:
+                return app(environ, start_response)
+            refused.append(size)
+            environ["wsgi.input"].read(size)
+            start_response("413 Content Too Large", [("Content-Type", "text/html")])
+            return [b"<html>too large</html>"]
+
+        return limited
+
+    path = tmp_path / "sandbox.db"
+    copyfile(filled[0], path)
+    with Sandbox(path, wrap=wrap) as sandbox:
+        world = replace(filled[1], sandbox=sandbox)
+        sandbox.store.adopt(world.phase, MANY)
+        settings = settings_for(sandbox.token, url=sandbox.url, phase=world.phase)
+        with connect(settings) as client:
+            delivery = push(nodes_of(MANY, failed), client, settings, Memory())
+
+        assert delivery.complete
+        held = results(world)
+        assert {held[case] for case in MANY} == {1}
+    assert refused
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 417, 428, 500])
+def test_whatever_the_refusal_of_one_row_it_alone_is_named(
+    world, settings, monkeypatch, status
+):
+    """The batch is halved, for every status that says no."""
+    chosen = settings()
+    culprit = world.execution(104).id
+    with connect(chosen) as client:
+        send = client.execute
+
+        def execute(rows: Any, tester: int) -> Any:
+            if any(row.execution == culprit for row in rows):
+                msg = f"PUT {BULK}: {status} from there: no"
+                raise ZephyrRefused(msg, status=status)
+            return send(rows, tester)
+
+        monkeypatch.setattr(client, "execute", execute)
+        delivery = push(nodes_of(SIX), client, chosen, Memory())
+
+    (refusal,) = delivery.refused
+    assert refusal.result.case == 104
+    assert f"{status} from there" in refusal.reason
+    assert delivery.delivered == 5
+    assert delivery.kept == 0
 
 
 def test_a_status_that_the_server_refuses_is_named(world, deliver):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
 import gzip
+from http import HTTPStatus
 import logging
 import socket
 import ssl
@@ -601,17 +602,29 @@ def test_a_refusal_carries_method_path_status_origin_and_the_servers_words(
         (403, ZephyrUnauthorized),
         (404, ZephyrNotFound),
         (405, ZephyrNotFound),
+        (409, ZephyrRefused),
         (410, ZephyrNotFound),
+        (413, ZephyrRefused),
+        (417, ZephyrRefused),
+        (428, ZephyrRefused),
+        (429, ZephyrUnreachable),
         (500, ZephyrRefused),
+        (502, ZephyrUnreachable),
+        (503, ZephyrUnreachable),
+        (504, ZephyrUnreachable),
     ],
 )
-def test_status_decides_the_kind_of_error(world, transport, status, kind):
+def test_status_decides_the_kind_of_error(world, transport, slept, status, kind):
     world.sandbox.faults.add(Fault(status=status, times=None))
 
     with pytest.raises(kind) as caught:
         read(transport)
 
     assert type(caught.value) is kind
+    words = "The token in ZEPHYR_TOKEN" if status == 401 else HTTPStatus(status).phrase
+    where = f"GET {READ}: {status} from {world.sandbox.url}"
+    assert str(caught.value).startswith(where)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

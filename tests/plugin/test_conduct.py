@@ -143,6 +143,15 @@ def test_a_bad_server_changes_no_exit_code_unless_that_is_asked_for(
     assert world.sandbox.token not in ran.text
 
 
+def test_certificates_that_are_not_checked_are_warned_of_each_time(
+    pytester, run_zephyr
+):
+    pytester.makepyfile(SUITE.format(b="pass"))
+    for args in ([], ["-q"]):
+        ran = run_zephyr("--zephyr-verify=false", *args)
+        assert "zephyr: TLS certificates are not checked (--zephyr-verify)" in ran.text
+
+
 def test_all_delivered_never_fails_the_run(pytester, run_zephyr, world):
     pytester.makepyfile(SUITE.format(b="pass"))
     ran = run_zephyr("--zephyr-on-error=fail")
