@@ -76,7 +76,6 @@ class Transport:
         proxies = [settings.proxy or "", *get_environ_proxies(origin).values()]
         self._scrub = Scrubber(secrets_of(credential, proxies))
         self._judge = Judge(origin, credential, settings.timeout, self._scrub)
-        self._log = LogScrubber(self._scrub)
         self._verify: bool | str = (
             settings.verify
             if isinstance(settings.verify, bool)
@@ -134,7 +133,6 @@ class Transport:
 
     def close(self) -> None:
         self.disconnect()
-        self._log.close()
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the deadline allows."""
@@ -233,7 +231,7 @@ class Transport:
             )
             raise ZephyrUnreachable(msg)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), LogScrubber(self._scrub):
                 if self._verify is False:
                     # Who switches the check off has read a warning of ours.
                     warnings.simplefilter("ignore", InsecureRequestWarning)
