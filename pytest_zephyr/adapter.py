@@ -21,7 +21,6 @@ from urllib3.exceptions import ConnectTimeoutError
 from urllib3.exceptions import InvalidHeader
 from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import SSLError
-from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 from urllib3.util import Timeout
 
@@ -30,6 +29,7 @@ from pytest_zephyr.clock import Deadline
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+    from urllib3.response import BaseHTTPResponse
 
     _Connection = HTTPConnection
 else:

@@ -265,6 +265,10 @@ class Transport:
             if size > MAX_ANSWER:
                 msg = f"the answer has more than {MAX_ANSWER // 1024 // 1024} MB"
                 raise requests.RequestException(msg)
+        if response.raw.length_remaining:
+            # urllib3 before 2.0 takes half an answer for all of it.
+            msg = "the answer was cut off"
+            raise requests.RequestException(msg)
         return b"".join(parts)
 
 
