@@ -181,7 +181,10 @@ class _Bounded(_Connection):
         thread = threading.Thread(target=run, name="zephyr-connect", daemon=True)
         thread.start()
         try:
-            thread.join(self.deadline.left() + 0.1)
+            patience = Deadline(self.deadline.left() + 0.1)
+            while thread.is_alive() and not patience.spent:
+                # In slices, between which Windows hears Ctrl-C.
+                thread.join(min(0.5, patience.left()))
         finally:
             if thread.is_alive():
                 given_up.set()

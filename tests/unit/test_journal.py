@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 import tempfile
 from typing import Any
+from xml.parsers import expat
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.journal import Receipt
 from pytest_zephyr.journal import Sending
 from pytest_zephyr.lock import try_lock
+from pytest_zephyr.notes import Context
 from pytest_zephyr.outcome import End
 from pytest_zephyr.outcome import fold
 from pytest_zephyr.outcome import Item
@@ -33,11 +35,13 @@ from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
+from pytest_zephyr.plan import build_plan
 from pytest_zephyr.said import Field
 from pytest_zephyr.said import Said
 from pytest_zephyr.said import said_line
 from pytest_zephyr.secret import Scrubber
 from tests.unit.make import deterministic
+from tests.unit.make import mapped
 from tests.unit.make import report
 
 
@@ -786,6 +790,19 @@ def test_no_line_is_too_odd_for_the_reader(lines: list[object]) -> None:
 
         assert {each.nodeid for each in fold(records)} == nodeids
         assert journal.skipped <= len(lines)
+
+
+@deterministic
+@given(st.lists(ANY_RECORD, max_size=6))
+def test_no_record_is_too_odd_to_be_sent(records: list[Record]) -> None:
+    """Somebody may have edited it; what becomes of it is numbers and a text of XML."""
+    plan = build_plan(fold(records), mapped(), Context("always"))
+
+    for result in plan.results:
+        assert isinstance(result.milliseconds, int)
+        notes = result.notes or ""
+        assert len(notes) <= 4000
+        expat.ParserCreate("utf-8").Parse(f"<p>{notes}</p>".encode(), True)
 
 
 @deterministic
