@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from importlib.metadata import version
@@ -231,14 +233,21 @@ class Transport:
             )
             raise ZephyrUnreachable(msg)
         try:
-            with warnings.catch_warnings(), LogScrubber(self._scrub):
-                if self._verify is False:
-                    # Who switches the check off has read a warning of ours.
-                    warnings.simplefilter("ignore", InsecureRequestWarning)
+            with LogScrubber(self._scrub), self._without_warning():
                 return self._ask(method, url, **options)
         except (requests.RequestException, OSError, ValueError) as error:
             # requests lets a few errors of the layers below through.
             raise self._judge.no_answer(method, path, error, self.deadline) from None
+
+    @contextmanager
+    def _without_warning(self) -> Iterator[None]:
+        """Keep urllib3 from warning of what the user has read a warning of ours about."""
+        if self._verify is not False:
+            yield
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            yield
 
     def _ask(
         self, method: str, url: str, **options: Any
