@@ -415,7 +415,7 @@ def resolve(given: Given) -> Settings:
     if values["build"] is None and (build := ci.build(given.environ)):
         values["build"] = said["build"] = build
         sources["build"] = "the CI service"
-    _fill_names(values, sources, given.environ, problems)
+    _fill_names(values, sources, given, problems)
     warnings: list[str] = []
     _check_together(values, sources, problems)
     credential = None
@@ -457,20 +457,28 @@ def _check_together(
 def _fill_names(
     values: dict[str, Any],
     sources: Mapping[str, str],
-    environ: Mapping[str, str],
+    given: Given,
     problems: list[str],
 ) -> None:
     """Fill the placeholders of names, once: the run keeps what they were.
 
     That of a folder's package is another one for each test, and stays.
     """
-    filling = templates.values_of(environ, values["run_key"], values["build"])
+    now = templates.values_of(given.environ, values["run_key"], values["build"])
+
+    def filling(name: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        if sources[name] == given.header_name:
+            # Its names were filled when it was written. Whoever put others there by
+            # hand must not come to see our environment.
+            return {}, {}
+        return now, given.environ
+
     for name in TARGET:
         ref: Ref | None = values[name]
         if ref is None or ref.name is None:
             continue
         try:
-            filled = templates.fill(ref.name, filling, environ)
+            filled = templates.fill(ref.name, *filling(name))
             if len(filled) > _MAX_NAME:
                 problems.append(
                     f"{ref.name[:60]!r}… ({sources[name]}) has {len(filled)} characters;"
@@ -483,7 +491,7 @@ def _fill_names(
     if folder is None:
         return
     try:
-        values["folder"] = templates.fill_folder(folder, filling, environ)
+        values["folder"] = templates.fill_folder(folder, *filling("folder"))
     except templates.Unfilled as unfilled:
         problems.append(f"{folder!r} ({sources['folder']}): {unfilled}.")
 

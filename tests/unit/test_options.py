@@ -499,6 +499,17 @@ def test_the_table_says_who_logs_in(environ, row):
     assert options.describe(settings)[-1].split(" = ", 1)[1] == row
 
 
+@pytest.mark.parametrize("name", ["{env:OTHER_SECRET}", "{date}", "x {build}"])
+def test_a_journal_is_not_filled_in_with_what_stands_here_and_now(name):
+    """Its names were filled when it was written; others were put there by hand."""
+    environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
+    with pytest.raises(SettingsError) as caught:
+        options.resolve(Given(environ=environ, header={"phase": name}))
+
+    assert "(journal): " in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
 NATIVE = st.recursive(
     st.none()
     | st.booleans()
