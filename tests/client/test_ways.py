@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
+from contextlib import suppress
 import logging
 import os
 import shutil
@@ -452,9 +453,13 @@ def test_a_failure_of_tls_in_the_middle_of_a_write_is_unclear(tls, ca_file, conn
         def answer_rubbish() -> None:
             raw, _ = listener.accept()
             with tls.wrap_socket(raw, server_side=True) as sock:
-                sock.recv(65536)
+                data = b""
+                while not data.endswith(b"[]"):
+                    data += sock.recv(65536)
                 # Below TLS, where each record has a checksum.
                 os.write(sock.fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
+                with suppress(OSError):
+                    sock.recv(1)
 
         server = threading.Thread(target=answer_rubbish)
         server.start()
