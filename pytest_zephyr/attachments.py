@@ -129,14 +129,15 @@ class _Sender:
         self._memory = memory
         self._evidence = evidence
         self._names: dict[AttachmentKey, str] = dict(memory.attaching)
+        # What may be there without a receipt.
+        self._unclear: set[AttachmentKey] = set(memory.attaching)
         self._settled: set[AttachmentKey] = set()
         self._refusals = 0
 
     def settle_earlier(self, files: Sequence[Wanted]) -> None:
         """Find out which of *files* an earlier push attached without a receipt."""
-        unclear = [each for each in files if each.key in self._names]
         self._name(files)
-        self._settle(unclear)
+        self._settle(files)
 
     def open(self, files: Sequence[Wanted]) -> Sequence[Wanted]:
         """Return those of *files* that are neither attached nor refused."""
@@ -207,6 +208,7 @@ class _Sender:
         """Attach uploaded files; return those that the answer does not leave out."""
         names = {each.key: self._names[each.key] for each, _ in there}
         self._memory.note_attaching(Attaching(names))
+        self._unclear.update(names)
         answered = self._client.attach(
             [
                 AttachWrite(
@@ -247,11 +249,15 @@ class _Sender:
         return self.open(batch)
 
     def _look_for(self, files: Sequence[Wanted]) -> list[Wanted]:
-        """Return those of *files* that their executions have, by name and size."""
+        """Return those of *files* that their executions have, by name and size.
+
+        Only where something was to be attached it is worth a look.
+        """
         found = []
         by_execution: dict[int, list[Wanted]] = {}
         for each in files:
-            by_execution.setdefault(each.execution, []).append(each)
+            if each.key in self._unclear:
+                by_execution.setdefault(each.execution, []).append(each)
         for execution, wanted_there in by_execution.items():
             listed = self._client.attachments(execution)
             # Whether the server keeps names encoded is not known (API 4.13).

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from collections.abc import Callable
 from collections.abc import Generator
+from collections.abc import Iterator
 from contextlib import aclosing
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from dataclasses import replace
@@ -27,6 +29,7 @@ from pytest_zephyr.said import FieldValue
 from pytest_zephyr.said import Said
 from pytest_zephyr.said import Saying
 from pytest_zephyr.said import Step
+from pytest_zephyr.warning import PytestZephyrWarning
 
 
 if TYPE_CHECKING:
@@ -61,23 +64,21 @@ class Recorder:
         """Copy an attachment beside the journal; if that fails, say that it is missing."""
         from pytest_zephyr import files
 
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        beginning = b""
+        size = 0
         try:
             if isinstance(content, bytes):
-                beginning = content[:16]
+                size, beginning = len(content), content[:16]
                 digest = self.store.take_bytes(content)
             else:
+                size = content.stat().st_size
                 with content.open("rb") as file:
                     beginning = file.read(16)
                     file.seek(0)
                     digest, size = self.store.take_file(file)
         except (files.TooLarge, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            left_out = said.LeftOut(
-                files.clean_name(name or "attachment"), size, reason
-            )
-            self.say(item, left_out)
+            name = files.clean_name(name or "attachment")
+            self.say(item, said.LeftOut(name, size, reason))
             return
         kind = kind or files.guess_type(name, beginning)
         name = files.clean_name(name or files.guess_name(kind))
@@ -157,11 +158,21 @@ class Zephyr:
 
     def _say(self, what: Saying) -> None:
         if self._recorder is not None:
-            self._recorder.say(self._item, what)
+            with self._harmless():
+                self._recorder.say(self._item, what)
 
     def _keep(self, content: bytes | Path, name: str, kind: str) -> None:
         if self._recorder is not None:
-            self._recorder.keep(self._item, content, name, kind)
+            with self._harmless():
+                self._recorder.keep(self._item, content, name, kind)
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - ours must not fail their test
+            text = f"{self._item.nodeid}: internal error, please report it: {error!r}"
+            self._item.warn(PytestZephyrWarning(text))
 
     def _begin(self, label: str | int) -> Step:
         self._steps += 1

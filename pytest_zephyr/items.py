@@ -16,6 +16,7 @@ from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.marks import item_of
 from pytest_zephyr.marks import Marks
 from pytest_zephyr.settings import Capture
+from pytest_zephyr.warning import HOOK_ERRORS
 from pytest_zephyr.warning import PytestZephyrWarning
 
 
@@ -111,7 +112,7 @@ class Stamper:
             hook(item=item, record=record)
             if record.text != before:
                 _add_to_stamp(report, "text", str(record.text))
-        except Exception as error:  # noqa: BLE001 - theirs must not fail the test
+        except HOOK_ERRORS as error:
             self._warn(item, report, f"{culprit(hook, error)}: {error!r}")
 
     def _warn(self, item: pytest.Item, report: pytest.TestReport, problem: str) -> None:

@@ -18,6 +18,7 @@ from pytest_zephyr.said import FieldValue
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import one_line
 from pytest_zephyr.settings import Inherit
+from pytest_zephyr.warning import HOOK_ERRORS
 
 
 _LARGEST = 2**63 - 1
@@ -147,7 +148,7 @@ class Marks:
                 listed = answer if isinstance(answer, int | str) else list(answer)
                 answer = pytest.mark.zephyr(listed)
             found, wrong = self._cases(answer.mark, _param_id(item), _Extras())
-        except Exception as error:  # noqa: BLE001 - theirs must not fail the run
+        except HOOK_ERRORS as error:
             problems.append(f"pytest_zephyr_cases of {culprit(hook, error)}: {error!r}")
             return None
         problems[:] = [f"pytest_zephyr_cases: {each}" for each in wrong]

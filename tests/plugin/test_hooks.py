@@ -60,8 +60,9 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
         ),
         ("return 'none'", "pytest_zephyr_cases: 'none' is not a test case id"),
         ("return 1.5", "*TypeError*"),
+        ("import pytest; pytest.fail('no')", "*Failed*no*"),
     ],
-    ids=["raises", "no id", "no list"],
+    ids=["raises", "no id", "no list", "fails"],
 )
 def test_hook_that_goes_wrong_is_a_warning_on_the_test(
     pytester, run_zephyr, world, body, said
