@@ -39,13 +39,13 @@ def guarded(
     return call
 
 
-def culprit(hook: pluggy.HookCaller, error: BaseException) -> str:
-    """Return the name of the plugin whose implementation of *hook* raised *error*."""
+def blame(hook: pluggy.HookCaller, error: BaseException) -> str:
+    """Say whose implementation of *hook* raised *error*, and what it says."""
     names = {
         getattr(inspect.unwrap(each.function), "__code__", None): each.plugin_name
         for each in hook.get_hookimpls()
     }
-    for frame, _line in traceback.walk_tb(error.__traceback__):
-        if frame.f_code in names:
-            return names[frame.f_code]
-    return "a plugin"
+    frames = [frame for frame, _line in traceback.walk_tb(error.__traceback__)]
+    found = (names[each.f_code] for each in frames if each.f_code in names)
+    plugin = next(found, "a plugin")
+    return f"{hook.name} of {plugin}: {type(error).__name__}: {error}"

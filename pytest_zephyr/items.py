@@ -10,7 +10,7 @@ import pytest
 from pytest_zephyr import journal as disk
 from pytest_zephyr.evidence import Zephyr
 from pytest_zephyr.evidence import ZephyrRecord
-from pytest_zephyr.guard import culprit
+from pytest_zephyr.guard import blame
 from pytest_zephyr.guard import guarded
 from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.marks import item_of
@@ -113,10 +113,10 @@ class Stamper:
             if record.text != before:
                 _add_to_stamp(report, "text", str(record.text))
         except HOOK_ERRORS as error:
-            self._warn(item, report, f"{culprit(hook, error)}: {error!r}")
+            self._warn(item, report, blame(hook, error))
 
     def _warn(self, item: pytest.Item, report: pytest.TestReport, problem: str) -> None:
-        text = f"{item.nodeid}: pytest_zephyr_record of {problem}"
+        text = f"{item.nodeid}: {problem}"
         try:
             item.warn(PytestZephyrWarning(text))
         except PytestZephyrWarning:

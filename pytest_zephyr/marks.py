@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from pytest_zephyr.guard import culprit
+from pytest_zephyr.guard import blame
 from pytest_zephyr.newcases import new_case
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
@@ -149,7 +149,7 @@ class Marks:
                 answer = pytest.mark.zephyr(listed)
             found, wrong = self._cases(answer.mark, _param_id(item), _Extras())
         except HOOK_ERRORS as error:
-            problems.append(f"pytest_zephyr_cases of {culprit(hook, error)}: {error!r}")
+            problems.append(blame(hook, error))
             return None
         problems[:] = [f"pytest_zephyr_cases: {each}" for each in wrong]
         return found
