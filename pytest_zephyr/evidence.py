@@ -2,90 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Generator
 from collections.abc import Iterator
-from contextlib import aclosing
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from dataclasses import replace
-import functools
-import inspect
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Any
-from typing import cast
-from typing import TYPE_CHECKING
-from typing import TypeVar
 
 import pytest
 
 from pytest_zephyr import said
 from pytest_zephyr.clock import now_ms
+from pytest_zephyr.recorder import RECORDER
 from pytest_zephyr.said import FieldValue
-from pytest_zephyr.said import Said
 from pytest_zephyr.said import Saying
 from pytest_zephyr.said import Step
+from pytest_zephyr.stepping import StepBlock
 from pytest_zephyr.warning import PytestZephyrWarning
 
 
-if TYPE_CHECKING:
-    from pytest_zephyr.files import FileStore
-    from pytest_zephyr.journal import JournalWriter
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 #: Characters of a step's error that a journal keeps.
 _MAX_ERROR = 500
-
-_depth: ContextVar[int] = ContextVar("zephyr_step_depth", default=0)
-
-
-@dataclass(frozen=True)
-class Recorder:
-    """Writes what the tests of one process say; there is one while reporting is on."""
-
-    writer: JournalWriter
-    store: FileStore
-    worker: str = ""
-
-    def say(self, item: pytest.Item, what: Saying) -> None:
-        attempt = getattr(item, "execution_count", 1) - 1
-        self.writer.append(
-            said.said_line(Said(item.nodeid, what, attempt, self.worker))
-        )
-
-    def keep(
-        self, item: pytest.Item, content: bytes | Path, name: str, kind: str
-    ) -> None:
-        """Copy an attachment beside the journal; if that fails, say that it is missing."""
-        from pytest_zephyr import files
-
-        size = 0
-        try:
-            if isinstance(content, bytes):
-                size, beginning = len(content), content[:16]
-                digest = self.store.take_bytes(content)
-            else:
-                size = content.stat().st_size
-                with content.open("rb") as file:
-                    beginning = file.read(16)
-                    file.seek(0)
-                    digest, size = self.store.take_file(file)
-        except (files.TooLarge, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            name = files.clean_name(name or "attachment")
-            self.say(item, said.LeftOut(name, size, reason))
-            return
-        kind = kind or files.guess_type(name, beginning)
-        name = files.clean_name(name or files.guess_name(kind))
-        self.say(item, said.File(name, kind, digest, size))
-
-
-RECORDER = pytest.StashKey[Recorder]()
 
 
 class Zephyr:
@@ -154,7 +90,7 @@ class Zephyr:
             label = _text("step", "a text or the number of a step", label)
         elif label < 1:
             raise ValueError(_wrong("step", "a number from 1", label))
-        return StepBlock(self, label)
+        return StepBlock(lambda depth: self._begin(label, depth), self._end)
 
     def _say(self, what: Saying) -> None:
         if self._recorder is not None:
@@ -174,9 +110,9 @@ class Zephyr:
             text = f"{self._item.nodeid}: internal error, please report it: {error!r}"
             self._item.warn(PytestZephyrWarning(text))
 
-    def _begin(self, label: str | int) -> Step:
+    def _begin(self, label: str | int, depth: int) -> Step:
         self._steps += 1
-        step = Step(self._steps, label, _depth.get(), at=now_ms())
+        step = Step(self._steps, label, depth, at=now_ms())
         self._say(step)
         return step
 
@@ -192,80 +128,6 @@ class Zephyr:
                 at=now_ms(),
             )
         )
-
-
-class StepBlock:
-    """One step of a test, or of every call of a function that it decorates."""
-
-    def __init__(self, zephyr: Zephyr, label: str | int) -> None:
-        self._zephyr = zephyr
-        self._label = label
-        self._open: list[Step] = []
-
-    def __enter__(self) -> None:
-        self._open.append(self._zephyr._begin(self._label))
-        _depth.set(self._open[-1].depth + 1)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        step = self._open.pop()
-        # Not reset by a token: a fixture may be ended in another context.
-        _depth.set(step.depth)
-        self._zephyr._end(step, error)
-
-    def _again(self) -> StepBlock:
-        return StepBlock(self._zephyr, self._label)
-
-    def __call__(self, function: Function) -> Function:
-        wrap = next(wrap for is_kind, wrap in _WRAPPERS if is_kind(function))
-        return cast(Function, functools.wraps(function)(wrap(function, self._again)))
-
-
-def _async_generator(function: Any, again: Callable[[], StepBlock]) -> Any:
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        with again():
-            async with aclosing(function(*args, **kwargs)) as values:
-                async for value in values:
-                    yield value
-
-    return wrapper
-
-
-def _coroutine(function: Any, again: Callable[[], StepBlock]) -> Any:
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with again():
-            return await function(*args, **kwargs)
-
-    return wrapper
-
-
-def _generator(function: Any, again: Callable[[], StepBlock]) -> Any:
-    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with again():
-            return (yield from function(*args, **kwargs))
-
-    return wrapper
-
-
-def _plain(function: Any, again: Callable[[], StepBlock]) -> Any:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with again():
-            return function(*args, **kwargs)
-
-    return wrapper
-
-
-#: How a function is wrapped so that a step lasts as long as what it does.
-_WRAPPERS: tuple[tuple[Callable[[object], bool], Callable[..., Any]], ...] = (
-    (inspect.isasyncgenfunction, _async_generator),
-    (inspect.iscoroutinefunction, _coroutine),
-    (inspect.isgeneratorfunction, _generator),
-    (callable, _plain),
-)
 
 
 class ZephyrRecord(Zephyr):

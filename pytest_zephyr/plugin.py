@@ -51,11 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def _build_worker(config: pytest.Config) -> None:
     """A worker of pytest-xdist reads markers and stamps reports, no more."""
     from pytest_zephyr import journal
-    from pytest_zephyr.evidence import RECORDER
-    from pytest_zephyr.evidence import Recorder
     from pytest_zephyr.items import ItemLines
     from pytest_zephyr.items import Stamper
     from pytest_zephyr.only_planned import OnlyPlanned
+    from pytest_zephyr.recorder import RECORDER
+    from pytest_zephyr.recorder import Recorder
     from pytest_zephyr.reporter import PLAN
     from pytest_zephyr.reporter import WORKERINPUT
 
@@ -80,10 +80,10 @@ def _build_worker(config: pytest.Config) -> None:
 def _build_controller(config: pytest.Config) -> None:
     """The controller, or the only process, has the journal and reports at the end."""
     from pytest_zephyr.embedded import require_sandbox
-    from pytest_zephyr.evidence import RECORDER
-    from pytest_zephyr.evidence import Recorder
     from pytest_zephyr.items import ItemLines
     from pytest_zephyr.items import Stamper
+    from pytest_zephyr.recorder import RECORDER
+    from pytest_zephyr.recorder import Recorder
     from pytest_zephyr.reporter import ZephyrReporter
     from pytest_zephyr.settings import SANDBOX
 

@@ -38,7 +38,7 @@ def to_record(report: pytest.TestReport, root: str) -> Report:
         cases=tuple(stamp.get("cases", ())),
         title=stamp.get("title", ""),
         reason=_reason(report)[:MAX_LINE],
-        crash=_crash(report, root) if failed else "",
+        crash=_crash(report, root, stamp.get("text")) if failed else "",
         text=_middle_cut(stamp.get("text", report.longreprtext)) if failed else "",
         subtest=_subtest(report)[:MAX_LINE],
     )
@@ -59,12 +59,17 @@ def _reason(report: pytest.TestReport) -> str:
     return ""
 
 
-def _crash(report: pytest.TestReport, root: str) -> str:
-    """Return where it failed and with what, in one line."""
+def _crash(report: pytest.TestReport, root: str, changed: str | None) -> str:
+    """Return where it failed and with what, in one line.
+
+    Nothing if a hook *changed* the text so that it does not say that any more.
+    """
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return ""
     message = crash.message.partition("\n")[0]
+    if changed is not None and message not in changed:
+        return ""
     path = str(crash.path).removeprefix(f"{root}{os.sep}")
     return f"{path}:{crash.lineno}: {message}"[:MAX_LINE]
 

@@ -128,7 +128,7 @@ def test_record_may_be_added_to_while_fixtures_live(pytester, run_zephyr, world,
         @pytest.mark.zephyr(102)
         def test_fails(page):
             password = "hunter2"
-            assert password == "", "it was not empty"
+            assert password == "", f"it was {password}"
         """
     )
     run_zephyr(*args)
@@ -138,6 +138,8 @@ def test_record_may_be_added_to_while_fixtures_live(pytester, run_zephyr, world,
     assert "seen: passed" in passed.comment
     assert failed.attachments == (("page.png", "image/png", 7),)
     assert 'password = "***"' in failed.comment
+    assert "it was ***" in failed.comment
+    assert "hunter2" not in failed.comment
 
 
 @pytest.mark.parametrize(

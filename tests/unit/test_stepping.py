@@ -1,0 +1,155 @@
+"""Steps last as long as what they are around, whatever kind of function that is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import contextmanager
+import threading
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.said import Step
+from pytest_zephyr.stepping import StepBlock
+
+
+class Told:
+    """Notes when steps begin and end."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def step(self, label: str) -> StepBlock:
+        def begin(depth: int) -> Step:
+            self.events.append(f"{'  ' * depth}{label}")
+            return Step(len(self.events), label, depth)
+
+        def end(step: Step, error: BaseException | None) -> None:
+            why = f" {type(error).__name__}" if error else ""
+            self.events.append(f"{'  ' * step.depth}/{step.label}{why}")
+
+        return StepBlock(begin, end)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_steps_are_nested(told):
+    with told.step("a"):
+        with told.step("b"):
+            pass
+        with told.step("c"):
+            pass
+    with told.step("d"):
+        pass
+
+    assert told.events == ["a", "  b", "  /b", "  c", "  /c", "/a", "d", "/d"]
+
+
+def test_an_exception_ends_its_steps_and_goes_on(told):
+    with pytest.raises(KeyError), told.step("a"), told.step("b"):
+        raise KeyError("x")
+    with told.step("c"):
+        pass
+
+    assert told.events == ["a", "  b", "  /b KeyError", "/a KeyError", "c", "/c"]
+
+
+def run_plain(told: Told) -> object:
+    @told.step("a")
+    def function(x: int) -> int:
+        told.events.append("inside")
+        return x
+
+    assert function.__name__ == "function"
+    return function(1)
+
+
+def run_coroutine(told: Told) -> object:
+    @told.step("a")
+    async def function(x: int) -> int:
+        await asyncio.sleep(0)
+        told.events.append("inside")
+        return x
+
+    return asyncio.run(function(1))
+
+
+def run_generator(told: Told) -> object:
+    @told.step("a")
+    def function(x: int) -> Any:
+        told.events.append("inside")
+        yield x
+
+    (found,) = function(1)
+    return found
+
+
+def run_async_generator(told: Told) -> object:
+    @told.step("a")
+    async def function(x: int) -> Any:
+        told.events.append("inside")
+        yield x
+
+    async def collect() -> list[int]:
+        return [each async for each in function(1)]
+
+    return asyncio.run(collect())[0]
+
+
+def run_context_manager(told: Told) -> object:
+    @contextmanager
+    @told.step("a")
+    def function(x: int) -> Any:
+        yield x
+
+    with function(1) as found:
+        told.events.append("inside")
+    return found
+
+
+@pytest.mark.parametrize(
+    "run",
+    [run_plain, run_coroutine, run_generator, run_async_generator, run_context_manager],
+)
+def test_a_decorated_function_is_a_step_while_it_runs(
+    told: Told, run: Callable[[Told], object]
+) -> None:
+    assert run(told) == 1
+    assert run(told) == 1
+    assert told.events == ["a", "inside", "/a"] * 2
+
+
+def test_a_step_can_be_used_again_and_within_itself(told: Told) -> None:
+    @told.step("a")
+    def count(n: int) -> None:
+        if n:
+            count(n - 1)
+
+    count(1)
+
+    assert told.events == ["a", "  a", "  /a", "/a"]
+
+
+def test_tasks_and_threads_do_not_nest_into_each_other(told):
+    async def task(label: str) -> None:
+        with told.step(label):
+            await asyncio.sleep(0)
+            with told.step(f"in {label}"):
+                await asyncio.sleep(0)
+
+    async def both() -> None:
+        await asyncio.gather(task("a"), task("b"))
+
+    asyncio.run(both())
+    with told.step("c"):
+        thread = threading.Thread(target=run_plain, args=(told,))
+        thread.start()
+        thread.join()
+
+    assert [each for each in told.events if not each.strip().startswith("/")] == [
+        "a", "b", "  in a", "  in b", "c", "a", "inside"
+    ]  # fmt: skip
