@@ -93,7 +93,8 @@ class FileStore:
             return True
         if self._total + size > self._max_total:
             limit = shown_size(self._max_total)
-            raise TooLarge(f"more than zephyr_attach_max_total, {limit}, for one run")
+            share = "the share of this process in zephyr_attach_max_total"
+            raise TooLarge(f"more than {limit}, {share}")
         path = self._directory / digest
         with suppress(OSError):
             if path.stat().st_size == size:
