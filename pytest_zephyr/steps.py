@@ -120,6 +120,7 @@ class StepResults:
         self._evidence = evidence
         self._phase = phase
         self._known: dict[int, list[CaseStep]] = {}
+        self._refused: set[int] = set()
 
     def note_foreign(self, changes: Changes, context: Context) -> Changes:
         """Return *changes* with notes that list the steps Zephyr does not have.
@@ -171,7 +172,7 @@ class StepResults:
         try:
             found = [] if version is None else self._client.case_steps(version)
         except ZephyrRefused as refused:
-            self._refuse(change.result.nodes[0].nodeid, f"not read: {refused}")
+            self._refuse(change, "steps", f"not read: {refused}")
         self._known[execution] = found
 
     def write(self, standing: Iterable[Change]) -> None:
@@ -179,31 +180,37 @@ class StepResults:
 
         Raises ZephyrError if the rest cannot be written now.
         """
-        pending = list(filter(_has_steps, standing))
+        pending = {
+            change.execution.id: change
+            for change in standing
+            if _has_steps(change)
+            and self._memory.stepped.get(change.execution.id) != _digest(change)
+        }
         self._evidence.steps_kept += len(pending)
         rows: list[StepWrite] = []
-        digests: dict[int, str] = {}
-        nodeids: dict[int, str] = {}
-        for change in pending:
+        for execution, change in pending.items():
             self._read(change)
-            execution = change.execution.id
-            found = writes(execution, self._match(change).own)
-            digest = hashlib.sha256(repr(found).encode("utf-8", "replace")).hexdigest()
-            if found and self._memory.stepped.get(execution) != digest[:16]:
-                rows += found
-                digests[execution] = digest[:16]
-                nodeids[execution] = change.result.nodes[0].nodeid
-            else:
-                self._evidence.steps_kept -= 1
+            rows += writes(execution, self._match(change).own)
         for start in range(0, len(rows), BATCH):
-            self._send(rows[start : start + BATCH], nodeids)
-            # A case of which something is still to come has no receipt yet.
-            coming = {row.execution for row in rows[start + BATCH :]}
-            done = {key: digests.pop(key) for key in list(digests) if key not in coming}
-            self._memory.note_stepped(Stepped(done))
-            self._evidence.steps_kept -= len(done)
+            self._send(rows[start : start + BATCH], pending)
+            # A case of which something is still to come is not done.
+            self._done(pending, {row.execution for row in rows[start + BATCH :]})
+        self._done(pending, set())
 
-    def _send(self, rows: Sequence[StepWrite], nodeids: dict[int, str]) -> None:
+    def _done(self, pending: dict[int, Change], coming: set[int]) -> None:
+        """Keep receipts for what is written, unless something of it was refused."""
+        done = [execution for execution in pending if execution not in coming]
+        changes = {execution: pending.pop(execution) for execution in done}
+        self._evidence.steps_kept -= len(done)
+        digests = {
+            execution: _digest(change)
+            for execution, change in changes.items()
+            if execution not in self._refused
+        }
+        if digests:
+            self._memory.note_stepped(Stepped(digests))
+
+    def _send(self, rows: Sequence[StepWrite], pending: dict[int, Change]) -> None:
         try:
             try:
                 self._client.save_steps(self._phase, rows)
@@ -212,17 +219,25 @@ class StepResults:
                 self._client.save_steps(self._phase, rows)
         except ZephyrRefused as refused:
             if len(rows) == 1:
-                self._refuse(nodeids[rows[0].execution], str(refused), rows[0].step)
+                change = pending[rows[0].execution]
+                self._refuse(change, f"step {rows[0].step}", str(refused))
                 return
             middle = len(rows) // 2
-            self._send(rows[:middle], nodeids)
-            self._send(rows[middle:], nodeids)
+            self._send(rows[:middle], pending)
+            self._send(rows[middle:], pending)
         else:
             self._evidence.steps += len(rows)
 
-    def _refuse(self, nodeid: str, reason: str, number: int | None = None) -> None:
-        name = "steps" if number is None else f"step {number}"
+    def _refuse(self, change: Change, name: str, reason: str) -> None:
+        self._refused.add(change.execution.id)
+        nodeid = change.result.nodes[0].nodeid
         self._evidence.refused.append(RefusedFile(name, nodeid, reason))
+
+
+def _digest(change: Change) -> str:
+    """Identify what tests said of steps, so that what is delivered is recognised."""
+    said = [(node.outcome, node.evidence.steps) for node in change.result.nodes]
+    return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _has_steps(change: Change) -> bool:

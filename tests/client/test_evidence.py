@@ -337,6 +337,9 @@ def test_step_results_of_all_cases_are_one_write(stepped, recorded):
     assert calls(stepped, "/teststep") == 2
     assert stepped.execution(7).comment is None
 
+    assert recorded.push().complete
+    assert calls(stepped, "/teststep") == 2
+
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
 def test_a_write_of_steps_that_is_unclear_is_made_again(stepped, recorded, kind):
@@ -401,3 +404,6 @@ def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
     assert delivery.delivered == 1
     assert [each.name for each in delivery.evidence.refused] == ["step 1"]
     assert stepped.execution(7).steps == {2: ("1", None), 3: ("1", None)}
+
+    assert recorded.push().complete
+    assert set(stepped.execution(7).steps) == {1, 2, 3}

@@ -81,7 +81,7 @@ def test_limits_hold_for_one_file_and_for_all(directory, tmp_path):
         store.take_bytes(b"12345")
     store.take_bytes(b"1234")
     store.take_bytes(b"1234")
-    with pytest.raises(TooLarge, match="more than 6, .* zephyr_attach_max_total"):
+    with pytest.raises(TooLarge, match=r"more than 6, .* zephyr_attach_max_total"):
         store.take_bytes(b"abc")
     store.take_bytes(b"ab")
 
