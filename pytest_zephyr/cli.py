@@ -214,16 +214,19 @@ def _push(args: argparse.Namespace) -> int:
     found = find_journals(args.journals or [_journals_of(args)])
     for problem in found.problems:
         _say(f"zephyr: {problem}", sys.stderr.write)
-    if args.journals and not found.journals and found.problems:
-        return USAGE
-    pushed = [_push_run(run, args) for run in group(found.journals)]
+    nothing = args.journals and not found.journals and found.problems
+    # Wrong usage is said before anything is sent.
+    runs = [(run, _settings_of(run, args)) for run in group(found.journals)]
+    pushed = [_push_run(run, settings, args) for run, settings in runs]
     complete = not found.problems and all(each.ok for each in pushed)
     if args.json:
-        runs = [each.as_json for each in pushed]
-        document = {"runs": runs, "problems": found.problems, "complete": complete}
+        documents = [each.as_json for each in pushed]
+        document = {"runs": documents, "problems": found.problems, "complete": complete}
         _say(json.dumps(document, indent=2))
-    elif not pushed:
+    elif not pushed and not nothing:
         _say("nothing to send")
+    if nothing:
+        return USAGE
     return OK if complete else NOT_ALL
 
 
@@ -243,16 +246,27 @@ class _Pushed:
     as_json: dict[str, object]
 
 
-def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
-    names = [str(journal.path) for journal in run.journals]
+def _settings_of(run: Run, args: argparse.Namespace) -> Settings | SettingsError:
+    """Return the settings of a run, or what is wrong with those in its journal.
+
+    Raises SettingsError for what is wrong without the journal, too.
+    """
     try:
         settings = _settings(args, run)
     except SettingsError as error:
-        # What is wrong without the journal, too, is wrong usage; else it spares others.
         _settings(args)
-        _say(f"zephyr: {error}", sys.stderr.write)
-        return _Pushed(False, {"journals": names, "error": str(error)})
+        return error
     settings.require_server()
+    return settings
+
+
+def _push_run(
+    run: Run, settings: Settings | SettingsError, args: argparse.Namespace
+) -> _Pushed:
+    names = [str(journal.path) for journal in run.journals]
+    if isinstance(settings, SettingsError):
+        _say(f"zephyr: {settings}", sys.stderr.write)
+        return _Pushed(False, {"journals": names, "error": str(settings)})
     for warning in settings.warnings:
         _say(f"zephyr: {warning}", sys.stderr.write)
     try:
@@ -270,9 +284,15 @@ def _push_run(run: Run, args: argparse.Namespace) -> _Pushed:
             _say(line)
         for line in summary.problems(delivery, run.journals[0].path):
             _say(line)
+        for line in summary.cut_short(run.cut):
+            _say(line)
     return _Pushed(
-        not delivery.failed and not delivery.refused,
-        {"journals": names, **summary.as_json(delivery)},
+        not (delivery.failed or delivery.refused or run.cut),
+        {
+            "journals": names,
+            **summary.as_json(delivery),
+            "cut_short": list(map(str, run.cut)),
+        },
     )
 
 
@@ -293,7 +313,7 @@ def _deliver(run: Run, settings: Settings, *, force: bool) -> Delivery:
         delivery = push(
             nodes, client, settings, run.memory(writers), newer_wins=not force
         )
-        if delivery.complete:
+        if delivery.complete and not run.cut:
             run.note_delivered(writers)
         return delivery
 

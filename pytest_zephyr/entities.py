@@ -300,6 +300,9 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
     last = decode.mapping(row.get("lastTestResult"))
     status = decode.text(row.get("status")) or decode.text(last.get("executionStatus"))
     executed_on = last.get("executionDate") or last.get("execDate")
+    if executed_on is None and status:
+        # A server that tells no date of the result tells that of the last change.
+        executed_on = row.get("lastModifiedOn")
     version = decode.integer(case.get("id"))
     return Execution(
         id=number,

@@ -8,6 +8,7 @@ ZephyrError
       - ZephyrUnauthorized  401, 403
       - ZephyrNotFound      404, 405, 410, or a name nobody on the server has
   + JournalError            a journal cannot be read
+      - NotAJournal         a file that is something else, or has no first line
 
 Every message is one line for a person: what did not work, with which value from
 where, and what to do next. None of them holds a secret.
@@ -68,3 +69,7 @@ class ZephyrNotFound(ZephyrRefused):
 
 class JournalError(ZephyrError):
     """A journal cannot be read or written."""
+
+
+class NotAJournal(JournalError):
+    """A file that is something else, or whose first line never was written."""

@@ -15,6 +15,8 @@ from pytest_zephyr.guard import guarded
 from pytest_zephyr.journal import JournalWriter
 from pytest_zephyr.marks import item_of
 from pytest_zephyr.marks import Marks
+from pytest_zephyr.marks import secret_values
+from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import Capture
 from pytest_zephyr.warning import HOOK_ERRORS
 from pytest_zephyr.warning import PytestZephyrWarning
@@ -89,6 +91,8 @@ class Stamper:
             self._stamp(item, report)
         if item.config.hook.pytest_zephyr_record.get_hookimpls():
             self._ask(item, report)
+        if report.failed:
+            self._hide_parameters(item, report)
         if self._capture != "none":
             self._attach_output(item, report)
         if self._writer is not None and self._writer.kept:
@@ -97,12 +101,25 @@ class Stamper:
 
     @guarded
     def _stamp(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        stamp: dict[str, object] = {"bugs": self._bugs} if self._bugs else {}
-        # Even if what follows fails, the controller hears of what failed before.
+        try:
+            found = item_of(item, self._marks)
+            stamp: dict[str, object] = {
+                "cases": list(found.cases),
+                "title": found.title,
+            }
+        except Exception as error:  # noqa: BLE001 - the controller hears of it
+            self.note_bug("pytest_runtest_makereport", error)
+            stamp = {}
+        if self._bugs:
+            stamp["bugs"], self._bugs = self._bugs, []
         setattr(report, STAMP, stamp)
-        found = item_of(item, self._marks)
-        stamp |= {"cases": list(found.cases), "title": found.title}
-        self._bugs = []
+
+    @guarded
+    def _hide_parameters(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        hide = Scrubber(secret_values(item))
+        text = getattr(report, STAMP, {}).get("text", report.longreprtext)
+        if hide(text) != text:
+            _add_to_stamp(report, "text", hide(text))
 
     def _ask(self, item: pytest.Item, report: pytest.TestReport) -> None:
         hook = item.ihook.pytest_zephyr_record

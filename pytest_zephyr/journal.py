@@ -27,6 +27,8 @@ from typing import Any
 
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import JournalError
+from pytest_zephyr.errors import NotAJournal
+from pytest_zephyr.lock import release_in_children
 from pytest_zephyr.lock import try_lock
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import End
@@ -48,6 +50,9 @@ FORMAT = 1
 
 SUFFIX = ".jsonl"
 
+#: The place in a header that is changed when the disk refuses.
+_CUT = b'"cut":0'
+
 #: Bytes of a line that are read at once; the file may be anything but a journal.
 _LONGEST = 64 * 1024 * 1024
 
@@ -60,7 +65,8 @@ class Header:
     """The first line: which run this is, and the options that decide its result.
 
     *options* are texts as they were given. *started* is in milliseconds since the
-    epoch. *job* and *commit* are what the CI service said. No secret is ever in it.
+    epoch. *job* and *commit* are what the CI service said. *cut* says that the disk
+    refused what should have come last. No secret is ever in it.
     """
 
     run: str
@@ -70,6 +76,7 @@ class Header:
     worker: str = ""
     job: str = ""
     commit: str = ""
+    cut: bool = False
 
     @property
     def origin(self) -> Origin:
@@ -153,8 +160,9 @@ class JournalWriter:
     """Appends to one journal file.
 
     A line is handed to the operating system at once, so that killing the process
-    loses nothing. When the disk refuses, *broken* says why and lines are kept in
-    memory.
+    loses nothing. When the disk refuses, *broken* says why, lines are kept in memory,
+    and the header says that what is on disk is not all: what has no end there would
+    else be read as a run that died.
     """
 
     def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
@@ -163,6 +171,7 @@ class JournalWriter:
         self.broken: OSError | None = None
         self.kept: list[bytes] = []
         self._file: io.RawIOBase | None = None
+        self._cut_at: int | None = None
 
     @classmethod
     def create(
@@ -175,14 +184,21 @@ class JournalWriter:
         writer = cls(path, scrub)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            ignore = path.parent / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
+            _ignore_in_git(path.parent)
             writer._file = path.open("xb", buffering=0)
             try_lock(writer._file.fileno())
+            release_in_children(writer._file)
         except OSError as error:
             writer.broken = error
-        writer.append({"kind": "header", "format": FORMAT, **_slim(**header.__dict__)})
+        line = {
+            "kind": "header",
+            "format": FORMAT,
+            "cut": 0,
+            **_slim(**header.__dict__),
+        }
+        writer.append(line)
+        if writer.broken is None:
+            writer._cut_at = _encode(line, writer.scrub).index(_CUT) + len(_CUT) - 1
         return writer
 
     @classmethod
@@ -217,10 +233,11 @@ class JournalWriter:
             self.kept += encoded
 
     def discard(self) -> None:
-        """Remove the journal of a run that did not begin."""
+        """Remove the journal, and what workers wrote beside it."""
         self.close()
-        with suppress(OSError):
-            self.path.unlink()
+        for path in (self.path, *_parts(self.path)):
+            with suppress(OSError):
+                path.unlink()
 
     def take_kept(self) -> list[str]:
         """Give away the lines that the disk refused, for another process to write."""
@@ -241,20 +258,33 @@ class JournalWriter:
         if self._write(b"\n" + b"".join(self.kept)):
             self.broken = None
             self.kept.clear()
+            self._mark_cut(b"0")
 
     def _write(self, data: bytes) -> bool:
-        if self._file is None:
+        if self._file is None or self._file.closed:
             return False
         try:
             written = self._file.write(data)
         except OSError as error:
             self.broken = error
+            self._mark_cut(b"1")
             return False
         if written != len(data):
             self.broken = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._take_back(written or 0)
+            self._mark_cut(b"1")
             return False
         return True
+
+    def _mark_cut(self, cut: bytes) -> None:
+        """Change one digit of the header in its place, which needs no room."""
+        if self._file is None or self._cut_at is None:
+            return
+        with suppress(OSError):
+            self._file.seek(self._cut_at)
+            self._file.write(cut)
+        with suppress(OSError):
+            self._file.seek(0, os.SEEK_END)
 
     def _take_back(self, written: int) -> None:
         """Remove what a refused write left, so that no line is there twice."""
@@ -269,6 +299,13 @@ class JournalWriter:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _ignore_in_git(directory: Path) -> None:
+    """Make a *directory* of ours ignore itself; one that has other things is not ours."""
+    ignore = directory / ".gitignore"
+    if not ignore.exists() and not any(directory.iterdir()):
+        ignore.write_text("*\n", encoding="utf-8")
 
 
 def _encode(line: dict[str, Any], scrub: Scrubber) -> bytes:
@@ -292,6 +329,13 @@ def worker_journal(
     return JournalWriter.create(
         main.with_name(f"{main.stem}.{worker}{SUFFIX}"), header, scrub
     )
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return the files that workers wrote beside the journal at *path*."""
+    if not path.parent.is_dir():
+        return []
+    return sorted(path.parent.glob(f"{glob.escape(path.stem)}.*{SUFFIX}"))
 
 
 class Journal:
@@ -335,7 +379,7 @@ class Journal:
             if line.get("kind") == "header":
                 return _header(line, self.path)
         msg = f"{self.path} is not a journal: its first line is not a header."
-        raise JournalError(msg)
+        raise NotAJournal(msg)
 
     def records(self) -> Iterator[Record]:
         """Read what was seen of the tests, the workers' files first."""
@@ -348,10 +392,13 @@ class Journal:
         self.uncollected.clear()
         self.deselected = 0
         self.skipped = 0
-        for path in self._parts():
+        for path in _parts(self.path):
             yield from self._decode(self._lines(path))
         yield from self._decode(self._lines(self.path))
         yield from self._decode(self._parse(self._kept))
+        if self.header.cut:
+            # What is missing may have ended what has no end here.
+            yield End()
 
     def files(self) -> set[str]:
         """Return the digests of the attachments in this file, not those in its parts."""
@@ -360,12 +407,6 @@ class Journal:
             for line in self._lines(self.path)
             if line.get("kind") == "attachment"
         }
-
-    def _parts(self) -> list[Path]:
-        """Return the files that workers wrote beside this one."""
-        if not self.path.parent.is_dir():
-            return []
-        return sorted(self.path.parent.glob(f"{glob.escape(self.path.stem)}.*{SUFFIX}"))
 
     def _decode(self, lines: Iterable[dict[str, Any]]) -> Iterator[Record]:
         for line in lines:
@@ -468,6 +509,7 @@ def _header(line: Mapping[str, Any], path: Path) -> Header:
         worker=str(line.get("worker", "")),
         job=str(line.get("job", "")),
         commit=str(line.get("commit", "")),
+        cut=bool(line.get("cut", False)),
     )
 
 

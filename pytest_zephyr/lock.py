@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+from pathlib import Path
 import sys
+import weakref
 
 
 if sys.platform == "win32":
     import msvcrt
-    import os
 
     #: Windows keeps others from reading a locked byte, so one far behind the end.
     _FAR = 1 << 40
@@ -36,3 +39,29 @@ else:
             # A file system without locks is no reason to keep results back.
             return error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
         return True
+
+
+def release_in_children(file: io.IOBase) -> None:
+    """Close *file* in processes that are forked from this one.
+
+    They share its lock, and one that outlives us would hold it for ever.
+    """
+    if not hasattr(os, "register_at_fork"):
+        return
+    held = weakref.ref(file)
+
+    def close() -> None:
+        ours = held()
+        if ours is not None:
+            ours.close()
+
+    os.register_at_fork(after_in_child=close)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether some process holds the lock of the file at *path*."""
+    try:
+        with path.open("r+b", buffering=0) as file:
+            return not try_lock(file.fileno())
+    except OSError:
+        return False

@@ -21,6 +21,7 @@ from pytest_zephyr.settings import Inherit
 from pytest_zephyr.warning import HOOK_ERRORS
 
 
+_SHORTEST_SECRET = 4
 _LARGEST = 2**63 - 1
 
 #: Names of parameters whose values stay out of what people read.
@@ -306,6 +307,18 @@ def item_of(item: pytest.Item, marks: Marks) -> Item:
         defects=mapped.defects,
         fields=mapped.fields,
     )
+
+
+def secret_values(item: pytest.Item) -> Iterator[str]:
+    """Yield the values of parameters whose names look secret, as a failure shows them.
+
+    Those of a few signs stay: they are in every text.
+    """
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    for name, value in params.items():
+        text = str(value) if isinstance(value, str | int) else ""
+        if _SECRET.search(name) and len(text) >= _SHORTEST_SECRET:
+            yield text
 
 
 def _title(item: pytest.Item) -> str:

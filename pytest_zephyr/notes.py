@@ -190,7 +190,8 @@ def _node_line(node: NodeResult) -> str:
 
 
 def _failure_text(node: NodeResult, failure: Failure) -> str:
-    title = failure.crash or f"{failure.when} of {node.title}"
+    when = "crash" if failure.when == "???" else failure.when
+    title = failure.crash or f"{when} of {node.title}"
     if failure.subtest:
         title = f"{failure.subtest}: {title}"
     return f"{title}\n{failure.text}" if failure.text else title

@@ -35,7 +35,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     for line in options.MARKERS:
         config.addinivalue_line("markers", line)
-    if config.option.collectonly or not pytest_options.is_on(config):
+    if _runs_nothing(config) or not pytest_options.is_on(config):
         return
     try:
         if hasattr(config, "workerinput"):
@@ -46,6 +46,28 @@ def pytest_configure(config: pytest.Config) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - the tests run all the same
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
+        config.pluginmanager.register(_Unbuilt(config), "zephyr-unbuilt")
+
+
+def _runs_nothing(config: pytest.Config) -> bool:
+    """Whether pytest was asked for something else than to run tests."""
+    asked = (
+        *("collectonly", "help", "version", "markers", "cacheshow"),
+        *("showfixtures", "show_fixtures_per_test"),
+    )
+    return any(getattr(config.option, name, None) for name in asked)
+
+
+class _Unbuilt:
+    """Stands for a reporter that could not be built, so that ``fail`` is heard."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if pytest_options.wants_failure(self._config) and not session.exitstatus:
+            session.exitstatus = pytest_options.UNDELIVERED
 
 
 def _build_worker(config: pytest.Config) -> None:

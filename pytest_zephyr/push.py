@@ -93,7 +93,7 @@ def push(
     new = _new_cases(plan.unmapped, settings, choices)
     delivery.kept += len(new)
     if settings.unmapped in {"warn", "error"}:
-        delivery.unmapped = [node.nodeid for node in plan.unmapped if node.unmarked]
+        delivery.unmapped = [node.title for node in plan.unmapped if node.unmarked]
     delivery.minds_unmapped = settings.unmapped == "error"
     if not delivery.kept:
         return delivery

@@ -103,6 +103,18 @@ def is_on(config: pytest.Config) -> bool:
         raise usage_error(error) from error
 
 
+#: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
+UNDELIVERED = 8
+
+
+def wants_failure(config: pytest.Config) -> bool:
+    """Return whether undelivered results are to change the exit code; never raises."""
+    try:
+        return bool(options.value("on_error", given(config)) == "fail")
+    except Exception:  # noqa: BLE001 - asked only after something of ours has failed
+        return False
+
+
 def load(config: pytest.Config) -> Settings:
     """Return the settings of this run. Raises UsageError with every problem."""
     try:

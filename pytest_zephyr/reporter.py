@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Sequence
-from contextlib import suppress
 import os
 from pathlib import Path
 import sys
@@ -40,6 +39,7 @@ from pytest_zephyr.progress import Progress
 from pytest_zephyr.records import to_record
 from pytest_zephyr.runs import prune
 from pytest_zephyr.runs import Run
+from pytest_zephyr.runs import siblings
 from pytest_zephyr.secret import one_line
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import SANDBOX
@@ -49,9 +49,6 @@ from pytest_zephyr.settings import Settings
 if TYPE_CHECKING:
     # It reaches the HTTP library, which only a run that reports needs.
     from pytest_zephyr.preflight import Preflight
-
-#: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
-UNDELIVERED = 8
 
 #: The keys of xdist's ``workerinput`` that tell a worker where the journal is, and which
 #: test cases are planned if only those are to run.
@@ -87,6 +84,7 @@ class ZephyrReporter:
         self._bugs: dict[str, int] = {}
         self._undelivered = False
         self._aborted = False
+        self._session: pytest.Session | None = None
         self._preflight: Preflight | None = None
         self._checked = False
 
@@ -99,7 +97,8 @@ class ZephyrReporter:
     # Before the tests
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
         if self._settings.push == "end":
             self._check(self._check_server)
 
@@ -137,7 +136,7 @@ class ZephyrReporter:
         tests: dict[CaseRef, str] = {}
         for item in items:
             for case in item.cases:
-                tests.setdefault(case, item.nodeid)
+                tests.setdefault(case, item.title or item.nodeid)
         lines = check_cases(self._preflight, self._settings, tests)
         self._preflight.pause()
         if not lines or self._settings.on_error == "ignore":
@@ -166,8 +165,12 @@ class ZephyrReporter:
                 terminal.write_line(line)
 
     def pytest_report_header(self) -> list[str]:
-        lines = self._preflight.lines if self._preflight else []
-        return [f"zephyr: {self._where()}", *lines]
+        try:
+            lines = self._preflight.lines if self._preflight else []
+            return [f"zephyr: {self._where()}", *lines]
+        except Exception as error:  # noqa: BLE001 - the tests run all the same
+            self.note_bug("pytest_report_header", error)
+            return []
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -254,17 +257,21 @@ class ZephyrReporter:
         except Exception as error:  # noqa: BLE001 - see above
             self.note_bug("pytest_sessionfinish", error)
             self._keep([])
-        self._fail_if_wanted(session)
+        try:
+            self._fail_if_wanted(session)
+        except Exception as error:  # noqa: BLE001 - see above
+            self.note_bug("pytest_sessionfinish", error)
 
     def _fail_if_wanted(self, session: pytest.Session) -> None:
         failed = self._undelivered or self._bugs
         if failed and self._settings.on_error == "fail" and not session.exitstatus:
-            session.exitstatus = UNDELIVERED
+            session.exitstatus = pytest_options.UNDELIVERED
 
     def _finish(self) -> None:
         self.writer.append(disk.end_line())
         self.writer.retry()
-        run = Run((Journal(self.writer.path, self.writer.kept),))
+        own = (Journal(self.writer.path, self.writer.kept),)
+        run = Run(own, siblings(own))
         nodes = run.nodes()
         if run.uncollected:
             self._lines.append(summary.uncollected(run.uncollected))
@@ -328,9 +335,7 @@ class ZephyrReporter:
     def _tell_broken(self, error: OSError) -> None:
         if not self._undelivered:
             # Half a journal would be read as a run that died.
-            self.writer.close()
-            with suppress(OSError):
-                self.writer.path.unlink()
+            self.writer.discard()
         self._lines.append(
             f"zephyr: {self._journal} could not be written ({error.strerror or error});"
             + (
@@ -350,25 +355,32 @@ class ZephyrReporter:
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
         try:
-            lines = self._take_lines()
-            if terminalreporter.verbosity < 0:
-                # Quiet keeps the problems.
-                lines = [each for each in lines if each.startswith(("zephyr: ", "  "))]
-            if lines:
-                terminalreporter.section("zephyr")
-            for line in lines:
-                terminalreporter.line(line)
+            self._write_summary(terminalreporter)
         except Exception as error:  # noqa: BLE001 - the tests' summary goes on
+            # What is not shown here goes to stderr at the very end.
             self.note_bug("pytest_terminal_summary", error)
+            if self._session is not None:
+                self._fail_if_wanted(self._session)
 
-    def _take_lines(self) -> list[str]:
+    def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
+        lines = self._said()
+        if terminal.verbosity < 0:
+            # Quiet keeps the problems.
+            lines = [each for each in lines if each.startswith(("zephyr: ", "  "))]
+        if lines:
+            terminal.section("zephyr")
+        for line in lines:
+            terminal.line(line)
+        self._lines, self._bugs = [], {}
+
+    def _said(self) -> list[str]:
+        """Return what there is to say, bugs included, each in one line."""
         bugs = [
             f"zephyr: internal error in {bug} ({count} times), please report it."
             for bug, count in self._bugs.items()
         ]
-        lines, self._lines, self._bugs = [*self._lines, *bugs], [], {}
         # A bug of ours, or the name of a test, may carry anything.
-        return [one_line(self.writer.scrub(line)) for line in lines]
+        return [one_line(self.writer.scrub(line)) for line in (*self._lines, *bugs)]
 
     @guarded
     def pytest_unconfigure(self) -> None:
@@ -376,7 +388,7 @@ class ZephyrReporter:
         if self._preflight is not None:
             self._preflight.close()
         # Without pytest's terminal, or if that failed, nobody has printed them yet.
-        for line in self._take_lines():
+        for line in self._said():
             sys.stderr.write(f"{line}\n")
 
 

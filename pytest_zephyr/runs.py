@@ -12,10 +12,12 @@ from pathlib import Path
 from pytest_zephyr import journal as disk
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import JournalError
+from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.files import DIRECTORY
 from pytest_zephyr.files import remove_unnamed
 from pytest_zephyr.journal import Journal
 from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.lock import is_locked
 from pytest_zephyr.outcome import fold
 from pytest_zephyr.outcome import NodeResult
 
@@ -26,9 +28,22 @@ KEEP = 20
 
 @dataclass(frozen=True)
 class Run:
-    """The journals of one run; several CI jobs with one run key are one run."""
+    """The journals of one run; several CI jobs with one run key are one run.
+
+    *others* are read along, and are not those that are being sent.
+    """
 
     journals: tuple[Journal, ...]
+    others: tuple[Journal, ...] = ()
+
+    @property
+    def _all(self) -> tuple[Journal, ...]:
+        return (*self.others, *self.journals)
+
+    @property
+    def cut(self) -> list[Path]:
+        """The journals that a full disk has cut short."""
+        return [each.path for each in self.journals if each.header.cut]
 
     @property
     def started(self) -> int:
@@ -38,7 +53,7 @@ class Run:
         """Fold every journal; which of them comes first makes no difference."""
         return [
             node
-            for each in self.journals
+            for each in self._all
             for node in fold(each.records(), each.header.origin)
         ]
 
@@ -55,27 +70,27 @@ class Run:
 
         return Memory(
             receipts=frozenset(
-                receipt.digest for each in self.journals for receipt in each.receipts
+                receipt.digest for each in self._all for receipt in each.receipts
             ),
             unclear={
                 execution: stamp
-                for each in self.journals
+                for each in self._all
                 for execution, stamp in each.unclear.items()
             },
             attached=frozenset(
-                attachment for each in self.journals for attachment in each.attached
+                attachment for each in self._all for attachment in each.attached
             ),
             attaching={
                 attachment: name
-                for each in self.journals
+                for each in self._all
                 for attachment, name in each.attaching.items()
             },
             stepped={
                 execution: digest
-                for each in self.journals
+                for each in self._all
                 for execution, digest in each.stepped.items()
             },
-            places=tuple(each.path for each in self.journals),
+            places=tuple(each.path for each in self._all),
             note_attaching=lambda attaching: note([disk.attaching_line(attaching)]),
             note_attached=lambda attached: note([disk.attached_line(attached)]),
             note_stepped=lambda stepped: note([disk.stepped_line(stepped)]),
@@ -107,13 +122,35 @@ class Found:
     problems: tuple[str, ...] = ()
 
 
+def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
+    """Return the other journals of the same run beside these, delivered ones too.
+
+    Of jobs with one run key the worst result counts, whichever of them is sent last.
+    One that is still being written has its turn at its own end.
+    """
+    key = journals[0].header.key
+    if not key:
+        return ()
+    found = {each.header.run: each for each in journals}
+    others = []
+    for directory in dict.fromkeys(each.path.parent for each in journals):
+        for path in _files(directory):
+            journal = _open(path, [])
+            if journal is None or journal.is_worker or journal.header.key != key:
+                continue
+            if journal.header.run not in found and not is_locked(path):
+                found[journal.header.run] = journal
+                others.append(journal)
+    return tuple(others)
+
+
 def find_journals(paths: Iterable[Path]) -> Found:
     """Return the journals of *paths*: files, or the undelivered ones of directories."""
     found: dict[str, Journal] = {}
     problems: list[str] = []
     for path in paths:
         for each in _files(path):
-            journal = _open(each, problems)
+            journal = (_open_if_ours if path.is_dir() else _open)(each, problems)
             if journal is None:
                 continue
             if path.is_dir():
@@ -135,6 +172,17 @@ def _files(path: Path) -> Sequence[Path]:
 def _open(path: Path, problems: list[str]) -> Journal | None:
     try:
         return Journal(path)
+    except JournalError as error:
+        problems.append(str(error))
+        return None
+
+
+def _open_if_ours(path: Path, problems: list[str]) -> Journal | None:
+    """Open what a directory holds; what is no journal there is none of our business."""
+    try:
+        return Journal(path)
+    except NotAJournal:
+        return None
     except JournalError as error:
         problems.append(str(error))
         return None
@@ -175,7 +223,7 @@ def group(journals: Iterable[Journal]) -> list[Run]:
         key = journal.header.key or journal.header.run
         groups.setdefault(key, []).append(journal)
     runs = [
-        Run(tuple(sorted(each, key=lambda journal: journal.header.run)))
+        Run(tuple(sorted(each, key=lambda journal: journal.header.run)), siblings(each))
         for each in groups.values()
     ]
     return sorted(runs, key=lambda run: run.started)

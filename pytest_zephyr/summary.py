@@ -126,7 +126,7 @@ def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
     return {
         "case": refusal.result.case,
         "reason": refusal.reason,
-        "tests": [node.nodeid for node in refusal.result.nodes],
+        "tests": [node.title for node in refusal.result.nodes],
     }
 
 
@@ -193,6 +193,17 @@ def uncollected(nodeids: Sequence[str]) -> str:
     )
 
 
+def cut_short(journals: Iterable[Path]) -> list[str]:
+    """Name the journals whose last outcomes a full disk has refused."""
+    return [
+        (
+            f"zephyr: the disk was full when {path} was written: outcomes are missing"
+            f" in it, and not known. Remove it when you have seen this."
+        )
+        for path in journals
+    ]
+
+
 def planned_only(deselected: int, untested: int) -> list[str]:
     """Say what the plan of the phase made of a run."""
     return [
@@ -215,7 +226,7 @@ def _remarks(delivery: Delivery) -> tuple[str, ...]:
 def _whose(refusals: list[Refusal]) -> str:
     """Name the test cases and the first of the tests that a refusal is about."""
     first = refusals[0].result
-    tests = first.nodes[0].nodeid if first.nodes else ""
+    tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
         return f"(test case {named(first.case)}, {tests})"
     names = _some(named(each.result.case) for each in refusals)

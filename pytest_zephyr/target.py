@@ -171,7 +171,7 @@ class Finder:
         refs = [getattr(self._settings, n) for n in ("project", "release", "cycle")]
         names = [ref.name or str(ref.id) for ref in refs if ref is not None]
         phase = self._ref("phase")
-        return " > ".join([*names, phase.name or f"phase {phase.id}"])
+        return " > ".join([*names, phase.name or f"id {phase.id}"])
 
 
 def _closest(text: str, names: Sequence[str]) -> str | None:

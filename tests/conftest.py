@@ -20,7 +20,7 @@ from tests.contract.contract import ContractMiddleware
 
 # In-process runs of pytest forget the modules that were first imported inside them, and
 # the next run would get a second copy. So whatever is imported late is imported here.
-for late in ("cli", "push", "reporter"):
+for late in ("catalog", "check", "cli", "preflight", "push", "reporter"):
     importlib.import_module(f"pytest_zephyr.{late}")
 
 CASES = (101, 102, 103, 104, 105, 106)

@@ -292,3 +292,76 @@ def test_journal_directory_ignores_itself(pytester, run_zephyr):
     assert (pytester.path / ".zephyr" / ".gitignore").read_text(
         encoding="utf-8"
     ) == "*\n"
+
+
+# Where our own errors are heard
+
+
+def breaks(*_args: object, **_more: object) -> None:
+    raise ZeroDivisionError("on purpose")
+
+
+PLACES = {
+    "header": "pytest_zephyr.reporter.ZephyrReporter._where",
+    "summary": "pytest_zephyr.reporter.ZephyrReporter._write_summary",
+    "exit code": "pytest_zephyr.reporter.ZephyrReporter._fail_if_wanted",
+    "reporter": "pytest_zephyr.reporter.ZephyrReporter.__init__",
+    "settings": "pytest_zephyr.pytest_options.load_marks",
+    "items": "pytest_zephyr.items.item_of",
+    "preflight": "pytest_zephyr.preflight.check_server",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_error_of_ours_is_heard_and_leaves_pytest_alone(
+    pytester, run_zephyr, monkeypatch, place
+):
+    pytester.makepyfile(SUITE.format(b="pass"))
+    monkeypatch.setattr(PLACES[place], breaks)
+    ran = run_zephyr("--zephyr-on-error=fail", same_exit=False)
+
+    ran.result.assert_outcomes(passed=2)
+    assert "on purpose" in ran.text
+    assert "INTERNALERROR" not in ran.text
+    assert ran.ret == (0 if place == "exit code" else 8)
+
+
+def test_lines_that_the_terminal_did_not_take_are_shown_at_the_end(
+    pytester, run_zephyr, monkeypatch
+):
+    pytester.makepyfile(SUITE.format(b="pass"))
+    monkeypatch.setattr(PLACES["summary"], breaks)
+    ran = run_zephyr("--zephyr-url=http://127.0.0.1:9", "--zephyr-retries=0")
+
+    assert "pytest-zephyr push .zephyr" in ran.text
+
+
+@pytest.mark.parametrize("asked", ["--help", "--markers", "--fixtures", "--version"])
+def test_who_runs_no_test_needs_no_settings(pytester, run_pytest, asked):
+    pytester.makeini("[pytest]\nzephyr = true\n")
+    ran = run_pytest(asked)
+
+    assert ran.ret == 0
+    assert ran.journals == []
+
+
+def test_values_of_secret_parameters_stay_out_of_notes(pytester, run_zephyr, world):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        @pytest.mark.parametrize("password", ["hunter2secret"])
+        def test_a(password):
+            assert password == "right"
+
+        @pytest.mark.zephyr(998)
+        @pytest.mark.parametrize("api_key", ["hunter3secret"])
+        def test_b(api_key): pass
+        """
+    )
+    ran = run_zephyr(same_exit=False)
+
+    assert "right" in world.execution(101).comment
+    assert "hunter" not in world.execution(101).comment
+    assert "hunter3" not in ran.text

@@ -1,0 +1,189 @@
+"""One run in several journals, and journals that a full disk has cut short."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import needs_xdist
+
+
+ONE = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert {holds}\n"
+PUSH = (sys.executable, "-m", "pytest_zephyr", "push")
+
+
+@pytest.fixture
+def shard(pytester, run_zephyr):
+    """Run one shard: a file with one test that passes or fails."""
+
+    def run(name: str, *args: str, holds: bool) -> int:
+        (pytester.path / f"test_{name}.py").write_text(
+            ONE.format(holds=holds), encoding="utf-8"
+        )
+        ran = run_zephyr(
+            f"test_{name}.py", "--zephyr-run-key=K", *args, same_exit=False
+        )
+        return ran.ret
+
+    return run
+
+
+def test_late_shard_does_not_cover_a_failure_of_its_run(pytester, shard, world):
+    """The journal that was delivered before still counts."""
+    shard("red", "--zephyr-push=never", holds=False)
+    assert pytester.run(*PUSH).ret == 0
+    shard("green", "--zephyr-push=never", holds=True)
+    assert pytester.run(*PUSH).ret == 0
+
+    assert world.statuses()[101] == "2"
+    assert "test_green.py::test_a" in world.execution(101).comment
+
+
+def test_second_run_of_pytest_in_one_job_belongs_to_the_first(shard, world):
+    shard("red", holds=False)
+    shard("green", holds=True)
+
+    assert world.statuses()[101] == "2"
+
+
+def test_shard_that_is_pushed_again_alone_writes_nothing(pytester, shard, world):
+    shard("red", "--zephyr-push=never", holds=False)
+    shard("green", "--zephyr-push=never", holds=True)
+    assert pytester.run(*PUSH).ret == 0
+    writes = len(world.writes)
+    for journal in (pytester.path / ".zephyr").glob("*.jsonl"):
+        assert pytester.run(*PUSH, str(journal)).ret == 0
+
+    assert len(world.writes) == writes
+    assert world.statuses()[101] == "2"
+
+
+def test_other_runs_are_none_of_its_business(shard, world):
+    shard("red", "--zephyr-run-key=A", holds=False)
+    shard("green", "--zephyr-run-key=B", holds=True)
+
+    assert world.statuses()[101] == "1"
+
+
+# Disks
+
+
+MANY = """
+    import pytest
+
+    @pytest.mark.parametrize(
+        "n", [pytest.param(n, marks=pytest.mark.zephyr(1000 + n)) for n in range(40)]
+    )
+    def test_x(n): pass
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
+@pytest.mark.parametrize("kilobytes", [4, 6, 8])
+@pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=needs_xdist)])
+def test_green_run_on_a_full_disk_is_not_red(
+    pytester, run_zephyr, world, kilobytes, workers
+):
+    """What is missing is said; nothing is made up for it, and nothing is closed."""
+    world.sandbox.store.adopt(world.phase, range(1000, 1040))
+    pytester.makepyfile(MANY)
+    command = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
+    limited = f'ulimit -f {kilobytes}; exec "$@"'
+    subprocess.run(
+        ["bash", "-c", limited, "bash", *command, "-p", "no:cacheprovider", *workers],
+        cwd=pytester.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    pushed = pytester.run(*PUSH)
+
+    assert set(world.statuses().values()) <= {None, "1"}
+    assert pushed.ret == 1
+    assert "the disk was full when" in pushed.stdout.str()
+    assert pytester.run(*PUSH).ret == 1
+
+
+# Children
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
+    pytester, run_zephyr, world
+):
+    pytester.makepyfile(
+        """
+        import os, signal, time
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def live_server():
+            child = os.fork()
+            if not child:
+                time.sleep(60)
+                os._exit(0)
+            with open("child", "w") as file:
+                file.write(str(child))
+
+        @pytest.mark.zephyr(101)
+        def test_a(live_server): pass
+
+        @pytest.mark.zephyr(102)
+        def test_b(): os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    command = [sys.executable, "-m", "pytest", "--zephyr", "-q"]
+    subprocess.run(
+        command,
+        cwd=pytester.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    try:
+        pushed = pytester.run(*PUSH)
+    finally:
+        child = int((pytester.path / "child").read_text(encoding="utf-8"))
+        os.kill(child, signal.SIGKILL)
+
+    assert pushed.ret == 0
+    assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+
+
+# Things beside journals
+
+
+def test_foreign_files_beside_journals_are_left_alone(pytester, shard, world):
+    shard("green", "--zephyr-push=never", holds=True)
+    directory = pytester.path / ".zephyr"
+    (directory / "report.jsonl").write_text('{"$report_type": 1}\n', encoding="utf-8")
+    (directory / "torn.jsonl").write_text('{"kind":"hea', encoding="utf-8")
+    pushed = pytester.run(*PUSH, "--json")
+
+    assert pushed.ret == 0
+    assert json.loads(pushed.stdout.str())["problems"] == []
+
+
+def test_directory_with_other_things_is_not_ignored_by_git(pytester, shard):
+    shard("green", "--zephyr-push=never", "--zephyr-journal=.", holds=True)
+
+    assert not (pytester.path / ".gitignore").exists()
+
+
+def test_wrong_usage_is_said_before_anything_is_sent(
+    pytester, shard, world, monkeypatch
+):
+    """A run that cannot be sent as it stands keeps the others from being half sent."""
+    shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
+    monkeypatch.delenv("ZEPHYR_URL")
+    shard("red", "--zephyr-push=never", "--zephyr-run-key=B", holds=False)
+    pushed = pytester.run(*PUSH, "--json")
+
+    assert pushed.ret == 2
+    assert "no server" in pushed.stderr.str()
+    assert world.writes == []
