@@ -25,11 +25,11 @@ from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.files import find_file
 from pytest_zephyr.files import shown_size
-from pytest_zephyr.journal import Attached
-from pytest_zephyr.journal import Attaching
-from pytest_zephyr.journal import AttachmentKey
 from pytest_zephyr.notes import Context
 from pytest_zephyr.notes import full_text
+from pytest_zephyr.receipts import Attached
+from pytest_zephyr.receipts import Attaching
+from pytest_zephyr.receipts import AttachmentKey
 from pytest_zephyr.said import File
 from pytest_zephyr.transport import Part
 

@@ -31,7 +31,7 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.inifiles import IniFile
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal_writer import JournalWriter
 from pytest_zephyr.options import Given
 from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS

@@ -15,13 +15,13 @@ from pytest_zephyr.changes import Refusal
 from pytest_zephyr.entities import Target
 from pytest_zephyr.entities import User
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.journal import Attached
-from pytest_zephyr.journal import Attaching
-from pytest_zephyr.journal import AttachmentKey
-from pytest_zephyr.journal import Receipt
-from pytest_zephyr.journal import Sending
-from pytest_zephyr.journal import Stepped
 from pytest_zephyr.provision import Provision
+from pytest_zephyr.receipts import Attached
+from pytest_zephyr.receipts import Attaching
+from pytest_zephyr.receipts import AttachmentKey
+from pytest_zephyr.receipts import Receipt
+from pytest_zephyr.receipts import Sending
+from pytest_zephyr.receipts import Stepped
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_zephyr import journal as disk
+from pytest_zephyr import lines
 from pytest_zephyr.evidence import Zephyr
 from pytest_zephyr.evidence import ZephyrRecord
 from pytest_zephyr.guard import blame
 from pytest_zephyr.guard import guarded
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal_writer import JournalWriter
 from pytest_zephyr.marks import item_of
 from pytest_zephyr.marks import Marks
 from pytest_zephyr.marks import secret_values
@@ -41,7 +41,7 @@ class ItemLines:
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._writer.append_all(
-            [disk.item_line(item_of(item, self._marks)) for item in session.items]
+            [lines.item_line(item_of(item, self._marks)) for item in session.items]
         )
 
     @guarded

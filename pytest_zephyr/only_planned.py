@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 import pytest
 
-from pytest_zephyr import journal as disk
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr import lines
+from pytest_zephyr.journal_writer import JournalWriter
 from pytest_zephyr.marks import Marks
 from pytest_zephyr.outcome import CaseRef
 
@@ -35,4 +35,4 @@ class OnlyPlanned:
         if others:
             config.hook.pytest_deselected(items=others)
             items[:] = planned
-            self._writer.append(disk.deselected_line(len(others)))
+            self._writer.append(lines.deselected_line(len(others)))

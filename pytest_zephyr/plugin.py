@@ -72,9 +72,9 @@ class _Unbuilt:
 
 def _build_worker(config: pytest.Config) -> None:
     """A worker of pytest-xdist reads markers and stamps reports, no more."""
-    from pytest_zephyr import journal
     from pytest_zephyr.items import ItemLines
     from pytest_zephyr.items import Stamper
+    from pytest_zephyr.journal_writer import worker_journal
     from pytest_zephyr.only_planned import OnlyPlanned
     from pytest_zephyr.recorder import RECORDER
     from pytest_zephyr.recorder import Recorder
@@ -88,7 +88,7 @@ def _build_worker(config: pytest.Config) -> None:
     if WORKERINPUT in workerinput:
         worker = workerinput["workerid"]
         scrub = pytest_options.load_scrubber(config)
-        writer = journal.worker_journal(workerinput[WORKERINPUT], worker, scrub)
+        writer = worker_journal(workerinput[WORKERINPUT], worker, scrub)
         share = limits.share_of(workerinput.get("workercount", 1))
         config.stash[RECORDER] = Recorder(writer, share.store(writer.path), worker)
         config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")

@@ -28,8 +28,6 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
-from pytest_zephyr.journal import Receipt
-from pytest_zephyr.journal import Sending
 from pytest_zephyr.notes import Context
 from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.outcome import NodeResult
@@ -37,6 +35,8 @@ from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.plan import build_plan
 from pytest_zephyr.provider import Provider
 from pytest_zephyr.provision import Shelved
+from pytest_zephyr.receipts import Receipt
+from pytest_zephyr.receipts import Sending
 from pytest_zephyr.said import FieldValue
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.steps import StepResults

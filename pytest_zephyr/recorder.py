@@ -15,7 +15,7 @@ from pytest_zephyr.said import Saying
 
 if TYPE_CHECKING:
     from pytest_zephyr.files import FileStore
-    from pytest_zephyr.journal import JournalWriter
+    from pytest_zephyr.journal_writer import JournalWriter
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_zephyr import ci
-from pytest_zephyr import journal as disk
+from pytest_zephyr import lines
 from pytest_zephyr import options
 from pytest_zephyr import pytest_options
 from pytest_zephyr import summary
@@ -27,9 +27,11 @@ from pytest_zephyr.embedded import served
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.guard import guarded
 from pytest_zephyr.items import STAMP
-from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal_writer import JournalWriter
+from pytest_zephyr.journal_writer import new_run
+from pytest_zephyr.journal_writer import SUFFIX
+from pytest_zephyr.lines import Header
 from pytest_zephyr.marks import item_of
 from pytest_zephyr.only_planned import OnlyPlanned
 from pytest_zephyr.outcome import CaseRef
@@ -68,8 +70,8 @@ class ZephyrReporter:
         self._config = config
         self._root = str(config.rootpath)
         self._settings = settings
-        run = disk.new_run()
-        path = settings.journal / f"{run}{disk.SUFFIX}"
+        run = new_run()
+        path = settings.journal / f"{run}{SUFFIX}"
         header = Header(
             run=run,
             key=settings.run_key or "",
@@ -218,15 +220,15 @@ class ZephyrReporter:
     @guarded
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.writer.append(disk.collect_error_line(report.nodeid))
+            self.writer.append(lines.collect_error_line(report.nodeid))
 
     @guarded
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.writer.append(disk.start_line(nodeid))
+        self.writer.append(lines.start_line(nodeid))
 
     @guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.writer.append(disk.report_line(to_record(report, self._root)))
+        self.writer.append(lines.report_line(to_record(report, self._root)))
         stamp = getattr(report, STAMP, None) or {}
         self.writer.append_kept(stamp.get("kept", ()))
         for bug in stamp.get("bugs", ()):
@@ -268,7 +270,7 @@ class ZephyrReporter:
             session.exitstatus = pytest_options.UNDELIVERED
 
     def _finish(self) -> None:
-        self.writer.append(disk.end_line())
+        self.writer.append(lines.end_line())
         self.writer.retry()
         own = (Journal(self.writer.path, self.writer.kept),)
         run = Run(own, siblings(own))

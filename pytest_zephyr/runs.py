@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import glob
 from pathlib import Path
 
-from pytest_zephyr import journal as disk
+from pytest_zephyr import lines
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.files import DIRECTORY
 from pytest_zephyr.files import remove_unnamed
 from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal_writer import JournalWriter
+from pytest_zephyr.journal_writer import SUFFIX
 from pytest_zephyr.lock import is_locked
 from pytest_zephyr.outcome import fold
 from pytest_zephyr.outcome import NodeResult
@@ -91,11 +92,11 @@ class Run:
                 for execution, digest in each.stepped.items()
             },
             places=tuple(each.path for each in self._all),
-            note_attaching=lambda attaching: note([disk.attaching_line(attaching)]),
-            note_attached=lambda attached: note([disk.attached_line(attached)]),
-            note_stepped=lambda stepped: note([disk.stepped_line(stepped)]),
-            note_sending=lambda sending: note([disk.sending_line(sending)]),
-            note_receipts=lambda receipts: note(map(disk.receipt_line, receipts)),
+            note_attaching=lambda attaching: note([lines.attaching_line(attaching)]),
+            note_attached=lambda attached: note([lines.attached_line(attached)]),
+            note_stepped=lambda stepped: note([lines.stepped_line(stepped)]),
+            note_sending=lambda sending: note([lines.sending_line(sending)]),
+            note_receipts=lambda receipts: note(map(lines.receipt_line, receipts)),
         )
 
     @property
@@ -111,7 +112,7 @@ class Run:
 
     def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
         for writer in writers:
-            writer.append(disk.delivered_line())
+            writer.append(lines.delivered_line())
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def find_journals(paths: Iterable[Path]) -> Found:
 
 
 def _files(path: Path) -> Sequence[Path]:
-    return sorted(path.glob(f"*{disk.SUFFIX}")) if path.is_dir() else [path]
+    return sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
 
 
 def _open(path: Path, problems: list[str]) -> Journal | None:
@@ -200,7 +201,7 @@ def prune(directory: Path, keep: int = KEEP) -> None:
         if each is not None and not each.is_worker and each.is_delivered()
     ]
     for path in delivered[keep:]:
-        for part in (*directory.glob(f"{glob.escape(path.stem)}.*{disk.SUFFIX}"), path):
+        for part in (*directory.glob(f"{glob.escape(path.stem)}.*{SUFFIX}"), path):
             with suppress(OSError):
                 part.unlink()
     if delivered[keep:]:

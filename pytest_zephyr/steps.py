@@ -23,12 +23,12 @@ from pytest_zephyr.entities import CaseStep
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.journal import Stepped
 from pytest_zephyr.notes import Context
 from pytest_zephyr.notes import escape
 from pytest_zephyr.notes import write_notes
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
+from pytest_zephyr.receipts import Stepped
 from pytest_zephyr.said import Step
 from pytest_zephyr.status import FAIL
 from pytest_zephyr.status import PASS

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from pytest_zephyr import journal as disk
+from pytest_zephyr import lines
 from pytest_zephyr.cli import main
-from pytest_zephyr.journal import Header
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal_writer import JournalWriter
+from pytest_zephyr.lines import Header
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.sandbox import Fault
@@ -79,11 +79,11 @@ def journal(tmp_path: Path) -> Path:
             call = Report(nodeid, "call", outcome, at=1, cases=(case,), text="E no")
             for when in ("setup", "teardown"):
                 writer.append(
-                    disk.report_line(replace(call, when=when, outcome="passed"))
+                    lines.report_line(replace(call, when=when, outcome="passed"))
                 )
-            writer.append(disk.item_line(Item(nodeid, (case,))))
-            writer.append(disk.report_line(call))
-        writer.append(disk.end_line())
+            writer.append(lines.item_line(Item(nodeid, (case,))))
+            writer.append(lines.report_line(call))
+        writer.append(lines.end_line())
     return path
 
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr import journal as disk
+from pytest_zephyr import lines
 from pytest_zephyr import summary
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.files import DIRECTORY
 from pytest_zephyr.files import FileStore
-from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal_writer import JournalWriter
+from pytest_zephyr.lines import Header
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.push import connect
@@ -51,11 +51,11 @@ class Recorded:
 
     def test(self, case: int, *sayings: Saying, nodeid: str | None = None) -> None:
         nodeid = nodeid or f"test_a.py::test_{case}"
-        self.lines.append(disk.item_line(Item(nodeid, (case,))))
+        self.lines.append(lines.item_line(Item(nodeid, (case,))))
         self.lines += [said_line(Said(nodeid, each)) for each in sayings]
         for when in ("setup", "call", "teardown"):
             report = Report(nodeid, when, "passed", duration=1000, at=AT)
-            self.lines.append(disk.report_line(report))
+            self.lines.append(lines.report_line(report))
 
     def file(self, name: str, content: bytes, type: str = "image/png") -> File:
         store = FileStore(self.path.parent / DIRECTORY, 10**9, 10**9)
@@ -65,7 +65,7 @@ class Recorded:
         """Push as the command does, with what earlier pushes wrote down."""
         if not self.path.exists():
             writer = JournalWriter.create(self.path, Header(self.path.stem))
-            writer.append_all([*self.lines, disk.end_line()])
+            writer.append_all([*self.lines, lines.end_line()])
             writer.close()
         writer = JournalWriter.reopen(self.path)
         try:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from pytest_zephyr.cli import main
-from pytest_zephyr.journal import JournalWriter
+from pytest_zephyr.journal_writer import JournalWriter
 from pytest_zephyr.sandbox import Fault
 
 
@@ -30,16 +30,16 @@ STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
 HOOKS = [
     "pytest_zephyr.marks.Marks.of",
     "pytest_zephyr.items.item_of",
-    "pytest_zephyr.journal.item_line",
-    "pytest_zephyr.journal.start_line",
-    "pytest_zephyr.journal.end_line",
+    "pytest_zephyr.lines.item_line",
+    "pytest_zephyr.lines.start_line",
+    "pytest_zephyr.lines.end_line",
     "pytest_zephyr.reporter.to_record",
     "pytest_zephyr.reporter.ZephyrReporter._finish",
     "pytest_zephyr.reporter.ZephyrReporter._push",
     "pytest_zephyr.reporter.prune",
     "pytest_zephyr.summary.numbers",
     "pytest_zephyr.push.push",
-    "pytest_zephyr.journal.report_line",
+    "pytest_zephyr.lines.report_line",
 ]
 
 

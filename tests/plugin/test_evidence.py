@@ -376,7 +376,7 @@ def test_whatever_a_disk_refuses_a_worker_reaches_the_server(
 
         def pytest_configure(config):
             if hasattr(config, "workerinput"):
-                from pytest_zephyr.journal import JournalWriter
+                from pytest_zephyr.journal_writer import JournalWriter
                 from pytest_zephyr.files import FileStore
 
                 def refuse(self, data):

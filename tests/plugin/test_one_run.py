@@ -28,7 +28,7 @@ def shard(pytester, run_zephyr):
         ran = run_zephyr(
             f"test_{name}.py", "--zephyr-run-key=K", *args, same_exit=False
         )
-        return ran.ret
+        return int(ran.ret)
 
     return run
 

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr import journal as disk
+from pytest_zephyr import journal_writer
+from pytest_zephyr import lines
 from pytest_zephyr.errors import JournalError
-from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal import JournalWriter
-from pytest_zephyr.journal import Receipt
-from pytest_zephyr.journal import Sending
+from pytest_zephyr.journal_writer import JournalWriter
+from pytest_zephyr.lines import Header
 from pytest_zephyr.lock import try_lock
 from pytest_zephyr.notes import Context
 from pytest_zephyr.outcome import End
@@ -36,6 +36,8 @@ from pytest_zephyr.outcome import Record
 from pytest_zephyr.outcome import Report
 from pytest_zephyr.outcome import Start
 from pytest_zephyr.plan import build_plan
+from pytest_zephyr.receipts import Receipt
+from pytest_zephyr.receipts import Sending
 from pytest_zephyr.said import Field
 from pytest_zephyr.said import Said
 from pytest_zephyr.said import said_line
@@ -79,14 +81,14 @@ def write(path: Path, *lines: dict[str, Any], header: Header = HEADER) -> Path:
 
 def line_of(record: Record) -> dict[str, Any]:
     if isinstance(record, Item):
-        return disk.item_line(record)
+        return lines.item_line(record)
     if isinstance(record, Report):
-        return disk.report_line(record)
+        return lines.report_line(record)
     if isinstance(record, Start):
-        return {**disk.start_line(record.nodeid), "at": record.at}
+        return {**lines.start_line(record.nodeid), "at": record.at}
     if isinstance(record, Said):
         return said_line(record)
-    return {**disk.end_line(), "at": record.at}
+    return {**lines.end_line(), "at": record.at}
 
 
 def read(path: Path, kept: Iterable[bytes] = ()) -> list[Record]:
@@ -128,10 +130,10 @@ def test_what_a_push_did_is_read_apart(path):
     """Receipts, sendings and files that failed to import are no records."""
     write(
         path,
-        disk.sending_line(SENDING),
-        disk.receipt_line(RECEIPT),
-        disk.collect_error_line("t.py"),
-        disk.delivered_line(),
+        lines.sending_line(SENDING),
+        lines.receipt_line(RECEIPT),
+        lines.collect_error_line("t.py"),
+        lines.delivered_line(),
     )
     journal = Journal(path)
 
@@ -144,7 +146,7 @@ def test_what_a_push_did_is_read_apart(path):
 
 def test_reading_twice_gives_the_same(path):
     """Nothing is counted a second time."""
-    write(path, line_of(ITEM), disk.receipt_line(RECEIPT), disk.sending_line(SENDING))
+    write(path, line_of(ITEM), lines.receipt_line(RECEIPT), lines.sending_line(SENDING))
     journal = Journal(path)
     first = list(journal.records())
 
@@ -162,7 +164,7 @@ def test_the_header_is_read_as_it_was_written(path):
 
 def test_times_are_those_of_writing(path):
     """A start and an end say when they were."""
-    write(path, disk.start_line("a"), disk.end_line())
+    write(path, lines.start_line("a"), lines.end_line())
     start, end = read(path)
 
     assert isinstance(start, Start)
@@ -203,8 +205,8 @@ def test_a_known_secret_is_not_written(path, secret):
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         said = replace(REPORT, text=f"it was {secret}", outcome="passed")
-        writer.append(disk.report_line(said))
-        writer.append_all([disk.item_line(Item(f"a[{secret}]", (101,)))])
+        writer.append(lines.report_line(said))
+        writer.append_all([lines.item_line(Item(f"a[{secret}]", (101,)))])
     journal = Journal(path)
 
     report, item = journal.records()
@@ -223,7 +225,7 @@ def test_half_a_surrogate_pair_survives(path):
 
 def test_two_runs_have_two_names():
     """Two jobs that start in the same second do not share a file."""
-    assert len({disk.new_run() for _ in range(50)}) == 50
+    assert len({journal_writer.new_run() for _ in range(50)}) == 50
 
 
 # What a kill, an editor or another program left
@@ -539,7 +541,7 @@ def test_files_of_workers_are_read_along(path):
     """Each worker writes what it collected beside the main file."""
     write(path, line_of(End(1)))
     for worker in ("gw1", "gw0"):
-        writer = disk.worker_journal(str(path), worker)
+        writer = journal_writer.worker_journal(str(path), worker)
         writer.append(line_of(Item(worker)))
         writer.close()
 
@@ -580,7 +582,7 @@ def test_a_push_appends(path):
     """What a push did stands after what the run wrote."""
     write(path, line_of(ITEM))
     writer = JournalWriter.reopen(path)
-    writer.append(disk.receipt_line(RECEIPT))
+    writer.append(lines.receipt_line(RECEIPT))
     writer.close()
     journal = Journal(path)
 
@@ -594,7 +596,7 @@ def test_a_push_does_not_glue_its_lines_to_a_torn_one(path):
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
     writer = JournalWriter.reopen(path)
-    writer.append(disk.receipt_line(RECEIPT))
+    writer.append(lines.receipt_line(RECEIPT))
     writer.close()
     journal = Journal(path)
 
@@ -633,10 +635,10 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     """Receipts are kept in memory then."""
     path.mkdir()
     writer = JournalWriter.reopen(path)
-    writer.append(disk.receipt_line(RECEIPT))
+    writer.append(lines.receipt_line(RECEIPT))
 
     assert writer.broken is not None
-    assert list(map(json.loads, writer.kept)) == [disk.receipt_line(RECEIPT)]
+    assert list(map(json.loads, writer.kept)) == [lines.receipt_line(RECEIPT)]
 
 
 @pytest.mark.parametrize(
@@ -644,22 +646,24 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     [
         pytest.param([], False, id="header only"),
         pytest.param([line_of(ITEM)], False, id="records"),
-        pytest.param([disk.delivered_line()], True, id="delivered"),
-        pytest.param([disk.delivered_line(), line_of(End())], False, id="more came"),
+        pytest.param([lines.delivered_line()], True, id="delivered"),
+        pytest.param([lines.delivered_line(), line_of(End())], False, id="more came"),
         pytest.param(
-            [disk.delivered_line(), disk.sending_line(SENDING)], False, id="sent again"
+            [lines.delivered_line(), lines.sending_line(SENDING)],
+            False,
+            id="sent again",
         ),
         pytest.param(
             [
                 line_of(report("call", "failed", text="x" * 9_000)),
-                disk.delivered_line(),
+                lines.delivered_line(),
             ],
             True,
             id="after a long line",
         ),
         pytest.param(
             [
-                disk.delivered_line(),
+                lines.delivered_line(),
                 line_of(report("call", "failed", text="x" * 9_000)),
             ],
             False,
@@ -676,7 +680,7 @@ def test_a_journal_is_delivered_if_that_is_its_last_word(path, lines, delivered)
 
 def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
     """A push that finds nothing to do writes a blank line."""
-    write(path, disk.delivered_line())
+    write(path, lines.delivered_line())
     JournalWriter.reopen(path).close()
 
     assert Journal(path).is_delivered()
@@ -684,7 +688,7 @@ def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
 
 def test_half_a_last_line_is_not_delivered(path):
     """A push that was killed while it noted the end is repeated, and finds nothing."""
-    write(path, disk.delivered_line())
+    write(path, lines.delivered_line())
     path.write_bytes(path.read_bytes()[:-5])
 
     assert not Journal(path).is_delivered()
@@ -724,14 +728,14 @@ ANY_RECORD = st.one_of(
 @given(st.lists(ANY_RECORD, max_size=4))
 def test_any_record_can_be_written_and_read(records: list[Record]) -> None:
     """The disk and the memory of a broken disk read the same."""
-    lines = [line_of(each) for each in records]
+    written = [line_of(each) for each in records]
     with tempfile.TemporaryDirectory() as directory:
-        path = write(Path(directory) / "run.jsonl", *lines)
+        path = write(Path(directory) / "run.jsonl", *written)
         nowhere = Path(directory) / "none.jsonl"
-        header = {"kind": "header", "format": disk.FORMAT}
+        header = {"kind": "header", "format": lines.FORMAT}
 
         assert read(path) == records
-        kept = [json.dumps(each).encode("ascii") for each in (header, *lines)]
+        kept = [json.dumps(each).encode("ascii") for each in (header, *written)]
         assert read(nowhere, kept) == records
 
 
@@ -852,10 +856,10 @@ def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
 def test_a_line_without_an_end_is_bounded(path, monkeypatch):
     """Whatever the file is, memory does not hold all of it at once."""
     monkeypatch.setattr(disk, "_LONGEST", 1000)
-    write(path, disk.item_line(ITEM))
+    write(path, lines.item_line(ITEM))
     with path.open("ab") as file:
         file.write(b"x" * 5500 + b"\n")
-        file.write(json.dumps(disk.item_line(ITEM)).encode() + b"\n")
+        file.write(json.dumps(lines.item_line(ITEM)).encode() + b"\n")
     journal = Journal(path)
 
     assert list(journal.records()) == [ITEM, ITEM]
@@ -872,7 +876,7 @@ def test_a_line_without_an_end_is_bounded(path, monkeypatch):
     ],
 )
 def test_what_editors_do_to_a_journal_is_no_harm(path, change):
-    write(path, disk.item_line(ITEM), disk.report_line(REPORT))
+    write(path, lines.item_line(ITEM), lines.report_line(REPORT))
     before = fold(Journal(path).records())
     path.write_bytes(change(path.read_bytes()))
 

@@ -14,22 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import journal as disk
+from pytest_zephyr import journal_writer
+from pytest_zephyr import lines
 from pytest_zephyr.files import DIRECTORY
 from pytest_zephyr.files import FileStore
-from pytest_zephyr.journal import Attached
-from pytest_zephyr.journal import Attaching
-from pytest_zephyr.journal import AttachmentKey
-from pytest_zephyr.journal import Header
 from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal import JournalWriter
-from pytest_zephyr.journal import Receipt
-from pytest_zephyr.journal import Sending
-from pytest_zephyr.journal import Stepped
+from pytest_zephyr.journal_writer import JournalWriter
+from pytest_zephyr.lines import Header
 from pytest_zephyr.notes import Context
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.plan import build_plan
+from pytest_zephyr.receipts import Attached
+from pytest_zephyr.receipts import Attaching
+from pytest_zephyr.receipts import AttachmentKey
+from pytest_zephyr.receipts import Receipt
+from pytest_zephyr.receipts import Sending
+from pytest_zephyr.receipts import Stepped
 from pytest_zephyr.runs import find_journals
 from pytest_zephyr.runs import group
 from pytest_zephyr.runs import prune
@@ -61,9 +62,9 @@ def ran(
 ) -> list[dict[str, object]]:
     """Return the lines of one test that ran."""
     return [
-        disk.item_line(Item(nodeid, (case,))),
-        disk.report_line(report("call", outcome, nodeid=nodeid, **values)),
-        disk.report_line(report("teardown", nodeid=nodeid)),
+        lines.item_line(Item(nodeid, (case,))),
+        lines.report_line(report("call", outcome, nodeid=nodeid, **values)),
+        lines.report_line(report("teardown", nodeid=nodeid)),
     ]
 
 
@@ -78,8 +79,8 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
     """Files of workers are parts, and what is delivered is done."""
     write(tmp_path / "b.jsonl")
     write(tmp_path / "a.jsonl")
-    write(tmp_path / "c.jsonl", disk.delivered_line())
-    disk.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
+    write(tmp_path / "c.jsonl", lines.delivered_line())
+    journal_writer.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     found = find_journals([tmp_path])
 
@@ -89,7 +90,7 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
 
 def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
     """Sending it again finds nothing to write."""
-    path = write(tmp_path / "c.jsonl", disk.delivered_line())
+    path = write(tmp_path / "c.jsonl", lines.delivered_line())
 
     assert names(find_journals([path]).journals) == ["c.jsonl"]
 
@@ -106,7 +107,7 @@ def test_a_journal_that_is_named_twice_is_one(tmp_path):
 
 def test_a_part_of_a_journal_is_not_sent_alone(tmp_path):
     """A worker's file has items, and no results."""
-    disk.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
+    journal_writer.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
     found = find_journals([tmp_path / "a.gw0.jsonl"])
 
     assert found.journals == ()
@@ -205,9 +206,9 @@ def test_jobs_of_one_run_merge_worst_first(tmp_path):
 def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
     """Whether a session ended is asked of each journal alone."""
     died = write(
-        tmp_path / "a.jsonl", disk.item_line(Item("t", (1,))), disk.start_line("t")
+        tmp_path / "a.jsonl", lines.item_line(Item("t", (1,))), lines.start_line("t")
     )
-    ended = write(tmp_path / "b.jsonl", disk.end_line())
+    ended = write(tmp_path / "b.jsonl", lines.end_line())
     (node,) = Run((Journal(died), Journal(ended))).nodes()
 
     assert node.outcome is Outcome.CRASHED
@@ -216,7 +217,7 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
 def test_what_could_not_be_collected_is_told_once(tmp_path):
     """Two jobs that fail to import the same file say so once."""
     paths = [
-        write(tmp_path / f"{name}.jsonl", disk.collect_error_line("t.py"), key="7")
+        write(tmp_path / f"{name}.jsonl", lines.collect_error_line("t.py"), key="7")
         for name in "ab"
     ]
     (run,) = group(map(Journal, paths))
@@ -311,7 +312,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
     receipts = [Receipt(101, 7, "1", "d1"), Receipt("A", 8, "2", "d2")]
     run = Run(
         tuple(
-            Journal(write(tmp_path / f"{i}.jsonl", disk.receipt_line(each)))
+            Journal(write(tmp_path / f"{i}.jsonl", lines.receipt_line(each)))
             for i, each in enumerate(receipts)
         )
     )
@@ -324,8 +325,8 @@ def test_a_write_without_a_receipt_is_unclear(tmp_path):
     """The state before the last attempt counts."""
     path = write(
         tmp_path / "a.jsonl",
-        disk.sending_line(Sending({7: "s1", 8: "s1"})),
-        disk.sending_line(Sending({7: "s2"})),
+        lines.sending_line(Sending({7: "s1", 8: "s1"})),
+        lines.sending_line(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
     run.nodes()
@@ -337,8 +338,8 @@ def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
     """It is clear that it happened, so another result has not landed with it."""
     path = write(
         tmp_path / "a.jsonl",
-        disk.sending_line(Sending({7: "s1", 8: "s1"})),
-        disk.receipt_line(Receipt(101, 7, "2", "d1")),
+        lines.sending_line(Sending({7: "s1", 8: "s1"})),
+        lines.receipt_line(Receipt(101, 7, "2", "d1")),
     )
     run = Run((Journal(path),))
     run.nodes()
@@ -350,9 +351,9 @@ def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
     """Only what follows the receipt is open."""
     path = write(
         tmp_path / "a.jsonl",
-        disk.sending_line(Sending({7: "s1"})),
-        disk.receipt_line(Receipt(101, 7, "2", "d1")),
-        disk.sending_line(Sending({7: "s2"})),
+        lines.sending_line(Sending({7: "s1"})),
+        lines.receipt_line(Receipt(101, 7, "2", "d1")),
+        lines.sending_line(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
     run.nodes()
@@ -385,8 +386,8 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
 def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
     """The last ones stay to be looked at."""
     for name in ("1", "2", "3"):
-        write(tmp_path / f"{name}.jsonl", disk.delivered_line())
-        disk.worker_journal(str(tmp_path / f"{name}.jsonl"), "gw0").close()
+        write(tmp_path / f"{name}.jsonl", lines.delivered_line())
+        journal_writer.worker_journal(str(tmp_path / f"{name}.jsonl"), "gw0").close()
     prune(tmp_path, keep=2)
 
     assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == [
@@ -399,7 +400,7 @@ def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
 
 def test_what_is_not_delivered_is_never_removed(tmp_path):
     """Nor is what cannot be read: it may be a newer version's."""
-    write(tmp_path / "1.jsonl", disk.end_line())
+    write(tmp_path / "1.jsonl", lines.end_line())
     (tmp_path / "2.jsonl").write_bytes(
         b'{"kind":"header","format":99}\n{"kind":"delivered"}\n'
     )
@@ -409,8 +410,8 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
     )
     write(
         tmp_path / "5.jsonl",
-        disk.delivered_line(),
-        disk.sending_line(Sending({1: "s"})),
+        lines.delivered_line(),
+        lines.sending_line(Sending({1: "s"})),
     )
     prune(tmp_path, keep=0)
 
@@ -420,7 +421,7 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
 def test_the_undelivered_do_not_count_as_kept(tmp_path):
     """However many wait, the last delivered one stays."""
     for name in ("1", "2"):
-        write(tmp_path / f"{name}.jsonl", disk.delivered_line())
+        write(tmp_path / f"{name}.jsonl", lines.delivered_line())
     for name in ("3", "4"):
         write(tmp_path / f"{name}.jsonl")
     prune(tmp_path, keep=1)
@@ -440,11 +441,11 @@ def pictures(tmp_path):
             continue
         said = Said("t.py::a", File("a.png", "image/png", digests[name], len(name)))
         if "gw" in name:
-            writer = disk.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
+            writer = journal_writer.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
             writer.append(said_line(said))
             writer.close()
         else:
-            write(tmp_path / f"{name}.jsonl", said_line(said), disk.delivered_line())
+            write(tmp_path / f"{name}.jsonl", said_line(said), lines.delivered_line())
     return digests
 
 
