@@ -13,7 +13,6 @@ from urllib.parse import quote
 from urllib.parse import unquote
 
 from pytest_zephyr.changes import Change
-from pytest_zephyr.client import AttachWrite
 from pytest_zephyr.client import Client
 from pytest_zephyr.delivery import EvidenceDelivery
 from pytest_zephyr.delivery import Memory
@@ -23,6 +22,7 @@ from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.evidence_calls import AttachWrite
 from pytest_zephyr.files import find_file
 from pytest_zephyr.files import shown_size
 from pytest_zephyr.notes import Context

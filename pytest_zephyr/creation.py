@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TypeVar
 
 from pytest_zephyr.client import Client
-from pytest_zephyr.client import NewCycle
 from pytest_zephyr.entities import Cycle
 from pytest_zephyr.entities import Phase
 from pytest_zephyr.entities import Target
@@ -21,6 +20,7 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.settings import Settings
+from pytest_zephyr.target_calls import NewCycle
 
 
 #: Looks at the server until what several jobs made has settled.

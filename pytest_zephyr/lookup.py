@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from pytest_zephyr.client import Client
-from pytest_zephyr.client import SEARCH
 from pytest_zephyr.entities import Placement
 from pytest_zephyr.entities import VisibleId
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.outcome import CaseRef
+from pytest_zephyr.repository_calls import SEARCH
 
 
 #: Calls that a walk through a repository may cost for what no search finds.

@@ -17,7 +17,6 @@ from pytest_zephyr.changes import Change
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.client import Client
-from pytest_zephyr.client import Write
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.delivery import Memory
@@ -28,6 +27,7 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.execution_calls import Write
 from pytest_zephyr.notes import Context
 from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.outcome import NodeResult

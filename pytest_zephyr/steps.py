@@ -14,7 +14,6 @@ import re
 from pytest_zephyr.changes import Change
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.client import Client
-from pytest_zephyr.client import StepWrite
 from pytest_zephyr.delivery import EvidenceDelivery
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.delivery import RefusedFile
@@ -23,6 +22,7 @@ from pytest_zephyr.entities import CaseStep
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.evidence_calls import StepWrite
 from pytest_zephyr.notes import Context
 from pytest_zephyr.notes import escape
 from pytest_zephyr.notes import write_notes

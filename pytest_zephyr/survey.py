@@ -11,8 +11,8 @@ from itertools import islice
 
 from pytest_zephyr import changes as diff
 from pytest_zephyr import status
+from pytest_zephyr.calls import PAGE
 from pytest_zephyr.client import Client
-from pytest_zephyr.client import PAGE
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.entities import Execution
 from pytest_zephyr.entities import Target

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.client import Client
-from pytest_zephyr.client import Write
 from pytest_zephyr.entities import Release
 from pytest_zephyr.entities import User
 from pytest_zephyr.errors import ZephyrError
@@ -18,6 +17,7 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.execution_calls import Write
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.status import Status
 from pytest_zephyr.status import STOCK

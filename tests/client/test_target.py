@@ -73,7 +73,7 @@ def test_only_what_no_id_tells_is_asked(world, find, by_id, by_name, calls):
 
 def test_the_path_is_what_people_call_it(world, find):
     assert find(**NAMES).path == "Payments > 1.0 > Nightly > Smoke"
-    assert find(phase=world.phase).path == f"phase {world.phase}"
+    assert find(phase=world.phase).path == f"id {world.phase}"
 
 
 def test_the_release_is_known_unless_only_lower_ids_are_given(world, find):

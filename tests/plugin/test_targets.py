@@ -176,7 +176,7 @@ def test_locked_release_is_waited_for(pytester, run_zephyr, world, monkeypatch):
         waited.append(seconds)
         world.sandbox.store.unlock_release(world.release)
 
-    monkeypatch.setattr("pytest_zephyr.client.time.sleep", unlock)
+    monkeypatch.setattr("pytest_zephyr.calls.time.sleep", unlock)
     pytester.makepyfile(ONE.format(case=201))
     run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
 

@@ -9,12 +9,12 @@ from typing import cast
 import pytest
 
 from pytest_zephyr.client import Client
-from pytest_zephyr.client import Write
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.entities import Execution
 from pytest_zephyr.entities import Folder
 from pytest_zephyr.entities import Placement
 from pytest_zephyr.entities import User
+from pytest_zephyr.execution_calls import Write
 from pytest_zephyr.options import Given
 from pytest_zephyr.options import resolve
 from pytest_zephyr.outcome import NodeResult

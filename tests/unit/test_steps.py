@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_zephyr.client import StepWrite
 from pytest_zephyr.entities import CaseStep
+from pytest_zephyr.evidence_calls import StepWrite
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.said import Evidence
