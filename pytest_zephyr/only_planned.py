@@ -12,6 +12,10 @@ from pytest_zephyr.marks import Marks
 from pytest_zephyr.outcome import CaseRef
 
 
+#: The key of xdist's ``workerinput`` that tells a worker the plan.
+PLAN = "zephyr_plan"
+
+
 class OnlyPlanned:
     """Deselects, where tests are collected, what the *plan* does not hold."""
 

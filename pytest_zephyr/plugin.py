@@ -76,9 +76,9 @@ def _build_worker(config: pytest.Config) -> None:
     from pytest_zephyr.items import Stamper
     from pytest_zephyr.journal_writer import worker_journal
     from pytest_zephyr.only_planned import OnlyPlanned
+    from pytest_zephyr.only_planned import PLAN
     from pytest_zephyr.recorder import RECORDER
     from pytest_zephyr.recorder import Recorder
-    from pytest_zephyr.reporter import PLAN
     from pytest_zephyr.reporter import WORKERINPUT
 
     marks = pytest_options.load_marks(config)
@@ -125,4 +125,5 @@ def _build_controller(config: pytest.Config) -> None:
     config.stash[RECORDER] = Recorder(reporter.writer, store)
     config.pluginmanager.register(Stamper(marks, limits.capture), "zephyr-stamper")
     config.pluginmanager.register(reporter, "zephyr-reporter")
+    config.pluginmanager.register(reporter.gate, "zephyr-gate")
     config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")

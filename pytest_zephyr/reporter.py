@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Generator
-from collections.abc import Iterable
 from collections.abc import Sequence
 import os
-from pathlib import Path
 import sys
-from typing import NoReturn
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +21,7 @@ from pytest_zephyr.embedded import DATABASE
 from pytest_zephyr.embedded import how_to_look
 from pytest_zephyr.embedded import served
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.gate import Gate
 from pytest_zephyr.guard import guarded
 from pytest_zephyr.items import STAMP
 from pytest_zephyr.journal import Journal
@@ -32,10 +29,6 @@ from pytest_zephyr.journal_writer import JournalWriter
 from pytest_zephyr.journal_writer import new_run
 from pytest_zephyr.journal_writer import SUFFIX
 from pytest_zephyr.lines import Header
-from pytest_zephyr.marks import item_of
-from pytest_zephyr.only_planned import OnlyPlanned
-from pytest_zephyr.outcome import CaseRef
-from pytest_zephyr.outcome import Item
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.progress import Progress
 from pytest_zephyr.records import to_record
@@ -46,19 +39,11 @@ from pytest_zephyr.secret import one_line
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
+from pytest_zephyr.summary import shown
 
 
-if TYPE_CHECKING:
-    # It reaches the HTTP library, which only a run that reports needs.
-    from pytest_zephyr.preflight import Preflight
-
-#: The keys of xdist's ``workerinput`` that tell a worker where the journal is, and which
-#: test cases are planned if only those are to run.
+#: The key of xdist's ``workerinput`` that tells a worker where the journal is.
 WORKERINPUT = "zephyr_journal"
-PLAN = "zephyr_plan"
-
-#: Lines about unknown test cases that are shown before the tests.
-_SHOWN = 20
 
 
 class ZephyrReporter:
@@ -81,14 +66,12 @@ class ZephyrReporter:
             commit=ci.commit(os.environ),
         )
         self.writer = JournalWriter.create(path, header, scrub)
-        self._journal = _shown(path)
+        self._journal = shown(path)
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
         self._undelivered = False
-        self._aborted = False
         self._session: pytest.Session | None = None
-        self._preflight: Preflight | None = None
-        self._checked = False
+        self.gate = Gate(config, settings, self.writer, self.note_bug)
 
     def note_bug(self, hook: str, error: Exception) -> None:
         self._note_bug(f"{hook}: {error!r}")
@@ -96,117 +79,11 @@ class ZephyrReporter:
     def _note_bug(self, text: str) -> None:
         self._bugs[text] = self._bugs.get(text, 0) + 1
 
-    # Before the tests
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        self._session = session
-        if self._settings.push == "end":
-            self._check(self._check_server)
-
-    def _check(self, check: Callable[[], None]) -> None:
-        """Do a check; nothing leaves it but what ends the run by the user's wish."""
-        try:
-            check()
-        except pytest.UsageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the tests run all the same
-            self.note_bug("preflight", error)
-
-    def _check_server(self) -> None:
-        # Late: only who reports needs an HTTP library.
-        from pytest_zephyr.preflight import check_server
-
-        found = self._preflight = check_server(self._settings)
-        if found.problems and self._settings.on_error == "fail":
-            self._abort(found.lines)
-        if found.plan is not None:
-            marks = pytest_options.load_marks(self._config)
-            only = OnlyPlanned(found.planned, marks, self.writer)
-            self._config.pluginmanager.register(only, "zephyr-only-planned")
-        if self._config.get_verbosity() < 0:
-            # Quiet has no header, but keeps the problems.
-            self._tell(found.lines)
-
-    def _check_cases(self, items: Iterable[Item]) -> None:
-        """Look up the test cases of *items* once, wherever they were collected."""
-        if self._preflight is None or self._checked:
-            return
-        from pytest_zephyr.preflight import check_cases
-
-        self._checked = True
-        tests: dict[CaseRef, str] = {}
-        for item in items:
-            for case in item.cases:
-                tests.setdefault(case, item.title or item.nodeid)
-        lines = check_cases(self._preflight, self._settings, tests)
-        self._preflight.pause()
-        if not lines or self._settings.on_error == "ignore":
-            return
-        strict = self._settings.on_error == "fail"
-        if strict and self._settings.unknown_case == "error":
-            self._abort(lines)
-        more = len(lines) - _SHOWN
-        self._tell(lines[:_SHOWN])
-        if more > 0:
-            self._tell([f"zephyr: and {more} more test cases"])
-
-    def _abort(self, lines: Sequence[str]) -> NoReturn:
-        """End the run before its first test, with all problems at once."""
-        self._aborted = True
-        self.writer.discard()
-        raise pytest.UsageError(*lines)
-
-    def _tell(self, lines: Sequence[str]) -> None:
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        for line in lines:
-            if terminal is None:
-                sys.stderr.write(f"{line}\n")
-            else:
-                terminal.ensure_newline()
-                terminal.write_line(line)
-
-    def pytest_report_header(self) -> list[str]:
-        try:
-            lines = self._preflight.lines if self._preflight else []
-            return [f"zephyr: {self._where()}", *lines]
-        except Exception as error:  # noqa: BLE001 - the tests run all the same
-            self.note_bug("pytest_report_header", error)
-            return []
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        def check() -> None:
-            marks = pytest_options.load_marks(self._config)
-            self._check_cases(item_of(item, marks) for item in session.items)
-
-        self._check(check)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self) -> None:
-        """Workers collect, and have written what before they say so."""
-        self._check(
-            lambda: self._check_cases(
-                record
-                for record in Journal(self.writer.path, self.writer.kept).records()
-                if isinstance(record, Item)
-            )
-        )
-
     # While the tests run
 
-    def _where(self) -> str:
-        settings = self._settings
-        if settings.push == "never":
-            return f"journal only, {self._journal}"
-        names = (settings.project, settings.release, settings.cycle, settings.phase)
-        path = " > ".join(ref.name or f"id {ref.id}" for ref in names if ref)
-        if settings.url == SANDBOX:
-            database = _shown(settings.journal / DATABASE)
-            return f"embedded sandbox ({database})" + (f", {path}" if path else "")
-        seen = self._preflight.seen if self._preflight else None
-        user = seen.user.name if seen else settings.credential
-        return f"{settings.url} as {user}, {path}"
+    @guarded
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
 
     @pytest.hookimpl(optionalhook=True)
     @guarded
@@ -214,8 +91,6 @@ class ZephyrReporter:
         """Tell a worker where its items belong; plain text crosses to it."""
         workerinput: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
         workerinput[WORKERINPUT] = str(self.writer.path)
-        if self._preflight is not None and self._preflight.plan is not None:
-            workerinput[PLAN] = list(self._preflight.planned)
 
     @guarded
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -244,7 +119,7 @@ class ZephyrReporter:
             return (yield)
         finally:
             # What ended the run before it began has said why.
-            if not self._aborted:
+            if not self.gate.closed:
                 self._finish_guarded(session)
 
     def _finish_guarded(self, session: pytest.Session) -> None:
@@ -292,7 +167,7 @@ class ZephyrReporter:
         from pytest_zephyr.preflight import Preflight
         from pytest_zephyr.push import push
 
-        before = self._preflight or Preflight()
+        before = self.gate.found or Preflight()
         cases = dict.fromkeys(case for node in nodes for case in node.cases)
         if before.plan is not None:
             self._lines += summary.planned_only(run.deselected, before.untested(cases))
@@ -328,7 +203,7 @@ class ZephyrReporter:
         if target is None or target.phase is None or settings.url is None:
             return []
         if self._settings.url == SANDBOX:
-            database = _shown(self._settings.journal / DATABASE)
+            database = shown(self._settings.journal / DATABASE)
             where = how_to_look(database, target.phase.id)
         else:
             where = summary.link(settings.url, target)
@@ -387,16 +262,6 @@ class ZephyrReporter:
     @guarded
     def pytest_unconfigure(self) -> None:
         self.writer.close()
-        if self._preflight is not None:
-            self._preflight.close()
         # Without pytest's terminal, or if that failed, nobody has printed them yet.
         for line in self._said():
             sys.stderr.write(f"{line}\n")
-
-
-def _shown(path: Path) -> Path:
-    """Return *path* as people write it: from the working directory, if it is below."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path

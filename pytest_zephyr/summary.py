@@ -246,3 +246,11 @@ def link(origin: str, target: Target) -> str:
     """
     page = f"release/{target.release.id}" if target.release is not None else ""
     return f"{origin}/flex/html5/{page}"
+
+
+def shown(path: Path) -> Path:
+    """Return *path* as people write it: from the working directory, if it is below."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

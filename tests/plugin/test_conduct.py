@@ -302,7 +302,7 @@ def breaks(*_args: object, **_more: object) -> None:
 
 
 PLACES = {
-    "header": "pytest_zephyr.reporter.ZephyrReporter._where",
+    "header": "pytest_zephyr.gate.Gate._where",
     "summary": "pytest_zephyr.reporter.ZephyrReporter._write_summary",
     "exit code": "pytest_zephyr.reporter.ZephyrReporter._fail_if_wanted",
     "reporter": "pytest_zephyr.reporter.ZephyrReporter.__init__",
