@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from pytest_zephyr import inifiles
 from pytest_zephyr import options
+from pytest_zephyr import resolution
 from pytest_zephyr import summary
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.delivery import Delivery
@@ -32,9 +33,9 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.inifiles import IniFile
 from pytest_zephyr.journal_writer import JournalWriter
-from pytest_zephyr.options import Given
 from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS
+from pytest_zephyr.resolution import Given
 from pytest_zephyr.runs import find_journals
 from pytest_zephyr.runs import group
 from pytest_zephyr.runs import Run
@@ -206,7 +207,7 @@ def _settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
     if run is not None:
         first = run.journals[0]
         given = replace(given, header=first.header.options, header_name=first.path.name)
-    settings = options.resolve(given)
+    settings = resolution.resolve(given)
     return replace(settings, journal=ini.root / settings.journal)
 
 

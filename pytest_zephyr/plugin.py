@@ -9,6 +9,7 @@ import pytest
 
 from pytest_zephyr import options
 from pytest_zephyr import pytest_options
+from pytest_zephyr import resolution
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.evidence import zephyr as zephyr
 
@@ -27,7 +28,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not config.option.zephyr_show_config:
         return None
-    for line in options.describe(pytest_options.load(config)):
+    for line in resolution.describe(pytest_options.load(config)):
         print(line)  # noqa: T201 - what was asked for
     return 0
 

@@ -15,14 +15,15 @@ from typing import NoReturn
 import pytest
 
 from pytest_zephyr import options
+from pytest_zephyr import resolution
 from pytest_zephyr.credentials import known_secrets
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.files import DIRECTORY
 from pytest_zephyr.files import FileStore
 from pytest_zephyr.marks import Marks
-from pytest_zephyr.options import Given
 from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS
+from pytest_zephyr.resolution import Given
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import Capture
 from pytest_zephyr.settings import Credential
@@ -98,7 +99,7 @@ def given(config: pytest.Config) -> Given:
 def is_on(config: pytest.Config) -> bool:
     """Return whether this run is to be reported. Raises UsageError."""
     try:
-        return bool(options.value("zephyr", given(config)))
+        return bool(resolution.value("zephyr", given(config)))
     except SettingsError as error:
         raise usage_error(error) from error
 
@@ -110,7 +111,7 @@ UNDELIVERED = 8
 def wants_failure(config: pytest.Config) -> bool:
     """Return whether undelivered results are to change the exit code; never raises."""
     try:
-        return bool(options.value("on_error", given(config)) == "fail")
+        return bool(resolution.value("on_error", given(config)) == "fail")
     except Exception:  # noqa: BLE001 - asked only after something of ours has failed
         return False
 
@@ -122,7 +123,7 @@ def load(config: pytest.Config) -> Settings:
             if _ini(config, f"zephyr_{name}"):
                 where = f"zephyr_{name} in {config.inipath or 'the ini options'}"
                 raise SettingsError(options.refusal(name, where))
-        settings = options.resolve(given(config))
+        settings = resolution.resolve(given(config))
     except SettingsError as error:
         raise usage_error(error) from error
     return replace(settings, journal=config.rootpath / settings.journal)
@@ -136,9 +137,9 @@ def load_marks(config: pytest.Config) -> Marks:
     found = given(config)
     try:
         return Marks(
-            options.value("id_prefix", found),
-            options.value("inherit", found),
-            creating=options.value("unmapped", found) == "create",
+            resolution.value("id_prefix", found),
+            resolution.value("inherit", found),
+            creating=resolution.value("unmapped", found) == "create",
         )
     except SettingsError as error:
         raise usage_error(error) from error
@@ -152,7 +153,7 @@ def load_scrubber(
     values: dict[str, Any] = {}
     for name in ("token_file", "proxy"):
         with suppress(SettingsError):
-            values[name] = options.value(name, found)
+            values[name] = resolution.value(name, found)
     return Scrubber(
         known_secrets(
             found.environ, credential, values.get("token_file"), values.get("proxy")
@@ -182,7 +183,7 @@ def load_limits(config: pytest.Config) -> Limits:
     found = given(config)
     names = ("capture", "attach_max_size", "attach_max_total")
     try:
-        return Limits(*(options.value(name, found) for name in names))
+        return Limits(*(resolution.value(name, found) for name in names))
     except SettingsError as error:
         raise usage_error(error) from error
 

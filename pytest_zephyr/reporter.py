@@ -12,8 +12,8 @@ import pytest
 
 from pytest_zephyr import ci
 from pytest_zephyr import lines
-from pytest_zephyr import options
 from pytest_zephyr import pytest_options
+from pytest_zephyr import resolution
 from pytest_zephyr import summary
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.delivery import Delivery
@@ -61,7 +61,7 @@ class ZephyrReporter:
             run=run,
             key=settings.run_key or "",
             started=now_ms(),
-            options=options.journaled(settings),
+            options=resolution.journaled(settings),
             job=ci.job_url(os.environ),
             commit=ci.commit(os.environ),
         )

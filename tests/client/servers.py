@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
-from pytest_zephyr.options import Given
-from pytest_zephyr.options import resolve
+from pytest_zephyr.resolution import Given
+from pytest_zephyr.resolution import resolve
 from pytest_zephyr.settings import Settings
 
 

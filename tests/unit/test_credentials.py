@@ -11,8 +11,8 @@ import pytest
 
 from pytest_zephyr.credentials import known_secrets
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.options import Given
-from pytest_zephyr.options import resolve
+from pytest_zephyr.resolution import Given
+from pytest_zephyr.resolution import resolve
 from pytest_zephyr.settings import Credential
 
 

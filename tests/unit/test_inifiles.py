@@ -8,8 +8,8 @@ import pytest
 
 from pytest_zephyr import inifiles
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.options import Given
-from pytest_zephyr.options import value
+from pytest_zephyr.resolution import Given
+from pytest_zephyr.resolution import value
 
 
 INI = "[pytest]\nzephyr_phase = Smoke\n"

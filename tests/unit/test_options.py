@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr import options
+from pytest_zephyr import resolution
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.options import BY_NAME
-from pytest_zephyr.options import Given
 from pytest_zephyr.options import Option
 from pytest_zephyr.options import OPTIONS
+from pytest_zephyr.resolution import Given
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.settings import Ref
 from tests.unit.make import deterministic
@@ -114,14 +115,14 @@ def test_a_place_wins_over_all_weaker_ones(name, place):
         "ini": f"{BY_NAME[name].ini_name}, pytest.ini",
     }[place]
 
-    assert options.value(name, given) == value
+    assert resolution.value(name, given) == value
     assert given.find(BY_NAME[name]) == (text, source)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_each_option_has_its_default(name):
     """The defaults of design 2.2."""
-    assert options.value(name, Given()) == TABLE[name][0]
+    assert resolution.value(name, Given()) == TABLE[name][0]
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -130,8 +131,8 @@ def test_each_text_of_the_table_is_read(name):
     _, text, value, other, other_value = TABLE[name]
     place = sources(BY_NAME[name])[-1]
 
-    assert options.value(name, given_in({place: text}, name)) == value
-    assert options.value(name, given_in({place: other}, name)) == other_value
+    assert resolution.value(name, given_in({place: text}, name)) == value
+    assert resolution.value(name, given_in({place: other}, name)) == other_value
     assert value != other_value
 
 
@@ -143,9 +144,9 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
 
     if place == "flag":
         with pytest.raises(SettingsError, match="it is empty"):
-            options.value(name, given)
+            resolution.value(name, given)
     else:
-        assert options.value(name, given) == TABLE[name][0]
+        assert resolution.value(name, given) == TABLE[name][0]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_an_option_is_not_read_where_it_has_no_place(option, place):
     """Some keys are for one place only, and a journal keeps what decides the result."""
     default, text, *_ = TABLE[option]
 
-    assert options.value(option, given_in({place: text}, option)) == default
+    assert resolution.value(option, given_in({place: text}, option)) == default
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,9 @@ def test_an_option_is_not_read_where_it_has_no_place(option, place):
 )
 def test_native_toml_types_are_read(name, native, value):
     """A TOML file need not put quotes around everything."""
-    assert options.value(name, Given(ini={name: (native, "pyproject.toml")})) == value
+    assert (
+        resolution.value(name, Given(ini={name: (native, "pyproject.toml")})) == value
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_native_toml_types_are_read(name, native, value):
 )
 def test_a_native_value_has_the_text_of_an_ini_file(native, text):
     """So that there is one rule for both."""
-    assert options.as_text(native) == text
+    assert resolution.as_text(native) == text
 
 
 @pytest.mark.parametrize(
@@ -231,7 +234,7 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
 def test_a_wrong_value_is_said_with_its_place(place, source):
     """Value, place, the nearest that is allowed, and all that are."""
     with pytest.raises(SettingsError) as caught:
-        options.value("auth", given_in({place: "tokn"}, "auth"))
+        resolution.value("auth", given_in({place: "tokn"}, "auth"))
 
     assert str(caught.value) == (
         f"'tokn' ({source}) is not a zephyr_auth: did you mean token? allowed: auto,"
@@ -243,7 +246,7 @@ def test_every_problem_is_said_at_once():
     """Nobody mends one line to find the next."""
     environ = {"ZEPHYR_AUTH": "x", "ZEPHYR_TIMEOUT": "x", "ZEPHYR_RETRIES": "x"}
     with pytest.raises(SettingsError) as caught:
-        options.resolve(Given(environ=environ))
+        resolution.resolve(Given(environ=environ))
 
     assert [line.split()[1] for line in str(caught.value).splitlines()] == [
         "(ZEPHYR_AUTH)",
@@ -255,14 +258,14 @@ def test_every_problem_is_said_at_once():
 def test_a_long_wrong_value_is_cut_in_the_message():
     """A file that was put into a variable by mistake is not printed."""
     with pytest.raises(SettingsError) as caught:
-        options.value("auth", Given(environ={"ZEPHYR_AUTH": "x" * 5000}))
+        resolution.value("auth", Given(environ={"ZEPHYR_AUTH": "x" * 5000}))
 
     assert str(caught.value).startswith(f"'{'x' * 97}...' (ZEPHYR_AUTH) is not")
 
 
 def test_settings_know_text_and_place_of_every_value():
     """Messages name what was given, not what it became."""
-    settings = options.resolve(
+    settings = resolution.resolve(
         Given(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
     )
 
@@ -295,15 +298,15 @@ def test_settings_know_text_and_place_of_every_value():
 )
 def test_the_run_key_comes_from_the_ci_service_if_nobody_says_it(environ, key, source):
     """It is written down, so that a later push merges the same journals."""
-    settings = options.resolve(Given(environ=environ))
+    settings = resolution.resolve(Given(environ=environ))
 
     assert (settings.run_key, settings.sources["run_key"]) == (key, source)
-    assert options.journaled(settings).get("run_key") == key
+    assert resolution.journaled(settings).get("run_key") == key
 
 
 def test_a_journal_keeps_what_was_given_and_decides_the_result():
     """Neither defaults, nor how to reach the server, nor secrets."""
-    settings = options.resolve(
+    settings = resolution.resolve(
         Given(
             flags={"phase": "Smoke", "timeout": "5"},
             environ={"ZEPHYR_TOKEN": "s3cret", "ZEPHYR_PROXY": "http://proxy:1"},
@@ -314,7 +317,7 @@ def test_a_journal_keeps_what_was_given_and_decides_the_result():
         )
     )
 
-    assert options.journaled(settings) == {
+    assert resolution.journaled(settings) == {
         "phase": "name:Smoke",
         "status_map": "error=4",
         "auth": "token",
@@ -323,8 +326,8 @@ def test_a_journal_keeps_what_was_given_and_decides_the_result():
 
 def test_what_a_journal_keeps_gives_the_same_values_again():
     """A later push decides as the run would have."""
-    first = options.resolve(Given(environ=environ_of_all()))
-    again = options.resolve(Given(header=options.journaled(first)))
+    first = resolution.resolve(Given(environ=environ_of_all()))
+    again = resolution.resolve(Given(header=resolution.journaled(first)))
     names = [option.name for option in OPTIONS if option.journaled]
 
     assert {name: getattr(again, name) for name in names} == {
@@ -343,7 +346,7 @@ def environ_of_all() -> dict[str, str]:
 @pytest.mark.parametrize("text", ["false", "0", "No"])
 def test_unchecked_certificates_are_warned_of(text):
     """The place is said, so that it can be mended."""
-    (warning,) = options.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
+    (warning,) = resolution.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
 
     assert warning == (
         "TLS certificates are not checked (ZEPHYR_VERIFY); anybody on the way to the"
@@ -391,11 +394,11 @@ def test_no_option_takes_a_credential(name):
 def test_a_wrong_address_is_shown_without_its_credential(name, text):
     """However the address is misspelled, what may be a password is not printed."""
     try:
-        settings = options.resolve(Given(environ={f"ZEPHYR_{name.upper()}": text}))
+        settings = resolution.resolve(Given(environ={f"ZEPHYR_{name.upper()}": text}))
     except SettingsError as error:
         shown = str(error)
     else:
-        shown = "\n".join(options.describe(settings))
+        shown = "\n".join(resolution.describe(settings))
 
     assert SECRET not in shown
     assert f"ZEPHYR_{name.upper()}" in shown
@@ -404,7 +407,7 @@ def test_a_wrong_address_is_shown_without_its_credential(name, text):
 def test_an_address_with_a_credential_is_refused_without_showing_it():
     """The host stays readable."""
     with pytest.raises(SettingsError) as caught:
-        options.value(
+        resolution.value(
             "url", Given(environ={"ZEPHYR_URL": f"https://ada:{SECRET}@z.example"})
         )
 
@@ -431,14 +434,14 @@ SECRETS = {
         pytest.param(repr, id="repr"),
         pytest.param(str, id="str"),
         pytest.param(lambda each: repr(each.credential), id="credential"),
-        pytest.param(lambda each: "\n".join(options.describe(each)), id="table"),
-        pytest.param(lambda each: repr(options.journaled(each)), id="journal"),
+        pytest.param(lambda each: "\n".join(resolution.describe(each)), id="table"),
+        pytest.param(lambda each: repr(resolution.journaled(each)), id="journal"),
         pytest.param(lambda each: each.describe("proxy"), id="message about the proxy"),
     ],
 )
 def test_no_text_of_settings_shows_a_secret(environ, show):
     """Not in a table, a journal, a message, or what a debugger prints."""
-    settings = options.resolve(Given(environ=environ))
+    settings = resolution.resolve(Given(environ=environ))
 
     assert SECRET not in show(settings)
 
@@ -448,10 +451,10 @@ def test_no_text_of_settings_shows_a_secret(environ, show):
 
 def test_the_table_has_every_option_with_its_source():
     """One line each, and a last one for the login."""
-    settings = options.resolve(
+    settings = resolution.resolve(
         Given(flags={"phase": "Smoke"}, environ={"ZEPHYR_TOKEN": SECRET})
     )
-    lines = options.describe(settings)
+    lines = resolution.describe(settings)
     rows = {line.split()[0]: line.split(" = ", 1)[1] for line in lines}
 
     assert len(lines) == len(OPTIONS)
@@ -466,13 +469,13 @@ def test_the_table_has_every_option_with_its_source():
 
 def test_the_table_shows_the_address_that_is_used():
     """A pasted address is shown as it was cut."""
-    settings = options.resolve(
+    settings = resolution.resolve(
         Given(environ={"ZEPHYR_URL": "https://z.example/flex/html5"})
     )
 
     assert any(
         "= https://z.example  [ZEPHYR_URL]" in each
-        for each in options.describe(settings)
+        for each in resolution.describe(settings)
     )
 
 
@@ -494,9 +497,9 @@ def test_the_table_shows_the_address_that_is_used():
 )
 def test_the_table_says_who_logs_in(environ, row):
     """And where that was found."""
-    settings = options.resolve(Given(environ=environ))
+    settings = resolution.resolve(Given(environ=environ))
 
-    assert options.describe(settings)[-1].split(" = ", 1)[1] == row
+    assert resolution.describe(settings)[-1].split(" = ", 1)[1] == row
 
 
 @pytest.mark.parametrize("name", ["{env:OTHER_SECRET}", "{date}", "x {build}"])
@@ -504,7 +507,7 @@ def test_a_journal_is_not_filled_in_with_what_stands_here_and_now(name):
     """Its names were filled when it was written; others were put there by hand."""
     environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
     with pytest.raises(SettingsError) as caught:
-        options.resolve(Given(environ=environ, header={"phase": name}))
+        resolution.resolve(Given(environ=environ, header={"phase": name}))
 
     assert "(journal): " in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
@@ -538,12 +541,12 @@ def test_no_value_in_any_place_is_too_odd(
     """Of whatever type a TOML file can have: it is used, or refused in printable lines."""
     given = {
         "flags": Given(flags={option.name: value}),
-        "environ": Given(environ={option.env_name: options.as_text(value)}),
-        "header": Given(header={option.name: options.as_text(value)}),
+        "environ": Given(environ={option.env_name: resolution.as_text(value)}),
+        "header": Given(header={option.name: resolution.as_text(value)}),
         "ini": Given(ini={option.name: (value, "pyproject.toml")}),
     }[place]
     try:
-        options.describe(options.resolve(given))
+        resolution.describe(resolution.resolve(given))
     except SettingsError as error:
         for line in str(error).splitlines():
             assert line.isprintable()

@@ -15,11 +15,11 @@ from pytest_zephyr.entities import Folder
 from pytest_zephyr.entities import Placement
 from pytest_zephyr.entities import User
 from pytest_zephyr.execution_calls import Write
-from pytest_zephyr.options import Given
-from pytest_zephyr.options import resolve
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.push import push
+from pytest_zephyr.resolution import Given
+from pytest_zephyr.resolution import resolve
 from pytest_zephyr.status import Status
 from pytest_zephyr.status import STOCK
 from tests.unit.make import execution

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.options import Given
-from pytest_zephyr.options import resolve
+from pytest_zephyr.resolution import Given
+from pytest_zephyr.resolution import resolve
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.settings import Credential
 from pytest_zephyr.settings import Ref

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr import options
+from pytest_zephyr import resolution
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.options import Given
+from pytest_zephyr.resolution import Given
 from pytest_zephyr.settings import Ref
 from tests.unit.make import deterministic
 
@@ -21,7 +22,7 @@ HERE = str(Path(__file__))
 
 
 def parsed(name: str, text: str) -> Any:
-    return options.value(name, Given(ini={name: (text, "pytest.ini")}))
+    return resolution.value(name, Given(ini={name: (text, "pytest.ini")}))
 
 
 def refused(name: str, text: str) -> str:
