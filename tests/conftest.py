@@ -9,6 +9,8 @@ import importlib
 import importlib.util
 import os
 from pathlib import Path
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -22,6 +24,11 @@ from tests.contract.contract import ContractMiddleware
 # the next run would get a second copy. So whatever is imported late is imported here.
 for late in ("catalog", "check", "cli", "preflight", "push", "reporter"):
     importlib.import_module(f"pytest_zephyr.{late}")
+
+# A shell that runs the suite in the background makes it deaf to Ctrl-C, and with it all
+# processes that tests start.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CASES = (101, 102, 103, 104, 105, 106)
 

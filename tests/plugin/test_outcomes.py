@@ -385,7 +385,7 @@ def test_without_a_terminal_plugin_problems_go_to_stderr(pytester, run_zephyr, w
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
     ran = run_zephyr("-p", "no:terminal")
 
-    assert "test case 999 has no execution" in ran.result.stderr.str()
+    assert "test case 999 is not known to Zephyr" in ran.result.stderr.str()
 
 
 def test_last_failed_reports_only_what_ran(pytester, run_zephyr, world):
