@@ -1,0 +1,131 @@
+"""Several jobs that make the same thing, and searches that know only a part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.client import Client
+from pytest_zephyr.creation import create_missing
+from pytest_zephyr.lookup import find_cases
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.target import find_target
+
+
+NAMES = {
+    "project": "Payments",
+    "release": "name:1.0",
+    "cycle": "Build 7",
+    "phase": "Regression",
+    "create": "cycle",
+}
+
+
+class Late(Client):
+    """A client whose first creations come just after those of another job."""
+
+    rival: Any
+
+    def create_cycle(self, new: Any) -> Any:
+        self.rival("cycle")
+        return super().create_cycle(new)
+
+    def create_phase(self, *args: Any) -> Any:
+        self.rival("phase", args[1].id)
+        return super().create_phase(*args)
+
+
+@pytest.mark.parametrize("contested", ["cycle", "phase", "neither"])
+def test_of_two_that_made_the_same_the_lowest_id_stays(
+    world, settings, connected, contested
+):
+    store = world.sandbox.store
+    options = settings(**{**NAMES, "phase": "Regression"})
+    client = Late(connected(options))
+
+    def rival(kind: str, cycle: int = 0) -> None:
+        if kind == contested == "cycle":
+            store.add_cycle(world.release, "Build 7")
+        elif kind == contested == "phase":
+            store.add_phase(cycle, "Regression")
+
+    client.rival = rival
+    created = create_missing(client, options, find_target(client, options))
+
+    (cycle,) = [c for c in store.cycles(world.release) if c.name == "Build 7"]
+    (phase,) = store.phases(cycle.id)
+    assert created.target.cycle is not None
+    assert created.target.phase is not None
+    assert (created.target.cycle.id, created.target.phase.id) == (cycle.id, phase.id)
+    assert created.contested == (contested == "phase")
+
+
+@pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
+@pytest.mark.parametrize("path", ["/cycle", "/phase"])
+def test_an_unclear_creation_is_looked_up_and_not_repeated(
+    world, settings, connected, kind, path
+):
+    world.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
+    options = settings(**NAMES, timeout="1", retries="0")
+    client = Client(connected(options))
+    create_missing(client, options, find_target(client, options))
+
+    cycles = world.sandbox.store.cycles(world.release)
+    (cycle,) = [each for each in cycles if each.name == "Build 7"]
+    assert len(world.sandbox.store.phases(cycle.id)) == 1
+
+
+# Looking cases up
+
+
+def test_of_several_placements_the_one_of_the_release_is_taken(world, client):
+    store = world.sandbox.store
+    other = store.add_release(world.project, "2.0")
+    for case in range(500, 560):
+        store.add_case(other, testcase_id=case)
+    found = find_cases(client, range(500, 560), world.release)
+
+    assert {each.release for each in found.placements.values()} == {other}
+    assert found.certain
+
+
+def test_ids_are_asked_a_hundred_at_a_time(world, client):
+    for case in range(1000, 1250):
+        world.sandbox.store.add_case(world.release, testcase_id=case)
+    before = len(world.sandbox.requests)
+    found = find_cases(client, range(1000, 1250), world.release)
+
+    assert len(found.placements) == 250
+    assert len(world.sandbox.requests) - before == 3
+
+
+def test_alt_ids_are_found_and_shared_ones_named(world, client):
+    store = world.sandbox.store
+    one = store.add_case(world.release, alt="A-1")
+    two = [store.add_case(world.release, alt="A-2") for _ in range(2)]
+    found = find_cases(client, ["A-1", "A-2", "A-3"], world.release)
+
+    assert found.placements["A-1"].case == one
+    assert found.ambiguous == {"A-2": two}
+    assert not found.has("A-3")
+
+
+def test_many_alt_ids_are_found_by_a_walk(world, client):
+    for number in range(40):
+        world.sandbox.store.add_case(world.release, alt=f"A-{number}")
+    before = len(world.sandbox.requests)
+    found = find_cases(client, [f"A-{n}" for n in range(40)], world.release)
+
+    assert len(found.placements) == 40
+    assert len(world.sandbox.requests) - before < 40
+
+
+def test_without_a_search_nothing_is_certain_but_what_is_seen(world, client):
+    world.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
+    world.sandbox.store.add_case(world.release, testcase_id=500)
+    seen = find_cases(client, [500], world.release)
+    unseen = find_cases(client, [501], None)
+
+    assert 500 in seen.placements
+    assert not unseen.certain

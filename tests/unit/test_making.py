@@ -1,0 +1,151 @@
+"""What is made where it is missing: dates, names, folders, and rows as they are read."""
+
+from __future__ import annotations
+
+from datetime import date
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr import decode
+from pytest_zephyr import entities
+from pytest_zephyr import templates
+from pytest_zephyr.creation import span
+from pytest_zephyr.newcases import fitting
+from pytest_zephyr.newcases import MAX_NAME
+from pytest_zephyr.outcome import NewCase
+from pytest_zephyr.repository import path_of
+from tests.unit.make import deterministic
+
+
+TODAY = date(2026, 11, 24)
+BEFORE, AFTER = date(2026, 11, 1), date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "expected"),
+    [
+        pytest.param([BEFORE], [AFTER], (TODAY, AFTER), id="goes on"),
+        pytest.param([AFTER], [None], (AFTER, AFTER + timedelta(30)), id="to come"),
+        pytest.param([BEFORE], [BEFORE], (BEFORE, BEFORE), id="over"),
+        pytest.param([None], [None], (TODAY, TODAY + timedelta(30)), id="open"),
+        pytest.param([None, BEFORE], [None, AFTER], (TODAY, AFTER), id="of project"),
+        pytest.param(
+            [BEFORE, AFTER], [AFTER, TODAY + timedelta(90)], (AFTER, AFTER), id="both"
+        ),
+    ],
+)
+def test_a_new_cycle_lies_within_release_and_project(starts, ends, expected):
+    assert span(TODAY, starts, ends) == expected
+
+
+@deterministic
+@given(st.dates(), st.lists(st.none() | st.dates()), st.lists(st.none() | st.dates()))
+def test_a_cycle_never_ends_after_what_it_is_in(today, starts, ends):
+    start, end = span(today, starts, ends)
+    last = min(filter(None, ends), default=None)
+
+    assert start <= end or last is not None
+    assert last is None or end == last
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("11/01/2019", date(2019, 11, 1)),
+        ("2019-11-01", date(2019, 11, 1)),
+        (" 3/5/2025 ", date(2025, 3, 5)),
+        # Midnight in California, and midnight in a British summer.
+        (1572591600000, date(2019, 11, 1)),
+        ("1743375600000", date(2025, 3, 31)),
+        ("13/45/2019", None),
+        ("soon", None),
+        (None, None),
+        (True, None),
+        (10**30, None),
+    ],
+)
+def test_a_day_is_read_in_every_form(value, expected):
+    assert decode.date(value) == expected
+
+
+def test_a_long_name_is_cut_and_still_tells_apart():
+    long = "test_" + "x" * 400
+    names = {fitting(long + end) for end in "ab"}
+
+    assert len(names) == 2
+    assert {len(name) for name in names} == {MAX_NAME}
+    assert fitting("short") == "short"
+
+
+@pytest.mark.parametrize(
+    ("template", "package", "expected"),
+    [
+        ("Automation/{package}", "tests/api", ("Automation", "tests", "api")),
+        ("Automation/{package}", "", ("Automation",)),
+        ("{package}", "", ("Automation",)),
+        ("/CI/ {package} /", "a", ("CI", "a")),
+        ("{{x}}/{package}", "a", ("{x}", "a")),
+    ],
+)
+def test_a_folder_is_a_path(template, package, expected):
+    assert path_of(NewCase(package, "t"), template) == expected
+
+
+def test_a_folder_keeps_its_package_until_there_is_a_test():
+    """Everything else is filled in once."""
+    values = {"build": "7", "date": "2026-11-24"}
+    filled = templates.fill_folder("CI {build}/{package}/{{a}}", values, {})
+
+    assert filled == "CI 7/{package}/{{a}}"
+    assert path_of(NewCase("p", "t"), filled) == ("CI 7", "p", "{a}")
+
+
+def test_an_unknown_placeholder_of_a_folder_names_those_there_are():
+    with pytest.raises(templates.Unfilled, match=r"Did you mean \{package\}"):
+        templates.fill_folder("{pakage}", {"build": "7"}, {})
+
+
+CASE = {"id": "2024", "testcaseId": 2016, "name": "N", "externalId": " A-1 "}
+
+
+def test_the_three_numbers_of_a_case_stay_apart():
+    found = entities.placement({"id": "2025", "tcrCatalogTreeId": 8, "testcase": CASE})
+
+    assert found is not None
+    assert (found.case, found.version, found.id, found.folder) == (2016, 2024, 2025, 8)
+    assert found.alt == "A-1"
+
+
+@pytest.mark.parametrize("lacking", ["id", "testcaseId"])
+def test_a_case_without_its_numbers_is_none(lacking):
+    case = {key: value for key, value in CASE.items() if key != lacking}
+
+    assert entities.placement({"id": 1, "testcase": case}) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "assigned"),
+    [
+        ({"tct": {"id": 5, "testcase": CASE}}, False),
+        ({"tct": {"id": 5}, "testcase": CASE, "rts": None}, False),
+        ({"tct": {"id": 5}, "testcase": CASE, "rts": {"id": "9"}}, True),
+    ],
+    ids=["inside", "beside", "assigned"],
+)
+def test_a_planning_row_names_its_case_inside_or_beside(row, assigned):
+    found = entities.planned(row)
+
+    assert found is not None
+    assert (found.placement.case, found.assigned) == (2016, assigned)
+
+
+def test_folders_are_walked_from_the_root():
+    found = entities.folder(
+        {"id": 1, "name": "a", "categories": [{"id": 2, "categories": [{"id": 3}]}, {}]}
+    )
+
+    assert found is not None
+    assert [each.id for each in found.walk()] == [1, 2, 3]
