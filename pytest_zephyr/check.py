@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from pytest_zephyr import status
 from pytest_zephyr.client import Client
+from pytest_zephyr.creation import what_lacks
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
@@ -73,13 +74,19 @@ class Checker:
         except ZephyrUnreachable as error:
             if error.tls:
                 self._pass("address", client.origin)
-            self._fail("TLS" if error.tls else "address", str(error))
+            mend = "" if "Check" in str(error) else " Check zephyr_url, and the server."
+            self._fail("TLS" if error.tls else "address", f"{error}{mend}")
             return False
         except ZephyrUnauthorized as error:
             self._connected(client)
             if error.status == 403:
                 self._pass("credential", str(self._settings.credential))
             self._fail("user" if error.status == 403 else "credential", str(error))
+            return False
+        except ZephyrNotFound as error:
+            self._connected(client)
+            nothing = "There is no Zephyr Enterprise at this address. Check zephyr_url."
+            self._fail("address", f"{error} {nothing}")
             return False
         except ZephyrRefused as error:
             self._connected(client)
@@ -127,7 +134,7 @@ class Checker:
             self._pass("statuses", text)
 
     def _look_at_target(self, client: Client) -> None:
-        finder = Finder(client, self._settings)
+        finder = Finder(client, self._settings, thorough=True)
         steps: dict[str, Callable[[], str]] = {
             "project": lambda: _named(finder.find_project()),
             "release": lambda: _named(finder.find_release()),
@@ -145,25 +152,39 @@ class Checker:
                 return
 
     def _needed(self) -> list[str]:
-        """Return the steps to the phase from the lowest that an id names."""
+        """Return the steps to the phase: those that are named, or above none by id."""
         steps = ["project", "release", "cycle", "phase"]
         for step in reversed(steps):
             ref = getattr(self._settings, step)
             if ref is not None and ref.id is not None:
-                return steps[steps.index(step) :]
+                below = steps.index(step)
+                return [
+                    each
+                    for each in steps
+                    if steps.index(each) >= below
+                    or getattr(self._settings, each) is not None
+                ]
         return steps
 
     def _phase(self, client: Client, finder: Finder) -> str:
         target = finder.find()
         if target.phase is None:
+            if target.cycle is None and (
+                problems := what_lacks(client, self._settings, target)
+            ):
+                raise ZephyrNotFound(" ".join(problems))
             return "to be created"
         release = target.release.id if target.release else None
         first = next(client.executions(target.phase.id, release), None)
         tree = None
         if first is None and not target.phase.name:
             # Nothing is in it: a wrong id would look the same.
-            with suppress(ZephyrUnreachable):
+            try:
                 tree = client.phase_tree(target.phase.id)
+            except ZephyrRefused as refused:
+                said = self._settings.describe("phase")
+                msg = f"{said} is not a phase of this server. It says: {refused}"
+                raise ZephyrNotFound(msg) from None
         name = target.phase.name or (tree.name if tree else "")
         kind = "free-form" if target.phase.free_form else "structured"
         more = "has executions" if first else "has no executions"

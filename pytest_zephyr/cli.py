@@ -232,8 +232,12 @@ def _push(args: argparse.Namespace) -> int:
 
 
 def _journals_of(args: argparse.Namespace) -> Path:
-    directory = _settings(args).journal
+    ini = _ini(args)
+    # Names in the ini file need not have a value here: journals have their own.
+    directory: Path = ini.root / resolution.value("journal", _given(args, ini))
     if not directory.is_dir():
+        # What is wrong in the settings comes first.
+        _settings(args)
         msg = f"there is no directory of journals {directory}. Name a journal to push."
         raise JournalError(msg)
     return directory

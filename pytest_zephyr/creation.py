@@ -16,6 +16,7 @@ from pytest_zephyr.entities import Cycle
 from pytest_zephyr.entities import Phase
 from pytest_zephyr.entities import Target
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
@@ -37,11 +38,13 @@ Thing = TypeVar("Thing", Cycle, Phase)
 class Created:
     """A target that has its phase, and what this process made of it.
 
-    *contested* says that another job made the phase at the same time.
+    *contested* says that another job made the phase at the same time, *remarks* names
+    what is left of that.
     """
 
     target: Target
     made: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     contested: bool = False
 
 
@@ -69,6 +72,10 @@ class _Creator:
     def run(self) -> Created:
         first = self._target
         target = first
+        if first.cycle is None and (
+            problems := what_lacks(self._client, self._settings, first)
+        ):
+            raise ZephyrNotFound("\n".join(problems))
         for _ in range(_LOOKS):
             if target.phase is not None:
                 break
@@ -94,8 +101,8 @@ class _Creator:
     def _settled(self, first: Target, target: Target) -> Created:
         assert target.cycle is not None
         assert target.phase is not None
-        self._remove_twins(target.cycle, target.phase)
         created = Created(target)
+        self._remove_twins(target.cycle, target.phase, created.remarks)
         if target.cycle.id in self._cycles:
             created.made.append(f"cycle {target.cycle.name!r}")
         if (target.cycle.id, target.phase.id) in self._phases:
@@ -163,18 +170,22 @@ class _Creator:
         phase = self._client.create_phase(self._name("phase"), cycle, self._release.id)
         self._phases.append((cycle.id, phase.id))
 
-    def _remove_twins(self, cycle: Cycle, phase: Phase) -> None:
+    def _remove_twins(self, cycle: Cycle, phase: Phase, remarks: list[str]) -> None:
         """Remove what another job's cycle or phase has made needless, if it is empty."""
         for cycle_id, phase_id in self._phases:
             if phase_id != phase.id and not self._in_use(phase_id):
-                with suppress(ZephyrError):
+                try:
                     self._client.delete_phase(cycle_id, phase_id)
+                except ZephyrError as error:
+                    remarks.append(_left_over("phase", phase_id, error))
         for cycle_id in self._cycles:
             if cycle_id == cycle.id:
                 continue
-            with suppress(ZephyrError):
+            try:
                 if not self._client.cycle(cycle_id).phases:
                     self._client.delete_cycle(cycle_id)
+            except ZephyrError as error:
+                remarks.append(_left_over("cycle", cycle_id, error))
 
     def _in_use(self, phase: int) -> bool:
         try:
@@ -185,6 +196,29 @@ class _Creator:
             )
         except ZephyrError:
             return True
+
+
+def _left_over(kind: str, number: int, error: ZephyrError) -> str:
+    return (
+        f"another job made the same {kind}; ours (id {number}) is empty and could not be"
+        f" removed: {error}"
+    )
+
+
+def what_lacks(client: Client, settings: Settings, target: Target) -> list[str]:
+    """Return what is missing in the settings to create a cycle, a line for each."""
+    problems = []
+    if target.project is None:
+        problems.append(
+            f"no project, and a new cycle needs the dates of its release, which are"
+            f" listed there ({settings.describe('create')}). Set zephyr_project."
+        )
+    if not settings.environment and client.wants_environment():
+        problems.append(
+            "this server wants an environment on every cycle. Set zephyr_environment"
+            " in pytest.ini or ZEPHYR_ENVIRONMENT in the environment."
+        )
+    return problems
 
 
 def span(

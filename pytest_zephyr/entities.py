@@ -60,12 +60,16 @@ class Release:
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase of a cycle (API 4.5); *tree* is the root node of its own tree."""
+    """A phase of a cycle (API 4.5).
+
+    *tree* is the root node of its own tree, *created* in milliseconds since the epoch.
+    """
 
     id: int
     name: str
     tree: int | None = None
     free_form: bool = True
+    created: int | None = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +226,7 @@ def phase(row: Mapping[str, Any]) -> Phase | None:
         decode.text(row.get("name")),
         tree=decode.integer(row.get("tcrCatalogTreeId")),
         free_form=decode.boolean(row.get("freeForm"), default=True),
+        created=decode.integer(row.get("createdOn")),
     )
 
 

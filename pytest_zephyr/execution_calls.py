@@ -160,12 +160,12 @@ class ExecutionCalls(Calls):
         body = {} if write.notes is None else {"notes": write.notes}
         path = f"execution/{write.execution}"
         try:
-            self._transport.send("PUT", path, params, body)
+            self._write("PUT", path, params, body)
         except ZephyrRefused as refused:
             # A page of the vendor's documentation prints POST (API 7, 1).
             if refused.status != 405:
                 raise
-            self._transport.send("POST", path, params, body)
+            self._write("POST", path, params, body)
 
     def _executions_answered(
         self,

@@ -18,7 +18,7 @@ from pytest_zephyr.repository_calls import SEARCH
 
 
 #: Calls that a walk through a repository may cost for what no search finds.
-WALK = 60
+WALK = 300
 
 #: Alt IDs that are asked for one by one; for more the repository is walked.
 _FEW = 20
@@ -56,7 +56,8 @@ def find_cases(
     missing = {case for case in wanted if not candidates.get(case)}
     walked = False
     if missing and release is not None and (walk or not searched):
-        walked = _walk(client, release, missing, candidates, walk or WALK)
+        # Without a search the walk is all there is; the time budget ends it.
+        walked = _walk(client, release, missing, candidates, walk if searched else None)
     found = Found(certain=searched or walked)
     for case in wanted:
         _choose(case, candidates.get(case, ()), release, found)
@@ -76,7 +77,7 @@ def _search(
         for start in range(0, len(ids), SEARCH):
             for placement in client.search_cases(ids[start : start + SEARCH], release):
                 candidates.setdefault(placement.case, []).append(placement)
-        for alt in alts[:_FEW]:
+        for alt in alts if len(alts) <= _FEW else ():
             candidates[alt] = client.cases_by_alt(alt)
     except ZephyrUnauthorized:
         raise
@@ -91,16 +92,21 @@ def _walk(
     release: int,
     missing: set[CaseRef],
     candidates: dict[CaseRef, list[Placement]],
-    calls: int,
+    calls: int | None,
 ) -> bool:
-    """Look into every folder until nothing is missing; return whether it saw all."""
+    """Look into every folder until nothing is missing; return whether it saw all.
+
+    An Alt ID may be there twice, for which only the last folder is the end.
+    """
+    alts = any(isinstance(case, str) for case in missing)
     try:
         for folder in _folders(client, release):
-            if not missing:
+            if not missing and not alts:
                 return True
-            if calls <= 0:
-                return False
-            calls -= 1
+            if calls is not None:
+                if calls <= 0:
+                    return False
+                calls -= 1
             for placement in client.folder_cases(folder):
                 for case in (placement.case, placement.alt):
                     if case in missing or case in candidates:

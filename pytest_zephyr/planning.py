@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -24,7 +25,10 @@ from pytest_zephyr.errors import ZephyrUnclear
 
 #: Seconds and looks until another job has filled a phase that both wanted to make.
 PATIENCE = 1.0
-_LOOKS = 5
+_LOOKS = 8
+
+#: Looks in a row without news, after which the other job is believed to be done.
+_QUIET = 3
 
 #: Which ids of repository placements a server takes (API 7, 3).
 _Ids = Callable[[Placement], VersionId | PlacementId]
@@ -34,11 +38,13 @@ _Ids = Callable[[Placement], VersionId | PlacementId]
 class Filled:
     """The executions of a phase after test cases were added, and what went wrong.
 
-    *added* counts the test cases that were not in the phase before.
+    *added* counts the test cases that were not in the phase before, *doubled* those
+    that are there more than once now.
     """
 
     executions: list[Execution]
     added: int = 0
+    doubled: int = 0
     refused: ZephyrRefused | None = None
 
 
@@ -97,7 +103,13 @@ class _Filler:
         executions = self._executions()
         if self._unscheduled(executions):
             executions = self._mend()
-        return Filled(executions, len(missing), self._refused)
+        scheduled = Counter(each.case for each in executions)
+        return Filled(
+            executions,
+            added=sum(each.case in scheduled for each in missing),
+            doubled=sum(scheduled[each.case] > 1 for each in missing),
+            refused=self._refused,
+        )
 
     def _mend(self) -> list[Execution]:
         """Try the other ways for what has no execution yet."""
@@ -127,13 +139,13 @@ class _Filler:
     def _wait_for_others(self) -> list[Planned]:
         """Look until the other job has put in what we want, or puts in no more."""
         rows = self._rows()
+        quiet = 0
         for _ in range(_LOOKS):
-            if not self._without(rows):
+            if not self._without(rows) or quiet == _QUIET:
                 break
             time.sleep(PATIENCE)
             before, rows = len(rows), self._rows()
-            if rows and len(rows) == before:
-                break
+            quiet = quiet + 1 if rows and len(rows) == before else 0
         return rows
 
     def _executions(self) -> list[Execution]:

@@ -15,10 +15,13 @@ from pytest_zephyr import status
 from pytest_zephyr.changes import shared
 from pytest_zephyr.client import Client
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.creation import what_lacks
 from pytest_zephyr.embedded import served
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.lookup import WALK
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.push import connect
@@ -35,7 +38,8 @@ SECONDS = 10.0
 #: The status of a refusal that is ours: nothing on the server has the name.
 _NO_SUCH_NAME = 0
 
-#: Ids that are looked up before the tests; the push looks up what is left.
+#: Ids that are looked up before the tests, unless an unknown one is to end the run; the
+#: push looks up what is left.
 _LOOKED_UP = 1000
 
 
@@ -161,17 +165,13 @@ def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
     except ZephyrRefused as refused:
         _note(found, refused)
         return
-    if (
-        target.phase is None
-        and target.cycle is None
-        and not settings.environment
-        and client.wants_environment()
-    ):
-        found.problems.append(
-            "this server wants an environment on every cycle. Set zephyr_environment"
-            " in pytest.ini or ZEPHYR_ENVIRONMENT in the environment."
-        )
-    found.seen.read_executions(client, None if settings.only_planned else KEPT)
+    if target.phase is None and target.cycle is None:
+        found.problems += what_lacks(client, settings, target)
+    try:
+        found.seen.read_executions(client, None if settings.only_planned else KEPT)
+    except ZephyrNotFound as missing:
+        _note(found, missing)
+        return
     if settings.only_planned and target.phase is not None:
         found.plan = found.seen.read_plan(client)
 
@@ -191,7 +191,7 @@ def check_cases(
     could not be looked up in time.
     """
     seen, client = found.seen, found.client
-    if seen is None or client is None or seen.target is None or not seen.whole:
+    if seen is None or client is None or seen.target is None:
         return []
     if settings.unknown_case == "ignore":
         return []
@@ -201,11 +201,15 @@ def check_cases(
         case
         for case in tests
         if case not in (alts if isinstance(case, str) else scheduled)
-    ][:_LOOKED_UP]
+    ]
+    strict = settings.unknown_case == "error" and settings.on_error == "fail"
+    if not strict:
+        missing = missing[:_LOOKED_UP]
     if not missing:
         return []
+    walk = WALK if settings.may_create("execution") else 0
     try:
-        looked_up = seen.look_up(client, missing)
+        looked_up = seen.look_up(client, missing, walk)
     except ZephyrError:
         # The push says what is wrong, if it still is.
         return []

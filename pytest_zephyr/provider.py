@@ -10,10 +10,12 @@ from pytest_zephyr import changes as diff
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.client import Client
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.creation import create_missing
 from pytest_zephyr.entities import Phase
 from pytest_zephyr.entities import Placement
 from pytest_zephyr.lookup import WALK
+from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.plan import CaseResult
 from pytest_zephyr.planning import fill_phase
@@ -22,6 +24,10 @@ from pytest_zephyr.repository import Shelves
 from pytest_zephyr.said import FieldValue
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.survey import Survey
+
+
+#: Milliseconds for which the job that made a phase may still be filling it.
+_YOUNG = 15 * 60 * 1000
 
 
 class Provider:
@@ -59,10 +65,15 @@ class Provider:
                 self._client, self._settings.folder, release.id, new
             )
             provision.shelved = self._shelves.look()
+            scheduled = {each.case for each in self._seen.executions}
+            found = {p.case: p for p in provision.shelved.placements.values()}
+            provision.additions += [p for c, p in found.items() if c not in scheduled]
         if missing:
             # What is to be added may be so new that the search does not know it yet.
             walk = WALK if self._settings.may_create("execution") else 0
             self._seen.look_up(self._client, [each.case for each in missing], walk)
+        if self._settings.may_create("execution"):
+            self._seen.read_phase(self._client)
         for result in missing:
             self._sort(result)
         if provision.needed:
@@ -117,14 +128,22 @@ class Provider:
         if fresh:
             created = create_missing(self._client, self._settings, seen.place)
             seen.target = created.target
+            provision.shelved.remarks += created.remarks
             self.made += created.made
             contested = created.contested
-        if self._shelves is not None and provision.shelved.missing:
+        phase = seen.place.phase
+        assert phase is not None
+        if not phase.free_form:
+            # A test case that can never be added is not made either.
+            for case in provision.shelved.missing:
+                provision.shelved.refused[case] = self._why_not_added(case.name)
+        elif self._shelves is not None and provision.shelved.missing:
             shelved = self._shelves.create()
             new = sum(case in shelved.placements for case in shelved.missing)
             self.made.append(f"{new} test cases in the repository")
-        phase = seen.place.phase
-        assert phase is not None
+        if not fresh and now_ms() - (phase.created or 0) < _YOUNG:
+            # Who made it a moment ago may be filling it with the same test cases.
+            contested = True
         self._fill(phase, fresh=fresh and not contested, contested=contested)
 
     def _fill(self, phase: Phase, *, fresh: bool, contested: bool) -> None:
@@ -132,12 +151,11 @@ class Provider:
         if contested:
             seen.read_executions(self._client)
         scheduled = {each.case for each in seen.executions}
+        shelved = self.provision.shelved
+        made = (shelved.placements.get(case) for case in shelved.missing)
         wanted: dict[int, Placement] = {
             each.case: each
-            for each in (
-                *self.provision.additions,
-                *self.provision.shelved.placements.values(),
-            )
+            for each in (*self.provision.additions, *filter(None, made))
             if each.case not in scheduled
         }
         if not wanted:
@@ -152,6 +170,11 @@ class Provider:
             fresh=fresh,
             contested=contested,
         )
+        if filled.doubled:
+            shelved.remarks.append(
+                f"{filled.doubled} test cases are in {self._place} more than once:"
+                f" another job added them at the same time. The oldest has the result."
+            )
         if filled.added:
             self.made.append(f"{filled.added} test cases in the phase")
         if filled.refused is not None:
@@ -177,18 +200,16 @@ class Provider:
             elif case in unmade:
                 refused.append(Refusal(result, unmade[str(case)]))
             elif final:
-                refused.append(Refusal(result, self._why_not_added(result)))
+                refused.append(Refusal(result, self._why_not_added(case)))
             else:
                 missing.append(result)
         return replace(
             changes, left=tuple(left), missing=tuple(missing), refused=tuple(refused)
         )
 
-    def _why_not_added(self, result: CaseResult) -> str:
+    def _why_not_added(self, case: CaseRef) -> str:
         phase = self._seen.place.phase
-        said = (
-            f"test case {diff.named(result.case)} could not be added to {self._place}"
-        )
+        said = f"test case {diff.named(case)} could not be added to {self._place}"
         if phase is not None and not phase.free_form:
             return f"{said}: it is a structured phase, which shows folders as they are"
         return f"{said}: {self._why_not}" if self._why_not else said

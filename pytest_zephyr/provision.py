@@ -46,18 +46,19 @@ class Provision:
     @property
     def needed(self) -> bool:
         """Whether something has to be made."""
-        return bool(self.additions or self.shelved.placements or self.shelved.missing)
+        return bool(self.additions or self.shelved.missing)
 
     @property
     def requests(self) -> int:
-        """How many calls it takes to make it all, looks at what came of them included."""
-        new = len(self.shelved.missing)
-        added = len(self.additions) + new
+        """How many calls that write it takes to make it all."""
+        new = self.shelved.missing
+        added = len(self.additions) + len(new)
         return (
-            2 * len(self.containers)
+            len(self.containers)
             + len(self.shelved.folders)
-            + _batches(new)
-            + (2 * _batches(added) + 1 if added else 0)
+            + _batches(len(new))
+            + any(case.requirements for case in new)
+            + (_batches(added) + 1 if added else 0)
         )
 
 

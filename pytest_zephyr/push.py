@@ -128,8 +128,11 @@ def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:
     """Read what the server has, but for what was read a moment ago."""
     if seen is None:
         return survey(client, settings)
-    seen.read_target(client, settings)
     if not seen.fresh:
+        if seen.target is not None and seen.target.phase is None:
+            # Somebody may have made it meanwhile.
+            seen.target = None
+        seen.read_target(client, settings)
         seen.read_executions(client)
     return seen
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import PurePosixPath
 
 from pytest_zephyr import templates
 from pytest_zephyr.client import Client
 from pytest_zephyr.entities import BATCH
-from pytest_zephyr.entities import Folder
 from pytest_zephyr.entities import Placement
 from pytest_zephyr.entities import VisibleId
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.folders import Folders
+from pytest_zephyr.folders import Path
 from pytest_zephyr.notes import escape
 from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.provision import Shelved
@@ -28,7 +28,8 @@ _LOOKS = 3
 
 _NOTHING = "\0"
 
-Path = tuple[str, ...]
+#: A test case by its folder and its name.
+Key = tuple[Path, str]
 
 
 def path_of(case: NewCase, template: str) -> Path:
@@ -58,146 +59,136 @@ class Shelves:
         self._release = release
         self._cases = cases
         self._names: dict[str, str] = {}
-        self._roots: list[Folder] | None = None
-        self._trees: dict[str, Folder] = {}
+        self._folders = Folders(client, release)
         self._done = Shelved()
+        # One folder and one name are one case, whichever files its tests are in.
+        self._same: dict[tuple[Path, str], list[NewCase]] = {}
+        for case in cases:
+            self._same.setdefault((path_of(case, template), case.name), []).append(case)
 
     def look(self) -> Shelved:
         """Read what there is of the cases; nothing is written."""
-        shelves: dict[Path, list[NewCase]] = {}
-        for case in self._cases:
-            shelves.setdefault(path_of(case, self._template), []).append(case)
         done = self._done
-        for path, shelf in shelves.items():
-            here = self._find(path)
-            if here is None:
-                done.folders.append("/".join(path))
-            else:
-                self._recognise(here.id, shelf)
-            done.missing += [each for each in shelf if each not in done.placements]
+        paths = dict.fromkeys(path for path, _name in self._same)
+        done.folders = ["/".join(path) for path in self._folders.missing(paths)]
+        for path in paths:
+            self._recognise(path)
+        done.missing = [
+            same[0] for same in self._same.values() if same[0] not in done.placements
+        ]
         return done
 
     def create(self) -> Shelved:
         """Create what the look has missed."""
-        if any(self._cases[case] for case in self._done.missing):
+        done = self._done
+        wanted = {
+            key: same for key, same in self._same.items() if same[0] in done.missing
+        }
+        if any(self._values(same) for same in wanted.values()):
             self._names = self._client.field_names()
-        self._create(self._done.missing)
-        return self._done
+        self._folders.make(path for path, _name in wanted)
+        if self._folders.twins:
+            twins = ", ".join(self._folders.twins)
+            done.remarks.append(f"another job made the same folders; empty are {twins}")
+        keys = [key for key in wanted if self._has_folder(key)]
+        for start in range(0, len(keys), BATCH):
+            self._create_batch(keys[start : start + BATCH])
+        # Another job may have made the same at the same time: the oldest is meant.
+        for path in dict.fromkeys(path for path, _name in keys):
+            self._recognise(path)
+        self._link(key for key in keys if key not in self._refused())
+        return done
 
-    # Folders
+    def _has_folder(self, key: Key) -> bool:
+        if self._folders.find(key[0]) is not None:
+            return True
+        self._refuse(key, self._folders.why_not(key[0]))
+        return False
 
-    def _find(self, path: Path) -> Folder | None:
-        """Return the folder at *path*, of several with one name the oldest."""
-        if self._roots is None:
-            self._roots = self._client.root_folders(self._release)
-        tree = self._trees.get(path[0])
-        if tree is None:
-            root = _named(self._roots, path[0])
-            if root is None:
-                return None
-            tree = self._trees[path[0]] = self._client.folder(root.id)
-        here: Folder | None = tree
-        for name in path[1:]:
-            here = _named(here.children, name) if here else None
-        return here
+    def _recognise(self, path: Path) -> None:
+        """Note which of the cases at *path* are there, of one name the oldest."""
+        folder = self._folders.find(path)
+        if folder is None:
+            return
+        held = list(self._client.folder_cases(folder))
+        for placement in sorted(held, key=lambda each: -each.case):
+            self._place((path, placement.name.strip()), placement)
 
-    def _make(self, path: Path) -> Folder:
-        """Create what is missing of *path*; a look decides who made it first."""
-        for depth in range(1, len(path) + 1):
-            if self._find(path[:depth]) is not None:
-                continue
-            for _ in range(_LOOKS):
-                parent = self._find(path[: depth - 1]) if depth > 1 else None
-                # The look that follows settles an unclear answer.
-                with suppress(ZephyrUnclear):
-                    self._client.create_folder(
-                        path[depth - 1], self._release, parent.id if parent else None
-                    )
-                self._roots = None
-                self._trees.pop(path[0], None)
-                if self._find(path[:depth]) is not None:
-                    break
-        found = self._find(path)
-        if found is None:
-            msg = f"the folder {'/'.join(path)} was created, and the server does not show it."
-            raise ZephyrRefused(msg)
-        return found
+    def _place(self, key: Key, placement: Placement) -> None:
+        for case in self._same.get(key, ()):
+            self._done.placements[case] = placement
 
-    # Cases
+    def _refuse(self, key: Key, reason: str) -> None:
+        for case in self._same[key]:
+            self._done.refused[case] = reason
 
-    def _recognise(self, folder: int, cases: Iterable[NewCase]) -> None:
-        held: dict[str, Placement] = {}
-        for placement in self._client.folder_cases(folder):
-            held.setdefault(placement.name.strip(), placement)
-        for case in cases:
-            if case.name in held:
-                self._done.placements[case] = held[case.name]
+    def _refused(self) -> set[Key]:
+        return {
+            key for key, same in self._same.items() if same[0] in self._done.refused
+        }
 
-    def _create(self, cases: Sequence[NewCase]) -> None:
-        places: list[tuple[int, NewCase]] = []
-        for case in cases:
-            try:
-                folder = self._make(path_of(case, self._template))
-            except ZephyrUnauthorized:
-                raise
-            except ZephyrRefused as refused:
-                self._done.refused[case] = str(refused)
-                continue
-            places.append((folder.id, case))
-        for start in range(0, len(places), BATCH):
-            self._create_batch(places[start : start + BATCH])
-        self._link(cases)
+    def _open(self, batch: Sequence[Key]) -> list[Key]:
+        return [key for key in batch if self._same[key][0] not in self._done.placements]
 
-    def _create_batch(self, batch: Sequence[tuple[int, NewCase]]) -> None:
+    def _create_batch(self, batch: Sequence[Key]) -> None:
         """Create *batch*, halving it where the server refuses, until the culprit is alone."""
         for _ in range(_LOOKS):
+            refused: ZephyrRefused | None = None
+            made: Sequence[Placement] = ()
             try:
-                made = self._client.create_cases(
-                    [(folder, self._fields(case)) for folder, case in batch]
-                )
+                made = self._client.create_cases(list(map(self._request, batch)))
             except ZephyrUnclear:
-                made = []
+                pass
             except ZephyrUnauthorized:
                 raise
-            except ZephyrRefused as refused:
-                if len(batch) == 1:
-                    self._done.refused[batch[0][1]] = str(refused)
-                    return
-                middle = len(batch) // 2
-                self._create_batch(batch[:middle])
-                self._create_batch(batch[middle:])
-                return
-            batch = self._take(batch, made)
+            except ZephyrRefused as error:
+                refused = error
+            self._take(batch, made)
+            batch = self._open(batch)
+            if batch and (refused is None or refused.status >= 500):
+                # What the answer left out may be there all the same.
+                for path in dict.fromkeys(path for path, _name in batch):
+                    self._recognise(path)
+                batch = self._open(batch)
             if not batch:
                 return
-            # What the answer left out may be there all the same.
-            for folder in {folder for folder, _ in batch}:
-                self._recognise(
-                    folder, [case for each, case in batch if each == folder]
-                )
-            batch = [pair for pair in batch if pair[1] not in self._done.placements]
-            if not batch:
+            if refused is not None:
+                self._divide(batch, refused)
                 return
-        for _, case in batch:
-            self._done.refused[case] = (
-                "the server did not create it and did not say why."
-            )
+        for key in batch:
+            self._refuse(key, "the server did not create it and did not say why.")
 
-    def _take(
-        self, batch: Sequence[tuple[int, NewCase]], made: Iterable[Placement]
-    ) -> list[tuple[int, NewCase]]:
-        """Note where the cases of *batch* are; return those that *made* lacks."""
+    def _divide(self, batch: Sequence[Key], refused: ZephyrRefused) -> None:
+        if len(batch) == 1:
+            self._refuse(batch[0], str(refused))
+            return
+        middle = len(batch) // 2
+        self._create_batch(batch[:middle])
+        self._create_batch(batch[middle:])
+
+    def _take(self, batch: Sequence[Key], made: Iterable[Placement]) -> None:
+        """Note where the cases of *batch* are that *made* shows."""
         by_name = {(each.folder, each.name.strip()): each for each in made}
-        rest = []
-        for folder, case in batch:
-            placement = by_name.get((folder, case.name))
-            if placement is None:
-                rest.append((folder, case))
-            else:
-                self._done.placements[case] = placement
-        return rest
+        for path, name in batch:
+            placement = by_name.get((self._folders.find(path), name))
+            if placement is not None:
+                self._place((path, name), placement)
 
-    def _fields(self, case: NewCase) -> Mapping[str, object]:
+    def _request(self, key: Key) -> tuple[int, Mapping[str, object]]:
+        folder = self._folders.find(key[0])
+        assert folder is not None, "cases without a folder are refused before"
+        same = self._same[key]
+        return folder, self._fields(same[0], self._values(same))
+
+    def _values(self, same: Sequence[NewCase]) -> dict[str, FieldValue]:
+        """Return the custom fields that the tests of one case named."""
+        return {
+            name: value for case in same for name, value in self._cases[case].items()
+        }
+
+    def _fields(
+        self, case: NewCase, values: Mapping[str, FieldValue]
+    ) -> Mapping[str, object]:
         """Return what is sent of a new case (API 4.8); the server wants no nulls."""
         return {
             "name": case.name,
@@ -207,19 +198,22 @@ class Shelves:
             "scriptName": case.script[:255],
             "scriptPath": str(PurePosixPath(case.script.partition("::")[0]))[:255],
             "tag": " ".join(case.tags),
-            # A name that is no field's is left to the server to refuse.
+            # What is no field of test cases stands in the notes of the result.
             "customProperties": {
-                self._names.get(name, name): value
-                for name, value in self._cases[case].items()
+                self._names[name]: value
+                for name, value in values.items()
+                if name in self._names
             },
         }
 
-    def _link(self, cases: Iterable[NewCase]) -> None:
-        links: dict[VisibleId, Sequence[str]] = {
-            self._done.placements[case].case: case.requirements
-            for case in cases
-            if case.requirements and case in self._done.placements
-        }
+    def _link(self, keys: Iterable[Key]) -> None:
+        links: dict[VisibleId, Sequence[str]] = {}
+        for key in keys:
+            same = self._same[key]
+            alts = dict.fromkeys(alt for case in same for alt in case.requirements)
+            placement = self._done.placements.get(same[0])
+            if alts and placement is not None:
+                links[placement.case] = list(alts)
         if not links:
             return
         try:
@@ -228,8 +222,3 @@ class Shelves:
             raise
         except (ZephyrRefused, ZephyrUnclear) as error:
             self._done.remarks.append(f"requirements could not be linked: {error}")
-
-
-def _named(folders: Iterable[Folder], name: str) -> Folder | None:
-    matches = [each for each in folders if each.name.strip() == name]
-    return min(matches, key=lambda each: each.id, default=None)

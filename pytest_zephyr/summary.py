@@ -63,7 +63,8 @@ def planned(delivery: Delivery) -> list[str]:
     lines = [
         (
             f"dry run: nothing was written; {results} results would be, with"
-            f" {requests} {'request' if requests == 1 else 'requests'}"
+            f" {requests} {'request' if requests == 1 else 'requests'} that"
+            f" {'writes' if requests == 1 else 'write'}"
         ),
         *(f"  {each} would be created" for each in provision.containers),
         *(f"  folder {each!r} would be created" for each in provision.shelved.folders),

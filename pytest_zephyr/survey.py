@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 import difflib
 from itertools import islice
 
@@ -15,8 +16,10 @@ from pytest_zephyr.calls import PAGE
 from pytest_zephyr.client import Client
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.entities import Execution
+from pytest_zephyr.entities import Phase
 from pytest_zephyr.entities import Target
 from pytest_zephyr.entities import User
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.lookup import find_cases
 from pytest_zephyr.lookup import Found
@@ -37,7 +40,8 @@ KEPT = 4 * PAGE
 class Survey:
     """What was read so far; *whole* says that the executions are all there are.
 
-    *found* holds the test cases that were looked up in the repository.
+    *found* holds the test cases that were looked up in the repository, *described* is
+    how the user named the phase.
     """
 
     user: User
@@ -47,6 +51,7 @@ class Survey:
     whole: bool = False
     read_at: float = 0.0
     found: Found = field(default_factory=Found)
+    described: str = ""
 
     @property
     def fresh(self) -> bool:
@@ -73,6 +78,7 @@ class Survey:
         self.read_at = monotonic()
 
     def read_target(self, client: Client, settings: Settings) -> Target:
+        self.described = settings.describe("phase")
         if self.target is None:
             self.target = find_target(client, settings)
         return self.target
@@ -86,7 +92,22 @@ class Survey:
             rows = client.executions(target.phase.id, release)
             self.executions = list(islice(rows, limit))
             self.whole = limit is None or len(self.executions) < limit
+            if not self.executions and not target.phase.name:
+                # A phase that is not there looks as one that is empty.
+                self._check_phase(client, target.phase)
         self.read_at = monotonic()
+
+    def read_phase(self, client: Client) -> None:
+        """Find out of what kind a phase is that was named by its id alone."""
+        phase = self.place.phase
+        if phase is None or phase.name:
+            return
+        release = self._release(client)
+        for cycle in client.cycles(release) if release is not None else ():
+            for each in cycle.phases:
+                if each.id == phase.id:
+                    self.target = replace(self.place, phase=each, cycle=cycle)
+                    return
 
     def read_plan(self, client: Client) -> dict[int, str]:
         """Return the Alt ID of each test case in the phase, assigned or not, by its id."""
@@ -117,6 +138,17 @@ class Survey:
             self.found.ambiguous |= found.ambiguous
             self.found.certain = found.certain
         return self.found
+
+    def _check_phase(self, client: Client, phase: Phase) -> None:
+        try:
+            client.phase_tree(phase.id)
+        except ZephyrRefused as refused:
+            if refused.status in {200, 401, 403, 404, 405}:
+                # A server without this call does not tell.
+                return
+            said = self.described or f"phase {phase.id}"
+            msg = f"{said} is not a phase of this server. It says: {refused}"
+            raise ZephyrNotFound(msg) from None
 
     def _release(self, client: Client) -> int | None:
         """Return the release; that of a phase named by its id stands on its tree."""

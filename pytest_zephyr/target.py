@@ -15,10 +15,14 @@ from pytest_zephyr.entities import Project
 from pytest_zephyr.entities import Release
 from pytest_zephyr.entities import Target
 from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.settings import CREATE
 from pytest_zephyr.settings import Ref
 from pytest_zephyr.settings import Settings
 
+
+#: The status of a refusal that is ours: nothing on the server has the name.
+_NO_SUCH_NAME = 0
 
 #: Names shown when one was not found.
 _SHOWN = 20
@@ -44,15 +48,28 @@ def find_target(client: Client, settings: Settings) -> Target:
     returned. Raises ZephyrNotFound with the names that exist if anything else is not
     among them.
     """
-    return Finder(client, settings).find()
+    try:
+        return Finder(client, settings).find()
+    except ZephyrRefused as refused:
+        if refused.status in {_NO_SUCH_NAME, 401, 403}:
+            raise
+        # An id that nobody knows looks like a broken server; the lists tell (API 5, 13).
+        Finder(client, settings, thorough=True).find()
+        raise
 
 
 class Finder:
-    """One walk from project to phase; an id ends the way up from it."""
+    """One walk from project to phase; an id ends the way up from it.
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    A *thorough* one also looks ids up in the lists that should have them.
+    """
+
+    def __init__(
+        self, client: Client, settings: Settings, *, thorough: bool = False
+    ) -> None:
         self._client = client
         self._settings = settings
+        self._thorough = thorough
         self._project: Project | None = None
         self._remarks: list[str] = []
 
@@ -60,7 +77,11 @@ class Finder:
         ref = self._ref("phase")
         cycle: Cycle | None = None
         phase: Phase | None = None
-        if ref.id is not None:
+        above = self._settings.cycle
+        listed = self._thorough and above is not None
+        if above is not None and above.id is None:
+            listed = listed and self._lists_cycles
+        if ref.id is not None and not listed:
             phase = Phase(ref.id, "")
             release = self._named_release()
         else:
@@ -77,6 +98,14 @@ class Finder:
             remarks=tuple(self._remarks),
         )
 
+    @property
+    def _lists_cycles(self) -> bool:
+        """Whether the settings lead to a release, whose cycles can be listed."""
+        release = self._settings.release
+        if release is None:
+            return False
+        return release.id is not None or self._settings.project is not None
+
     def _named_release(self) -> Release | None:
         """Return the release beside the id of a phase; it is needed to make things."""
         ref = self._settings.release
@@ -90,7 +119,8 @@ class Finder:
         """Return the cycle, `None` if it is to be created, and the release above it."""
         ref = self._ref("cycle")
         above = self._settings.release
-        if ref.id is not None and (above is None or above.id is None):
+        listed = self._thorough and self._lists_cycles
+        if ref.id is not None and not listed and (above is None or above.id is None):
             cycle = self._client.cycle(ref.id)
             release = None if cycle.release is None else Release(cycle.release, "")
             return cycle, release
@@ -102,8 +132,8 @@ class Finder:
     def find_release(self) -> Release:
         """Return the release, with its name and dates where it had to be looked up."""
         ref = self._ref("release")
-        may_need_dates = self._settings.may_create("cycle") and self._settings.project
-        if ref.id is not None and not may_need_dates:
+        listed = self._thorough or self._settings.may_create("cycle")
+        if ref.id is not None and not (listed and self._settings.project):
             return Release(ref.id, "")
         self._project = self.find_project()
         # The repository of a project is a hidden release (API 4.3).
@@ -115,7 +145,7 @@ class Finder:
 
     def find_project(self) -> Project:
         ref = self._ref("project")
-        if ref.id is not None:
+        if ref.id is not None and not self._thorough:
             return Project(ref.id, "")
         found = self._pick("project", ref, self._client.projects(), "this server")
         assert found is not None, "a project is never created"

@@ -121,6 +121,17 @@ def test_many_alt_ids_are_found_by_a_walk(world, client):
     assert len(world.sandbox.requests) - before < 40
 
 
+def test_of_many_alt_ids_a_shared_one_is_named(world, client):
+    store = world.sandbox.store
+    for number in range(30):
+        store.add_case(world.release, alt=f"A-{number}")
+    other = store.add_folder(world.release, "Zoo")
+    store.add_case(world.release, alt="A-29", folder=other)
+    found = find_cases(client, [f"A-{n}" for n in range(30)], world.release)
+
+    assert list(found.ambiguous) == ["A-29"]
+
+
 def test_without_a_search_nothing_is_certain_but_what_is_seen(world, client):
     world.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
     world.sandbox.store.add_case(world.release, testcase_id=500)

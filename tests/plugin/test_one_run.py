@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,29 @@ def test_other_runs_are_none_of_its_business(shard, world):
     shard("red", "--zephyr-run-key=A", holds=False)
     shard("green", "--zephyr-run-key=B", holds=True)
 
+    assert world.statuses()[101] == "1"
+
+
+def test_journal_that_is_sent_from_a_copy_doubles_nothing(pytester, shard, world):
+    """As when the last job of a pipeline runs again: artefacts have no receipts."""
+    shard("red", "--zephyr-push=never", holds=False)
+    shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
+    assert pytester.run(*PUSH).ret == 0
+    pushed = pytester.run(*PUSH, "copy")
+
+    assert pushed.ret == 0
+    assert world.execution(101).results == 1
+
+
+def test_names_of_the_ini_file_need_no_value_where_a_journal_is_sent(
+    pytester, shard, world, monkeypatch
+):
+    pytester.makeini("[pytest]\nzephyr_cycle = N {build}\n")
+    monkeypatch.setenv("BUILD_NUMBER", "7")
+    shard("green", "--zephyr-push=never", holds=True)
+    monkeypatch.delenv("BUILD_NUMBER")
+
+    assert pytester.run(*PUSH).ret == 0
     assert world.statuses()[101] == "1"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from datetime import timedelta
+import re
 import subprocess
 import sys
 
@@ -571,6 +572,73 @@ def test_refused_test_case_is_named_and_the_others_are_made(
     assert held(world) == {case.id: "1"}
 
 
+UNMARKED = "".join(f"def test_{n}(): pass\n" for n in range(5))
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+def test_test_cases_made_in_spite_of_a_server_error_are_not_made_again(
+    pytester, run_zephyr, world, times
+):
+    fault = Fault("POST", "*/testcase/bulk", "status_after", status=500, times=times)
+    world.sandbox.faults.add(fault)
+    pytester.makepyfile(test_pay=UNMARKED)
+    ran = run_zephyr(*CREATE, same_exit=False)
+
+    names = [c.name for c in world.sandbox.store.cases(world.release) if "::" in c.name]
+    assert len(names) == len(set(names)) == 5
+    assert "5 delivered" in ran.text
+
+
+@pytest.mark.usefixtures("named")
+def test_two_tests_of_one_name_in_one_folder_are_one_test_case(
+    pytester, run_zephyr, world
+):
+    """Folder and name identify it; the worst of its tests decides."""
+    for package, body in (("api", "pass"), ("ui", "assert 0")):
+        pytester.mkpydir(package)
+        (pytester.path / package / "test_x.py").write_text(
+            f"def test_same(): {body}\n", encoding="utf-8"
+        )
+    run_zephyr(*CREATE, "--zephyr-folder=Automation", same_exit=False)
+
+    (case,) = [c for c in world.sandbox.store.cases(world.release) if "::" in c.name]
+    assert held(world) == {case.id: "2"}
+
+
+@pytest.mark.usefixtures("named")
+def test_number_of_writes_that_a_dry_run_tells_is_true(pytester, run_zephyr, world):
+    add_cases(world, [201, 202])
+    for package in ("a", "b"):
+        pytester.mkpydir(package)
+        (pytester.path / package / f"test_{package}.py").write_text(
+            "import pytest\n@pytest.mark.zephyr(201, 202)\ndef test_m(): pass\n"
+            "def test_u(): pass\n",
+            encoding="utf-8",
+        )
+    args = (*CREATE, "--zephyr-folder=A/{package}/B")
+    said = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
+    run_zephyr(*args, same_exit=False)
+
+    told = re.search(r"4 results would be, with (\d+) requests that write", said)
+    assert told is not None
+    assert int(told[1]) == len(world.writes)
+
+
+@pytest.mark.usefixtures("named")
+def test_field_that_zephyr_lacks_stands_in_the_notes(pytester, run_zephyr, world):
+    pytester.makepyfile(
+        test_pay="def test_a(zephyr): zephyr.field('browser', 'firefox')"
+    )
+    ran = run_zephyr(*CREATE, same_exit=False)
+
+    assert "1 delivered, 0 refused" in ran.text
+    (cycle,) = cycles(world)
+    (phase,) = world.sandbox.store.phases(cycle.id)
+    (execution,) = world.sandbox.store.executions(phase.id)
+    assert "firefox" in execution.comment
+
+
 # Only what is planned
 
 
@@ -620,6 +688,109 @@ def test_plan_that_cannot_be_read_is_said(
 
 
 # Preflight
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--zephyr-project=999"], "'999' (--zephyr-project) is not a project"),
+        (["--zephyr-release=999"], "'999' (--zephyr-release) is not a release"),
+        (["--zephyr-cycle=999"], "'999' (--zephyr-cycle) is not a cycle"),
+        (["--zephyr-phase=999"], "'999' (--zephyr-phase) is not a phase"),
+    ],
+    ids=["project", "release", "cycle", "phase"],
+)
+def test_wrong_id_is_answered_before_the_first_test(pytester, run_zephyr, args, said):
+    """The server answers 500 to it; the lists tell that it is nobody's."""
+    pytester.makepyfile(ONE.format(case=101))
+    ran = run_zephyr(
+        "--zephyr-project=Payments", "--zephyr-release=name:1.0",
+        "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", *args,
+        "--zephyr-on-error=fail", "--zephyr-retries=0", same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == 4
+    assert said in ran.text
+
+
+def test_wrong_id_of_a_phase_alone_is_answered(pytester, run_zephyr):
+    pytester.makepyfile(ONE.format(case=101))
+    ran = run_zephyr(
+        "--zephyr-phase=999", "--zephyr-on-error=fail", "--zephyr-retries=0",
+        same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == 4
+    assert "'999' (--zephyr-phase) is not a phase of this server" in ran.text
+
+
+def test_unknown_id_is_answered_in_a_large_phase(pytester, run_zephyr, monkeypatch):
+    """Not all of it is read before the tests."""
+    monkeypatch.setattr("pytest_zephyr.preflight.KEPT", 2)
+    pytester.makepyfile(ONE.format(case=1022))
+    ran = run_zephyr(
+        "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False
+    )
+
+    assert ran.ret == 4
+    assert "test case 1022 is not known to Zephyr" in ran.text
+
+
+def test_right_id_that_the_search_does_not_know_yet_ends_nothing(
+    pytester, run_zephyr, world
+):
+    add_cases(world, [201])
+    world.sandbox.faults.add(
+        Fault(path="/advancesearch", kind="omit_rows", rows=99, times=None)
+    )
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(
+        *NAMES, f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
+        "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == 0
+    assert world.statuses()[201] == "1"
+
+
+@pytest.mark.usefixtures("named")
+def test_cycle_of_a_release_that_is_only_a_number_needs_its_project(
+    pytester, run_zephyr, world
+):
+    pytester.makepyfile(ONE.format(case=101))
+    ran = run_zephyr(
+        f"--zephyr-release={world.release}", *NAMES[2:], "--zephyr-create=cycle",
+        "--zephyr-on-error=fail", same_exit=False,
+    )  # fmt: skip
+
+    assert ran.ret == 4
+    assert "a new cycle needs the dates of its release" in ran.text
+
+
+def test_structured_phase_named_by_its_id_is_not_added_to(pytester, run_zephyr, world):
+    store = world.sandbox.store
+    add_cases(world, [201])
+    phase = store.add_phase(world.cycle, "Folders", free_form=False)
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(f"--zephyr-phase={phase}", "--zephyr-create=execution")
+
+    assert "it is a structured phase" in ran.text
+    assert "created:" not in ran.text
+    assert not any("bytree" in write for write in world.writes)
+
+
+def test_locked_release_is_waited_for_when_results_are_written(
+    pytester, run_zephyr, world, monkeypatch
+):
+    locked = '{"errorMsg": "The Release with ID1 and name1 is locked."}'
+    world.sandbox.faults.add(Fault("PUT", "/bulk/execute", status=400, body=locked))
+    waited: list[float] = []
+    monkeypatch.setattr("pytest_zephyr.calls.time.sleep", waited.append)
+    pytester.makepyfile(ONE.format(case=101))
+    run_zephyr(same_exit=False)
+
+    assert waited == [15.0]
+    assert world.statuses()[101] == "1"
 
 
 @pytest.mark.usefixtures("named")
