@@ -30,9 +30,12 @@ from pytest_zephyr.receipts import Sending
 _SETTLE = 3
 
 
-#: Refusals in a row after which a server is believed to refuse everything; one bad
+#: Refusals in a row after which a server may be one that refuses everything; one bad
 #: row in a batch of 500 costs nine.
-_HOPELESS = 30
+_DOUBTFUL = 30
+
+#: Single results, from everywhere in what is left, that decide whether it is.
+_SAMPLE = 10
 
 
 class Apply:
@@ -56,11 +59,15 @@ class Apply:
         self._has_bulk = True
         self._total = 0
         self._done: set[int] = set()
+        self._writes: Sequence[Change] = ()
+        self._refused: set[int] = set()
         self._refusals = 0
+        self._is_hopeless = False
 
     def run(self, changes: Changes) -> None:
         self._total = self._delivery.kept
         self._confirmed(changes.landed)
+        self._writes = changes.writes
         for start in range(0, len(changes.writes), BATCH):
             self._send(changes.writes[start : start + BATCH])
 
@@ -74,6 +81,8 @@ class Apply:
         error: ZephyrError | None = None
         for _ in range(_SETTLE):
             batch = self._open(batch)
+            if not batch or self._is_hopeless:
+                return
             error = None
             try:
                 missing = self._write(batch)
@@ -117,18 +126,40 @@ class Apply:
         )
 
     def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
-        return [each for each in batch if each.execution.id not in self._done]
+        over = self._done | self._refused
+        return [each for each in batch if each.execution.id not in over]
 
     def _divide(self, batch: Sequence[Change], refused: ZephyrRefused) -> None:
         """Halve a refused batch until what the server refuses stands alone."""
         batch = self._open(batch)
         self._refusals += 1
-        if len(batch) == 1 or self._refusals > _HOPELESS:
+        if len(batch) == 1:
             self._refuse(batch, str(refused))
-            return
-        middle = len(batch) // 2
-        self._send(batch[:middle])
-        self._send(batch[middle:])
+        if self._refusals == _DOUBTFUL:
+            self._sample(refused)
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self._send(batch[:middle])
+            self._send(batch[middle:])
+
+    def _sample(self, refused: ZephyrRefused) -> None:
+        """Give up unless the server takes one of some results, each sent alone.
+
+        Many bad rows may be neighbours, while good ones wait further on.
+        """
+        waiting = self._open(self._writes)
+        last = len(waiting) - 1
+        for place in range(_SAMPLE):
+            self._send(waiting[place * last // (_SAMPLE - 1) :][:1])
+            if not self._refusals:
+                return
+        waiting = self._open(waiting)
+        if waiting:
+            self._is_hopeless = True
+            self._delivery.error = ZephyrError(
+                f"{refused} The last {self._refusals} tries were all refused, so"
+                f" {len(waiting)} results were not sent."
+            )
 
     def _write(self, batch: Sequence[Change]) -> Sequence[Change]:
         """Write *batch* and return those changes that the answer does not confirm."""
@@ -203,6 +234,7 @@ class Apply:
         self._progress(self._total - self._delivery.kept, self._total)
 
     def _refuse(self, refused: Sequence[Change], reason: str) -> None:
+        self._refused.update(each.execution.id for each in refused)
         self._delivery.kept -= len(refused)
         self._delivery.refused += [Refusal(each.result, reason) for each in refused]
 

@@ -750,11 +750,51 @@ def test_a_server_that_refuses_everything_is_left_soon(many, deliver, status, bu
 
     delivery = deliver(nodes_of(MANY, failed))
 
-    assert (delivery.delivered, delivery.kept) == (0, 0)
-    assert len(delivery.refused) == 120
+    assert delivery.delivered == 0
+    assert 0 < len(delivery.refused) < 60
     assert {f"{status} from" in each.reason for each in delivery.refused} == {True}
-    assert len(many.sandbox.requests) < 300
+    assert delivery.kept == 120 - len(delivery.refused)
+    assert f"{delivery.kept} results were not sent" in str(delivery.error)
+    assert len(many.sandbox.requests) < 120
     assert max(results(many).values()) == 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(range(1461, 1502), id="neighbours"),
+        pytest.param(range(1001, 1042), id="the first"),
+        pytest.param(range(1960, 2001), id="the last"),
+        pytest.param(range(1001, 2001, 24), id="scattered"),
+    ],
+)
+def test_many_bad_rows_cost_no_good_one(client, world, settings, monkeypatch, bad):
+    """The server says no to every batch with one of them; those it never saw are kept."""
+    cases = range(1001, 2001)
+    world.sandbox.store.adopt(world.phase, cases)
+    case_of = {e.id: e.testcase_id for e in world.sandbox.store.executions(world.phase)}
+    tried_alone: set[int] = set()
+    requests = 0
+    send = client.execute
+
+    def execute(rows: Any, tester: int) -> Any:
+        nonlocal requests
+        requests += 1
+        sent = {case_of[row.execution] for row in rows}
+        if sent & set(bad):
+            tried_alone.update(sent if len(sent) == 1 else ())
+            raise ZephyrRefused("400 from there: no", status=400)
+        return send(rows, tester)
+
+    monkeypatch.setattr(client, "execute", execute)
+    delivery = push(nodes_of(cases), client, settings(), Memory())
+
+    held = results(world)
+    assert {held[case] for case in cases if case not in bad} == {1}
+    assert delivery.delivered == 1000 - len(bad)
+    assert {each.result.case for each in delivery.refused} == tried_alone
+    assert len(delivery.refused) + delivery.kept == len(bad)
+    assert requests < 11 * len(bad)
 
 
 def test_after_a_refusal_at_last_a_second_push_tries_again(world, deliver):
