@@ -60,7 +60,7 @@ class Judge:
     def no_answer(
         self, method: str, path: str, error: Exception, deadline: Deadline
     ) -> ZephyrError:
-        reason = _reason(error)
+        reason = _cut(self.scrub(_reason(error)), 200)
         what = f"{method} {path}: no answer from {self.origin}"
         never_arrived = _never_arrived(error)
         tls = isinstance(error, requests.exceptions.SSLError)
@@ -137,7 +137,7 @@ class Judge:
         if status == 401:
             said = f"{where}. {_not_accepted(self.credential)}"
             return ZephyrUnauthorized(said, method=method, path=path, status=401)
-        message = self.scrub(_server_message(content))
+        message = _cut(self.scrub(_server_message(content)), 300)
         said = f"{where}: {message}" if message else f"{where}."
         if status == 407:
             said += " It is the proxy that says so: check zephyr_proxy and HTTPS_PROXY."
@@ -179,7 +179,7 @@ def _not_accepted(credential: Credential) -> str:
 
 
 def _server_message(content: bytes) -> str:
-    """Return what the server says was wrong, in one short line (API 4.15)."""
+    """Return what the server says was wrong, in one line (API 4.15)."""
     try:
         payload = decode.mapping(json.loads(content))
     except (ValueError, RecursionError):
@@ -188,8 +188,11 @@ def _server_message(content: bytes) -> str:
         payload.get("message")
     )
     printable = (sign if sign.isprintable() else " " for sign in message)
-    message = " ".join("".join(printable).split())
-    return message if len(message) <= 300 else f"{message[:297]}..."
+    return " ".join("".join(printable).split())
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:
@@ -208,8 +211,7 @@ def _reason(error: Exception) -> str:
     text = str(innermost) or type(innermost).__name__
     text = re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", text)
     text = re.sub(r"\w+\(host=.*?\): ", "", text)
-    text = " ".join(text.split())
-    return text.rstrip(".") if len(text) <= 200 else f"{text[:197]}..."
+    return " ".join(text.split()).rstrip(".")
 
 
 def _is_timeout(error: Exception) -> bool:

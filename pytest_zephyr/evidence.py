@@ -117,17 +117,13 @@ class Zephyr:
         return step
 
     def _end(self, step: Step, error: BaseException | None) -> None:
-        comment = ""
-        if error is not None:
-            comment = f"{type(error).__name__}: {error}".partition("\n")[0].strip(" :")
-        self._say(
-            replace(
-                step,
-                outcome=_outcome(error),
-                comment=comment[:_MAX_ERROR],
-                at=now_ms(),
-            )
-        )
+        if self._recorder is None:
+            return
+        with self._harmless():
+            comment = "" if error is None else self._recorder.scrub(_first_line(error))
+            comment = comment[:_MAX_ERROR]
+            ended = replace(step, outcome=_outcome(error), comment=comment, at=now_ms())
+            self._recorder.say(self._item, ended)
 
 
 class ZephyrRecord(Zephyr):
@@ -163,6 +159,10 @@ def _outcome(error: BaseException | None) -> str:
     # An interrupt says nothing about the step.
     is_verdict = isinstance(error, Exception | pytest.fail.Exception)
     return "failed" if is_verdict else "interrupted"
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0].strip(" :")
 
 
 def _text(call: str, wanted: str, value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pytest_zephyr.outcome import Item
 from pytest_zephyr.said import FieldValue
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import one_line
+from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import Inherit
 from pytest_zephyr.warning import HOOK_ERRORS
 
@@ -50,8 +52,12 @@ class Mapped:
 
 @dataclass
 class _Extras:
-    """What markers put on a result; of one thing said twice the closest counts."""
+    """What markers put on a result; of one thing said twice the closest counts.
 
+    *short* shows a value in a message.
+    """
+
+    short: Callable[[object], str]
     comment: str = ""
     defects: dict[str, None] = field(default_factory=dict)
     fields: dict[str, FieldValue] = field(default_factory=dict)
@@ -61,24 +67,24 @@ class _Extras:
         """Take the argument *name* of a marker; return what is wrong with it."""
         if name == "comment":
             if not isinstance(value, str) or not value.strip():
-                return f"comment={_short(value)} is not a text"
+                return f"comment={self.short(value)} is not a text"
             self.comment = self.comment or value.strip()
         elif name == "defects":
             for key in _flat(value):
                 if not isinstance(key, str) or not key.strip():
-                    return f"{_short(key)} is not the key of a defect"
+                    return f"{self.short(key)} is not the key of a defect"
                 self.defects[key.strip()] = None
         elif name == "requirements":
             for alt in _flat(value):
                 if not isinstance(alt, str) or not alt.strip():
-                    return f"{_short(alt)} is not the Alt ID of a requirement"
+                    return f"{self.short(alt)} is not the Alt ID of a requirement"
                 self.requirements[alt.strip()] = None
         elif not isinstance(value, Mapping):
-            return f"fields={_short(value)} is not a mapping"
+            return f"fields={self.short(value)} is not a mapping"
         else:
             for key, each in value.items():
                 if not isinstance(key, str) or not isinstance(each, str | int | float):
-                    return f"{_short(key)}: {_short(each)} is not a field with a value"
+                    return f"{self.short(key)}: {self.short(each)} is not a field with a value"
                 self.fields.setdefault(key, each)
         return ""
 
@@ -90,9 +96,15 @@ class Marks:
     """Reads markers by the rules of the settings."""
 
     def __init__(
-        self, id_prefix: str, inherit: Inherit, *, creating: bool = False
+        self,
+        id_prefix: str,
+        inherit: Inherit,
+        *,
+        creating: bool = False,
+        scrub: Scrubber | None = None,
     ) -> None:
         self.creating = creating
+        self._scrub = scrub or Scrubber()
         self._id = re.compile(rf"(?:{id_prefix})(\d+)", re.ASCII | re.IGNORECASE)
         self._bare = re.compile(r"\d+", re.ASCII)
         self._inherit = inherit
@@ -104,12 +116,31 @@ class Marks:
             found = item.stash[_MAPPED] = self._read(item)
         return found
 
+    def title(self, item: pytest.Item) -> str:
+        """Return the node id with parameters hidden whose names look secret."""
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or not any(map(_SECRET.search, callspec.params)):
+            return ""
+        shown = ", ".join(
+            f"{name}={HIDDEN if _SECRET.search(name) else self.short(value)}"
+            for name, value in callspec.params.items()
+        )
+        return f"{item.nodeid.removesuffix(f'[{callspec.id}]')}[{shown}]"
+
+    def short(self, value: object) -> str:
+        """Return *value* as a message shows it; what is cut holds no credential."""
+        try:
+            text = self._scrub(one_line(repr(value)))
+        except Exception:  # noqa: BLE001 - any object may stand in a marker
+            text = f"<{type(value).__name__}>"
+        return text if len(text) <= 80 else f"{text[:77]}..."
+
     def _read(self, item: pytest.Item) -> Mapped:
         if item.get_closest_marker("zephyr_ignore"):
             return Mapped()
         cases: dict[CaseRef, None] = {}
         problems: list[str] = []
-        extras = _Extras()
+        extras = _Extras(self.short)
         marked = False
         for level in _levels(item):
             for mark in level:
@@ -148,7 +179,9 @@ class Marks:
             if not isinstance(answer, pytest.MarkDecorator):
                 listed = answer if isinstance(answer, int | str) else list(answer)
                 answer = pytest.mark.zephyr(listed)
-            found, wrong = self._cases(answer.mark, _param_id(item), _Extras())
+            found, wrong = self._cases(
+                answer.mark, _param_id(item), _Extras(self.short)
+            )
         except HOOK_ERRORS as error:
             problems.append(blame(hook, error))
             return None
@@ -163,7 +196,7 @@ class Marks:
         for value in _flat(mark.args):
             found = self._case_id(value)
             if found is None:
-                problems.append(f"{_short(value)} is not a test case id")
+                problems.append(f"{self.short(value)} is not a test case id")
             else:
                 cases.append(found)
         for key, value in mark.kwargs.items():
@@ -186,7 +219,7 @@ class Marks:
             if isinstance(alt, str) and alt.strip():
                 cases.append(alt.strip())
             else:
-                problems.append(f"{_short(alt)} is not an Alt ID")
+                problems.append(f"{self.short(alt)} is not an Alt ID")
 
     def _add_by_id(
         self,
@@ -196,7 +229,7 @@ class Marks:
         problems: list[str],
     ) -> None:
         if not isinstance(value, Mapping):
-            problems.append(f"by_id={_short(value)} is not a mapping")
+            problems.append(f"by_id={self.short(value)} is not a mapping")
         elif param_id is None:
             problems.append("by_id is given, but the test has no parameters")
         elif param_id not in value:
@@ -205,7 +238,7 @@ class Marks:
             for each in _flat((value[param_id],)):
                 found = self._case_id(each)
                 if found is None:
-                    problems.append(f"{_short(each)} is not a test case id")
+                    problems.append(f"{self.short(each)} is not a test case id")
                 else:
                     cases.append(found)
 
@@ -283,14 +316,6 @@ def _texts(values: object) -> list[str]:
     return [each for each in found if each]
 
 
-def _short(value: object) -> str:
-    try:
-        text = one_line(repr(value))
-    except Exception:  # noqa: BLE001 - any object may stand in a marker
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def item_of(item: pytest.Item, marks: Marks) -> Item:
     """Return *item* as plain data."""
     mapped = marks.of(item)
@@ -300,7 +325,7 @@ def item_of(item: pytest.Item, marks: Marks) -> Item:
     return Item(
         nodeid=item.nodeid,
         cases=mapped.cases,
-        title=_title(item),
+        title=marks.title(item),
         unmarked=mapped.unmarked,
         new=new,
         comment=mapped.comment,
@@ -319,15 +344,3 @@ def secret_values(item: pytest.Item) -> Iterator[str]:
         text = str(value) if isinstance(value, str | int) else ""
         if _SECRET.search(name) and len(text) >= _SHORTEST_SECRET:
             yield text
-
-
-def _title(item: pytest.Item) -> str:
-    """Return the node id with parameters hidden whose names look secret."""
-    callspec = getattr(item, "callspec", None)
-    if callspec is None or not any(map(_SECRET.search, callspec.params)):
-        return ""
-    shown = ", ".join(
-        f"{name}={HIDDEN if _SECRET.search(name) else _short(value)}"
-        for name, value in callspec.params.items()
-    )
-    return f"{item.nodeid.removesuffix(f'[{callspec.id}]')}[{shown}]"

@@ -140,6 +140,7 @@ def load_marks(config: pytest.Config) -> Marks:
             resolution.value("id_prefix", found),
             resolution.value("inherit", found),
             creating=resolution.value("unmapped", found) == "create",
+            scrub=load_scrubber(config),
         )
     except SettingsError as error:
         raise usage_error(error) from error

@@ -9,6 +9,7 @@ import pytest
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.items import STAMP
 from pytest_zephyr.outcome import Report
+from pytest_zephyr.secret import Scrubber
 
 
 #: Characters of a failure's text that a journal keeps.
@@ -18,8 +19,10 @@ MAX_TEXT = 20_000
 MAX_LINE = 1000
 
 
-def to_record(report: pytest.TestReport, root: str) -> Report:
+def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
     """Return *report* as plain data; paths below *root* are shown from there.
+
+    Texts are cut, and *scrub* before that: half a credential is none to look for.
 
     No report needs to have more than what pytest-xdist gives to a crash: a node id,
     an outcome and a text.
@@ -37,10 +40,14 @@ def to_record(report: pytest.TestReport, root: str) -> Report:
         worker=_worker(report),
         cases=tuple(stamp.get("cases", ())),
         title=stamp.get("title", ""),
-        reason=_reason(report)[:MAX_LINE],
-        crash=_crash(report, root, stamp.get("text")) if failed else "",
-        text=_middle_cut(stamp.get("text", report.longreprtext)) if failed else "",
-        subtest=_subtest(report)[:MAX_LINE],
+        reason=scrub(_reason(report))[:MAX_LINE],
+        crash=scrub(_crash(report, root, stamp.get("text")))[:MAX_LINE]
+        if failed
+        else "",
+        text=_middle_cut(scrub(stamp.get("text", report.longreprtext)))
+        if failed
+        else "",
+        subtest=scrub(_subtest(report))[:MAX_LINE],
     )
 
 
@@ -71,7 +78,7 @@ def _crash(report: pytest.TestReport, root: str, changed: str | None) -> str:
     if changed is not None and message not in changed:
         return ""
     path = str(crash.path).removeprefix(f"{root}{os.sep}")
-    return f"{path}:{crash.lineno}: {message}"[:MAX_LINE]
+    return f"{path}:{crash.lineno}: {message}"
 
 
 def _subtest(report: pytest.TestReport) -> str:

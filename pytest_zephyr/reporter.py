@@ -103,7 +103,8 @@ class ZephyrReporter:
 
     @guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.writer.append(lines.report_line(to_record(report, self._root)))
+        record = to_record(report, self._root, self.writer.scrub)
+        self.writer.append(lines.report_line(record))
         stamp = getattr(report, STAMP, None) or {}
         self.writer.append_kept(stamp.get("kept", ()))
         for bug in stamp.get("bugs", ()):

@@ -463,6 +463,14 @@ def test_a_web_page_with_a_refusal_is_the_refusal(world, transport, status):
     assert "com.thed" not in str(caught.value)
 
 
+def test_what_a_server_says_is_cut_after_its_credentials_are_hidden(world, transport):
+    said = f'{{"errorMsg": "{"x" * 280}{world.sandbox.token}"}}'
+    world.sandbox.faults.add(Fault(status=400, body=said))
+
+    with pytest.raises(ZephyrRefused, match=r"x<hidden>$"):
+        read(transport)
+
+
 def test_a_read_that_is_cut_short_is_no_answer(world, transport):
     """Half a list must not pass for a short one."""
     world.sandbox.faults.add(Fault(kind="truncate", times=None))

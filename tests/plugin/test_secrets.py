@@ -183,6 +183,52 @@ def test_what_a_test_says_of_its_environment_is_hidden(
     assert [secret for secret in secrets if secret in notes] == []
 
 
+#: A test whose texts are cut in the middle of a credential, wherever we cut.
+CUT = """
+    import os
+    import pytest
+
+    token = os.environ["ZEPHYR_TOKEN"]
+    fill = "x" * 4000
+
+    @pytest.mark.zephyr(101)
+    def test_crash(): raise ValueError(fill[:900] + token * 4)
+
+    @pytest.mark.zephyr(102)
+    def test_step(zephyr):
+        with zephyr.step("s"):
+            raise ValueError(fill[:450] + token * 4)
+
+    @pytest.mark.zephyr(103)
+    @pytest.mark.xfail(reason=fill[:970] + token * 4)
+    def test_reason(): assert False
+
+    @pytest.mark.zephyr(104)
+    def test_text(): raise ValueError("\\n".join([fill, fill] + [token] * 800))
+
+    @pytest.mark.zephyr(fill[:60] + token)
+    def test_mark(): pass
+
+    @pytest.mark.zephyr(105)
+    @pytest.mark.parametrize(("password", "seen"), [("?", fill[:60] + token)], ids=[7])
+    def test_title(password, seen, zephyr):
+        zephyr.attach(b"1", name=fill[:190] + token)
+"""
+
+
+def test_what_is_cut_shows_no_half_of_a_credential(pytester, run_zephyr, world):
+    pytester.makepyfile(CUT)
+    half = {world.sandbox.token[:6], world.sandbox.token[-6:]}
+    ran = run_zephyr("--tb=no", "-rN", same_exit=False)
+
+    assert found_in(ran.path / ".zephyr", half) == []
+    assert [each for each in half if each in ran.text] == []
+    assert world.execution(105).attachments
+    notes = " ".join(world.execution(case).comment for case in range(101, 105))
+    assert "&lt;hidden&gt;" in notes
+    assert [each for each in half if each in notes] == []
+
+
 def test_a_bug_of_ours_shows_no_credential(pytester, run_zephyr, world, monkeypatch):
     def broken(*_args: object) -> None:
         raise ValueError(f"cannot read {world.sandbox.token}")
