@@ -38,6 +38,7 @@ _SIGNATURES = (
 
 _UNKNOWN = "application/octet-stream"
 _LONGEST_NAME = 200
+_OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f]{16}\.tmp")
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]+')
 
 
@@ -141,11 +142,15 @@ def find_file(file: File, journals: Iterable[Path]) -> Path | None:
 
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:
-    """Remove the copies in *directory* that are not *named*, but for young ones."""
+    """Remove the copies in *directory* that are not *named*, but for young ones.
+
+    What has no name of ours is somebody else's, wherever the journals lie.
+    """
     old = time.time() - _GRACE
     with suppress(OSError):
         for path in directory.iterdir():
-            if path.name not in named and path.stat().st_mtime < old:
+            ours = _OURS.fullmatch(path.name) is not None
+            if ours and path.name not in named and path.lstat().st_mtime < old:
                 path.unlink()
 
 

@@ -94,18 +94,20 @@ def test_a_copy_that_is_gone_or_cut_is_not_found(directory, tmp_path):
     assert find_file(File("a", "", digest, 1), [tmp_path / "b" / "run.jsonl"]) is None
 
 
-def test_only_old_copies_that_nobody_names_are_removed(directory):
+def test_only_old_copies_of_ours_that_nobody_names_are_removed(directory):
     store = FileStore(directory, 10, 100)
     named, young, old = map(store.take_bytes, (b"named", b"young", b"old"))
-    left = directory / "0123.tmp"
-    left.write_bytes(b"")
+    temporary = f"{0:016x}.tmp"
+    foreign = {"report.pdf", "0123.tmp", "a.tmp", "0" * 63, "A" * 64, old[:16]}
+    for name in (temporary, *foreign):
+        (directory / name).write_bytes(b"")
     long_ago = time.time() - 3 * 24 * 3600
-    for name in (named, old, left.name):
+    for name in (named, old, temporary, *foreign):
         os.utime(directory / name, (long_ago, long_ago))
 
     remove_unnamed(directory, {named})
 
-    assert {path.name for path in directory.iterdir()} == {named, young}
+    assert {path.name for path in directory.iterdir()} == {named, young, *foreign}
     remove_unnamed(directory / "nowhere", set())
 
 
