@@ -4,98 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
-from dataclasses import dataclass
-import hashlib
+from dataclasses import replace
 from pathlib import PurePath
 from urllib.parse import quote
 from urllib.parse import unquote
 
-from pytest_zephyr.changes import Change
 from pytest_zephyr.client import Client
 from pytest_zephyr.delivery import EvidenceDelivery
 from pytest_zephyr.delivery import Memory
 from pytest_zephyr.delivery import RefusedFile
 from pytest_zephyr.entities import Uploaded
-from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.evidence_calls import AttachWrite
-from pytest_zephyr.files import find_file
-from pytest_zephyr.files import shown_size
-from pytest_zephyr.notes import Context
-from pytest_zephyr.notes import full_text
+from pytest_zephyr.files import read_copy
 from pytest_zephyr.receipts import Attached
 from pytest_zephyr.receipts import Attaching
 from pytest_zephyr.receipts import AttachmentKey
-from pytest_zephyr.said import File
+from pytest_zephyr.receipts import Naming
 from pytest_zephyr.transport import Part
+from pytest_zephyr.wanted import batches
+from pytest_zephyr.wanted import Wanted
 
-
-#: Bytes and files of one request; more bytes only for a file that has more.
-REQUEST = 1024 * 1024
-FILES = 100
-
-#: The name of notes that had to be cut.
-NOTES = "notes.txt"
 
 #: How often files whose fate is unclear are looked for and sent again.
 _SETTLE = 3
 
 #: Refusals in a row after which a server is believed to refuse everything.
 _HOPELESS = 20
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A file that an execution is to have; *text* makes it if it is on no disk."""
-
-    execution: int
-    file: File
-    nodeid: str
-    text: Callable[[], str] | None = None
-
-    @property
-    def key(self) -> AttachmentKey:
-        return AttachmentKey(self.execution, self.file.name, self.file.digest)
-
-
-def wanted(changes: Iterable[Change], context: Context) -> list[Wanted]:
-    """Return the files that results have, and the whole of notes that were cut."""
-    found: dict[AttachmentKey, Wanted] = {}
-    for change in changes:
-        for each in _of_change(change, context):
-            found.setdefault(each.key, each)
-    return list(found.values())
-
-
-def _of_change(change: Change, context: Context) -> Iterator[Wanted]:
-    execution, result = change.execution.id, change.result
-    for node in result.nodes:
-        for file in node.evidence.files:
-            yield Wanted(execution, file, node.nodeid)
-
-    def text() -> str:
-        return full_text(result.nodes, result.outcome, context) or ""
-
-    whole = text().encode()
-    if whole:
-        digest = hashlib.sha256(whole).hexdigest()
-        file = File(NOTES, "text/plain", digest, len(whole))
-        yield Wanted(execution, file, result.nodes[0].nodeid, text)
-
-
-def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
-    """Return the files that were not taken when the tests wanted to attach them."""
-    found = {
-        RefusedFile(file.name, node.nodeid, f"{shown_size(file.size)}, {file.reason}")
-        for change in changes
-        for node in change.result.nodes
-        for file in node.evidence.left_out
-    }
-    return sorted(found, key=lambda each: (each.nodeid, each.name))
 
 
 def send(
@@ -112,32 +51,74 @@ def send(
     fresh = [each for each in files if each.key not in memory.attached]
     evidence.files_before += len(files) - len(fresh)
     evidence.files_kept += len(fresh)
-    sender = _Sender(client, memory, evidence)
-    sender.settle_earlier(fresh)
-    for batch in batches(sender.open(fresh)):
+    sender = _Sender(client, memory, evidence, fresh)
+    for batch in batches(fresh):
+        sender.look(batch)
         sender.send(batch)
         progress(len(fresh) - evidence.files_kept, len(fresh), "attachments")
+
+
+#: When an execution got its attachments, by their names and sizes.
+_Held = dict[tuple[str, int | None], list[int | None]]
 
 
 class _Sender:
     """Sends files in batches; what stays unclear is settled by looking."""
 
     def __init__(
-        self, client: Client, memory: Memory, evidence: EvidenceDelivery
+        self,
+        client: Client,
+        memory: Memory,
+        evidence: EvidenceDelivery,
+        files: Sequence[Wanted],
     ) -> None:
         self._client = client
         self._memory = memory
         self._evidence = evidence
-        self._names: dict[AttachmentKey, str] = dict(memory.attaching)
+        self._names: dict[AttachmentKey, Naming] = dict(memory.attaching)
         # What may be there without a receipt.
         self._unclear: set[AttachmentKey] = set(memory.attaching)
         self._settled: set[AttachmentKey] = set()
         self._refusals = 0
-
-    def settle_earlier(self, files: Sequence[Wanted]) -> None:
-        """Find out which of *files* an earlier push attached without a receipt."""
         self._name(files)
-        self._settle(files)
+
+    def look(self, files: Sequence[Wanted]) -> None:
+        """See what executions have before *files* are sent to them.
+
+        Some of it may be ours, attached without a receipt; the rest is older, and must
+        not be taken for ours later.
+        """
+        for execution, group in _by_execution(files).items():
+            if all(self._is_first(each) for each in group):
+                continue
+            try:
+                held = self._held(execution)
+            except ZephyrNotFound:
+                # Where nothing can be listed, nothing can be told apart.
+                continue
+            self._done([each for each in group if self._is_there(each, held)])
+
+    def _is_first(self, each: Wanted) -> bool:
+        """Return whether its execution has nothing that could be taken for this file."""
+        return each.had == 0 and each.key not in self._unclear
+
+    def _is_there(self, each: Wanted, held: _Held) -> bool:
+        """Return whether an execution has a file, by name and size."""
+        naming = self._names[each.key]
+        times = held.get((unquote(naming.name), each.file.size), [])
+        if each.key in self._unclear:
+            return len(times) > naming.before
+        self._names[each.key] = replace(naming, before=len(times))
+        since = each.since
+        return since is not None and any(at is None or at >= since for at in times)
+
+    def _held(self, execution: int) -> _Held:
+        """Return when an execution got its attachments, by their names and sizes."""
+        held: _Held = {}
+        for each in self._client.attachments(execution):
+            # Whether the server keeps names encoded is not known (API 4.13).
+            held.setdefault((unquote(each.name), each.size), []).append(each.at)
+        return held
 
     def open(self, files: Sequence[Wanted]) -> Sequence[Wanted]:
         """Return those of *files* that are neither attached nor refused."""
@@ -145,7 +126,7 @@ class _Sender:
 
     def _name(self, files: Sequence[Wanted]) -> None:
         """Give each file a name that no other file of its execution has."""
-        taken = {(key.execution, name) for key, name in self._names.items()}
+        taken = {(key.execution, each.name) for key, each in self._names.items()}
         for each in files:
             if each.key in self._names:
                 continue
@@ -154,12 +135,13 @@ class _Sender:
                 path = PurePath(name)
                 name = f"{path.stem}-{each.file.digest[:8]}{path.suffix}"
             taken.add((each.execution, name))
-            self._names[each.key] = name
+            self._names[each.key] = Naming(name)
 
     def send(self, batch: Sequence[Wanted]) -> None:
-        error: ZephyrError | None = None
+        """Send *batch*; what is not confirmed is looked for, and sent again if needed."""
+        error: ZephyrUnclear | None = None
         for _ in range(_SETTLE):
-            error = None
+            batch, error = self.open(batch), None
             try:
                 batch = self._try(batch)
             except ZephyrUnauthorized:
@@ -171,7 +153,10 @@ class _Sender:
                 if batch:
                     self._divide(batch, refused)
                 return
-            if batch:
+            batch = self._settle(batch)
+            if self._may_come(batch) and error is not None and error.patience:
+                # A slow server may be at it still; sent again it would be there twice.
+                self._client.pause(error.patience)
                 batch = self._settle(batch)
             if not batch:
                 return
@@ -190,7 +175,7 @@ class _Sender:
             return ()
         parts = {
             f"releaseTestSchedule{number}": Part(
-                self._names[each.key], each.file.type, content
+                self._names[each.key].name, each.file.type, content
             )
             for number, (each, content) in enumerate(read)
         }
@@ -213,7 +198,7 @@ class _Sender:
             [
                 AttachWrite(
                     execution=each.execution,
-                    name=_name_for(names[each.key], upload),
+                    name=_name_for(names[each.key].name, upload),
                     path=upload.path,
                     type=each.file.type,
                     size=each.file.size,
@@ -226,21 +211,21 @@ class _Sender:
         found = {(each.item, unquote(each.name)) for each in answered}
         return {
             key
-            for key, name in names.items()
-            if (key.execution, unquote(name)) in found
+            for key, naming in names.items()
+            if (key.execution, unquote(naming.name)) in found
         }
 
     def _read(self, each: Wanted) -> bytes | None:
         if each.text is not None:
             return each.text().encode()
-        path = find_file(each.file, self._memory.places)
-        try:
-            content = path.read_bytes() if path else None
-        except OSError:
-            content = None
+        content = read_copy(each.file, self._memory.places)
         if content is None:
-            self._refuse([each], "its copy is not beside the journal any more")
+            reason = "its copy beside the journal is gone or was changed"
+            self._refuse([each], reason, final=True)
         return content
+
+    def _may_come(self, files: Sequence[Wanted]) -> bool:
+        return any(each.key in self._unclear for each in files)
 
     def _settle(self, batch: Sequence[Wanted]) -> Sequence[Wanted]:
         """Return what of *batch* is neither there nor refused."""
@@ -254,19 +239,10 @@ class _Sender:
         Only where something was to be attached it is worth a look.
         """
         found = []
-        by_execution: dict[int, list[Wanted]] = {}
-        for each in files:
-            if each.key in self._unclear:
-                by_execution.setdefault(each.execution, []).append(each)
-        for execution, wanted_there in by_execution.items():
-            listed = self._client.attachments(execution)
-            # Whether the server keeps names encoded is not known (API 4.13).
-            held = {(unquote(each.name), each.size) for each in listed}
-            found += [
-                each
-                for each in wanted_there
-                if (unquote(self._names[each.key]), each.file.size) in held
-            ]
+        unclear = [each for each in files if each.key in self._unclear]
+        for execution, group in _by_execution(unclear).items():
+            held = self._held(execution)
+            found += [each for each in group if self._is_there(each, held)]
         return found
 
     def _divide(self, batch: Sequence[Wanted], refused: ZephyrRefused) -> None:
@@ -288,26 +264,21 @@ class _Sender:
         self._evidence.files += len(files)
         self._evidence.files_kept -= len(files)
 
-    def _refuse(self, files: Sequence[Wanted], reason: str) -> None:
+    def _refuse(
+        self, files: Sequence[Wanted], reason: str, *, final: bool = False
+    ) -> None:
         self._settled.update(each.key for each in files)
         self._evidence.files_kept -= len(files)
         self._evidence.refused += [
-            RefusedFile(each.file.name, each.nodeid, reason) for each in files
+            RefusedFile(each.file.name, each.nodeid, reason, final) for each in files
         ]
 
 
-def batches(files: Iterable[Wanted]) -> Iterator[list[Wanted]]:
-    """Split *files* into what goes into one request."""
-    batch: list[Wanted] = []
-    size = 0
+def _by_execution(files: Iterable[Wanted]) -> dict[int, list[Wanted]]:
+    groups: dict[int, list[Wanted]] = {}
     for each in files:
-        if batch and (size + each.file.size > REQUEST or len(batch) == FILES):
-            yield batch
-            batch, size = [], 0
-        batch.append(each)
-        size += each.file.size
-    if batch:
-        yield batch
+        groups.setdefault(each.execution, []).append(each)
+    return groups
 
 
 def _name_for(name: str, upload: Uploaded) -> str:

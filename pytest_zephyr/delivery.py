@@ -19,6 +19,7 @@ from pytest_zephyr.provision import Provision
 from pytest_zephyr.receipts import Attached
 from pytest_zephyr.receipts import Attaching
 from pytest_zephyr.receipts import AttachmentKey
+from pytest_zephyr.receipts import Naming
 from pytest_zephyr.receipts import Receipt
 from pytest_zephyr.receipts import Sending
 from pytest_zephyr.receipts import Stepped
@@ -26,11 +27,15 @@ from pytest_zephyr.receipts import Stepped
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """An attachment that the server did not take, and why."""
+    """An attachment that the server did not take, and why.
+
+    If that is *final*, another push would change nothing.
+    """
 
     name: str
     nodeid: str
     reason: str
+    final: bool = False
 
 
 @dataclass
@@ -87,15 +92,15 @@ class Delivery:
     def complete(self) -> bool:
         """Whether nothing is left to be sent or mended; a dry run never says so."""
         waits = self.kept or self.evidence.kept or self.planned is not None
-        return not waits and not self.refused and not self.failed
+        refused = self.refused or not all(each.final for each in self.evidence.refused)
+        return not waits and not refused and not self.failed
 
     @property
     def failed(self) -> bool:
         """Whether something could not be done that the user minds."""
-        evidence = self.evidence
-        waits = (self.kept or evidence.kept) and self.planned is None
+        waits = (self.kept or self.evidence.kept) and self.planned is None
         unmapped = self.unmapped and self.minds_unmapped
-        refused = evidence.refused or any(each.serious for each in self.refused)
+        refused = any(each.serious for each in self.refused)
         return bool(waits or refused or unmapped or self.error)
 
 
@@ -112,7 +117,7 @@ class Memory:
     receipts: frozenset[str] = frozenset()
     unclear: dict[int, str] = field(default_factory=dict)
     attached: frozenset[AttachmentKey] = frozenset()
-    attaching: Mapping[AttachmentKey, str] = field(default_factory=dict)
+    attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: Mapping[int, str] = field(default_factory=dict)
     places: tuple[Path, ...] = ()
     note_attaching: Callable[[Attaching], None] = lambda _attaching: None

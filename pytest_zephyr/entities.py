@@ -146,7 +146,7 @@ class Execution:
     *executed_on* is in milliseconds since the epoch, `None` if unknown. *stamp*
     identifies the state: it differs after every execution, if *dated*. A server that
     tells neither the id nor the time of a result leaves it undated. *version* is that
-    of the test case.
+    of the test case. *attachments* counts them, `None` if unknown.
     """
 
     id: int
@@ -160,6 +160,7 @@ class Execution:
     executed_on: int | None
     stamp: str
     dated: bool
+    attachments: int | None = None
 
 
 @dataclass(frozen=True)
@@ -182,11 +183,15 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that the execution *item* has; *size* is `None` if unknown."""
+    """A file that the execution *item* has.
+
+    *size* and *at*, when it was attached in milliseconds, are `None` if unknown.
+    """
 
     item: int | None
     name: str
     size: int | None
+    at: int | None = None
 
 
 def user(payload: object) -> User | None:
@@ -321,6 +326,7 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         executed_on=decode.integer(executed_on),
         stamp=_digest(last, row),
         dated=any(each is not None for each in _marks(last, row)),
+        attachments=decode.integer(row.get("attachmentCount")),
     )
 
 
@@ -343,6 +349,7 @@ def attachment(row: Mapping[str, Any]) -> Attachment:
         item=decode.integer(row.get("itemId")),
         name=decode.text(row.get("name")),
         size=decode.integer(row.get("fileSize")),
+        at=decode.integer(row.get("timeStamp")),
     )
 
 

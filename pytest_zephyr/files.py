@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterable
 from contextlib import suppress
+import errno
 import hashlib
 import mimetypes
 import os
 from pathlib import Path
 import re
 import secrets
+import stat
 import time
 from typing import BinaryIO
 
@@ -26,6 +28,11 @@ _CHUNK = 1024 * 1024
 #: Seconds before a copy that no journal names is removed: a run that goes on may have
 #: made it and not yet written the line that names it.
 _GRACE = 24 * 3600
+
+#: How a copy is opened; systems lack some of these.
+_OPEN = os.O_RDONLY | sum(
+    getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
+)
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -131,14 +138,32 @@ def _copy(source: BinaryIO, target: BinaryIO | None) -> tuple[str, int]:
     return hashed.hexdigest(), size
 
 
-def find_file(file: File, journals: Iterable[Path]) -> Path | None:
-    """Return the copy of *file* beside one of *journals*, `None` if there is none."""
+def read_copy(file: File, journals: Iterable[Path]) -> bytes | None:
+    """Return the content of *file* from beside one of *journals*.
+
+    `None` if no copy is there that is what the journal says: one that was changed, or
+    a link to another file, is not what the test attached.
+    """
     for journal in journals:
-        path = journal.parent / DIRECTORY / file.digest
+        directory = journal.parent / DIRECTORY
         with suppress(OSError):
-            if path.stat().st_size == file.size:
-                return path
+            content = _read_own(directory, file.digest, file.size)
+            if hashlib.sha256(content).hexdigest() == file.digest:
+                return content
     return None
+
+
+def _read_own(directory: Path, name: str, size: int) -> bytes:
+    """Read a regular file that lies in *directory* itself. Raises OSError."""
+    path = directory / name
+    if directory.is_symlink() or path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link")
+    # It may have become a link since, or be a pipe without a writer.
+    with os.fdopen(os.open(path, _OPEN), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            raise OSError(errno.EINVAL, "it is not the file")
+        return file.read(size + 1)
 
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:

@@ -30,6 +30,7 @@ from pytest_zephyr.outcome import Record
 from pytest_zephyr.receipts import Attached
 from pytest_zephyr.receipts import Attaching
 from pytest_zephyr.receipts import AttachmentKey
+from pytest_zephyr.receipts import Naming
 from pytest_zephyr.receipts import Receipt
 from pytest_zephyr.receipts import Sending
 from pytest_zephyr.receipts import Stepped
@@ -53,7 +54,7 @@ class Journal:
         self.sendings: list[Sending] = []
         self.unclear: dict[int, str] = {}
         self.attached: set[AttachmentKey] = set()
-        self.attaching: dict[AttachmentKey, str] = {}
+        self.attaching: dict[AttachmentKey, Naming] = {}
         self.stepped: dict[int, str] = {}
         self.uncollected: list[str] = []
         self.deselected = 0

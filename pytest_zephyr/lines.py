@@ -21,6 +21,7 @@ from pytest_zephyr.outcome import Start
 from pytest_zephyr.receipts import Attached
 from pytest_zephyr.receipts import Attaching
 from pytest_zephyr.receipts import AttachmentKey
+from pytest_zephyr.receipts import Naming
 from pytest_zephyr.receipts import Receipt
 from pytest_zephyr.receipts import Sending
 from pytest_zephyr.receipts import Stepped
@@ -145,7 +146,10 @@ def sending_line(sending: Sending) -> dict[str, Any]:
 
 
 def attaching_line(attaching: Attaching) -> dict[str, Any]:
-    rows = [[*_row(each), name] for each, name in attaching.names.items()]
+    rows = [
+        [*_row(each), naming.name, naming.before]
+        for each, naming in attaching.names.items()
+    ]
     return {"kind": "attaching", "rows": rows}
 
 
@@ -201,6 +205,10 @@ def _attachment(execution: object, name: object, digest: object) -> AttachmentKe
     return AttachmentKey(_number(execution), _text(name), _text(digest))
 
 
+def _naming(name: object, before: object = 0) -> Naming:
+    return Naming(_text(name), _number(before))
+
+
 def _report(line: Mapping[str, Any]) -> Report:
     return Report(
         nodeid=_text(line["nodeid"]),
@@ -254,7 +262,7 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
     "attaching": lambda line: Attaching(
-        {_attachment(*key): _text(name) for *key, name in line["rows"]}
+        {_attachment(*row[:3]): _naming(*row[3:]) for row in line["rows"]}
     ),
     "attached": lambda line: Attached(tuple(_attachment(*row) for row in line["rows"])),
     "stepped": lambda line: Stepped({int(k): _text(v) for k, v in line["rows"]}),

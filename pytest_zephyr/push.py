@@ -33,6 +33,8 @@ from pytest_zephyr.steps import StepResults
 from pytest_zephyr.survey import Survey
 from pytest_zephyr.survey import survey
 from pytest_zephyr.transport import Transport
+from pytest_zephyr.wanted import left_out
+from pytest_zephyr.wanted import wanted
 
 
 @contextmanager
@@ -186,10 +188,16 @@ def _carry_out(
     apply = Apply(client, delivery, memory, progress)
     apply.run(changes)
     standing = [*apply.standing(changes), *changes.standing]
-    evidence.left_out += attachments.left_out(standing)
-    files = attachments.wanted(standing, context)
+    evidence.left_out += left_out(standing)
+    files = wanted(standing, context, _unsure(changes, memory))
     steps.write(standing)
     attachments.send(files, client, memory, evidence, progress)
+
+
+def _unsure(changes: Changes, memory: Memory) -> set[int]:
+    """Return the executions whose results, and so files, may be another push's."""
+    standing = {each.execution.id for each in (*changes.landed, *changes.standing)}
+    return standing - {each.execution for each in memory.attached}
 
 
 def _context(settings: Settings) -> Context:

@@ -39,13 +39,25 @@ class AttachmentKey:
 
 
 @dataclass(frozen=True)
+class Naming:
+    """The *name* that a file gets on its execution.
+
+    *before* says how many of this name and size the execution had: an older run may
+    have attached them, and they say nothing about this one.
+    """
+
+    name: str
+    before: int = 0
+
+
+@dataclass(frozen=True)
 class Attaching:
     """Attachments that are about to be made, each with the name it gets there.
 
     Without a receipt it is unclear whether they were.
     """
 
-    names: Mapping[AttachmentKey, str]
+    names: Mapping[AttachmentKey, Naming]
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,9 @@ class Run:
                 attachment for each in self._all for attachment in each.attached
             ),
             attaching={
-                attachment: name
+                attachment: naming
                 for each in self._all
-                for attachment, name in each.attaching.items()
+                for attachment, naming in each.attaching.items()
             },
             stepped={
                 execution: digest

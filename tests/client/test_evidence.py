@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+import shutil
 from typing import Any
 
 import pytest
 
 from pytest_zephyr import lines
 from pytest_zephyr import summary
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.delivery import Delivery
 from pytest_zephyr.files import DIRECTORY
 from pytest_zephyr.files import FileStore
@@ -49,13 +51,25 @@ class Recorded:
     settings: Callable[..., Settings]
     lines: list[dict[str, Any]] = field(default_factory=list)
 
-    def test(self, case: int, *sayings: Saying, nodeid: str | None = None) -> None:
+    def test(
+        self, case: int, *sayings: Saying, nodeid: str | None = None, at: int = AT
+    ) -> None:
         nodeid = nodeid or f"test_a.py::test_{case}"
         self.lines.append(lines.item_line(Item(nodeid, (case,))))
         self.lines += [said_line(Said(nodeid, each)) for each in sayings]
         for when in ("setup", "call", "teardown"):
-            report = Report(nodeid, when, "passed", duration=1000, at=AT)
+            report = Report(nodeid, when, "passed", duration=1000, at=at)
             self.lines.append(lines.report_line(report))
+
+    def next(self, name: str) -> Recorded:
+        """Return another run, beside this one."""
+        return Recorded(self.path.with_name(f"{name}.jsonl"), self.settings)
+
+    def copy(self) -> Recorded:
+        """Return a copy of what is on disk by now."""
+        directory = self.path.parent.with_name("copied")
+        shutil.copytree(self.path.parent, directory)
+        return Recorded(directory / self.path.name, self.settings)
 
     def file(self, name: str, content: bytes, type: str = "image/png") -> File:
         store = FileStore(self.path.parent / DIRECTORY, 10**9, 10**9)
@@ -232,6 +246,102 @@ def test_a_push_that_died_while_attaching_is_finished_by_the_next(
         assert names(world, case) == ["größe 1.png"]
 
 
+@pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
+def test_a_file_of_an_older_run_is_not_taken_for_ours(world, recorded, kind):
+    """It has the same name and size; how many there were before is what counts."""
+    recorded.test(101, recorded.file("out.txt", b"old"))
+    assert recorded.push().complete
+    later = recorded.next("later")
+    later.test(101, later.file("out.txt", b"new"), at=AT + 1)
+    world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
+
+    assert later.push().complete
+    assert content(world, 101, "out.txt") == [b"old", b"new"]
+
+
+@pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
+def test_how_many_there_were_before_is_remembered(world, recorded, kind):
+    """The push that attached died, and the next one settles it."""
+    recorded.test(101, recorded.file("out.txt", b"old"))
+    recorded.push()
+    later = recorded.next("later")
+    later.test(101, later.file("out.txt", b"new"), at=AT + 1)
+    world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
+    world.sandbox.faults.add(
+        Fault("GET", "*/attachment", status=503, times=None, after=1)
+    )
+
+    assert not later.push(retries=0).complete
+    world.sandbox.faults.clear()
+
+    assert later.push().complete
+    assert content(world, 101, "out.txt") == [b"old", b"new"]
+
+
+def test_only_executions_that_have_attachments_are_looked_at(world, recorded):
+    for case in (101, 102):
+        recorded.test(case, recorded.file("a.png", b"a"))
+    recorded.push()
+
+    assert calls(world, "/attachment") == 0
+
+
+def test_a_slow_server_gets_a_file_once(world, recorded):
+    """It attaches after we gave up waiting, and before we would send again."""
+    recorded.test(101, recorded.file("a.png", b"a"))
+    world.sandbox.faults.add(Fault("POST", ATTACH, kind="latency", seconds=1.5))
+
+    assert recorded.push(timeout=1).complete
+    assert names(world, 101) == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        pytest.param(UPLOAD, "hang", id="with receipts for results"),
+        pytest.param("/execution/bulk/execute", "hang_after", id="without"),
+    ],
+)
+def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind):
+    """Who has no receipts for attachments looks first."""
+    recorded.test(101, recorded.file("a.png", b"a"))
+    world.sandbox.faults.add(Fault("*", path, kind=kind, seconds=20))
+    assert not recorded.push(deadline=2).complete
+    copy = recorded.copy()
+
+    for each in (recorded, copy):
+        assert each.push().complete
+        assert names(world, 101) == ["a.png"]
+
+
+def test_what_waits_is_sent_though_an_older_run_left_its_like(world, recorded):
+    """What was attached before a test ran is not its evidence."""
+    recorded.test(101, recorded.file("a.png", b"a"))
+    recorded.push()
+    later = recorded.next("later")
+    later.test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
+    world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=20))
+    assert not later.push(deadline=2).complete
+
+    assert later.push().complete
+    assert content(world, 101, "a.png") == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change):
+    """No later push could send it; one that was changed is not what the test saw."""
+    file = recorded.file("a.png", b"a")
+    recorded.test(101, file, recorded.file("b.png", b"b"))
+    path = recorded.path.parent / DIRECTORY / file.digest
+    path.write_bytes(b"x") if change == "changed" else path.unlink()
+
+    delivery = recorded.push()
+
+    assert [each.name for each in delivery.evidence.refused] == ["a.png"]
+    assert delivery.complete
+    assert names(world, 101) == ["b.png"]
+
+
 def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
     """The batch is halved until the file that the server refuses stands alone."""
     for case in (101, 102, 103, 104):
@@ -245,6 +355,7 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
 
     assert delivery.delivered == 5
     assert not delivery.complete
+    assert not delivery.failed, "that is about results"
     lines = summary.problems(delivery, recorded.path)
     assert any(
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
@@ -256,8 +367,8 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
 
     again = recorded.push()
 
+    assert again.complete
     assert names(world, 101) == ["101.png"]
-    assert [each.name for each in again.evidence.refused] == ["gone.png"]
 
 
 def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):

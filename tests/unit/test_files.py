@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+import sys
 import time
 
 from hypothesis import given
@@ -13,9 +14,9 @@ import pytest
 
 from pytest_zephyr.files import clean_name
 from pytest_zephyr.files import FileStore
-from pytest_zephyr.files import find_file
 from pytest_zephyr.files import guess_name
 from pytest_zephyr.files import guess_type
+from pytest_zephyr.files import read_copy
 from pytest_zephyr.files import remove_unnamed
 from pytest_zephyr.files import shown_size
 from pytest_zephyr.files import TooLarge
@@ -54,9 +55,7 @@ def test_a_copy_outlives_its_source(directory, tmp_path):
     digest, size = take(FileStore(directory, 10, 10), source)
     source.unlink()
 
-    found = find_file(File("a", "", digest, size), [tmp_path / "run.jsonl"])
-    assert found is not None
-    assert found.read_bytes() == b"a"
+    assert read_copy(File("a", "", digest, size), [tmp_path / "run.jsonl"]) == b"a"
 
 
 def test_half_a_copy_is_made_again(directory):
@@ -86,12 +85,39 @@ def test_limits_hold_for_one_file_and_for_all(directory, tmp_path):
     store.take_bytes(b"ab")
 
 
-def test_a_copy_that_is_gone_or_cut_is_not_found(directory, tmp_path):
+def test_a_copy_that_is_gone_or_changed_is_not_read(directory, tmp_path):
     digest = FileStore(directory, 10, 10).take_bytes(b"a")
+    here = [tmp_path / "run.jsonl"]
 
-    assert find_file(File("a", "", digest, 2), [tmp_path / "run.jsonl"]) is None
-    assert find_file(File("a", "", "0" * 64, 1), [tmp_path / "run.jsonl"]) is None
-    assert find_file(File("a", "", digest, 1), [tmp_path / "b" / "run.jsonl"]) is None
+    assert read_copy(File("a", "", digest, 2), here) is None
+    assert read_copy(File("a", "", "0" * 64, 1), here) is None
+    assert read_copy(File("a", "", digest, 1), [tmp_path / "b" / "run.jsonl"]) is None
+    (directory / digest).write_bytes(b"b")
+    assert read_copy(File("a", "", digest, 1), here) is None
+    (directory / digest).unlink()
+    (directory / digest).mkdir()
+    assert read_copy(File("a", "", digest, 1), here) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_is_not_followed_out_of_the_directory(directory, tmp_path):
+    """Who can write a journal must not make us send what only we can read."""
+    content = b"secret"
+    digest = hashlib.sha256(content).hexdigest()
+    file, here = File("a", "", digest, len(content)), [tmp_path / "run.jsonl"]
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / digest).write_bytes(content)
+
+    directory.symlink_to(outside)
+    assert read_copy(file, here) is None
+    directory.unlink()
+    directory.mkdir()
+    (directory / digest).symlink_to(outside / digest)
+    assert read_copy(file, here) is None
+    (directory / digest).unlink()
+    os.mkfifo(directory / digest)
+    assert read_copy(file, here) is None
 
 
 def test_only_old_copies_of_ours_that_nobody_names_are_removed(directory):

@@ -28,6 +28,7 @@ from pytest_zephyr.plan import build_plan
 from pytest_zephyr.receipts import Attached
 from pytest_zephyr.receipts import Attaching
 from pytest_zephyr.receipts import AttachmentKey
+from pytest_zephyr.receipts import Naming
 from pytest_zephyr.receipts import Receipt
 from pytest_zephyr.receipts import Sending
 from pytest_zephyr.receipts import Stepped
@@ -478,7 +479,8 @@ def test_what_is_known_of_evidence_is_remembered(tmp_path):
         write(path)
     writers = [JournalWriter.reopen(path) for path in paths]
     memory = Run(tuple(map(Journal, paths))).memory(writers)
-    memory.note_attaching(Attaching({here: "a.png", there: "a-d2.png"}))
+    naming = {here: Naming("a.png"), there: Naming("a-d2.png", before=2)}
+    memory.note_attaching(Attaching(naming))
     memory.note_attached(Attached((here,)))
     memory.note_stepped(Stepped({7: "s1"}))
     for writer in writers:
@@ -489,7 +491,7 @@ def test_what_is_known_of_evidence_is_remembered(tmp_path):
         run.nodes()
         found = run.memory([])
 
-        assert found.attaching == {here: "a.png", there: "a-d2.png"}
+        assert found.attaching == naming
         assert found.attached == {here}
         assert found.stepped == {7: "s1"}
         assert found.places == (path,)
