@@ -141,10 +141,16 @@ class Provider:
             shelved = self._shelves.create()
             new = sum(case in shelved.placements for case in shelved.missing)
             self.made.append(f"{new} test cases in the repository")
-        if not fresh and now_ms() - (phase.created or 0) < _YOUNG:
+        if not fresh and self._is_young(phase):
             # Who made it a moment ago may be filling it with the same test cases.
             contested = True
         self._fill(phase, fresh=fresh and not contested, contested=contested)
+
+    def _is_young(self, phase: Phase) -> bool:
+        """Whether a job like this one may have made *phase* a moment ago."""
+        named = self._settings.phase is not None and self._settings.phase.id is None
+        made_by_jobs = named and self._settings.may_create("phase")
+        return made_by_jobs and now_ms() - (phase.created or 0) < _YOUNG
 
     def _fill(self, phase: Phase, *, fresh: bool, contested: bool) -> None:
         seen = self._seen
