@@ -37,6 +37,10 @@ _CUT = b'"cut":0'
 _NO_PROSE = {"kind", "when", "outcome", "cases", "case", "status", "digest", "rows"}
 
 
+#: Made once: an encoder for every line would cost as much as the line.
+_JSON = json.JSONEncoder(separators=(",", ":"), default=str)
+
+
 def new_run() -> str:
     """Return a name for a run that sorts by time and is not used by any other."""
     return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{secrets.token_hex(3)}"
@@ -196,13 +200,13 @@ def _ignore_in_git(directory: Path) -> None:
 
 def encode(line: dict[str, Any], scrub: Scrubber) -> bytes:
     # ASCII only: a lone surrogate in captured output survives as an escape.
-    text = json.dumps(line, separators=(",", ":"), default=str)
+    text = _JSON.encode(line)
     if scrub.touches(text) and line["kind"] != "header":
         clean = {
             key: value if key in _NO_PROSE else scrub.clean(value)
             for key, value in json.loads(text).items()
         }
-        text = json.dumps(clean, separators=(",", ":"))
+        text = _JSON.encode(clean)
     return text.encode("ascii") + b"\n"
 
 
