@@ -13,4 +13,4 @@ class PytestZephyrWarning(pytest.PytestWarning):
 
 
 #: What an implementation of a hook may raise without ending the run.
-HOOK_ERRORS = (Exception, pytest.fail.Exception, pytest.skip.Exception)
+HOOK_ERRORS = (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception)

@@ -61,8 +61,9 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
         ("return 'none'", "pytest_zephyr_cases: 'none' is not a test case id"),
         ("return 1.5", "*TypeError*"),
         ("import pytest; pytest.fail('no')", "*Failed*no*"),
+        ("import sys; sys.exit('no list')", "*SystemExit: no list"),
     ],
-    ids=["raises", "no id", "no list", "fails"],
+    ids=["raises", "no id", "no list", "fails", "exits"],
 )
 def test_hook_that_goes_wrong_is_a_warning_on_the_test(
     pytester, run_zephyr, world, body, said
@@ -142,19 +143,20 @@ def test_record_may_be_added_to_while_fixtures_live(pytester, run_zephyr, world,
     assert "hunter2" not in failed.comment
 
 
+@pytest.mark.parametrize("error", ["ValueError", "SystemExit"])
 @pytest.mark.parametrize(
     ("args", "passed", "failed"),
     [([], 2, 0), (["-W", "error::pytest.PytestWarning"], 0, 2)],
 )
 def test_record_hook_that_raises_is_a_warning(
-    pytester, run_zephyr, world, args, passed, failed
+    pytester, run_zephyr, world, args, passed, failed, error
 ):
     """Under ``-W error`` it fails the test, and the run goes on."""
     pytester.makeconftest(
-        """
+        f"""
         def pytest_zephyr_record(item, record):
             if record.when == "call":
-                raise ValueError("no page")
+                raise {error}("no page")
         """
     )
     pytester.makepyfile(
@@ -174,9 +176,35 @@ def test_record_hook_that_raises_is_a_warning(
         passed=passed, failed=failed, warnings=2 if passed else 0
     )
     ran.result.stdout.fnmatch_lines(
-        ["*::test_a: pytest_zephyr_record of *conftest.py: ValueError*no page*"]
+        [f"*::test_a: pytest_zephyr_record of *conftest.py: {error}*no page*"]
     )
     assert world.statuses()[101] == ("1" if passed else "2")
+
+
+def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, world):
+    pytester.makeconftest(
+        """
+        def pytest_zephyr_record(item, record):
+            if item.name == "test_b":
+                raise KeyboardInterrupt
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): pass
+
+        @pytest.mark.zephyr(102)
+        def test_b(): pass
+        """
+    )
+    ran = run_zephyr(same_exit=False, subprocess=True)
+
+    assert ran.result.ret == pytest.ExitCode.INTERRUPTED
+    assert world.statuses()[101] == "1"
+    assert world.statuses()[102] is None
 
 
 def test_marker_that_only_adds_leaves_the_cases_to_the_next_level(
