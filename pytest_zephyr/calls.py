@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 import time
 from typing import Any
 from typing import TypeVar
@@ -44,6 +45,16 @@ class Calls:
     def renew(self, seconds: float) -> None:
         """Begin a new time budget of *seconds*; the login goes on."""
         self._transport.renew(Deadline(seconds))
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Spend at most *seconds* of the time budget, also on what is under way."""
+        whole = self.deadline
+        self._transport.renew(Deadline(min(seconds, whole.left()), whole.name))
+        try:
+            yield
+        finally:
+            self._transport.renew(whole)
 
     def disconnect(self) -> None:
         """Close all connections; the next call opens a new one."""

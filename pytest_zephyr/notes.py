@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 import re
 
 from pytest_zephyr.files import shown_size
@@ -35,7 +37,8 @@ _OURS = re.compile(
 #: Characters that failures get even where the lines of the tests fill the notes.
 _LEAST = 200
 
-_CUT = "\n[… {} characters left out …]\n"
+_CUT_SIGN = "characters left out …]\n"
+_CUT = f"\n[… {{}} {_CUT_SIGN}"
 
 
 def write_notes(
@@ -60,16 +63,42 @@ def write_notes(
 
 
 def full_text(
-    nodes: Sequence[NodeResult], outcome: Outcome, context: Context
+    nodes: Sequence[NodeResult],
+    outcome: Outcome,
+    context: Context,
+    *,
+    always: bool = False,
 ) -> str | None:
-    """Return the whole of notes that had to be cut, `None` if they were not."""
+    """Return the whole of notes that had to be cut, with all steps of the tests.
+
+    `None` if they were not cut, unless it is *always* wanted.
+    """
     texts = _compose(nodes, outcome, context, ())
-    if texts is None:
+    if not always and (texts is None or _fits("".join(texts), context.limit)):
         return None
-    whole = "".join(texts)
-    if len(whole) * 5 <= context.limit or len(escape(whole)) <= context.limit:
-        return None
-    return _printable(whole)
+    steps = steps_of(_worst_first(nodes))
+    return _printable("".join(_compose(nodes, outcome, context, steps) or ()))
+
+
+def _fits(text: str, limit: int) -> bool:
+    # No escape has more than five signs.
+    return len(text) * 5 <= limit or len(escape(text)) <= limit
+
+
+def steps_of(nodes: Iterable[NodeResult]) -> list[Step]:
+    """Return the steps of *nodes*; one that a crash left unfinished failed."""
+    return [_ended(step, node) for node in nodes for step in node.evidence.steps]
+
+
+def _ended(step: Step, node: NodeResult) -> Step:
+    if step.outcome or node.outcome is not Outcome.CRASHED:
+        return step
+    return replace(step, outcome="failed", comment="the process died in this step")
+
+
+def tells_steps(notes: str) -> bool:
+    """Return whether *notes* list steps, and all of them."""
+    return "\nsteps:\n" in notes and _CUT_SIGN not in notes
 
 
 def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:

@@ -189,9 +189,10 @@ def _carry_out(
     apply.run(changes)
     standing = [*apply.standing(changes), *changes.standing]
     evidence.left_out += left_out(standing)
-    files = wanted(standing, context, _unsure(changes, memory))
     steps.write(standing)
+    files = wanted(standing, context, _unsure(changes, memory), steps.untold)
     attachments.send(files, client, memory, evidence, progress)
+    steps.settle()
 
 
 def _unsure(changes: Changes, memory: Memory) -> set[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import replace
 import hashlib
@@ -19,23 +18,27 @@ from pytest_zephyr.delivery import Memory
 from pytest_zephyr.delivery import RefusedFile
 from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import CaseStep
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.evidence_calls import StepWrite
 from pytest_zephyr.notes import Context
 from pytest_zephyr.notes import escape
+from pytest_zephyr.notes import steps_of
+from pytest_zephyr.notes import tells_steps
 from pytest_zephyr.notes import write_notes
 from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.receipts import Stepped
 from pytest_zephyr.said import Step
 from pytest_zephyr.status import FAIL
 from pytest_zephyr.status import PASS
+from pytest_zephyr.wanted import NOTES
 
 
-#: Reads that go side by side.
-_AT_ONCE = 4
+#: Refusals in a row after which a server is believed to refuse everything.
+_HOPELESS = 20
 
 _TAG = re.compile(r"<[^<>]*>")
 
@@ -63,7 +66,7 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
             numbers.setdefault(name, each.number)
     own: dict[int, Step] = {}
     foreign = []
-    for step in (_ended(step, node) for node in nodes for step in node.evidence.steps):
+    for step in steps_of(nodes):
         label = step.label if isinstance(step.label, int) else folded(step.label)
         number = numbers.get(label)
         if number is None:
@@ -80,13 +83,6 @@ def folded(text: str) -> str:
 
 def _without_markup(text: str) -> str:
     return html.unescape(_TAG.sub(" ", text))
-
-
-def _ended(step: Step, node: NodeResult) -> Step:
-    """Return a step that a crash left unfinished as failed."""
-    if step.outcome or node.outcome is not Outcome.CRASHED:
-        return step
-    return replace(step, outcome="failed", comment="the process died in this step")
 
 
 def _weight(step: Step) -> int:
@@ -110,7 +106,11 @@ def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
 
 
 class StepResults:
-    """The steps of one push: read once for each test case, written after the results."""
+    """The steps of one push: read once for each test case, written after the results.
+
+    *untold* are the executions whose notes do not list what they should of the steps
+    that Zephyr does not have.
+    """
 
     def __init__(
         self, client: Client, memory: Memory, evidence: EvidenceDelivery, phase: int
@@ -121,38 +121,33 @@ class StepResults:
         self._phase = phase
         self._known: dict[int, list[CaseStep]] = {}
         self._refused: set[int] = set()
+        self._forbidden: ZephyrUnauthorized | None = None
+        self._refusals = 0
+        self._unsettled: dict[int, str] = {}
+        self.untold: set[int] = set()
 
     def note_foreign(self, changes: Changes, context: Context) -> Changes:
         """Return *changes* with notes that list the steps Zephyr does not have.
 
-        The results come first: this takes at most half of the time that is left, and
-        a server that does not answer is none of its business.
+        The results come first: this takes at most a quarter of the time that is left,
+        and a server that does not answer is none of its business.
         """
-        with_steps = list(filter(_has_steps, (*changes.writes, *changes.landed)))
+        with_steps = list(filter(_has_steps, changes.writes))
         if not with_steps:
             return changes
-        stop = self._client.deadline.left() / 2
-        away = False
-
-        def read(change: Change) -> None:
-            nonlocal away
-            if away or self._client.deadline.left() < stop:
-                return
-            try:
-                self._read(change)
-            except ZephyrUnreachable:
-                away = True
-
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(read, with_steps))
+        try:
+            with self._client.within(self._client.deadline.left() / 4):
+                for change in with_steps:
+                    self._read(change)
+        except ZephyrUnreachable:
+            # What is not read now is when the step results are written.
+            pass
         return replace(
             changes,
             writes=tuple(self._noted(change, context) for change in changes.writes),
         )
 
     def _noted(self, change: Change, context: Context) -> Change:
-        if not _has_steps(change):
-            return change
         foreign = self._match(change).foreign
         if not foreign:
             return change
@@ -161,19 +156,39 @@ class StepResults:
         return replace(change, notes=notes)
 
     def _match(self, change: Change) -> Matched:
-        return match(change.result.nodes, self._known.get(change.execution.id, ()))
+        """Match what is known; without having read them, no step is foreign."""
+        known = self._known.get(change.execution.id)
+        if known is None:
+            return Matched({}, ())
+        return match(change.result.nodes, known)
 
     def _read(self, change: Change) -> None:
         """Learn the steps of a test case. Raises ZephyrUnreachable."""
         version, execution = change.execution.version, change.execution.id
-        if execution in self._known:
+        if execution in self._known or execution in self._refused:
             return
-        found: list[CaseStep] = []
         try:
-            found = [] if version is None else self._client.case_steps(version)
+            if self._forbidden is not None:
+                raise self._forbidden
+            steps = [] if version is None else self._client.case_steps(version)
+            self._known[execution] = steps
         except ZephyrRefused as refused:
+            if refused.status == 401:
+                raise
+            if isinstance(refused, ZephyrUnauthorized):
+                # Nobody who may not read one may read another.
+                self._forbidden = refused
             self._refuse(change, "steps", f"not read: {refused}")
-        self._known[execution] = found
+
+    def _is_told(self, change: Change) -> bool:
+        """Return whether the notes on the server tell of the steps that it has not."""
+        if change.execution.id not in self._known:
+            return False
+        if not self._match(change).foreign:
+            return True
+        return tells_steps(
+            change.execution.comment if change.notes is None else change.notes
+        )
 
     def write(self, standing: Iterable[Change]) -> None:
         """Write the step results of results that stand on the server.
@@ -191,6 +206,8 @@ class StepResults:
         for execution, change in pending.items():
             self._read(change)
             rows += writes(execution, self._match(change).own)
+            if not self._is_told(change):
+                self.untold.add(execution)
         for start in range(0, len(rows), BATCH):
             self._send(rows[start : start + BATCH], pending)
             # A case of which something is still to come is not done.
@@ -207,8 +224,17 @@ class StepResults:
             for execution, change in changes.items()
             if execution not in self._refused
         }
+        self._unsettled.update(
+            {each: digests.pop(each) for each in self.untold if each in digests}
+        )
         if digests:
             self._memory.note_stepped(Stepped(digests))
+
+    def settle(self) -> None:
+        """Keep the receipts that had to wait until attachments told the rest."""
+        told = all(each.name != NOTES for each in self._evidence.refused)
+        if self._unsettled and told:
+            self._memory.note_stepped(Stepped(self._unsettled))
 
     def _send(self, rows: Sequence[StepWrite], pending: dict[int, Change]) -> None:
         try:
@@ -218,14 +244,20 @@ class StepResults:
                 # Writing the same results twice leaves them as they are.
                 self._client.save_steps(self._phase, rows)
         except ZephyrRefused as refused:
-            if len(rows) == 1:
-                change = pending[rows[0].execution]
-                self._refuse(change, f"step {rows[0].step}", str(refused))
+            if refused.status == 401:
+                raise
+            self._refusals += 1
+            whole = isinstance(refused, ZephyrUnauthorized | ZephyrNotFound)
+            if whole or len(rows) == 1 or self._refusals > _HOPELESS:
+                for row in rows:
+                    change = pending[row.execution]
+                    self._refuse(change, f"step {row.step}", str(refused))
                 return
             middle = len(rows) // 2
             self._send(rows[:middle], pending)
             self._send(rows[middle:], pending)
         else:
+            self._refusals = 0
             self._evidence.steps += len(rows)
 
     def _refuse(self, change: Change, name: str, reason: str) -> None:

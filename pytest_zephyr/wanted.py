@@ -49,35 +49,39 @@ class Wanted:
 
 
 def wanted(
-    changes: Iterable[Change], context: Context, unsure: Collection[int] = ()
+    changes: Iterable[Change],
+    context: Context,
+    unsure: Collection[int] = (),
+    untold: Collection[int] = (),
 ) -> list[Wanted]:
     """Return the files that results have, and the whole of notes that were cut.
 
-    The executions in *unsure* may have them already, from a copy of the journal.
+    The executions in *unsure* may have them already, from a copy of the journal. The
+    notes of those in *untold* do not tell all that they should.
     """
     found: dict[AttachmentKey, Wanted] = {}
     for change in changes:
         execution, result = change.execution, change.result
         since = result.at if execution.id in unsure else None
-        for each in _of_change(change, context):
+        for each in _of_change(change, context, whole=execution.id in untold):
             known = replace(each, had=execution.attachments, since=since)
             found.setdefault(each.key, known)
     return list(found.values())
 
 
-def _of_change(change: Change, context: Context) -> Iterator[Wanted]:
+def _of_change(change: Change, context: Context, *, whole: bool) -> Iterator[Wanted]:
     execution, result = change.execution.id, change.result
     for node in result.nodes:
         for file in node.evidence.files:
             yield Wanted(execution, file, node.nodeid)
 
     def text() -> str:
-        return full_text(result.nodes, result.outcome, context) or ""
+        return full_text(result.nodes, result.outcome, context, always=whole) or ""
 
-    whole = text().encode()
-    if whole:
-        digest = hashlib.sha256(whole).hexdigest()
-        file = File(NOTES, "text/plain", digest, len(whole))
+    content = text().encode()
+    if content:
+        digest = hashlib.sha256(content).hexdigest()
+        file = File(NOTES, "text/plain", digest, len(content))
         yield Wanted(execution, file, result.nodes[0].nodeid, text)
 
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 import shutil
+import signal
+import sys
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -491,7 +495,7 @@ def test_steps_that_cannot_be_read_now_cost_no_result(stepped, recorded):
 
 
 def test_a_case_whose_steps_cannot_be_read_costs_no_result(stepped, recorded):
-    """Its steps are in the notes; the case and the reason are named."""
+    """Its steps are attached; the case and the reason are named."""
     recorded.test(7, *shop("passed"))
     recorded.test(8, *shop("passed"))
     stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
@@ -501,9 +505,9 @@ def test_a_case_whose_steps_cannot_be_read_costs_no_result(stepped, recorded):
     assert delivery.delivered == 2
     (refused,) = delivery.evidence.refused
     assert refused.reason.startswith("not read: GET testcase/")
-    noted = [case for case in (7, 8) if stepped.execution(case).comment]
-    assert len(noted) == 1
-    assert "passed open" in stepped.execution(noted[0]).comment
+    (noted,) = [case for case in (7, 8) if stepped.execution(case).attachments]
+    assert "passed open" in content(stepped, noted, "notes.txt")[0].decode()
+    assert not stepped.execution(noted).comment, "nobody knows what Zephyr lacks"
 
 
 def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
@@ -518,3 +522,103 @@ def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
 
     assert recorded.push().complete
     assert set(stepped.execution(7).steps) == {1, 2, 3}
+
+
+def test_a_hanging_read_of_steps_costs_no_result(stepped, recorded):
+    """It is cut in flight; what it could not tell is told by a later push."""
+    recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
+    recorded.test(8, *shop("passed"))
+    hang = Fault("GET", "*/teststep", kind="hang", seconds=30, times=None)
+    stepped.sandbox.faults.add(hang)
+
+    first = recorded.push(deadline=4)
+    assert (first.delivered, first.evidence.steps_kept) == (2, 2)
+    assert not stepped.execution(7).comment
+    stepped.sandbox.faults.clear()
+
+    assert recorded.push().complete
+    assert [stepped.execution(case).steps for case in (7, 8)] == [{1: ("1", None)}] * 2
+    assert [stepped.execution(case).results for case in (7, 8)] == [1, 1]
+    assert "not finished dance" in content(stepped, 7, "notes.txt")[0].decode()
+    assert names(stepped, 8) == []
+    before = len(stepped.writes)
+    assert recorded.push().complete
+    assert len(stepped.writes) == before
+
+
+def test_what_notes_should_have_told_is_sent_even_if_it_waits(stepped, recorded):
+    """Steps are written, and what Zephyr lacks of them could not be attached."""
+    recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
+    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=1))
+    stepped.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))
+
+    assert not recorded.push(retries=0).complete
+    assert stepped.execution(7).steps == {1: ("1", None)}
+    assert names(stepped, 7) == []
+
+    assert recorded.push().complete
+    assert "dance" in content(stepped, 7, "notes.txt")[0].decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_the_reading_of_steps_at_once(stepped, recorded):
+    recorded.test(7, *shop("passed"))
+    recorded.test(8, *shop("passed"))
+    hang = Fault("GET", "*/teststep", kind="hang", seconds=60, times=None)
+    stepped.sandbox.faults.add(hang)
+    main = threading.main_thread().ident or 0
+    ctrl_c = threading.Timer(1, signal.pthread_kill, (main, signal.SIGINT))
+    ctrl_c.start()
+    began = time.monotonic()
+
+    delivery = recorded.push(deadline=60, timeout=60)
+
+    assert "interrupted" in str(delivery.error)
+    assert time.monotonic() - began < 8
+    ctrl_c.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "most"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
+)
+def test_a_server_that_takes_no_step_results_is_not_asked_for_each(
+    world, recorded, status, most
+):
+    texts = [f"Step {n}" for n in range(100)]
+    world.sandbox.store.add_case(world.release, testcase_id=7, steps=texts)
+    world.sandbox.store.schedule(world.phase, 7)
+    recorded.test(7, *(Step(n, n, outcome="passed", at=AT) for n in range(1, 101)))
+    world.sandbox.faults.add(Fault("POST", SAVE, status=status, times=None))
+
+    delivery = recorded.push()
+
+    assert delivery.delivered == 1
+    assert not delivery.complete
+    assert calls(world, SAVE) <= most
+    assert len(delivery.evidence.refused) == (0 if status == 401 else 100)
+    assert (delivery.error is not None) == (status == 401)
+
+
+def test_a_user_who_may_not_read_steps_is_asked_for_once(stepped, recorded):
+    for case in (7, 8):
+        recorded.test(case, *shop("passed"))
+    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=403, times=None))
+
+    delivery = recorded.push()
+
+    assert delivery.delivered == 2
+    assert len(delivery.evidence.refused) == 2
+    assert calls(stepped, "/teststep") == 1
+
+
+def test_notes_that_steps_made_too_long_are_attached_whole(stepped, recorded):
+    said = [Step(n, f"dance {n} {'x' * 60}", outcome="passed") for n in range(100)]
+    recorded.test(7, Step(200, "open", outcome="passed", at=AT), *said)
+
+    assert recorded.push().complete
+    assert len(stepped.execution(7).comment) <= 4000
+    (whole,) = content(stepped, 7, "notes.txt")
+    for text in ("passed open", "passed dance 1 ", "passed dance 50 ", "dance 99 "):
+        assert text in whole.decode()
+    assert recorded.push().complete
+    assert names(stepped, 7) == ["notes.txt"]
