@@ -68,6 +68,8 @@ class Zephyr:
             raise TypeError(_wrong("attach_text", "a text", text))
         name = _text("attach_text", "a name", name)
         kind = "" if Path(name).suffix else "text/plain"
+        if self._recorder is not None:
+            text = self._recorder.clean(text)
         self._keep(text.encode("utf-8", "replace"), name, kind)
 
     def defect(self, key: str) -> None:
@@ -120,7 +122,7 @@ class Zephyr:
         if self._recorder is None:
             return
         with self._harmless():
-            comment = "" if error is None else self._recorder.scrub(_first_line(error))
+            comment = "" if error is None else self._recorder.clean(_first_line(error))
             comment = comment[:_MAX_ERROR]
             ended = replace(step, outcome=_outcome(error), comment=comment, at=now_ms())
             self._recorder.say(self._item, ended)

@@ -154,7 +154,8 @@ class Stamper:
         item.stash[_OUTPUT] = _Output(sections=len(report.sections))
         text = "".join(f"{f' {title} ':-^80}\n{text}\n" for title, text in sections)
         if text and (self._capture == "all" or seen.failed):
-            Zephyr(item).attach_text(text, name="output.txt")
+            hide = Scrubber(secret_values(item))
+            Zephyr(item).attach_text(hide(text), name="output.txt")
 
 
 def _add_to_stamp(report: pytest.TestReport, key: str, value: object) -> None:

@@ -32,7 +32,8 @@ class Recorder:
             said.said_line(Said(item.nodeid, what, attempt, self.worker))
         )
 
-    def scrub(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """Return *text* without the credentials that we know of."""
         return self.writer.scrub(text)
 
     def keep(
@@ -42,7 +43,7 @@ class Recorder:
         from pytest_zephyr import files
 
         # Before it is cut: half a credential is none to look for.
-        name = self.scrub(name)
+        name = self.clean(name)
         size = 0
         try:
             if isinstance(content, bytes):

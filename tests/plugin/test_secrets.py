@@ -60,6 +60,15 @@ LEAK = """
     @pytest.mark.zephyr(103)
     @pytest.mark.xfail(reason=token)
     def test_c(): assert False
+
+    @pytest.mark.zephyr(104)
+    @pytest.mark.parametrize("api_key", ["par4m-k3y"])
+    def test_d(zephyr, api_key):
+        print(token, password, api_key)
+        zephyr.attach_text(f"used {password}", name="used.txt")
+        with zephyr.step(f"log in with {token}"):
+            pass
+        pytest.fail(password * 1000)
 """
 
 
@@ -174,10 +183,24 @@ def test_what_a_test_says_of_its_environment_is_hidden(
     if args:
         pytest.importorskip("xdist")
     pytester.makepyfile(LEAK)
-    ran = run_zephyr(*args, subprocess=bool(args), same_exit=False)
+    secrets = {*secrets, "par4m-k3y"}
+    capture = "--zephyr-capture=all"
+    ran = run_zephyr(capture, *args, subprocess=bool(args), same_exit=False)
 
     assert world.statuses()[101] == world.statuses()[102] == "2"
-    assert found_in(ran.path / ".zephyr", secrets) == []
+    kept = (ran.path / ".zephyr" / "files").iterdir()
+    assert [
+        secret for path in kept for secret in secrets if secret in path.read_text()
+    ] == []
+    sent = {
+        name: world.sandbox.store.attachment_bytes(world.phase, 104, name)[0].decode()
+        for name in ("output.txt", "used.txt", "notes.txt")
+    }
+    assert sent["used.txt"] == "used <hidden>"
+    assert "<hidden> <hidden> <hidden>" in sent["output.txt"]
+    assert "log in with <hidden>" in sent["notes.txt"]
+    assert [s for s in secrets if s in "".join(sent.values())] == []
+    assert found_in(ran.path / ".zephyr", secrets - {"par4m-k3y"}) == []
     notes = " ".join(world.execution(case).comment for case in (101, 102, 103))
     assert "cannot log in with &lt;hidden&gt;" in notes
     assert [secret for secret in secrets if secret in notes] == []
