@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import difflib
+from ipaddress import IPv6Address
 import math
 from pathlib import Path
 import re
@@ -137,7 +138,11 @@ def url(text: str) -> str:
 
 def _split(text: str) -> SplitResult | None:
     try:
-        return urlsplit(text)
+        parts = urlsplit(text)
+        if "[" in parts.netloc:
+            # Python 3.10 takes anything in brackets for a host.
+            IPv6Address((parts.hostname or "").partition("%")[0])
+        return parts
     except ValueError:
         return None
 
