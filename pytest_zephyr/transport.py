@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import warnings
 
 import requests
+from requests.exceptions import ChunkedEncodingError
 from requests.utils import get_environ_proxies
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import InsecureRequestWarning
+from urllib3.exceptions import MaxRetryError
 
 from pytest_zephyr.adapter import BudgetAdapter
 from pytest_zephyr.adapter import DeadlineTimeout
@@ -252,17 +254,35 @@ class Transport:
     def _ask(
         self, method: str, url: str, **options: Any
     ) -> tuple[requests.Response, bytes]:
-        with self._http.request(
-            method,
-            url,
-            timeout=DeadlineTimeout(self._timeout, self.deadline),  # type: ignore[arg-type]
-            verify=self._verify,
-            allow_redirects=False,
-            stream=True,
-            **self._options,
-            **options,
-        ) as response:
-            return response, self._read(response)
+        """Send a request until it has a whole answer.
+
+        urllib3 repeats what got none; of the body, which is read later, it knows nothing.
+        """
+        retry = None
+        while True:
+            with self._http.request(
+                method,
+                url,
+                timeout=DeadlineTimeout(self._timeout, self.deadline),  # type: ignore[arg-type]
+                verify=self._verify,
+                allow_redirects=False,
+                stream=True,
+                **self._options,
+                **options,
+            ) as response:
+                try:
+                    return response, self._read(response)
+                except ChunkedEncodingError as error:
+                    if method != "GET":
+                        raise
+                    cut_off = error
+            retry = retry or response.raw.retries
+            assert retry is not None, "the adapter gives every answer its own"
+            try:
+                retry = retry.increment(method, url, error=cut_off)
+            except MaxRetryError:
+                raise cut_off from None
+            retry.sleep()
 
     def _read(self, response: requests.Response) -> bytes:
         """Read the whole body, unless it is too large."""
@@ -277,7 +297,7 @@ class Transport:
         if response.raw.length_remaining:
             # urllib3 before 2.0 takes half an answer for all of it.
             msg = "the answer was cut off"
-            raise requests.RequestException(msg)
+            raise ChunkedEncodingError(msg)
         return b"".join(parts)
 
 

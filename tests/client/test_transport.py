@@ -96,6 +96,7 @@ def test_a_server_that_hangs_is_left_after_the_timeout(world, settings, connecte
         pytest.param(Fault(path=READ, status=500), id="500"),
         pytest.param(Fault(path=READ, kind="cut_before"), id="cut before"),
         pytest.param(Fault(path=READ, kind="cut_after"), id="cut after"),
+        pytest.param(Fault(path=READ, kind="truncate"), id="half a body"),
     ],
 )
 def test_a_read_is_repeated(world, transport, fault):
@@ -127,12 +128,19 @@ def test_a_read_answered_500_is_repeated_once(world, transport):
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("status", "503 from .*: Service Unavailable"),
+        ("truncate", "no answer from .*: "),
+    ],
+)
 def test_repeats_are_as_many_as_the_user_says(
-    world, settings, connected, slept, retries
+    world, settings, connected, slept, retries, kind, said
 ):
-    world.sandbox.faults.add(Fault(path=READ, status=503, times=None))
+    world.sandbox.faults.add(Fault(path=READ, kind=kind, times=None))
 
-    with pytest.raises(ZephyrUnreachable, match=r"503 from .*: Service Unavailable"):
+    with pytest.raises(ZephyrUnreachable, match=said):
         read(connected(settings(retries=retries)))
 
     assert count(world, READ) == retries + 1
@@ -471,12 +479,15 @@ def test_what_a_server_says_is_cut_after_its_credentials_are_hidden(world, trans
         read(transport)
 
 
-def test_a_read_that_is_cut_short_is_no_answer(world, transport):
-    """Half a list must not pass for a short one."""
+def test_a_read_that_is_cut_short_is_no_answer(world, settings, connected):
+    """Half a list must not pass for a short one, and the deadline holds."""
     world.sandbox.faults.add(Fault(kind="truncate", times=None))
 
-    with pytest.raises(ZephyrUnreachable, match=f"GET {READ}: no answer from"):
-        read(transport)
+    with Watch() as watch, pytest.raises(ZephyrUnreachable) as caught:
+        read(connected(settings(retries=50, deadline=1.5)))
+
+    assert f"GET {READ}: no answer from" in str(caught.value)
+    assert watch.seconds < 3
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
