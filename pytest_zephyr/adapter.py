@@ -78,7 +78,9 @@ class PatientRetry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        if self.deadline.spent or (error and not self._is_of_use(method, error)):
+        too_late = (self._wanted_pause(response) or 0) > self.deadline.left()
+        useless = error is not None and not self._is_of_use(method, error)
+        if self.deadline.spent or too_late or useless:
             raise MaxRetryError(_pool, url or "", error)
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
@@ -94,14 +96,24 @@ class PatientRetry(Retry):
         return self._is_method_retryable(method or "")
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        try:
-            wait = self.get_retry_after(response) if response else None
-        except InvalidHeader:
-            wait = None
+        wait = self._wanted_pause(response)
         if wait is None:
             # Half of it at random, so that many jobs do not come back at once.
             wait = self.get_backoff_time() * random.uniform(0.5, 1)  # noqa: S311
         time.sleep(max(0.0, min(wait, self.deadline.left())))
+
+    def _wanted_pause(self, response: BaseHTTPResponse | None) -> float | None:
+        """Return for how many seconds a server does not want to be asked."""
+        header = response.headers.get("Retry-After") if response else None
+        return read_retry_after(header)
+
+
+def read_retry_after(header: str | None) -> float | None:
+    """Return the seconds in a *header*, a number or a date; `None` if there are none."""
+    try:
+        return float(Retry().parse_retry_after(header)) if header else None
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
 
 
 class DeadlineTimeout(Timeout):

@@ -17,6 +17,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError
 
 from pytest_zephyr import decode
+from pytest_zephyr.adapter import read_retry_after
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
@@ -137,6 +138,9 @@ class Judge:
         if status == 401:
             said = f"{where}. {_not_accepted(self.credential)}"
             return ZephyrUnauthorized(said, method=method, path=path, status=401)
+        pause = read_retry_after(response.headers.get("Retry-After"))
+        if status in _AWAY and pause:
+            where += f", to be asked again in {pause:.0f} s"
         message = _cut(self.scrub(_server_message(content)), 300)
         said = f"{where}: {message}" if message else f"{where}."
         if status == 407:

@@ -9,6 +9,7 @@ from email.utils import formatdate
 import gzip
 from http import HTTPStatus
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -165,6 +166,7 @@ def test_pauses_grow(world, settings, connected, slept):
         pytest.param("Thu, 01 Jan 2015 00:00:00 GMT", 0, id="a date gone by"),
         pytest.param("soon", 0, id="garbage"),
         pytest.param("-5", 0, id="less than nothing"),
+        pytest.param("Thu, 99 Jan 99999999999 00:00:00", 0, id="no date"),
         pytest.param("", 0, id="empty"),
     ],
 )
@@ -178,14 +180,28 @@ def test_retry_after_decides_the_pause(world, transport, slept, status, header, 
     assert slept == [pytest.approx(pause, abs=3)]
 
 
-def test_retry_after_is_cut_to_what_is_left(world, settings, connected, slept):
-    world.sandbox.faults.add(
-        Fault(path=READ, kind="retry_after", status=429, seconds=3600)
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(lambda: "3600", id="seconds"),
+        pytest.param(lambda: formatdate(time.time() + 3600, usegmt=True), id="a date"),
+    ],
+)
+def test_a_server_that_is_away_for_longer_than_we_have_is_left_at_once(
+    world, settings, connected, slept, header
+):
+    """It says how long that is, so that people know when to send the journal."""
+    headers = (("Retry-After", header()),)
+    world.sandbox.faults.add(Fault(path=READ, status=429, headers=headers))
+
+    with pytest.raises(ZephyrUnreachable) as caught:
+        read(connected(settings(deadline=20)))
+
+    assert re.search(
+        r"429 from .*, to be asked again in 3(600|59\d) s: Too", str(caught.value)
     )
-
-    read(connected(settings(deadline=20)))
-
-    assert slept == [pytest.approx(20, abs=3)]
+    assert slept == []
+    assert count(world, READ) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
