@@ -8,7 +8,9 @@ from http.client import HTTPResponse
 import io
 import random
 import socket
-from ssl import SSLCertVerificationError
+from ssl import SSLEOFError
+from ssl import SSLSyscallError
+from ssl import SSLZeroReturnError
 import threading
 import time
 from types import TracebackType
@@ -37,6 +39,10 @@ else:
 
 #: Bytes that are handed to a connection at once, each time with a timeout of its own.
 _CHUNK = 16 * 1024
+
+
+#: Failures of TLS that are those of a connection, which may go better next time.
+_PASSING = (SSLEOFError, SSLSyscallError, SSLZeroReturnError)
 
 
 class PatientRetry(Retry):
@@ -88,10 +94,11 @@ class PatientRetry(Retry):
         """Return whether a failure of TLS may be answered by asking again.
 
         urllib3 would repeat everything, also a write that was read before TLS failed.
+        A certificate that one side does not accept, or a file that holds none, stays.
         """
         if not isinstance(error, SSLError):
             return True
-        if any(isinstance(each, SSLCertVerificationError) for each in error.args):
+        if not any(isinstance(each, _PASSING) for each in error.args):
             return False
         return self._is_method_retryable(method or "")
 

@@ -20,6 +20,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 import pytest
 
+from pytest_zephyr.adapter import PatientRetry
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrRefused
@@ -252,6 +253,42 @@ def test_a_server_that_wants_a_client_certificate_is_said(
             read(transport)
 
         assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("bad", ["verify", "certificate", "key", "other key"])
+def test_a_file_that_is_of_no_use_for_tls_is_not_tried_again(
+    authority, ca_file, tls, tmp_path, slept, monkeypatch, bad
+):
+    """It is the same at the next try; what it says names the settings to look at."""
+    tries: list[object] = []
+    increment = PatientRetry.increment
+
+    def counting(retry: PatientRetry, *args: Any, **kwargs: Any) -> PatientRetry:
+        tries.append(kwargs.get("error"))
+        return increment(retry, *args, **kwargs)
+
+    monkeypatch.setattr(PatientRetry, "increment", counting)
+    useless = tmp_path / "useless.pem"
+    useless.write_text("no certificate\n", encoding="utf-8")
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    issued = authority.issue_cert("ada@example.com")
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    owner = authority.issue_cert("bob@example.com") if bad == "other key" else issued
+    owner.private_key_pem.write_to_path(str(key))
+    shown = useless if bad == "certificate" else certificate
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(
+            sandbox.token,
+            url=sandbox.url,
+            verify=useless if bad == "verify" else ca_file,
+            client_cert=f"{shown},{useless if bad == 'key' else key}",
+        )
+        with _open(settings) as transport, pytest.raises(ZephyrUnreachable) as caught:
+            read(transport)
+
+    assert "Check zephyr_client_cert and zephyr_verify" in str(caught.value)
+    assert len(tries) == 1
+    assert slept == []
 
 
 def test_a_write_that_is_cut_over_tls_is_unclear(tls, ca_file):
