@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields
+import json
+import re
 from typing import Any
 from typing import cast
 from typing import get_args
@@ -20,6 +22,19 @@ from pytest_zephyr.sandbox.faults import Kind
 from pytest_zephyr.sandbox.values import bad
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import read_bool
+
+
+#: From where to where the numbers of a fault go; more would only hurt the sandbox.
+_RANGES = {
+    "status": (100, 599),
+    "seconds": (0, 86_400),
+    "times": (0, 1_000_000_000),
+    "after": (0, 1_000_000_000),
+    "rows": (0, 4096),
+}
+
+#: The name of a header.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def create_routes(faults: Faults) -> Blueprint:
@@ -61,6 +76,10 @@ def read_fault(given: Any) -> Fault:
     """Fault from JSON or from a form, where all is text and blank is unset."""
     if not isinstance(given, dict):
         raise bad("A fault is an object.")
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise bad("A text of the fault has half a character in it.") from None
     given = {key: value for key, value in given.items() if value != ""}
     forever = read_bool(given.pop("for_ever", None))
     known = {field.name for field in fields(Fault)}
@@ -69,20 +88,50 @@ def read_fault(given: Any) -> Fault:
             raise bad(f"A fault has no {key}.")
     if given.get("kind", "status") not in get_args(Kind):
         raise bad(f"There is no fault {given['kind']}.")
-    for key in ("method", "path", "body", "location"):
+    for key in ("method", "path"):
+        if not isinstance(given.get(key, ""), str):
+            raise bad(f"The {key} of a fault is a text.")
+    for key in ("body", "location"):
         if not isinstance(given.get(key, ""), str | None):
             raise bad(f"The {key} of a fault is a text.")
-    try:
-        for key in ("status", "times", "after", "rows"):
-            if given.get(key) is not None:
-                given[key] = int(given[key])
-        if "seconds" in given:
-            given["seconds"] = float(given["seconds"])
-        given["headers"] = tuple(
-            (str(name), str(value)) for name, value in given.get("headers", ())
-        )
-    except (TypeError, ValueError):
-        raise bad("A number of the fault is none.") from None
+    if not (given.get("location") or "").isprintable():
+        raise bad("The location of a fault is one line.")
+    if given.get("times", 1) is None:
+        del given["times"]
+        forever = True
+    for key in _RANGES.keys() & given.keys():
+        given[key] = _number(key, given[key])
+    given["headers"] = tuple(map(_header, _list(given.get("headers", []))))
     if forever:
         given["times"] = None
     return Fault(**given)
+
+
+def _number(key: str, value: Any) -> float:
+    lowest, highest = _RANGES[key]
+    wrong = bad(f"The {key} of a fault is a number from {lowest} to {highest}.")
+    try:
+        number = float(value) if key == "seconds" else int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise wrong from None
+    # What is not a number is not in the range either.
+    if not lowest <= number <= highest:
+        raise wrong
+    return number
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise bad("The headers of a fault are a list.")
+    return value
+
+
+def _header(pair: object) -> tuple[str, str]:
+    match pair:
+        case [str(name), str(value)] if _NAME.fullmatch(name) and _is_value(value):
+            return name, value
+    raise bad("A header of the fault is a name and a value, each a text of one line.")
+
+
+def _is_value(text: str) -> bool:
+    return text.isascii() and text.isprintable()

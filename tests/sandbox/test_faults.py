@@ -222,23 +222,50 @@ def test_faults_are_driven_over_http(sandbox: Sandbox, api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "said"),
     [
-        {"kind": "no"},
-        {"what": 1},
-        {"status": "x"},
-        {"path": 7},
-        {"body": {}},
-        {"headers": 3},
-        {"seconds": "soon"},
-        [],
+        ('{"kind": "no"}', "There is no fault no."),
+        ('{"kind": null}', "There is no fault None."),
+        ('{"what": 1}', "A fault has no what."),
+        ('{"path": 7}', "The path of a fault is a text."),
+        ('{"path": null}', "The path of a fault is a text."),
+        ('{"method": null}', "The method of a fault is a text."),
+        ('{"body": {}}', "The body of a fault is a text."),
+        ('{"body": "\\ud800"}', "half a character"),
+        ('{"\\ud800": 1}', "half a character"),
+        ('{"location": "http://a\\r\\nX: y"}', "The location of a fault is one line."),
+        ('{"headers": 3}', "The headers of a fault are a list."),
+        ('{"headers": ["ab"]}', "A header of the fault is a name and a value"),
+        ('{"headers": [["X", "a\\r\\nY: b"]]}', "A header of the fault is"),
+        ('{"headers": [["X: y\\r\\nZ", "a"]]}', "A header of the fault is"),
+        ('{"status": "x"}', "The status of a fault is a number from 100 to 599."),
+        ('{"status": 99}', "The status of a fault is a number from 100 to 599."),
+        ('{"status": 600}', "The status of a fault is a number from 100 to 599."),
+        ('{"status": null}', "The status of a fault is a number from 100 to 599."),
+        ('{"seconds": "soon"}', "The seconds of a fault is a number from 0 to"),
+        ('{"seconds": -1}', "The seconds of a fault is a number from 0 to"),
+        ('{"seconds": 1e400}', "The seconds of a fault is a number from 0 to"),
+        ('{"seconds": NaN}', "The seconds of a fault is a number from 0 to"),
+        ('{"seconds": "inf"}', "The seconds of a fault is a number from 0 to"),
+        ('{"times": 1e400}', "The times of a fault is a number from 0 to"),
+        ('{"times": -1}', "The times of a fault is a number from 0 to"),
+        ('{"after": -1}', "The after of a fault is a number from 0 to"),
+        ('{"rows": -1}', "The rows of a fault is a number from 0 to"),
+        ('{"rows": 1e9}', "The rows of a fault is a number from 0 to"),
+        ("[]", "A fault is an object."),
     ],
 )
-def test_wrong_fault_is_refused(sandbox: Sandbox, body: object) -> None:
-    """A fault that cannot be is named."""
-    answer = requests.post(f"{sandbox.url}/sandbox/faults", json=body, timeout=30)
+def test_wrong_fault_is_refused(sandbox: Sandbox, body: str, said: str) -> None:
+    """A fault that cannot be, or would break the sandbox, is named."""
+    answer = requests.post(
+        f"{sandbox.url}/sandbox/faults",
+        data=body,
+        headers={"Content-Type": "application/json"},
+        timeout=30,
+    )
 
     assert answer.status_code == 400
+    assert said in answer.json()["errorMsg"]
     assert sandbox.faults.listed() == []
 
 
