@@ -16,6 +16,7 @@ from pytest_zephyr.recorder import RECORDER
 from pytest_zephyr.said import FieldValue
 from pytest_zephyr.said import Saying
 from pytest_zephyr.said import Step
+from pytest_zephyr.stepping import Nesting
 from pytest_zephyr.stepping import StepBlock
 from pytest_zephyr.warning import PytestZephyrWarning
 
@@ -31,6 +32,7 @@ class Zephyr:
         self._item = item
         self._recorder = item.config.stash.get(RECORDER, None)
         self._steps = 0
+        self._nesting = Nesting()
 
     def __repr__(self) -> str:
         return f"<Zephyr of {self._item.nodeid}>"
@@ -49,8 +51,11 @@ class Zephyr:
 
         *name* and content *type* are guessed from the path or from the content.
         """
-        name = "" if name is None else _text("attach", "a name", name)
+        name = "" if name is None else _name("attach", name)
         kind = "" if type is None else _text("attach", "a content type", type)
+        if kind and not said.is_content_type(kind):
+            wanted = "a content type such as 'text/plain'"
+            raise ValueError(_wrong("attach", wanted, type))
         if isinstance(source, bytes | bytearray | memoryview):
             self._keep(bytes(source), name, kind)
             return
@@ -58,7 +63,7 @@ class Zephyr:
             raise TypeError(_wrong("attach", "a path or bytes", source))
         path = Path(source)
         if not _is_file(path):
-            msg = f"zephyr.attach: there is no file {_shown(str(path))}"
+            msg = f"zephyr.attach: there is no file {_shown(os.fspath(source))}"
             raise FileNotFoundError(msg)
         self._keep(path, name or path.name, kind)
 
@@ -66,7 +71,7 @@ class Zephyr:
         """Attach *text* as a file."""
         if not isinstance(text, str):
             raise TypeError(_wrong("attach_text", "a text", text))
-        name = _text("attach_text", "a name", name)
+        name = _name("attach_text", name)
         kind = "" if Path(name).suffix else "text/plain"
         if self._recorder is not None:
             text = self._recorder.clean(text)
@@ -92,7 +97,9 @@ class Zephyr:
             label = _text("step", "a text or the number of a step", label)
         elif label < 1:
             raise ValueError(_wrong("step", "a number from 1", label))
-        return StepBlock(lambda depth: self._begin(label, depth), self._end)
+        return StepBlock(
+            self._nesting, lambda depth: self._begin(label, depth), self._end
+        )
 
     def _say(self, what: Saying) -> None:
         if self._recorder is not None:
@@ -173,6 +180,13 @@ def _text(call: str, wanted: str, value: object) -> str:
     if not value.strip():
         raise ValueError(_wrong(call, wanted, value))
     return value.strip()
+
+
+def _name(call: str, value: object) -> str:
+    name = _text(call, "a name", value)
+    if not said.is_file_name(name):
+        raise ValueError(_wrong(call, "a name of one line", value))
+    return name
 
 
 def _wrong(call: str, wanted: str, value: object) -> str:

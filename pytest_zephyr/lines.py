@@ -26,6 +26,7 @@ from pytest_zephyr.receipts import Receipt
 from pytest_zephyr.receipts import Sending
 from pytest_zephyr.receipts import Stepped
 from pytest_zephyr.said import FieldValue
+from pytest_zephyr.said import is_file_name
 from pytest_zephyr.said import KINDS
 from pytest_zephyr.said import read_said
 from pytest_zephyr.said import read_value
@@ -206,7 +207,10 @@ def _attachment(execution: object, name: object, digest: object) -> AttachmentKe
 
 
 def _naming(name: object, before: object = 0) -> Naming:
-    return Naming(_text(name), _number(before))
+    found = _text(name)
+    if not is_file_name(found):
+        raise ValueError(name)
+    return Naming(found, _number(before))
 
 
 def _report(line: Mapping[str, Any]) -> Report:

@@ -58,8 +58,11 @@ def write_notes(
     if texts is None:
         return None
     head, failures, foot = map(escape, texts)
-    room = context.limit - len(head) - len(foot)
-    return fit(head + fit(failures, max(room, _LEAST)) + foot, context.limit)
+    # Each is cut by itself: a cut through what was cut before says nothing.
+    foot = fit(foot, context.limit // 4)
+    room = context.limit - len(foot)
+    failures = fit(failures, max(room - len(head), min(_LEAST, room // 2)))
+    return fit(head, room - len(failures)) + failures + foot
 
 
 def full_text(

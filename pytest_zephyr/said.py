@@ -17,6 +17,12 @@ from typing import Any
 #: What a field may hold: plain JSON.
 FieldValue = str | int | float | bool
 
+# Both become headers of a request: a line break would begin another one.
+_CONTENT_TYPE = re.compile(
+    r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+(?: *; *[ -~]*)?", re.ASCII
+)
+_NOT_IN_NAMES = re.compile(r"[\r\n\0]")
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -147,12 +153,27 @@ def read_said(line: Mapping[str, Any]) -> Said:
     """Read what `said_line` wrote. Raises KeyError, TypeError or ValueError."""
     kind = KINDS[line["kind"]]
     values = {name: _checked(name, line[name]) for name in kind.__dataclass_fields__}
+    what = kind(**values)
+    if isinstance(what, File) and not (
+        is_file_name(what.name) and is_content_type(what.type)
+    ):
+        raise ValueError(what)
     return Said(
         nodeid=_text(line["nodeid"]),
-        what=kind(**values),
+        what=what,
         attempt=_count(line.get("attempt", 0)),
         worker=_text(line.get("worker", "")),
     )
+
+
+def is_content_type(text: str) -> bool:
+    """Return whether *text* is a type and a subtype, perhaps with parameters."""
+    return _CONTENT_TYPE.fullmatch(text) is not None
+
+
+def is_file_name(text: str) -> bool:
+    """Return whether *text* can be the name of an attachment."""
+    return bool(text) and _NOT_IN_NAMES.search(text) is None
 
 
 def read_value(value: object) -> FieldValue:

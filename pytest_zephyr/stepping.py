@@ -19,7 +19,23 @@ from pytest_zephyr.said import Step
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_depth: ContextVar[int] = ContextVar("zephyr_step_depth", default=0)
+
+class Nesting:
+    """The steps of one test; what another one left open makes them no deeper."""
+
+    @property
+    def depth(self) -> int:
+        whose, depth = _depth.get()
+        return depth if whose is self else 0
+
+    @depth.setter
+    def depth(self, depth: int) -> None:
+        _depth.set((self, depth))
+
+
+_depth: ContextVar[tuple[Nesting | None, int]] = ContextVar(
+    "zephyr_step_depth", default=(None, 0)
+)
 
 
 class StepBlock:
@@ -27,16 +43,18 @@ class StepBlock:
 
     def __init__(
         self,
+        nesting: Nesting,
         begin: Callable[[int], Step],
         end: Callable[[Step, BaseException | None], None],
     ) -> None:
+        self._nesting = nesting
         self._begin = begin
         self._end = end
         self._open: list[Step] = []
 
     def __enter__(self) -> None:
-        self._open.append(self._begin(_depth.get()))
-        _depth.set(self._open[-1].depth + 1)
+        self._open.append(self._begin(self._nesting.depth))
+        self._nesting.depth = self._open[-1].depth + 1
 
     def __exit__(
         self,
@@ -46,14 +64,17 @@ class StepBlock:
     ) -> None:
         step = self._open.pop()
         # Not reset by a token: a fixture may be ended in another context.
-        _depth.set(step.depth)
+        self._nesting.depth = step.depth
         self._end(step, error)
 
     def _again(self) -> StepBlock:
-        return StepBlock(self._begin, self._end)
+        return StepBlock(self._nesting, self._begin, self._end)
 
     def __call__(self, function: Function) -> Function:
-        wrap = next(wrap for is_kind, wrap in _WRAPPERS if is_kind(function))
+        wrap = next((wrap for is_kind, wrap in _WRAPPERS if is_kind(function)), None)
+        if wrap is None:
+            msg = f"zephyr.step: a function is wanted, not {function!r}"
+            raise TypeError(msg)
         return cast(Function, functools.wraps(function)(wrap(function, self._again)))
 
 

@@ -91,6 +91,11 @@ def test_fixture_does_nothing_but_check_while_reporting_is_off(pytester, run_pyt
             (lambda z: z.attach("x" * 5000), "zephyr.attach: there is no file 'xxx"),
             (lambda z: z.attach(b"", name=1), "zephyr.attach: a name is wanted, not 1"),
             (lambda z: z.attach(b"", type=""), "zephyr.attach: a content type is wanted"),
+            (lambda z: z.attach(b"", type="png"), "zephyr.attach: a content type such as"),
+            (lambda z: z.attach(b"", type="a/b\\nc"), "zephyr.attach: a content type such"),
+            (lambda z: z.attach(b"", name="a\\nb"), "zephyr.attach: a name of one line is"),
+            (lambda z: z.attach(""), "zephyr.attach: there is no file ''"),
+            (lambda z: z.step("x")(5), "zephyr.step: a function is wanted, not 5"),
             (lambda z: z.attach_text(b"x"), "zephyr.attach_text: a text is wanted, not b'x'"),
             (lambda z: z.defect(7), "zephyr.defect: a key is wanted, not 7"),
             (lambda z: z.field("a", [1]), "zephyr.field: a text, number or truth value"),
@@ -117,7 +122,7 @@ def test_fixture_does_nothing_but_check_while_reporting_is_off(pytester, run_pyt
     )
     ran = run_pytest()
 
-    ran.result.assert_outcomes(passed=14)
+    ran.result.assert_outcomes(passed=19)
     assert not (pytester.path / ".zephyr").exists()
 
 

@@ -298,6 +298,9 @@ def test_a_journal_can_be_cut_anywhere(path):
         pytest.param(b'{"kind":"sending","rows":[[1]]}', id="half a row"),
         pytest.param(b'{"kind":"attached","rows":[[1,"a"]]}', id="half a file"),
         pytest.param(b'{"kind":"attaching","rows":[[1,"a","d"]]}', id="no new name"),
+        pytest.param(
+            rb'{"kind":"attaching","rows":[[1,"a","d","b\nX: 1",0]]}', id="two lines"
+        ),
         pytest.param(b'{"kind":"stepped","rows":[[1,2]]}', id="digest is a number"),
         pytest.param(
             b'{"kind":"attachment","nodeid":"a","name":"a","type":"a","size":1,'

@@ -208,6 +208,24 @@ def test_notes_keep_to_their_limit():
     assert found.endswith("&lt;")
 
 
+@pytest.mark.parametrize("limit", [60, 300, 1_000, 4_000])
+def test_no_cut_goes_through_another(limit):
+    """Whatever fills the notes: what was said, the failure, or where it ran."""
+    tested = node(
+        Outcome.FAILED,
+        failures=(Failure("call", "", "x" * 5_000),),
+        evidence=Evidence(comments=("y" * 5_000,)),
+        origin=Origin("https://ci.example/" + "z" * 5_000),
+    )
+    found = notes_of(tested, limit=limit) or ""
+
+    assert len(found) <= limit
+    if limit > 200:
+        assert re.sub(r"\n\[… \d+ characters left out …\]\n", "", found).isascii()
+        assert found.startswith("failed test_pay.py::test_card")
+        assert "xxx" in found
+
+
 @pytest.mark.parametrize("outcome", list(Outcome), ids=lambda each: each.value)
 @pytest.mark.parametrize("count", [1, 3])
 def test_our_notes_are_recognised(outcome, count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 from typing import Any
 
@@ -65,6 +66,14 @@ def test_a_line_is_read_as_it_was_written(what):
         {"size": "7"},
         {"size": 2**63},
         {"name": 7},
+        {"name": ""},
+        {"name": "a\r\nX-Evil: 1"},
+        {"name": "a\0"},
+        {"type": ""},
+        {"type": "png"},
+        {"type": "image/png\r\nX-Evil: 1"},
+        {"type": "image/png; a=\n"},
+        {"type": "image/pñg"},
         {"nodeid": None},
         {"attempt": 1.5},
         {"worker": []},
@@ -77,6 +86,15 @@ def test_a_line_of_another_shape_is_refused(change):
 
     with pytest.raises((TypeError, ValueError)):
         read_said(line)
+
+
+@pytest.mark.parametrize(
+    "type", ["text/plain", "image/svg+xml", "text/plain; charset=utf-8"]
+)
+def test_a_content_type_may_have_parameters(type):
+    said = Said(NODEID, replace(SHOT, type=type))
+
+    assert read_said(said_line(said)) == said
 
 
 def test_gathering_takes_repetitions_once_and_the_last_word():

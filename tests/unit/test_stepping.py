@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.said import Step
+from pytest_zephyr.stepping import Nesting
 from pytest_zephyr.stepping import StepBlock
 
 
@@ -19,6 +20,7 @@ class Told:
 
     def __init__(self) -> None:
         self.events: list[str] = []
+        self.nesting = Nesting()
 
     def step(self, label: str) -> StepBlock:
         def begin(depth: int) -> Step:
@@ -29,7 +31,7 @@ class Told:
             why = f" {type(error).__name__}" if error else ""
             self.events.append(f"{'  ' * step.depth}/{step.label}{why}")
 
-        return StepBlock(begin, end)
+        return StepBlock(self.nesting, begin, end)
 
 
 @pytest.fixture
@@ -47,6 +49,20 @@ def test_steps_are_nested(told):
         pass
 
     assert told.events == ["a", "  b", "  /b", "  c", "  /c", "/a", "d", "/d"]
+
+
+def test_a_step_that_one_test_left_open_does_not_indent_those_of_another(told):
+    told.step("left").__enter__()
+    other = Told()
+    with other.step("a"), other.step("b"):
+        pass
+
+    assert other.events == ["a", "  b", "  /b", "/a"]
+
+
+def test_what_is_decorated_must_be_a_function(told):
+    with pytest.raises(TypeError, match="a function is wanted, not 5"):
+        told.step("a")(5)
 
 
 def test_an_exception_ends_its_steps_and_goes_on(told):
