@@ -58,6 +58,11 @@ class EvidenceDelivery:
     def kept(self) -> int:
         return self.files_kept + self.steps_kept
 
+    @property
+    def mendable(self) -> bool:
+        """Whether another push might bring what was refused."""
+        return not all(each.final for each in self.refused)
+
 
 @dataclass
 class Delivery:
@@ -92,7 +97,7 @@ class Delivery:
     def complete(self) -> bool:
         """Whether nothing is left to be sent or mended; a dry run never says so."""
         waits = self.kept or self.evidence.kept or self.planned is not None
-        refused = self.refused or not all(each.final for each in self.evidence.refused)
+        refused = self.refused or self.evidence.mendable
         return not waits and not refused and not self.failed
 
     @property

@@ -164,7 +164,7 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
     if waiting:
         lines.append(f"zephyr: {waiting} results kept in {journal}")
         lines.append(send_later(journal))
-    elif delivery.evidence.kept or delivery.evidence.refused:
+    elif delivery.evidence.kept or delivery.evidence.mendable:
         lines.append(f"zephyr: evidence kept in {journal}")
         lines.append(send_later(journal))
     return lines
