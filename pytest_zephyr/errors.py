@@ -17,6 +17,10 @@ where, and what to do next. None of them holds a secret.
 from __future__ import annotations
 
 
+#: The status of a refusal that is ours: nothing on the server has the name asked for.
+NO_SUCH_NAME = 0
+
+
 class ZephyrError(Exception):
     """Anything this package raises on purpose."""
 

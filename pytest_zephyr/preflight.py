@@ -17,6 +17,7 @@ from pytest_zephyr.client import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.creation import what_lacks
 from pytest_zephyr.embedded import served
+from pytest_zephyr.errors import NO_SUCH_NAME
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -34,9 +35,6 @@ from pytest_zephyr.survey import Survey
 
 #: Seconds for all of it, however long the time budget of the push is.
 SECONDS = 10.0
-
-#: The status of a refusal that is ours: nothing on the server has the name.
-_NO_SUCH_NAME = 0
 
 #: Ids that are looked up before the tests, unless an unknown one is to end the run; the
 #: push looks up what is left.
@@ -141,7 +139,7 @@ def _check(found: Preflight, settings: Settings) -> None:
 
 def _note(found: Preflight, error: ZephyrError) -> None:
     # A server on a bad day shows pages and odd answers; only these are a mistake of ours.
-    if isinstance(error, ZephyrRefused) and error.status in {_NO_SUCH_NAME, 401, 403}:
+    if isinstance(error, ZephyrRefused) and error.status in {NO_SUCH_NAME, 401, 403}:
         found.problems.append(str(error))
     else:
         found.away = str(error)

@@ -133,18 +133,24 @@ class Provider:
             contested = created.contested
         phase = seen.place.phase
         assert phase is not None
-        if not phase.free_form:
-            # A test case that can never be added is not made either.
-            for case in provision.shelved.missing:
-                provision.shelved.refused[case] = self._why_not_added(case.name)
-        elif self._shelves is not None and provision.shelved.missing:
-            shelved = self._shelves.create()
-            new = sum(case in shelved.placements for case in shelved.missing)
-            self.made.append(f"{new} test cases in the repository")
+        if self._shelves is not None and provision.shelved.missing:
+            self._shelve(self._shelves, phase)
         if not fresh and self._is_young(phase):
             # Who made it a moment ago may be filling it with the same test cases.
             contested = True
         self._fill(phase, fresh=fresh and not contested, contested=contested)
+
+    def _shelve(self, shelves: Shelves, phase: Phase) -> None:
+        """Make the new test cases, unless they could never be added to *phase*."""
+        if not phase.free_form:
+            shelves.refuse(
+                f"no test case is made for it: {self._place} is structured, and nothing"
+                f" can be added to it"
+            )
+            return
+        shelved = shelves.create()
+        new = sum(case in shelved.placements for case in shelved.missing)
+        self.made.append(f"{new} test cases in the repository")
 
     def _is_young(self, phase: Phase) -> bool:
         """Whether a job like this one may have made *phase* a moment ago."""

@@ -99,6 +99,12 @@ class Shelves:
         self._link(key for key in keys if key not in self._refused())
         return done
 
+    def refuse(self, reason: str) -> None:
+        """Make none of what the look has missed, for one *reason*."""
+        for key, same in self._same.items():
+            if same[0] in self._done.missing:
+                self._refuse(key, reason)
+
     def _has_folder(self, key: Key) -> bool:
         if self._folders.find(key[0]) is not None:
             return True

@@ -14,15 +14,13 @@ from pytest_zephyr.entities import Phase
 from pytest_zephyr.entities import Project
 from pytest_zephyr.entities import Release
 from pytest_zephyr.entities import Target
+from pytest_zephyr.errors import NO_SUCH_NAME
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.settings import CREATE
 from pytest_zephyr.settings import Ref
 from pytest_zephyr.settings import Settings
 
-
-#: The status of a refusal that is ours: nothing on the server has the name.
-_NO_SUCH_NAME = 0
 
 #: Names shown when one was not found.
 _SHOWN = 20
@@ -51,7 +49,7 @@ def find_target(client: Client, settings: Settings) -> Target:
     try:
         return Finder(client, settings).find()
     except ZephyrRefused as refused:
-        if refused.status in {_NO_SUCH_NAME, 401, 403}:
+        if refused.status in {NO_SUCH_NAME, 401, 403}:
             raise
         # An id that nobody knows looks like a broken server; the lists tell (API 5, 13).
         Finder(client, settings, thorough=True).find()

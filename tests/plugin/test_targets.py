@@ -344,6 +344,27 @@ def test_structured_phase_is_never_added_to(pytester, run_zephyr, world):
     assert not any("bytree" in write for write in world.writes)
 
 
+def test_no_test_case_is_made_that_a_structured_phase_could_never_hold(
+    pytester, run_zephyr, world
+):
+    """Two tests that would share one are both named."""
+    world.sandbox.store.add_phase(world.cycle, "Folders", free_form=False)
+    for package in ("api", "ui"):
+        pytester.mkpydir(package)
+        (pytester.path / package / "test_x.py").write_text(
+            "def test_same(): pass\n", encoding="utf-8"
+        )
+    ran = run_zephyr(
+        *NAMES[:2], "--zephyr-cycle=Nightly", "--zephyr-phase=Folders",
+        "--zephyr-create=execution", "--zephyr-unmapped=create",
+        "--zephyr-folder=Automation", same_exit=False,
+    )  # fmt: skip
+
+    assert world.writes == []
+    assert "is structured, and nothing can be added to it" in ran.text
+    assert "0 delivered, 1 refused" in ran.text
+
+
 def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, world):
     add_cases(world, [201])
     pytester.makepyfile(ONE.format(case=201))
