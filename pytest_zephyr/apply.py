@@ -13,7 +13,6 @@ from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.client import Client
 from pytest_zephyr.delivery import Delivery
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import Execution
 from pytest_zephyr.errors import ZephyrError
@@ -22,6 +21,7 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.execution_calls import Write
+from pytest_zephyr.receipts import Memory
 from pytest_zephyr.receipts import Receipt
 from pytest_zephyr.receipts import Sending
 

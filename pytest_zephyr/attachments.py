@@ -12,7 +12,6 @@ from urllib.parse import unquote
 
 from pytest_zephyr.client import Client
 from pytest_zephyr.delivery import EvidenceDelivery
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.delivery import RefusedFile
 from pytest_zephyr.entities import Uploaded
 from pytest_zephyr.errors import ZephyrNotFound
@@ -24,6 +23,7 @@ from pytest_zephyr.files import read_copy
 from pytest_zephyr.receipts import Attached
 from pytest_zephyr.receipts import Attaching
 from pytest_zephyr.receipts import AttachmentKey
+from pytest_zephyr.receipts import Memory
 from pytest_zephyr.receipts import Naming
 from pytest_zephyr.transport import Part
 from pytest_zephyr.wanted import batches

@@ -14,6 +14,7 @@ from pytest_zephyr.entities import Execution
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.plan import CaseResult
+from pytest_zephyr.text import ambiguous_alt
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def compute(
             missing.append(result)
             continue
         if isinstance(found, list):
-            refused.append(Refusal(result, shared(result.case, found, place)))
+            refused.append(Refusal(result, ambiguous_alt(result.case, found, place)))
             continue
         change = Change(result, found, _notes(result, found))
         before = (unclear or {}).get(found.id)
@@ -186,17 +187,3 @@ class _Index:
         if len(cases) > 1:
             return sorted(filter(None, cases))
         return next(iter(cases.values()), None)
-
-
-def named(case: CaseRef) -> str:
-    """Return *case* as messages name it: digits, or the Alt ID in quotes."""
-    return str(case) if isinstance(case, int) else repr(case)
-
-
-def shared(alt: CaseRef, cases: Iterable[int], place: str) -> str:
-    """Say that an Alt ID means several test cases."""
-    ids = ", ".join(map(str, cases))
-    return (
-        f"the Alt ID {alt!r} belongs to several test cases in {place} ({ids}); mark the"
-        f" test with one of these ids"
-    )

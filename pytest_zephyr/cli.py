@@ -39,8 +39,8 @@ from pytest_zephyr.resolution import Given
 from pytest_zephyr.runs import find_journals
 from pytest_zephyr.runs import group
 from pytest_zephyr.runs import Run
-from pytest_zephyr.secret import one_line
 from pytest_zephyr.settings import Settings
+from pytest_zephyr.text import one_line
 
 
 #: Exit codes (design 2.6).

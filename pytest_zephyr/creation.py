@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 from datetime import date
 from datetime import timedelta
 from typing import TypeVar
 
 from pytest_zephyr.client import Client
+from pytest_zephyr.created import Created
 from pytest_zephyr.entities import Cycle
 from pytest_zephyr.entities import Phase
 from pytest_zephyr.entities import Target
@@ -32,20 +31,6 @@ _DAYS = 30
 
 
 Thing = TypeVar("Thing", Cycle, Phase)
-
-
-@dataclass
-class Created:
-    """A target that has its phase, and what this process made of it.
-
-    *contested* says that another job made the phase at the same time, *remarks* names
-    what is left of that.
-    """
-
-    target: Target
-    made: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    contested: bool = False
 
 
 def create_missing(client: Client, settings: Settings, target: Target) -> Created:

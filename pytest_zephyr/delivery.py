@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-from pathlib import Path
 
 from pytest_zephyr.changes import Change
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
+from pytest_zephyr.created import CreatedCases
+from pytest_zephyr.entities import BATCH
+from pytest_zephyr.entities import Placement
 from pytest_zephyr.entities import Target
 from pytest_zephyr.entities import User
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.provision import Provision
-from pytest_zephyr.receipts import Attached
-from pytest_zephyr.receipts import Attaching
-from pytest_zephyr.receipts import AttachmentKey
-from pytest_zephyr.receipts import Naming
-from pytest_zephyr.receipts import Receipt
-from pytest_zephyr.receipts import Sending
-from pytest_zephyr.receipts import Stepped
+from pytest_zephyr.plan import CaseResult
+
+
+@dataclass
+class Provision:
+    """What would be made, and what cannot be.
+
+    *containers* are the cycle and phase to be created, *shelved* the new test cases,
+    *additions* the test cases to be put into the phase. *ignored* are results of test
+    cases that Zephyr does not know and the user does not mind.
+    """
+
+    containers: list[str] = field(default_factory=list)
+    shelved: CreatedCases = field(default_factory=CreatedCases)
+    additions: list[Placement] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    ignored: list[CaseResult] = field(default_factory=list)
+
+    @property
+    def needed(self) -> bool:
+        """Whether something has to be made."""
+        return bool(self.additions or self.shelved.missing)
+
+    @property
+    def requests(self) -> int:
+        """How many calls that write it takes to make it all."""
+        new = self.shelved.missing
+        added = len(self.additions) + len(new)
+        return (
+            len(self.containers)
+            + len(self.shelved.folders)
+            + _batches(len(new))
+            + any(case.requirements for case in new)
+            + (_batches(added) + 1 if added else 0)
+        )
+
+
+def _batches(count: int) -> int:
+    return -(-count // BATCH)
 
 
 @dataclass(frozen=True)
@@ -107,26 +137,3 @@ class Delivery:
         unmapped = self.unmapped and self.minds_unmapped
         refused = any(each.serious for each in self.refused)
         return bool(waits or refused or unmapped or self.error)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What earlier pushes of the same results wrote down, and where to go on writing.
-
-    *receipts* are the digests of delivered results, *unclear* the stamps that
-    executions had before a write without an answer. *attached* and *stepped* is the
-    evidence that was delivered, *attaching* maps what was about to be to the names it
-    should get. *places* are the journals, which the files lie beside.
-    """
-
-    receipts: frozenset[str] = frozenset()
-    unclear: dict[int, str] = field(default_factory=dict)
-    attached: frozenset[AttachmentKey] = frozenset()
-    attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)
-    stepped: Mapping[int, str] = field(default_factory=dict)
-    places: tuple[Path, ...] = ()
-    note_attaching: Callable[[Attaching], None] = lambda _attaching: None
-    note_attached: Callable[[Attached], None] = lambda _attached: None
-    note_stepped: Callable[[Stepped], None] = lambda _stepped: None
-    note_sending: Callable[[Sending], None] = lambda _sending: None
-    note_receipts: Callable[[Sequence[Receipt]], None] = lambda _receipts: None

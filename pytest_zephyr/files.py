@@ -17,6 +17,7 @@ import time
 from typing import BinaryIO
 
 from pytest_zephyr.said import File
+from pytest_zephyr.text import format_size
 
 
 #: The directory of the copies, in that of the journals.
@@ -93,14 +94,14 @@ class FileStore:
 
     def _check_size(self, size: int) -> None:
         if size > self._max_size:
-            limit = shown_size(self._max_size)
+            limit = format_size(self._max_size)
             raise TooLarge(f"larger than zephyr_attach_max_size, {limit}")
 
     def _has(self, digest: str, size: int) -> bool:
         if digest in self._taken:
             return True
         if self._total + size > self._max_total:
-            limit = shown_size(self._max_total)
+            limit = format_size(self._max_total)
             share = "the share of this process in zephyr_attach_max_total"
             raise TooLarge(f"more than {limit}, {share}")
         path = self._directory / digest
@@ -204,11 +205,3 @@ def guess_type(name: str, beginning: bytes) -> str:
 def guess_name(kind: str) -> str:
     """Return a name for content of this type that has none."""
     return f"attachment{mimetypes.guess_extension(kind) or ''}"
-
-
-def shown_size(size: int) -> str:
-    """Return *size* in bytes as people write it."""
-    for unit, factor in (("G", 1024**3), ("M", 1024**2), ("K", 1024)):
-        if size >= factor:
-            return f"{size / factor:.1f}".removesuffix(".0") + unit
-    return str(size)

@@ -21,10 +21,10 @@ from pytest_zephyr.only_planned import OnlyPlanned
 from pytest_zephyr.only_planned import PLAN
 from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
-from pytest_zephyr.secret import one_line
 from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.summary import shown
+from pytest_zephyr.text import one_line
 
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import Item
 from pytest_zephyr.said import FieldValue
 from pytest_zephyr.secret import HIDDEN
-from pytest_zephyr.secret import one_line
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import Inherit
+from pytest_zephyr.text import one_line
 from pytest_zephyr.warning import HOOK_ERRORS
 
 

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 import re
+from typing import Literal
 
-from pytest_zephyr.files import shown_size
 from pytest_zephyr.outcome import Failure
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.said import Step
-from pytest_zephyr.settings import Comment
+from pytest_zephyr.text import format_size
+
+
+Comment = Literal["never", "failed", "always"]
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def _said(nodes: Sequence[NodeResult]) -> list[str]:
         lines += [f"comment{whose}: {text}" for text in evidence.comments]
         lines += [f"{name}{whose}: {value}" for name, value in evidence.fields]
         lines += [
-            f"left out{whose}: {file.name} ({shown_size(file.size)}), {file.reason}"
+            f"left out{whose}: {file.name} ({format_size(file.size)}), {file.reason}"
             for file in evidence.left_out
         ]
     defects = dict.fromkeys(key for node in nodes for key in node.evidence.defects)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 import time
 
 from pytest_zephyr.client import Client
+from pytest_zephyr.created import Filled
 from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import Execution
 from pytest_zephyr.entities import Phase
@@ -32,20 +32,6 @@ _QUIET = 3
 
 #: Which ids of repository placements a server takes (API 7, 3).
 _Ids = Callable[[Placement], VersionId | PlacementId]
-
-
-@dataclass(frozen=True)
-class Filled:
-    """The executions of a phase after test cases were added, and what went wrong.
-
-    *added* counts the test cases that were not in the phase before, *doubled* those
-    that are there more than once now.
-    """
-
-    executions: list[Execution]
-    added: int = 0
-    doubled: int = 0
-    refused: ZephyrRefused | None = None
 
 
 def fill_phase(

@@ -12,7 +12,6 @@ from dataclasses import field
 from dataclasses import replace
 
 from pytest_zephyr import status
-from pytest_zephyr.changes import shared
 from pytest_zephyr.client import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.creation import what_lacks
@@ -31,6 +30,7 @@ from pytest_zephyr.settings import Settings
 from pytest_zephyr.survey import begin
 from pytest_zephyr.survey import KEPT
 from pytest_zephyr.survey import Survey
+from pytest_zephyr.text import ambiguous_alt
 
 
 #: Seconds for all of it, however long the time budget of the push is.
@@ -214,7 +214,7 @@ def check_cases(
     lines = []
     for case in missing:
         if case in looked_up.ambiguous:
-            lines.append(shared(case, looked_up.ambiguous[str(case)], "Zephyr"))
+            lines.append(ambiguous_alt(case, looked_up.ambiguous[str(case)], "Zephyr"))
         elif looked_up.certain and not looked_up.has(case):
             lines.append(seen.unknown(case))
         else:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_zephyr import changes as diff
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.client import Client
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.creation import create_missing
+from pytest_zephyr.delivery import Provision
 from pytest_zephyr.entities import Phase
 from pytest_zephyr.entities import Placement
 from pytest_zephyr.lookup import WALK
@@ -19,11 +19,12 @@ from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.outcome import NewCase
 from pytest_zephyr.plan import CaseResult
 from pytest_zephyr.planning import fill_phase
-from pytest_zephyr.provision import Provision
 from pytest_zephyr.repository import Shelves
 from pytest_zephyr.said import FieldValue
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.survey import Survey
+from pytest_zephyr.text import ambiguous_alt
+from pytest_zephyr.text import format_case
 
 
 #: Milliseconds for which the job that made a phase may still be filling it.
@@ -88,16 +89,16 @@ class Provider:
             provision.additions.append(placement)
         elif placement is not None:
             reason = (
-                f"test case {diff.named(case)} has no execution in {self._place}; to have"
+                f"test case {format_case(case)} has no execution in {self._place}; to have"
                 f" it added: --zephyr-create=execution"
             )
             provision.refused.append(Refusal(result, reason))
         elif case in found.ambiguous:
-            shared = diff.shared(case, found.ambiguous[str(case)], "Zephyr")
-            provision.refused.append(Refusal(result, shared))
+            reason = ambiguous_alt(case, found.ambiguous[str(case)], "Zephyr")
+            provision.refused.append(Refusal(result, reason))
         elif not found.certain:
             reason = (
-                f"test case {diff.named(case)} has no execution in {self._place}, and no"
+                f"test case {format_case(case)} has no execution in {self._place}, and no"
                 f" search finds it"
             )
             provision.refused.append(Refusal(result, reason))
@@ -221,7 +222,7 @@ class Provider:
 
     def _why_not_added(self, case: CaseRef) -> str:
         phase = self._seen.place.phase
-        said = f"test case {diff.named(case)} could not be added to {self._place}"
+        said = f"test case {format_case(case)} could not be added to {self._place}"
         if phase is not None and not phase.free_form:
             return f"{said}: it is a structured phase, which shows folders as they are"
         return f"{said}: {self._why_not}" if self._why_not else said

@@ -17,8 +17,8 @@ from pytest_zephyr.apply import Apply
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.client import Client
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.created import CreatedCases
 from pytest_zephyr.delivery import Delivery
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.notes import Context
 from pytest_zephyr.outcome import NewCase
@@ -26,7 +26,7 @@ from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.plan import build_plan
 from pytest_zephyr.provider import Provider
-from pytest_zephyr.provision import Shelved
+from pytest_zephyr.receipts import Memory
 from pytest_zephyr.said import FieldValue
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.steps import StepResults
@@ -222,7 +222,7 @@ def _new_cases(
     return new
 
 
-def _with_new_case(node: NodeResult, shelved: Shelved) -> NodeResult:
+def _with_new_case(node: NodeResult, shelved: CreatedCases) -> NodeResult:
     """Return *node* with the test case that was made or found for it."""
     if node.new is None:
         return node

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
 
 from pytest_zephyr.outcome import CaseRef
 
@@ -72,3 +76,26 @@ class Stepped:
     """Executions whose step results the server has taken, with what these were."""
 
     digests: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What earlier pushes of the same results wrote down, and where to go on writing.
+
+    *receipts* are the digests of delivered results, *unclear* the stamps that
+    executions had before a write without an answer. *attached* and *stepped* is the
+    evidence that was delivered, *attaching* maps what was about to be to the names it
+    should get. *places* are the journals, which the files lie beside.
+    """
+
+    receipts: frozenset[str] = frozenset()
+    unclear: dict[int, str] = field(default_factory=dict)
+    attached: frozenset[AttachmentKey] = frozenset()
+    attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)
+    stepped: Mapping[int, str] = field(default_factory=dict)
+    places: tuple[Path, ...] = ()
+    note_attaching: Callable[[Attaching], None] = lambda _attaching: None
+    note_attached: Callable[[Attached], None] = lambda _attached: None
+    note_stepped: Callable[[Stepped], None] = lambda _stepped: None
+    note_sending: Callable[[Sending], None] = lambda _sending: None
+    note_receipts: Callable[[Sequence[Receipt]], None] = lambda _receipts: None

@@ -35,11 +35,11 @@ from pytest_zephyr.records import to_record
 from pytest_zephyr.runs import prune
 from pytest_zephyr.runs import Run
 from pytest_zephyr.runs import siblings
-from pytest_zephyr.secret import one_line
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.settings import SANDBOX
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.summary import shown
+from pytest_zephyr.text import one_line
 
 
 #: The key of xdist's ``workerinput`` that tells a worker where the journal is.

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from pytest_zephyr import templates
 from pytest_zephyr.client import Client
+from pytest_zephyr.created import CreatedCases
 from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import Placement
 from pytest_zephyr.entities import VisibleId
@@ -19,7 +20,6 @@ from pytest_zephyr.folders import Folders
 from pytest_zephyr.folders import Path
 from pytest_zephyr.notes import escape
 from pytest_zephyr.outcome import NewCase
-from pytest_zephyr.provision import Shelved
 from pytest_zephyr.said import FieldValue
 
 
@@ -60,13 +60,13 @@ class Shelves:
         self._cases = cases
         self._names: dict[str, str] = {}
         self._folders = Folders(client, release)
-        self._done = Shelved()
+        self._done = CreatedCases()
         # One folder and one name are one case, whichever files its tests are in.
         self._same: dict[tuple[Path, str], list[NewCase]] = {}
         for case in cases:
             self._same.setdefault((path_of(case, template), case.name), []).append(case)
 
-    def look(self) -> Shelved:
+    def look(self) -> CreatedCases:
         """Read what there is of the cases; nothing is written."""
         done = self._done
         paths = dict.fromkeys(path for path, _name in self._same)
@@ -78,7 +78,7 @@ class Shelves:
         ]
         return done
 
-    def create(self) -> Shelved:
+    def create(self) -> CreatedCases:
         """Create what the look has missed."""
         done = self._done
         wanted = {

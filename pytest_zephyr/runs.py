@@ -10,7 +10,6 @@ import glob
 from pathlib import Path
 
 from pytest_zephyr import lines
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.files import DIRECTORY
@@ -21,6 +20,7 @@ from pytest_zephyr.journal_writer import SUFFIX
 from pytest_zephyr.lock import is_locked
 from pytest_zephyr.outcome import fold
 from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.receipts import Memory
 
 
 #: Delivered journals that are kept to look at.

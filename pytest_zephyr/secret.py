@@ -16,16 +16,6 @@ def mask_userinfo(url: str) -> str:
     return re.sub(r"^((?:\w+:)?//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
 
 
-def one_line(text: str) -> str:
-    """Return *text* with what no terminal should get to interpret as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
-        for sign in text
-    )
-
-
 class Secret:
     """A password or token; only `reveal` gives it out.
 

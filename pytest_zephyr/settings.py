@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.notes import Comment
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 
@@ -17,7 +18,6 @@ SANDBOX = "sandbox"
 
 Auth = Literal["auto", "token", "basic", "cookie"]
 Capture = Literal["none", "failed", "all"]
-Comment = Literal["never", "failed", "always"]
 Inherit = Literal["closest", "union"]
 OnError = Literal["warn", "fail", "ignore"]
 PushWhen = Literal["end", "never"]

@@ -14,7 +14,6 @@ from pytest_zephyr.changes import Change
 from pytest_zephyr.changes import Changes
 from pytest_zephyr.client import Client
 from pytest_zephyr.delivery import EvidenceDelivery
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.delivery import RefusedFile
 from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import CaseStep
@@ -30,6 +29,7 @@ from pytest_zephyr.notes import steps_of
 from pytest_zephyr.notes import tells_steps
 from pytest_zephyr.notes import write_notes
 from pytest_zephyr.outcome import NodeResult
+from pytest_zephyr.receipts import Memory
 from pytest_zephyr.receipts import Stepped
 from pytest_zephyr.said import Step
 from pytest_zephyr.status import FAIL

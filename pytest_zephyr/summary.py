@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_zephyr.changes import named
 from pytest_zephyr.changes import Refusal
 from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.delivery import Provision
 from pytest_zephyr.delivery import RefusedFile
 from pytest_zephyr.entities import BATCH
 from pytest_zephyr.entities import Target
-from pytest_zephyr.provision import Provision
+from pytest_zephyr.text import format_case
 
 
 #: Lines for one kind of problem before the rest is only counted.
@@ -75,7 +75,9 @@ def planned(delivery: Delivery) -> list[str]:
     ]
     for result in changes.missing:
         status = result.status.name if result.status else ""
-        lines.append(f"  test case {named(result.case)}: {status}, after it was added")
+        lines.append(
+            f"  test case {format_case(result.case)}: {status}, after it was added"
+        )
     carried = [node.evidence for each in changes.writes for node in each.result.nodes]
     if any(carried):
         files = sum(len(each.files) for each in carried)
@@ -84,11 +86,11 @@ def planned(delivery: Delivery) -> list[str]:
     for change in changes.writes:
         status = change.result.status.name if change.result.status else ""
         lines.append(
-            f"  test case {named(change.result.case)}: {status}"
+            f"  test case {format_case(change.result.case)}: {status}"
             f" on execution {change.execution.id}"
         )
     lines += [
-        f"  test case {named(result.case)}: left as it is ({result.outcome.value})"
+        f"  test case {format_case(result.case)}: left as it is ({result.outcome.value})"
         for result in changes.left
     ]
     return lines
@@ -153,7 +155,7 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
     if delivery.older:
-        names = _some(named(each.result.case) for each in delivery.older)
+        names = _some(format_case(each.result.case) for each in delivery.older)
         lines.append(
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}. To write ours all the same: push --force"
@@ -229,8 +231,8 @@ def _whose(refusals: list[Refusal]) -> str:
     first = refusals[0].result
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
-        return f"(test case {named(first.case)}, {tests})"
-    names = _some(named(each.result.case) for each in refusals)
+        return f"(test case {format_case(first.case)}, {tests})"
+    names = _some(format_case(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 import difflib
 from itertools import islice
 
-from pytest_zephyr import changes as diff
 from pytest_zephyr import status
 from pytest_zephyr.calls import PAGE
 from pytest_zephyr.client import Client
@@ -27,6 +26,7 @@ from pytest_zephyr.outcome import CaseRef
 from pytest_zephyr.settings import Settings
 from pytest_zephyr.status import Status
 from pytest_zephyr.target import find_target
+from pytest_zephyr.text import format_case
 
 
 #: Seconds for which executions that were read are believed.
@@ -65,7 +65,7 @@ class Survey:
 
     def unknown(self, case: CaseRef) -> str:
         """Say that Zephyr has no such test case, with the nearest one of the phase."""
-        said = f"test case {diff.named(case)} is not known to Zephyr."
+        said = f"test case {format_case(case)} is not known to Zephyr."
         known = [
             str(each.alt if isinstance(case, str) else each.case)
             for each in self.executions

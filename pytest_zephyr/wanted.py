@@ -12,11 +12,11 @@ import hashlib
 
 from pytest_zephyr.changes import Change
 from pytest_zephyr.delivery import RefusedFile
-from pytest_zephyr.files import shown_size
 from pytest_zephyr.notes import Context
 from pytest_zephyr.notes import full_text
 from pytest_zephyr.receipts import AttachmentKey
 from pytest_zephyr.said import File
+from pytest_zephyr.text import format_size
 
 
 #: Bytes and files of one request; more bytes only for a file that has more.
@@ -88,7 +88,7 @@ def _of_change(change: Change, context: Context, *, whole: bool) -> Iterator[Wan
 def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
     """Return the files that were not taken when the tests wanted to attach them."""
     found = {
-        RefusedFile(file.name, node.nodeid, f"{shown_size(file.size)}, {file.reason}")
+        RefusedFile(file.name, node.nodeid, f"{format_size(file.size)}, {file.reason}")
         for change in changes
         for node in change.result.nodes
         for file in node.evidence.left_out

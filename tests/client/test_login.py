@@ -11,13 +11,13 @@ import pytest
 from pytest_zephyr import auth
 from pytest_zephyr.client import Client
 from pytest_zephyr.delivery import Delivery
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.push import connect
 from pytest_zephyr.push import push
+from pytest_zephyr.receipts import Memory
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.settings import Settings
 from tests.client.servers import answer

@@ -17,7 +17,6 @@ from sqlalchemy import delete
 
 from pytest_zephyr import journal as disk
 from pytest_zephyr.delivery import Delivery
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
@@ -31,6 +30,7 @@ from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.push import connect
 from pytest_zephyr.push import push
+from pytest_zephyr.receipts import Memory
 from pytest_zephyr.receipts import Receipt
 from pytest_zephyr.receipts import Sending
 from pytest_zephyr.runs import Run

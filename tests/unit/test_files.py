@@ -18,9 +18,9 @@ from pytest_zephyr.files import guess_name
 from pytest_zephyr.files import guess_type
 from pytest_zephyr.files import read_copy
 from pytest_zephyr.files import remove_unnamed
-from pytest_zephyr.files import shown_size
 from pytest_zephyr.files import TooLarge
 from pytest_zephyr.said import File
+from pytest_zephyr.text import format_size
 from tests.unit.make import deterministic
 
 
@@ -189,4 +189,4 @@ def test_any_name_can_be_sent(name: str) -> None:
     [(0, "0"), (1023, "1023"), (1024, "1K"), (10 * 1024**2, "10M"), (1536, "1.5K")],
 )
 def test_a_size_is_shown_as_people_write_it(size, shown):
-    assert shown_size(size) == shown
+    assert format_size(size) == shown

@@ -9,7 +9,6 @@ from typing import cast
 import pytest
 
 from pytest_zephyr.client import Client
-from pytest_zephyr.delivery import Memory
 from pytest_zephyr.entities import Execution
 from pytest_zephyr.entities import Folder
 from pytest_zephyr.entities import Placement
@@ -18,6 +17,7 @@ from pytest_zephyr.execution_calls import Write
 from pytest_zephyr.outcome import NodeResult
 from pytest_zephyr.outcome import Outcome
 from pytest_zephyr.push import push
+from pytest_zephyr.receipts import Memory
 from pytest_zephyr.resolution import Given
 from pytest_zephyr.resolution import resolve
 from pytest_zephyr.status import Status

@@ -11,10 +11,10 @@ import pytest
 
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
-from pytest_zephyr.secret import one_line
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.settings import Credential
+from pytest_zephyr.text import one_line
 
 
 VALUE = "s3cr3t-t0ken"
