@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from pytest_zephyr.evidence import Zephyr
-    from pytest_zephyr.evidence import ZephyrRecord
-    from pytest_zephyr.warning import PytestZephyrWarning
+    from pytest_zephyr.plugin.fixture import Zephyr
+    from pytest_zephyr.plugin.fixture import ZephyrRecord
+    from pytest_zephyr.plugin.warning import PytestZephyrWarning
 
     __version__: str
 
@@ -22,11 +22,11 @@ def __getattr__(name: str) -> object:
 
         return version("pytest-zephyr")
     if name == "PytestZephyrWarning":
-        from pytest_zephyr.warning import PytestZephyrWarning
+        from pytest_zephyr.plugin.warning import PytestZephyrWarning
 
         return PytestZephyrWarning
     if name in {"Zephyr", "ZephyrRecord"}:
-        from pytest_zephyr import evidence
+        from pytest_zephyr.plugin import fixture as evidence
 
         found: object = getattr(evidence, name)
         return found

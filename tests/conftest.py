@@ -9,21 +9,23 @@ import importlib
 import importlib.util
 import os
 from pathlib import Path
+import pkgutil
 import signal
 import threading
 from typing import Any
 
 import pytest
 
+import pytest_zephyr
 from pytest_zephyr.sandbox import Sandbox
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
 
 
 # In-process runs of pytest forget the modules that were first imported inside them, and
-# the next run would get a second copy. So whatever is imported late is imported here.
-for late in ("catalog", "check", "cli", "preflight", "push", "reporter"):
-    importlib.import_module(f"pytest_zephyr.{late}")
+# the next run would get a second copy. So all modules are imported here.
+for module in pkgutil.walk_packages(pytest_zephyr.__path__, "pytest_zephyr."):
+    importlib.import_module(module.name)
 
 # A shell that runs the suite in the background makes it deaf to Ctrl-C, and with it all
 # processes that tests start.

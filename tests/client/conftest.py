@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import trustme
 
-from pytest_zephyr import adapter
-from pytest_zephyr.client import Client
+from pytest_zephyr.client import adapter
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.sandbox import Sandbox
-from pytest_zephyr.settings import Settings
-from pytest_zephyr.transport import Transport
 from tests.client.servers import Answer
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for

@@ -18,9 +18,9 @@ from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
-from pytest_zephyr.resolution import Given
-from pytest_zephyr.resolution import resolve
-from pytest_zephyr.settings import Settings
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import resolve
+from pytest_zephyr.config.settings import Settings
 
 
 REST = "/flex/services/rest"

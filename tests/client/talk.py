@@ -6,8 +6,8 @@ import base64
 import traceback
 from typing import Any
 
-from pytest_zephyr.answers import Answer
-from pytest_zephyr.transport import Transport
+from pytest_zephyr.client.responses import Answer
+from pytest_zephyr.client.transport import Transport
 from tests.client.servers import answer
 
 

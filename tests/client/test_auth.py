@@ -11,13 +11,13 @@ from requests import PreparedRequest
 from requests import Request
 from urllib3 import HTTPHeaderDict
 
-from pytest_zephyr import auth
-from pytest_zephyr.auth import BasicAuth
-from pytest_zephyr.auth import CookieAuth
-from pytest_zephyr.auth import make_auth
-from pytest_zephyr.auth import TokenAuth
+from pytest_zephyr.client import auth
+from pytest_zephyr.client.auth import BasicAuth
+from pytest_zephyr.client.auth import CookieAuth
+from pytest_zephyr.client.auth import make_auth
+from pytest_zephyr.client.auth import TokenAuth
+from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.secret import Secret
-from pytest_zephyr.settings import Credential
 
 
 def prepared(**headers: str) -> PreparedRequest:

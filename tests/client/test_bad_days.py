@@ -12,12 +12,12 @@ import time
 
 import pytest
 
-from pytest_zephyr import lines
 from pytest_zephyr.cli import main
-from pytest_zephyr.journal_writer import JournalWriter
-from pytest_zephyr.lines import Header
-from pytest_zephyr.outcome import Item
-from pytest_zephyr.outcome import Report
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import CASES
 from tests.conftest import World
@@ -79,11 +79,13 @@ def journal(tmp_path: Path) -> Path:
             call = Report(nodeid, "call", outcome, at=1, cases=(case,), text="E no")
             for when in ("setup", "teardown"):
                 writer.append(
-                    lines.report_line(replace(call, when=when, outcome="passed"))
+                    journal_format.report_line(
+                        replace(call, when=when, outcome="passed")
+                    )
                 )
-            writer.append(lines.item_line(Item(nodeid, (case,))))
-            writer.append(lines.report_line(call))
-        writer.append(lines.end_line())
+            writer.append(journal_format.item_line(Item(nodeid, (case,))))
+            writer.append(journal_format.report_line(call))
+        writer.append(journal_format.end_line())
     return path
 
 

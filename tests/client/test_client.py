@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.client import Client
-from pytest_zephyr.entities import Release
-from pytest_zephyr.entities import User
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Release
+from pytest_zephyr.client.entities import User
+from pytest_zephyr.client.executions import Write
+from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.execution_calls import Write
+from pytest_zephyr.results.status import Status
+from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.sandbox import Fault
-from pytest_zephyr.status import Status
-from pytest_zephyr.status import STOCK
-from pytest_zephyr.transport import Transport
 from tests.client.servers import answer
 from tests.client.servers import ScriptedServer
 from tests.client.servers import Seen

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.client import Client
-from pytest_zephyr.creation import create_missing
-from pytest_zephyr.lookup import find_cases
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.sandbox import Fault
-from pytest_zephyr.target import find_target
+from pytest_zephyr.target.create_cycle import create_missing
+from pytest_zephyr.target.find import find_target
+from pytest_zephyr.target.find_cases import find_cases
 
 
 NAMES = {

@@ -16,27 +16,27 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr import lines
-from pytest_zephyr import summary
 from pytest_zephyr.clock import now_ms
-from pytest_zephyr.delivery import Delivery
-from pytest_zephyr.files import DIRECTORY
-from pytest_zephyr.files import FileStore
-from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal_writer import JournalWriter
-from pytest_zephyr.lines import Header
-from pytest_zephyr.outcome import Item
-from pytest_zephyr.outcome import Report
-from pytest_zephyr.push import connect
-from pytest_zephyr.push import push
-from pytest_zephyr.runs import Run
-from pytest_zephyr.said import File
-from pytest_zephyr.said import Said
-from pytest_zephyr.said import said_line
-from pytest_zephyr.said import Saying
-from pytest_zephyr.said import Step
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.push import summary
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.workflow import connect
+from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.evidence import said_line
+from pytest_zephyr.results.evidence import Saying
+from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
-from pytest_zephyr.settings import Settings
 from tests.client.servers import settings_for
 from tests.conftest import World
 
@@ -59,11 +59,11 @@ class Recorded:
         self, case: int, *sayings: Saying, nodeid: str | None = None, at: int = AT
     ) -> None:
         nodeid = nodeid or f"test_a.py::test_{case}"
-        self.lines.append(lines.item_line(Item(nodeid, (case,))))
+        self.lines.append(journal_format.item_line(Item(nodeid, (case,))))
         self.lines += [said_line(Said(nodeid, each)) for each in sayings]
         for when in ("setup", "call", "teardown"):
             report = Report(nodeid, when, "passed", duration=1000, at=at)
-            self.lines.append(lines.report_line(report))
+            self.lines.append(journal_format.report_line(report))
 
     def next(self, name: str) -> Recorded:
         """Return another run, beside this one."""
@@ -83,7 +83,7 @@ class Recorded:
         """Push as the command does, with what earlier pushes wrote down."""
         if not self.path.exists():
             writer = JournalWriter.create(self.path, Header(self.path.stem))
-            writer.append_all([*self.lines, lines.end_line()])
+            writer.append_all([*self.lines, journal_format.end_line()])
             writer.close()
         writer = JournalWriter.reopen(self.path)
         try:

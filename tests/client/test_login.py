@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr import auth
-from pytest_zephyr.client import Client
-from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.client import auth
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.push import connect
-from pytest_zephyr.push import push
-from pytest_zephyr.receipts import Memory
+from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.workflow import connect
+from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
-from pytest_zephyr.settings import Settings
 from tests.client.servers import answer
 from tests.client.servers import settings_for
 from tests.conftest import World

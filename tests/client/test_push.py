@@ -15,29 +15,29 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from pytest_zephyr import journal as disk
-from pytest_zephyr.delivery import Delivery
+from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.journal_writer import JournalWriter
-from pytest_zephyr.lines import Header
-from pytest_zephyr.outcome import CaseRef
-from pytest_zephyr.outcome import Failure
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.push import connect
-from pytest_zephyr.push import push
-from pytest_zephyr.receipts import Memory
-from pytest_zephyr.receipts import Receipt
-from pytest_zephyr.receipts import Sending
-from pytest_zephyr.runs import Run
+from pytest_zephyr.journal import reader as disk
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.journal.ledger import Receipt
+from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.workflow import connect
+from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import Failure
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.settings import Settings
 from tests.client.servers import answer
 from tests.client.servers import Seen
 from tests.client.servers import settings_for
@@ -122,7 +122,7 @@ def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
 @pytest.fixture
 def many(world, monkeypatch):
     """The world with 120 more cases, which fill three batches of 50 at most."""
-    monkeypatch.setattr("pytest_zephyr.apply.BATCH", 50)
+    monkeypatch.setattr("pytest_zephyr.push.executions.BATCH", 50)
     world.sandbox.store.adopt(world.phase, MANY)
     return world
 

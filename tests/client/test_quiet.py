@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from pytest_zephyr.quiet import LogScrubber
+from pytest_zephyr.client.log_scrubber import LogScrubber
 from pytest_zephyr.secret import Scrubber
 
 

@@ -20,10 +20,12 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr import adapter
-from pytest_zephyr import transport as module
-from pytest_zephyr.answers import Answer
-from pytest_zephyr.client import Client
+from pytest_zephyr.client import adapter
+from pytest_zephyr.client import transport as module
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.responses import Answer
+from pytest_zephyr.client.transport import Transport
+from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -32,8 +34,6 @@ from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
-from pytest_zephyr.settings import Settings
-from pytest_zephyr.transport import Transport
 from tests.client.servers import answer
 from tests.client.servers import refusing_port
 from tests.client.servers import ScriptedServer

@@ -20,7 +20,8 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 import pytest
 
-from pytest_zephyr.adapter import PatientRetry
+from pytest_zephyr.client.adapter import PatientRetry
+from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrRefused
@@ -28,7 +29,6 @@ from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
-from pytest_zephyr.transport import Transport
 from tests.client.servers import answer
 from tests.client.servers import ConnectProxy
 from tests.client.servers import ForwardProxy

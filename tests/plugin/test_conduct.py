@@ -11,7 +11,7 @@ import time
 import pytest
 
 from pytest_zephyr.cli import main
-from pytest_zephyr.journal_writer import JournalWriter
+from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.sandbox import Fault
 
 
@@ -28,18 +28,18 @@ SUITE = """
 STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
 
 HOOKS = [
-    "pytest_zephyr.marks.Marks.of",
-    "pytest_zephyr.items.item_of",
-    "pytest_zephyr.lines.item_line",
-    "pytest_zephyr.lines.start_line",
-    "pytest_zephyr.lines.end_line",
-    "pytest_zephyr.reporter.to_record",
-    "pytest_zephyr.reporter.ZephyrReporter._finish",
-    "pytest_zephyr.reporter.ZephyrReporter._push",
-    "pytest_zephyr.reporter.prune",
-    "pytest_zephyr.summary.numbers",
-    "pytest_zephyr.push.push",
-    "pytest_zephyr.lines.report_line",
+    "pytest_zephyr.plugin.marks.Marks.of",
+    "pytest_zephyr.plugin.items.item_of",
+    "pytest_zephyr.journal.format.item_line",
+    "pytest_zephyr.journal.format.start_line",
+    "pytest_zephyr.journal.format.end_line",
+    "pytest_zephyr.plugin.reporter.to_record",
+    "pytest_zephyr.plugin.reporter.ZephyrReporter._finish",
+    "pytest_zephyr.plugin.reporter.ZephyrReporter._push",
+    "pytest_zephyr.plugin.reporter.prune",
+    "pytest_zephyr.push.summary.numbers",
+    "pytest_zephyr.push.workflow.push",
+    "pytest_zephyr.journal.format.report_line",
 ]
 
 
@@ -67,7 +67,7 @@ def test_internal_error_is_said_in_one_line(pytester, run_zephyr, monkeypatch):
         raise ZeroDivisionError("on purpose")
 
     pytester.makepyfile(SUITE.format(b="pass"))
-    monkeypatch.setattr("pytest_zephyr.reporter.to_record", broken)
+    monkeypatch.setattr("pytest_zephyr.plugin.reporter.to_record", broken)
     ran = run_zephyr()
 
     ran.result.stdout.fnmatch_lines(
@@ -105,7 +105,7 @@ def test_on_error_decides_the_exit_code(
         world.sandbox.store.add_case(world.release, testcase_id=999)
         pytester.makepyfile(SUITE.format(b=b).replace("101", "999"))
     else:
-        monkeypatch.setattr("pytest_zephyr.reporter.prune", None)
+        monkeypatch.setattr("pytest_zephyr.plugin.reporter.prune", None)
     ran = run_zephyr(*args, same_exit=False)
 
     if policy == "fail" and trouble.startswith("wrong"):
@@ -302,13 +302,13 @@ def breaks(*_args: object, **_more: object) -> None:
 
 
 PLACES = {
-    "header": "pytest_zephyr.gate.Gate._where",
-    "summary": "pytest_zephyr.reporter.ZephyrReporter._write_summary",
-    "exit code": "pytest_zephyr.reporter.ZephyrReporter._fail_if_wanted",
-    "reporter": "pytest_zephyr.reporter.ZephyrReporter.__init__",
-    "settings": "pytest_zephyr.pytest_options.load_marks",
-    "items": "pytest_zephyr.items.item_of",
-    "preflight": "pytest_zephyr.preflight.check_server",
+    "header": "pytest_zephyr.plugin.startup_check.Gate._where",
+    "summary": "pytest_zephyr.plugin.reporter.ZephyrReporter._write_summary",
+    "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._fail_if_wanted",
+    "reporter": "pytest_zephyr.plugin.reporter.ZephyrReporter.__init__",
+    "settings": "pytest_zephyr.plugin.settings.load_marks",
+    "items": "pytest_zephyr.plugin.items.item_of",
+    "preflight": "pytest_zephyr.push.preflight.check_server",
 }
 
 

@@ -381,8 +381,8 @@ def test_whatever_a_disk_refuses_a_worker_reaches_the_server(
 
         def pytest_configure(config):
             if hasattr(config, "workerinput"):
-                from pytest_zephyr.journal_writer import JournalWriter
-                from pytest_zephyr.files import FileStore
+                from pytest_zephyr.journal.writer import JournalWriter
+                from pytest_zephyr.journal.file_store import FileStore
 
                 def refuse(self, data):
                     self.broken = OSError(28, "No space left on device")

@@ -177,7 +177,7 @@ def test_locked_release_is_waited_for(pytester, run_zephyr, world, monkeypatch):
         waited.append(seconds)
         world.sandbox.store.unlock_release(world.release)
 
-    monkeypatch.setattr("pytest_zephyr.calls.time.sleep", unlock)
+    monkeypatch.setattr("pytest_zephyr.client.base.time.sleep", unlock)
     pytester.makepyfile(ONE.format(case=201))
     run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
 
@@ -747,7 +747,7 @@ def test_wrong_id_of_a_phase_alone_is_answered(pytester, run_zephyr):
 
 def test_unknown_id_is_answered_in_a_large_phase(pytester, run_zephyr, monkeypatch):
     """Not all of it is read before the tests."""
-    monkeypatch.setattr("pytest_zephyr.preflight.KEPT", 2)
+    monkeypatch.setattr("pytest_zephyr.push.preflight.KEPT", 2)
     pytester.makepyfile(ONE.format(case=1022))
     ran = run_zephyr(
         "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False
@@ -806,7 +806,7 @@ def test_locked_release_is_waited_for_when_results_are_written(
     locked = '{"errorMsg": "The Release with ID1 and name1 is locked."}'
     world.sandbox.faults.add(Fault("PUT", "/bulk/execute", status=400, body=locked))
     waited: list[float] = []
-    monkeypatch.setattr("pytest_zephyr.calls.time.sleep", waited.append)
+    monkeypatch.setattr("pytest_zephyr.client.base.time.sleep", waited.append)
     pytester.makepyfile(ONE.format(case=101))
     run_zephyr(same_exit=False)
 

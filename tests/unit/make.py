@@ -6,16 +6,16 @@ from typing import Any
 
 from hypothesis import settings
 
-from pytest_zephyr.entities import Execution
-from pytest_zephyr.outcome import CaseRef
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.outcome import Report
-from pytest_zephyr.plan import CaseResult
-from pytest_zephyr.status import Choice
-from pytest_zephyr.status import choices
-from pytest_zephyr.status import Status
-from pytest_zephyr.status import STOCK
+from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import Report
+from pytest_zephyr.results.status import Choice
+from pytest_zephyr.results.status import choices
+from pytest_zephyr.results.status import Status
+from pytest_zephyr.results.status import STOCK
 
 
 NODEID = "test_pay.py::test_card"

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.changes import Change
-from pytest_zephyr.changes import Changes
-from pytest_zephyr.changes import compute
-from pytest_zephyr.changes import has_landed
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.status import Status
+from pytest_zephyr.push.diff import Change
+from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import compute
+from pytest_zephyr.push.diff import has_landed
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.status import Status
 from tests.unit.make import deterministic
 from tests.unit.make import execution
 from tests.unit.make import FAIL

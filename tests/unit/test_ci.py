@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_zephyr import ci
-from pytest_zephyr.ci import run_key
+from pytest_zephyr.config import ci
+from pytest_zephyr.config.ci import run_key
 
 
 @pytest.mark.parametrize(

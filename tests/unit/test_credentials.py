@@ -9,11 +9,11 @@ import threading
 
 import pytest
 
-from pytest_zephyr.credentials import known_secrets
+from pytest_zephyr.config.credentials import known_secrets
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import resolve
+from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.resolution import Given
-from pytest_zephyr.resolution import resolve
-from pytest_zephyr.settings import Credential
 
 
 SECRET = "hunter2"

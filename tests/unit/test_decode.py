@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import decode
+from pytest_zephyr.client import decode
 from tests.unit.make import deterministic
 
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import entities
-from pytest_zephyr.entities import Cycle
-from pytest_zephyr.entities import Phase
-from pytest_zephyr.entities import Release
-from pytest_zephyr.entities import User
-from pytest_zephyr.status import Status
+from pytest_zephyr.client import entities
+from pytest_zephyr.client.entities import Cycle
+from pytest_zephyr.client.entities import Phase
+from pytest_zephyr.client.entities import Release
+from pytest_zephyr.client.entities import User
+from pytest_zephyr.results.status import Status
 from tests.unit.make import deterministic
 
 

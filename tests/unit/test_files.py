@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.files import clean_name
-from pytest_zephyr.files import FileStore
-from pytest_zephyr.files import guess_name
-from pytest_zephyr.files import guess_type
-from pytest_zephyr.files import read_copy
-from pytest_zephyr.files import remove_unnamed
-from pytest_zephyr.files import TooLarge
-from pytest_zephyr.said import File
+from pytest_zephyr.journal.file_store import clean_name
+from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.file_store import guess_name
+from pytest_zephyr.journal.file_store import guess_type
+from pytest_zephyr.journal.file_store import read_copy
+from pytest_zephyr.journal.file_store import remove_unnamed
+from pytest_zephyr.journal.file_store import TooLarge
+from pytest_zephyr.results.evidence import File
 from pytest_zephyr.text import format_size
 from tests.unit.make import deterministic
 

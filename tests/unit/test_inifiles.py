@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_zephyr import inifiles
+from pytest_zephyr.cli import inifiles
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import value
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.resolution import Given
-from pytest_zephyr.resolution import value
 
 
 INI = "[pytest]\nzephyr_phase = Smoke\n"

@@ -19,28 +19,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import journal as disk
-from pytest_zephyr import journal_writer
-from pytest_zephyr import lines
 from pytest_zephyr.errors import JournalError
-from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal_writer import JournalWriter
-from pytest_zephyr.lines import Header
-from pytest_zephyr.lock import try_lock
-from pytest_zephyr.notes import Context
-from pytest_zephyr.outcome import End
-from pytest_zephyr.outcome import fold
-from pytest_zephyr.outcome import Item
-from pytest_zephyr.outcome import NewCase
-from pytest_zephyr.outcome import Record
-from pytest_zephyr.outcome import Report
-from pytest_zephyr.outcome import Start
-from pytest_zephyr.plan import build_plan
-from pytest_zephyr.receipts import Receipt
-from pytest_zephyr.receipts import Sending
-from pytest_zephyr.said import Field
-from pytest_zephyr.said import Said
-from pytest_zephyr.said import said_line
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal import reader as disk
+from pytest_zephyr.journal import writer as journal_writer
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.ledger import Receipt
+from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.lock import try_lock
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.results.evidence import Field
+from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.evidence import said_line
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.records import End
+from pytest_zephyr.results.records import fold
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import Record
+from pytest_zephyr.results.records import Report
+from pytest_zephyr.results.records import Start
 from pytest_zephyr.secret import Scrubber
 from tests.unit.make import deterministic
 from tests.unit.make import mapped
@@ -81,14 +81,14 @@ def write(path: Path, *lines: dict[str, Any], header: Header = HEADER) -> Path:
 
 def line_of(record: Record) -> dict[str, Any]:
     if isinstance(record, Item):
-        return lines.item_line(record)
+        return journal_format.item_line(record)
     if isinstance(record, Report):
-        return lines.report_line(record)
+        return journal_format.report_line(record)
     if isinstance(record, Start):
-        return {**lines.start_line(record.nodeid), "at": record.at}
+        return {**journal_format.start_line(record.nodeid), "at": record.at}
     if isinstance(record, Said):
         return said_line(record)
-    return {**lines.end_line(), "at": record.at}
+    return {**journal_format.end_line(), "at": record.at}
 
 
 def read(path: Path, kept: Iterable[bytes] = ()) -> list[Record]:
@@ -130,10 +130,10 @@ def test_what_a_push_did_is_read_apart(path):
     """Receipts, sendings and files that failed to import are no records."""
     write(
         path,
-        lines.sending_line(SENDING),
-        lines.receipt_line(RECEIPT),
-        lines.collect_error_line("t.py"),
-        lines.delivered_line(),
+        journal_format.sending_line(SENDING),
+        journal_format.receipt_line(RECEIPT),
+        journal_format.collect_error_line("t.py"),
+        journal_format.delivered_line(),
     )
     journal = Journal(path)
 
@@ -146,7 +146,12 @@ def test_what_a_push_did_is_read_apart(path):
 
 def test_reading_twice_gives_the_same(path):
     """Nothing is counted a second time."""
-    write(path, line_of(ITEM), lines.receipt_line(RECEIPT), lines.sending_line(SENDING))
+    write(
+        path,
+        line_of(ITEM),
+        journal_format.receipt_line(RECEIPT),
+        journal_format.sending_line(SENDING),
+    )
     journal = Journal(path)
     first = list(journal.records())
 
@@ -164,7 +169,7 @@ def test_the_header_is_read_as_it_was_written(path):
 
 def test_times_are_those_of_writing(path):
     """A start and an end say when they were."""
-    write(path, lines.start_line("a"), lines.end_line())
+    write(path, journal_format.start_line("a"), journal_format.end_line())
     start, end = read(path)
 
     assert isinstance(start, Start)
@@ -205,8 +210,8 @@ def test_a_known_secret_is_not_written(path, secret):
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         said = replace(REPORT, text=f"it was {secret}", outcome="passed")
-        writer.append(lines.report_line(said))
-        writer.append_all([lines.item_line(Item(f"a[{secret}]", (101,)))])
+        writer.append(journal_format.report_line(said))
+        writer.append_all([journal_format.item_line(Item(f"a[{secret}]", (101,)))])
     journal = Journal(path)
 
     report, item = journal.records()
@@ -585,7 +590,7 @@ def test_a_push_appends(path):
     """What a push did stands after what the run wrote."""
     write(path, line_of(ITEM))
     writer = JournalWriter.reopen(path)
-    writer.append(lines.receipt_line(RECEIPT))
+    writer.append(journal_format.receipt_line(RECEIPT))
     writer.close()
     journal = Journal(path)
 
@@ -599,7 +604,7 @@ def test_a_push_does_not_glue_its_lines_to_a_torn_one(path):
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
     writer = JournalWriter.reopen(path)
-    writer.append(lines.receipt_line(RECEIPT))
+    writer.append(journal_format.receipt_line(RECEIPT))
     writer.close()
     journal = Journal(path)
 
@@ -638,10 +643,10 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     """Receipts are kept in memory then."""
     path.mkdir()
     writer = JournalWriter.reopen(path)
-    writer.append(lines.receipt_line(RECEIPT))
+    writer.append(journal_format.receipt_line(RECEIPT))
 
     assert writer.broken is not None
-    assert list(map(json.loads, writer.kept)) == [lines.receipt_line(RECEIPT)]
+    assert list(map(json.loads, writer.kept)) == [journal_format.receipt_line(RECEIPT)]
 
 
 @pytest.mark.parametrize(
@@ -649,24 +654,26 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     [
         pytest.param([], False, id="header only"),
         pytest.param([line_of(ITEM)], False, id="records"),
-        pytest.param([lines.delivered_line()], True, id="delivered"),
-        pytest.param([lines.delivered_line(), line_of(End())], False, id="more came"),
+        pytest.param([journal_format.delivered_line()], True, id="delivered"),
         pytest.param(
-            [lines.delivered_line(), lines.sending_line(SENDING)],
+            [journal_format.delivered_line(), line_of(End())], False, id="more came"
+        ),
+        pytest.param(
+            [journal_format.delivered_line(), journal_format.sending_line(SENDING)],
             False,
             id="sent again",
         ),
         pytest.param(
             [
                 line_of(report("call", "failed", text="x" * 9_000)),
-                lines.delivered_line(),
+                journal_format.delivered_line(),
             ],
             True,
             id="after a long line",
         ),
         pytest.param(
             [
-                lines.delivered_line(),
+                journal_format.delivered_line(),
                 line_of(report("call", "failed", text="x" * 9_000)),
             ],
             False,
@@ -683,7 +690,7 @@ def test_a_journal_is_delivered_if_that_is_its_last_word(path, lines, delivered)
 
 def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
     """A push that finds nothing to do writes a blank line."""
-    write(path, lines.delivered_line())
+    write(path, journal_format.delivered_line())
     JournalWriter.reopen(path).close()
 
     assert Journal(path).is_delivered()
@@ -691,7 +698,7 @@ def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
 
 def test_half_a_last_line_is_not_delivered(path):
     """A push that was killed while it noted the end is repeated, and finds nothing."""
-    write(path, lines.delivered_line())
+    write(path, journal_format.delivered_line())
     path.write_bytes(path.read_bytes()[:-5])
 
     assert not Journal(path).is_delivered()
@@ -735,7 +742,7 @@ def test_any_record_can_be_written_and_read(records: list[Record]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory) / "run.jsonl", *written)
         nowhere = Path(directory) / "none.jsonl"
-        header = {"kind": "header", "format": lines.FORMAT}
+        header = {"kind": "header", "format": journal_format.FORMAT}
 
         assert read(path) == records
         kept = [json.dumps(each).encode("ascii") for each in (header, *written)]
@@ -859,10 +866,10 @@ def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
 def test_a_line_without_an_end_is_bounded(path, monkeypatch):
     """Whatever the file is, memory does not hold all of it at once."""
     monkeypatch.setattr(disk, "_LONGEST", 1000)
-    write(path, lines.item_line(ITEM))
+    write(path, journal_format.item_line(ITEM))
     with path.open("ab") as file:
         file.write(b"x" * 5500 + b"\n")
-        file.write(json.dumps(lines.item_line(ITEM)).encode() + b"\n")
+        file.write(json.dumps(journal_format.item_line(ITEM)).encode() + b"\n")
     journal = Journal(path)
 
     assert list(journal.records()) == [ITEM, ITEM]
@@ -879,7 +886,7 @@ def test_a_line_without_an_end_is_bounded(path, monkeypatch):
     ],
 )
 def test_what_editors_do_to_a_journal_is_no_harm(path, change):
-    write(path, lines.item_line(ITEM), lines.report_line(REPORT))
+    write(path, journal_format.item_line(ITEM), journal_format.report_line(REPORT))
     before = fold(Journal(path).records())
     path.write_bytes(change(path.read_bytes()))
 

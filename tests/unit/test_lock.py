@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pytest_zephyr.lock import try_lock
+from pytest_zephyr.journal.lock import try_lock
 
 
 HOLD = """
 import sys, time
-from pytest_zephyr.lock import try_lock
+from pytest_zephyr.journal.lock import try_lock
 file = open(sys.argv[1], "ab")
 print(try_lock(file.fileno()), flush=True)
 time.sleep(60)

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import decode
-from pytest_zephyr import entities
-from pytest_zephyr import templates
-from pytest_zephyr.creation import span
-from pytest_zephyr.newcases import fitting
-from pytest_zephyr.newcases import MAX_NAME
-from pytest_zephyr.outcome import NewCase
-from pytest_zephyr.repository import path_of
+from pytest_zephyr.client import decode
+from pytest_zephyr.client import entities
+from pytest_zephyr.config import placeholders
+from pytest_zephyr.plugin.new_cases import fitting
+from pytest_zephyr.plugin.new_cases import MAX_NAME
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.target.create_cases import path_of
+from pytest_zephyr.target.create_cycle import span
 from tests.unit.make import deterministic
 
 
@@ -97,15 +97,15 @@ def test_a_folder_is_a_path(template, package, expected):
 def test_a_folder_keeps_its_package_until_there_is_a_test():
     """Everything else is filled in once."""
     values = {"build": "7", "date": "2026-11-24"}
-    filled = templates.fill_folder("CI {build}/{package}/{{a}}", values, {})
+    filled = placeholders.fill_folder("CI {build}/{package}/{{a}}", values, {})
 
     assert filled == "CI 7/{package}/{{a}}"
     assert path_of(NewCase("p", "t"), filled) == ("CI 7", "p", "{a}")
 
 
 def test_an_unknown_placeholder_of_a_folder_names_those_there_are():
-    with pytest.raises(templates.Unfilled, match=r"Did you mean \{package\}"):
-        templates.fill_folder("{pakage}", {"build": "7"}, {})
+    with pytest.raises(placeholders.Unfilled, match=r"Did you mean \{package\}"):
+        placeholders.fill_folder("{pakage}", {"build": "7"}, {})
 
 
 CASE = {"id": "2024", "testcaseId": 2016, "name": "N", "externalId": " A-1 "}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.marks import Mapped
-from pytest_zephyr.marks import Marks
+from pytest_zephyr.plugin.marks import Mapped
+from pytest_zephyr.plugin.marks import Marks
 from tests.unit.make import deterministic
 
 

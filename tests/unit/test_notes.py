@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.notes import Context
-from pytest_zephyr.notes import escape
-from pytest_zephyr.notes import fit
-from pytest_zephyr.notes import full_text
-from pytest_zephyr.notes import is_ours
-from pytest_zephyr.notes import summary
-from pytest_zephyr.notes import write_notes
-from pytest_zephyr.outcome import Failure
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Origin
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.outcome import worst
-from pytest_zephyr.said import Evidence
-from pytest_zephyr.said import LeftOut
-from pytest_zephyr.said import Step
+from pytest_zephyr.results.evidence import Evidence
+from pytest_zephyr.results.evidence import LeftOut
+from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import escape
+from pytest_zephyr.results.notes import fit
+from pytest_zephyr.results.notes import full_text
+from pytest_zephyr.results.notes import is_ours
+from pytest_zephyr.results.notes import summary
+from pytest_zephyr.results.notes import write_notes
+from pytest_zephyr.results.records import Failure
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Origin
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import worst
 from tests.unit.make import deterministic
 from tests.unit.make import node
 

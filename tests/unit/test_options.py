@@ -10,15 +10,15 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import options
-from pytest_zephyr import resolution
+from pytest_zephyr.config import options
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.options import BY_NAME
+from pytest_zephyr.config.options import Option
+from pytest_zephyr.config.options import OPTIONS
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.options import BY_NAME
-from pytest_zephyr.options import Option
-from pytest_zephyr.options import OPTIONS
-from pytest_zephyr.resolution import Given
 from pytest_zephyr.secret import HIDDEN
-from pytest_zephyr.settings import Ref
 from tests.unit.make import deterministic
 
 
@@ -115,14 +115,14 @@ def test_a_place_wins_over_all_weaker_ones(name, place):
         "ini": f"{BY_NAME[name].ini_name}, pytest.ini",
     }[place]
 
-    assert resolution.value(name, given) == value
+    assert resolve.value(name, given) == value
     assert given.find(BY_NAME[name]) == (text, source)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_each_option_has_its_default(name):
     """The defaults of design 2.2."""
-    assert resolution.value(name, Given()) == TABLE[name][0]
+    assert resolve.value(name, Given()) == TABLE[name][0]
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -131,8 +131,8 @@ def test_each_text_of_the_table_is_read(name):
     _, text, value, other, other_value = TABLE[name]
     place = sources(BY_NAME[name])[-1]
 
-    assert resolution.value(name, given_in({place: text}, name)) == value
-    assert resolution.value(name, given_in({place: other}, name)) == other_value
+    assert resolve.value(name, given_in({place: text}, name)) == value
+    assert resolve.value(name, given_in({place: other}, name)) == other_value
     assert value != other_value
 
 
@@ -144,9 +144,9 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
 
     if place == "flag":
         with pytest.raises(SettingsError, match="it is empty"):
-            resolution.value(name, given)
+            resolve.value(name, given)
     else:
-        assert resolution.value(name, given) == TABLE[name][0]
+        assert resolve.value(name, given) == TABLE[name][0]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_an_option_is_not_read_where_it_has_no_place(option, place):
     """Some keys are for one place only, and a journal keeps what decides the result."""
     default, text, *_ = TABLE[option]
 
-    assert resolution.value(option, given_in({place: text}, option)) == default
+    assert resolve.value(option, given_in({place: text}, option)) == default
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,7 @@ def test_an_option_is_not_read_where_it_has_no_place(option, place):
 )
 def test_native_toml_types_are_read(name, native, value):
     """A TOML file need not put quotes around everything."""
-    assert (
-        resolution.value(name, Given(ini={name: (native, "pyproject.toml")})) == value
-    )
+    assert resolve.value(name, Given(ini={name: (native, "pyproject.toml")})) == value
 
 
 @pytest.mark.parametrize(
@@ -219,7 +217,7 @@ def test_native_toml_types_are_read(name, native, value):
 )
 def test_a_native_value_has_the_text_of_an_ini_file(native, text):
     """So that there is one rule for both."""
-    assert resolution.as_text(native) == text
+    assert resolve.as_text(native) == text
 
 
 @pytest.mark.parametrize(
@@ -234,7 +232,7 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
 def test_a_wrong_value_is_said_with_its_place(place, source):
     """Value, place, the nearest that is allowed, and all that are."""
     with pytest.raises(SettingsError) as caught:
-        resolution.value("auth", given_in({place: "tokn"}, "auth"))
+        resolve.value("auth", given_in({place: "tokn"}, "auth"))
 
     assert str(caught.value) == (
         f"'tokn' ({source}) is not a zephyr_auth: did you mean token? allowed: auto,"
@@ -246,7 +244,7 @@ def test_every_problem_is_said_at_once():
     """Nobody mends one line to find the next."""
     environ = {"ZEPHYR_AUTH": "x", "ZEPHYR_TIMEOUT": "x", "ZEPHYR_RETRIES": "x"}
     with pytest.raises(SettingsError) as caught:
-        resolution.resolve(Given(environ=environ))
+        resolve.resolve(Given(environ=environ))
 
     assert [line.split()[1] for line in str(caught.value).splitlines()] == [
         "(ZEPHYR_AUTH)",
@@ -258,14 +256,14 @@ def test_every_problem_is_said_at_once():
 def test_a_long_wrong_value_is_cut_in_the_message():
     """A file that was put into a variable by mistake is not printed."""
     with pytest.raises(SettingsError) as caught:
-        resolution.value("auth", Given(environ={"ZEPHYR_AUTH": "x" * 5000}))
+        resolve.value("auth", Given(environ={"ZEPHYR_AUTH": "x" * 5000}))
 
     assert str(caught.value).startswith(f"'{'x' * 97}...' (ZEPHYR_AUTH) is not")
 
 
 def test_settings_know_text_and_place_of_every_value():
     """Messages name what was given, not what it became."""
-    settings = resolution.resolve(
+    settings = resolve.resolve(
         Given(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
     )
 
@@ -298,15 +296,15 @@ def test_settings_know_text_and_place_of_every_value():
 )
 def test_the_run_key_comes_from_the_ci_service_if_nobody_says_it(environ, key, source):
     """It is written down, so that a later push merges the same journals."""
-    settings = resolution.resolve(Given(environ=environ))
+    settings = resolve.resolve(Given(environ=environ))
 
     assert (settings.run_key, settings.sources["run_key"]) == (key, source)
-    assert resolution.journaled(settings).get("run_key") == key
+    assert resolve.journaled(settings).get("run_key") == key
 
 
 def test_a_journal_keeps_what_was_given_and_decides_the_result():
     """Neither defaults, nor how to reach the server, nor secrets."""
-    settings = resolution.resolve(
+    settings = resolve.resolve(
         Given(
             flags={"phase": "Smoke", "timeout": "5"},
             environ={"ZEPHYR_TOKEN": "s3cret", "ZEPHYR_PROXY": "http://proxy:1"},
@@ -317,7 +315,7 @@ def test_a_journal_keeps_what_was_given_and_decides_the_result():
         )
     )
 
-    assert resolution.journaled(settings) == {
+    assert resolve.journaled(settings) == {
         "phase": "name:Smoke",
         "status_map": "error=4",
         "auth": "token",
@@ -326,8 +324,8 @@ def test_a_journal_keeps_what_was_given_and_decides_the_result():
 
 def test_what_a_journal_keeps_gives_the_same_values_again():
     """A later push decides as the run would have."""
-    first = resolution.resolve(Given(environ=environ_of_all()))
-    again = resolution.resolve(Given(header=resolution.journaled(first)))
+    first = resolve.resolve(Given(environ=environ_of_all()))
+    again = resolve.resolve(Given(header=resolve.journaled(first)))
     names = [option.name for option in OPTIONS if option.journaled]
 
     assert {name: getattr(again, name) for name in names} == {
@@ -346,7 +344,7 @@ def environ_of_all() -> dict[str, str]:
 @pytest.mark.parametrize("text", ["false", "0", "No"])
 def test_unchecked_certificates_are_warned_of(text):
     """The place is said, so that it can be mended."""
-    (warning,) = resolution.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
+    (warning,) = resolve.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
 
     assert warning == (
         "TLS certificates are not checked (ZEPHYR_VERIFY); anybody on the way to the"
@@ -394,11 +392,11 @@ def test_no_option_takes_a_credential(name):
 def test_a_wrong_address_is_shown_without_its_credential(name, text):
     """However the address is misspelled, what may be a password is not printed."""
     try:
-        settings = resolution.resolve(Given(environ={f"ZEPHYR_{name.upper()}": text}))
+        settings = resolve.resolve(Given(environ={f"ZEPHYR_{name.upper()}": text}))
     except SettingsError as error:
         shown = str(error)
     else:
-        shown = "\n".join(resolution.describe(settings))
+        shown = "\n".join(resolve.describe(settings))
 
     assert SECRET not in shown
     assert f"ZEPHYR_{name.upper()}" in shown
@@ -407,7 +405,7 @@ def test_a_wrong_address_is_shown_without_its_credential(name, text):
 def test_an_address_with_a_credential_is_refused_without_showing_it():
     """The host stays readable."""
     with pytest.raises(SettingsError) as caught:
-        resolution.value(
+        resolve.value(
             "url", Given(environ={"ZEPHYR_URL": f"https://ada:{SECRET}@z.example"})
         )
 
@@ -434,14 +432,14 @@ SECRETS = {
         pytest.param(repr, id="repr"),
         pytest.param(str, id="str"),
         pytest.param(lambda each: repr(each.credential), id="credential"),
-        pytest.param(lambda each: "\n".join(resolution.describe(each)), id="table"),
-        pytest.param(lambda each: repr(resolution.journaled(each)), id="journal"),
+        pytest.param(lambda each: "\n".join(resolve.describe(each)), id="table"),
+        pytest.param(lambda each: repr(resolve.journaled(each)), id="journal"),
         pytest.param(lambda each: each.describe("proxy"), id="message about the proxy"),
     ],
 )
 def test_no_text_of_settings_shows_a_secret(environ, show):
     """Not in a table, a journal, a message, or what a debugger prints."""
-    settings = resolution.resolve(Given(environ=environ))
+    settings = resolve.resolve(Given(environ=environ))
 
     assert SECRET not in show(settings)
 
@@ -451,10 +449,10 @@ def test_no_text_of_settings_shows_a_secret(environ, show):
 
 def test_the_table_has_every_option_with_its_source():
     """One line each, and a last one for the login."""
-    settings = resolution.resolve(
+    settings = resolve.resolve(
         Given(flags={"phase": "Smoke"}, environ={"ZEPHYR_TOKEN": SECRET})
     )
-    lines = resolution.describe(settings)
+    lines = resolve.describe(settings)
     rows = {line.split()[0]: line.split(" = ", 1)[1] for line in lines}
 
     assert len(lines) == len(OPTIONS)
@@ -469,13 +467,13 @@ def test_the_table_has_every_option_with_its_source():
 
 def test_the_table_shows_the_address_that_is_used():
     """A pasted address is shown as it was cut."""
-    settings = resolution.resolve(
+    settings = resolve.resolve(
         Given(environ={"ZEPHYR_URL": "https://z.example/flex/html5"})
     )
 
     assert any(
         "= https://z.example  [ZEPHYR_URL]" in each
-        for each in resolution.describe(settings)
+        for each in resolve.describe(settings)
     )
 
 
@@ -497,9 +495,9 @@ def test_the_table_shows_the_address_that_is_used():
 )
 def test_the_table_says_who_logs_in(environ, row):
     """And where that was found."""
-    settings = resolution.resolve(Given(environ=environ))
+    settings = resolve.resolve(Given(environ=environ))
 
-    assert resolution.describe(settings)[-1].split(" = ", 1)[1] == row
+    assert resolve.describe(settings)[-1].split(" = ", 1)[1] == row
 
 
 @pytest.mark.parametrize("name", ["{env:OTHER_SECRET}", "{date}", "x {build}"])
@@ -507,7 +505,7 @@ def test_a_journal_is_not_filled_in_with_what_stands_here_and_now(name):
     """Its names were filled when it was written; others were put there by hand."""
     environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
     with pytest.raises(SettingsError) as caught:
-        resolution.resolve(Given(environ=environ, header={"phase": name}))
+        resolve.resolve(Given(environ=environ, header={"phase": name}))
 
     assert "(journal): " in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
@@ -541,12 +539,12 @@ def test_no_value_in_any_place_is_too_odd(
     """Of whatever type a TOML file can have: it is used, or refused in printable lines."""
     given = {
         "flags": Given(flags={option.name: value}),
-        "environ": Given(environ={option.env_name: resolution.as_text(value)}),
-        "header": Given(header={option.name: resolution.as_text(value)}),
+        "environ": Given(environ={option.env_name: resolve.as_text(value)}),
+        "header": Given(header={option.name: resolve.as_text(value)}),
         "ini": Given(ini={option.name: (value, "pyproject.toml")}),
     }[place]
     try:
-        resolution.describe(resolution.resolve(given))
+        resolve.describe(resolve.resolve(given))
     except SettingsError as error:
         for line in str(error).splitlines():
             assert line.isprintable()

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.outcome import classify
-from pytest_zephyr.outcome import End
-from pytest_zephyr.outcome import fold
-from pytest_zephyr.outcome import Item
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.outcome import Record
-from pytest_zephyr.outcome import Report
-from pytest_zephyr.outcome import Start
-from pytest_zephyr.outcome import worst
+from pytest_zephyr.results.records import classify
+from pytest_zephyr.results.records import End
+from pytest_zephyr.results.records import fold
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import Record
+from pytest_zephyr.results.records import Report
+from pytest_zephyr.results.records import Start
+from pytest_zephyr.results.records import worst
 from tests.unit.make import deterministic
 from tests.unit.make import NODEID
 from tests.unit.make import report

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.notes import Context
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.plan import build_plan
-from pytest_zephyr.plan import CaseResult
-from pytest_zephyr.plan import deciding
-from pytest_zephyr.status import choices
-from pytest_zephyr.status import Status
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.plan import deciding
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.status import choices
+from pytest_zephyr.results.status import Status
 from tests.unit.make import BLOCKED
 from tests.unit.make import CUSTOM
 from tests.unit.make import deterministic

@@ -8,20 +8,20 @@ from typing import cast
 
 import pytest
 
-from pytest_zephyr.client import Client
-from pytest_zephyr.entities import Execution
-from pytest_zephyr.entities import Folder
-from pytest_zephyr.entities import Placement
-from pytest_zephyr.entities import User
-from pytest_zephyr.execution_calls import Write
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.push import push
-from pytest_zephyr.receipts import Memory
-from pytest_zephyr.resolution import Given
-from pytest_zephyr.resolution import resolve
-from pytest_zephyr.status import Status
-from pytest_zephyr.status import STOCK
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.client.entities import Folder
+from pytest_zephyr.client.entities import Placement
+from pytest_zephyr.client.entities import User
+from pytest_zephyr.client.executions import Write
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import resolve
+from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.status import Status
+from pytest_zephyr.results.status import STOCK
 from tests.unit.make import execution
 from tests.unit.make import node
 

@@ -14,31 +14,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import journal_writer
-from pytest_zephyr import lines
-from pytest_zephyr.files import DIRECTORY
-from pytest_zephyr.files import FileStore
-from pytest_zephyr.journal import Journal
-from pytest_zephyr.journal_writer import JournalWriter
-from pytest_zephyr.lines import Header
-from pytest_zephyr.notes import Context
-from pytest_zephyr.outcome import Item
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.plan import build_plan
-from pytest_zephyr.receipts import Attached
-from pytest_zephyr.receipts import Attaching
-from pytest_zephyr.receipts import AttachmentKey
-from pytest_zephyr.receipts import Naming
-from pytest_zephyr.receipts import Receipt
-from pytest_zephyr.receipts import Sending
-from pytest_zephyr.receipts import Stepped
-from pytest_zephyr.runs import find_journals
-from pytest_zephyr.runs import group
-from pytest_zephyr.runs import prune
-from pytest_zephyr.runs import Run
-from pytest_zephyr.said import File
-from pytest_zephyr.said import Said
-from pytest_zephyr.said import said_line
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal import writer as journal_writer
+from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.ledger import Attached
+from pytest_zephyr.journal.ledger import Attaching
+from pytest_zephyr.journal.ledger import AttachmentKey
+from pytest_zephyr.journal.ledger import Naming
+from pytest_zephyr.journal.ledger import Receipt
+from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.ledger import Stepped
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.runs import find_journals
+from pytest_zephyr.journal.runs import group
+from pytest_zephyr.journal.runs import prune
+from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.evidence import said_line
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import Outcome
 from tests.unit.make import deterministic
 from tests.unit.make import mapped
 from tests.unit.make import report
@@ -63,9 +63,9 @@ def ran(
 ) -> list[dict[str, object]]:
     """Return the lines of one test that ran."""
     return [
-        lines.item_line(Item(nodeid, (case,))),
-        lines.report_line(report("call", outcome, nodeid=nodeid, **values)),
-        lines.report_line(report("teardown", nodeid=nodeid)),
+        journal_format.item_line(Item(nodeid, (case,))),
+        journal_format.report_line(report("call", outcome, nodeid=nodeid, **values)),
+        journal_format.report_line(report("teardown", nodeid=nodeid)),
     ]
 
 
@@ -80,7 +80,7 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
     """Files of workers are parts, and what is delivered is done."""
     write(tmp_path / "b.jsonl")
     write(tmp_path / "a.jsonl")
-    write(tmp_path / "c.jsonl", lines.delivered_line())
+    write(tmp_path / "c.jsonl", journal_format.delivered_line())
     journal_writer.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     found = find_journals([tmp_path])
@@ -91,7 +91,7 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
 
 def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
     """Sending it again finds nothing to write."""
-    path = write(tmp_path / "c.jsonl", lines.delivered_line())
+    path = write(tmp_path / "c.jsonl", journal_format.delivered_line())
 
     assert names(find_journals([path]).journals) == ["c.jsonl"]
 
@@ -207,9 +207,11 @@ def test_jobs_of_one_run_merge_worst_first(tmp_path):
 def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
     """Whether a session ended is asked of each journal alone."""
     died = write(
-        tmp_path / "a.jsonl", lines.item_line(Item("t", (1,))), lines.start_line("t")
+        tmp_path / "a.jsonl",
+        journal_format.item_line(Item("t", (1,))),
+        journal_format.start_line("t"),
     )
-    ended = write(tmp_path / "b.jsonl", lines.end_line())
+    ended = write(tmp_path / "b.jsonl", journal_format.end_line())
     (node,) = Run((Journal(died), Journal(ended))).nodes()
 
     assert node.outcome is Outcome.CRASHED
@@ -218,7 +220,11 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
 def test_what_could_not_be_collected_is_told_once(tmp_path):
     """Two jobs that fail to import the same file say so once."""
     paths = [
-        write(tmp_path / f"{name}.jsonl", lines.collect_error_line("t.py"), key="7")
+        write(
+            tmp_path / f"{name}.jsonl",
+            journal_format.collect_error_line("t.py"),
+            key="7",
+        )
         for name in "ab"
     ]
     (run,) = group(map(Journal, paths))
@@ -313,7 +319,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
     receipts = [Receipt(101, 7, "1", "d1"), Receipt("A", 8, "2", "d2")]
     run = Run(
         tuple(
-            Journal(write(tmp_path / f"{i}.jsonl", lines.receipt_line(each)))
+            Journal(write(tmp_path / f"{i}.jsonl", journal_format.receipt_line(each)))
             for i, each in enumerate(receipts)
         )
     )
@@ -326,8 +332,8 @@ def test_a_write_without_a_receipt_is_unclear(tmp_path):
     """The state before the last attempt counts."""
     path = write(
         tmp_path / "a.jsonl",
-        lines.sending_line(Sending({7: "s1", 8: "s1"})),
-        lines.sending_line(Sending({7: "s2"})),
+        journal_format.sending_line(Sending({7: "s1", 8: "s1"})),
+        journal_format.sending_line(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
     run.nodes()
@@ -339,8 +345,8 @@ def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
     """It is clear that it happened, so another result has not landed with it."""
     path = write(
         tmp_path / "a.jsonl",
-        lines.sending_line(Sending({7: "s1", 8: "s1"})),
-        lines.receipt_line(Receipt(101, 7, "2", "d1")),
+        journal_format.sending_line(Sending({7: "s1", 8: "s1"})),
+        journal_format.receipt_line(Receipt(101, 7, "2", "d1")),
     )
     run = Run((Journal(path),))
     run.nodes()
@@ -352,9 +358,9 @@ def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
     """Only what follows the receipt is open."""
     path = write(
         tmp_path / "a.jsonl",
-        lines.sending_line(Sending({7: "s1"})),
-        lines.receipt_line(Receipt(101, 7, "2", "d1")),
-        lines.sending_line(Sending({7: "s2"})),
+        journal_format.sending_line(Sending({7: "s1"})),
+        journal_format.receipt_line(Receipt(101, 7, "2", "d1")),
+        journal_format.sending_line(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
     run.nodes()
@@ -387,7 +393,7 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
 def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
     """The last ones stay to be looked at."""
     for name in ("1", "2", "3"):
-        write(tmp_path / f"{name}.jsonl", lines.delivered_line())
+        write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
         journal_writer.worker_journal(str(tmp_path / f"{name}.jsonl"), "gw0").close()
     prune(tmp_path, keep=2)
 
@@ -401,7 +407,7 @@ def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
 
 def test_what_is_not_delivered_is_never_removed(tmp_path):
     """Nor is what cannot be read: it may be a newer version's."""
-    write(tmp_path / "1.jsonl", lines.end_line())
+    write(tmp_path / "1.jsonl", journal_format.end_line())
     (tmp_path / "2.jsonl").write_bytes(
         b'{"kind":"header","format":99}\n{"kind":"delivered"}\n'
     )
@@ -411,8 +417,8 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
     )
     write(
         tmp_path / "5.jsonl",
-        lines.delivered_line(),
-        lines.sending_line(Sending({1: "s"})),
+        journal_format.delivered_line(),
+        journal_format.sending_line(Sending({1: "s"})),
     )
     prune(tmp_path, keep=0)
 
@@ -422,7 +428,7 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
 def test_the_undelivered_do_not_count_as_kept(tmp_path):
     """However many wait, the last delivered one stays."""
     for name in ("1", "2"):
-        write(tmp_path / f"{name}.jsonl", lines.delivered_line())
+        write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
     for name in ("3", "4"):
         write(tmp_path / f"{name}.jsonl")
     prune(tmp_path, keep=1)
@@ -446,7 +452,11 @@ def pictures(tmp_path):
             writer.append(said_line(said))
             writer.close()
         else:
-            write(tmp_path / f"{name}.jsonl", said_line(said), lines.delivered_line())
+            write(
+                tmp_path / f"{name}.jsonl",
+                said_line(said),
+                journal_format.delivered_line(),
+            )
     return digests
 
 

@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.outcome import fold
-from pytest_zephyr.outcome import Item
-from pytest_zephyr.outcome import Origin
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.outcome import Record
-from pytest_zephyr.outcome import Start
-from pytest_zephyr.said import Comment
-from pytest_zephyr.said import Defect
-from pytest_zephyr.said import Evidence
-from pytest_zephyr.said import Field
-from pytest_zephyr.said import File
-from pytest_zephyr.said import gather
-from pytest_zephyr.said import LeftOut
-from pytest_zephyr.said import NOTHING
-from pytest_zephyr.said import read_said
-from pytest_zephyr.said import Said
-from pytest_zephyr.said import said_line
-from pytest_zephyr.said import Step
+from pytest_zephyr.results.evidence import Comment
+from pytest_zephyr.results.evidence import Defect
+from pytest_zephyr.results.evidence import Evidence
+from pytest_zephyr.results.evidence import Field
+from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.evidence import gather
+from pytest_zephyr.results.evidence import LeftOut
+from pytest_zephyr.results.evidence import NOTHING
+from pytest_zephyr.results.evidence import read_said
+from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.evidence import said_line
+from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.results.records import fold
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import Origin
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import Record
+from pytest_zephyr.results.records import Start
 from tests.unit.make import NODEID
 from tests.unit.make import report
 

@@ -9,11 +9,11 @@ import pickle
 
 import pytest
 
+from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.secret import Secret
-from pytest_zephyr.settings import Credential
 from pytest_zephyr.text import one_line
 
 

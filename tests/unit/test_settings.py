@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import resolve
+from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.settings import Ref
+from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.resolution import Given
-from pytest_zephyr.resolution import resolve
 from pytest_zephyr.secret import Secret
-from pytest_zephyr.settings import Credential
-from pytest_zephyr.settings import Ref
-from pytest_zephyr.settings import Settings
 
 
 LOGIN = {"ZEPHYR_TOKEN": "t0ken"}

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.status import Choice
-from pytest_zephyr.status import choices
-from pytest_zephyr.status import DEFAULT_MAP
-from pytest_zephyr.status import Status
-from pytest_zephyr.status import STOCK
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.status import Choice
+from pytest_zephyr.results.status import choices
+from pytest_zephyr.results.status import DEFAULT_MAP
+from pytest_zephyr.results.status import Status
+from pytest_zephyr.results.status import STOCK
 from tests.unit.make import BLOCKED
 from tests.unit.make import CUSTOM
 from tests.unit.make import deterministic

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.said import Step
-from pytest_zephyr.stepping import Nesting
-from pytest_zephyr.stepping import StepBlock
+from pytest_zephyr.plugin.step_block import Nesting
+from pytest_zephyr.plugin.step_block import StepBlock
+from pytest_zephyr.results.evidence import Step
 
 
 class Told:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_zephyr.entities import CaseStep
-from pytest_zephyr.evidence_calls import StepWrite
-from pytest_zephyr.outcome import NodeResult
-from pytest_zephyr.outcome import Outcome
-from pytest_zephyr.said import Evidence
-from pytest_zephyr.said import Step
-from pytest_zephyr.steps import match
-from pytest_zephyr.steps import writes
+from pytest_zephyr.client.attachments import StepWrite
+from pytest_zephyr.client.entities import CaseStep
+from pytest_zephyr.push.steps import match
+from pytest_zephyr.push.steps import writes
+from pytest_zephyr.results.evidence import Evidence
+from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
 from tests.unit.make import node
 
 

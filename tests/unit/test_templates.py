@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import resolution
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.placeholders import fill
+from pytest_zephyr.config.placeholders import PLACEHOLDERS
+from pytest_zephyr.config.placeholders import Unfilled
+from pytest_zephyr.config.placeholders import values_of
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.resolution import Given
-from pytest_zephyr.settings import Ref
-from pytest_zephyr.templates import fill
-from pytest_zephyr.templates import PLACEHOLDERS
-from pytest_zephyr.templates import Unfilled
-from pytest_zephyr.templates import values_of
 from tests.unit.make import deterministic
 
 
@@ -87,7 +87,7 @@ def test_a_credential_is_no_part_of_a_name(name):
     }
 
     with pytest.raises(SettingsError) as caught:
-        resolution.resolve(Given(environ=environ))
+        resolve.resolve(Given(environ=environ))
 
     assert variable in str(caught.value)
     assert "hunter2" not in str(caught.value)
@@ -122,7 +122,7 @@ def test_every_placeholder_has_a_value_or_a_reason():
 
 def test_names_are_filled_when_the_settings_are_made():
     """Ids are not touched, and the text as given is kept for messages."""
-    settings = resolution.resolve(
+    settings = resolve.resolve(
         Given(
             flags={"phase": "Run {run}", "cycle": "7"},
             environ={"ZEPHYR_RUN_KEY": "77"},
@@ -137,7 +137,7 @@ def test_names_are_filled_when_the_settings_are_made():
 def test_a_name_that_cannot_be_filled_is_said_with_its_place():
     """Together with all other problems."""
     with pytest.raises(SettingsError) as caught:
-        resolution.resolve(
+        resolve.resolve(
             Given(environ={"ZEPHYR_PHASE": "Run {run}", "ZEPHYR_CYCLE": "{x}"})
         )
 
@@ -152,9 +152,9 @@ def test_a_name_that_cannot_be_filled_is_said_with_its_place():
 def test_a_journal_keeps_the_name_that_was_filled_in(name: str) -> None:
     """A later push goes to the same place, whatever braces the name holds."""
     stage = f"x{name}x"
-    first = resolution.resolve(
+    first = resolve.resolve(
         Given(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})
     )
-    again = resolution.resolve(Given(header=resolution.journaled(first)))
+    again = resolve.resolve(Given(header=resolve.journaled(first)))
 
     assert first.phase == again.phase == Ref(name=stage)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr import options
-from pytest_zephyr import resolution
+from pytest_zephyr.config import options
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.resolution import Given
-from pytest_zephyr.settings import Ref
 from tests.unit.make import deterministic
 
 
@@ -22,7 +22,7 @@ HERE = str(Path(__file__))
 
 
 def parsed(name: str, text: str) -> Any:
-    return resolution.value(name, Given(ini={name: (text, "pytest.ini")}))
+    return resolve.value(name, Given(ini={name: (text, "pytest.ini")}))
 
 
 def refused(name: str, text: str) -> str:

@@ -1,0 +1,110 @@
+"""Calls about what an execution has to show: steps and attachments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_zephyr.client import decode
+from pytest_zephyr.client import entities
+from pytest_zephyr.client.base import Calls
+from pytest_zephyr.client.entities import Attachment
+from pytest_zephyr.client.entities import CaseStep
+from pytest_zephyr.client.entities import Uploaded
+from pytest_zephyr.client.transport import Part
+
+
+#: Where files are sent to, outside the REST base, and what kind of item has them.
+UPLOAD = "flex/upload/document/genericattachment"
+
+EXECUTION_ITEM = "releaseTestSchedule"
+
+
+@dataclass(frozen=True)
+class StepWrite:
+    """The result of one step of an execution; *step* is the step's number."""
+
+    execution: int
+    step: int
+    status: str
+    executed_on: int
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class AttachWrite:
+    """An uploaded file and the execution that it is to be attached to.
+
+    *name* and *path* are those of the upload's answer.
+    """
+
+    execution: int
+    name: str
+    path: str
+    type: str
+    size: int
+
+
+class EvidenceCalls(Calls):
+    """The calls of API 4.9, 4.12 and 4.13."""
+
+    def case_steps(self, version: int) -> list[CaseStep]:
+        """Return the steps of a version of a test case; many have none."""
+        block = decode.mapping(self._get(f"testcase/{version}/teststep"))
+        listed = decode.rows(block.get("steps")) or []
+        return [found for row in listed if (found := entities.case_step(row))]
+
+    def save_steps(self, phase: int, writes: Sequence[StepWrite]) -> None:
+        """Write the results of up to 500 steps; writing one again changes nothing."""
+        body = [_step_request(write, phase) for write in writes]
+        self._transport.send(
+            "POST", "execution/teststepresult/saveorupdate", None, body
+        )
+
+    def upload(self, parts: Mapping[str, Part]) -> dict[str, Uploaded]:
+        """Send files and return them as the server has them, by the name of the part."""
+        answer = self._transport.upload(UPLOAD, parts)
+        found = map(entities.uploaded, decode.rows(answer.payload) or [])
+        return {each.part: each for each in found if each.part in parts and each.path}
+
+    def attach(self, files: Sequence[AttachWrite]) -> list[Attachment] | None:
+        """Attach uploaded files to their executions, up to 500 in one call.
+
+        Returns the attachments that were made, `None` if the answer does not tell.
+        """
+        body = [_attach_request(each) for each in files]
+        answer = self._transport.send("POST", "attachment/list", None, body)
+        found = list(map(entities.attachment, decode.rows(answer.payload) or []))
+        return found if all(each.item is not None for each in found) else None
+
+    def attachments(self, execution: int) -> list[Attachment]:
+        params = {"itemid": execution, "type": EXECUTION_ITEM}
+        listed = decode.rows(self._get("attachment", params)) or []
+        return list(map(entities.attachment, listed))
+
+
+def _step_request(write: StepWrite, phase: int) -> dict[str, object]:
+    """Return one row of teststepresult/saveorupdate (API 4.12)."""
+    row: dict[str, object] = {
+        "cyclePhaseId": phase,
+        "releaseTestScheduleId": write.execution,
+        "testStepId": write.step,
+        "status": int(write.status),
+        "executionDate": write.executed_on,
+    }
+    if write.comment:
+        row["comment"] = write.comment
+    return row
+
+
+def _attach_request(write: AttachWrite) -> dict[str, object]:
+    """Return one row of attachment/list (API 4.13)."""
+    return {
+        "name": write.name,
+        "contentType": write.type,
+        "itemType": EXECUTION_ITEM,
+        "itemId": write.execution,
+        "tempPath": write.path,
+        "fileSize": write.size,
+    }

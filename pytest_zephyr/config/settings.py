@@ -1,0 +1,182 @@
+"""What a run was told to do: complete, frozen, and knowing where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Literal
+
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results.notes import Comment
+from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.secret import Secret
+
+
+SANDBOX = "sandbox"
+
+Auth = Literal["auto", "token", "basic", "cookie"]
+Capture = Literal["none", "failed", "all"]
+Inherit = Literal["closest", "union"]
+OnError = Literal["warn", "fail", "ignore"]
+PushWhen = Literal["end", "never"]
+UnknownCase = Literal["ignore", "warn", "error"]
+Unmapped = Literal["ignore", "warn", "error", "create"]
+Create = Literal["never", "execution", "phase", "cycle"]
+
+#: What may be created, each including those before it.
+CREATE: tuple[Create, ...] = ("never", "execution", "phase", "cycle")
+
+
+NO_SERVER = "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment."
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A project, release, cycle or phase, by id or by exact name."""
+
+    id: int | None = None
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"id {self.id}" if self.id is not None else repr(self.name)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """How to log in, and where that was found (for messages)."""
+
+    kind: Literal["token", "basic", "cookie"]
+    source: str
+    username: str = ""
+    secret: Secret = field(default_factory=lambda: Secret(""))
+
+    def __str__(self) -> str:
+        if self.kind == "token":
+            return f"the owner of the token in {self.source}"
+        return self.username
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every value a run needs.
+
+    *sources* maps the name of a setting to where its value came from: a flag, an
+    environment variable, an ini key with its file, a journal, or ``default``.
+    *said* maps the same name to the text as it was given. Times are in seconds.
+    """
+
+    zephyr: bool
+    url: str | None
+    auth: Auth
+    token_file: Path | None
+    project: Ref | None
+    release: Ref | None
+    cycle: Ref | None
+    phase: Ref | None
+    create: Create
+    environment: str | None
+    build: str | None
+    unknown_case: UnknownCase
+    unmapped: Unmapped
+    folder: str
+    only_planned: bool
+    push: PushWhen
+    journal: Path
+    dry_run: bool
+    on_error: OnError
+    status_map: Mapping[str, str]
+    comment: Comment
+    notes_limit: int
+    capture: Capture
+    attach_max_size: int
+    attach_max_total: int
+    timeout: float
+    retries: int
+    deadline: float
+    verify: bool | Path
+    client_cert: tuple[Path, ...]
+    proxy: str | None = field(repr=False)
+    run_key: str | None
+    show_config: bool
+    id_prefix: str
+    inherit: Inherit
+    credential: Credential | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    def describe(self, name: str) -> str:
+        """Return the value of setting *name* with its source, for a message."""
+        said = self.said.get(name, "")
+        if name in {"url", "proxy"}:
+            said = mask_userinfo(said)
+        return f"{said!r} ({self.sources.get(name, 'default')})"
+
+    def may_create(self, kind: Create) -> bool:
+        """Return whether a thing of this *kind* may be created where it is missing."""
+        return CREATE.index(self.create) >= CREATE.index(kind)
+
+    def require_login(self) -> None:
+        """Raise SettingsError unless there is a server, and a credential for it."""
+        if problems := self._missing_login():
+            raise SettingsError("\n".join(problems))
+
+    def _missing_login(self) -> list[str]:
+        problems = []
+        if self.url is None:
+            problems.append(NO_SERVER)
+        elif self.credential is None and self.url != SANDBOX:
+            problems.append(missing_credential(self.auth))
+        return problems
+
+    def require_server(self) -> None:
+        """Raise SettingsError unless there is all it takes to reach a phase."""
+        problems = self._missing_login()
+        if self.url != SANDBOX:
+            problems += self._missing_target()
+            if self.unmapped == "create" and self.release is None:
+                problems.append(
+                    f"no release, which {self.describe('unmapped')} needs: it makes test"
+                    f" cases there. Set zephyr_release to a name or an id."
+                )
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+    def _missing_target(self) -> list[str]:
+        """Name what is missing on the way down to the phase; an id ends the way."""
+        missing = []
+        for name in ("phase", "cycle", "release", "project"):
+            ref: Ref | None = getattr(self, name)
+            if ref is None:
+                missing.append(name)
+            elif ref.id is not None:
+                break
+        return [missing_place(name) for name in reversed(missing)]
+
+
+def missing_place(name: str) -> str:
+    """Say that the project, release, cycle or phase is not named, and where to do it."""
+    return (
+        f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
+        f" environment to a name or an id."
+    )
+
+
+def missing_credential(auth: Auth) -> str:
+    """Say that there is no credential for *auth*, and where to put one."""
+    if auth == "token":
+        return (
+            "no token. Set ZEPHYR_TOKEN in the environment, or name a file that holds"
+            " the token with zephyr_token_file."
+        )
+    if auth == "auto":
+        return (
+            "no credential. Set ZEPHYR_TOKEN in the environment (or zephyr_token_file),"
+            " or ZEPHYR_USERNAME and ZEPHYR_PASSWORD."
+        )
+    return (
+        f"no credential for zephyr_auth = {auth}. Set ZEPHYR_USERNAME and"
+        f" ZEPHYR_PASSWORD in the environment."
+    )

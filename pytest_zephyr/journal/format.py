@@ -1,0 +1,275 @@
+"""Every kind of line of a journal: made of our values, and read back with suspicion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+from pytest_zephyr.clock import now_ms
+from pytest_zephyr.errors import JournalError
+from pytest_zephyr.journal.ledger import Attached
+from pytest_zephyr.journal.ledger import Attaching
+from pytest_zephyr.journal.ledger import AttachmentKey
+from pytest_zephyr.journal.ledger import Naming
+from pytest_zephyr.journal.ledger import Receipt
+from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.ledger import Stepped
+from pytest_zephyr.results.evidence import FieldValue
+from pytest_zephyr.results.evidence import is_file_name
+from pytest_zephyr.results.evidence import KINDS
+from pytest_zephyr.results.evidence import read_said
+from pytest_zephyr.results.evidence import read_value
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import End
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import Origin
+from pytest_zephyr.results.records import Report
+from pytest_zephyr.results.records import Start
+
+
+#: Version of the format; a reader refuses what is newer than itself.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line: which run this is, and the options that decide its result.
+
+    *options* are texts as they were given. *started* is in milliseconds since the
+    epoch. *job* and *commit* are what the CI service said. *cut* says that the disk
+    refused what should have come last. No secret is ever in it.
+    """
+
+    run: str
+    key: str = ""
+    started: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+    worker: str = ""
+    job: str = ""
+    commit: str = ""
+    cut: bool = False
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.job, self.commit)
+
+
+@dataclass(frozen=True)
+class CollectError:
+    """A file or directory whose tests could not be collected."""
+
+    nodeid: str
+
+
+@dataclass(frozen=True)
+class Deselected:
+    """How many tests were not run because the plan does not hold them."""
+
+    count: int
+
+
+def _started(line: Mapping[str, Any]) -> int:
+    try:
+        return _number(line.get("started") or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _number(value: object) -> int:
+    """Read a number of 64 bits. Raises TypeError, ValueError or OverflowError."""
+    if not isinstance(value, int | float) or abs(value) >= 2**63:
+        raise ValueError(value)
+    return int(value)
+
+
+def read_header(line: Mapping[str, Any], path: Path) -> Header:
+    version = line.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        msg = (
+            f"{path} has format {version!r}; this version of pytest-zephyr reads up to"
+            f" {FORMAT}. Install a newer one to send it."
+        )
+        raise JournalError(msg)
+    options = line.get("options")
+    return Header(
+        run=str(line.get("run", "")),
+        key=str(line.get("key", "")),
+        started=_started(line),
+        options={str(k): str(v) for k, v in options.items()}
+        if isinstance(options, dict)
+        else {},
+        worker=str(line.get("worker", "")),
+        job=str(line.get("job", "")),
+        commit=str(line.get("commit", "")),
+        cut=bool(line.get("cut", False)),
+    )
+
+
+# Records as lines. A key that would be empty is left out.
+
+
+def item_line(item: Item) -> dict[str, Any]:
+    new = None if item.new is None else slim(**item.new.__dict__)
+    return slim(kind="item", **{**item.__dict__, "new": new})
+
+
+def start_line(nodeid: str) -> dict[str, Any]:
+    return {"kind": "start", "nodeid": nodeid, "at": now_ms()}
+
+
+def report_line(report: Report) -> dict[str, Any]:
+    return slim(kind="report", **report.__dict__)
+
+
+def collect_error_line(nodeid: str) -> dict[str, Any]:
+    return {"kind": "collect_error", "nodeid": nodeid}
+
+
+def deselected_line(count: int) -> dict[str, Any]:
+    return {"kind": "deselected", "count": count}
+
+
+def end_line() -> dict[str, Any]:
+    return {"kind": "end", "at": now_ms()}
+
+
+def receipt_line(receipt: Receipt) -> dict[str, Any]:
+    return {"kind": "receipt", **receipt.__dict__}
+
+
+def sending_line(sending: Sending) -> dict[str, Any]:
+    return {"kind": "sending", "rows": [[k, v] for k, v in sending.rows.items()]}
+
+
+def attaching_line(attaching: Attaching) -> dict[str, Any]:
+    rows = [
+        [*_row(each), naming.name, naming.before]
+        for each, naming in attaching.names.items()
+    ]
+    return {"kind": "attaching", "rows": rows}
+
+
+def attached_line(attached: Attached) -> dict[str, Any]:
+    return {"kind": "attached", "rows": list(map(_row, attached.attachments))}
+
+
+def _row(attachment: AttachmentKey) -> list[object]:
+    return [attachment.execution, attachment.name, attachment.digest]
+
+
+def stepped_line(stepped: Stepped) -> dict[str, Any]:
+    return {"kind": "stepped", "rows": [[k, v] for k, v in stepped.digests.items()]}
+
+
+def delivered_line() -> dict[str, Any]:
+    return {"kind": "delivered", "at": now_ms()}
+
+
+def slim(**values: object) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value}
+
+
+def _cases(value: object) -> tuple[CaseRef, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(
+        each
+        for each in value
+        if isinstance(each, str | int) and not isinstance(each, bool)
+    )
+
+
+def _item(line: Mapping[str, Any]) -> Item:
+    new = line.get("new")
+    return Item(
+        nodeid=_text(line["nodeid"]),
+        cases=_cases(line.get("cases", [])),
+        title=_text(line.get("title", "")),
+        comment=_text(line.get("comment", "")),
+        defects=tuple(map(_text, line.get("defects", []))),
+        fields=tuple(_field(*each) for each in line.get("fields", [])),
+        unmarked=bool(line.get("unmarked", False)),
+        new=_new_case(new) if new is not None else None,
+    )
+
+
+def _field(name: object, value: object) -> tuple[str, FieldValue]:
+    return _text(name), read_value(value)
+
+
+def _attachment(execution: object, name: object, digest: object) -> AttachmentKey:
+    return AttachmentKey(_number(execution), _text(name), _text(digest))
+
+
+def _naming(name: object, before: object = 0) -> Naming:
+    found = _text(name)
+    if not is_file_name(found):
+        raise ValueError(name)
+    return Naming(found, _number(before))
+
+
+def _report(line: Mapping[str, Any]) -> Report:
+    return Report(
+        nodeid=_text(line["nodeid"]),
+        when=_text(line["when"]),
+        outcome=_text(line["outcome"]),
+        duration=_number(line.get("duration", 0)),
+        at=_number(line.get("at", 0)),
+        xfail=bool(line.get("xfail", False)),
+        attempt=_number(line.get("attempt", 0)),
+        worker=_text(line.get("worker", "")),
+        cases=_cases(line.get("cases", [])),
+        title=_text(line.get("title", "")),
+        reason=_text(line.get("reason", "")),
+        crash=_text(line.get("crash", "")),
+        text=_text(line.get("text", "")),
+        subtest=_text(line.get("subtest", "")),
+    )
+
+
+def _new_case(line: Mapping[str, Any]) -> NewCase:
+    return NewCase(
+        package=_text(line.get("package", "")),
+        name=_text(line["name"]),
+        script=_text(line.get("script", "")),
+        description=_text(line.get("description", "")),
+        tags=tuple(map(_text, line.get("tags", []))),
+        requirements=tuple(map(_text, line.get("requirements", []))),
+    )
+
+
+def _receipt(line: Mapping[str, Any]) -> Receipt:
+    (case,) = _cases([line["case"]])
+    execution, status = _number(line["execution"]), _text(line["status"])
+    return Receipt(case, execution, status, _text(line["digest"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "header": lambda _line: None,
+    "item": _item,
+    "start": lambda line: Start(_text(line["nodeid"]), _number(line.get("at", 0))),
+    "report": _report,
+    "collect_error": lambda line: CollectError(_text(line["nodeid"])),
+    "deselected": lambda line: Deselected(_number(line["count"])),
+    "end": lambda line: End(_number(line.get("at", 0))),
+    "receipt": _receipt,
+    "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
+    "attaching": lambda line: Attaching(
+        {_attachment(*row[:3]): _naming(*row[3:]) for row in line["rows"]}
+    ),
+    "attached": lambda line: Attached(tuple(_attachment(*row) for row in line["rows"])),
+    "stepped": lambda line: Stepped({int(k): _text(v) for k, v in line["rows"]}),
+    "delivered": lambda _line: None,
+    **dict.fromkeys(KINDS, read_said),
+}

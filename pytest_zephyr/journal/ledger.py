@@ -1,0 +1,101 @@
+"""What a push writes down, so that the next one knows what the server has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from pytest_zephyr.results.records import CaseRef
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One delivered result; *digest* identifies it (see `plan.CaseResult`)."""
+
+    case: CaseRef
+    execution: int
+    status: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Results that are about to be written, with what the server held before.
+
+    *rows* maps the id of an execution to the fingerprint of its state. A sending
+    without receipts means that it is unclear whether the write happened.
+    """
+
+    rows: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class AttachmentKey:
+    """A file of one execution; *name* is the one that the test gave it."""
+
+    execution: int
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The *name* that a file gets on its execution.
+
+    *before* says how many of this name and size the execution had: an older run may
+    have attached them, and they say nothing about this one.
+    """
+
+    name: str
+    before: int = 0
+
+
+@dataclass(frozen=True)
+class Attaching:
+    """Attachments that are about to be made, each with the name it gets there.
+
+    Without a receipt it is unclear whether they were.
+    """
+
+    names: Mapping[AttachmentKey, Naming]
+
+
+@dataclass(frozen=True)
+class Attached:
+    """Attachments that the server has taken."""
+
+    attachments: tuple[AttachmentKey, ...]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Executions whose step results the server has taken, with what these were."""
+
+    digests: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What earlier pushes of the same results wrote down, and where to go on writing.
+
+    *receipts* are the digests of delivered results, *unclear* the stamps that
+    executions had before a write without an answer. *attached* and *stepped* is the
+    evidence that was delivered, *attaching* maps what was about to be to the names it
+    should get. *places* are the journals, which the files lie beside.
+    """
+
+    receipts: frozenset[str] = frozenset()
+    unclear: dict[int, str] = field(default_factory=dict)
+    attached: frozenset[AttachmentKey] = frozenset()
+    attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)
+    stepped: Mapping[int, str] = field(default_factory=dict)
+    places: tuple[Path, ...] = ()
+    note_attaching: Callable[[Attaching], None] = lambda _attaching: None
+    note_attached: Callable[[Attached], None] = lambda _attached: None
+    note_stepped: Callable[[Stepped], None] = lambda _stepped: None
+    note_sending: Callable[[Sending], None] = lambda _sending: None
+    note_receipts: Callable[[Sequence[Receipt]], None] = lambda _receipts: None

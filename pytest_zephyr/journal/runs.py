@@ -1,0 +1,236 @@
+"""Journals as runs: found, grouped by run key, merged, and pushed oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+import glob
+from pathlib import Path
+
+from pytest_zephyr.errors import JournalError
+from pytest_zephyr.errors import NotAJournal
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import remove_unnamed
+from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.journal.lock import is_locked
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.journal.writer import SUFFIX
+from pytest_zephyr.results.records import fold
+from pytest_zephyr.results.records import NodeResult
+
+
+#: Delivered journals that are kept to look at.
+KEEP = 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """The journals of one run; several CI jobs with one run key are one run.
+
+    *others* are read along, and are not those that are being sent.
+    """
+
+    journals: tuple[Journal, ...]
+    others: tuple[Journal, ...] = ()
+
+    @property
+    def _all(self) -> tuple[Journal, ...]:
+        return (*self.others, *self.journals)
+
+    @property
+    def cut(self) -> list[Path]:
+        """The journals that a full disk has cut short."""
+        return [each.path for each in self.journals if each.header.cut]
+
+    @property
+    def started(self) -> int:
+        return min(journal.header.started for journal in self.journals)
+
+    def nodes(self) -> list[NodeResult]:
+        """Fold every journal; which of them comes first makes no difference."""
+        return [
+            node
+            for each in self._all
+            for node in fold(each.records(), each.header.origin)
+        ]
+
+    def memory(self, writers: Sequence[JournalWriter]) -> Memory:
+        """Return what earlier pushes noted; *writers* take what the next one notes.
+
+        Complete only after `nodes`.
+        """
+
+        def note(lines: Iterable[dict[str, object]]) -> None:
+            listed = list(lines)
+            for writer in writers:
+                writer.append_all(listed)
+
+        return Memory(
+            receipts=frozenset(
+                receipt.digest for each in self._all for receipt in each.receipts
+            ),
+            unclear={
+                execution: stamp
+                for each in self._all
+                for execution, stamp in each.unclear.items()
+            },
+            attached=frozenset(
+                attachment for each in self._all for attachment in each.attached
+            ),
+            attaching={
+                attachment: naming
+                for each in self._all
+                for attachment, naming in each.attaching.items()
+            },
+            stepped={
+                execution: digest
+                for each in self._all
+                for execution, digest in each.stepped.items()
+            },
+            places=tuple(each.path for each in self._all),
+            note_attaching=lambda attaching: note(
+                [journal_format.attaching_line(attaching)]
+            ),
+            note_attached=lambda attached: note(
+                [journal_format.attached_line(attached)]
+            ),
+            note_stepped=lambda stepped: note([journal_format.stepped_line(stepped)]),
+            note_sending=lambda sending: note([journal_format.sending_line(sending)]),
+            note_receipts=lambda receipts: note(
+                map(journal_format.receipt_line, receipts)
+            ),
+        )
+
+    @property
+    def uncollected(self) -> list[str]:
+        """What could not be collected, by node id. Complete only after `nodes`."""
+        found = (each.uncollected for each in self.journals)
+        return list(dict.fromkeys(nodeid for each in found for nodeid in each))
+
+    @property
+    def deselected(self) -> int:
+        """How many tests the plan did not hold. Complete only after `nodes`."""
+        return sum(each.deselected for each in self.journals)
+
+    def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
+        for writer in writers:
+            writer.append(journal_format.delivered_line())
+
+
+@dataclass(frozen=True)
+class Found:
+    """The journals that paths named, and why some cannot be read."""
+
+    journals: tuple[Journal, ...]
+    problems: tuple[str, ...] = ()
+
+
+def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
+    """Return the other journals of the same run beside these, delivered ones too.
+
+    Of jobs with one run key the worst result counts, whichever of them is sent last.
+    One that is still being written has its turn at its own end.
+    """
+    key = journals[0].header.key
+    if not key:
+        return ()
+    found = {each.header.run: each for each in journals}
+    others = []
+    for directory in dict.fromkeys(each.path.parent for each in journals):
+        for path in _files(directory):
+            journal = _open(path, [])
+            if journal is None or journal.is_worker or journal.header.key != key:
+                continue
+            if journal.header.run not in found and not is_locked(path):
+                found[journal.header.run] = journal
+                others.append(journal)
+    return tuple(others)
+
+
+def find_journals(paths: Iterable[Path]) -> Found:
+    """Return the journals of *paths*: files, or the undelivered ones of directories."""
+    found: dict[str, Journal] = {}
+    problems: list[str] = []
+    for path in paths:
+        for each in _files(path):
+            journal = (_open_if_ours if path.is_dir() else _open)(each, problems)
+            if journal is None:
+                continue
+            if path.is_dir():
+                if journal.is_worker or journal.is_delivered():
+                    continue
+            elif journal.is_worker:
+                problems.append(
+                    f"{each} is a part of another journal; push that, or {each.parent}."
+                )
+                continue
+            found.setdefault(journal.header.run, journal)
+    return Found(tuple(found.values()), tuple(problems))
+
+
+def _files(path: Path) -> Sequence[Path]:
+    return sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+
+
+def _open(path: Path, problems: list[str]) -> Journal | None:
+    try:
+        return Journal(path)
+    except JournalError as error:
+        problems.append(str(error))
+        return None
+
+
+def _open_if_ours(path: Path, problems: list[str]) -> Journal | None:
+    """Open what a directory holds; what is no journal there is none of our business."""
+    try:
+        return Journal(path)
+    except NotAJournal:
+        return None
+    except JournalError as error:
+        problems.append(str(error))
+        return None
+
+
+def prune(directory: Path, keep: int = KEEP) -> None:
+    """Remove delivered journals but the last *keep*; what is undelivered stays.
+
+    The attachments that no journal names any more go with them.
+    """
+    journals = [_open(path, []) for path in sorted(_files(directory), reverse=True)]
+    delivered = [
+        each.path
+        for each in journals
+        if each is not None and not each.is_worker and each.is_delivered()
+    ]
+    for path in delivered[keep:]:
+        for part in (*directory.glob(f"{glob.escape(path.stem)}.*{SUFFIX}"), path):
+            with suppress(OSError):
+                part.unlink()
+    if delivered[keep:]:
+        _prune_files(directory)
+
+
+def _prune_files(directory: Path) -> None:
+    problems: list[str] = []
+    journals = [_open(path, problems) for path in _files(directory)]
+    # What cannot be read may be a newer version's, and name any of them.
+    if not problems and (directory / DIRECTORY).is_dir():
+        named = {name for each in journals if each for name in each.files()}
+        remove_unnamed(directory / DIRECTORY, named)
+
+
+def group(journals: Iterable[Journal]) -> list[Run]:
+    """Group *journals* by run key, in the order in which the runs began."""
+    groups: dict[str, list[Journal]] = {}
+    for journal in journals:
+        key = journal.header.key or journal.header.run
+        groups.setdefault(key, []).append(journal)
+    runs = [
+        Run(tuple(sorted(each, key=lambda journal: journal.header.run)), siblings(each))
+        for each in groups.values()
+    ]
+    return sorted(runs, key=lambda run: run.started)

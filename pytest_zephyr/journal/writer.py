@@ -1,0 +1,228 @@
+"""Records to disk: appended as they come, with a disk that may refuse.
+
+Nothing is rewritten but one digit of the header, so a kill costs at most half a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+import errno
+import glob
+import io
+import json
+import os
+from pathlib import Path
+import secrets
+import time
+from typing import Any
+
+from pytest_zephyr.errors import JournalError
+from pytest_zephyr.journal.format import FORMAT
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.format import slim
+from pytest_zephyr.journal.lock import release_in_children
+from pytest_zephyr.journal.lock import try_lock
+from pytest_zephyr.secret import Scrubber
+
+
+SUFFIX = ".jsonl"
+
+
+#: The place in a header that is changed when the disk refuses.
+_CUT = b'"cut":0'
+
+
+#: What must stay as it is, even where a password is an ordinary word.
+_NO_PROSE = {"kind", "when", "outcome", "cases", "case", "status", "digest", "rows"}
+
+
+#: Made once: an encoder for every line would cost as much as the line.
+_JSON = json.JSONEncoder(separators=(",", ":"), default=str)
+
+
+def new_run() -> str:
+    """Return a name for a run that sorts by time and is not used by any other."""
+    return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{secrets.token_hex(3)}"
+
+
+class JournalWriter:
+    """Appends to one journal file.
+
+    A line is handed to the operating system at once, so that killing the process
+    loses nothing. When the disk refuses, *broken* says why, lines are kept in memory,
+    and the header says that what is on disk is not all: what has no end there would
+    else be read as a run that died.
+    """
+
+    def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
+        self.path = path
+        self.scrub = scrub or Scrubber()
+        self.broken: OSError | None = None
+        self.kept: list[bytes] = []
+        self._file: io.RawIOBase | None = None
+        self._cut_at: int | None = None
+
+    @classmethod
+    def create(
+        cls, path: Path, header: Header, scrub: Scrubber | None = None
+    ) -> JournalWriter:
+        """Start a journal with its header; its directory ignores itself in git.
+
+        *scrub* hides what tests let slip of our credentials.
+        """
+        writer = cls(path, scrub)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _ignore_in_git(path.parent)
+            writer._file = path.open("xb", buffering=0)
+            try_lock(writer._file.fileno())
+            release_in_children(writer._file)
+        except OSError as error:
+            writer.broken = error
+        line = {
+            "kind": "header",
+            "format": FORMAT,
+            "cut": 0,
+            **slim(**header.__dict__),
+        }
+        writer.append(line)
+        if writer.broken is None:
+            writer._cut_at = encode(line, writer.scrub).index(_CUT) + len(_CUT) - 1
+        return writer
+
+    @classmethod
+    def reopen(cls, path: Path) -> JournalWriter:
+        """Open a journal to add what a push did. Raises JournalError if it is in use."""
+        writer = cls(path)
+        try:
+            writer._file = path.open("ab", buffering=0)
+            locked = try_lock(writer._file.fileno())
+        except OSError as error:
+            writer.broken = error
+            return writer
+        if not locked:
+            writer.close()
+            msg = f"{path} is in use: its run goes on, or another push is sending it."
+            raise JournalError(msg)
+        # The last line may be torn; what follows must not be glued to it.
+        writer._write(b"\n")
+        return writer
+
+    def append(self, line: dict[str, Any]) -> None:
+        self._append(encode(line, self.scrub))
+
+    def _append(self, data: bytes) -> None:
+        if self.broken is not None or not self._write(data):
+            self.kept.append(data)
+
+    def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Append many lines in one go."""
+        encoded = [encode(line, self.scrub) for line in lines]
+        if self.broken is not None or not self._write(b"".join(encoded)):
+            self.kept += encoded
+
+    def discard(self) -> None:
+        """Remove the journal, and what workers wrote beside it."""
+        self.close()
+        for path in (self.path, *parts_of(self.path)):
+            with suppress(OSError):
+                path.unlink()
+
+    def take_kept(self) -> list[str]:
+        """Give away the lines that the disk refused, for another process to write."""
+        kept = [line.decode("ascii") for line in self.kept]
+        self.kept.clear()
+        return kept
+
+    def append_kept(self, kept: Iterable[str]) -> None:
+        """Append lines that another process could not write."""
+        for line in kept:
+            self._append(line.encode("ascii"))
+
+    def retry(self) -> None:
+        """Write what the disk refused before, if it does not refuse any more."""
+        if self.broken is None or self._file is None:
+            return
+        # What was refused may have left half a line behind.
+        if self._write(b"\n" + b"".join(self.kept)):
+            self.broken = None
+            self.kept.clear()
+            self._mark_cut(b"0")
+
+    def _write(self, data: bytes) -> bool:
+        if self._file is None or self._file.closed:
+            return False
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            self.broken = error
+            self._mark_cut(b"1")
+            return False
+        if written != len(data):
+            self.broken = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._take_back(written or 0)
+            self._mark_cut(b"1")
+            return False
+        return True
+
+    def _mark_cut(self, cut: bytes) -> None:
+        """Change one digit of the header in its place, which needs no room."""
+        if self._file is None or self._cut_at is None:
+            return
+        with suppress(OSError):
+            self._file.seek(self._cut_at)
+            self._file.write(cut)
+        with suppress(OSError):
+            self._file.seek(0, os.SEEK_END)
+
+    def _take_back(self, written: int) -> None:
+        """Remove what a refused write left, so that no line is there twice."""
+        assert self._file is not None
+        with suppress(OSError):
+            end = self._file.seek(0, os.SEEK_END)
+            # From where it is cut the next line goes on; a gap would be read as a line.
+            self._file.seek(end - written)
+            self._file.truncate()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _ignore_in_git(directory: Path) -> None:
+    """Make a *directory* of ours ignore itself; one that has other things is not ours."""
+    ignore = directory / ".gitignore"
+    if not ignore.exists() and not any(directory.iterdir()):
+        ignore.write_text("*\n", encoding="utf-8")
+
+
+def encode(line: dict[str, Any], scrub: Scrubber) -> bytes:
+    # ASCII only: a lone surrogate in captured output survives as an escape.
+    text = _JSON.encode(line)
+    if scrub.touches(text) and line["kind"] != "header":
+        clean = {
+            key: value if key in _NO_PROSE else scrub.clean(value)
+            for key, value in json.loads(text).items()
+        }
+        text = _JSON.encode(clean)
+    return text.encode("ascii") + b"\n"
+
+
+def worker_journal(
+    path: str, worker: str, scrub: Scrubber | None = None
+) -> JournalWriter:
+    """Start the file of a *worker* beside the journal at *path*."""
+    main = Path(path)
+    header = Header(run=main.stem, worker=worker)
+    return JournalWriter.create(
+        main.with_name(f"{main.stem}.{worker}{SUFFIX}"), header, scrub
+    )
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the files that workers wrote beside the journal at *path*."""
+    if not path.parent.is_dir():
+        return []
+    return sorted(path.parent.glob(f"{glob.escape(path.stem)}.*{SUFFIX}"))

@@ -1,0 +1,40 @@
+"""Hooks for conftest files and plugins; they run where the test runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pytest
+
+
+if TYPE_CHECKING:
+    from pytest_zephyr.plugin.fixture import ZephyrRecord
+
+#: What `pytest_zephyr_cases` may answer: ids as a marker takes them, or a marker.
+Cases = int | str | Iterable[int | str] | pytest.MarkDecorator | None
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_zephyr_cases(item: pytest.Item) -> Cases:
+    r"""Return the test cases that *item* proves; they replace those of its markers.
+
+    `None` keeps the markers' cases, an empty list reports the test to none. The first
+    answer that is not `None` wins. For Alt IDs return a marker::
+
+        def pytest_zephyr_cases(item):
+            if match := re.search(r"_TC(\d+)", item.name):
+                return int(match[1])
+    """
+
+
+@pytest.hookspec
+def pytest_zephyr_record(item: pytest.Item, record: ZephyrRecord) -> None:
+    """Add to what is written down of *item*, or change its failure text.
+
+    Called for every report of a test, while its fixtures still live::
+
+        def pytest_zephyr_record(item, record):
+            if record.failed and "page" in item.funcargs:
+                record.attach(item.funcargs["page"].screenshot(), name="page.png")
+    """

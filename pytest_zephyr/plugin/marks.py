@@ -1,0 +1,346 @@
+"""The zephyr marker: which test cases a test proves, and the stamp that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+import re
+
+import pytest
+
+from pytest_zephyr.config.settings import Inherit
+from pytest_zephyr.plugin.guard import blame
+from pytest_zephyr.plugin.new_cases import new_case
+from pytest_zephyr.plugin.warning import HOOK_ERRORS
+from pytest_zephyr.results.evidence import FieldValue
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.secret import HIDDEN
+from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.text import one_line
+
+
+_SHORTEST_SECRET = 4
+_LARGEST = 2**63 - 1
+
+#: Names of parameters whose values stay out of what people read.
+_SECRET = re.compile(
+    r"passw|passphrase|secret|token|credential|(?:api|access|private)_?key",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The test cases of an item, what else its markers say, and what is wrong there.
+
+    *unmarked* says that no marker names a test case or asks to ignore the item.
+    *requirements* are those that a test case made for it will be linked to.
+    """
+
+    cases: tuple[CaseRef, ...] = ()
+    problems: tuple[str, ...] = ()
+    comment: str = ""
+    defects: tuple[str, ...] = ()
+    fields: tuple[tuple[str, FieldValue], ...] = ()
+    unmarked: bool = False
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass
+class _Extras:
+    """What markers put on a result; of one thing said twice the closest counts.
+
+    *short* shows a value in a message.
+    """
+
+    short: Callable[[object], str]
+    comment: str = ""
+    defects: dict[str, None] = field(default_factory=dict)
+    fields: dict[str, FieldValue] = field(default_factory=dict)
+    requirements: dict[str, None] = field(default_factory=dict)
+
+    def add(self, name: str, value: object) -> str:
+        """Take the argument *name* of a marker; return what is wrong with it."""
+        if name == "comment":
+            if not isinstance(value, str) or not value.strip():
+                return f"comment={self.short(value)} is not a text"
+            self.comment = self.comment or value.strip()
+        elif name == "defects":
+            for key in _flat(value):
+                if not isinstance(key, str) or not key.strip():
+                    return f"{self.short(key)} is not the key of a defect"
+                self.defects[key.strip()] = None
+        elif name == "requirements":
+            for alt in _flat(value):
+                if not isinstance(alt, str) or not alt.strip():
+                    return f"{self.short(alt)} is not the Alt ID of a requirement"
+                self.requirements[alt.strip()] = None
+        elif not isinstance(value, Mapping):
+            return f"fields={self.short(value)} is not a mapping"
+        else:
+            for key, each in value.items():
+                if not isinstance(key, str) or not isinstance(each, str | int | float):
+                    return f"{self.short(key)}: {self.short(each)} is not a field with a value"
+                self.fields.setdefault(key, each)
+        return ""
+
+
+_MAPPED = pytest.StashKey[Mapped]()
+
+
+class Marks:
+    """Reads markers by the rules of the settings."""
+
+    def __init__(
+        self,
+        id_prefix: str,
+        inherit: Inherit,
+        *,
+        creating: bool = False,
+        scrub: Scrubber | None = None,
+    ) -> None:
+        self.creating = creating
+        self._scrub = scrub or Scrubber()
+        self._id = re.compile(rf"(?:{id_prefix})(\d+)", re.ASCII | re.IGNORECASE)
+        self._bare = re.compile(r"\d+", re.ASCII)
+        self._inherit = inherit
+
+    def of(self, item: pytest.Item) -> Mapped:
+        """Return what the markers of *item* say; computed once per item."""
+        found = item.stash.get(_MAPPED, None)
+        if found is None:
+            found = item.stash[_MAPPED] = self._read(item)
+        return found
+
+    def title(self, item: pytest.Item) -> str:
+        """Return the node id with parameters hidden whose names look secret."""
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or not any(map(_SECRET.search, callspec.params)):
+            return ""
+        shown = ", ".join(
+            f"{name}={HIDDEN if _SECRET.search(name) else self.short(value)}"
+            for name, value in callspec.params.items()
+        )
+        return f"{item.nodeid.removesuffix(f'[{callspec.id}]')}[{shown}]"
+
+    def short(self, value: object) -> str:
+        """Return *value* as a message shows it; what is cut holds no credential."""
+        try:
+            text = self._scrub(one_line(repr(value)))
+        except Exception:  # noqa: BLE001 - any object may stand in a marker
+            text = f"<{type(value).__name__}>"
+        return text if len(text) <= 80 else f"{text[:77]}..."
+
+    def _read(self, item: pytest.Item) -> Mapped:
+        if item.get_closest_marker("zephyr_ignore"):
+            return Mapped()
+        cases: dict[CaseRef, None] = {}
+        problems: list[str] = []
+        extras = _Extras(self.short)
+        marked = False
+        for level in _levels(item):
+            for mark in level:
+                marked = True
+                found, wrong = self._cases(mark, _param_id(item), extras)
+                cases.update(dict.fromkeys(found))
+                problems += wrong
+            # A marker that only adds to the result leaves the cases to the next level.
+            if self._inherit == "closest" and (cases or problems):
+                break
+        hooked = self._ask(item, problems)
+        if hooked is not None:
+            cases = dict.fromkeys(hooked)
+        elif marked and not cases and not problems and not self.creating:
+            # Where a test case is made for the test, its marker need not name one.
+            problems.append("the zephyr marker names no test case")
+        return Mapped(
+            cases=tuple(cases),
+            problems=tuple(problems),
+            comment=extras.comment,
+            defects=tuple(extras.defects),
+            fields=tuple(extras.fields.items()),
+            unmarked=not cases and not problems and hooked is None,
+            requirements=tuple(extras.requirements),
+        )
+
+    def _ask(self, item: pytest.Item, problems: list[str]) -> list[CaseRef] | None:
+        """Return the cases that a hook names, `None` to keep those of the markers."""
+        if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
+            return None
+        hook = item.ihook.pytest_zephyr_cases
+        try:
+            answer = hook(item=item)
+            if answer is None:
+                return None
+            if not isinstance(answer, pytest.MarkDecorator):
+                listed = answer if isinstance(answer, int | str) else list(answer)
+                answer = pytest.mark.zephyr(listed)
+            found, wrong = self._cases(
+                answer.mark, _param_id(item), _Extras(self.short)
+            )
+        except HOOK_ERRORS as error:
+            problems.append(blame(hook, error))
+            return None
+        problems[:] = [f"pytest_zephyr_cases: {each}" for each in wrong]
+        return found
+
+    def _cases(
+        self, mark: pytest.Mark, param_id: str | None, extras: _Extras
+    ) -> tuple[list[CaseRef], list[str]]:
+        cases: list[CaseRef] = []
+        problems: list[str] = []
+        for value in _flat(mark.args):
+            found = self._case_id(value)
+            if found is None:
+                problems.append(f"{self.short(value)} is not a test case id")
+            else:
+                cases.append(found)
+        for key, value in mark.kwargs.items():
+            if key == "alt":
+                self._add_alts(value, cases, problems)
+            elif key == "by_id":
+                self._add_by_id(value, param_id, cases, problems)
+            elif key in {"comment", "defects", "fields", "requirements"}:
+                problems += filter(None, [extras.add(key, value)])
+            else:
+                problems.append(f"the zephyr marker takes no argument {key!r}")
+        if not mark.args and not mark.kwargs:
+            problems.append("the zephyr marker names no test case")
+        return cases, problems
+
+    def _add_alts(
+        self, value: object, cases: list[CaseRef], problems: list[str]
+    ) -> None:
+        for alt in _flat((value,)):
+            if isinstance(alt, str) and alt.strip():
+                cases.append(alt.strip())
+            else:
+                problems.append(f"{self.short(alt)} is not an Alt ID")
+
+    def _add_by_id(
+        self,
+        value: object,
+        param_id: str | None,
+        cases: list[CaseRef],
+        problems: list[str],
+    ) -> None:
+        if not isinstance(value, Mapping):
+            problems.append(f"by_id={self.short(value)} is not a mapping")
+        elif param_id is None:
+            problems.append("by_id is given, but the test has no parameters")
+        elif param_id not in value:
+            problems.append(f"by_id names no test case for {param_id!r}")
+        else:
+            for each in _flat((value[param_id],)):
+                found = self._case_id(each)
+                if found is None:
+                    problems.append(f"{self.short(each)} is not a test case id")
+                else:
+                    cases.append(found)
+
+    def _case_id(self, value: object) -> int | None:
+        """Read a visible test case id from a number or a text such as ``TC-101``."""
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, str):
+            text = value.strip()
+            match = self._id.fullmatch(text)
+            digits = match[1] if match else text
+            if not self._bare.fullmatch(digits) or len(digits) > 19:
+                return None
+            value = int(digits)
+        if isinstance(value, int) and 0 < value <= _LARGEST:
+            return int(value)
+        return None
+
+
+def _levels(item: pytest.Item) -> Iterator[list[pytest.Mark]]:
+    """Yield the zephyr marks of *item* level by level, the closest first.
+
+    Levels are: parameter, function, each class from the most derived to its bases,
+    module, package.
+    """
+    callspec = getattr(item, "callspec", None)
+    of_params = [mark for mark in getattr(callspec, "marks", ()) if _is_ours(mark)]
+    yield of_params
+    for node in reversed(item.listchain()):
+        marks = [mark for mark in node.own_markers if _is_ours(mark)]
+        marks = [mark for mark in marks if not any(mark is each for each in of_params)]
+        if marks and isinstance(node, pytest.Class):
+            yield from _by_class(node, marks)
+        else:
+            yield marks
+
+
+def _by_class(
+    node: pytest.Class, marks: list[pytest.Mark]
+) -> Iterator[list[pytest.Mark]]:
+    """Split the marks of a class from those of its bases; pytest keeps them together."""
+    owned: list[list[pytest.Mark]] = []
+    rest = list(marks)
+    for cls in node.obj.__mro__:
+        declared = cls.__dict__.get("pytestmark", [])
+        declared = declared if isinstance(declared, list) else [declared]
+        plain = [getattr(mark, "mark", mark) for mark in declared]
+        owned.append([mark for mark in rest if any(mark is each for each in plain)])
+        rest = [mark for mark in rest if not any(mark is each for each in plain)]
+    # What is left was added while collecting, which is meant for this class.
+    owned[0] += rest
+    yield from owned
+
+
+def _is_ours(mark: pytest.Mark) -> bool:
+    return mark.name == "zephyr"
+
+
+def _param_id(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else str(callspec.id)
+
+
+def _flat(values: object, depth: int = 10) -> Iterator[object]:
+    """Yield what is in *values*, lists and tuples opened; a list may hold itself."""
+    if isinstance(values, list | tuple | set | frozenset) and depth:
+        for value in values:
+            yield from _flat(value, depth - 1)
+    else:
+        yield values
+
+
+def _texts(values: object) -> list[str]:
+    found = (each.strip() for each in _flat((values,)) if isinstance(each, str))
+    return [each for each in found if each]
+
+
+def item_of(item: pytest.Item, marks: Marks) -> Item:
+    """Return *item* as plain data."""
+    mapped = marks.of(item)
+    new = None
+    if marks.creating and mapped.unmarked:
+        new = new_case(item, mapped.requirements)
+    return Item(
+        nodeid=item.nodeid,
+        cases=mapped.cases,
+        title=marks.title(item),
+        unmarked=mapped.unmarked,
+        new=new,
+        comment=mapped.comment,
+        defects=mapped.defects,
+        fields=mapped.fields,
+    )
+
+
+def secret_values(item: pytest.Item) -> Iterator[str]:
+    """Yield the values of parameters whose names look secret, as a failure shows them.
+
+    Those of a few signs stay: they are in every text.
+    """
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    for name, value in params.items():
+        text = str(value) if isinstance(value, str | int) else ""
+        if _SECRET.search(name) and len(text) >= _SHORTEST_SECRET:
+            yield text

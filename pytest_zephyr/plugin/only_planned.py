@@ -1,0 +1,42 @@
+"""Only what is planned runs: tests whose test case is in the phase (``--zephyr-only-planned``)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.results.records import CaseRef
+
+
+#: The key of xdist's ``workerinput`` that tells a worker the plan.
+PLAN = "zephyr_plan"
+
+
+class OnlyPlanned:
+    """Deselects, where tests are collected, what the *plan* does not hold."""
+
+    def __init__(
+        self, plan: Collection[CaseRef], marks: Marks, writer: JournalWriter
+    ) -> None:
+        self._plan = plan
+        self._marks = marks
+        self._writer = writer
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        planned: list[pytest.Item] = []
+        others: list[pytest.Item] = []
+        for item in items:
+            cases = self._marks.of(item).cases
+            chosen = any(case in self._plan for case in cases)
+            (planned if chosen else others).append(item)
+        if others:
+            config.hook.pytest_deselected(items=others)
+            items[:] = planned
+            self._writer.append(journal_format.deselected_line(len(others)))

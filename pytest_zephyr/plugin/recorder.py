@@ -1,0 +1,68 @@
+"""What writes down what tests say, in each process that runs tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_zephyr.results import evidence
+from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.evidence import Saying
+
+
+if TYPE_CHECKING:
+    from pytest_zephyr.journal.file_store import FileStore
+    from pytest_zephyr.journal.writer import JournalWriter
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Writes what the tests of one process say; there is one while reporting is on."""
+
+    writer: JournalWriter
+    store: FileStore
+    worker: str = ""
+
+    def say(self, item: pytest.Item, what: Saying) -> None:
+        attempt = getattr(item, "execution_count", 1) - 1
+        self.writer.append(
+            evidence.said_line(Said(item.nodeid, what, attempt, self.worker))
+        )
+
+    def clean(self, text: str) -> str:
+        """Return *text* without the credentials that we know of."""
+        return self.writer.scrub(text)
+
+    def keep(
+        self, item: pytest.Item, content: bytes | Path, name: str, kind: str
+    ) -> None:
+        """Copy an attachment beside the journal; if that fails, say that it is missing."""
+        from pytest_zephyr.journal import file_store
+
+        # Before it is cut: half a credential is none to look for.
+        name = self.clean(name)
+        size = 0
+        try:
+            if isinstance(content, bytes):
+                size, beginning = len(content), content[:16]
+                digest = self.store.take_bytes(content)
+            else:
+                size = content.stat().st_size
+                with content.open("rb") as file:
+                    beginning = file.read(16)
+                    file.seek(0)
+                    digest, size = self.store.take_file(file)
+        except (file_store.TooLarge, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            name = file_store.clean_name(name or "attachment")
+            self.say(item, evidence.LeftOut(name, size, reason))
+            return
+        kind = kind or file_store.guess_type(name, beginning)
+        name = file_store.clean_name(name or file_store.guess_name(kind))
+        self.say(item, evidence.File(name, kind, digest, size))
+
+
+RECORDER = pytest.StashKey[Recorder]()

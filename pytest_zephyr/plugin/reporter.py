@@ -1,0 +1,268 @@
+"""The plugin object of the controller: gathers records, ends the session, says how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Generator
+from collections.abc import Sequence
+import os
+import sys
+
+import pytest
+
+from pytest_zephyr.clock import now_ms
+from pytest_zephyr.config import ci
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.runs import prune
+from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.journal.runs import siblings
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.journal.writer import new_run
+from pytest_zephyr.journal.writer import SUFFIX
+from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.guard import guarded
+from pytest_zephyr.plugin.items import STAMP
+from pytest_zephyr.plugin.progress import Progress
+from pytest_zephyr.plugin.reports import to_record
+from pytest_zephyr.plugin.startup_check import Gate
+from pytest_zephyr.push import summary
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.embedded import DATABASE
+from pytest_zephyr.push.embedded import how_to_look
+from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.summary import shown
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.text import one_line
+
+
+#: The key of xdist's ``workerinput`` that tells a worker where the journal is.
+WORKERINPUT = "zephyr_journal"
+
+
+class ZephyrReporter:
+    """Gathers on the controller, or in the only process."""
+
+    def __init__(
+        self, config: pytest.Config, settings: Settings, scrub: Scrubber
+    ) -> None:
+        self._config = config
+        self._root = str(config.rootpath)
+        self._settings = settings
+        run = new_run()
+        path = settings.journal / f"{run}{SUFFIX}"
+        header = Header(
+            run=run,
+            key=settings.run_key or "",
+            started=now_ms(),
+            options=resolve.journaled(settings),
+            job=ci.job_url(os.environ),
+            commit=ci.commit(os.environ),
+        )
+        self.writer = JournalWriter.create(path, header, scrub)
+        self._journal = shown(path)
+        self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
+        self._bugs: dict[str, int] = {}
+        self._undelivered = False
+        self._session: pytest.Session | None = None
+        self.gate = Gate(config, settings, self.writer, self.note_bug)
+
+    def note_bug(self, hook: str, error: Exception) -> None:
+        self._note_bug(f"{hook}: {error!r}")
+
+    def _note_bug(self, text: str) -> None:
+        self._bugs[text] = self._bugs.get(text, 0) + 1
+
+    # While the tests run
+
+    @guarded
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+
+    @pytest.hookimpl(optionalhook=True)
+    @guarded
+    def pytest_configure_node(self, node: pytest.Item) -> None:
+        """Tell a worker where its items belong; plain text crosses to it."""
+        workerinput: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
+        workerinput[WORKERINPUT] = str(self.writer.path)
+
+    @guarded
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.writer.append(journal_format.collect_error_line(report.nodeid))
+
+    @guarded
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.writer.append(journal_format.start_line(nodeid))
+
+    @guarded
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        record = to_record(report, self._root, self.writer.scrub)
+        self.writer.append(journal_format.report_line(record))
+        stamp = getattr(report, STAMP, None) or {}
+        self.writer.append_kept(stamp.get("kept", ()))
+        for bug in stamp.get("bugs", ()):
+            self._note_bug(bug)
+
+    # When they are done
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session
+    ) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            # What ended the run before it began has said why.
+            if not self.gate.closed:
+                self._finish_guarded(session)
+
+    def _finish_guarded(self, session: pytest.Session) -> None:
+        # pytest does not guard its hook: whatever leaves it takes the terminal
+        # summary along, so nothing may.
+        try:
+            self._finish()
+        except ZephyrError as error:
+            self._keep([f"zephyr: {error}"])
+        except KeyboardInterrupt:
+            self._keep(["zephyr: interrupted before anything was sent."])
+        except Exception as error:  # noqa: BLE001 - see above
+            self.note_bug("pytest_sessionfinish", error)
+            self._keep([])
+        try:
+            self._fail_if_wanted(session)
+        except Exception as error:  # noqa: BLE001 - see above
+            self.note_bug("pytest_sessionfinish", error)
+
+    def _fail_if_wanted(self, session: pytest.Session) -> None:
+        failed = self._undelivered or self._bugs
+        if failed and self._settings.on_error == "fail" and not session.exitstatus:
+            session.exitstatus = plugin_settings.UNDELIVERED
+
+    def _finish(self) -> None:
+        self.writer.append(journal_format.end_line())
+        self.writer.retry()
+        own = (Journal(self.writer.path, self.writer.kept),)
+        run = Run(own, siblings(own))
+        nodes = run.nodes()
+        if run.uncollected:
+            self._lines.append(summary.uncollected(run.uncollected))
+        if self._settings.push == "never":
+            self._lines.append(f"results kept in {self._journal}")
+            self._lines.append(summary.send_later(self._journal))
+            self._undelivered = self.writer.broken is not None
+        else:
+            self._push(run, nodes)
+        if self.writer.broken is not None:
+            self._tell_broken(self.writer.broken)
+        prune(self.writer.path.parent)
+
+    def _push(self, run: Run, nodes: Sequence[NodeResult]) -> None:
+        # Late: workers import this module, and only a push needs an HTTP library.
+        from pytest_zephyr.push.preflight import Preflight
+        from pytest_zephyr.push.workflow import push
+
+        before = self.gate.found or Preflight()
+        cases = dict.fromkeys(case for node in nodes for case in node.cases)
+        if before.plan is not None:
+            self._lines += summary.planned_only(run.deselected, before.untested(cases))
+        with (
+            served(self._settings, cases) as settings,
+            before.resumed(settings) as client,
+            Progress(self._progress_line()) as progress,
+        ):
+            memory = run.memory([self.writer])
+            delivery = push(
+                nodes, client, settings, memory, progress.update, seen=before.seen
+            )
+        self._lines += summary.planned(delivery)
+        self._lines.append(summary.numbers(delivery))
+        self._lines += summary.made(delivery)
+        self._lines += summary.evidence(delivery)
+        if delivery.complete:
+            run.note_delivered([self.writer])
+        self._undelivered = delivery.failed
+        if self._settings.on_error != "ignore":
+            self._lines += summary.problems(delivery, self._journal)
+        self._lines += self._look(settings, delivery)
+
+    def _progress_line(self) -> Callable[[str], object] | None:
+        """Return what shows a line in place, if pytest's terminal is one."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None or not terminal.isatty:
+            return None
+        return lambda line: terminal.rewrite(line, erase=True)
+
+    def _look(self, settings: Settings, delivery: Delivery) -> list[str]:
+        target = delivery.target
+        if target is None or target.phase is None or settings.url is None:
+            return []
+        if self._settings.url == SANDBOX:
+            database = shown(self._settings.journal / DATABASE)
+            where = how_to_look(database, target.phase.id)
+        else:
+            where = summary.link(settings.url, target)
+        return [f"look at phase {target.path}: {where}"]
+
+    def _tell_broken(self, error: OSError) -> None:
+        if not self._undelivered:
+            # Half a journal would be read as a run that died.
+            self.writer.discard()
+        self._lines.append(
+            f"zephyr: {self._journal} could not be written ({error.strerror or error});"
+            + (
+                " what is not delivered is lost when this process ends."
+                if self._undelivered
+                else " nothing was lost, the results were sent from memory."
+            )
+        )
+
+    def _keep(self, lines: Sequence[str]) -> None:
+        """Say that everything stays in the journal, after the *lines* that say why."""
+        self._undelivered = True
+        self._lines += [*lines, f"zephyr: results kept in {self._journal}"]
+        self._lines.append(summary.send_later(self._journal))
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        try:
+            self._write_summary(terminalreporter)
+        except Exception as error:  # noqa: BLE001 - the tests' summary goes on
+            # What is not shown here goes to stderr at the very end.
+            self.note_bug("pytest_terminal_summary", error)
+            if self._session is not None:
+                self._fail_if_wanted(self._session)
+
+    def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
+        lines = self._said()
+        if terminal.verbosity < 0:
+            # Quiet keeps the problems.
+            lines = [each for each in lines if each.startswith(("zephyr: ", "  "))]
+        if lines:
+            terminal.section("zephyr")
+        for line in lines:
+            terminal.line(line)
+        self._lines, self._bugs = [], {}
+
+    def _said(self) -> list[str]:
+        """Return what there is to say, bugs included, each in one line."""
+        bugs = [
+            f"zephyr: internal error in {bug} ({count} times), please report it."
+            for bug, count in self._bugs.items()
+        ]
+        # A bug of ours, or the name of a test, may carry anything.
+        return [one_line(self.writer.scrub(line)) for line in (*self._lines, *bugs)]
+
+    @guarded
+    def pytest_unconfigure(self) -> None:
+        self.writer.close()
+        # Without pytest's terminal, or if that failed, nobody has printed them yet.
+        for line in self._said():
+            sys.stderr.write(f"{line}\n")

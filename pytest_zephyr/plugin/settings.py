@@ -1,0 +1,213 @@
+"""The options on pytest's side: declared to its parser, and read from its config."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import replace
+import os
+from pathlib import Path
+from typing import Any
+from typing import NoReturn
+
+import pytest
+
+from pytest_zephyr.config import options
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.credentials import known_secrets
+from pytest_zephyr.config.options import Option
+from pytest_zephyr.config.options import OPTIONS
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.settings import Capture
+from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.secret import Scrubber
+
+
+class _Refuse(argparse.Action):
+    """A flag that is recognised only to be refused, without showing its value."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        flag = option_string or ""
+        name = flag.removeprefix("--zephyr-")
+        raise pytest.UsageError(f"zephyr: {options.refusal(name, flag)}")
+
+
+def declare(parser: pytest.Parser) -> None:
+    group = parser.getgroup("zephyr", "Zephyr Enterprise")
+    for option in OPTIONS:
+        if option.flag:
+            _add_flag(group, option)
+        if option.ini:
+            parser.addini(option.ini_name, option.help, default=None)
+    for name in options.REFUSED:
+        group.addoption(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
+        parser.addini(f"zephyr_{name}", "Refused: a credential is not for ini files")
+
+
+def _add_flag(group: pytest.OptionGroup, option: Option) -> None:
+    if not option.switch:
+        group.addoption(
+            option.flag_name, dest=option.dest, metavar=option.metavar, help=option.help
+        )
+        return
+    group.addoption(
+        option.flag_name,
+        dest=option.dest,
+        action="store_const",
+        const="true",
+        help=option.help,
+    )
+    if option.name == "zephyr":
+        group.addoption(
+            "--no-zephyr",
+            dest=option.dest,
+            action="store_const",
+            const="false",
+            help="Do not report this run",
+        )
+
+
+def given(config: pytest.Config) -> Given:
+    """Return what flags, environment and ini files say, as it was written."""
+    file = config.inipath.name if config.inipath else "ini"
+    ini = {}
+    for option in OPTIONS:
+        if option.ini and (value := _ini(config, option.ini_name)) is not None:
+            overridden = _is_overridden(config, option.ini_name)
+            ini[option.name] = (value, "-o" if overridden else file)
+    flags = {
+        option.name: value
+        for option in OPTIONS
+        if (value := getattr(config.option, option.dest, None)) is not None
+    }
+    return Given(flags=flags, environ=os.environ, ini=ini)
+
+
+def is_on(config: pytest.Config) -> bool:
+    """Return whether this run is to be reported. Raises UsageError."""
+    try:
+        return bool(resolve.value("zephyr", given(config)))
+    except SettingsError as error:
+        raise usage_error(error) from error
+
+
+#: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
+UNDELIVERED = 8
+
+
+def wants_failure(config: pytest.Config) -> bool:
+    """Return whether undelivered results are to change the exit code; never raises."""
+    try:
+        return bool(resolve.value("on_error", given(config)) == "fail")
+    except Exception:  # noqa: BLE001 - asked only after something of ours has failed
+        return False
+
+
+def load(config: pytest.Config) -> Settings:
+    """Return the settings of this run. Raises UsageError with every problem."""
+    try:
+        for name in options.REFUSED:
+            if _ini(config, f"zephyr_{name}"):
+                where = f"zephyr_{name} in {config.inipath or 'the ini options'}"
+                raise SettingsError(options.refusal(name, where))
+        settings = resolve.resolve(given(config))
+    except SettingsError as error:
+        raise usage_error(error) from error
+    return replace(settings, journal=config.rootpath / settings.journal)
+
+
+def load_marks(config: pytest.Config) -> Marks:
+    """Return what reads markers, for which alone a worker reads settings.
+
+    Raises UsageError.
+    """
+    found = given(config)
+    try:
+        return Marks(
+            resolve.value("id_prefix", found),
+            resolve.value("inherit", found),
+            creating=resolve.value("unmapped", found) == "create",
+            scrub=load_scrubber(config),
+        )
+    except SettingsError as error:
+        raise usage_error(error) from error
+
+
+def load_scrubber(
+    config: pytest.Config, credential: Credential | None = None
+) -> Scrubber:
+    """Return what hides our credentials where a test lets them slip; never raises."""
+    found = given(config)
+    values: dict[str, Any] = {}
+    for name in ("token_file", "proxy"):
+        with suppress(SettingsError):
+            values[name] = resolve.value(name, found)
+    return Scrubber(
+        known_secrets(
+            found.environ, credential, values.get("token_file"), values.get("proxy")
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a process that runs tests needs to know of attachments."""
+
+    capture: Capture
+    max_size: int
+    max_total: int
+
+    def share_of(self, workers: int) -> Limits:
+        """Return the limits of one of many *workers*."""
+        return replace(self, max_total=self.max_total // max(workers, 1))
+
+    def store(self, journal: Path) -> FileStore:
+        """Return where the attachments of *journal* are kept."""
+        return FileStore(journal.parent / DIRECTORY, self.max_size, self.max_total)
+
+
+def load_limits(config: pytest.Config) -> Limits:
+    """Return what is to be attached, and how much. Raises UsageError."""
+    found = given(config)
+    names = ("capture", "attach_max_size", "attach_max_total")
+    try:
+        return Limits(*(resolve.value(name, found) for name in names))
+    except SettingsError as error:
+        raise usage_error(error) from error
+
+
+def usage_error(error: SettingsError) -> pytest.UsageError:
+    """Make of *error* what pytest shows without a traceback, with exit code 4."""
+    return pytest.UsageError(*(f"zephyr: {line}" for line in str(error).splitlines()))
+
+
+def _ini(config: pytest.Config, name: str) -> object:
+    """Return an ini value as it was written, `None` if there is none.
+
+    `getini` insists on one type per option, while a TOML file may hold a number, a
+    truth value or a table. This looks where pytest 9 keeps them, a hack for lack of a
+    public way; pytest 8 has texts and lists of texts only.
+    """
+    found = getattr(config, "_inicfg", {}).get(name)
+    if found is not None and hasattr(found, "value"):
+        return found.value
+    value: object = config.getini(name)
+    return value
+
+
+def _is_overridden(config: pytest.Config, name: str) -> bool:
+    overrides: Sequence[str] = config.option.override_ini or ()
+    return any(each.startswith(f"{name}=") for each in overrides)

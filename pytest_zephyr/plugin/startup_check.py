@@ -1,0 +1,180 @@
+"""The plugin object that looks at the server before the first test, and may end the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+import sys
+from typing import NoReturn
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.guard import guarded
+from pytest_zephyr.plugin.marks import item_of
+from pytest_zephyr.plugin.only_planned import OnlyPlanned
+from pytest_zephyr.plugin.only_planned import PLAN
+from pytest_zephyr.push.embedded import DATABASE
+from pytest_zephyr.push.summary import shown
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.text import one_line
+
+
+if TYPE_CHECKING:
+    # It reaches the HTTP library, which only a run that reports needs.
+    from pytest_zephyr.push.preflight import Preflight
+
+#: Lines about unknown test cases that are shown before the tests.
+_SHOWN = 20
+
+
+class Gate:
+    """Says before the tests what is wrong, on the controller or in the only process.
+
+    *found* is what it saw; *closed* says that the run ended here, as the user wished.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        writer: JournalWriter,
+        note_bug: Callable[[str, Exception], None],
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._writer = writer
+        self.note_bug = note_bug
+        self.found: Preflight | None = None
+        self.closed = False
+        self._checked = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        if self._settings.push == "end":
+            self._check(self._check_server)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        def check() -> None:
+            marks = plugin_settings.load_marks(self._config)
+            self._check_cases(item_of(item, marks) for item in session.items)
+
+        self._check(check)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Workers collect, and have written what before they say so."""
+        self._check(
+            lambda: self._check_cases(
+                record
+                for record in Journal(self._writer.path, self._writer.kept).records()
+                if isinstance(record, Item)
+            )
+        )
+
+    def pytest_report_header(self) -> list[str]:
+        try:
+            lines = self.found.lines if self.found else []
+            return list(map(self._clean, [f"zephyr: {self._where()}", *lines]))
+        except Exception as error:  # noqa: BLE001 - the tests run all the same
+            self.note_bug("pytest_report_header", error)
+            return []
+
+    @pytest.hookimpl(optionalhook=True)
+    @guarded
+    def pytest_configure_node(self, node: pytest.Item) -> None:
+        """Tell a worker which test cases are planned, if only those are to run."""
+        workerinput: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
+        if self.found is not None and self.found.plan is not None:
+            workerinput[PLAN] = list(self.found.planned)
+
+    @guarded
+    def pytest_unconfigure(self) -> None:
+        if self.found is not None:
+            self.found.close()
+
+    def _check(self, check: Callable[[], None]) -> None:
+        """Do a check; nothing leaves it but what ends the run by the user's wish."""
+        try:
+            check()
+        except pytest.UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the tests run all the same
+            self.note_bug("preflight", error)
+
+    def _check_server(self) -> None:
+        # Late: only who reports needs an HTTP library.
+        from pytest_zephyr.push.preflight import check_server
+
+        found = self.found = check_server(self._settings)
+        if found.problems and self._settings.on_error == "fail":
+            self._close(found.lines)
+        if found.plan is not None:
+            marks = plugin_settings.load_marks(self._config)
+            only = OnlyPlanned(found.planned, marks, self._writer)
+            self._config.pluginmanager.register(only, "zephyr-only-planned")
+        if self._config.get_verbosity() < 0:
+            # Quiet has no header, but keeps the problems.
+            self._tell(found.lines)
+
+    def _check_cases(self, items: Iterable[Item]) -> None:
+        """Look up the test cases of *items* once, wherever they were collected."""
+        if self.found is None or self._checked:
+            return
+        from pytest_zephyr.push.preflight import check_cases
+
+        self._checked = True
+        tests: dict[CaseRef, str] = {}
+        for item in items:
+            for case in item.cases:
+                tests.setdefault(case, item.title or item.nodeid)
+        lines = check_cases(self.found, self._settings, tests)
+        self.found.pause()
+        if not lines or self._settings.on_error == "ignore":
+            return
+        strict = self._settings.on_error == "fail"
+        if strict and self._settings.unknown_case == "error":
+            self._close(lines)
+        more = len(lines) - _SHOWN
+        self._tell(lines[:_SHOWN])
+        if more > 0:
+            self._tell([f"zephyr: and {more} more test cases"])
+
+    def _close(self, lines: Sequence[str]) -> NoReturn:
+        """End the run before its first test, with all problems at once."""
+        self.closed = True
+        self._writer.discard()
+        raise pytest.UsageError(*map(self._clean, lines))
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        for line in map(self._clean, lines):
+            if terminal is None:
+                sys.stderr.write(f"{line}\n")
+            else:
+                terminal.ensure_newline()
+                terminal.write_line(line)
+
+    def _clean(self, line: str) -> str:
+        return one_line(self._writer.scrub(line))
+
+    def _where(self) -> str:
+        settings = self._settings
+        if settings.push == "never":
+            return f"journal only, {shown(self._writer.path)}"
+        names = (settings.project, settings.release, settings.cycle, settings.phase)
+        path = " > ".join(ref.name or f"id {ref.id}" for ref in names if ref)
+        if settings.url == SANDBOX:
+            database = shown(settings.journal / DATABASE)
+            return f"embedded sandbox ({database})" + (f", {path}" if path else "")
+        seen = self.found.seen if self.found else None
+        user = seen.user.name if seen else settings.credential
+        return f"{settings.url} as {user}, {path}"

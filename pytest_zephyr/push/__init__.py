@@ -1,0 +1,3 @@
+"""Bringing results to Zephyr: read what the server has, diff, apply, note what was delivered."""
+
+from __future__ import annotations

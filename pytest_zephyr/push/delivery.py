@@ -1,0 +1,139 @@
+"""What became of a run's results, and what a push remembers from one time to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field
+
+from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.entities import Placement
+from pytest_zephyr.client.entities import Target
+from pytest_zephyr.client.entities import User
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.push.diff import Change
+from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.target.created import CreatedCases
+
+
+@dataclass
+class Provision:
+    """What would be made, and what cannot be.
+
+    *containers* are the cycle and phase to be created, *shelved* the new test cases,
+    *additions* the test cases to be put into the phase. *ignored* are results of test
+    cases that Zephyr does not know and the user does not mind.
+    """
+
+    containers: list[str] = field(default_factory=list)
+    shelved: CreatedCases = field(default_factory=CreatedCases)
+    additions: list[Placement] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    ignored: list[CaseResult] = field(default_factory=list)
+
+    @property
+    def needed(self) -> bool:
+        """Whether something has to be made."""
+        return bool(self.additions or self.shelved.missing)
+
+    @property
+    def requests(self) -> int:
+        """How many calls that write it takes to make it all."""
+        new = self.shelved.missing
+        added = len(self.additions) + len(new)
+        return (
+            len(self.containers)
+            + len(self.shelved.folders)
+            + _batches(len(new))
+            + any(case.requirements for case in new)
+            + (_batches(added) + 1 if added else 0)
+        )
+
+
+def _batches(count: int) -> int:
+    return -(-count // BATCH)
+
+
+@dataclass(frozen=True)
+class RefusedFile:
+    """An attachment that the server did not take, and why.
+
+    If that is *final*, another push would change nothing.
+    """
+
+    name: str
+    nodeid: str
+    reason: str
+    final: bool = False
+
+
+@dataclass
+class EvidenceDelivery:
+    """What became of a run's evidence: counts of files, and of cases with steps.
+
+    What was *kept* waits in the journal; *left_out* never got that far, because of a
+    limit or a disk.
+    """
+
+    files: int = 0
+    files_before: int = 0
+    files_kept: int = 0
+    steps: int = 0
+    steps_kept: int = 0
+    refused: list[RefusedFile] = field(default_factory=list)
+    left_out: list[RefusedFile] = field(default_factory=list)
+
+    @property
+    def kept(self) -> int:
+        return self.files_kept + self.steps_kept
+
+    @property
+    def mendable(self) -> bool:
+        """Whether another push might bring what was refused."""
+        return not all(each.final for each in self.refused)
+
+
+@dataclass
+class Delivery:
+    """What became of a run's results: counts of test cases, and a line per problem.
+
+    *kept* are those that were neither delivered nor refused: they wait in the
+    journal. *older* are among the *left*: the server has newer results. *planned* is
+    what a dry run would have done, *provision* what it would have made for that.
+    *made* are the things that were created, *remarks* what else people should know.
+    *unmapped* are tests that should have had a test case, which is a failure if the
+    user *minds_unmapped*. *error* says why, if something ended the push early.
+    """
+
+    user: User | None = None
+    target: Target | None = None
+    delivered: int = 0
+    already: int = 0
+    left: int = 0
+    kept: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    older: list[Change] = field(default_factory=list)
+    planned: Changes | None = None
+    provision: Provision | None = None
+    made: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    unmapped: list[str] = field(default_factory=list)
+    minds_unmapped: bool = False
+    evidence: EvidenceDelivery = field(default_factory=EvidenceDelivery)
+    error: ZephyrError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to be sent or mended; a dry run never says so."""
+        waits = self.kept or self.evidence.kept or self.planned is not None
+        refused = self.refused or self.evidence.mendable
+        return not waits and not refused and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be done that the user minds."""
+        waits = (self.kept or self.evidence.kept) and self.planned is None
+        unmapped = self.unmapped and self.minds_unmapped
+        refused = any(each.serious for each in self.refused)
+        return bool(waits or refused or unmapped or self.error)

@@ -1,0 +1,93 @@
+"""The embedded server inside a run: `--zephyr-url sandbox`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.settings import Ref
+from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.secret import Secret
+
+
+DATABASE = "sandbox.db"
+
+#: Where `pytest-zephyr sandbox` listens.
+PORT = 8765
+
+#: Where results go if the settings name no place of their own.
+_PLACES = {
+    "project": "Sandbox",
+    "release": "Release 1",
+    "cycle": "Cycle 1",
+    "phase": "Phase 1",
+}
+
+
+def require_sandbox() -> None:
+    """Raise SettingsError unless the sandbox's libraries are installed."""
+    try:
+        import pytest_zephyr.sandbox  # noqa: F401
+    except ImportError as error:
+        msg = (
+            f"the embedded server needs {error.name}, which is not installed."
+            f" Install it with: pip install 'pytest-zephyr[sandbox]'"
+        )
+        raise SettingsError(msg) from error
+
+
+@contextmanager
+def served(settings: Settings, cases: Iterable[CaseRef]) -> Iterator[Settings]:
+    """Yield settings that name a server that runs.
+
+    For `sandbox` the embedded server is started over a database in the journal
+    directory, its target is created, and *cases* that it does not know are adopted.
+    """
+    if settings.url != SANDBOX:
+        yield settings
+        return
+    require_sandbox()
+    from pytest_zephyr.sandbox import Sandbox
+
+    database = settings.journal / DATABASE
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with Sandbox(database) as sandbox:
+        places = {name: _place(settings, name) for name in _PLACES}
+        project, release, cycle, phase = sandbox.store.ensure_target(**places)
+        known = list(cases)
+        sandbox.store.adopt(
+            phase,
+            [case for case in known if isinstance(case, int)],
+            [case for case in known if isinstance(case, str)],
+        )
+        yield replace(
+            settings,
+            url=sandbox.url,
+            credential=Credential("token", "the sandbox", secret=Secret(sandbox.token)),
+            proxy=None,
+            project=Ref(project, str(places["project"])),
+            release=Ref(release, str(places["release"])),
+            cycle=Ref(cycle, str(places["cycle"])),
+            phase=Ref(phase, str(places["phase"])),
+        )
+
+
+def how_to_look(database: Path, phase: int) -> str:
+    return (
+        f"run pytest-zephyr sandbox --db {database}"
+        f" and open http://127.0.0.1:{PORT}/phase/{phase}"
+    )
+
+
+def _place(settings: Settings, name: str) -> int | str:
+    ref: Ref | None = getattr(settings, name)
+    if ref is None:
+        return _PLACES[name]
+    return ref.id if ref.id is not None else str(ref.name)

@@ -1,0 +1,259 @@
+"""Carrying out changes in batches, and settling by reading what stays unclear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.client.executions import Write
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnauthorized
+from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.journal.ledger import Receipt
+from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.push import diff
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.diff import Change
+from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import Refusal
+
+
+#: How often a batch whose answers stay unclear is read back and sent again.
+_SETTLE = 3
+
+
+#: Refusals in a row after which a server may be one that refuses everything; one bad
+#: row in a batch of 500 costs nine.
+_DOUBTFUL = 30
+
+#: Single results, from everywhere in what is left, that decide whether it is.
+_SAMPLE = 10
+
+
+class Apply:
+    """Carries out changes in batches, and settles what stays unclear by reading."""
+
+    def __init__(
+        self,
+        client: Client,
+        delivery: Delivery,
+        memory: Memory,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        assert delivery.user is not None
+        assert delivery.target is not None
+        self._client = client
+        self._delivery = delivery
+        self._memory = memory
+        self._progress = progress
+        self._tester = delivery.user.id
+        self._target = delivery.target
+        self._has_bulk = True
+        self._total = 0
+        self._done: set[int] = set()
+        self._writes: Sequence[Change] = ()
+        self._refused: set[int] = set()
+        self._refusals = 0
+        self._is_hopeless = False
+
+    def run(self, changes: Changes) -> None:
+        self._total = self._delivery.kept
+        self._confirmed(changes.landed)
+        self._writes = changes.writes
+        for start in range(0, len(changes.writes), BATCH):
+            self._send(changes.writes[start : start + BATCH])
+
+    def standing(self, changes: Changes) -> list[Change]:
+        """Return those of *changes* that stand on the server now."""
+        found = (*changes.landed, *changes.writes)
+        return [each for each in found if each.execution.id in self._done]
+
+    def _send(self, batch: Sequence[Change]) -> None:
+        """Send *batch*; what is not confirmed is read back, and sent again if needed."""
+        error: ZephyrError | None = None
+        for _ in range(_SETTLE):
+            batch = self._open(batch)
+            if not batch or self._is_hopeless:
+                return
+            error = None
+            try:
+                missing = self._write(batch)
+            except ZephyrUnauthorized:
+                raise
+            except ZephyrUnclear as unclear:
+                missing, error = batch, unclear
+            except ZephyrRefused as refused:
+                # A server error may have come after a part of the work was done.
+                if refused.status < 500:
+                    self._divide(batch, refused)
+                    return
+                missing, error = self._open(batch), refused
+            batch = self._settle(missing) if missing else ()
+            if batch and isinstance(error, ZephyrUnclear) and error.patience:
+                # A slow server may be at it still; sent again it would be there twice.
+                self._client.pause(error.patience)
+                batch = self._settle(batch)
+            if not batch:
+                return
+            if isinstance(error, ZephyrRefused):
+                # The row that the server spoke of may be among those that are done.
+                if len(batch) < len(missing):
+                    self._send(batch)
+                else:
+                    self._divide(batch, error)
+                return
+            if error is None:
+                self._refuse(
+                    batch, "the server's answer left it out, and it is not there"
+                )
+                return
+        assert error is not None
+        raise error
+
+    def _read(self) -> Iterator[Execution]:
+        assert self._target.phase is not None, "there is a change, so it has a place"
+        release = self._target.release
+        return self._client.executions(
+            self._target.phase.id, release.id if release else None
+        )
+
+    def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
+        over = self._done | self._refused
+        return [each for each in batch if each.execution.id not in over]
+
+    def _divide(self, batch: Sequence[Change], refused: ZephyrRefused) -> None:
+        """Halve a refused batch until what the server refuses stands alone."""
+        batch = self._open(batch)
+        self._refusals += 1
+        if len(batch) == 1:
+            self._refuse(batch, str(refused))
+        if self._refusals == _DOUBTFUL:
+            self._sample(refused)
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self._send(batch[:middle])
+            self._send(batch[middle:])
+
+    def _sample(self, refused: ZephyrRefused) -> None:
+        """Give up unless the server takes one of some results, each sent alone.
+
+        Many bad rows may be neighbours, while good ones wait further on.
+        """
+        waiting = self._open(self._writes)
+        last = len(waiting) - 1
+        for place in range(_SAMPLE):
+            self._send(waiting[place * last // (_SAMPLE - 1) :][:1])
+            if not self._refusals:
+                return
+        waiting = self._open(waiting)
+        if waiting:
+            self._is_hopeless = True
+            self._delivery.error = ZephyrError(
+                f"{refused} The last {self._refusals} tries were all refused, so"
+                f" {len(waiting)} results were not sent."
+            )
+
+    def _write(self, batch: Sequence[Change]) -> Sequence[Change]:
+        """Write *batch* and return those changes that the answer does not confirm."""
+        stamps = {change.execution.id: change.execution.stamp for change in batch}
+        self._memory.note_sending(Sending(stamps))
+        if self._has_bulk:
+            try:
+                return self._confirm(
+                    batch,
+                    self._client.execute(list(map(_write_of, batch)), self._tester),
+                )
+            except ZephyrNotFound:
+                self._has_bulk = False
+        return self._write_without_bulk(batch)
+
+    def _write_without_bulk(self, batch: Sequence[Change]) -> Sequence[Change]:
+        """Write with the older calls: many of one status at once, notes one by one."""
+        missing: list[Change] = []
+        by_status: dict[str, list[Change]] = {}
+        for change in batch:
+            if change.notes is None:
+                by_status.setdefault(_status_of(change), []).append(change)
+        for status_id, group in by_status.items():
+            ids = [change.execution.id for change in group]
+            answered = self._client.execute_status(ids, status_id, self._tester)
+            missing += self._confirm(group, answered)
+        for change in batch:
+            if change.notes is not None:
+                self._client.execute_one(_write_of(change), self._tester)
+                self._confirmed([change])
+        return missing
+
+    def _confirm(
+        self, batch: Sequence[Change], answered: Sequence[Execution] | None
+    ) -> Sequence[Change]:
+        """Keep receipts for what the answer shows; return the rest."""
+        now = {each.id: each for each in answered or ()}
+        confirmed = []
+        missing = []
+        for change in batch:
+            row = now.get(change.execution.id)
+            # A row without a status says that it was written, not as what.
+            if row is not None and row.status in {"", _status_of(change)}:
+                confirmed.append(change)
+            else:
+                missing.append(change)
+        self._confirmed(confirmed)
+        return missing
+
+    def _settle(self, unclear: Sequence[Change]) -> Sequence[Change]:
+        """Read the phase again and return the changes that were not written."""
+        unclear = self._open(unclear)
+        now = {each.id: each for each in self._read()}
+        landed: list[Change] = []
+        open_changes: list[Change] = []
+        for change in unclear:
+            before = change.execution
+            current = replace(change, execution=now.get(before.id, before))
+            is_there = diff.has_landed(current, before.stamp)
+            (landed if is_there else open_changes).append(current)
+        self._confirmed(landed)
+        return open_changes
+
+    def _confirmed(self, confirmed: Sequence[Change]) -> None:
+        if not confirmed:
+            return
+        self._memory.note_receipts(list(map(_receipt_of, confirmed)))
+        self._done.update(change.execution.id for change in confirmed)
+        self._refusals = 0
+        self._delivery.delivered += len(confirmed)
+        self._delivery.kept -= len(confirmed)
+        self._progress(self._total - self._delivery.kept, self._total)
+
+    def _refuse(self, refused: Sequence[Change], reason: str) -> None:
+        self._refused.update(each.execution.id for each in refused)
+        self._delivery.kept -= len(refused)
+        self._delivery.refused += [Refusal(each.result, reason) for each in refused]
+
+
+def _status_of(change: Change) -> str:
+    assert change.result.status is not None
+    return change.result.status.id
+
+
+def _write_of(change: Change) -> Write:
+    return Write(
+        execution=change.execution.id,
+        status=_status_of(change),
+        milliseconds=change.result.milliseconds,
+        executed_on=change.result.at,
+        notes=change.notes,
+    )
+
+
+def _receipt_of(change: Change) -> Receipt:
+    result = change.result
+    return Receipt(result.case, change.execution.id, _status_of(change), result.digest)

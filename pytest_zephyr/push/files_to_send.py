@@ -1,0 +1,110 @@
+"""The files that executions are to have, and how many go into one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import replace
+import hashlib
+
+from pytest_zephyr.journal.ledger import AttachmentKey
+from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push.diff import Change
+from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import full_text
+from pytest_zephyr.text import format_size
+
+
+#: Bytes and files of one request; more bytes only for a file that has more.
+REQUEST = 1024 * 1024
+FILES = 100
+
+#: The name of notes that had to be cut.
+NOTES = "notes.txt"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file that an execution is to have; *text* makes it if it is on no disk.
+
+    *had* is how many attachments the execution had when it was read, `None` if
+    unknown. Of those, what came after the time *since* may be this file, attached
+    by a push that we have no receipts of; without one it can not.
+    """
+
+    execution: int
+    file: File
+    nodeid: str
+    text: Callable[[], str] | None = None
+    had: int | None = None
+    since: int | None = None
+
+    @property
+    def key(self) -> AttachmentKey:
+        return AttachmentKey(self.execution, self.file.name, self.file.digest)
+
+
+def wanted(
+    changes: Iterable[Change],
+    context: Context,
+    unsure: Collection[int] = (),
+    untold: Collection[int] = (),
+) -> list[Wanted]:
+    """Return the files that results have, and the whole of notes that were cut.
+
+    The executions in *unsure* may have them already, from a copy of the journal. The
+    notes of those in *untold* do not tell all that they should.
+    """
+    found: dict[AttachmentKey, Wanted] = {}
+    for change in changes:
+        execution, result = change.execution, change.result
+        since = result.at if execution.id in unsure else None
+        for each in _of_change(change, context, whole=execution.id in untold):
+            known = replace(each, had=execution.attachments, since=since)
+            found.setdefault(each.key, known)
+    return list(found.values())
+
+
+def _of_change(change: Change, context: Context, *, whole: bool) -> Iterator[Wanted]:
+    execution, result = change.execution.id, change.result
+    for node in result.nodes:
+        for file in node.evidence.files:
+            yield Wanted(execution, file, node.nodeid)
+
+    def text() -> str:
+        return full_text(result.nodes, result.outcome, context, always=whole) or ""
+
+    content = text().encode()
+    if content:
+        digest = hashlib.sha256(content).hexdigest()
+        file = File(NOTES, "text/plain", digest, len(content))
+        yield Wanted(execution, file, result.nodes[0].nodeid, text)
+
+
+def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
+    """Return the files that were not taken when the tests wanted to attach them."""
+    found = {
+        RefusedFile(file.name, node.nodeid, f"{format_size(file.size)}, {file.reason}")
+        for change in changes
+        for node in change.result.nodes
+        for file in node.evidence.left_out
+    }
+    return sorted(found, key=lambda each: (each.nodeid, each.name))
+
+
+def batches(files: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """Split *files* into what goes into one request."""
+    batch: list[Wanted] = []
+    size = 0
+    for each in files:
+        if batch and (size + each.file.size > REQUEST or len(batch) == FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += each.file.size
+    if batch:
+        yield batch

@@ -1,0 +1,228 @@
+"""Finding what is missing before results can be written, and making what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Phase
+from pytest_zephyr.client.entities import Placement
+from pytest_zephyr.clock import now_ms
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.push.delivery import Provision
+from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.results.evidence import FieldValue
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.target.create_cases import Shelves
+from pytest_zephyr.target.create_cycle import create_missing
+from pytest_zephyr.target.fill_phase import fill_phase
+from pytest_zephyr.target.find_cases import WALK
+from pytest_zephyr.target.snapshot import Survey
+from pytest_zephyr.text import ambiguous_alt
+from pytest_zephyr.text import format_case
+
+
+#: Milliseconds for which the job that made a phase may still be filling it.
+_YOUNG = 15 * 60 * 1000
+
+
+class Provider:
+    """Looks what is missing on the server that *seen* describes, and makes it.
+
+    *made* names what was created, for people.
+    """
+
+    def __init__(self, client: Client, settings: Settings, seen: Survey) -> None:
+        self._client = client
+        self._settings = settings
+        self._seen = seen
+        self._shelves: Shelves | None = None
+        self.provision = Provision()
+        self.made: list[str] = []
+        self._why_not = ""
+
+    @property
+    def _place(self) -> str:
+        return f"phase {self._seen.place.path}"
+
+    def look(
+        self,
+        missing: Sequence[CaseResult],
+        new: Mapping[NewCase, Mapping[str, FieldValue]] | None = None,
+    ) -> Provision:
+        """Find out where the cases of *missing* and *new* are; nothing is written.
+
+        *new* has the custom fields of each.
+        """
+        provision = self.provision
+        release = self._seen.place.release
+        if new and release is not None:
+            self._shelves = Shelves(
+                self._client, self._settings.folder, release.id, new
+            )
+            provision.shelved = self._shelves.look()
+            scheduled = {each.case for each in self._seen.executions}
+            found = {p.case: p for p in provision.shelved.placements.values()}
+            provision.additions += [p for c, p in found.items() if c not in scheduled]
+        if missing:
+            # What is to be added may be so new that the search does not know it yet.
+            walk = WALK if self._settings.may_create("execution") else 0
+            self._seen.look_up(self._client, [each.case for each in missing], walk)
+        if self._settings.may_create("execution"):
+            self._seen.read_phase(self._client)
+        for result in missing:
+            self._sort(result)
+        if provision.needed:
+            provision.containers = self._containers()
+        return provision
+
+    def _sort(self, result: CaseResult) -> None:
+        """Decide what becomes of a result that has no execution."""
+        provision, found, case = self.provision, self._seen.found, result.case
+        placement = found.placements.get(case)
+        if placement is not None and self._settings.may_create("execution"):
+            provision.additions.append(placement)
+        elif placement is not None:
+            reason = (
+                f"test case {format_case(case)} has no execution in {self._place}; to have"
+                f" it added: --zephyr-create=execution"
+            )
+            provision.refused.append(Refusal(result, reason))
+        elif case in found.ambiguous:
+            reason = ambiguous_alt(case, found.ambiguous[str(case)], "Zephyr")
+            provision.refused.append(Refusal(result, reason))
+        elif not found.certain:
+            reason = (
+                f"test case {format_case(case)} has no execution in {self._place}, and no"
+                f" search finds it"
+            )
+            provision.refused.append(Refusal(result, reason))
+        elif self._settings.unknown_case == "ignore":
+            provision.ignored.append(result)
+        else:
+            serious = self._settings.unknown_case == "error"
+            reason = self._seen.unknown(case)
+            provision.refused.append(Refusal(result, reason, serious))
+
+    def _containers(self) -> list[str]:
+        place = self._seen.place
+        if place.phase is not None:
+            return []
+        kinds = ["phase"] if place.cycle else ["cycle", "phase"]
+        return [f"{kind} {getattr(self._settings, kind).name!r}" for kind in kinds]
+
+    def make(self) -> None:
+        """Make what the look has found missing.
+
+        Afterwards the survey has the phase, and its executions as they are then.
+        """
+        provision, seen = self.provision, self._seen
+        if not provision.needed:
+            return
+        fresh = seen.place.phase is None
+        contested = False
+        if fresh:
+            created = create_missing(self._client, self._settings, seen.place)
+            seen.target = created.target
+            provision.shelved.remarks += created.remarks
+            self.made += created.made
+            contested = created.contested
+        phase = seen.place.phase
+        assert phase is not None
+        if self._shelves is not None and provision.shelved.missing:
+            self._shelve(self._shelves, phase)
+        if not fresh and self._is_young(phase):
+            # Who made it a moment ago may be filling it with the same test cases.
+            contested = True
+        self._fill(phase, fresh=fresh and not contested, contested=contested)
+
+    def _shelve(self, shelves: Shelves, phase: Phase) -> None:
+        """Make the new test cases, unless they could never be added to *phase*."""
+        if not phase.free_form:
+            shelves.refuse(
+                f"no test case is made for it: {self._place} is structured, and nothing"
+                f" can be added to it"
+            )
+            return
+        shelved = shelves.create()
+        new = sum(case in shelved.placements for case in shelved.missing)
+        self.made.append(f"{new} test cases in the repository")
+
+    def _is_young(self, phase: Phase) -> bool:
+        """Whether a job like this one may have made *phase* a moment ago."""
+        named = self._settings.phase is not None and self._settings.phase.id is None
+        made_by_jobs = named and self._settings.may_create("phase")
+        return made_by_jobs and now_ms() - (phase.created or 0) < _YOUNG
+
+    def _fill(self, phase: Phase, *, fresh: bool, contested: bool) -> None:
+        seen = self._seen
+        if contested:
+            seen.read_executions(self._client)
+        scheduled = {each.case for each in seen.executions}
+        shelved = self.provision.shelved
+        made = (shelved.placements.get(case) for case in shelved.missing)
+        wanted: dict[int, Placement] = {
+            each.case: each
+            for each in (*self.provision.additions, *filter(None, made))
+            if each.case not in scheduled
+        }
+        if not wanted:
+            return
+        release = seen.place.release
+        filled = fill_phase(
+            self._client,
+            phase,
+            release.id if release else None,
+            list(wanted.values()),
+            seen.user.id,
+            fresh=fresh,
+            contested=contested,
+        )
+        if filled.doubled:
+            shelved.remarks.append(
+                f"{filled.doubled} test cases are in {self._place} more than once:"
+                f" another job added them at the same time. The oldest has the result."
+            )
+        if filled.added:
+            self.made.append(f"{filled.added} test cases in the phase")
+        if filled.refused is not None:
+            self._why_not = str(filled.refused)
+        seen.take_executions(filled.executions)
+
+    def settle(self, changes: Changes, *, final: bool) -> Changes:
+        """Return *changes* with a reason for every result that is still missing.
+
+        Unless this is *final*, those that would have been added stay missing.
+        """
+        provision = self.provision
+        known = {each.result.case: each for each in provision.refused}
+        ignored = {each.case for each in provision.ignored}
+        unmade = {case.name: why for case, why in provision.shelved.refused.items()}
+        left, missing, refused = list(changes.left), [], list(changes.refused)
+        for result in changes.missing:
+            case = result.case
+            if case in ignored:
+                left.append(result)
+            elif case in known:
+                refused.append(replace(known[case], result=result))
+            elif case in unmade:
+                refused.append(Refusal(result, unmade[str(case)]))
+            elif final:
+                refused.append(Refusal(result, self._why_not_added(case)))
+            else:
+                missing.append(result)
+        return replace(
+            changes, left=tuple(left), missing=tuple(missing), refused=tuple(refused)
+        )
+
+    def _why_not_added(self, case: CaseRef) -> str:
+        phase = self._seen.place.phase
+        said = f"test case {format_case(case)} could not be added to {self._place}"
+        if phase is not None and not phase.free_form:
+            return f"{said}: it is a structured phase, which shows folders as they are"
+        return f"{said}: {self._why_not}" if self._why_not else said

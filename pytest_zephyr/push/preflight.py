@@ -1,0 +1,223 @@
+"""A look at the server before the first test: what would go wrong is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import NO_SUCH_NAME
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.workflow import connect
+from pytest_zephyr.results import status
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.target.create_cycle import what_lacks
+from pytest_zephyr.target.find_cases import WALK
+from pytest_zephyr.target.snapshot import begin
+from pytest_zephyr.target.snapshot import KEPT
+from pytest_zephyr.target.snapshot import Survey
+from pytest_zephyr.text import ambiguous_alt
+
+
+#: Seconds for all of it, however long the time budget of the push is.
+SECONDS = 10.0
+
+#: Ids that are looked up before the tests, unless an unknown one is to end the run; the
+#: push looks up what is left.
+_LOOKED_UP = 1000
+
+
+@dataclass
+class Preflight:
+    """What was found out before the tests.
+
+    *problems* are for the user to mend. *away* says why the server could not be asked,
+    which is nobody's mistake. *plan* maps the test cases of the phase to their Alt IDs,
+    `None` if they were not read.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    away: str = ""
+    seen: Survey | None = None
+    client: Client | None = None
+    plan: dict[int, str] | None = None
+    _open: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @property
+    def lines(self) -> list[str]:
+        """What people should read of it."""
+        lines = [
+            f"zephyr: {line}" for each in self.problems for line in each.splitlines()
+        ]
+        if self.away:
+            lines.append(
+                f"zephyr: the server could not be checked before the tests: {self.away}"
+            )
+        return lines
+
+    @property
+    def planned(self) -> frozenset[CaseRef]:
+        """Every name of every test case of the plan."""
+        plan = self.plan or {}
+        return frozenset([*plan, *filter(None, plan.values())])
+
+    def untested(self, cases: Collection[CaseRef]) -> int:
+        """Return how many test cases of the plan none of the tests proves."""
+        return sum(
+            case not in cases and alt not in cases
+            for case, alt in (self.plan or {}).items()
+        )
+
+    def pause(self) -> None:
+        """Close the connections while the tests run; the login is kept."""
+        if self.client is not None:
+            self.client.disconnect()
+
+    def close(self) -> None:
+        self._open.close()
+        self.client = None
+
+    @contextmanager
+    def resumed(self, settings: Settings) -> Iterator[Client]:
+        """Yield a client with all the time of a push; *settings* name its server."""
+        if self.client is None:
+            with connect(settings) as client:
+                yield client
+            return
+        self.client.renew(settings.deadline)
+        yield self.client
+
+
+def check_server(settings: Settings) -> Preflight:
+    """Log in, and look for the target, the statuses and, if wanted, the plan.
+
+    Never raises a ZephyrError: what is wrong is in what is returned.
+    """
+    found = Preflight()
+    if settings.url == SANDBOX:
+        # The embedded server adopts whatever a run names.
+        if settings.only_planned:
+            with served(settings, ()) as inside:
+                _check(found, replace(inside, unknown_case="ignore"))
+            found.close()
+            found.seen = None
+        return found
+    _check(found, settings)
+    return found
+
+
+def _check(found: Preflight, settings: Settings) -> None:
+    # Without its plan a run cannot begin, so that has the time of a push.
+    deadline = None
+    if not settings.only_planned and settings.deadline > SECONDS:
+        deadline = Deadline(SECONDS, "for the check before the tests")
+    try:
+        client = found._open.enter_context(connect(settings, deadline))
+        found.seen = begin(client)
+        _check_statuses(found, settings)
+        _check_target(found, client, settings)
+        found.client = client
+    except (ZephyrUnreachable, ZephyrRefused) as error:
+        _note(found, error)
+    if settings.only_planned and found.plan is None and not found.problems:
+        found.problems.append(_no_plan(found, settings))
+
+
+def _note(found: Preflight, error: ZephyrError) -> None:
+    # A server on a bad day shows pages and odd answers; only these are a mistake of ours.
+    if isinstance(error, ZephyrRefused) and error.status in {NO_SUCH_NAME, 401, 403}:
+        found.problems.append(str(error))
+    else:
+        found.away = str(error)
+
+
+def _check_statuses(found: Preflight, settings: Settings) -> None:
+    """A status that is no status of the server is a typo; one that sleeps is not."""
+    assert found.seen is not None
+    source = settings.sources.get("status_map", "default")
+    choices = status.choices(settings.status_map, source, found.seen.statuses)
+    for name in settings.status_map:
+        choice = choices[Outcome(name)]
+        if choice.problem and not choice.inactive:
+            found.problems.append(choice.problem)
+
+
+def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
+    assert found.seen is not None
+    try:
+        target = found.seen.read_target(client, settings)
+    except ZephyrRefused as refused:
+        _note(found, refused)
+        return
+    if target.phase is None and target.cycle is None:
+        found.problems += what_lacks(client, settings, target)
+    try:
+        found.seen.read_executions(client, None if settings.only_planned else KEPT)
+    except ZephyrNotFound as missing:
+        _note(found, missing)
+        return
+    if settings.only_planned and target.phase is not None:
+        found.plan = found.seen.read_plan(client)
+
+
+def _no_plan(found: Preflight, settings: Settings) -> str:
+    why = found.away or f"{settings.describe('phase')} does not exist yet"
+    found.away = ""
+    return f"the plan for --zephyr-only-planned cannot be read: {why}"
+
+
+def check_cases(
+    found: Preflight, settings: Settings, tests: Mapping[CaseRef, str]
+) -> list[str]:
+    """Return a line for each test case that Zephyr does not know.
+
+    *tests* maps the test cases to a test that names them. Says nothing of those that
+    could not be looked up in time.
+    """
+    seen, client = found.seen, found.client
+    if seen is None or client is None or seen.target is None:
+        return []
+    if settings.unknown_case == "ignore":
+        return []
+    scheduled = {each.case for each in seen.executions}
+    alts = {each.alt for each in seen.executions}
+    missing = [
+        case
+        for case in tests
+        if case not in (alts if isinstance(case, str) else scheduled)
+    ]
+    strict = settings.unknown_case == "error" and settings.on_error == "fail"
+    if not strict:
+        missing = missing[:_LOOKED_UP]
+    if not missing:
+        return []
+    walk = WALK if settings.may_create("execution") else 0
+    try:
+        looked_up = seen.look_up(client, missing, walk)
+    except ZephyrError:
+        # The push says what is wrong, if it still is.
+        return []
+    lines = []
+    for case in missing:
+        if case in looked_up.ambiguous:
+            lines.append(ambiguous_alt(case, looked_up.ambiguous[str(case)], "Zephyr"))
+        elif looked_up.certain and not looked_up.has(case):
+            lines.append(seen.unknown(case))
+        else:
+            continue
+        lines[-1] = f"zephyr: {lines[-1]} ({tests[case]})"
+    return lines

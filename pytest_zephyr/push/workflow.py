@@ -1,0 +1,252 @@
+"""Bringing results to Zephyr: read what the server has, diff, apply, keep receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.transport import Transport
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.push import attachments
+from pytest_zephyr.push import diff
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.executions import Apply
+from pytest_zephyr.push.files_to_send import left_out
+from pytest_zephyr.push.files_to_send import wanted
+from pytest_zephyr.push.missing import Provider
+from pytest_zephyr.push.steps import StepResults
+from pytest_zephyr.results import status
+from pytest_zephyr.results.evidence import FieldValue
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.target.created import CreatedCases
+from pytest_zephyr.target.snapshot import Survey
+from pytest_zephyr.target.snapshot import survey
+
+
+@contextmanager
+def connect(settings: Settings, deadline: Deadline | None = None) -> Iterator[Client]:
+    """Open a client for the server in *settings*, with all its time or a *deadline*."""
+    assert settings.url is not None
+    assert settings.credential is not None
+    deadline = deadline or Deadline(settings.deadline)
+    with Transport(settings.url, settings.credential, settings, deadline) as transport:
+        yield Client(transport)
+
+
+def push(
+    nodes: Sequence[NodeResult],
+    client: Client,
+    settings: Settings,
+    memory: Memory,
+    progress: Callable[..., None] = lambda *_progress: None,
+    *,
+    newer_wins: bool = False,
+    seen: Survey | None = None,
+) -> Delivery:
+    """Deliver *nodes* and return what became of them.
+
+    With *newer_wins* the server's result stays where it is newer than ours. *seen* is
+    what is known of the server already. With ``zephyr_dry_run`` everything is read and
+    nothing is written.
+
+    Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
+    What was written before it stays written and has its receipts.
+    """
+    delivery = Delivery()
+    # Until the server has said what it can take, every result with a status waits.
+    choices = _choices(settings, status.STOCK)
+    plan = build_plan(nodes, choices, _context(settings))
+    delivery.kept = sum(
+        result.status is not None or bool(result.problem) for result in plan.results
+    )
+    delivery.left = len(plan.results) - delivery.kept
+    new = _new_cases(plan.unmapped, settings, choices)
+    delivery.kept += len(new)
+    if settings.unmapped in {"warn", "error"}:
+        delivery.unmapped = [node.title for node in plan.unmapped if node.unmarked]
+    delivery.minds_unmapped = settings.unmapped == "error"
+    if not delivery.kept:
+        return delivery
+    try:
+        seen = _look(client, settings, seen)
+        delivery.user, delivery.target = seen.user, seen.target
+        provider = Provider(client, settings, seen)
+
+        def compute() -> Changes:
+            """Compare what should be with what is, as far as both are known by now."""
+            return _changes(nodes, provider, seen, settings, memory, newer_wins)
+
+        changes = compute()
+        if settings.may_create("execution") and (changes.missing or new):
+            provider.look(changes.missing, new)
+            if not settings.dry_run:
+                _make(provider, delivery, seen)
+                changes = compute()
+            changes = provider.settle(changes, final=not settings.dry_run)
+        _count(delivery, changes)
+        if not settings.dry_run:
+            _carry_out(changes, client, settings, memory, delivery, progress)
+        if not settings.may_create("execution"):
+            # What has no place is looked up last: it can only be named.
+            provider.look(changes.missing)
+            changes = provider.settle(changes, final=True)
+            _name_missing(delivery, changes)
+        if settings.dry_run:
+            delivery.planned = changes
+            delivery.provision = provider.provision
+            delivery.kept += len(provider.provision.shelved.missing)
+    except ZephyrError as error:
+        delivery.error = error
+    except KeyboardInterrupt:
+        delivery.error = ZephyrError("interrupted while sending.")
+    return delivery
+
+
+def _make(provider: Provider, delivery: Delivery, seen: Survey) -> None:
+    """Make what is missing; what was made is told even if not all of it was."""
+    try:
+        provider.make()
+    finally:
+        delivery.target = seen.target
+        delivery.made = provider.made
+        delivery.remarks = list(provider.provision.shelved.remarks)
+
+
+def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:
+    """Read what the server has, but for what was read a moment ago."""
+    if seen is None:
+        return survey(client, settings)
+    if not seen.fresh:
+        if seen.target is not None and seen.target.phase is None:
+            # Somebody may have made it meanwhile.
+            seen.target = None
+        seen.read_target(client, settings)
+        seen.read_executions(client)
+    return seen
+
+
+def _changes(
+    nodes: Sequence[NodeResult],
+    provider: Provider,
+    seen: Survey,
+    settings: Settings,
+    memory: Memory,
+    newer_wins: bool,
+) -> Changes:
+    mapped = [_with_new_case(node, provider.provision.shelved) for node in nodes]
+    plan = build_plan(
+        diff.by_visible_id(mapped, seen.executions),
+        _choices(settings, seen.statuses),
+        _context(settings),
+    )
+    return diff.compute(
+        plan.results,
+        seen.executions,
+        f"phase {seen.place.path}",
+        memory.receipts,
+        memory.unclear,
+        newer_wins=newer_wins,
+    )
+
+
+def _choices(
+    settings: Settings, known: Sequence[status.Status]
+) -> dict[Outcome, status.Choice]:
+    source = settings.sources.get("status_map", "default")
+    return status.choices(settings.status_map, source, known)
+
+
+def _carry_out(
+    changes: Changes,
+    client: Client,
+    settings: Settings,
+    memory: Memory,
+    delivery: Delivery,
+    progress: Callable[..., None],
+) -> None:
+    """Write the results first, then the evidence of those that stand."""
+    phase = delivery.target.phase if delivery.target else None
+    if phase is None:
+        return
+    context, evidence = _context(settings), delivery.evidence
+    steps = StepResults(client, memory, evidence, phase.id)
+    changes = steps.note_foreign(changes, context)
+    apply = Apply(client, delivery, memory, progress)
+    apply.run(changes)
+    standing = [*apply.standing(changes), *changes.standing]
+    evidence.left_out += left_out(standing)
+    steps.write(standing)
+    files = wanted(standing, context, _unsure(changes, memory), steps.untold)
+    attachments.send(files, client, memory, evidence, progress)
+    steps.settle()
+
+
+def _unsure(changes: Changes, memory: Memory) -> set[int]:
+    """Return the executions whose results, and so files, may be another push's."""
+    standing = {each.execution.id for each in (*changes.landed, *changes.standing)}
+    return standing - {each.execution for each in memory.attached}
+
+
+def _context(settings: Settings) -> Context:
+    return Context(settings.comment, settings.notes_limit)
+
+
+def _new_cases(
+    unmapped: Iterable[NodeResult],
+    settings: Settings,
+    choices: Mapping[Outcome, status.Choice],
+) -> dict[NewCase, dict[str, FieldValue]]:
+    """Return the test cases to be made for tests that have a result to send.
+
+    Each with the custom fields that its tests named.
+    """
+    new: dict[NewCase, dict[str, FieldValue]] = {}
+    for node in unmapped:
+        sent = choices[node.outcome].status is not None
+        if settings.unmapped == "create" and node.new is not None and sent:
+            new.setdefault(node.new, {}).update(node.evidence.fields)
+    return new
+
+
+def _with_new_case(node: NodeResult, shelved: CreatedCases) -> NodeResult:
+    """Return *node* with the test case that was made or found for it."""
+    if node.new is None:
+        return node
+    if node.new in shelved.placements:
+        return replace(node, cases=(shelved.placements[node.new].case,))
+    if node.new in shelved.refused:
+        # It has no number; its name is what a message can call it.
+        return replace(node, cases=(node.new.name,))
+    return node
+
+
+def _count(delivery: Delivery, changes: Changes) -> None:
+    delivery.already = len(changes.done)
+    delivery.left = len(changes.left) + len(changes.older)
+    delivery.older = list(changes.older)
+    delivery.refused = list(changes.refused)
+    delivery.kept = len(changes.writes) + len(changes.landed) + len(changes.missing)
+
+
+def _name_missing(delivery: Delivery, settled: Changes) -> None:
+    """Count what had no place as refused, or as left if nobody minds."""
+    known = {each.result.case for each in delivery.refused}
+    named = [each for each in settled.refused if each.result.case not in known]
+    delivery.refused += named
+    left = len(settled.left) + len(settled.older)
+    delivery.kept -= len(named) + left - delivery.left
+    delivery.left = left

@@ -1,0 +1,120 @@
+"""Zephyr's execution statuses, and the map from outcomes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+import difflib
+
+from pytest_zephyr.results.records import Outcome
+
+
+PASS = "1"
+FAIL = "2"
+BLOCKED = "4"
+
+#: Written in a status map where an outcome is not to be sent.
+NOTHING = "-"
+
+#: What stands for each outcome unless the user says otherwise (design 2.3): stock
+#: ids, whatever the server calls them.
+DEFAULT_MAP: Mapping[Outcome, str] = {
+    Outcome.PASSED: PASS,
+    Outcome.FAILED: FAIL,
+    Outcome.ERROR: FAIL,
+    Outcome.CRASHED: FAIL,
+    Outcome.XFAILED: BLOCKED,
+    Outcome.XPASSED: PASS,
+    Outcome.SKIPPED: NOTHING,
+    Outcome.UNRUN: NOTHING,
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    """A status of the server; ids are texts on the wire (API 1.4)."""
+
+    id: str
+    name: str
+    active: bool = True
+
+    @property
+    def severity(self) -> int:
+        """Fail, then Blocked, then any custom status, then Pass."""
+        return {FAIL: 3, BLOCKED: 2, PASS: 0}.get(self.id, 1)
+
+
+#: What every server has unless somebody changed it (API 1.4).
+STOCK = (
+    Status(PASS, "Pass"),
+    Status(FAIL, "Fail"),
+    Status("3", "WIP"),
+    Status(BLOCKED, "Blocked"),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What an outcome becomes: a status, nothing, or a *problem* that says why not.
+
+    A problem because a status is *inactive* is nobody's typo.
+    """
+
+    status: Status | None = None
+    problem: str = ""
+    inactive: bool = False
+
+
+def choices(
+    said: Mapping[str, str], source: str, statuses: Sequence[Status]
+) -> dict[Outcome, Choice]:
+    """Return what each outcome becomes on a server that has *statuses*.
+
+    *said* is the user's own map from outcome to status name, id or ``-``, and
+    *source* where it came from. A status that is gone or inactive is a problem of the
+    outcomes that map to it, and of nothing else.
+    """
+    return {
+        outcome: _choose(said.get(outcome.value, default), outcome, source, statuses)
+        for outcome, default in DEFAULT_MAP.items()
+    }
+
+
+def _choose(
+    text: str, outcome: Outcome, source: str, statuses: Sequence[Status]
+) -> Choice:
+    if text == NOTHING:
+        return Choice()
+    found = _find(text, statuses)
+    known = ", ".join(f"{each.name} ({each.id})" for each in statuses if each.active)
+    if found is None:
+        names = [each.name for each in statuses if each.active]
+        close = difflib.get_close_matches(text.lower(), [n.lower() for n in names], 1)
+        hint = next((f" Did you mean {n}?" for n in names if [n.lower()] == close), "")
+        return Choice(
+            problem=f"{text!r} for {outcome.value} (zephyr_status_map, {source}) is not"
+            f" a status of this server.{hint} It has: {known}."
+        )
+    if not found.active:
+        return Choice(
+            problem=f"{found.name!r} for {outcome.value} (zephyr_status_map, {source})"
+            f" is an inactive status of this server. Active are: {known}.",
+            inactive=True,
+        )
+    return Choice(found)
+
+
+def _find(text: str, statuses: Sequence[Status]) -> Status | None:
+    """Find a status by id, else by name; exact spelling wins over folded case."""
+    tests = (
+        lambda each: each.id == text,
+        lambda each: each.name == text,
+        lambda each: each.name.casefold() == text.casefold(),
+    )
+    for test in tests:
+        # Of two with one name, one that is active is meant.
+        found = sorted(filter(test, statuses), key=lambda each: not each.active)
+        if found:
+            return found[0]
+    return None

@@ -1,0 +1,227 @@
+"""A cycle and a phase that are missing: made once, however many jobs try at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from datetime import timedelta
+from typing import TypeVar
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Cycle
+from pytest_zephyr.client.entities import Phase
+from pytest_zephyr.client.entities import Target
+from pytest_zephyr.client.targets import NewCycle
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.target.created import Created
+
+
+#: Looks at the server until what several jobs made has settled.
+_LOOKS = 6
+
+#: Days of a cycle whose release and project have no end.
+_DAYS = 30
+
+
+Thing = TypeVar("Thing", Cycle, Phase)
+
+
+def create_missing(client: Client, settings: Settings, target: Target) -> Created:
+    """Create the cycle and the phase that *target* lacks.
+
+    There is no lock and no unique name on the server (API 6, "Shards"). So after
+    every creation the cycles are read again, of several with one name the lowest id
+    counts, and what this process made in vain is removed while it is empty.
+    """
+    return _Creator(client, settings, target).run()
+
+
+class _Creator:
+    def __init__(self, client: Client, settings: Settings, target: Target) -> None:
+        assert target.release is not None, "what is to be created has a release"
+        self._client = client
+        self._settings = settings
+        self._release = target.release
+        self._target = target
+        self._cycles: list[int] = []
+        self._phases: list[tuple[int, int]] = []
+        self._unclear: ZephyrUnclear | None = None
+
+    def run(self) -> Created:
+        first = self._target
+        target = first
+        if first.cycle is None and (
+            problems := what_lacks(self._client, self._settings, first)
+        ):
+            raise ZephyrNotFound("\n".join(problems))
+        for _ in range(_LOOKS):
+            if target.phase is not None:
+                break
+            try:
+                if target.cycle is None:
+                    self._make_cycle(target)
+                else:
+                    self._make_phase(target.cycle)
+            except ZephyrUnclear as unclear:
+                # The look that follows tells whether it happened.
+                self._unclear = unclear
+            target = self._look()
+        if target.phase is None:
+            if self._unclear is not None:
+                raise self._unclear
+            msg = (
+                f"{self._settings.describe('phase')}: it was created, and the server does"
+                f" not show it. Send the results later."
+            )
+            raise ZephyrUnreachable(msg)
+        return self._settled(first, target)
+
+    def _settled(self, first: Target, target: Target) -> Created:
+        assert target.cycle is not None
+        assert target.phase is not None
+        created = Created(target)
+        self._remove_twins(target.cycle, target.phase, created.remarks)
+        if target.cycle.id in self._cycles:
+            created.made.append(f"cycle {target.cycle.name!r}")
+        if (target.cycle.id, target.phase.id) in self._phases:
+            created.made.append(f"phase {target.phase.name!r}")
+        else:
+            created.contested = first.phase is None
+        return created
+
+    def _look(self) -> Target:
+        """Find the cycle and the phase again, the lowest id of each name."""
+        cycles = self._client.cycles(self._release.id)
+        cycle = self._target.cycle or _lowest(cycles, self._name("cycle"))
+        if cycle is not None:
+            cycle = next((each for each in cycles if each.id == cycle.id), cycle)
+        phase = _lowest(cycle.phases, self._name("phase")) if cycle else None
+        return replace(self._target, cycle=cycle, phase=phase)
+
+    def _name(self, kind: str) -> str:
+        name: str = getattr(self._settings, kind).name
+        return name.strip()
+
+    def _make_cycle(self, target: Target) -> None:
+        start, end = self._dates(target)
+        new = NewCycle(
+            name=self._name("cycle"),
+            release=self._release.id,
+            start=start,
+            end=end,
+            build=self._settings.build or "",
+            environment=self._settings.environment or "",
+        )
+        try:
+            self._cycles.append(self._client.create_cycle(new).id)
+        except ZephyrRefused as refused:
+            raise self._explained(refused, start, end) from None
+
+    def _dates(self, target: Target) -> tuple[date, date]:
+        """Return the span of a new cycle: from today to the end of its release."""
+        project = target.project
+        ends = [self._release.end]
+        if project is not None and None in (self._release.start, self._release.end):
+            with suppress(ZephyrRefused):
+                project = self._client.project(project.id)
+        starts = [self._release.start]
+        if project is not None:
+            starts.append(project.start)
+            ends.append(project.end)
+        return span(date.today(), starts, ends)
+
+    def _explained(self, refused: ZephyrRefused, start: date, end: date) -> ZephyrError:
+        text = str(refused)
+        over = self._release.end
+        if over is not None and over < date.today():
+            text += (
+                f" {self._settings.describe('release')} ended on {over}; a cycle needs a"
+                f" release that goes on. Set zephyr_release to one, or move its end."
+            )
+        else:
+            text += f" (new cycle {self._name('cycle')!r} from {start} to {end})"
+        return ZephyrRefused(
+            text, method=refused.method, path=refused.path, status=refused.status
+        )
+
+    def _make_phase(self, cycle: Cycle) -> None:
+        phase = self._client.create_phase(self._name("phase"), cycle, self._release.id)
+        self._phases.append((cycle.id, phase.id))
+
+    def _remove_twins(self, cycle: Cycle, phase: Phase, remarks: list[str]) -> None:
+        """Remove what another job's cycle or phase has made needless, if it is empty."""
+        for cycle_id, phase_id in self._phases:
+            if phase_id != phase.id and not self._in_use(phase_id):
+                try:
+                    self._client.delete_phase(cycle_id, phase_id)
+                except ZephyrError as error:
+                    remarks.append(_left_over("phase", phase_id, error))
+        for cycle_id in self._cycles:
+            if cycle_id == cycle.id:
+                continue
+            try:
+                if not self._client.cycle(cycle_id).phases:
+                    self._client.delete_cycle(cycle_id)
+            except ZephyrError as error:
+                remarks.append(_left_over("cycle", cycle_id, error))
+
+    def _in_use(self, phase: int) -> bool:
+        try:
+            return any(True for _ in self._client.executions(phase)) or any(
+                True
+                for node in self._client.phase_tree(phase).walk()
+                for _ in self._client.planned(node.id)
+            )
+        except ZephyrError:
+            return True
+
+
+def _left_over(kind: str, number: int, error: ZephyrError) -> str:
+    return (
+        f"another job made the same {kind}; ours (id {number}) is empty and could not be"
+        f" removed: {error}"
+    )
+
+
+def what_lacks(client: Client, settings: Settings, target: Target) -> list[str]:
+    """Return what is missing in the settings to create a cycle, a line for each."""
+    problems = []
+    if target.project is None:
+        problems.append(
+            f"no project, and a new cycle needs the dates of its release, which are"
+            f" listed there ({settings.describe('create')}). Set zephyr_project."
+        )
+    if not settings.environment and client.wants_environment():
+        problems.append(
+            "this server wants an environment on every cycle. Set zephyr_environment"
+            " in pytest.ini or ZEPHYR_ENVIRONMENT in the environment."
+        )
+    return problems
+
+
+def span(
+    today: date, starts: list[date | None], ends: list[date | None]
+) -> tuple[date, date]:
+    """Return the dates of a new cycle, clamped into those of release and project.
+
+    A release that is over gives its last day: whether the server refuses that is its
+    own word (API 5, 19).
+    """
+    first = max(filter(None, starts), default=None)
+    last = min(filter(None, ends), default=None)
+    start = max(today, first) if first else today
+    if last is None:
+        return start, start + timedelta(days=_DAYS)
+    return min(start, last), last
+
+
+def _lowest(listed: Iterable[Thing], name: str) -> Thing | None:
+    matches = [each for each in listed if each.name.strip() == name]
+    return min(matches, key=lambda each: each.id, default=None)

@@ -1,0 +1,217 @@
+"""Test cases into a phase, and each to a tester, so that it has an execution (API 6b)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import time
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.client.entities import Phase
+from pytest_zephyr.client.entities import Placement
+from pytest_zephyr.client.entities import PlacementId
+from pytest_zephyr.client.entities import Planned
+from pytest_zephyr.client.entities import VersionId
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnauthorized
+from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.target.created import Filled
+
+
+#: Seconds and looks until another job has filled a phase that both wanted to make.
+PATIENCE = 1.0
+_LOOKS = 8
+
+#: Looks in a row without news, after which the other job is believed to be done.
+_QUIET = 3
+
+#: Which ids of repository placements a server takes (API 7, 3).
+_Ids = Callable[[Placement], VersionId | PlacementId]
+
+
+def fill_phase(
+    client: Client,
+    phase: Phase,
+    release: int | None,
+    wanted: Sequence[Placement],
+    tester: int,
+    *,
+    fresh: bool = False,
+    contested: bool = False,
+) -> Filled:
+    """See to it that each of *wanted* has an execution in *phase*.
+
+    What is planned there already is not added again, and nobody else's row is
+    assigned. A *fresh* phase is known to be empty; a *contested* one is being filled by
+    another job as well, whose rows are waited for.
+    """
+    return _Filler(client, phase, release, wanted, tester).run(
+        fresh=fresh, contested=contested
+    )
+
+
+class _Filler:
+    def __init__(
+        self,
+        client: Client,
+        phase: Phase,
+        release: int | None,
+        wanted: Sequence[Placement],
+        tester: int,
+    ) -> None:
+        self._client = client
+        self._phase = phase
+        self._release = release
+        self._wanted = wanted
+        self._tester = tester
+        self._refused: ZephyrRefused | None = None
+        self._nodes: list[int] = []
+        self._tree = phase.tree
+
+    def run(self, *, fresh: bool, contested: bool) -> Filled:
+        rows: list[Planned] = []
+        if contested:
+            rows = self._wait_for_others()
+        elif not fresh:
+            rows = self._rows()
+        # What a structured phase shows is decided by its folders.
+        missing = self._without(rows) if self._phase.free_form else []
+        self._add(missing, lambda each: each.version)
+        if self._is_ours_alone(rows):
+            self._assign_all()
+        else:
+            self._assign_each(self._rows())
+        executions = self._executions()
+        if self._unscheduled(executions):
+            executions = self._mend()
+        scheduled = Counter(each.case for each in executions)
+        return Filled(
+            executions,
+            added=sum(each.case in scheduled for each in missing),
+            doubled=sum(scheduled[each.case] > 1 for each in missing),
+            refused=self._refused,
+        )
+
+    def _mend(self) -> list[Execution]:
+        """Try the other ways for what has no execution yet."""
+        rows = self._rows()
+        absent = self._without(rows) if self._phase.free_form else []
+        if absent:
+            # An old server wants placements where the newer want versions.
+            self._add(absent, lambda each: each.id)
+            rows = self._rows()
+        self._assign_each(rows)
+        return self._executions()
+
+    # Reading
+
+    def _root(self) -> int:
+        if self._tree is None:
+            self._tree = self._client.phase_tree(self._phase.id).id
+        return self._tree
+
+    def _rows(self) -> list[Planned]:
+        if not self._nodes:
+            tree = self._client.phase_tree(self._phase.id)
+            self._tree = tree.id
+            self._nodes = [node.id for node in tree.walk()]
+        return [row for node in self._nodes for row in self._client.planned(node)]
+
+    def _wait_for_others(self) -> list[Planned]:
+        """Look until the other job has put in what we want, or puts in no more."""
+        rows = self._rows()
+        quiet = 0
+        for _ in range(_LOOKS):
+            if not self._without(rows) or quiet == _QUIET:
+                break
+            time.sleep(PATIENCE)
+            before, rows = len(rows), self._rows()
+            quiet = quiet + 1 if rows and len(rows) == before else 0
+        return rows
+
+    def _executions(self) -> list[Execution]:
+        return list(self._client.executions(self._phase.id, self._release))
+
+    def _without(self, rows: Iterable[Planned]) -> list[Placement]:
+        present = {row.placement.case for row in rows}
+        return [each for each in self._wanted if each.case not in present]
+
+    def _unscheduled(self, executions: Iterable[Execution]) -> bool:
+        scheduled = {each.case for each in executions}
+        return any(each.case not in scheduled for each in self._wanted)
+
+    def _is_ours_alone(self, rows: Iterable[Planned]) -> bool:
+        """Whether nothing in the phase that nobody has is somebody else's plan."""
+        wanted = {each.case for each in self._wanted}
+        return all(row.assigned or row.placement.case in wanted for row in rows)
+
+    # Writing
+
+    def _add(self, placements: Sequence[Placement], ids: _Ids) -> None:
+        for start in range(0, len(placements), BATCH):
+            batch = placements[start : start + BATCH]
+            try:
+                self._client.add_to_phase(
+                    self._phase.id, self._root(), _by_folder(batch, ids)
+                )
+            except ZephyrUnclear:
+                self._add_again(batch, ids)
+            except ZephyrUnauthorized:
+                raise
+            except ZephyrRefused as refused:
+                self._refused = refused
+                return
+
+    def _add_again(self, batch: Sequence[Placement], ids: _Ids) -> None:
+        """After an unclear answer: look what is there, and add the rest once more."""
+        present = {row.placement.case for row in self._rows()}
+        rest = [each for each in batch if each.case not in present]
+        if rest:
+            self._client.add_to_phase(
+                self._phase.id, self._root(), _by_folder(rest, ids)
+            )
+
+    def _assign_all(self) -> None:
+        try:
+            self._client.assign_all(self._phase.id, self._root(), self._tester)
+        except ZephyrUnauthorized:
+            raise
+        except (ZephyrRefused, ZephyrUnclear):
+            # The executions show what came of it, and there is another way.
+            return
+
+    def _assign_each(self, rows: Iterable[Planned]) -> None:
+        wanted = {each.case for each in self._wanted}
+        scheduled: set[int] = set()
+        by_node: dict[int | None, list[Placement]] = {}
+        for row in sorted(rows, key=lambda row: (not row.assigned, row.placement.id)):
+            case = row.placement.case
+            if case in wanted and case not in scheduled:
+                scheduled.add(case)
+                if not row.assigned:
+                    by_node.setdefault(row.placement.folder, []).append(row.placement)
+        for waiting in by_node.values():
+            for start in range(0, len(waiting), BATCH):
+                batch = waiting[start : start + BATCH]
+                try:
+                    self._client.assign(self._phase.id, batch, self._tester)
+                except ZephyrUnclear:
+                    continue
+                except ZephyrUnauthorized:
+                    raise
+                except ZephyrRefused as refused:
+                    self._refused = refused
+
+
+def _by_folder(
+    placements: Iterable[Placement], ids: _Ids
+) -> Mapping[int, list[VersionId] | list[PlacementId]]:
+    chosen: dict[int, list[int]] = {}
+    for each in placements:
+        chosen.setdefault(each.folder or 0, []).append(ids(each))
+    return chosen  # type: ignore[return-value]
