@@ -1,10 +1,21 @@
-"""The way to a phase, step by step: what works, what does not, and how to mend it."""
+"""`pytest-zephyr check`: the way to a phase, step by step, and how to fix what is wrong."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 from dataclasses import dataclass
+import json
 
+from pytest_zephyr.cli.options import add_command
+from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import load_settings
+from pytest_zephyr.cli.options import NOT_ALL
+from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli.options import reading_deadline
+from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import missing_credential
 from pytest_zephyr.config.settings import missing_place
@@ -15,6 +26,8 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.push.connection import connect
+from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.target.create_cycle import what_lacks
@@ -41,7 +54,7 @@ class Checker:
     """Goes the steps with a client and notes what it finds."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.load_settings = settings
         self._found: dict[str, Finding] = {}
 
     @property
@@ -51,10 +64,10 @@ class Checker:
     @property
     def ready(self) -> bool:
         """Whether there is an address and a credential to try; notes what is missing."""
-        if self._settings.url is None:
+        if self.load_settings.url is None:
             self._fail("address", NO_SERVER)
-        if self._settings.credential is None and self._settings.url is not None:
-            self._fail("credential", missing_credential(self._settings.auth))
+        if self.load_settings.credential is None and self.load_settings.url is not None:
+            self._fail("credential", missing_credential(self.load_settings.auth))
         return not self._found
 
     def run(self, client: Client) -> None:
@@ -80,7 +93,7 @@ class Checker:
         except ZephyrUnauthorized as error:
             self._connected(client)
             if error.status == 403:
-                self._pass("credential", str(self._settings.credential))
+                self._pass("credential", str(self.load_settings.credential))
             self._fail("user" if error.status == 403 else "credential", str(error))
             return False
         except ZephyrNotFound as error:
@@ -93,7 +106,7 @@ class Checker:
             self._fail("address", str(error))
             return False
         self._connected(client)
-        credential = self._settings.credential
+        credential = self.load_settings.credential
         assert credential is not None
         self._pass("credential", f"{credential.kind} from {credential.source}")
         self._pass("user", f"{user.name} ({user.id})")
@@ -104,8 +117,8 @@ class Checker:
         if client.origin.startswith("http://"):
             text = "not encrypted: anybody on the way can read the credential"
             self._found["TLS"] = Finding("TLS", None, text)
-        elif self._settings.verify is False:
-            text = f"not checked ({self._settings.sources['verify']})"
+        elif self.load_settings.verify is False:
+            text = f"not checked ({self.load_settings.sources['verify']})"
             self._found["TLS"] = Finding("TLS", None, text)
         else:
             self._pass("TLS", "certificate is trusted")
@@ -116,8 +129,8 @@ class Checker:
         except ZephyrError as error:
             self._fail("statuses", str(error))
             return
-        source = self._settings.sources.get("status_map", "default")
-        said = self._settings.status_map
+        source = self.load_settings.sources.get("status_map", "default")
+        said = self.load_settings.status_map
         choices = status.choices(said, source, statuses or status.STOCK)
         problems = [
             choices[Outcome(name)].problem
@@ -134,7 +147,7 @@ class Checker:
             self._pass("statuses", text)
 
     def _look_at_target(self, client: Client) -> None:
-        finder = Finder(client, self._settings, thorough=True)
+        finder = Finder(client, self.load_settings, thorough=True)
         steps: dict[str, Callable[[], str]] = {
             "project": lambda: _named(finder.find_project()),
             "release": lambda: _named(finder.find_release()),
@@ -142,7 +155,7 @@ class Checker:
             "phase": lambda: self._phase(client, finder),
         }
         for step in self._needed():
-            if getattr(self._settings, step) is None:
+            if getattr(self.load_settings, step) is None:
                 self._fail(step, missing_place(step))
                 return
             try:
@@ -155,14 +168,14 @@ class Checker:
         """Return the steps to the phase: those that are named, or above none by id."""
         steps = ["project", "release", "cycle", "phase"]
         for step in reversed(steps):
-            ref = getattr(self._settings, step)
+            ref = getattr(self.load_settings, step)
             if ref is not None and ref.id is not None:
                 below = steps.index(step)
                 return [
                     each
                     for each in steps
                     if steps.index(each) >= below
-                    or getattr(self._settings, each) is not None
+                    or getattr(self.load_settings, each) is not None
                 ]
         return steps
 
@@ -170,7 +183,7 @@ class Checker:
         target = finder.find()
         if target.phase is None:
             if target.cycle is None and (
-                problems := what_lacks(client, self._settings, target)
+                problems := what_lacks(client, self.load_settings, target)
             ):
                 raise ZephyrNotFound(" ".join(problems))
             return "to be created"
@@ -182,7 +195,7 @@ class Checker:
             try:
                 tree = client.phase_tree(target.phase.id)
             except ZephyrRefused as refused:
-                said = self._settings.describe("phase")
+                said = self.load_settings.describe("phase")
                 msg = f"{said} is not a phase of this server. It says: {refused}"
                 raise ZephyrNotFound(msg) from None
         name = target.phase.name or (tree.name if tree else "")
@@ -196,3 +209,26 @@ def _named(found: object) -> str:
         return "to be created"
     name, number = getattr(found, "name", ""), getattr(found, "id", "")
     return f"{name} ({number})".lstrip()
+
+
+def declare(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    add_command(
+        commands, "check", run, "try the way to a phase, step by step", json=True
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    with served(load_settings(args), ()) as settings:
+        checker = Checker(settings)
+        if checker.ready:
+            with connect(settings, reading_deadline(settings)) as client:
+                checker.run(client)
+    findings = checker.findings
+    if args.json:
+        say(json.dumps([asdict(each) for each in findings], indent=2))
+    else:
+        marks = {True: "ok", False: "WRONG", None: "-"}
+        rows = [(each.step, marks[each.ok], each.text) for each in findings]
+        say_table(rows)
+    return NOT_ALL if any(each.ok is False for each in findings) else OK

@@ -1,15 +1,30 @@
-"""Names and ids on the server, to be put into a configuration."""
+"""`pytest-zephyr list`: names and ids on the server, to put into a configuration."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import asdict
 from dataclasses import dataclass
+import json
+import sys
 
+from pytest_zephyr.cli.options import add_command
+from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import load_settings
+from pytest_zephyr.cli.options import NOT_ALL
+from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli.options import reading_deadline
+from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.push.connection import connect
+from pytest_zephyr.push.embedded import served
 from pytest_zephyr.target.find import Finder
 
 
@@ -98,3 +113,31 @@ KINDS: Mapping[str, Callable[[Client, Settings], list[Entry]]] = {
     "phases": _phases,
     "statuses": _statuses,
 }
+
+
+def declare(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands, "list", run, "print names and ids of the server", json=True
+    )
+    parser.add_argument("kind", choices=tuple(KINDS), help="what to list")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load_settings(args)
+    settings.require_login()
+    with served(settings, ()) as settings:
+        try:
+            with connect(settings, reading_deadline(settings)) as client:
+                client.current_user()
+                found = entries(args.kind, client, settings)
+        except SettingsError:
+            raise
+        except ZephyrError as error:
+            say(f"zephyr: {error}", sys.stderr.write)
+            return NOT_ALL
+    if args.json:
+        say(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        say_table([(str(each.id), each.name, each.more) for each in found])
+    return OK

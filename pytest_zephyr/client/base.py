@@ -11,6 +11,10 @@ from typing import Any
 from typing import TypeVar
 
 from pytest_zephyr.client import decode
+from pytest_zephyr.client.paging import PAGE
+from pytest_zephyr.client.paging import Page
+from pytest_zephyr.client.paging import read_pages
+from pytest_zephyr.client.paging import row_key
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import ZephyrRefused
@@ -18,18 +22,10 @@ from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
 
 
-#: Rows per page (API 7, 14).
-PAGE = 500
-
 #: Seconds between two tries while somebody else has a release locked (design 3).
 LOCK_PAUSE = 15.0
 
 Entity = TypeVar("Entity")
-
-
-def row_key(row: Mapping[str, Any]) -> object:
-    number = decode.integer(row.get("id"))
-    return id(row) if number is None else number
 
 
 class Calls:
@@ -131,27 +127,17 @@ class Calls:
         params: Mapping[str, object],
         key: Callable[[Mapping[str, Any]], object] = row_key,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a paged list until a page is short (API 4.0).
+        """Yield the rows of a paged list."""
 
-        The total that the server names is not believed. A page is also full when it
-        has the size the server says it cut pages to. A server that ignores ``offset``
-        sends rows that were there before; that ends the list, too.
-        """
-        seen: set[object] = set()
-        offset = 0
-        while True:
+        def read(offset: int) -> Page:
             payload = self._get(path, {**params, "offset": offset, "pagesize": PAGE})
-            page = decode.rows(payload)
-            if page is None:
+            rows = decode.rows(payload)
+            if rows is None:
                 raise self._unusable(path, "no list in it")
-            fresh = [row for row in page if key(row) not in seen]
-            seen.update(map(key, fresh))
-            yield from fresh
-            echoed = decode.integer(decode.mapping(payload).get("pageNumber"))
-            full = len(page) >= PAGE or len(page) == echoed
-            if not full or not fresh:
-                return
-            offset += len(page)
+            size = decode.integer(decode.mapping(payload).get("pageNumber"))
+            return Page(rows, size)
+
+        return read_pages(read, key)
 
     def _unusable(self, path: str, why: str) -> ZephyrRefused:
         msg = f"GET {path}: {self.origin} answered with {why}. Check zephyr_url."

@@ -11,13 +11,13 @@ from typing import Any
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
 from pytest_zephyr.client.base import Calls
-from pytest_zephyr.client.base import row_key
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Folder
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import PlacementId
 from pytest_zephyr.client.entities import Planned
 from pytest_zephyr.client.entities import VersionId
+from pytest_zephyr.client.paging import row_key
 from pytest_zephyr.errors import ZephyrRefused
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+import re
 from typing import Any
 
 from pytest_zephyr.clock import now_ms
@@ -18,11 +20,17 @@ from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
 from pytest_zephyr.journal.ledger import Stepped
+from pytest_zephyr.results.evidence import Comment
+from pytest_zephyr.results.evidence import Defect
+from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import FieldValue
+from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.evidence import is_content_type
 from pytest_zephyr.results.evidence import is_file_name
-from pytest_zephyr.results.evidence import KINDS
-from pytest_zephyr.results.evidence import read_said
-from pytest_zephyr.results.evidence import read_value
+from pytest_zephyr.results.evidence import LeftOut
+from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.evidence import Saying
+from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
@@ -34,6 +42,20 @@ from pytest_zephyr.results.records import Start
 
 #: Version of the format; a reader refuses what is newer than itself.
 FORMAT = 1
+
+#: The kinds of lines that hold evidence, each with the type that it is read to.
+KINDS: Mapping[str, type[Saying]] = {
+    "comment": Comment,
+    "defect": Defect,
+    "field": Field,
+    "attachment": File,
+    "step": Step,
+    "left_out": LeftOut,
+}
+
+_NAMES = {kind: name for name, kind in KINDS.items()}
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -136,6 +158,12 @@ def deselected_line(count: int) -> dict[str, Any]:
 
 def end_line() -> dict[str, Any]:
     return {"kind": "end", "at": now_ms()}
+
+
+def said_line(said: Said) -> dict[str, Any]:
+    line = {"kind": _NAMES[type(said.what)], "nodeid": said.nodeid}
+    where = {"attempt": said.attempt, "worker": said.worker}
+    return line | {k: v for k, v in where.items() if v} | asdict(said.what)
 
 
 def receipt_line(receipt: Receipt) -> dict[str, Any]:
@@ -241,6 +269,52 @@ def _new_case(line: Mapping[str, Any]) -> NewCase:
         tags=tuple(map(_text, line.get("tags", []))),
         requirements=tuple(map(_text, line.get("requirements", []))),
     )
+
+
+def read_said(line: Mapping[str, Any]) -> Said:
+    """Read what `said_line` wrote. Raises KeyError, TypeError or ValueError."""
+    kind = KINDS[line["kind"]]
+    values = {name: _checked(name, line[name]) for name in kind.__dataclass_fields__}
+    what = kind(**values)
+    if isinstance(what, File) and not (
+        is_file_name(what.name) and is_content_type(what.type)
+    ):
+        raise ValueError(what)
+    return Said(
+        nodeid=_text(line["nodeid"]),
+        what=what,
+        attempt=_count(line.get("attempt", 0)),
+        worker=_text(line.get("worker", "")),
+    )
+
+
+def _checked(name: str, value: object) -> Any:
+    if name == "value":
+        return read_value(value)
+    if name == "label":
+        return value if isinstance(value, str) else _count(value)
+    if name in {"size", "number", "depth", "at"}:
+        return _count(value)
+    text = _text(value)
+    if name == "digest" and not _DIGEST.fullmatch(text):
+        # It becomes the name of a file that is read and sent.
+        raise ValueError(text)
+    return text
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    if not 0 <= value < 2**63:
+        raise ValueError(value)
+    return value
+
+
+def read_value(value: object) -> FieldValue:
+    """Read the value of a field. Raises TypeError."""
+    if isinstance(value, str | int | float):
+        return value
+    raise TypeError
 
 
 def _receipt(line: Mapping[str, Any]) -> Receipt:

@@ -19,7 +19,7 @@ from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import SUFFIX
-from pytest_zephyr.results.records import fold
+from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.records import NodeResult
 
 

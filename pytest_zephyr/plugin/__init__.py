@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import pytest
 
@@ -39,10 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _runs_nothing(config) or not plugin_settings.is_on(config):
         return
     try:
-        if hasattr(config, "workerinput"):
-            _build_worker(config)
-        else:
-            _build_controller(config)
+        _build(config)
     except pytest.UsageError:
         raise
     except Exception as error:  # noqa: BLE001 - the tests run all the same
@@ -60,7 +56,7 @@ def _runs_nothing(config: pytest.Config) -> bool:
 
 
 class _Unbuilt:
-    """Stands for a reporter that could not be built, so that ``fail`` is heard."""
+    """Replaces a reporter that failed to start, so that ``fail`` still sets the exit code."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -71,43 +67,25 @@ class _Unbuilt:
             session.exitstatus = plugin_settings.UNDELIVERED
 
 
-def _build_worker(config: pytest.Config) -> None:
-    """A worker of pytest-xdist reads markers and stamps reports, no more."""
-    from pytest_zephyr.journal.writer import worker_journal
-    from pytest_zephyr.plugin.items import ItemLines
-    from pytest_zephyr.plugin.items import Stamper
-    from pytest_zephyr.plugin.only_planned import OnlyPlanned
-    from pytest_zephyr.plugin.only_planned import PLAN
-    from pytest_zephyr.plugin.recorder import RECORDER
-    from pytest_zephyr.plugin.recorder import Recorder
-    from pytest_zephyr.plugin.reporter import WORKERINPUT
+def _build(config: pytest.Config) -> None:
+    from pytest_zephyr.plugin.workers import build_worker
+    from pytest_zephyr.plugin.workers import is_worker
 
-    marks = plugin_settings.load_marks(config)
-    limits = plugin_settings.load_limits(config)
-    workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
-    writer = None
-    if WORKERINPUT in workerinput:
-        worker = workerinput["workerid"]
-        scrub = plugin_settings.load_scrubber(config)
-        writer = worker_journal(workerinput[WORKERINPUT], worker, scrub)
-        share = limits.share_of(workerinput.get("workercount", 1))
-        config.stash[RECORDER] = Recorder(writer, share.store(writer.path), worker)
-        config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
-        if PLAN in workerinput:
-            only = OnlyPlanned(frozenset(workerinput[PLAN]), marks, writer)
-            config.pluginmanager.register(only, "zephyr-only-planned")
-    stamper = Stamper(marks, limits.capture, writer)
-    config.pluginmanager.register(stamper, "zephyr-stamper")
+    if is_worker(config):
+        build_worker(config)
+    else:
+        _build_controller(config)
 
 
 def _build_controller(config: pytest.Config) -> None:
-    """The controller, or the only process, has the journal and reports at the end."""
+    """Register what the controller, or the only process, needs to report at the end."""
     from pytest_zephyr.config.settings import SANDBOX
     from pytest_zephyr.plugin.items import ItemLines
-    from pytest_zephyr.plugin.items import Stamper
     from pytest_zephyr.plugin.recorder import RECORDER
     from pytest_zephyr.plugin.recorder import Recorder
     from pytest_zephyr.plugin.reporter import ZephyrReporter
+    from pytest_zephyr.plugin.reports import Stamper
+    from pytest_zephyr.plugin.workers import WorkerSetup
     from pytest_zephyr.push.embedded import require_sandbox
 
     settings = plugin_settings.load(config)
@@ -122,9 +100,12 @@ def _build_controller(config: pytest.Config) -> None:
     scrub = plugin_settings.load_scrubber(config, settings.credential)
     limits = plugin_settings.load_limits(config)
     reporter = ZephyrReporter(config, settings, scrub)
+    check = reporter.startup_check
     store = limits.store(reporter.writer.path)
     config.stash[RECORDER] = Recorder(reporter.writer, store)
     config.pluginmanager.register(Stamper(marks, limits.capture), "zephyr-stamper")
     config.pluginmanager.register(reporter, "zephyr-reporter")
-    config.pluginmanager.register(reporter.gate, "zephyr-gate")
+    config.pluginmanager.register(check, "zephyr-startup-check")
+    setup = WorkerSetup(str(reporter.writer.path), check, reporter.note_bug)
+    config.pluginmanager.register(setup, "zephyr-worker-setup")
     config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")

@@ -13,11 +13,9 @@ import pytest
 
 from pytest_zephyr.config.settings import Inherit
 from pytest_zephyr.plugin.guard import blame
-from pytest_zephyr.plugin.new_cases import new_case
 from pytest_zephyr.plugin.warning import HOOK_ERRORS
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import Item
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
@@ -314,24 +312,6 @@ def _flat(values: object, depth: int = 10) -> Iterator[object]:
 def _texts(values: object) -> list[str]:
     found = (each.strip() for each in _flat((values,)) if isinstance(each, str))
     return [each for each in found if each]
-
-
-def item_of(item: pytest.Item, marks: Marks) -> Item:
-    """Return *item* as plain data."""
-    mapped = marks.of(item)
-    new = None
-    if marks.creating and mapped.unmarked:
-        new = new_case(item, mapped.requirements)
-    return Item(
-        nodeid=item.nodeid,
-        cases=mapped.cases,
-        title=marks.title(item),
-        unmarked=mapped.unmarked,
-        new=new,
-        comment=mapped.comment,
-        defects=mapped.defects,
-        fields=mapped.fields,
-    )
 
 
 def secret_values(item: pytest.Item) -> Iterator[str]:

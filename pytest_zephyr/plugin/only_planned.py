@@ -12,10 +12,6 @@ from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.results.records import CaseRef
 
 
-#: The key of xdist's ``workerinput`` that tells a worker the plan.
-PLAN = "zephyr_plan"
-
-
 class OnlyPlanned:
     """Deselects, where tests are collected, what the *plan* does not hold."""
 

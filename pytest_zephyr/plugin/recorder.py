@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.evidence import Saying
@@ -29,7 +30,7 @@ class Recorder:
     def say(self, item: pytest.Item, what: Saying) -> None:
         attempt = getattr(item, "execution_count", 1) - 1
         self.writer.append(
-            evidence.said_line(Said(item.nodeid, what, attempt, self.worker))
+            journal_format.said_line(Said(item.nodeid, what, attempt, self.worker))
         )
 
     def clean(self, text: str) -> str:

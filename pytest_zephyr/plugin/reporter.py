@@ -27,10 +27,10 @@ from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.items import STAMP
 from pytest_zephyr.plugin.progress import Progress
+from pytest_zephyr.plugin.reports import STAMP
 from pytest_zephyr.plugin.reports import to_record
-from pytest_zephyr.plugin.startup_check import Gate
+from pytest_zephyr.plugin.startup_check import StartupCheck
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import DATABASE
@@ -40,10 +40,6 @@ from pytest_zephyr.push.summary import shown
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
-
-
-#: The key of xdist's ``workerinput`` that tells a worker where the journal is.
-WORKERINPUT = "zephyr_journal"
 
 
 class ZephyrReporter:
@@ -71,7 +67,7 @@ class ZephyrReporter:
         self._bugs: dict[str, int] = {}
         self._undelivered = False
         self._session: pytest.Session | None = None
-        self.gate = Gate(config, settings, self.writer, self.note_bug)
+        self.startup_check = StartupCheck(config, settings, self.writer, self.note_bug)
 
     def note_bug(self, hook: str, error: Exception) -> None:
         self._note_bug(f"{hook}: {error!r}")
@@ -84,13 +80,6 @@ class ZephyrReporter:
     @guarded
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
-
-    @pytest.hookimpl(optionalhook=True)
-    @guarded
-    def pytest_configure_node(self, node: pytest.Item) -> None:
-        """Tell a worker where its items belong; plain text crosses to it."""
-        workerinput: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
-        workerinput[WORKERINPUT] = str(self.writer.path)
 
     @guarded
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -119,8 +108,8 @@ class ZephyrReporter:
         try:
             return (yield)
         finally:
-            # What ended the run before it began has said why.
-            if not self.gate.closed:
+            # A startup check that aborted the run has reported why.
+            if not self.startup_check.aborted:
                 self._finish_guarded(session)
 
     def _finish_guarded(self, session: pytest.Session) -> None:
@@ -164,11 +153,11 @@ class ZephyrReporter:
         prune(self.writer.path.parent)
 
     def _push(self, run: Run, nodes: Sequence[NodeResult]) -> None:
-        # Late: workers import this module, and only a push needs an HTTP library.
+        # Late: only a push needs an HTTP library.
         from pytest_zephyr.push.preflight import Preflight
         from pytest_zephyr.push.workflow import push
 
-        before = self.gate.found or Preflight()
+        before = self.startup_check.found or Preflight()
         cases = dict.fromkeys(case for node in nodes for case in node.cases)
         if before.plan is not None:
             self._lines += summary.planned_only(run.deselected, before.untested(cases))

@@ -17,9 +17,8 @@ from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.marks import item_of
+from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.only_planned import OnlyPlanned
-from pytest_zephyr.plugin.only_planned import PLAN
 from pytest_zephyr.push.embedded import DATABASE
 from pytest_zephyr.push.summary import shown
 from pytest_zephyr.results.records import CaseRef
@@ -35,10 +34,10 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-class Gate:
+class StartupCheck:
     """Says before the tests what is wrong, on the controller or in the only process.
 
-    *found* is what it saw; *closed* says that the run ended here, as the user wished.
+    *found* is what it saw; *aborted* says that the run ended here, as the user wished.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Gate:
         self._writer = writer
         self.note_bug = note_bug
         self.found: Preflight | None = None
-        self.closed = False
+        self.aborted = False
         self._checked = False
 
     @pytest.hookimpl(tryfirst=True)
@@ -69,9 +68,8 @@ class Gate:
 
         self._check(check)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self) -> None:
-        """Workers collect, and have written what before they say so."""
+    def check_journal(self) -> None:
+        """Look up the cases of the items that workers wrote to the journal."""
         self._check(
             lambda: self._check_cases(
                 record
@@ -80,6 +78,13 @@ class Gate:
             )
         )
 
+    @property
+    def planned(self) -> frozenset[CaseRef] | None:
+        """The test cases of the phase, if only their tests are to run."""
+        if self.found is None or self.found.plan is None:
+            return None
+        return self.found.planned
+
     def pytest_report_header(self) -> list[str]:
         try:
             lines = self.found.lines if self.found else []
@@ -87,14 +92,6 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - the tests run all the same
             self.note_bug("pytest_report_header", error)
             return []
-
-    @pytest.hookimpl(optionalhook=True)
-    @guarded
-    def pytest_configure_node(self, node: pytest.Item) -> None:
-        """Tell a worker which test cases are planned, if only those are to run."""
-        workerinput: dict[str, object] = getattr(node, "workerinput")  # noqa: B009
-        if self.found is not None and self.found.plan is not None:
-            workerinput[PLAN] = list(self.found.planned)
 
     @guarded
     def pytest_unconfigure(self) -> None:
@@ -116,7 +113,7 @@ class Gate:
 
         found = self.found = check_server(self._settings)
         if found.problems and self._settings.on_error == "fail":
-            self._close(found.lines)
+            self._abort(found.lines)
         if found.plan is not None:
             marks = plugin_settings.load_marks(self._config)
             only = OnlyPlanned(found.planned, marks, self._writer)
@@ -142,15 +139,15 @@ class Gate:
             return
         strict = self._settings.on_error == "fail"
         if strict and self._settings.unknown_case == "error":
-            self._close(lines)
+            self._abort(lines)
         more = len(lines) - _SHOWN
         self._tell(lines[:_SHOWN])
         if more > 0:
             self._tell([f"zephyr: and {more} more test cases"])
 
-    def _close(self, lines: Sequence[str]) -> NoReturn:
+    def _abort(self, lines: Sequence[str]) -> NoReturn:
         """End the run before its first test, with all problems at once."""
-        self.closed = True
+        self.aborted = True
         self._writer.discard()
         raise pytest.UsageError(*map(self._clean, lines))
 

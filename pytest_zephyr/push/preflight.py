@@ -20,8 +20,8 @@ from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.embedded import served
-from pytest_zephyr.push.workflow import connect
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Outcome

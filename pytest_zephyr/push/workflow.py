@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.transport import Transport
-from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal.ledger import Memory
@@ -35,16 +31,6 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.target.created import CreatedCases
 from pytest_zephyr.target.snapshot import Survey
 from pytest_zephyr.target.snapshot import survey
-
-
-@contextmanager
-def connect(settings: Settings, deadline: Deadline | None = None) -> Iterator[Client]:
-    """Open a client for the server in *settings*, with all its time or a *deadline*."""
-    assert settings.url is not None
-    assert settings.credential is not None
-    deadline = deadline or Deadline(settings.deadline)
-    with Transport(settings.url, settings.credential, settings, deadline) as transport:
-        yield Client(transport)
 
 
 def push(

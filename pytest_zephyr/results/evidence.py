@@ -1,17 +1,12 @@
-"""What a test said about itself, as plain data: comments, files, steps, defects, fields.
-
-A process that runs tests writes it to the journal as it is said, one line each, so
-that it survives whatever ends the process.
-"""
+"""What a test said about itself, as plain data: comments, files, steps, defects, fields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import asdict
 from dataclasses import dataclass
 import re
 from typing import Any
+from typing import get_args
 
 
 #: What a field may hold: plain JSON.
@@ -22,8 +17,6 @@ _CONTENT_TYPE = re.compile(
     r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+(?: *; *[ -~]*)?", re.ASCII
 )
 _NOT_IN_NAMES = re.compile(r"[\r\n\0]")
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -81,17 +74,6 @@ class LeftOut:
 
 Saying = Comment | Defect | Field | File | Step | LeftOut
 
-KINDS: Mapping[str, type[Saying]] = {
-    "comment": Comment,
-    "defect": Defect,
-    "field": Field,
-    "attachment": File,
-    "step": Step,
-    "left_out": LeftOut,
-}
-
-_NAMES = {kind: name for name, kind in KINDS.items()}
-
 
 @dataclass(frozen=True)
 class Said:
@@ -123,7 +105,9 @@ NOTHING = Evidence()
 
 def gather(sayings: Iterable[Saying]) -> Evidence:
     """Return *sayings* by kind: repetitions once, the last value of a field."""
-    by_kind: dict[type[Saying], dict[object, Any]] = {kind: {} for kind in _NAMES}
+    by_kind: dict[type[Saying], dict[object, Any]] = {
+        kind: {} for kind in get_args(Saying)
+    }
     for each in sayings:
         key: object = each
         if isinstance(each, Step):
@@ -143,29 +127,6 @@ def gather(sayings: Iterable[Saying]) -> Evidence:
     )
 
 
-def said_line(said: Said) -> dict[str, Any]:
-    line = {"kind": _NAMES[type(said.what)], "nodeid": said.nodeid}
-    where = {"attempt": said.attempt, "worker": said.worker}
-    return line | {k: v for k, v in where.items() if v} | asdict(said.what)
-
-
-def read_said(line: Mapping[str, Any]) -> Said:
-    """Read what `said_line` wrote. Raises KeyError, TypeError or ValueError."""
-    kind = KINDS[line["kind"]]
-    values = {name: _checked(name, line[name]) for name in kind.__dataclass_fields__}
-    what = kind(**values)
-    if isinstance(what, File) and not (
-        is_file_name(what.name) and is_content_type(what.type)
-    ):
-        raise ValueError(what)
-    return Said(
-        nodeid=_text(line["nodeid"]),
-        what=what,
-        attempt=_count(line.get("attempt", 0)),
-        worker=_text(line.get("worker", "")),
-    )
-
-
 def is_content_type(text: str) -> bool:
     """Return whether *text* is a type and a subtype, perhaps with parameters."""
     return _CONTENT_TYPE.fullmatch(text) is not None
@@ -174,35 +135,6 @@ def is_content_type(text: str) -> bool:
 def is_file_name(text: str) -> bool:
     """Return whether *text* can be the name of an attachment."""
     return bool(text) and _NOT_IN_NAMES.search(text) is None
-
-
-def read_value(value: object) -> FieldValue:
-    """Read the value of a field. Raises TypeError."""
-    if isinstance(value, str | int | float):
-        return value
-    raise TypeError
-
-
-def _checked(name: str, value: object) -> Any:
-    if name == "value":
-        return read_value(value)
-    if name == "label":
-        return value if isinstance(value, str) else _count(value)
-    if name in {"size", "number", "depth", "at"}:
-        return _count(value)
-    text = _text(value)
-    if name == "digest" and not _DIGEST.fullmatch(text):
-        # It becomes the name of a file that is read and sent.
-        raise ValueError(text)
-    return text
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError
-    if not 0 <= value < 2**63:
-        raise ValueError(value)
-    return value
 
 
 def _text(value: object) -> str:

@@ -28,8 +28,8 @@ from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.workflow import connect
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Failure

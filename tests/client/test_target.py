@@ -10,7 +10,7 @@ import pytest
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.push.workflow import connect
+from pytest_zephyr.push.connection import connect
 from pytest_zephyr.target.find import find_target
 from tests.client.servers import answer
 from tests.client.servers import settings_for

@@ -302,7 +302,7 @@ def breaks(*_args: object, **_more: object) -> None:
 
 
 PLACES = {
-    "header": "pytest_zephyr.plugin.startup_check.Gate._where",
+    "header": "pytest_zephyr.plugin.startup_check.StartupCheck._where",
     "summary": "pytest_zephyr.plugin.reporter.ZephyrReporter._write_summary",
     "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._fail_if_wanted",
     "reporter": "pytest_zephyr.plugin.reporter.ZephyrReporter.__init__",

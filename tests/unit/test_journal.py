@@ -24,6 +24,7 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.format import said_line
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
 from pytest_zephyr.journal.lock import try_lock
@@ -31,11 +32,10 @@ from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import said_line
+from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.records import End
-from pytest_zephyr.results.records import fold
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import Record

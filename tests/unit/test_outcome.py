@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.results.records import classify
+from pytest_zephyr.results.fold import classify
+from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.records import End
-from pytest_zephyr.results.records import fold
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome

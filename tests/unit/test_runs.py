@@ -19,6 +19,7 @@ from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.format import said_line
 from pytest_zephyr.journal.ledger import Attached
 from pytest_zephyr.journal.ledger import Attaching
 from pytest_zephyr.journal.ledger import AttachmentKey
@@ -34,7 +35,6 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import said_line
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.records import Item

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr.journal.format import read_said
+from pytest_zephyr.journal.format import said_line
 from pytest_zephyr.results.evidence import Comment
 from pytest_zephyr.results.evidence import Defect
 from pytest_zephyr.results.evidence import Evidence
@@ -16,11 +18,9 @@ from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import gather
 from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import NOTHING
-from pytest_zephyr.results.evidence import read_said
 from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import said_line
 from pytest_zephyr.results.evidence import Step
-from pytest_zephyr.results.records import fold
+from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome

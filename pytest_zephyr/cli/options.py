@@ -1,0 +1,137 @@
+"""Flags, ini files and exit codes that the commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from pytest_zephyr.cli import inifiles
+from pytest_zephyr.cli.inifiles import IniFile
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config import options
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.options import Option
+from pytest_zephyr.config.options import OPTIONS
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.journal.runs import Run
+
+
+#: Exit codes: all done; something was not; wrong usage or a wrong setting.
+OK = 0
+NOT_ALL = 1
+USAGE = 2
+
+#: Options that only a run of pytest can use.
+_PYTEST_ONLY = {
+    *("zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"),
+    *("capture", "attach_max_size"),
+}
+
+
+#: Seconds for all calls of a command that only reads.
+_PATIENCE = 30.0
+
+
+#: What argparse adds the parsers of commands to.
+Commands = argparse._SubParsersAction
+
+
+class _Refuse(argparse.Action):
+    """A flag that is recognised only to be refused, without showing its value."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        flag = option_string or ""
+        raise SettingsError(options.refusal(flag.removeprefix("--zephyr-"), flag))
+
+
+def add_command(
+    commands: Commands[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+    *,
+    json: bool = False,
+) -> argparse.ArgumentParser:
+    """Return the parser of a new command, with the flags that all of them take."""
+    parser = commands.add_parser(name, help=text, allow_abbrev=False)
+    parser.set_defaults(command=run)
+    if json:
+        parser.add_argument(
+            "--json", action="store_true", help="print JSON, for scripts"
+        )
+    _add_options(parser)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that pytest takes, with the same names and meanings."""
+    parser.add_argument("-c", "--config-file", type=Path, help="ini file to read")
+    for name in options.REFUSED:
+        parser.add_argument(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
+    for option in OPTIONS:
+        if option.flag and option.name not in _PYTEST_ONLY:
+            _add_option(parser, option)
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    flag, dest = option.flag_name, option.dest
+    if option.switch:
+        parser.add_argument(
+            flag, dest=dest, action="store_const", const="true", help=option.help
+        )
+    else:
+        parser.add_argument(flag, dest=dest, metavar=option.metavar, help=option.help)
+
+
+def find_ini(args: argparse.Namespace) -> IniFile:
+    if args.config_file is not None:
+        return inifiles.load(args.config_file.absolute())
+    return inifiles.find(Path.cwd())
+
+
+def find_given(args: argparse.Namespace, ini: IniFile) -> Given:
+    for name in options.REFUSED:
+        if ini.options.get(f"zephyr_{name}"):
+            where = f"zephyr_{name} in {ini.root / ini.name}"
+            raise SettingsError(options.refusal(name, where))
+    return Given(
+        flags={
+            option.name: found
+            for option in OPTIONS
+            if (found := getattr(args, option.dest, None)) is not None
+        },
+        environ=os.environ,
+        ini={
+            option.name: (ini.options[option.ini_name], ini.name)
+            for option in OPTIONS
+            if option.ini and option.ini_name in ini.options
+        },
+    )
+
+
+def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
+    ini = find_ini(args)
+    given = find_given(args, ini)
+    if run is not None:
+        first = run.journals[0]
+        given = replace(given, header=first.header.options, header_name=first.path.name)
+    settings = resolve.resolve(given)
+    return replace(settings, journal=ini.root / settings.journal)
+
+
+def reading_deadline(settings: Settings) -> Deadline | None:
+    if settings.deadline <= _PATIENCE:
+        return None
+    return Deadline(_PATIENCE, "for a command that only reads")

@@ -1,0 +1,167 @@
+"""`pytest-zephyr push`: send what runs left in their journals."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import sys
+
+from pytest_zephyr.cli.options import add_command
+from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import find_given
+from pytest_zephyr.cli.options import find_ini
+from pytest_zephyr.cli.options import load_settings
+from pytest_zephyr.cli.options import NOT_ALL
+from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli.options import USAGE
+from pytest_zephyr.cli.output import say
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import JournalError
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.journal.runs import find_journals
+from pytest_zephyr.journal.runs import group
+from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.push import summary
+from pytest_zephyr.push.connection import connect
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.workflow import push
+
+
+def declare(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands, "push", run, "send what a run left in its journal", json=True
+    )
+    parser.add_argument(
+        "journals",
+        nargs="*",
+        type=Path,
+        metavar="JOURNAL|DIR",
+        help="journals, or directories of them (default: all undelivered ones)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="write over newer results, too"
+    )
+    parser.add_argument(
+        "--dry-run",
+        dest="zephyr_dry_run",
+        action="store_const",
+        const="true",
+        help="print what would be written, and write nothing",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    found = find_journals(args.journals or [_journals_of(args)])
+    for problem in found.problems:
+        say(f"zephyr: {problem}", sys.stderr.write)
+    nothing = args.journals and not found.journals and found.problems
+    # Wrong usage is said before anything is sent.
+    runs = [(run, _settings_of(run, args)) for run in group(found.journals)]
+    pushed = [_push_run(run, settings, args) for run, settings in runs]
+    complete = not found.problems and all(each.ok for each in pushed)
+    if args.json:
+        documents = [each.as_json for each in pushed]
+        document = {"runs": documents, "problems": found.problems, "complete": complete}
+        say(json.dumps(document, indent=2))
+    elif not pushed and not nothing:
+        say("nothing to send")
+    if nothing:
+        return USAGE
+    return OK if complete else NOT_ALL
+
+
+def _journals_of(args: argparse.Namespace) -> Path:
+    ini = find_ini(args)
+    # Names in the ini file need not have a value here: journals have their own.
+    directory: Path = ini.root / resolve.value("journal", find_given(args, ini))
+    if not directory.is_dir():
+        # What is wrong in the settings comes first.
+        load_settings(args)
+        msg = f"there is no directory of journals {directory}. Name a journal to push."
+        raise JournalError(msg)
+    return directory
+
+
+@dataclass(frozen=True)
+class _Pushed:
+    """How the push of one run went, for people and for scripts."""
+
+    ok: bool
+    as_json: dict[str, object]
+
+
+def _settings_of(run: Run, args: argparse.Namespace) -> Settings | SettingsError:
+    """Return the settings of a run, or what is wrong with those in its journal.
+
+    Raises SettingsError for what is wrong without the journal, too.
+    """
+    try:
+        settings = load_settings(args, run)
+    except SettingsError as error:
+        load_settings(args)
+        return error
+    settings.require_server()
+    return settings
+
+
+def _push_run(
+    run: Run, settings: Settings | SettingsError, args: argparse.Namespace
+) -> _Pushed:
+    names = [str(journal.path) for journal in run.journals]
+    if isinstance(settings, SettingsError):
+        say(f"zephyr: {settings}", sys.stderr.write)
+        return _Pushed(False, {"journals": names, "error": str(settings)})
+    for warning in settings.warnings:
+        say(f"zephyr: {warning}", sys.stderr.write)
+    try:
+        delivery = _deliver(run, settings, force=args.force)
+    except ZephyrError as error:
+        if not args.json:
+            say(f"{', '.join(names)}: nothing sent")
+            say(f"zephyr: {error}")
+        return _Pushed(False, {"journals": names, "error": str(error)})
+    if not args.json:
+        for line in summary.planned(delivery):
+            say(line)
+        say(f"{', '.join(names)}: {summary.numbers(delivery)}")
+        for line in (*summary.made(delivery), *summary.evidence(delivery)):
+            say(line)
+        for line in summary.problems(delivery, run.journals[0].path):
+            say(line)
+        for line in summary.cut_short(run.cut):
+            say(line)
+    return _Pushed(
+        not (delivery.failed or delivery.refused or run.cut),
+        {
+            "journals": names,
+            **summary.as_json(delivery),
+            "cut_short": list(map(str, run.cut)),
+        },
+    )
+
+
+def _deliver(run: Run, settings: Settings, *, force: bool) -> Delivery:
+    """Push *run* and note in its journals what was delivered."""
+    with ExitStack() as stack:
+        writers = []
+        for journal in run.journals:
+            writers.append(JournalWriter.reopen(journal.path))
+            stack.callback(writers[-1].close)
+        nodes = run.nodes()
+        cases = dict.fromkeys(case for node in nodes for case in node.cases)
+        settings = stack.enter_context(served(settings, cases))
+        client = stack.enter_context(connect(settings))
+        delivery = push(
+            nodes, client, settings, run.memory(writers), newer_wins=not force
+        )
+        if delivery.complete and not run.cut:
+            run.note_delivered(writers)
+        return delivery

@@ -1,0 +1,61 @@
+"""`pytest-zephyr sandbox`: the embedded server on its own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import signal
+import threading
+
+from pytest_zephyr.cli.options import add_command
+from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import load_settings
+from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli.output import say
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.push.embedded import DATABASE
+from pytest_zephyr.push.embedded import PORT
+from pytest_zephyr.push.embedded import require_sandbox
+
+
+def declare(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = add_command(commands, "sandbox", run, "run the embedded server")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help=f"port (default: {PORT})"
+    )
+    parser.add_argument(
+        "--db", type=Path, help="SQLite file (default: in the journals)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    require_sandbox()
+    from pytest_zephyr.sandbox import Sandbox
+
+    database = args.db or load_settings(args).journal / DATABASE
+    database.parent.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
+    try:
+        sandbox = Sandbox(database, port=args.port)
+        sandbox.start()
+    except OSError as error:
+        msg = f"the sandbox cannot listen on port {args.port}: {error.strerror}."
+        raise SettingsError(msg) from error
+    try:
+        say(f"Zephyr sandbox at {sandbox.url} over {database}")
+        say(f"  ZEPHYR_URL={sandbox.url}")
+        say(f"  ZEPHYR_TOKEN={sandbox.token}")
+        say(
+            f"  or ZEPHYR_USERNAME={sandbox.username} ZEPHYR_PASSWORD={sandbox.password}"
+        )
+        say("Stop it with Ctrl-C.")
+        # On Windows a wait without an end would not hear Ctrl-C.
+        while not stop.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sandbox.stop()
+    return OK

@@ -1,0 +1,21 @@
+"""A client for the server of some settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.transport import Transport
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.settings import Settings
+
+
+@contextmanager
+def connect(settings: Settings, deadline: Deadline | None = None) -> Iterator[Client]:
+    """Open a client for the server in *settings*, with all its time or a *deadline*."""
+    assert settings.url is not None
+    assert settings.credential is not None
+    deadline = deadline or Deadline(settings.deadline)
+    with Transport(settings.url, settings.credential, settings, deadline) as transport:
+        yield Client(transport)

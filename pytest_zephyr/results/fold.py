@@ -1,0 +1,202 @@
+"""Records of tests, folded into one outcome for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+
+from pytest_zephyr.results.evidence import Evidence
+from pytest_zephyr.results.evidence import gather
+from pytest_zephyr.results.evidence import NOTHING
+from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.evidence import Saying
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import End
+from pytest_zephyr.results.records import Failure
+from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import NOWHERE
+from pytest_zephyr.results.records import Origin
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import Record
+from pytest_zephyr.results.records import Report
+from pytest_zephyr.results.records import Start
+from pytest_zephyr.results.records import worst
+
+
+def classify(report: Report) -> Outcome | None:
+    """Return what *report* alone says, `None` if it decides nothing.
+
+    A passed setup or teardown decides nothing, nor does an attempt that will be
+    repeated. The rest is read as the terminal reads it.
+    """
+    if report.outcome == "rerun":
+        return None
+    if report.when == "???":
+        return Outcome.CRASHED
+    if report.outcome == "failed":
+        return Outcome.FAILED if report.when == "call" else Outcome.ERROR
+    if report.outcome == "skipped":
+        return Outcome.XFAILED if report.xfail else Outcome.SKIPPED
+    if report.when != "call" or report.outcome != "passed":
+        return None
+    return Outcome.XPASSED if report.xfail else Outcome.PASSED
+
+
+@dataclass
+class _Attempts:
+    """The attempts of one node on one worker; only the last one counts."""
+
+    last: int = 0
+    outcome: Outcome | None = None
+    finished: bool = False
+    rerun: bool = False
+    duration: int = 0
+    reason: str = ""
+    failures: list[Failure] = field(default_factory=list)
+    earlier: dict[int, Failure] = field(default_factory=dict)
+
+    def add(self, report: Report) -> None:
+        failure = _failure(report)
+        # The report of a crash does not know which attempt it ended.
+        # A crash after a rerun was announced ended the attempt that came then.
+        attempt = report.attempt
+        if report.when == "???":
+            attempt = self.last + (self.rerun and report.outcome != "rerun")
+        if attempt < self.last:
+            if failure:
+                self.earlier.setdefault(attempt, failure)
+            return
+        if attempt > self.last:
+            if self.failures:
+                self.earlier.setdefault(self.last, self.failures[0])
+            self.last = attempt
+            self.outcome = None
+            self.finished = self.rerun = False
+            self.duration = 0
+            self.reason = ""
+            self.failures = []
+        if failure:
+            self.failures.append(failure)
+        said = classify(report)
+        if said is not None:
+            self.outcome = worst(filter(None, (said, self.outcome)))
+        self.rerun = self.rerun or report.outcome == "rerun"
+        self.finished = self.finished or report.when in {"teardown", "???"}
+        self.duration += report.duration
+        self.reason = report.reason or self.reason
+
+    @property
+    def verdict(self) -> Outcome | None:
+        """The outcome, if nothing more is to come for it.
+
+        A test that was only set up, as with ``--setup-plan``, never ran.
+        """
+        if not self.finished or self.rerun:
+            return None
+        return self.outcome or Outcome.UNRUN
+
+
+@dataclass
+class _Node:
+    cases: tuple[CaseRef, ...] = ()
+    title: str = ""
+    unmarked: bool = False
+    new: NewCase | None = None
+    started: bool = False
+    at: int = 0
+    workers: dict[str, _Attempts] = field(default_factory=dict)
+    marked: tuple[Saying, ...] = ()
+    said: list[Said] = field(default_factory=list)
+
+    def evidence(self) -> Evidence:
+        """What was said in the last attempt, which may have died before its reports."""
+        if not self.said and not self.marked:
+            return NOTHING
+        last = {worker: each.last for worker, each in self.workers.items()}
+        for said in self.said:
+            last[said.worker] = max(said.attempt, last.get(said.worker, 0))
+        counting = [each for each in self.said if each.attempt == last[each.worker]]
+        return gather([*self.marked, *(each.what for each in counting)])
+
+
+def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult]:
+    """Fold *records* by node: the last attempt counts, and its worst report decides.
+
+    Nothing is settled before the end. A rerun comes after a teardown, a failed subtest
+    before the call report, and a crash after no further report at all. Records of
+    different workers may interleave in any order.
+    """
+    nodes: dict[str, _Node] = {}
+    ended = False
+    for record in records:
+        if isinstance(record, End):
+            ended = True
+            continue
+        node = nodes.get(record.nodeid)
+        if node is None:
+            node = nodes[record.nodeid] = _Node()
+        if isinstance(record, Item):
+            node.cases = record.cases or node.cases
+            node.title = record.title or node.title
+            node.unmarked = record.unmarked
+            node.new = record.new or node.new
+            node.marked = tuple(record.sayings) or node.marked
+        elif isinstance(record, Said):
+            node.said.append(record)
+        elif isinstance(record, Start):
+            node.started = True
+            node.at = max(node.at, record.at)
+        else:
+            # Without a journal on disk the cases come only with the first report.
+            node.cases = record.cases or node.cases
+            node.title = record.title or node.title
+            node.at = max(node.at, record.at)
+            attempts = node.workers.get(record.worker)
+            if attempts is None:
+                attempts = node.workers[record.worker] = _Attempts()
+            attempts.add(record)
+    return [_settle(nodeid, node, ended, origin) for nodeid, node in nodes.items()]
+
+
+def _settle(nodeid: str, node: _Node, ended: bool, origin: Origin) -> NodeResult:
+    all_attempts = [node.workers[worker] for worker in sorted(node.workers)]
+    verdicts = [found for each in all_attempts if (found := each.verdict)]
+    open_attempts = [
+        each for each in all_attempts if each.verdict is None and not each.rerun
+    ]
+    if open_attempts or (node.started and not verdicts):
+        seen = [each.outcome for each in open_attempts if each.outcome]
+        # What failed has failed, however the process ended.
+        verdicts += [outcome for outcome in seen if outcome.is_failure]
+        verdicts.append(Outcome.UNRUN if ended else Outcome.CRASHED)
+    outcome = worst(verdicts)
+    deciding = max(
+        all_attempts,
+        key=lambda each: (each.outcome or Outcome.UNRUN).rank,
+        default=_Attempts(),
+    )
+    return NodeResult(
+        nodeid=nodeid,
+        outcome=outcome,
+        cases=node.cases,
+        title=node.title or nodeid,
+        duration=sum(each.duration for each in all_attempts),
+        at=node.at,
+        attempts=max((each.last for each in all_attempts), default=0) + 1,
+        reason=deciding.reason,
+        failures=tuple(deciding.failures),
+        earlier=deciding.earlier[min(deciding.earlier)] if deciding.earlier else None,
+        unmarked=node.unmarked,
+        new=node.new,
+        evidence=node.evidence(),
+        origin=origin,
+    )
+
+
+def _failure(report: Report) -> Failure | None:
+    if report.outcome not in {"failed", "rerun"}:
+        return None
+    return Failure(report.when, report.crash, report.text, report.subtest)
