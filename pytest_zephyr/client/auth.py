@@ -7,7 +7,6 @@ from abc import abstractmethod
 import base64
 from http.cookies import CookieError
 from http.cookies import SimpleCookie
-import threading
 
 from requests import PreparedRequest
 from requests import Response
@@ -67,7 +66,6 @@ class CookieAuth(ZephyrAuth):
         self.basic = BasicAuth(username, password)
         self._cookie: Secret | None = None
         self._expires = 0.0
-        self.lock = threading.Lock()
 
     @property
     def current(self) -> bool:

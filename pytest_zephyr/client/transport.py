@@ -189,21 +189,20 @@ class Transport:
 
     def _login(self, auth: CookieAuth) -> None:
         """Fetch the session cookie unless there is one (API 2)."""
-        with auth.lock:
-            if auth.current:
-                return
-            url = f"{self.origin}{REST}/latest/manifest"
-            response, content = self._call("GET", "manifest", url, auth=auth.basic)
-            accepted = response.status_code == 200 and auth.accept(response)
-            self._scrub.add(auth.cookie.reveal())
-            if not accepted:
-                if response.status_code == 200:
-                    msg = (
-                        f"GET manifest: {self.origin} accepted the login but set no"
-                        f" cookie named token. Use an API token instead: ZEPHYR_TOKEN."
-                    )
-                    raise ZephyrRefused(msg, method="GET", path="manifest", status=200)
-                self._judge.judge("GET", "manifest", response, content)
+        if auth.current:
+            return
+        url = f"{self.origin}{REST}/latest/manifest"
+        response, content = self._call("GET", "manifest", url, auth=auth.basic)
+        accepted = response.status_code == 200 and auth.accept(response)
+        self._scrub.add(auth.cookie.reveal())
+        if not accepted:
+            if response.status_code == 200:
+                msg = (
+                    f"GET manifest: {self.origin} accepted the login but set no"
+                    f" cookie named token. Use an API token instead: ZEPHYR_TOKEN."
+                )
+                raise ZephyrRefused(msg, method="GET", path="manifest", status=200)
+            self._judge.judge("GET", "manifest", response, content)
 
     def _exchange(
         self,

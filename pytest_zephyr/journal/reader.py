@@ -43,7 +43,7 @@ _LONGEST = 64 * 1024 * 1024
 class Journal:
     """One run as it was written: header, records, receipts.
 
-    `receipts`, `sendings`, what is known of evidence (`attached`, `attaching`,
+    `receipts`, what is known of evidence (`attached`, `attaching`,
     `stepped`), `uncollected` (node ids) and `skipped` (lines that are not readable)
     are complete once `records` has been read to its end.
     """
@@ -51,7 +51,6 @@ class Journal:
     def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
         self.path = path
         self.receipts: list[Receipt] = []
-        self.sendings: list[Sending] = []
         self.unclear: dict[int, str] = {}
         self.attached: set[AttachmentKey] = set()
         self.attaching: dict[AttachmentKey, Naming] = {}
@@ -86,7 +85,6 @@ class Journal:
     def records(self) -> Iterator[Record]:
         """Read what was seen of the tests, the workers' files first."""
         self.receipts.clear()
-        self.sendings.clear()
         self.unclear.clear()
         self.attached.clear()
         self.attaching.clear()
@@ -121,7 +119,6 @@ class Journal:
                 self.receipts.append(entry)
                 self.unclear.pop(entry.execution, None)
             elif isinstance(entry, Sending):
-                self.sendings.append(entry)
                 self.unclear.update(entry.rows)
             elif isinstance(entry, Attaching):
                 self.attaching.update(entry.names)

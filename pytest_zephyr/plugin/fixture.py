@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+import itertools
 import os
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from pytest_zephyr.results.evidence import Step
 #: Characters of a step's error that a journal keeps.
 _MAX_ERROR = 500
 
+_STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
+
 
 class Zephyr:
     """What a test can put on its result; does nothing while reporting is off."""
@@ -31,7 +34,8 @@ class Zephyr:
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
         self._recorder = item.config.stash.get(RECORDER, None)
-        self._steps = 0
+        # Counted for the test as a whole: hooks have records of their own.
+        self._step_numbers = item.stash.setdefault(_STEP_NUMBERS, itertools.count(1))
         self._nesting = Nesting()
 
     def __repr__(self) -> str:
@@ -120,8 +124,7 @@ class Zephyr:
             self._item.warn(PytestZephyrWarning(text))
 
     def _begin(self, label: str | int, depth: int) -> Step:
-        self._steps += 1
-        step = Step(self._steps, label, depth, at=now_ms())
+        step = Step(next(self._step_numbers), label, depth, at=now_ms())
         self._say(step)
         return step
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from typing import TypeVar
 
 import pluggy
+import pytest
 
 
 Params = ParamSpec("Params")
@@ -27,12 +28,14 @@ class Guarded(Protocol):
 def guarded(
     hook: Callable[Concatenate[Self, Params], None],
 ) -> Callable[Concatenate[Self, Params], None]:
-    """Make of a hook one that never raises; only a usage error is meant to."""
+    """Wrap a hook so that nothing but a usage error leaves it."""
 
     @functools.wraps(hook)
     def call(self: Self, /, *args: Params.args, **kwargs: Params.kwargs) -> None:
         try:
             hook(self, *args, **kwargs)
+        except pytest.UsageError:
+            raise
         except Exception as error:  # noqa: BLE001 - see the summary
             self.note_bug(hook.__name__, error)
 

@@ -309,11 +309,6 @@ def _flat(values: object, depth: int = 10) -> Iterator[object]:
         yield values
 
 
-def _texts(values: object) -> list[str]:
-    found = (each.strip() for each in _flat((values,)) if isinstance(each, str))
-    return [each for each in found if each]
-
-
 def secret_values(item: pytest.Item) -> Iterator[str]:
     """Yield the values of parameters whose names look secret, as a failure shows them.
 

@@ -17,10 +17,7 @@ PATIENCE = 1.0
 
 
 class Progress:
-    """Shows a line in place with *show*; shows nothing if that is `None`.
-
-    With rich installed the line has a bar, without it only numbers.
-    """
+    """Shows a line in place with *show*; shows nothing if that is `None`."""
 
     def __init__(self, show: Callable[[str], object] | None) -> None:
         self._show = show
@@ -43,18 +40,4 @@ class Progress:
         if self._show is None or monotonic() - self._began < PATIENCE:
             return
         self._shown = True
-        self._show(f"zephyr: {_bar(done, total)}{done} of {total} {what}")
-
-
-def _bar(done: int, total: int) -> str:
-    try:
-        from rich.console import Console
-        from rich.progress_bar import ProgressBar
-    except ImportError:
-        return ""
-    console = Console(width=30, force_terminal=True, legacy_windows=False)
-    with console.capture() as captured:
-        console.print(
-            ProgressBar(total=max(total, 1), completed=done, width=24), end=""
-        )
-    return f"{captured.get()} "
+        self._show(f"zephyr: {done} of {total} {what}")

@@ -63,7 +63,7 @@ class ZephyrReporter:
         )
         self.writer = JournalWriter.create(path, header, scrub)
         self._journal = shown(path)
-        self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
+        self._messages: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
         self._undelivered = False
         self._session: pytest.Session | None = None
@@ -141,10 +141,10 @@ class ZephyrReporter:
         run = Run(own, siblings(own))
         nodes = run.nodes()
         if run.uncollected:
-            self._lines.append(summary.uncollected(run.uncollected))
+            self._messages.append(summary.uncollected(run.uncollected))
         if self._settings.push == "never":
-            self._lines.append(f"results kept in {self._journal}")
-            self._lines.append(summary.send_later(self._journal))
+            later = summary.send_later(self._journal)
+            self._messages.append(f"results kept in {self._journal}{later}")
             self._undelivered = self.writer.broken is not None
         else:
             self._push(run, nodes)
@@ -160,7 +160,9 @@ class ZephyrReporter:
         before = self.startup_check.found or Preflight()
         cases = dict.fromkeys(case for node in nodes for case in node.cases)
         if before.plan is not None:
-            self._lines += summary.planned_only(run.deselected, before.untested(cases))
+            self._messages += summary.planned_only(
+                run.deselected, before.untested(cases)
+            )
         with (
             served(self._settings, cases) as settings,
             before.resumed(settings) as client,
@@ -170,16 +172,16 @@ class ZephyrReporter:
             delivery = push(
                 nodes, client, settings, memory, progress.update, seen=before.seen
             )
-        self._lines += summary.planned(delivery)
-        self._lines.append(summary.numbers(delivery))
-        self._lines += summary.made(delivery)
-        self._lines += summary.evidence(delivery)
+        self._messages += summary.planned(delivery)
+        self._messages.append(summary.numbers(delivery))
+        self._messages += summary.made(delivery)
+        self._messages += summary.evidence(delivery)
         if delivery.complete:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
         if self._settings.on_error != "ignore":
-            self._lines += summary.problems(delivery, self._journal)
-        self._lines += self._look(settings, delivery)
+            self._messages += summary.problems(delivery, self._journal)
+        self._messages += self._look(settings, delivery)
 
     def _progress_line(self) -> Callable[[str], object] | None:
         """Return what shows a line in place, if pytest's terminal is one."""
@@ -203,7 +205,7 @@ class ZephyrReporter:
         if not self._undelivered:
             # Half a journal would be read as a run that died.
             self.writer.discard()
-        self._lines.append(
+        self._messages.append(
             f"zephyr: {self._journal} could not be written ({error.strerror or error});"
             + (
                 " what is not delivered is lost when this process ends."
@@ -215,8 +217,8 @@ class ZephyrReporter:
     def _keep(self, lines: Sequence[str]) -> None:
         """Say that everything stays in the journal, after the *lines* that say why."""
         self._undelivered = True
-        self._lines += [*lines, f"zephyr: results kept in {self._journal}"]
-        self._lines.append(summary.send_later(self._journal))
+        later = summary.send_later(self._journal)
+        self._messages += [*lines, f"zephyr: results kept in {self._journal}{later}"]
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
@@ -230,28 +232,36 @@ class ZephyrReporter:
                 self._fail_if_wanted(self._session)
 
     def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
-        lines = self._said()
-        if terminal.verbosity < 0:
-            # Quiet keeps the problems.
-            lines = [each for each in lines if each.startswith(("zephyr: ", "  "))]
+        lines = self._summary_lines(quiet=terminal.verbosity < 0)
         if lines:
             terminal.section("zephyr")
         for line in lines:
             terminal.line(line)
-        self._lines, self._bugs = [], {}
+        self._messages, self._bugs = [], {}
 
-    def _said(self) -> list[str]:
-        """Return what there is to say, bugs included, each in one line."""
+    def _summary_lines(self, *, quiet: bool = False) -> list[str]:
+        """Return the lines of all messages, bugs included; *quiet* keeps the problems.
+
+        A dry run shows what it was asked for all the same.
+        """
         bugs = [
             f"zephyr: internal error in {bug} ({count} times), please report it."
             for bug, count in self._bugs.items()
         ]
+        messages = [*self._messages, *bugs]
+        if quiet:
+            kept = ("zephyr: ", "dry run: ")
+            messages = [each for each in messages if each.startswith(kept)]
         # A bug of ours, or the name of a test, may carry anything.
-        return [one_line(self.writer.scrub(line)) for line in (*self._lines, *bugs)]
+        return [
+            one_line(self.writer.scrub(line))
+            for message in messages
+            for line in message.split("\n")
+        ]
 
     @guarded
     def pytest_unconfigure(self) -> None:
         self.writer.close()
         # Without pytest's terminal, or if that failed, nobody has printed them yet.
-        for line in self._said():
+        for line in self._summary_lines():
             sys.stderr.write(f"{line}\n")

@@ -56,27 +56,22 @@ class StartupCheck:
         self._checked = False
 
     @pytest.hookimpl(tryfirst=True)
+    @guarded
     def pytest_sessionstart(self) -> None:
         if self._settings.push == "end":
-            self._check(self._check_server)
+            self._check_server()
 
     @pytest.hookimpl(trylast=True)
+    @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        def check() -> None:
-            marks = plugin_settings.load_marks(self._config)
-            self._check_cases(item_of(item, marks) for item in session.items)
+        marks = plugin_settings.load_marks(self._config)
+        self._check_cases(item_of(item, marks) for item in session.items)
 
-        self._check(check)
-
+    @guarded
     def check_journal(self) -> None:
         """Look up the cases of the items that workers wrote to the journal."""
-        self._check(
-            lambda: self._check_cases(
-                record
-                for record in Journal(self._writer.path, self._writer.kept).records()
-                if isinstance(record, Item)
-            )
-        )
+        records = Journal(self._writer.path, self._writer.kept).records()
+        self._check_cases(each for each in records if isinstance(each, Item))
 
     @property
     def planned(self) -> frozenset[CaseRef] | None:
@@ -97,15 +92,6 @@ class StartupCheck:
     def pytest_unconfigure(self) -> None:
         if self.found is not None:
             self.found.close()
-
-    def _check(self, check: Callable[[], None]) -> None:
-        """Do a check; nothing leaves it but what ends the run by the user's wish."""
-        try:
-            check()
-        except pytest.UsageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the tests run all the same
-            self.note_bug("preflight", error)
 
     def _check_server(self) -> None:
         # Late: only who reports needs an HTTP library.

@@ -51,7 +51,7 @@ class File:
 class Step:
     """A step that began; it is written again with its *outcome* when it ends.
 
-    *number* counts the steps of an attempt in the order they began. *label* is a text
+    *number* counts the steps of a test in the order they began. *label* is a text
     or the number of the case's own step. *at* is in milliseconds since the epoch.
     """
 

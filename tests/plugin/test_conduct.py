@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import errno
+from itertools import pairwise
 import os
 import stat
 import time
@@ -30,6 +31,7 @@ STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
 HOOKS = [
     "pytest_zephyr.plugin.marks.Marks.of",
     "pytest_zephyr.plugin.items.item_of",
+    "pytest_zephyr.plugin.reports.item_of",
     "pytest_zephyr.journal.format.item_line",
     "pytest_zephyr.journal.format.start_line",
     "pytest_zephyr.journal.format.end_line",
@@ -184,6 +186,33 @@ def test_wrong_token_says_so_in_one_line_with_the_mend(
     )
 
 
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        (["--zephyr-push=never"], []),
+        (
+            ["--zephyr-url=http://127.0.0.1:9", "--zephyr-retries=0"],
+            [
+                "zephyr: 2 results kept in .zephyr/*.jsonl",
+                "        send them later with: pytest-zephyr push .zephyr/*.jsonl",
+            ],
+        ),
+        (["--zephyr-dry-run"], ["dry run: *", "  test case 101: Pass on execution *"]),
+    ],
+    ids=["as asked", "a problem", "a dry run"],
+)
+def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, shown):
+    """A problem with its second line, and what was asked for; no line alone."""
+    pytester.makepyfile(SUITE.format(b="pass"))
+    ran = run_zephyr("-q", *args)
+
+    lines = ran.result.stdout.lines
+    ran.result.stdout.fnmatch_lines(shown, consecutive=True)
+    assert bool(shown) == any(" zephyr " in line for line in lines)
+    second = [before for before, line in pairwise(lines) if "send them later" in line]
+    assert all(" kept in " in before for before in second)
+
+
 @pytest.mark.parametrize("auth", ["token", "basic", "cookie", "auto"])
 def test_every_login_delivers(pytester, run_zephyr, world, monkeypatch, auth):
     if auth in {"basic", "cookie"}:
@@ -307,7 +336,7 @@ PLACES = {
     "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._fail_if_wanted",
     "reporter": "pytest_zephyr.plugin.reporter.ZephyrReporter.__init__",
     "settings": "pytest_zephyr.plugin.settings.load_marks",
-    "items": "pytest_zephyr.plugin.items.item_of",
+    "items": "pytest_zephyr.plugin.reports.item_of",
     "preflight": "pytest_zephyr.push.preflight.check_server",
 }
 

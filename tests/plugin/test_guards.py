@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import pytest_zephyr
+from pytest_zephyr.plugin.guard import guarded
 
 
 def python(code: str) -> str:
@@ -21,7 +22,7 @@ def python(code: str) -> str:
     return done.stdout
 
 
-HEAVY = "{'requests', 'urllib3', 'flask', 'sqlalchemy', 'rich'}"
+HEAVY = "{'requests', 'urllib3', 'flask', 'sqlalchemy'}"
 
 
 def test_loading_the_plugin_imports_nothing_heavy():
@@ -107,3 +108,26 @@ def test_warning_can_be_filtered_by_its_public_name(pytester, run_zephyr):
 
     ran.result.assert_outcomes(passed=1, errors=1)
     assert "'nonsense' is not a test case id" in ran.text
+
+
+class Guarded:
+    """An object with a guarded hook that raises what it is given."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def note_bug(self, hook: str, error: Exception) -> None:
+        self.noted.append(f"{hook}: {error}")
+
+    @guarded
+    def hook(self, error: Exception) -> None:
+        raise error
+
+
+def test_a_usage_error_leaves_a_guarded_hook_and_nothing_else_does():
+    plugin = Guarded()
+    plugin.hook(ValueError("ours"))
+
+    with pytest.raises(pytest.UsageError):
+        plugin.hook(pytest.UsageError("the user's"))
+    assert plugin.noted == ["hook: ours"]

@@ -241,3 +241,34 @@ def test_marker_that_only_adds_leaves_the_cases_to_the_next_level(
         "test_c: 5 is not the key of a defect",
     ):
         assert said in ran.text
+
+
+def test_step_of_a_hook_stands_beside_those_of_the_test(pytester, run_zephyr, world):
+    """Steps have one order, whoever records them."""
+    pytester.makeconftest(
+        """
+        def pytest_zephyr_record(item, record):
+            with record.step(f"Look at {record.when}"):
+                pass
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(zephyr):
+            with zephyr.step("Open the page"): pass
+            with zephyr.step("Read it"): pass
+        """
+    )
+    run_zephyr()
+
+    notes = world.execution(101).comment
+    assert notes.partition("steps:\n")[2].split("\n") == [
+        "  passed Look at setup",
+        "  passed Open the page",
+        "  passed Read it",
+        "  passed Look at call",
+        "  passed Look at teardown",
+    ]

@@ -139,7 +139,7 @@ def test_what_a_push_did_is_read_apart(path):
 
     assert list(journal.records()) == []
     assert journal.receipts == [RECEIPT]
-    assert journal.sendings == [SENDING]
+    assert journal.unclear == {8: "s2"}
     assert journal.uncollected == ["t.py"]
     assert journal.skipped == 0
 
@@ -157,7 +157,7 @@ def test_reading_twice_gives_the_same(path):
 
     assert list(journal.records()) == first == [ITEM]
     assert journal.receipts == [RECEIPT]
-    assert journal.sendings == [SENDING]
+    assert journal.unclear == {7: "s1", 8: "s2"}
 
 
 def test_the_header_is_read_as_it_was_written(path):
@@ -329,7 +329,7 @@ def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
     assert list(journal.records()) == [ITEM, End()]
     assert journal.skipped == 1
     assert journal.receipts == []
-    assert journal.sendings == []
+    assert journal.unclear == {}
 
 
 def test_a_blank_line_is_nothing(path):
