@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 import importlib
 import importlib.util
 import os
 from pathlib import Path
 import pkgutil
+from shutil import copyfile
 import signal
 import threading
 from typing import Any
@@ -48,7 +50,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(foreign) or name.lower() in proxies:
             monkeypatch.delenv(name)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "COLUMNS", "PYTEST_ADDOPTS"):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -88,31 +90,53 @@ class World:
         return [f"{each.method} {each.path}" for each in requests]
 
 
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
+    """The database of a world; its sandbox has ended.
+
+    Project Payments, release 1.0, cycle Nightly and phase Smoke with six test cases.
+    """
+    path = tmp_path_factory.mktemp("filled") / "sandbox.db"
+    with Sandbox(path) as sandbox:
+        places = sandbox.store.ensure_target("Payments", "1.0", "Nightly", "Smoke")
+        world = World(sandbox, *places)
+        world.schedule(*CASES)
+    return path, world
+
+
 @pytest.fixture
-def sandbox(contract: Contract) -> Iterator[Sandbox]:
-    """A sandbox whose every exchange is held against the contract."""
+def sandbox(
+    filled: tuple[Path, World],
+    contract: Contract,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Sandbox]:
+    """A sandbox over a copy of that database; every exchange is held to the contract."""
     watched: list[ContractMiddleware] = []
 
     def wrap(app: Any) -> Any:
         watched.append(ContractMiddleware(app, contract))
         return watched[-1]
 
-    with Sandbox(wrap=wrap) as sandbox:
+    path = tmp_path_factory.mktemp("server") / "sandbox.db"
+    copyfile(filled[0], path)
+    with Sandbox(path, wrap=wrap) as sandbox:
         yield sandbox
     assert [each.violations for each in watched] == [[]]
 
 
 @pytest.fixture
-def world(sandbox: Sandbox) -> World:
-    """A server with project Payments, release 1.0, cycle Nightly and phase Smoke."""
-    store = sandbox.store
-    project = store.add_project("Payments")
-    release = store.add_release(project, "1.0")
-    cycle = store.add_cycle(release, "Nightly")
-    phase = store.add_phase(cycle, "Smoke")
-    world = World(sandbox, project, release, cycle, phase)
-    world.schedule(*CASES)
-    return world
+def world(filled: tuple[Path, World], sandbox: Sandbox) -> World:
+    """The filled world on its running server."""
+    return replace(filled[1], sandbox=sandbox)
+
+
+@pytest.fixture
+def pytester(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """Pytest's own, without plugins that only this suite has a use for."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis -p no:hypothesispytest")
+    return pytester
 
 
 @dataclass(frozen=True)

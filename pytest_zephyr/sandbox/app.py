@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask import Response
@@ -28,8 +31,15 @@ from pytest_zephyr.sandbox.routes import testcase
 from pytest_zephyr.sandbox.store import Store
 from pytest_zephyr.sandbox.values import Problem
 from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import FAULTS
 from pytest_zephyr.sandbox.wire import LONGEST
 from pytest_zephyr.sandbox.wire import STORE
+
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 REST = "/flex/services/rest/<any(latest, v3, v4):version>"
@@ -49,13 +59,27 @@ class SignedConverter(LongConverter):
         super().__init__(*args, **{"signed": True, **kwargs})
 
 
-def create_app(store: Store, faults: Faults | None = None) -> Flask:
+def create_app(store: Store, faults: Faults | None = None) -> WSGIApplication:
     """WSGI application that answers for *store*.
 
     *faults* are what its control page changes; they are carried out elsewhere.
     """
+    faults = Faults() if faults is None else faults
+    app = _flask()
+
+    def serve(
+        environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        environ[STORE], environ[FAULTS] = store, faults
+        return app(environ, start_response)
+
+    return serve
+
+
+@cache
+def _flask() -> Flask:
+    """The application of every sandbox of this process; its routes are made once."""
     app = Flask(__name__)
-    app.extensions[STORE] = store
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["int"] = LongConverter
@@ -81,9 +105,7 @@ def create_app(store: Store, faults: Faults | None = None) -> Flask:
         app.register_blueprint(module.routes, url_prefix=REST)
     app.register_blueprint(attachment.files)
     app.register_blueprint(pages.routes)
-    app.register_blueprint(
-        control.create_routes(Faults() if faults is None else faults)
-    )
+    app.register_blueprint(control.routes)
     return app
 
 

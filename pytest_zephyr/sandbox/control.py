@@ -17,10 +17,10 @@ from flask import Response
 
 from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Fault
-from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.faults import Kind
 from pytest_zephyr.sandbox.values import bad
 from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import faults
 from pytest_zephyr.sandbox.wire import read_bool
 
 
@@ -37,39 +37,41 @@ _RANGES = {
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def create_routes(faults: Faults) -> Blueprint:
-    routes = Blueprint("control", __name__)
+routes = Blueprint("control", __name__)
 
-    @routes.get("/sandbox")
-    def page() -> str:
-        return render_template(
-            "faults.html", faults=faults.listed(), effects=EFFECTS, host=request.host
-        )
 
-    @routes.get("/sandbox/faults")
-    def listed() -> Response:
-        return answer(faults.listed())
+@routes.get("/sandbox")
+def page() -> str:
+    return render_template(
+        "faults.html", faults=faults().listed(), effects=EFFECTS, host=request.host
+    )
 
-    @routes.post("/sandbox/faults")
-    def add() -> Response:
-        by_form = not request.is_json
-        given = request.form.to_dict() if by_form else request.get_json()
-        faults.add(read_fault(given))
-        if by_form:
-            return cast(Response, redirect("/sandbox/", 303))
-        return answer(faults.listed())
 
-    @routes.delete("/sandbox/faults")
-    def clear() -> Response:
-        faults.clear()
-        return answer([])
+@routes.get("/sandbox/faults")
+def listed() -> Response:
+    return answer(faults().listed())
 
-    @routes.post("/sandbox/faults/clear")
-    def clear_by_form() -> Response:
-        faults.clear()
+
+@routes.post("/sandbox/faults")
+def add() -> Response:
+    by_form = not request.is_json
+    given = request.form.to_dict() if by_form else request.get_json()
+    faults().add(read_fault(given))
+    if by_form:
         return cast(Response, redirect("/sandbox/", 303))
+    return answer(faults().listed())
 
-    return routes
+
+@routes.delete("/sandbox/faults")
+def clear() -> Response:
+    faults().clear()
+    return answer([])
+
+
+@routes.post("/sandbox/faults/clear")
+def clear_by_form() -> Response:
+    faults().clear()
+    return cast(Response, redirect("/sandbox/", 303))
 
 
 def read_fault(given: Any) -> Fault:

@@ -8,11 +8,11 @@ import json
 from typing import Any
 from typing import cast
 
-from flask import current_app
 from flask import g
 from flask import request
 from flask import Response
 
+from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.model import User
 from pytest_zephyr.sandbox.store import Store
 from pytest_zephyr.sandbox.values import bad
@@ -23,11 +23,18 @@ Json = dict[str, Any]
 DEFAULT_PAGE = 10
 BATCH_LIMIT = 500
 LONGEST = 2**63 - 1
-STORE = "zephyr_sandbox_store"
+
+#: The keys of an environ that say which sandbox is asked.
+STORE = "sandbox.store"
+FAULTS = "sandbox.faults"
 
 
 def store() -> Store:
-    return cast(Store, current_app.extensions[STORE])
+    return cast(Store, request.environ[STORE])
+
+
+def faults() -> Faults:
+    return cast(Faults, request.environ[FAULTS])
 
 
 def user() -> User:

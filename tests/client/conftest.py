@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from shutil import copyfile
 import ssl
 from types import SimpleNamespace
 from typing import Any
@@ -20,50 +18,11 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.sandbox import Sandbox
 from tests.client.servers import Answer
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
 from tests.client.talk import TOKEN
-from tests.conftest import CASES
 from tests.conftest import World
-from tests.contract.contract import Contract
-from tests.contract.contract import ContractMiddleware
-
-
-@pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
-    """The database of a world; its sandbox has ended."""
-    path = tmp_path_factory.mktemp("filled") / "sandbox.db"
-    with Sandbox(path) as sandbox:
-        places = sandbox.store.ensure_target("Payments", "1.0", "Nightly", "Smoke")
-        world = World(sandbox, *places)
-        world.schedule(*CASES)
-    return path, world
-
-
-@pytest.fixture
-def sandbox(
-    filled: tuple[Path, World], contract: Contract, tmp_path: Path
-) -> Iterator[Sandbox]:
-    """A sandbox as everywhere, but over a copy: filling takes longer than a test."""
-    watched: list[ContractMiddleware] = []
-
-    def wrap(app: Any) -> Any:
-        watched.append(ContractMiddleware(app, contract))
-        return watched[-1]
-
-    path = tmp_path / "sandbox.db"
-    copyfile(filled[0], path)
-    with Sandbox(path, wrap=wrap) as sandbox:
-        yield sandbox
-    assert [each.violations for each in watched] == [[]]
-
-
-@pytest.fixture
-def world(filled: tuple[Path, World], sandbox: Sandbox) -> World:
-    """The world of all tests, over a copy of its database."""
-    return replace(filled[1], sandbox=sandbox)
 
 
 @pytest.fixture

@@ -1,58 +1,77 @@
-"""The contract with Zephyr Enterprise, and the checks that a call keeps to it."""
+"""The contract with Zephyr Enterprise, and what in a call is not as it says.
+
+openapi-core knows paths, parameters, schemas, content types and logins. What it lets
+pass is added here: a server ignores what it does not know, and a client must not send
+such things.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cache
+from functools import lru_cache
 import io
+import json
 from pathlib import Path
 import re
 import threading
 from typing import Any
+from typing import NoReturn
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from jsonschema_path import SchemaPath
+from openapi_core.templating.paths.exceptions import PathError
+from openapi_core.testing import MockRequest
+from openapi_core.testing import MockResponse
+from openapi_core.validation.request import V31RequestValidator
+from openapi_core.validation.response import V31ResponseValidator
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.wrappers import Request
+from werkzeug.wsgi import ClosingIterator
 import yaml
-
-from tests.contract.operations import Answer
-from tests.contract.operations import check_body
-from tests.contract.operations import check_content
-from tests.contract.operations import check_credential
-from tests.contract.operations import check_path
-from tests.contract.operations import check_query
-from tests.contract.operations import credential_of
-from tests.contract.operations import Operation
-from tests.contract.operations import Parameter
-from tests.contract.operations import Route
-from tests.contract.schemas import Schema
-from tests.contract.schemas import Schemas
 
 
 if TYPE_CHECKING:
-    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
 DOCUMENT = Path(__file__).with_name("zephyr-enterprise-openapi.yaml")
-ROOTS = ("/flex/services", "/flex/upload", "/flex/download")
-METHODS = ("delete", "get", "head", "options", "patch", "post", "put")
+ROOTS = ("/flex/services/", "/flex/upload/", "/flex/download")
 FAULT = "sandbox.fault"
+HOST = "http://localhost"
 
-Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+#: Characters of a message that are shown; the value comes first and is what is long.
+LONGEST = 300
+
+Raw = dict[str, Any]
 
 
 class Contract:
     """An OpenAPI document, asked whether calls are as it says."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
-        self._schemas = Schemas(document)
-        self._routes = [self._route(*entry) for entry in document["paths"].items()]
-        self._routes.sort(key=lambda route: route.rank)
+    def __init__(self, document: Raw) -> None:
+        self.document = {**document, "servers": [{"url": "/"}]}
+        bodies: Any = {
+            "application/json": read_json,
+            "application/octet-stream": lambda body: body.decode("latin-1"),
+        }
+        self._requests = V31RequestValidator(
+            SchemaPath.from_dict(closed(self.document)),
+            extra_media_type_deserializers=bodies,
+        )
+        self._answers = V31ResponseValidator(
+            SchemaPath.from_dict(self.document), extra_media_type_deserializers=bodies
+        )
+        # Most calls of a test run were made before, to the letter.
+        self._of_request = lru_cache(2000)(self._request_problems)
+        self._of_answer = lru_cache(2000)(self._answer_problems)
 
     @staticmethod
     @cache
@@ -62,175 +81,225 @@ class Contract:
         with DOCUMENT.open(encoding="utf-8") as file:
             return Contract(yaml.load(file, loader))  # noqa: S506 - a safe loader
 
-    @property
-    def operations(self) -> list[Operation]:
-        return [each for route in self._routes for each in route.methods.values()]
-
-    def check(
-        self,
-        method: str,
-        path: str,
-        query: list[tuple[str, str]],
-        request_headers: Headers,
-        request_body: bytes,
-        status: int,
-        response_headers: Headers,
-        response_body: bytes,
-    ) -> list[str]:
-        """Return what is not as the contract says; a page or the like never is."""
-        return [
-            *self.check_request(method, path, query, request_headers, request_body),
-            *self.check_answer(method, path, status, response_headers, response_body),
-        ]
-
     def check_request(
         self,
         method: str,
         path: str,
-        query: list[tuple[str, str]],
-        headers: Headers,
+        query: str,
+        headers: Mapping[str, str],
         body: bytes,
     ) -> list[str]:
-        if not is_contractual(path):
-            return []
-        route, values = self._find(path)
-        if route is None:
-            return ["request: the contract has no such path"]
-        operation = route.methods.get(method)
-        if operation is None:
-            known = ", ".join(sorted(route.methods))
-            return [f"request: {method} is not a method of {route.template}: {known}"]
-        fields = dict(lower(headers))
-        return [
-            f"request: {problem}"
-            for problem in (
-                *check_path(operation, values),
-                *check_query(operation, query),
-                *check_credential(operation, fields),
-                *check_body(operation, fields.get("content-type", ""), body),
-            )
-        ]
+        """Return what is wrong with a request; *query* is as it stands in the URL."""
+        names = {name.lower(): value for name, value in headers.items()}
+        told = (names.get(each, "") for each in ("authorization", "cookie"))
+        kind = names.get("content-type", "")
+        return list(self._of_request(method, path, query, *told, kind, body))
 
     def check_answer(
-        self, method: str, path: str, status: int, headers: Headers, body: bytes
+        self, method: str, path: str, status: int, kind: str, body: bytes
     ) -> list[str]:
-        """Return what is wrong with an answer; one to an unknown operation cannot be."""
-        route, _ = self._find(path) if is_contractual(path) else (None, {})
-        operation = route.methods.get(method) if route else None
+        """Return what is wrong with an answer of a content type (*kind*)."""
+        return list(self._of_answer(method, path, status, kind, body))
+
+    def operation(self, method: str, path: str) -> Raw | None:
+        """Return the operation of a path, its parameters with those of the path."""
+        try:
+            found = self._answers.path_finder.find(method.lower(), HOST + path)
+        except PathError:
+            return None
+        item = self.document["paths"][found.path.parts[-1]]
+        raw = item[method.lower()]
+        given = (*item.get("parameters", ()), *raw.get("parameters", ()))
+        return {**raw, "parameters": [self._follow(each) for each in given]}
+
+    def _request_problems(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        authorization: str,
+        cookie: str,
+        kind: str,
+        body: bytes,
+    ) -> tuple[str, ...]:
+        pairs = parse_qsl(query, keep_blank_values=True)
+        request = MockRequest(
+            HOST,
+            method.lower(),
+            path,
+            args=ImmutableMultiDict(pairs),
+            headers={"Authorization": authorization} if authorization else {},
+            cookies=dict(each.split("=", 1) for each in cookie.split("; ") if each),
+            data=body,
+            content_type=kind or "none",
+        )
+        found = [*self._unheard(method, path, pairs, body)]
+        found += credential_problems(authorization, cookie)
+        found += problems(lambda: self._requests.iter_errors(request))
+        return tuple(f"request: {each}" for each in found)
+
+    def _unheard(
+        self, method: str, path: str, pairs: list[tuple[str, str]], body: bytes
+    ) -> Iterator[str]:
+        """Yield what the server would ignore, or take for something else."""
+        operation = self.operation(method, path)
         if operation is None:
-            return []
-        answer = operation.answer(status)
-        if answer is None:
-            return [f"answer: status {status} is not declared"]
-        kind = dict(lower(headers)).get("content-type", "")
-        return [f"answer: {problem}" for problem in check_content(answer, kind, body)]
-
-    def _find(self, path: str) -> tuple[Route | None, dict[str, str]]:
-        segments = path.split("/")
-        for route in self._routes:
-            values = route.match(segments)
-            if values is not None:
-                return route, values
-        return None, {}
-
-    def _route(self, template: str, item: dict[str, Any]) -> Route:
-        route = Route(template)
-        for method in METHODS:
-            if method in item:
-                operation = self._operation(template, method, item, item[method])
-                route.methods[operation.method] = operation
-        return route
-
-    def _operation(
-        self, template: str, method: str, item: dict[str, Any], raw: dict[str, Any]
-    ) -> Operation:
-        parameters: dict[str, dict[str, Parameter]] = {"path": {}, "query": {}}
-        for entry in (*item.get("parameters", ()), *raw.get("parameters", ())):
-            declared = self._follow(entry)
-            parameter = self._parameter(declared)
-            parameters[declared["in"]][parameter.name] = parameter
-        body = self._follow(raw.get("requestBody", {}))
-        return Operation(
-            name=raw["operationId"],
-            method=method.upper(),
-            template=template,
-            path=parameters["path"],
-            query=parameters["query"],
-            body=self._media(body),
-            body_required=body.get("required", False),
-            credentials=self._credentials(raw),
-            answers={
-                status: self._answer(status, self._follow(answer))
-                for status, answer in raw["responses"].items()
-            },
-        )
-
-    def _parameter(self, raw: dict[str, Any]) -> Parameter:
-        return Parameter(
-            name=raw["name"],
-            required=raw.get("required", False),
-            repeated=raw["schema"].get("type") == "array",
-            may_be_empty=raw.get("allowEmptyValue", False),
-            schema=self._schemas.schema(raw["schema"]),
-        )
-
-    def _answer(self, status: str, raw: dict[str, Any]) -> Answer:
-        media = self._media(raw)
-        return Answer(
-            media=media,
-            # A failure may come without a body, and so may an answer that nobody
-            # relies on: its schema says nothing.
-            may_be_empty=status == "default"
-            or not media
-            or any(schema.accepts_anything for schema in media.values()),
-            must_be_empty=status in ("204", "304"),
-        )
-
-    def _media(self, raw: dict[str, Any]) -> dict[str, Schema]:
-        return {
-            kind: self._schemas.schema(media.get("schema", {}))
-            for kind, media in raw.get("content", {}).items()
+            return
+        if body and "requestBody" not in operation:
+            yield f"{operation['operationId']} takes no body"
+        known = {
+            each["name"]: self._follow(each["schema"]).get("type")
+            for each in operation["parameters"]
+            if each["in"] == "query"
         }
+        for name, count in Counter(name for name, _ in pairs).items():
+            if name not in known:
+                names = ", ".join(known) or "none"
+                yield f"no query parameter {name!r}, there are: {names}"
+            elif count > 1 and known[name] != "array":
+                yield f"query parameter {name} is given {count} times"
+        for name, value in pairs:
+            if known.get(name) == "boolean" and value not in {"true", "false"}:
+                yield f"query parameter {name}: {value!r} is not true or false"
 
-    def _credentials(self, raw: dict[str, Any]) -> frozenset[str]:
-        declared = self.document["components"]["securitySchemes"]
-        names = {
-            name
-            for requirement in raw.get("security", self.document["security"])
-            for name in requirement
+    def _answer_problems(
+        self, method: str, path: str, status: int, kind: str, body: bytes
+    ) -> tuple[str, ...]:
+        operation = self.operation(method, path)
+        if operation is None:
+            # A request to it is wrong; its answer can't be.
+            return ()
+        answers = operation["responses"]
+        declared = answers.get(str(status))
+        if declared is None and status < 400:
+            return (f"answer: status {status} is not declared",)
+        media = self._follow(declared or answers["default"]).get("content", {})
+        anything = any(not each.get("schema") for each in media.values())
+        if not body and (declared is None or not media or anything):
+            # A failure may come without a body, and what nobody relies on as well.
+            return ()
+        if body and not media:
+            return ("answer: a body where there is none",) if status == 204 else ()
+        if not body:
+            return ("answer: the body is missing",)
+        request = MockRequest(HOST, method.lower(), path)
+        # A charset makes no difference, and openapi-core takes it for one.
+        media_type = kind.partition(";")[0]
+        response = MockResponse(body, status_code=status, content_type=media_type)
+        found = problems(lambda: self._answers.iter_errors(request, response))
+        return tuple(f"answer: {each}" for each in found)
+
+    def _follow(self, raw: Raw) -> Raw:
+        """Return what a reference points to."""
+        while "$ref" in raw:
+            _, *steps = raw["$ref"].split("/")
+            raw = self.document
+            for step in steps:
+                raw = raw[step]
+        return raw
+
+
+def closed(document: Raw) -> Raw:
+    """Return *document* with objects that take no property their schema does not name.
+
+    A schema that names none, or says ``additionalProperties``, stays as it is. What
+    stands in an ``allOf`` and the like is one part of an object: there an open copy
+    of a component is used, and the whole is closed.
+    """
+    components = document["components"]["schemas"]
+
+    def named(schema: Raw) -> bool:
+        """Whether the parts of a schema together name all properties."""
+        if "$ref" in schema:
+            schema = components[schema["$ref"].rpartition("/")[2]]
+        if "additionalProperties" in schema:
+            return False
+        parts = [part for key in PARTS for part in schema.get(key, ())]
+        return "properties" in schema or any(map(named, parts))
+
+    def close(node: Any, *, part: bool = False) -> Any:
+        if isinstance(node, list):
+            return [close(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if isinstance(node.get("$ref"), str) and part:
+            return {**node, "$ref": f"{node['$ref']}{OPEN}"}
+        found = {
+            key: [close(each, part=True) for each in value]
+            if key in PARTS
+            else {name: close(each) for name, each in value.items()}
+            if key == "properties"
+            else close(value)
+            for key, value in node.items()
         }
-        return frozenset(credential_of(declared[name]) for name in names)
+        parts = any(key in node for key in ("properties", *PARTS))
+        if not part and parts and named(node):
+            found["unevaluatedProperties"] = False
+        return found
 
-    def _follow(self, raw: dict[str, Any]) -> dict[str, Any]:
-        if "$ref" not in raw:
-            return raw
-        target: dict[str, Any] = self._schemas.target(raw["$ref"])
-        return target
+    schemas = {}
+    for name, schema in components.items():
+        schemas[name] = close(schema)
+        schemas[f"{name}{OPEN}"] = close(schema, part=True)
+    return {
+        **document,
+        "paths": close(document["paths"]),
+        "components": {**document["components"], "schemas": schemas},
+    }
 
 
-def is_contractual(path: str) -> bool:
-    """Say whether *path* is the server's interface and not a page."""
-    return any(path == root or path.startswith(f"{root}/") for root in ROOTS)
+PARTS = ("allOf", "anyOf", "oneOf")
+OPEN = "AsPart"
 
 
-def lower(headers: Headers) -> Iterator[tuple[str, str]]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    for name, value in pairs:
-        yield name.lower(), value
+def problems(errors: Callable[[], Iterator[Exception]]) -> Iterator[str]:
+    """Yield the innermost message of each error; what breaks the check is one, too."""
+    try:
+        for error in errors():
+            yield message(error)
+    except (AssertionError, UnicodeDecodeError) as error:
+        yield f"{type(error).__name__} {error}"
+
+
+def message(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    schema_errors = list(getattr(error, "schema_errors", ()))
+    text = "; ".join(f"{each.json_path}: {each.message}" for each in schema_errors[:5])
+    text = text or str(error)
+    return text if len(text) <= LONGEST else f"{text[:100]} ... {text[-LONGEST:]}"
+
+
+def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
+    """Yield what is wrong with how many credentials there are."""
+    tokens = re.findall(r"(?:^|; )token=([^;]*)", cookie)
+    given = [authorization.partition(" ")[2].strip()] if authorization else []
+    if not all([*given, *tokens]):
+        yield "a credential without a value"
+    if len(given) + len(tokens) > 1:
+        yield "more than one credential"
+
+
+def read_json(body: bytes) -> Any:
+    """Return what *body* says; raise ValueError for what only Python takes as JSON."""
+    return json.loads(body.decode("utf-8"), parse_constant=refuse)
+
+
+def refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 class ContractMiddleware:
     """A WSGI application around *app* that collects what is not as in the contract.
 
-    Nothing that passes is changed: bodies stream, exceptions go through, and an answer
-    that is cut short is not judged. An application that breaks an answer on purpose
-    says so with the key ``sandbox.fault`` in the environ; its request is still judged.
-    A finding is there before the client has the end of the answer.
+    An application that breaks an answer on purpose says so with the key
+    ``sandbox.fault`` in the environ; its request is still judged. A finding is there
+    before the client has the answer.
     """
 
     def __init__(self, app: WSGIApplication, contract: Contract | None = None) -> None:
         self._app = app
-        self.contract = contract or Contract.load()
+        self._contract = contract or Contract.load()
         self._lock = threading.Lock()
         self._allowed: list[re.Pattern[str]] = []
         self.violations: list[str] = []
@@ -243,149 +312,57 @@ class ContractMiddleware:
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        if not is_contractual(path_of(environ)):
+        request = Request(environ)
+        method, path = request.method, request.path
+        if not path.startswith(ROOTS):
             return self._app(environ, start_response)
+        whole = environ.get("wsgi.input_terminated")
+        length = request.content_length
+        body = environ["wsgi.input"].read(*([] if whole else [length or 0]))
+        environ["wsgi.input"] = io.BytesIO(body)
         with self._lock:
             self.calls += 1
-        exchange = Exchange(self, environ)
-        exchange.check_request()
-        return exchange.run(self._app, start_response)
+        if length in {None, len(body)}:
+            query = environ.get("QUERY_STRING", "")
+            headers = dict(request.headers)
+            self._add(
+                f"{method} {path}: {each}"
+                for each in self._contract.check_request(
+                    method, path, query, headers, body
+                )
+            )
+        status, answered, data = self._answer(environ)
+        if FAULT not in environ:
+            kind = dict(answered).get("Content-Type", "")
+            self._add(
+                f"{method} {path}: {each}"
+                for each in self._contract.check_answer(
+                    method, path, int(status[:3]), kind, data
+                )
+            )
+        start_response(status, answered)
+        return [data]
 
-    def add(self, violations: Iterable[str]) -> None:
+    def _answer(
+        self, environ: WSGIEnvironment
+    ) -> tuple[str, list[tuple[str, str]], bytes]:
+        """Return the whole answer of the application to this very *environ*."""
+        begun: list[Any] = []
+
+        def start(
+            status: str, headers: list[tuple[str, str]], _error: object = None, /
+        ) -> Callable[[bytes], object]:
+            begun[:] = [status, headers]
+            return bytearray().extend
+
+        with closing(ClosingIterator(self._app(environ, start))) as parts:
+            data = b"".join(parts)
+        return begun[0], begun[1], data
+
+    def _add(self, violations: Iterable[str]) -> None:
         with self._lock:
             self.violations += [
                 violation
                 for violation in violations
                 if not any(pattern.search(violation) for pattern in self._allowed)
             ]
-
-
-class Exchange:
-    """One request and its answer, watched while they pass."""
-
-    def __init__(
-        self, middleware: ContractMiddleware, environ: WSGIEnvironment
-    ) -> None:
-        self._middleware = middleware
-        self._environ = environ
-        self._path = path_of(environ)
-        self._method: str = environ["REQUEST_METHOD"]
-        self._status = 0
-        self._headers: list[tuple[str, str]] = []
-        self._parts: list[bytes] = []
-        self._length = 0
-        self._announced: int | None = None
-        self._ended = False
-
-    def check_request(self) -> None:
-        body = self._buffer()
-        if body is None:
-            return
-        query = parse_qsl(self._environ.get("QUERY_STRING", ""), keep_blank_values=True)
-        self._report(
-            self._middleware.contract.check_request(
-                self._method, self._path, query, headers_of(self._environ), body
-            )
-        )
-
-    def run(
-        self, app: WSGIApplication, start_response: StartResponse
-    ) -> Iterator[bytes]:
-        def start(
-            status: str,
-            headers: list[tuple[str, str]],
-            exc_info: OptExcInfo | None = None,
-            /,
-        ) -> Callable[[bytes], object]:
-            write = start_response(status, headers, exc_info)
-            self._status = int(status[:3])
-            self._headers = list(headers)
-            length = dict(lower(headers)).get("content-length", "")
-            self._announced = int(length) if length.isdecimal() else None
-
-            def tee(part: bytes, /) -> object:
-                self.passes(part)
-                return write(part)
-
-            return tee
-
-        return Watched(self, app(self._environ, start))
-
-    def passes(self, part: bytes) -> None:
-        self._parts.append(part)
-        self._length += len(part)
-        # The client goes on as soon as it has the last byte.
-        if self._announced is not None and self._length >= self._announced:
-            self.ends()
-
-    def ends(self) -> None:
-        if self._ended:
-            return
-        self._ended = True
-        if FAULT not in self._environ:
-            self._report(
-                self._middleware.contract.check_answer(
-                    self._method,
-                    self._path,
-                    self._status,
-                    self._headers,
-                    b"".join(self._parts),
-                )
-            )
-
-    def _buffer(self) -> bytes | None:
-        """Take the body and put a copy in its place; None is a body cut short."""
-        environ = self._environ
-        length = environ.get("CONTENT_LENGTH") or ""
-        if length.isdecimal():
-            body: bytes = environ["wsgi.input"].read(int(length))
-            complete = len(body) == int(length)
-        elif environ.get("wsgi.input_terminated"):
-            body = environ["wsgi.input"].read()
-            complete = True
-        else:
-            return b""
-        environ["wsgi.input"] = io.BytesIO(body)
-        return body if complete else None
-
-    def _report(self, problems: list[str]) -> None:
-        self._middleware.add(
-            f"{self._method} {self._path}: {problem}" for problem in problems
-        )
-
-
-class Watched(Iterator[bytes]):
-    """The parts of an answer, noted while they pass."""
-
-    def __init__(self, exchange: Exchange, parts: Iterable[bytes]) -> None:
-        self._exchange = exchange
-        self._parts = parts
-        self._iterator = iter(parts)
-
-    def __next__(self) -> bytes:
-        try:
-            part = next(self._iterator)
-        except StopIteration:
-            self._exchange.ends()
-            raise
-        self._exchange.passes(part)
-        return part
-
-    def close(self) -> None:
-        close = getattr(self._parts, "close", None)
-        if close is not None:
-            close()
-
-
-def path_of(environ: WSGIEnvironment) -> str:
-    # WSGI has the bytes of the path as the characters of a str.
-    raw: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return raw.encode("latin-1").decode("utf-8", "replace")
-
-
-def headers_of(environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            yield key[5:].replace("_", "-"), value
-        elif key == "CONTENT_TYPE":
-            yield "content-type", value

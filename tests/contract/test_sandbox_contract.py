@@ -396,7 +396,12 @@ def test_call_and_its_answer_are_as_in_the_contract(name, make, server, known):
 
 
 def test_every_operation_the_sandbox_offers_is_called_here():
-    names = {operation.name for operation in Contract.load().operations}
+    names = {
+        operation["operationId"]
+        for item in Contract.load().document["paths"].values()
+        for key, operation in item.items()
+        if key != "parameters"
+    }
 
     assert CALLS.keys() == names - NOT_OFFERED
     assert names > NOT_OFFERED
@@ -530,6 +535,6 @@ def complaints(response: requests.Response) -> list[str]:
         request.method,
         request.path_url.partition("?")[0],
         response.status_code,
-        response.headers,
+        response.headers.get("Content-Type", ""),
         response.content,
     )
