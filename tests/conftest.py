@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import pytest_zephyr
+from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox import Sandbox
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
@@ -196,6 +197,31 @@ def run_zephyr(
         return ran
 
     return run
+
+
+@dataclass(frozen=True)
+class Commanded:
+    """One call of the command `pytest-zephyr`, and what it printed."""
+
+    ret: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Commanded]:
+    """Call `pytest-zephyr` with these arguments, in this process and directory."""
+
+    def call(*args: object) -> Commanded:
+        capsys.readouterr()
+        ret = main(list(map(str, args)))
+        return Commanded(ret, *capsys.readouterr())
+
+    return call
 
 
 needs_xdist = pytest.mark.skipif(

@@ -63,7 +63,7 @@ class ZephyrReporter:
         )
         self.writer = JournalWriter.create(path, header, scrub)
         self._journal = shown(path)
-        self._messages: list[str] = [f"zephyr: {each}" for each in settings.warnings]
+        self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
         self._undelivered = False
         self._session: pytest.Session | None = None
@@ -141,10 +141,10 @@ class ZephyrReporter:
         run = Run(own, siblings(own))
         nodes = run.nodes()
         if run.uncollected:
-            self._messages.append(summary.uncollected(run.uncollected))
+            self._lines.append(summary.uncollected(run.uncollected))
         if self._settings.push == "never":
-            later = summary.send_later(self._journal)
-            self._messages.append(f"results kept in {self._journal}{later}")
+            self._lines.append(f"results kept in {self._journal}")
+            self._lines.append(summary.send_later(self._journal))
             self._undelivered = self.writer.broken is not None
         else:
             self._push(run, nodes)
@@ -160,9 +160,7 @@ class ZephyrReporter:
         before = self.startup_check.found or Preflight()
         cases = dict.fromkeys(case for node in nodes for case in node.cases)
         if before.plan is not None:
-            self._messages += summary.planned_only(
-                run.deselected, before.untested(cases)
-            )
+            self._lines += summary.planned_only(run.deselected, before.untested(cases))
         with (
             served(self._settings, cases) as settings,
             before.resumed(settings) as client,
@@ -172,16 +170,16 @@ class ZephyrReporter:
             delivery = push(
                 nodes, client, settings, memory, progress.update, seen=before.seen
             )
-        self._messages += summary.planned(delivery)
-        self._messages.append(summary.numbers(delivery))
-        self._messages += summary.made(delivery)
-        self._messages += summary.evidence(delivery)
+        self._lines += summary.planned(delivery)
+        self._lines.append(summary.numbers(delivery))
+        self._lines += summary.made(delivery)
+        self._lines += summary.evidence(delivery)
         if delivery.complete:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
         if self._settings.on_error != "ignore":
-            self._messages += summary.problems(delivery, self._journal)
-        self._messages += self._look(settings, delivery)
+            self._lines += summary.problems(delivery, self._journal)
+        self._lines += self._look(settings, delivery)
 
     def _progress_line(self) -> Callable[[str], object] | None:
         """Return what shows a line in place, if pytest's terminal is one."""
@@ -205,7 +203,7 @@ class ZephyrReporter:
         if not self._undelivered:
             # Half a journal would be read as a run that died.
             self.writer.discard()
-        self._messages.append(
+        self._lines.append(
             f"zephyr: {self._journal} could not be written ({error.strerror or error});"
             + (
                 " what is not delivered is lost when this process ends."
@@ -217,8 +215,8 @@ class ZephyrReporter:
     def _keep(self, lines: Sequence[str]) -> None:
         """Say that everything stays in the journal, after the *lines* that say why."""
         self._undelivered = True
-        later = summary.send_later(self._journal)
-        self._messages += [*lines, f"zephyr: results kept in {self._journal}{later}"]
+        self._lines += [*lines, f"zephyr: results kept in {self._journal}"]
+        self._lines.append(summary.send_later(self._journal))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
@@ -237,27 +235,27 @@ class ZephyrReporter:
             terminal.section("zephyr")
         for line in lines:
             terminal.line(line)
-        self._messages, self._bugs = [], {}
+        self._lines, self._bugs = [], {}
 
     def _summary_lines(self, *, quiet: bool = False) -> list[str]:
-        """Return the lines of all messages, bugs included; *quiet* keeps the problems.
+        """Return what there is to say, bugs included; *quiet* keeps the problems.
 
-        A dry run shows what it was asked for all the same.
+        A dry run shows what it was asked for all the same. An indented line belongs
+        to the one before it.
         """
         bugs = [
             f"zephyr: internal error in {bug} ({count} times), please report it."
             for bug, count in self._bugs.items()
         ]
-        messages = [*self._messages, *bugs]
-        if quiet:
-            kept = ("zephyr: ", "dry run: ")
-            messages = [each for each in messages if each.startswith(kept)]
-        # A bug of ours, or the name of a test, may carry anything.
-        return [
-            one_line(self.writer.scrub(line))
-            for message in messages
-            for line in message.split("\n")
-        ]
+        lines = []
+        shown = True
+        for line in (*self._lines, *bugs):
+            if quiet and not line.startswith("  "):
+                shown = line.startswith(("zephyr: ", "dry run: "))
+            if shown:
+                # A bug of ours, or the name of a test, may carry anything.
+                lines.append(one_line(self.writer.scrub(line)))
+        return lines
 
     @guarded
     def pytest_unconfigure(self) -> None:

@@ -52,7 +52,7 @@ def evidence(delivery: Delivery) -> list[str]:
 
 
 def planned(delivery: Delivery) -> list[str]:
-    """Return one message with what a dry run would have made, written and left."""
+    """Return what a dry run would have made, written and left, a line for each."""
     if delivery.planned is None:
         return []
     changes = delivery.planned
@@ -93,7 +93,7 @@ def planned(delivery: Delivery) -> list[str]:
         f"  test case {format_case(result.case)}: left as it is ({result.outcome.value})"
         for result in changes.left
     ]
-    return ["\n".join(lines)]
+    return lines
 
 
 def made(delivery: Delivery) -> list[str]:
@@ -138,7 +138,7 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
 
 
 def problems(delivery: Delivery, journal: Path) -> list[str]:
-    """Return a message per problem; what is the same for many is said once."""
+    """Return a line per problem; what is the same for many is said once."""
     lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
     if delivery.unmapped:
         lines.append(
@@ -164,11 +164,11 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
     lines += _about_files(delivery.evidence.left_out, "is left out")
     waiting = delivery.kept + len(delivery.refused)
     if waiting:
-        lines.append(
-            f"zephyr: {waiting} results kept in {journal}{send_later(journal)}"
-        )
+        lines.append(f"zephyr: {waiting} results kept in {journal}")
+        lines.append(send_later(journal))
     elif delivery.evidence.kept or delivery.evidence.mendable:
-        lines.append(f"zephyr: evidence kept in {journal}{send_later(journal)}")
+        lines.append(f"zephyr: evidence kept in {journal}")
+        lines.append(send_later(journal))
     return lines
 
 
@@ -219,7 +219,7 @@ def planned_only(deselected: int, untested: int) -> list[str]:
 
 def send_later(journal: Path) -> str:
     """Return the second line of a message about results that are kept."""
-    return f"\n        send them later with: pytest-zephyr push {journal}"
+    return f"        send them later with: pytest-zephyr push {journal}"
 
 
 def _remarks(delivery: Delivery) -> tuple[str, ...]:

@@ -16,15 +16,12 @@ from tests.conftest import World
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
 
-CRASHES = """
+FIXTURES = """
     import os
     import signal
     import pytest
 
     def die(): os.kill(os.getpid(), signal.SIGKILL)
-
-    @pytest.mark.zephyr(101)
-    def test_before(): pass
 
     @pytest.fixture
     def dies_in_setup(): die()
@@ -34,56 +31,65 @@ CRASHES = """
         yield
         die()
 
-    @pytest.mark.zephyr(102)
-    def test_victim({fixture}): {body}
+    @pytest.mark.zephyr(101)
+    def test_before(): pass
+"""
 
-    @pytest.mark.zephyr(103)
+VICTIM = """
+    @pytest.mark.zephyr({case})
+    def test_victim_{case}({fixture}): {body}
+"""
+
+AFTER = """
+    @pytest.mark.zephyr(106)
     def test_after(): pass
-
-    @pytest.mark.zephyr(104)
-    def test_last(): pass
 """
 
 WAYS = {
-    "call": {"fixture": "", "body": "die()"},
-    "setup": {"fixture": "dies_in_setup", "body": "pass"},
-    "teardown": {"fixture": "dies_in_teardown", "body": "pass"},
-    "after a failure": {"fixture": "dies_in_teardown", "body": "assert False"},
-}
+    "call": {"case": 102, "fixture": "", "body": "die()"},
+    "setup": {"case": 103, "fixture": "dies_in_setup", "body": "pass"},
+    "teardown": {"case": 104, "fixture": "dies_in_teardown", "body": "pass"},
+    "after a failure": {
+        "case": 105, "fixture": "dies_in_teardown", "body": "assert False"
+    },
+}  # fmt: skip
 
 
 @needs_xdist
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("workers", ["-n1", "-n2"])
-def test_test_of_a_killed_worker_is_crashed_and_the_others_are_right(
-    pytester, run_zephyr, world, way, workers
+def test_tests_of_killed_workers_are_crashed_and_the_others_are_right(
+    pytester, run_zephyr, world, workers
 ):
-    pytester.makepyfile(CRASHES.format(**WAYS[way]))
+    """In whatever way a worker died; its successor goes on with what is left."""
+    victims = [VICTIM.format(**way) for way in WAYS.values()]
+    pytester.makepyfile("".join([FIXTURES, *victims, AFTER]))
     ran = run_zephyr(workers, subprocess=True, same_exit=False)
 
-    assert {c: world.statuses()[c] for c in (101, 102, 103, 104)} == {
-        101: "1", 102: "2", 103: "1", 104: "1"
+    assert world.statuses() == {
+        101: "1", 102: "2", 103: "2", 104: "2", 105: "2", 106: "1"
     }  # fmt: skip
-    assert world.execution(102).comment.startswith(("crashed", "failed"))
+    said = [world.execution(case).comment.split()[0] for case in range(102, 106)]
+    assert said == ["crashed", "crashed", "crashed", "failed"]
     assert len(world.writes) == 1
     assert "INTERNALERROR" not in ran.text
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_push_after_a_kill_finishes_the_job(pytester, run_zephyr, world, way):
+def test_push_after_a_kill_finishes_the_job(command, pytester, run_zephyr, world, way):
     """What ran before the kill has its outcome, the victim is crashed, the rest unrun."""
-    pytester.makepyfile(CRASHES.format(**WAYS[way]))
+    pytester.makepyfile(FIXTURES + VICTIM.format(**WAYS[way]) + AFTER)
     ran = run_zephyr("-p", "no:randomly", subprocess=True, same_exit=False)
     assert world.writes == []
 
-    first = pytester.run("pytest-zephyr", "push", *ran.journals)
-    second = pytester.run("pytest-zephyr", "push", *ran.journals)
+    first = command("push", *ran.journals)
+    second = command("push", *ran.journals)
 
     assert first.ret == second.ret == 0
-    assert {c: world.statuses()[c] for c in (101, 102, 103, 104)} == {
-        101: "1", 102: "2", 103: None, 104: None
+    victim = WAYS[way]["case"]
+    assert {c: world.statuses()[c] for c in (101, victim, 106)} == {
+        101: "1", victim: "2", 106: None
     }  # fmt: skip
-    assert {world.execution(c).results for c in (101, 102)} == {1}
+    assert {world.execution(c).results for c in (101, victim)} == {1}
     assert len(world.writes) == 1
 
 
@@ -110,8 +116,8 @@ def many(pytester: pytest.Pytester, world: World) -> None:
     pytester.makepyfile(test_many=MANY)
 
 
-def run_and_kill(pytester: pytest.Pytester, delay: float, *args: str) -> None:
-    """Start pytest, wait for a number of tests rather than of seconds, and kill it."""
+def run_and_kill(pytester: pytest.Pytester, count: int, *args: str) -> None:
+    """Start pytest, and kill it when *count* tests have finished."""
     log = pytester.path / "finished.txt"
     process = subprocess.Popen(
         [
@@ -129,23 +135,26 @@ def run_and_kill(pytester: pytest.Pytester, delay: float, *args: str) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while process.poll() is None and not log.exists():
-        time.sleep(0.005)
-    time.sleep(delay)
+    while process.poll() is None:
+        if log.exists() and len(log.read_bytes().splitlines()) >= count:
+            break
+        time.sleep(0.001)
     # The whole group: a CI service kills workers, too.
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 @pytest.mark.usefixtures("many", "run_zephyr")
-@pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8])
-def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(pytester, world, delay):
+@pytest.mark.parametrize("count", [1, 2, 30, 100, 200, 299])
+def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(
+    command, pytester, world, count
+):
     """After a push every finished outcome stands once, in whatever moment the kill came."""
-    run_and_kill(pytester, delay)
+    run_and_kill(pytester, count)
     finished = (pytester.path / "finished.txt").read_text(encoding="utf-8").split()
 
-    pushed = pytester.run("pytest-zephyr", "push")
-    again = pytester.run("pytest-zephyr", "push")
+    pushed = command("push")
+    again = command("push")
 
     assert pushed.ret == again.ret == 0
     held = {
@@ -163,11 +172,11 @@ def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(pytester, world, d
 
 @needs_xdist
 @pytest.mark.usefixtures("many", "run_zephyr")
-@pytest.mark.parametrize("delay", [0.05, 0.3])
-def test_kill_of_a_distributed_run_doubles_nothing(pytester, world, delay):
-    run_and_kill(pytester, delay, "-n2")
+@pytest.mark.parametrize("count", [10, 200])
+def test_kill_of_a_distributed_run_doubles_nothing(command, pytester, world, count):
+    run_and_kill(pytester, count, "-n2")
 
-    pushed = pytester.run("pytest-zephyr", "push")
+    pushed = command("push")
 
     assert pushed.ret == 0
     held = [
@@ -184,7 +193,7 @@ def test_kill_of_a_distributed_run_doubles_nothing(pytester, world, delay):
     assert all(each.results <= 1 for each in held)
 
 
-def test_timeout_by_thread_leaves_a_journal(pytester, run_zephyr, world):
+def test_timeout_by_thread_leaves_a_journal(command, pytester, run_zephyr, world):
     """pytest-timeout's thread method ends the process; a push tells of the test."""
     pytest.importorskip("pytest_timeout")
     pytester.makepyfile(
@@ -201,7 +210,7 @@ def test_timeout_by_thread_leaves_a_journal(pytester, run_zephyr, world):
         """
     )
     run_zephyr(subprocess=True, same_exit=False)
-    pushed = pytester.run("pytest-zephyr", "push")
+    pushed = command("push")
 
     assert pushed.ret == 0
     assert world.statuses()[101] == "1"

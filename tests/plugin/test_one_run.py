@@ -15,7 +15,6 @@ from tests.conftest import needs_xdist
 
 
 ONE = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert {holds}\n"
-PUSH = (sys.executable, "-m", "pytest_zephyr", "push")
 
 
 @pytest.fixture
@@ -34,12 +33,14 @@ def shard(pytester, run_zephyr):
     return run
 
 
-def test_late_shard_does_not_cover_a_failure_of_its_run(pytester, shard, world):
+def test_late_shard_does_not_cover_a_failure_of_its_run(
+    command, pytester, shard, world
+):
     """The journal that was delivered before still counts."""
     shard("red", "--zephyr-push=never", holds=False)
-    assert pytester.run(*PUSH).ret == 0
+    assert command("push").ret == 0
     shard("green", "--zephyr-push=never", holds=True)
-    assert pytester.run(*PUSH).ret == 0
+    assert command("push").ret == 0
 
     assert world.statuses()[101] == "2"
     assert "test_green.py::test_a" in world.execution(101).comment
@@ -52,13 +53,15 @@ def test_second_run_of_pytest_in_one_job_belongs_to_the_first(shard, world):
     assert world.statuses()[101] == "2"
 
 
-def test_shard_that_is_pushed_again_alone_writes_nothing(pytester, shard, world):
+def test_shard_that_is_pushed_again_alone_writes_nothing(
+    command, pytester, shard, world
+):
     shard("red", "--zephyr-push=never", holds=False)
     shard("green", "--zephyr-push=never", holds=True)
-    assert pytester.run(*PUSH).ret == 0
+    assert command("push").ret == 0
     writes = len(world.writes)
     for journal in (pytester.path / ".zephyr").glob("*.jsonl"):
-        assert pytester.run(*PUSH, str(journal)).ret == 0
+        assert command("push", str(journal)).ret == 0
 
     assert len(world.writes) == writes
     assert world.statuses()[101] == "2"
@@ -71,26 +74,28 @@ def test_other_runs_are_none_of_its_business(shard, world):
     assert world.statuses()[101] == "1"
 
 
-def test_journal_that_is_sent_from_a_copy_doubles_nothing(pytester, shard, world):
+def test_journal_that_is_sent_from_a_copy_doubles_nothing(
+    command, pytester, shard, world
+):
     """As when the last job of a pipeline runs again: artefacts have no receipts."""
     shard("red", "--zephyr-push=never", holds=False)
     shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
-    assert pytester.run(*PUSH).ret == 0
-    pushed = pytester.run(*PUSH, "copy")
+    assert command("push").ret == 0
+    pushed = command("push", "copy")
 
     assert pushed.ret == 0
     assert world.execution(101).results == 1
 
 
 def test_names_of_the_ini_file_need_no_value_where_a_journal_is_sent(
-    pytester, shard, world, monkeypatch
+    command, pytester, shard, world, monkeypatch
 ):
     pytester.makeini("[pytest]\nzephyr_cycle = N {build}\n")
     monkeypatch.setenv("BUILD_NUMBER", "7")
     shard("green", "--zephyr-push=never", holds=True)
     monkeypatch.delenv("BUILD_NUMBER")
 
-    assert pytester.run(*PUSH).ret == 0
+    assert command("push").ret == 0
     assert world.statuses()[101] == "1"
 
 
@@ -111,26 +116,26 @@ MANY = """
 @pytest.mark.parametrize("kilobytes", [4, 6, 8])
 @pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=needs_xdist)])
 def test_green_run_on_a_full_disk_is_not_red(
-    pytester, run_zephyr, world, kilobytes, workers
+    command, pytester, run_zephyr, world, kilobytes, workers
 ):
     """What is missing is said; nothing is made up for it, and nothing is closed."""
     world.sandbox.store.adopt(world.phase, range(1000, 1040))
     pytester.makepyfile(MANY)
-    command = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
+    process = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
     limited = f'ulimit -f {kilobytes}; exec "$@"'
     subprocess.run(
-        ["bash", "-c", limited, "bash", *command, "-p", "no:cacheprovider", *workers],
+        ["bash", "-c", limited, "bash", *process, "-p", "no:cacheprovider", *workers],
         cwd=pytester.path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=False,
     )
-    pushed = pytester.run(*PUSH)
+    pushed = command("push")
 
     assert set(world.statuses().values()) <= {None, "1"}
     assert pushed.ret == 1
-    assert "the disk was full when" in pushed.stdout.str()
-    assert pytester.run(*PUSH).ret == 1
+    assert "the disk was full when" in pushed.out
+    assert command("push").ret == 1
 
 
 # Children
@@ -138,7 +143,7 @@ def test_green_run_on_a_full_disk_is_not_red(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
-    pytester, run_zephyr, world
+    command, pytester, run_zephyr, world
 ):
     pytester.makepyfile(
         """
@@ -161,16 +166,16 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
         def test_b(): os.kill(os.getpid(), signal.SIGKILL)
         """
     )
-    command = [sys.executable, "-m", "pytest", "--zephyr", "-q"]
+    process = [sys.executable, "-m", "pytest", "--zephyr", "-q"]
     subprocess.run(
-        command,
+        process,
         cwd=pytester.path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=False,
     )
     try:
-        pushed = pytester.run(*PUSH)
+        pushed = command("push")
     finally:
         child = int((pytester.path / "child").read_text(encoding="utf-8"))
         os.kill(child, signal.SIGKILL)
@@ -182,15 +187,15 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
 # Things beside journals
 
 
-def test_foreign_files_beside_journals_are_left_alone(pytester, shard, world):
+def test_foreign_files_beside_journals_are_left_alone(command, pytester, shard, world):
     shard("green", "--zephyr-push=never", holds=True)
     directory = pytester.path / ".zephyr"
     (directory / "report.jsonl").write_text('{"$report_type": 1}\n', encoding="utf-8")
     (directory / "torn.jsonl").write_text('{"kind":"hea', encoding="utf-8")
-    pushed = pytester.run(*PUSH, "--json")
+    pushed = command("push", "--json")
 
     assert pushed.ret == 0
-    assert json.loads(pushed.stdout.str())["problems"] == []
+    assert json.loads(pushed.out)["problems"] == []
 
 
 def test_directory_with_other_things_is_not_ignored_by_git(pytester, shard):
@@ -200,14 +205,14 @@ def test_directory_with_other_things_is_not_ignored_by_git(pytester, shard):
 
 
 def test_wrong_usage_is_said_before_anything_is_sent(
-    pytester, shard, world, monkeypatch
+    command, pytester, shard, world, monkeypatch
 ):
     """A run that cannot be sent as it stands keeps the others from being half sent."""
     shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
     monkeypatch.delenv("ZEPHYR_URL")
     shard("red", "--zephyr-push=never", "--zephyr-run-key=B", holds=False)
-    pushed = pytester.run(*PUSH, "--json")
+    pushed = command("push", "--json")
 
     assert pushed.ret == 2
-    assert "no server" in pushed.stderr.str()
+    assert "no server" in pushed.err
     assert world.writes == []
