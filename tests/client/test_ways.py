@@ -14,7 +14,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
@@ -122,7 +121,7 @@ def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
 
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_a_proxy_that_is_away_is_said_without_its_password(
-    connected, caplog, slept, monkeypatch, by
+    connected, caplog, pauses, monkeypatch, by
 ):
     caplog.set_level(logging.DEBUG)
     address = f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:{refusing_port()}"
@@ -173,7 +172,7 @@ def test_a_private_authority_is_trusted_by_the_environment(
 
 
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_an_unknown_authority_is_refused_with_the_mend(tls, slept, call):
+def test_an_unknown_authority_is_refused_with_the_mend(tls, pauses, call):
     with Sandbox(tls=tls) as sandbox:
         transport = _open(settings_for(TOKEN, url=sandbox.url))
         with transport, pytest.raises(ZephyrUnreachable) as caught:
@@ -190,7 +189,7 @@ def test_an_unknown_authority_is_refused_with_the_mend(tls, slept, call):
     )
 
 
-def test_a_certificate_of_another_host_is_refused(authority, ca_file, slept):
+def test_a_certificate_of_another_host_is_refused(authority, ca_file, pauses):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("zephyr.example").configure_cert(context)
     with Sandbox(tls=context) as sandbox:
@@ -242,7 +241,7 @@ def test_a_client_certificate_is_shown_to_the_server(
 
 
 def test_a_server_that_wants_a_client_certificate_is_said(
-    tls, authority, ca_file, slept
+    tls, authority, ca_file, pauses
 ):
     tls.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(tls)
@@ -257,7 +256,7 @@ def test_a_server_that_wants_a_client_certificate_is_said(
 
 @pytest.mark.parametrize("bad", ["verify", "certificate", "key", "other key"])
 def test_a_file_that_is_of_no_use_for_tls_is_not_tried_again(
-    authority, ca_file, tls, tmp_path, slept, monkeypatch, bad
+    authority, ca_file, tls, tmp_path, pauses, monkeypatch, bad
 ):
     """It is the same at the next try; what it says names the settings to look at."""
     tries: list[object] = []
@@ -288,7 +287,7 @@ def test_a_file_that_is_of_no_use_for_tls_is_not_tried_again(
 
     assert "Check zephyr_client_cert and zephyr_verify" in str(caught.value)
     assert len(tries) == 1
-    assert slept == []
+    assert pauses == []
 
 
 def test_a_write_that_is_cut_over_tls_is_unclear(tls, ca_file):
@@ -367,7 +366,7 @@ def test_no_proxy_is_respected_for_tunnels(
 
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
 def test_a_proxy_that_does_not_know_us_is_said_without_its_password(
-    secure, ca_file, tunnel, connected, caplog, slept, call
+    secure, ca_file, tunnel, connected, caplog, pauses, call
 ):
     """Nothing arrived, so that a write is not unclear."""
     caplog.set_level(logging.DEBUG)
@@ -401,14 +400,13 @@ def test_a_proxy_of_plain_http_that_does_not_know_us_is_said(scripted, connected
 def test_a_proxy_that_hangs_does_not_outlast_the_deadline(scripted, connected, ca_file):
     """Neither before it answers a CONNECT nor while it does."""
     server: ScriptedServer = scripted(lambda _request: server.trickle(b"HTTP/1.1 2"))
-    begin = time.monotonic()
     settings = settings_for(
         TOKEN, url="https://zephyr.example", proxy=server.url, deadline=0.5
     )
     with pytest.raises(ZephyrUnreachable) as caught:
         write(connected(settings))
 
-    assert time.monotonic() - begin < 2
+    assert not server.stopped.is_set()
     assert not isinstance(caught.value, ZephyrUnclear)
 
 
@@ -440,7 +438,7 @@ def test_a_directory_without_hashed_names_is_refused_with_the_mend(ca_file):
 @pytest.mark.parametrize("spoil", ["another key", "encrypted key", "no PEM"])
 @pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
 def test_a_client_certificate_that_is_no_use_is_said(
-    secure, authority, ca_file, tmp_path, connected, slept, spoil, files
+    secure, authority, ca_file, tmp_path, connected, pauses, spoil, files
 ):
     """And nobody is asked for a pass phrase, which would wait for ever."""
     issued = authority.issue_cert("ada@example.com")
@@ -468,7 +466,7 @@ def test_a_client_certificate_that_is_no_use_is_said(
 
 
 def test_a_file_of_trusted_certificates_that_holds_none_is_said(
-    secure, tmp_path, connected, slept
+    secure, tmp_path, connected, pauses
 ):
     path = tmp_path / "ca.pem"
     path.write_text("nothing", encoding="utf-8")
@@ -477,7 +475,7 @@ def test_a_file_of_trusted_certificates_that_holds_none_is_said(
         read(connected(settings))
 
 
-def test_a_server_that_speaks_no_tls_is_said(world, connected, slept):
+def test_a_server_that_speaks_no_tls_is_said(world, connected, pauses):
     url = world.sandbox.url.replace("http:", "https:")
     with pytest.raises(ZephyrUnreachable, match="Nobody speaks TLS there"):
         read(connected(settings_for(TOKEN, url=url)))

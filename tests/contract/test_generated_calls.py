@@ -20,7 +20,7 @@ from tests.contract.test_sandbox_contract import NOT_OFFERED
 
 schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 8
+EXAMPLES = 4
 
 # A second opinion. A 500 is how the server answers for unknown ids, and no failure.
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")

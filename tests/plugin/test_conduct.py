@@ -7,7 +7,6 @@ import errno
 from itertools import pairwise
 import os
 import stat
-import time
 
 import pytest
 
@@ -115,24 +114,29 @@ def test_on_error_decides_the_exit_code(
     assert ran.ret == ret
 
 
-@pytest.mark.parametrize(("policy", "ret"), [("warn", 0), ("fail", 8)])
+BAD_SERVERS = {
+    **{str(status): Fault(status=status) for status in STATUSES},
+    **{
+        kind: Fault(kind=kind, seconds=3600)
+        for kind in ("html", "redirect", "cut_before", "hang", "not_utf8")
+    },
+}
+
+
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "policy", "ret"),
     [
-        *(pytest.param(Fault(status=status), id=str(status)) for status in STATUSES),
-        *(
-            pytest.param(Fault(kind=kind, seconds=20), id=kind)
-            for kind in ("html", "redirect", "cut_before", "hang", "not_utf8")
-        ),
+        *(pytest.param(BAD_SERVERS[name], "fail", 8, id=name) for name in BAD_SERVERS),
+        pytest.param(BAD_SERVERS["503"], "warn", 0, id="warn-503"),
+        pytest.param(BAD_SERVERS["html"], "warn", 0, id="warn-html"),
     ],
 )
 def test_a_bad_server_changes_no_exit_code_unless_that_is_asked_for(
     pytester, run_zephyr, world, fault, policy, ret
 ):
-    """And never holds the run for longer than its time budget."""
+    """And never holds the run, however long it would."""
     pytester.makepyfile(SUITE.format(b="pass"))
     world.sandbox.faults.add(replace(fault, times=None))
-    begin = time.monotonic()
     ran = run_zephyr(
         f"--zephyr-on-error={policy}",
         "--zephyr-timeout=0.3",
@@ -141,7 +145,6 @@ def test_a_bad_server_changes_no_exit_code_unless_that_is_asked_for(
         same_exit=False,
     )
 
-    assert time.monotonic() - begin < 3
     if policy == "fail" and fault.status in {401, 403} and fault.kind == "status":
         assert ran.ret == 4
         return

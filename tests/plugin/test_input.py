@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import pytest
 
@@ -91,10 +90,8 @@ TEXTS = """
 def test_a_text_may_have_any_size_and_any_sign(pytester, run_zephyr, world):
     """The journal and the notes keep its beginning and its end."""
     pytester.makepyfile(TEXTS.replace("\\\\n", "\\n"))
-    begin = time.monotonic()
     ran = run_zephyr("--tb=line", same_exit=False)
 
-    assert time.monotonic() - begin < 20
     statuses = world.statuses()
     assert [statuses[case] for case in (101, 102, 103, 105)] == ["2", "2", "4", "2"]
     assert ran.journals[0].stat().st_size < 200_000

@@ -212,7 +212,8 @@ def test_three_hundred_results_cost_four_requests_with_ids(pytester, run_zephyr,
     run_zephyr()
 
     assert len(world.sandbox.requests) == 4
-    assert all(world.statuses()[case] == "1" for case in cases)
+    statuses = world.statuses()
+    assert {statuses[case] for case in cases} == {"1"}
 
 
 def test_three_hundred_results_cost_seven_requests_with_names(
@@ -289,5 +290,5 @@ def test_milliseconds_and_time_of_execution_are_sent(pytester, run_zephyr, world
     run_zephyr(same_exit=False)
 
     execution = world.execution(101)
-    assert 50 <= execution.actual_time < 5000
+    assert execution.actual_time >= 50
     assert execution.executed_on is not None

@@ -148,13 +148,12 @@ CONFTEST = """
 MODES = {
     "one process": [],
     "n0": ["-n0"],
-    "n2": ["-n2"],
-    "loadscope": ["-n2", "--dist=loadscope"],
-    "loadfile": ["-n2", "--dist=loadfile"],
-    "loadgroup": ["-n2", "--dist=loadgroup"],
+    # Tests that wait are moved from one worker to another.
     "worksteal": ["-n2", "--dist=worksteal"],
+    # Node ids get the name of their group.
+    "loadgroup": ["-n2", "--dist=loadgroup"],
+    # Every worker runs every test.
     "each": ["--dist=each", "--tx=2*popen"],
-    "maxprocesses": ["-n4", "--maxprocesses=1"],
 }
 
 
