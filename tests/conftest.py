@@ -25,6 +25,7 @@ from pytest_zephyr.client import adapter
 from pytest_zephyr.sandbox import Sandbox
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
+from tests.short_reports import pytest_runtest_makereport as pytest_runtest_makereport
 
 
 # In-process runs of pytest forget the modules that were first imported inside them, and
