@@ -147,7 +147,7 @@ def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, world, 
             assert second
         """
     )
-    run_zephyr("--zephyr-capture=all", *dist, same_exit=False)
+    run_zephyr("-p", "rerunfailures", "--zephyr-capture=all", *dist, same_exit=False)
 
     held = world.execution(101)
     assert held.status == "1"

@@ -214,7 +214,7 @@ def test_last_attempt_counts_and_notes_name_the_first_failure(
         def test_hopeless(): assert False, "never"
         """
     )
-    run_zephyr("--reruns=2", same_exit=False)
+    run_zephyr("-p", "rerunfailures", "--reruns=2", same_exit=False)
 
     assert world.statuses()[101] == "1"
     assert world.statuses()[102] == "2"
