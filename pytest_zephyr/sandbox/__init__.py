@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pytest_zephyr.sandbox.app import create_app
+from pytest_zephyr.sandbox.data.states import CaseState
+from pytest_zephyr.sandbox.data.states import CycleState
+from pytest_zephyr.sandbox.data.states import ExecutionState
+from pytest_zephyr.sandbox.data.states import PhaseState
+from pytest_zephyr.sandbox.data.states import ProjectState
+from pytest_zephyr.sandbox.data.states import ReleaseState
+from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.server import Request
 from pytest_zephyr.sandbox.server import Sandbox
-from pytest_zephyr.sandbox.states import CaseState
-from pytest_zephyr.sandbox.states import CycleState
-from pytest_zephyr.sandbox.states import ExecutionState
-from pytest_zephyr.sandbox.states import PhaseState
-from pytest_zephyr.sandbox.states import ProjectState
-from pytest_zephyr.sandbox.states import ReleaseState
-from pytest_zephyr.sandbox.store import Store
 
 
 __all__ = [

@@ -16,6 +16,8 @@ from pytest_zephyr.sandbox import auth
 from pytest_zephyr.sandbox import control
 from pytest_zephyr.sandbox import pages
 from pytest_zephyr.sandbox.auth import Unauthorized
+from pytest_zephyr.sandbox.data.store import Store
+from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.routes import attachment
 from pytest_zephyr.sandbox.routes import cycle
@@ -28,8 +30,6 @@ from pytest_zephyr.sandbox.routes import search
 from pytest_zephyr.sandbox.routes import session
 from pytest_zephyr.sandbox.routes import settings
 from pytest_zephyr.sandbox.routes import testcase
-from pytest_zephyr.sandbox.store import Store
-from pytest_zephyr.sandbox.values import Problem
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import FAULTS
 from pytest_zephyr.sandbox.wire import LONGEST

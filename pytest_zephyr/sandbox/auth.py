@@ -15,11 +15,11 @@ from flask import request
 from flask import Response
 from sqlalchemy import select
 
-from pytest_zephyr.sandbox.model import Cookie
-from pytest_zephyr.sandbox.model import Token
-from pytest_zephyr.sandbox.model import User
-from pytest_zephyr.sandbox.values import now_ms
-from pytest_zephyr.sandbox.values import Problem
+from pytest_zephyr.sandbox.data.model import Cookie
+from pytest_zephyr.sandbox.data.model import Token
+from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.values import now_ms
+from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import store
 

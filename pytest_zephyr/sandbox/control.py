@@ -15,10 +15,10 @@ from flask import render_template
 from flask import request
 from flask import Response
 
+from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Kind
-from pytest_zephyr.sandbox.values import bad
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import faults
 from pytest_zephyr.sandbox.wire import read_bool

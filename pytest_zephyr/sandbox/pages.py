@@ -13,19 +13,19 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
-from pytest_zephyr.sandbox import executing
-from pytest_zephyr.sandbox import holdings
-from pytest_zephyr.sandbox.executing import STEP_STATUSES
-from pytest_zephyr.sandbox.model import Attachment
-from pytest_zephyr.sandbox.model import Cycle
-from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.sandbox.model import Phase
-from pytest_zephyr.sandbox.model import Project
-from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.data import executing
+from pytest_zephyr.sandbox.data import holdings
+from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
+from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Phase
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import to_iso
 from pytest_zephyr.sandbox.routes.attachment import file_response
 from pytest_zephyr.sandbox.rows import tester_names
-from pytest_zephyr.sandbox.values import Problem
-from pytest_zephyr.sandbox.values import to_iso
 from pytest_zephyr.sandbox.wire import store
 
 

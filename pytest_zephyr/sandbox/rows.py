@@ -12,15 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import shapes
-from pytest_zephyr.sandbox.holdings import EXECUTION_ATTACHMENT
-from pytest_zephyr.sandbox.model import Attachment
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Defect
-from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Placement
-from pytest_zephyr.sandbox.model import User
-from pytest_zephyr.sandbox.repository import chunks
+from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
+from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Defect
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.repository import chunks
 
 
 Json = dict[str, Any]

@@ -24,10 +24,10 @@ from werkzeug.serving import WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
 from pytest_zephyr.sandbox.app import create_app
+from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.faults import CutConnection
 from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.faults import FaultyApp
-from pytest_zephyr.sandbox.store import Store
 
 
 if TYPE_CHECKING:

@@ -8,24 +8,24 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from pytest_zephyr.sandbox.model import Attachment
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Cycle
-from pytest_zephyr.sandbox.model import Defect
-from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.sandbox.model import Field
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Phase
-from pytest_zephyr.sandbox.model import Placement
-from pytest_zephyr.sandbox.model import Preference
-from pytest_zephyr.sandbox.model import Project
-from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.model import Step
-from pytest_zephyr.sandbox.model import StepResult
-from pytest_zephyr.sandbox.model import User
-from pytest_zephyr.sandbox.values import to_iso
-from pytest_zephyr.sandbox.values import to_ms
-from pytest_zephyr.sandbox.values import to_us
+from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Defect
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Field
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Phase
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Preference
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Step
+from pytest_zephyr.sandbox.data.model import StepResult
+from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.values import to_iso
+from pytest_zephyr.sandbox.data.values import to_ms
+from pytest_zephyr.sandbox.data.values import to_us
 
 
 Json = dict[str, Any]

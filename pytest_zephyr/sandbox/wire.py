@@ -12,11 +12,11 @@ from flask import g
 from flask import request
 from flask import Response
 
+from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.store import Store
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.faults import Faults
-from pytest_zephyr.sandbox.model import User
-from pytest_zephyr.sandbox.store import Store
-from pytest_zephyr.sandbox.values import bad
-from pytest_zephyr.sandbox.values import Problem
 
 
 Json = dict[str, Any]

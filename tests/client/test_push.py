@@ -37,7 +37,7 @@ from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
-from pytest_zephyr.sandbox.model import Execution
+from pytest_zephyr.sandbox.data.model import Execution
 from tests.client.servers import answer
 from tests.client.servers import Seen
 from tests.client.servers import settings_for

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from pytest_zephyr.cli import main
-from pytest_zephyr.sandbox.model import Cookie
+from pytest_zephyr.sandbox.data.model import Cookie
 from tests.client.servers import answer
 from tests.client.servers import ForwardProxy
 from tests.client.servers import ScriptedServer

@@ -11,16 +11,16 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import catalog
-from pytest_zephyr.sandbox import planning
 from pytest_zephyr.sandbox import shapes
-from pytest_zephyr.sandbox.catalog import get
-from pytest_zephyr.sandbox.model import Cycle
-from pytest_zephyr.sandbox.model import Phase
-from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.values import bad
-from pytest_zephyr.sandbox.values import read_date
-from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.data import catalog
+from pytest_zephyr.sandbox.data import planning
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Phase
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import read_date
+from pytest_zephyr.sandbox.data.values import unknown
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_object
 from pytest_zephyr.sandbox.wire import maybe_int

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import shapes
-from pytest_zephyr.sandbox.catalog import get
-from pytest_zephyr.sandbox.model import Project
-from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.rows import paged
 from pytest_zephyr.sandbox.rows import total
-from pytest_zephyr.sandbox.values import Problem
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import envelope
 from pytest_zephyr.sandbox.wire import page

@@ -8,15 +8,15 @@ from flask import Blueprint
 from flask import request
 from flask import Response
 
-from pytest_zephyr.sandbox import catalog
-from pytest_zephyr.sandbox import planning
-from pytest_zephyr.sandbox import repository
-from pytest_zephyr.sandbox.catalog import get
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Release
+from pytest_zephyr.sandbox.data import catalog
+from pytest_zephyr.sandbox.data import planning
+from pytest_zephyr.sandbox.data import repository
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.rows import node_shapes
-from pytest_zephyr.sandbox.values import bad
-from pytest_zephyr.sandbox.values import Problem
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_object
 from pytest_zephyr.sandbox.wire import envelope

@@ -7,9 +7,9 @@ from flask import Response
 from sqlalchemy import or_
 from sqlalchemy import select
 
-from pytest_zephyr.sandbox import repository
-from pytest_zephyr.sandbox.model import Requirement
-from pytest_zephyr.sandbox.model import RequirementLink
+from pytest_zephyr.sandbox.data import repository
+from pytest_zephyr.sandbox.data.model import Requirement
+from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_batch
 from pytest_zephyr.sandbox.wire import store

@@ -11,13 +11,13 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import rows
-from pytest_zephyr.sandbox.catalog import get
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Placement
-from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_object
 from pytest_zephyr.sandbox.wire import envelope

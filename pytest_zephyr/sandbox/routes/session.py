@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from pytest_zephyr.sandbox import auth
 from pytest_zephyr.sandbox import shapes
-from pytest_zephyr.sandbox.catalog import get
-from pytest_zephyr.sandbox.model import Token
-from pytest_zephyr.sandbox.values import now_ms
-from pytest_zephyr.sandbox.values import to_iso
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Token
+from pytest_zephyr.sandbox.data.values import now_ms
+from pytest_zephyr.sandbox.data.values import to_iso
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_object
 from pytest_zephyr.sandbox.wire import plain

@@ -9,9 +9,9 @@ from sqlalchemy import func
 from sqlalchemy import select
 
 from pytest_zephyr.sandbox import shapes
-from pytest_zephyr.sandbox.model import Field
-from pytest_zephyr.sandbox.model import Preference
-from pytest_zephyr.sandbox.values import bad
+from pytest_zephyr.sandbox.data.model import Field
+from pytest_zephyr.sandbox.data.model import Preference
+from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import query_bool
 from pytest_zephyr.sandbox.wire import store

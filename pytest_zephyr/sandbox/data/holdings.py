@@ -7,26 +7,26 @@ from collections import defaultdict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.catalog import phases_of
-from pytest_zephyr.sandbox.model import Attachment
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Cycle
-from pytest_zephyr.sandbox.model import Defect
-from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Placement
-from pytest_zephyr.sandbox.model import Project
-from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.model import RequirementLink
-from pytest_zephyr.sandbox.model import Result
-from pytest_zephyr.sandbox.model import Step
-from pytest_zephyr.sandbox.model import StepResult
-from pytest_zephyr.sandbox.states import CaseState
-from pytest_zephyr.sandbox.states import CycleState
-from pytest_zephyr.sandbox.states import ExecutionState
-from pytest_zephyr.sandbox.states import PhaseState
-from pytest_zephyr.sandbox.states import ProjectState
-from pytest_zephyr.sandbox.states import ReleaseState
+from pytest_zephyr.sandbox.data.catalog import phases_of
+from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Defect
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import RequirementLink
+from pytest_zephyr.sandbox.data.model import Result
+from pytest_zephyr.sandbox.data.model import Step
+from pytest_zephyr.sandbox.data.model import StepResult
+from pytest_zephyr.sandbox.data.states import CaseState
+from pytest_zephyr.sandbox.data.states import CycleState
+from pytest_zephyr.sandbox.data.states import ExecutionState
+from pytest_zephyr.sandbox.data.states import PhaseState
+from pytest_zephyr.sandbox.data.states import ProjectState
+from pytest_zephyr.sandbox.data.states import ReleaseState
 
 
 EXECUTION_ATTACHMENT = "releaseTestSchedule"

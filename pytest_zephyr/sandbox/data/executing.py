@@ -12,18 +12,18 @@ from sqlalchemy import select
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.database import next_ids
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.sandbox.model import Placement
-from pytest_zephyr.sandbox.model import Preference
-from pytest_zephyr.sandbox.model import Result
-from pytest_zephyr.sandbox.model import Step
-from pytest_zephyr.sandbox.model import StepResult
-from pytest_zephyr.sandbox.repository import chunks
-from pytest_zephyr.sandbox.values import bad
-from pytest_zephyr.sandbox.values import now_ms
-from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.data.database import next_ids
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Preference
+from pytest_zephyr.sandbox.data.model import Result
+from pytest_zephyr.sandbox.data.model import Step
+from pytest_zephyr.sandbox.data.model import StepResult
+from pytest_zephyr.sandbox.data.repository import chunks
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import now_ms
+from pytest_zephyr.sandbox.data.values import unknown
 
 
 STATUSES = "testresult.testresultStatus.LOV"

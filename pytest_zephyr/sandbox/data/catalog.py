@@ -10,16 +10,16 @@ from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.model import Cycle
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Phase
-from pytest_zephyr.sandbox.model import Preference
-from pytest_zephyr.sandbox.model import Project
-from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.model import Table
-from pytest_zephyr.sandbox.values import bad
-from pytest_zephyr.sandbox.values import now_ms
-from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Phase
+from pytest_zephyr.sandbox.data.model import Preference
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Table
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import now_ms
+from pytest_zephyr.sandbox.data.values import unknown
 
 
 NAME_LIMIT = 255

@@ -10,23 +10,23 @@ from sqlalchemy import insert
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.catalog import release_of_phase
-from pytest_zephyr.sandbox.catalog import root_of
-from pytest_zephyr.sandbox.database import next_ids
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Execution
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Phase
-from pytest_zephyr.sandbox.model import Placement
-from pytest_zephyr.sandbox.model import User
-from pytest_zephyr.sandbox.repository import add_folder
-from pytest_zephyr.sandbox.repository import below
-from pytest_zephyr.sandbox.repository import chunks
-from pytest_zephyr.sandbox.values import bad
-from pytest_zephyr.sandbox.values import now_ms
-from pytest_zephyr.sandbox.values import to_ms
-from pytest_zephyr.sandbox.values import today
-from pytest_zephyr.sandbox.values import unknown
+from pytest_zephyr.sandbox.data.catalog import release_of_phase
+from pytest_zephyr.sandbox.data.catalog import root_of
+from pytest_zephyr.sandbox.data.database import next_ids
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Phase
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.repository import add_folder
+from pytest_zephyr.sandbox.data.repository import below
+from pytest_zephyr.sandbox.data.repository import chunks
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import now_ms
+from pytest_zephyr.sandbox.data.values import to_ms
+from pytest_zephyr.sandbox.data.values import today
+from pytest_zephyr.sandbox.data.values import unknown
 
 
 ANYONE = -10

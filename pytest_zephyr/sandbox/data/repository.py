@@ -13,17 +13,17 @@ from sqlalchemy import insert
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.catalog import check_name
-from pytest_zephyr.sandbox.database import next_ids
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Field
-from pytest_zephyr.sandbox.model import FirstId
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Placement
-from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.model import Step
-from pytest_zephyr.sandbox.values import bad
-from pytest_zephyr.sandbox.values import now_ms
+from pytest_zephyr.sandbox.data.catalog import check_name
+from pytest_zephyr.sandbox.data.database import next_ids
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Field
+from pytest_zephyr.sandbox.data.model import FirstId
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Step
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import now_ms
 
 
 def chunks(values: Iterable[int], size: int = 10_000) -> Iterable[list[int]]:

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.model import Table
+from pytest_zephyr.sandbox.data.model import Table
 
 
 class Database:

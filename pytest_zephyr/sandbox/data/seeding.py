@@ -12,23 +12,23 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import catalog
-from pytest_zephyr.sandbox import holdings
-from pytest_zephyr.sandbox import planning
-from pytest_zephyr.sandbox import repository
-from pytest_zephyr.sandbox.catalog import get
-from pytest_zephyr.sandbox.executing import STATUSES
-from pytest_zephyr.sandbox.executing import STEP_STATUSES
-from pytest_zephyr.sandbox.model import Case
-from pytest_zephyr.sandbox.model import Cycle
-from pytest_zephyr.sandbox.model import Field
-from pytest_zephyr.sandbox.model import Node
-from pytest_zephyr.sandbox.model import Phase
-from pytest_zephyr.sandbox.model import Preference
-from pytest_zephyr.sandbox.model import Release
-from pytest_zephyr.sandbox.model import Token
-from pytest_zephyr.sandbox.model import User
-from pytest_zephyr.sandbox.values import today
+from pytest_zephyr.sandbox.data import catalog
+from pytest_zephyr.sandbox.data import holdings
+from pytest_zephyr.sandbox.data import planning
+from pytest_zephyr.sandbox.data import repository
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.executing import STATUSES
+from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Field
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Phase
+from pytest_zephyr.sandbox.data.model import Preference
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Token
+from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.values import today
 
 
 FIRST_USER = "test.manager"
