@@ -1,4 +1,8 @@
-"""Report pytest results to Zephyr Enterprise."""
+"""pytest plugin that reports test results to Zephyr Enterprise.
+
+The public names are `Zephyr` and `ZephyrRecord`, for type hints, and
+`PytestZephyrWarning`, for warning filters.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +30,13 @@ def __getattr__(name: str) -> object:
 
         return PytestZephyrWarning
     if name in {"Zephyr", "ZephyrRecord"}:
-        from pytest_zephyr.plugin import fixture as evidence
+        from pytest_zephyr.plugin import fixture
 
-        found: object = getattr(evidence, name)
+        found: object = getattr(fixture, name)
         return found
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

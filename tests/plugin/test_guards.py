@@ -131,3 +131,13 @@ def test_a_usage_error_leaves_a_guarded_hook_and_nothing_else_does():
     with pytest.raises(pytest.UsageError):
         plugin.hook(pytest.UsageError("the user's"))
     assert plugin.noted == ["hook: ours"]
+
+
+def test_the_public_names_are_shown_and_there():
+    out = python(
+        "import pytest_zephyr as z; print(dir(z) == sorted(z.__all__),"
+        " [getattr(z, n) is not None for n in z.__all__], dir(z))"
+    )
+
+    names = ["PytestZephyrWarning", "Zephyr", "ZephyrRecord", "__version__"]
+    assert out.strip() == f"True {[True] * 4} {names}"
