@@ -21,7 +21,7 @@ import pytest
 
 import pytest_zephyr
 from pytest_zephyr.cli import main
-from pytest_zephyr.client import adapter
+from pytest_zephyr.client import retries
 from pytest_zephyr.sandbox import Sandbox
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
@@ -62,7 +62,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between repeats, which are noted and not made."""
     pauses: list[float] = []
-    monkeypatch.setattr(adapter, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(retries, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
 
 

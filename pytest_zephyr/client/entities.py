@@ -16,9 +16,6 @@ from pytest_zephyr.client import decode
 from pytest_zephyr.results.status import Status
 
 
-#: The most rows that one call takes (API 5, 26).
-BATCH = 500
-
 #: The numbers of one test case (API 1.1): what people see in the ID column, one for
 #: each version of it, and one for each folder that holds it.
 VisibleId = NewType("VisibleId", int)

@@ -17,7 +17,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError
 
 from pytest_zephyr.client import decode
-from pytest_zephyr.client.adapter import read_retry_after
+from pytest_zephyr.client.retries import read_retry_after
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.errors import ZephyrError

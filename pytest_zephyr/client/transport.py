@@ -23,14 +23,14 @@ from requests.utils import should_bypass_proxies
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.exceptions import MaxRetryError
 
-from pytest_zephyr.client.adapter import BudgetAdapter
-from pytest_zephyr.client.adapter import DeadlineTimeout
-from pytest_zephyr.client.adapter import PatientRetry
 from pytest_zephyr.client.auth import CookieAuth
 from pytest_zephyr.client.auth import make_auth
 from pytest_zephyr.client.log_scrubber import LogScrubber
 from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.responses import Judge
+from pytest_zephyr.client.retries import PatientRetry
+from pytest_zephyr.client.timeouts import BudgetAdapter
+from pytest_zephyr.client.timeouts import DeadlineTimeout
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.credentials import secrets_of
 from pytest_zephyr.config.settings import Credential

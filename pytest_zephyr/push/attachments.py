@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.attachments import AttachWrite
+from pytest_zephyr.client.batching import upload_batches
 from pytest_zephyr.client.entities import Uploaded
 from pytest_zephyr.client.transport import Part
 from pytest_zephyr.errors import ZephyrNotFound
@@ -26,7 +27,6 @@ from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.push.delivery import EvidenceDelivery
 from pytest_zephyr.push.delivery import RefusedFile
-from pytest_zephyr.push.files_to_send import batches
 from pytest_zephyr.push.files_to_send import Wanted
 
 
@@ -52,7 +52,7 @@ def send(
     evidence.files_before += len(files) - len(fresh)
     evidence.files_kept += len(fresh)
     sender = _Sender(client, memory, evidence, fresh)
-    for batch in batches(fresh):
+    for batch in upload_batches(fresh, lambda each: each.file.size):
         sender.look(batch)
         sender.send(batch)
         progress(len(fresh) - evidence.files_kept, len(fresh), "attachments")

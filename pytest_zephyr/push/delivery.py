@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import field
 
-from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User
@@ -45,14 +45,10 @@ class Provision:
         return (
             len(self.containers)
             + len(self.shelved.folders)
-            + _batches(len(new))
+            + count_batches(len(new))
             + any(case.requirements for case in new)
-            + (_batches(added) + 1 if added else 0)
+            + (count_batches(added) + 1 if added else 0)
         )
-
-
-def _batches(count: int) -> int:
-    return -(-count // BATCH)
 
 
 @dataclass(frozen=True)

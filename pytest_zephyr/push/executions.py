@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.executions import Write
 from pytest_zephyr.errors import ZephyrError
@@ -68,8 +68,8 @@ class Apply:
         self._total = self._delivery.kept
         self._confirmed(changes.landed)
         self._writes = changes.writes
-        for start in range(0, len(changes.writes), BATCH):
-            self._send(changes.writes[start : start + BATCH])
+        for batch in batches(changes.writes):
+            self._send(batch)
 
     def standing(self, changes: Changes) -> list[Change]:
         """Return those of *changes* that stand on the server now."""

@@ -1,4 +1,4 @@
-"""The files that executions are to have, and how many go into one request."""
+"""The files that executions are to have."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import full_text
 from pytest_zephyr.text import format_size
 
-
-#: Bytes and files of one request; more bytes only for a file that has more.
-REQUEST = 1024 * 1024
-FILES = 100
 
 #: The name of notes that had to be cut.
 NOTES = "notes.txt"
@@ -94,17 +90,3 @@ def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
         for file in node.evidence.left_out
     }
     return sorted(found, key=lambda each: (each.nodeid, each.name))
-
-
-def batches(files: Iterable[Wanted]) -> Iterator[list[Wanted]]:
-    """Split *files* into what goes into one request."""
-    batch: list[Wanted] = []
-    size = 0
-    for each in files:
-        if batch and (size + each.file.size > REQUEST or len(batch) == FILES):
-            yield batch
-            batch, size = [], 0
-        batch.append(each)
-        size += each.file.size
-    if batch:
-        yield batch

@@ -12,7 +12,7 @@ import re
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.attachments import StepWrite
-from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -208,10 +208,12 @@ class StepResults:
             rows += writes(execution, self._match(change).own)
             if not self._is_told(change):
                 self.untold.add(execution)
-        for start in range(0, len(rows), BATCH):
-            self._send(rows[start : start + BATCH], pending)
+        sent = 0
+        for batch in batches(rows):
+            self._send(batch, pending)
+            sent += len(batch)
             # A case of which something is still to come is not done.
-            self._done(pending, {row.execution for row in rows[start + BATCH :]})
+            self._done(pending, {row.execution for row in rows[sent:]})
         self._done(pending, set())
 
     def _done(self, pending: dict[int, Change], coming: set[int]) -> None:

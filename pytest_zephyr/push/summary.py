@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import Provision
@@ -59,7 +59,7 @@ def planned(delivery: Delivery) -> list[str]:
     provision = delivery.provision or Provision()
     new = provision.shelved.missing
     results = len(changes.writes) + len(changes.missing) + len(new)
-    requests = -(-results // BATCH) + provision.requests
+    requests = count_batches(results) + provision.requests
     lines = [
         (
             f"dry run: nothing was written; {results} results would be, with"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.config import placeholders
@@ -91,8 +91,8 @@ class Shelves:
             twins = ", ".join(self._folders.twins)
             done.remarks.append(f"another job made the same folders; empty are {twins}")
         keys = [key for key in wanted if self._has_folder(key)]
-        for start in range(0, len(keys), BATCH):
-            self._create_batch(keys[start : start + BATCH])
+        for batch in batches(keys):
+            self._create_batch(batch)
         # Another job may have made the same at the same time: the oldest is meant.
         for path in dict.fromkeys(path for path, _name in keys):
             self._recognise(path)

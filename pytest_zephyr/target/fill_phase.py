@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import time
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.entities import BATCH
+from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Placement
@@ -153,8 +153,7 @@ class _Filler:
     # Writing
 
     def _add(self, placements: Sequence[Placement], ids: _Ids) -> None:
-        for start in range(0, len(placements), BATCH):
-            batch = placements[start : start + BATCH]
+        for batch in batches(placements):
             try:
                 self._client.add_to_phase(
                     self._phase.id, self._root(), _by_folder(batch, ids)
@@ -196,8 +195,7 @@ class _Filler:
                 if not row.assigned:
                     by_node.setdefault(row.placement.folder, []).append(row.placement)
         for waiting in by_node.values():
-            for start in range(0, len(waiting), BATCH):
-                batch = waiting[start : start + BATCH]
+            for batch in batches(waiting):
                 try:
                     self._client.assign(self._phase.id, batch, self._tester)
                 except ZephyrUnclear:

@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 import pytest
 
-from pytest_zephyr.client.adapter import PatientRetry
+from pytest_zephyr.client.retries import PatientRetry
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import SettingsError

@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 
 from pytest_zephyr import clock
-from pytest_zephyr.client import adapter
 from pytest_zephyr.client import transport as module
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.responses import Answer
@@ -268,7 +267,8 @@ def test_a_write_is_taken_by_a_server_that_comes_up(to_server, monkeypatch):
     port = refusing_port()
     later = Sandbox(port=port)
     monkeypatch.setattr(
-        adapter, "time", SimpleNamespace(sleep=lambda _seconds: later.start())
+        "pytest_zephyr.client.retries.time",
+        SimpleNamespace(sleep=lambda _seconds: later.start()),
     )
     try:
         with pytest.raises(ZephyrUnauthorized):

@@ -1,0 +1,47 @@
+"""How many rows, files and bytes go into one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import TypeVar
+
+
+#: The most rows that one call takes.
+BATCH = 500
+
+#: Files and bytes of one upload; more bytes only for a file that has more.
+UPLOAD_FILES = 100
+UPLOAD_BYTES = 1024 * 1024
+
+Row = TypeVar("Row")
+
+
+def batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Split *rows* into what goes into one request."""
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]
+
+
+def count_batches(rows: int) -> int:
+    """Return how many requests so many rows need."""
+    return -(-rows // BATCH)
+
+
+def upload_batches(
+    files: Iterable[Row], size_of: Callable[[Row], int]
+) -> Iterator[list[Row]]:
+    """Split *files* into what goes into one upload."""
+    batch: list[Row] = []
+    size = 0
+    for each in files:
+        more = size_of(each)
+        if batch and (size + more > UPLOAD_BYTES or len(batch) == UPLOAD_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += more
+    if batch:
+        yield batch
