@@ -54,7 +54,7 @@ class Checker:
     """Goes the steps with a client and notes what it finds."""
 
     def __init__(self, settings: Settings) -> None:
-        self.load_settings = settings
+        self._settings = settings
         self._found: dict[str, Finding] = {}
 
     @property
@@ -64,10 +64,10 @@ class Checker:
     @property
     def ready(self) -> bool:
         """Whether there is an address and a credential to try; notes what is missing."""
-        if self.load_settings.url is None:
+        if self._settings.url is None:
             self._fail("address", NO_SERVER)
-        if self.load_settings.credential is None and self.load_settings.url is not None:
-            self._fail("credential", missing_credential(self.load_settings.auth))
+        if self._settings.credential is None and self._settings.url is not None:
+            self._fail("credential", missing_credential(self._settings.auth))
         return not self._found
 
     def run(self, client: Client) -> None:
@@ -93,7 +93,7 @@ class Checker:
         except ZephyrUnauthorized as error:
             self._connected(client)
             if error.status == 403:
-                self._pass("credential", str(self.load_settings.credential))
+                self._pass("credential", str(self._settings.credential))
             self._fail("user" if error.status == 403 else "credential", str(error))
             return False
         except ZephyrNotFound as error:
@@ -106,7 +106,7 @@ class Checker:
             self._fail("address", str(error))
             return False
         self._connected(client)
-        credential = self.load_settings.credential
+        credential = self._settings.credential
         assert credential is not None
         self._pass("credential", f"{credential.kind} from {credential.source}")
         self._pass("user", f"{user.name} ({user.id})")
@@ -117,8 +117,8 @@ class Checker:
         if client.origin.startswith("http://"):
             text = "not encrypted: anybody on the way can read the credential"
             self._found["TLS"] = Finding("TLS", None, text)
-        elif self.load_settings.verify is False:
-            text = f"not checked ({self.load_settings.sources['verify']})"
+        elif self._settings.verify is False:
+            text = f"not checked ({self._settings.sources['verify']})"
             self._found["TLS"] = Finding("TLS", None, text)
         else:
             self._pass("TLS", "certificate is trusted")
@@ -129,8 +129,8 @@ class Checker:
         except ZephyrError as error:
             self._fail("statuses", str(error))
             return
-        source = self.load_settings.sources.get("status_map", "default")
-        said = self.load_settings.status_map
+        source = self._settings.sources.get("status_map", "default")
+        said = self._settings.status_map
         choices = status.choices(said, source, statuses or status.STOCK)
         problems = [
             choices[Outcome(name)].problem
@@ -147,7 +147,7 @@ class Checker:
             self._pass("statuses", text)
 
     def _look_at_target(self, client: Client) -> None:
-        finder = Finder(client, self.load_settings, thorough=True)
+        finder = Finder(client, self._settings, thorough=True)
         steps: dict[str, Callable[[], str]] = {
             "project": lambda: _named(finder.find_project()),
             "release": lambda: _named(finder.find_release()),
@@ -155,27 +155,36 @@ class Checker:
             "phase": lambda: self._phase(client, finder),
         }
         for step in self._needed():
-            if getattr(self.load_settings, step) is None:
+            if getattr(self._settings, step) is None:
                 self._fail(step, missing_place(step))
                 return
             try:
                 self._pass(step, steps[step]())
             except ZephyrError as error:
-                self._fail(step, str(error))
+                self._fail(step, self._judge(finder, error))
                 return
+
+    def _judge(self, finder: Finder, error: ZephyrError) -> str:
+        """Return what a run would say of the target, else what a step said."""
+        if self._settings.phase is not None:
+            try:
+                finder.find()
+            except ZephyrError as judged:
+                return str(judged)
+        return str(error)
 
     def _needed(self) -> list[str]:
         """Return the steps to the phase: those that are named, or above none by id."""
         steps = ["project", "release", "cycle", "phase"]
         for step in reversed(steps):
-            ref = getattr(self.load_settings, step)
+            ref = getattr(self._settings, step)
             if ref is not None and ref.id is not None:
                 below = steps.index(step)
                 return [
                     each
                     for each in steps
                     if steps.index(each) >= below
-                    or getattr(self.load_settings, each) is not None
+                    or getattr(self._settings, each) is not None
                 ]
         return steps
 
@@ -183,7 +192,7 @@ class Checker:
         target = finder.find()
         if target.phase is None:
             if target.cycle is None and (
-                problems := what_lacks(client, self.load_settings, target)
+                problems := what_lacks(client, self._settings, target)
             ):
                 raise ZephyrNotFound(" ".join(problems))
             return "to be created"
@@ -195,7 +204,7 @@ class Checker:
             try:
                 tree = client.phase_tree(target.phase.id)
             except ZephyrRefused as refused:
-                said = self.load_settings.describe("phase")
+                said = self._settings.describe("phase")
                 msg = f"{said} is not a phase of this server. It says: {refused}"
                 raise ZephyrNotFound(msg) from None
         name = target.phase.name or (tree.name if tree else "")

@@ -40,26 +40,27 @@ Found = TypeVar("Found", bound=_Listed)
 
 
 def find_target(client: Client, settings: Settings) -> Target:
-    """Resolve what the settings name, asking only for what no id tells.
+    """Resolve what the settings name, and check that it fits together.
 
-    A phase or cycle that is missing and may be created is left out of what is
-    returned. Raises ZephyrNotFound with the names that exist if anything else is not
-    among them.
+    The id of a phase is enough, and costs no request. A phase or cycle that is missing
+    and may be created is left out of what is returned. Raises ZephyrNotFound with the
+    names that exist if anything else is not among them, and with the place where a
+    thing really is if it is not where the settings say.
     """
     try:
         return Finder(client, settings).find()
     except ZephyrRefused as refused:
         if refused.status in {NO_SUCH_NAME, 401, 403}:
             raise
-        # An id that nobody knows looks like a broken server; the lists tell (API 5, 13).
+        # An id that nobody knows looks like a broken server; the lists tell.
         Finder(client, settings, thorough=True).find()
         raise
 
 
 class Finder:
-    """One walk from project to phase; an id ends the way up from it.
+    """One walk from project to phase.
 
-    A *thorough* one also looks ids up in the lists that should have them.
+    A *thorough* one also looks up the id of a project in the list that should have it.
     """
 
     def __init__(
@@ -73,71 +74,32 @@ class Finder:
 
     def find(self) -> Target:
         ref = self._ref("phase")
-        cycle: Cycle | None = None
-        phase: Phase | None = None
-        above = self._settings.cycle
-        listed = self._thorough and above is not None
-        if above is not None and above.id is None:
-            listed = listed and self._lists_cycles
-        if ref.id is not None and not listed:
-            phase = Phase(ref.id, "")
-            release = self._named_release()
-        else:
-            cycle, release = self.find_cycle()
-            if cycle is not None:
-                place = f"cycle {cycle.name!r}"
-                phase = self._pick("phase", ref, cycle.phases, place)
-        return Target(
-            path=self._path(),
-            phase=phase,
-            cycle=cycle,
-            release=release,
-            project=self._project,
-            remarks=tuple(self._remarks),
-        )
-
-    @property
-    def _lists_cycles(self) -> bool:
-        """Whether the settings lead to a release, whose cycles can be listed."""
-        release = self._settings.release
-        if release is None:
-            return False
-        return release.id is not None or self._settings.project is not None
-
-    def _named_release(self) -> Release | None:
-        """Return the release beside the id of a phase; it is needed to make things."""
-        ref = self._settings.release
-        if ref is None or (ref.id is None and self._settings.create == "never"):
-            return None
         if ref.id is not None:
-            return Release(ref.id, "")
-        return self.find_release()
+            return self._find_phase_id(ref, ref.id)
+        cycle, release = self.find_cycle()
+        phase = None
+        if cycle is not None:
+            phase = self._pick("phase", ref, cycle.phases, f"cycle {cycle.name!r}")
+        return self._target(release, cycle, phase)
 
     def find_cycle(self) -> tuple[Cycle | None, Release | None]:
         """Return the cycle, `None` if it is to be created, and the release above it."""
         ref = self._ref("cycle")
-        above = self._settings.release
-        listed = self._thorough and self._lists_cycles
-        if ref.id is not None and not listed and (above is None or above.id is None):
+        if ref.id is not None and self._settings.release is None:
             cycle = self._client.cycle(ref.id)
             release = None if cycle.release is None else Release(cycle.release, "")
+            self._check_project("cycle", release)
             return cycle, release
         release = self.find_release()
         cycles = self._client.cycles(release.id)
-        place = f"release {self._settings.release or release.id}"
-        return self._pick("cycle", ref, cycles, place), release
+        return self._pick("cycle", ref, cycles, self._name_release(release)), release
 
     def find_release(self) -> Release:
         """Return the release, with its name and dates where it had to be looked up."""
         ref = self._ref("release")
-        listed = self._thorough or self._settings.may_create("cycle")
-        if ref.id is not None and not (listed and self._settings.project):
+        if self._settings.project is None and ref.id is not None:
             return Release(ref.id, "")
-        self._project = self.find_project()
-        # The repository of a project is a hidden release (API 4.3).
-        releases = [r for r in self._client.releases(self._project.id) if not r.hidden]
-        place = f"project {self._settings.project}"
-        found = self._pick("release", ref, releases, place)
+        found = self._pick("release", ref, self._releases(), self._name_project())
         assert found is not None, "a release is never created"
         return found
 
@@ -149,6 +111,133 @@ class Finder:
         assert found is not None, "a project is never created"
         return found
 
+    def _releases(self) -> list[Release]:
+        """Return the releases of the project but the hidden one, its repository."""
+        if self._settings.project is None:
+            raise ZephyrNotFound(
+                f"{self._settings.describe('release')} cannot be looked up without its"
+                f" project. Set zephyr_project, or zephyr_release to an id."
+            )
+        self._project = self.find_project()
+        return [r for r in self._client.releases(self._project.id) if not r.hidden]
+
+    # The id of a phase, with or without what is above it
+
+    def _find_phase_id(self, ref: Ref, number: int) -> Target:
+        above = ("project", "release", "cycle")
+        if not any(getattr(self._settings, name) for name in above):
+            return self._target(None, None, Phase(number, ""))
+        cycles, release = self._cycles_above(number)
+        named = self._settings.cycle
+        matches = [each for each in cycles if named is None or _is(named, each)]
+        for cycle in matches:
+            for phase in cycle.phases:
+                if phase.id == number:
+                    return self._target(release, cycle, phase)
+        if named is not None and not matches and release is not None:
+            text = self._not_found("cycle", named, cycles, self._name_release(release))
+            text += self._other_release(named.id) if named.id is not None else ""
+        elif named is not None:
+            place = f"cycle {matches[0].name!r}" if matches else f"cycle {named}"
+            text = f"{self._settings.describe('phase')} is not a phase of {place}."
+        else:
+            assert release is not None
+            place = self._name_release(release)
+            text = f"{self._settings.describe('phase')} is not a phase of {place}."
+        raise ZephyrNotFound(f"{text} {self._where_is(number, cycles)}")
+
+    def _cycles_above(self, phase: int) -> tuple[Sequence[Cycle], Release | None]:
+        """Return the cycles that may have a *phase*, and their release if it is known."""
+        settings = self._settings
+        if settings.release is not None:
+            release = self.find_release()
+            return self._client.cycles(release.id), release
+        if settings.cycle is not None and settings.cycle.id is not None:
+            cycle, found = self.find_cycle()
+            assert cycle is not None, "a cycle with an id is not to be created"
+            if cycle.phases or found is None:
+                return [cycle], found
+            return self._client.cycles(found.id), found
+        number = self._client.phase_tree(phase).release
+        if number is None:
+            raise ZephyrNotFound(
+                f"{settings.describe('phase')}: this server does not say of which"
+                f" release it is. Set zephyr_release, or leave out what is above the"
+                f" phase: its id is enough."
+            )
+        release = Release(number, "")
+        self._check_project("phase", release)
+        return self._client.cycles(number), release
+
+    def _check_project(self, kind: Kind, release: Release | None) -> None:
+        """Raise ZephyrNotFound if the release of a *kind* is not one of the project."""
+        if self._settings.project is None or release is None:
+            return
+        releases = self._releases()
+        if any(each.id == release.id for each in releases):
+            return
+        raise ZephyrNotFound(
+            f"{self._settings.describe(kind)} is not in {self._name_project()}: it is in"
+            f" release id {release.id}, which is of another project."
+        )
+
+    def _where_is(self, phase: int, cycles: Sequence[Cycle]) -> str:
+        """Say where a phase really is, and what to set."""
+        found = next((c for c in cycles if any(p.id == phase for p in c.phases)), None)
+        release = ""
+        if found is None:
+            try:
+                number = self._client.phase_tree(phase).release
+                others = self._client.cycles(number) if number is not None else ()
+            except ZephyrRefused as refused:
+                if refused.status in {401, 403}:
+                    raise
+                return "There is no phase with this id, or it cannot be read."
+            found = next(
+                (c for c in others if any(p.id == phase for p in c.phases)), None
+            )
+            release = f" of release id {number}"
+        if found is None:
+            return "Where it is, the server does not say."
+        return (
+            f"It is in cycle {found.name!r} ({found.id}){release}. Name that, or nothing"
+            f" above the phase: its id is enough."
+        )
+
+    # What people read
+
+    def _target(
+        self, release: Release | None, cycle: Cycle | None, phase: Phase | None
+    ) -> Target:
+        known = {
+            "project": self._project,
+            "release": release,
+            "cycle": cycle,
+            "phase": phase,
+        }
+        parts = []
+        for name, thing in known.items():
+            ref: Ref | None = getattr(self._settings, name)
+            if thing is not None and thing.name and (ref or name == "phase"):
+                parts.append(thing.name.strip())
+            elif ref is not None:
+                label = f"id {ref.id}" if name == "phase" else str(ref.id)
+                parts.append(ref.name or label)
+        return Target(
+            path=" > ".join(parts),
+            phase=phase,
+            cycle=cycle,
+            release=release,
+            project=self._project,
+            remarks=tuple(self._remarks),
+        )
+
+    def _name_release(self, release: Release) -> str:
+        return f"release {self._settings.release or f'id {release.id}'}"
+
+    def _name_project(self) -> str:
+        return f"project {self._settings.project}"
+
     def _ref(self, name: str) -> Ref:
         ref: Ref | None = getattr(self._settings, name)
         assert ref is not None, f"{name} is required by the settings"
@@ -158,15 +247,14 @@ class Finder:
         self, kind: Kind, ref: Ref, listed: Sequence[Found], place: str
     ) -> Found | None:
         """Return what *ref* names, `None` if it is missing and may be created."""
-        if ref.id is not None:
-            matches = [each for each in listed if each.id == ref.id]
-        else:
-            wanted = (ref.name or "").strip()
-            matches = [each for each in listed if each.name.strip() == wanted]
+        matches = [each for each in listed if _is(ref, each)]
         if not matches:
             if kind in CREATE and ref.name and self._settings.may_create(kind):
                 return None
-            raise ZephyrNotFound(self._not_found(kind, ref, listed, place))
+            text = self._not_found(kind, ref, listed, place)
+            if kind == "cycle" and ref.id is not None:
+                text += self._other_release(ref.id)
+            raise ZephyrNotFound(text)
         found = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
             ids = ", ".join(
@@ -177,6 +265,14 @@ class Finder:
                 f" the lowest id is taken. Set zephyr_{kind} to an id to choose."
             )
         return found
+
+    def _other_release(self, cycle: int) -> str:
+        """Say of which release a cycle really is, if the server tells."""
+        try:
+            found = self._client.cycle(cycle).release
+        except ZephyrRefused:
+            return ""
+        return "" if found is None else f" Cycle {cycle} is in release id {found}."
 
     def _not_found(
         self, kind: str, ref: Ref, listed: Sequence[Found], place: str
@@ -195,11 +291,12 @@ class Finder:
         said = self._settings.describe(kind)
         return f"{said} is not a {kind} of {place}.{hint}{has}{mend}"
 
-    def _path(self) -> str:
-        refs = [getattr(self._settings, n) for n in ("project", "release", "cycle")]
-        names = [ref.name or str(ref.id) for ref in refs if ref is not None]
-        phase = self._ref("phase")
-        return " > ".join([*names, phase.name or f"id {phase.id}"])
+
+def _is(ref: Ref, thing: _Listed) -> bool:
+    """Return whether *thing* is what *ref* names; white space around a name is nothing."""
+    if ref.id is not None:
+        return thing.id == ref.id
+    return thing.name.strip() == (ref.name or "").strip()
 
 
 def _closest(text: str, names: Sequence[str]) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
+from pytest_zephyr import clock
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
@@ -58,6 +59,19 @@ def client(
     settings: Callable[..., Settings], connected: Callable[[Settings], Transport]
 ) -> Client:
     return Client(connected(settings()))
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], bool]], None]:
+    """Let every time budget be over as soon as something has happened."""
+    now = clock.monotonic
+
+    def late(happened: Callable[[], bool]) -> None:
+        monkeypatch.setattr(
+            clock, "monotonic", lambda: now() + (1e6 if happened() else 0)
+        )
+
+    return late
 
 
 @pytest.fixture

@@ -105,6 +105,11 @@ def names(world: World, case: int) -> list[str]:
     return [name for name, _, _ in world.execution(case).attachments]
 
 
+def is_met(world: World) -> bool:
+    """Whether a fault has hit a request."""
+    return any(each["met"] for each in world.sandbox.faults.listed())
+
+
 def calls(world: World, path: str) -> int:
     return sum(each.path.endswith(path) for each in world.sandbox.requests)
 
@@ -306,11 +311,13 @@ def test_a_slow_server_gets_a_file_once(world, recorded):
         pytest.param("/execution/bulk/execute", "hang_after", id="without"),
     ],
 )
-def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind):
+def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind, late):
     """Who has no receipts for attachments looks first."""
     recorded.test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
-    assert not recorded.push(deadline=1).complete
+    late(lambda: is_met(world))
+    assert not recorded.push(timeout=0.3).complete
+    world.sandbox.faults.clear()
     copy = recorded.copy()
 
     for each in (recorded, copy):
@@ -318,14 +325,16 @@ def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind):
         assert names(world, 101) == ["a.png"]
 
 
-def test_what_waits_is_sent_though_an_older_run_left_its_like(world, recorded):
+def test_what_waits_is_sent_though_an_older_run_left_its_like(world, recorded, late):
     """What was attached before a test ran is not its evidence."""
     recorded.test(101, recorded.file("a.png", b"a"))
     recorded.push()
     later = recorded.next("later")
     later.test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
-    assert not later.push(deadline=1).complete
+    late(lambda: is_met(world))
+    assert not later.push(timeout=0.3).complete
+    world.sandbox.faults.clear()
 
     assert later.push().complete
     assert content(world, 101, "a.png") == [b"a", b"b"]
@@ -403,12 +412,14 @@ def test_a_user_who_may_not_attach_is_told_so_once(world, recorded):
     assert calls(world, UPLOAD) == 1
 
 
-def test_what_does_not_fit_into_the_deadline_stays(world, recorded):
+def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
     """Statuses come first; the rest is the next push's."""
     recorded.test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
 
-    delivery = recorded.push(deadline=1)
+    late(lambda: is_met(world))
+    delivery = recorded.push(timeout=0.3)
+    world.sandbox.faults.clear()
 
     assert delivery.delivered == 1
     assert delivery.evidence.files_kept == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import re
 from typing import Any
 
 import pytest
@@ -53,11 +54,15 @@ NAMES = {
         pytest.param(["project"], ["release", "cycle", "phase"], 2, id="project id"),
         pytest.param([], list(NAMES), 3, id="four names"),
         pytest.param(
-            ["phase"], ["project", "release", "cycle"], 0, id="names for show"
+            ["phase"], ["project", "release", "cycle"], 3, id="phase id in names"
         ),
-        pytest.param(list(NAMES), [], 0, id="four ids"),
+        pytest.param(list(NAMES), [], 2, id="four ids"),
+        pytest.param(["release", "phase"], [], 1, id="release and phase id"),
+        pytest.param(["cycle", "phase"], [], 1, id="cycle and phase id"),
+        pytest.param(["phase"], ["cycle"], 2, id="phase id and name of the cycle"),
+        pytest.param(["project", "phase"], [], 3, id="project and phase id"),
         pytest.param(
-            ["cycle"], ["project", "release", "phase"], 1, id="cycle in names"
+            ["cycle"], ["project", "release", "phase"], 3, id="cycle id in names"
         ),
     ],
 )
@@ -73,6 +78,8 @@ def test_only_what_no_id_tells_is_asked(world, find, by_id, by_name, calls):
 
 def test_the_path_is_what_people_call_it(world, find):
     assert find(**NAMES).path == "Payments > 1.0 > Nightly > Smoke"
+    ids = {name: str(getattr(world, name)) for name in NAMES}
+    assert find(**ids).path == f"{world.project} > 1.0 > Nightly > Smoke"
     assert find(phase=world.phase).path == f"id {world.phase}"
 
 
@@ -202,6 +209,111 @@ def test_white_space_around_a_name_is_no_part_of_it(scripted):
         assert phase_of(find_target(client, settings)) == 6
 
 
+# What does not fit together
+
+
+@pytest.fixture
+def elsewhere(world: World) -> dict[str, int]:
+    """Another project, release, cycle and phase, and a cycle beside Nightly."""
+    store = world.sandbox.store
+    names = ("Shop", "2.0", "Weekly", "Full")
+    places = dict(zip(NAMES, store.ensure_target(*names), strict=True))
+    return {**places, "beside": store.add_cycle(world.release, "Other")}
+
+
+@pytest.mark.parametrize("create", ["never", "execution", "phase", "cycle"])
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        pytest.param(
+            {"cycle": "Release candidate"},
+            "'Release candidate' (--zephyr-cycle) is not a cycle of release '1.0'.*"
+            " It is in cycle 'Nightly' (",
+            id="no such cycle",
+        ),
+        pytest.param(
+            {"cycle": "Other"},
+            "is not a phase of cycle 'Other'. It is in cycle 'Nightly' (",
+            id="another cycle",
+        ),
+        pytest.param(
+            {"cycle": "{beside}"},
+            "is not a phase of cycle 'Other'. It is in cycle 'Nightly' (",
+            id="the id of another cycle",
+        ),
+        pytest.param(
+            {"project": None, "release": None, "cycle": "{beside}"},
+            "is not a phase of cycle 'Other'. It is in cycle 'Nightly' (",
+            id="the id of another cycle alone",
+        ),
+        pytest.param(
+            {"project": None, "release": None, "cycle": "Other"},
+            "is not a phase of cycle 'Other'. It is in cycle 'Nightly' (",
+            id="the name of another cycle alone",
+        ),
+        pytest.param(
+            {"phase": "{phase}"},
+            "is not a phase of cycle 'Nightly'. It is in cycle 'Weekly' (",
+            id="the id of another phase",
+        ),
+        pytest.param(
+            {"phase": "{phase}", "cycle": None},
+            "is not a phase of release '1.0'. It is in cycle 'Weekly' (",
+            id="a phase of another release",
+        ),
+        pytest.param(
+            {"cycle": "{cycle}"},
+            "is not a cycle of release '1.0'.* Cycle {cycle} is in release id {release}.",
+            id="a cycle of another release",
+        ),
+        pytest.param(
+            {"release": "{release}"},
+            "'{release}' (--zephyr-release) is not a release of project 'Payments'.",
+            id="a release of another project",
+        ),
+        pytest.param(
+            {"project": "Shop", "release": None, "cycle": None},
+            "is not in project 'Shop': it is in release id ",
+            id="another project",
+        ),
+        pytest.param(
+            {"project": "{project}", "release": None, "cycle": "{nightly}"},
+            "is not in project id {project}: it is in release id ",
+            id="the id of another project",
+        ),
+        pytest.param(
+            {"project": None, "cycle": None},
+            "'1.0' (--zephyr-release) cannot be looked up without its project.",
+            id="a release without its project",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_said_with_where_it_is(
+    world, find, elsewhere, places, said, create
+):
+    """A phase id does not make up for a wrong name, whatever may be created."""
+    ids = {**elsewhere, "nightly": world.cycle}
+    given = {**NAMES, "phase": str(world.phase), **places}
+    filled = {name: text and text.format(**ids) for name, text in given.items()}
+
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(**filled, create=create)
+
+    parts = [re.escape(part) for part in said.format(**ids).split(".*")]
+    assert re.search(".*".join(parts), str(caught.value))
+    assert world.writes == []
+
+
+@pytest.mark.parametrize("cycle", ["Nightly", None])
+def test_a_phase_of_the_second_of_two_cycles_with_one_name_fits(world, find, cycle):
+    store = world.sandbox.store
+    phase = store.add_phase(store.add_cycle(world.release, "Nightly"), "Smoke")
+
+    target = find(project="Payments", release="1.0", cycle=cycle, phase=str(phase))
+
+    assert phase_of(target) == phase
+
+
 # Names that are there twice
 
 
@@ -290,8 +402,9 @@ def test_a_number_is_a_name_only_if_that_is_said(world, find):
     places = {"release": world.release, "cycle": "Nightly"}
 
     assert find(**places, phase="name:42").phase.id == phase
-    assert find(**places, phase="42").phase.id == 42
-    assert find(**places, phase="id:42").phase.id == 42
+    for number in ("42", "id:42"):
+        with pytest.raises(ZephyrNotFound, match="There is no phase with this id"):
+            find(**places, phase=number)
 
 
 def test_a_name_that_begins_like_an_id_is_a_name(world, find):

@@ -396,18 +396,21 @@ def test_a_name_that_is_looked_up_for_ever_does_not_outlast_the_deadline(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_that_hardly_reads_does_not_outlast_the_deadline(
-    to_server, tls, ca_file, scheme
+    to_server, tls, ca_file, scheme, late
 ):
     """A large batch is stuck in the middle of being sent."""
     context = tls if scheme == "https" else None
-    enough = threading.Event()
+    begun, enough = threading.Event(), threading.Event()
+    late(begun.is_set)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # Set before a connection is accepted, which inherits it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        server = threading.Thread(target=_hardly_read, args=(listener, context, enough))
+        server = threading.Thread(
+            target=_hardly_read, args=(listener, context, begun, enough)
+        )
         server.start()
         url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-        transport = to_server(url, deadline=0.3, timeout=60, verify=ca_file)
+        transport = to_server(url, timeout=60, verify=ca_file)
 
         with pytest.raises(ZephyrUnclear):
             write(transport, body=[{"notes": "x" * 20_000_000}])
@@ -416,7 +419,10 @@ def test_a_server_that_hardly_reads_does_not_outlast_the_deadline(
 
 
 def _hardly_read(
-    listener: socket.socket, context: ssl.SSLContext | None, enough: threading.Event
+    listener: socket.socket,
+    context: ssl.SSLContext | None,
+    begun: threading.Event,
+    enough: threading.Event,
 ) -> None:
     """Accept one connection and read it slowly, until it is enough."""
     sock, _ = listener.accept()
@@ -424,7 +430,7 @@ def _hardly_read(
         sock = context.wrap_socket(sock, server_side=True)
     with sock, suppress(OSError):
         while not enough.wait(0.02) and sock.recv(2000):
-            pass
+            begun.set()
 
 
 # Answers that cannot be used

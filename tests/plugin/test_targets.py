@@ -395,7 +395,7 @@ def test_other_ways_are_found(pytester, run_zephyr, world, fault, case):
     world.sandbox.faults.add(fault)
     pytester.makepyfile(ONE.format(case=case))
     run_zephyr(
-        *NAMES, f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
+        *NAMES[:2], f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
         "--zephyr-retries=0", same_exit=False,
     )  # fmt: skip
 
@@ -767,7 +767,7 @@ def test_right_id_that_the_search_does_not_know_yet_ends_nothing(
     )
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(
-        *NAMES, f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
+        *NAMES[:2], f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
         "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False,
     )  # fmt: skip
 
@@ -890,3 +890,30 @@ def test_header_says_where_and_as_whom(pytester, run_zephyr, world):
     ran = run_zephyr(same_exit=False)
 
     assert f"zephyr: {world.sandbox.url} as Test Manager, id {world.phase}" in ran.text
+
+
+@pytest.mark.parametrize("create", ["never", "cycle"])
+def test_a_run_a_check_and_a_push_judge_a_target_alike(
+    pytester, run_zephyr, world, command, monkeypatch, create
+):
+    """A cycle that does not exist, and the id of a phase of another one."""
+    monkeypatch.setenv("ZEPHYR_CREATE", create)
+    for name, value in (("PROJECT", "Payments"), ("RELEASE", "name:1.0")):
+        monkeypatch.setenv(f"ZEPHYR_{name}", value)
+    monkeypatch.setenv("ZEPHYR_CYCLE", "Release candidate")
+    pytester.makepyfile(ONE.format(case=101))
+    said = "'Release candidate' (ZEPHYR_CYCLE) is not a cycle of release '1.0'."
+    where = f"It is in cycle 'Nightly' ({world.cycle})."
+
+    warned = run_zephyr(same_exit=False)
+    checked = command("check")
+    pushed = command("push", *warned.journals)
+    failed = run_zephyr("--zephyr-on-error=fail", same_exit=False)
+
+    for ran in (warned, checked, pushed, failed):
+        text = ran.text.replace(warned.journals[0].name, "ZEPHYR_CYCLE")
+        assert said in text
+        assert where in text
+    assert (warned.ret, checked.ret, pushed.ret, failed.ret) == (0, 1, 1, 4)
+    assert "WRONG" in checked.text
+    assert world.writes == []
