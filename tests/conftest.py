@@ -11,6 +11,8 @@ import importlib.util
 import os
 from pathlib import Path
 import pkgutil
+import re
+import shlex
 from shutil import copyfile
 import signal
 import threading
@@ -247,6 +249,17 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Commanded]:
         return Commanded(ret, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def paste(command: Callable[..., Commanded]) -> Callable[[str], Commanded]:
+    """Run the last command that a text shows, as a person would who pastes it."""
+
+    def run(text: str) -> Commanded:
+        lines = re.findall(r"(?:pytest-zephyr|-m pytest_zephyr) (\w+ .*)", text)
+        return command(*shlex.split(lines[-1]))
+
+    return run
 
 
 needs_xdist = pytest.mark.skipif(

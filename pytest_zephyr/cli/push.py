@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 import json
 from pathlib import Path
 import sys
 
+from pytest_zephyr.cli.destination import Destination
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
 from pytest_zephyr.cli.options import find_given
@@ -19,6 +21,9 @@ from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.options import BY_NAME
+from pytest_zephyr.config.options import TARGET
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
@@ -64,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"zephyr: {problem}", sys.stderr.write)
     nothing = args.journals and not found.journals and found.problems
     # Wrong usage is said before anything is sent.
-    runs = [(run, _settings_of(run, args)) for run in group(found.journals)]
+    destination = Destination()
+    runs = [
+        (run, _settings_of(run, args, destination)) for run in group(found.journals)
+    ]
     pushed = [_push_run(run, settings, args) for run, settings in runs]
     complete = not found.problems and all(each.ok for each in pushed)
     if args.json:
@@ -98,7 +106,9 @@ class _Pushed:
     as_json: dict[str, object]
 
 
-def _settings_of(run: Run, args: argparse.Namespace) -> Settings | SettingsError:
+def _settings_of(
+    run: Run, args: argparse.Namespace, destination: Destination
+) -> Settings | SettingsError:
     """Return the settings of a run, or what is wrong with those in its journal.
 
     Raises SettingsError for what is wrong without the journal, too.
@@ -108,7 +118,8 @@ def _settings_of(run: Run, args: argparse.Namespace) -> Settings | SettingsError
     except SettingsError as error:
         load_settings(args)
         return error
-    settings.require_server()
+    settings = destination.choose(settings, run)
+    settings.require_server(journal=run.journals[0].path)
     return settings
 
 
@@ -134,7 +145,8 @@ def _push_run(
         say(f"{', '.join(names)}: {summary.numbers(delivery)}")
         for line in (*summary.made(delivery), *summary.evidence(delivery)):
             say(line)
-        for line in summary.problems(delivery, run.journals[0].path):
+        problems = summary.problems(delivery, run.journals[0].path, settings)
+        for line in (*problems, *_corrections(run, settings, args, problems)):
             say(line)
         for line in summary.cut_short(run.cut):
             say(line)
@@ -146,6 +158,28 @@ def _push_run(
             "cut_short": list(map(str, run.cut)),
         },
     )
+
+
+def _corrections(
+    run: Run, settings: Settings, args: argparse.Namespace, problems: Sequence[str]
+) -> list[str]:
+    """Name what failed in the header of a journal and is another value here by now."""
+    path = run.journals[0].path
+    here = find_given(args, find_ini(args))
+    lines = []
+    for name in (*TARGET, "status_map"):
+        told = f"{settings.describe(name)}", f"(zephyr_{name}, {path.name})"
+        if not any(each in line for each in told for line in problems):
+            continue
+        now = here.find(BY_NAME[name])
+        if now is not None and now[0] != settings.said[name]:
+            text, source = now
+            again = command("push", path, BY_NAME[name].flag_name, text)
+            lines.append(
+                f"zephyr: {text!r} ({source}) is not used: the journal keeps its own"
+                f" zephyr_{name}. To use it: {again}"
+            )
+    return lines
 
 
 def _deliver(run: Run, settings: Settings, *, force: bool) -> Delivery:

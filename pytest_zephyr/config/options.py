@@ -15,7 +15,8 @@ class Option:
     """One option: its name, how its text becomes a value, and where it may stand.
 
     A *switch* is a flag without a value. *journaled* options decide the result, so a
-    journal keeps them for a later push.
+    journal keeps them for a later push. Those that *connect* say how to reach the
+    server, which is the business of whoever pushes.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Option:
     env: bool = True
     ini: bool = True
     journaled: bool = False
+    connects: bool = False
 
     @property
     def flag_name(self) -> str:
@@ -61,7 +63,7 @@ OPTIONS: tuple[Option, ...] = (
         "Zephyr server, or the word sandbox for the embedded one",
         parse.url,
         metavar="URL",
-        journaled=True,
+        connects=True,
     ),
     Option(
         "auth",
@@ -69,9 +71,15 @@ OPTIONS: tuple[Option, ...] = (
         parse.one_of("auto", "token", "basic", "cookie"),
         "auto",
         metavar="METHOD",
-        journaled=True,
+        connects=True,
     ),
-    Option("token_file", "File that holds the API token", parse.path, metavar="PATH"),
+    Option(
+        "token_file",
+        "File that holds the API token",
+        parse.path,
+        metavar="PATH",
+        connects=True,
+    ),
     *(
         Option(
             name,
@@ -228,14 +236,16 @@ OPTIONS: tuple[Option, ...] = (
         parse.verify,
         "true",
         metavar="BOOL|PATH",
+        connects=True,
     ),
     Option(
         "client_cert",
         "TLS client certificate: a PEM file, or certificate,key",
         parse.client_cert,
         metavar="PATH",
+        connects=True,
     ),
-    Option("proxy", "HTTP proxy", parse.proxy, metavar="URL"),
+    Option("proxy", "HTTP proxy", parse.proxy, metavar="URL", connects=True),
     Option(
         "run_key",
         "Name of the run; jobs with one key are one run",

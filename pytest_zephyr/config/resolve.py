@@ -46,12 +46,13 @@ class Given:
     """The texts that were found, by kind of source.
 
     *flags* and *ini* map the name of an option to its text; *ini* values carry the
-    file they stand in, *header* is what a journal keeps.
+    file they stand in. With a *header*, what a journal keeps, options that decide the
+    result come from there or from a flag, and from nowhere else.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
-    header: Mapping[str, str] = field(default_factory=dict)
+    header: Mapping[str, str] | None = None
     header_name: str = "journal"
     ini: Mapping[str, tuple[object, str]] = field(default_factory=dict)
 
@@ -66,10 +67,12 @@ class Given:
     def _sources(self, option: Option) -> Iterator[tuple[str, str]]:
         if option.flag and self.flags.get(option.name) is not None:
             yield as_text(self.flags[option.name]), option.flag_name
+        if option.journaled and self.header is not None:
+            if option.name in self.header:
+                yield self.header[option.name], self.header_name
+            return
         if option.env and option.env_name in self.environ:
             yield self.environ[option.env_name], option.env_name
-        if option.journaled and option.name in self.header:
-            yield self.header[option.name], self.header_name
         if option.ini and option.name in self.ini:
             value, file = self.ini[option.name]
             yield as_text(value), f"{option.ini_name}, {file}"
@@ -109,6 +112,9 @@ def journaled(settings: Settings) -> dict[str, str]:
             kept[name] = f"name:{placeholders.escape(ref.name)}"
     if "folder" in kept:
         kept["folder"] = settings.folder
+    if settings.url is not None:
+        # For information: a journal does not decide where a credential goes.
+        kept["url"] = settings.url
     return kept
 
 
@@ -123,13 +129,14 @@ def resolve(given: Given) -> Settings:
         values[option.name] = value
         sources[option.name] = source
         said[option.name] = text
-    if values["run_key"] is None and (found := ci.run_key(given.environ)):
+    environ = given.environ if given.header is None else {}
+    if values["run_key"] is None and (found := ci.run_key(environ)):
         values["run_key"], sources["run_key"] = found
         said["run_key"] = found[0]
-    if values["build"] is None and (build := ci.build(given.environ)):
+    if values["build"] is None and (build := ci.build(environ)):
         values["build"] = said["build"] = build
         sources["build"] = "the CI service"
-    _fill_names(values, sources, given, problems)
+    _fill_names(values, said, sources, given, problems)
     warnings: list[str] = []
     _check_together(values, sources, problems)
     credential = None
@@ -170,6 +177,7 @@ def _check_together(
 
 def _fill_names(
     values: dict[str, Any],
+    said: dict[str, str],
     sources: Mapping[str, str],
     given: Given,
     problems: list[str],
@@ -199,6 +207,9 @@ def _fill_names(
                     f" a name in Zephyr has at most {_MAX_NAME}."
                 )
             values[name] = Ref(name=filled)
+            if sources[name] == given.header_name:
+                # As people wrote it; a journal is more careful.
+                said[name] = filled
         except placeholders.Unfilled as unfilled:
             problems.append(f"{ref.name!r} ({sources[name]}): {unfilled}.")
     folder = values["folder"]

@@ -131,11 +131,14 @@ class Settings:
             problems.append(missing_credential(self.auth))
         return problems
 
-    def require_server(self) -> None:
-        """Raise SettingsError unless there is all it takes to reach a phase."""
+    def require_server(self, journal: Path | None = None) -> None:
+        """Raise SettingsError unless there is all it takes to reach a phase.
+
+        What a *journal* does not name can only come from a flag.
+        """
         problems = self._missing_login()
         if self.url != SANDBOX:
-            problems += self._missing_target()
+            problems += self._missing_target(journal)
             if self.unmapped == "create" and self.release is None:
                 problems.append(
                     f"no release, which {self.describe('unmapped')} needs: it makes test"
@@ -144,7 +147,7 @@ class Settings:
         if problems:
             raise SettingsError("\n".join(problems))
 
-    def _missing_target(self) -> list[str]:
+    def _missing_target(self, journal: Path | None) -> list[str]:
         """Name what is missing on the way down to the phase; an id ends the way."""
         missing = []
         for name in ("phase", "cycle", "release", "project"):
@@ -153,11 +156,13 @@ class Settings:
                 missing.append(name)
             elif ref.id is not None:
                 break
-        return [missing_place(name) for name in reversed(missing)]
+        return [missing_place(name, journal) for name in reversed(missing)]
 
 
-def missing_place(name: str) -> str:
+def missing_place(name: str, journal: Path | None = None) -> str:
     """Say that the project, release, cycle or phase is not named, and where to do it."""
+    if journal is not None:
+        return f"no {name} in {journal}. Give a name or an id with --zephyr-{name}."
     return (
         f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
         f" environment to a name or an id."

@@ -144,7 +144,7 @@ class ZephyrReporter:
             self._lines.append(summary.uncollected(run.uncollected))
         if self._settings.push == "never":
             self._lines.append(f"results kept in {self._journal}")
-            self._lines.append(summary.send_later(self._journal))
+            self._lines.append(summary.send_later(self._journal, self._settings))
             self._undelivered = self.writer.broken is not None
         else:
             self._push(run, nodes)
@@ -178,7 +178,7 @@ class ZephyrReporter:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
         if self._settings.on_error != "ignore":
-            self._lines += summary.problems(delivery, self._journal)
+            self._lines += summary.problems(delivery, self._journal, self._settings)
         self._lines += self._look(settings, delivery)
 
     def _progress_line(self) -> Callable[[str], object] | None:
@@ -216,7 +216,7 @@ class ZephyrReporter:
         """Say that everything stays in the journal, after the *lines* that say why."""
         self._undelivered = True
         self._lines += [*lines, f"zephyr: results kept in {self._journal}"]
-        self._lines.append(summary.send_later(self._journal))
+        self._lines.append(summary.send_later(self._journal, self._settings))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
@@ -81,7 +82,7 @@ def served(settings: Settings, cases: Iterable[CaseRef]) -> Iterator[Settings]:
 
 def how_to_look(database: Path, phase: int) -> str:
     return (
-        f"run pytest-zephyr sandbox --db {database}"
+        f"run {command('sandbox', '--db', database)}"
         f" and open http://127.0.0.1:{PORT}/phase/{phase}"
     )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
+from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import Provision
 from pytest_zephyr.push.delivery import RefusedFile
@@ -137,8 +139,11 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
     return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
-def problems(delivery: Delivery, journal: Path) -> list[str]:
-    """Return a line per problem; what is the same for many is said once."""
+def problems(delivery: Delivery, journal: Path, settings: Settings) -> list[str]:
+    """Return a line per problem; what is the same for many is said once.
+
+    *settings* are those of the push, for commands that are printed.
+    """
     lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
     if delivery.unmapped:
         lines.append(
@@ -165,10 +170,10 @@ def problems(delivery: Delivery, journal: Path) -> list[str]:
     waiting = delivery.kept + len(delivery.refused)
     if waiting:
         lines.append(f"zephyr: {waiting} results kept in {journal}")
-        lines.append(send_later(journal))
+        lines.append(send_later(journal, settings))
     elif delivery.evidence.kept or delivery.evidence.mendable:
         lines.append(f"zephyr: evidence kept in {journal}")
-        lines.append(send_later(journal))
+        lines.append(send_later(journal, settings))
     return lines
 
 
@@ -217,9 +222,10 @@ def planned_only(deselected: int, untested: int) -> list[str]:
     ]
 
 
-def send_later(journal: Path) -> str:
+def send_later(journal: Path, settings: Settings) -> str:
     """Return the second line of a message about results that are kept."""
-    return f"        send them later with: pytest-zephyr push {journal}"
+    line = command("push", journal, settings=settings)
+    return f"        send them later with: {line}"
 
 
 def _remarks(delivery: Delivery) -> tuple[str, ...]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+from pathlib import Path
 import sys
 
 import pytest
 
 from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox import Fault
+from tests.client.servers import answer
+from tests.client.servers import ScriptedServer
 
 
 @pytest.fixture
@@ -114,11 +118,9 @@ def test_refused_result_exits_with_one_and_is_sent_again_later(
     assert world.statuses()[999] == "1"
 
 
-def test_server_that_is_away_exits_with_one_and_keeps_everything(
-    push, journal, world, monkeypatch
-):
-    monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
-    code, said = push("--zephyr-retries=0", journal)
+def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, world):
+    away = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={world.phase}")
+    code, said = push(*away, "--zephyr-retries=0", journal)
 
     assert code == 1
     assert "no answer from http://127.0.0.1:9" in said
@@ -242,15 +244,15 @@ def test_newer_result_of_the_server_is_left_unless_forced(
 def test_journal_keeps_the_target_and_the_options_of_its_run(
     pytester, push, run_zephyr, world, monkeypatch
 ):
-    """A push needs the credential only; what decided the result is in the header."""
+    """A push needs server and credential; what decided the result is in the header."""
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0\n"
     )
     journal = run_zephyr(
         "--zephyr-push=never", "--zephyr-status-map=failed=Blocked", same_exit=False
     ).journals[0]
-    monkeypatch.delenv("ZEPHYR_URL")
-    monkeypatch.delenv("ZEPHYR_PHASE")
+    monkeypatch.setenv("ZEPHYR_PHASE", "1")
+    monkeypatch.setenv("ZEPHYR_STATUS_MAP", "failed=WIP")
 
     assert push(journal)[0] == 0
     assert world.statuses()[101] == "4"
@@ -331,13 +333,18 @@ def test_a_journal_with_impossible_options_does_not_keep_others_back(
     """Somebody edited its header; the next one is sent all the same."""
     spoilt = journal.with_name("0000-spoilt.jsonl")
     text = journal.read_text(encoding="utf-8")
-    header = {"kind": "header", "format": 1, "run": "a", "options": {"auth": "no\x1b"}}
+    header = {
+        "kind": "header",
+        "format": 1,
+        "run": "a",
+        "options": {"comment": "no\x1b"},
+    }
     rest = text.split("\n", 1)[1]
     spoilt.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
     code, said = push()
 
     assert code == 1
-    assert "'no\\x1b' (0000-spoilt.jsonl) is not a zephyr_auth" in said
+    assert "'no\\x1b' (0000-spoilt.jsonl) is not a zephyr_comment" in said
     assert "2 delivered" in said
     assert world.statuses()[101] == "1"
 
@@ -374,3 +381,136 @@ def test_evidence_that_did_not_arrive_is_sent_by_the_next_push(
     assert world.execution(101).attachments == (("a.png", "image/png", 7),)
     assert world.execution(101).results == 1
     assert push() == (0, "nothing to send\n")
+
+
+# Which server gets the credential
+
+
+def edited(journal: Path, **options: str) -> Path:
+    """Return a copy of *journal* whose header somebody has changed."""
+    lines = journal.read_text(encoding="utf-8").split("\n")
+    header = json.loads(lines[0])
+    header["options"] |= options
+    path = journal.with_name("edited.jsonl")
+    path.write_text("\n".join([json.dumps(header), *lines[1:]]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def stranger():
+    """A server that only an edited header names."""
+    with ScriptedServer(lambda _request: answer({"id": 1})) as server:
+        yield server
+
+
+@pytest.mark.parametrize("auth", ["token", "basic", "cookie"])
+@pytest.mark.parametrize("told", [True, False], ids=["another is told", "none is told"])
+def test_an_address_that_only_a_header_names_gets_no_credential(
+    push, journal, world, stranger, monkeypatch, told, auth
+):
+    monkeypatch.setenv("ZEPHYR_AUTH", auth)
+    monkeypatch.setenv("ZEPHYR_USERNAME", world.sandbox.username)
+    monkeypatch.setenv("ZEPHYR_PASSWORD", world.sandbox.password)
+    if not told:
+        monkeypatch.delenv("ZEPHYR_URL")
+    path = edited(journal, url=stranger.url)
+    code, said = push(path)
+
+    assert code == 2
+    assert stranger.url in said
+    assert stranger.seen == []
+    assert world.sandbox.requests == []
+
+
+def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
+    push, paste, journal, world, monkeypatch
+):
+    """Nobody is at a terminal; whoever pastes the command has read the address."""
+    monkeypatch.delenv("ZEPHYR_URL")
+    code, said = push(journal)
+    assert code == 2
+
+    assert paste(said).ret == 0
+    assert world.statuses()[101] == "1"
+
+
+@pytest.mark.parametrize(
+    ("reply", "sent"), [("y\n", True), ("n\n", False), ("\n", False), ("", False)]
+)
+def test_a_person_at_a_terminal_is_asked(
+    push, journal, world, monkeypatch, reply, sent
+):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("ZEPHYR_URL")
+    monkeypatch.setattr("sys.stdin", Terminal(reply))
+    monkeypatch.setattr("sys.stderr", screen := Terminal())
+    code, _ = push(journal)
+
+    question = f"Send the credential to {world.sandbox.url}? [y/N] "
+    assert question in screen.getvalue()
+    assert code == (0 if sent else 2)
+    assert bool(world.sandbox.requests) == sent
+
+
+def test_ids_of_a_header_are_not_used_on_another_server(push, journal, world):
+    """There they are other things; names mean what they say."""
+    other = edited(journal, url="https://zephyr.example")
+    code, said = push("--zephyr-url", world.sandbox.url, other)
+
+    assert code == 2
+    assert f"'{world.phase}' (edited.jsonl) is an id of https://zephyr.example" in said
+    assert world.sandbox.requests == []
+    told = ("--zephyr-url", world.sandbox.url, "--zephyr-phase", str(world.phase))
+    assert push(*told, other)[0] == 0
+    assert world.statuses()[101] == "1"
+
+
+def test_what_a_journal_does_not_name_is_asked_for_as_a_flag(
+    push, journal, world, monkeypatch
+):
+    """The environment of whoever pushes does not say where results go."""
+    lines = journal.read_text(encoding="utf-8").split("\n")
+    header = json.loads(lines[0])
+    del header["options"]["phase"]
+    journal.write_text("\n".join([json.dumps(header), *lines[1:]]), encoding="utf-8")
+    code, said = push(journal)
+
+    assert code == 2
+    assert f"no phase in {journal}. Give a name or an id with --zephyr-phase." in said
+    assert push(journal, f"--zephyr-phase={world.phase}")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "typo", "right"),
+    [
+        ("phase", "Smok", "Smoke"),
+        ("cycle", "Nightley", "Nightly"),
+        ("status_map", "passed=Pased", "passed=Pass"),
+    ],
+)
+def test_a_typo_that_was_mended_since_is_corrected_by_what_is_printed(
+    pytester, run_zephyr, push, paste, world, monkeypatch, option, typo, right
+):
+    """The journal keeps its own value; the message says so, with the flag."""
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    names = {"project": "Payments", "release": "name:1.0", "cycle": "Nightly"}
+    names |= {"phase": "Smoke", option: typo}
+
+    def write_ini() -> None:
+        lines = [f"zephyr_{name} = {text}" for name, text in names.items()]
+        pytester.makeini("\n".join(["[pytest]", *lines]))
+
+    write_ini()
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    (journal,) = run_zephyr().journals
+    names[option] = right
+    write_ini()
+    code, said = push(journal)
+
+    assert code == 1
+    assert f"{right!r} (zephyr_{option}, tox.ini) is not used" in said
+    assert paste(said).ret == 0
+    assert world.statuses()[101] == "1"

@@ -72,7 +72,17 @@ LIES = {("write", "late 401"), ("write", "late 429"), ("write", "late 503")}
 def journal(tmp_path: Path) -> Path:
     """What a run left: every second test failed."""
     path = tmp_path / "journals" / "run.jsonl"
-    with closing(JournalWriter.create(path, Header("run", started=1))) as writer:
+    header = Header(
+        "run",
+        started=1,
+        options={
+            "project": "Payments",
+            "release": "name:1.0",
+            "cycle": "Nightly",
+            "phase": "Smoke",
+        },
+    )
+    with closing(JournalWriter.create(path, header)) as writer:
         for case in CASES:
             nodeid = f"test_a.py::test_{case}"
             outcome = "failed" if case % 2 else "passed"
@@ -102,10 +112,6 @@ def push(
         "AUTH": "cookie",
         "USERNAME": world.sandbox.username,
         "PASSWORD": world.sandbox.password,
-        "PROJECT": "Payments",
-        "RELEASE": "name:1.0",
-        "CYCLE": "Nightly",
-        "PHASE": "Smoke",
         "RETRIES": "1",
     }.items():
         monkeypatch.setenv(f"ZEPHYR_{name}", value)

@@ -350,7 +350,7 @@ def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change
 
     delivery = recorded.push()
 
-    (line,) = summary.problems(delivery, recorded.path)
+    (line,) = summary.problems(delivery, recorded.path, recorded.settings())
     assert line.startswith("zephyr: a.png was refused (test_a.py::test_101): its copy")
     assert delivery.complete
     assert names(world, 101) == ["b.png"]
@@ -370,7 +370,7 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
     assert delivery.delivered == 5
     assert not delivery.complete
     assert not delivery.failed, "that is about results"
-    lines = summary.problems(delivery, recorded.path)
+    lines = summary.problems(delivery, recorded.path, recorded.settings())
     assert any(
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
     )
@@ -396,7 +396,7 @@ def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):
     assert delivery.delivered == 2
     assert len(delivery.evidence.refused) == 180
     assert calls(world, UPLOAD) < 80
-    said = summary.problems(delivery, recorded.path)
+    said = summary.problems(delivery, recorded.path, recorded.settings())
     assert sum("was refused" in line for line in said) == 1
 
 
@@ -425,7 +425,8 @@ def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
     assert delivery.evidence.files_kept == 1
     assert not delivery.complete
     assert any(
-        "evidence kept in" in each for each in summary.problems(delivery, recorded.path)
+        "evidence kept in" in each
+        for each in summary.problems(delivery, recorded.path, recorded.settings())
     )
     assert recorded.push().complete
     assert names(world, 101) == ["a.png"]

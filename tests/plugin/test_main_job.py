@@ -171,7 +171,7 @@ def test_unknown_name_lists_what_there_is(pytester, run_zephyr, world, args, sai
 
     assert said in ran.text
     assert world.writes == []
-    assert "pytest-zephyr push" in ran.text
+    assert " push .zephyr" in ran.text
 
 
 def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(

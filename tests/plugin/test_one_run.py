@@ -90,10 +90,13 @@ def test_journal_that_is_sent_from_a_copy_doubles_nothing(
 def test_names_of_the_ini_file_need_no_value_where_a_journal_is_sent(
     command, pytester, shard, world, monkeypatch
 ):
-    pytester.makeini("[pytest]\nzephyr_cycle = N {build}\n")
-    monkeypatch.setenv("BUILD_NUMBER", "7")
+    pytester.makeini(
+        "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
+        "zephyr_cycle = Night{env:ENDING}\n"
+    )
+    monkeypatch.setenv("ENDING", "ly")
     shard("green", "--zephyr-push=never", holds=True)
-    monkeypatch.delenv("BUILD_NUMBER")
+    monkeypatch.delenv("ENDING")
 
     assert command("push").ret == 0
     assert world.statuses()[101] == "1"

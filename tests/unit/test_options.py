@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,7 @@ def test_every_option_is_in_the_table():
 
 def sources(option: Option) -> list[str]:
     """Return where *option* may stand, the strongest place first."""
-    places = {
-        "flag": option.flag,
-        "env": option.env,
-        "header": option.journaled,
-        "ini": option.ini,
-    }
+    places = {"flag": option.flag, "env": option.env, "ini": option.ini}
     return [place for place, allowed in places.items() if allowed]
 
 
@@ -92,7 +88,7 @@ def given_in(places: Mapping[str, str], name: str) -> Given:
     return Given(
         flags={name: places["flag"]} if "flag" in places else {},
         environ={env_name: places["env"]} if "env" in places else {},
-        header={name: places["header"]} if "header" in places else {},
+        header={name: places["header"]} if "header" in places else None,
         header_name="run.jsonl",
         ini={name: (places["ini"], "pytest.ini")} if "ini" in places else {},
     )
@@ -103,7 +99,7 @@ PLACES = [(option.name, place) for option in OPTIONS for place in sources(option
 
 @pytest.mark.parametrize(("name", "place"), PLACES)
 def test_a_place_wins_over_all_weaker_ones(name, place):
-    """Flag, environment, journal, ini file: the first that has a value."""
+    """Flag, environment, ini file: the first that has a value."""
     _default, text, value, other, _ = TABLE[name]
     allowed = sources(BY_NAME[name])
     weaker = allowed[allowed.index(place) + 1 :]
@@ -111,12 +107,38 @@ def test_a_place_wins_over_all_weaker_ones(name, place):
     source = {
         "flag": "--" + BY_NAME[name].ini_name.replace("_", "-"),
         "env": BY_NAME[name].ini_name.upper(),
-        "header": "run.jsonl",
         "ini": f"{BY_NAME[name].ini_name}, pytest.ini",
     }[place]
 
     assert resolve.value(name, given) == value
     assert given.find(BY_NAME[name]) == (text, source)
+
+
+JOURNALED = [option for option in OPTIONS if option.journaled]
+
+
+@pytest.mark.parametrize("option", JOURNALED, ids=lambda each: each.name)
+def test_a_journal_goes_before_all_but_a_flag(option):
+    """What decides the result is not changed by where a journal is pushed from."""
+    default, text, value, other, other_value = TABLE[option.name]
+    here = dict.fromkeys(("env", "ini"), other)
+
+    kept = given_in({"header": text, **here}, option.name)
+    assert resolve.value(option.name, kept) == value
+    assert kept.find(option) == (text, "run.jsonl")
+    silent = replace(given_in(here, option.name), header={})
+    assert resolve.value(option.name, silent) == default
+    if option.flag:
+        typed = given_in({"header": text, "flag": other}, option.name)
+        assert resolve.value(option.name, typed) == other_value
+
+
+@pytest.mark.parametrize("name", ["url", "auth", "verify", "timeout", "deadline"])
+def test_a_journal_does_not_say_how_to_reach_a_server(name):
+    _, text, value, other, _ = TABLE[name]
+    given = given_in({"env": text, "header": other}, name)
+
+    assert resolve.value(name, given) == value
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -225,7 +247,6 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
     [
         ("flag", "--zephyr-auth"),
         ("env", "ZEPHYR_AUTH"),
-        ("header", "run.jsonl"),
         ("ini", "zephyr_auth, pytest.ini"),
     ],
 )
@@ -303,7 +324,7 @@ def test_the_run_key_comes_from_the_ci_service_if_nobody_says_it(environ, key, s
 
 
 def test_a_journal_keeps_what_was_given_and_decides_the_result():
-    """Neither defaults, nor how to reach the server, nor secrets."""
+    """Neither defaults, nor how to log in to the server, nor secrets."""
     settings = resolve.resolve(
         Given(
             flags={"phase": "Smoke", "timeout": "5"},
@@ -318,7 +339,6 @@ def test_a_journal_keeps_what_was_given_and_decides_the_result():
     assert resolve.journaled(settings) == {
         "phase": "name:Smoke",
         "status_map": "error=4",
-        "auth": "token",
     }
 
 
