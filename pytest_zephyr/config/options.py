@@ -266,7 +266,7 @@ OPTIONS: tuple[Option, ...] = (
         "id_prefix",
         "Regular expression of what may stand before an id in a marker",
         parse.pattern,
-        r"(?:[^\W\d_]|-)*",
+        "(?:TC-?)?",
         flag=False,
         env=False,
     ),

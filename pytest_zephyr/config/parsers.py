@@ -212,7 +212,8 @@ def status_map(text: str) -> Mapping[str, str]:
 
 def pattern(text: str) -> str:
     try:
-        re.compile(text)
+        # As it will stand in front of the number.
+        re.compile(rf"(?:{text})[0-9]+")
     except (re.error, OverflowError, RecursionError) as error:
         msg = f"allowed: a regular expression ({error})"
         raise Wrong(msg) from None

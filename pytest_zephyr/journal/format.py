@@ -274,7 +274,12 @@ def _new_case(line: Mapping[str, Any]) -> NewCase:
 def read_said(line: Mapping[str, Any]) -> Said:
     """Read what `said_line` wrote. Raises KeyError, TypeError or ValueError."""
     kind = KINDS[line["kind"]]
-    values = {name: _checked(name, line[name]) for name in kind.__dataclass_fields__}
+    values = {
+        name: _checked(name, line[name])
+        for name in kind.__dataclass_fields__
+        # A key that came later may be missing.
+        if name in line or name != "by_limit"
+    }
     what = kind(**values)
     if isinstance(what, File) and not (
         is_file_name(what.name) and is_content_type(what.type)
@@ -293,6 +298,8 @@ def _checked(name: str, value: object) -> Any:
         return read_value(value)
     if name == "label":
         return value if isinstance(value, str) else _count(value)
+    if name == "by_limit":
+        return bool(value)
     if name in {"size", "number", "depth", "at"}:
         return _count(value)
     text = _text(value)

@@ -13,27 +13,33 @@ import pytest
 
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.plugin.recorder import RECORDER
+from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.step_block import Nesting
 from pytest_zephyr.plugin.step_block import StepBlock
-from pytest_zephyr.plugin.warning import PytestZephyrWarning
+from pytest_zephyr.plugin.warning import HOOK_ERRORS
 from pytest_zephyr.results import evidence
-from pytest_zephyr.results.evidence import FieldValue
-from pytest_zephyr.results.evidence import Saying
 from pytest_zephyr.results.evidence import Step
 
 
 #: Characters of a step's error that a journal keeps.
 _MAX_ERROR = 500
 
+#: Characters of a value that could not be attached.
+_MAX_VALUE = 80
+
 _STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
 
 
 class Zephyr:
-    """What a test can put on its result; does nothing while reporting is off."""
+    """What a test can put on its result; does nothing while reporting is off.
+
+    No call fails a test or warns. Any value is taken, and shown with `str`; an empty
+    one is ignored. What cannot be attached is named in the summary.
+    """
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
-        self._recorder = item.config.stash.get(RECORDER, None)
+        self._recorder = item.config.stash.get(RECORDER, Recorder())
         # Counted for the test as a whole: hooks have records of their own.
         self._step_numbers = item.stash.setdefault(_STEP_NUMBERS, itertools.count(1))
         self._nesting = Nesting()
@@ -41,101 +47,98 @@ class Zephyr:
     def __repr__(self) -> str:
         return f"<Zephyr of {self._item.nodeid}>"
 
-    def comment(self, text: str) -> None:
+    def comment(self, text: object) -> None:
         """Put *text* into the notes of the execution."""
-        self._say(evidence.Comment(_text("comment", "a text", text)))
+        with self._recording("comment") as recorder:
+            if shown := _show(text):
+                recorder.say(self._item, evidence.Comment(shown))
 
     def attach(
         self,
-        source: str | os.PathLike[str] | bytes,
-        name: str | None = None,
-        type: str | None = None,
+        source: object,
+        name: object = None,
+        type: object = None,
     ) -> None:
-        """Attach the file at a path, which is copied at once, or the content in bytes.
+        """Attach the file at the path *source*, copied at once, or the bytes *source*.
 
         *name* and content *type* are guessed from the path or from the content.
         """
-        name = "" if name is None else _name("attach", name)
-        kind = "" if type is None else _text("attach", "a content type", type)
-        if kind and not evidence.is_content_type(kind):
-            wanted = "a content type such as 'text/plain'"
-            raise ValueError(_wrong("attach", wanted, type))
-        if isinstance(source, bytes | bytearray | memoryview):
-            self._keep(bytes(source), name, kind)
-            return
-        if not isinstance(source, str | os.PathLike):
-            raise TypeError(_wrong("attach", "a path or bytes", source))
-        path = Path(source)
-        if not _is_file(path):
-            msg = f"zephyr.attach: there is no file {_shown(os.fspath(source))}"
-            raise FileNotFoundError(msg)
-        self._keep(path, name or path.name, kind)
+        with self._recording("attach") as recorder:
+            label = "" if name is None else _show_line(name)
+            kind = "" if type is None else _show(type)
+            kind = kind if evidence.is_content_type(kind) else ""
+            if isinstance(source, bytes | bytearray | memoryview):
+                recorder.keep(self._item, bytes(source), label, kind)
+            elif isinstance(source, str | os.PathLike):
+                path = Path(source)
+                label = label or path.name
+                if _is_file(path):
+                    recorder.keep(self._item, path, label, kind)
+                else:
+                    missing = f"there is no file {_cut(repr(str(source)))}"
+                    recorder.leave_out(self._item, label, missing)
+            else:
+                got = f"a path or bytes is wanted, not {_cut(_show_line(source))}"
+                recorder.leave_out(self._item, label, got)
 
-    def attach_text(self, text: str, name: str = "text.txt") -> None:
+    def attach_text(self, text: object, name: object = "text.txt") -> None:
         """Attach *text* as a file."""
-        if not isinstance(text, str):
-            raise TypeError(_wrong("attach_text", "a text", text))
-        name = _name("attach_text", name)
-        kind = "" if Path(name).suffix else "text/plain"
-        if self._recorder is not None:
-            text = self._recorder.clean(text)
-        self._keep(text.encode("utf-8", "replace"), name, kind)
+        with self._recording("attach_text") as recorder:
+            label = _show_line(name) or "text.txt"
+            kind = "" if Path(label).suffix else "text/plain"
+            shown = recorder.clean(_show(text))
+            if shown:
+                content = shown.encode("utf-8", "replace")
+                recorder.keep(self._item, content, label, kind)
 
-    def defect(self, key: str) -> None:
+    def defect(self, key: object) -> None:
         """Name a defect by its key, such as ``BUG-7``."""
-        self._say(evidence.Defect(_text("defect", "a key", key)))
+        with self._recording("defect") as recorder:
+            if shown := _show_line(key):
+                recorder.say(self._item, evidence.Defect(shown))
 
-    def field(self, name: str, value: FieldValue) -> None:
-        """Give a field of the result a value: text, number or truth value."""
-        name = _text("field", "a name", name)
-        if not isinstance(value, str | int | float):
-            raise TypeError(_wrong("field", "a text, number or truth value", value))
-        self._say(evidence.Field(name, value))
+    def field(self, name: object, value: object) -> None:
+        """Give a field of the result a value."""
+        with self._recording("field") as recorder:
+            label = _show_line(name)
+            plain = value if isinstance(value, int | float) else _show(value)
+            if label and plain != "":
+                recorder.say(self._item, evidence.Field(label, plain))
 
-    def step(self, label: str | int) -> StepBlock:
+    def step(self, label: object) -> StepBlock:
         """Return a step: a context manager, and a decorator of functions of any kind.
 
         *label* is a text, or the number of the test case's own step.
         """
-        if isinstance(label, bool) or not isinstance(label, int):
-            label = _text("step", "a text or the number of a step", label)
-        elif label < 1:
-            raise ValueError(_wrong("step", "a number from 1", label))
+        named: str | int
+        if isinstance(label, int) and not isinstance(label, bool) and label > 0:
+            named = int(label)
+        else:
+            named = _show_line(label) or "step"
         return StepBlock(
-            self._nesting, lambda depth: self._begin(label, depth), self._end
+            self._nesting, lambda depth: self._begin(named, depth), self._end
         )
 
-    def _say(self, what: Saying) -> None:
-        if self._recorder is not None:
-            with self._harmless():
-                self._recorder.say(self._item, what)
-
-    def _keep(self, content: bytes | Path, name: str, kind: str) -> None:
-        if self._recorder is not None:
-            with self._harmless():
-                self._recorder.keep(self._item, content, name, kind)
-
     @contextmanager
-    def _harmless(self) -> Iterator[None]:
+    def _recording(self, call: str) -> Iterator[Recorder]:
+        """Yield what writes down; nothing leaves the block that would fail a test."""
         try:
-            yield
-        except Exception as error:  # noqa: BLE001 - ours must not fail their test
-            text = f"{self._item.nodeid}: internal error, please report it: {error!r}"
-            self._item.warn(PytestZephyrWarning(text))
+            yield self._recorder
+        except HOOK_ERRORS as error:
+            self._recorder.bugs.append(f"zephyr.{call}: {error!r}")
 
     def _begin(self, label: str | int, depth: int) -> Step:
         step = Step(next(self._step_numbers), label, depth, at=now_ms())
-        self._say(step)
+        with self._recording("step") as recorder:
+            recorder.say(self._item, step)
         return step
 
     def _end(self, step: Step, error: BaseException | None) -> None:
-        if self._recorder is None:
-            return
-        with self._harmless():
-            comment = "" if error is None else self._recorder.clean(_first_line(error))
+        with self._recording("step") as recorder:
+            comment = "" if error is None else recorder.clean(_first_line(error))
             comment = comment[:_MAX_ERROR]
             ended = replace(step, outcome=_outcome(error), comment=comment, at=now_ms())
-            self._recorder.say(self._item, ended)
+            recorder.say(self._item, ended)
 
 
 class ZephyrRecord(Zephyr):
@@ -174,36 +177,28 @@ def _outcome(error: BaseException | None) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0].strip(" :")
+    return f"{type(error).__name__}: {_show(error)}".partition("\n")[0].strip(" :")
 
 
-def _text(call: str, wanted: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(_wrong(call, wanted, value))
-    if not value.strip():
-        raise ValueError(_wrong(call, wanted, value))
-    return value.strip()
+def _show(value: object) -> str:
+    """Return *value* as text, or the name of its type if it cannot say what it is."""
+    try:
+        return str(value).strip()
+    except HOOK_ERRORS:
+        return f"<{type(value).__name__}>"
 
 
-def _name(call: str, value: object) -> str:
-    name = _text(call, "a name", value)
-    if not evidence.is_file_name(name):
-        raise ValueError(_wrong(call, "a name of one line", value))
-    return name
+def _show_line(value: object) -> str:
+    return " ".join(_show(value).split())
 
 
-def _wrong(call: str, wanted: str, value: object) -> str:
-    return f"zephyr.{call}: {wanted} is wanted, not {_shown(value)}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:
-        # A text that was meant as content is too long for a path.
+    except (OSError, ValueError):
+        # A text that was meant as content is too long for a path, or holds a NUL.
         return False

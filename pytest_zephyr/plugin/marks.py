@@ -24,6 +24,9 @@ from pytest_zephyr.text import one_line
 _SHORTEST_SECRET = 4
 _LARGEST = 2**63 - 1
 
+#: What Zephyr Scale calls its test cases.
+_SCALE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-T(\d{1,18})", re.ASCII | re.IGNORECASE)
+
 #: Names of parameters whose values stay out of what people read.
 _SECRET = re.compile(
     r"passw|passphrase|secret|token|credential|(?:api|access|private)_?key",
@@ -103,7 +106,9 @@ class Marks:
     ) -> None:
         self.creating = creating
         self._scrub = scrub or Scrubber()
-        self._id = re.compile(rf"(?:{id_prefix})(\d+)", re.ASCII | re.IGNORECASE)
+        self._id = re.compile(
+            rf"(?:{id_prefix})(?P<zephyr_id>\d+)", re.ASCII | re.IGNORECASE
+        )
         self._bare = re.compile(r"\d+", re.ASCII)
         self._inherit = inherit
 
@@ -194,7 +199,7 @@ class Marks:
         for value in _flat(mark.args):
             found = self._case_id(value)
             if found is None:
-                problems.append(f"{self.short(value)} is not a test case id")
+                problems.append(self._not_an_id(value))
             else:
                 cases.append(found)
         for key, value in mark.kwargs.items():
@@ -230,15 +235,29 @@ class Marks:
             problems.append(f"by_id={self.short(value)} is not a mapping")
         elif param_id is None:
             problems.append("by_id is given, but the test has no parameters")
-        elif param_id not in value:
+        elif (key := _key_of(param_id, value)) is None:
             problems.append(f"by_id names no test case for {param_id!r}")
         else:
-            for each in _flat((value[param_id],)):
+            for each in _flat((value[key],)):
                 found = self._case_id(each)
                 if found is None:
-                    problems.append(f"{self.short(each)} is not a test case id")
+                    problems.append(self._not_an_id(each))
                 else:
                     cases.append(found)
+
+    def _not_an_id(self, value: object) -> str:
+        text = f"{self.short(value)} is not a test case id"
+        if not isinstance(value, str):
+            return text
+        if key := _SCALE_KEY.fullmatch(value.strip()):
+            return (
+                f"{text} but a key of Zephyr Scale; in Zephyr Enterprise it is a number,"
+                f" as zephyr({key[1]}), or an Alt ID, as zephyr(alt=…)"
+            )
+        return (
+            f"{text}: use the number, as zephyr(123) or zephyr('TC-123'), or"
+            f" zephyr(alt=…) for an Alt ID; zephyr_id_prefix allows other prefixes"
+        )
 
     def _case_id(self, value: object) -> int | None:
         """Read a visible test case id from a number or a text such as ``TC-101``."""
@@ -247,7 +266,7 @@ class Marks:
         if isinstance(value, str):
             text = value.strip()
             match = self._id.fullmatch(text)
-            digits = match[1] if match else text
+            digits = match["zephyr_id"] if match else text
             if not self._bare.fullmatch(digits) or len(digits) > 19:
                 return None
             value = int(digits)
@@ -289,6 +308,23 @@ def _by_class(
     # What is left was added while collecting, which is meant for this class.
     owned[0] += rest
     yield from owned
+
+
+def _key_of(param_id: str, by_id: Mapping[object, object]) -> object | None:
+    """Return the key of *by_id* for a parametrize id, as people or as pytest write it.
+
+    pytest escapes what is not ASCII.
+    """
+    if param_id in by_id:
+        return param_id
+    for key in by_id:
+        if isinstance(key, str) and _escaped(key) == param_id:
+            return key
+    return None
+
+
+def _escaped(text: str) -> str:
+    return text.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def _is_ours(mark: pytest.Mark) -> bool:

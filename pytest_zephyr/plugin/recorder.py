@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import Said
@@ -21,13 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recorder:
-    """Writes what the tests of one process say; there is one while reporting is on."""
+    """Writes what the tests of one process say; without a writer, nothing.
 
-    writer: JournalWriter
-    store: FileStore
+    *bugs* are failures of our own that the summary has yet to name.
+    """
+
+    writer: JournalWriter | None = None
+    store: FileStore | None = None
     worker: str = ""
+    bugs: list[str] = field(default_factory=list)
 
     def say(self, item: pytest.Item, what: Saying) -> None:
+        if self.writer is None:
+            return
         attempt = getattr(item, "execution_count", 1) - 1
         self.writer.append(
             journal_format.said_line(Said(item.nodeid, what, attempt, self.worker))
@@ -35,14 +43,14 @@ class Recorder:
 
     def clean(self, text: str) -> str:
         """Return *text* without the credentials that we know of."""
-        return self.writer.scrub(text)
+        return text if self.writer is None else self.writer.scrub(text)
 
     def keep(
         self, item: pytest.Item, content: bytes | Path, name: str, kind: str
     ) -> None:
         """Copy an attachment beside the journal; if that fails, say that it is missing."""
-        from pytest_zephyr.journal import file_store
-
+        if self.store is None:
+            return
         # Before it is cut: half a credential is none to look for.
         name = self.clean(name)
         size = 0
@@ -58,12 +66,25 @@ class Recorder:
                     digest, size = self.store.take_file(file)
         except (file_store.TooLarge, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            name = file_store.clean_name(name or "attachment")
-            self.say(item, evidence.LeftOut(name, size, reason))
+            by_limit = isinstance(error, file_store.TooLarge)
+            self.leave_out(item, name, reason, size, by_limit=by_limit)
             return
         kind = kind or file_store.guess_type(name, beginning)
         name = file_store.clean_name(name or file_store.guess_name(kind))
         self.say(item, evidence.File(name, kind, digest, size))
+
+    def leave_out(
+        self,
+        item: pytest.Item,
+        name: str,
+        reason: str,
+        size: int = 0,
+        *,
+        by_limit: bool = False,
+    ) -> None:
+        """Note an attachment that could not be taken; the summary names it."""
+        name = file_store.clean_name(self.clean(name) or "attachment")
+        self.say(item, evidence.LeftOut(name, size, self.clean(reason), by_limit))
 
 
 RECORDER = pytest.StashKey[Recorder]()

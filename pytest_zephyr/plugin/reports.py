@@ -18,6 +18,7 @@ from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.marks import secret_values
+from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.warning import HOOK_ERRORS
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
@@ -75,6 +76,8 @@ class Stamper:
             self._hide_parameters(item, report)
         if self._capture != "none":
             self._attach_output(item, report)
+        if bugs := self._take_bugs(item):
+            _add_to_stamp(report, "bugs", bugs)
         if self._writer is not None and self._writer.kept:
             _add_to_stamp(report, "kept", self._writer.take_kept())
         return report
@@ -90,8 +93,6 @@ class Stamper:
         except Exception as error:  # noqa: BLE001 - the controller hears of it
             self.note_bug("pytest_runtest_makereport", error)
             stamp = {}
-        if self._bugs:
-            stamp["bugs"], self._bugs = self._bugs, []
         setattr(report, STAMP, stamp)
 
     @guarded
@@ -100,6 +101,14 @@ class Stamper:
         text = getattr(report, STAMP, {}).get("text", report.longreprtext)
         if hide(text) != text:
             _add_to_stamp(report, "text", hide(text))
+
+    def _take_bugs(self, item: pytest.Item) -> list[str]:
+        recorder = item.config.stash.get(RECORDER, None)
+        bugs, self._bugs = self._bugs, []
+        if recorder is not None:
+            bugs += recorder.bugs
+            recorder.bugs.clear()
+        return bugs
 
     def _ask(self, item: pytest.Item, report: pytest.TestReport) -> None:
         hook = item.ihook.pytest_zephyr_record

@@ -73,8 +73,7 @@ class StepBlock:
     def __call__(self, function: Function) -> Function:
         wrap = next((wrap for is_kind, wrap in _WRAPPERS if is_kind(function)), None)
         if wrap is None:
-            msg = f"zephyr.step: a function is wanted, not {function!r}"
-            raise TypeError(msg)
+            return function
         return cast(Function, functools.wraps(function)(wrap(function, self._again)))
 
 

@@ -55,13 +55,15 @@ class Provision:
 class RefusedFile:
     """An attachment that the server did not take, and why.
 
-    If that is *final*, another push would change nothing.
+    If that is *final*, another push would change nothing; *by_limit* says that a limit
+    of the user kept it away.
     """
 
     name: str
     nodeid: str
     reason: str
     final: bool = False
+    by_limit: bool = False
 
 
 @dataclass
@@ -124,12 +126,16 @@ class Delivery:
         """Whether nothing is left to be sent or mended; a dry run never says so."""
         waits = self.kept or self.evidence.kept or self.planned is not None
         refused = self.refused or self.evidence.mendable
-        return not waits and not refused and not self.failed
+        return not waits and not refused and not self._stopped
 
     @property
     def failed(self) -> bool:
         """Whether something could not be done that the user minds."""
         waits = (self.kept or self.evidence.kept) and self.planned is None
-        unmapped = self.unmapped and self.minds_unmapped
         refused = any(each.serious for each in self.refused)
-        return bool(waits or refused or unmapped or self.error)
+        lost = any(not each.by_limit for each in self.evidence.left_out)
+        return bool(waits or refused or lost or self._stopped)
+
+    @property
+    def _stopped(self) -> bool:
+        return bool(self.error or (self.unmapped and self.minds_unmapped))

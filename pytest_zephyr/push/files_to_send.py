@@ -14,6 +14,7 @@ from pytest_zephyr.journal.ledger import AttachmentKey
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import full_text
 from pytest_zephyr.text import format_size
@@ -81,12 +82,16 @@ def _of_change(change: Change, context: Context, *, whole: bool) -> Iterator[Wan
         yield Wanted(execution, file, result.nodes[0].nodeid, text)
 
 
+def _why(file: LeftOut) -> str:
+    return f"{format_size(file.size)}, {file.reason}" if file.size else file.reason
+
+
 def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
     """Return the files that were not taken when the tests wanted to attach them."""
     found = {
-        RefusedFile(file.name, node.nodeid, f"{format_size(file.size)}, {file.reason}")
+        RefusedFile(file.name, node.nodeid, _why(file), by_limit=file.by_limit)
         for change in changes
         for node in change.result.nodes
         for file in node.evidence.left_out
     }
-    return sorted(found, key=lambda each: (each.nodeid, each.name))
+    return sorted(found, key=lambda each: (each.nodeid, each.name, each.reason))

@@ -65,11 +65,12 @@ class Step:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An attachment that was not taken, and why."""
+    """An attachment that was not taken, and why; *by_limit* if the user limits sizes."""
 
     name: str
     size: int
     reason: str
+    by_limit: bool = False
 
 
 Saying = Comment | Defect | Field | File | Step | LeftOut

@@ -9,6 +9,7 @@ from dataclasses import replace
 import re
 from typing import Literal
 
+from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.records import Failure
 from pytest_zephyr.results.records import NodeResult
@@ -181,13 +182,17 @@ def _said(nodes: Sequence[NodeResult]) -> list[str]:
         lines += [f"comment{whose}: {text}" for text in evidence.comments]
         lines += [f"{name}{whose}: {value}" for name, value in evidence.fields]
         lines += [
-            f"left out{whose}: {file.name} ({format_size(file.size)}), {file.reason}"
+            f"left out{whose}: {file.name}{_size(file)}, {file.reason}"
             for file in evidence.left_out
         ]
     defects = dict.fromkeys(key for node in nodes for key in node.evidence.defects)
     if defects:
         lines.insert(0, f"defects: {', '.join(defects)}")
     return lines
+
+
+def _size(file: LeftOut) -> str:
+    return f" ({format_size(file.size)})" if file.size else ""
 
 
 def _steps(steps: Sequence[Step]) -> list[str]:

@@ -77,53 +77,112 @@ def test_all_that_a_test_says_stands_on_its_execution(
     assert store.attachment_bytes(world.phase, 102, "attachment.png") == [PNG]
 
 
-def test_fixture_does_nothing_but_check_while_reporting_is_off(pytester, run_pytest):
-    """Every call works, a wrong argument is an error, and nothing is written."""
+#: Calls that no test should fail for, with the names of files that are not there.
+AWKWARD = """
+    import decimal
+    import pytest
+
+    class Silent:
+        def __str__(self): raise RuntimeError("not telling")
+        __repr__ = __fspath__ = __str__
+
+    CALLS = [
+        lambda z: z.comment(""),
+        lambda z: z.comment(5),
+        lambda z: z.comment(Silent()),
+        lambda z: z.attach("missing.png"),
+        lambda z: z.attach("late.txt", name="late.png"),
+        lambda z: z.attach("x" * 5000),
+        lambda z: z.attach("nul\\0"),
+        lambda z: z.attach(""),
+        lambda z: z.attach(7),
+        lambda z: z.attach(b"one", name=1),
+        lambda z: z.attach(b"two", name="a\\nb.txt", type="a/b\\nc"),
+        lambda z: z.attach_text(b"three"),
+        lambda z: z.attach_text("", name=""),
+        lambda z: z.defect(7),
+        lambda z: z.defect("a\\nb"),
+        lambda z: z.field("b", None),
+        lambda z: z.field("price", decimal.Decimal("1.5")),
+        lambda z: z.field("list", [1, "a"]),
+        lambda z: z.field("", 1),
+        lambda z: z.field("empty", " "),
+        lambda z: z.field("silent", Silent()),
+        lambda z: z.field(7, True),
+        lambda z: z.step("x")(5),
+        lambda z: z.step(0).__enter__(),
+        lambda z: z.step(Silent()).__enter__(),
+    ]
+
+    @pytest.mark.zephyr(101)
+    def test_awkward(zephyr):
+        for call in CALLS:
+            call(zephyr)
+"""
+
+
+def test_any_value_is_taken_and_what_is_missing_is_named(pytester, run_zephyr, world):
+    """No call fails a test or warns; a missing file counts as undelivered."""
+    pytester.makepyfile(AWKWARD)
+    ran = run_zephyr("-W", "error", "--zephyr-on-error=fail", same_exit=False)
+
+    ran.result.assert_outcomes(passed=1)
+    assert ran.result.ret == 8
+    ran.result.stdout.fnmatch_lines(
+        [
+            "evidence: 3 attachments sent, 6 left out",
+            "zephyr: attachment is left out (*): a path or bytes is wanted, not 7",
+            "zephyr: attachment is left out (*test_awkward): there is no file ''",
+            "zephyr: late.png is left out (*test_awkward): there is no file 'late.txt'",
+            "zephyr: missing.png is left out (*): there is no file 'missing.png'",
+            "zephyr: nul_ is left out (*test_awkward): there is no file 'nul*",
+            "zephyr: xxx* is left out (*test_awkward): there is no file 'xxx*",
+        ]
+    )
+    held = world.execution(101)
+    assert {name for name, _, _ in held.attachments} == {"1", "a b.txt", "text.txt"}
+    for line in (
+        "defects: 7, a b",
+        "comment: 5",
+        "comment: &lt;Silent&gt;",
+        "b: None",
+        "price: 1.5",
+        "list: [1, 'a']",
+        "silent: &lt;Silent&gt;",
+        "7: True",
+    ):
+        assert line in held.comment.splitlines()
+    assert "empty" not in held.comment
+
+
+def test_fixture_does_nothing_while_reporting_is_off(pytester, run_pytest):
+    pytester.makepyfile(AWKWARD)
+    ran = run_pytest("-W", "error")
+
+    ran.result.assert_outcomes(passed=1)
+    assert not (pytester.path / ".zephyr").exists()
+
+
+def test_a_value_that_cannot_be_read_is_a_bug_that_the_summary_names(
+    pytester, run_zephyr, world
+):
+    """Not the test's failure; the session says it, as with any bug of ours."""
     pytester.makepyfile(
         """
         import pytest
 
-        WRONG = [
-            (lambda z: z.comment(5), "zephyr.comment: a text is wanted, not 5"),
-            (lambda z: z.comment("  "), "zephyr.comment: a text is wanted, not '  '"),
-            (lambda z: z.attach(None), "zephyr.attach: a path or bytes is wanted, not None"),
-            (lambda z: z.attach("no.png"), "zephyr.attach: there is no file 'no.png'"),
-            (lambda z: z.attach("x" * 5000), "zephyr.attach: there is no file 'xxx"),
-            (lambda z: z.attach(b"", name=1), "zephyr.attach: a name is wanted, not 1"),
-            (lambda z: z.attach(b"", type=""), "zephyr.attach: a content type is wanted"),
-            (lambda z: z.attach(b"", type="png"), "zephyr.attach: a content type such as"),
-            (lambda z: z.attach(b"", type="a/b\\nc"), "zephyr.attach: a content type such"),
-            (lambda z: z.attach(b"", name="a\\nb"), "zephyr.attach: a name of one line is"),
-            (lambda z: z.attach(""), "zephyr.attach: there is no file ''"),
-            (lambda z: z.step("x")(5), "zephyr.step: a function is wanted, not 5"),
-            (lambda z: z.attach_text(b"x"), "zephyr.attach_text: a text is wanted, not b'x'"),
-            (lambda z: z.defect(7), "zephyr.defect: a key is wanted, not 7"),
-            (lambda z: z.field("a", [1]), "zephyr.field: a text, number or truth value"),
-            (lambda z: z.field("", 1), "zephyr.field: a name is wanted"),
-            (lambda z: z.step(0), "zephyr.step: a number from 1 is wanted, not 0"),
-            (lambda z: z.step(True), "zephyr.step: a text or the number of a step"),
-        ]
+        class Nowhere:
+            def __fspath__(self): raise RuntimeError("no path")
 
-        @pytest.mark.parametrize("call, said", WRONG)
-        def test_wrong(zephyr, call, said):
-            with pytest.raises((TypeError, ValueError, OSError)) as raised:
-                call(zephyr)
-            assert str(raised.value).startswith(said)
-
-        def test_right(zephyr):
-            zephyr.comment("a")
-            zephyr.attach(__file__)
-            zephyr.attach_text("a")
-            zephyr.defect("BUG-1")
-            zephyr.field("a", 1)
-            with zephyr.step("a"):
-                pass
+        @pytest.mark.zephyr(101)
+        def test_a(zephyr):
+            zephyr.attach(Nowhere())
         """
     )
-    ran = run_pytest()
+    ran = run_zephyr("-W", "error", same_exit=False)
 
-    ran.result.assert_outcomes(passed=19)
-    assert not (pytester.path / ".zephyr").exists()
+    ran.result.assert_outcomes(passed=1)
+    assert "internal error in zephyr.attach: RuntimeError('no path')" in ran.text
 
 
 @pytest.mark.parametrize("dist", [[], pytest.param(["-n1"], marks=needs_xdist)])

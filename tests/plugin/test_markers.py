@@ -66,6 +66,12 @@ def test_form_names_cases(mapped, marker, cases):
         ("1.5", "1.5 is not a test case id"),
         ("'TC-'", "'TC-' is not a test case id"),
         ("'TC-1 TC-2'", "'TC-1 TC-2' is not a test case id"),
+        ("'SHOP-7'", "'SHOP-7' is not a test case id: use the number, as zephyr(123)"),
+        ("'AUTH-9'", "zephyr(alt=…) for an Alt ID"),
+        ("'ATC-9'", "'ATC-9' is not a test case id"),
+        ("'TC--9'", "'TC--9' is not a test case id"),
+        ("'PROJ-T123'", "a key of Zephyr Scale; in Zephyr Enterprise it is a number"),
+        ("'abc-t7'", "as zephyr(7), or an Alt ID"),
         ("'１２'", "is not a test case id"),
         ("9223372036854775808", "9223372036854775808 is not a test case id"),
         ("alt=''", "'' is not an Alt ID"),
@@ -186,6 +192,21 @@ def test_by_id_names_a_case_per_stacked_combination(mapped):
     assert found["test_a[chrome-fast]"] == [7]
 
 
+def test_by_id_takes_ids_as_people_write_them(mapped):
+    """Pytest escapes what is not ASCII in the ids of parameters."""
+    found = mapped(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(by_id={"größe": 7, "日本": 8, "a-größe": 9})
+        @pytest.mark.parametrize("x", ["größe", "日本", pytest.param(1, id="a-größe")])
+        def test_a(x): pass
+        """
+    )
+
+    assert list(found.values()) == [[7], [8], [9]]
+
+
 def test_by_id_without_this_parameter_is_named(pytester, run_pytest, monkeypatch):
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     pytester.makepyfile(
@@ -228,11 +249,13 @@ def test_ignored_tests_are_never_reported(mapped, level):
     assert list(found.values()) == [[]]
 
 
-def test_id_prefix_is_a_pattern(mapped):
+@pytest.mark.parametrize("prefix", [r"REQ_\d+/", r"(REQ|TC)_(\d)/", r"[A-Z]+_\d+/"])
+def test_id_prefix_is_a_pattern(mapped, prefix):
+    """With groups of its own, too."""
     found = mapped(
         "import pytest\n@pytest.mark.zephyr('REQ_7/101')\ndef test_a(): pass\n",
         "-o",
-        r"zephyr_id_prefix=REQ_\d+/",
+        f"zephyr_id_prefix={prefix}",
     )
 
     assert found == {"test_a": [101]}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.plugin.marks import Mapped
 from pytest_zephyr.plugin.marks import Marks
 from tests.unit.make import deterministic
@@ -49,7 +50,7 @@ def read(*args: object, param_id: str | None = None, **kwargs: Any) -> Mapped:
         listchain=lambda: [node],
         callspec=callspec,
     )
-    return Marks(r"(?:[^\W\d_]|-)*", "closest").of(item)
+    return Marks(BY_NAME["id_prefix"].default or "", "closest").of(item)
 
 
 ENDLESS: list[object] = [101]

@@ -66,7 +66,7 @@ TABLE: Mapping[str, tuple[Any, str, Any, str, Any]] = {
     "build": (None, "1.2", "1.2", "1.3", "1.3"),
     "run_key": (None, "a", "a", "b", "b"),
     "show_config": (False, "true", True, "false", False),
-    "id_prefix": (r"(?:[^\W\d_]|-)*", "TC-", "TC-", "X", "X"),
+    "id_prefix": ("(?:TC-?)?", "TC-", "TC-", "X", "X"),
     "inherit": ("closest", "union", "union", "closest", "closest"),
 }
 

@@ -197,6 +197,7 @@ def test_a_text_becomes_its_value(name, text, value):
         ("proxy", "http://[::1", "allowed: http://host:port"),
         ("token_file", "~no-such-user-here/token", "no-such-user-here"),
         ("id_prefix", "(", "allowed: a regular expression"),
+        ("id_prefix", "(?i)TC-", "allowed: a regular expression"),
         ("id_prefix", "a{99999999999}", "allowed: a regular expression"),
         ("run_key", "a" * 5000, "it has 5000 characters, 4096 are allowed"),
         ("run_key", "a\x1bb", "it holds a control character"),
