@@ -81,6 +81,9 @@ def run(args: argparse.Namespace) -> int:
         say(json.dumps(document, indent=2))
     elif not pushed and not nothing:
         say("nothing to send")
+    if found.dry_runs and not args.json:
+        for path in found.dry_runs:
+            say(f"{path} is of a dry run. To send it: {command('push', path)}")
     if nothing:
         return USAGE
     return OK if complete else NOT_ALL

@@ -15,8 +15,9 @@ from pytest_zephyr.client.entities import Uploaded
 from pytest_zephyr.client.transport import Part
 
 
-#: Where files are sent to, outside the REST base, and what kind of item has them.
+#: Where files are sent to and read from, outside the REST base, and what kind of item has them.
 UPLOAD = "flex/upload/document/genericattachment"
+DOWNLOAD = "flex/download"
 
 EXECUTION_ITEM = "releaseTestSchedule"
 
@@ -82,6 +83,12 @@ class EvidenceCalls(Calls):
         params = {"itemid": execution, "type": EXECUTION_ITEM}
         listed = decode.rows(self._get("attachment", params)) or []
         return list(map(entities.attachment, listed))
+
+    def attachment_bytes(self, attachment: Attachment) -> bytes:
+        """Return the content of an attachment that has a *file* id."""
+        return self._transport.download(
+            DOWNLOAD, {"action": "download", "fileId": attachment.file}
+        )
 
 
 def _step_request(write: StepWrite, phase: int) -> dict[str, object]:

@@ -182,13 +182,13 @@ class Uploaded:
 class Attachment:
     """A file that the execution *item* has.
 
-    *size* and *at*, when it was attached in milliseconds, are `None` if unknown.
+    *size* is `None`, and *file*, the id that its content is read by, empty if unknown.
     """
 
     item: int | None
     name: str
     size: int | None
-    at: int | None = None
+    file: str = ""
 
 
 def user(payload: object) -> User | None:
@@ -346,7 +346,7 @@ def attachment(row: Mapping[str, Any]) -> Attachment:
         item=decode.integer(row.get("itemId")),
         name=decode.text(row.get("name")),
         size=decode.integer(row.get("fileSize")),
-        at=decode.integer(row.get("timeStamp")),
+        file=decode.text(row.get("refId")),
     )
 
 

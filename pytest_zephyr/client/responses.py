@@ -94,17 +94,10 @@ class Judge:
     def judge(
         self, method: str, path: str, response: requests.Response, content: bytes
     ) -> Answer:
+        """Return what an answer carries. Raises ZephyrRefused or ZephyrUnclear."""
+        self.check(method, path, response, content)
         status = response.status_code
-        where = f"{method} {path}: {status} from {self.origin}"
-        if 300 <= status < 400:
-            target = _origin_of(response.headers.get("Location", ""))
-            msg = (
-                f"{where}, a redirect to {target or 'elsewhere'}. Set zephyr_url to the"
-            )
-            msg += " address that answers itself; a single sign-on page needs a token."
-            raise ZephyrRefused(msg, method=method, path=path, status=status)
-        if not 200 <= status < 300:
-            raise self._refusal(where, method, path, response, content)
+        where = self._where(method, path, response)
         if not content.strip():
             return Answer(status, None)
         kind = (
@@ -125,6 +118,25 @@ class Judge:
         if method != "GET":
             raise ZephyrUnclear(msg)
         raise ZephyrRefused(msg, method=method, path=path, status=status)
+
+    def check(
+        self, method: str, path: str, response: requests.Response, content: bytes
+    ) -> None:
+        """Raise ZephyrRefused or ZephyrUnclear unless the status is a good one."""
+        status = response.status_code
+        where = self._where(method, path, response)
+        if 300 <= status < 400:
+            target = _origin_of(response.headers.get("Location", ""))
+            msg = (
+                f"{where}, a redirect to {target or 'elsewhere'}. Set zephyr_url to the"
+            )
+            msg += " address that answers itself; a single sign-on page needs a token."
+            raise ZephyrRefused(msg, method=method, path=path, status=status)
+        if not 200 <= status < 300:
+            raise self._refusal(where, method, path, response, content)
+
+    def _where(self, method: str, path: str, response: requests.Response) -> str:
+        return f"{method} {path}: {response.status_code} from {self.origin}"
 
     def _refusal(
         self,

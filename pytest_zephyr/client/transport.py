@@ -174,6 +174,21 @@ class Transport:
         )
         return self._judge.judge("POST", path, response, content)
 
+    def download(self, path: str, params: Mapping[str, str]) -> bytes:
+        """Return the content of a file from *path* of the origin. Raises as `send`."""
+        response, content = self._logged_in(
+            lambda: self._call(
+                "GET",
+                path,
+                f"{self.origin}/{path}",
+                auth=self._auth,
+                params=params,
+                headers={"Accept": "*/*"},
+            )
+        )
+        self._judge.check("GET", path, response, content)
+        return content
+
     def _logged_in(
         self, call: Callable[[], tuple[requests.Response, bytes]]
     ) -> tuple[requests.Response, bytes]:

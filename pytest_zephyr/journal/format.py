@@ -64,7 +64,8 @@ class Header:
 
     *options* are texts as they were given. *started* is in milliseconds since the
     epoch. *job* and *commit* are what the CI service said. *cut* says that the disk
-    refused what should have come last. No secret is ever in it.
+    refused what should have come last. The journal of a *dry_run* is sent only when it
+    is named. No secret is ever in it.
     """
 
     run: str
@@ -75,6 +76,7 @@ class Header:
     job: str = ""
     commit: str = ""
     cut: bool = False
+    dry_run: bool = False
 
     @property
     def origin(self) -> Origin:
@@ -129,6 +131,7 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
         job=str(line.get("job", "")),
         commit=str(line.get("commit", "")),
         cut=bool(line.get("cut", False)),
+        dry_run=bool(line.get("dry_run", False)),
     )
 
 

@@ -19,6 +19,7 @@ from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import SUFFIX
+from pytest_zephyr.journal.writer import whole_of
 from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.records import NodeResult
 
@@ -123,10 +124,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Found:
-    """The journals that paths named, and why some cannot be read."""
+    """The journals to be sent, and why some that paths named cannot be read.
+
+    *dry_runs* are those of dry runs that nobody named.
+    """
 
     journals: tuple[Journal, ...]
     problems: tuple[str, ...] = ()
+    dry_runs: tuple[Path, ...] = ()
 
 
 def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
@@ -145,6 +150,8 @@ def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
             journal = _open(path, [])
             if journal is None or journal.is_worker or journal.header.key != key:
                 continue
+            if journal.header.dry_run:
+                continue
             if journal.header.run not in found and not is_locked(path):
                 found[journal.header.run] = journal
                 others.append(journal)
@@ -154,22 +161,31 @@ def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
 def find_journals(paths: Iterable[Path]) -> Found:
     """Return the journals of *paths*: files, or the undelivered ones of directories."""
     found: dict[str, Journal] = {}
+    dry_runs: list[Path] = []
+    parts: list[Path] = []
     problems: list[str] = []
     for path in paths:
         for each in _files(path):
             journal = (_open_if_ours if path.is_dir() else _open)(each, problems)
             if journal is None:
                 continue
-            if path.is_dir():
-                if journal.is_worker or journal.is_delivered():
-                    continue
-            elif journal.is_worker:
-                problems.append(
-                    f"{each} is a part of another journal; push that, or {each.parent}."
-                )
+            if journal.is_worker:
+                parts += [] if path.is_dir() else [each]
+            elif not path.is_dir():
+                found.setdefault(journal.header.run, journal)
+            elif journal.is_delivered():
                 continue
-            found.setdefault(journal.header.run, journal)
-    return Found(tuple(found.values()), tuple(problems))
+            elif journal.header.dry_run:
+                dry_runs.append(each)
+            else:
+                found.setdefault(journal.header.run, journal)
+    named = {each.path.resolve() for each in found.values()}
+    problems += [
+        f"{part} is a part of {whole_of(part)}; push that."
+        for part in parts
+        if whole_of(part).resolve() not in named
+    ]
+    return Found(tuple(found.values()), tuple(problems), tuple(dry_runs))
 
 
 def _files(path: Path) -> Sequence[Path]:

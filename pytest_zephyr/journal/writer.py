@@ -221,6 +221,11 @@ def worker_journal(
     )
 
 
+def whole_of(part: Path) -> Path:
+    """Return the journal that the file of a worker is a part of."""
+    return part.with_name(part.stem.rpartition(".")[0] + SUFFIX)
+
+
 def parts_of(path: Path) -> list[Path]:
     """Return the files that workers wrote beside the journal at *path*."""
     if not path.parent.is_dir():

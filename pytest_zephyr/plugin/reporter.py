@@ -60,6 +60,7 @@ class ZephyrReporter:
             options=resolve.journaled(settings),
             job=ci.job_url(os.environ),
             commit=ci.commit(os.environ),
+            dry_run=settings.dry_run,
         )
         self.writer = JournalWriter.create(path, header, scrub)
         self._journal = shown(path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+import hashlib
 from pathlib import PurePath
 from urllib.parse import quote
 from urllib.parse import unquote
@@ -13,6 +15,7 @@ from urllib.parse import unquote
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.attachments import AttachWrite
 from pytest_zephyr.client.batching import upload_batches
+from pytest_zephyr.client.entities import Attachment
 from pytest_zephyr.client.entities import Uploaded
 from pytest_zephyr.client.transport import Part
 from pytest_zephyr.errors import ZephyrNotFound
@@ -58,8 +61,8 @@ def send(
         progress(len(fresh) - evidence.files_kept, len(fresh), "attachments")
 
 
-#: When an execution got its attachments, by their names and sizes.
-_Held = dict[tuple[str, int | None], list[int | None]]
+#: What executions have, by name and size.
+_Held = dict[tuple[str, int | None], list[Attachment]]
 
 
 class _Sender:
@@ -80,13 +83,13 @@ class _Sender:
         self._unclear: set[AttachmentKey] = set(memory.attaching)
         self._settled: set[AttachmentKey] = set()
         self._refusals = 0
+        self._digests: dict[str, str] = {"": ""}
         self._name(files)
 
     def look(self, files: Sequence[Wanted]) -> None:
         """See what executions have before *files* are sent to them.
 
-        Some of it may be ours, attached without a receipt; the rest is older, and must
-        not be taken for ours later.
+        An equal file is there already, whoever attached it.
         """
         for execution, group in _by_execution(files).items():
             if all(self._is_first(each) for each in group):
@@ -103,21 +106,35 @@ class _Sender:
         return each.had == 0 and each.key not in self._unclear
 
     def _is_there(self, each: Wanted, held: _Held) -> bool:
-        """Return whether an execution has a file, by name and size."""
+        """Return whether an execution has a file, by name, size and content.
+
+        Where contents cannot be read, a file that may have come is there if there are
+        more of its name and size than before.
+        """
         naming = self._names[each.key]
-        times = held.get((unquote(naming.name), each.file.size), [])
-        if each.key in self._unclear:
-            return len(times) > naming.before
-        self._names[each.key] = replace(naming, before=len(times))
-        since = each.since
-        return since is not None and any(at is None or at >= since for at in times)
+        name = unquote(naming.name)
+        found = [*held.get((name, each.file.size), ()), *held.get((name, None), ())]
+        digests = {self._digest(other) for other in found}
+        if each.key not in self._unclear:
+            self._names[each.key] = replace(naming, before=len(found))
+        elif "" in digests and len(found) > naming.before:
+            return True
+        return each.file.digest in digests
+
+    def _digest(self, attachment: Attachment) -> str:
+        """Return the digest of what the server has, empty if it cannot be read."""
+        if attachment.file not in self._digests:
+            self._digests[attachment.file] = ""
+            with suppress(ZephyrRefused):
+                content = self._client.attachment_bytes(attachment)
+                self._digests[attachment.file] = hashlib.sha256(content).hexdigest()
+        return self._digests[attachment.file]
 
     def _held(self, execution: int) -> _Held:
-        """Return when an execution got its attachments, by their names and sizes."""
         held: _Held = {}
         for each in self._client.attachments(execution):
-            # Whether the server keeps names encoded is not known (API 4.13).
-            held.setdefault((unquote(each.name), each.size), []).append(each.at)
+            # Whether the server keeps names encoded is not known.
+            held.setdefault((unquote(each.name), each.size), []).append(each)
         return held
 
     def open(self, files: Sequence[Wanted]) -> Sequence[Wanted]:

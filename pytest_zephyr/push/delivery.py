@@ -123,10 +123,14 @@ class Delivery:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to be sent or mended; a dry run never says so."""
-        waits = self.kept or self.evidence.kept or self.planned is not None
-        refused = self.refused or self.evidence.mendable
-        return not waits and not refused and not self._stopped
+        """Whether another push would change nothing; a dry run never says so."""
+        waits = self.waiting or self.evidence.kept or self.evidence.mendable
+        return not waits and self.planned is None and self.error is None
+
+    @property
+    def waiting(self) -> int:
+        """How many results another push may bring."""
+        return self.kept + sum(not each.final for each in self.refused)
 
     @property
     def failed(self) -> bool:
@@ -134,8 +138,5 @@ class Delivery:
         waits = (self.kept or self.evidence.kept) and self.planned is None
         refused = any(each.serious for each in self.refused)
         lost = any(not each.by_limit for each in self.evidence.left_out)
-        return bool(waits or refused or lost or self._stopped)
-
-    @property
-    def _stopped(self) -> bool:
-        return bool(self.error or (self.unmapped and self.minds_unmapped))
+        unmapped = self.unmapped and self.minds_unmapped
+        return bool(waits or refused or lost or unmapped or self.error)

@@ -30,12 +30,14 @@ class Change:
 class Refusal:
     """A result that cannot be delivered, and why.
 
-    What the user does not mind (``zephyr_unknown_case = warn``) is not *serious*.
+    What the user does not mind (``zephyr_unknown_case = warn``) is not *serious*. If it
+    is *final*, another push would change nothing.
     """
 
     result: CaseResult
     reason: str
     serious: bool = True
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,19 @@ def compute(
             missing.append(result)
             continue
         if isinstance(found, list):
-            refused.append(Refusal(result, ambiguous_alt(result.case, found, place)))
+            refused.append(
+                Refusal(result, ambiguous_alt(result.case, found, place), final=True)
+            )
             continue
         change = Change(result, found, _notes(result, found))
         before = (unclear or {}).get(found.id)
         if before is not None and has_landed(change, before):
-            landed.append(change)
+            # What its notes are is what the server has.
+            landed.append(replace(change, notes=None))
         elif found.executed_on == result.at and found.status == result.status.id:
             # A journal that was sent from a copy has no receipts; the server shows it.
-            landed.append(change)
+            done.append(result)
+            standing.append(replace(change, notes=None))
         elif newer_wins and (found.executed_on or 0) > result.at:
             older.append(change)
         else:

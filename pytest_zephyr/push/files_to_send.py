@@ -29,8 +29,7 @@ class Wanted:
     """A file that an execution is to have; *text* makes it if it is on no disk.
 
     *had* is how many attachments the execution had when it was read, `None` if
-    unknown. Of those, what came after the time *since* may be this file, attached
-    by a push that we have no receipts of; without one it can not.
+    unknown.
     """
 
     execution: int
@@ -38,7 +37,6 @@ class Wanted:
     nodeid: str
     text: Callable[[], str] | None = None
     had: int | None = None
-    since: int | None = None
 
     @property
     def key(self) -> AttachmentKey:
@@ -48,21 +46,17 @@ class Wanted:
 def wanted(
     changes: Iterable[Change],
     context: Context,
-    unsure: Collection[int] = (),
     untold: Collection[int] = (),
 ) -> list[Wanted]:
     """Return the files that results have, and the whole of notes that were cut.
 
-    The executions in *unsure* may have them already, from a copy of the journal. The
-    notes of those in *untold* do not tell all that they should.
+    The notes of executions in *untold* do not tell all that they should.
     """
     found: dict[AttachmentKey, Wanted] = {}
     for change in changes:
-        execution, result = change.execution, change.result
-        since = result.at if execution.id in unsure else None
+        execution = change.execution
         for each in _of_change(change, context, whole=execution.id in untold):
-            known = replace(each, had=execution.attachments, since=since)
-            found.setdefault(each.key, known)
+            found.setdefault(each.key, replace(each, had=execution.attachments))
     return list(found.values())
 
 

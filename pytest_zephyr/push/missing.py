@@ -95,7 +95,7 @@ class Provider:
             provision.refused.append(Refusal(result, reason))
         elif case in found.ambiguous:
             reason = ambiguous_alt(case, found.ambiguous[str(case)], "Zephyr")
-            provision.refused.append(Refusal(result, reason))
+            provision.refused.append(Refusal(result, reason, final=True))
         elif not found.certain:
             reason = (
                 f"test case {format_case(case)} has no execution in {self._place}, and no"
@@ -107,7 +107,7 @@ class Provider:
         else:
             serious = self._settings.unknown_case == "error"
             reason = self._seen.unknown(case)
-            provision.refused.append(Refusal(result, reason, serious))
+            provision.refused.append(Refusal(result, reason, serious, final=True))
 
     def _containers(self) -> list[str]:
         place = self._seen.place

@@ -23,14 +23,16 @@ _SHOWN = 20
 
 def numbers(delivery: Delivery) -> str:
     """Return the counts of test cases in one line."""
-    parts = [
-        f"{delivery.delivered} delivered",
-        f"{len(delivery.refused)} refused",
-        f"{delivery.left} left as they were",
-        f"{delivery.kept} kept in the journal",
-    ]
+    parts = [f"{len(delivery.refused)} refused", f"{delivery.left} left as they were"]
     if delivery.already:
-        parts.insert(1, f"{delivery.already} delivered before")
+        parts.insert(0, f"{delivery.already} delivered before")
+    if delivery.planned is not None:
+        parts.insert(0, f"{delivery.kept} to be delivered")
+    else:
+        parts.insert(0, f"{delivery.delivered} delivered")
+        parts.append(f"{delivery.kept} kept in the journal")
+    if delivery.unmapped and delivery.minds_unmapped:
+        parts.append(f"{len(delivery.unmapped)} without a test case")
     return ", ".join(parts)
 
 
@@ -163,13 +165,21 @@ def problems(delivery: Delivery, journal: Path, settings: Settings) -> list[str]
         names = _some(format_case(each.result.case) for each in delivery.older)
         lines.append(
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
-            f" they are left: {names}. To write ours all the same: push --force"
+            f" they are left: {names}. To write ours all the same:"
+            f" {command('push', journal, '--force', settings=settings)}"
         )
     lines += _about_files(delivery.evidence.refused, "was refused")
     lines += _about_files(delivery.evidence.left_out, "is left out")
-    waiting = delivery.kept + len(delivery.refused)
-    if waiting:
-        lines.append(f"zephyr: {waiting} results kept in {journal}")
+    final = len(delivery.refused) + delivery.kept - delivery.waiting
+    if final:
+        lines.append(
+            f"zephyr: {final} results have no test case to go to: correct the markers"
+            f" and run the tests again"
+        )
+    if delivery.planned is not None:
+        lines.append(f"dry run: to send it: {_push(journal, settings)}")
+    elif delivery.waiting:
+        lines.append(f"zephyr: {delivery.waiting} results kept in {journal}")
         lines.append(send_later(journal, settings))
     elif delivery.evidence.kept or delivery.evidence.mendable:
         lines.append(f"zephyr: evidence kept in {journal}")
@@ -224,8 +234,11 @@ def planned_only(deselected: int, untested: int) -> list[str]:
 
 def send_later(journal: Path, settings: Settings) -> str:
     """Return the second line of a message about results that are kept."""
-    line = command("push", journal, settings=settings)
-    return f"        send them later with: {line}"
+    return f"        send them later with: {_push(journal, settings)}"
+
+
+def _push(journal: Path, settings: Settings) -> str:
+    return command("push", journal, settings=settings)
 
 
 def _remarks(delivery: Delivery) -> tuple[str, ...]:

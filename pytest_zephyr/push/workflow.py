@@ -176,15 +176,9 @@ def _carry_out(
     standing = [*apply.standing(changes), *changes.standing]
     evidence.left_out += left_out(standing)
     steps.write(standing)
-    files = wanted(standing, context, _unsure(changes, memory), steps.untold)
+    files = wanted(standing, context, steps.untold)
     attachments.send(files, client, memory, evidence, progress)
     steps.settle()
-
-
-def _unsure(changes: Changes, memory: Memory) -> set[int]:
-    """Return the executions whose results, and so files, may be another push's."""
-    standing = {each.execution.id for each in (*changes.landed, *changes.standing)}
-    return standing - {each.execution for each in memory.attached}
 
 
 def _context(settings: Settings) -> Context:

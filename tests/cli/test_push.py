@@ -13,6 +13,16 @@ from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import answer
 from tests.client.servers import ScriptedServer
+from tests.conftest import needs_xdist
+
+
+TEST = """
+import pytest
+
+@pytest.mark.zephyr({case})
+def test_it(zephyr):
+    {body}
+"""
 
 
 @pytest.fixture
@@ -102,20 +112,71 @@ def test_json_is_for_scripts(push, journal, world):
     assert document["runs"][0]["journals"] == [str(journal)]
 
 
-def test_refused_result_exits_with_one_and_is_sent_again_later(
+def test_result_that_only_its_test_can_mend_is_told_once(
     pytester, push, run_zephyr, world
 ):
+    """No message promises that another push would bring it; naming it tries again."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
     journal = run_zephyr("--zephyr-push=never").journals[0]
     code, said = push(journal)
 
     assert code == 1
     assert "test case 999 is not known to Zephyr" in said
+    assert "correct the markers and run the tests again" in said
+    assert "send" not in said
+    assert push() == (0, "nothing to send\n")
 
     world.schedule(999)
 
-    assert push()[0] == 0
+    assert push(journal)[0] == 0
     assert world.statuses()[999] == "1"
+
+
+def test_result_without_a_place_is_sent_once_it_has_one(
+    pytester, push, paste, run_zephyr, world
+):
+    world.sandbox.store.add_case(world.release, testcase_id=201)
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(201)\ndef test_a(): pass\n")
+    said = run_zephyr(same_exit=False).text
+    assert "1 results kept in .zephyr" in said
+    assert paste(said).ret == 1
+
+    world.sandbox.store.schedule(world.phase, 201)
+
+    assert paste(said).ret == 0
+    assert world.statuses()[201] == "1"
+
+
+@pytest.mark.parametrize(
+    "at_once", [True, False], ids=["plan at once", "only the journal"]
+)
+def test_a_dry_run_is_sent_only_when_it_is_named(
+    pytester, push, paste, run_zephyr, world, at_once
+):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    when = () if at_once else ("--zephyr-push=never",)
+    ran = run_zephyr("--zephyr-dry-run", *when, same_exit=False)
+    assert ("1 to be delivered, 0 refused, 0 left as they were" in ran.text) == at_once
+    code, said = push()
+
+    assert code == 0
+    assert said.startswith("nothing to send\n")
+    assert f"{ran.journals[0]} is of a dry run. To send it: " in said
+    assert world.writes == []
+    assert paste(ran.text).ret == 0
+    assert world.statuses()[101] == "1"
+    assert push() == (0, "nothing to send\n")
+
+
+def test_a_dry_run_is_no_part_of_another_run(pytester, push, run_zephyr, world):
+    path = pytester.makepyfile(test_a=TEST.format(case=101, body="assert False"))
+    key = "--zephyr-run-key=nightly"
+    run_zephyr("--zephyr-dry-run", key, same_exit=False)
+    path.write_text(TEST.format(case=101, body="pass"), encoding="utf-8")
+    run_zephyr(key, "--zephyr-push=never", same_exit=False)
+
+    assert push()[0] == 0
+    assert world.statuses()[101] == "1"
 
 
 def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, world):
@@ -220,7 +281,7 @@ def test_runs_with_different_keys_follow_each_other(pytester, push, run_zephyr, 
 
 
 def test_newer_result_of_the_server_is_left_unless_forced(
-    pytester, push, run_zephyr, journal, world
+    pytester, push, paste, run_zephyr, journal, world
 ):
     """A journal that was forgotten does not undo what was reported since."""
     path = pytester.path / "test_newer_result_of_the_server_is_left_unless_forced.py"
@@ -237,7 +298,7 @@ def test_newer_result_of_the_server_is_left_unless_forced(
     assert world.statuses()[101] == "1"
     assert "the server has newer results for 1 test cases" in said
 
-    assert push("--force", journal)[0] == 0
+    assert paste(said).ret == 0
     assert world.statuses()[102] == "2"
 
 
@@ -291,15 +352,20 @@ def test_python_dash_m_is_the_same_command(pytester):
     result.stdout.fnmatch_lines(["usage: pytest-zephyr*"])
 
 
-def test_part_of_a_journal_is_not_pushed_alone(pytester, push, run_zephyr, world):
-    pytest.importorskip("xdist")
-    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
+@needs_xdist
+def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, world):
+    """A shell pattern brings them along; alone they are an error that names it."""
+    pytester.makepyfile(TEST.format(case=101, body="zephyr.comment('hello')"))
+    ran = run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
     (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
-    code, said = push(part)
+    (journal,) = ran.journals
 
-    assert code == 2
-    assert "is a part of another journal" in said
+    assert push(part) == (2, f"zephyr: {part} is a part of {journal}; push that.\n")
+    code, said = push(*sorted((pytester.path / ".zephyr").glob("*.jsonl")))
+
+    assert code == 0
+    assert "zephyr:" not in said
+    assert "hello" in world.execution(101).comment
 
 
 def test_certificates_that_are_not_checked_are_warned_of_each_time(
