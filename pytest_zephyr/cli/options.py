@@ -118,6 +118,7 @@ def find_given(args: argparse.Namespace, ini: IniFile) -> Given:
             for option in OPTIONS
             if option.ini and option.ini_name in ini.options
         },
+        ini_root=ini.root,
     )
 
 

@@ -13,6 +13,7 @@ from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.push.embedded import DATABASE
 from pytest_zephyr.push.embedded import PORT
 from pytest_zephyr.push.embedded import require_sandbox
@@ -34,14 +35,16 @@ def run(args: argparse.Namespace) -> int:
     from pytest_zephyr.sandbox import Sandbox
 
     database = args.db or load_settings(args).journal / DATABASE
-    database.parent.mkdir(parents=True, exist_ok=True)
+    if not database.parent.is_dir():
+        make_directory(database.parent)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
     try:
         sandbox = Sandbox(database, port=args.port)
         sandbox.start()
     except OSError as error:
-        msg = f"the sandbox cannot listen on port {args.port}: {error.strerror}."
+        what = error.filename or f"port {args.port}"
+        msg = f"the sandbox cannot use {what}: {error.strerror}."
         raise SettingsError(msg) from error
     try:
         say(f"Zephyr sandbox at {sandbox.url} over {database}")

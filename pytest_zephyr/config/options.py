@@ -16,12 +16,13 @@ class Option:
 
     A *switch* is a flag without a value. *journaled* options decide the result, so a
     journal keeps them for a later push. Those that *connect* say how to reach the
-    server, which is the business of whoever pushes.
+    server, which is the business of whoever pushes. The value of one of *files* names
+    some: *parse* takes the directory, too, that a relative path starts from.
     """
 
     name: str
     help: str
-    parse: Callable[[str], object]
+    parse: Callable[..., object]
     default: str | None = None
     metavar: str | None = None
     switch: bool = False
@@ -30,6 +31,7 @@ class Option:
     ini: bool = True
     journaled: bool = False
     connects: bool = False
+    files: bool = False
 
     @property
     def flag_name(self) -> str:
@@ -79,6 +81,7 @@ OPTIONS: tuple[Option, ...] = (
         parse.path,
         metavar="PATH",
         connects=True,
+        files=True,
     ),
     *(
         Option(
@@ -157,6 +160,7 @@ OPTIONS: tuple[Option, ...] = (
         parse.path,
         ".zephyr",
         metavar="DIR",
+        files=True,
     ),
     Option(
         "dry_run",
@@ -237,6 +241,7 @@ OPTIONS: tuple[Option, ...] = (
         "true",
         metavar="BOOL|PATH",
         connects=True,
+        files=True,
     ),
     Option(
         "client_cert",
@@ -244,6 +249,7 @@ OPTIONS: tuple[Option, ...] = (
         parse.client_cert,
         metavar="PATH",
         connects=True,
+        files=True,
     ),
     Option("proxy", "HTTP proxy", parse.proxy, metavar="URL", connects=True),
     Option(

@@ -20,6 +20,15 @@ from pytest_zephyr.results.records import Outcome
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
+#: Where a relative path starts: the working directory.
+HERE = Path()
+
+#: Hosts of the products that share the name, or of what they are a part of.
+_OTHER_PRODUCT = re.compile(
+    r"(?:^|\.)(?:atlassian\.net|jira\.com|zephyr4jiracloud\.com"
+    r"|(?:api\.)?zephyrscale(?:\.\w+)+)$"
+)
+
 
 class Wrong(ValueError):
     """A value that cannot be used; the text says what is allowed."""
@@ -49,9 +58,10 @@ def text(text: str) -> str:
     return text
 
 
-def path(text: str) -> Path:
+def path(text: str, base: Path = HERE) -> Path:
+    """Return the path of *text*; a relative one starts from *base*."""
     try:
-        return Path(text).expanduser()
+        return base / Path(text).expanduser()
     except RuntimeError:
         msg = "there is no such user's home"
         raise Wrong(msg) from None
@@ -117,6 +127,13 @@ def url(text: str) -> str:
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = "allowed: https://host, http://host, or the word sandbox"
         raise Wrong(msg)
+    if _OTHER_PRODUCT.search(parts.hostname):
+        msg = (
+            "it is an address of Jira or of a Zephyr inside Jira (Scale, Squad,"
+            " Essential); this plugin reports to Zephyr Enterprise, whose address is the"
+            " one of its login page, as https://zephyr.example.com"
+        )
+        raise Wrong(msg)
     try:
         port = "" if parts.port is None else f":{parts.port}"
     except ValueError:
@@ -164,10 +181,10 @@ def _is(question: Callable[[], bool]) -> bool:
         return False
 
 
-def verify(text: str) -> bool | Path:
+def verify(text: str, base: Path = HERE) -> bool | Path:
     if text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
-    trusted = path(text)
+    trusted = path(text, base)
     if not _is(trusted.exists):
         msg = "allowed: true, false, or a file or directory of certificates that exists"
         raise Wrong(msg)
@@ -185,8 +202,8 @@ def _has_hashed_names(directory: Path) -> bool:
     return _is(lambda: any(name.fullmatch(each.name) for each in directory.iterdir()))
 
 
-def client_cert(text: str) -> tuple[Path, ...]:
-    paths = tuple(path(each.strip()) for each in text.split(","))
+def client_cert(text: str, base: Path = HERE) -> tuple[Path, ...]:
+    paths = tuple(path(each.strip(), base) for each in text.split(","))
     if len(paths) > 2 or not all(_is(each.is_file) for each in paths):
         msg = "allowed: a PEM file with certificate and key, or certificate,key"
         raise Wrong(msg)

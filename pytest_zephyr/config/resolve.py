@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 from pytest_zephyr.config import ci
@@ -46,7 +47,7 @@ class Given:
     """The texts that were found, by kind of source.
 
     *flags* and *ini* map the name of an option to its text; *ini* values carry the
-    file they stand in. With a *header*, what a journal keeps, options that decide the
+    file they stand in, or ``-o``. That file is in *ini_root*. With a *header*, what a journal keeps, options that decide the
     result come from there or from a flag, and from nowhere else.
     """
 
@@ -55,6 +56,7 @@ class Given:
     header: Mapping[str, str] | None = None
     header_name: str = "journal"
     ini: Mapping[str, tuple[object, str]] = field(default_factory=dict)
+    ini_root: Path = parse.HERE
 
     def find(self, option: Option) -> tuple[str, str] | None:
         """Return the text of *option* and its source, from the first that has it."""
@@ -76,6 +78,11 @@ class Given:
         if option.ini and option.name in self.ini:
             value, file = self.ini[option.name]
             yield as_text(value), f"{option.ini_name}, {file}"
+
+    def directory_of(self, source: str) -> Path:
+        """Return where a relative path from *source* starts."""
+        _, in_ini, file = source.partition(", ")
+        return self.ini_root if in_ini and file != "-o" else parse.HERE
 
 
 def as_text(value: object) -> str:
@@ -239,6 +246,8 @@ def _value(
         if not text.replace("\n", "").isprintable():
             msg = "it holds a control character"
             raise parse.Wrong(msg)
+        if option.files:
+            return option.parse(text, given.directory_of(source)), text, source
         return option.parse(text), text, source
     except parse.Wrong as wrong:
         shown = _shown(option, text)

@@ -73,8 +73,7 @@ class JournalWriter:
         """
         writer = cls(path, scrub)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _ignore_in_git(path.parent)
+            make_directory(path.parent)
             writer._file = path.open("xb", buffering=0)
             try_lock(writer._file.fileno())
             release_in_children(writer._file)
@@ -191,8 +190,12 @@ class JournalWriter:
             self._file = None
 
 
-def _ignore_in_git(directory: Path) -> None:
-    """Make a *directory* of ours ignore itself; one that has other things is not ours."""
+def make_directory(directory: Path) -> None:
+    """Make a *directory* for journals, which ignores itself in git.
+
+    One that has other things is not ours to hide. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
     ignore = directory / ".gitignore"
     if not ignore.exists() and not any(directory.iterdir()):
         ignore.write_text("*\n", encoding="utf-8")

@@ -93,7 +93,8 @@ def given(config: pytest.Config) -> Given:
         for option in OPTIONS
         if (value := getattr(config.option, option.dest, None)) is not None
     }
-    return Given(flags=flags, environ=os.environ, ini=ini)
+    root = config.inipath.parent if config.inipath else config.rootpath
+    return Given(flags=flags, environ=os.environ, ini=ini, ini_root=root)
 
 
 def is_on(config: pytest.Config) -> bool:

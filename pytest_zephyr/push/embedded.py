@@ -14,6 +14,7 @@ from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.secret import Secret
 
@@ -58,7 +59,7 @@ def served(settings: Settings, cases: Iterable[CaseRef]) -> Iterator[Settings]:
     from pytest_zephyr.sandbox import Sandbox
 
     database = settings.journal / DATABASE
-    database.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(database.parent)
     with Sandbox(database) as sandbox:
         places = {name: _place(settings, name) for name in _PLACES}
         project, release, cycle, phase = sandbox.store.ensure_target(**places)

@@ -45,12 +45,13 @@ _LOOKED_UP = 1000
 class Preflight:
     """What was found out before the tests.
 
-    *problems* are for the user to mend. *away* says why the server could not be asked,
-    which is nobody's mistake. *plan* maps the test cases of the phase to their Alt IDs,
-    `None` if they were not read.
+    *problems* are for the user to mend, *remarks* are not. *away* says why the server
+    could not be asked, which is nobody's mistake. *plan* maps the test cases of the
+    phase to their Alt IDs: none if there is no such phase, `None` if they were not read.
     """
 
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     away: str = ""
     seen: Survey | None = None
     client: Client | None = None
@@ -61,7 +62,9 @@ class Preflight:
     def lines(self) -> list[str]:
         """What people should read of it."""
         lines = [
-            f"zephyr: {line}" for each in self.problems for line in each.splitlines()
+            f"zephyr: {line}"
+            for each in (*self.problems, *self.remarks)
+            for line in each.splitlines()
         ]
         if self.away:
             lines.append(
@@ -134,7 +137,9 @@ def _check(found: Preflight, settings: Settings) -> None:
     except (ZephyrUnreachable, ZephyrRefused) as error:
         _note(found, error)
     if settings.only_planned and found.plan is None and not found.problems:
-        found.problems.append(_no_plan(found, settings))
+        why = f"the plan for --zephyr-only-planned cannot be read: {found.away}"
+        found.problems.append(why)
+        found.away = ""
 
 
 def _note(found: Preflight, error: ZephyrError) -> None:
@@ -162,6 +167,8 @@ def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
         target = found.seen.read_target(client, settings)
     except ZephyrRefused as refused:
         _note(found, refused)
+        if settings.only_planned and refused.status == NO_SUCH_NAME:
+            _plan_nothing(found)
         return
     if target.phase is None and target.cycle is None:
         found.problems += what_lacks(client, settings, target)
@@ -170,14 +177,17 @@ def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
     except ZephyrNotFound as missing:
         _note(found, missing)
         return
-    if settings.only_planned and target.phase is not None:
+    if settings.only_planned and target.phase is None:
+        found.remarks.append(f"{settings.describe('phase')} does not exist yet.")
+        _plan_nothing(found)
+    elif settings.only_planned:
         found.plan = found.seen.read_plan(client)
 
 
-def _no_plan(found: Preflight, settings: Settings) -> str:
-    why = found.away or f"{settings.describe('phase')} does not exist yet"
-    found.away = ""
-    return f"the plan for --zephyr-only-planned cannot be read: {why}"
+def _plan_nothing(found: Preflight) -> None:
+    """Of a phase that there is not, no test case is planned."""
+    found.plan = {}
+    found.remarks.append("only planned tests run, so none is selected.")
 
 
 def check_cases(

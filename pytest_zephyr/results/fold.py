@@ -24,6 +24,7 @@ from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.results.records import worst
+from pytest_zephyr.text import one_line
 
 
 def classify(report: Report) -> Outcome | None:
@@ -182,7 +183,8 @@ def _settle(nodeid: str, node: _Node, ended: bool, origin: Origin) -> NodeResult
         nodeid=nodeid,
         outcome=outcome,
         cases=node.cases,
-        title=node.title or nodeid,
+        # One line, for notes and messages.
+        title=one_line(node.title or nodeid),
         duration=sum(each.duration for each in all_attempts),
         at=node.at,
         attempts=max((each.last for each in all_attempts), default=0) + 1,

@@ -295,6 +295,37 @@ def test_only_executions_that_have_attachments_are_looked_at(world, recorded):
     assert calls(world, "/attachment") == 0
 
 
+def test_an_equal_file_is_attached_once_whatever_run_it_is_of(world, recorded):
+    """Twelve runs leave one; a file of the same size with other content is another."""
+    for number in range(12):
+        run = recorded.next(f"run{number:02}")
+        run.test(101, run.file("receipt.pdf", b"the same"), at=AT + number)
+        assert run.push().complete
+    assert content(world, 101, "receipt.pdf") == [b"the same"]
+    assert calls(world, "/flex/download") == 11
+    other = recorded.next("other")
+    other.test(101, other.file("receipt.pdf", b"another!"), at=AT + 12)
+
+    assert other.push().complete
+    assert content(world, 101, "receipt.pdf") == [b"the same", b"another!"]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("status", 2), ("cut_before", 1)])
+def test_a_file_that_cannot_be_compared_is_attached(world, recorded, kind, count):
+    """Nothing is lost where no content is given out; where none comes now, it waits."""
+    world.sandbox.faults.add(
+        Fault("GET", "/download", kind=kind, status=404, times=None)
+    )
+    first, second = recorded.next("first"), recorded.next("second")
+    for number, run in enumerate((first, second)):
+        run.test(101, run.file("a.png", b"a"), at=AT + number)
+        run.push(retries=0)
+    world.sandbox.faults.clear()
+
+    assert second.push().complete
+    assert len(names(world, 101)) == count
+
+
 def test_a_slow_server_gets_a_file_once(world, recorded):
     """It attaches after we gave up waiting, and before we would send again."""
     recorded.test(101, recorded.file("a.png", b"a"))
@@ -640,3 +671,25 @@ def test_notes_that_steps_made_too_long_are_attached_whole(stepped, recorded):
         assert text in whole.decode()
     assert recorded.push().complete
     assert names(stepped, 7) == ["notes.txt"]
+
+
+def test_a_copy_of_a_journal_with_steps_changes_nothing(stepped, recorded):
+    """It counts as delivered before, and the notes have all that they should."""
+    recorded.test(7, *shop("passed"), Step(9, "dance", outcome="passed"))
+    recorded.test(101, recorded.file("a.png", b"a"))
+    recorded.push()
+    notes = stepped.execution(7).comment
+    shutil.copytree(recorded.path.parent, recorded.path.parent.with_name("copied"))
+    copied = recorded.path.parent.with_name("copied") / recorded.path.name
+    lines = copied.read_text(encoding="utf-8").splitlines(keepends=True)
+    # As it was before the push.
+    end = next(n for n, line in enumerate(lines) if '"kind":"end"' in line)
+    copied.write_text("".join(lines[: end + 1]), encoding="utf-8")
+    delivery = Recorded(copied, recorded.settings).push()
+
+    assert delivery.complete
+    assert (delivery.already, delivery.delivered) == (2, 0)
+    assert stepped.execution(7).comment == notes
+    assert stepped.execution(7).results == 1
+    assert names(stepped, 7) == []
+    assert names(stepped, 101) == ["a.png"]

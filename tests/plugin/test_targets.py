@@ -531,7 +531,7 @@ def test_many(n): assert n != 2
 
 
 @pytest.mark.usefixtures("named")
-def test_dry_run_says_what_would_be_made(pytester, run_zephyr, world):
+def test_dry_run_says_what_would_be_made(pytester, run_zephyr, paste, world):
     add_cases(world, [201])
     pytester.makepyfile(
         test_pay="""
@@ -555,9 +555,8 @@ def test_dry_run_says_what_would_be_made(pytester, run_zephyr, world):
     ):
         assert line in ran.text
     assert world.writes == []
-    pushed = pytester.run(sys.executable, "-m", "pytest_zephyr", "push")
 
-    assert pushed.ret == 0
+    assert paste(ran.text).ret == 0
     assert len(held(world)) == 2
 
 
@@ -692,6 +691,30 @@ def test_only_planned_tests_run(pytester, run_zephyr, world, workers):
         "only planned: 2 tests were not run, their test case is not in the phase;"
         " 6 test cases of the phase have no test" in ran.text
     )
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("create", ["never", "phase", "cycle"])
+@pytest.mark.parametrize(
+    "workers", [[], pytest.param(["-n1"], marks=needs_xdist)], ids=["one", "xdist"]
+)
+def test_of_a_phase_that_does_not_exist_nothing_is_planned(
+    pytester, run_zephyr, world, create, workers
+):
+    """No test runs, and no phase is created."""
+    if workers and create != "phase":
+        pytest.skip("the same for every create")
+    pytester.makepyfile(ONLY)
+    ran = run_zephyr(
+        *NAMES, "--zephyr-cycle=Nightly", "--zephyr-phase=Tomorrow",
+        "--zephyr-only-planned", f"--zephyr-create={create}", *workers,
+        same_exit=False, subprocess=bool(workers),
+    )  # fmt: skip
+
+    assert ran.ret == 5
+    assert "zephyr: only planned tests run, so none is selected." in ran.text
+    assert "'Tomorrow' (--zephyr-phase)" in ran.text
+    assert world.writes == []
 
 
 @pytest.mark.parametrize(("on_error", "code"), [("fail", 4), ("warn", 1)])

@@ -106,13 +106,20 @@ def test_a_journal_that_is_named_twice_is_one(tmp_path):
     assert names(find_journals([path, tmp_path, path, copy]).journals) == ["a.jsonl"]
 
 
-def test_a_part_of_a_journal_is_not_sent_alone(tmp_path):
-    """A worker's file has items, and no results."""
-    journal_writer.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
-    found = find_journals([tmp_path / "a.gw0.jsonl"])
+def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
+    """A worker's file has items, and no results; beside its journal it is no problem."""
+    whole, part = tmp_path / "a.jsonl", tmp_path / "a.gw0.jsonl"
+    journal_writer.worker_journal(str(whole), "gw0").close()
+    found = find_journals([part])
 
     assert found.journals == ()
-    assert "is a part of another journal" in found.problems[0]
+    assert found.problems == (f"{part} is a part of {whole}; push that.",)
+    write(whole)
+    monkeypatch.chdir(tmp_path)
+    for paths in ([part, whole], [Path("a.gw0.jsonl"), tmp_path], [whole, part.name]):
+        found = find_journals(map(Path, paths))
+        assert names(found.journals) == ["a.jsonl"]
+        assert found.problems == ()
 
 
 def test_a_path_that_is_not_there_is_a_problem(tmp_path):

@@ -21,6 +21,8 @@ class Database:
     """One SQLite file; every use is a session of its own, from any thread."""
 
     def __init__(self, path: Path) -> None:
+        # Credentials are in it, so it is for its owner only.
+        path.touch(mode=0o600)
         self._engine = create_engine(
             f"sqlite:///{path}",
             pool_size=8,
