@@ -177,7 +177,9 @@ def _corrections(
         now = here.find(BY_NAME[name])
         if now is not None and now[0] != settings.said[name]:
             text, source = now
-            again = command("push", path, BY_NAME[name].flag_name, text)
+            again = command(
+                "push", path, BY_NAME[name].flag_name, text, settings=settings
+            )
             lines.append(
                 f"zephyr: {text!r} ({source}) is not used: the journal keeps its own"
                 f" zephyr_{name}. To use it: {again}"

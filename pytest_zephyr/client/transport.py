@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from importlib.metadata import version
 import json
+import os
 import time
 from types import TracebackType
 from typing import Any
@@ -34,6 +35,7 @@ from pytest_zephyr.client.timeouts import DeadlineTimeout
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.credentials import secrets_of
 from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.settings import NETWORK
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
@@ -77,26 +79,26 @@ class Transport:
         self.deadline = deadline
         self._auth = make_auth(credential)
         self._timeout = settings.timeout
-        proxies = [settings.proxy or "", *get_environ_proxies(origin).values()]
-        self._scrub = Scrubber(secrets_of(credential, proxies))
+        proxies, bundle = _network(origin, settings)
+        self._scrub = Scrubber(secrets_of(credential, proxies.values()))
         self._judge = Judge(origin, credential, settings.timeout, self._scrub)
-        self._verify: bool | str = (
-            settings.verify
-            if isinstance(settings.verify, bool)
-            else str(settings.verify)
-        )
-        self._options: dict[str, Any] = {}
+        self._verify: bool | str
+        if isinstance(settings.verify, bool):
+            self._verify = settings.verify and (bundle or True)
+        else:
+            self._verify = str(settings.verify)
+        self._options: dict[str, Any] = {"proxies": proxies}
         if settings.client_cert:
             # A key that is named is not asked a pass phrase for on the terminal.
             certificate, key = settings.client_cert[0], settings.client_cert[-1]
             self._options["cert"] = str(certificate), str(key)
-        if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
-            self._options["proxies"] = {"http": settings.proxy, "https": settings.proxy}
         self._retries = settings.retries
         self._http = self._session(settings.retries)
 
     def _session(self, retries: int) -> requests.Session:
         http = _Session()
+        # All that the environment has to say is in the settings.
+        http.trust_env = False
         http.headers["User-Agent"] = f"pytest-zephyr/{version('pytest-zephyr')}"
         http.headers["Accept"] = JSON
         retry = PatientRetry(
@@ -313,6 +315,25 @@ class Transport:
             msg = "the answer was cut off"
             raise ChunkedEncodingError(msg)
         return b"".join(parts)
+
+
+def _network(origin: str, settings: Settings) -> tuple[dict[str, str], str]:
+    """Return the proxies for *origin* and the file of trusted certificates.
+
+    requests asks the environment, so for a moment that is the one in which the run began.
+    """
+    before = {name: os.environ.pop(name) for name in NETWORK if name in os.environ}
+    os.environ.update(settings.network)
+    try:
+        proxies: dict[str, str] = get_environ_proxies(origin)
+        if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
+            proxies = {"http": settings.proxy, "https": settings.proxy}
+    finally:
+        for name in settings.network:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+    bundles = map(settings.network.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    return proxies, next(filter(None, bundles), "")
 
 
 class _Session(requests.Session):

@@ -18,6 +18,7 @@ from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.options import TARGET
 from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.settings import NETWORK
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
@@ -166,6 +167,9 @@ def resolve(given: Given) -> Settings:
         credential=credential,
         sources=sources,
         said=said,
+        network={
+            each: given.environ[each] for each in NETWORK if each in given.environ
+        },
         warnings=tuple(warnings),
     )
 

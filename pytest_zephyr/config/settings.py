@@ -58,13 +58,27 @@ class Credential:
         return self.username
 
 
+#: Variables that say how to reach a server. They are read once, when a run begins: tests
+#: may change them.
+NETWORK = (
+    *(
+        spelt
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+        for spelt in (name, name.upper())
+    ),
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every value a run needs.
 
     *sources* maps the name of a setting to where its value came from: a flag, an
     environment variable, an ini key with its file, a journal, or ``default``.
-    *said* maps the same name to the text as it was given. Times are in seconds.
+    *said* maps the same name to the text as it was given. *network* has those of the
+    variables in NETWORK that were set. Times are in seconds.
     """
 
     zephyr: bool
@@ -105,6 +119,7 @@ class Settings:
     credential: Credential | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict, repr=False)
+    network: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
     def describe(self, name: str) -> str:

@@ -73,10 +73,7 @@ class JournalWriter:
         """
         writer = cls(path, scrub)
         try:
-            make_directory(path.parent)
-            writer._file = path.open("xb", buffering=0)
-            try_lock(writer._file.fileno())
-            release_in_children(writer._file)
+            writer._file = writer._open()
         except OSError as error:
             writer.broken = error
         line = {
@@ -89,6 +86,13 @@ class JournalWriter:
         if writer.broken is None:
             writer._cut_at = encode(line, writer.scrub).index(_CUT) + len(_CUT) - 1
         return writer
+
+    def _open(self) -> io.RawIOBase:
+        make_directory(self.path.parent)
+        file = self.path.open("x+b", buffering=0)
+        try_lock(file.fileno())
+        release_in_children(file)
+        return file
 
     @classmethod
     def reopen(cls, path: Path) -> JournalWriter:
@@ -140,7 +144,12 @@ class JournalWriter:
             self._append(line.encode("ascii"))
 
     def retry(self) -> None:
-        """Write what the disk refused before, if it does not refuse any more."""
+        """Write what the disk refused before, and all of a file that was removed.
+
+        Afterwards what is not *broken* can be read from disk.
+        """
+        if self._file is not None and not self._is_there(self._file):
+            self._write_again(self._file)
         if self.broken is None or self._file is None:
             return
         # What was refused may have left half a line behind.
@@ -148,6 +157,27 @@ class JournalWriter:
             self.broken = None
             self.kept.clear()
             self._mark_cut(b"0")
+
+    def _is_there(self, file: io.RawIOBase) -> bool:
+        """Return whether our path leads to *file*; a test may have removed it."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        except OSError:
+            return False
+
+    def _write_again(self, removed: io.RawIOBase) -> None:
+        """Copy what is still to be read of a *removed* file to where it was."""
+        content = b""
+        self._file = None
+        try:
+            with removed:
+                removed.seek(0)
+                content = removed.readall()
+            self._file = self._open()
+        except OSError as error:
+            self.broken = error
+        if not self._write(content):
+            self.kept[:0] = content.splitlines(keepends=True)
 
     def _write(self, data: bytes) -> bool:
         if self._file is None or self._file.closed:

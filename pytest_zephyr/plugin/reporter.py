@@ -144,9 +144,10 @@ class ZephyrReporter:
         if run.uncollected:
             self._lines.append(summary.uncollected(run.uncollected))
         if self._settings.push == "never":
-            self._lines.append(f"results kept in {self._journal}")
-            self._lines.append(summary.send_later(self._journal, self._settings))
             self._undelivered = self.writer.broken is not None
+            if not self._undelivered:
+                self._lines.append(f"results kept in {self._journal}")
+                self._lines.append(summary.send_later(self._journal, self._settings))
         else:
             self._push(run, nodes)
         if self.writer.broken is not None:
@@ -179,7 +180,8 @@ class ZephyrReporter:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
         if self._settings.on_error != "ignore":
-            self._lines += summary.problems(delivery, self._journal, self._settings)
+            kept_in = None if self.writer.broken else self._journal
+            self._lines += summary.problems(delivery, kept_in, self._settings)
         self._lines += self._look(settings, delivery)
 
     def _progress_line(self) -> Callable[[str], object] | None:
@@ -216,8 +218,10 @@ class ZephyrReporter:
     def _keep(self, lines: Sequence[str]) -> None:
         """Say that everything stays in the journal, after the *lines* that say why."""
         self._undelivered = True
-        self._lines += [*lines, f"zephyr: results kept in {self._journal}"]
-        self._lines.append(summary.send_later(self._journal, self._settings))
+        self._lines += lines
+        if self.writer.broken is None:
+            self._lines.append(f"zephyr: results kept in {self._journal}")
+            self._lines.append(summary.send_later(self._journal, self._settings))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter

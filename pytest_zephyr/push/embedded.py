@@ -74,6 +74,7 @@ def served(settings: Settings, cases: Iterable[CaseRef]) -> Iterator[Settings]:
             url=sandbox.url,
             credential=Credential("token", "the sandbox", secret=Secret(sandbox.token)),
             proxy=None,
+            network={},
             project=Ref(project, str(places["project"])),
             release=Ref(release, str(places["release"])),
             cycle=Ref(cycle, str(places["cycle"])),

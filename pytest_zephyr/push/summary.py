@@ -141,15 +141,16 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
     return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
-def problems(delivery: Delivery, journal: Path, settings: Settings) -> list[str]:
+def problems(delivery: Delivery, journal: Path | None, settings: Settings) -> list[str]:
     """Return a line per problem; what is the same for many is said once.
 
-    *settings* are those of the push, for commands that are printed.
+    Without a *journal* nothing is said of what it keeps. *settings* are those of the push, for commands that are printed.
     """
     lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
     if delivery.unmapped:
+        counts = ", which counts as undelivered" if delivery.minds_unmapped else ""
         lines.append(
-            f"zephyr: {len(delivery.unmapped)} tests name no test case:"
+            f"zephyr: {len(delivery.unmapped)} tests name no test case{counts}:"
             f" {_some(delivery.unmapped)}"
         )
     if delivery.error is not None:
@@ -165,9 +166,11 @@ def problems(delivery: Delivery, journal: Path, settings: Settings) -> list[str]
         names = _some(format_case(each.result.case) for each in delivery.older)
         lines.append(
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
-            f" they are left: {names}. To write ours all the same:"
-            f" {command('push', journal, '--force', settings=settings)}"
+            f" they are left: {names}"
         )
+        if journal is not None:
+            forced = command("push", journal, "--force", settings=settings)
+            lines.append(f"        to write ours all the same: {forced}")
     lines += _about_files(delivery.evidence.refused, "was refused")
     lines += _about_files(delivery.evidence.left_out, "is left out")
     final = len(delivery.refused) + delivery.kept - delivery.waiting
@@ -176,6 +179,8 @@ def problems(delivery: Delivery, journal: Path, settings: Settings) -> list[str]
             f"zephyr: {final} results have no test case to go to: correct the markers"
             f" and run the tests again"
         )
+    if journal is None:
+        return lines
     if delivery.planned is not None:
         lines.append(f"dry run: to send it: {_push(journal, settings)}")
     elif delivery.waiting:

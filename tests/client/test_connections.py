@@ -71,6 +71,23 @@ def test_a_proxy_of_the_environment_is_used(
     assert len(proxy.passed) == 1
 
 
+def test_the_environment_is_that_in_which_the_run_began(
+    world, scripted, settings, connected, monkeypatch
+):
+    """Tests change variables, and not all of them change them back."""
+    proxy = ForwardProxy()
+    monkeypatch.setenv("HTTP_PROXY", scripted(proxy).url)
+    begun = settings()
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{refusing_port()}")
+    monkeypatch.setenv("no_proxy", "*")
+    before = dict(os.environ)
+
+    read(connected(begun))
+
+    assert len(proxy.passed) == 1
+    assert dict(os.environ) == before
+
+
 @pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_no_proxy_is_respected(scripted, settings, connected, monkeypatch, by, value):
@@ -167,6 +184,7 @@ def test_a_private_authority_is_trusted_by_the_environment(
     monkeypatch.setenv(name, str(ca_file))
     with Sandbox(tls=tls) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url)
+        monkeypatch.setenv(name, str(ca_file.with_name("of a test.pem")))
         with _open(settings) as transport:
             assert read(transport).status == 200
 

@@ -254,6 +254,63 @@ def test_journal_that_cannot_be_made_costs_a_warning(pytester, run_zephyr, world
     assert "nothing was lost" in ran.text
 
 
+@pytest.mark.parametrize("checked", [True, False], ids=["checked", "not checked"])
+def test_what_tests_do_to_the_environment_is_not_ours(
+    pytester, run_zephyr, world, checked
+):
+    """Proxies and certificates are those with which the run began."""
+    pytester.makepyfile(
+        """
+        import os, pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a():
+            os.environ["HTTP_PROXY"] = os.environ["all_proxy"] = "http://127.0.0.1:9"
+            os.environ["REQUESTS_CA_BUNDLE"] = "/nowhere"
+        """
+    )
+    if not checked:
+        world.sandbox.faults.add(Fault("GET", "*/user/current", status=503, times=1))
+    # In a process of its own, because it leaves its environment changed.
+    run_zephyr("--zephyr-retries=0", same_exit=False, subprocess=True)
+
+    assert world.statuses()[101] == "1"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
+@pytest.mark.parametrize("push", ["never", "end"])
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_a_journal_that_a_test_removes_is_saved_or_not_called_so(
+    pytester, run_zephyr, paste, world, push, replaced
+):
+    pytester.makepyfile(
+        f"""
+        import pathlib, shutil, pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(request):
+            directory = request.config.rootpath / ".zephyr"
+            (path,) = directory.glob("*.jsonl")
+            shutil.rmtree(directory)
+            if {replaced}:
+                directory.mkdir()
+                path.write_text("mine")
+
+        @pytest.mark.zephyr(102)
+        def test_b(): assert 0
+        """
+    )
+    world.sandbox.faults.add(Fault(status=503, times=None))
+    ran = run_zephyr(f"--zephyr-push={push}", "--zephyr-retries=0", same_exit=False)
+    world.sandbox.faults.clear()
+
+    assert ("results kept in .zephyr" in ran.text) == (not replaced)
+    assert ("what is not delivered is lost" in ran.text) == replaced
+    if not replaced:
+        assert paste(ran.text).ret == 0
+        assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+
+
 @pytest.fixture
 def disk_of(monkeypatch):
     """Limit what a disk takes; what comes after is cut and refused."""

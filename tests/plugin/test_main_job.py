@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 
@@ -275,6 +277,33 @@ def test_second_run_writes_again_and_replaces_the_old_notes(
     assert world.execution(101).status == "1"
     assert "boom" not in world.execution(101).comment
     assert world.execution(101).results == 2
+
+
+def test_a_node_id_of_two_lines_leaves_no_old_notes_on_a_pass(
+    pytester, run_zephyr, world
+):
+    body = """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        @pytest.mark.parametrize("x", [1])
+        def test_a(x): assert {x}
+        """
+    conftest = """
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item._nodeid = item.nodeid + "\\nsecond line"
+        """
+    pytester.makeconftest(conftest)
+    path = pytester.makepyfile(body.format(x=0))
+    run_zephyr()
+    assert "assert 0" in world.execution(101).comment
+    path.write_text(textwrap.dedent(body.format(x=1)), encoding="utf-8")
+    run_zephyr()
+
+    held = world.execution(101)
+    assert held.status == "1"
+    assert "assert 0" not in held.comment
 
 
 def test_milliseconds_and_time_of_execution_are_sent(pytester, run_zephyr, world):

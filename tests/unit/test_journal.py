@@ -11,6 +11,7 @@ import io
 import json
 import os
 from pathlib import Path
+import shutil
 import tempfile
 from typing import Any
 from xml.parsers import expat
@@ -450,12 +451,12 @@ RECORDS: list[Record] = [
 
 def full_disk(path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> Disk:
     """Let the next journal be opened on a disk with *room* bytes."""
-    file = Disk(path, "x")
+    file = Disk(path, "x+")
     file.room = room
     real = Path.open
 
     def opened(self: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        return file if mode == "xb" else real(self, mode, *args, **options)
+        return file if mode == "x+b" else real(self, mode, *args, **options)
 
     monkeypatch.setattr(Path, "open", opened)
     return file
@@ -493,6 +494,25 @@ def test_a_disk_that_has_room_again_gets_what_was_kept(path, monkeypatch, room, 
     assert list(journal.records()) == RECORDS
     assert journal.skipped == 0
     assert (writer.broken is None) == (more == 100_000)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_somebody_removed_is_written_again(path, comes_back):
+    """If that cannot be, it is in memory, and nobody calls it saved."""
+    writer = JournalWriter.create(path, HEADER)
+    writer.append_all(map(line_of, RECORDS[:2]))
+    shutil.rmtree(path.parent)
+    writer.append_all(map(line_of, RECORDS[2:]))
+    if not comes_back:
+        path.parent.write_bytes(b"in the way")
+    writer.retry()
+    writer.close()
+
+    assert (writer.broken is None) == comes_back
+    assert bool(writer.kept) == (not comes_back)
+    assert Journal(path, writer.kept).header == HEADER
+    assert read(path, writer.kept) == RECORDS
 
 
 def test_items_of_a_full_disk_are_kept_all_together(path, monkeypatch):

@@ -569,3 +569,34 @@ def test_no_value_in_any_place_is_too_odd(
         for line in str(error).splitlines():
             assert line.isprintable()
             assert len(line) < 600
+
+
+@pytest.mark.parametrize("name", [each.name for each in OPTIONS if each.files])
+@pytest.mark.parametrize(
+    ("place", "at_ini"), [("ini", True), ("-o", False), ("env", False), ("flag", False)]
+)
+def test_a_relative_path_starts_where_it_stands(
+    tmp_path, monkeypatch, name, place, at_ini
+):
+    """At the ini file, wherever it is read from; else in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "project"
+    for directory in (root, tmp_path):
+        (directory / "etc").mkdir(parents=True)
+        (directory / "etc" / "a.pem").touch()
+    text, option = "etc/a.pem", BY_NAME[name]
+    given = Given(
+        flags={name: text} if place == "flag" else {},
+        environ={option.env_name: text} if place == "env" else {},
+        ini={name: (text, "tox.ini" if place == "ini" else place)}
+        if place in {"ini", "-o"}
+        else {},
+        ini_root=root,
+    )
+    found = resolve.value(name, given)
+    (path,) = found if isinstance(found, tuple) else (found,)
+
+    assert path == (root if at_ini else Path()) / text
+    home = Given(ini={name: ("~", "tox.ini")}, ini_root=root)
+    if name in {"token_file", "journal"}:
+        assert resolve.value(name, home) == Path.home()

@@ -89,6 +89,31 @@ def test_what_is_no_address_is_refused(text, allowed):
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        "acme.atlassian.net",
+        "ACME.Atlassian.net",
+        "acme.jira.com",
+        "api.zephyrscale.smartbear.com",
+        "eu.api.zephyrscale.smartbear.com",
+        "prod-api.zephyr4jiracloud.com",
+    ],
+)
+def test_an_address_of_another_product_is_told_apart(host):
+    message = refused("url", f"https://{host}/jira/your-work")
+
+    assert "this plugin reports to Zephyr Enterprise" in message
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["zephyr.acme.com", "atlassian.net.acme.com", "myatlassian.net", "zephyrscale"],
+)
+def test_any_other_host_may_be_a_server(host):
+    assert parsed("url", f"https://{host}") == f"https://{host}"
+
+
+@pytest.mark.parametrize(
     ("text", "ref"),
     [
         ("7", Ref(id=7)),
