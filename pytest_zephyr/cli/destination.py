@@ -13,11 +13,11 @@ import sys
 from pytest_zephyr.config import parsers
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
-from pytest_zephyr.config.options import TARGET
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.text import one_line
 
 

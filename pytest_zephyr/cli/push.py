@@ -23,7 +23,6 @@ from pytest_zephyr.cli.output import say
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
-from pytest_zephyr.config.options import TARGET
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
@@ -37,6 +36,7 @@ from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.records import TARGET
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_zephyr.config import parsers as parse
 from pytest_zephyr.config.settings import CREATE
+from pytest_zephyr.results.records import TARGET
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,6 @@ class Option:
 
 def _dashed(name: str) -> str:
     return name.replace("_", "-")
-
-
-#: The way to a phase, from the top.
-TARGET = ("project", "release", "cycle", "phase")
 
 
 OPTIONS: tuple[Option, ...] = (

@@ -16,12 +16,12 @@ from pytest_zephyr.config.credentials import find_credential
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.config.options import TARGET
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import NETWORK
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import NOTHING
 from pytest_zephyr.secret import HIDDEN

@@ -38,6 +38,7 @@ from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
+from pytest_zephyr.results.records import TARGET
 
 
 #: Version of the format; a reader refuses what is newer than itself.
@@ -77,6 +78,13 @@ class Header:
     commit: str = ""
     cut: bool = False
     dry_run: bool = False
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The run that the journal is a part of: its run key and its target."""
+        places = (self.options.get(name, "") for name in ("url", *TARGET))
+        target = (place.removeprefix("id:").strip() for place in places)
+        return (self.key or self.run, *target)
 
     @property
     def origin(self) -> Origin:

@@ -82,13 +82,13 @@ class Stepped:
 class Memory:
     """What earlier pushes of the same results wrote down, and where to go on writing.
 
-    *receipts* are the digests of delivered results, *unclear* the stamps that
+    *receipts* are the executions with the digests of what they got, *unclear* the stamps that
     executions had before a write without an answer. *attached* and *stepped* is the
     evidence that was delivered, *attaching* maps what was about to be to the names it
     should get. *places* are the journals, which the files lie beside.
     """
 
-    receipts: frozenset[str] = frozenset()
+    receipts: frozenset[tuple[int, str]] = frozenset()
     unclear: dict[int, str] = field(default_factory=dict)
     attached: frozenset[AttachmentKey] = frozenset()
     attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)

@@ -30,7 +30,7 @@ KEEP = 20
 
 @dataclass(frozen=True)
 class Run:
-    """The journals of one run; several CI jobs with one run key are one run.
+    """The journals of one run: several CI jobs with one run key and one target.
 
     *others* are read along, and are not those that are being sent.
     """
@@ -72,7 +72,9 @@ class Run:
 
         return Memory(
             receipts=frozenset(
-                receipt.digest for each in self._all for receipt in each.receipts
+                (receipt.execution, receipt.digest)
+                for each in self._all
+                for receipt in each.receipts
             ),
             unclear={
                 execution: stamp
@@ -137,20 +139,20 @@ class Found:
 def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
     """Return the other journals of the same run beside these, delivered ones too.
 
-    Of jobs with one run key the worst result counts, whichever of them is sent last.
+    Of the jobs of one run the worst result counts, whichever of them is sent last.
     One that is still being written has its turn at its own end.
     """
-    key = journals[0].header.key
-    if not key:
+    header = journals[0].header
+    if not header.key:
         return ()
     found = {each.header.run: each for each in journals}
     others = []
     for directory in dict.fromkeys(each.path.parent for each in journals):
         for path in _files(directory):
             journal = _open(path, [])
-            if journal is None or journal.is_worker or journal.header.key != key:
+            if journal is None or journal.is_worker or journal.header.dry_run:
                 continue
-            if journal.header.dry_run:
+            if journal.header.identity != header.identity:
                 continue
             if journal.header.run not in found and not is_locked(path):
                 found[journal.header.run] = journal
@@ -240,11 +242,10 @@ def _prune_files(directory: Path) -> None:
 
 
 def group(journals: Iterable[Journal]) -> list[Run]:
-    """Group *journals* by run key, in the order in which the runs began."""
-    groups: dict[str, list[Journal]] = {}
+    """Group *journals* into runs, in the order in which these began."""
+    groups: dict[tuple[str, ...], list[Journal]] = {}
     for journal in journals:
-        key = journal.header.key or journal.header.run
-        groups.setdefault(key, []).append(journal)
+        groups.setdefault(journal.header.identity, []).append(journal)
     runs = [
         Run(tuple(sorted(each, key=lambda journal: journal.header.run)), siblings(each))
         for each in groups.values()

@@ -64,15 +64,15 @@ def compute(
     results: Iterable[CaseResult],
     executions: Iterable[Execution],
     place: str,
-    delivered: Collection[str] = (),
+    delivered: Collection[tuple[int, str]] = (),
     unclear: Mapping[int, str] | None = None,
     *,
     newer_wins: bool = False,
 ) -> Changes:
     """Return the changes that bring *results* onto *executions*.
 
-    *place* names the phase for messages. *delivered* holds the digests of results
-    that have a receipt; *unclear* maps executions whose last write got no answer to
+    *place* names the phase for messages. *delivered* holds the executions that have a
+    receipt, each with the digest of the result it is for; *unclear* maps executions whose last write got no answer to
     the stamp they had before. With *newer_wins* a result stays unwritten if the
     server has one that is newer.
     """
@@ -93,11 +93,6 @@ def compute(
             left.append(result)
             continue
         found = index.find(result.case)
-        if result.digest in delivered:
-            done.append(result)
-            if isinstance(found, Execution):
-                standing.append(Change(result, found, None))
-            continue
         if found is None:
             missing.append(result)
             continue
@@ -105,6 +100,10 @@ def compute(
             refused.append(
                 Refusal(result, ambiguous_alt(result.case, found, place), final=True)
             )
+            continue
+        if (found.id, result.digest) in delivered:
+            done.append(result)
+            standing.append(Change(result, found, None))
             continue
         change = Change(result, found, _notes(result, found))
         before = (unclear or {}).get(found.id)

@@ -22,6 +22,9 @@ from pytest_zephyr.results.evidence import Saying
 #: is the Alt ID (``externalId``).
 CaseRef = int | str
 
+#: The way to a phase, from the top.
+TARGET = ("project", "release", "cycle", "phase")
+
 
 class Outcome(Enum):
     """How a test ended, in pytest's words; the order is from harmless to worst."""

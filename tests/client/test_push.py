@@ -89,7 +89,7 @@ class Journal:
     @property
     def memory(self) -> Memory:
         return Memory(
-            receipts=frozenset(each.digest for each in self.receipts),
+            receipts=frozenset((each.execution, each.digest) for each in self.receipts),
             unclear=dict(self.unclear),
             note_sending=self._note_sending,
             note_receipts=self._note_receipts,

@@ -74,6 +74,52 @@ def test_other_runs_are_none_of_its_business(shard, world):
     assert world.statuses()[101] == "1"
 
 
+@pytest.mark.parametrize("when", ["never", "end"], ids=["one push", "each at its end"])
+def test_jobs_of_one_key_with_another_phase_are_another_run(
+    command, shard, world, when
+):
+    """Each goes to its own phase; red in one says nothing of the other."""
+    store = world.sandbox.store
+    other = store.add_phase(world.cycle, "Other")
+    store.schedule(other, 101)
+    push = f"--zephyr-push={when}"
+    shard("red", push, f"--zephyr-phase={world.phase}", holds=False)
+    shard("green", push, f"--zephyr-phase=id:{other}", holds=True)
+    shard("too", push, f"--zephyr-phase={other}", holds=True)
+    if when == "never":
+        assert command("push").ret == 0
+
+    assert world.statuses()[101] == "2"
+    (there,) = store.executions(other)
+    assert there.status == "1"
+    assert "test_red" not in (there.comment or "")
+
+
+def test_what_was_delivered_to_one_phase_is_new_to_another(
+    command, pytester, shard, world
+):
+    """Results and evidence alike."""
+    store = world.sandbox.store
+    other = store.add_phase(world.cycle, "Other")
+    store.schedule(other, 101)
+    pytester.makeconftest(
+        """
+        def pytest_zephyr_record(record):
+            if record.when == "call":
+                record.attach_text("hello", name="a.txt")
+        """
+    )
+    shard("red", holds=False)
+    (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    for _ in range(2):
+        assert command("push", journal, f"--zephyr-phase={other}").ret == 0
+
+    (there,) = store.executions(other)
+    for held in (there, world.execution(101)):
+        assert (held.status, held.results) == ("2", 1)
+        assert [name for name, _, _ in held.attachments] == ["a.txt"]
+
+
 def test_journal_that_is_sent_from_a_copy_doubles_nothing(
     command, pytester, shard, world
 ):

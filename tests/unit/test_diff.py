@@ -107,14 +107,16 @@ def test_a_result_without_a_status_is_left():
 
 
 def test_a_delivered_result_is_not_written_again():
-    """A receipt is kept by digest; another result of the case is another digest."""
-    delivered = {result().digest}
+    """A receipt is for one result on one execution; elsewhere it is a new delivery."""
+    delivered = {(1, result().digest)}
     changes = compute(
-        [result(), result(102)], [execution(), execution(2, 102)], PLACE, delivered
+        [result(), result(102)], [execution(1), execution(2, 102)], PLACE, delivered
     )
 
     assert changes.done == (result(),)
     assert [each.result.case for each in changes.writes] == [102]
+    elsewhere = compute([result()], [execution(3)], PLACE, delivered)
+    assert [each.execution.id for each in elsewhere.writes] == [3]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,9 @@ EXECUTIONS = st.lists(
 )
 def test_every_result_is_accounted_for(results, executions, unclear, newer_wins):
     """A result is written, there, done, left, older, missing or refused; none is lost."""
-    delivered = {each.digest for each in results[::2]}
+    delivered = {
+        (each.id, result.digest) for each in executions for result in results[::2]
+    }
     changes = compute(
         results, executions, PLACE, delivered, unclear, newer_wins=newer_wins
     )
@@ -265,7 +269,7 @@ def test_every_result_is_accounted_for(results, executions, unclear, newer_wins)
 def test_a_second_push_writes_nothing(results, executions):
     """With the receipts of the first one there is nothing left to write."""
     first = compute(results, executions, PLACE)
-    receipts = {each.result.digest for each in first.writes}
+    receipts = {(each.execution.id, each.result.digest) for each in first.writes}
     second = compute(results, executions, PLACE, receipts)
 
     assert second.writes == ()

@@ -332,7 +332,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
     )
     run.nodes()
 
-    assert run.memory([]).receipts == {"d1", "d2"}
+    assert run.memory([]).receipts == {(7, "d1"), (8, "d2")}
 
 
 def test_a_write_without_a_receipt_is_unclear(tmp_path):
@@ -390,7 +390,7 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
     for each in again:
         each.nodes()
 
-    assert [each.memory([]).receipts for each in again] == [{"d1", "d2"}] * 2
+    assert [each.memory([]).receipts for each in again] == [{(7, "d1"), (8, "d2")}] * 2
     assert all(Journal(path).is_delivered() for path in paths)
 
 
