@@ -51,6 +51,10 @@ class ZephyrUnclear(ZephyrUnreachable):
         self.patience = patience
 
 
+class Interrupted(ZephyrError):
+    """Somebody pressed Ctrl-C."""
+
+
 class ZephyrRefused(ZephyrError):
     """The server answered, and the answer is a refusal or cannot be used."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import say
+from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
@@ -64,6 +67,9 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    given = find_given(args, find_ini(args))
+    # One for the whole command, and for what it reads.
+    deadline = Deadline(resolve.value("deadline", given))
     found = find_journals(args.journals or [_journals_of(args)])
     for problem in found.problems:
         say(f"zephyr: {problem}", sys.stderr.write)
@@ -73,7 +79,12 @@ def run(args: argparse.Namespace) -> int:
     runs = [
         (run, _settings_of(run, args, destination)) for run in group(found.journals)
     ]
-    pushed = [_push_run(run, settings, args) for run, settings in runs]
+    pushed: list[_Pushed] = []
+    for run, settings in runs:
+        if pushed and pushed[-1].interrupted:
+            pushed.append(_not_begun(run, args))
+        else:
+            pushed.append(_push_run(run, settings, args, deadline))
     complete = not found.problems and all(each.ok for each in pushed)
     if args.json:
         documents = [each.as_json for each in pushed]
@@ -106,7 +117,8 @@ class _Pushed:
     """How the push of one run went, for people and for scripts."""
 
     ok: bool
-    as_json: dict[str, object]
+    as_json: Mapping[str, object]
+    interrupted: bool = False
 
 
 def _settings_of(
@@ -126,8 +138,20 @@ def _settings_of(
     return settings
 
 
+def _not_begun(run: Run, args: argparse.Namespace) -> _Pushed:
+    """Say of a run that Ctrl-C came before it."""
+    names = [str(journal.path) for journal in run.journals]
+    if not args.json:
+        say(f"{', '.join(names)}: nothing sent, interrupted before")
+    document = {"journals": names, "error": "interrupted before it was sent."}
+    return _Pushed(False, document, interrupted=True)
+
+
 def _push_run(
-    run: Run, settings: Settings | SettingsError, args: argparse.Namespace
+    run: Run,
+    settings: Settings | SettingsError,
+    args: argparse.Namespace,
+    deadline: Deadline,
 ) -> _Pushed:
     names = [str(journal.path) for journal in run.journals]
     if isinstance(settings, SettingsError):
@@ -136,7 +160,7 @@ def _push_run(
     for warning in settings.warnings:
         say(f"zephyr: {warning}", sys.stderr.write)
     try:
-        delivery = _deliver(run, settings, force=args.force)
+        delivery = _deliver(run, settings, deadline, force=args.force)
     except ZephyrError as error:
         if not args.json:
             say(f"{', '.join(names)}: nothing sent")
@@ -160,6 +184,7 @@ def _push_run(
             **summary.as_json(delivery),
             "cut_short": list(map(str, run.cut)),
         },
+        isinstance(delivery.error, Interrupted),
     )
 
 
@@ -187,7 +212,9 @@ def _corrections(
     return lines
 
 
-def _deliver(run: Run, settings: Settings, *, force: bool) -> Delivery:
+def _deliver(
+    run: Run, settings: Settings, deadline: Deadline, *, force: bool
+) -> Delivery:
     """Push *run* and note in its journals what was delivered."""
     with ExitStack() as stack:
         writers = []
@@ -197,7 +224,7 @@ def _deliver(run: Run, settings: Settings, *, force: bool) -> Delivery:
         nodes = run.nodes()
         cases = dict.fromkeys(case for node in nodes for case in node.cases)
         settings = stack.enter_context(served(settings, cases))
-        client = stack.enter_context(connect(settings))
+        client = stack.enter_context(connect(settings, deadline))
         delivery = push(
             nodes, client, settings, run.memory(writers), newer_wins=not force
         )

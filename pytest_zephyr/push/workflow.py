@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.push import attachments
@@ -98,7 +99,7 @@ def push(
     except ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:
-        delivery.error = ZephyrError("interrupted while sending.")
+        delivery.error = Interrupted("interrupted while sending.")
     return delivery
 
 

@@ -88,6 +88,23 @@ def test_without_arguments_all_undelivered_journals_are_sent(push, world):
     assert said == "nothing to send\n"
 
 
+def test_the_time_budget_is_for_the_whole_command(
+    push, pytester, journal, run_zephyr, world
+):
+    """A server that hangs costs it once, however many runs there are."""
+    for _ in range(3):
+        run_zephyr("--zephyr-push=never", same_exit=False)
+    world.sandbox.faults.add(Fault(kind="hang", seconds=3600, times=None))
+    code, said = push("--zephyr-deadline=1")
+
+    assert code == 1
+    assert said.count("the time budget of 1 s (zephyr_deadline) is spent") == 4
+    assert len(world.sandbox.requests) <= 1
+    world.sandbox.faults.clear()
+    assert push()[0] == 0
+    assert world.statuses()[101] == "1"
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
     code, said = push("--dry-run", journal)
 

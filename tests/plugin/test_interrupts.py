@@ -69,12 +69,14 @@ def start(pytester, world, monkeypatch):
     return popen
 
 
-def finish(world: World, pytester: pytest.Pytester) -> dict[int, str | None]:
+def finish(
+    world: World, pytester: pytest.Pytester, runs: int = 1
+) -> dict[int, str | None]:
     """Push what is left on a better day and return what stands where."""
     world.sandbox.faults.clear()
     assert main(["push", str(pytester.path / ".zephyr")]) == 0
     held = world.sandbox.store.executions(world.phase)
-    assert {each.results for each in held if each.status} == {1}
+    assert {each.results for each in held if each.status} == {runs}
     return {each.testcase_id: each.status for each in held if each.status}
 
 
@@ -112,16 +114,20 @@ def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
     assert finish(world, pytester) == {101: "1"}
 
 
-def test_ctrl_c_ends_the_command_and_keeps_the_journal(pytester, world, start):
+@pytest.mark.parametrize("runs", [1, 3])
+def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, world, start, runs):
+    """One for all of the runs: none is begun after it."""
     pytester.makepyfile(SUITE.format(b="pass"))
-    ended = start("pytest", "--zephyr", "--zephyr-push=never")
-    ended.communicate()
-    assert ended.returncode == 0
+    for _ in range(runs):
+        ended = start("pytest", "--zephyr", "--zephyr-push=never")
+        ended.communicate()
+        assert ended.returncode == 0
     process = start("pytest_zephyr", "push")
     interrupt(process, lambda: met(world))
     said, _ = process.communicate()
 
     assert process.returncode == 1
-    assert "zephyr: interrupted while sending." in said
+    assert said.count("zephyr: interrupted while sending.") == 1
+    assert said.count("nothing sent, interrupted before") == runs - 1
     assert "Traceback" not in said
-    assert finish(world, pytester) == {101: "1", 102: "1"}
+    assert finish(world, pytester, runs) == {101: "1", 102: "1"}
