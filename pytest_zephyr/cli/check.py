@@ -21,6 +21,7 @@ from pytest_zephyr.config.settings import missing_credential
 from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import NO_SERVER
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -151,7 +152,7 @@ class Checker:
         steps: dict[str, Callable[[], str]] = {
             "project": lambda: _named(finder.find_project()),
             "release": lambda: _named(finder.find_release()),
-            "cycle": lambda: _named(finder.find_cycle()[0]),
+            "cycle": lambda: self._cycle(finder),
             "phase": lambda: self._phase(client, finder),
         }
         for step in self._needed():
@@ -166,11 +167,11 @@ class Checker:
 
     def _judge(self, finder: Finder, error: ZephyrError) -> str:
         """Return what a run would say of the target, else what a step said."""
-        if self._settings.phase is not None:
-            try:
-                finder.find()
-            except ZephyrError as judged:
-                return str(judged)
+        try:
+            self._settings.require_server()
+            finder.find()
+        except (ZephyrError, SettingsError) as judged:
+            return str(judged)
         return str(error)
 
     def _needed(self) -> list[str]:
@@ -187,6 +188,13 @@ class Checker:
                     or getattr(self._settings, each) is not None
                 ]
         return steps
+
+    def _cycle(self, finder: Finder) -> str:
+        ref = self._settings.cycle
+        if self._settings.release is None and ref is not None and ref.id is None:
+            # Only the phase can tell of which release it is.
+            return str(finder.find().cycle and ref)
+        return _named(finder.find_cycle()[0])
 
     def _phase(self, client: Client, finder: Finder) -> str:
         target = finder.find()

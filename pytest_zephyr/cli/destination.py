@@ -43,13 +43,16 @@ class Destination:
         if settings.url is None:
             if named not in {None, SANDBOX}:
                 assert named is not None
-                self._confirm(named, run)
+                self._confirm(named, run, settings)
             return replace(settings, url=named)
         if named in {None, settings.url}:
             return settings
         path = run.journals[0].path
         if settings.sources["url"] != BY_NAME["url"].flag_name:
-            again = command("push", path, "--zephyr-url", settings.url)
+            _refuse_foreign_ids(settings, str(named), run)
+            again = command(
+                "push", path, "--zephyr-url", settings.url, settings=settings
+            )
             raise SettingsError(
                 f"{path} was written for {named}, and this call is for"
                 f" {settings.describe('url')}. Nothing was sent. If that is what you"
@@ -58,7 +61,7 @@ class Destination:
         _refuse_foreign_ids(settings, str(named), run)
         return settings
 
-    def _confirm(self, url: str, run: Run) -> None:
+    def _confirm(self, url: str, run: Run, settings: Settings) -> None:
         if url not in self._answers:
             self._answers[url] = self._ask(f"Send the credential to {url}? [y/N] ")
         if not self._answers[url]:
@@ -66,7 +69,7 @@ class Destination:
             raise SettingsError(
                 f"no server was named for this push; only {path} names one, {url}."
                 f" To send the credential there:"
-                f" {command('push', path, '--zephyr-url', url)}"
+                f" {command('push', path, '--zephyr-url', url, settings=settings)}"
             )
 
 

@@ -119,6 +119,7 @@ def find_given(args: argparse.Namespace, ini: IniFile) -> Given:
             if option.ini and option.ini_name in ini.options
         },
         ini_root=ini.root,
+        config_file=args.config_file,
     )
 
 

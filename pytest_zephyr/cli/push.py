@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -93,8 +94,12 @@ def run(args: argparse.Namespace) -> int:
     elif not pushed and not nothing:
         say("nothing to send")
     if found.dry_runs and not args.json:
+        shared = None
+        with suppress(SettingsError):
+            shared = load_settings(args)
         for path in found.dry_runs:
-            say(f"{path} is of a dry run. To send it: {command('push', path)}")
+            again = command("push", path, settings=shared)
+            say(f"{path} is of a dry run. To send it: {again}")
     if nothing:
         return USAGE
     return OK if complete else NOT_ALL
@@ -175,14 +180,16 @@ def _push_run(
         problems = summary.problems(delivery, run.journals[0].path, settings)
         for line in (*problems, *_corrections(run, settings, args, problems)):
             say(line)
-        for line in summary.cut_short(run.cut):
+        for line in (*summary.cut_short(run.cut), *summary.unreadable(run.unreadable)):
             say(line)
+    spoilt = run.cut or run.unreadable
     return _Pushed(
-        not (delivery.failed or delivery.refused or run.cut),
+        not (delivery.failed or delivery.refused or spoilt),
         {
             "journals": names,
             **summary.as_json(delivery),
             "cut_short": list(map(str, run.cut)),
+            "unreadable": {str(path): count for path, count in run.unreadable.items()},
         },
         isinstance(delivery.error, Interrupted),
     )
@@ -193,22 +200,31 @@ def _corrections(
 ) -> list[str]:
     """Name what failed in the header of a journal and is another value here by now."""
     path = run.journals[0].path
+    names = (*TARGET, "status_map")
+    told = [
+        each
+        for name in names
+        for each in (settings.describe(name), f"(zephyr_{name}, {path.name})")
+    ]
+    if not any(each in line for each in told for line in problems):
+        return []
     here = find_given(args, find_ini(args))
-    lines = []
-    for name in (*TARGET, "status_map"):
-        told = f"{settings.describe(name)}", f"(zephyr_{name}, {path.name})"
-        if not any(each in line for each in told for line in problems):
-            continue
+    lines, flags = [], []
+    has_target = any(here.find(BY_NAME[name]) for name in TARGET)
+    for name in names:
         now = here.find(BY_NAME[name])
-        if now is not None and now[0] != settings.said[name]:
-            text, source = now
-            again = command(
-                "push", path, BY_NAME[name].flag_name, text, settings=settings
-            )
+        if now is None and not (has_target and name in TARGET):
+            continue
+        text, source = now or ("", "not set any more")
+        if text != settings.said.get(name, ""):
+            flags += [BY_NAME[name].flag_name, text]
             lines.append(
                 f"zephyr: {text!r} ({source}) is not used: the journal keeps its own"
-                f" zephyr_{name}. To use it: {again}"
+                f" zephyr_{name}."
             )
+    if flags:
+        again = command("push", path, *flags, settings=settings)
+        lines.append(f"        to use what is here: {again}")
     return lines
 
 
@@ -228,6 +244,6 @@ def _deliver(
         delivery = push(
             nodes, client, settings, run.memory(writers), newer_wins=not force
         )
-        if delivery.complete and not run.cut:
+        if delivery.complete and not run.cut and not run.unreadable:
             run.note_delivered(writers)
         return delivery

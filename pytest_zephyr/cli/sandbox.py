@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from pytest_zephyr.sandbox import Sandbox
 
     database = args.db or load_settings(args).journal / DATABASE
-    if not database.parent.is_dir():
+    if args.db is None or not database.parent.is_dir():
         make_directory(database.parent)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())

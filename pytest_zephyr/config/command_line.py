@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
 from pathlib import Path
 import shlex
@@ -19,13 +20,20 @@ PROGRAM = "pytest-zephyr"
 def command(*words: object, settings: Settings | None = None) -> str:
     """Return the command line that calls `pytest-zephyr` with *words*.
 
-    Flags of *settings* that say how to reach the server are repeated: whoever pastes
-    the command would have to type them again. A proxy's password is not.
+    What *settings* had from flags and would not have again is repeated, and the ini file
+    if it was named: whoever pastes the command would have to type them again. A proxy's
+    password is not.
     """
-    listed = [*_program(), *map(str, words)]
+    listed = [*_program(), *map(_word, words)]
     if settings is not None:
-        listed += _connection_flags(settings)
+        listed += _flags(settings, listed)
     return subprocess.list2cmdline(listed) if os.name == "nt" else shlex.join(listed)
+
+
+def _word(word: object) -> str:
+    # A path that begins with a dash would be read as a flag.
+    is_flag = not isinstance(word, Path) or str(word)[:1] != "-"
+    return str(word) if is_flag else f"{os.curdir}{os.sep}{word}"
 
 
 def _program() -> list[str]:
@@ -36,11 +44,17 @@ def _program() -> list[str]:
     return [sys.executable, "-m", "pytest_zephyr"]
 
 
-def _connection_flags(settings: Settings) -> list[str]:
+def _flags(settings: Settings, listed: Sequence[str]) -> list[str]:
     flags = []
+    if settings.config_file is not None:
+        flags += ["-c", str(settings.config_file)]
     for option in OPTIONS:
         text = settings.said.get(option.name, "")
-        typed = settings.sources.get(option.name) == option.flag_name
-        if option.connects and typed and "@" not in text:
+        source = settings.sources.get(option.name, "")
+        typed = source == option.flag_name or source.endswith(", -o")
+        # A journal keeps those that decide the result.
+        wanted = option.connects or (option.journaled and settings.pushing)
+        new = option.flag and option.flag_name not in listed
+        if wanted and typed and new and "@" not in text:
             flags += [option.flag_name, text]
     return flags

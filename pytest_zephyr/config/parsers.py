@@ -25,7 +25,7 @@ HERE = Path()
 
 #: Hosts of the products that share the name, or of what they are a part of.
 _OTHER_PRODUCT = re.compile(
-    r"(?:^|\.)(?:atlassian\.net|jira\.com|zephyr4jiracloud\.com"
+    r"(?:^|\.)(?:atlassian\.net|jira\.com|zephyr4jiracloud\.com|tm4j\.smartbear\.com"
     r"|(?:api\.)?zephyrscale(?:\.\w+)+)$"
 )
 
@@ -127,7 +127,7 @@ def url(text: str) -> str:
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = "allowed: https://host, http://host, or the word sandbox"
         raise Wrong(msg)
-    if _OTHER_PRODUCT.search(parts.hostname):
+    if _OTHER_PRODUCT.search(parts.hostname.rstrip(".")):
         msg = (
             "it is an address of Jira or of a Zephyr inside Jira (Scale, Squad,"
             " Essential); this plugin reports to Zephyr Enterprise, whose address is the"

@@ -48,7 +48,8 @@ class Given:
     """The texts that were found, by kind of source.
 
     *flags* and *ini* map the name of an option to its text; *ini* values carry the
-    file they stand in, or ``-o``. That file is in *ini_root*. With a *header*, what a journal keeps, options that decide the
+    file they stand in, or ``-o``. That file is in *ini_root*, and it is *config_file*
+    where it must be named to be found. With a *header*, what a journal keeps, options that decide the
     result come from there or from a flag, and from nowhere else.
     """
 
@@ -58,6 +59,7 @@ class Given:
     header_name: str = "journal"
     ini: Mapping[str, tuple[object, str]] = field(default_factory=dict)
     ini_root: Path = parse.HERE
+    config_file: Path | None = None
 
     def find(self, option: Option) -> tuple[str, str] | None:
         """Return the text of *option* and its source, from the first that has it."""
@@ -167,6 +169,8 @@ def resolve(given: Given) -> Settings:
         credential=credential,
         sources=sources,
         said=said,
+        config_file=given.config_file,
+        pushing=given.header is not None,
         network={
             each: given.environ[each] for each in NETWORK if each in given.environ
         },
@@ -242,6 +246,9 @@ def _value(
         return option.parse(option.default), option.default, "default"
     text, source = found
     try:
+        if not text and option.name in TARGET:
+            # It unsets what it would otherwise inherit.
+            return None, "", source
         if not text:
             msg = "it is empty"
             raise parse.Wrong(msg)

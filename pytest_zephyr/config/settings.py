@@ -77,7 +77,9 @@ class Settings:
 
     *sources* maps the name of a setting to where its value came from: a flag, an
     environment variable, an ini key with its file, a journal, or ``default``.
-    *said* maps the same name to the text as it was given. *network* has those of the
+    *said* maps the same name to the text as it was given. *config_file* is the ini file
+    that has to be named to be found again; *pushing* says that a journal had a part in
+    them. *network* has those of the
     variables in NETWORK that were set. Times are in seconds.
     """
 
@@ -119,6 +121,8 @@ class Settings:
     credential: Credential | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict, repr=False)
+    config_file: Path | None = None
+    pushing: bool = False
     network: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 

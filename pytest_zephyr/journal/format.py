@@ -143,6 +143,10 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
     )
 
 
+#: The line after what a kill cut off, once somebody writes on.
+TORN = {"kind": "torn"}
+
+
 # Records as lines. A key that would be empty is left out.
 
 

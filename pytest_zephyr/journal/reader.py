@@ -24,6 +24,7 @@ from pytest_zephyr.journal.format import DECODERS
 from pytest_zephyr.journal.format import Deselected
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import read_header
+from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.ledger import Attached
 from pytest_zephyr.journal.ledger import Attaching
 from pytest_zephyr.journal.ledger import AttachmentKey
@@ -44,7 +45,8 @@ class Journal:
     """One run as it was written: header, records, receipts.
 
     `receipts`, what is known of evidence (`attached`, `attaching`,
-    `stepped`), `uncollected` (node ids) and `skipped` (lines that are not readable)
+    `stepped`), `uncollected` (node ids) and `skipped` (lines that are not readable, but
+    for what a kill cut off)
     are complete once `records` has been read to its end.
     """
 
@@ -135,18 +137,21 @@ class Journal:
                 yield entry
 
     def _parse(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        is_torn = False
         for raw in lines:
             if not raw.strip():
                 continue
             try:
                 line = json.loads(raw)
             except (ValueError, RecursionError):
-                # Half a line is what a kill leaves behind.
                 line = None
-            if isinstance(line, dict):
+            if line == TORN:
+                self.skipped -= is_torn
+            elif isinstance(line, dict):
                 yield line
-            else:
-                self.skipped += 1
+            # Half a line at the end is what a kill leaves behind.
+            is_torn = not isinstance(line, dict) and raw.endswith(b"\n")
+            self.skipped += is_torn
 
     def _lines(self, path: Path) -> Iterator[dict[str, Any]]:
         try:

@@ -48,6 +48,11 @@ class Run:
         return [each.path for each in self.journals if each.header.cut]
 
     @property
+    def unreadable(self) -> dict[Path, int]:
+        """How many lines of which journals were not read. Complete only after `nodes`."""
+        return {each.path: each.skipped for each in self.journals if each.skipped}
+
+    @property
     def started(self) -> int:
         return min(journal.header.started for journal in self.journals)
 
@@ -172,7 +177,8 @@ def find_journals(paths: Iterable[Path]) -> Found:
             if journal is None:
                 continue
             if journal.is_worker:
-                parts += [] if path.is_dir() else [each]
+                if not path.is_dir() or not whole_of(each).exists():
+                    parts.append(each)
             elif not path.is_dir():
                 found.setdefault(journal.header.run, journal)
             elif journal.is_delivered():

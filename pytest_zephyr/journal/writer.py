@@ -21,12 +21,16 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal.format import FORMAT
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import slim
+from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.lock import release_in_children
 from pytest_zephyr.journal.lock import try_lock
 from pytest_zephyr.secret import Scrubber
 
 
 SUFFIX = ".jsonl"
+
+#: How the names of the other things in a directory of journals begin.
+_OURS = ("files", "sandbox.db")
 
 
 #: The place in a header that is changed when the disk refuses.
@@ -108,8 +112,10 @@ class JournalWriter:
             writer.close()
             msg = f"{path} is in use: its run goes on, or another push is sending it."
             raise JournalError(msg)
-        # The last line may be torn; what follows must not be glued to it.
-        writer._write(b"\n")
+        if _is_torn(path):
+            # What follows must not be glued to it.
+            writer._write(b"\n")
+            writer.append(TORN)
         return writer
 
     def append(self, line: dict[str, Any]) -> None:
@@ -227,8 +233,21 @@ def make_directory(directory: Path) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     ignore = directory / ".gitignore"
-    if not ignore.exists() and not any(directory.iterdir()):
+    if not ignore.exists() and all(map(_is_ours, directory.iterdir())):
         ignore.write_text("*\n", encoding="utf-8")
+
+
+def _is_torn(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    return False
+
+
+def _is_ours(path: Path) -> bool:
+    return path.suffix == SUFFIX or path.name.startswith(_OURS)
 
 
 def encode(line: dict[str, Any], scrub: Scrubber) -> bytes:

@@ -27,6 +27,9 @@ _MAX_ERROR = 500
 #: Characters of a value that could not be attached.
 _MAX_VALUE = 80
 
+#: A step of a test case has a smaller number.
+_MAX_STEP = 2**31
+
 _STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
 
 
@@ -101,7 +104,8 @@ class Zephyr:
         """Give a field of the result a value."""
         with self._recording("field") as recorder:
             label = _show_line(name)
-            plain = value if isinstance(value, int | float) else _show(value)
+            shown = _show(value)
+            plain = value if isinstance(value, int | float) else shown
             if label and plain != "":
                 recorder.say(self._item, evidence.Field(label, plain))
 
@@ -110,11 +114,13 @@ class Zephyr:
 
         *label* is a text, or the number of the test case's own step.
         """
-        named: str | int
-        if isinstance(label, int) and not isinstance(label, bool) and label > 0:
-            named = int(label)
-        else:
-            named = _show_line(label) or "step"
+        named: str | int = "step"
+        with self._recording("step"):
+            if isinstance(label, int) and not isinstance(label, bool) and label > 0:
+                # So large that it has no text, it is no number of a step.
+                named = label if str(label) and label < _MAX_STEP else str(label)
+            else:
+                named = _show_line(label) or named
         return StepBlock(
             self._nesting, lambda depth: self._begin(named, depth), self._end
         )
@@ -123,9 +129,13 @@ class Zephyr:
     def _recording(self, call: str) -> Iterator[Recorder]:
         """Yield what writes down; nothing leaves the block that would fail a test."""
         try:
-            yield self._recorder
+            try:
+                yield self._recorder
+            except HOOK_ERRORS as error:
+                reason = f"zephyr.{call}: {type(error).__name__}"
+                self._recorder.leave_out(self._item, call, reason)
         except HOOK_ERRORS as error:
-            self._recorder.bugs.append(f"zephyr.{call}: {error!r}")
+            self._recorder.bugs.append(f"zephyr.{call}: {type(error).__name__}")
 
     def _begin(self, label: str | int, depth: int) -> Step:
         step = Step(next(self._step_numbers), label, depth, at=now_ms())
@@ -177,15 +187,15 @@ def _outcome(error: BaseException | None) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_show(error)}".partition("\n")[0].strip(" :")
+    try:
+        text = str(error)
+    except HOOK_ERRORS:
+        text = ""
+    return f"{type(error).__name__}: {text}".partition("\n")[0].strip(" :")
 
 
 def _show(value: object) -> str:
-    """Return *value* as text, or the name of its type if it cannot say what it is."""
-    try:
-        return str(value).strip()
-    except HOOK_ERRORS:
-        return f"<{type(value).__name__}>"
+    return str(value).strip()
 
 
 def _show_line(value: object) -> str:

@@ -211,7 +211,7 @@ class Marks:
                 problems += filter(None, [extras.add(key, value)])
             else:
                 problems.append(f"the zephyr marker takes no argument {key!r}")
-        if not mark.args and not mark.kwargs:
+        if not cases and not problems and not mark.kwargs:
             problems.append("the zephyr marker names no test case")
         return cases, problems
 

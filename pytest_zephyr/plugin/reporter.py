@@ -15,6 +15,7 @@ from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
@@ -141,10 +142,11 @@ class ZephyrReporter:
         own = (Journal(self.writer.path, self.writer.kept),)
         run = Run(own, siblings(own))
         nodes = run.nodes()
+        self._lines += summary.unreadable(run.unreadable)
         if run.uncollected:
             self._lines.append(summary.uncollected(run.uncollected))
         if self._settings.push == "never":
-            self._undelivered = self.writer.broken is not None
+            self._undelivered = not self._is_saved()
             if not self._undelivered:
                 self._lines.append(f"results kept in {self._journal}")
                 self._lines.append(summary.send_later(self._journal, self._settings))
@@ -152,6 +154,7 @@ class ZephyrReporter:
             self._push(run, nodes)
         if self.writer.broken is not None:
             self._tell_broken(self.writer.broken)
+        self._undelivered = self._undelivered or bool(run.unreadable)
         prune(self.writer.path.parent)
 
     def _push(self, run: Run, nodes: Sequence[NodeResult]) -> None:
@@ -173,14 +176,15 @@ class ZephyrReporter:
                 nodes, client, settings, memory, progress.update, seen=before.seen
             )
         self._lines += summary.planned(delivery)
-        self._lines.append(summary.numbers(delivery))
+        saved = self._is_saved()
+        self._lines.append(summary.numbers(delivery, saved=saved))
         self._lines += summary.made(delivery)
         self._lines += summary.evidence(delivery)
-        if delivery.complete:
+        if delivery.complete and not run.unreadable:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
         if self._settings.on_error != "ignore":
-            kept_in = None if self.writer.broken else self._journal
+            kept_in = self._journal if saved else None
             self._lines += summary.problems(delivery, kept_in, self._settings)
         self._lines += self._look(settings, delivery)
 
@@ -215,13 +219,25 @@ class ZephyrReporter:
             )
         )
 
+    def _is_saved(self) -> bool:
+        """Return whether a later push can read what this run wrote."""
+        try:
+            Journal(self.writer.path)
+        except JournalError:
+            return False
+        return self.writer.broken is None
+
     def _keep(self, lines: Sequence[str]) -> None:
         """Say that everything stays in the journal, after the *lines* that say why."""
         self._undelivered = True
         self._lines += lines
-        if self.writer.broken is None:
+        if self._is_saved():
             self._lines.append(f"zephyr: results kept in {self._journal}")
             self._lines.append(summary.send_later(self._journal, self._settings))
+        else:
+            self._lines.append(
+                f"zephyr: {self._journal} cannot be read back; the results are lost."
+            )
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter

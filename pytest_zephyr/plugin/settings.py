@@ -94,7 +94,23 @@ def given(config: pytest.Config) -> Given:
         if (value := getattr(config.option, option.dest, None)) is not None
     }
     root = config.inipath.parent if config.inipath else config.rootpath
-    return Given(flags=flags, environ=os.environ, ini=ini, ini_root=root)
+    return Given(
+        flags=flags,
+        environ=os.environ,
+        ini=ini,
+        ini_root=root,
+        config_file=_config_file(config),
+    )
+
+
+def _config_file(config: pytest.Config) -> Path | None:
+    """Return the ini file if our command would not find it from here."""
+    named: str | None = getattr(config.option, "inifilename", None)
+    if named:
+        return Path(named)
+    here = Path.cwd()
+    path = config.inipath
+    return path if path and path.parent not in {here, *here.parents} else None
 
 
 def is_on(config: pytest.Config) -> bool:

@@ -99,7 +99,10 @@ class _Sender:
             except ZephyrNotFound:
                 # Where nothing can be listed, nothing can be told apart.
                 continue
-            self._done([each for each in group if self._is_there(each, held)])
+            there = [each for each in group if self._is_there(each, held)]
+            self._done(there)
+            self._evidence.files -= len(there)
+            self._evidence.files_before += len(there)
 
     def _is_first(self, each: Wanted) -> bool:
         """Return whether its execution has nothing that could be taken for this file."""

@@ -138,5 +138,6 @@ class Delivery:
         waits = (self.kept or self.evidence.kept) and self.planned is None
         refused = any(each.serious for each in self.refused)
         lost = any(not each.by_limit for each in self.evidence.left_out)
+        lost = lost or bool(self.evidence.refused)
         unmapped = self.unmapped and self.minds_unmapped
         return bool(waits or refused or lost or unmapped or self.error)

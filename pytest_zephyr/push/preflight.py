@@ -176,6 +176,8 @@ def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
         found.seen.read_executions(client, None if settings.only_planned else KEPT)
     except ZephyrNotFound as missing:
         _note(found, missing)
+        if settings.only_planned:
+            _plan_nothing(found)
         return
     if settings.only_planned and target.phase is None:
         found.remarks.append(f"{settings.describe('phase')} does not exist yet.")

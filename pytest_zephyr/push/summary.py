@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from pytest_zephyr.text import format_case
 _SHOWN = 20
 
 
-def numbers(delivery: Delivery) -> str:
-    """Return the counts of test cases in one line."""
+def numbers(delivery: Delivery, *, saved: bool = True) -> str:
+    """Return the counts of test cases in one line; *saved* if a journal has the rest."""
     parts = [f"{len(delivery.refused)} refused", f"{delivery.left} left as they were"]
     if delivery.already:
         parts.insert(0, f"{delivery.already} delivered before")
@@ -30,7 +31,8 @@ def numbers(delivery: Delivery) -> str:
         parts.insert(0, f"{delivery.kept} to be delivered")
     else:
         parts.insert(0, f"{delivery.delivered} delivered")
-        parts.append(f"{delivery.kept} kept in the journal")
+        rest = "kept in the journal" if saved else "not delivered"
+        parts.append(f"{delivery.kept} {rest}")
     if delivery.unmapped and delivery.minds_unmapped:
         parts.append(f"{len(delivery.unmapped)} without a test case")
     return ", ".join(parts)
@@ -224,6 +226,14 @@ def cut_short(journals: Iterable[Path]) -> list[str]:
             f" in it, and not known. Remove it when you have seen this."
         )
         for path in journals
+    ]
+
+
+def unreadable(journals: Mapping[Path, int]) -> list[str]:
+    """Name the journals with lines that somebody or something has spoilt."""
+    return [
+        f"zephyr: {count} lines of {path} cannot be read; what they said is missing."
+        for path, count in journals.items()
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import difflib
 from typing import Literal
@@ -37,6 +38,7 @@ class _Listed(Protocol):
 
 
 Found = TypeVar("Found", bound=_Listed)
+Answer = TypeVar("Answer")
 
 
 def find_target(client: Client, settings: Settings) -> Target:
@@ -60,7 +62,8 @@ def find_target(client: Client, settings: Settings) -> Target:
 class Finder:
     """One walk from project to phase.
 
-    A *thorough* one also looks up the id of a project in the list that should have it.
+    A *thorough* one finds out whether an id is one at all: it looks up that of a project
+    in the list that should have it, and asks what a server knows that seems broken.
     """
 
     def __init__(
@@ -86,12 +89,12 @@ class Finder:
         """Return the cycle, `None` if it is to be created, and the release above it."""
         ref = self._ref("cycle")
         if ref.id is not None and self._settings.release is None:
-            cycle = self._client.cycle(ref.id)
+            cycle = self._by_id("cycle", self._client.cycle, ref.id)
             release = None if cycle.release is None else Release(cycle.release, "")
             self._check_project("cycle", release)
             return cycle, release
         release = self.find_release()
-        cycles = self._client.cycles(release.id)
+        cycles = self._by_id("release", self._client.cycles, release.id)
         return self._pick("cycle", ref, cycles, self._name_release(release)), release
 
     def find_release(self) -> Release:
@@ -102,6 +105,25 @@ class Finder:
         found = self._pick("release", ref, self._releases(), self._name_project())
         assert found is not None, "a release is never created"
         return found
+
+    def _by_id(self, kind: Kind, call: Callable[[int], Answer], number: int) -> Answer:
+        """Make a call about the id of a *kind*.
+
+        Servers answer to an id that nobody has as if they were broken.
+        """
+        try:
+            return call(number)
+        except ZephyrRefused as refused:
+            if not self._thorough or refused.status in {NO_SUCH_NAME, 401, 403}:
+                raise
+            # One that really is broken has no projects, either.
+            self._client.projects()
+            said = self._settings.describe(kind)
+            text = f"{said} is not a {kind} of this server, which says: {refused}"
+            phase = self._settings.phase
+            if phase is not None and phase.id is not None:
+                text += f" The phase {phase.id}: {self._where_is(phase.id, ())}"
+            raise ZephyrNotFound(text) from None
 
     def find_project(self) -> Project:
         ref = self._ref("project")
@@ -151,7 +173,7 @@ class Finder:
         settings = self._settings
         if settings.release is not None:
             release = self.find_release()
-            return self._client.cycles(release.id), release
+            return self._by_id("release", self._client.cycles, release.id), release
         if settings.cycle is not None and settings.cycle.id is not None:
             cycle, found = self.find_cycle()
             assert cycle is not None, "a cycle with an id is not to be created"
@@ -286,7 +308,9 @@ class Finder:
         hint = f" Did you mean {close!r}?" if close else ""
         has = f" There are: {known}{more}." if names else f" There is no {kind} at all."
         mend = ""
-        if kind in CREATE and ref.name and not close:
+        phase = self._settings.phase
+        is_new = phase is None or phase.id is None
+        if kind in CREATE and ref.name and not close and is_new:
             mend = f" To have it made: --zephyr-create={kind}."
         said = self._settings.describe(kind)
         return f"{said} is not a {kind} of {place}.{hint}{has}{mend}"

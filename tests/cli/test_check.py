@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import itertools
 import json
 import ssl
 
@@ -10,8 +11,13 @@ import pytest
 import trustme
 
 from pytest_zephyr.cli import main
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.push.connection import connect
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
+from pytest_zephyr.target.find import find_target
+from tests.client.servers import settings_for
 
 
 NAMES = (
@@ -207,6 +213,34 @@ def test_check_is_readable_for_scripts(call):
 
     assert code == 1
     assert (document["cycle"], document["phase"]) == (True, False)
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
+    """Each place right, wrong or not named at all; none ends in a traceback."""
+    right = {
+        "id": (world.project, world.release, world.cycle, world.phase),
+        "name": ("Payments", "name:1.0", "Nightly", "Smoke"),
+    }[by]
+    wrong = {"id": (999,) * 4, "name": ("Nope",) * 4}[by]
+    steps = ("project", "release", "cycle", "phase")
+    for chosen in itertools.product((None, right, wrong), repeat=4):
+        options = {
+            step: str(values[n])
+            for n, (step, values) in enumerate(zip(steps, chosen, strict=True))
+            if values is not None
+        }
+        code, said = call("check", *(f"--zephyr-{k}={v}" for k, v in options.items()))
+        settings = settings_for(world.sandbox.token, url=world.sandbox.url, **options)
+        try:
+            settings.require_server()
+            with connect(settings) as client:
+                phase = find_target(client, settings).phase
+            fits = phase is not None and phase.id == world.phase
+        except (SettingsError, ZephyrError):
+            fits = False
+
+        assert (code, "WRONG" in said) == ((0, False) if fits else (1, True)), options
 
 
 def test_wrong_value_is_wrong_usage(call):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import io
 import json
 from pathlib import Path
@@ -567,33 +568,120 @@ def test_what_a_journal_does_not_name_is_asked_for_as_a_flag(
 
 
 @pytest.mark.parametrize(
-    ("option", "typo", "right"),
+    "typos",
     [
-        ("phase", "Smok", "Smoke"),
-        ("cycle", "Nightley", "Nightly"),
-        ("status_map", "passed=Pased", "passed=Pass"),
+        {"phase": "Smok"},
+        {"cycle": "Nightley"},
+        {"status_map": "passed=Pased"},
+        {"project": "Payment", "release": "1", "cycle": "Nightl", "phase": "Smok"},
     ],
+    ids=lambda typos: ",".join(typos),
 )
-def test_a_typo_that_was_mended_since_is_corrected_by_what_is_printed(
-    pytester, run_zephyr, push, paste, world, monkeypatch, option, typo, right
+def test_typos_that_were_mended_since_are_corrected_by_what_is_printed(
+    pytester, run_zephyr, push, paste, world, monkeypatch, typos
 ):
-    """The journal keeps its own value; the message says so, with the flag."""
+    """The journal keeps its own values; one command has all that differ."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     names = {"project": "Payments", "release": "name:1.0", "cycle": "Nightly"}
-    names |= {"phase": "Smoke", option: typo}
+    names |= {"phase": "Smoke", "status_map": "passed=Pass"}
 
-    def write_ini() -> None:
+    def write_ini(names: Mapping[str, str]) -> None:
         lines = [f"zephyr_{name} = {text}" for name, text in names.items()]
         pytester.makeini("\n".join(["[pytest]", *lines]))
 
-    write_ini()
+    write_ini(names | typos)
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     (journal,) = run_zephyr().journals
-    names[option] = right
-    write_ini()
+    write_ini(names)
     code, said = push(journal)
 
     assert code == 1
-    assert f"{right!r} (zephyr_{option}, tox.ini) is not used" in said
+    for name in typos:
+        assert f"{names[name]!r} (zephyr_{name}, tox.ini) is not used" in said
     assert paste(said).ret == 0
     assert world.statuses()[101] == "1"
+
+
+def test_a_place_that_was_taken_back_is_unset_by_what_is_printed(
+    pytester, run_zephyr, push, paste, world, monkeypatch
+):
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    pytester.makeini(f"[pytest]\nzephyr_cycle = Nope\nzephyr_phase = {world.phase}")
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    (journal,) = run_zephyr().journals
+    pytester.makeini(f"[pytest]\nzephyr_phase = {world.phase}")
+    code, said = push(journal)
+
+    assert code == 1
+    assert "'' (not set any more) is not used" in said
+    assert paste(said).ret == 0
+    assert world.statuses()[101] == "1"
+
+
+@pytest.mark.parametrize(
+    ("files", "args"),
+    [
+        ({"conf/z.ini": "[pytest]"}, ["-c", "conf/z.ini"]),
+        ({"sub/pytest.ini": "[pytest]"}, ["sub"]),
+        ({}, ["-o"]),
+        ({}, ["--zephyr-url", "--zephyr-journal=-j"]),
+    ],
+    ids=["-c", "below", "-o", "dash"],
+)
+def test_a_printed_command_finds_the_settings_of_its_run(
+    pytester, run_zephyr, paste, world, monkeypatch, files, args
+):
+    """Whatever file they stood in; also after a dry run, and after a push that failed."""
+    url, test = (
+        world.sandbox.url,
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): 0\n",
+    )
+    monkeypatch.delenv("ZEPHYR_URL")
+    (pytester.path / "sub").mkdir()
+    (pytester.path / "sub" / "test_a.py").write_text(test, encoding="utf-8")
+    for name, text in files.items():
+        (pytester.path / name).parent.mkdir(exist_ok=True)
+        (pytester.path / name).write_text(
+            f"{text}\nzephyr_url = {url}\n", encoding="utf-8"
+        )
+    if args == ["-o"]:
+        args = ["-o", f"zephyr_url={url}"]
+    elif args[0] == "--zephyr-url":
+        args = [f"--zephyr-url={url}", *args[1:]]
+    ran = run_zephyr(*args, "--zephyr-dry-run", *["sub"][: args != ["sub"]])
+    assert "dry run: to send it" in ran.text
+    world.sandbox.faults.add(Fault("PUT", status=503, times=None))
+    failed = paste(ran.text)
+    assert failed.ret == 1
+    world.sandbox.faults.clear()
+
+    assert paste(failed.out).ret == 0
+    assert world.statuses()[101] == "1"
+
+
+def test_what_somebody_spoilt_is_told(pytester, push, journal, world):
+    """What is left is sent, and nobody says that this was all."""
+    lines = journal.read_bytes().splitlines(keepends=True)
+    spoilt = next(n for n, line in enumerate(lines) if b'"report"' in line)
+    lines[spoilt] = lines[spoilt][:20] + b"\n"
+    journal.write_bytes(b"".join(lines))
+    code, said = push(journal)
+
+    assert code == 1
+    assert f"1 lines of {journal} cannot be read" in said
+    code, said = push("--json", journal)
+    assert code == 1
+    assert json.loads(said)["complete"] is False
+
+
+@needs_xdist
+def test_a_directory_of_parts_alone_is_not_nothing(pytester, push, run_zephyr, world):
+    pytester.makepyfile(TEST.format(case=101, body="pass"))
+    run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
+    alone = pytester.mkdir("alone")
+    (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
+    part.rename(alone / part.name)
+    code, said = push(alone)
+
+    assert code == 2
+    assert "is a part of" in said

@@ -400,7 +400,7 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
 
     assert delivery.delivered == 5
     assert not delivery.complete
-    assert not delivery.failed, "that is about results"
+    assert delivery.failed
     lines = summary.problems(delivery, recorded.path, recorded.settings())
     assert any(
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines

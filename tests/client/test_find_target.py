@@ -12,6 +12,7 @@ from pytest_zephyr.client.entities import Target
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.push.connection import connect
+from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.target.find import find_target
 from tests.client.servers import answer
 from tests.client.servers import settings_for
@@ -183,9 +184,29 @@ def test_an_id_that_is_not_in_the_list_is_said(world, find):
     )
 
 
-def test_a_cycle_id_that_nobody_knows_is_refused_by_the_server(find):
-    with pytest.raises(ZephyrRefused, match=r"Cycle#999999"):
-        find(cycle="999999", phase="Smoke")
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"cycle": "999999", "phase": "Smoke"}, "cycle"),
+        ({"cycle": "999999", "phase": "4001"}, "cycle"),
+        ({"release": "999999", "cycle": "Nightly", "phase": "Smoke"}, "release"),
+        ({"release": "999999", "phase": "4001"}, "release"),
+    ],
+    ids=["cycle", "cycle, phase id", "release", "release, phase id"],
+)
+def test_an_id_that_nobody_knows_is_said_though_the_server_seems_broken(
+    world, find, wrong, kind
+):
+    with pytest.raises(ZephyrNotFound) as caught:
+        find(**wrong)
+
+    text = str(caught.value)
+    assert text.startswith(f"'999999' (--zephyr-{kind}) is not a {kind} of")
+    assert ("It is in cycle 'Nightly'" in text) == (wrong["phase"] == "4001")
+    world.sandbox.faults.add(Fault("GET", status=500, times=None))
+    with pytest.raises(ZephyrRefused) as broken:
+        find(**wrong)
+    assert not isinstance(broken.value, ZephyrNotFound)
 
 
 def test_a_name_has_to_be_exact_in_case(world, find):

@@ -64,6 +64,7 @@ def test_form_names_cases(mapped, marker, cases):
         ("True", "True is not a test case id"),
         ("None", "None is not a test case id"),
         ("1.5", "1.5 is not a test case id"),
+        ("()", "the zephyr marker names no test case"),
         ("'TC-'", "'TC-' is not a test case id"),
         ("'TC-1 TC-2'", "'TC-1 TC-2' is not a test case id"),
         ("'SHOP-7'", "'SHOP-7' is not a test case id: use the number, as zephyr(123)"),

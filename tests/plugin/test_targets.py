@@ -647,6 +647,20 @@ def test_number_of_writes_that_a_dry_run_tells_is_true(pytester, run_zephyr, wor
 
 
 @pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("marker", ["[]", "'SHOP-7'", "alt=''"])
+def test_for_a_marker_that_is_wrong_no_test_case_is_made(
+    pytester, run_zephyr, world, marker
+):
+    pytester.makepyfile(
+        f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
+    )
+    ran = run_zephyr(*CREATE, same_exit=False)
+
+    ran.result.assert_outcomes(passed=1, warnings=1)
+    assert world.writes == []
+
+
+@pytest.mark.usefixtures("named")
 def test_field_that_zephyr_lacks_stands_in_the_notes(pytester, run_zephyr, world):
     pytester.makepyfile(
         test_pay="def test_a(zephyr): zephyr.field('browser', 'firefox')"
@@ -714,6 +728,15 @@ def test_of_a_phase_that_does_not_exist_nothing_is_planned(
     assert ran.ret == 5
     assert "zephyr: only planned tests run, so none is selected." in ran.text
     assert "'Tomorrow' (--zephyr-phase)" in ran.text
+    assert world.writes == []
+
+
+def test_of_an_id_that_no_phase_has_nothing_is_planned(pytester, run_zephyr, world):
+    pytester.makepyfile(ONLY)
+    ran = run_zephyr("--zephyr-only-planned", "--zephyr-phase=4999", same_exit=False)
+
+    assert ran.ret == 5
+    assert "zephyr: only planned tests run, so none is selected." in ran.text
     assert world.writes == []
 
 

@@ -19,6 +19,7 @@ from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.secret import HIDDEN
 from tests.unit.make import deterministic
 
@@ -164,7 +165,12 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
     """CI services set a variable to nothing for "not given"; a flag is typed."""
     given = given_in({place: empty}, name)
 
-    if place == "flag":
+    if place == "flag" and name in TARGET:
+        # It unsets what an ini file or a journal names.
+        texts = {name: ("7", "pytest.ini")}
+        assert resolve.value(name, replace(given, ini=texts)) is None
+        assert resolve.value(name, replace(given, header={name: "7"})) is None
+    elif place == "flag":
         with pytest.raises(SettingsError, match="it is empty"):
             resolve.value(name, given)
     else:

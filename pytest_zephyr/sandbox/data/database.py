@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 import threading
 from typing import Any
@@ -23,6 +24,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         # Credentials are in it, so it is for its owner only.
         path.touch(mode=0o600)
+        with suppress(OSError):
+            path.chmod(0o600)
         self._engine = create_engine(
             f"sqlite:///{path}",
             pool_size=8,
