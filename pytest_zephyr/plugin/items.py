@@ -50,6 +50,12 @@ class ItemLines:
             ]
         )
 
+    # Before a worker says that it has finished, and its file is read.
+    @pytest.hookimpl(trylast=True)
+    @guarded
+    def pytest_sessionfinish(self) -> None:
+        self._writer.retry()
+
     @guarded
     def pytest_unconfigure(self) -> None:
         self._writer.close()

@@ -13,6 +13,7 @@ import pytest
 from pytest_zephyr.cli import main
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.sandbox import Fault
+from tests.conftest import needs_xdist
 
 
 SUITE = """
@@ -323,6 +324,33 @@ def test_a_journal_that_a_test_spoils_is_saved_or_not_called_so(
     if removed:
         assert paste(ran.text).ret == 0
         assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+
+
+@needs_xdist
+def test_what_workers_wrote_is_written_again_if_a_test_removes_it(
+    pytester, run_zephyr, world
+):
+    """Comments are there; an attachment that is gone is named, and counts."""
+    pytester.makepyfile(
+        """
+        import shutil, pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(zephyr, request):
+            zephyr.comment("before")
+            zephyr.attach_text("gone", name="gone.txt")
+            shutil.rmtree(request.config.rootpath / ".zephyr")
+            zephyr.comment("after")
+        """
+    )
+    ran = run_zephyr("-n1", "--zephyr-on-error=fail", same_exit=False, subprocess=True)
+
+    assert ran.ret == 8
+    assert "gone.txt was refused" in ran.text
+    assert world.execution(101).comment.splitlines()[1:] == [
+        "comment: before",
+        "comment: after",
+    ]
 
 
 @pytest.fixture
