@@ -69,7 +69,7 @@ class Destination:
             raise SettingsError(
                 f"no server was named for this push; only {path} names one, {url}."
                 f" To send the credential there:"
-                f" {command('push', path, '--zephyr-url', url, settings=settings)}"
+                f" {command('push', *run.paths, '--zephyr-url', url, settings=settings)}"
             )
 
 

@@ -26,6 +26,7 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
+from pytest_zephyr.config.parsers import Wrong
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import JournalError
@@ -177,7 +178,7 @@ def _push_run(
         say(f"{', '.join(names)}: {summary.numbers(delivery)}")
         for line in (*summary.made(delivery), *summary.evidence(delivery)):
             say(line)
-        problems = summary.problems(delivery, run.journals[0].path, settings)
+        problems = summary.problems(delivery, run.paths, settings)
         for line in (*problems, *_corrections(run, settings, args, problems)):
             say(line)
         for line in (*summary.cut_short(run.cut), *summary.unreadable(run.unreadable)):
@@ -200,7 +201,7 @@ def _corrections(
 ) -> list[str]:
     """Name what failed in the header of a journal and is another value here by now."""
     path = run.journals[0].path
-    names = (*TARGET, "status_map")
+    names = (*TARGET, "create", "status_map")
     told = [
         each
         for name in names
@@ -216,16 +217,25 @@ def _corrections(
         if now is None and not (has_target and name in TARGET):
             continue
         text, source = now or ("", "not set any more")
-        if text != settings.said.get(name, ""):
+        if not _is_same(name, text, settings):
             flags += [BY_NAME[name].flag_name, text]
             lines.append(
                 f"zephyr: {text!r} ({source}) is not used: the journal keeps its own"
                 f" zephyr_{name}."
             )
     if flags:
-        again = command("push", path, *flags, settings=settings)
+        again = command("push", *run.paths, *flags, settings=settings)
         lines.append(f"        to use what is here: {again}")
     return lines
+
+
+def _is_same(name: str, text: str, settings: Settings) -> bool:
+    """Return whether *text* means the value that the settings have."""
+    try:
+        value = BY_NAME[name].parse(text) if text else None
+    except Wrong:
+        return False
+    return bool(value == getattr(settings, name))
 
 
 def _deliver(

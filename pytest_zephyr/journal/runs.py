@@ -43,6 +43,10 @@ class Run:
         return (*self.others, *self.journals)
 
     @property
+    def paths(self) -> list[Path]:
+        return [each.path for each in self.journals]
+
+    @property
     def cut(self) -> list[Path]:
         """The journals that a full disk has cut short."""
         return [each.path for each in self.journals if each.header.cut]

@@ -149,7 +149,7 @@ class ZephyrReporter:
             self._undelivered = not self._is_saved()
             if not self._undelivered:
                 self._lines.append(f"results kept in {self._journal}")
-                self._lines.append(summary.send_later(self._journal, self._settings))
+                self._lines.append(summary.send_later([self._journal], self._settings))
         else:
             self._push(run, nodes)
         if self.writer.broken is not None:
@@ -184,7 +184,7 @@ class ZephyrReporter:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
         if self._settings.on_error != "ignore":
-            kept_in = self._journal if saved else None
+            kept_in = [self._journal] if saved else []
             self._lines += summary.problems(delivery, kept_in, self._settings)
         self._lines += self._look(settings, delivery)
 
@@ -233,7 +233,7 @@ class ZephyrReporter:
         self._lines += lines
         if self._is_saved():
             self._lines.append(f"zephyr: results kept in {self._journal}")
-            self._lines.append(summary.send_later(self._journal, self._settings))
+            self._lines.append(summary.send_later([self._journal], self._settings))
         else:
             self._lines.append(
                 f"zephyr: {self._journal} cannot be read back; the results are lost."

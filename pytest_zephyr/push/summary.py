@@ -143,10 +143,13 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
     return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
-def problems(delivery: Delivery, journal: Path | None, settings: Settings) -> list[str]:
+def problems(
+    delivery: Delivery, journals: Sequence[Path], settings: Settings
+) -> list[str]:
     """Return a line per problem; what is the same for many is said once.
 
-    Without a *journal* nothing is said of what it keeps. *settings* are those of the push, for commands that are printed.
+    *journals* keep what is not delivered; without any, nothing is said of that.
+    *settings* are those of the push, for commands that are printed.
     """
     lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
     if delivery.unmapped:
@@ -170,8 +173,8 @@ def problems(delivery: Delivery, journal: Path | None, settings: Settings) -> li
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}"
         )
-        if journal is not None:
-            forced = command("push", journal, "--force", settings=settings)
+        if journals:
+            forced = command("push", *journals, "--force", settings=settings)
             lines.append(f"        to write ours all the same: {forced}")
     lines += _about_files(delivery.evidence.refused, "was refused")
     lines += _about_files(delivery.evidence.left_out, "is left out")
@@ -181,16 +184,17 @@ def problems(delivery: Delivery, journal: Path | None, settings: Settings) -> li
             f"zephyr: {final} results have no test case to go to: correct the markers"
             f" and run the tests again"
         )
-    if journal is None:
+    if not journals:
         return lines
+    names = ", ".join(map(str, journals))
     if delivery.planned is not None:
-        lines.append(f"dry run: to send it: {_push(journal, settings)}")
+        lines.append(f"dry run: to send it: {_push(journals, settings)}")
     elif delivery.waiting:
-        lines.append(f"zephyr: {delivery.waiting} results kept in {journal}")
-        lines.append(send_later(journal, settings))
+        lines.append(f"zephyr: {delivery.waiting} results kept in {names}")
+        lines.append(send_later(journals, settings))
     elif delivery.evidence.kept or delivery.evidence.mendable:
-        lines.append(f"zephyr: evidence kept in {journal}")
-        lines.append(send_later(journal, settings))
+        lines.append(f"zephyr: evidence kept in {names}")
+        lines.append(send_later(journals, settings))
     return lines
 
 
@@ -247,13 +251,13 @@ def planned_only(deselected: int, untested: int) -> list[str]:
     ]
 
 
-def send_later(journal: Path, settings: Settings) -> str:
+def send_later(journals: Iterable[Path], settings: Settings) -> str:
     """Return the second line of a message about results that are kept."""
-    return f"        send them later with: {_push(journal, settings)}"
+    return f"        send them later with: {_push(journals, settings)}"
 
 
-def _push(journal: Path, settings: Settings) -> str:
-    return command("push", journal, settings=settings)
+def _push(journals: Iterable[Path], settings: Settings) -> str:
+    return command("push", *journals, settings=settings)
 
 
 def _remarks(delivery: Delivery) -> tuple[str, ...]:

@@ -598,8 +598,35 @@ def test_typos_that_were_mended_since_are_corrected_by_what_is_printed(
     assert code == 1
     for name in typos:
         assert f"{names[name]!r} (zephyr_{name}, tox.ini) is not used" in said
+    assert said.count("is not used") == len(typos)
     assert paste(said).ret == 0
     assert world.statuses()[101] == "1"
+
+
+def test_what_is_printed_for_a_run_names_all_of_its_journals(
+    pytester, run_zephyr, push, paste, world, monkeypatch
+):
+    """And what may be created now, if that is what failed."""
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
+    names += "zephyr_cycle = Nightly\nzephyr_phase = New\n"
+    pytester.makeini(names)
+    for case in (101, 102):
+        pytester.makepyfile(
+            f"import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
+        )
+        run_zephyr("--zephyr-run-key=K", "--zephyr-push=never", same_exit=False)
+    pytester.makeini(f"{names}zephyr_create = phase\n")
+    code, said = push()
+
+    assert code == 1
+    assert "'phase' (zephyr_create, tox.ini) is not used" in said
+    assert paste(said).ret == 0
+    assert push() == (0, "nothing to send\n")
+    phases = world.sandbox.store.phases(world.cycle)
+    (made,) = [each.id for each in phases if each.name == "New"]
+    held = {each.testcase_id for each in world.sandbox.store.executions(made)}
+    assert held == {101, 102}
 
 
 def test_a_place_that_was_taken_back_is_unset_by_what_is_printed(

@@ -381,7 +381,7 @@ def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change
 
     delivery = recorded.push()
 
-    (line,) = summary.problems(delivery, recorded.path, recorded.settings())
+    (line,) = summary.problems(delivery, [recorded.path], recorded.settings())
     assert line.startswith("zephyr: a.png was refused (test_a.py::test_101): its copy")
     assert delivery.complete
     assert names(world, 101) == ["b.png"]
@@ -401,7 +401,7 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
     assert delivery.delivered == 5
     assert not delivery.complete
     assert delivery.failed
-    lines = summary.problems(delivery, recorded.path, recorded.settings())
+    lines = summary.problems(delivery, [recorded.path], recorded.settings())
     assert any(
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
     )
@@ -427,7 +427,7 @@ def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):
     assert delivery.delivered == 2
     assert len(delivery.evidence.refused) == 180
     assert calls(world, UPLOAD) < 80
-    said = summary.problems(delivery, recorded.path, recorded.settings())
+    said = summary.problems(delivery, [recorded.path], recorded.settings())
     assert sum("was refused" in line for line in said) == 1
 
 
@@ -457,7 +457,7 @@ def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
     assert not delivery.complete
     assert any(
         "evidence kept in" in each
-        for each in summary.problems(delivery, recorded.path, recorded.settings())
+        for each in summary.problems(delivery, [recorded.path], recorded.settings())
     )
     assert recorded.push().complete
     assert names(world, 101) == ["a.png"]
