@@ -76,10 +76,14 @@ def run(args: argparse.Namespace) -> int:
     for problem in found.problems:
         say(f"zephyr: {problem}", sys.stderr.write)
     nothing = args.journals and not found.journals and found.problems
+    told = {
+        name: str(given.flags[name]) for name in ("url", *TARGET) if name in given.flags
+    }
     # Wrong usage is said before anything is sent.
     destination = Destination()
     runs = [
-        (run, _settings_of(run, args, destination)) for run in group(found.journals)
+        (run, _settings_of(run, args, destination))
+        for run in group(found.journals, told)
     ]
     pushed: list[_Pushed] = []
     for run, settings in runs:
@@ -248,6 +252,7 @@ def _deliver(
             writers.append(JournalWriter.reopen(journal.path))
             stack.callback(writers[-1].close)
         nodes = run.nodes()
+        run.turn_to(str(settings.url), () if settings.dry_run else writers)
         cases = dict.fromkeys(case for node in nodes for case in node.cases)
         settings = stack.enter_context(served(settings, cases))
         client = stack.enter_context(connect(settings, deadline))

@@ -19,6 +19,7 @@ from pytest_zephyr.journal.ledger import AttachmentKey
 from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.ledger import Stepped
 from pytest_zephyr.results.evidence import Comment
 from pytest_zephyr.results.evidence import Defect
@@ -79,10 +80,13 @@ class Header:
     cut: bool = False
     dry_run: bool = False
 
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """The run that the journal is a part of: its run key and its target."""
-        places = (self.options.get(name, "") for name in ("url", *TARGET))
+    def identity(self, told: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """Return the run that the journal is a part of: its run key and its target.
+
+        What was *told* counts instead of what the header says.
+        """
+        options = {**self.options, **(told or {})}
+        places = (options.get(name, "") for name in ("url", *TARGET))
         target = (place.removeprefix("id:").strip() for place in places)
         return (self.key or self.run, *target)
 
@@ -183,6 +187,10 @@ def said_line(said: Said) -> dict[str, Any]:
 
 def receipt_line(receipt: Receipt) -> dict[str, Any]:
     return {"kind": "receipt", **receipt.__dict__}
+
+
+def server_line(url: str) -> dict[str, Any]:
+    return {"kind": "server", "url": url}
 
 
 def sending_line(sending: Sending) -> dict[str, Any]:
@@ -359,6 +367,7 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "collect_error": lambda line: CollectError(_text(line["nodeid"])),
     "deselected": lambda line: Deselected(_number(line["count"])),
     "end": lambda line: End(_number(line.get("at", 0))),
+    "server": lambda line: Server(_text(line["url"])),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
     "attaching": lambda line: Attaching(

@@ -23,6 +23,13 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Server:
+    """The server that all of the following was brought to, if it is another than before."""
+
+    url: str
+
+
+@dataclass(frozen=True)
 class Sending:
     """Results that are about to be written, with what the server held before.
 

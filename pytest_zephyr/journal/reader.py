@@ -31,11 +31,20 @@ from pytest_zephyr.journal.ledger import AttachmentKey
 from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.ledger import Stepped
 from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Record
 
+
+_Ledger = tuple[
+    list[Receipt],
+    dict[int, str],
+    set[AttachmentKey],
+    dict[AttachmentKey, Naming],
+    dict[int, str],
+]
 
 #: Bytes of a line that are read at once; the file may be anything but a journal.
 _LONGEST = 64 * 1024 * 1024
@@ -61,7 +70,34 @@ class Journal:
         self.deselected = 0
         self.skipped = 0
         self._kept = list(kept)
+        self._ledgers: dict[str, _Ledger] = {}
         self.header = self._read_header()
+        self.server = self.header.options.get("url", "")
+
+    def turn_to(self, server: str) -> bool:
+        """Have what is known of another *server*; return whether it is another.
+
+        What one server got says nothing of another, whose ids may be the same.
+        """
+        if self.server == server:
+            return False
+        if self.server:
+            self._ledgers[self.server] = (
+                self.receipts,
+                self.unclear,
+                self.attached,
+                self.attaching,
+                self.stepped,
+            )
+            (
+                self.receipts,
+                self.unclear,
+                self.attached,
+                self.attaching,
+                self.stepped,
+            ) = self._ledgers.pop(server, ([], {}, set(), {}, {}))
+        self.server = server
+        return True
 
     @property
     def is_worker(self) -> bool:
@@ -86,6 +122,8 @@ class Journal:
 
     def records(self) -> Iterator[Record]:
         """Read what was seen of the tests, the workers' files first."""
+        self.server = self.header.options.get("url", "")
+        self._ledgers.clear()
         self.receipts.clear()
         self.unclear.clear()
         self.attached.clear()
@@ -120,6 +158,8 @@ class Journal:
             if isinstance(entry, Receipt):
                 self.receipts.append(entry)
                 self.unclear.pop(entry.execution, None)
+            elif isinstance(entry, Server):
+                self.turn_to(entry.url)
             elif isinstance(entry, Sending):
                 self.unclear.update(entry.rows)
             elif isinstance(entry, Attaching):

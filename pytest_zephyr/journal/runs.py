@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,6 +68,13 @@ class Run:
             for each in self._all
             for node in fold(each.records(), each.header.origin)
         ]
+
+    def turn_to(self, server: str, writers: Sequence[JournalWriter]) -> None:
+        """Send to *server* from now on. Complete only after `nodes`."""
+        turned = [journal.path for journal in self._all if journal.turn_to(server)]
+        for writer in writers:
+            if writer.path in turned:
+                writer.append(journal_format.server_line(server))
 
     def memory(self, writers: Sequence[JournalWriter]) -> Memory:
         """Return what earlier pushes noted; *writers* take what the next one notes.
@@ -145,7 +153,9 @@ class Found:
     dry_runs: tuple[Path, ...] = ()
 
 
-def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
+def siblings(
+    journals: Sequence[Journal], told: Mapping[str, str] | None = None
+) -> tuple[Journal, ...]:
     """Return the other journals of the same run beside these, delivered ones too.
 
     Of the jobs of one run the worst result counts, whichever of them is sent last.
@@ -161,7 +171,7 @@ def siblings(journals: Sequence[Journal]) -> tuple[Journal, ...]:
             journal = _open(path, [])
             if journal is None or journal.is_worker or journal.header.dry_run:
                 continue
-            if journal.header.identity != header.identity:
+            if journal.header.identity(told) != header.identity(told):
                 continue
             if journal.header.run not in found and not is_locked(path):
                 found[journal.header.run] = journal
@@ -251,13 +261,21 @@ def _prune_files(directory: Path) -> None:
         remove_unnamed(directory / DIRECTORY, named)
 
 
-def group(journals: Iterable[Journal]) -> list[Run]:
-    """Group *journals* into runs, in the order in which these began."""
+def group(
+    journals: Iterable[Journal], told: Mapping[str, str] | None = None
+) -> list[Run]:
+    """Group *journals* into runs, in the order in which these began.
+
+    *told* are places that are to be used for all of them.
+    """
     groups: dict[tuple[str, ...], list[Journal]] = {}
     for journal in journals:
-        groups.setdefault(journal.header.identity, []).append(journal)
+        groups.setdefault(journal.header.identity(told), []).append(journal)
     runs = [
-        Run(tuple(sorted(each, key=lambda journal: journal.header.run)), siblings(each))
+        Run(
+            tuple(sorted(each, key=lambda journal: journal.header.run)),
+            siblings(each, told),
+        )
         for each in groups.values()
     ]
     return sorted(runs, key=lambda run: run.started)

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from pytest_zephyr.sandbox import Sandbox
 from tests.conftest import needs_xdist
 
 
@@ -118,6 +119,44 @@ def test_what_was_delivered_to_one_phase_is_new_to_another(
     for held in (there, world.execution(101)):
         assert (held.status, held.results) == ("2", 1)
         assert [name for name, _, _ in held.attachments] == ["a.txt"]
+
+
+def test_what_was_delivered_to_one_server_is_new_to_another(
+    command, pytester, shard, world, filled, tmp_path
+):
+    """The ids may be the same there, as on a copy of the server."""
+    shard("red", holds=False)
+    (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    phase = f"--zephyr-phase={world.phase}"
+    shutil.copyfile(filled[0], tmp_path / "other.db")
+    with Sandbox(tmp_path / "other.db") as other:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ZEPHYR_TOKEN", other.token)
+            for _ in range(2):
+                assert (
+                    command("push", journal, f"--zephyr-url={other.url}", phase).ret
+                    == 0
+                )
+        held = other.store.execution(world.phase, 101)
+        assert held is not None
+        assert (held.status, held.results) == ("2", 1)
+    again = command("push", journal, f"--zephyr-url={world.sandbox.url}", phase)
+
+    assert again.ret == 0
+    assert "0 delivered, 1 delivered before" in again.text
+    assert world.execution(101).results == 1
+
+
+@pytest.mark.parametrize("first", ["red", "green"])
+def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(command, shard, world, first):
+    """The worst of them decides there."""
+    for name in sorted(["red", "green"], key=lambda name: name != first):
+        phase = f"--zephyr-phase={4990 + len(name)}"
+        shard(name, "--zephyr-push=never", phase, holds=name == "green")
+    assert command("push", f"--zephyr-phase={world.phase}").ret == 0
+
+    assert world.statuses()[101] == "2"
+    assert world.execution(101).results == 1
 
 
 def test_journal_that_is_sent_from_a_copy_doubles_nothing(
