@@ -11,6 +11,7 @@ from pathlib import Path
 import re
 from urllib.parse import SplitResult
 from urllib.parse import urlsplit
+import warnings
 
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
@@ -229,9 +230,12 @@ def status_map(text: str) -> Mapping[str, str]:
 
 def pattern(text: str) -> str:
     try:
-        # As it will stand in front of the number.
-        re.compile(rf"(?:{text})[0-9]+")
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            # Python 3.10 only warns of flags that do not come first.
+            warnings.simplefilter("error", DeprecationWarning)
+            # As it will stand in front of the number.
+            re.compile(rf"(?:{text})[0-9]+")
+    except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
         msg = f"allowed: a regular expression ({error})"
         raise Wrong(msg) from None
     return text
