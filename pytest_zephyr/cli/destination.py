@@ -51,7 +51,7 @@ class Destination:
         if settings.sources["url"] != BY_NAME["url"].flag_name:
             _refuse_foreign_ids(settings, str(named), run)
             again = command(
-                "push", path, "--zephyr-url", settings.url, settings=settings
+                "push", *run.paths, "--zephyr-url", settings.url, settings=settings
             )
             raise SettingsError(
                 f"{path} was written for {named}, and this call is for"

@@ -9,7 +9,6 @@ from dataclasses import field
 from dataclasses import replace
 import json
 from shutil import copyfile
-import time
 from typing import Any
 
 import pytest
@@ -935,14 +934,14 @@ def test_rows_of_another_phase_end_the_push_before_it_writes(world, deliver):
         pytest.param(Fault(kind="latency", seconds=0.4, times=None), id="slow"),
     ],
 )
-def test_a_push_does_not_outlast_its_deadline(many, deliver, fault):
+def test_a_push_does_not_outlast_its_deadline(many, deliver, pauses, fault):
+    """It says what ended it, and never waits for longer than it has."""
     many.sandbox.faults.add(fault)
-    begin = time.monotonic()
 
     delivery = deliver(nodes_of(MANY), deadline=1, retries=100)
 
-    assert time.monotonic() - begin < 3
     assert delivery.error is not None
+    assert all(each <= 1 for each in pauses)
     assert delivery.delivered + delivery.kept == 120
 
 
