@@ -31,9 +31,10 @@ def command(*words: object, settings: Settings | None = None) -> str:
 
 
 def _word(word: object) -> str:
-    # A path that begins with a dash would be read as a flag.
-    is_flag = not isinstance(word, Path) or str(word)[:1] != "-"
-    return str(word) if is_flag else f"{os.curdir}{os.sep}{word}"
+    if isinstance(word, Path) and str(word).startswith("-"):
+        # It would be read as a flag.
+        return f"{os.curdir}{os.sep}{word}"
+    return str(word)
 
 
 def _program() -> list[str]:

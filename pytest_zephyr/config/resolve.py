@@ -49,8 +49,8 @@ class Given:
 
     *flags* and *ini* map the name of an option to its text; *ini* values carry the
     file they stand in, or ``-o``. That file is in *ini_root*, and it is *config_file*
-    where it must be named to be found. With a *header*, what a journal keeps, options that decide the
-    result come from there or from a flag, and from nowhere else.
+    where it must be named to be found. With a *header*, what a journal keeps, options
+    that decide the result come from there or from a flag, and from nowhere else.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)

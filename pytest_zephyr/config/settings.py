@@ -79,8 +79,8 @@ class Settings:
     environment variable, an ini key with its file, a journal, or ``default``.
     *said* maps the same name to the text as it was given. *config_file* is the ini file
     that has to be named to be found again; *pushing* says that a journal had a part in
-    them. *network* has those of the
-    variables in NETWORK that were set. Times are in seconds.
+    them. *network* has those of the variables in NETWORK that were set. Times are in
+    seconds.
     """
 
     zephyr: bool

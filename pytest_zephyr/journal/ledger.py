@@ -85,6 +85,34 @@ class Stepped:
     digests: Mapping[int, str]
 
 
+#: What a push notes of the server that it sends to.
+Noted = Receipt | Sending | Attaching | Attached | Stepped
+
+
+@dataclass
+class Ledger:
+    """What the pushes of one journal noted of one server."""
+
+    receipts: list[Receipt] = field(default_factory=list)
+    unclear: dict[int, str] = field(default_factory=dict)
+    attached: set[AttachmentKey] = field(default_factory=set)
+    attaching: dict[AttachmentKey, Naming] = field(default_factory=dict)
+    stepped: dict[int, str] = field(default_factory=dict)
+
+    def take(self, noted: Noted) -> None:
+        if isinstance(noted, Receipt):
+            self.receipts.append(noted)
+            self.unclear.pop(noted.execution, None)
+        elif isinstance(noted, Sending):
+            self.unclear.update(noted.rows)
+        elif isinstance(noted, Attaching):
+            self.attaching.update(noted.names)
+        elif isinstance(noted, Attached):
+            self.attached.update(noted.attachments)
+        else:
+            self.stepped.update(noted.digests)
+
+
 @dataclass(frozen=True)
 class Memory:
     """What earlier pushes of the same results wrote down, and where to go on writing.

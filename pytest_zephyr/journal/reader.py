@@ -25,26 +25,13 @@ from pytest_zephyr.journal.format import Deselected
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import read_header
 from pytest_zephyr.journal.format import TORN
-from pytest_zephyr.journal.ledger import Attached
-from pytest_zephyr.journal.ledger import Attaching
-from pytest_zephyr.journal.ledger import AttachmentKey
-from pytest_zephyr.journal.ledger import Naming
-from pytest_zephyr.journal.ledger import Receipt
-from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal.ledger import Ledger
+from pytest_zephyr.journal.ledger import Noted
 from pytest_zephyr.journal.ledger import Server
-from pytest_zephyr.journal.ledger import Stepped
 from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Record
 
-
-_Ledger = tuple[
-    list[Receipt],
-    dict[int, str],
-    set[AttachmentKey],
-    dict[AttachmentKey, Naming],
-    dict[int, str],
-]
 
 #: Bytes of a line that are read at once; the file may be anything but a journal.
 _LONGEST = 64 * 1024 * 1024
@@ -53,24 +40,17 @@ _LONGEST = 64 * 1024 * 1024
 class Journal:
     """One run as it was written: header, records, receipts.
 
-    `receipts`, what is known of evidence (`attached`, `attaching`,
-    `stepped`), `uncollected` (node ids) and `skipped` (lines that are not readable, but
-    for what a kill cut off)
-    are complete once `records` has been read to its end.
+    `ledger`, `uncollected` (node ids) and `skipped` (lines that are not readable, but for
+    what a kill cut off) are complete once `records` has been read to its end.
     """
 
     def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
         self.path = path
-        self.receipts: list[Receipt] = []
-        self.unclear: dict[int, str] = {}
-        self.attached: set[AttachmentKey] = set()
-        self.attaching: dict[AttachmentKey, Naming] = {}
-        self.stepped: dict[int, str] = {}
         self.uncollected: list[str] = []
         self.deselected = 0
         self.skipped = 0
         self._kept = list(kept)
-        self._ledgers: dict[str, _Ledger] = {}
+        self._ledgers: dict[str, Ledger] = {}
         self.header = self._read_header()
         self.server = self.header.options.get("url", "")
 
@@ -81,23 +61,16 @@ class Journal:
         """
         if self.server == server:
             return False
-        if self.server:
-            self._ledgers[self.server] = (
-                self.receipts,
-                self.unclear,
-                self.attached,
-                self.attaching,
-                self.stepped,
-            )
-            (
-                self.receipts,
-                self.unclear,
-                self.attached,
-                self.attaching,
-                self.stepped,
-            ) = self._ledgers.pop(server, ([], {}, set(), {}, {}))
+        if not self.server:
+            # Nobody said which one it was.
+            self._ledgers[server] = self.ledger
         self.server = server
         return True
+
+    @property
+    def ledger(self) -> Ledger:
+        """What earlier pushes noted of the server that the journal is turned to."""
+        return self._ledgers.setdefault(self.server, Ledger())
 
     @property
     def is_worker(self) -> bool:
@@ -124,11 +97,6 @@ class Journal:
         """Read what was seen of the tests, the workers' files first."""
         self.server = self.header.options.get("url", "")
         self._ledgers.clear()
-        self.receipts.clear()
-        self.unclear.clear()
-        self.attached.clear()
-        self.attaching.clear()
-        self.stepped.clear()
         self.uncollected.clear()
         self.deselected = 0
         self.skipped = 0
@@ -155,19 +123,10 @@ class Journal:
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 self.skipped += 1
                 continue
-            if isinstance(entry, Receipt):
-                self.receipts.append(entry)
-                self.unclear.pop(entry.execution, None)
-            elif isinstance(entry, Server):
+            if isinstance(entry, Server):
                 self.turn_to(entry.url)
-            elif isinstance(entry, Sending):
-                self.unclear.update(entry.rows)
-            elif isinstance(entry, Attaching):
-                self.attaching.update(entry.names)
-            elif isinstance(entry, Attached):
-                self.attached.update(entry.attachments)
-            elif isinstance(entry, Stepped):
-                self.stepped.update(entry.digests)
+            elif isinstance(entry, Noted):
+                self.ledger.take(entry)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)
             elif isinstance(entry, Deselected):

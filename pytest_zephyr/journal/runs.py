@@ -91,25 +91,25 @@ class Run:
             receipts=frozenset(
                 (receipt.execution, receipt.digest)
                 for each in self._all
-                for receipt in each.receipts
+                for receipt in each.ledger.receipts
             ),
             unclear={
                 execution: stamp
                 for each in self._all
-                for execution, stamp in each.unclear.items()
+                for execution, stamp in each.ledger.unclear.items()
             },
             attached=frozenset(
-                attachment for each in self._all for attachment in each.attached
+                attachment for each in self._all for attachment in each.ledger.attached
             ),
             attaching={
                 attachment: naming
                 for each in self._all
-                for attachment, naming in each.attaching.items()
+                for attachment, naming in each.ledger.attaching.items()
             },
             stepped={
                 execution: digest
                 for each in self._all
-                for execution, digest in each.stepped.items()
+                for execution, digest in each.ledger.stepped.items()
             },
             places=tuple(each.path for each in self._all),
             note_attaching=lambda attaching: note(

@@ -139,8 +139,8 @@ def test_what_a_push_did_is_read_apart(path):
     journal = Journal(path)
 
     assert list(journal.records()) == []
-    assert journal.receipts == [RECEIPT]
-    assert journal.unclear == {8: "s2"}
+    assert journal.ledger.receipts == [RECEIPT]
+    assert journal.ledger.unclear == {8: "s2"}
     assert journal.uncollected == ["t.py"]
     assert journal.skipped == 0
 
@@ -157,8 +157,8 @@ def test_reading_twice_gives_the_same(path):
     first = list(journal.records())
 
     assert list(journal.records()) == first == [ITEM]
-    assert journal.receipts == [RECEIPT]
-    assert journal.unclear == {7: "s1", 8: "s2"}
+    assert journal.ledger.receipts == [RECEIPT]
+    assert journal.ledger.unclear == {7: "s1", 8: "s2"}
 
 
 def test_the_header_is_read_as_it_was_written(path):
@@ -334,8 +334,8 @@ def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
 
     assert list(journal.records()) == [ITEM, End()]
     assert journal.skipped == 1
-    assert journal.receipts == []
-    assert journal.unclear == {}
+    assert journal.ledger.receipts == []
+    assert journal.ledger.unclear == {}
 
 
 def test_a_blank_line_is_nothing(path):
@@ -620,7 +620,7 @@ def test_a_push_appends(path):
     journal = Journal(path)
 
     assert list(journal.records()) == [ITEM]
-    assert journal.receipts == [RECEIPT]
+    assert journal.ledger.receipts == [RECEIPT]
 
 
 def test_a_push_does_not_glue_its_lines_to_a_torn_one(path):
@@ -634,7 +634,7 @@ def test_a_push_does_not_glue_its_lines_to_a_torn_one(path):
     journal = Journal(path)
 
     assert list(journal.records()) == [ITEM]
-    assert journal.receipts == [RECEIPT]
+    assert journal.ledger.receipts == [RECEIPT]
     assert journal.skipped == 0
 
 
