@@ -37,7 +37,7 @@ class Zephyr:
     """What a test can put on its result; does nothing while reporting is off.
 
     No call fails a test or warns. Any value is taken, and shown with `str`; an empty
-    one is ignored. What cannot be attached is named in the summary.
+    one is ignored. What cannot be taken is named in the summary.
     """
 
     def __init__(self, item: pytest.Item) -> None:
@@ -58,9 +58,9 @@ class Zephyr:
 
     def attach(
         self,
-        source: object,
-        name: object = None,
-        type: object = None,
+        source: str | os.PathLike[str] | bytes,
+        name: str | None = None,
+        type: str | None = None,
     ) -> None:
         """Attach the file at the path *source*, copied at once, or the bytes *source*.
 
@@ -81,10 +81,11 @@ class Zephyr:
                     missing = f"there is no file {_cut(repr(str(source)))}"
                     recorder.leave_out(self._item, label, missing)
             else:
-                got = f"a path or bytes is wanted, not {_cut(_show_line(source))}"
+                # Whoever has no type checker.
+                got = f"a path or bytes is wanted, not {_cut(_show_line(source))}"  # type: ignore[unreachable]
                 recorder.leave_out(self._item, label, got)
 
-    def attach_text(self, text: object, name: object = "text.txt") -> None:
+    def attach_text(self, text: object, name: str = "text.txt") -> None:
         """Attach *text* as a file."""
         with self._recording("attach_text") as recorder:
             label = _show_line(name) or "text.txt"

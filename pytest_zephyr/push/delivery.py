@@ -87,6 +87,11 @@ class EvidenceDelivery:
         return self.files_kept + self.steps_kept
 
     @property
+    def lost(self) -> bool:
+        """Whether something is missing that no limit of the user kept away."""
+        return bool(self.refused) or not all(each.by_limit for each in self.left_out)
+
+    @property
     def mendable(self) -> bool:
         """Whether another push might bring what was refused."""
         return not all(each.final for each in self.refused)
@@ -137,7 +142,5 @@ class Delivery:
         """Whether something could not be done that the user minds."""
         waits = (self.kept or self.evidence.kept) and self.planned is None
         refused = any(each.serious for each in self.refused)
-        lost = any(not each.by_limit for each in self.evidence.left_out)
-        lost = lost or bool(self.evidence.refused)
         unmapped = self.unmapped and self.minds_unmapped
-        return bool(waits or refused or lost or unmapped or self.error)
+        return bool(waits or refused or unmapped or self.evidence.lost or self.error)

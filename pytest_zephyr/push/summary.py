@@ -178,8 +178,7 @@ def problems(
             lines.append(f"        to write ours all the same: {forced}")
     lines += _about_files(delivery.evidence.refused, "was refused")
     lines += _about_files(delivery.evidence.left_out, "is left out")
-    final = len(delivery.refused) + delivery.kept - delivery.waiting
-    if final:
+    if final := sum(each.final for each in delivery.refused):
         lines.append(
             f"zephyr: {final} results have no test case to go to: correct the markers"
             f" and run the tests again"
