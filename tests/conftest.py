@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 import importlib
 import importlib.util
+import json
 import os
 from pathlib import Path
 import pkgutil
@@ -20,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 import pytest_zephyr
 from pytest_zephyr.cli import main
@@ -89,6 +91,18 @@ class World:
         found = self.sandbox.store.execution(self.phase, case)
         assert found is not None, f"case {case} has no execution"
         return found
+
+    def comment(self, case: int, text: str) -> None:
+        """Have a person write over the notes on the execution of a case."""
+        held = self.execution(case)
+        answer = requests.put(
+            f"{self.sandbox.url}/flex/services/rest/v3/execution/{held.id}",
+            params={"status": held.status, "testerid": self.sandbox.store.user.id},
+            json={"notes": text},
+            headers={"Authorization": f"Bearer {self.sandbox.token}"},
+            timeout=30,
+        )
+        assert answer.ok, answer.text
 
     def statuses(self) -> dict[int, str | None]:
         """Return the status of every case in the phase by its visible id."""
@@ -249,6 +263,26 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Commanded]:
         return Commanded(ret, *capsys.readouterr())
 
     return call
+
+
+def untagged(notes: str) -> str:
+    """Return *notes* without the line that names their run."""
+    said, line, tag = notes.rpartition("\n[pytest-zephyr run=")
+    assert line, notes
+    assert tag.endswith("]")
+    return said
+
+
+def age(journal: Path, seconds: int) -> None:
+    """Make *journal* look as if its session had been *seconds* earlier."""
+
+    def earlier(line: dict[str, Any]) -> dict[str, Any]:
+        times = {"at", "started"} & line.keys()
+        return {**line, **{name: line[name] - seconds * 1000 for name in times}}
+
+    lines = map(json.loads, journal.read_text(encoding="ascii").splitlines())
+    aged = (json.dumps(earlier(line), separators=(",", ":")) for line in lines)
+    journal.write_text("".join(f"{line}\n" for line in aged), encoding="ascii")
 
 
 @pytest.fixture

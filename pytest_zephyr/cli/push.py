@@ -23,6 +23,7 @@ from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
@@ -41,7 +42,12 @@ from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.results.records import TARGET
+
+
+#: Milliseconds after the end of a session from when on a push of it is a late one.
+_LATE = 60_000
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -81,10 +87,7 @@ def run(args: argparse.Namespace) -> int:
     }
     # Wrong usage is said before anything is sent.
     destination = Destination()
-    runs = [
-        (run, _settings_of(run, args, destination))
-        for run in group(found.journals, told)
-    ]
+    runs = [(run, _settings_of(run, args, destination)) for run in group(found, told)]
     pushed: list[_Pushed] = []
     for run, settings in runs:
         if pushed and pushed[-1].interrupted:
@@ -170,7 +173,7 @@ def _push_run(
     for warning in settings.warnings:
         say(f"zephyr: {warning}", sys.stderr.write)
     try:
-        delivery = _deliver(run, settings, deadline, force=args.force)
+        delivery, results = _deliver(run, settings, deadline, args)
     except ZephyrError as error:
         if not args.json:
             say(f"{', '.join(names)}: nothing sent")
@@ -180,7 +183,11 @@ def _push_run(
         for line in summary.planned(delivery):
             say(line)
         say(f"{', '.join(names)}: {summary.numbers(delivery)}")
-        for line in (*summary.made(delivery), *summary.evidence(delivery)):
+        for line in (
+            *summary.counted(results),
+            *summary.made(delivery),
+            *summary.evidence(delivery),
+        ):
             say(line)
         problems = summary.problems(delivery, run.paths, settings)
         for line in (*problems, *_corrections(run, settings, args, problems)):
@@ -188,13 +195,16 @@ def _push_run(
         for line in (*summary.cut_short(run.cut), *summary.unreadable(run.unreadable)):
             say(line)
     spoilt = run.cut or run.unreadable
+    numbers: dict[str, list[int]] = {}
+    for each in run.unreadable:
+        numbers.setdefault(str(each.path), []).append(each.number)
     return _Pushed(
         not (delivery.failed or delivery.refused or spoilt),
         {
             "journals": names,
             **summary.as_json(delivery),
             "cut_short": list(map(str, run.cut)),
-            "unreadable": {str(path): count for path, count in run.unreadable.items()},
+            "unreadable": numbers,
         },
         isinstance(delivery.error, Interrupted),
     )
@@ -243,22 +253,38 @@ def _is_same(name: str, text: str, settings: Settings) -> bool:
 
 
 def _deliver(
-    run: Run, settings: Settings, deadline: Deadline, *, force: bool
-) -> Delivery:
+    run: Run, settings: Settings, deadline: Deadline, args: argparse.Namespace
+) -> tuple[Delivery, Counted]:
     """Push *run* and note in its journals what was delivered."""
+    flags = find_given(args, find_ini(args)).flags
+    own = {
+        each.header.run: resolve.of_journal(
+            settings, each.header.options, each.path.name, flags
+        )
+        for each in run.all
+    }
     with ExitStack() as stack:
         writers = []
         for journal in run.journals:
+            if journal.is_running():
+                msg = f"{journal.path} is in use: its run goes on."
+                raise JournalError(msg)
             writers.append(JournalWriter.reopen(journal.path))
             stack.callback(writers[-1].close)
-        nodes = run.nodes()
+        results = run.read()
         run.turn_to(str(settings.url), () if settings.dry_run else writers)
-        cases = dict.fromkeys(case for node in nodes for case in node.cases)
+        cases = dict.fromkeys(case for node in results.nodes for case in node.cases)
         settings = stack.enter_context(served(settings, cases))
         client = stack.enter_context(connect(settings, deadline))
         delivery = push(
-            nodes, client, settings, run.memory(writers), newer_wins=not force
+            results.nodes,
+            client,
+            settings,
+            run.memory(writers),
+            newer_wins=not args.force and now_ms() - run.ended > _LATE,
+            force=args.force,
+            own=own,
         )
         if delivery.complete and not run.cut and not run.unreadable:
             run.note_delivered(writers)
-        return delivery
+        return delivery, results

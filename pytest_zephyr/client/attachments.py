@@ -58,7 +58,10 @@ class EvidenceCalls(Calls):
 
     def save_steps(self, phase: int, writes: Sequence[StepWrite]) -> None:
         """Write the results of up to 500 steps; writing one again changes nothing."""
-        body = [_step_request(write, phase) for write in writes]
+        body = [
+            _step_request(write, phase, self._date(write.executed_on))
+            for write in writes
+        ]
         self._transport.send(
             "POST", "execution/teststepresult/saveorupdate", None, body
         )
@@ -91,14 +94,14 @@ class EvidenceCalls(Calls):
         )
 
 
-def _step_request(write: StepWrite, phase: int) -> dict[str, object]:
+def _step_request(write: StepWrite, phase: int, date: int) -> dict[str, object]:
     """Return one row of teststepresult/saveorupdate (API 4.12)."""
     row: dict[str, object] = {
         "cyclePhaseId": phase,
         "releaseTestScheduleId": write.execution,
         "testStepId": write.step,
         "status": int(write.status),
-        "executionDate": write.executed_on,
+        "executionDate": date,
     }
     if write.comment:
         row["comment"] = write.comment

@@ -17,6 +17,7 @@ from pytest_zephyr.client.paging import read_pages
 from pytest_zephyr.client.paging import row_key
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
@@ -37,6 +38,18 @@ class Calls:
     @property
     def origin(self) -> str:
         return self._transport.origin
+
+    @property
+    def ahead(self) -> int:
+        """How many milliseconds the server's clock is ahead of ours."""
+        return self._transport.ahead
+
+    def _date(self, at: int) -> int:
+        """Return *at*, or the server's now if that is earlier.
+
+        The clock of the tests may have been wrong, and nothing is in the future.
+        """
+        return min(at, now_ms() + self._transport.ahead)
 
     def renew(self, seconds: float) -> None:
         """Begin a new time budget of *seconds*; the login goes on."""

@@ -140,7 +140,10 @@ class ExecutionCalls(Calls):
 
         Returns the executions as they are now, `None` if the answer does not tell.
         """
-        body = [_execution_request(write, tester) for write in writes]
+        body = [
+            _execution_request(write, tester, self._date(write.executed_on))
+            for write in writes
+        ]
         return self._executions_answered("PUT", "execution/bulk/execute", None, body)
 
     def execute_status(
@@ -189,15 +192,15 @@ def _execute_params(status: str, tester: int) -> dict[str, object]:
     }
 
 
-def _execution_request(write: Write, tester: int) -> dict[str, object]:
+def _execution_request(write: Write, tester: int, date: int) -> dict[str, object]:
     """Return one row of bulk/execute (API 4.10 iii); the server chokes on nulls."""
     row: dict[str, object] = {
         "rtsId": write.execution,
         "testerId": tester,
         "status": write.status,
         "actualTime": write.milliseconds,
-        "executedOn": write.executed_on,
-        "changedOn": write.executed_on,
+        "executedOn": date,
+        "changedOn": date,
         "changeBy": tester,
     }
     if write.notes is not None:

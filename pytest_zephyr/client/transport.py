@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 import json
 import os
@@ -33,6 +34,7 @@ from pytest_zephyr.client.retries import PatientRetry
 from pytest_zephyr.client.timeouts import BudgetAdapter
 from pytest_zephyr.client.timeouts import DeadlineTimeout
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.credentials import secrets_of
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import NETWORK
@@ -51,6 +53,9 @@ JSON = "application/json"
 #: The largest answer we read, in bytes; a page of 500 executions has about 1 MB.
 MAX_ANSWER = 64 * 1024 * 1024
 
+#: Milliseconds between two clocks that may be due to the way from one to the other.
+_SAME_TIME = 5000
+
 
 @dataclass(frozen=True)
 class Part:
@@ -64,7 +69,8 @@ class Part:
 class Transport:
     """Sends requests to *origin* and turns every bad answer into a ZephyrError.
 
-    No redirect is followed, so a credential never leaves for another host.
+    No redirect is followed, so a credential never leaves for another host. *ahead* is by
+    how many milliseconds the server's clock is ahead of ours, 0 if they agree.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Transport:
     ) -> None:
         self.origin = origin
         self.api_version = "v3"
+        self.ahead = 0
         self.deadline = deadline
         self._auth = make_auth(credential)
         self._timeout = settings.timeout
@@ -286,6 +293,9 @@ class Transport:
                 **self._options,
                 **options,
             ) as response:
+                if "Age" not in response.headers:
+                    # That of a copy which somebody on the way has kept is not now.
+                    self._note_date(response.headers.get("Date", ""))
                 try:
                     return response, self._read(response)
                 except ChunkedEncodingError as error:
@@ -299,6 +309,15 @@ class Transport:
             except MaxRetryError:
                 raise cut_off from None
             retry.sleep()
+
+    def _note_date(self, text: str) -> None:
+        """Compare the date of an answer, which has whole seconds, with our clock."""
+        try:
+            date = parsedate_to_datetime(text).timestamp() * 1000
+        except (TypeError, ValueError, OverflowError):
+            return
+        ahead = round(date) + 500 - now_ms()
+        self.ahead = ahead if abs(ahead) > _SAME_TIME else 0
 
     def _read(self, response: requests.Response) -> bytes:
         """Read the whole body, unless it is too large."""

@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 from urllib.parse import urlunsplit
 
 
-#: Variables that name one run over all its jobs, with the attempt where there is
-#: one: a repeated run is another run.
+#: Variables that name one run over all its jobs and their attempts.
 _RUN_KEYS: tuple[tuple[str, ...], ...] = (
-    ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"),
+    ("GITHUB_RUN_ID",),
     ("CI_PIPELINE_ID",),
-    ("BUILD_BUILDID", "SYSTEM_JOBATTEMPT"),
+    ("BUILD_BUILDID",),
     ("BITBUCKET_BUILD_NUMBER",),
     ("CIRCLE_WORKFLOW_ID",),
     ("BUILDKITE_BUILD_ID",),
@@ -89,6 +88,21 @@ _JOB_PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )
 
 
+#: Variables whose number grows with every attempt of a job. On GitLab each attempt is a
+#: job of its own with the same name.
+_ATTEMPTS = ("GITHUB_RUN_ATTEMPT", "SYSTEM_JOBATTEMPT", "CI_JOB_ID")
+
+_CHECKOUTS = (
+    "GITHUB_WORKSPACE",
+    "CI_PROJECT_DIR",
+    "BUILD_SOURCESDIRECTORY",
+    "BITBUCKET_CLONE_DIR",
+    "BUILDKITE_BUILD_CHECKOUT_PATH",
+    # Jenkins.
+    "WORKSPACE",
+)
+
+
 def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the key of the run in *environ* and the variable it came from."""
     for names in _RUN_KEYS:
@@ -111,6 +125,17 @@ def branch(environ: Mapping[str, str]) -> str:
 def commit(environ: Mapping[str, str]) -> str:
     """Return the commit that is built, empty if no service names it."""
     return _first(environ, _COMMITS)
+
+
+def attempt(environ: Mapping[str, str]) -> int:
+    """Return the number that grows with every attempt of a job, 0 if there is none."""
+    found = _first(environ, _ATTEMPTS)
+    return int(found) if found.isascii() and found.isdigit() else 0
+
+
+def checkout(environ: Mapping[str, str]) -> str:
+    """Return the directory of the source code, empty if no service names it."""
+    return _first(environ, _CHECKOUTS)
 
 
 def job_url(environ: Mapping[str, str]) -> str:

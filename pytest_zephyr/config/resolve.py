@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,34 @@ def resolve(given: Given) -> Settings:
         },
         warnings=tuple(warnings),
     )
+
+
+#: Options that decide what becomes of a result, for the tests of one session.
+_OF_RESULTS = ("status_map", "comment", "notes_limit")
+
+
+def of_journal(
+    settings: Settings,
+    options: Mapping[str, str],
+    name: str,
+    flags: Collection[str] = (),
+) -> Settings:
+    """Return *settings* for the results of a journal with its own *options*.
+
+    The *flags* of the call are for all journals. What cannot be read of the journal
+    called *name* is not used.
+    """
+    own: dict[str, Any] = {}
+    sources = dict(settings.sources)
+    for each in _OF_RESULTS:
+        if each in flags:
+            continue
+        given = Given(header=options, header_name=name)
+        problems: list[str] = []
+        value, _text, source = _value(BY_NAME[each], given, problems)
+        if not problems:
+            own[each], sources[each] = value, source
+    return replace(settings, **own, sources=sources)
 
 
 def _check_together(

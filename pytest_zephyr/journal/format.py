@@ -16,6 +16,7 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal.ledger import Attached
 from pytest_zephyr.journal.ledger import Attaching
 from pytest_zephyr.journal.ledger import AttachmentKey
+from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
@@ -32,9 +33,12 @@ from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.evidence import Saying
 from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.results.jobs import digest
+from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Report
@@ -65,9 +69,10 @@ class Header:
     """The first line: which run this is, and the options that decide its result.
 
     *options* are texts as they were given. *started* is in milliseconds since the
-    epoch. *job* and *commit* are what the CI service said. *cut* says that the disk
-    refused what should have come last. The journal of a *dry_run* is sent only when it
-    is named. No secret is ever in it.
+    epoch. *job* is what ran, where, in process *pid*; *page* and *commit* are what the
+    CI service said. *unlocked* says that file locks do not work where the journal is.
+    *cut* says that the disk refused what should have come last. The journal of a
+    *dry_run* is sent only when it is named. No secret is ever in it.
     """
 
     run: str
@@ -75,7 +80,10 @@ class Header:
     started: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     worker: str = ""
-    job: str = ""
+    job: Job | None = None
+    pid: int = 0
+    unlocked: bool = False
+    page: str = ""
     commit: str = ""
     cut: bool = False
     dry_run: bool = False
@@ -92,7 +100,8 @@ class Header:
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.job, self.commit)
+        job = self.job.mark if self.job else JobMark(digest(self.run, 8))
+        return Origin(self.page, self.commit, self.key or self.run, self.run, job)
 
 
 @dataclass(frozen=True)
@@ -109,11 +118,30 @@ class Deselected:
     count: int
 
 
-def _started(line: Mapping[str, Any]) -> int:
+def _whole_number(value: object) -> int:
+    """Read a number that may be missing or nonsense, which counts as 0."""
     try:
-        return _number(line.get("started") or 0)
+        return _number(value or 0)
     except (TypeError, ValueError, OverflowError):
         return 0
+
+
+def _job(line: object) -> Job | None:
+    """Read a job; what is no job is one of its own."""
+    if not isinstance(line, dict):
+        return None
+    environment = line.get("environment")
+    return Job(
+        directory=str(line.get("directory", "")),
+        interpreter=str(line.get("interpreter", "")),
+        arguments=str(line.get("arguments", "")),
+        environment={str(k): str(v) for k, v in environment.items()}
+        if isinstance(environment, dict)
+        else {},
+        host=str(line.get("host", "")),
+        checkout=str(line.get("checkout", "")),
+        attempt=_whole_number(line.get("attempt")),
+    )
 
 
 def _number(value: object) -> int:
@@ -135,12 +163,15 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
     return Header(
         run=str(line.get("run", "")),
         key=str(line.get("key", "")),
-        started=_started(line),
+        started=_whole_number(line.get("started")),
         options={str(k): str(v) for k, v in options.items()}
         if isinstance(options, dict)
         else {},
         worker=str(line.get("worker", "")),
-        job=str(line.get("job", "")),
+        job=_job(line.get("job")),
+        pid=_whole_number(line.get("pid")),
+        unlocked=bool(line.get("unlocked", False)),
+        page=str(line.get("page", "")),
         commit=str(line.get("commit", "")),
         cut=bool(line.get("cut", False)),
         dry_run=bool(line.get("dry_run", False)),
@@ -149,6 +180,11 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
 
 #: The line after what a kill cut off, once somebody writes on.
 TORN = {"kind": "torn"}
+
+
+def header_line(header: Header) -> dict[str, Any]:
+    line = slim(**{**header.__dict__, "job": header.job and asdict(header.job)})
+    return {"kind": "header", "format": FORMAT, "cut": 0, **line}
 
 
 # Records as lines. A key that would be empty is left out.
@@ -191,6 +227,10 @@ def receipt_line(receipt: Receipt) -> dict[str, Any]:
 
 def server_line(url: str) -> dict[str, Any]:
     return {"kind": "server", "url": url}
+
+
+def clock_line(clock: Clock) -> dict[str, Any]:
+    return {"kind": "clock", "ahead": clock.ahead}
 
 
 def sending_line(sending: Sending) -> dict[str, Any]:
@@ -368,6 +408,7 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "deselected": lambda line: Deselected(_number(line["count"])),
     "end": lambda line: End(_number(line.get("at", 0))),
     "server": lambda line: Server(_text(line["url"])),
+    "clock": lambda line: Clock(_number(line["ahead"])),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
     "attaching": lambda line: Attaching(

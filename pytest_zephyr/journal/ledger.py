@@ -30,6 +30,13 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """How many milliseconds the server's clock is *ahead* of that of the tests."""
+
+    ahead: int
+
+
+@dataclass(frozen=True)
 class Sending:
     """Results that are about to be written, with what the server held before.
 

@@ -6,7 +6,12 @@ import io
 import os
 from pathlib import Path
 import sys
+import time
 import weakref
+
+
+#: Seconds for which a file that grew is believed to be written by a process elsewhere.
+_BUSY = 15 * 60
 
 
 if sys.platform == "win32":
@@ -58,10 +63,40 @@ def release_in_children(file: io.IOBase) -> None:
     os.register_at_fork(after_in_child=close)
 
 
+def locks_work(path: Path) -> bool:
+    """Return whether the lock that we hold on *path* keeps others out.
+
+    Some network file systems refuse locks, or grant every one.
+    """
+    return is_locked(path)
+
+
 def is_locked(path: Path) -> bool:
     """Return whether some process holds the lock of the file at *path*."""
     try:
         with path.open("r+b", buffering=0) as file:
             return not try_lock(file.fileno())
+    except OSError:
+        return False
+
+
+def may_be_running(pid: int, *, here: bool, path: Path) -> bool:
+    """Return whether process *pid*, which writes to *path*, may still run.
+
+    For directories where locks do not work. A process that is not *here*, on this host,
+    is judged by when it last wrote.
+    """
+    if here and pid == os.getpid():
+        return False
+    if here and sys.platform != "win32":
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True
+        return True
+    try:
+        return time.time() - path.stat().st_mtime < _BUSY
     except OSError:
         return False

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-import glob
+from dataclasses import replace
 from pathlib import Path
+import re
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
@@ -16,17 +17,24 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
 from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.journal.writer import whole_of
 from pytest_zephyr.results.fold import fold
+from pytest_zephyr.results.jobs import count
+from pytest_zephyr.results.jobs import Counted
+from pytest_zephyr.results.jobs import Session
 from pytest_zephyr.results.records import NodeResult
 
 
 #: Delivered journals that are kept to look at.
 KEEP = 20
+
+#: How the sessions of pytest name their journals.
+_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Run:
     others: tuple[Journal, ...] = ()
 
     @property
-    def _all(self) -> tuple[Journal, ...]:
+    def all(self) -> tuple[Journal, ...]:
         return (*self.others, *self.journals)
 
     @property
@@ -53,25 +61,29 @@ class Run:
         return [each.path for each in self.journals if each.header.cut]
 
     @property
-    def unreadable(self) -> dict[Path, int]:
-        """How many lines of which journals were not read. Complete only after `nodes`."""
-        return {each.path: each.skipped for each in self.journals if each.skipped}
+    def unreadable(self) -> list[UnreadableLine]:
+        """The lines that cannot be read. Complete only after `read`."""
+        return [line for each in self.journals for line in each.unreadable]
 
     @property
     def started(self) -> int:
         return min(journal.header.started for journal in self.journals)
 
-    def nodes(self) -> list[NodeResult]:
-        """Fold every journal; which of them comes first makes no difference."""
-        return [
-            node
-            for each in self._all
-            for node in fold(each.records(), each.header.origin)
-        ]
+    @property
+    def ended(self) -> int:
+        """When the last of the tests was over. Complete only after `read`."""
+        return max(journal.ended for journal in self.journals)
+
+    def read(self) -> Counted:
+        """Return the results that count, as the server's clock dates them.
+
+        Which of the journals comes first makes no difference.
+        """
+        return count(filter(None, map(_session, self.all)))
 
     def turn_to(self, server: str, writers: Sequence[JournalWriter]) -> None:
-        """Send to *server* from now on. Complete only after `nodes`."""
-        turned = [journal.path for journal in self._all if journal.turn_to(server)]
+        """Send to *server* from now on. Complete only after `read`."""
+        turned = [journal.path for journal in self.all if journal.turn_to(server)]
         for writer in writers:
             if writer.path in turned:
                 writer.append(journal_format.server_line(server))
@@ -79,7 +91,7 @@ class Run:
     def memory(self, writers: Sequence[JournalWriter]) -> Memory:
         """Return what earlier pushes noted; *writers* take what the next one notes.
 
-        Complete only after `nodes`.
+        Complete only after `read`.
         """
 
         def note(lines: Iterable[dict[str, object]]) -> None:
@@ -90,28 +102,28 @@ class Run:
         return Memory(
             receipts=frozenset(
                 (receipt.execution, receipt.digest)
-                for each in self._all
+                for each in self.all
                 for receipt in each.ledger.receipts
             ),
             unclear={
                 execution: stamp
-                for each in self._all
+                for each in self.all
                 for execution, stamp in each.ledger.unclear.items()
             },
             attached=frozenset(
-                attachment for each in self._all for attachment in each.ledger.attached
+                attachment for each in self.all for attachment in each.ledger.attached
             ),
             attaching={
                 attachment: naming
-                for each in self._all
+                for each in self.all
                 for attachment, naming in each.ledger.attaching.items()
             },
             stepped={
                 execution: digest
-                for each in self._all
+                for each in self.all
                 for execution, digest in each.ledger.stepped.items()
             },
-            places=tuple(each.path for each in self._all),
+            places=tuple(each.path for each in self.all),
             note_attaching=lambda attaching: note(
                 [journal_format.attaching_line(attaching)]
             ),
@@ -127,13 +139,13 @@ class Run:
 
     @property
     def uncollected(self) -> list[str]:
-        """What could not be collected, by node id. Complete only after `nodes`."""
+        """What could not be collected, by node id. Complete only after `read`."""
         found = (each.uncollected for each in self.journals)
         return list(dict.fromkeys(nodeid for each in found for nodeid in each))
 
     @property
     def deselected(self) -> int:
-        """How many tests the plan did not hold. Complete only after `nodes`."""
+        """How many tests the plan did not hold. Complete only after `read`."""
         return sum(each.deselected for each in self.journals)
 
     def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
@@ -145,42 +157,54 @@ class Run:
 class Found:
     """The journals to be sent, and why some that paths named cannot be read.
 
-    *dry_runs* are those of dry runs that nobody named.
+    *dry_runs* are those of dry runs that nobody named. *directories* are where others
+    of the same runs may be.
     """
 
     journals: tuple[Journal, ...]
     problems: tuple[str, ...] = ()
     dry_runs: tuple[Path, ...] = ()
+    directories: tuple[Path, ...] = ()
 
 
 def siblings(
-    journals: Sequence[Journal], told: Mapping[str, str] | None = None
+    journals: Sequence[Journal],
+    known: Iterable[Journal],
+    told: Mapping[str, str] | None = None,
 ) -> tuple[Journal, ...]:
-    """Return the other journals of the same run beside these, delivered ones too.
+    """Return those of the *known* journals that are of the same run as these.
 
-    Of the jobs of one run the worst result counts, whichever of them is sent last.
-    One that is still being written has its turn at its own end.
+    Of the jobs of one run the worst result counts, whichever of them is sent last, and
+    delivered ones count, too. One that is still being written has its turn at its end.
     """
     header = journals[0].header
     if not header.key:
         return ()
-    found = {each.header.run: each for each in journals}
+    identity = header.identity(told)
+    found = {each.header.run for each in journals}
     others = []
-    for directory in dict.fromkeys(each.path.parent for each in journals):
-        for path in _files(directory):
-            journal = _open(path, [])
-            if journal is None or journal.is_worker or journal.header.dry_run:
-                continue
-            if journal.header.identity(told) != header.identity(told):
-                continue
-            if journal.header.run not in found and not is_locked(path):
-                found[journal.header.run] = journal
-                others.append(journal)
+    for journal in known:
+        if journal.header.dry_run or journal.header.run in found:
+            continue
+        if journal.header.identity(told) == identity and not journal.is_running():
+            found.add(journal.header.run)
+            others.append(journal)
     return tuple(others)
+
+
+def open_all(directories: Iterable[Path]) -> list[Journal]:
+    """Return every journal in *directories*, but for files that cannot be read."""
+    return [
+        journal
+        for directory in directories
+        for path in _files(directory)
+        if (journal := _open(path, [])) is not None and not journal.is_worker
+    ]
 
 
 def find_journals(paths: Iterable[Path]) -> Found:
     """Return the journals of *paths*: files, or the undelivered ones of directories."""
+    paths = list(paths)
     found: dict[str, Journal] = {}
     dry_runs: list[Path] = []
     parts: list[Path] = []
@@ -193,21 +217,47 @@ def find_journals(paths: Iterable[Path]) -> Found:
             if journal.is_worker:
                 if not path.is_dir() or not whole_of(each).exists():
                     parts.append(each)
-            elif not path.is_dir():
-                found.setdefault(journal.header.run, journal)
-            elif journal.is_delivered():
+            elif path.is_dir() and journal.is_delivered():
                 continue
-            elif journal.header.dry_run:
+            elif path.is_dir() and journal.header.dry_run:
                 dry_runs.append(each)
             else:
-                found.setdefault(journal.header.run, journal)
+                _take(journal, found)
     named = {each.path.resolve() for each in found.values()}
     problems += [
         f"{part} is a part of {whole_of(part)}; push that."
         for part in parts
         if whole_of(part).resolve() not in named
     ]
-    return Found(tuple(found.values()), tuple(problems), tuple(dry_runs))
+    # A dry run that a pattern names beside real runs is not meant.
+    real = {
+        each.header.identity() for each in found.values() if not each.header.dry_run
+    }
+    for run, journal in list(found.items()):
+        if journal.header.dry_run and journal.header.identity() in real:
+            dry_runs.append(found.pop(run).path)
+    directories = [path if path.is_dir() else path.parent for path in paths]
+    return Found(
+        tuple(found.values()),
+        tuple(problems),
+        tuple(dry_runs),
+        tuple(dict.fromkeys(directories)),
+    )
+
+
+def _take(journal: Journal, found: dict[str, Journal]) -> None:
+    """Add *journal*; of two copies of one run the longer is meant."""
+    other = found.setdefault(journal.header.run, journal)
+    if other is not journal and _size(journal) > _size(other):
+        found[journal.header.run] = journal
+
+
+def _size(journal: Journal) -> int:
+    size = 0
+    for path in (journal.path, *parts_of(journal.path)):
+        with suppress(OSError):
+            size += path.stat().st_size
+    return size
 
 
 def _files(path: Path) -> Sequence[Path]:
@@ -226,56 +276,137 @@ def _open_if_ours(path: Path, problems: list[str]) -> Journal | None:
     """Open what a directory holds; what is no journal there is none of our business."""
     try:
         return Journal(path)
-    except NotAJournal:
+    except NotAJournal as error:
+        if _RUN_NAME.fullmatch(path.stem) and _has_lines(path):
+            problems.append(str(error))
         return None
     except JournalError as error:
-        problems.append(str(error))
+        # Another session may have removed it meanwhile.
+        if path.exists():
+            problems.append(str(error))
         return None
 
 
-def prune(directory: Path, keep: int = KEEP) -> None:
+def _has_lines(path: Path) -> bool:
+    """Return whether more was written than a header that a kill cut off."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.readline().endswith(b"\n")
+    return False
+
+
+def prune(directory: Path, journals: Sequence[Journal], keep: int = KEEP) -> None:
     """Remove delivered journals but the last *keep*; what is undelivered stays.
 
-    The attachments that no journal names any more go with them.
+    *journals* are those in *directory*. Those of a run that goes on stay, too: of its
+    jobs the worst result counts. The attachments that no journal names any more go.
     """
-    journals = [_open(path, []) for path in sorted(_files(directory), reverse=True)]
-    delivered = [
+    newest_first = sorted(journals, key=lambda each: each.path.name, reverse=True)
+    kinds = [(each, each.last_kind) for each in newest_first]
+    running = {
+        each.header.identity()
+        for each, kind in kinds
+        if kind != "delivered" and each.header.key and each.is_running()
+    }
+    delivered = [each for each, kind in kinds if kind == "delivered"]
+    old = [
         each.path
-        for each in journals
-        if each is not None and not each.is_worker and each.is_delivered()
+        for each in delivered[keep:]
+        if not each.header.key or each.header.identity() not in running
     ]
-    for path in delivered[keep:]:
-        for part in (*directory.glob(f"{glob.escape(path.stem)}.*{SUFFIX}"), path):
+    if not old:
+        return
+    parts: dict[str, list[Path]] = {}
+    for path in _files(directory):
+        parts.setdefault(whole_of(path).name, []).append(path)
+    for path in old:
+        for part in (*parts.get(path.name, ()), path):
             with suppress(OSError):
                 part.unlink()
-    if delivered[keep:]:
-        _prune_files(directory)
+    _prune_files(directory)
 
 
 def _prune_files(directory: Path) -> None:
-    problems: list[str] = []
-    journals = [_open(path, problems) for path in _files(directory)]
-    # What cannot be read may be a newer version's, and name any of them.
-    if not problems and (directory / DIRECTORY).is_dir():
-        named = {name for each in journals if each for name in each.files()}
-        remove_unnamed(directory / DIRECTORY, named)
+    if not (directory / DIRECTORY).is_dir():
+        return
+    named: set[str] = set()
+    for path in _files(directory):
+        try:
+            named |= Journal(path).files()
+        except JournalError:
+            if path.exists():
+                # It may be a newer version's, and name any of them.
+                return
+    remove_unnamed(directory / DIRECTORY, named)
 
 
 def group(
-    journals: Iterable[Journal], told: Mapping[str, str] | None = None
+    found: Found | Iterable[Journal], told: Mapping[str, str] | None = None
 ) -> list[Run]:
-    """Group *journals* into runs, in the order in which these began.
+    """Group the journals into runs, in the order in which these began.
 
     *told* are places that are to be used for all of them.
     """
+    journals = found.journals if isinstance(found, Found) else tuple(found)
     groups: dict[tuple[str, ...], list[Journal]] = {}
     for journal in journals:
         groups.setdefault(journal.header.identity(told), []).append(journal)
+    known: list[Journal] = []
+    if any(journal.header.key for journal in journals):
+        beside = found.directories if isinstance(found, Found) else ()
+        parents = (journal.path.parent for journal in journals)
+        known = open_all(dict.fromkeys((*beside, *parents)))
     runs = [
         Run(
             tuple(sorted(each, key=lambda journal: journal.header.run)),
-            siblings(each, told),
+            siblings(each, known, told),
         )
         for each in groups.values()
     ]
     return sorted(runs, key=lambda run: run.started)
+
+
+def _session(journal: Journal) -> Session | None:
+    """Read one journal; `None` if it was removed since it was found."""
+    header = journal.header
+    try:
+        nodes = fold(journal.records(), header.origin)
+    except JournalError:
+        if journal.path.exists():
+            raise
+        return None
+    nodes = _doubt(nodes, journal.unreadable)
+    journal.ended = max([journal.ended, *(node.at for node in nodes)], default=0)
+    return Session(
+        header.run,
+        header.job,
+        header.started,
+        journal.ended,
+        [_dated(node, journal.ahead) for node in nodes] if journal.ahead else nodes,
+    )
+
+
+def _doubt(
+    nodes: list[NodeResult], unreadable: Sequence[UnreadableLine]
+) -> list[NodeResult]:
+    """Return *nodes* with the unreadable line that each may be missing."""
+    doubts: dict[str, str] = {}
+    known = {node.nodeid for node in nodes if node.cases}
+    for line in unreadable:
+        tests = line.tests
+        if tests is None or not known.issuperset(tests):
+            tests = known
+        for nodeid in tests:
+            doubts.setdefault(nodeid, str(line))
+    if not doubts:
+        return nodes
+    return [replace(node, doubt=doubts.get(node.nodeid, "")) for node in nodes]
+
+
+def _dated(node: NodeResult, ahead: int) -> NodeResult:
+    """Return *node* with times of a clock that is *ahead* milliseconds."""
+    steps = tuple(
+        replace(step, at=step.at + ahead) if step.at else step
+        for step in node.evidence.steps
+    )
+    at = node.at + ahead if node.at else 0
+    return replace(node, at=at, evidence=replace(node.evidence, steps=steps))

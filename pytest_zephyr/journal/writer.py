@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 import errno
 import glob
 import io
@@ -18,10 +19,10 @@ import time
 from typing import Any
 
 from pytest_zephyr.errors import JournalError
-from pytest_zephyr.journal.format import FORMAT
+from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
-from pytest_zephyr.journal.format import slim
 from pytest_zephyr.journal.format import TORN
+from pytest_zephyr.journal.lock import locks_work
 from pytest_zephyr.journal.lock import release_in_children
 from pytest_zephyr.journal.lock import try_lock
 from pytest_zephyr.secret import Scrubber
@@ -80,12 +81,9 @@ class JournalWriter:
             writer._file = writer._open()
         except OSError as error:
             writer.broken = error
-        line = {
-            "kind": "header",
-            "format": FORMAT,
-            "cut": 0,
-            **slim(**header.__dict__),
-        }
+        else:
+            header = replace(header, unlocked=not locks_work(path))
+        line = journal_format.header_line(header)
         writer.append(line)
         if writer.broken is None:
             writer._cut_at = encode(line, writer.scrub).index(_CUT) + len(_CUT) - 1

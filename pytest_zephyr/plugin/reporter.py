@@ -13,6 +13,7 @@ import pytest
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config.job import this_job
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import JournalError
@@ -20,6 +21,7 @@ from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import siblings
@@ -38,7 +40,7 @@ from pytest_zephyr.push.embedded import DATABASE
 from pytest_zephyr.push.embedded import how_to_look
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.summary import shown
-from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
 
@@ -59,7 +61,14 @@ class ZephyrReporter:
             key=settings.run_key or "",
             started=now_ms(),
             options=resolve.journaled(settings),
-            job=ci.job_url(os.environ),
+            job=this_job(
+                os.environ,
+                config.rootpath,
+                config.invocation_params.dir,
+                map(str, config.invocation_params.args),
+            ),
+            pid=os.getpid(),
+            page=ci.job_url(os.environ),
             commit=ci.commit(os.environ),
             dry_run=settings.dry_run,
         )
@@ -139,9 +148,8 @@ class ZephyrReporter:
     def _finish(self) -> None:
         self.writer.append(journal_format.end_line())
         self.writer.retry()
-        own = (Journal(self.writer.path, self.writer.kept),)
-        run = Run(own, siblings(own))
-        nodes = run.nodes()
+        run = self._find_run()
+        results = run.read()
         self._lines += summary.unreadable(run.unreadable)
         if run.uncollected:
             self._lines.append(summary.uncollected(run.uncollected))
@@ -151,30 +159,58 @@ class ZephyrReporter:
                 self._lines.append(f"results kept in {self._journal}")
                 self._lines.append(summary.send_later([self._journal], self._settings))
         else:
-            self._push(run, nodes)
+            self._push(run, results)
         if self.writer.broken is not None:
             self._tell_broken(self.writer.broken)
         self._undelivered = self._undelivered or bool(run.unreadable)
-        prune(self.writer.path.parent)
+        directory = self.writer.path.parent
+        prune(directory, open_all([directory]))
 
-    def _push(self, run: Run, nodes: Sequence[NodeResult]) -> None:
+    def _find_run(self) -> Run:
+        """Return this session's journal with those of the same run beside it."""
+        own = (Journal(self.writer.path, self.writer.kept),)
+        known = open_all([self.writer.path.parent]) if own[0].header.key else []
+        return Run(own, siblings(own, known))
+
+    def _push(self, run: Run, results: Counted) -> None:
         # Late: only a push needs an HTTP library.
         from pytest_zephyr.push.preflight import Preflight
         from pytest_zephyr.push.workflow import push
 
         before = self.startup_check.found or Preflight()
-        cases = dict.fromkeys(case for node in nodes for case in node.cases)
+        cases = dict.fromkeys(case for node in results.nodes for case in node.cases)
         if before.plan is not None:
             self._lines += summary.planned_only(run.deselected, before.untested(cases))
+        seen = before.seen
         with (
             served(self._settings, cases) as settings,
             before.resumed(settings) as client,
             Progress(self._progress_line()) as progress,
         ):
-            memory = run.memory([self.writer])
-            delivery = push(
-                nodes, client, settings, memory, progress.update, seen=before.seen
-            )
+            while True:
+                own = {
+                    each.header.run: resolve.of_journal(
+                        settings, each.header.options, each.path.name
+                    )
+                    for each in run.others
+                }
+                memory = run.memory([self.writer])
+                delivery = push(
+                    results.nodes,
+                    client,
+                    settings,
+                    memory,
+                    progress.update,
+                    seen=seen,
+                    own=own,
+                )
+                # A session of the same run that ended meanwhile did not see what was
+                # written now, nor was its result seen.
+                again = self._find_run()
+                if delivery.error or len(again.others) <= len(run.others):
+                    break
+                run, results, seen = again, again.read(), None
+        self._lines += summary.counted(results)
         self._lines += summary.planned(delivery)
         saved = self._is_saved()
         self._lines.append(summary.numbers(delivery, saved=saved))

@@ -13,6 +13,8 @@ import pytest
 
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
@@ -100,6 +102,8 @@ class StartupCheck:
         found = self.found = check_server(self._settings)
         if found.problems and self._settings.on_error == "fail":
             self._abort(found.lines)
+        if found.ahead:
+            self._writer.append(journal_format.clock_line(Clock(found.ahead)))
         if found.plan is not None:
             marks = plugin_settings.load_marks(self._config)
             only = OnlyPlanned(found.planned, marks, self._writer)

@@ -102,7 +102,8 @@ class Delivery:
     """What became of a run's results: counts of test cases, and a line per problem.
 
     *kept* are those that were neither delivered nor refused: they wait in the
-    journal. *older* are among the *left*: the server has newer results. *planned* is
+    journal. *older* are among the *left*: the server has newer results, and so are
+    *overruled*: another job of the run found a worse one. *planned* is
     what a dry run would have done, *provision* what it would have made for that.
     *made* are the things that were created, *remarks* what else people should know.
     *unmapped* are tests that should have had a test case, which is a failure if the
@@ -117,6 +118,7 @@ class Delivery:
     kept: int = 0
     refused: list[Refusal] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
+    overruled: list[Change] = field(default_factory=list)
     planned: Changes | None = None
     provision: Provision | None = None
     made: list[str] = field(default_factory=list)

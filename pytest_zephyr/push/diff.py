@@ -10,20 +10,50 @@ from dataclasses import field
 from dataclasses import replace
 
 from pytest_zephyr.client.entities import Execution
-from pytest_zephyr.results import notes
+from pytest_zephyr.results import tags
+from pytest_zephyr.results.notes import is_ours
+from pytest_zephyr.results.notes import summary
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.status import PASS
+from pytest_zephyr.results.status import severity
 from pytest_zephyr.text import ambiguous_alt
 
 
 @dataclass(frozen=True)
 class Change:
-    """One result to write: on which execution, and what stood there before."""
+    """One result to write: on which execution, and what stood there before.
+
+    *tag* comes after the notes, see `tags`. The result is *overruled*, by the id of a
+    status, if another job of its run found a worse one; then that stands, and only what
+    the tag says of this job is written, if it has to be.
+    """
 
     result: CaseResult
     execution: Execution
     notes: str | None
+    tag: str = ""
+    overruled: str = ""
+
+    @property
+    def status(self) -> str:
+        """The id of the status that the execution has afterwards."""
+        assert self.overruled or self.result.status is not None
+        return self.overruled or self.result.status.id  # type: ignore[union-attr]
+
+    @property
+    def at(self) -> int:
+        """When the tests of the result that stands afterwards were over."""
+        held = tags.find(self.execution.comment) if self.overruled else None
+        return held.at if held else self.result.at
+
+    @property
+    def text(self) -> str | None:
+        """The notes as they are written, `None` if they stay."""
+        if self.notes is None or not self.tag:
+            return self.notes
+        return f"{self.notes}\n{self.tag}" if self.notes else self.tag
 
 
 @dataclass(frozen=True)
@@ -46,8 +76,8 @@ class Changes:
 
     *done* were delivered by an earlier push, and *standing* is where they stand, for
     their evidence; those in *landed* stand on the server although no receipt says so.
-    *older* are left because the server has a newer result. *missing* have no execution
-    to be written to.
+    *older* are left because the server has a newer result, *overruled* because it has a
+    worse one of another job of the run. *missing* have no execution to be written to.
     """
 
     writes: tuple[Change, ...] = ()
@@ -56,6 +86,7 @@ class Changes:
     standing: tuple[Change, ...] = ()
     left: tuple[CaseResult, ...] = ()
     older: tuple[Change, ...] = ()
+    overruled: tuple[Change, ...] = ()
     missing: tuple[CaseResult, ...] = ()
     refused: tuple[Refusal, ...] = ()
 
@@ -68,13 +99,16 @@ def compute(
     unclear: Mapping[int, str] | None = None,
     *,
     newer_wins: bool = False,
+    force: bool = False,
+    limit: int = 4000,
 ) -> Changes:
     """Return the changes that bring *results* onto *executions*.
 
     *place* names the phase for messages. *delivered* holds the executions that have a
     receipt, each with the digest of the result it is for; *unclear* maps executions whose last write got no answer to
-    the stamp they had before. With *newer_wins* a result stays unwritten if the
-    server has one that is newer.
+    the stamp they had before. A result stays unwritten if the tag of the execution
+    says that it is of another run and newer, and with *newer_wins* if its date does;
+    with *force* neither counts. *limit* is that of the notes.
     """
     index = _Index(executions)
     writes: list[Change] = []
@@ -83,6 +117,7 @@ def compute(
     standing: list[Change] = []
     left: list[CaseResult] = []
     older: list[Change] = []
+    overruled: list[Change] = []
     missing: list[CaseResult] = []
     refused: list[Refusal] = []
     for result in results:
@@ -105,16 +140,18 @@ def compute(
             done.append(result)
             standing.append(Change(result, found, None))
             continue
-        change = Change(result, found, _notes(result, found))
+        change = decide(result, found, limit)
         before = (unclear or {}).get(found.id)
         if before is not None and has_landed(change, before):
             # What its notes are is what the server has.
-            landed.append(replace(change, notes=None))
+            landed.append(Change(result, found, None))
         elif found.executed_on == result.at and found.status == result.status.id:
             # A journal that was sent from a copy has no receipts; the server shows it.
             done.append(result)
-            standing.append(replace(change, notes=None))
-        elif newer_wins and (found.executed_on or 0) > result.at:
+            standing.append(Change(result, found, None))
+        elif change.overruled:
+            overruled.append(change)
+        elif not force and _is_newer(found, result, dates=newer_wins):
             older.append(change)
         else:
             writes.append(change)
@@ -125,9 +162,55 @@ def compute(
         standing=tuple(standing),
         left=tuple(left),
         older=tuple(older),
+        overruled=tuple(overruled),
         missing=tuple(missing),
         refused=tuple(refused),
     )
+
+
+def decide(
+    result: CaseResult, found: Execution, limit: int, *, written: bool = False
+) -> Change:
+    """Return what *result* makes of an execution in the state *found*.
+
+    Unless it was *written* over just now, somebody who changed the status since has
+    decided, and the tag does not count any more.
+    """
+    assert result.status is not None
+    held = tags.find(found.comment)
+    if (
+        held is None
+        or held.run != result.run
+        or not (written or severity(found.status) == severity(tags.worst(held.jobs)))
+    ):
+        held = tags.Tag(result.run, 0)
+    others = tags.others(held, result.jobs)
+    jobs = {**others, **result.found}
+    tag = str(tags.Tag(result.run, max(result.at, held.at), jobs))
+    bare = tags.strip(found.comment)
+    worst = tags.worst(others)
+    if severity(worst) > result.status.severity:
+        same = jobs == held.jobs and not written
+        return Change(result, found, None if same else bare, tag, worst)
+    notes = _notes(result, found)
+    if notes is None and result.status.id != PASS and len(bare) + len(tag) < limit:
+        notes = bare
+    if notes is None and bare != found.comment:
+        # The tag of another result must not stay.
+        notes = bare or summary(result.nodes, result.outcome)
+    if notes is None or (result.notes is None and result.status.id == PASS):
+        tag = ""
+    return Change(result, found, notes, tag)
+
+
+def _is_newer(found: Execution, result: CaseResult, *, dates: bool) -> bool:
+    """Return whether an execution has the newer result of another run."""
+    held = tags.find(found.comment)
+    if held is not None and held.run == result.run:
+        return False
+    if held is not None and held.at > result.at:
+        return True
+    return dates and (found.executed_on or 0) > result.at
 
 
 def by_visible_id(
@@ -155,16 +238,22 @@ def by_visible_id(
 def has_landed(change: Change, before: str) -> bool:
     """Return whether the execution shows that *change* was written since *before*."""
     now = change.execution
-    assert change.result.status is not None
-    if now.status != change.result.status.id:
+    if now.status != change.status or keeps_foreign(change, now):
         return False
     return now.stamp != before or not now.dated
 
 
+def keeps_foreign(change: Change, now: Execution) -> bool:
+    """Return whether notes stand on *now* that another run or job wrote meanwhile."""
+    return change.text is None and (
+        is_ours(now.comment) or tags.find(now.comment) is not None
+    )
+
+
 def _notes(result: CaseResult, execution: Execution) -> str | None:
-    if result.notes is None and notes.is_ours(execution.comment):
+    if result.notes is None and is_ours(execution.comment):
         # What an earlier run wrote must not stand beside another result.
-        return notes.summary(result.nodes, result.outcome)
+        return summary(result.nodes, result.outcome)
     return result.notes
 
 

@@ -47,6 +47,7 @@ class Apply:
         delivery: Delivery,
         memory: Memory,
         progress: Callable[[int, int], None],
+        limit: int,
     ) -> None:
         assert delivery.user is not None
         assert delivery.target is not None
@@ -60,15 +61,17 @@ class Apply:
         self._total = 0
         self._done: set[int] = set()
         self._writes: Sequence[Change] = ()
-        self._refused: set[int] = set()
+        self._over: set[int] = set()
         self._refusals = 0
         self._is_hopeless = False
+        self._limit = limit
 
     def run(self, changes: Changes) -> None:
         self._total = self._delivery.kept
         self._confirmed(changes.landed)
         self._writes = changes.writes
-        for batch in batches(changes.writes):
+        tags_only = [each for each in changes.overruled if each.text is not None]
+        for batch in batches([*changes.writes, *tags_only]):
             self._send(batch)
 
     def standing(self, changes: Changes) -> list[Change]:
@@ -126,7 +129,7 @@ class Apply:
         )
 
     def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
-        over = self._done | self._refused
+        over = self._done | self._over
         return [each for each in batch if each.execution.id not in over]
 
     def _divide(self, batch: Sequence[Change], refused: ZephyrRefused) -> None:
@@ -180,14 +183,14 @@ class Apply:
         missing: list[Change] = []
         by_status: dict[str, list[Change]] = {}
         for change in batch:
-            if change.notes is None:
-                by_status.setdefault(_status_of(change), []).append(change)
+            if change.text is None:
+                by_status.setdefault(change.status, []).append(change)
         for status_id, group in by_status.items():
             ids = [change.execution.id for change in group]
             answered = self._client.execute_status(ids, status_id, self._tester)
             missing += self._confirm(group, answered)
         for change in batch:
-            if change.notes is not None:
+            if change.text is not None:
                 self._client.execute_one(_write_of(change), self._tester)
                 self._confirmed([change])
         return missing
@@ -202,7 +205,9 @@ class Apply:
         for change in batch:
             row = now.get(change.execution.id)
             # A row without a status says that it was written, not as what.
-            if row is not None and row.status in {"", _status_of(change)}:
+            if row is None or diff.keeps_foreign(change, row):
+                missing.append(change)
+            elif row.status in {"", change.status}:
                 confirmed.append(change)
             else:
                 missing.append(change)
@@ -210,7 +215,10 @@ class Apply:
         return missing
 
     def _settle(self, unclear: Sequence[Change]) -> Sequence[Change]:
-        """Read the phase again and return the changes that were not written."""
+        """Read the phase again and return the changes that were not written.
+
+        What somebody else wrote meanwhile is compared with the result once more.
+        """
         unclear = self._open(unclear)
         now = {each.id: each for each in self._read()}
         landed: list[Change] = []
@@ -218,42 +226,75 @@ class Apply:
         for change in unclear:
             before = change.execution
             current = replace(change, execution=now.get(before.id, before))
-            is_there = diff.has_landed(current, before.stamp)
-            (landed if is_there else open_changes).append(current)
+            if diff.has_landed(current, before.stamp):
+                landed.append(current)
+            elif current.execution.stamp == before.stamp:
+                open_changes.append(current)
+            else:
+                open_changes.append(self._decide_again(current))
         self._confirmed(landed)
-        return open_changes
+        over = [each for each in open_changes if each.overruled and each.text is None]
+        self._overrule(over)
+        return self._open(open_changes)
+
+    def _decide_again(self, change: Change) -> Change:
+        """Return *change* as it is on the execution that it now has."""
+        now = change.execution
+        written = now.status == change.status and diff.keeps_foreign(change, now)
+        decided = diff.decide(change.result, now, self._limit, written=written)
+        if (
+            decided.overruled
+            or change.overruled
+            or None in (change.notes, decided.notes)
+        ):
+            return decided
+        # Its notes may list steps.
+        return replace(decided, notes=change.notes)
 
     def _confirmed(self, confirmed: Sequence[Change]) -> None:
         if not confirmed:
             return
-        self._memory.note_receipts(list(map(_receipt_of, confirmed)))
-        self._done.update(change.execution.id for change in confirmed)
+        delivered = [each for each in confirmed if not each.overruled]
+        self._memory.note_receipts(list(map(_receipt_of, delivered)))
+        self._done.update(change.execution.id for change in delivered)
         self._refusals = 0
-        self._delivery.delivered += len(confirmed)
-        self._delivery.kept -= len(confirmed)
+        self._delivery.delivered += len(delivered)
+        self._delivery.kept -= len(delivered)
+        self._overrule([each for each in confirmed if each.overruled])
         self._progress(self._total - self._delivery.kept, self._total)
 
+    def _overrule(self, overruled: Sequence[Change]) -> None:
+        """Count what is left because of another job, if that turned out only now."""
+        self._over.update(each.execution.id for each in overruled)
+        known = {each.execution.id for each in self._delivery.overruled}
+        late = [each for each in overruled if each.execution.id not in known]
+        self._delivery.overruled += late
+        self._delivery.kept -= len(late)
+        self._delivery.left += len(late)
+
     def _refuse(self, refused: Sequence[Change], reason: str) -> None:
-        self._refused.update(each.execution.id for each in refused)
-        self._delivery.kept -= len(refused)
+        self._over.update(each.execution.id for each in refused)
+        known = {each.execution.id for each in self._delivery.overruled}
+        left = sum(each.execution.id in known for each in refused)
+        self._delivery.left -= left
+        self._delivery.kept -= len(refused) - left
         self._delivery.refused += [Refusal(each.result, reason) for each in refused]
-
-
-def _status_of(change: Change) -> str:
-    assert change.result.status is not None
-    return change.result.status.id
 
 
 def _write_of(change: Change) -> Write:
     return Write(
         execution=change.execution.id,
-        status=_status_of(change),
-        milliseconds=change.result.milliseconds,
-        executed_on=change.result.at,
-        notes=change.notes,
+        status=change.status,
+        milliseconds=(
+            (change.execution.milliseconds or 0)
+            if change.overruled
+            else change.result.milliseconds
+        ),
+        executed_on=change.at,
+        notes=change.text,
     )
 
 
 def _receipt_of(change: Change) -> Receipt:
     result = change.result
-    return Receipt(result.case, change.execution.id, _status_of(change), result.digest)
+    return Receipt(result.case, change.execution.id, change.status, result.digest)

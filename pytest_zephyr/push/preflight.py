@@ -85,6 +85,11 @@ class Preflight:
             for case, alt in (self.plan or {}).items()
         )
 
+    @property
+    def ahead(self) -> int:
+        """How many milliseconds the server's clock is ahead of ours."""
+        return self.client.ahead if self.client else 0
+
     def pause(self) -> None:
         """Close the connections while the tests run; the login is kept."""
         if self.client is not None:

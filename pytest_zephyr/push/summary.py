@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +10,12 @@ from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import Provision
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.text import format_case
 
 
@@ -126,6 +127,7 @@ def as_json(delivery: Delivery) -> dict[str, object]:
             "left_out": list(map(_file_as_json, delivery.evidence.left_out)),
         },
         "older": [each.result.case for each in delivery.older],
+        "overruled": [each.result.case for each in delivery.overruled],
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
     }
@@ -156,7 +158,7 @@ def problems(
         counts = ", which counts as undelivered" if delivery.minds_unmapped else ""
         lines.append(
             f"zephyr: {len(delivery.unmapped)} tests name no test case{counts}:"
-            f" {_some(delivery.unmapped)}"
+            f" {some(delivery.unmapped)}"
         )
     if delivery.error is not None:
         lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
@@ -167,8 +169,14 @@ def problems(
         lines.append(f"zephyr: {reason} {_whose(refusals)}")
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
+    if delivery.overruled:
+        names = some(format_case(each.result.case) for each in delivery.overruled)
+        lines.append(
+            f"zephyr: another job of this run found worse results for"
+            f" {len(delivery.overruled)} test cases, they are left: {names}"
+        )
     if delivery.older:
-        names = _some(format_case(each.result.case) for each in delivery.older)
+        names = some(format_case(each.result.case) for each in delivery.older)
         lines.append(
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}"
@@ -217,7 +225,7 @@ def uncollected(nodeids: Sequence[str]) -> str:
     """Say that test cases of files that failed to import are left as they were."""
     return (
         f"zephyr: {len(nodeids)} could not be collected, the test cases of their tests"
-        f" are left as they were: {_some(nodeids)}"
+        f" are left as they were: {some(nodeids)}"
     )
 
 
@@ -232,12 +240,32 @@ def cut_short(journals: Iterable[Path]) -> list[str]:
     ]
 
 
-def unreadable(journals: Mapping[Path, int]) -> list[str]:
-    """Name the journals with lines that somebody or something has spoilt."""
+def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
+    """Name the lines of journals that somebody or something has spoilt."""
+    by_path: dict[Path, list[int]] = {}
+    for line in lines:
+        by_path.setdefault(line.path, []).append(line.number)
     return [
-        f"zephyr: {count} lines of {path} cannot be read; what they said is missing."
-        for path, count in journals.items()
+        f"zephyr: {path}, line {some(map(str, numbers))} cannot be read; what it said is"
+        f" missing, and no test case that it may be about is written as anything but a"
+        f" failure."
+        for path, numbers in by_path.items()
     ]
+
+
+def counted(results: Counted) -> list[str]:
+    """Say which results of a run replaced which, and why others did not."""
+    lines = [
+        f"{count} results of {earlier}.jsonl replaced by a later attempt of the same job,"
+        f" {later}.jsonl"
+        for (earlier, later), count in results.replaced.items()
+    ]
+    apart = [
+        f"{worse}.jsonl has worse results than {other}.jsonl and counts; they are"
+        f" different jobs of this run: {why}"
+        for (worse, other), why in results.apart.items()
+    ]
+    return [*lines[:_SHOWN], *apart[:_SHOWN]]
 
 
 def planned_only(deselected: int, untested: int) -> list[str]:
@@ -270,11 +298,11 @@ def _whose(refusals: list[Refusal]) -> str:
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
         return f"(test case {format_case(first.case)}, {tests})"
-    names = _some(format_case(each.result.case) for each in refusals)
+    names = some(format_case(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"
 
 
-def _some(names: Iterable[str]) -> str:
+def some(names: Iterable[str]) -> str:
     listed = list(names)
     more = f", … {len(listed) - 5} more" if len(listed) > 5 else ""
     return ", ".join(listed[:5]) + more

@@ -23,9 +23,12 @@ from pytest_zephyr.push.files_to_send import wanted
 from pytest_zephyr.push.missing import Provider
 from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results import status
+from pytest_zephyr.results import tags
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.plan import Plan
+from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
@@ -42,12 +45,16 @@ def push(
     progress: Callable[..., None] = lambda *_progress: None,
     *,
     newer_wins: bool = False,
+    force: bool = False,
     seen: Survey | None = None,
+    own: Mapping[str, Settings] | None = None,
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
-    With *newer_wins* the server's result stays where it is newer than ours. *seen* is
-    what is known of the server already. With ``zephyr_dry_run`` everything is read and
+    With *newer_wins* the server's result stays where its date is newer than ours, with
+    *force* ours is written whatever stands there. *seen* is what is known of the server
+    already. *own* are the settings of journals that have others, by the name of the run
+    in them. With ``zephyr_dry_run`` everything is read and
     nothing is written.
 
     Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
@@ -56,7 +63,7 @@ def push(
     delivery = Delivery()
     # Until the server has said what it can take, every result with a status waits.
     choices = _choices(settings, status.STOCK)
-    plan = build_plan(nodes, choices, _context(settings))
+    plan = _plan(nodes, settings, own, status.STOCK)
     delivery.kept = sum(
         result.status is not None or bool(result.problem) for result in plan.results
     )
@@ -75,7 +82,20 @@ def push(
 
         def compute() -> Changes:
             """Compare what should be with what is, as far as both are known by now."""
-            return _changes(nodes, provider, seen, settings, memory, newer_wins)
+            mapped = [
+                _with_new_case(node, provider.provision.shelved) for node in nodes
+            ]
+            mapped = diff.by_visible_id(mapped, seen.executions)
+            return diff.compute(
+                _plan(mapped, settings, own, seen.statuses).results,
+                seen.executions,
+                f"phase {seen.place.path}",
+                memory.receipts,
+                memory.unclear,
+                newer_wins=newer_wins,
+                force=force,
+                limit=settings.notes_limit,
+            )
 
         changes = compute()
         if settings.may_create("execution") and (changes.missing or new):
@@ -90,8 +110,9 @@ def push(
         if not settings.may_create("execution"):
             # What has no place is looked up last: it can only be named.
             provider.look(changes.missing)
-            changes = provider.settle(changes, final=True)
-            _name_missing(delivery, changes)
+            settled = provider.settle(changes, final=True)
+            _name_missing(delivery, changes, settled)
+            changes = settled
         if settings.dry_run:
             delivery.planned = changes
             delivery.provision = provider.provision
@@ -126,27 +147,21 @@ def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:
     return seen
 
 
-def _changes(
-    nodes: Sequence[NodeResult],
-    provider: Provider,
-    seen: Survey,
+def _plan(
+    nodes: Iterable[NodeResult],
     settings: Settings,
-    memory: Memory,
-    newer_wins: bool,
-) -> Changes:
-    mapped = [_with_new_case(node, provider.provision.shelved) for node in nodes]
-    plan = build_plan(
-        diff.by_visible_id(mapped, seen.executions),
-        _choices(settings, seen.statuses),
-        _context(settings),
-    )
-    return diff.compute(
-        plan.results,
-        seen.executions,
-        f"phase {seen.place.path}",
-        memory.receipts,
-        memory.unclear,
-        newer_wins=newer_wins,
+    own: Mapping[str, Settings] | None,
+    known: Sequence[status.Status],
+) -> Plan:
+    """Return what should stand on the test cases of a server with *known* statuses."""
+
+    def rules(each: Settings) -> Rules:
+        return Rules(_choices(each, known), _context(each))
+
+    return build_plan(
+        nodes,
+        rules(settings),
+        {journal: rules(each) for journal, each in (own or {}).items()},
     )
 
 
@@ -172,7 +187,7 @@ def _carry_out(
     context, evidence = _context(settings), delivery.evidence
     steps = StepResults(client, memory, evidence, phase.id)
     changes = steps.note_foreign(changes, context)
-    apply = Apply(client, delivery, memory, progress)
+    apply = Apply(client, delivery, memory, progress, settings.notes_limit)
     apply.run(changes)
     standing = [*apply.standing(changes), *changes.standing]
     evidence.left_out += left_out(standing)
@@ -183,7 +198,8 @@ def _carry_out(
 
 
 def _context(settings: Settings) -> Context:
-    return Context(settings.comment, settings.notes_limit)
+    limit = settings.notes_limit
+    return Context(settings.comment, limit - min(tags.ROOM, limit // 2))
 
 
 def _new_cases(
@@ -217,17 +233,18 @@ def _with_new_case(node: NodeResult, shelved: CreatedCases) -> NodeResult:
 
 def _count(delivery: Delivery, changes: Changes) -> None:
     delivery.already = len(changes.done)
-    delivery.left = len(changes.left) + len(changes.older)
+    delivery.left = len(changes.left) + len(changes.older) + len(changes.overruled)
     delivery.older = list(changes.older)
+    delivery.overruled = list(changes.overruled)
     delivery.refused = list(changes.refused)
     delivery.kept = len(changes.writes) + len(changes.landed) + len(changes.missing)
 
 
-def _name_missing(delivery: Delivery, settled: Changes) -> None:
+def _name_missing(delivery: Delivery, changes: Changes, settled: Changes) -> None:
     """Count what had no place as refused, or as left if nobody minds."""
     known = {each.result.case for each in delivery.refused}
     named = [each for each in settled.refused if each.result.case not in known]
     delivery.refused += named
-    left = len(settled.left) + len(settled.older)
-    delivery.kept -= len(named) + left - delivery.left
-    delivery.left = left
+    newly = len(settled.left) - len(changes.left)
+    delivery.kept -= len(named) + newly
+    delivery.left += newly

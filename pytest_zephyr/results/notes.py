@@ -9,6 +9,7 @@ from dataclasses import replace
 import re
 from typing import Literal
 
+from pytest_zephyr.results import tags
 from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.records import Failure
@@ -117,7 +118,7 @@ def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
 
 def is_ours(comment: str) -> bool:
     """Return whether *comment* looks like notes that this package wrote."""
-    return _OURS.match(comment) is not None
+    return _OURS.match(tags.strip(comment)) is not None
 
 
 def _count(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
@@ -209,9 +210,9 @@ def _steps(steps: Sequence[Step]) -> list[str]:
 
 
 def _foot(nodes: Sequence[NodeResult]) -> list[str]:
-    jobs = dict.fromkeys(node.origin.job for node in nodes if node.origin.job)
+    pages = dict.fromkeys(node.origin.page for node in nodes if node.origin.page)
     commits = dict.fromkeys(node.origin.commit for node in nodes if node.origin.commit)
-    lines = [f"CI job: {job}" for job in jobs]
+    lines = [f"CI job: {page}" for page in pages]
     lines += [f"commit: {commit}" for commit in commits]
     return ["", *lines] if lines else []
 

@@ -6,14 +6,19 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 import hashlib
 
+from pytest_zephyr.results.jobs import digest
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Choice
+from pytest_zephyr.results.status import FAIL
+from pytest_zephyr.results.status import PASS
 from pytest_zephyr.results.status import Status
 
 
@@ -24,7 +29,8 @@ class CaseResult:
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
     because of the *problem*. *milliseconds* is the sum over the tests, *at* the end of
     the last one in milliseconds since the epoch. *notes* is `None` where the notes
-    are to stay as they are.
+    are to stay as they are. *jobs* are those whose tests ran, *found* has the ids of
+    the statuses other than Pass that they found.
     """
 
     case: CaseRef
@@ -35,6 +41,13 @@ class CaseResult:
     at: int
     notes: str | None
     nodes: tuple[NodeResult, ...]
+    jobs: frozenset[JobMark] = frozenset()
+    found: Mapping[JobMark, str] = field(default_factory=dict)
+
+    @property
+    def run(self) -> str:
+        """A digest of the run key, as tags have it."""
+        return digest(self.nodes[0].origin.run if self.nodes else "", 8)
 
     @property
     def digest(self) -> str:
@@ -42,6 +55,14 @@ class CaseResult:
         status = self.status.id if self.status else ""
         text = f"{self.case!r} {status} {self.milliseconds} {self.at} {self.notes}"
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The options of one session that decide its results."""
+
+    choices: Mapping[Outcome, Choice]
+    context: Context
 
 
 @dataclass(frozen=True)
@@ -54,10 +75,13 @@ class Plan:
 
 def build_plan(
     nodes: Iterable[NodeResult],
-    choices: Mapping[Outcome, Choice],
-    context: Context,
+    rules: Rules,
+    own: Mapping[str, Rules] | None = None,
 ) -> Plan:
-    """Group *nodes* by test case; the worst of them decides (design 2.3)."""
+    """Group *nodes* by test case; the worst of them decides.
+
+    *rules* are for the journals that have no *own* ones, by the name of the run in them.
+    """
     groups: dict[CaseRef, list[NodeResult]] = {}
     unmapped = []
     for node in nodes:
@@ -66,7 +90,7 @@ def build_plan(
         for case in dict.fromkeys(node.cases):
             groups.setdefault(case, []).append(node)
     results = tuple(
-        _case_result(case, group, choices, context) for case, group in groups.items()
+        _case_result(case, group, rules, own or {}) for case, group in groups.items()
     )
     return Plan(results, tuple(unmapped))
 
@@ -74,38 +98,57 @@ def build_plan(
 def _case_result(
     case: CaseRef,
     nodes: Sequence[NodeResult],
-    choices: Mapping[Outcome, Choice],
-    context: Context,
+    rules: Rules,
+    own: Mapping[str, Rules],
 ) -> CaseResult:
-    outcome = deciding(nodes, choices)
-    choice = choices[outcome]
+    def choice_of(node: NodeResult) -> Choice:
+        return own.get(node.origin.journal, rules).choices[node.outcome]
+
+    deciding = max(nodes, key=lambda node: _weight(node.outcome, choice_of(node)))
+    outcome, choice = deciding.outcome, choice_of(deciding)
+    context = own.get(deciding.origin.journal, rules).context
+    jobs: set[JobMark] = set()
+    found: dict[JobMark, Status] = {}
+    for node in nodes:
+        job, status = node.origin.job, choice_of(node).status
+        if not node.ran:
+            continue
+        jobs.add(job)
+        if status and status.id != PASS:
+            found[job] = max(
+                status, found.get(job, status), key=lambda each: each.severity
+            )
     return CaseResult(
         case=case,
         outcome=outcome,
         status=choice.status,
-        problem=choice.problem,
+        problem=choice.problem or _doubt(nodes, choice),
         milliseconds=round(sum(node.duration for node in nodes) / 1000),
         at=max(node.at for node in nodes),
         notes=write_notes(nodes, outcome, context),
         nodes=tuple(nodes),
+        jobs=frozenset(jobs),
+        found={job: status.id for job, status in found.items()},
     )
 
 
-def deciding(nodes: Iterable[NodeResult], choices: Mapping[Outcome, Choice]) -> Outcome:
-    """Return the outcome that decides: Fail, Blocked, any custom status, then Pass.
+def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
+    """Return why a result that is not a failure is not certain, if it is not."""
+    line = next((node.doubt for node in nodes if node.doubt), "")
+    if not line or choice.status is None or choice.status.id == FAIL:
+        return ""
+    return (
+        f"not written as {choice.status.name}: {line} cannot be read, and may say that a"
+        f" test failed."
+    )
+
+
+def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
+    """Order outcomes: Fail, Blocked, any custom status, then Pass.
 
     What maps to no status decides nothing, and `skipped` and `unrun` decide only
     where there is nothing else.
     """
-    return max(
-        (node.outcome for node in nodes), key=lambda outcome: _weight(outcome, choices)
-    )
-
-
-def _weight(
-    outcome: Outcome, choices: Mapping[Outcome, Choice]
-) -> tuple[int, int, int]:
-    choice = choices[outcome]
     ran = outcome not in {Outcome.SKIPPED, Outcome.UNRUN}
     if choice.problem:
         # What the server has no status for must not hide behind a better one.

@@ -153,11 +153,36 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where a run came from: the CI service's page of the job, and the commit."""
+class JobMark:
+    """A job in few characters, for notes: digests of what it does and of where it ran.
 
-    job: str = ""
+    *attempt* is the number that the CI service gives a repetition, 0 if it gives none.
+    """
+
+    kind: str
+    place: str = ""
+    attempt: int = 0
+
+    def repeats(self, earlier: JobMark) -> bool:
+        """Return whether this is the same job as *earlier*, or a later attempt of it."""
+        if self.kind != earlier.kind:
+            return False
+        return self.place == earlier.place or self.attempt > earlier.attempt > 0
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a result came from: the CI service's page of the job, and the commit.
+
+    *run* is the run key or, without one, the name of the run; *journal* is the name of
+    the run in one journal; *job* is what the run calls that.
+    """
+
+    page: str = ""
     commit: str = ""
+    run: str = ""
+    journal: str = ""
+    job: JobMark = JobMark("")
 
 
 NOWHERE = Origin()
@@ -170,7 +195,8 @@ class NodeResult:
     *duration* is in microseconds and counts the last attempt; *at* is the end of the
     last report in milliseconds since the epoch, 0 if there was none. *failures* and
     *evidence* are those of the last attempt, *earlier* the first failure of the
-    attempts before it.
+    attempts before it. *doubt* names a line of the journal that cannot be read and may
+    say that the test failed.
     """
 
     nodeid: str
@@ -187,3 +213,8 @@ class NodeResult:
     new: NewCase | None = None
     evidence: Evidence = NOTHING
     origin: Origin = NOWHERE
+    doubt: str = ""
+
+    @property
+    def ran(self) -> bool:
+        return self.outcome not in {Outcome.SKIPPED, Outcome.UNRUN}

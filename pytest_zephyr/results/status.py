@@ -41,8 +41,12 @@ class Status:
 
     @property
     def severity(self) -> int:
-        """Fail, then Blocked, then any custom status, then Pass."""
-        return {FAIL: 3, BLOCKED: 2, PASS: 0}.get(self.id, 1)
+        return severity(self.id)
+
+
+def severity(status: str) -> int:
+    """Order the ids of statuses: Fail, then Blocked, then any custom status, then Pass."""
+    return {FAIL: 3, BLOCKED: 2, PASS: 0}.get(status, 1)
 
 
 #: What every server has unless somebody changed it (API 1.4).

@@ -14,11 +14,13 @@ from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import answer
 from tests.client.servers import ScriptedServer
+from tests.conftest import age
 from tests.conftest import needs_xdist
 
 
 TEST = """
 import pytest
+from tests.conftest import age
 
 @pytest.mark.zephyr({case})
 def test_it(zephyr):
@@ -309,6 +311,7 @@ def test_newer_result_of_the_server_is_left_unless_forced(
     )
     run_zephyr(same_exit=False)
     assert world.statuses()[102] == "1"
+    age(journal, 90)
     code, said = push(journal)
 
     assert code == 0
@@ -613,7 +616,7 @@ def test_what_is_printed_for_a_run_names_all_of_its_journals(
     pytester.makeini(names)
     for case in (101, 102):
         pytester.makepyfile(
-            f"import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
+            f"import pytest\n@pytest.mark.zephyr({case})\ndef test_{case}(): pass\n"
         )
         run_zephyr("--zephyr-run-key=K", "--zephyr-push=never", same_exit=False)
     pytester.makeini(f"{names}zephyr_create = phase\n")
@@ -695,10 +698,12 @@ def test_what_somebody_spoilt_is_told(pytester, push, journal, world):
     code, said = push(journal)
 
     assert code == 1
-    assert f"1 lines of {journal} cannot be read" in said
+    assert f"{journal}, line {spoilt + 1} cannot be read" in said
     code, said = push("--json", journal)
     assert code == 1
-    assert json.loads(said)["complete"] is False
+    document = json.loads(said)
+    assert document["complete"] is False
+    assert document["runs"][0]["unreadable"] == {str(journal): [spoilt + 1]}
 
 
 @needs_xdist

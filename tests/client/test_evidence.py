@@ -88,7 +88,7 @@ class Recorded:
         writer = JournalWriter.reopen(self.path)
         try:
             run = Run((Journal(self.path),))
-            nodes = run.nodes()
+            nodes = run.read().nodes
             chosen = self.settings(**options)
             with connect(chosen) as client:
                 return push(nodes, client, chosen, run.memory([writer]))

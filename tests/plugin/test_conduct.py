@@ -14,6 +14,7 @@ from pytest_zephyr.cli import main
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import needs_xdist
+from tests.conftest import untagged
 
 
 SUITE = """
@@ -291,7 +292,7 @@ def test_what_tests_do_to_the_environment_is_not_ours(
         ("path.write_text('')", "cannot be read back; the results are lost"),
         (
             "path.write_text(path.read_text().splitlines(True)[0])",
-            "1 lines of .zephyr",
+            ", line 2 cannot be read",
         ),
     ],
     ids=["removed", "replaced", "emptied", "cut"],
@@ -347,7 +348,7 @@ def test_what_workers_wrote_is_written_again_if_a_test_removes_it(
 
     assert ran.ret == 8
     assert "gone.txt was refused" in ran.text
-    assert world.execution(101).comment.splitlines()[1:] == [
+    assert untagged(world.execution(101).comment).splitlines()[1:] == [
         "comment: before",
         "comment: after",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import needs_xdist
+from tests.conftest import untagged
 
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
@@ -56,7 +57,7 @@ def test_all_that_a_test_says_stands_on_its_execution(
 
     assert "evidence: 4 attachments sent" in ran.text
     passed, failed = world.execution(101), world.execution(102)
-    assert passed.comment.splitlines()[1:] == [
+    assert untagged(passed.comment).splitlines()[1:] == [
         "defects: BUG-7",
         "comment: all is &lt;well&gt;",
         "comment: from a finalizer",
@@ -67,7 +68,7 @@ def test_all_that_a_test_says_stands_on_its_execution(
         ("state.json", "application/json", 3),
         ("x", "application/octet-stream", 1),
     }
-    assert failed.comment.splitlines()[1:] == [
+    assert untagged(failed.comment).splitlines()[1:] == [
         "defects: BUG-8, BUG-7",
         "comment: flaky",
         "n: 3",
@@ -408,7 +409,8 @@ def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
     held = world.execution(101)
     assert len(held.comment) <= 600
     assert "comment: said\n" in held.comment
-    assert held.comment.endswith("CI job: https://ci.example/jobs/7\ncommit: c0ffee")
+    foot = "CI job: https://ci.example/jobs/7\ncommit: c0ffee"
+    assert untagged(held.comment).endswith(foot)
     (whole,) = world.sandbox.store.attachment_bytes(world.phase, 101, "notes.txt")
     assert b"row 150" in whole
     assert "row 150" not in held.comment

@@ -304,3 +304,213 @@ def test_wrong_usage_is_said_before_anything_is_sent(
     assert pushed.ret == 2
     assert "no server" in pushed.err
     assert world.writes == []
+
+
+# Attempts of a job
+
+
+RETRIED = """
+    import os
+    import pathlib
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_a(n):
+        broken = pathlib.Path("broken")
+        assert n == 1 or not broken.exists()
+"""
+
+
+@pytest.fixture
+def retried(pytester, monkeypatch):
+    """A suite that fails while a file called ``broken`` is there; its run has a key."""
+    monkeypatch.setenv("ZEPHYR_RUN_KEY", "K")
+    (pytester.path / "broken").touch()
+    return pytester.makepyfile(RETRIED)
+
+
+def repair(pytester: pytest.Pytester) -> None:
+    (pytester.path / "broken").unlink()
+
+
+@pytest.mark.parametrize("when", ["end", "never"], ids=["each at its end", "one push"])
+@pytest.mark.parametrize("again", [["--lf"], ["--lf", "-n2", "-v"], []])
+@pytest.mark.usefixtures("retried")
+def test_last_attempt_of_a_job_counts(
+    pytester, run_zephyr, command, world, again, when
+):
+    """As with ``pytest || pytest --lf`` and the retry step of a CI service."""
+    if "-n2" in again:
+        pytest.importorskip("xdist")
+    push = f"--zephyr-push={when}"
+    first = run_zephyr(push, same_exit=False)
+    repair(pytester)
+    second = run_zephyr(push, *again, same_exit=False)
+    said = second.text if when == "end" else command("push").text
+
+    assert first.ret == 1
+    assert second.ret == 0
+    held = world.execution(101)
+    assert held.status == "1"
+    assert "test_a[2] (0.00 s) after 2 attempts" in held.comment
+    assert "1 results of" in said or "2 results of" in said
+    assert "replaced by a later attempt of the same job" in said
+
+
+@pytest.mark.usefixtures("retried")
+def test_last_attempt_counts_also_if_it_is_red(pytester, run_zephyr, world):
+    repair(pytester)
+    run_zephyr(same_exit=False)
+    (pytester.path / "broken").touch()
+    run_zephyr(same_exit=False)
+
+    assert world.statuses()[101] == "2"
+
+
+@pytest.mark.usefixtures("retried")
+def test_attempt_that_ran_nothing_replaces_nothing(pytester, run_zephyr, world):
+    run_zephyr(same_exit=False)
+    pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_runtest_setup():
+            pytest.skip("not today")
+        """
+    )
+    run_zephyr(same_exit=False)
+
+    assert world.statuses()[101] == "2"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"BROWSER": "chrome"}, {"BROWSER": "firefox"}),
+        ({"TOX_ENV_NAME": "py310"}, {"TOX_ENV_NAME": "py311"}),
+        ({"CI_NODE_INDEX": "1"}, {"CI_NODE_INDEX": "2"}),
+        ({"GITHUB_JOB": "unit"}, {"GITHUB_JOB": "e2e"}),
+    ],
+)
+@pytest.mark.usefixtures("retried")
+def test_another_environment_is_another_job(
+    pytester, run_zephyr, world, monkeypatch, first, second
+):
+    """Its failure is not covered, and the summary says what makes them two jobs."""
+    for name, value in first.items():
+        monkeypatch.setenv(name, value)
+    run_zephyr(same_exit=False)
+    repair(pytester)
+    for name, value in second.items():
+        monkeypatch.setenv(name, value)
+    ran = run_zephyr(same_exit=False)
+
+    assert world.statuses()[101] == "2"
+    assert f"different jobs of this run: the variable {next(iter(first))} differ" in (
+        ran.text
+    )
+
+
+#: What CI services set in two attempts of one job, which may run on two machines.
+ATTEMPTS = {
+    "GitHub": [
+        {"GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1", "RUNNER_NAME": "a"},
+        {"GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2", "RUNNER_NAME": "b"},
+    ],
+    "GitLab": [
+        {"CI_PIPELINE_ID": "7", "CI_JOB_NAME": "e2e 1/2", "CI_JOB_ID": "1001"},
+        {"CI_PIPELINE_ID": "7", "CI_JOB_NAME": "e2e 1/2", "CI_JOB_ID": "1002"},
+    ],
+    "Azure": [
+        {"BUILD_BUILDID": "7", "SYSTEM_JOBATTEMPT": "1", "AGENT_NAME": "a"},
+        {"BUILD_BUILDID": "7", "SYSTEM_JOBATTEMPT": "2", "AGENT_NAME": "b"},
+    ],
+}
+
+
+@pytest.mark.parametrize("service", ATTEMPTS)
+@pytest.mark.parametrize("together", [True, False], ids=["one push", "each alone"])
+@pytest.mark.usefixtures("retried")
+def test_attempt_that_the_ci_service_counts_may_run_on_another_machine(
+    pytester, run_zephyr, command, world, monkeypatch, service, together
+):
+    monkeypatch.delenv("ZEPHYR_RUN_KEY")
+    for attempt, environ in enumerate(ATTEMPTS[service]):
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("platform.node", lambda attempt=attempt: f"host{attempt}")
+        push = "never" if together else "end"
+        monkeypatch.setenv("ZEPHYR_JOURNAL", f"journals{attempt}")
+        run_zephyr(f"--zephyr-push={push}", same_exit=False)
+        if attempt == 0:
+            repair(pytester)
+    if together:
+        # The report job may get the artefacts in any order.
+        assert command("push", "journals1", "journals0").ret == 0
+
+    assert world.statuses()[101] == "1"
+
+
+@pytest.mark.parametrize("first", ["red", "green"])
+def test_jobs_that_push_for_themselves_keep_the_worst(shard, world, monkeypatch, first):
+    """From machines of their own, with nothing but the server in common."""
+    for name in (first, {"red": "green", "green": "red"}[first]):
+        monkeypatch.setenv("ZEPHYR_JOURNAL", name)
+        shard(name, holds=name == "green")
+
+    assert world.statuses()[101] == "2"
+    assert "test_red.py::test_a" in world.execution(101).comment
+
+
+def test_job_that_leaves_a_worse_result_says_so(
+    pytester, run_zephyr, world, monkeypatch
+):
+    pytester.makepyfile(
+        test_red=ONE.format(holds=False), test_green=ONE.format(holds=True)
+    )
+    key = "--zephyr-run-key=K"
+    run_zephyr(key, "test_red.py", "--zephyr-journal=a", same_exit=False)
+    ran = run_zephyr(key, "test_green.py", "--zephyr-journal=b", same_exit=False)
+
+    assert ran.ret == 0
+    assert "0 delivered, 0 refused, 1 left as they were" in ran.text
+    assert "another job of this run found worse results for 1 test cases" in ran.text
+
+
+@pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])
+def test_journals_that_were_delivered_in_between_still_count(
+    command, shard, world, monkeypatch, where
+):
+    """Also if the notes on the server were written over by a person."""
+    for name in ("red", "green"):
+        if where:
+            monkeypatch.setenv("ZEPHYR_JOURNAL", where[name == "green"])
+        shard(name, "--zephyr-push=never", holds=name == "green")
+        if name == "red":
+            assert command("push", *where[:1]).ret == 0
+            assert world.statuses()[101] == "2"
+    world.comment(101, "looked at it")
+    assert command("push", *where).ret == 0
+
+    assert world.statuses()[101] == "2"
+
+
+def test_each_journal_of_a_run_has_its_own_options(command, shard, world):
+    """What one session maps a failure to is not what another does."""
+    shard("red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False)
+    shard("too", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
+    assert command("push").ret == 0
+
+    held = world.execution(101)
+    assert held.status == "2"
+    assert held.comment.startswith("[pytest-zephyr run=")
+
+
+def test_named_dry_run_beside_a_run_does_not_count(command, pytester, shard, world):
+    shard("red", "--zephyr-dry-run", holds=False)
+    shard("green", "--zephyr-push=never", holds=True)
+    said = command("push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))).text
+
+    assert world.statuses()[101] == "1"
+    assert "is of a dry run" in said

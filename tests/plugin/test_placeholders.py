@@ -28,7 +28,7 @@ def kept(pytester, run_pytest, monkeypatch):
 
 SERVICES = {
     "GitHub Actions": {
-        "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_NUMBER": "12",
+        "GITHUB_RUN_ID": "7-2", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_NUMBER": "12",
         "GITHUB_REF_NAME": "main", "GITHUB_SHA": "c0ffee",
     },
     "GitLab": {
@@ -40,7 +40,7 @@ SERVICES = {
         "GIT_COMMIT": "c0ffee",
     },
     "Azure Pipelines": {
-        "BUILD_BUILDID": "7", "SYSTEM_JOBATTEMPT": "2", "BUILD_BUILDNUMBER": "12",
+        "BUILD_BUILDID": "7-2", "SYSTEM_JOBATTEMPT": "2", "BUILD_BUILDNUMBER": "12",
         "BUILD_SOURCEBRANCHNAME": "main", "BUILD_SOURCEVERSION": "c0ffee",
     },
     "Bitbucket": {

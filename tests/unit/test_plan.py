@@ -9,7 +9,7 @@ import pytest
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import CaseResult
-from pytest_zephyr.results.plan import deciding
+from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import choices
@@ -32,7 +32,7 @@ ERROR, CRASHED, FAILED = Outcome.ERROR, Outcome.CRASHED, Outcome.FAILED
 def one_case(outcomes: list[Outcome], **said: str) -> CaseResult:
     """Return the result of a case that one test per outcome proves."""
     nodes = [node(each, f"t{i}", cases=(101,)) for i, each in enumerate(outcomes)]
-    (found,) = build_plan(nodes, mapped(**said), Context()).results
+    (found,) = build_plan(nodes, Rules(mapped(**said), Context())).results
     return found
 
 
@@ -154,14 +154,16 @@ def test_times_are_added_and_the_last_end_counts():
         node(PASSED, "a", cases=(101,), duration=1_000_400, at=30),
         node(PASSED, "b", cases=(101,), duration=2_000_400, at=20),
     ]
-    (found,) = build_plan(nodes, mapped(), Context()).results
+    (found,) = build_plan(nodes, Rules(mapped(), Context())).results
 
     assert (found.milliseconds, found.at) == (3_001, 30)
 
 
 def test_a_test_may_prove_several_cases():
     """Each of its test cases gets the result once, ids and Alt IDs apart."""
-    plan = build_plan([node(FAILED, cases=(101, "101", 101))], mapped(), Context())
+    plan = build_plan(
+        [node(FAILED, cases=(101, "101", 101))], Rules(mapped(), Context())
+    )
 
     assert [each.case for each in plan.results] == [101, "101"]
     assert [each.status for each in plan.results] == [FAIL, FAIL]
@@ -171,7 +173,7 @@ def test_a_test_may_prove_several_cases():
 def test_tests_without_a_case_are_listed_apart():
     """They are counted, and nothing is sent for them."""
     plan = build_plan(
-        [node(PASSED, "a"), node(PASSED, "b", cases=(1,))], mapped(), Context()
+        [node(PASSED, "a"), node(PASSED, "b", cases=(1,))], Rules(mapped(), Context())
     )
 
     assert [each.nodeid for each in plan.unmapped] == ["a"]
@@ -251,11 +253,13 @@ def test_deciding_is_one_of_the_outcomes_and_knows_no_order(
         for each in (PASS, FAIL, BLOCKED, CUSTOM)
     ]
     chosen = choices(said, "-o", known)
-    nodes = [node(each) for each in outcomes]
-    found = deciding(nodes, chosen)
+    nodes = [node(each, cases=(1,)) for each in outcomes]
+    rules = Rules(chosen, Context())
+    (found,) = build_plan(nodes, rules).results
+    (backwards,) = build_plan(nodes[::-1], rules).results
 
-    assert found in outcomes
-    assert found is deciding(list(reversed(nodes)), chosen)
+    assert found.outcome in outcomes
+    assert found.outcome is backwards.outcome
 
 
 NODES = st.lists(
@@ -286,7 +290,7 @@ def test_order_of_tests_makes_no_difference(nodes, chance):
 
 def written(nodes: list[NodeResult]) -> dict[object, object]:
     """Return what would be written on each case, by case."""
-    plan = build_plan(nodes, mapped(), Context("always"))
+    plan = build_plan(nodes, Rules(mapped(), Context("always")))
     return {
         repr(each.case): (
             each.status,

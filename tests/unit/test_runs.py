@@ -30,6 +30,7 @@ from pytest_zephyr.journal.ledger import Stepped
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
+from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
@@ -37,6 +38,7 @@ from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Outcome
 from tests.unit.make import deterministic
@@ -182,7 +184,7 @@ def results(runs: Sequence[Run]) -> list[dict[str, object]]:
     """Return what would be written for each run, by case."""
     found: list[dict[str, object]] = []
     for run in runs:
-        plan = build_plan(run.nodes(), mapped(), Context("always"))
+        plan = build_plan(run.read().nodes, Rules(mapped(), Context("always")))
         found.append(
             {
                 repr(each.case): (
@@ -204,7 +206,7 @@ def test_jobs_of_one_run_merge_worst_first(tmp_path):
     passed = write(tmp_path / "a.jsonl", *ran("t", "passed", duration=4_000), key="77")
     failed = write(tmp_path / "b.jsonl", *ran("t", "failed", duration=5_000), key="77")
     (run,) = group([Journal(passed), Journal(failed)])
-    (found,) = build_plan(run.nodes(), mapped(), Context()).results
+    (found,) = build_plan(run.read().nodes, Rules(mapped(), Context())).results
 
     assert found.outcome is Outcome.FAILED
     assert found.milliseconds == 9
@@ -219,7 +221,7 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
         journal_format.start_line("t"),
     )
     ended = write(tmp_path / "b.jsonl", journal_format.end_line())
-    (node,) = Run((Journal(died), Journal(ended))).nodes()
+    (node,) = Run((Journal(died), Journal(ended))).read().nodes
 
     assert node.outcome is Outcome.CRASHED
 
@@ -235,7 +237,7 @@ def test_what_could_not_be_collected_is_told_once(tmp_path):
         for name in "ab"
     ]
     (run,) = group(map(Journal, paths))
-    run.nodes()
+    run.read()
 
     assert run.uncollected == ["t.py"]
 
@@ -305,7 +307,7 @@ def test_merging_in_two_steps_is_merging_in_one(
 
 
 def without_notes(run: Run) -> dict[object, object]:
-    plan = build_plan(run.nodes(), mapped(), Context("never"))
+    plan = build_plan(run.read().nodes, Rules(mapped(), Context("never")))
     return {
         each.case: (
             each.status,
@@ -330,7 +332,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
             for i, each in enumerate(receipts)
         )
     )
-    run.nodes()
+    run.read()
 
     assert run.memory([]).receipts == {(7, "d1"), (8, "d2")}
 
@@ -343,7 +345,7 @@ def test_a_write_without_a_receipt_is_unclear(tmp_path):
         journal_format.sending_line(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
-    run.nodes()
+    run.read()
 
     assert run.memory([]).unclear == {7: "s2", 8: "s1"}
 
@@ -356,7 +358,7 @@ def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
         journal_format.receipt_line(Receipt(101, 7, "2", "d1")),
     )
     run = Run((Journal(path),))
-    run.nodes()
+    run.read()
 
     assert run.memory([]).unclear == {8: "s1"}
 
@@ -370,7 +372,7 @@ def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
         journal_format.sending_line(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
-    run.nodes()
+    run.read()
 
     assert run.memory([]).unclear == {7: "s2"}
 
@@ -388,7 +390,7 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
         writer.close()
     again = [Run((Journal(path),)) for path in paths]
     for each in again:
-        each.nodes()
+        each.read()
 
     assert [each.memory([]).receipts for each in again] == [{(7, "d1"), (8, "d2")}] * 2
     assert all(Journal(path).is_delivered() for path in paths)
@@ -402,7 +404,7 @@ def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
     for name in ("1", "2", "3"):
         write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
         journal_writer.worker_journal(str(tmp_path / f"{name}.jsonl"), "gw0").close()
-    prune(tmp_path, keep=2)
+    prune(tmp_path, open_all([tmp_path]), keep=2)
 
     assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == [
         "2.gw0.jsonl",
@@ -427,7 +429,7 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
         journal_format.delivered_line(),
         journal_format.sending_line(Sending({1: "s"})),
     )
-    prune(tmp_path, keep=0)
+    prune(tmp_path, open_all([tmp_path]), keep=0)
 
     assert len(list(tmp_path.glob("*.jsonl"))) == 5
 
@@ -438,7 +440,7 @@ def test_the_undelivered_do_not_count_as_kept(tmp_path):
         write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
     for name in ("3", "4"):
         write(tmp_path / f"{name}.jsonl")
-    prune(tmp_path, keep=1)
+    prune(tmp_path, open_all([tmp_path]), keep=1)
 
     assert sorted(path.stem for path in tmp_path.glob("*.jsonl")) == ["2", "3", "4"]
 
@@ -468,10 +470,10 @@ def pictures(tmp_path):
 
 
 def test_files_that_no_journal_names_go_with_old_journals(tmp_path, pictures):
-    prune(tmp_path, keep=2)
+    prune(tmp_path, open_all([tmp_path]), keep=2)
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
 
-    prune(tmp_path, keep=1)
+    prune(tmp_path, open_all([tmp_path]), keep=1)
 
     assert {path.name for path in (tmp_path / DIRECTORY).iterdir()} == {
         pictures["2"],
@@ -483,7 +485,7 @@ def test_files_that_no_journal_names_go_with_old_journals(tmp_path, pictures):
 def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
     """It may be a newer version's, and name any of them."""
     (tmp_path / "0.jsonl").write_bytes(b'{"kind":"header","format":99}')
-    prune(tmp_path, keep=0)
+    prune(tmp_path, open_all([tmp_path]), keep=0)
 
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
 
@@ -505,11 +507,11 @@ def test_what_is_known_of_evidence_is_remembered(tmp_path):
 
     for path in paths:
         run = Run((Journal(path),))
-        run.nodes()
+        run.read()
         found = run.memory([])
 
         assert found.attaching == naming
         assert found.attached == {here}
         assert found.stepped == {7: "s1"}
         assert found.places == (path,)
-        assert run.journals[0].skipped == 0
+        assert run.journals[0].unreadable == []

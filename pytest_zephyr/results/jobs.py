@@ -1,0 +1,188 @@
+"""Which result of a test counts where several sessions of one run have one.
+
+Within a job the last attempt of a test counts; across jobs the worst does. Two sessions
+are attempts of one job only if that is sure; in doubt they are two jobs. They are if
+everything in `Job` but *attempt* is equal and the first was over when the second began,
+or if the CI service counts attempts, the second has the higher number, and all but
+*host* and *checkout* is equal. What was skipped or not run replaces nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+import hashlib
+
+from pytest_zephyr.results.records import JobMark
+from pytest_zephyr.results.records import NodeResult
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a session did, and where.
+
+    *directory* (the root directory, and the one that pytest was started in) and
+    *interpreter* are as seen from *checkout*, the CI service's directory for the source
+    code. *arguments* is a digest; *environment* maps variables to digests of their
+    values; the CI service's name of the job is one of them. *attempt* is the number that
+    the service gives a repetition, 0 if it gives none.
+    """
+
+    directory: str = ""
+    interpreter: str = ""
+    arguments: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    checkout: str = ""
+    attempt: int = 0
+
+    def differences(self, other: Job) -> list[str]:
+        """Name what makes this another job than *other*, for people."""
+        names = {
+            "the directory": "directory",
+            "the interpreter": "interpreter",
+            "the arguments": "arguments",
+            "the host": "host",
+            "the checkout": "checkout",
+        }
+        found = [
+            text
+            for text, name in names.items()
+            if getattr(self, name) != getattr(other, name)
+        ]
+        variables = sorted({*self.environment, *other.environment})
+        return found + [
+            f"the variable {each}"
+            for each in variables
+            if self.environment.get(each) != other.environment.get(each)
+        ]
+
+    @property
+    def mark(self) -> JobMark:
+        what = (self.directory, self.interpreter, self.arguments)
+        variables = sorted(self.environment.items())
+        return JobMark(
+            digest(repr((what, variables)), 8),
+            digest(repr((self.host, self.checkout)), 4),
+            self.attempt,
+        )
+
+
+@dataclass(frozen=True)
+class Session:
+    """The results of one journal; times are in milliseconds since the epoch.
+
+    Without a *job* it is a job of its own.
+    """
+
+    name: str
+    job: Job | None
+    started: int
+    ended: int
+    nodes: Sequence[NodeResult]
+
+    def follows(self, earlier: Session) -> bool:
+        """Return whether this ran the same job in the same place after *earlier*."""
+        if self.job is None or earlier.job is None:
+            return False
+        same = replace(self.job, attempt=0) == replace(earlier.job, attempt=0)
+        return same and earlier.ended <= self.started
+
+    def repeats(self, earlier: Session) -> bool:
+        """Return whether the CI service calls this a later attempt than *earlier*."""
+        if self.job is None or earlier.job is None:
+            return False
+        mark, other = self.job.mark, earlier.job.mark
+        return mark.kind == other.kind and mark.attempt > other.attempt > 0
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The results that count.
+
+    *replaced* counts the tests of one session whose result gave way to that of
+    another, *apart* says for two sessions with different outcomes of a test why they
+    are two jobs: names of sessions, the worse first.
+    """
+
+    nodes: Sequence[NodeResult]
+    replaced: Mapping[tuple[str, str], int]
+    apart: Mapping[tuple[str, str], str]
+
+
+_Entry = tuple[Session, NodeResult]
+
+
+def count(sessions: Iterable[Session]) -> Counted:
+    """Return the results of *sessions* that count, in the order of their tests."""
+    entries: dict[str, list[_Entry]] = {}
+    for session in sorted(sessions, key=_order):
+        for node in session.nodes:
+            entries.setdefault(node.nodeid, []).append((session, node))
+    nodes: list[NodeResult] = []
+    replaced: dict[tuple[str, str], int] = {}
+    apart: dict[tuple[str, str], str] = {}
+    for same in entries.values():
+        counting: list[_Entry] = []
+        for entry in same:
+            counting = _add(counting, entry, replaced)
+        _note_apart(counting, apart)
+        nodes += [node for _, node in counting]
+    return Counted(nodes, replaced, apart)
+
+
+def _order(session: Session) -> tuple[int, int, str]:
+    attempt = session.job.attempt if session.job else 0
+    return attempt, session.started, session.name
+
+
+def _add(
+    counting: list[_Entry], later: _Entry, replaced: dict[tuple[str, str], int]
+) -> list[_Entry]:
+    """Return *counting* with a *later* result of the same test."""
+    session, node = later
+    before = [each for each in counting if session.follows(each[0])]
+    if not before:
+        # One repetition replaces one result: several jobs may look alike.
+        repeated = [each for each in counting if session.repeats(each[0])]
+        before = sorted(repeated, key=lambda each: -each[1].outcome.rank)[:1]
+    if not before:
+        return [*counting, later]
+    if not node.ran and any(each.ran for _, each in before):
+        return counting
+    for earlier, old in before:
+        if old.ran:
+            key = earlier.name, session.name
+            replaced[key] = replaced.get(key, 0) + 1
+            node = _after(old, node)
+    return [*(each for each in counting if each not in before), (session, node)]
+
+
+def _after(old: NodeResult, node: NodeResult) -> NodeResult:
+    """Return *node* as the attempt that came after *old*."""
+    first = old.earlier or next(iter(old.failures), None) or node.earlier
+    return replace(node, attempts=old.attempts + node.attempts, earlier=first)
+
+
+def _note_apart(counting: Sequence[_Entry], apart: dict[tuple[str, str], str]) -> None:
+    if len(counting) < 2:
+        return
+    worst, bad = max(counting, key=lambda each: each[1].outcome.rank)
+    for session, node in counting:
+        if not node.ran or node.outcome is bad.outcome:
+            continue
+        if worst.job is None or session.job is None:
+            why = "one of them does not say which job it is of"
+        else:
+            names = worst.job.differences(session.job)
+            why = f"{', '.join(names)} differ" if names else "they ran side by side"
+        apart.setdefault((worst.name, session.name), why)
+
+
+def digest(text: str, length: int) -> str:
+    """Return *length* hexadecimal digits that stand for *text*."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]

@@ -1,0 +1,266 @@
+"""Which result of a test counts: the last attempt of a job, the worst of several jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.config.job import significant
+from pytest_zephyr.config.job import this_job
+from pytest_zephyr.results.jobs import count
+from pytest_zephyr.results.jobs import Job
+from pytest_zephyr.results.jobs import Session
+from pytest_zephyr.results.records import Failure
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
+from tests.unit.make import deterministic
+from tests.unit.make import node
+
+
+PASSED, FAILED = Outcome.PASSED, Outcome.FAILED
+SKIPPED, UNRUN = Outcome.SKIPPED, Outcome.UNRUN
+
+JOB = Job("/w:/w", "python 3.11", "a1", {"BROWSER": "b1"}, host="h", checkout="")
+
+
+def session(
+    name: str, outcome: Outcome, at: int, job: Job | None = JOB, **values: Any
+) -> Session:
+    """Return a session of 10 ms with one test, begun *at*."""
+    nodes = [node(outcome, "t.py::test_a", cases=(101,), **values)]
+    return Session(name, job, at, at + 10, nodes)
+
+
+def outcomes(*sessions: Session) -> list[Outcome]:
+    return sorted((each.outcome for each in count(sessions).nodes), key=str)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counting"),
+    [
+        (FAILED, PASSED, [PASSED]),
+        (PASSED, FAILED, [FAILED]),
+        (Outcome.CRASHED, PASSED, [PASSED]),
+        (UNRUN, PASSED, [PASSED]),
+        (PASSED, SKIPPED, [PASSED]),
+        (FAILED, UNRUN, [FAILED]),
+        (SKIPPED, UNRUN, [UNRUN]),
+    ],
+)
+def test_the_last_attempt_of_a_job_counts(first, second, counting):
+    """What was skipped or not run replaces nothing."""
+    assert outcomes(session("a", first, 0), session("b", second, 10)) == counting
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(JOB, environment={"BROWSER": "b2"}),
+        replace(JOB, environment={}),
+        replace(JOB, arguments="a2"),
+        replace(JOB, interpreter="python 3.12"),
+        replace(JOB, directory="/w:/w/sub"),
+        replace(JOB, host="other"),
+        replace(JOB, checkout="/w@2"),
+        None,
+    ],
+    ids=[
+        *("environment", "variable", "arguments", "interpreter", "directory", "host"),
+        *("checkout", "unknown"),
+    ],
+)
+def test_a_difference_makes_another_job(other):
+    """Both results stay, and the worse decides, in whichever order they come."""
+    red, green = session("a", FAILED, 0, other), session("b", PASSED, 10)
+
+    assert outcomes(red, green) == [FAILED, PASSED]
+    assert outcomes(green, replace(red, started=20, ended=30)) == [FAILED, PASSED]
+
+
+def test_sessions_side_by_side_are_two_jobs():
+    counted = count([session("a", FAILED, 0), session("b", PASSED, 9)])
+
+    assert len(counted.nodes) == 2
+    assert counted.apart == {("a", "b"): "they ran side by side"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "repeats"),
+    [(1, 2, True), (1, 3, True), (2, 1, True), (1, 1, False), (0, 2, False)],
+)
+def test_an_attempt_that_the_ci_service_counts_may_be_elsewhere(first, second, repeats):
+    """Whichever of them was read first, the higher number is the later attempt."""
+    red = session("a", FAILED, 0, replace(JOB, host="x", attempt=first))
+    green = session("b", PASSED, 5, replace(JOB, host="y", attempt=second))
+    counting = [FAILED] if first > second > 0 else [PASSED]
+
+    assert outcomes(red, green) == (counting if repeats else [FAILED, PASSED])
+
+
+def test_a_repetition_replaces_one_of_several_jobs_that_look_alike():
+    """Two shards of which one failed; only that one is repeated, or only one of two."""
+    jobs = [replace(JOB, host=host, attempt=1) for host in ("x", "y")]
+    again = replace(JOB, host="z", attempt=2)
+    passed = session("c", PASSED, 50, again)
+
+    one_red = session("a", PASSED, 0, jobs[0]), session("b", FAILED, 0, jobs[1])
+    assert outcomes(*one_red, passed) == [PASSED, PASSED]
+    both_red = session("a", FAILED, 0, jobs[0]), session("b", FAILED, 0, jobs[1])
+    assert outcomes(*both_red, passed) == [FAILED, PASSED]
+    assert outcomes(*both_red, passed, session("d", PASSED, 55, again)) == [
+        PASSED,
+        PASSED,
+    ]
+
+
+def test_the_attempt_that_counts_tells_of_those_before():
+    """How many there were, and why the first failed."""
+    first = Failure("call", "one", "")
+    sessions = [
+        session("a", FAILED, 0, failures=(first,)),
+        session("b", FAILED, 10, failures=(Failure("call", "two", ""),), attempts=2),
+        session("c", PASSED, 20),
+    ]
+    (found,) = count(sessions).nodes
+
+    assert (found.outcome, found.attempts, found.earlier) == (PASSED, 4, first)
+    assert count(sessions).replaced == {("a", "b"): 1, ("b", "c"): 1}
+
+
+def test_what_makes_two_jobs_is_named():
+    other = replace(JOB, host="x", environment={"BROWSER": "b2", "CI": "1"})
+    counted = count([session("a", FAILED, 0, other), session("b", PASSED, 10)])
+
+    assert counted.apart == {
+        ("a", "b"): "the host, the variable BROWSER, the variable CI differ"
+    }
+
+
+SESSIONS = st.lists(
+    st.builds(
+        session,
+        st.uuids().map(str),
+        st.sampled_from(Outcome),
+        st.integers(0, 50),
+        st.builds(
+            lambda host, attempt, browser: replace(
+                JOB, host=host, attempt=attempt, environment={"BROWSER": browser}
+            ),
+            st.sampled_from(["x", "y"]),
+            st.integers(0, 2),
+            st.sampled_from(["chrome", "firefox"]),
+        ),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@deterministic
+@given(SESSIONS, st.randoms(use_true_random=False))
+def test_order_of_reading_makes_no_difference(sessions, chance):
+    """And every test that has a result keeps one."""
+    shuffled = list(sessions)
+    chance.shuffle(shuffled)
+
+    assert outcomes(*shuffled) == outcomes(*sessions)
+    ran = [each.nodes[0].ran for each in sessions]
+    assert any(found.ran for found in count(sessions).nodes) is any(ran)
+
+
+# What a job is
+
+
+HERE: dict[str, Any] = {"root": Path("/w"), "cwd": Path("/w")}
+
+
+def job(environ: dict[str, str], *arguments: str) -> Job:
+    return this_job(environ, arguments=arguments, **HERE)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["tests"], ["--lf", "tests"]),
+        (["tests"], ["tests", "--last-failed", "--lfnf=none", "-n", "4", "-vv"]),
+        (["-n4", "--ff"], ["--nf", "--sw", "-qq", "--verbosity=2"]),
+        (["-p", "no:cacheprovider"], []),
+        (["--zephyr", "--zephyr-url", "https://a"], ["--no-zephyr", "-pno:x"]),
+        (["--zephyr-dry-run", "tests"], ["tests", "--zephyr-comment=never"]),
+    ],
+)
+def test_arguments_that_change_no_result_do_not_count(first, second):
+    assert significant(first) == significant(second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["tests/a.py"], ["tests/b.py"]),
+        (["-k", "a"], ["-k", "b"]),
+        (["--browser=chrome"], ["--browser=firefox"]),
+        (["--splits=2", "--group=1"], ["--splits=2", "--group=2"]),
+        ([], ["-x"]),
+    ],
+)
+def test_other_arguments_make_another_job(first, second):
+    assert significant(first) != significant(second)
+
+
+@pytest.mark.parametrize(
+    ("changed", "value"),
+    [
+        ("GITHUB_RUN_ATTEMPT", "2"),
+        ("CI_JOB_ID", "900"),
+        ("CI_RUNNER_ID", "9"),
+        ("SYSTEM_JOBATTEMPT", "2"),
+        ("JENKINS_SERVER_COOKIE", "durable-1"),
+        ("HOSTNAME", "runner-2"),
+        ("SHLVL", "3"),
+        ("PYTHONHASHSEED", "7"),
+        ("ZEPHYR_TOKEN", "abc"),
+    ],
+)
+def test_what_a_service_or_shell_changes_by_itself_does_not_count(changed, value):
+    assert job({changed: "1"}).mark.kind == job({changed: value}).mark.kind
+
+
+@pytest.mark.parametrize("name", ["BROWSER", "TOX_ENV_NAME", "CI_NODE_INDEX", "DB_URL"])
+def test_any_other_variable_makes_another_job(name):
+    first, second = job({name: "1"}), job({name: "2"})
+
+    assert first.mark.kind != second.mark.kind
+    assert first.differences(second)
+
+
+def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
+    """As on a second runner of the CI service."""
+    marks = []
+    for root in ("/runner/1/work", "/runner/2/work"):
+        environ = {"GITHUB_WORKSPACE": root, "PATH": f"{root}/.venv/bin:/bin"}
+        found = this_job(environ, Path(root), Path(root, "api"), [f"{root}/tests"])
+        marks.append(found.mark)
+
+    assert marks[0].kind == marks[1].kind
+    assert marks[0].place != marks[1].place
+
+
+def test_no_value_of_a_variable_is_kept():
+    """Not even a digest of a secret by itself."""
+    found = job({"DB_PASSWORD": "swordfish", "BROWSER": "chrome"})
+
+    assert "DB_PASSWORD" not in found.environment
+    assert "swordfish" not in repr(found)
+    assert "chrome" not in repr(found)
+
+
+def test_two_nodes_of_one_session_are_not_attempts():
+    """One node id in one session is one result; other node ids are other tests."""
+    nodes: list[NodeResult] = [node(FAILED, "a"), node(PASSED, "b")]
+
+    assert len(count([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
