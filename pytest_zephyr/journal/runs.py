@@ -16,6 +16,7 @@ from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
+from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import UnreadableLine
@@ -192,13 +193,20 @@ def siblings(
     return tuple(others)
 
 
-def open_all(directories: Iterable[Path]) -> list[Journal]:
-    """Return every journal in *directories*, but for files that cannot be read."""
+def open_all(
+    directories: Iterable[Path], known: Iterable[Journal] = ()
+) -> list[Journal]:
+    """Return every journal in *directories*, but for files that cannot be read.
+
+    What is *known* already is not opened again.
+    """
+    by_path = {journal.path: journal for journal in known}
     return [
         journal
         for directory in directories
         for path in _files(directory)
-        if (journal := _open(path, [])) is not None and not journal.is_worker
+        if (journal := by_path.get(path) or _open(path, [])) is not None
+        and not journal.is_worker
     ]
 
 
@@ -294,11 +302,17 @@ def _has_lines(path: Path) -> bool:
     return False
 
 
-def prune(directory: Path, journals: Sequence[Journal], keep: int = KEEP) -> None:
+def prune(
+    directory: Path,
+    journals: Sequence[Journal],
+    current: Header | None = None,
+    keep: int = KEEP,
+) -> None:
     """Remove delivered journals but the last *keep*; what is undelivered stays.
 
-    *journals* are those in *directory*. Those of a run that goes on stay, too: of its
-    jobs the worst result counts. The attachments that no journal names any more go.
+    *journals* are those in *directory*. Those of a run that goes on stay, too, as the
+    *current* one may: of its jobs the worst result counts. The attachments that no
+    journal names any more go.
     """
     newest_first = sorted(journals, key=lambda each: each.path.name, reverse=True)
     kinds = [(each, each.last_kind) for each in newest_first]
@@ -307,6 +321,8 @@ def prune(directory: Path, journals: Sequence[Journal], keep: int = KEEP) -> Non
         for each, kind in kinds
         if kind != "delivered" and each.header.key and each.is_running()
     }
+    if current is not None:
+        running.add(current.identity())
     delivered = [each for each, kind in kinds if kind == "delivered"]
     old = [
         each.path

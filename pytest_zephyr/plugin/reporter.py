@@ -76,6 +76,7 @@ class ZephyrReporter:
         self._journal = shown(path)
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
+        self._beside: list[Journal] = []
         self._undelivered = False
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(config, settings, self.writer, self.note_bug)
@@ -164,13 +165,15 @@ class ZephyrReporter:
             self._tell_broken(self.writer.broken)
         self._undelivered = self._undelivered or bool(run.unreadable)
         directory = self.writer.path.parent
-        prune(directory, open_all([directory]))
+        beside = open_all([directory], self._beside)
+        prune(directory, beside, run.journals[0].header)
 
     def _find_run(self) -> Run:
         """Return this session's journal with those of the same run beside it."""
         own = (Journal(self.writer.path, self.writer.kept),)
-        known = open_all([self.writer.path.parent]) if own[0].header.key else []
-        return Run(own, siblings(own, known))
+        if own[0].header.key:
+            self._beside = open_all([self.writer.path.parent], self._beside)
+        return Run(own, siblings(own, self._beside))
 
     def _push(self, run: Run, results: Counted) -> None:
         # Late: only a push needs an HTTP library.
@@ -207,7 +210,7 @@ class ZephyrReporter:
                 # A session of the same run that ended meanwhile did not see what was
                 # written now, nor was its result seen.
                 again = self._find_run()
-                if delivery.error or len(again.others) <= len(run.others):
+                if delivery.error or set(again.others) <= set(run.others):
                     break
                 run, results, seen = again, again.read(), None
         self._lines += summary.counted(results)

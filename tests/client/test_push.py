@@ -40,6 +40,7 @@ from pytest_zephyr.sandbox.data.model import Execution
 from tests.client.servers import answer
 from tests.client.servers import Seen
 from tests.client.servers import settings_for
+from tests.conftest import untagged
 from tests.conftest import World
 
 

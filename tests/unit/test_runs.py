@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+import errno
 import os
 from pathlib import Path
+import platform
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +41,7 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import Said
+from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Rules
@@ -488,6 +494,148 @@ def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
     prune(tmp_path, open_all([tmp_path]), keep=0)
 
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
+
+
+def test_journals_of_a_run_that_goes_on_are_not_removed(tmp_path):
+    """Of its jobs the worst counts, however many there are; ours may have more to come."""
+    for name in ("1", "2", "3"):
+        write(
+            tmp_path / f"{name}.jsonl", journal_format.delivered_line(), key=f"K{name}"
+        )
+    going_on = JournalWriter.create(tmp_path / "4.jsonl", Header("4", "K1"))
+    prune(tmp_path, open_all([tmp_path]), Header("5", "K2"), keep=0)
+    going_on.close()
+
+    assert sorted(path.stem for path in tmp_path.glob("*.jsonl")) == ["1", "2", "4"]
+
+
+def test_journals_that_vanish_are_no_surprise(tmp_path):
+    """Another session has removed them since they were found."""
+    paths = [
+        write(tmp_path / f"{name}.jsonl", *ran("t.py::a", "passed"), key="K")
+        for name in ("1", "2", "3")
+    ]
+    (run,) = group(map(Journal, paths))
+    known = open_all([tmp_path])
+    paths[0].unlink()
+    paths[2].unlink()
+    prune(tmp_path, known, keep=0)
+
+    assert [node.nodeid for node in run.read().nodes] == ["t.py::a"]
+    assert [each.is_delivered() for each in known] == [False] * 3
+
+
+# Running, where locks do not work
+
+
+@pytest.fixture(params=["refused", "granted to all"])
+def no_locks(request, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(fd: int, operation: int) -> None:
+        if request.param == "refused":
+            raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize(
+    ("host", "pid", "written", "running"),
+    [
+        ("here", "alive", 10_000, True),
+        ("here", "gone", 0, False),
+        ("there", "gone", 0, True),
+        ("there", "alive", 10_000, False),
+    ],
+)
+def test_without_locks_the_process_tells_whether_a_session_goes_on(
+    tmp_path, host, pid, written, running
+):
+    """Of another host's process nobody knows but by when it last wrote."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with process:
+        if pid == "gone":
+            process.communicate()
+        job = Job(host=platform.node() if host == "here" else "elsewhere")
+        path = tmp_path / "1.jsonl"
+        writer = JournalWriter.create(path, Header("1", "K", job=job, pid=process.pid))
+        writer.append_all(ran("t.py::a", "passed"))
+        long_ago = time.time() - written
+        os.utime(path, (long_ago, long_ago))
+
+        assert Journal(path).is_running() is running
+        writer.append(journal_format.end_line())
+        assert not Journal(path).is_running()
+        writer.close()
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (2, {101: "held back", 102: "held back"}),
+        (3, {101: "held back", 102: "Pass"}),
+        (5, {101: "Fail", 102: "held back"}),
+        (6, {101: "Fail", 102: "Pass"}),
+        (9, {101: "Fail", 102: "nothing"}),
+        (11, {101: "Fail", 102: "Pass"}),
+    ],
+    ids=["item, failed", "failed", "item, passed", "passed", "passed alone", "end"],
+)
+def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expected):
+    """Without an item, nobody knows which test case its test proves."""
+    path = write(
+        tmp_path / "1.jsonl",
+        *ran("t.py::a", "failed"),
+        *ran("t.py::b", "passed"),
+        *ran("t.py::c", "passed", case=102),
+        journal_format.end_line(),
+    )
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line - 1] = lines[line - 1][:-3] + b"{\n"
+    path.write_bytes(b"".join(lines))
+    run = Run((Journal(path),))
+    plan = build_plan(run.read().nodes, Rules(mapped(), Context()))
+    found = {
+        each.case: "held back"
+        if f"{path}, line {line} cannot be read" in each.problem
+        else each.status.name
+        if each.status
+        else "nothing"
+        for each in plan.results
+    }
+
+    assert list(map(str, run.unreadable)) == [f"{path}, line {line}"]
+    assert found == expected
+
+
+def test_a_journal_whose_header_is_spoilt_is_named(tmp_path):
+    """What is no journal of ours in a directory is left alone, but this is one."""
+    path = write(
+        tmp_path / "2026-11-26T02-19-20-ab12cd.jsonl", *ran("t.py::a", "failed")
+    )
+    path.write_bytes(b"{" + path.read_bytes())
+    (tmp_path / "other.jsonl").write_bytes(b"{}\n{}\n")
+    (tmp_path / "2026-11-26T02-19-20-ab12ce.jsonl").write_bytes(b'{"kind":"hea')
+    found = find_journals([tmp_path])
+
+    assert found.problems == (
+        f"{path} is not a journal: its first line is not a header.",
+    )
+
+
+def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
+    """One may have been copied while its run went on."""
+    whole = write(tmp_path / "a" / "1.jsonl", *ran("t.py::a", "failed"))
+    half = tmp_path / "0" / "1.jsonl"
+    half.parent.mkdir()
+    half.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:2]))
+
+    for paths in ([half, whole], [whole, half], [half.parent, whole.parent]):
+        assert [each.path for each in find_journals(paths).journals] == [whole]
 
 
 def test_what_is_known_of_evidence_is_remembered(tmp_path):
