@@ -109,6 +109,14 @@ class RepositoryCalls(Calls):
         answered = decode.rows(self._write("POST", "testcase/bulk", body=body)) or []
         return [each for each in map(entities.placement, answered) if each]
 
+    def delete_cases(self, folder: int, placements: Sequence[PlacementId]) -> None:
+        """Remove test cases from a folder; with their last placement they are gone."""
+        body = {"selectedAll": 0, "ids": list(placements)}
+        self._write("DELETE", "testcase", {"tcrCatalogTreeId": folder}, body)
+
+    def delete_folder(self, folder: int) -> None:
+        self._write("DELETE", f"testcasetree/{folder}")
+
     def link_requirements(
         self, links: Mapping[VisibleId, Sequence[str]], release: int
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 
@@ -103,7 +104,8 @@ class Delivery:
 
     *kept* are those that were neither delivered nor refused: they wait in the
     journal. *older* are among the *left*: the server has newer results, and so are
-    *overruled*: another job of the run found a worse one. *planned* is
+    *overruled*: another job of the run found a worse one. *doubled* maps a test case
+    that is in the phase more than once to the execution that has its result. *planned* is
     what a dry run would have done, *provision* what it would have made for that.
     *made* are the things that were created, *remarks* what else people should know.
     *unmapped* are tests that should have had a test case, which is a failure if the
@@ -119,6 +121,7 @@ class Delivery:
     refused: list[Refusal] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
     overruled: list[Change] = field(default_factory=list)
+    doubled: Mapping[int, int] = field(default_factory=dict)
     planned: Changes | None = None
     provision: Provision | None = None
     made: list[str] = field(default_factory=list)

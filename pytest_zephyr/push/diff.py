@@ -78,6 +78,7 @@ class Changes:
     their evidence; those in *landed* stand on the server although no receipt says so.
     *older* are left because the server has a newer result, *overruled* because it has a
     worse one of another job of the run. *missing* have no execution to be written to.
+    *doubled* maps a test case that has several executions to the one that is meant.
     """
 
     writes: tuple[Change, ...] = ()
@@ -89,6 +90,7 @@ class Changes:
     overruled: tuple[Change, ...] = ()
     missing: tuple[CaseResult, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    doubled: Mapping[int, int] = field(default_factory=dict)
 
 
 def compute(
@@ -120,6 +122,7 @@ def compute(
     overruled: list[Change] = []
     missing: list[CaseResult] = []
     refused: list[Refusal] = []
+    doubled: dict[int, int] = {}
     for result in results:
         if result.problem:
             refused.append(Refusal(result, result.problem))
@@ -136,6 +139,8 @@ def compute(
                 Refusal(result, ambiguous_alt(result.case, found, place), final=True)
             )
             continue
+        if found.case in index.doubled:
+            doubled[found.case] = found.id
         if (found.id, result.digest) in delivered:
             done.append(result)
             standing.append(Change(result, found, None))
@@ -165,6 +170,7 @@ def compute(
         overruled=tuple(overruled),
         missing=tuple(missing),
         refused=tuple(refused),
+        doubled=doubled,
     )
 
 
@@ -264,12 +270,14 @@ class _Index:
     executions: Iterable[Execution]
     by_case: dict[int, Execution] = field(default_factory=dict)
     by_alt: dict[str, dict[int | None, Execution]] = field(default_factory=dict)
+    doubled: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # Of two executions of one case the lowest id is meant, as with names.
         for each in sorted(self.executions, key=lambda each: each.id):
-            if each.case is not None:
-                self.by_case.setdefault(each.case, each)
+            case = each.case
+            if case is not None and self.by_case.setdefault(case, each) is not each:
+                self.doubled.add(case)
             if each.alt:
                 self.by_alt.setdefault(each.alt, {}).setdefault(each.case, each)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Placement
+from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.delivery import Provision
@@ -134,12 +135,18 @@ class Provider:
             contested = created.contested
         phase = seen.place.phase
         assert phase is not None
+        twins = False
         if self._shelves is not None and provision.shelved.missing:
             self._shelve(self._shelves, phase)
+            twins = bool(self._shelves.twins)
         if not fresh and self._is_young(phase):
             # Who made it a moment ago may be filling it with the same test cases.
             contested = True
+        contested = contested or twins
         self._fill(phase, fresh=fresh and not contested, contested=contested)
+        if self._shelves is not None:
+            used = {VisibleId(each.case) for each in seen.executions if each.case}
+            self._shelves.remove_twins(used)
 
     def _shelve(self, shelves: Shelves, phase: Phase) -> None:
         """Make the new test cases, unless they could never be added to *phase*."""
@@ -183,11 +190,6 @@ class Provider:
             fresh=fresh,
             contested=contested,
         )
-        if filled.doubled:
-            shelved.remarks.append(
-                f"{filled.doubled} test cases are in {self._place} more than once:"
-                f" another job added them at the same time. The oldest has the result."
-            )
         if filled.added:
             self.made.append(f"{filled.added} test cases in the phase")
         if filled.refused is not None:

@@ -169,6 +169,12 @@ def problems(
         lines.append(f"zephyr: {reason} {_whose(refusals)}")
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
+    if delivery.doubled:
+        held = [f"{case} (execution {id})" for case, id in delivery.doubled.items()]
+        lines.append(
+            f"zephyr: {len(held)} test cases are in the phase more than once; only the"
+            f" first execution of each has the result: {some(held)}"
+        )
     if delivery.overruled:
         names = some(format_case(each.result.case) for each in delivery.overruled)
         lines.append(

@@ -236,6 +236,7 @@ def _count(delivery: Delivery, changes: Changes) -> None:
     delivery.left = len(changes.left) + len(changes.older) + len(changes.overruled)
     delivery.older = list(changes.older)
     delivery.overruled = list(changes.overruled)
+    delivery.doubled = changes.doubled
     delivery.refused = list(changes.refused)
     delivery.kept = len(changes.writes) + len(changes.landed) + len(changes.missing)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.config import placeholders
+from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
@@ -61,6 +63,7 @@ class Shelves:
         self._names: dict[str, str] = {}
         self._folders = Folders(client, release)
         self._done = CreatedCases()
+        self._own: list[tuple[Key, Placement]] = []
         # One folder and one name are one case, whichever files its tests are in.
         self._same: dict[tuple[Path, str], list[NewCase]] = {}
         for case in cases:
@@ -87,9 +90,6 @@ class Shelves:
         if any(self._values(same) for same in wanted.values()):
             self._names = self._client.field_names()
         self._folders.make(path for path, _name in wanted)
-        if self._folders.twins:
-            twins = ", ".join(self._folders.twins)
-            done.remarks.append(f"another job made the same folders; empty are {twins}")
         keys = [key for key in wanted if self._has_folder(key)]
         for batch in batches(keys):
             self._create_batch(batch)
@@ -98,6 +98,59 @@ class Shelves:
             self._recognise(path)
         self._link(key for key in keys if key not in self._refused())
         return done
+
+    @property
+    def twins(self) -> list[Placement]:
+        """The test cases that were made here in vain: another job's are the oldest."""
+        chosen = self._done.placements
+        return [
+            placement
+            for key, placement in self._own
+            if chosen.get(self._same[key][0], placement).case != placement.case
+        ]
+
+    def remove_twins(self, used: Collection[VisibleId]) -> None:
+        """Remove the test cases and folders that were made in vain.
+
+        What somebody uses or cannot be removed stays and is named.
+        """
+        left = [
+            f"test case {each.case}"
+            for each in self.twins
+            if not self._gone(each, used)
+        ]
+        for number, path in self._folders.twins.items():
+            try:
+                empty = not self._client.folder(number).children and not any(
+                    True for _ in self._client.folder_cases(number)
+                )
+                if empty:
+                    self._client.delete_folder(number)
+                    continue
+            except ZephyrError:
+                pass
+            left.append(f"folder {'/'.join(path)} (id {number})")
+        if left:
+            self._done.remarks.append(
+                f"another job made the same test cases at the same time; not needed and"
+                f" not removed are {', '.join(left)}"
+            )
+
+    def _gone(self, twin: Placement, used: Collection[VisibleId]) -> bool:
+        """Remove a test case of ours, if nobody uses it and its id is beyond doubt."""
+        if twin.folder is None or twin.case in used:
+            return False
+        try:
+            held = list(self._client.folder_cases(twin.folder))
+            # Should a server take these for ids of versions, they must mean nothing.
+            if twin not in held or any(
+                int(each.version) == int(twin.id) for each in held
+            ):
+                return False
+            self._client.delete_cases(twin.folder, [twin.id])
+        except ZephyrError:
+            return False
+        return True
 
     def refuse(self, reason: str) -> None:
         """Make none of what the look has missed, for one *reason*."""
@@ -179,6 +232,7 @@ class Shelves:
             placement = by_name.get((self._folders.find(path), name))
             if placement is not None:
                 self._place((path, name), placement)
+                self._own.append(((path, name), placement))
 
     def _request(self, key: Key) -> tuple[int, Mapping[str, object]]:
         folder = self._folders.find(key[0])

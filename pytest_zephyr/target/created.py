@@ -46,11 +46,9 @@ class Created:
 class Filled:
     """The executions of a phase after test cases were added, and what went wrong.
 
-    *added* counts the test cases that were not in the phase before, *doubled* those
-    that are there more than once now.
+    *added* counts the test cases that were not in the phase before.
     """
 
     executions: list[Execution]
     added: int = 0
-    doubled: int = 0
     refused: ZephyrRefused | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -89,11 +88,10 @@ class _Filler:
         executions = self._executions()
         if self._unscheduled(executions):
             executions = self._mend()
-        scheduled = Counter(each.case for each in executions)
+        scheduled = {each.case for each in executions}
         return Filled(
             executions,
             added=sum(each.case in scheduled for each in missing),
-            doubled=sum(scheduled[each.case] > 1 for each in missing),
             refused=self._refused,
         )
 

@@ -21,8 +21,8 @@ Path = tuple[str, ...]
 class Folders:
     """The folders of a *release*; of several with one path the oldest is meant.
 
-    *refused* says why a folder could not be made, *twins* names those that this
-    process made in vain, because another job made the same.
+    *refused* says why a folder could not be made. *twins* are those that this process
+    made in vain, because another job made the same: paths by id, the deepest first.
     """
 
     def __init__(self, client: Client, release: int) -> None:
@@ -32,7 +32,7 @@ class Folders:
         self._read: set[str] = set()
         self._ids: dict[Path, int] = {}
         self.refused: dict[Path, str] = {}
-        self.twins: list[str] = []
+        self.twins: dict[int, Path] = {}
 
     def find(self, path: Path) -> int | None:
         """Return the id of the folder at *path*."""
@@ -47,7 +47,7 @@ class Folders:
     def make(self, paths: Iterable[Path]) -> None:
         """Create what is missing of *paths*, until a look shows that it is there."""
         wanted = list(paths)
-        made: dict[Path, int] = {}
+        made: dict[int, Path] = {}
         for _ in range(_LOOKS):
             todo = [path for path in self.missing(wanted) if self._may(path)]
             if not todo:
@@ -57,11 +57,11 @@ class Folders:
                     self._make(path, made)
             for root in {path[0] for path in todo}:
                 self._forget(root)
-        self.twins += [
-            f"{'/'.join(path)} ({number})"
-            for path, number in made.items()
+        self.twins |= {
+            number: path
+            for number, path in sorted(made.items(), key=lambda each: -len(each[1]))
             if self.find(path) not in {number, None}
-        ]
+        }
 
     def why_not(self, path: Path) -> str:
         """Say why there is no folder at *path* although it was to be made."""
@@ -73,7 +73,7 @@ class Folders:
     def _may(self, path: Path) -> bool:
         return not any(path[:n] in self.refused for n in range(1, len(path) + 1))
 
-    def _make(self, path: Path, made: dict[Path, int]) -> None:
+    def _make(self, path: Path, made: dict[int, Path]) -> None:
         parent = self._ids.get(path[:-1])
         if len(path) > 1 and parent is None:
             return
@@ -88,7 +88,7 @@ class Folders:
             if refused.status < 500:
                 self.refused[path] = str(refused)
             return
-        made[path] = self._ids[path] = folder.id
+        made[folder.id], self._ids[path] = path, folder.id
 
     def _load(self, root: str) -> None:
         if self._roots is None:

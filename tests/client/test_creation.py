@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.target.create_cases import Shelves
 from pytest_zephyr.target.create_cycle import create_missing
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import find_cases
@@ -34,6 +37,86 @@ class Late(Client):
     def create_phase(self, *args: Any) -> Any:
         self.rival("phase", args[1].id)
         return super().create_phase(*args)
+
+
+class LateCases(Client):
+    """A client that creates folders and test cases just after another job did."""
+
+    rival: Any
+    contested = ""
+    deletes = True
+
+    def create_folder(self, name: str, release: int, parent: int | None) -> Any:
+        self.rival("folder", name, parent)
+        return super().create_folder(name, release, parent)
+
+    def create_cases(self, cases: Any) -> Any:
+        self.rival("cases", cases)
+        return super().create_cases(cases)
+
+    def delete_cases(self, folder: int, placements: Any) -> None:
+        if not self.deletes:
+            msg = "not here"
+            raise ZephyrNotFound(msg, method="DELETE", path="testcase", status=404)
+        super().delete_cases(folder, placements)
+
+
+@pytest.fixture
+def creator(world, settings, connected):
+    """Return a job that makes one test case while another does the same."""
+    options = settings(unmapped="create", create="execution")
+    client = LateCases(connected(options))
+    new = NewCase("pay", "test_pay::test_card", "pay/test_pay.py::test_card")
+
+    def rival(kind: str, *args: Any) -> None:
+        if kind == client.contested:
+            first = Client(client._transport)
+            if kind == "cases":
+                first.create_cases(args[0])
+            elif args[0] == "Automation":
+                first.create_folder("Automation", world.release, None)
+
+    client.rival = rival
+    shelves = Shelves(client, "Automation/{package}", world.release, {new: {}})
+
+    def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
+        client.contested, client.deletes = contested, deletes
+        shelves.look()
+        done = shelves.create()
+        twins = [each.case for each in shelves.twins]
+        shelves.remove_twins(twins if used else [])
+        (root,) = [
+            each
+            for each in client.root_folders(world.release)
+            if each.name == "Automation"
+        ]
+        tree = list(client.folder(root.id).walk())
+        cases = [each.case for node in tree for each in client.folder_cases(node.id)]
+        names = [each.name for each in tree]
+        return names, cases, done.placements[new].case, done.remarks
+
+    return run
+
+
+@pytest.mark.parametrize("contested", ["folder", "cases", "neither"])
+def test_of_two_jobs_that_make_a_test_case_one_case_and_folder_are_left(
+    creator, contested
+):
+    """The lowest id is the one that everybody uses."""
+    names, cases, chosen, remarks = creator(contested)
+
+    assert names == ["Automation", "pay"]
+    assert cases == [chosen]
+    assert remarks == []
+
+
+@pytest.mark.parametrize("options", [{"used": True}, {"deletes": False}])
+def test_what_is_used_or_cannot_be_removed_is_named_once(creator, options):
+    _, cases, chosen, remarks = creator("cases", **options)
+
+    assert sorted(cases) == [chosen, chosen + 1]
+    (remark,) = remarks
+    assert f"not needed and not removed are test case {chosen + 1}" in remark
 
 
 @pytest.mark.parametrize("contested", ["cycle", "phase", "neither"])

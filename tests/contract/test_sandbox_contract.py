@@ -113,6 +113,13 @@ CALLS: dict[str, Callable[[Known], Call]] = {
         "GET", "/testcasetree/lite", {"type": "Phase", "releaseid": at.release}
     ),
     "getTreeNode": lambda at: Call("GET", f"/testcasetree/{at.folder}"),
+    "deleteTreeNode": lambda at: Call("DELETE", f"/testcasetree/{at.folder}"),
+    "deleteTestcases": lambda at: Call(
+        "DELETE",
+        "/testcase",
+        {"tcrCatalogTreeId": at.folder},
+        {"selectedAll": 0, "ids": [at.placement]},
+    ),
     "listRootNodes": lambda at: Call("GET", f"/testcasetree/phases/{at.release}"),
     "listTestcasesOfNode": lambda at: Call("GET", f"/testcase/tree/{at.folder}", PAGE),
     "createTestcase": lambda at: Call(

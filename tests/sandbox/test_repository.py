@@ -106,6 +106,26 @@ def test_many_cases_are_created(
     assert api.post("/testcase/bulk", json=[*rows, rows[0]]).status_code == 400
 
 
+def test_cases_and_folders_are_removed(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """By placement, from one folder; a folder goes with all that is below it."""
+    other = sandbox.store.add_folder(target.release, "Other")
+    first, second, elsewhere = api.post(
+        "/testcase/bulk", json=[case_in(folder), case_in(folder), case_in(other)]
+    ).json()
+    body = {"selectedAll": 0, "ids": [first["id"], elsewhere["id"]]}
+    assert api.delete("/testcase", json=body).status_code == 400
+    api.delete(f"/testcase?tcrCatalogTreeId={folder}", json=body)
+
+    (left,) = api.results(f"/testcase/tree/{folder}")
+    assert left["id"] == second["id"]
+    assert len(api.results(f"/testcase/tree/{other}")) == 1
+    api.delete(f"/testcasetree/{folder}")
+    roots = api.get(f"/testcasetree/phases/{target.release}").json()
+    assert [node["id"] for node in roots] == [other]
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [

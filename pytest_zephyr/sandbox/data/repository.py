@@ -131,6 +131,30 @@ def add_cases(
     return versions, placements
 
 
+def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
+    """Take placements out of *node*; a test case that is in no folder any more is gone."""
+    for some in chunks(ids):
+        chosen = Placement.node_id == node.id, Placement.id.in_(some)
+        cases = list(session.scalars(select(Placement.case_id).where(*chosen)))
+        session.execute(delete(Placement).where(*chosen))
+        _remove_unplaced(session, cases)
+
+
+def remove_folder(session: Session, node: Node) -> None:
+    """Remove *node* with all that is below it."""
+    inside = Placement.node_id.in_(below(session, node.id))
+    cases = list(session.scalars(select(Placement.case_id).where(inside)))
+    session.delete(node)
+    session.flush()
+    _remove_unplaced(session, cases)
+
+
+def _remove_unplaced(session: Session, cases: Iterable[int]) -> None:
+    placed = select(Placement.case_id)
+    for some in chunks(cases):
+        session.execute(delete(Case).where(Case.id.in_(some), Case.id.not_in(placed)))
+
+
 def new_version(session: Session, case: Case) -> Case:
     """Copy *case* as its next version and put that in its repository folders."""
     values = {

@@ -89,6 +89,15 @@ def node(node_id: int) -> Response:
         return answer(node_shapes(session, Node.id.in_(below), roots=[node_id])[0])
 
 
+@routes.delete("/testcasetree/<int:node_id>")
+def delete_node(node_id: int) -> Response:
+    with store().database.writing() as session:
+        node = planning.repository_node(session, node_id)
+        catalog.check_unlocked(get(session, Release, node.release_id))
+        repository.remove_folder(session, node)
+    return answer({})
+
+
 @routes.post("/testcasetree")
 def create_node() -> Response:
     given = body_object()

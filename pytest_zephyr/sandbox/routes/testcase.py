@@ -32,13 +32,16 @@ from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_batch
 from pytest_zephyr.sandbox.wire import body_object
 from pytest_zephyr.sandbox.wire import envelope
+from pytest_zephyr.sandbox.wire import limited
 from pytest_zephyr.sandbox.wire import maybe_int
 from pytest_zephyr.sandbox.wire import maybe_text
 from pytest_zephyr.sandbox.wire import page
 from pytest_zephyr.sandbox.wire import query_bool
+from pytest_zephyr.sandbox.wire import query_int
 from pytest_zephyr.sandbox.wire import read_bool
 from pytest_zephyr.sandbox.wire import store
 from pytest_zephyr.sandbox.wire import user
+from pytest_zephyr.sandbox.wire import want_ids
 from pytest_zephyr.sandbox.wire import want_int
 
 
@@ -145,6 +148,20 @@ def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     repository.set_steps(session, version, block.get("steps", []))
             made += placements
         return placements_by_id(session, made)
+
+
+@routes.delete("/testcase")
+def delete_cases() -> Response:
+    """Remove placements from one folder; other ids in the list are ignored."""
+    ids = limited(want_ids(body_object().get("ids")))
+    folder = query_int("tcrCatalogTreeId")
+    if folder is None:
+        raise bad("getTcrCatalogTreeId is null")
+    with store().database.writing() as session:
+        node = planning.repository_node(session, folder)
+        catalog.check_unlocked(get(session, Release, node.release_id))
+        repository.remove_placements(session, node, ids)
+    return answer({})
 
 
 @routes.put("/testcase")
