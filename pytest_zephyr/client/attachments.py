@@ -56,15 +56,33 @@ class EvidenceCalls(Calls):
         listed = decode.rows(block.get("steps")) or []
         return [found for row in listed if (found := entities.case_step(row))]
 
-    def save_steps(self, phase: int, writes: Sequence[StepWrite]) -> None:
-        """Write the results of up to 500 steps; writing one again changes nothing."""
+    def save_steps(
+        self, phase: int, writes: Sequence[StepWrite]
+    ) -> Mapping[tuple[int, int], str] | None:
+        """Write the results of up to 500 steps; writing one again changes nothing.
+
+        Returns the status of each step by execution and number, `None` if the answer
+        does not tell.
+        """
         body = [
             _step_request(write, phase, self._date(write.executed_on))
             for write in writes
         ]
-        self._transport.send(
-            "POST", "execution/teststepresult/saveorupdate", None, body
-        )
+        path = "execution/teststepresult/saveorupdate"
+        answered = decode.rows(self._transport.send("POST", path, None, body).payload)
+        if answered is None:
+            return None
+        found: dict[tuple[int, int], str] = {}
+        for row in answered:
+            execution = decode.integer(row.get("releaseTestScheduleId"))
+            step = decode.integer(row.get("testStepId"))
+            status = decode.integer(row.get("status"))
+            if execution is None or step is None or status is None:
+                return None
+            found[execution, step] = str(status)
+        # Steps may be numbered in another way there.
+        speaks = any((each.execution, each.step) in found for each in writes)
+        return found if speaks or not found else None
 
     def upload(self, parts: Mapping[str, Part]) -> dict[str, Uploaded]:
         """Send files and return them as the server has them, by the name of the part."""

@@ -18,6 +18,7 @@ from pytest_zephyr.client.entities import PlacementId
 from pytest_zephyr.client.entities import Planned
 from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.client.paging import row_key
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 
 
@@ -168,7 +169,10 @@ class ExecutionCalls(Calls):
             # A page of the vendor's documentation prints POST (API 7, 1).
             if refused.status != 405:
                 raise
-            self._write("POST", path, params, body)
+            try:
+                self._write("POST", path, params, body)
+            except ZephyrNotFound:
+                raise refused from None
 
     def _executions_answered(
         self,

@@ -62,6 +62,7 @@ class Apply:
         self._done: set[int] = set()
         self._writes: Sequence[Change] = ()
         self._over: set[int] = set()
+        self._renewed: set[int] = set()
         self._refusals = 0
         self._is_hopeless = False
         self._limit = limit
@@ -114,12 +115,16 @@ class Apply:
                     self._divide(batch, error)
                 return
             if error is None:
+                over = [
+                    each for each in batch if each.execution.id not in self._renewed
+                ]
                 self._refuse(
-                    batch, "the server's answer left it out, and it is not there"
+                    over, "the server's answer left it out, and it is not there"
                 )
-                return
-        assert error is not None
-        raise error
+                self._renewed.clear()
+        if error is not None:
+            raise error
+        self._refuse(self._open(batch), "somebody else writes there again and again")
 
     def _read(self) -> Iterator[Execution]:
         assert self._target.phase is not None, "there is a change, so it has a place"
@@ -174,13 +179,36 @@ class Apply:
                     batch,
                     self._client.execute(list(map(_write_of, batch)), self._tester),
                 )
-            except ZephyrNotFound:
+            except ZephyrNotFound as missing:
                 self._has_bulk = False
+                return self._write_without_bulk(batch, missing)
         return self._write_without_bulk(batch)
 
-    def _write_without_bulk(self, batch: Sequence[Change]) -> Sequence[Change]:
-        """Write with the older calls: many of one status at once, notes one by one."""
+    def _write_without_bulk(
+        self, batch: Sequence[Change], first: ZephyrNotFound | None = None
+    ) -> Sequence[Change]:
+        """Write with the older calls: many of one status at once, notes one by one.
+
+        If they find nothing either, what is not there is not the newer call, and what
+        the server said *first* is the reason.
+        """
         missing: list[Change] = []
+        try:
+            self._write_old(batch, missing)
+        except ZephyrNotFound:
+            if first is None:
+                raise
+            self._has_bulk = True
+            raise first from None
+        except ZephyrRefused:
+            # What was written before is not to be written again.
+            if missing:
+                self._settle(missing)
+            raise
+        return missing
+
+    def _write_old(self, batch: Sequence[Change], missing: list[Change]) -> None:
+        """Write *batch*, and add to *missing* what the answers do not confirm."""
         by_status: dict[str, list[Change]] = {}
         for change in batch:
             if change.text is None:
@@ -193,7 +221,6 @@ class Apply:
             if change.text is not None:
                 self._client.execute_one(_write_of(change), self._tester)
                 self._confirmed([change])
-        return missing
 
     def _confirm(
         self, batch: Sequence[Change], answered: Sequence[Execution] | None
@@ -232,6 +259,7 @@ class Apply:
                 open_changes.append(current)
             else:
                 open_changes.append(self._decide_again(current))
+                self._renewed.add(before.id)
         self._confirmed(landed)
         over = [each for each in open_changes if each.overruled and each.text is None]
         self._overrule(over)

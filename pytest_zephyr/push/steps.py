@@ -241,10 +241,10 @@ class StepResults:
     def _send(self, rows: Sequence[StepWrite], pending: dict[int, Change]) -> None:
         try:
             try:
-                self._client.save_steps(self._phase, rows)
+                answered = self._client.save_steps(self._phase, rows)
             except ZephyrUnclear:
                 # Writing the same results twice leaves them as they are.
-                self._client.save_steps(self._phase, rows)
+                answered = self._client.save_steps(self._phase, rows)
         except ZephyrRefused as refused:
             if refused.status == 401:
                 raise
@@ -260,7 +260,21 @@ class StepResults:
             self._send(rows[middle:], pending)
         else:
             self._refusals = 0
-            self._evidence.steps += len(rows)
+            for row in rows:
+                status = (
+                    row.status
+                    if answered is None
+                    else answered.get((row.execution, row.step))
+                )
+                if status == row.status:
+                    self._evidence.steps += 1
+                    continue
+                reason = (
+                    "the server's answer left it out"
+                    if status is None
+                    else f"the server answered that its status is {status}"
+                )
+                self._refuse(pending[row.execution], f"step {row.step}", reason)
 
     def _refuse(self, change: Change, name: str, reason: str) -> None:
         self._refused.add(change.execution.id)

@@ -161,7 +161,7 @@ class _Filler:
             except ZephyrUnauthorized:
                 raise
             except ZephyrRefused as refused:
-                self._refused = refused
+                self._refused = self._refused or refused
                 return
 
     def _add_again(self, batch: Sequence[Placement], ids: _Ids) -> None:
@@ -178,8 +178,11 @@ class _Filler:
             self._client.assign_all(self._phase.id, self._root(), self._tester)
         except ZephyrUnauthorized:
             raise
-        except (ZephyrRefused, ZephyrUnclear):
-            # The executions show what came of it, and there is another way.
+        except ZephyrRefused as refused:
+            # There is another way; if that fails as well, this is the reason.
+            self._refused = self._refused or refused
+        except ZephyrUnclear:
+            # The executions show what came of it.
             return
 
     def _assign_each(self, rows: Iterable[Planned]) -> None:
@@ -201,7 +204,7 @@ class _Filler:
                 except ZephyrUnauthorized:
                     raise
                 except ZephyrRefused as refused:
-                    self._refused = refused
+                    self._refused = self._refused or refused
 
 
 def _by_folder(

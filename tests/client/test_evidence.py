@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
+import json
 from pathlib import Path
 import shutil
 import signal
@@ -566,6 +567,44 @@ def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
 
     assert recorded.push().complete
     assert set(stepped.execution(7).steps) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("body", "refused", "reason"),
+    [
+        ([{"testStepId": 1, "status": "1"}], ["step 2"], "answer left it out"),
+        (
+            [{"testStepId": 1, "status": 1}, {"testStepId": 2, "status": 3}],
+            ["step 2"],
+            "answered that its status is 3",
+        ),
+        ([], ["step 1", "step 2"], "answer left it out"),
+        ([{"id": 7}, {"id": 8}], [], ""),
+        ([{"testStepId": 901, "status": "1"}], [], ""),
+        ({}, [], ""),
+    ],
+    ids=["left out", "other status", "nothing", "ids only", "other ids", "no list"],
+)
+def test_what_the_answer_says_of_steps_is_compared(
+    stepped, recorded, body, refused, reason
+):
+    """As far as it says something of them."""
+    recorded.test(7, *shop("passed", "passed"))
+    execution = stepped.execution(7).id
+    if isinstance(body, list):
+        body = [
+            {"releaseTestScheduleId": execution, **row} if "status" in row else row
+            for row in body
+        ]
+    stepped.sandbox.faults.add(
+        Fault("POST", SAVE, kind="not_json", body=json.dumps(body))
+    )
+    evidence = recorded.push().evidence
+
+    assert [each.name for each in evidence.refused] == refused
+    assert all(reason in each.reason for each in evidence.refused)
+    assert evidence.steps == 2 - len(refused)
+    assert evidence.lost == bool(refused)
 
 
 def test_a_hanging_read_of_steps_costs_no_result(stepped, recorded):

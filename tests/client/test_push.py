@@ -32,7 +32,9 @@ from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Failure
+from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
@@ -361,6 +363,34 @@ def test_an_older_server_on_a_bad_day_gets_everything_once(world, deliver, fault
     assert results(world) == {101: 1, 102: 1, 103: 1, 104: 1, 105: 0, 106: 0}
 
 
+def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(world, deliver):
+    """What it did not confirm is looked up before the rest is tried again."""
+    world.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+    world.sandbox.faults.add(Fault("PUT", "*/execution/bulk", kind="plain_text"))
+    bad = f"*/execution/{world.execution(102).id}"
+    world.sandbox.faults.add(Fault("PUT", bad, status=400, times=None))
+
+    delivery = deliver([node(101), failed(102), node(103)])
+
+    assert [each.result.case for each in delivery.refused] == [102]
+    assert results(world) == {**dict.fromkeys(SIX, 0), 101: 1, 103: 1}
+
+
+def test_the_reason_that_the_server_gave_first_is_shown(world, deliver):
+    """Not that of an older call which it does not know."""
+    reason = "you may not execute in this phase"
+    body = json.dumps({"errorMsg": reason})
+    world.sandbox.faults.add(Fault("PUT", BULK, status=404, body=body, times=None))
+    world.sandbox.faults.add(Fault("PUT", "*/execution/*", kind="missing", times=None))
+
+    delivery = deliver([failed(101), node(102)])
+
+    assert len(delivery.refused) == 2
+    assert {reason in each.reason for each in delivery.refused} == {True}, (
+        delivery.refused
+    )
+
+
 def test_a_server_without_any_write_is_named(world, deliver):
     world.sandbox.faults.add(Fault("PUT", kind="missing", times=None))
 
@@ -611,6 +641,39 @@ def test_a_pass_leaves_the_notes_of_a_person(world, client, deliver):
     deliver([node(101)])
 
     assert world.execution(101).comment == "Ada: ?"
+
+
+@pytest.mark.parametrize(
+    ("run", "status", "said"),
+    [
+        ("other", "1", "passed test_a.py::test_101 (1.50 s)"),
+        ("same", "2", "failed test_a.py::test_101"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "plain_text", "cut_after"])
+def test_a_pass_does_not_keep_what_somebody_wrote_meanwhile(
+    world, settings, deliver, run, status, said, kind
+):
+    """Another run's failure is over; that of another job of our run still stands."""
+    theirs = Origin(run=run, job=JobMark("b" * 8, "1"))
+    ours = Origin(run="same", job=JobMark("a" * 8, "1"))
+
+    def meanwhile(_sending: Sending) -> None:
+        if not world.execution(101).results:
+            deliver([failed(101, origin=theirs)])
+            if kind:
+                world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
+
+    chosen = settings()
+    with connect(chosen) as client:
+        memory = Memory(note_sending=meanwhile)
+        delivery = push([node(101, origin=ours)], client, chosen, memory)
+
+    held = world.execution(101)
+    assert (held.status, held.comment[: len(said)]) == (status, said)
+    assert "assert 1 == 2" in held.comment if run == "same" else held.comment == said
+    counts = (delivery.delivered, delivery.left, len(delivery.overruled), delivery.kept)
+    assert counts == ((1, 0, 0, 0) if run == "other" else (0, 1, 1, 0))
 
 
 # Refusals
