@@ -365,7 +365,7 @@ def statuses(preference: object) -> list[Status]:
     value = decode.mapping(preference).get("value")
     try:
         entries = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [
         Status(

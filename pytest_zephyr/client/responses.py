@@ -41,6 +41,10 @@ _ERRORS: Mapping[int, type[ZephyrRefused]] = {
 _AWAY = {429, 502, 503, 504}
 
 
+#: Levels of objects and lists in an answer; a folder takes two of them.
+_DEEPEST = 200
+
+
 @dataclass(frozen=True)
 class Answer:
     """A good answer: its status and its JSON; `None` if it had no body or plain text."""
@@ -104,7 +108,9 @@ class Judge:
             response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         )
         try:
-            return Answer(status, json.loads(content.decode("utf-8-sig")))
+            payload = json.loads(content.decode("utf-8-sig"))
+            if _is_flat(payload):
+                return Answer(status, payload)
         except (ValueError, RecursionError):
             if kind == "text/plain":
                 return Answer(status, None)
@@ -113,7 +119,7 @@ class Judge:
             "a web page instead of JSON: a login page, a proxy, or an address that is"
             " not the server's. Check zephyr_url."
             if looks_html
-            else "a body that is not JSON."
+            else "a body that is not JSON, or nested deeper than any of Zephyr's."
         )
         if method != "GET":
             raise ZephyrUnclear(msg)
@@ -250,3 +256,18 @@ def _origin_of(url: str) -> str:
     except ValueError:
         return ""
     return f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
+
+
+def _is_flat(payload: object) -> bool:
+    """Return whether *payload* can be read without running out of stack."""
+    level = [payload]
+    for _ in range(_DEEPEST):
+        level = [
+            each
+            for parent in level
+            if isinstance(parent, dict | list)
+            for each in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return True
+    return False

@@ -42,6 +42,9 @@ _OURS = re.compile(
 #: Characters that failures get even where the lines of the tests fill the notes.
 _LEAST = 200
 
+#: Steps below this are shown at this depth.
+_DEEPEST = 20
+
 _CUT_SIGN = "characters left out …]\n"
 _CUT = f"\n[… {{}} {_CUT_SIGN}"
 
@@ -205,7 +208,8 @@ def _steps(steps: Sequence[Step]) -> list[str]:
         label = step.label if isinstance(step.label, str) else f"step {step.label}"
         comment = f" - {step.comment}" if step.comment else ""
         outcome = step.outcome or "not finished"
-        lines.append(f"{'  ' * (step.depth + 1)}{outcome} {label}{comment}")
+        indent = "  " * (min(step.depth, _DEEPEST) + 1)
+        lines.append(f"{indent}{outcome} {label}{comment}")
     return lines
 
 

@@ -1010,7 +1010,14 @@ def test_a_push_does_not_outlast_its_deadline(many, deliver, pauses, fault):
 
 
 @pytest.mark.parametrize(
-    "body", [b"[" * 100_000, b'{"id": 1e999}', b'{"id": NaN}', b'"\\ud800"']
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"id": 1, "a": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"id": 1e999}',
+        b'{"id": NaN}',
+        b'"\\ud800"',
+    ],
 )
 def test_nothing_that_a_server_says_escapes_as_a_crash(scripted, body):
     """The errors of a push are in what it returns."""

@@ -415,6 +415,13 @@ def test_steps_are_listed_as_deep_as_they_were():
     ]
 
 
+def test_a_step_of_absurd_depth_is_listed():
+    steps = [Step(1, "Open", 2**62, "passed")]
+    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, Context(), steps)
+
+    assert (text or "").endswith("  passed Open")
+
+
 def test_job_and_commit_stand_at_the_end_once():
     here = Origin("https://ci.example/1", "c0ffee")
     nodes = [replace(FAILED, origin=here), node(Outcome.PASSED, "t", origin=here)]
