@@ -236,7 +236,7 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with served(load_settings(args), ()) as settings:
+    with served(load_settings(args)) as settings:
         checker = Checker(settings)
         if checker.ready:
             with connect(settings, reading_deadline(settings)) as client:

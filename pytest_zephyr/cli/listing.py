@@ -126,7 +126,7 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(args)
     settings.require_login()
-    with served(settings, ()) as settings:
+    with served(settings) as settings:
         try:
             with connect(settings, reading_deadline(settings)) as client:
                 client.current_user()

@@ -273,8 +273,7 @@ def _deliver(
             stack.callback(writers[-1].close)
         results = run.read()
         run.turn_to(str(settings.url), () if settings.dry_run else writers)
-        cases = dict.fromkeys(case for node in results.nodes for case in node.cases)
-        settings = stack.enter_context(served(settings, cases))
+        settings = stack.enter_context(served(settings, results.nodes))
         client = stack.enter_context(connect(settings, deadline))
         delivery = push(
             results.nodes,

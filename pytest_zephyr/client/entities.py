@@ -9,6 +9,7 @@ from dataclasses import field
 from datetime import date
 import hashlib
 import json
+import sys
 from typing import Any
 from typing import NewType
 
@@ -135,7 +136,7 @@ class Target:
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Execution:
     """A test case scheduled in a phase (API 4.10).
 
@@ -147,7 +148,6 @@ class Execution:
     """
 
     id: int
-    phase: int | None
     case: int | None
     alt: str
     version: VersionId | None
@@ -313,7 +313,6 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
     version = decode.integer(case.get("id"))
     return Execution(
         id=number,
-        phase=decode.integer(row.get("cyclePhaseId")),
         case=decode.integer(case.get("testcaseId")),
         alt=decode.text(case.get("externalId")).strip(),
         version=None if version is None else VersionId(version),
@@ -357,7 +356,8 @@ def _marks(last: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[object, ...
 def _digest(last: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     state = [*_marks(last, row), row.get("status"), row.get("comment")]
     text = json.dumps([*state, row.get("actualTime")], default=str)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
+    # All executions that never had a result share theirs.
+    return sys.intern(hashlib.sha256(text.encode("ascii")).hexdigest()[:12])
 
 
 def statuses(preference: object) -> list[Status]:

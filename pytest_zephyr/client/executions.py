@@ -128,10 +128,11 @@ class ExecutionCalls(Calls):
             found = entities.execution(row)
             if found is None:
                 continue
-            if found.phase != phase:
+            other = decode.integer(row.get("cyclePhaseId"))
+            if other != phase:
                 msg = (
                     f"executions of phase {phase} were asked for, and one of phase"
-                    f" {found.phase} came back. Nothing was written."
+                    f" {other} came back. Nothing was written."
                 )
                 raise ZephyrRefused(msg, method="GET", path="execution", status=200)
             yield found

@@ -181,12 +181,13 @@ class ZephyrReporter:
         from pytest_zephyr.push.workflow import push
 
         before = self.startup_check.found or Preflight()
-        cases = dict.fromkeys(case for node in results.nodes for case in node.cases)
+        cases = (case for node in results.nodes for case in node.cases)
         if before.plan is not None:
-            self._lines += summary.planned_only(run.deselected, before.untested(cases))
+            untested = before.untested(frozenset(cases))
+            self._lines += summary.planned_only(run.deselected, untested)
         seen = before.seen
         with (
-            served(self._settings, cases) as settings,
+            served(self._settings, results.nodes) as settings,
             before.resumed(settings) as client,
             Progress(self._progress_line()) as progress,
         ):

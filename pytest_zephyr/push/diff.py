@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from typing import TypeVar
 
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.results import tags
@@ -21,7 +22,10 @@ from pytest_zephyr.results.status import severity
 from pytest_zephyr.text import ambiguous_alt
 
 
-@dataclass(frozen=True)
+Case = TypeVar("Case", int, int | None)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One result to write: on which execution, and what stood there before.
 
@@ -191,7 +195,7 @@ def decide(
     ):
         held = tags.Tag(result.run, 0)
     others = tags.others(held, result.jobs)
-    jobs = {**others, **result.found}
+    jobs = {**others, **dict(result.found)}
     tag = str(tags.Tag(result.run, max(result.at, held.at), jobs))
     bare = tags.strip(found.comment)
     worst = tags.worst(others)
@@ -226,6 +230,9 @@ def by_visible_id(
 
     A case that tests name in both ways is one case, and the worst of them decides.
     """
+    nodes = list(nodes)
+    if not any(isinstance(case, str) for node in nodes for case in node.cases):
+        return nodes
     index = _Index(executions)
 
     def visible(case: CaseRef) -> CaseRef:
@@ -273,13 +280,20 @@ class _Index:
     doubled: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        # Of two executions of one case the lowest id is meant, as with names.
-        for each in sorted(self.executions, key=lambda each: each.id):
-            case = each.case
-            if case is not None and self.by_case.setdefault(case, each) is not each:
-                self.doubled.add(case)
+        for each in self.executions:
+            if each.case is not None:
+                if each.case in self.by_case:
+                    self.doubled.add(each.case)
+                self._take_lowest(self.by_case, each.case, each)
             if each.alt:
-                self.by_alt.setdefault(each.alt, {}).setdefault(each.case, each)
+                self._take_lowest(self.by_alt.setdefault(each.alt, {}), each.case, each)
+
+    def _take_lowest(
+        self, held: dict[Case, Execution], case: Case, each: Execution
+    ) -> None:
+        """Keep the lowest id of two executions of one case, as with names."""
+        if held.setdefault(case, each).id > each.id:
+            held[case] = each
 
     def find(self, case: CaseRef) -> Execution | list[int] | None:
         """Return the execution of *case*, or the ids of all cases with its Alt ID."""

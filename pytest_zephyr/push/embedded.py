@@ -15,7 +15,7 @@ from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import make_directory
-from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.secret import Secret
 
 
@@ -46,11 +46,12 @@ def require_sandbox() -> None:
 
 
 @contextmanager
-def served(settings: Settings, cases: Iterable[CaseRef]) -> Iterator[Settings]:
+def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Settings]:
     """Yield settings that name a server that runs.
 
     For `sandbox` the embedded server is started over a database in the journal
-    directory, its target is created, and *cases* that it does not know are adopted.
+    directory, its target is created, and it adopts the test cases of *nodes* that it does
+    not know.
     """
     if settings.url != SANDBOX:
         yield settings
@@ -63,7 +64,7 @@ def served(settings: Settings, cases: Iterable[CaseRef]) -> Iterator[Settings]:
     with Sandbox(database) as sandbox:
         places = {name: _place(settings, name) for name in _PLACES}
         project, release, cycle, phase = sandbox.store.ensure_target(**places)
-        known = list(cases)
+        known = dict.fromkeys(case for node in nodes for case in node.cases)
         sandbox.store.adopt(
             phase,
             [case for case in known if isinstance(case, int)],

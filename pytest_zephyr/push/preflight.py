@@ -119,7 +119,7 @@ def check_server(settings: Settings) -> Preflight:
     if settings.url == SANDBOX:
         # The embedded server adopts whatever a run names.
         if settings.only_planned:
-            with served(settings, ()) as inside:
+            with served(settings) as inside:
                 _check(found, replace(inside, unknown_case="ignore"))
             found.close()
             found.seen = None

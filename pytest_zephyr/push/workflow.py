@@ -62,17 +62,7 @@ def push(
     """
     delivery = Delivery()
     # Until the server has said what it can take, every result with a status waits.
-    choices = _choices(settings, status.STOCK)
-    plan = _plan(nodes, settings, own, status.STOCK)
-    delivery.kept = sum(
-        result.status is not None or bool(result.problem) for result in plan.results
-    )
-    delivery.left = len(plan.results) - delivery.kept
-    new = _new_cases(plan.unmapped, settings, choices)
-    delivery.kept += len(new)
-    if settings.unmapped in {"warn", "error"}:
-        delivery.unmapped = [node.title for node in plan.unmapped if node.unmarked]
-    delivery.minds_unmapped = settings.unmapped == "error"
+    new = _expect(_plan(nodes, settings, own, status.STOCK), delivery, settings)
     if not delivery.kept:
         return delivery
     try:
@@ -82,10 +72,10 @@ def push(
 
         def compute() -> Changes:
             """Compare what should be with what is, as far as both are known by now."""
-            mapped = [
-                _with_new_case(node, provider.provision.shelved) for node in nodes
-            ]
-            mapped = diff.by_visible_id(mapped, seen.executions)
+            shelved = provider.provision.shelved
+            mapped = diff.by_visible_id(
+                (_with_new_case(node, shelved) for node in nodes), seen.executions
+            )
             return diff.compute(
                 _plan(mapped, settings, own, seen.statuses).results,
                 seen.executions,
@@ -122,6 +112,23 @@ def push(
     except KeyboardInterrupt:
         delivery.error = Interrupted("interrupted while sending.")
     return delivery
+
+
+def _expect(
+    plan: Plan, delivery: Delivery, settings: Settings
+) -> dict[NewCase, dict[str, FieldValue]]:
+    """Count what is to be delivered; return the test cases to be made, with fields."""
+    delivery.kept = sum(
+        result.status is not None or bool(result.problem) for result in plan.results
+    )
+    delivery.left = len(plan.results) - delivery.kept
+    choices = _choices(settings, status.STOCK)
+    new = _new_cases(plan.unmapped, settings, choices)
+    delivery.kept += len(new)
+    if settings.unmapped in {"warn", "error"}:
+        delivery.unmapped = [node.title for node in plan.unmapped if node.unmarked]
+    delivery.minds_unmapped = settings.unmapped == "error"
+    return new
 
 
 def _make(provider: Provider, delivery: Delivery, seen: Survey) -> None:

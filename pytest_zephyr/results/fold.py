@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 
 from pytest_zephyr.results.evidence import Evidence
 from pytest_zephyr.results.evidence import gather
@@ -46,18 +46,23 @@ def classify(report: Report) -> Outcome | None:
     return Outcome.XPASSED if report.xfail else Outcome.PASSED
 
 
-@dataclass
+@dataclass(slots=True)
 class _Attempts:
-    """The attempts of one node on one worker; only the last one counts."""
+    """The attempts of one node on one worker; only the last one counts.
 
+    *earlier* is the first failure of the attempts before it, of number *first*.
+    """
+
+    worker: str
     last: int = 0
     outcome: Outcome | None = None
     finished: bool = False
     rerun: bool = False
     duration: int = 0
     reason: str = ""
-    failures: list[Failure] = field(default_factory=list)
-    earlier: dict[int, Failure] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    earlier: Failure | None = None
+    first: int = 0
 
     def add(self, report: Report) -> None:
         failure = _failure(report)
@@ -67,20 +72,18 @@ class _Attempts:
         if report.when == "???":
             attempt = self.last + (self.rerun and report.outcome != "rerun")
         if attempt < self.last:
-            if failure:
-                self.earlier.setdefault(attempt, failure)
+            self._note_earlier(attempt, failure)
             return
         if attempt > self.last:
-            if self.failures:
-                self.earlier.setdefault(self.last, self.failures[0])
+            self._note_earlier(self.last, next(iter(self.failures), None))
             self.last = attempt
             self.outcome = None
             self.finished = self.rerun = False
             self.duration = 0
             self.reason = ""
-            self.failures = []
+            self.failures = ()
         if failure:
-            self.failures.append(failure)
+            self.failures += (failure,)
         said = classify(report)
         if said is not None:
             self.outcome = worst(filter(None, (said, self.outcome)))
@@ -88,6 +91,10 @@ class _Attempts:
         self.finished = self.finished or report.when in {"teardown", "???"}
         self.duration += report.duration
         self.reason = report.reason or self.reason
+
+    def _note_earlier(self, attempt: int, failure: Failure | None) -> None:
+        if failure and (self.earlier is None or attempt < self.first):
+            self.earlier, self.first = failure, attempt
 
     @property
     def verdict(self) -> Outcome | None:
@@ -100,7 +107,7 @@ class _Attempts:
         return self.outcome or Outcome.UNRUN
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
     cases: tuple[CaseRef, ...] = ()
     title: str = ""
@@ -108,18 +115,24 @@ class _Node:
     new: NewCase | None = None
     started: bool = False
     at: int = 0
-    workers: dict[str, _Attempts] = field(default_factory=dict)
+    workers: tuple[_Attempts, ...] = ()
     marked: tuple[Saying, ...] = ()
-    said: list[Said] = field(default_factory=list)
 
-    def evidence(self) -> Evidence:
+    def attempts_on(self, worker: str) -> _Attempts:
+        for each in self.workers:
+            if each.worker == worker:
+                return each
+        self.workers += (_Attempts(worker),)
+        return self.workers[-1]
+
+    def evidence(self, sayings: Sequence[Said]) -> Evidence:
         """What was said in the last attempt, which may have died before its reports."""
-        if not self.said and not self.marked:
+        if not sayings and not self.marked:
             return NOTHING
-        last = {worker: each.last for worker, each in self.workers.items()}
-        for said in self.said:
+        last = {each.worker: each.last for each in self.workers}
+        for said in sayings:
             last[said.worker] = max(said.attempt, last.get(said.worker, 0))
-        counting = [each for each in self.said if each.attempt == last[each.worker]]
+        counting = [each for each in sayings if each.attempt == last[each.worker]]
         return gather([*self.marked, *(each.what for each in counting)])
 
 
@@ -131,6 +144,7 @@ def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult
     different workers may interleave in any order.
     """
     nodes: dict[str, _Node] = {}
+    sayings: dict[str, list[Said]] = {}
     ended = False
     for record in records:
         if isinstance(record, End):
@@ -146,7 +160,7 @@ def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult
             node.new = record.new or node.new
             node.marked = tuple(record.sayings) or node.marked
         elif isinstance(record, Said):
-            node.said.append(record)
+            sayings.setdefault(record.nodeid, []).append(record)
         elif isinstance(record, Start):
             node.started = True
             node.at = max(node.at, record.at)
@@ -155,15 +169,21 @@ def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult
             node.cases = record.cases or node.cases
             node.title = record.title or node.title
             node.at = max(node.at, record.at)
-            attempts = node.workers.get(record.worker)
-            if attempts is None:
-                attempts = node.workers[record.worker] = _Attempts()
-            attempts.add(record)
-    return [_settle(nodeid, node, ended, origin) for nodeid, node in nodes.items()]
+            node.attempts_on(record.worker).add(record)
+    # One gives way to the other: a large run has many.
+    return [
+        _settle(nodeid, nodes.pop(nodeid), sayings.pop(nodeid, ()), ended, origin)
+        for nodeid in list(nodes)
+    ]
 
 
-def _settle(nodeid: str, node: _Node, ended: bool, origin: Origin) -> NodeResult:
-    all_attempts = [node.workers[worker] for worker in sorted(node.workers)]
+def _settle(
+    nodeid: str, node: _Node, sayings: Sequence[Said], ended: bool, origin: Origin
+) -> NodeResult:
+    all_attempts = sorted(node.workers, key=lambda each: each.worker)
+    duration = all_attempts[0].duration if all_attempts else 0
+    for each in all_attempts[1:]:
+        duration += each.duration
     verdicts = [found for each in all_attempts if (found := each.verdict)]
     open_attempts = [
         each for each in all_attempts if each.verdict is None and not each.rerun
@@ -177,7 +197,7 @@ def _settle(nodeid: str, node: _Node, ended: bool, origin: Origin) -> NodeResult
     deciding = max(
         all_attempts,
         key=lambda each: (each.outcome or Outcome.UNRUN).rank,
-        default=_Attempts(),
+        default=_Attempts(""),
     )
     return NodeResult(
         nodeid=nodeid,
@@ -185,15 +205,15 @@ def _settle(nodeid: str, node: _Node, ended: bool, origin: Origin) -> NodeResult
         cases=node.cases,
         # One line, for notes and messages.
         title=one_line(node.title or nodeid),
-        duration=sum(each.duration for each in all_attempts),
+        duration=duration,
         at=node.at,
         attempts=max((each.last for each in all_attempts), default=0) + 1,
         reason=deciding.reason,
-        failures=tuple(deciding.failures),
-        earlier=deciding.earlier[min(deciding.earlier)] if deciding.earlier else None,
+        failures=deciding.failures,
+        earlier=deciding.earlier,
         unmarked=node.unmarked,
         new=node.new,
-        evidence=node.evidence(),
+        evidence=node.evidence(sayings),
         origin=origin,
     )
 

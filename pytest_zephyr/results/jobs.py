@@ -119,8 +119,11 @@ _Entry = tuple[Session, NodeResult]
 
 def count(sessions: Iterable[Session]) -> Counted:
     """Return the results of *sessions* that count, in the order of their tests."""
+    sessions = sorted(sessions, key=_order)
+    if len(sessions) == 1:
+        return Counted(sessions[0].nodes, {}, {})
     entries: dict[str, list[_Entry]] = {}
-    for session in sorted(sessions, key=_order):
+    for session in sessions:
         for node in session.nodes:
             entries.setdefault(node.nodeid, []).append((session, node))
     nodes: list[NodeResult] = []

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 import hashlib
 
 from pytest_zephyr.results.jobs import digest
@@ -19,18 +18,19 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Choice
 from pytest_zephyr.results.status import FAIL
 from pytest_zephyr.results.status import PASS
+from pytest_zephyr.results.status import severity
 from pytest_zephyr.results.status import Status
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseResult:
     """The result of one test case.
 
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
     because of the *problem*. *milliseconds* is the sum over the tests, *at* the end of
     the last one in milliseconds since the epoch. *notes* is `None` where the notes
-    are to stay as they are. *jobs* are those whose tests ran, *found* has the ids of
-    the statuses other than Pass that they found.
+    are to stay as they are. *found* has the ids of the statuses other than Pass, by the
+    job whose tests found them.
     """
 
     case: CaseRef
@@ -41,8 +41,12 @@ class CaseResult:
     at: int
     notes: str | None
     nodes: tuple[NodeResult, ...]
-    jobs: frozenset[JobMark] = frozenset()
-    found: Mapping[JobMark, str] = field(default_factory=dict)
+    found: tuple[tuple[JobMark, str], ...] = ()
+
+    @property
+    def jobs(self) -> set[JobMark]:
+        """The jobs whose tests ran."""
+        return {node.origin.job for node in self.nodes if node.ran}
 
     @property
     def run(self) -> str:
@@ -89,8 +93,9 @@ def build_plan(
             unmapped.append(node)
         for case in dict.fromkeys(node.cases):
             groups.setdefault(case, []).append(node)
+    # One gives way to the other: a large run has many.
     results = tuple(
-        _case_result(case, group, rules, own or {}) for case, group in groups.items()
+        _case_result(case, groups.pop(case), rules, own or {}) for case in list(groups)
     )
     return Plan(results, tuple(unmapped))
 
@@ -107,17 +112,11 @@ def _case_result(
     deciding = max(nodes, key=lambda node: _weight(node.outcome, choice_of(node)))
     outcome, choice = deciding.outcome, choice_of(deciding)
     context = own.get(deciding.origin.journal, rules).context
-    jobs: set[JobMark] = set()
-    found: dict[JobMark, Status] = {}
+    found: dict[JobMark, str] = {}
     for node in nodes:
         job, status = node.origin.job, choice_of(node).status
-        if not node.ran:
-            continue
-        jobs.add(job)
-        if status and status.id != PASS:
-            found[job] = max(
-                status, found.get(job, status), key=lambda each: each.severity
-            )
+        if node.ran and status and status.id != PASS:
+            found[job] = max(status.id, found.get(job, status.id), key=severity)
     return CaseResult(
         case=case,
         outcome=outcome,
@@ -127,8 +126,7 @@ def _case_result(
         at=max(node.at for node in nodes),
         notes=write_notes(nodes, outcome, context),
         nodes=tuple(nodes),
-        jobs=frozenset(jobs),
-        found={job: status.id for job, status in found.items()},
+        found=tuple(found.items()),
     )
 
 

@@ -188,7 +188,7 @@ class Origin:
 NOWHERE = Origin()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NodeResult:
     """All records of one node id, folded.
 

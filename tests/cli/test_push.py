@@ -20,7 +20,6 @@ from tests.conftest import needs_xdist
 
 TEST = """
 import pytest
-from tests.conftest import age
 
 @pytest.mark.zephyr({case})
 def test_it(zephyr):

@@ -59,7 +59,6 @@ def result(
 
 def execution(number: int = 1, case: int | None = 101, **values: Any) -> Execution:
     given: dict[str, Any] = {
-        "phase": 9,
         "alt": "",
         "version": None,
         "status": "",

@@ -84,8 +84,7 @@ def of(job: JobMark, status: Status, run: str = "K", at: int = 1000) -> CaseResu
         at=at,
         notes=None if status is PASS else "failed t (0.00 s)",
         nodes=(done,),
-        jobs=frozenset({job}),
-        found={} if status is PASS else {job: status.id},
+        found=() if status is PASS else ((job, status.id),),
     )
 
 
