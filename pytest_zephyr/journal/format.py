@@ -286,6 +286,7 @@ def _item(line: Mapping[str, Any]) -> Item:
         fields=tuple(_field(*each) for each in line.get("fields", [])),
         unmarked=bool(line.get("unmarked", False)),
         new=_new_case(new) if new is not None else None,
+        changed=bool(line.get("changed", False)),
     )
 
 

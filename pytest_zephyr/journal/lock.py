@@ -89,14 +89,24 @@ def may_be_running(pid: int, *, here: bool, path: Path) -> bool:
     if here and pid == os.getpid():
         return False
     if here and sys.platform != "win32":
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:
-            return True
-        return True
+        return is_alive(str(pid))
     try:
         return time.time() - path.stat().st_mtime < _BUSY
     except OSError:
         return False
+
+
+def is_alive(pid: str) -> bool:
+    """Return whether there is a process *pid* on this host; on Windows any may be."""
+    if not (pid.isascii() and pid.isdigit()) or int(pid) == 0:
+        return False
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        # It is somebody else's.
+        return True
+    return True

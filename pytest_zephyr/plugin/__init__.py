@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -11,6 +12,8 @@ from pytest_zephyr.config import resolve
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.fixture import zephyr as zephyr
+from pytest_zephyr.plugin.guard import ERRORS
+from pytest_zephyr.plugin.settings import RUN
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,8 +30,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not config.option.zephyr_show_config:
         return None
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     for line in resolve.describe(plugin_settings.load(config)):
-        print(line)  # noqa: T201 - what was asked for
+        shown = line.encode(encoding, "backslashreplace").decode(encoding)
+        print(shown)  # noqa: T201 - what was asked for
     return 0
 
 
@@ -39,11 +44,27 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         _build(config)
+        if RUN not in os.environ:
+            os.environ[RUN] = str(os.getpid())
+            config.add_cleanup(_end_run)
     except pytest.UsageError:
         raise
-    except Exception as error:  # noqa: BLE001 - the tests run all the same
+    except ERRORS as error:
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
         config.pluginmanager.register(_Unbuilt(config), "zephyr-unbuilt")
+
+
+def _end_run() -> None:
+    os.environ.pop(RUN, None)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    outer = plugin_settings.silenced_by(config)
+    line = (
+        f"zephyr: a test of a run that reports (process {outer}) started this one, which"
+        f" takes nothing from ZEPHYR_ variables and ini keys"
+    )
+    return [line] if outer else []
 
 
 def _runs_nothing(config: pytest.Config) -> bool:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from pytest_zephyr.clock import now_ms
+from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.step_block import Nesting
 from pytest_zephyr.plugin.step_block import StepBlock
-from pytest_zephyr.plugin.warning import HOOK_ERRORS
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import Step
 
@@ -132,10 +132,10 @@ class Zephyr:
         try:
             try:
                 yield self._recorder
-            except HOOK_ERRORS as error:
+            except ERRORS as error:
                 reason = f"zephyr.{call}: {type(error).__name__}"
                 self._recorder.leave_out(self._item, call, reason)
-        except HOOK_ERRORS as error:
+        except ERRORS as error:
             self._recorder.bugs.append(f"zephyr.{call}: {type(error).__name__}")
 
     def _begin(self, label: str | int, depth: int) -> Step:
@@ -190,7 +190,7 @@ def _outcome(error: BaseException | None) -> str:
 def _first_line(error: BaseException) -> str:
     try:
         text = str(error)
-    except HOOK_ERRORS:
+    except ERRORS:
         text = ""
     return f"{type(error).__name__}: {text}".partition("\n")[0].strip(" :")
 

@@ -15,6 +15,11 @@ import pluggy
 import pytest
 
 
+#: What may leave code of ours, or of a hook, without ending the run. The outcomes of
+#: pytest are no `Exception`, and a test may have put them anywhere: a guard against
+#: sockets calls `pytest.fail`, a stub of a program `sys.exit`.
+ERRORS = (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception)
+
 Params = ParamSpec("Params")
 Self = TypeVar("Self", bound="Guarded")
 
@@ -22,7 +27,7 @@ Self = TypeVar("Self", bound="Guarded")
 class Guarded(Protocol):
     """An object whose hooks are guarded; it is told about every failure."""
 
-    def note_bug(self, hook: str, error: Exception) -> None: ...
+    def note_bug(self, hook: str, error: BaseException) -> None: ...
 
 
 def guarded(
@@ -36,7 +41,7 @@ def guarded(
             hook(self, *args, **kwargs)
         except pytest.UsageError:
             raise
-        except Exception as error:  # noqa: BLE001 - see the summary
+        except ERRORS as error:
             self.note_bug(hook.__name__, error)
 
     return call

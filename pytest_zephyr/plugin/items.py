@@ -37,7 +37,7 @@ class ItemLines:
         self._writer = writer
         self._marks = marks
 
-    def note_bug(self, hook: str, error: Exception) -> None:
+    def note_bug(self, hook: str, error: BaseException) -> None:
         """Forget it: the stamps say the same."""
 
     @pytest.hookimpl(tryfirst=True)

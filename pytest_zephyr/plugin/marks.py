@@ -13,7 +13,7 @@ import pytest
 
 from pytest_zephyr.config.settings import Inherit
 from pytest_zephyr.plugin.guard import blame
-from pytest_zephyr.plugin.warning import HOOK_ERRORS
+from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.secret import HIDDEN
@@ -90,7 +90,8 @@ class _Extras:
         return ""
 
 
-_MAPPED = pytest.StashKey[Mapped]()
+#: What the markers of an item say, with the markers it had by then.
+_MAPPED = pytest.StashKey[tuple[list[pytest.Mark], Mapped]]()
 
 
 class Marks:
@@ -113,11 +114,25 @@ class Marks:
         self._inherit = inherit
 
     def of(self, item: pytest.Item) -> Mapped:
-        """Return what the markers of *item* say; computed once per item."""
-        found = item.stash.get(_MAPPED, None)
-        if found is None:
-            found = item.stash[_MAPPED] = self._read(item)
+        """Return what the markers of *item* say; read again if it got others."""
+        marks, found = item.stash.get(_MAPPED, ([], None))
+        if found is None or list(map(id, marks)) != list(map(id, item.own_markers)):
+            found = self._read(item)
+            item.stash[_MAPPED] = list(item.own_markers), found
         return found
+
+    def news(self, item: pytest.Item) -> list[str] | None:
+        """Return the problems of markers that *item* got since they were last read.
+
+        `None` if it got none.
+        """
+        if _MAPPED not in item.stash:
+            return None
+        _, before = item.stash[_MAPPED]
+        after = self.of(item)
+        if after is before:
+            return None
+        return [each for each in after.problems if each not in before.problems]
 
     def title(self, item: pytest.Item) -> str:
         """Return the node id with parameters hidden whose names look secret."""
@@ -134,7 +149,7 @@ class Marks:
         """Return *value* as a message shows it; what is cut holds no credential."""
         try:
             text = self._scrub(one_line(repr(value)))
-        except Exception:  # noqa: BLE001 - any object may stand in a marker
+        except ERRORS:
             text = f"<{type(value).__name__}>"
         return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -185,7 +200,7 @@ class Marks:
             found, wrong = self._cases(
                 answer.mark, _param_id(item), _Extras(self.short)
             )
-        except HOOK_ERRORS as error:
+        except ERRORS as error:
             problems.append(blame(hook, error))
             return None
         problems[:] = [f"pytest_zephyr_cases: {each}" for each in wrong]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Generator
 
 import pytest
 
@@ -22,10 +23,16 @@ class OnlyPlanned:
         self._marks = marks
         self._writer = writer
 
-    @pytest.hookimpl(trylast=True)
+    # Outermost: other wrappers may add markers at their end.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
+    ) -> Generator[None, object, object]:
+        result = yield
+        self._select(config, items)
+        return result
+
+    def _select(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         planned: list[pytest.Item] = []
         others: list[pytest.Item] = []
         for item in items:

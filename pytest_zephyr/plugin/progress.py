@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pytest_zephyr.clock import monotonic
+from pytest_zephyr.plugin.guard import ERRORS
 
 
 if TYPE_CHECKING:
@@ -33,11 +34,19 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._show is not None and self._shown:
-            self._show("")
+        if self._shown:
+            self._write("")
 
     def update(self, done: int, total: int, what: str = "results") -> None:
         if self._show is None or monotonic() - self._began < PATIENCE:
             return
         self._shown = True
-        self._show(f"zephyr: {done} of {total} {what}")
+        self._write(f"zephyr: {done} of {total} {what}")
+
+    def _write(self, line: str) -> None:
+        """Show *line*; what cannot be shown costs no result."""
+        try:
+            if self._show is not None:
+                self._show(line)
+        except ERRORS:
+            self._show = None

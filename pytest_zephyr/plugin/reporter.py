@@ -7,6 +7,7 @@ from collections.abc import Generator
 from collections.abc import Sequence
 import os
 import sys
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.progress import Progress
 from pytest_zephyr.plugin.reports import STAMP
@@ -81,7 +83,7 @@ class ZephyrReporter:
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(config, settings, self.writer, self.note_bug)
 
-    def note_bug(self, hook: str, error: Exception) -> None:
+    def note_bug(self, hook: str, error: BaseException) -> None:
         self._note_bug(f"{hook}: {error!r}")
 
     def _note_bug(self, text: str) -> None:
@@ -133,12 +135,12 @@ class ZephyrReporter:
             self._keep([f"zephyr: {error}"])
         except KeyboardInterrupt:
             self._keep(["zephyr: interrupted before anything was sent."])
-        except Exception as error:  # noqa: BLE001 - see above
+        except ERRORS as error:
             self.note_bug("pytest_sessionfinish", error)
             self._keep([])
         try:
             self._fail_if_wanted(session)
-        except Exception as error:  # noqa: BLE001 - see above
+        except ERRORS as error:
             self.note_bug("pytest_sessionfinish", error)
 
     def _fail_if_wanted(self, session: pytest.Session) -> None:
@@ -230,8 +232,9 @@ class ZephyrReporter:
 
     def _progress_line(self) -> Callable[[str], object] | None:
         """Return what shows a line in place, if pytest's terminal is one."""
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is None or not terminal.isatty:
+        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        # Other plugins put a reporter of their own in its place.
+        if not getattr(terminal, "isatty", False) or not hasattr(terminal, "rewrite"):
             return None
         return lambda line: terminal.rewrite(line, erase=True)
 
@@ -284,14 +287,14 @@ class ZephyrReporter:
     ) -> None:
         try:
             self._write_summary(terminalreporter)
-        except Exception as error:  # noqa: BLE001 - the tests' summary goes on
+        except ERRORS as error:
             # What is not shown here goes to stderr at the very end.
             self.note_bug("pytest_terminal_summary", error)
             if self._session is not None:
                 self._fail_if_wanted(self._session)
 
     def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
-        lines = self._summary_lines(quiet=terminal.verbosity < 0)
+        lines = self._summary_lines(quiet=self._config.get_verbosity() < 0)
         if lines:
             terminal.section("zephyr")
         for line in lines:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from dataclasses import replace
 import os
 
 import pytest
 
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Capture
+from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin.fixture import Zephyr
 from pytest_zephyr.plugin.fixture import ZephyrRecord
 from pytest_zephyr.plugin.guard import blame
+from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.marks import secret_values
 from pytest_zephyr.plugin.recorder import RECORDER
-from pytest_zephyr.plugin.warning import HOOK_ERRORS
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.secret import Scrubber
@@ -47,14 +49,14 @@ class Stamper:
         self._writer = writer
         self._bugs: list[str] = []
 
-    def note_bug(self, hook: str, error: Exception) -> None:
+    def note_bug(self, hook: str, error: BaseException) -> None:
         self._bugs.append(f"{hook}: {error!r}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         try:
             problems = self._marks.of(item).problems
-        except Exception as error:  # noqa: BLE001 - ours must not fail their test
+        except ERRORS as error:
             self.note_bug("pytest_runtest_setup", error)
             return
         for problem in problems:
@@ -67,6 +69,7 @@ class Stamper:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        self._note_markers(item, report)
         # Every test has a setup report, and it comes first.
         if call.when == "setup":
             self._stamp(item, report)
@@ -90,10 +93,23 @@ class Stamper:
                 "cases": list(found.cases),
                 "title": found.title,
             }
-        except Exception as error:  # noqa: BLE001 - the controller hears of it
+        except ERRORS as error:
             self.note_bug("pytest_runtest_makereport", error)
             stamp = {}
         setattr(report, STAMP, stamp)
+
+    @guarded
+    def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Write down if the markers of *item* were changed while it ran."""
+        problems = self._marks.news(item)
+        if problems is None:
+            return
+        recorder = item.config.stash.get(RECORDER, None)
+        if recorder is not None and recorder.writer is not None:
+            found = replace(item_of(item, self._marks), changed=True)
+            recorder.writer.append(journal_format.item_line(found))
+        for problem in problems:
+            self._warn(item, report, problem)
 
     @guarded
     def _hide_parameters(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -118,7 +134,7 @@ class Stamper:
             hook(item=item, record=record)
             if record.text != before:
                 _add_to_stamp(report, "text", str(record.text))
-        except HOOK_ERRORS as error:
+        except ERRORS as error:
             self._warn(item, report, blame(hook, error))
 
     def _warn(self, item: pytest.Item, report: pytest.TestReport, problem: str) -> None:

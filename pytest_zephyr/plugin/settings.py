@@ -26,6 +26,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.lock import is_alive
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.secret import Scrubber
 
@@ -80,22 +81,62 @@ def _add_flag(group: pytest.OptionGroup, option: Option) -> None:
         )
 
 
+#: The environment variable by which a run that reports is known to what its tests
+#: start: the id of its process.
+RUN = "_ZEPHYR_RUN"
+
+_OUTER = pytest.StashKey[str]()
+
+
+def outer_run(config: pytest.Config) -> str:
+    """Return the process whose tests started this run, empty if there is none.
+
+    What is set for that run is not meant for this one, which is a test of a plugin,
+    for example, and expects failures. A worker of pytest-xdist is no run of its own.
+    """
+    found = config.stash.get(_OUTER, None)
+    if found is None:
+        found = os.environ.get(RUN, "")
+        if hasattr(config, "workerinput") or not is_alive(found):
+            found = ""
+        config.stash[_OUTER] = found
+    return found
+
+
+def silenced_by(config: pytest.Config) -> str:
+    """Return the process because of which this run does not report, if it would else."""
+    outer = outer_run(config)
+    with suppress(SettingsError):
+        if outer and resolve.value("zephyr", _all_given(config)):
+            return outer
+    return ""
+
+
 def given(config: pytest.Config) -> Given:
     """Return what flags, environment and ini files say, as it was written."""
+    found = _all_given(config)
+    if not outer_run(config):
+        return found
+    environ = {
+        name: value for name, value in os.environ.items() if name[:6] != "ZEPHYR"
+    }
+    return replace(found, environ=environ, ini={})
+
+
+def _all_given(config: pytest.Config) -> Given:
     file = config.inipath.name if config.inipath else "ini"
     ini = {}
     for option in OPTIONS:
         if option.ini and (value := _ini(config, option.ini_name)) is not None:
             overridden = _is_overridden(config, option.ini_name)
             ini[option.name] = (value, "-o" if overridden else file)
-    flags = {
-        option.name: value
-        for option in OPTIONS
-        if (value := getattr(config.option, option.dest, None)) is not None
-    }
     root = config.inipath.parent if config.inipath else config.rootpath
     return Given(
-        flags=flags,
+        flags={
+            option.name: value
+            for option in OPTIONS
+            if (value := getattr(config.option, option.dest, None)) is not None
+        },
         environ=os.environ,
         ini=ini,
         ini_root=root,

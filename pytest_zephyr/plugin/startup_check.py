@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 import sys
+from typing import Any
 from typing import NoReturn
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.only_planned import OnlyPlanned
@@ -47,7 +49,7 @@ class StartupCheck:
         config: pytest.Config,
         settings: Settings,
         writer: JournalWriter,
-        note_bug: Callable[[str, Exception], None],
+        note_bug: Callable[[str, BaseException], None],
     ) -> None:
         self._config = config
         self._settings = settings
@@ -86,7 +88,7 @@ class StartupCheck:
         try:
             lines = self.found.lines if self.found else []
             return list(map(self._clean, [f"zephyr: {self._where()}", *lines]))
-        except Exception as error:  # noqa: BLE001 - the tests run all the same
+        except ERRORS as error:
             self.note_bug("pytest_report_header", error)
             return []
 
@@ -142,13 +144,14 @@ class StartupCheck:
         raise pytest.UsageError(*map(self._clean, lines))
 
     def _tell(self, lines: Sequence[str]) -> None:
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         for line in map(self._clean, lines):
-            if terminal is None:
-                sys.stderr.write(f"{line}\n")
-            else:
+            try:
                 terminal.ensure_newline()
                 terminal.write_line(line)
+            except ERRORS:
+                # There is none, or that of another plugin.
+                sys.stderr.write(f"{line}\n")
 
     def _clean(self, line: str) -> str:
         return one_line(self._writer.scrub(line))

@@ -10,7 +10,3 @@ class PytestZephyrWarning(pytest.PytestWarning):
 
     # pytest-xdist rebuilds a warning from the name of its module.
     __module__ = "pytest_zephyr"
-
-
-#: What an implementation of a hook may raise without ending the run.
-HOOK_ERRORS = (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception)

@@ -56,7 +56,7 @@ class WorkerSetup:
         self,
         journal: str,
         startup_check: StartupCheck,
-        note_bug: Callable[[str, Exception], None],
+        note_bug: Callable[[str, BaseException], None],
     ) -> None:
         self._journal = journal
         self._startup_check = startup_check

@@ -117,6 +117,21 @@ class _Node:
     at: int = 0
     workers: tuple[_Attempts, ...] = ()
     marked: tuple[Saying, ...] = ()
+    changed: bool = False
+
+    def take(self, item: Item) -> None:
+        """Note what the markers of the test say, in whichever order that is read."""
+        if item.changed:
+            self.cases, self.title, self.new = item.cases, item.title, item.new
+            self.marked = tuple(item.sayings)
+        elif not self.changed:
+            self.cases = item.cases or self.cases
+            self.title = item.title or self.title
+            self.new = item.new or self.new
+            self.marked = tuple(item.sayings) or self.marked
+        if item.changed or not self.changed:
+            self.unmarked = item.unmarked
+        self.changed = self.changed or item.changed
 
     def attempts_on(self, worker: str) -> _Attempts:
         for each in self.workers:
@@ -154,11 +169,7 @@ def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult
         if node is None:
             node = nodes[record.nodeid] = _Node()
         if isinstance(record, Item):
-            node.cases = record.cases or node.cases
-            node.title = record.title or node.title
-            node.unmarked = record.unmarked
-            node.new = record.new or node.new
-            node.marked = tuple(record.sayings) or node.marked
+            node.take(record)
         elif isinstance(record, Said):
             sayings.setdefault(record.nodeid, []).append(record)
         elif isinstance(record, Start):
@@ -166,8 +177,9 @@ def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult
             node.at = max(node.at, record.at)
         else:
             # Without a journal on disk the cases come only with the first report.
-            node.cases = record.cases or node.cases
-            node.title = record.title or node.title
+            if not node.changed:
+                node.cases = record.cases or node.cases
+                node.title = record.title or node.title
             node.at = max(node.at, record.at)
             node.attempts_on(record.worker).add(record)
     # One gives way to the other: a large run has many.

@@ -78,7 +78,8 @@ class Item:
     *title* is the node id as people may see it, empty if that is the node id.
     *comment*, *defects* and *fields* are what its markers say. *new* is the test case
     to be made for a test without a marker, if that is wanted; *unmarked* says that it
-    names no test case and does not ask to be ignored.
+    names no test case and does not ask to be ignored. *changed* says that its markers
+    were changed while it ran, and counts more than what was collected.
     """
 
     nodeid: str
@@ -89,6 +90,7 @@ class Item:
     comment: str = ""
     defects: tuple[str, ...] = ()
     fields: tuple[tuple[str, FieldValue], ...] = ()
+    changed: bool = False
 
     @property
     def sayings(self) -> Iterator[Saying]:

@@ -116,11 +116,11 @@ class Guarded:
     def __init__(self) -> None:
         self.noted: list[str] = []
 
-    def note_bug(self, hook: str, error: Exception) -> None:
+    def note_bug(self, hook: str, error: BaseException) -> None:
         self.noted.append(f"{hook}: {error}")
 
     @guarded
-    def hook(self, error: Exception) -> None:
+    def hook(self, error: BaseException) -> None:
         raise error
 
 

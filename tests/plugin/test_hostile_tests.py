@@ -1,0 +1,228 @@
+"""What tests do to their own process, and what stands on the server all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import needs_xdist
+
+
+# Outcome exceptions: they are no `Exception`
+
+
+GUARDS = {
+    "fail": "pytest.fail('no network in these tests')",
+    "skip": "pytest.skip('no network in these tests')",
+    "exit": "pytest.exit('no network in these tests')",
+    "SystemExit": "sys.exit(9)",
+}
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+@pytest.mark.parametrize("when", ["import", "session"])
+def test_a_guard_that_ends_tests_ends_no_run(pytester, run_zephyr, guard, when):
+    """Its outcome changes no test, no exit code and no summary; the results are kept."""
+    pytester.makeconftest(
+        f"""
+        import os, socket, sys
+        import pytest
+
+        class Guarded(socket.socket):
+            def __new__(cls, *args, **kwargs):
+                {GUARDS[guard]}
+
+        if {when!r} == "import":
+            socket.socket = Guarded
+
+        @pytest.fixture(scope="session", autouse=True)
+        def no_network():
+            socket.socket = Guarded
+        """
+    )
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    ran = run_zephyr(subprocess=True, same_exit=False)
+
+    assert ran.ret == 0
+    assert "1 passed" in ran.text
+    assert "results kept in" in ran.text
+    assert "INTERNALERROR" not in ran.text
+
+
+# Decoration
+
+
+PLAIN = """
+    import pytest
+
+    class Plain:
+        verbosity = 0
+        def line(self, text, **markup): print(text)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(config):
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(Plain(), "terminalreporter")
+"""
+
+CLOSED = """
+    import sys, pytest
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish():
+        sys.stdout.close()
+"""
+
+
+@pytest.mark.parametrize("conftest", [PLAIN, CLOSED], ids=["another class", "closed"])
+def test_results_do_not_need_a_terminal(pytester, run_zephyr, world, conftest):
+    """They are delivered, and what there is to say goes to stderr."""
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.zephyr(101, 999)\ndef test_a(): assert 0\n"
+    )
+    ran = run_zephyr("-s", subprocess=True, same_exit=False)
+
+    assert world.statuses()[101] == "2"
+    assert "1 delivered" in ran.text
+    assert "internal error in pytest_sessionfinish" not in ran.text
+
+
+def test_what_an_output_cannot_encode_is_escaped(pytester):
+    env = {**os.environ, "PYTHONIOENCODING": "cp1252", "ZEPHYR_CYCLE": "夜間"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--zephyr-show-config"],
+        cwd=pytester.path,
+        env=env,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert b"zephyr_cycle" in done.stdout
+    assert rb"\u591c\u9593" in done.stdout
+
+
+# Runs inside of tests
+
+
+@pytest.mark.parametrize("where", ["environment", "ini"])
+@pytest.mark.parametrize("how", ["inprocess", "subprocess"])
+def test_a_run_that_a_test_starts_is_not_this_run(
+    pytester, run_zephyr, world, monkeypatch, where, how
+):
+    """It reports nothing, ends as without us, and says why in one line."""
+    if where == "environment":
+        monkeypatch.setenv("ZEPHYR", "1")
+    pytester.makeconftest("pytest_plugins = ['pytester']")
+    inner = "[pytest]\nzephyr = true" if where == "ini" else "[pytest]"
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_our_plugin(pytester):
+            pytester.makeini({inner!r})
+            pytester.makepyfile(
+                "import pytest\\n@pytest.mark.zephyr(102)\\ndef test_x(): assert 0"
+            )
+            result = pytester.runpytest_{how}("-p", "zephyr")
+            result.assert_outcomes(failed=1)
+            result.stdout.fnmatch_lines(["zephyr: a test of a run that reports *"])
+            result.stdout.no_fnmatch_line("*delivered*")
+        """
+    )
+    ran = run_zephyr("-p", "pytester", subprocess=True, same_exit=False)
+
+    assert ran.ret == 0, ran.text
+    assert world.statuses()[101] == "1"
+    assert world.statuses()[102] is None
+
+
+def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, world):
+    for case in (101, 102):
+        pytester.makepyfile(
+            f"import pytest\n@pytest.mark.zephyr({case})\ndef test_{case}(): pass\n"
+        )
+        run_zephyr(same_exit=False)
+
+    assert world.statuses()[102] == "1"
+    assert "_ZEPHYR_RUN" not in os.environ
+
+
+# Markers while a test runs
+
+
+LATE_MARKS = """
+    import pytest
+
+    @pytest.fixture
+    def case(request):
+        request.applymarker(pytest.mark.zephyr(101))
+
+    @pytest.fixture
+    def late(request):
+        yield
+        request.node.add_marker(pytest.mark.zephyr(103, comment="from a finalizer"))
+
+    @pytest.fixture
+    def not_today(request):
+        request.node.add_marker("zephyr_ignore")
+
+    def test_in_fixture(case): pass
+
+    @pytest.mark.parametrize("n", [102, 999])
+    def test_in_body(request, n):
+        request.node.add_marker(pytest.mark.zephyr(n))
+        assert n != 102
+
+    @pytest.mark.zephyr(104)
+    def test_in_finalizer(late): pass
+
+    @pytest.mark.zephyr(105)
+    def test_ignored(not_today): pass
+
+    def test_wrong(request):
+        request.node.add_marker(pytest.mark.zephyr("no id"))
+"""
+
+
+@pytest.mark.parametrize("args", [[], pytest.param(["-n2"], marks=needs_xdist)])
+@pytest.mark.parametrize("when", ["end", "never"])
+def test_markers_count_as_they_stand_when_the_test_is_over(
+    pytester, run_zephyr, command, world, args, when
+):
+    pytester.makepyfile(LATE_MARKS)
+    ran = run_zephyr(*args, f"--zephyr-push={when}", same_exit=False)
+    if when == "never":
+        command("push")
+
+    assert world.statuses() == {
+        101: "1", 102: "2", 103: "1", 104: "1", 105: None, 106: None
+    }  # fmt: skip
+    assert "comment: from a finalizer" in world.execution(103).comment
+    assert "'no id' is not a test case id" in ran.text
+
+
+def test_markers_of_a_late_wrapper_count_for_the_plan(pytester, run_zephyr, world):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_collection_modifyitems(items):
+            result = yield
+            for item in items:
+                item.add_marker(pytest.mark.zephyr(101))
+            return result
+        """
+    )
+    pytester.makepyfile("def test_a(): pass")
+    ran = run_zephyr("--zephyr-only-planned", same_exit=False)
+
+    assert "1 passed" in ran.text
+    assert world.statuses()[101] == "1"
