@@ -66,6 +66,7 @@ class JournalWriter:
         self.broken: OSError | None = None
         self.kept: list[bytes] = []
         self._file: io.RawIOBase | None = None
+        self._pid = os.getpid()
         self._cut_at: int | None = None
 
     @classmethod
@@ -116,6 +117,11 @@ class JournalWriter:
             writer.append(TORN)
         return writer
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process opened the journal, and not one that it was forked from."""
+        return os.getpid() == self._pid
+
     def append(self, line: dict[str, Any]) -> None:
         self._append(encode(line, self.scrub))
 
@@ -152,6 +158,8 @@ class JournalWriter:
 
         Afterwards what is not *broken* can be read from disk.
         """
+        if not self.is_ours:
+            return
         if self._file is not None and not self._is_there(self._file):
             self._write_again(self._file)
         if self.broken is None or self._file is None:
@@ -184,7 +192,7 @@ class JournalWriter:
             self.kept[:0] = content.splitlines(keepends=True)
 
     def _write(self, data: bytes) -> bool:
-        if self._file is None or self._file.closed:
+        if self._file is None or self._file.closed or not self.is_ours:
             return False
         try:
             written = self._file.write(data)

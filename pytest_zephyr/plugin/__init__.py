@@ -124,7 +124,8 @@ def _build_controller(config: pytest.Config) -> None:
     check = reporter.startup_check
     store = limits.store(reporter.writer.path)
     config.stash[RECORDER] = Recorder(reporter.writer, store)
-    config.pluginmanager.register(Stamper(marks, limits.capture), "zephyr-stamper")
+    stamper = Stamper(marks, limits.capture, reporter.writer)
+    config.pluginmanager.register(stamper, "zephyr-stamper")
     config.pluginmanager.register(reporter, "zephyr-reporter")
     config.pluginmanager.register(check, "zephyr-startup-check")
     setup = WorkerSetup(str(reporter.writer.path), check, reporter.note_bug)

@@ -143,7 +143,7 @@ class Marks:
             f"{name}={HIDDEN if _SECRET.search(name) else self.short(value)}"
             for name, value in callspec.params.items()
         )
-        return f"{item.nodeid.removesuffix(f'[{callspec.id}]')}[{shown}]"
+        return f"{function_id(item)}[{shown}]"
 
     def short(self, value: object) -> str:
         """Return *value* as a message shows it; what is cut holds no credential."""
@@ -344,6 +344,16 @@ def _escaped(text: str) -> str:
 
 def _is_ours(mark: pytest.Mark) -> bool:
     return mark.name == "zephyr"
+
+
+def function_id(item: pytest.Item) -> str:
+    """Return the node id of the function of *item*, without parameters.
+
+    Not from the node id of the item, which plugins rewrite and put things behind.
+    """
+    parent = item.parent.nodeid if item.parent is not None else ""
+    name = getattr(item, "originalname", None) or item.name
+    return "::".join(filter(None, [parent, name]))
 
 
 def _param_id(item: pytest.Item) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from pytest_zephyr.plugin.marks import function_id
 from pytest_zephyr.results.records import NewCase
 
 
@@ -24,10 +25,7 @@ _MECHANICS = {
 
 def new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
     """Return the test case for the function of *item*; parameters belong to it."""
-    callspec = getattr(item, "callspec", None)
-    script = item.nodeid
-    if callspec is not None:
-        script = script.removesuffix(f"[{callspec.id}]")
+    script = function_id(item)
     file, _, inside = script.partition("::")
     path = PurePosixPath(file)
     parts = [path.stem if path.suffix == ".py" else path.name, inside]

@@ -122,8 +122,9 @@ class ZephyrReporter:
         try:
             return (yield)
         finally:
-            # A startup check that aborted the run has reported why.
-            if not self.startup_check.aborted:
+            # A startup check that aborted the run has reported why, and a process that
+            # a test forked, and that goes on, is not the run.
+            if not self.startup_check.aborted and self.writer.is_ours:
                 self._finish_guarded(session)
 
     def _finish_guarded(self, session: pytest.Session) -> None:
@@ -324,6 +325,8 @@ class ZephyrReporter:
     @guarded
     def pytest_unconfigure(self) -> None:
         self.writer.close()
+        if not self.writer.is_ours:
+            return
         # Without pytest's terminal, or if that failed, nobody has printed them yet.
         for line in self._summary_lines():
             sys.stderr.write(f"{line}\n")

@@ -35,7 +35,8 @@ STAMP = "zephyr"
 class Stamper:
     """Warns about markers, stamps reports with the cases of their item, asks hooks.
 
-    What the disk of a worker refused rides on its reports; *writer* is the worker's.
+    What the disk of a worker refused, or a forked process of a test may not write,
+    rides on its reports; *writer* is that of this process, which *is_worker* or not.
     """
 
     def __init__(
@@ -43,8 +44,11 @@ class Stamper:
         marks: Marks,
         capture: Capture = "none",
         writer: JournalWriter | None = None,
+        *,
+        is_worker: bool = False,
     ) -> None:
         self._marks = marks
+        self._is_worker = is_worker
         self._capture = capture
         self._writer = writer
         self._bugs: list[str] = []
@@ -81,8 +85,10 @@ class Stamper:
             self._attach_output(item, report)
         if bugs := self._take_bugs(item):
             _add_to_stamp(report, "bugs", bugs)
-        if self._writer is not None and self._writer.kept:
-            _add_to_stamp(report, "kept", self._writer.take_kept())
+        writer = self._writer
+        rides = writer is not None and (self._is_worker or not writer.is_ours)
+        if writer is not None and writer.kept and rides:
+            _add_to_stamp(report, "kept", writer.take_kept())
         return report
 
     @guarded

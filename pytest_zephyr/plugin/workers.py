@@ -45,7 +45,7 @@ def build_worker(config: pytest.Config) -> None:
         if _PLAN in workerinput:
             only = OnlyPlanned(frozenset(workerinput[_PLAN]), marks, writer)
             config.pluginmanager.register(only, "zephyr-only-planned")
-    stamper = Stamper(marks, limits.capture, writer)
+    stamper = Stamper(marks, limits.capture, writer, is_worker=True)
     config.pluginmanager.register(stamper, "zephyr-stamper")
 
 

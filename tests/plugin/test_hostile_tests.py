@@ -226,3 +226,128 @@ def test_markers_of_a_late_wrapper_count_for_the_plan(pytester, run_zephyr, worl
 
     assert "1 passed" in ran.text
     assert world.statuses()[101] == "1"
+
+
+# Forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize("end", ["go on", "os._exit(0)", "sys.exit(0)"])
+def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, world, end):
+    """Also if it goes on behind the test, and ends the session as pytest does."""
+    pytester.makepyfile(
+        f"""
+        import os, sys
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_forks(zephyr):
+            pid = os.fork()
+            if pid == 0:
+                zephyr.comment("of the child")
+                {"" if end == "go on" else end}
+                pytest.fail("in the child")
+            os.waitpid(pid, 0)
+
+        @pytest.mark.zephyr(102)
+        def test_after(): pass
+        """
+    )
+    ran = run_zephyr(subprocess=True, same_exit=False)
+
+    assert world.execution(101).results == world.execution(102).results == 1
+    assert world.statuses()[101] == world.statuses()[102] == "1"
+    assert not world.execution(101).comment
+    assert ran.text.count("2 delivered") == 1
+
+
+EVIDENCE = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_pays(zephyr):
+        zephyr.comment("paid")
+        zephyr.defect("SHOP-7")
+        zephyr.attach_text("log", name="server.log")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_evidence_of_a_test_that_runs_in_a_fork_arrives(
+    pytester, run_zephyr, world, args
+):
+    """As pytest-forked runs it: the reports come home with what they carry."""
+    pytester.makeconftest(
+        """
+        import os, pickle
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item):
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            there, here = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                reports = runtestprotocol(item, log=False)
+                os.write(here, pickle.dumps(reports))
+                os._exit(0)
+            os.close(here)
+            with os.fdopen(there, "rb") as file:
+                reports = pickle.loads(file.read())
+            os.waitpid(pid, 0)
+            for each in reports:
+                item.ihook.pytest_runtest_logreport(report=each)
+            return True
+        """
+    )
+    pytester.makepyfile(EVIDENCE)
+    run_zephyr(*args, subprocess=True, same_exit=False)
+
+    held = world.execution(101)
+    assert held.status == "1"
+    assert "defects: SHOP-7\ncomment: paid" in held.comment
+    assert [name for name, _, _ in held.attachments] == ["server.log"]
+
+
+# Node ids that plugins rewrite
+
+
+REWRITTEN = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    @pytest.mark.parametrize("password", ["swordfish99"])
+    def test_login(password): assert 0
+
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_without_marker(n): pass
+"""
+
+SUFFIX = """
+    def pytest_collection_modifyitems(items):
+        for item in items:
+            item._nodeid = f"{item.nodeid}@db"
+"""
+
+
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_parameters_are_not_taken_off_by_text(pytester, run_zephyr, world, args):
+    """A suffix of the node id makes no other test cases, and shows no secret."""
+    pytester.makeconftest(SUFFIX)
+    pytester.makepyfile(REWRITTEN)
+    ran = run_zephyr(
+        *args,
+        f"--zephyr-project=id:{world.project}",
+        f"--zephyr-release=id:{world.release}",
+        "--zephyr-unmapped=create",
+        "--zephyr-create=execution",
+        same_exit=False,
+    )
+
+    made = [
+        e for e in world.sandbox.store.executions(world.phase) if e.testcase_id > 110
+    ]
+    assert len(made) == 1, ran.text
+    notes = world.execution(101).comment
+    assert "test_login[password=&lt;hidden&gt;]" in notes
+    assert "swordfish99" not in notes
