@@ -1,4 +1,9 @@
-"""Wall time that a frozen clock in a test cannot bend, and time budgets."""
+"""Wall time that no test can bend, and time budgets.
+
+The wall clock is read once, when this is imported, and the monotonic clock tells what has
+passed since: time-machine changes the functions of the wall clock themselves, and
+freezegun replaces whatever a module holds. A function in a default value is out of reach.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,24 @@ from collections.abc import Callable
 import time
 
 
-def now_ms(_clock: Callable[[], int] = time.time_ns) -> int:
-    """Return milliseconds since the epoch.
-
-    The clock is held as a default value: libraries that freeze time for a test
-    replace `time.time_ns` while our hooks run.
-    """
-    return _clock() // 1_000_000
+def now_ms(
+    _monotonic: Callable[[], int] = time.monotonic_ns,
+    _offset: int = time.time_ns() - time.monotonic_ns(),
+) -> int:
+    """Return milliseconds since the epoch."""
+    return (_offset + _monotonic()) // 1_000_000
 
 
 def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:
     """Return seconds of a clock that only moves forward."""
     return _clock()
+
+
+def elapsed(
+    _monotonic: Callable[[], float] = time.monotonic, _start: float = time.monotonic()
+) -> float:
+    """Return the seconds since this was imported: no test took longer."""
+    return _monotonic() - _start
 
 
 class Deadline:

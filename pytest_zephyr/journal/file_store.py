@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
 import errno
+from functools import partial
 import hashlib
 import mimetypes
 import os
@@ -35,6 +38,9 @@ _OPEN = os.O_RDONLY | sum(
     getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
 )
 
+#: How a copy is made; an existing file is somebody else's.
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -54,6 +60,62 @@ class TooLarge(Exception):
     """A file is not taken; the text says by which limit."""
 
 
+class RealFiles:
+    """Files as they are, whatever file system a test has put in its place.
+
+    The functions of the system are held in default values, where pyfakefs and the like
+    do not look. All raise OSError.
+    """
+
+    def make_directory(
+        self,
+        path: str,
+        _mkdir: Callable[[str], None] = os.mkdir,
+        _is_directory: Callable[[str], bool] = os.path.isdir,
+    ) -> None:
+        parent = path.rpartition(os.sep)[0]
+        if _is_directory(path):
+            return
+        if parent:
+            self.make_directory(parent)
+        with suppress(FileExistsError):
+            _mkdir(path)
+
+    def size(
+        self, path: str, _stat: Callable[[str], os.stat_result] = os.stat
+    ) -> int | None:
+        """Return the size of a file, `None` if there is none."""
+        try:
+            return _stat(path).st_size
+        except OSError:
+            return None
+
+    def write(
+        self,
+        path: str,
+        parts: Iterable[bytes],
+        _open: Callable[[str, int, int], int] = os.open,
+        _write: Callable[[int, memoryview], int] = os.write,
+        _close: Callable[[int], None] = os.close,
+    ) -> None:
+        number = _open(path, _CREATE, 0o666)
+        try:
+            for part in parts:
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[_write(number, rest) :]
+        finally:
+            _close(number)
+
+    def rename(
+        self, path: str, to: str, _replace: Callable[[str, str], None] = os.replace
+    ) -> None:
+        _replace(path, to)
+
+    def touch(self, path: str, _utime: Callable[[str], None] = os.utime) -> None:
+        _utime(path)
+
+
 class FileStore:
     """Takes the attachments of one process into *directory*.
 
@@ -62,33 +124,39 @@ class FileStore:
     """
 
     def __init__(self, directory: Path, max_size: int, max_total: int) -> None:
-        self._directory = directory
+        self._directory = str(directory.absolute())
         self._max_size = max_size
         self._max_total = max_total
         self._taken: set[str] = set()
         self._total = 0
+        self._disk = RealFiles()
 
     def take_bytes(self, data: bytes) -> str:
         """Keep *data* and return its digest. Raises TooLarge or OSError."""
         self._check_size(len(data))
         digest = hashlib.sha256(data).hexdigest()
         if not self._has(digest, len(data)):
-            temporary = self._temporary()
-            temporary.write_bytes(data)
-            self._settle(temporary, digest, len(data))
+            self._settle(self._write([data]), digest, len(data))
         return digest
 
     def take_file(self, file: BinaryIO) -> tuple[str, int]:
         """Copy *file*; return digest and size. Raises TooLarge or OSError."""
-        self._check_size(os.fstat(file.fileno()).st_size)
-        digest, size = _copy(file, None)
+        self._check_size(file.seek(0, os.SEEK_END))
+        digest, size = _digest(_read(file))
         if self._has(digest, size):
             return digest, size
-        file.seek(0)
-        temporary = self._temporary()
-        with temporary.open("wb") as copy:
-            # Hashed again: somebody may still be writing to it.
-            digest, size = _copy(file, copy)
+        # Hashed again: somebody may still be writing to it.
+        hashed = hashlib.sha256()
+        sizes: list[int] = []
+
+        def parts() -> Iterator[bytes]:
+            for part in _read(file):
+                hashed.update(part)
+                sizes.append(len(part))
+                yield part
+
+        temporary = self._write(parts())
+        digest, size = hashed.hexdigest(), sum(sizes)
         self._settle(temporary, digest, size)
         return digest, size
 
@@ -98,44 +166,54 @@ class FileStore:
             raise TooLarge(f"larger than zephyr_attach_max_size, {limit}")
 
     def _has(self, digest: str, size: int) -> bool:
-        if digest in self._taken:
-            return True
-        if self._total + size > self._max_total:
+        if digest not in self._taken and self._total + size > self._max_total:
             limit = format_size(self._max_total)
             share = "the share of this process in zephyr_attach_max_total"
             raise TooLarge(f"more than {limit}, {share}")
-        path = self._directory / digest
-        with suppress(OSError):
-            if path.stat().st_size == size:
-                # What is used again is not old.
-                os.utime(path)
-                self._count(digest, size)
-                return True
-        return False
+        path = self._path(digest)
+        # A test may have removed what an earlier one attached.
+        if self._disk.size(path) != size:
+            return False
+        # What is used again is not old.
+        self._disk.touch(path)
+        self._count(digest, size)
+        return True
 
-    def _temporary(self) -> Path:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        return self._directory / f"{secrets.token_hex(8)}.tmp"
+    def _path(self, name: str) -> str:
+        return f"{self._directory}{os.sep}{name}"
 
-    def _settle(self, temporary: Path, digest: str, size: int) -> None:
+    def _write(self, parts: Iterable[bytes]) -> str:
+        self._disk.make_directory(self._directory)
+        temporary = self._path(f"{secrets.token_hex(8)}.tmp")
+        self._disk.write(temporary, parts)
+        return temporary
+
+    def _settle(self, temporary: str, digest: str, size: int) -> None:
         """Give a copy its name, which makes it whole for whoever reads along."""
-        temporary.replace(self._directory / digest)
+        path = self._path(digest)
+        self._disk.rename(temporary, path)
+        if self._disk.size(path) != size:
+            raise OSError(errno.EIO, "its copy is not there, or not whole")
         self._count(digest, size)
 
     def _count(self, digest: str, size: int) -> None:
-        self._taken.add(digest)
-        self._total += size
+        if digest not in self._taken:
+            self._taken.add(digest)
+            self._total += size
 
 
-def _copy(source: BinaryIO, target: BinaryIO | None) -> tuple[str, int]:
-    """Copy *source*, or only read it; return digest and size."""
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the content of *file* from its beginning, in parts."""
+    file.seek(0)
+    return iter(partial(file.read, _CHUNK), b"")
+
+
+def _digest(parts: Iterable[bytes]) -> tuple[str, int]:
     hashed = hashlib.sha256()
     size = 0
-    while chunk := source.read(_CHUNK):
-        hashed.update(chunk)
-        size += len(chunk)
-        if target is not None:
-            target.write(chunk)
+    for part in parts:
+        hashed.update(part)
+        size += len(part)
     return hashed.hexdigest(), size
 
 

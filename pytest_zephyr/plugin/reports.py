@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from pytest_zephyr.clock import elapsed
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Capture
 from pytest_zephyr.journal import format as journal_format
@@ -205,7 +206,7 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
         nodeid=report.nodeid,
         when=str(report.when),
         outcome=report.outcome,
-        duration=round((getattr(report, "duration", 0.0) or 0.0) * 1_000_000),
+        duration=_microseconds(getattr(report, "duration", 0.0)),
         at=now_ms(),
         xfail=hasattr(report, "wasxfail"),
         attempt=getattr(report, "rerun", 0),
@@ -221,6 +222,13 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
         else "",
         subtest=scrub(_subtest(report))[:MAX_LINE],
     )
+
+
+def _microseconds(seconds: float | None) -> int:
+    """Return a duration, 0 for one that cannot be: tests move the clock of pytest."""
+    if not seconds or not 0 < seconds <= elapsed():
+        return 0
+    return round(seconds * 1_000_000)
 
 
 def _worker_of(report: pytest.TestReport) -> str:

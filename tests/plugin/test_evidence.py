@@ -434,11 +434,11 @@ def test_whatever_a_disk_refuses_a_worker_reaches_the_server(
                     self.broken = OSError(28, "No space left on device")
                     return False
 
-                def refuse_file(self):
+                def refuse_file(self, parts):
                     raise OSError(28, "No space left on device")
 
                 JournalWriter._write = refuse
-                FileStore._temporary = refuse_file
+                FileStore._write = refuse_file
         """
     )
     pytester.makepyfile(

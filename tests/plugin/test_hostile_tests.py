@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -351,3 +352,125 @@ def test_parameters_are_not_taken_off_by_text(pytester, run_zephyr, world, args)
     notes = world.execution(101).comment
     assert "test_login[password=&lt;hidden&gt;]" in notes
     assert "swordfish99" not in notes
+
+
+# Clocks
+
+
+TIME_MACHINE = """
+    import datetime
+    import pytest, time_machine
+
+    @pytest.fixture(autouse=True)
+    def far_away():
+        with time_machine.travel(datetime.datetime(2099, 1, 1), tick=False):
+            yield
+"""
+
+FREEZEGUN = """
+    import freezegun, pytest
+
+    @pytest.fixture(scope="module", autouse=True)
+    def frozen():
+        with freezegun.freeze_time("2099-01-01"):
+            yield
+"""
+
+PAST = """
+    import pytest, time_machine
+
+    @pytest.fixture(scope="module", autouse=True)
+    def long_ago():
+        with time_machine.travel("1999-12-31"):
+            yield
+"""
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [TIME_MACHINE, FREEZEGUN, PAST],
+    ids=["time-machine", "freezegun", "past"],
+)
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_clocks_of_tests_change_no_date_and_no_duration(
+    pytester, run_zephyr, world, conftest, args
+):
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_first(): pass
+
+        @pytest.mark.zephyr(102)
+        def test_last(zephyr):
+            with zephyr.step(1): pass
+        """
+    )
+    before = time.time() * 1000
+    run_zephyr(*args, subprocess=True, same_exit=False)
+    after = time.time() * 1000
+
+    for case in (101, 102):
+        held = world.execution(case)
+        assert held.status == "1"
+        assert before - 1 <= held.executed_on <= after
+        assert 0 <= held.actual_time <= after - before
+
+
+# File systems
+
+
+def test_attachments_are_copied_past_a_fake_file_system(pytester, run_zephyr, world):
+    """What a test sees is copied, to the disk that everybody sees."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_with_fake_files(fs, zephyr):
+            zephyr.attach(b"content", name="a.bin")
+            fs.create_file("/data/report.txt", contents="made by the test")
+            zephyr.attach("/data/report.txt")
+
+        @pytest.mark.zephyr(102)
+        def test_without(zephyr):
+            zephyr.attach(b"content", name="same.bin")
+        """
+    )
+    ran = run_zephyr(subprocess=True, same_exit=False)
+
+    held = {
+        (case, name): world.sandbox.store.attachment_bytes(world.phase, case, name)
+        for case, name in ((101, "a.bin"), (101, "report.txt"), (102, "same.bin"))
+    }
+    assert held == {
+        (101, "a.bin"): [b"content"],
+        (101, "report.txt"): [b"made by the test"],
+        (102, "same.bin"): [b"content"],
+    }, ran.text
+
+
+def test_a_copy_that_a_test_removed_is_made_again(pytester, run_zephyr, world):
+    pytester.makepyfile(
+        """
+        import pathlib, shutil
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_removes(zephyr):
+            zephyr.attach(b"content", name="a.bin")
+            shutil.rmtree(pathlib.Path(".zephyr", "files"))
+
+        @pytest.mark.zephyr(102)
+        def test_after(zephyr):
+            zephyr.attach(b"content", name="b.bin")
+        """
+    )
+    run_zephyr(same_exit=False)
+
+    for case, name in ((101, "a.bin"), (102, "b.bin")):
+        assert world.execution(case).attachments == (
+            (name, "application/octet-stream", 7),
+        )
