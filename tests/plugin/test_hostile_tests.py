@@ -474,3 +474,40 @@ def test_a_copy_that_a_test_removed_is_made_again(pytester, run_zephyr, world):
         assert world.execution(case).attachments == (
             (name, "application/octet-stream", 7),
         )
+
+
+# Mocks that are left behind
+
+
+MOCKS = {
+    "request": "requests.Session.request = MagicMock(return_value=answer)",
+    "send": "requests.Session.send = MagicMock(return_value=answer)",
+    "adapter": "requests.adapters.HTTPAdapter.send = MagicMock(return_value=answer)",
+    "urlopen": "urllib3.connectionpool.HTTPConnectionPool.urlopen = MagicMock()",
+    "all of it": "sys.modules['requests'].Session = MagicMock()",
+}
+
+
+@pytest.mark.parametrize("mock", MOCKS)
+@pytest.mark.parametrize("where", ["test", "conftest"])
+def test_a_mock_of_the_http_library_costs_no_result(
+    pytester, run_zephyr, command, world, mock, where
+):
+    """The run ends, says that its results are kept, and a push sends them."""
+    leak = f"answer = MagicMock(status_code=200); {MOCKS[mock]}"
+    heads = (
+        "import pytest, requests, sys, urllib3\nfrom unittest.mock import MagicMock\n"
+    )
+    pytester.makeconftest(heads + (leak if where == "conftest" else ""))
+    pytester.makepyfile(
+        heads
+        + "@pytest.mark.zephyr(101)\n"
+        + f"def test_leaks(): {leak if where == 'test' else 'pass'}\n"
+    )
+    ran = run_zephyr(subprocess=True, same_exit=False)
+
+    assert ran.ret == 0, ran.text
+    if world.statuses()[101] is None:
+        assert "results kept in" in ran.text
+        assert command("push").ret == 0
+    assert world.statuses()[101] == "1"
