@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace
 import json
 from pathlib import Path
 import sys
@@ -23,7 +24,6 @@ from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.clock import Deadline
-from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
@@ -44,10 +44,6 @@ from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.results.records import TARGET
-
-
-#: Milliseconds after the end of a session from when on a push of it is a late one.
-_LATE = 60_000
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -79,6 +75,15 @@ def run(args: argparse.Namespace) -> int:
     # One for the whole command, and for what it reads.
     deadline = Deadline(resolve.value("deadline", given))
     found = find_journals(args.journals or [_journals_of(args)])
+    running = [each for each in found.journals if each.is_running()]
+    found = replace(
+        found,
+        journals=tuple(each for each in found.journals if each not in running),
+        problems=(
+            *found.problems,
+            *(f"{each.path} is in use: its run goes on." for each in running),
+        ),
+    )
     for problem in found.problems:
         say(f"zephyr: {problem}", sys.stderr.write)
     nothing = args.journals and not found.journals and found.problems
@@ -203,6 +208,7 @@ def _push_run(
         {
             "journals": names,
             **summary.as_json(delivery),
+            **summary.counted_as_json(results),
             "cut_short": list(map(str, run.cut)),
             "unreadable": numbers,
         },
@@ -266,9 +272,6 @@ def _deliver(
     with ExitStack() as stack:
         writers = []
         for journal in run.journals:
-            if journal.is_running():
-                msg = f"{journal.path} is in use: its run goes on."
-                raise JournalError(msg)
             writers.append(JournalWriter.reopen(journal.path))
             stack.callback(writers[-1].close)
         results = run.read()
@@ -280,7 +283,7 @@ def _deliver(
             client,
             settings,
             run.memory(writers),
-            newer_wins=not args.force and now_ms() - run.ended > _LATE,
+            ended=results.ended,
             force=args.force,
             own=own,
         )

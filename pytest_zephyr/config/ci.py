@@ -130,6 +130,8 @@ def commit(environ: Mapping[str, str]) -> str:
 def attempt(environ: Mapping[str, str]) -> int:
     """Return the number that grows with every attempt of a job, 0 if there is none."""
     found = _first(environ, _ATTEMPTS)
+    if found and found == environ.get("CI_JOB_ID") and not environ.get("CI_JOB_NAME"):
+        return 0
     return int(found) if found.isascii() and found.isdigit() else 0
 
 

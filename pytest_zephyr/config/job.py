@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 import platform
 import re
+import shlex
 import sys
 
 from pytest_zephyr.config import ci
@@ -19,32 +20,164 @@ from pytest_zephyr.results.jobs import Job
 
 #: Variables that a shell, a terminal, a test tool or a CI service changes by itself from
 #: one step or attempt to the next. They say nothing about what is tested.
-_CHANGING = re.compile(
-    r"""
-    _ | SHLVL | (OLD)?PWD | LINES | COLUMNS | RANDOM | SECONDS | HOST(NAME)? | WINDOWID
-    | TMUX.* | STY | TERM_SESSION_ID | SSH_.* | XDG_SESSION_ID | XDG_RUNTIME_DIR
-    | DBUS_SESSION_BUS_ADDRESS | INVOCATION_ID | JOURNAL_STREAM | SYSTEMD_EXEC_PID
-    | TMPDIR | TEMP | TMP | .*_COOKIE
-    | PYTEST_.* | PYTHONHASHSEED | COV_CORE_.* | COVERAGE_.* | _?ZEPHYR_.*
-    # GitHub Actions
-    | GITHUB_RUN_ATTEMPT | GITHUB_ACTION(_.*)? | GITHUB_(ENV|OUTPUT|PATH|STATE|TOKEN)
-    | GITHUB_STEP_SUMMARY | GITHUB_TRIGGERING_ACTOR | GITHUB_EVENT_PATH | ACTIONS_.*
-    | RUNNER_(NAME|TRACKING_ID|TEMP|WORKSPACE|DEBUG) | IMAGEVERSION
-    # GitLab
-    | CI_(JOB|BUILD)_(ID|URL|TOKEN|JWT.*|STARTED_AT|STATUS|TIMEOUT) | CI_RUNNER_.*
-    | CI_CONCURRENT_.* | CI_BUILDS_DIR | CI_REPOSITORY_URL | CI_REGISTRY_PASSWORD
-    | CI_DEPENDENCY_PROXY_PASSWORD | GITLAB_USER_.* | FF_.*
-    # Azure Pipelines
-    | SYSTEM_(JOB|STAGE|PHASE)ATTEMPT | SYSTEM_(JOBID|TIMELINEID|ACCESSTOKEN)
-    | SYSTEM_TASK.* | TASK_.* | AGENT_.* | VSTS_.*
-    # Jenkins, CircleCI, Buildkite, Bitbucket
-    | EXECUTOR_NUMBER | NODE_NAME | WORKSPACE_TMP
-    | CIRCLE_BUILD_(NUM|URL) | CIRCLE_WORKFLOW_JOB_ID | CIRCLE_(INTERNAL|OIDC)_.*
-    | BUILDKITE_(JOB_ID|RETRY_.*|AGENT_.*|STARTED_AT|BUILD_CHECKOUT_PATH)
-    | BITBUCKET_STEP_(UUID|RUN_NUMBER|OIDC_TOKEN)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+_CHANGING = frozenset(
+    [
+        "_",
+        "SHLVL",
+        "PWD",
+        "OLDPWD",
+        "LINES",
+        "COLUMNS",
+        "RANDOM",
+        "SECONDS",
+        "HOSTNAME",
+        "WINDOWID",
+        "TMUX",
+        "TMUX_PANE",
+        "STY",
+        "TERM_SESSION_ID",
+        "SSH_CLIENT",
+        "SSH_CONNECTION",
+        "SSH_TTY",
+        "SSH_AUTH_SOCK",
+        "SSH_AGENT_PID",
+        "XDG_SESSION_ID",
+        "XDG_RUNTIME_DIR",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "SYSTEMD_EXEC_PID",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "PYTEST_CURRENT_TEST",
+        "PYTEST_VERSION",
+        "PYTEST_XDIST_WORKER",
+        "PYTEST_XDIST_WORKER_COUNT",
+        "PYTEST_XDIST_TESTRUNUID",
+        "PYTEST_XDIST_AUTO_NUM_WORKERS",
+        "PYTHONHASHSEED",
+        "COV_CORE_SOURCE",
+        "COV_CORE_CONFIG",
+        "COV_CORE_DATAFILE",
+        "COVERAGE_FILE",
+        "COVERAGE_PROCESS_START",
+        "COVERAGE_PROCESS_CONFIG",
+        "_ZEPHYR_RUN",
+        "ZEPHYR_USERNAME",
+        "ZEPHYR_PASSWORD",
+        "ZEPHYR_TOKEN",
+        "GITHUB_RUN_ATTEMPT",
+        "GITHUB_ACTION",
+        "GITHUB_ACTION_PATH",
+        "GITHUB_ACTION_REF",
+        "GITHUB_ACTION_REPOSITORY",
+        "GITHUB_ENV",
+        "GITHUB_OUTPUT",
+        "GITHUB_PATH",
+        "GITHUB_STATE",
+        "GITHUB_TOKEN",
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_TRIGGERING_ACTOR",
+        "GITHUB_EVENT_PATH",
+        "ACTIONS_RUNTIME_URL",
+        "ACTIONS_RUNTIME_TOKEN",
+        "ACTIONS_CACHE_URL",
+        "ACTIONS_RESULTS_URL",
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "ACTIONS_ORCHESTRATION_ID",
+        "RUNNER_NAME",
+        "RUNNER_TRACKING_ID",
+        "RUNNER_TEMP",
+        "RUNNER_WORKSPACE",
+        "RUNNER_DEBUG",
+        "ImageVersion",
+        "CI_JOB_ID",
+        "CI_JOB_URL",
+        "CI_JOB_TOKEN",
+        "CI_JOB_JWT",
+        "CI_JOB_JWT_V1",
+        "CI_JOB_JWT_V2",
+        "CI_JOB_STARTED_AT",
+        "CI_JOB_STATUS",
+        "CI_JOB_TIMEOUT",
+        "CI_BUILD_ID",
+        "CI_BUILD_TOKEN",
+        "CI_RUNNER_ID",
+        "CI_RUNNER_SHORT_TOKEN",
+        "CI_RUNNER_DESCRIPTION",
+        "CI_RUNNER_TAGS",
+        "CI_RUNNER_VERSION",
+        "CI_RUNNER_REVISION",
+        "CI_RUNNER_EXECUTABLE_ARCH",
+        "CI_CONCURRENT_ID",
+        "CI_CONCURRENT_PROJECT_ID",
+        "CI_BUILDS_DIR",
+        "CI_REPOSITORY_URL",
+        "CI_REGISTRY_PASSWORD",
+        "CI_DEPENDENCY_PROXY_PASSWORD",
+        "GITLAB_USER_ID",
+        "GITLAB_USER_LOGIN",
+        "GITLAB_USER_NAME",
+        "GITLAB_USER_EMAIL",
+        "SYSTEM_JOBATTEMPT",
+        "SYSTEM_STAGEATTEMPT",
+        "SYSTEM_PHASEATTEMPT",
+        "SYSTEM_JOBID",
+        "SYSTEM_TIMELINEID",
+        "SYSTEM_ACCESSTOKEN",
+        "SYSTEM_TASKINSTANCEID",
+        "SYSTEM_TASKINSTANCENAME",
+        "SYSTEM_TASKDISPLAYNAME",
+        "TASK_DISPLAYNAME",
+        "AGENT_ID",
+        "AGENT_NAME",
+        "AGENT_MACHINENAME",
+        "AGENT_WORKFOLDER",
+        "AGENT_ROOTDIRECTORY",
+        "AGENT_BUILDDIRECTORY",
+        "AGENT_HOMEDIRECTORY",
+        "AGENT_TEMPDIRECTORY",
+        "AGENT_TOOLSDIRECTORY",
+        "AGENT_SERVEROMDIRECTORY",
+        "AGENT_JOBSTATUS",
+        "AGENT_VERSION",
+        "VSTS_PROCESS_LOOKUP_ID",
+        "EXECUTOR_NUMBER",
+        "NODE_NAME",
+        "WORKSPACE_TMP",
+        "HUDSON_COOKIE",
+        "HUDSON_SERVER_COOKIE",
+        "JENKINS_NODE_COOKIE",
+        "JENKINS_SERVER_COOKIE",
+        "CIRCLE_BUILD_NUM",
+        "CIRCLE_BUILD_URL",
+        "CIRCLE_WORKFLOW_JOB_ID",
+        "CIRCLE_OIDC_TOKEN",
+        "CIRCLE_OIDC_TOKEN_V2",
+        "CIRCLE_INTERNAL_CONFIG",
+        "CIRCLE_INTERNAL_SCRATCH",
+        "CIRCLE_INTERNAL_TASK_DATA",
+        "BUILDKITE_JOB_ID",
+        "BUILDKITE_RETRY_COUNT",
+        "BUILDKITE_RETRY_TYPE",
+        "BUILDKITE_AGENT_ID",
+        "BUILDKITE_AGENT_NAME",
+        "BUILDKITE_AGENT_ACCESS_TOKEN",
+        "BUILDKITE_AGENT_PID",
+        "BUILDKITE_BUILD_CHECKOUT_PATH",
+        "BITBUCKET_STEP_UUID",
+        "BITBUCKET_STEP_RUN_NUMBER",
+        "BITBUCKET_STEP_OIDC_TOKEN",
+    ]
+).union(option.env_name for option in OPTIONS)
+
+#: Variables that are a part of the command line.
+_ARGUMENTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+
+#: Letters of pytest's flags without a value; those of the first only change what is printed.
+_PRINTING, _SWITCHES = "vq", "vqxsl"
 
 #: Names of variables whose values may be secrets. Not even a digest of one alone is kept.
 _SECRET = re.compile(
@@ -70,21 +203,51 @@ def this_job(
     variables: dict[str, str] = {}
     secrets: list[str] = []
     for name, value in sorted(environ.items()):
-        if _CHANGING.fullmatch(name):
+        if name in _CHANGING or name in _ARGUMENTS:
             continue
         if _SECRET.search(name):
             secrets.append(f"{name}={portable(value)}")
         else:
             variables[name] = digest(f"{name}={portable(value)}", 8)
+    given = significant([*_words(environ.get("PYTEST_ADDOPTS", "")), *arguments])
+    if plugins := environ.get("PYTEST_PLUGINS"):
+        given.append(f"PYTEST_PLUGINS={plugins}")
     return Job(
         directory=portable(f"{root}{os.pathsep}{cwd}"),
         interpreter=portable(f"{sys.executable} {platform.python_version()}"),
-        arguments=digest("\0".join(map(portable, significant(arguments))), 8),
+        arguments=digest("\0".join(map(portable, given)), 8),
         environment={**variables, _SECRETS: digest("\0".join(secrets), 8)},
         host=platform.node(),
         checkout=checkout,
         attempt=ci.attempt(environ),
     )
+
+
+#: What the tests of earlier sessions of this process made of the environment: the values
+#: before and after, by name.
+_changed: dict[str, tuple[str | None, str | None]] = {}
+
+
+def note_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Remember what the tests of a session changed in the environment."""
+    for name in {*before, *after}:
+        if before.get(name) != after.get(name):
+            first = _changed.get(name, (before.get(name), None))[0]
+            _changed[name] = first, after.get(name)
+
+
+def as_started(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return *environ* without what the tests of earlier sessions have changed in it.
+
+    A caller of `pytest.main` may have changed it, too, and that counts.
+    """
+    found = dict(environ)
+    for name, (before, after) in _changed.items():
+        if environ.get(name) == after:
+            found.pop(name, None)
+            if before is not None:
+                found[name] = before
+    return found
 
 
 def significant(arguments: Iterable[str]) -> list[str]:
@@ -115,12 +278,32 @@ def significant(arguments: Iterable[str]) -> list[str]:
         ("--lfnf", "--last-failed-no-failures"),
         ("-n", "--numprocesses"),
         ("--verbosity",),
+        ("--dist",),
+        ("--maxprocesses",),
         ("-p",),
         *((flag,) for flag in values if flag not in switches),
     ):
         parser.add_argument(*flags)
-    given = list(arguments)
+    given = list(map(_without_printing, arguments))
     try:
         return parser.parse_known_args(given)[1]
     except argparse.ArgumentError:
         return given
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return [text]
+
+
+def _without_printing(argument: str) -> str:
+    """Return a bundle such as ``-vx`` without what only changes the output."""
+    if not re.fullmatch(r"-[a-zA-Z]{2,}.*", argument, re.DOTALL):
+        return argument
+    letters = argument[1:]
+    rest = letters.lstrip(_SWITCHES)
+    switches = letters[: len(letters) - len(rest)]
+    kept = "".join(each for each in switches if each not in _PRINTING)
+    return f"-{kept}{rest}" if kept or rest else f"-{_PRINTING[0]}"

@@ -181,7 +181,10 @@ def resolve(given: Given) -> Settings:
 
 
 #: Options that decide what becomes of a result, for the tests of one session.
-_OF_RESULTS = ("status_map", "comment", "notes_limit")
+_OF_RESULTS = (
+    *("status_map", "comment", "notes_limit"),
+    *("create", "unmapped", "unknown_case", "folder"),
+)
 
 
 def of_journal(
@@ -203,6 +206,11 @@ def of_journal(
         given = Given(header=options, header_name=name)
         problems: list[str] = []
         value, _text, source = _value(BY_NAME[each], given, problems)
+        try:
+            if each == "folder":
+                value = placeholders.fill_folder(str(value), {}, {})
+        except placeholders.Unfilled:
+            continue
         if not problems:
             own[each], sources[each] = value, source
     return replace(settings, **own, sources=sources)

@@ -101,7 +101,8 @@ class Header:
     @property
     def origin(self) -> Origin:
         job = self.job.mark if self.job else JobMark(digest(self.run, 8))
-        return Origin(self.page, self.commit, self.key or self.run, self.run, job)
+        run = self.key or self.run
+        return Origin(self.page, self.commit, run, self.run, job, self.started)
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _job(line: object) -> Job | None:
         else {},
         host=str(line.get("host", "")),
         checkout=str(line.get("checkout", "")),
-        attempt=_whole_number(line.get("attempt")),
+        attempt=max(0, _whole_number(line.get("attempt"))),
     )
 
 

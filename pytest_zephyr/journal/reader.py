@@ -69,7 +69,7 @@ class UnreadableLine:
     @property
     def tests(self) -> Collection[str] | None:
         """The tests that it is about, `None` if it may be about any."""
-        if self.kind in _ABOUT_NO_TEST:
+        if self.kind in _ABOUT_NO_TEST and not self.nodeid:
             return ()
         # Without its item nobody knows which test cases a test proves.
         return (self.nodeid,) if self.nodeid and self.kind != "item" else None
@@ -169,6 +169,16 @@ class Journal:
         if self.header.cut:
             # What is missing may have ended what has no end here.
             yield End()
+
+    def length(self) -> int:
+        """Return how many bytes say something of tests, in all files of the run."""
+        size = 0
+        for path in (self.path, *parts_of(self.path)):
+            for raw in self._lines(path):
+                kind = _KIND.match(raw)
+                if kind is None or kind[1].decode() not in _ABOUT_NO_TEST:
+                    size += len(raw)
+        return size
 
     def files(self) -> set[str]:
         """Return the digests of the attachments in this file, not those in its parts."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 import re
 
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal import format as journal_format
@@ -21,7 +22,6 @@ from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.journal.writer import whole_of
 from pytest_zephyr.results.fold import fold
@@ -33,6 +33,9 @@ from pytest_zephyr.results.records import NodeResult
 
 #: Delivered journals that are kept to look at.
 KEEP = 20
+
+#: Milliseconds for which a run may go on, however many journals it has.
+_DAY = 24 * 3600 * 1000
 
 #: How the sessions of pytest name their journals.
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
@@ -64,16 +67,11 @@ class Run:
     @property
     def unreadable(self) -> list[UnreadableLine]:
         """The lines that cannot be read. Complete only after `read`."""
-        return [line for each in self.journals for line in each.unreadable]
+        return [line for each in self.all for line in each.unreadable]
 
     @property
     def started(self) -> int:
         return min(journal.header.started for journal in self.journals)
-
-    @property
-    def ended(self) -> int:
-        """When the last of the tests was over. Complete only after `read`."""
-        return max(journal.ended for journal in self.journals)
 
     def read(self) -> Counted:
         """Return the results that count, as the server's clock dates them.
@@ -194,18 +192,21 @@ def siblings(
 
 
 def open_all(
-    directories: Iterable[Path], known: Iterable[Journal] = ()
+    directories: Iterable[Path],
+    known: Iterable[Journal] = (),
+    problems: list[str] | None = None,
 ) -> list[Journal]:
-    """Return every journal in *directories*, but for files that cannot be read.
+    """Return every journal in *directories*, and add to *problems* why some cannot be read.
 
     What is *known* already is not opened again.
     """
     by_path = {journal.path: journal for journal in known}
+    names = problems if problems is not None else []
     return [
         journal
         for directory in directories
         for path in _files(directory)
-        if (journal := by_path.get(path) or _open(path, [])) is not None
+        if (journal := by_path.get(path) or _open_if_ours(path, names)) is not None
         and not journal.is_worker
     ]
 
@@ -254,18 +255,10 @@ def find_journals(paths: Iterable[Path]) -> Found:
 
 
 def _take(journal: Journal, found: dict[str, Journal]) -> None:
-    """Add *journal*; of two copies of one run the longer is meant."""
+    """Add *journal*; of two copies of one run that with more of its tests is meant."""
     other = found.setdefault(journal.header.run, journal)
-    if other is not journal and _size(journal) > _size(other):
+    if other is not journal and journal.length() > other.length():
         found[journal.header.run] = journal
-
-
-def _size(journal: Journal) -> int:
-    size = 0
-    for path in (journal.path, *parts_of(journal.path)):
-        with suppress(OSError):
-            size += path.stat().st_size
-    return size
 
 
 def _files(path: Path) -> Sequence[Path]:
@@ -310,24 +303,29 @@ def prune(
 ) -> None:
     """Remove delivered journals but the last *keep*; what is undelivered stays.
 
-    *journals* are those in *directory*. Those of a run that goes on stay, too, as the
-    *current* one may: of its jobs the worst result counts. The attachments that no
-    journal names any more go.
+    *journals* are those in *directory*. Those of a run of which others are not delivered
+    or still run stay, too, and a day long those of the *current* run, which may go on:
+    of its jobs the worst result counts. The attachments that no journal names any more
+    go.
     """
     newest_first = sorted(journals, key=lambda each: each.path.name, reverse=True)
     kinds = [(each, each.last_kind) for each in newest_first]
-    running = {
+    needed = {
         each.header.identity()
         for each, kind in kinds
-        if kind != "delivered" and each.header.key and each.is_running()
+        if kind != "delivered" and each.header.key
     }
-    if current is not None:
-        running.add(current.identity())
     delivered = [each for each, kind in kinds if kind == "delivered"]
+    recent = now_ms() - _DAY
     old = [
         each.path
         for each in delivered[keep:]
-        if not each.header.key or each.header.identity() not in running
+        if each.header.identity() not in needed
+        and not (
+            current is not None
+            and each.header.identity() == current.identity()
+            and each.header.started > recent
+        )
     ]
     if not old:
         return
@@ -391,12 +389,12 @@ def _session(journal: Journal) -> Session | None:
             raise
         return None
     nodes = _doubt(nodes, journal.unreadable)
-    journal.ended = max([journal.ended, *(node.at for node in nodes)], default=0)
+    ended = max([journal.ended, *(node.at for node in nodes)], default=0)
     return Session(
         header.run,
         header.job,
-        header.started,
-        journal.ended,
+        header.started + journal.ahead,
+        ended + journal.ahead,
         [_dated(node, journal.ahead) for node in nodes] if journal.ahead else nodes,
     )
 
@@ -412,10 +410,13 @@ def _doubt(
         if tests is None or not known.issuperset(tests):
             tests = known
         for nodeid in tests:
-            doubts.setdefault(nodeid, str(line))
+            doubts.setdefault(nodeid, f"{line} cannot be read")
     if not doubts:
         return nodes
-    return [replace(node, doubt=doubts.get(node.nodeid, "")) for node in nodes]
+    return [
+        replace(node, doubt=doubts[node.nodeid]) if node.nodeid in doubts else node
+        for node in nodes
+    ]
 
 
 def _dated(node: NodeResult, ahead: int) -> NodeResult:
@@ -424,5 +425,9 @@ def _dated(node: NodeResult, ahead: int) -> NodeResult:
         replace(step, at=step.at + ahead) if step.at else step
         for step in node.evidence.steps
     )
-    at = node.at + ahead if node.at else 0
-    return replace(node, at=at, evidence=replace(node.evidence, steps=steps))
+    return replace(
+        node,
+        at=node.at + ahead if node.at else 0,
+        evidence=replace(node.evidence, steps=steps),
+        origin=replace(node.origin, started=node.origin.started + ahead),
+    )

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 import errno
-import glob
 import io
 import json
 import os
@@ -286,6 +285,14 @@ def whole_of(part: Path) -> Path:
 
 def parts_of(path: Path) -> list[Path]:
     """Return the files that workers wrote beside the journal at *path*."""
-    if not path.parent.is_dir():
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [each.name for each in entries]
+    except OSError:
         return []
-    return sorted(path.parent.glob(f"{glob.escape(path.stem)}.*{SUFFIX}"))
+    start = f"{path.stem}."
+    return sorted(
+        path.with_name(name)
+        for name in names
+        if name.startswith(start) and name.endswith(SUFFIX) and name != path.name
+    )

@@ -14,6 +14,8 @@ import pytest
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config.job import as_started
+from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import this_job
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
@@ -56,6 +58,7 @@ class ZephyrReporter:
         self._config = config
         self._root = str(config.rootpath)
         self._settings = settings
+        self._environ = dict(os.environ)
         run = new_run()
         path = settings.journal / f"{run}{SUFFIX}"
         header = Header(
@@ -64,7 +67,7 @@ class ZephyrReporter:
             started=now_ms(),
             options=resolve.journaled(settings),
             job=this_job(
-                os.environ,
+                as_started(self._environ),
                 config.rootpath,
                 config.invocation_params.dir,
                 map(str, config.invocation_params.args),
@@ -79,6 +82,7 @@ class ZephyrReporter:
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
         self._beside: list[Journal] = []
+        self._unread: set[str] = set()
         self._undelivered = False
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(config, settings, self.writer, self.note_bug)
@@ -150,10 +154,12 @@ class ZephyrReporter:
             session.exitstatus = plugin_settings.UNDELIVERED
 
     def _finish(self) -> None:
+        note_changes(self._environ, os.environ)
         self.writer.append(journal_format.end_line())
         self.writer.retry()
         run = self._find_run()
         results = run.read()
+        self._lines += [f"zephyr: {problem}" for problem in sorted(self._unread)]
         self._lines += summary.unreadable(run.unreadable)
         if run.uncollected:
             self._lines.append(summary.uncollected(run.uncollected))
@@ -175,7 +181,10 @@ class ZephyrReporter:
         """Return this session's journal with those of the same run beside it."""
         own = (Journal(self.writer.path, self.writer.kept),)
         if own[0].header.key:
-            self._beside = open_all([self.writer.path.parent], self._beside)
+            problems: list[str] = []
+            directory = self.writer.path.parent
+            self._beside = open_all([directory], self._beside, problems)
+            self._unread.update(problems)
         return Run(own, siblings(own, self._beside))
 
     def _push(self, run: Run, results: Counted) -> None:
@@ -210,6 +219,7 @@ class ZephyrReporter:
                     progress.update,
                     seen=seen,
                     own=own,
+                    ended=results.ended,
                 )
                 # A session of the same run that ended meanwhile did not see what was
                 # written now, nor was its result seen.

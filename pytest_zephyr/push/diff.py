@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.results import tags
+from pytest_zephyr.results.notes import ELSEWHERE
 from pytest_zephyr.results.notes import is_ours
 from pytest_zephyr.results.notes import summary
 from pytest_zephyr.results.plan import CaseResult
@@ -22,6 +23,31 @@ from pytest_zephyr.results.status import severity
 from pytest_zephyr.text import ambiguous_alt
 
 
+#: Milliseconds after the end of its session from when on a result is sent late.
+LATE = 60_000
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What counts between two results of one test case.
+
+    *ended* says when sessions were over, by the name of the run in their journal, *now*
+    is the time of the server, both in milliseconds of its clock. With *force* a result
+    is written whatever stands there. *limit* is that of the notes.
+    """
+
+    ended: Mapping[str, int] = field(default_factory=dict)
+    now: int = 2**62
+    force: bool = False
+    limit: int = 4000
+
+    def is_late(self, result: CaseResult) -> bool:
+        """Return whether all sessions of *result* were over long ago."""
+        journals = {node.origin.journal for node in result.nodes if node.ran}
+        ends = [self.ended.get(each, self.now) for each in journals]
+        return bool(ends) and self.now - max(ends) > LATE
+
+
 Case = TypeVar("Case", int, int | None)
 
 
@@ -30,8 +56,8 @@ class Change:
     """One result to write: on which execution, and what stood there before.
 
     *tag* comes after the notes, see `tags`. The result is *overruled*, by the id of a
-    status, if another job of its run found a worse one; then that stands, and only what
-    the tag says of this job is written, if it has to be.
+    status, if other jobs or later attempts of its run decide; then that stands, and only
+    what the tag says of this job is written, if it has to be.
     """
 
     result: CaseResult
@@ -103,19 +129,17 @@ def compute(
     place: str,
     delivered: Collection[tuple[int, str]] = (),
     unclear: Mapping[int, str] | None = None,
-    *,
-    newer_wins: bool = False,
-    force: bool = False,
-    limit: int = 4000,
+    terms: Terms | None = None,
 ) -> Changes:
     """Return the changes that bring *results* onto *executions*.
 
     *place* names the phase for messages. *delivered* holds the executions that have a
     receipt, each with the digest of the result it is for; *unclear* maps executions whose last write got no answer to
     the stamp they had before. A result stays unwritten if the tag of the execution
-    says that it is of another run and newer, and with *newer_wins* if its date does;
-    with *force* neither counts. *limit* is that of the notes.
+    says that it is of another run and newer, and if it is sent late, also if the date
+    does.
     """
+    terms = terms or Terms()
     index = _Index(executions)
     writes: list[Change] = []
     landed: list[Change] = []
@@ -149,7 +173,10 @@ def compute(
             done.append(result)
             standing.append(Change(result, found, None))
             continue
-        change = decide(result, found, limit)
+        change = decide(result, found, terms)
+        if change is None:
+            older.append(Change(result, found, None))
+            continue
         before = (unclear or {}).get(found.id)
         if before is not None and has_landed(change, before):
             # What its notes are is what the server has.
@@ -160,7 +187,7 @@ def compute(
             standing.append(Change(result, found, None))
         elif change.overruled:
             overruled.append(change)
-        elif not force and _is_newer(found, result, dates=newer_wins):
+        elif not terms.force and _is_newer(found, result, terms):
             older.append(change)
         else:
             writes.append(change)
@@ -179,31 +206,53 @@ def compute(
 
 
 def decide(
-    result: CaseResult, found: Execution, limit: int, *, written: bool = False
-) -> Change:
+    result: CaseResult, found: Execution, terms: Terms, *, written: bool = False
+) -> Change | None:
     """Return what *result* makes of an execution in the state *found*.
 
-    Unless it was *written* over just now, somebody who changed the status since has
-    decided, and the tag does not count any more.
+    `None` if later attempts of its jobs have reported. Unless it was *written* over just
+    now, somebody who changed the status since has decided, and the tag does not count.
     """
     assert result.status is not None
     held = tags.find(found.comment)
     if (
         held is None
         or held.run != result.run
-        or not (written or severity(found.status) == severity(tags.worst(held.jobs)))
+        or not (
+            written or severity(found.status) == severity(tags.worst(held.findings))
+        )
     ):
         held = tags.Tag(result.run, 0)
-    others = tags.others(held, result.jobs)
-    jobs = {**others, **dict(result.found)}
-    tag = str(tags.Tag(result.run, max(result.at, held.at), jobs))
+    own = [
+        replace(each, at=min(each.at, terms.now))
+        for each in result.findings(terms.ended)
+    ]
+    standing = tags.compare(held.findings, own)
+    if own and not standing.own and not terms.force:
+        return None
+    counting = own if terms.force else standing.own
+    findings = [
+        tags.Finding(each.job, each.status, each.at)
+        for each in (*standing.others, *counting)
+    ]
+    base = tags.worst(counting) if counting else result.status.id
+    verdict = max(base, tags.worst(standing.others), key=severity)
+    at = max(min(result.at, terms.now), held.at)
+    tag = str(tags.Tag(result.run, at, findings))
     bare = tags.strip(found.comment)
-    worst = tags.worst(others)
-    if severity(worst) > result.status.severity:
-        same = jobs == held.jobs and not written
-        return Change(result, found, None if same else bare, tag, worst)
+    if severity(verdict) != result.status.severity and not terms.force:
+        stands = severity(found.status) == severity(verdict)
+        if stands and set(findings) == set(held.findings) and not written:
+            return Change(result, found, None, "", verdict)
+        return Change(
+            result, found, bare if stands or written else ELSEWHERE, tag, verdict
+        )
     notes = _notes(result, found)
-    if notes is None and result.status.id != PASS and len(bare) + len(tag) < limit:
+    if (
+        notes is None
+        and result.status.id != PASS
+        and len(bare) + len(tag) < terms.limit
+    ):
         notes = bare
     if notes is None and bare != found.comment:
         # The tag of another result must not stay.
@@ -213,14 +262,14 @@ def decide(
     return Change(result, found, notes, tag)
 
 
-def _is_newer(found: Execution, result: CaseResult, *, dates: bool) -> bool:
+def _is_newer(found: Execution, result: CaseResult, terms: Terms) -> bool:
     """Return whether an execution has the newer result of another run."""
     held = tags.find(found.comment)
     if held is not None and held.run == result.run:
         return False
     if held is not None and held.at > result.at:
         return True
-    return dates and (found.executed_on or 0) > result.at
+    return terms.is_late(result) and (found.executed_on or 0) > result.at
 
 
 def by_visible_id(

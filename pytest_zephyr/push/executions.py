@@ -24,6 +24,7 @@ from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.push.diff import Terms
 
 
 #: How often a batch whose answers stay unclear is read back and sent again.
@@ -47,7 +48,7 @@ class Apply:
         delivery: Delivery,
         memory: Memory,
         progress: Callable[[int, int], None],
-        limit: int,
+        terms: Terms,
     ) -> None:
         assert delivery.user is not None
         assert delivery.target is not None
@@ -65,7 +66,7 @@ class Apply:
         self._renewed: set[int] = set()
         self._refusals = 0
         self._is_hopeless = False
-        self._limit = limit
+        self._terms = terms
 
     def run(self, changes: Changes) -> None:
         self._total = self._delivery.kept
@@ -269,7 +270,10 @@ class Apply:
         """Return *change* as it is on the execution that it now has."""
         now = change.execution
         written = now.status == change.status and diff.keeps_foreign(change, now)
-        decided = diff.decide(change.result, now, self._limit, written=written)
+        decided = diff.decide(change.result, now, self._terms, written=written)
+        if decided is None:
+            # A later attempt has reported meanwhile.
+            return Change(change.result, now, None, "", now.status)
         if (
             decided.overruled
             or change.overruled

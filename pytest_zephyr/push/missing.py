@@ -11,10 +11,10 @@ from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.clock import now_ms
-from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.delivery import Provision
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.push.own_settings import OwnSettings
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
@@ -38,9 +38,17 @@ class Provider:
     *made* names what was created, for people.
     """
 
-    def __init__(self, client: Client, settings: Settings, seen: Survey) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings_of: OwnSettings,
+        seen: Survey,
+        folders: Mapping[NewCase, str],
+    ) -> None:
         self._client = client
-        self._settings = settings
+        self._settings_of = settings_of
+        self._settings = settings_of.widest
+        self._folders = folders
         self._seen = seen
         self._shelves: Shelves | None = None
         self.provision = Provision()
@@ -63,9 +71,7 @@ class Provider:
         provision = self.provision
         release = self._seen.place.release
         if new and release is not None:
-            self._shelves = Shelves(
-                self._client, self._settings.folder, release.id, new
-            )
+            self._shelves = Shelves(self._client, self._folders, release.id, new)
             provision.shelved = self._shelves.look()
             scheduled = {each.case for each in self._seen.executions}
             found = {p.case: p for p in provision.shelved.placements.values()}
@@ -85,8 +91,9 @@ class Provider:
     def _sort(self, result: CaseResult) -> None:
         """Decide what becomes of a result that has no execution."""
         provision, found, case = self.provision, self._seen.found, result.case
+        settings = self._settings_of.of_result(result)
         placement = found.placements.get(case)
-        if placement is not None and self._settings.may_create("execution"):
+        if placement is not None and settings.may_create("execution"):
             provision.additions.append(placement)
         elif placement is not None:
             reason = (
@@ -103,10 +110,10 @@ class Provider:
                 f" search finds it"
             )
             provision.refused.append(Refusal(result, reason))
-        elif self._settings.unknown_case == "ignore":
+        elif settings.unknown_case == "ignore":
             provision.ignored.append(result)
         else:
-            serious = self._settings.unknown_case == "error"
+            serious = settings.unknown_case == "error"
             reason = self._seen.unknown(case)
             provision.refused.append(Refusal(result, reason, serious, final=True))
 

@@ -128,6 +128,7 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         },
         "older": [each.result.case for each in delivery.older],
         "overruled": [each.result.case for each in delivery.overruled],
+        "doubled": {str(case): held for case, held in delivery.doubled.items()},
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
     }
@@ -178,8 +179,8 @@ def problems(
     if delivery.overruled:
         names = some(format_case(each.result.case) for each in delivery.overruled)
         lines.append(
-            f"zephyr: another job of this run found worse results for"
-            f" {len(delivery.overruled)} test cases, they are left: {names}"
+            f"zephyr: other jobs or later attempts of this run found the results that"
+            f" count for {len(delivery.overruled)} test cases, they are left: {names}"
         )
     if delivery.older:
         names = some(format_case(each.result.case) for each in delivery.older)
@@ -272,6 +273,20 @@ def counted(results: Counted) -> list[str]:
         for (worse, other), why in results.apart.items()
     ]
     return [*lines[:_SHOWN], *apart[:_SHOWN]]
+
+
+def counted_as_json(results: Counted) -> dict[str, object]:
+    """Return which results of a run replaced which for scripts."""
+    return {
+        "replaced": [
+            {"journal": earlier, "by": later, "tests": count}
+            for (earlier, later), count in results.replaced.items()
+        ],
+        "different_jobs": [
+            {"worse": worse, "other": other, "why": why}
+            for (worse, other), why in results.apart.items()
+        ],
+    }
 
 
 def planned_only(deselected: int, untested: int) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import ZephyrError
@@ -17,10 +18,12 @@ from pytest_zephyr.push import attachments
 from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import Terms
 from pytest_zephyr.push.executions import Apply
 from pytest_zephyr.push.files_to_send import left_out
 from pytest_zephyr.push.files_to_send import wanted
 from pytest_zephyr.push.missing import Provider
+from pytest_zephyr.push.own_settings import OwnSettings
 from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results import status
 from pytest_zephyr.results import tags
@@ -44,17 +47,17 @@ def push(
     memory: Memory,
     progress: Callable[..., None] = lambda *_progress: None,
     *,
-    newer_wins: bool = False,
+    ended: Mapping[str, int] | None = None,
     force: bool = False,
     seen: Survey | None = None,
     own: Mapping[str, Settings] | None = None,
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
-    With *newer_wins* the server's result stays where its date is newer than ours, with
-    *force* ours is written whatever stands there. *seen* is what is known of the server
-    already. *own* are the settings of journals that have others, by the name of the run
-    in them. With ``zephyr_dry_run`` everything is read and
+    *ended* says when sessions were over: of results that are sent late, the server's
+    stays where its date is newer. With *force* ours is written whatever stands there.
+    *seen* is what is known of the server already. *own* are the settings of journals that
+    have others. Both are by the name of the run in the journal. With ``zephyr_dry_run`` everything is read and
     nothing is written.
 
     Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
@@ -62,13 +65,21 @@ def push(
     """
     delivery = Delivery()
     # Until the server has said what it can take, every result with a status waits.
-    new = _expect(_plan(nodes, settings, own, status.STOCK), delivery, settings)
+    settings_of = OwnSettings(settings, own or {})
+    settings = settings_of.widest
+    plan = _plan(nodes, settings_of, status.STOCK)
+    new, folders = _expect(plan, delivery, settings_of)
+    del plan
     if not delivery.kept:
         return delivery
     try:
         seen = _look(client, settings, seen)
         delivery.user, delivery.target = seen.user, seen.target
-        provider = Provider(client, settings, seen)
+        provider = Provider(client, settings_of, seen, folders)
+
+        def terms() -> Terms:
+            now = now_ms() + client.ahead
+            return Terms(ended or {}, now, force, settings.notes_limit)
 
         def compute() -> Changes:
             """Compare what should be with what is, as far as both are known by now."""
@@ -77,14 +88,12 @@ def push(
                 (_with_new_case(node, shelved) for node in nodes), seen.executions
             )
             return diff.compute(
-                _plan(mapped, settings, own, seen.statuses).results,
+                _plan(mapped, settings_of, seen.statuses).results,
                 seen.executions,
                 f"phase {seen.place.path}",
                 memory.receipts,
                 memory.unclear,
-                newer_wins=newer_wins,
-                force=force,
-                limit=settings.notes_limit,
+                terms(),
             )
 
         changes = compute()
@@ -96,7 +105,7 @@ def push(
             changes = provider.settle(changes, final=not settings.dry_run)
         _count(delivery, changes)
         if not settings.dry_run:
-            _carry_out(changes, client, settings, memory, delivery, progress)
+            _carry_out(changes, client, settings, memory, delivery, progress, terms())
         if not settings.may_create("execution"):
             # What has no place is looked up last: it can only be named.
             provider.look(changes.missing)
@@ -115,20 +124,32 @@ def push(
 
 
 def _expect(
-    plan: Plan, delivery: Delivery, settings: Settings
-) -> dict[NewCase, dict[str, FieldValue]]:
-    """Count what is to be delivered; return the test cases to be made, with fields."""
+    plan: Plan, delivery: Delivery, settings_of: OwnSettings
+) -> tuple[dict[NewCase, dict[str, FieldValue]], dict[NewCase, str]]:
+    """Count what is to be delivered.
+
+    Returns the test cases to be made with their custom fields, and with their folders.
+    """
     delivery.kept = sum(
         result.status is not None or bool(result.problem) for result in plan.results
     )
     delivery.left = len(plan.results) - delivery.kept
-    choices = _choices(settings, status.STOCK)
-    new = _new_cases(plan.unmapped, settings, choices)
+    new: dict[NewCase, dict[str, FieldValue]] = {}
+    folders: dict[NewCase, str] = {}
+    choices: dict[int, dict[Outcome, status.Choice]] = {}
+    for node in plan.unmapped:
+        own = settings_of.of(node)
+        if id(own) not in choices:
+            choices[id(own)] = _choices(own, status.STOCK)
+        if own.unmapped in {"warn", "error"} and node.unmarked:
+            delivery.unmapped.append(node.title)
+            delivery.minds_unmapped = delivery.minds_unmapped or own.unmapped == "error"
+        sent = choices[id(own)][node.outcome].status is not None
+        if own.unmapped == "create" and node.new is not None and sent:
+            new.setdefault(node.new, {}).update(node.evidence.fields)
+            folders.setdefault(node.new, own.folder)
     delivery.kept += len(new)
-    if settings.unmapped in {"warn", "error"}:
-        delivery.unmapped = [node.title for node in plan.unmapped if node.unmarked]
-    delivery.minds_unmapped = settings.unmapped == "error"
-    return new
+    return new, folders
 
 
 def _make(provider: Provider, delivery: Delivery, seen: Survey) -> None:
@@ -156,8 +177,7 @@ def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:
 
 def _plan(
     nodes: Iterable[NodeResult],
-    settings: Settings,
-    own: Mapping[str, Settings] | None,
+    settings_of: OwnSettings,
     known: Sequence[status.Status],
 ) -> Plan:
     """Return what should stand on the test cases of a server with *known* statuses."""
@@ -165,10 +185,9 @@ def _plan(
     def rules(each: Settings) -> Rules:
         return Rules(_choices(each, known), _context(each))
 
+    own = settings_of.by_journal.items()
     return build_plan(
-        nodes,
-        rules(settings),
-        {journal: rules(each) for journal, each in (own or {}).items()},
+        nodes, rules(settings_of.main), {journal: rules(each) for journal, each in own}
     )
 
 
@@ -186,6 +205,7 @@ def _carry_out(
     memory: Memory,
     delivery: Delivery,
     progress: Callable[..., None],
+    terms: Terms,
 ) -> None:
     """Write the results first, then the evidence of those that stand."""
     phase = delivery.target.phase if delivery.target else None
@@ -194,7 +214,7 @@ def _carry_out(
     context, evidence = _context(settings), delivery.evidence
     steps = StepResults(client, memory, evidence, phase.id)
     changes = steps.note_foreign(changes, context)
-    apply = Apply(client, delivery, memory, progress, settings.notes_limit)
+    apply = Apply(client, delivery, memory, progress, terms)
     apply.run(changes)
     standing = [*apply.standing(changes), *changes.standing]
     evidence.left_out += left_out(standing)
@@ -207,23 +227,6 @@ def _carry_out(
 def _context(settings: Settings) -> Context:
     limit = settings.notes_limit
     return Context(settings.comment, limit - min(tags.ROOM, limit // 2))
-
-
-def _new_cases(
-    unmapped: Iterable[NodeResult],
-    settings: Settings,
-    choices: Mapping[Outcome, status.Choice],
-) -> dict[NewCase, dict[str, FieldValue]]:
-    """Return the test cases to be made for tests that have a result to send.
-
-    Each with the custom fields that its tests named.
-    """
-    new: dict[NewCase, dict[str, FieldValue]] = {}
-    for node in unmapped:
-        sent = choices[node.outcome].status is not None
-        if settings.unmapped == "create" and node.new is not None and sent:
-            new.setdefault(node.new, {}).update(node.evidence.fields)
-    return new
 
 
 def _with_new_case(node: NodeResult, shelved: CreatedCases) -> NodeResult:

@@ -63,6 +63,7 @@ class _Attempts:
     failures: tuple[Failure, ...] = ()
     earlier: Failure | None = None
     first: int = 0
+    called: bool = False
 
     def add(self, report: Report) -> None:
         failure = _failure(report)
@@ -84,6 +85,7 @@ class _Attempts:
             self.failures = ()
         if failure:
             self.failures += (failure,)
+        self.called = self.called or report.when == "call"
         said = classify(report)
         if said is not None:
             self.outcome = worst(filter(None, (said, self.outcome)))
@@ -91,6 +93,11 @@ class _Attempts:
         self.finished = self.finished or report.when in {"teardown", "???"}
         self.duration += report.duration
         self.reason = report.reason or self.reason
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a test was torn down, and nothing says how it ended."""
+        return self.finished and not self.rerun and self.outcome is None
 
     def _note_earlier(self, attempt: int, failure: Failure | None) -> None:
         if failure and (self.earlier is None or attempt < self.first):
@@ -182,15 +189,24 @@ def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult
                 node.title = record.title or node.title
             node.at = max(node.at, record.at)
             node.attempts_on(record.worker).add(record)
+    # Where only fixtures were set up, as with ``--setup-plan``, no test was called.
+    called = any(each.called for node in nodes.values() for each in node.workers)
     # One gives way to the other: a large run has many.
     return [
-        _settle(nodeid, nodes.pop(nodeid), sayings.pop(nodeid, ()), ended, origin)
+        _settle(
+            nodeid, nodes.pop(nodeid), sayings.pop(nodeid, ()), ended, called, origin
+        )
         for nodeid in list(nodes)
     ]
 
 
 def _settle(
-    nodeid: str, node: _Node, sayings: Sequence[Said], ended: bool, origin: Origin
+    nodeid: str,
+    node: _Node,
+    sayings: Sequence[Said],
+    ended: bool,
+    called: bool,
+    origin: Origin,
 ) -> NodeResult:
     all_attempts = sorted(node.workers, key=lambda each: each.worker)
     duration = all_attempts[0].duration if all_attempts else 0
@@ -227,6 +243,9 @@ def _settle(
         new=node.new,
         evidence=node.evidence(sayings),
         origin=origin,
+        doubt="the report of a test is missing"
+        if called and any(each.is_silent for each in all_attempts)
+        else "",
     )
 
 

@@ -104,12 +104,13 @@ class Session:
 class Counted:
     """The results that count.
 
-    *replaced* counts the tests of one session whose result gave way to that of
+    *ended* says when each session was over, by name. *replaced* counts the tests of one session whose result gave way to that of
     another, *apart* says for two sessions with different outcomes of a test why they
     are two jobs: names of sessions, the worse first.
     """
 
     nodes: Sequence[NodeResult]
+    ended: Mapping[str, int]
     replaced: Mapping[tuple[str, str], int]
     apart: Mapping[tuple[str, str], str]
 
@@ -120,8 +121,9 @@ _Entry = tuple[Session, NodeResult]
 def count(sessions: Iterable[Session]) -> Counted:
     """Return the results of *sessions* that count, in the order of their tests."""
     sessions = sorted(sessions, key=_order)
+    ended = {session.name: session.ended for session in sessions}
     if len(sessions) == 1:
-        return Counted(sessions[0].nodes, {}, {})
+        return Counted(sessions[0].nodes, ended, {}, {})
     entries: dict[str, list[_Entry]] = {}
     for session in sessions:
         for node in session.nodes:
@@ -135,7 +137,7 @@ def count(sessions: Iterable[Session]) -> Counted:
             counting = _add(counting, entry, replaced)
         _note_apart(counting, apart)
         nodes += [node for _, node in counting]
-    return Counted(nodes, replaced, apart)
+    return Counted(nodes, ended, replaced, apart)
 
 
 def _order(session: Session) -> tuple[int, int, str]:

@@ -42,6 +42,9 @@ _OURS = re.compile(
 #: Characters that failures get even where the lines of the tests fill the notes.
 _LEAST = 200
 
+#: What notes say that were written over, where the result of another job stands again.
+ELSEWHERE = "another job of this run found this; the notes of that are written over"
+
 #: Steps below this are shown at this depth.
 _DEEPEST = 20
 
@@ -121,7 +124,8 @@ def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
 
 def is_ours(comment: str) -> bool:
     """Return whether *comment* looks like notes that this package wrote."""
-    return _OURS.match(tags.strip(comment)) is not None
+    bare = tags.strip(comment)
+    return _OURS.match(bare) is not None or (bare != comment and bare == ELSEWHERE)
 
 
 def _count(nodes: Sequence[NodeResult], outcome: Outcome) -> str:

@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 import hashlib
 
 from pytest_zephyr.results.jobs import digest
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Choice
 from pytest_zephyr.results.status import FAIL
-from pytest_zephyr.results.status import PASS
 from pytest_zephyr.results.status import severity
 from pytest_zephyr.results.status import Status
+from pytest_zephyr.results.tags import OwnFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,7 @@ class CaseResult:
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
     because of the *problem*. *milliseconds* is the sum over the tests, *at* the end of
     the last one in milliseconds since the epoch. *notes* is `None` where the notes
-    are to stay as they are. *found* has the ids of the statuses other than Pass, by the
-    job whose tests found them.
+    are to stay as they are.
     """
 
     case: CaseRef
@@ -41,12 +40,36 @@ class CaseResult:
     at: int
     notes: str | None
     nodes: tuple[NodeResult, ...]
-    found: tuple[tuple[JobMark, str], ...] = ()
+    statuses: tuple[str, ...] = ()
+
+    def findings(self, ended: Mapping[str, int]) -> list[OwnFinding]:
+        """Return what each session found whose tests ran.
+
+        *ended* says when sessions were over, by the name of the run in their journal.
+        """
+        found: dict[str, OwnFinding] = {}
+        for node, status in zip(self.nodes, self.statuses or self._same, strict=True):
+            origin = node.origin
+            before = found.get(origin.journal)
+            if not node.ran or not status:
+                continue
+            found[origin.journal] = OwnFinding(
+                origin.job,
+                max(status, before.status, key=severity) if before else status,
+                max(node.at, before.at) if before else node.at,
+                started=origin.started,
+                ended=ended.get(origin.journal, origin.started),
+            )
+        idle = {node.origin.journal for node in self.nodes if not node.ran}
+        return [
+            replace(each, whole=False) if journal in idle else each
+            for journal, each in found.items()
+        ]
 
     @property
-    def jobs(self) -> set[JobMark]:
-        """The jobs whose tests ran."""
-        return {node.origin.job for node in self.nodes if node.ran}
+    def _same(self) -> list[str]:
+        """The status of each test where all of them have that of the test case."""
+        return [self.status.id if self.status else ""] * len(self.nodes)
 
     @property
     def run(self) -> str:
@@ -112,33 +135,28 @@ def _case_result(
     deciding = max(nodes, key=lambda node: _weight(node.outcome, choice_of(node)))
     outcome, choice = deciding.outcome, choice_of(deciding)
     context = own.get(deciding.origin.journal, rules).context
-    found: dict[JobMark, str] = {}
-    for node in nodes:
-        job, status = node.origin.job, choice_of(node).status
-        if node.ran and status and status.id != PASS:
-            found[job] = max(status.id, found.get(job, status.id), key=severity)
+    statuses = [each.id if (each := choice_of(node).status) else "" for node in nodes]
     return CaseResult(
         case=case,
         outcome=outcome,
         status=choice.status,
         problem=choice.problem or _doubt(nodes, choice),
         milliseconds=round(sum(node.duration for node in nodes) / 1000),
-        at=max(node.at for node in nodes),
+        # What did not run says nothing of when the result was.
+        at=max([node.at for node in nodes if node.ran] or [node.at for node in nodes]),
         notes=write_notes(nodes, outcome, context),
         nodes=tuple(nodes),
-        found=tuple(found.items()),
+        statuses=() if len(set(statuses)) == 1 else tuple(statuses),
     )
 
 
 def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
     """Return why a result that is not a failure is not certain, if it is not."""
-    line = next((node.doubt for node in nodes if node.doubt), "")
-    if not line or choice.status is None or choice.status.id == FAIL:
+    doubt = next((node.doubt for node in nodes if node.doubt), "")
+    if not doubt or (choice.status and choice.status.id == FAIL):
         return ""
-    return (
-        f"not written as {choice.status.name}: {line} cannot be read, and may say that a"
-        f" test failed."
-    )
+    status = choice.status.name if choice.status else "not run"
+    return f"not taken for {status}: {doubt}, so a test may have failed."
 
 
 def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:

@@ -165,19 +165,13 @@ class JobMark:
     place: str = ""
     attempt: int = 0
 
-    def repeats(self, earlier: JobMark) -> bool:
-        """Return whether this is the same job as *earlier*, or a later attempt of it."""
-        if self.kind != earlier.kind:
-            return False
-        return self.place == earlier.place or self.attempt > earlier.attempt > 0
-
 
 @dataclass(frozen=True)
 class Origin:
     """Where a result came from: the CI service's page of the job, and the commit.
 
     *run* is the run key or, without one, the name of the run; *journal* is the name of
-    the run in one journal; *job* is what the run calls that.
+    the run in one journal; *job* is what the run calls that, and *started* when it began.
     """
 
     page: str = ""
@@ -185,6 +179,7 @@ class Origin:
     run: str = ""
     journal: str = ""
     job: JobMark = JobMark("")
+    started: int = 0
 
 
 NOWHERE = Origin()
@@ -197,8 +192,8 @@ class NodeResult:
     *duration* is in microseconds and counts the last attempt; *at* is the end of the
     last report in milliseconds since the epoch, 0 if there was none. *failures* and
     *evidence* are those of the last attempt, *earlier* the first failure of the
-    attempts before it. *doubt* names a line of the journal that cannot be read and may
-    say that the test failed.
+    attempts before it. *doubt* says what is missing in the journal that may say that the
+    test failed.
     """
 
     nodeid: str

@@ -1,20 +1,19 @@
-"""A line of the notes that says which run a result is of, and which of its jobs decided.
+"""A line of the notes that says which run a result is of, and what its jobs found.
 
 The server keeps one result for a test case. Where the jobs of a run report from machines
 of their own, only what stands there can tell one of them what another has found::
 
-    [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2,5b6c7d8e.9f01.2:2]
+    [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2@mhq1v2k3]
 
-Each job is written as kind, place and attempt (see `JobMark`) with the id of the status
-that it found; jobs that found a Pass are not named.
+Each job is written as kind, place and attempt (see `JobMark`), with the id of the status
+that it found and the time when its tests were over (milliseconds, to the base of 36).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 import re
 
 from pytest_zephyr.results.records import JobMark
@@ -23,38 +22,57 @@ from pytest_zephyr.results.status import severity
 
 
 #: Characters that the notes keep free for a tag; jobs for which there is no room are
-#: left out.
-ROOM = 300
+#: left out, those with the best results first.
+ROOM = 400
+
+_LATEST = 10**15
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 _TAG = re.compile(
-    r"\n?\[pytest-zephyr run=(?P<run>[0-9a-f]{8}) at=(?P<at>\d{1,18})"
-    r" jobs=(?P<jobs>[0-9a-f.:,]*)\]"
+    r"\n?\[pytest-zephyr run=(?P<run>[0-9a-f]{8}) at=(?P<at>\d{1,16})"
+    r" jobs=(?P<jobs>[0-9a-z.:@,]*)\]"
 )
 _JOB = re.compile(
-    r"(?P<kind>[0-9a-f]{8})\.(?P<place>[0-9a-f]*)(?:\.(?P<attempt>\d{1,18}))?"
-    r":(?P<status>\d{1,9})"
+    r"(?P<kind>[0-9a-f]{8})\.(?P<place>[0-9a-f]*)(?:\.(?P<attempt>\d{1,19}))?"
+    r":(?P<status>\d{1,9})@(?P<at>[0-9a-z]{1,11})"
 )
 
 
 @dataclass(frozen=True)
-class Tag:
-    """The run of a result, when its last test was over, and what its jobs found.
+class Finding:
+    """What one job found: the id of a status, and *at* when its tests were over."""
 
-    *run* is a digest, *at* in milliseconds since the epoch, *jobs* map to the ids of
-    statuses other than Pass.
+    job: JobMark
+    status: str
+    at: int
+
+
+@dataclass(frozen=True)
+class OwnFinding(Finding):
+    """What one of our jobs found in a session from *started* to *ended*.
+
+    It is not *whole* if some tests of the test case did not run: then it replaces
+    nothing.
     """
+
+    started: int = 0
+    ended: int = 0
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Tag:
+    """The run of a result (a digest), when its last test was over, and the findings."""
 
     run: str
     at: int
-    jobs: Mapping[JobMark, str] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
 
     def __str__(self) -> str:
-        head = f"[pytest-zephyr run={self.run} at={self.at} jobs="
+        head = f"[pytest-zephyr run={self.run} at={_bounded(self.at)} jobs="
         jobs = ""
-        for job, status in self.jobs.items():
-            attempt = f".{job.attempt}" if job.attempt else ""
-            text = f"{job.kind}.{job.place}{attempt}:{status}"
-            more = f"{jobs},{text}" if jobs else text
+        for each in sorted(self.findings, key=lambda each: -severity(each.status)):
+            more = f"{jobs},{_written(each)}" if jobs else _written(each)
             if len(head) + len(more) + 1 > ROOM:
                 break
             jobs = more
@@ -66,11 +84,15 @@ def find(notes: str) -> Tag | None:
     tags = list(_TAG.finditer(notes))
     if not tags:
         return None
-    jobs = {
-        JobMark(job["kind"], job["place"], int(job["attempt"] or 0)): job["status"]
+    findings = tuple(
+        Finding(
+            JobMark(job["kind"], job["place"], int(job["attempt"] or 0)),
+            job["status"],
+            int(job["at"], 36),
+        )
         for job in _JOB.finditer(tags[-1]["jobs"])
-    }
-    return Tag(tags[-1]["run"], int(tags[-1]["at"]), jobs)
+    )
+    return Tag(tags[-1]["run"], int(tags[-1]["at"]), findings)
 
 
 def strip(notes: str) -> str:
@@ -78,16 +100,68 @@ def strip(notes: str) -> str:
     return _TAG.sub("", notes)
 
 
-def others(held: Tag, jobs: Iterable[JobMark]) -> dict[JobMark, str]:
-    """Return what other jobs than these found, or later attempts of them."""
-    mine = list(jobs)
-    return {
-        job: status
-        for job, status in held.jobs.items()
-        if not any(each.repeats(job) for each in mine)
-    }
+def worst(findings: Iterable[Finding]) -> str:
+    """Return the worst status of *findings*, Pass if there are none."""
+    return max((each.status for each in findings), key=severity, default=PASS)
 
 
-def worst(jobs: Mapping[JobMark, str]) -> str:
-    """Return the worst status of *jobs*, Pass if there are none."""
-    return max(jobs.values(), key=severity, default=PASS)
+@dataclass(frozen=True)
+class Standing:
+    """What counts of the findings of *others*, and of *own* ones: all but older attempts."""
+
+    others: tuple[Finding, ...]
+    own: tuple[OwnFinding, ...]
+
+
+def compare(held: Iterable[Finding], own: Iterable[OwnFinding]) -> Standing:
+    """Return what counts, by the rules of `jobs`, as far as a tag knows them."""
+    others = list(held)
+    counting: list[OwnFinding] = []
+    for mine in own:
+        alike = [each for each in others if each.job.kind == mine.job.kind]
+        here = [each for each in alike if each.job.place == mine.job.place]
+        earlier = [each for each in here if _is_over(each, mine)]
+        if not earlier and mine.whole:
+            # One repetition replaces one result: several jobs may look alike.
+            repeated = [
+                each
+                for each in alike
+                if each not in here and mine.job.attempt > each.job.attempt > 0
+            ]
+            earlier = sorted(repeated, key=lambda each: -severity(each.status))[:1]
+        later = any(
+            each.at > mine.ended
+            if each in here
+            else each.job.attempt > mine.job.attempt > 0
+            for each in alike
+        )
+        if later:
+            continue
+        counting.append(mine)
+        for each in earlier:
+            others.remove(each)
+    return Standing(tuple(others), tuple(counting))
+
+
+def _is_over(found: Finding, mine: OwnFinding) -> bool:
+    """Return whether *found*, of the same job and place, gives way to *mine*."""
+    return found.at == mine.at or (found.at <= mine.started and mine.whole)
+
+
+def _written(each: Finding) -> str:
+    attempt = f".{each.job.attempt}" if each.job.attempt else ""
+    at = _in_base_36(_bounded(each.at))
+    return f"{each.job.kind}.{each.job.place}{attempt}:{each.status}@{at}"
+
+
+def _bounded(at: int) -> int:
+    return min(max(at, 0), _LATEST)
+
+
+def _in_base_36(number: int) -> str:
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if not number:
+            return digits

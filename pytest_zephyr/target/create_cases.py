@@ -45,19 +45,19 @@ def path_of(case: NewCase, template: str) -> Path:
 class Shelves:
     """Finds new test cases in their folders of a release, and makes those it misses.
 
-    *cases* has the custom fields of each, by display name or by field name.
+    *templates* has the folder of each, *cases* its custom fields, by display name or by
+    field name.
     The folder and the exact name are what identifies a case (API 5, 21).
     """
 
     def __init__(
         self,
         client: Client,
-        template: str,
+        templates: Mapping[NewCase, str],
         release: int,
         cases: Mapping[NewCase, Mapping[str, FieldValue]],
     ) -> None:
         self._client = client
-        self._template = template
         self._release = release
         self._cases = cases
         self._names: dict[str, str] = {}
@@ -67,7 +67,8 @@ class Shelves:
         # One folder and one name are one case, whichever files its tests are in.
         self._same: dict[tuple[Path, str], list[NewCase]] = {}
         for case in cases:
-            self._same.setdefault((path_of(case, template), case.name), []).append(case)
+            path = path_of(case, templates[case])
+            self._same.setdefault((path, case.name), []).append(case)
 
     def look(self) -> CreatedCases:
         """Read what there is of the cases; nothing is written."""

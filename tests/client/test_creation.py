@@ -77,7 +77,7 @@ def creator(world, settings, connected):
                 first.create_folder("Automation", world.release, None)
 
     client.rival = rival
-    shelves = Shelves(client, "Automation/{package}", world.release, {new: {}})
+    shelves = Shelves(client, {new: "Automation/{package}"}, world.release, {new: {}})
 
     def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
         client.contested, client.deletes = contested, deletes

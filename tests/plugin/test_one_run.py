@@ -12,7 +12,10 @@ import sys
 
 import pytest
 
+from pytest_zephyr.journal.lock import try_lock
+from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import age
 from tests.conftest import needs_xdist
 
 
@@ -476,7 +479,7 @@ def test_job_that_leaves_a_worse_result_says_so(
 
     assert ran.ret == 0
     assert "0 delivered, 0 refused, 1 left as they were" in ran.text
-    assert "another job of this run found worse results for 1 test cases" in ran.text
+    assert "found the results that count for 1 test cases, they are left" in ran.text
 
 
 @pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])
@@ -515,3 +518,113 @@ def test_named_dry_run_beside_a_run_does_not_count(command, pytester, shard, wor
 
     assert world.statuses()[101] == "1"
     assert "is of a dry run" in said
+
+
+def test_older_attempt_that_is_sent_later_changes_nothing(
+    command, retried, pytester, run_zephyr, world
+):
+    """Whichever directory each is in."""
+    repair(pytester)
+    run_zephyr("--zephyr-push=never", "--zephyr-journal=a", same_exit=False)
+    (pytester.path / "broken").touch()
+    run_zephyr("--zephyr-journal=b", same_exit=False)
+    ran = command("push", "a")
+
+    assert ran.ret == 0
+    assert world.statuses()[101] == "2"
+    assert "the server has newer results for 1 test cases" in ran.text
+
+
+@pytest.mark.usefixtures("retried")
+def test_attempts_stay_while_one_of_them_waits(command, pytester, run_zephyr, world):
+    """However many other runs come between."""
+    world.sandbox.faults.add(Fault("PUT", status=503, times=None))
+    run_zephyr("--zephyr-retries=0", same_exit=False)
+    world.sandbox.faults.clear()
+    repair(pytester)
+    run_zephyr("--lf", same_exit=False)
+    assert world.statuses()[101] == "1"
+    for number in range(22):
+        run_zephyr(f"--zephyr-run-key=other{number}", "-k", "nothing", same_exit=False)
+    command("push")
+
+    assert world.statuses()[101] == "1"
+
+
+def test_each_journal_decides_what_is_made_for_its_tests(
+    command, pytester, run_zephyr, world
+):
+    """And how serious an unknown test case is."""
+    key, push = "--zephyr-run-key=K", "--zephyr-push=never"
+    place = [
+        f"--zephyr-project=id:{world.project}",
+        f"--zephyr-release=id:{world.release}",
+    ]
+    pytester.makepyfile(
+        test_1="import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\ndef test_b(): pass\n",
+        test_2="import pytest\n@pytest.mark.zephyr(998)\ndef test_c(): pass\ndef test_d(): pass\n",
+    )
+    run_zephyr(
+        key, push, *place, "test_1.py", "--zephyr-unknown-case=ignore", same_exit=False
+    )
+    create = ["--zephyr-unmapped=create", "--zephyr-create=execution"]
+    run_zephyr(
+        key, push, *place, "test_2.py", *create, "--zephyr-unknown-case=error",
+        same_exit=False,
+    )  # fmt: skip
+    ran = command("push")
+
+    assert ran.ret == 1
+    assert "test case 998 is not known to Zephyr" in ran.text
+    made = [
+        e for e in world.sandbox.store.executions(world.phase) if e.testcase_id > 110
+    ]
+    assert [each.name for each in made] == ["test_2::test_d"]
+
+
+def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, world):
+    pytester.makepyfile(
+        test_1="import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n",
+        test_2="import pytest\n@pytest.mark.zephyr(101)\ndef test_b(): pytest.skip()\n",
+    )
+    for name in ("test_1.py", "test_2.py", "test_2.py"):
+        run_zephyr("--zephyr-run-key=K", name, same_exit=False)
+
+    assert world.execution(101).results == 1
+
+
+def test_a_result_is_late_by_its_own_session(
+    command, pytester, shard, run_zephyr, world
+):
+    """One of the same run that has just ended makes no old one young."""
+    shard("red", "--zephyr-push=never", holds=False)
+    (old,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    age(old, 7200)
+    shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
+    pytester.makepyfile(
+        test_b="import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n"
+    )
+    (pytester.path / "test_red.py").unlink()
+    (pytester.path / "test_green.py").unlink()
+    run_zephyr("--zephyr-run-key=K", same_exit=False)
+    command("push")
+
+    assert world.statuses()[101] == "1"
+    assert world.statuses()[102] == "1"
+
+
+def test_one_session_that_goes_on_keeps_no_other_from_being_sent(
+    command, pytester, shard, world
+):
+    shard("red", "--zephyr-push=never", holds=False)
+    (done,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    header = json.loads(done.read_text(encoding="ascii").splitlines()[0])
+    running = done.with_name("2999-01-01T00-00-00-abcdef.jsonl")
+    with running.open("xb", buffering=0) as file:
+        assert try_lock(file.fileno())
+        file.write(json.dumps({**header, "run": running.stem}).encode() + b"\n")
+        ran = command("push")
+
+    assert ran.ret == 1
+    assert f"{running} is in use" in ran.text
+    assert world.statuses()[101] == "2"

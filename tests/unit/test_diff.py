@@ -10,6 +10,7 @@ from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import compute
 from pytest_zephyr.push.diff import has_landed
+from pytest_zephyr.push.diff import Terms
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Status
 from tests.unit.make import deterministic
@@ -134,7 +135,9 @@ def test_a_newer_result_of_the_server_stays_if_that_is_asked(
 ):
     """A journal that is pushed late does not write over what came after it."""
     now = execution(executed_on=executed_on)
-    changes = compute([result(at=1_000)], [now], PLACE, newer_wins=newer_wins)
+    terms = Terms({"": 1_000}, now=90_000 if newer_wins else 2_000)
+    ours = result(at=1_000, nodes=(node(Outcome.PASSED),))
+    changes = compute([ours], [now], PLACE, terms=terms)
 
     assert len(changes.writes) == written
     assert [each.execution for each in changes.older] == ([] if written else [now])
@@ -252,11 +255,11 @@ def test_every_result_is_accounted_for(results, executions, unclear, newer_wins)
     delivered = {
         (each.id, result.digest) for each in executions for result in results[::2]
     }
-    changes = compute(
-        results, executions, PLACE, delivered, unclear, newer_wins=newer_wins
-    )
+    terms = Terms({"": 1_000}, now=90_000 if newer_wins else 2_000)
+    changes = compute(results, executions, PLACE, delivered, unclear, terms)
+    kept = changes.older + changes.overruled
     named = [
-        *(each.result.case for each in changes.writes + changes.landed + changes.older),
+        *(each.result.case for each in changes.writes + changes.landed + kept),
         *(each.case for each in changes.done + changes.left + changes.missing),
         *(each.result.case for each in changes.refused),
     ]

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr.config.job import as_started
+from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import significant
 from pytest_zephyr.config.job import this_job
 from pytest_zephyr.results.jobs import count
@@ -190,6 +192,9 @@ def job(environ: dict[str, str], *arguments: str) -> Job:
         (["tests"], ["tests", "--last-failed", "--lfnf=none", "-n", "4", "-vv"]),
         (["-n4", "--ff"], ["--nf", "--sw", "-qq", "--verbosity=2"]),
         (["-p", "no:cacheprovider"], []),
+        (["-vx"], ["--lf", "-x"]),
+        (["-sv", "-vrA"], ["-s", "-rA", "--ff"]),
+        (["-n2", "--dist=load"], ["--lf"]),
         (["--zephyr", "--zephyr-url", "https://a"], ["--no-zephyr", "-pno:x"]),
         (["--zephyr-dry-run", "tests"], ["tests", "--zephyr-comment=never"]),
     ],
@@ -224,13 +229,23 @@ def test_other_arguments_make_another_job(first, second):
         ("SHLVL", "3"),
         ("PYTHONHASHSEED", "7"),
         ("ZEPHYR_TOKEN", "abc"),
+        ("ZEPHYR_PHASE", "7"),
+        ("PYTEST_ADDOPTS", "--lf -vv"),
     ],
 )
 def test_what_a_service_or_shell_changes_by_itself_does_not_count(changed, value):
-    assert job({changed: "1"}).mark.kind == job({changed: value}).mark.kind
+    first = {} if changed == "PYTEST_ADDOPTS" else {changed: "1"}
+    assert job(first).mark.kind == job({changed: value}).mark.kind
 
 
-@pytest.mark.parametrize("name", ["BROWSER", "TOX_ENV_NAME", "CI_NODE_INDEX", "DB_URL"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("BROWSER", "TOX_ENV_NAME", "CI_NODE_INDEX", "DB_URL", "HOST", "FF_CHECKOUT"),
+        *("AGENT_MODEL", "TASK_QUEUE", "ZEPHYR_TEST_USER", "PYTEST_ADDOPTS"),
+        "PYTEST_PLUGINS",
+    ],
+)
 def test_any_other_variable_makes_another_job(name):
     first, second = job({name: "1"}), job({name: "2"})
 
@@ -264,3 +279,20 @@ def test_two_nodes_of_one_session_are_not_attempts():
     nodes: list[NodeResult] = [node(FAILED, "a"), node(PASSED, "b")]
 
     assert len(count([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
+
+
+def test_an_attempt_without_the_name_of_its_job_is_none():
+    """Every GitLab job has an id of its own."""
+    assert job({"CI_JOB_ID": "7"}).attempt == 0
+    assert job({"CI_JOB_ID": "7", "CI_JOB_NAME": "e2e"}).attempt == 7
+
+
+def test_what_tests_change_in_the_environment_is_not_the_next_session():
+    """What the caller of pytest.main changes between two sessions is."""
+    before = {"A": "1", "B": "1"}
+    note_changes(before, {"A": "2", "B": "1", "MPLBACKEND": "Agg"})
+
+    assert as_started({"A": "2", "B": "1", "MPLBACKEND": "Agg"}) == before
+    assert as_started({"A": "3", "B": "2"}) == {"A": "3", "B": "2"}
+    note_changes({"A": "2"}, {"A": "1"})
+    note_changes({"MPLBACKEND": "Agg"}, {})

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr.clock import now_ms
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.file_store import DIRECTORY
@@ -498,15 +499,21 @@ def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
 
 def test_journals_of_a_run_that_goes_on_are_not_removed(tmp_path):
     """Of its jobs the worst counts, however many there are; ours may have more to come."""
-    for name in ("1", "2", "3"):
+    for name in ("1", "2", "3", "6"):
         write(
-            tmp_path / f"{name}.jsonl", journal_format.delivered_line(), key=f"K{name}"
+            tmp_path / f"{name}.jsonl",
+            journal_format.delivered_line(),
+            key=f"K{name}",
+            started=now_ms(),
         )
+    write(tmp_path / "0.jsonl", journal_format.delivered_line(), key="K2", started=1)
+    write(tmp_path / "7.jsonl", key="K6")
     going_on = JournalWriter.create(tmp_path / "4.jsonl", Header("4", "K1"))
     prune(tmp_path, open_all([tmp_path]), Header("5", "K2"), keep=0)
     going_on.close()
 
-    assert sorted(path.stem for path in tmp_path.glob("*.jsonl")) == ["1", "2", "4"]
+    left = sorted(path.stem for path in tmp_path.glob("*.jsonl"))
+    assert left == ["1", "2", "4", "6", "7"]
 
 
 def test_journals_that_vanish_are_no_surprise(tmp_path):
@@ -580,7 +587,7 @@ def test_without_locks_the_process_tells_whether_a_session_goes_on(
         (3, {101: "held back", 102: "Pass"}),
         (5, {101: "Fail", 102: "held back"}),
         (6, {101: "Fail", 102: "Pass"}),
-        (9, {101: "Fail", 102: "nothing"}),
+        (9, {101: "Fail", 102: "held back"}),
         (11, {101: "Fail", 102: "Pass"}),
     ],
     ids=["item, failed", "failed", "item, passed", "passed", "passed alone", "end"],
@@ -636,6 +643,57 @@ def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
 
     for paths in ([half, whole], [whole, half], [half.parent, whole.parent]):
         assert [each.path for each in find_journals(paths).journals] == [whole]
+
+
+@pytest.mark.parametrize("lost", ["spaces", "word", "kind", "torn"])
+def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
+    """However that came about; a test that was torn down had an outcome."""
+    path = write(
+        tmp_path / "1.jsonl",
+        *ran("t.py::a", "passed"),
+        *ran("t.py::b", "failed"),
+        journal_format.end_line(),
+    )
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert b"failed" in lines[5]
+    lines[5] = {
+        "spaces": b" " * 40 + b"\n",
+        "word": lines[5].replace(b"failed", b"faileb"),
+        "kind": lines[5].replace(b'"report"', b'"end"'),
+        "torn": lines[5][:20] + b'\n{"kind":"torn"}\n',
+    }[lost]
+    path.write_bytes(b"".join(lines))
+    nodes = Run((Journal(path),)).read().nodes
+    (found,) = build_plan(nodes, Rules(mapped(), Context())).results
+
+    assert "so a test may have failed" in found.problem
+
+
+def test_tests_that_only_set_up_are_no_doubt(tmp_path):
+    path = write(
+        tmp_path / "1.jsonl",
+        journal_format.item_line(Item("t.py::a", (101,))),
+        journal_format.report_line(report("setup", nodeid="t.py::a")),
+        journal_format.report_line(report("teardown", nodeid="t.py::a")),
+    )
+    (node,) = Run((Journal(path),)).read().nodes
+
+    assert (node.outcome, node.doubt) == (Outcome.UNRUN, "")
+
+
+def test_of_two_copies_receipts_make_none_longer(tmp_path):
+    whole = write(
+        tmp_path / "a" / "1.jsonl", *ran("t.py::a", "passed"), *ran("b", "failed")
+    )
+    copy = tmp_path / "0" / "1.jsonl"
+    copy.parent.mkdir()
+    lines = whole.read_bytes().splitlines(keepends=True)[:4]
+    receipts = (
+        b'{"kind":"receipt","case":101,"execution":1,"status":"1","digest":"d"}\n'
+    )
+    copy.write_bytes(b"".join(lines) + receipts * 99)
+
+    assert [each.path for each in find_journals([copy, whole]).journals] == [whole]
 
 
 def test_what_is_known_of_evidence_is_remembered(tmp_path):

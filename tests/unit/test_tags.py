@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.push.diff import compute
 from pytest_zephyr.push.diff import decide
+from pytest_zephyr.push.diff import Terms
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Status
+from pytest_zephyr.results.tags import Finding
 from pytest_zephyr.results.tags import Tag
 from tests.unit.make import BLOCKED
 from tests.unit.make import deterministic
@@ -30,17 +34,22 @@ A = JobMark("aaaaaaaa", "0001")
 B = JobMark("bbbbbbbb", "0002")
 
 HEX = "0123456789abcdef"
-JOBS = st.builds(
-    JobMark,
-    st.text(HEX, min_size=8, max_size=8),
-    st.sampled_from(["", "3e4f"]),
-    st.integers(0, 10**12),
+FINDINGS = st.builds(
+    Finding,
+    st.builds(
+        JobMark,
+        st.text(HEX, min_size=8, max_size=8),
+        st.sampled_from(["", "3e4f"]),
+        st.integers(0, 10**12),
+    ),
+    st.sampled_from(["1", "2", "4", "12"]),
+    st.integers(0, 10**13),
 )
 TAGS = st.builds(
     Tag,
     st.text(HEX, min_size=8, max_size=8),
     st.integers(0, 10**13),
-    st.dictionaries(JOBS, st.sampled_from(["2", "4", "12"]), max_size=4),
+    st.lists(FINDINGS, max_size=3),
 )
 
 
@@ -49,138 +58,211 @@ TAGS = st.builds(
 def test_a_tag_is_read_back_from_any_notes(tag, before, after):
     """Also if the server puts markup around them."""
     notes = f"{before}\n{tag}</p>" if after else f"{before}\n{tag}"
+    found = tags.find(notes)
 
-    assert tags.find(notes) == tag
+    assert found is not None
+    assert (found.run, found.at) == (tag.run, tag.at)
+    assert set(found.findings) == set(tag.findings)
     assert str(tag) not in tags.strip(notes)
 
 
+@pytest.mark.parametrize("at", [-5, 10**19])
+def test_a_tag_of_an_absurd_time_can_be_read(at):
+    found = tags.find(str(Tag("12345678", at, [Finding(A, "2", at)])))
+
+    assert found is not None
+    assert len(found.findings) == 1
+
+
 def test_a_tag_has_a_limit_and_keeps_whole_jobs():
-    many = {JobMark(f"{n:08x}", "3e4f", 123456789012): "2" for n in range(50)}
+    """The worst of them."""
+    many = [
+        Finding(JobMark(f"{n:08x}", "3e4f", 123456789012), "2" if n > 44 else "4", n)
+        for n in range(50)
+    ]
     text = str(Tag("12345678", 1, many))
     found = tags.find(text)
 
     assert len(text) <= tags.ROOM
     assert found is not None
-    assert 5 <= len(found.jobs) < 50
-    assert found.jobs.items() <= many.items()
+    assert set(found.findings) <= set(many)
+    assert {*many[45:]} <= {*found.findings}
 
 
 def test_the_last_tag_counts():
     """A test may have printed the notes of another run."""
     first, last = Tag("11111111", 1), Tag("22222222", 2)
 
-    assert tags.find(f"{first}\nassert 1\n{last}") == last
+    assert tags.find(f"{first}\nassert 1\n{last}") == replace(last, findings=())
 
 
 # What a job makes of a tag
 
 
-def of(job: JobMark, status: Status, run: str = "K", at: int = 1000) -> CaseResult:
-    """Return the result of one job for test case 101."""
+def of(
+    job: JobMark,
+    status: Status,
+    at: int = 1000,
+    *,
+    run: str = "K",
+    started: int | None = None,
+    idle: bool = False,
+    notes: str | None = "",
+) -> CaseResult:
+    """Return what a session of 10 ms found for test case 101, its tests over *at*.
+
+    If it is *idle*, another test of the test case did not run.
+    """
     outcome = Outcome.PASSED if status is PASS else Outcome.FAILED
-    done = node(outcome, cases=(101,), origin=Origin(run=run, job=job))
+    origin = Origin(
+        run=run,
+        journal=f"{job.kind}{job.place}{job.attempt}{at}",
+        job=job,
+        started=at - 10 if started is None else started,
+    )
+    nodes = [node(outcome, cases=(101,), origin=origin, at=at)]
+    if idle:
+        nodes.append(node(Outcome.SKIPPED, "other", cases=(101,), origin=origin))
+    text = None if status is PASS else "failed t (0.00 s)"
     return replace(
         result(101, status),
         at=at,
-        notes=None if status is PASS else "failed t (0.00 s)",
-        nodes=(done,),
-        found=() if status is PASS else ((job, status.id),),
+        notes=text if notes == "" else notes,
+        nodes=tuple(nodes),
+        statuses=(status.id, "")[: len(nodes)],
     )
+
+
+def terms(*results: CaseResult, **values: Any) -> Terms:
+    ended = {each.nodes[0].origin.journal: each.at for each in results}
+    return Terms(ended, **{"now": 10**6, **values})
+
+
+def write(each: CaseResult, held: Execution, **values: Any) -> Execution:
+    """Return *held* after *each* was decided upon."""
+    change = decide(each, held, terms(each), **values)
+    if change is None:
+        return held
+    text = change.text
+    comment = held.comment if text is None else text
+    return replace(held, status=change.status, comment=comment)
 
 
 def after(*results: CaseResult) -> tuple[str, str]:
     """Write *results* one after the other; return status and notes afterwards."""
     held = execution(1, 101, status="", comment="")
     for each in results:
-        change = decide(each, held, 4000)
-        text = change.text
-        held = replace(
-            held, status=change.status, comment=held.comment if text is None else text
-        )
+        held = write(each, held)
     return held.status, held.comment
 
 
 @pytest.mark.parametrize(
-    ("results", "status", "jobs"),
+    ("results", "status"),
     [
-        ([of(A, FAIL), of(B, PASS)], FAIL, {A: "2"}),
-        ([of(A, PASS), of(B, FAIL)], FAIL, {B: "2"}),
-        ([of(A, FAIL), of(A, PASS)], PASS, None),
-        ([of(A, FAIL), of(B, FAIL)], FAIL, {A: "2", B: "2"}),
-        ([of(A, FAIL), of(B, FAIL), of(B, PASS)], FAIL, {A: "2"}),
-        ([of(A, FAIL), of(B, FAIL), of(B, PASS), of(A, PASS)], PASS, None),
-        ([of(A, BLOCKED), of(B, FAIL), of(B, PASS)], BLOCKED, {A: "4"}),
-        ([of(A, FAIL), of(B, BLOCKED)], FAIL, {A: "2", B: "4"}),
-        ([of(A, FAIL), of(B, BLOCKED), of(A, PASS)], BLOCKED, {B: "4"}),
-        ([of(A, FAIL, "K"), of(B, PASS, "L")], PASS, None),
-        ([of(A, FAIL, "K"), of(B, FAIL, "L")], FAIL, {B: "2"}),
+        ([of(A, FAIL), of(B, PASS)], FAIL),
+        ([of(A, PASS), of(B, FAIL)], FAIL),
+        ([of(A, FAIL), of(A, PASS, 2000)], PASS),
+        ([of(A, FAIL), of(B, FAIL)], FAIL),
+        ([of(A, FAIL), of(B, FAIL), of(B, PASS, 2000)], FAIL),
+        ([of(A, FAIL), of(B, FAIL), of(B, PASS, 2000), of(A, PASS, 3000)], PASS),
+        ([of(A, BLOCKED), of(B, FAIL), of(B, PASS, 2000)], BLOCKED),
+        ([of(A, FAIL), of(B, BLOCKED), of(A, PASS, 2000)], BLOCKED),
+        ([of(A, FAIL), of(B, PASS, run="L")], PASS),
+        # An older attempt that is sent later changes nothing, as far as a tag tells.
+        ([of(A, FAIL, 2000), of(A, PASS, 1000)], FAIL),
+        ([of(A, PASS, 2000, notes="passed t (0.00 s)"), of(A, FAIL, 1000)], PASS),
+        # Side by side they are two jobs.
+        ([of(A, FAIL, 1000), of(A, PASS, 1005)], FAIL),
+        # What did not run replaces nothing.
+        ([of(A, FAIL), of(A, PASS, 2000, idle=True)], FAIL),
+        # The same session once more.
+        ([of(A, FAIL), of(B, FAIL), of(A, FAIL)], FAIL),
     ],
 )
-def test_the_worst_job_of_a_run_decides(results, status, jobs):
-    """An attempt removes only what its own job said; another run begins anew."""
-    found, notes = after(*results)
-    tag = tags.find(notes)
-
-    assert found == status.id
-    assert (tag.jobs if tag else None) == jobs
+def test_the_worst_job_of_a_run_decides(results, status):
+    """An attempt removes only what its own job found; another run begins anew."""
+    assert after(*results)[0] == status.id
 
 
-def test_an_attempt_elsewhere_that_the_service_counts_replaces():
-    first = replace(A, attempt=1)
-    later = JobMark(A.kind, "0009", 2)
+FIRST = replace(A, attempt=1)
+ELSEWHERE = JobMark(A.kind, "0009", 2)
+THIRD = JobMark(A.kind, "0007", 1)
 
-    assert after(of(first, FAIL), of(later, PASS))[0] == PASS.id
-    assert after(of(A, FAIL), of(later, PASS))[0] == FAIL.id
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ([of(FIRST, FAIL), of(ELSEWHERE, PASS)], PASS),
+        ([of(ELSEWHERE, FAIL), of(FIRST, PASS, 2000)], FAIL),
+        ([of(A, FAIL), of(ELSEWHERE, PASS)], FAIL),
+        # One repetition replaces one of two jobs that look alike.
+        ([of(FIRST, FAIL), of(THIRD, FAIL), of(ELSEWHERE, PASS, 2000)], FAIL),
+        ([of(FIRST, PASS), of(THIRD, FAIL), of(ELSEWHERE, PASS, 2000)], PASS),
+    ],
+)
+def test_attempts_elsewhere_that_the_service_counts(results, status):
+    assert after(*results)[0] == status.id
+
+
+def test_notes_of_a_failure_that_is_over_do_not_stay():
+    """What another job found stands again, and nobody knows its notes any more."""
+    status, notes = after(of(A, FAIL), of(B, BLOCKED), of(A, PASS, 2000))
+
+    assert status == BLOCKED.id
+    assert notes.startswith("another job of this run found this")
+    held = execution(1, 101, status=status, comment=notes)
+    again = decide(of(B, PASS, 3000), held, terms())
+    assert again is not None
+    assert (again.text or "").startswith("passed")
 
 
 def test_who_changed_the_status_by_hand_has_decided():
     """The tag is that of a result that does not stand any more."""
-    change = decide(of(A, FAIL), execution(1, 101, status="", comment=""), 4000)
-    corrected = execution(1, 101, status=PASS.id, comment=change.text)
-    decided = decide(of(B, BLOCKED), corrected, 4000)
+    _, notes = after(of(A, FAIL))
+    corrected = execution(1, 101, status=PASS.id, comment=notes)
+    decided = decide(of(B, BLOCKED), corrected, terms())
 
-    assert decided.status == BLOCKED.id
-    assert not decided.overruled
+    assert decided is not None
+    assert (decided.status, decided.overruled) == (BLOCKED.id, "")
 
 
 def test_what_was_covered_by_a_pass_meanwhile_is_brought_back():
     """The server keeps notes that a write does not name, and with them the tag."""
-    failed = decide(of(A, FAIL), execution(1, 101, status="", comment=""), 4000)
-    covered = execution(1, 101, status=PASS.id, comment=failed.text)
-    decided = decide(of(B, PASS), covered, 4000, written=True)
+    _, notes = after(of(A, FAIL))
+    covered = execution(1, 101, status=PASS.id, comment=notes)
+    decided = decide(of(B, PASS), covered, terms(), written=True)
 
+    assert decided is not None
     assert decided.status == FAIL.id
-    assert decided.text == failed.text
+    assert tags.strip(decided.text or "") == tags.strip(notes)
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("mine", "foreign"), ("", None)])
-def test_notes_of_people_stay_where_notes_are_not_wanted(kind, expected):
-    quiet = replace(of(A, FAIL if kind else PASS), notes=None)
-    change = decide(quiet, execution(1, 101, status="", comment="foreign"), 4000)
+@pytest.mark.parametrize("status", [FAIL, PASS])
+def test_notes_of_people_stay_where_notes_are_not_wanted(status):
+    quiet = of(A, status, notes=None)
+    held = write(quiet, execution(1, 101, status="", comment="foreign"))
 
-    assert (tags.strip(change.text) if change.text else None) == expected
-    assert (change.text is not None and tags.find(change.text) is not None) is bool(
-        kind
-    )
-    back = decide(of(A, PASS), execution(1, 101, comment=change.text or ""), 4000)
-    assert back.text == ("foreign" if kind else None)
+    assert tags.strip(held.comment) == "foreign"
+    assert (tags.find(held.comment) is not None) is (status is FAIL)
+    assert write(of(A, PASS, 2000), held).comment == "foreign"
 
 
 @pytest.mark.parametrize(
-    ("run", "at", "options", "older"),
+    ("run", "at", "values", "older"),
     [
         ("K", 5000, {}, False),
         ("L", 5000, {}, True),
         ("L", 500, {}, False),
         ("L", 5000, {"force": True}, False),
-        ("L", 5000, {"newer_wins": True}, True),
+        ("L", 5000, {"now": 1001}, True),
     ],
 )
-def test_a_later_result_of_another_run_is_left(run, at, options, older):
+def test_a_later_result_of_another_run_is_left(run, at, values, older):
     """The tag says so, whatever the dates of the server say."""
-    held = decide(of(B, BLOCKED, run, at), execution(1, 101, comment=""), 4000)
-    there = execution(1, 101, status=BLOCKED.id, comment=held.text, executed_on=1)
-    changes = compute([of(A, FAIL)], [there], "phase P", **options)
+    held = write(of(B, BLOCKED, at, run=run), execution(1, 101, comment=""))
+    mine = of(A, FAIL)
+    there = replace(held, executed_on=1)
+    changes = compute([mine], [there], "phase P", terms=terms(mine, **values))
 
     assert bool(changes.older) is older
     assert bool(changes.writes) is not older
@@ -188,8 +270,21 @@ def test_a_later_result_of_another_run_is_left(run, at, options, older):
 
 def test_dates_count_only_between_runs():
     """Jobs of one run are compared by what they found."""
-    held = decide(of(B, BLOCKED, at=5000), execution(1, 101, comment=""), 4000)
-    there = execution(1, 101, status=BLOCKED.id, comment=held.text, executed_on=5000)
-    changes = compute([of(A, FAIL)], [there], "phase P", newer_wins=True)
+    held = write(of(B, BLOCKED, 5000), execution(1, 101, comment=""))
+    mine = of(A, FAIL)
+    there = replace(held, executed_on=5000)
+    changes = compute([mine], [there], "phase P", terms=terms(mine))
 
     assert [each.status for each in changes.writes] == [FAIL.id]
+
+
+def test_a_clock_that_was_ahead_does_not_bind_later_runs():
+    """No tag is of a time that the server has not seen."""
+    future = of(A, FAIL, 10**9)
+    change = decide(future, execution(1, 101, comment=""), terms(future, now=2000))
+    assert change is not None
+    found = tags.find(change.text or "")
+
+    assert found is not None
+    assert found.at == 2000
+    assert [each.at for each in found.findings] == [2000]

@@ -1,0 +1,40 @@
+"""The settings of a push, and those of journals that were written with others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pytest_zephyr.config.settings import CREATE
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.records import NodeResult
+
+
+#: What an unknown test case may be, from harmless to serious.
+_SERIOUS = ("ignore", "warn", "error")
+
+
+class OwnSettings:
+    """Finds the settings of a result; *own* are by the name of the run in a journal.
+
+    *widest* are those of the push, with all that any journal may create.
+    """
+
+    def __init__(self, main: Settings, own: Mapping[str, Settings]) -> None:
+        self.main = main
+        self.by_journal = own
+        create = max((main.create, *(s.create for s in own.values())), key=CREATE.index)
+        self.widest = replace(main, create=create)
+
+    def of(self, node: NodeResult) -> Settings:
+        return self.by_journal.get(node.origin.journal, self.main)
+
+    def of_result(self, result: CaseResult) -> Settings:
+        """Return what one of its journals may create, and the most serious one minds."""
+        found = [self.of(node) for node in result.nodes] or [self.main]
+        return replace(
+            self.main,
+            create=max((each.create for each in found), key=CREATE.index),
+            unknown_case=max((each.unknown_case for each in found), key=_SERIOUS.index),
+        )
