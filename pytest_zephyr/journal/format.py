@@ -16,6 +16,7 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal.ledger import Attached
 from pytest_zephyr.journal.ledger import Attaching
 from pytest_zephyr.journal.ledger import AttachmentKey
+from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.journal.ledger import Receipt
@@ -234,6 +235,10 @@ def clock_line(clock: Clock) -> dict[str, Any]:
     return {"kind": "clock", "ahead": clock.ahead}
 
 
+def beside_line(beside: Beside) -> dict[str, Any]:
+    return {"kind": "beside", "runs": list(beside.runs)}
+
+
 def sending_line(sending: Sending) -> dict[str, Any]:
     return {"kind": "sending", "rows": [[k, v] for k, v in sending.rows.items()]}
 
@@ -411,6 +416,7 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "end": lambda line: End(_number(line.get("at", 0))),
     "server": lambda line: Server(_text(line["url"])),
     "clock": lambda line: Clock(_number(line["ahead"])),
+    "beside": lambda line: Beside(tuple(map(_text, line["runs"]))),
     "receipt": _receipt,
     "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
     "attaching": lambda line: Attaching(

@@ -37,6 +37,13 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """The sessions of the same run that still ran when this one ended."""
+
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Sending:
     """Results that are about to be written, with what the server held before.
 

@@ -29,6 +29,7 @@ from pytest_zephyr.journal.format import Deselected
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import read_header
 from pytest_zephyr.journal.format import TORN
+from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.ledger import Ledger
 from pytest_zephyr.journal.ledger import Noted
@@ -50,7 +51,7 @@ _NODEID = re.compile(rb'"nodeid":("(?:[^"\\]|\\.)*")')
 #: Lines that say nothing of a test: without them no result is another.
 _ABOUT_NO_TEST = {
     *("header", "torn", "clock", "end", "deselected", "server", "receipt", "sending"),
-    *("attaching", "attached", "stepped", "delivered"),
+    *("attaching", "attached", "stepped", "delivered", "beside"),
 }
 
 
@@ -82,8 +83,8 @@ class Journal:
     """One run as it was written: header, records, receipts.
 
     `ledger`, `uncollected` (node ids), `unreadable` (lines, but for what a kill cut off),
-    `ended` (milliseconds since the epoch, 0 if it did not) and `ahead` (see `Clock`) are
-    complete once `records` has been read to its end.
+    `ended` (milliseconds since the epoch, 0 if it did not), `ahead` (see `Clock`) and
+    `beside` (see there) are complete once `records` has been read to its end.
     """
 
     def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
@@ -93,6 +94,7 @@ class Journal:
         self.unreadable: list[UnreadableLine] = []
         self.ended = 0
         self.ahead = 0
+        self.beside: set[str] = set()
         self._kept = list(kept)
         self._ledgers: dict[str, Ledger] = {}
         self.header = self._read_header()
@@ -162,6 +164,7 @@ class Journal:
         self.uncollected.clear()
         self.deselected = self.ended = self.ahead = 0
         self.unreadable.clear()
+        self.beside.clear()
         for path in parts_of(self.path):
             yield from self._decode(path, self._lines(path))
         yield from self._decode(self.path, self._lines(self.path))
@@ -215,6 +218,8 @@ class Journal:
                 self.ledger.take(entry)
             elif isinstance(entry, Clock):
                 self.ahead = entry.ahead
+            elif isinstance(entry, Beside):
+                self.beside.update(entry.runs)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)
             elif isinstance(entry, Deselected):

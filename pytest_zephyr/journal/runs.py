@@ -176,19 +176,32 @@ def siblings(
     Of the jobs of one run the worst result counts, whichever of them is sent last, and
     delivered ones count, too. One that is still being written has its turn at its end.
     """
+    same = _of_same_run(journals, known, told)
+    return tuple(journal for journal in same if not journal.is_running())
+
+
+def running_siblings(
+    journals: Sequence[Journal], known: Iterable[Journal]
+) -> tuple[str, ...]:
+    """Return the names of the runs in *known* journals of this run that still run."""
+    same = _of_same_run(journals, known, None)
+    return tuple(each.header.run for each in same if each.is_running())
+
+
+def _of_same_run(
+    journals: Sequence[Journal],
+    known: Iterable[Journal],
+    told: Mapping[str, str] | None,
+) -> list[Journal]:
     header = journals[0].header
     if not header.key:
-        return ()
+        return []
     identity = header.identity(told)
-    found = {each.header.run for each in journals}
-    others = []
+    found = {each.header.run: each for each in journals}
     for journal in known:
-        if journal.header.dry_run or journal.header.run in found:
-            continue
-        if journal.header.identity(told) == identity and not journal.is_running():
-            found.add(journal.header.run)
-            others.append(journal)
-    return tuple(others)
+        if not journal.header.dry_run and journal.header.identity(told) == identity:
+            found.setdefault(journal.header.run, journal)
+    return list(found.values())[len(journals) :]
 
 
 def open_all(
@@ -396,6 +409,7 @@ def _session(journal: Journal) -> Session | None:
         header.started + journal.ahead,
         ended + journal.ahead,
         [_dated(node, journal.ahead) for node in nodes] if journal.ahead else nodes,
+        frozenset(journal.beside),
     )
 
 

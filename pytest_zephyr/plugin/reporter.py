@@ -23,10 +23,12 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.journal.runs import running_siblings
 from pytest_zephyr.journal.runs import siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
@@ -158,6 +160,8 @@ class ZephyrReporter:
         self.writer.append(journal_format.end_line())
         self.writer.retry()
         run = self._find_run()
+        if running := running_siblings(run.journals, self._beside):
+            self.writer.append(journal_format.beside_line(Beside(running)))
         results = run.read()
         self._lines += [f"zephyr: {problem}" for problem in sorted(self._unread)]
         self._lines += summary.unreadable(run.unreadable)

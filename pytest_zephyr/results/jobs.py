@@ -9,12 +9,14 @@ or if the CI service counts attempts, the second has the higher number, and all 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from functools import cached_property
 import hashlib
 
 from pytest_zephyr.results.records import JobMark
@@ -61,7 +63,7 @@ class Job:
             if self.environment.get(each) != other.environment.get(each)
         ]
 
-    @property
+    @cached_property
     def mark(self) -> JobMark:
         what = (self.directory, self.interpreter, self.arguments)
         variables = sorted(self.environment.items())
@@ -76,7 +78,8 @@ class Job:
 class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
-    Without a *job* it is a job of its own.
+    Without a *job* it is a job of its own. *beside* names sessions that still ran when
+    it ended: one that was killed later does not say when it was over.
     """
 
     name: str
@@ -84,13 +87,19 @@ class Session:
     started: int
     ended: int
     nodes: Sequence[NodeResult]
+    beside: Collection[str] = ()
 
     def follows(self, earlier: Session) -> bool:
         """Return whether this ran the same job in the same place after *earlier*."""
         if self.job is None or earlier.job is None:
             return False
-        same = replace(self.job, attempt=0) == replace(earlier.job, attempt=0)
-        return same and earlier.ended <= self.started
+        here = (self.job.host, self.job.checkout)
+        return (
+            self.job.mark.kind == earlier.job.mark.kind
+            and here == (earlier.job.host, earlier.job.checkout)
+            and earlier.ended <= self.started
+            and earlier.name not in self.beside
+        )
 
     def repeats(self, earlier: Session) -> bool:
         """Return whether the CI service calls this a later attempt than *earlier*."""

@@ -628,3 +628,21 @@ def test_one_session_that_goes_on_keeps_no_other_from_being_sent(
     assert ran.ret == 1
     assert f"{running} is in use" in ran.text
     assert world.statuses()[101] == "2"
+
+
+def test_session_beside_one_that_is_killed_later_is_no_attempt(
+    command, retried, pytester, run_zephyr, world
+):
+    header_of = pytester.path / ".zephyr"
+    run_zephyr("--zephyr-push=never", same_exit=False)
+    (first,) = header_of.glob("*.jsonl")
+    lines = first.read_bytes().splitlines(keepends=True)
+    # It goes on, and has not said that it ended.
+    first.write_bytes(b"".join(line for line in lines if b'"end"' not in line))
+    with first.open("r+b", buffering=0) as file:
+        assert try_lock(file.fileno())
+        repair(pytester)
+        run_zephyr("--zephyr-push=never", same_exit=False)
+    command("push")
+
+    assert world.statuses()[101] == "2"

@@ -91,6 +91,13 @@ def test_sessions_side_by_side_are_two_jobs():
     assert counted.apart == {("a", "b"): "they ran side by side"}
 
 
+def test_a_session_that_was_killed_after_another_ended_ran_beside_it():
+    """Its journal ends long before, with the last that it wrote."""
+    red, green = session("a", FAILED, 0), session("b", PASSED, 20)
+
+    assert outcomes(red, replace(green, beside={"a"})) == [FAILED, PASSED]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "repeats"),
     [(1, 2, True), (1, 3, True), (2, 1, True), (1, 1, False), (0, 2, False)],
