@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from pytest_zephyr.journal.writer import JournalWriter
 
 
+_SETUPS = pytest.StashKey[int]()
+
+
+def begin_attempt(item: pytest.Item) -> int:
+    """Count that *item* is set up once more; return the number of the attempt, from 0."""
+    item.stash[_SETUPS] = item.stash.get(_SETUPS, 0) + 1
+    return attempt_of(item)
+
+
+def attempt_of(item: pytest.Item) -> int:
+    """Return the number of the attempt that runs, whichever plugin repeats the test.
+
+    pytest-rerunfailures counts over processes, too: a worker may have died.
+    """
+    counted = getattr(item, "execution_count", 1)
+    return max(counted, item.stash.get(_SETUPS, 1)) - 1
+
+
 @dataclass(frozen=True)
 class Recorder:
     """Writes what the tests of one process say; without a writer, nothing.
@@ -36,10 +54,8 @@ class Recorder:
     def say(self, item: pytest.Item, what: Saying) -> None:
         if self.writer is None:
             return
-        attempt = getattr(item, "execution_count", 1) - 1
-        self.writer.append(
-            journal_format.said_line(Said(item.nodeid, what, attempt, self.worker))
-        )
+        said = Said(item.nodeid, what, attempt_of(item), self.worker)
+        self.writer.append(journal_format.said_line(said))
 
     def clean(self, text: str) -> str:
         """Return *text* without the credentials that we know of."""

@@ -22,6 +22,8 @@ from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.marks import secret_values
+from pytest_zephyr.plugin.recorder import attempt_of
+from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
@@ -60,6 +62,8 @@ class Stamper:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         try:
+            if begin_attempt(item):
+                self._note_failure(item)
             problems = self._marks.of(item).problems
         except ERRORS as error:
             self.note_bug("pytest_runtest_setup", error)
@@ -80,8 +84,11 @@ class Stamper:
             self._stamp(item, report)
         if item.config.hook.pytest_zephyr_record.get_hookimpls():
             self._ask(item, report)
+        if attempt := attempt_of(item):
+            _add_to_stamp(report, "attempt", attempt)
         if report.failed:
             self._hide_parameters(item, report)
+            item.stash[_FAILED] = report
         if self._capture != "none":
             self._attach_output(item, report)
         if bugs := self._take_bugs(item):
@@ -104,6 +111,18 @@ class Stamper:
             self.note_bug("pytest_runtest_makereport", error)
             stamp = {}
         setattr(report, STAMP, stamp)
+
+    def _note_failure(self, item: pytest.Item) -> None:
+        """Write down why the attempt before failed: flaky logs no report of it."""
+        report = item.stash.get(_FAILED, None)
+        recorder = item.config.stash.get(RECORDER, None)
+        if report is None or recorder is None or recorder.writer is None:
+            return
+        root, writer = str(item.config.rootpath), recorder.writer
+        record = to_record(report, root, writer.scrub)
+        again = replace(record, outcome="rerun", worker=recorder.worker)
+        writer.append(journal_format.report_line(again))
+        del item.stash[_FAILED]
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -184,6 +203,9 @@ class _Output:
 
 _OUTPUT = pytest.StashKey[_Output]()
 
+#: The last report of a failure, in case the test is repeated.
+_FAILED = pytest.StashKey[pytest.TestReport]()
+
 
 #: Characters of a failure's text that a journal keeps.
 MAX_TEXT = 20_000
@@ -209,7 +231,7 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
         duration=_microseconds(getattr(report, "duration", 0.0)),
         at=now_ms(),
         xfail=hasattr(report, "wasxfail"),
-        attempt=getattr(report, "rerun", 0),
+        attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
         worker=_worker_of(report),
         cases=tuple(stamp.get("cases", ())),
         title=stamp.get("title", ""),

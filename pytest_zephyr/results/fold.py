@@ -27,13 +27,21 @@ from pytest_zephyr.results.records import worst
 from pytest_zephyr.text import one_line
 
 
+def is_repeated(report: Report) -> bool:
+    """Return whether *report* is of an attempt that will be repeated.
+
+    Each plugin has its own word for that, as ``rerun`` or ``retried``.
+    """
+    return report.outcome not in {"passed", "failed", "skipped"}
+
+
 def classify(report: Report) -> Outcome | None:
     """Return what *report* alone says, `None` if it decides nothing.
 
     A passed setup or teardown decides nothing, nor does an attempt that will be
     repeated. The rest is read as the terminal reads it.
     """
-    if report.outcome == "rerun":
+    if is_repeated(report):
         return None
     if report.when == "???":
         return Outcome.CRASHED
@@ -71,7 +79,7 @@ class _Attempts:
         # A crash after a rerun was announced ended the attempt that came then.
         attempt = report.attempt
         if report.when == "???":
-            attempt = self.last + (self.rerun and report.outcome != "rerun")
+            attempt = self.last + (self.rerun and not is_repeated(report))
         if attempt < self.last:
             self._note_earlier(attempt, failure)
             return
@@ -89,15 +97,18 @@ class _Attempts:
         said = classify(report)
         if said is not None:
             self.outcome = worst(filter(None, (said, self.outcome)))
-        self.rerun = self.rerun or report.outcome == "rerun"
+        self.rerun = self.rerun or is_repeated(report)
         self.finished = self.finished or report.when in {"teardown", "???"}
         self.duration += report.duration
         self.reason = report.reason or self.reason
 
     @property
     def is_silent(self) -> bool:
-        """Whether a test was torn down, and nothing says how it ended."""
-        return self.finished and not self.rerun and self.outcome is None
+        """Whether a test was torn down, and nothing says how it ended.
+
+        One that was to be repeated, and was not, is such a test, too.
+        """
+        return self.finished and self.outcome is None
 
     def _note_earlier(self, attempt: int, failure: Failure | None) -> None:
         if failure and (self.earlier is None or attempt < self.first):
@@ -250,6 +261,6 @@ def _settle(
 
 
 def _failure(report: Report) -> Failure | None:
-    if report.outcome not in {"failed", "rerun"}:
+    if report.outcome != "failed" and not is_repeated(report):
         return None
     return Failure(report.when, report.crash, report.text, report.subtest)

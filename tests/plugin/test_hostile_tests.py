@@ -511,3 +511,55 @@ def test_a_mock_of_the_http_library_costs_no_result(
         assert "results kept in" in ran.text
         assert command("push").ret == 0
     assert world.statuses()[101] == "1"
+
+
+# Repetitions
+
+
+@pytest.mark.parametrize("like", ["flaky", "retry"])
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_the_last_attempt_counts_whichever_plugin_repeats_it(
+    pytester, run_zephyr, world, like, args
+):
+    """With its own evidence. flaky logs no report of a failed call, pytest-retry a word of its own."""
+    pytester.makeconftest(
+        f"""
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            log = item.ihook.pytest_runtest_logreport
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            for last in (False, False, True):
+                reports = runtestprotocol(item, log=False, nextitem=nextitem)
+                for report in reports:
+                    if report.failed and not last:
+                        if {like!r} == "flaky":
+                            continue
+                        report.outcome = "retried"
+                    log(report=report)
+                if all(each.passed for each in reports):
+                    break
+            return True
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        tries = []
+
+        @pytest.mark.zephyr(101)
+        def test_f(zephyr):
+            tries.append(1)
+            zephyr.comment(f"attempt {len(tries)}")
+            zephyr.attach_text("log", name=f"log{len(tries)}.txt")
+            assert len(tries) > 2
+        """
+    )
+    run_zephyr("-p", "no:rerunfailures", *args, same_exit=False)
+
+    held = world.execution(101)
+    assert held.status == "1"
+    assert "after 3 attempts\ncomment: attempt 3\n" in held.comment
+    assert "first attempt: " in held.comment
+    assert [name for name, _, _ in held.attachments] == ["log3.txt"]
