@@ -283,7 +283,8 @@ def _deliver(
             client,
             settings,
             run.memory(writers),
-            ended=results.ended,
+            results=results,
+            senders={each.header.run for each in run.journals},
             force=args.force,
             own=own,
         )

@@ -223,31 +223,24 @@ def this_job(
     )
 
 
-#: What the tests of earlier sessions of this process made of the environment: the values
-#: before and after, by name.
-_changed: dict[str, tuple[str | None, str | None]] = {}
+#: Variables that the tests of earlier sessions of this process have added, by name.
+_added: dict[str, str] = {}
 
 
 def note_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Remember what the tests of a session changed in the environment."""
-    for name in {*before, *after}:
-        if before.get(name) != after.get(name):
-            first = _changed.get(name, (before.get(name), None))[0]
-            _changed[name] = first, after.get(name)
+    """Remember what the tests of a session added to the environment."""
+    for name, value in after.items():
+        if name not in before or _added.get(name) == before[name]:
+            _added[name] = value
 
 
 def as_started(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* without what the tests of earlier sessions have changed in it.
+    """Return *environ* without what the tests of earlier sessions have added to it.
 
-    A caller of `pytest.main` may have changed it, too, and that counts.
+    What the caller of `pytest.main` changes counts, and so does what tests change of a
+    variable that was there: who did that is not known.
     """
-    found = dict(environ)
-    for name, (before, after) in _changed.items():
-        if environ.get(name) == after:
-            found.pop(name, None)
-            if before is not None:
-                found[name] = before
-    return found
+    return {name: value for name, value in environ.items() if _added.get(name) != value}
 
 
 def significant(arguments: Iterable[str]) -> list[str]:

@@ -68,17 +68,14 @@ class RealFiles:
     """
 
     def make_directory(
-        self,
-        path: str,
-        _mkdir: Callable[[str], None] = os.mkdir,
-        _is_directory: Callable[[str], bool] = os.path.isdir,
+        self, path: str, _mkdir: Callable[[str], None] = os.mkdir
     ) -> None:
-        parent = path.rpartition(os.sep)[0]
-        if _is_directory(path):
+        try:
+            _mkdir(path)
+        except FileExistsError:
             return
-        if parent:
-            self.make_directory(parent)
-        with suppress(FileExistsError):
+        except FileNotFoundError:
+            self.make_directory(path.rpartition(os.sep)[0])
             _mkdir(path)
 
     def size(

@@ -72,8 +72,8 @@ class Header:
     *options* are texts as they were given. *started* is in milliseconds since the
     epoch. *job* is what ran, where, in process *pid*; *page* and *commit* are what the
     CI service said. *unlocked* says that file locks do not work where the journal is.
-    *cut* says that the disk refused what should have come last. The journal of a
-    *dry_run* is sent only when it is named. No secret is ever in it.
+    *cut* says that the disk refused what should have come last. A session that is
+    *setup_only* calls no test. The journal of a *dry_run* is sent only when it is named. No secret is ever in it.
     """
 
     run: str
@@ -87,6 +87,7 @@ class Header:
     page: str = ""
     commit: str = ""
     cut: bool = False
+    setup_only: bool = False
     dry_run: bool = False
 
     def identity(self, told: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -176,6 +177,7 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
         page=str(line.get("page", "")),
         commit=str(line.get("commit", "")),
         cut=bool(line.get("cut", False)),
+        setup_only=bool(line.get("setup_only", False)),
         dry_run=bool(line.get("dry_run", False)),
     )
 

@@ -17,7 +17,6 @@ from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
-from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import UnreadableLine
@@ -311,15 +310,14 @@ def _has_lines(path: Path) -> bool:
 def prune(
     directory: Path,
     journals: Sequence[Journal],
-    current: Header | None = None,
     keep: int = KEEP,
 ) -> None:
     """Remove delivered journals but the last *keep*; what is undelivered stays.
 
     *journals* are those in *directory*. Those of a run of which others are not delivered
-    or still run stay, too, and a day long those of the *current* run, which may go on:
-    of its jobs the worst result counts. The attachments that no journal names any more
-    go.
+    or still run stay, too, and a day long all that have a run key: the run may go on,
+    and of its jobs the worst result counts. The attachments that no journal names any
+    more go.
     """
     newest_first = sorted(journals, key=lambda each: each.path.name, reverse=True)
     kinds = [(each, each.last_kind) for each in newest_first]
@@ -334,11 +332,7 @@ def prune(
         each.path
         for each in delivered[keep:]
         if each.header.identity() not in needed
-        and not (
-            current is not None
-            and each.header.identity() == current.identity()
-            and each.header.started > recent
-        )
+        and (not each.header.key or each.header.started < recent)
     ]
     if not old:
         return
@@ -396,7 +390,7 @@ def _session(journal: Journal) -> Session | None:
     """Read one journal; `None` if it was removed since it was found."""
     header = journal.header
     try:
-        nodes = fold(journal.records(), header.origin)
+        nodes = fold(journal.records(), header.origin, calls=not header.setup_only)
     except JournalError:
         if journal.path.exists():
             raise
@@ -410,6 +404,7 @@ def _session(journal: Journal) -> Session | None:
         ended + journal.ahead,
         [_dated(node, journal.ahead) for node in nodes] if journal.ahead else nodes,
         frozenset(journal.beside),
+        not journal.uncollected,
     )
 
 

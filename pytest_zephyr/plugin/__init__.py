@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
@@ -13,7 +12,6 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.fixture import zephyr as zephyr
 from pytest_zephyr.plugin.guard import ERRORS
-from pytest_zephyr.plugin.settings import RUN
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,18 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         _build(config)
-        if RUN not in os.environ:
-            os.environ[RUN] = str(os.getpid())
-            config.add_cleanup(_end_run)
+        plugin_settings.begin_run(config)
     except pytest.UsageError:
         raise
     except ERRORS as error:
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
         config.pluginmanager.register(_Unbuilt(config), "zephyr-unbuilt")
-
-
-def _end_run() -> None:
-    os.environ.pop(RUN, None)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -115,10 +115,11 @@ class Marks:
 
     def of(self, item: pytest.Item) -> Mapped:
         """Return what the markers of *item* say; read again if it got others."""
-        marks, found = item.stash.get(_MAPPED, ([], None))
-        if found is None or list(map(id, marks)) != list(map(id, item.own_markers)):
+        before, found = item.stash.get(_MAPPED, ([], None))
+        marks = [mark for node in item.listchain() for mark in node.own_markers]
+        if found is None or list(map(id, before)) != list(map(id, marks)):
             found = self._read(item)
-            item.stash[_MAPPED] = list(item.own_markers), found
+            item.stash[_MAPPED] = marks, found
         return found
 
     def news(self, item: pytest.Item) -> list[str] | None:

@@ -75,6 +75,7 @@ class ZephyrReporter:
                 map(str, config.invocation_params.args),
             ),
             pid=os.getpid(),
+            setup_only=bool(config.option.setuponly or config.option.setupplan),
             page=ci.job_url(os.environ),
             commit=ci.commit(os.environ),
             dry_run=settings.dry_run,
@@ -179,7 +180,7 @@ class ZephyrReporter:
         self._undelivered = self._undelivered or bool(run.unreadable)
         directory = self.writer.path.parent
         beside = open_all([directory], self._beside)
-        prune(directory, beside, run.journals[0].header)
+        prune(directory, beside)
 
     def _find_run(self) -> Run:
         """Return this session's journal with those of the same run beside it."""
@@ -223,7 +224,8 @@ class ZephyrReporter:
                     progress.update,
                     seen=seen,
                     own=own,
-                    ended=results.ended,
+                    results=results,
+                    senders={each.header.run for each in run.journals},
                 )
                 # A session of the same run that ended meanwhile did not see what was
                 # written now, nor was its result seen.

@@ -64,6 +64,7 @@ class Stamper:
         try:
             if begin_attempt(item):
                 self._note_failure(item)
+            self._write_markers(item)
             problems = self._marks.of(item).problems
         except ERRORS as error:
             self.note_bug("pytest_runtest_setup", error)
@@ -126,16 +127,21 @@ class Stamper:
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Write down if the markers of *item* were changed while it ran."""
+        for problem in self._write_markers(item):
+            self._warn(item, report, problem)
+
+    def _write_markers(self, item: pytest.Item) -> list[str]:
+        """Write down if the markers of *item* were changed since; return new problems."""
         problems = self._marks.news(item)
-        if problems is None:
-            return
         recorder = item.config.stash.get(RECORDER, None)
-        if recorder is not None and recorder.writer is not None:
+        if (
+            problems is not None
+            and recorder is not None
+            and recorder.writer is not None
+        ):
             found = replace(item_of(item, self._marks), changed=True)
             recorder.writer.append(journal_format.item_line(found))
-        for problem in problems:
-            self._warn(item, report, problem)
+        return problems or []
 
     @guarded
     def _hide_parameters(self, item: pytest.Item, report: pytest.TestReport) -> None:

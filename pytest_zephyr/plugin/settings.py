@@ -87,6 +87,23 @@ RUN = "_ZEPHYR_RUN"
 
 _OUTER = pytest.StashKey[str]()
 
+#: The runs that report in this process, of which one may have started another.
+_reporting: list[pytest.Config] = []
+
+
+def begin_run(config: pytest.Config) -> None:
+    """Let what the tests of this run start know of it, until it ends."""
+    _reporting.append(config)
+    if not outer_run(config):
+        os.environ[RUN] = str(os.getpid())
+    config.add_cleanup(_end_run)
+
+
+def _end_run() -> None:
+    _reporting.pop()
+    if not _reporting and os.environ.get(RUN) == str(os.getpid()):
+        del os.environ[RUN]
+
 
 def outer_run(config: pytest.Config) -> str:
     """Return the process whose tests started this run, empty if there is none.
@@ -97,7 +114,9 @@ def outer_run(config: pytest.Config) -> str:
     found = config.stash.get(_OUTER, None)
     if found is None:
         found = os.environ.get(RUN, "")
-        if hasattr(config, "workerinput") or not is_alive(found):
+        # A run that has replaced itself has the same process.
+        is_itself = found == str(os.getpid()) and not _reporting
+        if hasattr(config, "workerinput") or is_itself or not is_alive(found):
             found = ""
         config.stash[_OUTER] = found
     return found

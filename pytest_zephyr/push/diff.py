@@ -31,12 +31,14 @@ LATE = 60_000
 class Terms:
     """What counts between two results of one test case.
 
-    *ended* says when sessions were over, by the name of the run in their journal, *now*
-    is the time of the server, both in milliseconds of its clock. With *force* a result
-    is written whatever stands there. *limit* is that of the notes.
+    *ended* says when sessions were over, *partial* names those of which some files could
+    not be collected, both by the name of the run in their journal. *now* is the time of
+    the server; times are in milliseconds of its clock. With *force* a result is written
+    whatever stands there. *limit* is that of the notes.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
+    partial: Collection[str] = ()
     now: int = 2**62
     force: bool = False
     limit: int = 4000
@@ -223,10 +225,8 @@ def decide(
         )
     ):
         held = tags.Tag(result.run, 0)
-    own = [
-        replace(each, at=min(each.at, terms.now))
-        for each in result.findings(terms.ended)
-    ]
+    found_by_us = result.findings(terms.ended, terms.partial)
+    own = [replace(each, at=min(each.at, terms.now)) for each in found_by_us]
     standing = tags.compare(held.findings, own)
     if own and not standing.own and not terms.force:
         return None

@@ -17,6 +17,7 @@ from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import full_text
+from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.text import format_size
 
 
@@ -45,7 +46,7 @@ class Wanted:
 
 def wanted(
     changes: Iterable[Change],
-    context: Context,
+    context_of: Callable[[CaseResult], Context],
     untold: Collection[int] = (),
 ) -> list[Wanted]:
     """Return the files that results have, and the whole of notes that were cut.
@@ -55,6 +56,7 @@ def wanted(
     found: dict[AttachmentKey, Wanted] = {}
     for change in changes:
         execution = change.execution
+        context = context_of(change.result)
         for each in _of_change(change, context, whole=execution.id in untold):
             found.setdefault(each.key, replace(each, had=execution.attachments))
     return list(found.values())

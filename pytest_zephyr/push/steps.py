@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.notes import steps_of
 from pytest_zephyr.results.notes import tells_steps
 from pytest_zephyr.results.notes import write_notes
+from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.status import FAIL
 from pytest_zephyr.results.status import PASS
@@ -126,7 +128,9 @@ class StepResults:
         self._unsettled: dict[int, str] = {}
         self.untold: set[int] = set()
 
-    def note_foreign(self, changes: Changes, context: Context) -> Changes:
+    def note_foreign(
+        self, changes: Changes, context_of: Callable[[CaseResult], Context]
+    ) -> Changes:
         """Return *changes* with notes that list the steps Zephyr does not have.
 
         The results come first: this takes at most a quarter of the time that is left,
@@ -144,7 +148,10 @@ class StepResults:
             pass
         return replace(
             changes,
-            writes=tuple(self._noted(change, context) for change in changes.writes),
+            writes=tuple(
+                self._noted(change, context_of(change.result))
+                for change in changes.writes
+            ),
         )
 
     def _noted(self, change: Change, context: Context) -> Change:

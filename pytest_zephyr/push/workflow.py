@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
@@ -28,8 +29,10 @@ from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results import status
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.evidence import FieldValue
+from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.plan import Plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import NewCase
@@ -47,17 +50,19 @@ def push(
     memory: Memory,
     progress: Callable[..., None] = lambda *_progress: None,
     *,
-    ended: Mapping[str, int] | None = None,
+    results: Counted | None = None,
+    senders: AbstractSet[str] | None = None,
     force: bool = False,
     seen: Survey | None = None,
     own: Mapping[str, Settings] | None = None,
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
-    *ended* says when sessions were over: of results that are sent late, the server's
-    stays where its date is newer. With *force* ours is written whatever stands there.
+    *results* say what counts of *nodes*: of those that are sent late, the server's stays
+    where its date is newer. Only results of *senders* are sent, others are read along.
+    With *force* ours is written whatever stands there.
     *seen* is what is known of the server already. *own* are the settings of journals that
-    have others. Both are by the name of the run in the journal. With ``zephyr_dry_run`` everything is read and
+    have others. Journals are named by the run in them. With ``zephyr_dry_run`` everything is read and
     nothing is written.
 
     Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
@@ -67,7 +72,7 @@ def push(
     # Until the server has said what it can take, every result with a status waits.
     settings_of = OwnSettings(settings, own or {})
     settings = settings_of.widest
-    plan = _plan(nodes, settings_of, status.STOCK)
+    plan = _plan(nodes, settings_of, status.STOCK, senders)
     new, folders = _expect(plan, delivery, settings_of)
     del plan
     if not delivery.kept:
@@ -79,7 +84,9 @@ def push(
 
         def terms() -> Terms:
             now = now_ms() + client.ahead
-            return Terms(ended or {}, now, force, settings.notes_limit)
+            ended = results.ended if results else {}
+            partial = results.partial if results else ()
+            return Terms(ended, partial, now, force, settings.notes_limit)
 
         def compute() -> Changes:
             """Compare what should be with what is, as far as both are known by now."""
@@ -88,7 +95,7 @@ def push(
                 (_with_new_case(node, shelved) for node in nodes), seen.executions
             )
             return diff.compute(
-                _plan(mapped, settings_of, seen.statuses).results,
+                _plan(mapped, settings_of, seen.statuses, senders).results,
                 seen.executions,
                 f"phase {seen.place.path}",
                 memory.receipts,
@@ -105,7 +112,9 @@ def push(
             changes = provider.settle(changes, final=not settings.dry_run)
         _count(delivery, changes)
         if not settings.dry_run:
-            _carry_out(changes, client, settings, memory, delivery, progress, terms())
+            _carry_out(
+                changes, client, settings_of, memory, delivery, progress, terms()
+            )
         if not settings.may_create("execution"):
             # What has no place is looked up last: it can only be named.
             provider.look(changes.missing)
@@ -179,15 +188,25 @@ def _plan(
     nodes: Iterable[NodeResult],
     settings_of: OwnSettings,
     known: Sequence[status.Status],
+    senders: AbstractSet[str] | None,
 ) -> Plan:
-    """Return what should stand on the test cases of a server with *known* statuses."""
+    """Return what should stand on the test cases of a server with *known* statuses.
+
+    Results of other journals than *senders* are for these to send.
+    """
 
     def rules(each: Settings) -> Rules:
         return Rules(_choices(each, known), _context(each))
 
     own = settings_of.by_journal.items()
-    return build_plan(
+    plan = build_plan(
         nodes, rules(settings_of.main), {journal: rules(each) for journal, each in own}
+    )
+    if senders is None:
+        return plan
+    return Plan(
+        tuple(each for each in plan.results if each.journals & senders),
+        tuple(each for each in plan.unmapped if each.origin.journal in senders),
     )
 
 
@@ -201,7 +220,7 @@ def _choices(
 def _carry_out(
     changes: Changes,
     client: Client,
-    settings: Settings,
+    settings_of: OwnSettings,
     memory: Memory,
     delivery: Delivery,
     progress: Callable[..., None],
@@ -211,15 +230,25 @@ def _carry_out(
     phase = delivery.target.phase if delivery.target else None
     if phase is None:
         return
-    context, evidence = _context(settings), delivery.evidence
+    evidence = delivery.evidence
+    contexts: dict[str, Context] = {}
+
+    def context_of(result: CaseResult) -> Context:
+        """Return how the journal that decides wants its notes."""
+        journal = result.decided_by
+        if journal not in contexts:
+            settings = settings_of.by_journal.get(journal, settings_of.main)
+            contexts[journal] = _context(settings)
+        return contexts[journal]
+
     steps = StepResults(client, memory, evidence, phase.id)
-    changes = steps.note_foreign(changes, context)
+    changes = steps.note_foreign(changes, context_of)
     apply = Apply(client, delivery, memory, progress, terms)
     apply.run(changes)
     standing = [*apply.standing(changes), *changes.standing]
     evidence.left_out += left_out(standing)
     steps.write(standing)
-    files = wanted(standing, context, steps.untold)
+    files = wanted(standing, context_of, steps.untold)
     attachments.send(files, client, memory, evidence, progress)
     steps.settle()
 

@@ -91,9 +91,10 @@ class _Attempts:
             self.duration = 0
             self.reason = ""
             self.failures = ()
+            self.called = False
+        self.called = self.called or report.when == "call"
         if failure:
             self.failures += (failure,)
-        self.called = self.called or report.when == "call"
         said = classify(report)
         if said is not None:
             self.outcome = worst(filter(None, (said, self.outcome)))
@@ -104,11 +105,8 @@ class _Attempts:
 
     @property
     def is_silent(self) -> bool:
-        """Whether a test was torn down, and nothing says how it ended.
-
-        One that was to be repeated, and was not, is such a test, too.
-        """
-        return self.finished and self.outcome is None
+        """Whether a test was set up and torn down, and nothing says how it went."""
+        return self.finished and not self.called and self.outcome is None
 
     def _note_earlier(self, attempt: int, failure: Failure | None) -> None:
         if failure and (self.earlier is None or attempt < self.first):
@@ -169,8 +167,12 @@ class _Node:
         return gather([*self.marked, *(each.what for each in counting)])
 
 
-def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult]:
+def fold(
+    records: Iterable[Record], origin: Origin = NOWHERE, *, calls: bool = True
+) -> list[NodeResult]:
     """Fold *records* by node: the last attempt counts, and its worst report decides.
+
+    Without *calls* only fixtures are set up, as with ``--setup-plan``.
 
     Nothing is settled before the end. A rerun comes after a teardown, a failed subtest
     before the call report, and a crash after no further report at all. Records of
@@ -200,12 +202,10 @@ def fold(records: Iterable[Record], origin: Origin = NOWHERE) -> list[NodeResult
                 node.title = record.title or node.title
             node.at = max(node.at, record.at)
             node.attempts_on(record.worker).add(record)
-    # Where only fixtures were set up, as with ``--setup-plan``, no test was called.
-    called = any(each.called for node in nodes.values() for each in node.workers)
     # One gives way to the other: a large run has many.
     return [
         _settle(
-            nodeid, nodes.pop(nodeid), sayings.pop(nodeid, ()), ended, called, origin
+            nodeid, nodes.pop(nodeid), sayings.pop(nodeid, ()), ended, calls, origin
         )
         for nodeid in list(nodes)
     ]
@@ -216,7 +216,7 @@ def _settle(
     node: _Node,
     sayings: Sequence[Said],
     ended: bool,
-    called: bool,
+    calls: bool,
     origin: Origin,
 ) -> NodeResult:
     all_attempts = sorted(node.workers, key=lambda each: each.worker)
@@ -255,7 +255,7 @@ def _settle(
         evidence=node.evidence(sayings),
         origin=origin,
         doubt="the report of a test is missing"
-        if called and any(each.is_silent for each in all_attempts)
+        if calls and any(each.is_silent for each in all_attempts)
         else "",
     )
 

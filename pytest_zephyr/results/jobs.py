@@ -79,7 +79,8 @@ class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
     Without a *job* it is a job of its own. *beside* names sessions that still ran when
-    it ended: one that was killed later does not say when it was over.
+    it ended: one that was killed later does not say when it was over. It is not *whole*
+    if some files could not be collected.
     """
 
     name: str
@@ -88,6 +89,15 @@ class Session:
     ended: int
     nodes: Sequence[NodeResult]
     beside: Collection[str] = ()
+    whole: bool = True
+
+    @property
+    def job_attempt(self) -> int:
+        return self.job.attempt if self.job else 0
+
+    @property
+    def failures(self) -> int:
+        return sum(node.outcome.is_failure for node in self.nodes)
 
     def follows(self, earlier: Session) -> bool:
         """Return whether this ran the same job in the same place after *earlier*."""
@@ -113,13 +123,15 @@ class Session:
 class Counted:
     """The results that count.
 
-    *ended* says when each session was over, by name. *replaced* counts the tests of one session whose result gave way to that of
+    *ended* says when each session was over, by name, *partial* names those that are not
+    whole. *replaced* counts the tests of one session whose result gave way to that of
     another, *apart* says for two sessions with different outcomes of a test why they
     are two jobs: names of sessions, the worse first.
     """
 
     nodes: Sequence[NodeResult]
     ended: Mapping[str, int]
+    partial: Collection[str]
     replaced: Mapping[tuple[str, str], int]
     apart: Mapping[tuple[str, str], str]
 
@@ -131,8 +143,10 @@ def count(sessions: Iterable[Session]) -> Counted:
     """Return the results of *sessions* that count, in the order of their tests."""
     sessions = sorted(sessions, key=_order)
     ended = {session.name: session.ended for session in sessions}
+    partial = {session.name for session in sessions if not session.whole}
     if len(sessions) == 1:
-        return Counted(sessions[0].nodes, ended, {}, {})
+        return Counted(sessions[0].nodes, ended, partial, {}, {})
+    repeated = _repeated(sessions)
     entries: dict[str, list[_Entry]] = {}
     for session in sessions:
         for node in session.nodes:
@@ -143,27 +157,47 @@ def count(sessions: Iterable[Session]) -> Counted:
     for same in entries.values():
         counting: list[_Entry] = []
         for entry in same:
-            counting = _add(counting, entry, replaced)
+            counting = _add(counting, entry, repeated, replaced)
         _note_apart(counting, apart)
         nodes += [node for _, node in counting]
-    return Counted(nodes, ended, replaced, apart)
+    return Counted(nodes, ended, partial, replaced, apart)
 
 
 def _order(session: Session) -> tuple[int, int, str]:
-    attempt = session.job.attempt if session.job else 0
-    return attempt, session.started, session.name
+    return session.job_attempt, session.started, session.name
+
+
+def _repeated(sessions: Sequence[Session]) -> dict[str, str]:
+    """Map each session that repeats another, elsewhere, to the one that it repeats.
+
+    Several jobs may look alike. One repetition is of one of them: of the worst that has
+    none yet, for nobody repeats what was green.
+    """
+    found: dict[str, str] = {}
+    for later in sessions:
+        if any(later.follows(each) for each in sessions):
+            continue
+        alike = [each for each in sessions if later.repeats(each)]
+        free = [each for each in alike if each.name not in found.values()]
+        if free:
+            worst = max(free, key=lambda each: (each.failures, each.job_attempt))
+            found[later.name] = worst.name
+    return found
 
 
 def _add(
-    counting: list[_Entry], later: _Entry, replaced: dict[tuple[str, str], int]
+    counting: list[_Entry],
+    later: _Entry,
+    repeated: Mapping[str, str],
+    replaced: dict[tuple[str, str], int],
 ) -> list[_Entry]:
     """Return *counting* with a *later* result of the same test."""
     session, node = later
-    before = [each for each in counting if session.follows(each[0])]
-    if not before:
-        # One repetition replaces one result: several jobs may look alike.
-        repeated = [each for each in counting if session.repeats(each[0])]
-        before = sorted(repeated, key=lambda each: -each[1].outcome.rank)[:1]
+    before = [
+        each
+        for each in counting
+        if session.follows(each[0]) or repeated.get(session.name) == each[0].name
+    ]
     if not before:
         return [*counting, later]
     if not node.ran and any(each.ran for _, each in before):

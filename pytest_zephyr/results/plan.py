@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ class CaseResult:
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
     because of the *problem*. *milliseconds* is the sum over the tests, *at* the end of
     the last one in milliseconds since the epoch. *notes* is `None` where the notes
-    are to stay as they are.
+    are to stay as they are. *decided_by* is the journal whose test decides.
     """
 
     case: CaseRef
@@ -40,12 +41,16 @@ class CaseResult:
     at: int
     notes: str | None
     nodes: tuple[NodeResult, ...]
+    decided_by: str = ""
     statuses: tuple[str, ...] = ()
 
-    def findings(self, ended: Mapping[str, int]) -> list[OwnFinding]:
+    def findings(
+        self, ended: Mapping[str, int], partial: Collection[str] = ()
+    ) -> list[OwnFinding]:
         """Return what each session found whose tests ran.
 
-        *ended* says when sessions were over, by the name of the run in their journal.
+        *ended* says when sessions were over, *partial* names those of which some files
+        could not be collected: both by the name of the run in their journal.
         """
         found: dict[str, OwnFinding] = {}
         for node, status in zip(self.nodes, self.statuses or self._same, strict=True):
@@ -61,10 +66,17 @@ class CaseResult:
                 ended=ended.get(origin.journal, origin.started),
             )
         idle = {node.origin.journal for node in self.nodes if not node.ran}
+        idle.update(partial)
         return [
             replace(each, whole=False) if journal in idle else each
             for journal, each in found.items()
         ]
+
+    @property
+    def journals(self) -> set[str]:
+        """The journals whose tests ran, or all of them if none did."""
+        ran = {node.origin.journal for node in self.nodes if node.ran}
+        return ran or {node.origin.journal for node in self.nodes}
 
     @property
     def _same(self) -> list[str]:
@@ -146,6 +158,7 @@ def _case_result(
         at=max([node.at for node in nodes if node.ran] or [node.at for node in nodes]),
         notes=write_notes(nodes, outcome, context),
         nodes=tuple(nodes),
+        decided_by=deciding.origin.journal,
         statuses=() if len(set(statuses)) == 1 else tuple(statuses),
     )
 

@@ -144,6 +144,52 @@ def test_a_run_that_a_test_starts_is_not_this_run(
     assert world.statuses()[102] is None
 
 
+INNER = """
+    import os, subprocess, sys
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_starts_another():
+        if "INNER" in os.environ:
+            assert 0
+        env = {**os.environ, "INNER": "1"}
+        subprocess.run([sys.executable, "-m", "pytest", __file__], env=env)
+"""
+
+
+def test_what_a_run_that_is_over_left_in_the_environment_is_nothing(
+    pytester, run_zephyr, world, monkeypatch
+):
+    """Its process is gone; this run puts its own there."""
+    monkeypatch.setenv("_ZEPHYR_RUN", "4194999")
+    monkeypatch.setenv("ZEPHYR", "1")
+    pytester.makepyfile(INNER)
+    run_zephyr(subprocess=True, same_exit=False)
+
+    assert world.statuses()[101] == "1"
+    assert world.execution(101).results == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows starts another process")
+def test_a_run_that_replaces_itself_reports(pytester, run_zephyr, world, monkeypatch):
+    monkeypatch.setenv("ZEPHYR", "1")
+    pytester.makeconftest(
+        """
+        import os, sys
+
+        def pytest_sessionstart():
+            if "AGAIN" not in os.environ:
+                os.environ["AGAIN"] = "1"
+                args = [sys.executable, "-m", "pytest", *sys.argv[1:]]
+                os.execv(sys.executable, args)
+        """
+    )
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    run_zephyr(subprocess=True, same_exit=False)
+
+    assert world.statuses()[101] == "1"
+
+
 def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, world):
     for case in (101, 102):
         pytester.makepyfile(
@@ -207,6 +253,45 @@ def test_markers_count_as_they_stand_when_the_test_is_over(
     }  # fmt: skip
     assert "comment: from a finalizer" in world.execution(103).comment
     assert "'no id' is not a test case id" in ran.text
+
+
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+def test_markers_that_come_between_collection_and_setup_count(
+    pytester, run_zephyr, world, args
+):
+    """Also those of what is above the test."""
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(item):
+            if item.name == "test_ignored":
+                item.add_marker(pytest.mark.zephyr_ignore)
+            if item.name == "test_said":
+                item.add_marker(pytest.mark.zephyr(comment="late"))
+            return (yield)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_ignored(): assert 0
+
+        @pytest.mark.zephyr(102)
+        def test_said(): pass
+
+        def test_above(request):
+            request.node.parent.add_marker(pytest.mark.zephyr(103))
+        """
+    )
+    run_zephyr(*args, same_exit=False)
+
+    assert world.statuses()[101] is None
+    assert world.statuses()[103] == "1"
+    assert "comment: late" in world.execution(102).comment
 
 
 def test_markers_of_a_late_wrapper_count_for_the_plan(pytester, run_zephyr, world):

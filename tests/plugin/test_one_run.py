@@ -646,3 +646,58 @@ def test_session_beside_one_that_is_killed_later_is_no_attempt(
     command("push")
 
     assert world.statuses()[101] == "2"
+
+
+STEPPED = """
+    import pytest
+
+    @pytest.mark.zephyr({case})
+    def test_{case}(zephyr):
+        with zephyr.step("only here"): pass
+        assert 0, "SECRETDETAIL" * {times}
+"""
+
+
+@pytest.mark.parametrize("quiet_first", [True, False])
+def test_notes_are_those_that_the_own_journal_wants(
+    command, pytester, run_zephyr, world, quiet_first
+):
+    """Whichever journal of the run comes first, steps and long failures included."""
+    pytester.makepyfile(
+        test_101=STEPPED.format(case=101, times=900),
+        test_102=STEPPED.format(case=102, times=900),
+    )
+    runs = [("test_101.py", "never"), ("test_102.py", "failed")]
+    for name, comment in runs if quiet_first else runs[::-1]:
+        run_zephyr(
+            *(name, "--zephyr-run-key=K", "--zephyr-push=never"),
+            f"--zephyr-comment={comment}",
+            same_exit=False,
+        )
+    assert command("push").ret == 0
+
+    quiet, loud = world.execution(101), world.execution(102)
+    assert "SECRETDETAIL" not in quiet.comment
+    assert "SECRETDETAIL" in loud.comment
+    assert [name for name, _, _ in loud.attachments] == ["notes.txt"]
+    for content in world.sandbox.store.attachment_bytes(world.phase, 101, "notes.txt"):
+        assert b"SECRETDETAIL" not in content
+
+
+def test_results_of_other_journals_are_for_these_to_send(
+    pytester, shard, run_zephyr, world
+):
+    """A session that only skips a test brings no old result back."""
+    shard("red", holds=False)
+    shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
+    assert world.statuses()[101] == "1"
+    (pytester.path / "test_red.py").write_text(
+        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pytest.skip()\n",
+        encoding="utf-8",
+    )
+    ran = run_zephyr("test_red.py", "--zephyr-run-key=K", same_exit=False)
+
+    assert "1 skipped" in ran.text
+
+    assert world.statuses()[101] == "1"
+    assert world.execution(101).results == 2

@@ -45,7 +45,6 @@ def read(*args: object, param_id: str | None = None, **kwargs: Any) -> Mapped:
     hook = SimpleNamespace(get_hookimpls=list)
     item: Any = SimpleNamespace(
         stash=pytest.Stash(),
-        own_markers=node.own_markers,
         config=SimpleNamespace(hook=SimpleNamespace(pytest_zephyr_cases=hook)),
         get_closest_marker=lambda _name: None,
         listchain=lambda: [node],

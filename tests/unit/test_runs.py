@@ -506,14 +506,20 @@ def test_journals_of_a_run_that_goes_on_are_not_removed(tmp_path):
             key=f"K{name}",
             started=now_ms(),
         )
-    write(tmp_path / "0.jsonl", journal_format.delivered_line(), key="K2", started=1)
+    for name in ("0", "5"):
+        write(
+            tmp_path / f"{name}.jsonl",
+            journal_format.delivered_line(),
+            key="K1" if name == "5" else "K2",
+            started=1,
+        )
     write(tmp_path / "7.jsonl", key="K6")
     going_on = JournalWriter.create(tmp_path / "4.jsonl", Header("4", "K1"))
-    prune(tmp_path, open_all([tmp_path]), Header("5", "K2"), keep=0)
+    prune(tmp_path, open_all([tmp_path]), keep=0)
     going_on.close()
 
     left = sorted(path.stem for path in tmp_path.glob("*.jsonl"))
-    assert left == ["1", "2", "4", "6", "7"]
+    assert left == ["1", "2", "3", "4", "5", "6", "7"]
 
 
 def test_journals_that_vanish_are_no_surprise(tmp_path):
@@ -645,7 +651,7 @@ def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
         assert [each.path for each in find_journals(paths).journals] == [whole]
 
 
-@pytest.mark.parametrize("lost", ["spaces", "word", "kind", "torn"])
+@pytest.mark.parametrize("lost", ["spaces", "kind", "torn"])
 def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
     """However that came about; a test that was torn down had an outcome."""
     path = write(
@@ -658,7 +664,6 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
     assert b"failed" in lines[5]
     lines[5] = {
         "spaces": b" " * 40 + b"\n",
-        "word": lines[5].replace(b"failed", b"faileb"),
         "kind": lines[5].replace(b'"report"', b'"end"'),
         "torn": lines[5][:20] + b'\n{"kind":"torn"}\n',
     }[lost]
@@ -670,12 +675,13 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
 
 
 def test_tests_that_only_set_up_are_no_doubt(tmp_path):
-    path = write(
-        tmp_path / "1.jsonl",
-        journal_format.item_line(Item("t.py::a", (101,))),
-        journal_format.report_line(report("setup", nodeid="t.py::a")),
-        journal_format.report_line(report("teardown", nodeid="t.py::a")),
-    )
+    path = tmp_path / "1.jsonl"
+    writer = JournalWriter.create(path, Header("1", setup_only=True))
+    writer.append(journal_format.item_line(Item("t.py::a", (101,))))
+    for when in ("setup", "teardown"):
+        line = journal_format.report_line(report(when, nodeid="t.py::a"))
+        writer.append(line)
+    writer.close()
     (node,) = Run((Journal(path),)).read().nodes
 
     assert (node.outcome, node.doubt) == (Outcome.UNRUN, "")

@@ -184,6 +184,18 @@ def test_the_worst_job_of_a_run_decides(results, status):
     assert after(*results)[0] == status.id
 
 
+def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
+    """The tests that failed may be in the file that was not collected."""
+    _, notes = after(of(A, FAIL))
+    held = execution(1, 101, status=FAIL.id, comment=notes)
+    mine = of(A, PASS, 2000)
+    partial = {mine.nodes[0].origin.journal}
+    change = decide(mine, held, terms(mine, partial=partial))
+
+    assert change is not None
+    assert change.status == FAIL.id
+
+
 FIRST = replace(A, attempt=1)
 ELSEWHERE = JobMark(A.kind, "0009", 2)
 THIRD = JobMark(A.kind, "0007", 1)
