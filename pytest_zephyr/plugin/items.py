@@ -7,7 +7,9 @@ import pytest
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin.guard import guarded
+from pytest_zephyr.plugin.marks import key_of
 from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.plugin.marks import name_items
 from pytest_zephyr.plugin.new_cases import new_case
 from pytest_zephyr.results.records import Item
 
@@ -19,7 +21,7 @@ def item_of(item: pytest.Item, marks: Marks) -> Item:
     if marks.creating and mapped.unmarked:
         new = new_case(item, mapped.requirements)
     return Item(
-        nodeid=item.nodeid,
+        nodeid=key_of(item),
         cases=mapped.cases,
         title=marks.title(item),
         unmarked=mapped.unmarked,
@@ -43,6 +45,7 @@ class ItemLines:
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        name_items(session.items)
         self._writer.append_all(
             [
                 journal_format.item_line(item_of(item, self._marks))

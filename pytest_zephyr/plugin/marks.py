@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import nth
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
@@ -345,6 +347,23 @@ def _escaped(text: str) -> str:
 
 def _is_ours(mark: pytest.Mark) -> bool:
     return mark.name == "zephyr"
+
+
+_KEY = pytest.StashKey[str]()
+
+
+def name_items(items: Iterable[pytest.Item]) -> None:
+    """Tell items apart that have one node id: custom collectors may make such."""
+    counts: dict[str, int] = {}
+    for item in items:
+        count = counts[item.nodeid] = counts.get(item.nodeid, 0) + 1
+        if count > 1:
+            item.stash[_KEY] = nth(item.nodeid, count)
+
+
+def key_of(item: pytest.Item) -> str:
+    """Return what the journal calls *item*: its node id, if no other item has that."""
+    return item.stash.get(_KEY, item.nodeid)
 
 
 def function_id(item: pytest.Item) -> str:

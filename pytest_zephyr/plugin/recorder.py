@@ -11,6 +11,7 @@ import pytest
 
 from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.plugin.marks import key_of
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.evidence import Saying
@@ -54,7 +55,7 @@ class Recorder:
     def say(self, item: pytest.Item, what: Saying) -> None:
         if self.writer is None:
             return
-        said = Said(item.nodeid, what, attempt_of(item), self.worker)
+        said = Said(key_of(item), what, attempt_of(item), self.worker)
         self.writer.append(journal_format.said_line(said))
 
     def clean(self, text: str) -> str:

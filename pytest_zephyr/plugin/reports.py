@@ -20,6 +20,7 @@ from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
+from pytest_zephyr.plugin.marks import key_of
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.marks import secret_values
 from pytest_zephyr.plugin.recorder import attempt_of
@@ -64,6 +65,7 @@ class Stamper:
         try:
             if begin_attempt(item):
                 self._note_failure(item)
+            self._note_start(item)
             self._write_markers(item)
             problems = self._marks.of(item).problems
         except ERRORS as error:
@@ -85,6 +87,8 @@ class Stamper:
             self._stamp(item, report)
         if item.config.hook.pytest_zephyr_record.get_hookimpls():
             self._ask(item, report)
+        if (key := key_of(item)) != item.nodeid:
+            _add_to_stamp(report, "nodeid", key)
         if attempt := attempt_of(item):
             _add_to_stamp(report, "attempt", attempt)
         if report.failed:
@@ -124,6 +128,13 @@ class Stamper:
         again = replace(record, outcome="rerun", worker=recorder.worker)
         writer.append(journal_format.report_line(again))
         del item.stash[_FAILED]
+
+    def _note_start(self, item: pytest.Item) -> None:
+        """Write down that a test begins for which pytest has no name of its own."""
+        recorder = item.config.stash.get(RECORDER, None)
+        if recorder is None or recorder.writer is None or key_of(item) == item.nodeid:
+            return
+        recorder.writer.append(journal_format.start_line(key_of(item)))
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -231,7 +242,7 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
     failed = report.outcome not in {"passed", "skipped"}
     stamp = getattr(report, STAMP, None) or {}
     return Report(
-        nodeid=report.nodeid,
+        nodeid=stamp.get("nodeid", report.nodeid),
         when=str(report.when),
         outcome=report.outcome,
         duration=_microseconds(getattr(report, "duration", 0.0)),

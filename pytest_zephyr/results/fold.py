@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+import itertools
 
 from pytest_zephyr.results.evidence import Evidence
 from pytest_zephyr.results.evidence import gather
@@ -18,6 +20,7 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import NOWHERE
+from pytest_zephyr.results.records import nth
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import Record
@@ -186,6 +189,8 @@ def fold(
             ended = True
             continue
         node = nodes.get(record.nodeid)
+        if isinstance(record, Report) and record.when == "???":
+            node = _running(nodes, record) or node
         if node is None:
             node = nodes[record.nodeid] = _Node()
         if isinstance(record, Item):
@@ -209,6 +214,15 @@ def fold(
         )
         for nodeid in list(nodes)
     ]
+
+
+def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
+    """Return the test that *crash* ended: of several with one node id the one that ran."""
+    for count in itertools.count(1):
+        node = nodes.get(nth(crash.nodeid, count))
+        if node is None or not node.attempts_on(crash.worker).finished:
+            return node
+    return None
 
 
 def _settle(

@@ -26,6 +26,11 @@ CaseRef = int | str
 TARGET = ("project", "release", "cycle", "phase")
 
 
+def nth(nodeid: str, count: int) -> str:
+    """Return the name of the item that is the *count*th with one node id."""
+    return nodeid if count == 1 else f"{nodeid} ({count})"
+
+
 class Outcome(Enum):
     """How a test ended, in pytest's words; the order is from harmless to worst."""
 

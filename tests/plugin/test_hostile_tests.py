@@ -648,3 +648,55 @@ def test_the_last_attempt_counts_whichever_plugin_repeats_it(
     assert "after 3 attempts\ncomment: attempt 3\n" in held.comment
     assert "first attempt: " in held.comment
     assert [name for name, _, _ in held.attachments] == ["log3.txt"]
+
+
+# Two items with one node id
+
+
+TWINS = """
+    import os
+    import pytest
+
+    class Twin(pytest.Item):
+        def __init__(self, case, body, **kwargs):
+            super().__init__(**kwargs)
+            self.add_marker(pytest.mark.zephyr(case))
+            self.body = body
+
+        def runtest(self):
+            self.body()
+
+    def crash():
+        os._exit(1)
+
+    def fail():
+        assert 0
+
+    class File(pytest.File):
+        def collect(self):
+            for case, body in ((101, len), (102, {body}), (103, len)):
+                call = (lambda: None) if body is len else body
+                yield Twin.from_parent(self, name="same", case=case, body=call)
+
+    def pytest_collect_file(file_path, parent):
+        if file_path.suffix == ".twin":
+            return File.from_parent(parent, path=file_path)
+"""
+
+
+@pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
+@pytest.mark.parametrize("body", ["fail", "crash"])
+def test_items_with_one_node_id_are_tests_of_their_own(
+    pytester, run_zephyr, command, world, args, body
+):
+    """Each result reaches its own test case, also after a crash."""
+    pytester.makeconftest(TWINS.replace("{body}", body))
+    (pytester.path / "test_all.twin").touch()
+    run_zephyr(*args, subprocess=True, same_exit=False)
+    command("push")
+
+    found = world.statuses()
+    if body == "crash" and not args:
+        assert (found[101], found[102], found[103]) == ("1", "2", None)
+    else:
+        assert (found[101], found[102], found[103]) == ("1", "2", "1")
