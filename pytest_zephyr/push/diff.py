@@ -50,6 +50,7 @@ class Terms:
         return bool(ends) and self.now - max(ends) > LATE
 
 
+#: A visible id, or what stands for it where only an Alt ID is known.
 Case = TypeVar("Case", int, int | None)
 
 
@@ -216,15 +217,7 @@ def decide(
     now, somebody who changed the status since has decided, and the tag does not count.
     """
     assert result.status is not None
-    held = tags.find(found.comment)
-    if (
-        held is None
-        or held.run != result.run
-        or not (
-            written or severity(found.status) == severity(tags.worst(held.findings))
-        )
-    ):
-        held = tags.Tag(result.run, 0)
+    held = _held(result, found, written=written)
     found_by_us = result.findings(terms.ended, terms.partial)
     own = [replace(each, at=min(each.at, terms.now)) for each in found_by_us]
     standing = tags.compare(held.findings, own)
@@ -235,31 +228,41 @@ def decide(
         tags.Finding(each.job, each.status, each.at)
         for each in (*standing.others, *counting)
     ]
+    tag = tags.Tag(result.run, max(min(result.at, terms.now), held.at), findings)
     base = tags.worst(counting) if counting else result.status.id
     verdict = max(base, tags.worst(standing.others), key=severity)
-    at = max(min(result.at, terms.now), held.at)
-    tag = str(tags.Tag(result.run, at, findings))
+    if severity(verdict) == result.status.severity or terms.force:
+        return _write(result, found, str(tag), terms.limit)
+    stands = severity(found.status) == severity(verdict)
+    if stands and not written and set(findings) == set(held.findings):
+        return Change(result, found, None, "", verdict)
+    notes = tags.strip(found.comment) if stands or written else ELSEWHERE
+    return Change(result, found, notes, str(tag), verdict)
+
+
+def _held(result: CaseResult, found: Execution, *, written: bool) -> tags.Tag:
+    """Return the tag that *found* has of the run of *result*, an empty one if none."""
+    held = tags.find(found.comment)
+    none = tags.Tag(result.run, 0)
+    if held is None or held.run != result.run:
+        return none
+    stands = severity(found.status) == severity(tags.worst(held.findings))
+    return held if stands or written else none
+
+
+def _write(result: CaseResult, found: Execution, tag: str, limit: int) -> Change:
+    """Return the change that writes *result*, with the notes and the tag it is to have."""
+    assert result.status is not None
+    passed = result.status.id == PASS
     bare = tags.strip(found.comment)
-    if severity(verdict) != result.status.severity and not terms.force:
-        stands = severity(found.status) == severity(verdict)
-        if stands and set(findings) == set(held.findings) and not written:
-            return Change(result, found, None, "", verdict)
-        return Change(
-            result, found, bare if stands or written else ELSEWHERE, tag, verdict
-        )
     notes = _notes(result, found)
-    if (
-        notes is None
-        and result.status.id != PASS
-        and len(bare) + len(tag) < terms.limit
-    ):
+    if notes is None and not passed and len(bare) + len(tag) < limit:
         notes = bare
     if notes is None and bare != found.comment:
         # The tag of another result must not stay.
         notes = bare or summary(result.nodes, result.outcome)
-    if notes is None or (result.notes is None and result.status.id == PASS):
-        tag = ""
-    return Change(result, found, notes, tag)
+    is_plain = passed and result.notes is None
+    return Change(result, found, notes, "" if notes is None or is_plain else tag)
 
 
 def _is_newer(found: Execution, result: CaseResult, terms: Terms) -> bool:
