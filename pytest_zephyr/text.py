@@ -1,8 +1,9 @@
-"""Texts for people: short, on one line, and safe to print."""
+"""Texts: short, on one line and safe to print for people, or digests of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+import hashlib
 
 
 def one_line(text: str) -> str:
@@ -21,6 +22,11 @@ def format_size(size: int) -> str:
         if size >= factor:
             return f"{size / factor:.1f}".removesuffix(".0") + unit
     return str(size)
+
+
+def short_digest(text: str, length: int) -> str:
+    """Return *length* hexadecimal digits that stand for *text*."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]
 
 
 def format_case(case: int | str) -> str:

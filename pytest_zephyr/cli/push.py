@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
-from dataclasses import replace
 import json
 from pathlib import Path
 import sys
@@ -41,6 +40,7 @@ from pytest_zephyr.push import summary
 from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.own_settings import own_settings
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.results.records import TARGET
@@ -75,15 +75,6 @@ def run(args: argparse.Namespace) -> int:
     # One for the whole command, and for what it reads.
     deadline = Deadline(resolve.value("deadline", given))
     found = find_journals(args.journals or [_journals_of(args)])
-    running = [each for each in found.journals if each.is_running()]
-    found = replace(
-        found,
-        journals=tuple(each for each in found.journals if each not in running),
-        problems=(
-            *found.problems,
-            *(f"{each.path} is in use: its run goes on." for each in running),
-        ),
-    )
     for problem in found.problems:
         say(f"zephyr: {problem}", sys.stderr.write)
     nothing = args.journals and not found.journals and found.problems
@@ -92,7 +83,10 @@ def run(args: argparse.Namespace) -> int:
     }
     # Wrong usage is said before anything is sent.
     destination = Destination()
-    runs = [(run, _settings_of(run, args, destination)) for run in group(found, told)]
+    runs = [
+        (run, _settings_of(run, args, destination))
+        for run in group(found.journals, told, found.directories)
+    ]
     pushed: list[_Pushed] = []
     for run, settings in runs:
         if pushed and pushed[-1].interrupted:
@@ -178,7 +172,7 @@ def _push_run(
     for warning in settings.warnings:
         say(f"zephyr: {warning}", sys.stderr.write)
     try:
-        delivery, results = _deliver(run, settings, deadline, args)
+        delivery, results = _deliver(run, settings, deadline, force=args.force)
     except ZephyrError as error:
         if not args.json:
             say(f"{', '.join(names)}: nothing sent")
@@ -199,12 +193,11 @@ def _push_run(
             say(line)
         for line in (*summary.cut_short(run.cut), *summary.unreadable(run.unreadable)):
             say(line)
-    spoilt = run.cut or run.unreadable
     numbers: dict[str, list[int]] = {}
     for each in run.unreadable:
         numbers.setdefault(str(each.path), []).append(each.number)
     return _Pushed(
-        not (delivery.failed or delivery.refused or spoilt),
+        not (delivery.failed or delivery.refused or run.cut or run.spoilt),
         {
             "journals": names,
             **summary.as_json(delivery),
@@ -259,16 +252,10 @@ def _is_same(name: str, text: str, settings: Settings) -> bool:
 
 
 def _deliver(
-    run: Run, settings: Settings, deadline: Deadline, args: argparse.Namespace
+    run: Run, settings: Settings, deadline: Deadline, *, force: bool
 ) -> tuple[Delivery, Counted]:
     """Push *run* and note in its journals what was delivered."""
-    flags = find_given(args, find_ini(args)).flags
-    own = {
-        each.header.run: resolve.of_journal(
-            settings, each.header.options, each.path.name, flags
-        )
-        for each in run.all
-    }
+    own = own_settings(settings, run.all, keep_flags=True)
     with ExitStack() as stack:
         writers = []
         for journal in run.journals:
@@ -285,9 +272,9 @@ def _deliver(
             run.memory(writers),
             results=results,
             senders={each.header.run for each in run.journals},
-            force=args.force,
+            force=force,
             own=own,
         )
-        if delivery.complete and not run.cut and not run.unreadable:
+        if delivery.complete and not run.cut and not run.spoilt:
             run.note_delivered(writers)
         return delivery, results

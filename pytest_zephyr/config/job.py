@@ -14,8 +14,8 @@ import sys
 
 from pytest_zephyr.config import ci
 from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.results.jobs import digest
 from pytest_zephyr.results.jobs import Job
+from pytest_zephyr.text import short_digest
 
 
 #: Variables that a shell, a terminal, a test tool or a CI service changes by itself from
@@ -208,15 +208,15 @@ def this_job(
         if _SECRET.search(name):
             secrets.append(f"{name}={portable(value)}")
         else:
-            variables[name] = digest(f"{name}={portable(value)}", 8)
+            variables[name] = short_digest(f"{name}={portable(value)}", 8)
     given = significant([*_words(environ.get("PYTEST_ADDOPTS", "")), *arguments])
     if plugins := environ.get("PYTEST_PLUGINS"):
         given.append(f"PYTEST_PLUGINS={plugins}")
     return Job(
         directory=portable(f"{root}{os.pathsep}{cwd}"),
         interpreter=portable(f"{sys.executable} {platform.python_version()}"),
-        arguments=digest("\0".join(map(portable, given)), 8),
-        environment={**variables, _SECRETS: digest("\0".join(secrets), 8)},
+        arguments=short_digest("\0".join(map(portable, given)), 8),
+        environment={**variables, _SECRETS: short_digest("\0".join(secrets), 8)},
         host=platform.node(),
         checkout=checkout,
         attempt=ci.attempt(environ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -191,26 +191,25 @@ def of_journal(
     settings: Settings,
     options: Mapping[str, str],
     name: str,
-    flags: Collection[str] = (),
+    *,
+    keep_flags: bool,
 ) -> Settings:
-    """Return *settings* for the results of a journal with its own *options*.
+    """Return *settings* for the results of the journal *name* with its own *options*.
 
-    The *flags* of the call are for all journals. What cannot be read of the journal
-    called *name* is not used.
+    With *keep_flags* those of the call are for all journals. What cannot be read is not
+    used.
     """
     own: dict[str, Any] = {}
     sources = dict(settings.sources)
+    given = Given(header=options, header_name=name)
     for each in _OF_RESULTS:
-        if each in flags:
+        if keep_flags and sources.get(each) == BY_NAME[each].flag_name:
             continue
-        given = Given(header=options, header_name=name)
         problems: list[str] = []
         value, _text, source = _value(BY_NAME[each], given, problems)
-        try:
-            if each == "folder":
+        if each == "folder" and not problems:
+            with suppress(placeholders.Unfilled):
                 value = placeholders.fill_folder(str(value), {}, {})
-        except placeholders.Unfilled:
-            continue
         if not problems:
             own[each], sources[each] = value, source
     return replace(settings, **own, sources=sources)

@@ -34,7 +34,6 @@ from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.evidence import Saying
 from pytest_zephyr.results.evidence import Step
-from pytest_zephyr.results.jobs import digest
 from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import End
@@ -45,6 +44,7 @@ from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.text import short_digest
 
 
 #: Version of the format; a reader refuses what is newer than itself.
@@ -102,7 +102,7 @@ class Header:
 
     @property
     def origin(self) -> Origin:
-        job = self.job.mark if self.job else JobMark(digest(self.run, 8))
+        job = self.job.mark if self.job else JobMark(short_digest(self.run, 8))
         run = self.key or self.run
         return Origin(self.page, self.commit, run, self.run, job, self.started)
 

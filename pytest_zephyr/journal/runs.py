@@ -65,8 +65,13 @@ class Run:
 
     @property
     def unreadable(self) -> list[UnreadableLine]:
-        """The lines that cannot be read. Complete only after `read`."""
+        """The lines that cannot be read, of all journals. Complete only after `read`."""
         return [line for each in self.all for line in each.unreadable]
+
+    @property
+    def spoilt(self) -> bool:
+        """Whether a journal that is sent has lines that cannot be read."""
+        return any(each.unreadable for each in self.journals)
 
     @property
     def started(self) -> int:
@@ -244,6 +249,10 @@ def find_journals(paths: Iterable[Path]) -> Found:
                 dry_runs.append(each)
             else:
                 _take(journal, found)
+    for run, journal in list(found.items()):
+        if journal.is_running():
+            problems.append(f"{journal.path} is in use: its run goes on.")
+            del found[run]
     named = {each.path.resolve() for each in found.values()}
     problems += [
         f"{part} is a part of {whole_of(part)}; push that."
@@ -361,19 +370,21 @@ def _prune_files(directory: Path) -> None:
 
 
 def group(
-    found: Found | Iterable[Journal], told: Mapping[str, str] | None = None
+    journals: Iterable[Journal],
+    told: Mapping[str, str] | None = None,
+    beside: Iterable[Path] = (),
 ) -> list[Run]:
-    """Group the journals into runs, in the order in which these began.
+    """Group *journals* into runs, in the order in which these began.
 
-    *told* are places that are to be used for all of them.
+    *told* are places that are to be used for all of them. *beside* are directories where
+    others of the same runs may be, besides their own.
     """
-    journals = found.journals if isinstance(found, Found) else tuple(found)
+    journals = list(journals)
     groups: dict[tuple[str, ...], list[Journal]] = {}
     for journal in journals:
         groups.setdefault(journal.header.identity(told), []).append(journal)
     known: list[Journal] = []
     if any(journal.header.key for journal in journals):
-        beside = found.directories if isinstance(found, Found) else ()
         parents = (journal.path.parent for journal in journals)
         known = open_all(dict.fromkeys((*beside, *parents)))
     runs = [

@@ -45,6 +45,7 @@ from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import DATABASE
 from pytest_zephyr.push.embedded import how_to_look
 from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.own_settings import own_settings
 from pytest_zephyr.push.summary import shown
 from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.secret import Scrubber
@@ -177,10 +178,9 @@ class ZephyrReporter:
             self._push(run, results)
         if self.writer.broken is not None:
             self._tell_broken(self.writer.broken)
-        self._undelivered = self._undelivered or bool(run.unreadable)
+        self._undelivered = self._undelivered or run.spoilt
         directory = self.writer.path.parent
-        beside = open_all([directory], self._beside)
-        prune(directory, beside)
+        prune(directory, open_all([directory], self._beside))
 
     def _find_run(self) -> Run:
         """Return this session's journal with those of the same run beside it."""
@@ -208,25 +208,21 @@ class ZephyrReporter:
             before.resumed(settings) as client,
             Progress(self._progress_line()) as progress,
         ):
+            delivery = Delivery()
             while True:
-                own = {
-                    each.header.run: resolve.of_journal(
-                        settings, each.header.options, each.path.name
-                    )
-                    for each in run.others
-                }
-                memory = run.memory([self.writer])
+                earlier = delivery
                 delivery = push(
                     results.nodes,
                     client,
                     settings,
-                    memory,
+                    run.memory([self.writer]),
                     progress.update,
                     seen=seen,
-                    own=own,
+                    own=own_settings(settings, run.others, keep_flags=False),
                     results=results,
                     senders={each.header.run for each in run.journals},
                 )
+                delivery.add_earlier(earlier)
                 # A session of the same run that ended meanwhile did not see what was
                 # written now, nor was its result seen.
                 again = self._find_run()
@@ -239,7 +235,7 @@ class ZephyrReporter:
         self._lines.append(summary.numbers(delivery, saved=saved))
         self._lines += summary.made(delivery)
         self._lines += summary.evidence(delivery)
-        if delivery.complete and not run.unreadable:
+        if delivery.complete and not run.spoilt:
             run.note_delivered([self.writer])
         self._undelivered = delivery.failed
         if self._settings.on_error != "ignore":

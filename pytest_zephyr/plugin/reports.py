@@ -40,7 +40,7 @@ class Stamper:
     """Warns about markers, stamps reports with the cases of their item, asks hooks.
 
     What the disk of a worker refused, or a forked process of a test may not write,
-    rides on its reports; *writer* is that of this process, which *is_worker* or not.
+    rides on its reports; *writer* is that of this process, *worker* its id if it is one.
     """
 
     def __init__(
@@ -48,13 +48,14 @@ class Stamper:
         marks: Marks,
         capture: Capture = "none",
         writer: JournalWriter | None = None,
-        *,
-        is_worker: bool = False,
+        worker: str = "",
     ) -> None:
         self._marks = marks
-        self._is_worker = is_worker
         self._capture = capture
         self._writer = writer
+        self._worker = worker
+        # In case the test is repeated.
+        self._failed: tuple[pytest.Item, pytest.TestReport] | None = None
         self._bugs: list[str] = []
 
     def note_bug(self, hook: str, error: BaseException) -> None:
@@ -93,14 +94,13 @@ class Stamper:
             _add_to_stamp(report, "attempt", attempt)
         if report.failed:
             self._hide_parameters(item, report)
-            item.stash[_FAILED] = report
+            self._failed = item, report
         if self._capture != "none":
             self._attach_output(item, report)
         if bugs := self._take_bugs(item):
             _add_to_stamp(report, "bugs", bugs)
         writer = self._writer
-        rides = writer is not None and (self._is_worker or not writer.is_ours)
-        if writer is not None and writer.kept and rides:
+        if writer is not None and (self._worker or not writer.is_ours) and writer.kept:
             _add_to_stamp(report, "kept", writer.take_kept())
         return report
 
@@ -119,22 +119,20 @@ class Stamper:
 
     def _note_failure(self, item: pytest.Item) -> None:
         """Write down why the attempt before failed: flaky logs no report of it."""
-        report = item.stash.get(_FAILED, None)
-        recorder = item.config.stash.get(RECORDER, None)
-        if report is None or recorder is None or recorder.writer is None:
+        failed, self._failed = self._failed, None
+        if failed is None or self._writer is None or failed[0] is not item:
             return
-        root, writer = str(item.config.rootpath), recorder.writer
-        record = to_record(report, root, writer.scrub)
-        again = replace(record, outcome="rerun", worker=recorder.worker)
-        writer.append(journal_format.report_line(again))
-        del item.stash[_FAILED]
+        record = to_record(failed[1], str(item.config.rootpath), self._writer.scrub)
+        # pytest-rerunfailures has logged it under a word of its own.
+        if record.outcome == "failed":
+            again = replace(record, outcome="rerun", worker=self._worker)
+            self._writer.append(journal_format.report_line(again))
 
     def _note_start(self, item: pytest.Item) -> None:
         """Write down that a test begins for which pytest has no name of its own."""
-        recorder = item.config.stash.get(RECORDER, None)
-        if recorder is None or recorder.writer is None or key_of(item) == item.nodeid:
-            return
-        recorder.writer.append(journal_format.start_line(key_of(item)))
+        key = key_of(item)
+        if self._writer is not None and key != item.nodeid:
+            self._writer.append(journal_format.start_line(key))
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -144,14 +142,9 @@ class Stamper:
     def _write_markers(self, item: pytest.Item) -> list[str]:
         """Write down if the markers of *item* were changed since; return new problems."""
         problems = self._marks.news(item)
-        recorder = item.config.stash.get(RECORDER, None)
-        if (
-            problems is not None
-            and recorder is not None
-            and recorder.writer is not None
-        ):
+        if problems is not None and self._writer is not None:
             found = replace(item_of(item, self._marks), changed=True)
-            recorder.writer.append(journal_format.item_line(found))
+            self._writer.append(journal_format.item_line(found))
         return problems or []
 
     @guarded
@@ -219,9 +212,6 @@ class _Output:
 
 
 _OUTPUT = pytest.StashKey[_Output]()
-
-#: The last report of a failure, in case the test is repeated.
-_FAILED = pytest.StashKey[pytest.TestReport]()
 
 
 #: Characters of a failure's text that a journal keeps.

@@ -34,9 +34,8 @@ def build_worker(config: pytest.Config) -> None:
     marks = plugin_settings.load_marks(config)
     limits = plugin_settings.load_limits(config)
     workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
-    writer = None
+    writer, worker = None, workerinput["workerid"]
     if _JOURNAL in workerinput:
-        worker = workerinput["workerid"]
         scrub = plugin_settings.load_scrubber(config)
         writer = worker_journal(workerinput[_JOURNAL], worker, scrub)
         share = limits.share_of(workerinput.get("workercount", 1))
@@ -45,7 +44,7 @@ def build_worker(config: pytest.Config) -> None:
         if _PLAN in workerinput:
             only = OnlyPlanned(frozenset(workerinput[_PLAN]), marks, writer)
             config.pluginmanager.register(only, "zephyr-only-planned")
-    stamper = Stamper(marks, limits.capture, writer, is_worker=True)
+    stamper = Stamper(marks, limits.capture, writer, worker)
     config.pluginmanager.register(stamper, "zephyr-stamper")
 
 

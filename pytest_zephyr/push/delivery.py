@@ -83,6 +83,12 @@ class EvidenceDelivery:
     refused: list[RefusedFile] = field(default_factory=list)
     left_out: list[RefusedFile] = field(default_factory=list)
 
+    def add_earlier(self, earlier: EvidenceDelivery) -> None:
+        """Count what was sent a moment ago as sent by this push."""
+        self.files += earlier.files
+        self.files_before = max(0, self.files_before - earlier.files)
+        self.steps += earlier.steps
+
     @property
     def kept(self) -> int:
         return self.files_kept + self.steps_kept
@@ -130,6 +136,13 @@ class Delivery:
     minds_unmapped: bool = False
     evidence: EvidenceDelivery = field(default_factory=EvidenceDelivery)
     error: ZephyrError | None = None
+
+    def add_earlier(self, earlier: Delivery) -> None:
+        """Count what a push of the same results a moment ago did as done by this one."""
+        self.delivered += earlier.delivered
+        self.already = max(0, self.already - earlier.delivered)
+        self.made = [*earlier.made, *self.made]
+        self.evidence.add_earlier(earlier.evidence)
 
     @property
     def complete(self) -> bool:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pytest_zephyr.config import resolve
 from pytest_zephyr.config.settings import CREATE
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 
 
 #: What an unknown test case may be, from harmless to serious.
 _SERIOUS = ("ignore", "warn", "error")
+
+
+def own_settings(
+    settings: Settings, journals: Iterable[Journal], *, keep_flags: bool
+) -> dict[str, Settings]:
+    """Return the settings for the results of each journal, by the name of its run.
+
+    With *keep_flags* those of the call are for all of them.
+    """
+    return {
+        each.header.run: resolve.of_journal(
+            settings, each.header.options, each.path.name, keep_flags=keep_flags
+        )
+        for each in journals
+    }
 
 
 class OwnSettings:

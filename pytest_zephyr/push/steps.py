@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-import hashlib
 import html
 import re
 
@@ -37,6 +36,7 @@ from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.status import FAIL
 from pytest_zephyr.results.status import PASS
+from pytest_zephyr.text import short_digest
 
 
 #: Refusals in a row after which a server is believed to refuse everything.
@@ -292,7 +292,7 @@ class StepResults:
 def _digest(change: Change) -> str:
     """Identify what tests said of steps, so that what is delivered is recognised."""
     said = [(node.outcome, node.evidence.steps) for node in change.result.nodes]
-    return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()[:16]
+    return short_digest(repr(said), 16)
 
 
 def _has_steps(change: Change) -> bool:

@@ -159,7 +159,7 @@ def problems(
         counts = ", which counts as undelivered" if delivery.minds_unmapped else ""
         lines.append(
             f"zephyr: {len(delivery.unmapped)} tests name no test case{counts}:"
-            f" {some(delivery.unmapped)}"
+            f" {_some(delivery.unmapped)}"
         )
     if delivery.error is not None:
         lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
@@ -171,19 +171,19 @@ def problems(
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
     if delivery.doubled:
-        held = [f"{case} (execution {id})" for case, id in delivery.doubled.items()]
+        held = [f"{case} (execution {each})" for case, each in delivery.doubled.items()]
         lines.append(
             f"zephyr: {len(held)} test cases are in the phase more than once; only the"
-            f" first execution of each has the result: {some(held)}"
+            f" first execution of each has the result: {_some(held)}"
         )
     if delivery.overruled:
-        names = some(format_case(each.result.case) for each in delivery.overruled)
+        names = _some(format_case(each.result.case) for each in delivery.overruled)
         lines.append(
             f"zephyr: other jobs or later attempts of this run found the results that"
             f" count for {len(delivery.overruled)} test cases, they are left: {names}"
         )
     if delivery.older:
-        names = some(format_case(each.result.case) for each in delivery.older)
+        names = _some(format_case(each.result.case) for each in delivery.older)
         lines.append(
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}"
@@ -232,7 +232,7 @@ def uncollected(nodeids: Sequence[str]) -> str:
     """Say that test cases of files that failed to import are left as they were."""
     return (
         f"zephyr: {len(nodeids)} could not be collected, the test cases of their tests"
-        f" are left as they were: {some(nodeids)}"
+        f" are left as they were: {_some(nodeids)}"
     )
 
 
@@ -253,7 +253,7 @@ def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
     for line in lines:
         by_path.setdefault(line.path, []).append(line.number)
     return [
-        f"zephyr: {path}, line {some(map(str, numbers))} cannot be read; what it said is"
+        f"zephyr: {path}, line {_some(map(str, numbers))} cannot be read; what it said is"
         f" missing, and no test case that it may be about is written as anything but a"
         f" failure."
         for path, numbers in by_path.items()
@@ -319,11 +319,11 @@ def _whose(refusals: list[Refusal]) -> str:
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
         return f"(test case {format_case(first.case)}, {tests})"
-    names = some(format_case(each.result.case) for each in refusals)
+    names = _some(format_case(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"
 
 
-def some(names: Iterable[str]) -> str:
+def _some(names: Iterable[str]) -> str:
     listed = list(names)
     more = f", … {len(listed) - 5} more" if len(listed) > 5 else ""
     return ", ".join(listed[:5]) + more

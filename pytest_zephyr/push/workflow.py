@@ -62,8 +62,8 @@ def push(
     where its date is newer. Only results of *senders* are sent, others are read along.
     With *force* ours is written whatever stands there.
     *seen* is what is known of the server already. *own* are the settings of journals that
-    have others. Journals are named by the run in them. With ``zephyr_dry_run`` everything is read and
-    nothing is written.
+    have others. Journals are named by the run in them. With ``zephyr_dry_run`` everything
+    is read and nothing is written.
 
     Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
     What was written before it stays written and has its receipts.

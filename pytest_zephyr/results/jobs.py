@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from functools import cached_property
-import hashlib
 
 from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.text import short_digest
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Job:
         what = (self.directory, self.interpreter, self.arguments)
         variables = sorted(self.environment.items())
         return JobMark(
-            digest(repr((what, variables)), 8),
-            digest(repr((self.host, self.checkout)), 4),
+            short_digest(repr((what, variables)), 8),
+            short_digest(repr((self.host, self.checkout)), 4),
             self.attempt,
         )
 
@@ -229,8 +229,3 @@ def _note_apart(counting: Sequence[_Entry], apart: dict[tuple[str, str], str]) -
             names = worst.job.differences(session.job)
             why = f"{', '.join(names)} differ" if names else "they ran side by side"
         apart.setdefault((worst.name, session.name), why)
-
-
-def digest(text: str, length: int) -> str:
-    """Return *length* hexadecimal digits that stand for *text*."""
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-import hashlib
 
-from pytest_zephyr.results.jobs import digest
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.records import CaseRef
@@ -21,6 +19,7 @@ from pytest_zephyr.results.status import FAIL
 from pytest_zephyr.results.status import severity
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.results.tags import OwnFinding
+from pytest_zephyr.text import short_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,8 @@ class CaseResult:
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
     because of the *problem*. *milliseconds* is the sum over the tests, *at* the end of
     the last one in milliseconds since the epoch. *notes* is `None` where the notes
-    are to stay as they are. *decided_by* is the journal whose test decides.
+    are to stay as they are. *decided_by* is the journal whose test decides. *statuses*
+    are those of the *nodes*, by id, or none if all are that of the test case.
     """
 
     case: CaseRef
@@ -86,14 +86,14 @@ class CaseResult:
     @property
     def run(self) -> str:
         """A digest of the run key, as tags have it."""
-        return digest(self.nodes[0].origin.run if self.nodes else "", 8)
+        return short_digest(self.nodes[0].origin.run if self.nodes else "", 8)
 
     @property
     def digest(self) -> str:
         """Identify this result, so that a delivered one is recognised later."""
         status = self.status.id if self.status else ""
         text = f"{self.case!r} {status} {self.milliseconds} {self.at} {self.notes}"
-        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+        return short_digest(text, 16)
 
 
 @dataclass(frozen=True)

@@ -401,6 +401,16 @@ def test_a_server_without_any_write_is_named(world, deliver):
     assert {"404 from" in each.reason for each in delivery.refused} == {True}
 
 
+def test_what_was_sent_a_moment_ago_is_counted_once(world, deliver):
+    """A session pushes again if another of its run ended meanwhile."""
+    journal = Journal()
+    first = deliver([node(101), node(102)], journal)
+    second = deliver([node(101), node(102), node(103)], journal)
+    second.add_earlier(first)
+
+    assert (second.delivered, second.already) == (3, 0)
+
+
 # Writes whose end is not known
 
 

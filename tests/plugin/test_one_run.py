@@ -701,3 +701,22 @@ def test_results_of_other_journals_are_for_these_to_send(
 
     assert world.statuses()[101] == "1"
     assert world.execution(101).results == 2
+
+
+def test_a_damaged_journal_keeps_no_other_of_its_run_from_being_done(
+    command, pytester, shard, world
+):
+    """It is named, and only what it may be about waits."""
+    shard("red", holds=False)
+    (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    lines = first.read_bytes().splitlines(keepends=True)
+    spoilt = next(n for n, line in enumerate(lines) if b'"receipt"' in line)
+    lines[spoilt] = lines[spoilt][:-4] + b"\n"
+    first.write_bytes(b"".join(lines))
+    shard("green", "--zephyr-push=never", holds=True)
+    ran = command("push")
+
+    assert ran.ret == 0
+    assert f"{first}, line {spoilt + 1} cannot be read" in ran.text
+    assert world.statuses()[101] == "2"
+    assert command("push").text == "nothing to send\n"
