@@ -227,5 +227,9 @@ def _note_apart(counting: Sequence[_Entry], apart: dict[tuple[str, str], str]) -
             why = "one of them does not say which job it is of"
         else:
             names = worst.job.differences(session.job)
-            why = f"{', '.join(names)} differ" if names else "they ran side by side"
+            why = (
+                f"they differ in {', '.join(names)}"
+                if names
+                else "they ran side by side"
+            )
         apart.setdefault((worst.name, session.name), why)

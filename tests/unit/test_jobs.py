@@ -168,7 +168,7 @@ def test_what_makes_two_jobs_is_named():
     counted = count([session("a", FAILED, 0, other), session("b", PASSED, 10)])
 
     assert counted.apart == {
-        ("a", "b"): "the host, the variable BROWSER, the variable CI differ"
+        ("a", "b"): "they differ in the host, the variable BROWSER, the variable CI"
     }
 
 
