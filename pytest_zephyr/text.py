@@ -34,6 +34,13 @@ def format_case(case: int | str) -> str:
     return str(case) if isinstance(case, int) else repr(case)
 
 
+def some(names: Iterable[str]) -> str:
+    """Return the first five of *names*, and how many more there are."""
+    listed = list(names)
+    more = f", … {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more
+
+
 def ambiguous_alt(alt: int | str, cases: Iterable[int], place: str) -> str:
     """Return the message for an Alt ID that several test cases in *place* share."""
     ids = ", ".join(map(str, cases))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace
 import importlib
@@ -26,7 +27,11 @@ import requests
 import pytest_zephyr
 from pytest_zephyr.cli import main
 from pytest_zephyr.client import retries
+from pytest_zephyr.plugin import sender_process
+from pytest_zephyr.protocol.messages import encode
+from pytest_zephyr.protocol.messages import Message
 from pytest_zephyr.sandbox import Sandbox
+from pytest_zephyr.sender.serve import serve
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
 from tests.short_reports import pytest_runtest_makereport as pytest_runtest_makereport
@@ -156,6 +161,45 @@ def sandbox(
 def world(filled: tuple[Path, World], sandbox: Sandbox) -> World:
     """The filled world on its running server."""
     return replace(filled[1], sandbox=sandbox)
+
+
+class SenderThread:
+    """A sender as a thread, with the pipes of a process; quicker to start.
+
+    Tests in which the process makes a difference run pytest in a process of its own, whose
+    sender is one, too.
+    """
+
+    def __init__(self, *_args: object) -> None:
+        reading, writing = os.pipe()
+        self.stdin = os.fdopen(writing, "wb", 0)
+        self._asked = os.fdopen(reading, "rb")
+        reading, writing = os.pipe()
+        self.stdout = os.fdopen(reading, "rb", 0)
+        self._answers = os.fdopen(writing, "wb", 0)
+        self.stderr = open(os.devnull, "rb", 0)  # noqa: PTH123, SIM115
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with suppress(OSError), self._asked, self._answers:
+            self._asked.readline()
+            serve(iter(self._asked.readline, b""), self._say)
+
+    def _say(self, message: Message) -> None:
+        self._answers.write(encode(message))
+
+    def poll(self) -> int | None:
+        return None if self._thread.is_alive() else 0
+
+    def kill(self) -> None:
+        """Let it be: who waits for a thread has tests in which it ends by itself."""
+
+
+@pytest.fixture(autouse=True)
+def sender_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of pytest in this process have senders in this process."""
+    monkeypatch.setattr(sender_process, "_start", SenderThread)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pytest_zephyr.cli.options import Commands
 from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import reading_deadline
+from pytest_zephyr.cli.options import reading
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
@@ -27,7 +27,6 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import Outcome
@@ -239,7 +238,7 @@ def run(args: argparse.Namespace) -> int:
     with served(load_settings(args)) as settings:
         checker = Checker(settings)
         if checker.ready:
-            with connect(settings, reading_deadline(settings)) as client:
+            with reading(settings) as client:
                 checker.run(client)
     findings = checker.findings
     if args.json:

@@ -15,7 +15,7 @@ from pytest_zephyr.cli.options import Commands
 from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import reading_deadline
+from pytest_zephyr.cli.options import reading
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
@@ -23,7 +23,6 @@ from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.target.find import Finder
 
@@ -128,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
     settings.require_login()
     with served(settings) as settings:
         try:
-            with connect(settings, reading_deadline(settings)) as client:
+            with reading(settings) as client:
                 client.current_user()
                 found = entries(args.kind, client, settings)
         except SettingsError:

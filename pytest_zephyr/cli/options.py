@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 import os
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import NoReturn
 
 from pytest_zephyr.cli import inifiles
 from pytest_zephyr.cli.inifiles import IniFile
+from pytest_zephyr.cli.watchdog import watchdog
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
@@ -20,6 +24,7 @@ from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.push.connection import connect
 
 
 #: Exit codes: all done; something was not; wrong usage or a wrong setting.
@@ -133,7 +138,11 @@ def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
     return replace(settings, journal=ini.root / settings.journal)
 
 
-def reading_deadline(settings: Settings) -> Deadline | None:
-    if settings.deadline <= _PATIENCE:
-        return None
-    return Deadline(_PATIENCE, "for a command that only reads")
+@contextmanager
+def reading(settings: Settings) -> Iterator[Client]:
+    """Open a client for a command that only reads."""
+    deadline = Deadline(settings.deadline)
+    if settings.deadline > _PATIENCE:
+        deadline = Deadline(_PATIENCE, "for a command that only reads")
+    with watchdog(deadline, NOT_ALL), connect(settings, deadline) as client:
+        yield client

@@ -22,6 +22,7 @@ from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.watchdog import watchdog
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
@@ -32,18 +33,16 @@ from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.journal.reader import unreadable
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
-from pytest_zephyr.push.connection import connect
-from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.embedded import served
-from pytest_zephyr.push.own_settings import own_settings
-from pytest_zephyr.push.workflow import push
-from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.sender.deliver import deliver
+from pytest_zephyr.sender.deliver import Delivered
+from pytest_zephyr.sender.deliver import Order
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -172,12 +171,13 @@ def _push_run(
     for warning in settings.warnings:
         say(f"zephyr: {warning}", sys.stderr.write)
     try:
-        delivery, results = _deliver(run, settings, deadline, force=args.force)
+        delivered = _deliver(run, settings, deadline, force=args.force)
     except ZephyrError as error:
         if not args.json:
             say(f"{', '.join(names)}: nothing sent")
             say(f"zephyr: {error}")
         return _Pushed(False, {"journals": names, "error": str(error)})
+    delivery, results = delivered.delivery, delivered.results
     if not args.json:
         for line in summary.planned(delivery):
             say(line)
@@ -191,7 +191,7 @@ def _push_run(
         problems = summary.problems(delivery, run.paths, settings)
         for line in (*problems, *_corrections(run, settings, args, problems)):
             say(line)
-        for line in (*summary.cut_short(run.cut), *summary.unreadable(run.unreadable)):
+        for line in (*summary.cut_short(run.cut), *unreadable(run.unreadable)):
             say(line)
     numbers: dict[str, list[int]] = {}
     for each in run.unreadable:
@@ -253,28 +253,13 @@ def _is_same(name: str, text: str, settings: Settings) -> bool:
 
 def _deliver(
     run: Run, settings: Settings, deadline: Deadline, *, force: bool
-) -> tuple[Delivery, Counted]:
+) -> Delivered:
     """Push *run* and note in its journals what was delivered."""
-    own = own_settings(settings, run.all, keep_flags=True)
     with ExitStack() as stack:
         writers = []
         for journal in run.journals:
             writers.append(JournalWriter.reopen(journal.path))
             stack.callback(writers[-1].close)
-        results = run.read()
-        run.turn_to(str(settings.url), () if settings.dry_run else writers)
-        settings = stack.enter_context(served(settings, results.nodes))
-        client = stack.enter_context(connect(settings, deadline))
-        delivery = push(
-            results.nodes,
-            client,
-            settings,
-            run.memory(writers),
-            results=results,
-            senders={each.header.run for each in run.journals},
-            force=force,
-            own=own,
-        )
-        if delivery.complete and not run.cut and not run.spoilt:
-            run.note_delivered(writers)
-        return delivery, results
+        stack.enter_context(watchdog(deadline, NOT_ALL))
+        order = Order(settings, deadline, writers, keep_flags=True, force=force)
+        return deliver(run, order)

@@ -12,11 +12,11 @@ from pytest_zephyr.cli.options import Commands
 from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.output import say
+from pytest_zephyr.config.settings import require_sandbox
+from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import make_directory
-from pytest_zephyr.push.embedded import DATABASE
 from pytest_zephyr.push.embedded import PORT
-from pytest_zephyr.push.embedded import require_sandbox
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     require_sandbox()
     from pytest_zephyr.sandbox import Sandbox
 
-    database = args.db or load_settings(args).journal / DATABASE
+    database = args.db or load_settings(args).journal / SANDBOX_DATABASE
     if args.db is None or not database.parent.is_dir():
         make_directory(database.parent)
     stop = threading.Event()

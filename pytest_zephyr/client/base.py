@@ -65,10 +65,6 @@ class Calls:
         finally:
             self._transport.renew(whole)
 
-    def disconnect(self) -> None:
-        """Close all connections; the next call opens a new one."""
-        self._transport.disconnect()
-
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the deadline allows."""
         self._transport.pause(seconds)

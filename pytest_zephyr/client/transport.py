@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import warnings
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError
 from requests.utils import get_environ_proxies
 from requests.utils import should_bypass_proxies
@@ -27,17 +28,14 @@ from urllib3.exceptions import MaxRetryError
 
 from pytest_zephyr.client.auth import CookieAuth
 from pytest_zephyr.client.auth import make_auth
-from pytest_zephyr.client.log_scrubber import LogScrubber
 from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.responses import Judge
 from pytest_zephyr.client.retries import PatientRetry
-from pytest_zephyr.client.timeouts import BudgetAdapter
 from pytest_zephyr.client.timeouts import DeadlineTimeout
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.credentials import secrets_of
 from pytest_zephyr.config.settings import Credential
-from pytest_zephyr.config.settings import NETWORK
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
@@ -86,12 +84,12 @@ class Transport:
         self.deadline = deadline
         self._auth = make_auth(credential)
         self._timeout = settings.timeout
-        proxies, bundle = _network(origin, settings)
+        proxies = {} if settings.embedded else _proxies(origin, settings)
         self._scrub = Scrubber(secrets_of(credential, proxies.values()))
         self._judge = Judge(origin, credential, settings.timeout, self._scrub)
         self._verify: bool | str
         if isinstance(settings.verify, bool):
-            self._verify = settings.verify and (bundle or True)
+            self._verify = settings.verify and (_trusted() or True)
         else:
             self._verify = str(settings.verify)
         self._options: dict[str, Any] = {"proxies": proxies}
@@ -117,7 +115,7 @@ class Transport:
             deadline=self.deadline,
         )
         for scheme in ("http://", "https://"):
-            http.mount(scheme, BudgetAdapter(retry, self._timeout))
+            http.mount(scheme, HTTPAdapter(max_retries=retry))
         if not isinstance(self._auth, CookieAuth):
             # A session cookie beside a token could mix two logins (API 7, 31).
             http.cookies.set_policy(_NoCookies())
@@ -136,16 +134,12 @@ class Transport:
 
     def renew(self, deadline: Deadline) -> None:
         """Begin a new time budget with new connections; the login goes on."""
-        self.disconnect()
+        self.close()
         self.deadline = deadline
         self._http = self._session(self._retries)
 
-    def disconnect(self) -> None:
-        """Close all connections; the next call opens a new one."""
-        self._http.close()
-
     def close(self) -> None:
-        self.disconnect()
+        self._http.close()
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the deadline allows."""
@@ -258,7 +252,7 @@ class Transport:
             )
             raise ZephyrUnreachable(msg)
         try:
-            with LogScrubber(self._scrub), self._without_warning():
+            with self._without_warning():
                 return self._ask(method, url, **options)
         except (requests.RequestException, OSError, ValueError) as error:
             # requests lets a few errors of the layers below through.
@@ -282,7 +276,6 @@ class Transport:
         urllib3 repeats what got none; of the body, which is read later, it knows nothing.
         """
         retry = None
-        # Counted here, too: a test may have left a mock in the place of all of it.
         for tries_left in range(self._retries, -1, -1):
             with self._http.request(
                 method,
@@ -338,23 +331,17 @@ class Transport:
         return b"".join(parts)
 
 
-def _network(origin: str, settings: Settings) -> tuple[dict[str, str], str]:
-    """Return the proxies for *origin* and the file of trusted certificates.
+def _proxies(origin: str, settings: Settings) -> dict[str, str]:
+    if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
+        return {"http": settings.proxy, "https": settings.proxy}
+    proxies: dict[str, str] = get_environ_proxies(origin)
+    return proxies
 
-    requests asks the environment, so for a moment that is the one in which the run began.
-    """
-    before = {name: os.environ.pop(name) for name in NETWORK if name in os.environ}
-    os.environ.update(settings.network)
-    try:
-        proxies: dict[str, str] = get_environ_proxies(origin)
-        if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
-            proxies = {"http": settings.proxy, "https": settings.proxy}
-    finally:
-        for name in settings.network:
-            os.environ.pop(name, None)
-        os.environ.update(before)
-    bundles = map(settings.network.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
-    return proxies, next(filter(None, bundles), "")
+
+def _trusted() -> str:
+    """Return the file of certificates that the environment names, if it does."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    return next(filter(None, map(os.environ.get, names)), "")
 
 
 class _Session(requests.Session):

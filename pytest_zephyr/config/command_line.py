@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 import os
 from pathlib import Path
@@ -28,6 +29,30 @@ def command(*words: object, settings: Settings | None = None) -> str:
     if settings is not None:
         listed += _flags(settings, listed)
     return subprocess.list2cmdline(listed) if os.name == "nt" else shlex.join(listed)
+
+
+def send_later(journals: Iterable[Path], settings: Settings) -> str:
+    """Return the second line of a message about results that are kept."""
+    return (
+        f"        send them later with: {command('push', *journals, settings=settings)}"
+    )
+
+
+def kept(journals: Sequence[Path], settings: Settings, whose: str = "") -> list[str]:
+    """Say that *journals* keep results, and how to send them; *whose* counts them."""
+    names = ", ".join(map(str, journals))
+    return [
+        f"zephyr: {whose}results kept in {names}",
+        send_later(journals, settings),
+    ]
+
+
+def shown(path: Path) -> Path:
+    """Return *path* as people write it: from the working directory, if it is below."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
 
 
 def _word(word: object) -> str:

@@ -19,7 +19,6 @@ from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.settings import Credential
-from pytest_zephyr.config.settings import NETWORK
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
@@ -173,9 +172,6 @@ def resolve(given: Given) -> Settings:
         said=said,
         config_file=given.config_file,
         pushing=given.header is not None,
-        network={
-            each: given.environ[each] for each in NETWORK if each in given.environ
-        },
         warnings=tuple(warnings),
     )
 

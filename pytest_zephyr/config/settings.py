@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+import importlib.util
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,9 @@ from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 
 
+#: The address of the embedded server, and its database in the directory of journals.
 SANDBOX = "sandbox"
+SANDBOX_DATABASE = "sandbox.db"
 
 Auth = Literal["auto", "token", "basic", "cookie"]
 Capture = Literal["none", "failed", "all"]
@@ -58,19 +61,6 @@ class Credential:
         return self.username
 
 
-#: Variables that say how to reach a server. They are read once, when a run begins: tests
-#: may change them.
-NETWORK = (
-    *(
-        spelt
-        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-        for spelt in (name, name.upper())
-    ),
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-)
-
-
 @dataclass(frozen=True)
 class Settings:
     """Every value a run needs.
@@ -79,8 +69,7 @@ class Settings:
     environment variable, an ini key with its file, a journal, or ``default``.
     *said* maps the same name to the text as it was given. *config_file* is the ini file
     that has to be named to be found again; *pushing* says that a journal had a part in
-    them. *network* has those of the variables in NETWORK that were set. Times are in
-    seconds.
+    them. The server is *embedded* if it runs in our own process. Times are in seconds.
     """
 
     zephyr: bool
@@ -112,7 +101,7 @@ class Settings:
     retries: int
     deadline: float
     verify: bool | Path
-    client_cert: tuple[Path, ...]
+    client_cert: tuple[Path, ...] | None
     proxy: str | None = field(repr=False)
     run_key: str | None
     show_config: bool
@@ -123,7 +112,7 @@ class Settings:
     said: Mapping[str, str] = field(default_factory=dict, repr=False)
     config_file: Path | None = None
     pushing: bool = False
-    network: Mapping[str, str] = field(default_factory=dict, repr=False)
+    embedded: bool = False
     warnings: tuple[str, ...] = ()
 
     def describe(self, name: str) -> str:
@@ -156,7 +145,9 @@ class Settings:
         What a *journal* does not name can only come from a flag.
         """
         problems = self._missing_login()
-        if self.url != SANDBOX:
+        if self.url == SANDBOX:
+            require_sandbox()
+        else:
             problems += self._missing_target(journal)
             if self.unmapped == "create" and self.release is None:
                 problems.append(
@@ -176,6 +167,16 @@ class Settings:
             elif ref.id is not None:
                 break
         return [missing_place(name, journal) for name in reversed(missing)]
+
+
+def require_sandbox() -> None:
+    """Raise SettingsError unless the libraries of the embedded server are installed."""
+    for name in ("flask", "sqlalchemy"):
+        if importlib.util.find_spec(name) is None:
+            raise SettingsError(
+                f"the embedded server needs {name}, which is not installed."
+                f" Install it with: pip install 'pytest-zephyr[sandbox]'"
+            )
 
 
 def missing_place(name: str, journal: Path | None = None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 import errno
@@ -39,6 +40,7 @@ from pytest_zephyr.journal.lock import may_be_running
 from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Record
+from pytest_zephyr.text import some
 
 
 #: Bytes of a line that are read at once; the file may be anything but a journal.
@@ -277,3 +279,27 @@ def _last_kind(path: Path) -> str:
         return ""
     last = _parse(tail.rpartition(b"\n")[2])
     return str(last.get("kind")) if last else ""
+
+
+def uncollected(nodeids: Sequence[str]) -> list[str]:
+    """Say that test cases of files that failed to import are left as they were."""
+    if not nodeids:
+        return []
+    line = (
+        f"zephyr: {len(nodeids)} could not be collected, the test cases of their tests"
+        f" are left as they were: {some(nodeids)}"
+    )
+    return [line]
+
+
+def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
+    """Name the lines of journals that somebody or something has spoilt."""
+    by_path: dict[Path, list[int]] = {}
+    for line in lines:
+        by_path.setdefault(line.path, []).append(line.number)
+    return [
+        f"zephyr: {path}, line {some(map(str, numbers))} cannot be read; what it said is"
+        f" missing, and no test case that it may be about is written as anything but a"
+        f" failure."
+        for path, numbers in by_path.items()
+    ]

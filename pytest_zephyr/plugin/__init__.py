@@ -9,6 +9,7 @@ import pytest
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.plugin import origin as origin
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.fixture import zephyr as zephyr
 from pytest_zephyr.plugin.guard import ERRORS
@@ -92,22 +93,18 @@ def _build(config: pytest.Config) -> None:
 
 def _build_controller(config: pytest.Config) -> None:
     """Register what the controller, or the only process, needs to report at the end."""
-    from pytest_zephyr.config.settings import SANDBOX
     from pytest_zephyr.plugin.items import ItemLines
     from pytest_zephyr.plugin.recorder import RECORDER
     from pytest_zephyr.plugin.recorder import Recorder
     from pytest_zephyr.plugin.reporter import ZephyrReporter
     from pytest_zephyr.plugin.reports import Stamper
     from pytest_zephyr.plugin.workers import WorkerSetup
-    from pytest_zephyr.push.embedded import require_sandbox
 
     settings = plugin_settings.load(config)
     marks = plugin_settings.load_marks(config)
     try:
         if settings.push == "end":
             settings.require_server()
-            if settings.url == SANDBOX:
-                require_sandbox()
     except SettingsError as error:
         raise plugin_settings.usage_error(error) from error
     scrub = plugin_settings.load_scrubber(config, settings.credential)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Generator
 
@@ -13,12 +14,14 @@ from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.results.records import CaseRef
 
 
+#: Returns the names of the test cases of the phase, `None` if they could not be read.
+Plan = Callable[[], Collection[CaseRef] | None]
+
+
 class OnlyPlanned:
     """Deselects, where tests are collected, what the *plan* does not hold."""
 
-    def __init__(
-        self, plan: Collection[CaseRef], marks: Marks, writer: JournalWriter
-    ) -> None:
+    def __init__(self, plan: Plan, marks: Marks, writer: JournalWriter) -> None:
         self._plan = plan
         self._marks = marks
         self._writer = writer
@@ -33,11 +36,14 @@ class OnlyPlanned:
         return result
 
     def _select(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        plan = self._plan()
+        if plan is None:
+            return
         planned: list[pytest.Item] = []
         others: list[pytest.Item] = []
         for item in items:
             cases = self._marks.of(item).cases
-            chosen = any(case in self._plan for case in cases)
+            chosen = any(case in plan for case in cases)
             (planned if chosen else others).append(item)
         if others:
             config.hook.pytest_deselected(items=others)

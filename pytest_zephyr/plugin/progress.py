@@ -24,6 +24,7 @@ class Progress:
         self._show = show
         self._began = monotonic()
         self._shown = False
+        self._last = ""
 
     def __enter__(self) -> Self:
         return self
@@ -37,11 +38,17 @@ class Progress:
         if self._shown:
             self._write("")
 
+    @property
+    def reached(self) -> str:
+        """How far it came, as a sentence; empty if nothing was said of it."""
+        return f" {self._last} were sent before." if self._last else ""
+
     def update(self, done: int, total: int, what: str = "results") -> None:
+        self._last = f"{done} of {total} {what}"
         if self._show is None or monotonic() - self._began < PATIENCE:
             return
         self._shown = True
-        self._write(f"zephyr: {done} of {total} {what}")
+        self._write(f"zephyr: {self._last}")
 
     def _write(self, line: str) -> None:
         """Show *line*; what cannot be shown costs no result."""

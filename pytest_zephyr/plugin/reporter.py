@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config.command_line import kept
+from pytest_zephyr.config.command_line import send_later
+from pytest_zephyr.config.command_line import shown
 from pytest_zephyr.config.job import as_started
 from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import this_job
-from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import ZephyrError
@@ -25,11 +28,10 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.reader import uncollected
+from pytest_zephyr.journal.reader import unreadable
 from pytest_zephyr.journal.runs import open_all
-from pytest_zephyr.journal.runs import prune
-from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import running_siblings
-from pytest_zephyr.journal.runs import siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
@@ -39,15 +41,16 @@ from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.progress import Progress
 from pytest_zephyr.plugin.reports import STAMP
 from pytest_zephyr.plugin.reports import to_record
+from pytest_zephyr.plugin.sender_process import directories
+from pytest_zephyr.plugin.sender_process import GRACE
+from pytest_zephyr.plugin.sender_process import SenderBug
+from pytest_zephyr.plugin.sender_process import SenderError
+from pytest_zephyr.plugin.sender_process import SenderLate
+from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.plugin.startup_check import StartupCheck
-from pytest_zephyr.push import summary
-from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.embedded import DATABASE
-from pytest_zephyr.push.embedded import how_to_look
-from pytest_zephyr.push.embedded import served
-from pytest_zephyr.push.own_settings import own_settings
-from pytest_zephyr.push.summary import shown
-from pytest_zephyr.results.jobs import Counted
+from pytest_zephyr.protocol import messages
+from pytest_zephyr.protocol.messages import Push
+from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
 
@@ -85,8 +88,6 @@ class ZephyrReporter:
         self._journal = shown(path)
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
-        self._beside: list[Journal] = []
-        self._unread: set[str] = set()
         self._undelivered = False
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(config, settings, self.writer, self.note_bug)
@@ -158,90 +159,80 @@ class ZephyrReporter:
             session.exitstatus = plugin_settings.UNDELIVERED
 
     def _finish(self) -> None:
+        self.startup_check.close()
         note_changes(self._environ, os.environ)
         self.writer.append(journal_format.end_line())
         self.writer.retry()
-        run = self._find_run()
-        if running := running_siblings(run.journals, self._beside):
-            self.writer.append(journal_format.beside_line(Beside(running)))
-        results = run.read()
-        self._lines += [f"zephyr: {problem}" for problem in sorted(self._unread)]
-        self._lines += summary.unreadable(run.unreadable)
-        if run.uncollected:
-            self._lines.append(summary.uncollected(run.uncollected))
-        if self._settings.push == "never":
-            self._undelivered = not self._is_saved()
-            if not self._undelivered:
-                self._lines.append(f"results kept in {self._journal}")
-                self._lines.append(summary.send_later([self._journal], self._settings))
+        if self._settings.push == "end":
+            self._push()
         else:
-            self._push(run, results)
+            self._say_kept()
         if self.writer.broken is not None:
             self._tell_broken(self.writer.broken)
-        self._undelivered = self._undelivered or run.spoilt
-        directory = self.writer.path.parent
-        prune(directory, open_all([directory], self._beside))
 
-    def _find_run(self) -> Run:
-        """Return this session's journal with those of the same run beside it."""
-        own = (Journal(self.writer.path, self.writer.kept),)
-        if own[0].header.key:
-            problems: list[str] = []
-            directory = self.writer.path.parent
-            self._beside = open_all([directory], self._beside, problems)
-            self._unread.update(problems)
-        return Run(own, siblings(own, self._beside))
+    def _say_kept(self) -> None:
+        """Say where the results are that are not to be sent now."""
+        journal = Journal(self.writer.path, self.writer.kept)
+        if journal.header.key:
+            known = open_all([journal.path.parent])
+            if running := running_siblings([journal], known):
+                self.writer.append(journal_format.beside_line(Beside(running)))
+        for _record in journal.records():
+            pass
+        self._lines += unreadable(journal.unreadable)
+        self._lines += uncollected(journal.uncollected)
+        self._undelivered = self.writer.broken is not None
+        if not self._undelivered:
+            self._lines.append(f"results kept in {self._journal}")
+            self._lines.append(send_later([self._journal], self._settings))
 
-    def _push(self, run: Run, results: Counted) -> None:
-        # Late: only a push needs an HTTP library.
-        from pytest_zephyr.push.preflight import Preflight
-        from pytest_zephyr.push.workflow import push
-
-        before = self.startup_check.found or Preflight()
-        cases = (case for node in results.nodes for case in node.cases)
-        if before.plan is not None:
-            untested = before.untested(frozenset(cases))
-            self._lines += summary.planned_only(run.deselected, untested)
-        seen = before.seen
-        with (
-            served(self._settings, results.nodes) as settings,
-            before.resumed(settings) as client,
-            Progress(self._progress_line()) as progress,
-        ):
-            delivery = Delivery()
-            while True:
-                earlier = delivery
-                delivery = push(
-                    results.nodes,
-                    client,
-                    settings,
-                    run.memory([self.writer]),
-                    progress.update,
-                    seen=seen,
-                    own=own_settings(settings, run.others, keep_flags=False),
-                    results=results,
-                    senders={each.header.run for each in run.journals},
+    def _push(self) -> None:
+        settings = self._settings
+        # The lines that the disk refused, if it still does; else all can be read.
+        refused = tuple(line.decode("ascii") for line in self.writer.kept)
+        if self.writer.broken is None:
+            # The sender writes on.
+            self.writer.close()
+        request = Push(
+            settings,
+            self.writer.path,
+            refused,
+            self.startup_check.facts,
+            settings.deadline,
+        )
+        with Progress(self._progress_line()) as progress:
+            try:
+                answer = self._talk(request, progress)
+            except SenderLate:
+                said = (
+                    f"the time budget of {settings.deadline:g} s (zephyr_deadline) is"
+                    f" spent."
                 )
-                delivery.add_earlier(earlier)
-                # A session of the same run that ended meanwhile did not see what was
-                # written now, nor was its result seen.
-                again = self._find_run()
-                if delivery.error or set(again.others) <= set(run.others):
-                    break
-                run, results, seen = again, again.read(), None
-        self._lines += summary.counted(results)
-        self._lines += summary.planned(delivery)
-        saved = self._is_saved()
-        self._lines.append(summary.numbers(delivery, saved=saved))
-        self._lines += summary.made(delivery)
-        self._lines += summary.evidence(delivery)
-        if delivery.complete and not run.spoilt:
-            run.note_delivered([self.writer])
-        self._undelivered = delivery.failed
-        if self._settings.on_error != "ignore":
-            kept_in = [self._journal] if saved else []
-            self._lines += summary.problems(delivery, kept_in, self._settings)
-        self._lines += self._look(settings, delivery)
+                self._keep([f"zephyr: {said}{progress.reached}"])
+            except SenderBug as error:
+                self.note_bug("the push", error)
+                self._keep([])
+            except SenderError as error:
+                self._keep([f"zephyr: {error}{progress.reached}"])
+            except KeyboardInterrupt:
+                self._keep([f"zephyr: interrupted while sending.{progress.reached}"])
+            else:
+                self._lines += answer.lines
+                self._undelivered = answer.failed
+
+    def _talk(self, request: Push, progress: Progress) -> Pushed:
+        """Have a sender push. Raises SenderError."""
+        deadline = Deadline(request.seconds + GRACE)
+        with SenderProcess(directories(self._config)) as sender:
+            sender.ask(request)
+            while True:
+                answer = sender.answer(deadline)
+                if isinstance(answer, Pushed):
+                    return answer
+                assert isinstance(answer, messages.Progress), (
+                    "what comes before the end"
+                )
+                progress.update(answer.done, answer.total, answer.what)
 
     def _progress_line(self) -> Callable[[str], object] | None:
         """Return what shows a line in place, if pytest's terminal is one."""
@@ -250,17 +241,6 @@ class ZephyrReporter:
         if not getattr(terminal, "isatty", False) or not hasattr(terminal, "rewrite"):
             return None
         return lambda line: terminal.rewrite(line, erase=True)
-
-    def _look(self, settings: Settings, delivery: Delivery) -> list[str]:
-        target = delivery.target
-        if target is None or target.phase is None or settings.url is None:
-            return []
-        if self._settings.url == SANDBOX:
-            database = shown(self._settings.journal / DATABASE)
-            where = how_to_look(database, target.phase.id)
-        else:
-            where = summary.link(settings.url, target)
-        return [f"look at phase {target.path}: {where}"]
 
     def _tell_broken(self, error: OSError) -> None:
         if not self._undelivered:
@@ -288,8 +268,7 @@ class ZephyrReporter:
         self._undelivered = True
         self._lines += lines
         if self._is_saved():
-            self._lines.append(f"zephyr: results kept in {self._journal}")
-            self._lines.append(summary.send_later([self._journal], self._settings))
+            self._lines += kept([self._journal], self._settings)
         else:
             self._lines.append(
                 f"zephyr: {self._journal} cannot be read back; the results are lost."

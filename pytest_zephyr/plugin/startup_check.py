@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import sys
 from typing import Any
 from typing import NoReturn
-from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.command_line import shown
 from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Clock
@@ -23,16 +25,22 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.only_planned import OnlyPlanned
-from pytest_zephyr.push.embedded import DATABASE
-from pytest_zephyr.push.summary import shown
+from pytest_zephyr.plugin.sender_process import directories
+from pytest_zephyr.plugin.sender_process import GRACE
+from pytest_zephyr.plugin.sender_process import SenderBug
+from pytest_zephyr.plugin.sender_process import SenderError
+from pytest_zephyr.plugin.sender_process import SenderProcess
+from pytest_zephyr.protocol.messages import Check
+from pytest_zephyr.protocol.messages import Checked
+from pytest_zephyr.protocol.messages import LookedUp
+from pytest_zephyr.protocol.messages import LookUp
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.text import one_line
 
 
-if TYPE_CHECKING:
-    # It reaches the HTTP library, which only a run that reports needs.
-    from pytest_zephyr.push.preflight import Preflight
+#: Seconds for the look at the server, however long the time budget of the push is.
+SECONDS = 10.0
 
 #: Lines about unknown test cases that are shown before the tests.
 _SHOWN = 20
@@ -41,7 +49,9 @@ _SHOWN = 20
 class StartupCheck:
     """Says before the tests what is wrong, on the controller or in the only process.
 
-    *found* is what it saw; *aborted* says that the run ended here, as the user wished.
+    A sender looks at the server while tests are collected, and is gone before the first
+    of them. *facts* are what it found that a push need not ask again; *aborted* says that
+    the run ended here, as the user wished.
     """
 
     def __init__(
@@ -55,82 +65,133 @@ class StartupCheck:
         self._settings = settings
         self._writer = writer
         self.note_bug = note_bug
-        self.found: Preflight | None = None
+        self.facts = ""
         self.aborted = False
-        self._checked = False
+        self._sender: SenderProcess | None = None
+        self._found: Checked | None = None
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_sessionstart(self) -> None:
-        if self._settings.push == "end":
-            self._check_server()
+        settings = self._settings
+        is_embedded = settings.url == SANDBOX and not settings.only_planned
+        if settings.push == "end" and not is_embedded:
+            self._start()
+        if settings.only_planned:
+            marks = plugin_settings.load_marks(self._config)
+            only = OnlyPlanned(lambda: self.planned, marks, self._writer)
+            self._config.pluginmanager.register(only, "zephyr-only-planned")
 
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        marks = plugin_settings.load_marks(self._config)
-        self._check_cases(item_of(item, marks) for item in session.items)
+        if self._sender is not None:
+            marks = plugin_settings.load_marks(self._config)
+            self._finish(item_of(item, marks) for item in session.items)
 
     @guarded
     def check_journal(self) -> None:
         """Look up the cases of the items that workers wrote to the journal."""
-        records = Journal(self._writer.path, self._writer.kept).records()
-        self._check_cases(each for each in records if isinstance(each, Item))
+        if self._sender is not None:
+            records = Journal(self._writer.path, self._writer.kept).records()
+            self._finish(each for each in records if isinstance(each, Item))
 
     @property
     def planned(self) -> frozenset[CaseRef] | None:
-        """The test cases of the phase, if only their tests are to run."""
-        if self.found is None or self.found.plan is None:
+        """The test cases of the phase, if only their tests are to run.
+
+        Waits for the sender. Raises UsageError if the user wants a run to end that has a
+        problem.
+        """
+        self._hear()
+        if self._found is None or self._found.planned is None:
             return None
-        return self.found.planned
+        return frozenset(self._found.planned)
 
     def pytest_report_header(self) -> list[str]:
         try:
-            lines = self.found.lines if self.found else []
-            return list(map(self._clean, [f"zephyr: {self._where()}", *lines]))
+            return [self._clean(f"zephyr: {self._where()}")]
         except ERRORS as error:
             self.note_bug("pytest_report_header", error)
             return []
 
+    def close(self) -> None:
+        """End the sender, if a run ends before its first test."""
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close(0)
+
     @guarded
     def pytest_unconfigure(self) -> None:
-        if self.found is not None:
-            self.found.close()
+        self.close()
 
-    def _check_server(self) -> None:
-        # Late: only who reports needs an HTTP library.
-        from pytest_zephyr.push.preflight import check_server
+    def _start(self) -> None:
+        settings = self._settings
+        # Without its plan a run cannot begin, so that has the time of a push.
+        patience = settings.deadline if settings.only_planned else SECONDS
+        self._seconds = min(patience, settings.deadline)
+        self._deadline = Deadline(self._seconds + GRACE)
+        try:
+            self._sender = SenderProcess(directories(self._config))
+            self._sender.ask(Check(settings, self._seconds))
+        except SenderError as error:
+            self._note_away(error)
 
-        found = self.found = check_server(self._settings)
-        if found.problems and self._settings.on_error == "fail":
-            self._abort(found.lines)
-        if found.ahead:
-            self._writer.append(journal_format.clock_line(Clock(found.ahead)))
-        if found.plan is not None:
-            marks = plugin_settings.load_marks(self._config)
-            only = OnlyPlanned(found.planned, marks, self._writer)
-            self._config.pluginmanager.register(only, "zephyr-only-planned")
-        if self._config.get_verbosity() < 0:
-            # Quiet has no header, but keeps the problems.
-            self._tell(found.lines)
-
-    def _check_cases(self, items: Iterable[Item]) -> None:
-        """Look up the test cases of *items* once, wherever they were collected."""
-        if self.found is None or self._checked:
+    def _hear(self) -> None:
+        """Wait for what the sender found, and say it, once."""
+        if self._sender is None or self._found is not None:
             return
-        from pytest_zephyr.push.preflight import check_cases
+        try:
+            answer = self._sender.answer(Deadline(max(GRACE, self._deadline.left())))
+        except SenderError as error:
+            self._note_away(error)
+            return
+        assert isinstance(answer, Checked), "what Check is answered with"
+        self._found = answer
+        if answer.ahead:
+            self._writer.append(journal_format.clock_line(Clock(answer.ahead)))
+        self._say(answer)
 
-        self._checked = True
+    def _say(self, found: Checked) -> None:
+        if found.failed and self._settings.on_error == "fail":
+            self._abort(found.lines)
+        self._tell(found.lines)
+
+    def _note_away(self, error: SenderError) -> None:
+        """Say that no sender could look, which is nobody's mistake."""
+        self.close()
+        if isinstance(error, SenderBug):
+            self.note_bug("the check before the tests", error)
+        if self._settings.only_planned:
+            line = f"zephyr: the plan for --zephyr-only-planned cannot be read: {error}"
+        else:
+            line = f"zephyr: the server could not be checked before the tests: {error}"
+        self._found = Checked((line,), failed=self._settings.only_planned)
+        self._say(self._found)
+
+    def _finish(self, items: Iterable[Item]) -> None:
+        """Look up the test cases of *items*, wherever they were collected."""
+        self._hear()
+        sender, self._sender = self._sender, None
+        if sender is None:
+            return
         tests: dict[CaseRef, str] = {}
         for item in items:
             for case in item.cases:
                 tests.setdefault(case, item.title or item.nodeid)
-        lines = check_cases(self.found, self._settings, tests)
-        self.found.pause()
+        with sender:
+            try:
+                sender.ask(LookUp(tuple(tests)))
+                answer = sender.answer(Deadline(self._seconds + GRACE))
+            except SenderError:
+                # The push says what is wrong, if it still is.
+                return
+        assert isinstance(answer, LookedUp), "what LookUp is answered with"
+        self.facts = answer.facts
+        lines = [f"zephyr: {text} ({tests[case]})" for case, text in answer.problems]
         if not lines or self._settings.on_error == "ignore":
             return
-        strict = self._settings.on_error == "fail"
-        if strict and self._settings.unknown_case == "error":
+        if self._settings.on_error == "fail" and self._settings.unknown_case == "error":
             self._abort(lines)
         more = len(lines) - _SHOWN
         self._tell(lines[:_SHOWN])
@@ -140,6 +201,7 @@ class StartupCheck:
     def _abort(self, lines: Sequence[str]) -> NoReturn:
         """End the run before its first test, with all problems at once."""
         self.aborted = True
+        self.close()
         self._writer.discard()
         raise pytest.UsageError(*map(self._clean, lines))
 
@@ -163,8 +225,6 @@ class StartupCheck:
         names = (settings.project, settings.release, settings.cycle, settings.phase)
         path = " > ".join(ref.name or f"id {ref.id}" for ref in names if ref)
         if settings.url == SANDBOX:
-            database = shown(settings.journal / DATABASE)
+            database = shown(settings.journal / SANDBOX_DATABASE)
             return f"embedded sandbox ({database})" + (f", {path}" if path else "")
-        seen = self.found.seen if self.found else None
-        user = seen.user.name if seen else settings.credential
-        return f"{settings.url} as {user}, {path}"
+        return f"{settings.url} as {settings.credential}, {path}"

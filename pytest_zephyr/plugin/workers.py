@@ -42,7 +42,8 @@ def build_worker(config: pytest.Config) -> None:
         config.stash[RECORDER] = Recorder(writer, share.store(writer.path), worker)
         config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
         if _PLAN in workerinput:
-            only = OnlyPlanned(frozenset(workerinput[_PLAN]), marks, writer)
+            plan = frozenset(workerinput[_PLAN])
+            only = OnlyPlanned(lambda: plan, marks, writer)
             config.pluginmanager.register(only, "zephyr-only-planned")
     stamper = Stamper(marks, limits.capture, writer, worker)
     config.pluginmanager.register(stamper, "zephyr-stamper")

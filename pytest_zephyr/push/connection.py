@@ -12,10 +12,17 @@ from pytest_zephyr.config.settings import Settings
 
 
 @contextmanager
-def connect(settings: Settings, deadline: Deadline | None = None) -> Iterator[Client]:
-    """Open a client for the server in *settings*, with all its time or a *deadline*."""
+def connect(
+    settings: Settings, deadline: Deadline | None = None, ahead: int = 0
+) -> Iterator[Client]:
+    """Open a client for the server in *settings*, with all its time or a *deadline*.
+
+    *ahead* is by how many milliseconds the server's clock was ahead when it was last
+    asked.
+    """
     assert settings.url is not None
     assert settings.credential is not None
     deadline = deadline or Deadline(settings.deadline)
     with Transport(settings.url, settings.credential, settings, deadline) as transport:
+        transport.ahead = ahead
         yield Client(transport)

@@ -11,15 +11,14 @@ from pathlib import Path
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Ref
+from pytest_zephyr.config.settings import require_sandbox
 from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.secret import Secret
 
-
-DATABASE = "sandbox.db"
 
 #: Where `pytest-zephyr sandbox` listens.
 PORT = 8765
@@ -31,18 +30,6 @@ _PLACES = {
     "cycle": "Cycle 1",
     "phase": "Phase 1",
 }
-
-
-def require_sandbox() -> None:
-    """Raise SettingsError unless the sandbox's libraries are installed."""
-    try:
-        import pytest_zephyr.sandbox  # noqa: F401
-    except ImportError as error:
-        msg = (
-            f"the embedded server needs {error.name}, which is not installed."
-            f" Install it with: pip install 'pytest-zephyr[sandbox]'"
-        )
-        raise SettingsError(msg) from error
 
 
 @contextmanager
@@ -59,7 +46,7 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
     require_sandbox()
     from pytest_zephyr.sandbox import Sandbox
 
-    database = settings.journal / DATABASE
+    database = settings.journal / SANDBOX_DATABASE
     make_directory(database.parent)
     with Sandbox(database) as sandbox:
         places = {name: _place(settings, name) for name in _PLACES}
@@ -74,8 +61,7 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
             settings,
             url=sandbox.url,
             credential=Credential("token", "the sandbox", secret=Secret(sandbox.token)),
-            proxy=None,
-            network={},
+            embedded=True,
             project=Ref(project, str(places["project"])),
             release=Ref(release, str(places["release"])),
             cycle=Ref(cycle, str(places["cycle"])),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from contextlib import contextmanager
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,12 +33,30 @@ from pytest_zephyr.target.snapshot import Survey
 from pytest_zephyr.text import ambiguous_alt
 
 
-#: Seconds for all of it, however long the time budget of the push is.
-SECONDS = 10.0
-
 #: Ids that are looked up before the tests, unless an unknown one is to end the run; the
 #: push looks up what is left.
 _LOOKED_UP = 1000
+
+
+@dataclass
+class Facts:
+    """What a push at the end need not ask again: it was found before the tests.
+
+    *ahead* is by how many milliseconds the server's clock is ahead of ours. *plan* maps
+    the test cases of the phase to their Alt IDs: none if there is no such phase, `None`
+    if they were not read.
+    """
+
+    seen: Survey | None = None
+    ahead: int = 0
+    plan: dict[int, str] | None = None
+
+    def untested(self, cases: Collection[CaseRef]) -> int:
+        """Return how many test cases of the plan none of the tests proves."""
+        return sum(
+            case not in cases and alt not in cases
+            for case, alt in (self.plan or {}).items()
+        )
 
 
 @dataclass
@@ -46,20 +64,18 @@ class Preflight:
     """What was found out before the tests.
 
     *problems* are for the user to mend, *remarks* are not. *away* says why the server
-    could not be asked, which is nobody's mistake. *plan* maps the test cases of the
-    phase to their Alt IDs: none if there is no such phase, `None` if they were not read.
+    could not be asked, which is nobody's mistake. *client* is logged in to it.
     """
 
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     away: str = ""
     seen: Survey | None = None
-    client: Client | None = None
     plan: dict[int, str] | None = None
-    _open: ExitStack = field(default_factory=ExitStack, repr=False)
+    client: Client | None = None
 
     @property
-    def lines(self) -> list[str]:
+    def lines(self) -> tuple[str, ...]:
         """What people should read of it."""
         lines = [
             f"zephyr: {line}"
@@ -70,71 +86,54 @@ class Preflight:
             lines.append(
                 f"zephyr: the server could not be checked before the tests: {self.away}"
             )
-        return lines
+        return tuple(lines)
 
     @property
-    def planned(self) -> frozenset[CaseRef]:
-        """Every name of every test case of the plan."""
-        plan = self.plan or {}
-        return frozenset([*plan, *filter(None, plan.values())])
-
-    def untested(self, cases: Collection[CaseRef]) -> int:
-        """Return how many test cases of the plan none of the tests proves."""
-        return sum(
-            case not in cases and alt not in cases
-            for case, alt in (self.plan or {}).items()
-        )
+    def planned(self) -> tuple[CaseRef, ...] | None:
+        """Every name of every test case of the plan, `None` if it was not read."""
+        if self.plan is None:
+            return None
+        return tuple(dict.fromkeys([*self.plan, *filter(None, self.plan.values())]))
 
     @property
     def ahead(self) -> int:
         """How many milliseconds the server's clock is ahead of ours."""
         return self.client.ahead if self.client else 0
 
-    def pause(self) -> None:
-        """Close the connections while the tests run; the login is kept."""
-        if self.client is not None:
-            self.client.disconnect()
-
-    def close(self) -> None:
-        self._open.close()
-        self.client = None
-
-    @contextmanager
-    def resumed(self, settings: Settings) -> Iterator[Client]:
-        """Yield a client with all the time of a push; *settings* name its server."""
-        if self.client is None:
-            with connect(settings) as client:
-                yield client
-            return
-        self.client.renew(settings.deadline)
-        yield self.client
+    @property
+    def facts(self) -> Facts:
+        return Facts(self.seen, self.ahead, self.plan)
 
 
-def check_server(settings: Settings) -> Preflight:
+@contextmanager
+def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
     """Log in, and look for the target, the statuses and, if wanted, the plan.
 
-    Never raises a ZephyrError: what is wrong is in what is returned.
+    All of that has so many *seconds*.
+
+    The server can be asked more in the block. No ZephyrError leaves: what is wrong is in
+    what is yielded.
     """
     found = Preflight()
-    if settings.url == SANDBOX:
-        # The embedded server adopts whatever a run names.
-        if settings.only_planned:
-            with served(settings) as inside:
-                _check(found, replace(inside, unknown_case="ignore"))
-            found.close()
+    with ExitStack() as stack:
+        if settings.url != SANDBOX:
+            _check(found, settings, stack, seconds)
+        elif settings.only_planned:
+            # The embedded server adopts whatever a run names.
+            inside = stack.enter_context(served(settings))
+            _check(found, replace(inside, unknown_case="ignore"), stack, seconds)
             found.seen = None
-        return found
-    _check(found, settings)
-    return found
+        yield found
 
 
-def _check(found: Preflight, settings: Settings) -> None:
-    # Without its plan a run cannot begin, so that has the time of a push.
-    deadline = None
-    if not settings.only_planned and settings.deadline > SECONDS:
-        deadline = Deadline(SECONDS, "for the check before the tests")
+def _check(
+    found: Preflight, settings: Settings, stack: ExitStack, seconds: float
+) -> None:
+    deadline = Deadline(seconds)
+    if seconds < settings.deadline:
+        deadline = Deadline(seconds, "for the check before the tests")
     try:
-        client = found._open.enter_context(connect(settings, deadline))
+        client = stack.enter_context(connect(settings, deadline))
         found.seen = begin(client)
         _check_statuses(found, settings)
         _check_target(found, client, settings)
@@ -197,13 +196,12 @@ def _plan_nothing(found: Preflight) -> None:
     found.remarks.append("only planned tests run, so none is selected.")
 
 
-def check_cases(
-    found: Preflight, settings: Settings, tests: Mapping[CaseRef, str]
-) -> list[str]:
-    """Return a line for each test case that Zephyr does not know.
+def look_up(
+    found: Preflight, settings: Settings, cases: Iterable[CaseRef]
+) -> list[tuple[CaseRef, str]]:
+    """Return those of *cases* that Zephyr does not know, and what is to be said of each.
 
-    *tests* maps the test cases to a test that names them. Says nothing of those that
-    could not be looked up in time.
+    Says nothing of those that could not be looked up in time.
     """
     seen, client = found.seen, found.client
     if seen is None or client is None or seen.target is None:
@@ -214,7 +212,7 @@ def check_cases(
     alts = {each.alt for each in seen.executions}
     missing = [
         case
-        for case in tests
+        for case in cases
         if case not in (alts if isinstance(case, str) else scheduled)
     ]
     strict = settings.unknown_case == "error" and settings.on_error == "fail"
@@ -228,13 +226,11 @@ def check_cases(
     except ZephyrError:
         # The push says what is wrong, if it still is.
         return []
-    lines = []
+    problems: list[tuple[CaseRef, str]] = []
     for case in missing:
         if case in looked_up.ambiguous:
-            lines.append(ambiguous_alt(case, looked_up.ambiguous[str(case)], "Zephyr"))
+            said = ambiguous_alt(case, looked_up.ambiguous[str(case)], "Zephyr")
+            problems.append((case, said))
         elif looked_up.certain and not looked_up.has(case):
-            lines.append(seen.unknown(case))
-        else:
-            continue
-        lines[-1] = f"zephyr: {lines[-1]} ({tests[case]})"
-    return lines
+            problems.append((case, seen.unknown(case)))
+    return problems

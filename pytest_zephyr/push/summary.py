@@ -9,14 +9,16 @@ from pathlib import Path
 from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.command_line import kept
+from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import Provision
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.jobs import Counted
 from pytest_zephyr.text import format_case
+from pytest_zephyr.text import some
 
 
 #: Lines for one kind of problem before the rest is only counted.
@@ -159,7 +161,7 @@ def problems(
         counts = ", which counts as undelivered" if delivery.minds_unmapped else ""
         lines.append(
             f"zephyr: {len(delivery.unmapped)} tests name no test case{counts}:"
-            f" {_some(delivery.unmapped)}"
+            f" {some(delivery.unmapped)}"
         )
     if delivery.error is not None:
         lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
@@ -174,16 +176,16 @@ def problems(
         held = [f"{case} (execution {each})" for case, each in delivery.doubled.items()]
         lines.append(
             f"zephyr: {len(held)} test cases are in the phase more than once; only the"
-            f" first execution of each has the result: {_some(held)}"
+            f" first execution of each has the result: {some(held)}"
         )
     if delivery.overruled:
-        names = _some(format_case(each.result.case) for each in delivery.overruled)
+        names = some(format_case(each.result.case) for each in delivery.overruled)
         lines.append(
             f"zephyr: other jobs or later attempts of this run found the results that"
             f" count for {len(delivery.overruled)} test cases, they are left: {names}"
         )
     if delivery.older:
-        names = _some(format_case(each.result.case) for each in delivery.older)
+        names = some(format_case(each.result.case) for each in delivery.older)
         lines.append(
             f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
             f" they are left: {names}"
@@ -202,10 +204,10 @@ def problems(
         return lines
     names = ", ".join(map(str, journals))
     if delivery.planned is not None:
-        lines.append(f"dry run: to send it: {_push(journals, settings)}")
+        again = command("push", *journals, settings=settings)
+        lines.append(f"dry run: to send it: {again}")
     elif delivery.waiting:
-        lines.append(f"zephyr: {delivery.waiting} results kept in {names}")
-        lines.append(send_later(journals, settings))
+        lines += kept(journals, settings, f"{delivery.waiting} ")
     elif delivery.evidence.kept or delivery.evidence.mendable:
         lines.append(f"zephyr: evidence kept in {names}")
         lines.append(send_later(journals, settings))
@@ -228,14 +230,6 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
     return lines
 
 
-def uncollected(nodeids: Sequence[str]) -> str:
-    """Say that test cases of files that failed to import are left as they were."""
-    return (
-        f"zephyr: {len(nodeids)} could not be collected, the test cases of their tests"
-        f" are left as they were: {_some(nodeids)}"
-    )
-
-
 def cut_short(journals: Iterable[Path]) -> list[str]:
     """Name the journals whose last outcomes a full disk has refused."""
     return [
@@ -244,19 +238,6 @@ def cut_short(journals: Iterable[Path]) -> list[str]:
             f" in it, and not known. Remove it when you have seen this."
         )
         for path in journals
-    ]
-
-
-def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
-    """Name the lines of journals that somebody or something has spoilt."""
-    by_path: dict[Path, list[int]] = {}
-    for line in lines:
-        by_path.setdefault(line.path, []).append(line.number)
-    return [
-        f"zephyr: {path}, line {_some(map(str, numbers))} cannot be read; what it said is"
-        f" missing, and no test case that it may be about is written as anything but a"
-        f" failure."
-        for path, numbers in by_path.items()
     ]
 
 
@@ -299,15 +280,6 @@ def planned_only(deselected: int, untested: int) -> list[str]:
     ]
 
 
-def send_later(journals: Iterable[Path], settings: Settings) -> str:
-    """Return the second line of a message about results that are kept."""
-    return f"        send them later with: {_push(journals, settings)}"
-
-
-def _push(journals: Iterable[Path], settings: Settings) -> str:
-    return command("push", *journals, settings=settings)
-
-
 def _remarks(delivery: Delivery) -> tuple[str, ...]:
     found = delivery.target.remarks if delivery.target else ()
     return (*found, *delivery.remarks)
@@ -319,14 +291,8 @@ def _whose(refusals: list[Refusal]) -> str:
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
         return f"(test case {format_case(first.case)}, {tests})"
-    names = _some(format_case(each.result.case) for each in refusals)
+    names = some(format_case(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f", … {len(listed) - 5} more" if len(listed) > 5 else ""
-    return ", ".join(listed[:5]) + more
 
 
 def link(origin: str, target: Target) -> str:
@@ -336,11 +302,3 @@ def link(origin: str, target: Target) -> str:
     """
     page = f"release/{target.release.id}" if target.release is not None else ""
     return f"{origin}/flex/html5/{page}"
-
-
-def shown(path: Path) -> Path:
-    """Return *path* as people write it: from the working directory, if it is below."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path

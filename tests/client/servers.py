@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from dataclasses import field
 import http.client
 import json
-import os
 import socket
 import socketserver
 import threading
@@ -21,7 +20,6 @@ from urllib.parse import urlsplit
 
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.resolve import resolve
-from pytest_zephyr.config.settings import NETWORK
 from pytest_zephyr.config.settings import Settings
 
 
@@ -39,7 +37,6 @@ def settings_for(
         "ZEPHYR_TOKEN": token,
         "ZEPHYR_USERNAME": username,
         "ZEPHYR_PASSWORD": password,
-        **{name: os.environ[name] for name in NETWORK if name in os.environ},
     }
     flags = {name: value for name, value in options.items() if value is not None}
     return resolve(Given(flags=flags, environ=environ))

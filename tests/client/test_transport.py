@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from contextlib import suppress
 from email.utils import formatdate
 import gzip
 from http import HTTPStatus
 import logging
 import re
-import socket
-import ssl
-import threading
 import time
 import tracemalloc
 from types import SimpleNamespace
@@ -36,7 +32,6 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.client.servers import answer
 from tests.client.servers import refusing_port
-from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
 from tests.client.talk import echo
 from tests.client.talk import PASSWORD
@@ -336,101 +331,6 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
         f"GET {READ}: the time budget of 0.01 s (zephyr_deadline) is spent."
     )
     assert world.sandbox.requests == []
-
-
-LENGTH = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n"
-)
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-PUT_OFF = b"HTTP/1.1 503 No\r\nContent-Length: 200000\r\n\r\n"
-ELSEWHERE = b"HTTP/1.1 302 No\r\nLocation: /login\r\nContent-Length: 200000\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    ("begin", "part"),
-    [
-        pytest.param(LENGTH + b"\r\n", b" ", id="body"),
-        pytest.param(CHUNKED, b"1\r\n \r\n", id="chunks"),
-        pytest.param(LENGTH, b"X-Slow: 1\r\n", id="headers"),
-        pytest.param(b"", b"H", id="status line"),
-        pytest.param(PUT_OFF, b" ", id="body of a 503"),
-        pytest.param(ELSEWHERE, b" ", id="body of a redirect"),
-    ],
-)
-def test_a_trickle_does_not_outlast_the_deadline(scripted, to_server, begin, part):
-    """Every byte is in time, and the whole never ends."""
-    server: ScriptedServer = scripted(lambda _request: server.trickle(begin, part))
-    transport = to_server(server.url, deadline=0.3, timeout=0.5, retries=3)
-
-    with pytest.raises(ZephyrError):
-        read(transport)
-
-    assert not server.stopped.is_set()
-
-
-def test_no_thread_is_left_behind(scripted, to_server):
-    """Not by a server that trickles, nor by one that says nothing."""
-    server: ScriptedServer = scripted(lambda _request: server.trickle(b"", b"H"))
-    before = set(threading.enumerate())
-    with pytest.raises(ZephyrError):
-        read(to_server(server.url, deadline=0.3))
-
-    left = set(threading.enumerate()) - before
-    assert [each.name for each in left if each.name.startswith("zephyr")] == []
-
-
-def test_a_name_that_is_looked_up_for_ever_does_not_outlast_the_deadline(
-    to_server, monkeypatch
-):
-    """No timeout of a socket bounds the resolver; its thread ends when it does."""
-    answered = threading.Event()
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_k: answered.wait() or [])
-
-    with pytest.raises(ZephyrUnreachable) as caught:
-        write(to_server("http://zephyr.invalid", deadline=0.2, timeout=60))
-    answered.set()
-
-    assert not isinstance(caught.value, ZephyrUnclear)
-    assert "the time budget of 0.2 s (zephyr_deadline) is spent" in str(caught.value)
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_server_that_hardly_reads_does_not_outlast_the_deadline(
-    to_server, tls, ca_file, scheme, late
-):
-    """A large batch is stuck in the middle of being sent."""
-    context = tls if scheme == "https" else None
-    begun, enough = threading.Event(), threading.Event()
-    late(begun.is_set)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # Set before a connection is accepted, which inherits it.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        server = threading.Thread(
-            target=_hardly_read, args=(listener, context, begun, enough)
-        )
-        server.start()
-        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-        transport = to_server(url, timeout=60, verify=ca_file)
-
-        with pytest.raises(ZephyrUnclear):
-            write(transport, body=[{"notes": "x" * 20_000_000}])
-        enough.set()
-        server.join()
-
-
-def _hardly_read(
-    listener: socket.socket,
-    context: ssl.SSLContext | None,
-    begun: threading.Event,
-    enough: threading.Event,
-) -> None:
-    """Accept one connection and read it slowly, until it is enough."""
-    sock, _ = listener.accept()
-    if context is not None:
-        sock = context.wrap_socket(sock, server_side=True)
-    with sock, suppress(OSError):
-        while not enough.wait(0.02) and sock.recv(2000):
-            begun.set()
 
 
 # Answers that cannot be used

@@ -935,7 +935,8 @@ def test_header_says_where_and_as_whom(pytester, run_zephyr, world):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(same_exit=False)
 
-    assert f"zephyr: {world.sandbox.url} as Test Manager, id {world.phase}" in ran.text
+    where = f"zephyr: {world.sandbox.url} as the owner of the token in ZEPHYR_TOKEN, id"
+    assert f"{where} {world.phase}" in ran.text
 
 
 @pytest.mark.parametrize("create", ["never", "cycle"])

@@ -1,0 +1,69 @@
+"""One talk with the test process: a request, what is asked besides, the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+
+from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.protocol.codec import dump
+from pytest_zephyr.protocol.messages import Broken
+from pytest_zephyr.protocol.messages import Check
+from pytest_zephyr.protocol.messages import Checked
+from pytest_zephyr.protocol.messages import decode
+from pytest_zephyr.protocol.messages import Hello
+from pytest_zephyr.protocol.messages import LookedUp
+from pytest_zephyr.protocol.messages import LookUp
+from pytest_zephyr.protocol.messages import Message
+from pytest_zephyr.protocol.messages import Progress
+from pytest_zephyr.protocol.messages import ProtocolError
+from pytest_zephyr.protocol.messages import Push
+
+
+Say = Callable[[Message], None]
+
+
+def serve(lines: Iterator[bytes], say: Say) -> None:
+    """Answer the request that comes first of *lines*; nothing but an exit leaves."""
+    say(Hello())
+    try:
+        request = next(lines, None)
+        if request is not None:
+            _answer(decode(request), lines, say)
+    except ZephyrError as error:
+        say(Broken(str(error)))
+    except Exception as error:  # noqa: BLE001 - the test process tells it
+        say(Broken(repr(error), bug=True))
+
+
+def _answer(request: Message, lines: Iterator[bytes], say: Say) -> None:
+    # Late: the test process waits for the greeting.
+    if isinstance(request, Check):
+        _check(request, lines, say)
+    elif isinstance(request, Push):
+        from pytest_zephyr.sender.session import SessionEnd
+
+        def progress(done: int, total: int, what: str = "results") -> None:
+            say(Progress(done, total, what))
+
+        say(SessionEnd(request).push(progress))
+    else:
+        msg = f"{type(request).__name__} is no request"
+        raise ProtocolError(msg)
+
+
+def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
+    from pytest_zephyr.push import preflight
+
+    settings = request.settings
+    with preflight.check_server(settings, request.seconds) as found:
+        failed = bool(found.problems)
+        say(Checked(found.lines, failed, found.planned, found.ahead))
+        for line in lines:
+            asked = decode(line)
+            assert isinstance(asked, LookUp), "the only thing to ask besides"
+            if found.client is not None:
+                found.client.renew(request.seconds)
+            problems = preflight.look_up(found, settings, asked.cases)
+            say(LookedUp(tuple(problems), dump(found.facts)))
+            return
