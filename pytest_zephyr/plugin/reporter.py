@@ -41,7 +41,6 @@ from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.progress import Progress
 from pytest_zephyr.plugin.reports import STAMP
 from pytest_zephyr.plugin.reports import to_record
-from pytest_zephyr.plugin.sender_process import directories
 from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
@@ -223,7 +222,7 @@ class ZephyrReporter:
     def _talk(self, request: Push, progress: Progress) -> Pushed:
         """Have a sender push. Raises SenderError."""
         deadline = Deadline(request.seconds + GRACE)
-        with SenderProcess(directories(self._config)) as sender:
+        with SenderProcess(self._config.invocation_params.dir) as sender:
             sender.ask(request)
             while True:
                 answer = sender.answer(deadline)

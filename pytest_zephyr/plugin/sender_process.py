@@ -6,9 +6,10 @@ have been replaced since the entry point was imported.
 
 from __future__ import annotations
 
+from _queue import Empty  # `queue` may be a module of the tests
+from _queue import SimpleQueue
 import _thread
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
@@ -16,16 +17,12 @@ import io
 import json
 import os
 from pathlib import Path
-from queue import Empty
-from queue import SimpleQueue
 import subprocess
 import sys
 from types import TracebackType
 from typing import Any
 from typing import cast
 from typing import TYPE_CHECKING
-
-import pytest
 
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.plugin import origin
@@ -96,10 +93,10 @@ class SenderBug(SenderError):
 class SenderProcess:
     """A talk with a sender of our own; leaving the block ends it, whatever it does.
 
-    Raises SenderError if it cannot be started, in the first of *directories* that exists.
+    It starts in *directory*. Raises SenderError if it cannot be started.
     """
 
-    def __init__(self, directories: Iterable[Path]) -> None:
+    def __init__(self, directory: Path) -> None:
         self._heard: SimpleQueue[bytes] = SimpleQueue()
         self._to_say: SimpleQueue[bytes] = SimpleQueue()
         self._ended: SimpleQueue[None] = SimpleQueue()
@@ -107,7 +104,7 @@ class SenderProcess:
         self._stderr = b""
         self._pumps = 0
         self._greeted = False
-        self._process = _start(directories)
+        self._process = _start(directory)
         start = {"home": origin.HOME, "path": origin.PATH, "parent": os.getpid()}
         self._say(json.dumps(start).encode("ascii") + b"\n")
 
@@ -248,16 +245,11 @@ class SenderProcess:
             raise SenderError(f"{NAME}: {error}.") from error
 
 
-def directories(config: pytest.Config) -> tuple[Path, Path]:
-    """Return where a sender is started: tests may have removed the first of them."""
-    return config.invocation_params.dir, config.rootpath
-
-
 def _start(
-    directories: Iterable[Path],
+    directory: Path,
     popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
 ) -> subprocess.Popen[bytes]:
-    """Start the sender's process. Raises SenderError."""
+    """Start the sender's process in *directory*. Raises SenderError."""
     if not origin.EXECUTABLE or getattr(sys, "frozen", False):
         raise SenderError(f"{NAME} cannot be started: this Python names no program.")
     environ = {
@@ -270,24 +262,21 @@ def _start(
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         own_group = {"creationflags": flags}
-    for directory in (*map(str, directories), None):
-        try:
-            with _standard_descriptors_in_use():
-                return popen(
-                    [origin.EXECUTABLE, *origin.FLAGS, "-c", _BOOT],
-                    bufsize=0,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    cwd=directory,
-                    env=environ,
-                    **own_group,
-                )
-        except OSError as error:
-            if directory is None or error.filename != directory:
-                why = error.strerror or error
-                raise SenderError(f"{NAME} cannot be started: {why}.") from error
-    raise AssertionError("without a directory it starts or raises")
+    try:
+        with _standard_descriptors_in_use():
+            return popen(
+                [origin.EXECUTABLE, *origin.FLAGS, "-c", _BOOT],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=directory,
+                env=environ,
+                **own_group,
+            )
+    except OSError as error:
+        why = error.strerror or error
+        raise SenderError(f"{NAME} cannot be started: {why}.") from error
 
 
 @contextmanager

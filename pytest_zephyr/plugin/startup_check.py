@@ -25,7 +25,6 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.only_planned import OnlyPlanned
-from pytest_zephyr.plugin.sender_process import directories
 from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
@@ -132,7 +131,7 @@ class StartupCheck:
         self._seconds = min(patience, settings.deadline)
         self._deadline = Deadline(self._seconds + GRACE)
         try:
-            self._sender = SenderProcess(directories(self._config))
+            self._sender = SenderProcess(self._config.invocation_params.dir)
             self._sender.ask(Check(settings, self._seconds))
         except SenderError as error:
             self._note_away(error)

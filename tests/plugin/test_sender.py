@@ -1,0 +1,437 @@
+"""The process that talks to Zephyr: how it starts, what it is spared, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import importlib
+from importlib.metadata import distribution
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipapp
+
+import pytest
+
+from pytest_zephyr.sandbox import Fault
+from tests.client.servers import refusing_port
+from tests.client.servers import ScriptedServer
+from tests.conftest import needs_xdist
+
+
+ONE = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_a(): pass
+"""
+
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a shell")
+
+
+@pytest.fixture
+def python(pytester, world, monkeypatch) -> Callable[..., subprocess.CompletedProcess]:
+    """Run an interpreter on a suite that reports to the sandbox."""
+    for name, value in {
+        "ZEPHYR_URL": world.sandbox.url,
+        "ZEPHYR_TOKEN": world.sandbox.token,
+        "ZEPHYR_PHASE": str(world.phase),
+    }.items():
+        monkeypatch.setenv(name, value)
+    pytester.makepyfile(ONE)
+
+    def run(
+        *args: object, call: list[str] | None = None, **options: object
+    ) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [*(call or [sys.executable]), *map(str, args)],
+            **{"cwd": pytester.path, "capture_output": True, "text": True} | options,
+        )
+
+    return run
+
+
+# What the test process is spared
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--zephyr-url=sandbox"],
+        ["--zephyr-push=never"],
+        ["--zephyr-dry-run"],
+        ["--zephyr-only-planned"],
+        pytest.param(["-n2"], marks=needs_xdist),
+    ],
+    ids=str,
+)
+def test_the_test_process_has_no_part_in_talking(pytester, python, args):
+    """No library for it, and while tests run neither a process nor a thread nor a pipe."""
+    pytester.makeconftest(
+        """
+        import os, sys, threading
+
+        def pytest_runtest_call(item):
+            task = f"/proc/{os.getpid()}/task"
+            if os.path.isdir(task):
+                children = [
+                    open(f"{task}/{each}/children").read() for each in os.listdir(task)
+                ]
+                if not hasattr(item.config, "workerinput"):
+                    assert len(children) == 1, "threads"
+                    assert not children[0].split(), "processes"
+            names = [each.name for each in threading.enumerate()]
+            assert not [each for each in names if "zephyr" in each.lower()]
+
+        def pytest_unconfigure():
+            ours = ("push", "target", "client", "sender", "sandbox")
+            found = {f"pytest_zephyr.{each}" for each in ours} | {"requests", "urllib3"}
+            assert not {"flask", "sqlalchemy", *found} & set(sys.modules), "loaded"
+        """
+    )
+    done = python("-m", "pytest", "--zephyr", *args)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_variables_of_tests_do_not_reach_the_sender(pytester, python, world):
+    """Not all of them change back what they change."""
+    pytester.makepyfile(
+        f"""
+        import os, pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a():
+            os.environ["HTTP_PROXY"] = "http://127.0.0.1:{refusing_port()}"
+            os.environ["NO_PROXY"] = ""
+            os.environ["REQUESTS_CA_BUNDLE"] = "nowhere.pem"
+            os.environ["PYTHONHOME"] = "/nowhere"
+        """
+    )
+    python("-m", "pytest", "--zephyr")
+
+    assert world.statuses()[101] == "1"
+
+
+# How it starts
+
+
+@pytest.mark.parametrize("way", ["-m pytest", "PYTHONPATH", "rootdir"])
+def test_modules_of_a_suite_shadow_nothing(pytester, python, world, monkeypatch, way):
+    """Modules of theirs are called as those of the standard library or of libraries."""
+    tests = pytester.mkdir("tests")
+    for name in ("queue", "requests", "urllib3", "idna"):
+        broken = "raise ZeroDivisionError\n"
+        (tests / f"{name}.py").write_text(broken, encoding="utf-8")
+    shutil.move(next(pytester.path.glob("test_*.py")), tests)
+    if way == "PYTHONPATH":
+        ours = os.environ.get("PYTHONPATH", "")
+        monkeypatch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{ours}")
+    # Other plugins would meet them in the test process.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+    cwd = tests if way == "-m pytest" else pytester.path
+    done = python("-m", "pytest", "-p", "pytest_zephyr.plugin", "--zephyr", cwd=cwd)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+
+
+def test_variables_that_would_change_the_sender_are_taken_away(
+    pytester, python, world, monkeypatch
+):
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("PYTHONINSPECT", "1")
+    python("-m", "pytest", "--zephyr", "-W", "default", stdin=subprocess.DEVNULL)
+
+    assert world.statuses()[101] == "1"
+
+
+def test_coverage_of_subprocesses_does_not_record_the_sender(pytester, python, world):
+    settings = "[run]\nparallel = true\npatch = subprocess\n"
+    (pytester.path / ".coveragerc").write_text(settings, encoding="utf-8")
+    pytester.makepyfile(
+        """
+        import subprocess, sys, pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a():
+            subprocess.run([sys.executable, "-c", "pass"], check=True)
+        """
+    )
+    done = python("-m", "coverage", "run", "-m", "pytest", "--zephyr")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+    # This process and the one of the test.
+    assert len(list(pytester.path.glob(".coverage.*"))) == 2
+
+
+def test_a_zipapp_starts_it(pytester, python, world, tmp_path):
+    """What is needed is only in the archive, and the child has to find it there."""
+    app = tmp_path / "app"
+    app.mkdir()
+    needed = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest_zephyr")
+    needed += ("requests", "urllib3", "idna", "certifi", "charset_normalizer")
+    for name in (*needed, "_pytest", "py"):
+        found = Path(str(importlib.import_module(name).__file__))
+        if found.name == "__init__.py":
+            shutil.copytree(found.parent, app / name)
+        else:
+            shutil.copy(found, app)
+    for name in needed:
+        # That of our plugin names its entry point.
+        info = Path(str(distribution(name)._path))  # type: ignore[attr-defined]
+        shutil.copytree(info, app / info.name)
+    script = "import sys, pytest\nsys.exit(pytest.main())\n"
+    (app / "__main__.py").write_text(script, encoding="utf-8")
+    zipapp.create_archive(app, tmp_path / "app.pyz")
+
+    done = python("-S", tmp_path / "app.pyz", "--zephyr")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1", done.stdout
+
+
+@needs_posix
+def test_a_closed_stdin_is_no_harm(python, world):
+    """The first descriptor that is free is that of stdin."""
+    call = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
+    done = python(call=call)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+
+
+@needs_posix
+def test_a_container_whose_first_process_is_pytest_is_no_harm(python, world):
+    """Its parent's id is that of an orphan from the beginning."""
+    call = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
+    if python("-c", "pass", call=call).returncode:
+        pytest.skip("this user may not make a namespace of processes")
+    done = python("-m", "pytest", "--zephyr", call=call)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1", done.stdout
+
+
+@pytest.mark.parametrize("args", [["-p", "no:terminal"], ["-W", "error"], ["-s"]])
+def test_options_of_pytest_are_no_harm(python, world, args):
+    done = python("-m", "pytest", "--zephyr", *args)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+
+
+@needs_posix
+def test_what_never_returns_at_exit_does_not_keep_it(
+    pytester, python, world, monkeypatch
+):
+    """A library registers such a thing in every process of the environment."""
+    site = pytester.mkdir("site")
+    (site / "sitecustomize.py").write_text(
+        "import atexit, sys, time\n"
+        "if '-c' in sys.orig_argv: atexit.register(time.sleep, 3600)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv(
+        "PYTHONPATH", f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    )
+    done = python("-m", "pytest", "--zephyr")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+
+
+# Where it cannot be started
+
+
+@pytest.mark.parametrize("policy", ["warn", "fail"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "sys.executable = ''",
+        "sys.frozen = True",
+        "sys.executable = '/nowhere/python'",
+        pytest.param(
+            "import resource; resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))",
+            marks=[
+                needs_posix,
+                pytest.mark.skipif(
+                    os.name != "nt" and os.geteuid() == 0, reason="no limit for root"
+                ),
+            ],
+            id="no process left",
+        ),
+        pytest.param(
+            "import _thread\ndef no(*_args): raise RuntimeError('no thread left')\n"
+            "_thread.start_new_thread = no",
+            id="no thread left",
+        ),
+    ],
+)
+def test_results_are_kept_if_it_cannot_be_started(
+    pytester, python, world, command, trouble, policy
+):
+    """It is said, before the tests and after them, and a later push brings them."""
+    (pytester.path / "early.py").write_text(
+        f"import sys\n{trouble}\n", encoding="utf-8"
+    )
+    done = python(
+        *("-m", "pytest", "-p", "early", "--zephyr", f"--zephyr-on-error={policy}")
+    )
+
+    assert done.returncode == (8 if policy == "fail" else 0), done.stdout + done.stderr
+    assert (
+        done.stdout.count("the process that talks to Zephyr cannot be started: ") == 2
+    )
+    assert "zephyr: results kept in .zephyr" in done.stdout
+    assert world.statuses()[101] is None
+    assert command("push").ret == 0
+    assert world.statuses()[101] == "1"
+
+
+# How it ends
+
+
+LENGTH = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n"
+)
+
+
+@pytest.fixture
+def trickle(world) -> Iterator[Callable[[bytes, bytes], str]]:
+    """Return the address of a server that says something now and then, for ever."""
+    servers: list[ScriptedServer] = []
+
+    def start(begin: bytes, part: bytes) -> str:
+        server: ScriptedServer = ScriptedServer(
+            lambda _request: server.trickle(begin, part)
+        )
+        servers.append(server.__enter__())
+        return server.url
+
+    yield start
+    for server in servers:
+        assert not server.stopped.is_set()
+        server.__exit__(None, None, None)
+
+
+TRICKLES = [
+    pytest.param(LENGTH + b"\r\n", b" ", id="body"),
+    pytest.param(LENGTH, b"X-Slow: 1\r\n", id="headers"),
+    pytest.param(b"", b"H", id="status line"),
+]
+
+
+@pytest.mark.parametrize(("begin", "part"), TRICKLES)
+def test_a_server_that_trickles_does_not_outlast_the_deadline(
+    python, world, trickle, begin, part
+):
+    """Every byte is in time, and the whole never ends."""
+    url = trickle(begin, part)
+    done = python(
+        *("-m", "pytest", "--zephyr", f"--zephyr-url={url}", "--zephyr-deadline=0.5"),
+        "--zephyr-timeout=0.4",
+    )
+
+    assert done.returncode == 0
+    assert "zephyr: the server could not be checked before the tests: " in done.stdout
+    assert "results kept in .zephyr" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["push"], ["check"], ["list", "projects"]])
+def test_a_server_that_trickles_does_not_keep_the_command(
+    python, world, trickle, words
+):
+    python("-m", "pytest", "--zephyr", "--zephyr-push=never")
+    flags = [f"--zephyr-url={trickle(*TRICKLES[0].values)}", "--zephyr-deadline=0.5"]
+    flags.append(f"--zephyr-phase={world.phase}")
+    done = python("-m", "pytest_zephyr", *words, *flags)
+
+    assert done.returncode == 1
+    assert "the time budget of 0.5 s (zephyr_deadline) is spent" in done.stderr
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that *pid* has started."""
+    tasks = Path(f"/proc/{pid}/task")
+    found = (each / "children" for each in tasks.iterdir())
+    return [int(child) for each in found for child in each.read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a thread of this process is there, and no zombie."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").glob("*/stat"))
+        return any(") Z " not in each.read_text() for each in tasks)
+    except OSError:
+        return False
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    while not condition():
+        time.sleep(0.02)
+
+
+HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("forked", [False, True], ids=["alone", "with a forked child"])
+@pytest.mark.parametrize("killed", ["pytest", "sender", "both"])
+def test_no_process_is_left_and_nothing_is_lost(
+    pytester, python, world, command, killed, forked
+):
+    """A process that a test left behind may hold the pipe open for longer than us."""
+    if forked:
+        # While the first sender looks at the server, so that it has all our descriptors.
+        pytester.makeconftest(
+            """
+            import os, time
+
+            def pytest_collection():
+                if os.fork() == 0:
+                    while os.path.exists("hold"):
+                        time.sleep(0.02)
+                    os._exit(0)
+            """
+        )
+    (hold := pytester.path / "hold").touch()
+    world.sandbox.faults.add(HANG)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--zephyr"],
+        cwd=pytester.path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: world.sandbox.faults.listed()[0]["met"])
+    (sender,) = (each for each in children(process.pid) if "-c" in _words(each))
+    for pid in {"pytest": [process.pid], "sender": [sender]}.get(
+        killed, [process.pid, sender]
+    ):
+        os.kill(pid, signal.SIGKILL)
+    ret = process.wait()
+    wait_until(lambda: not is_running(sender))
+    hold.unlink()
+    said, _ = process.communicate()
+    if killed == "sender":
+        assert ret == 0
+        assert (
+            "zephyr: the process that talks to Zephyr ended without an answer" in said
+        )
+        assert "results kept in .zephyr" in said
+
+    world.sandbox.faults.clear()
+    assert command("push").ret == 0
+    assert world.statuses()[101] == "1"
+    assert world.execution(101).results == 1
+
+
+def _words(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")

@@ -1,0 +1,183 @@
+"""Messages between the test process and the sender survive the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from typing import Literal
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.client.entities import Cycle
+from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.client.entities import Phase
+from pytest_zephyr.client.entities import Placement
+from pytest_zephyr.client.entities import PlacementId
+from pytest_zephyr.client.entities import Target
+from pytest_zephyr.client.entities import User
+from pytest_zephyr.client.entities import VersionId
+from pytest_zephyr.client.entities import VisibleId
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import resolve
+from pytest_zephyr.protocol.codec import dump
+from pytest_zephyr.protocol.codec import load
+from pytest_zephyr.protocol.messages import Broken
+from pytest_zephyr.protocol.messages import Check
+from pytest_zephyr.protocol.messages import Checked
+from pytest_zephyr.protocol.messages import decode
+from pytest_zephyr.protocol.messages import encode
+from pytest_zephyr.protocol.messages import Hello
+from pytest_zephyr.protocol.messages import LookUp
+from pytest_zephyr.protocol.messages import Message
+from pytest_zephyr.protocol.messages import Progress
+from pytest_zephyr.protocol.messages import ProtocolError
+from pytest_zephyr.protocol.messages import Push
+from pytest_zephyr.protocol.messages import Pushed
+from pytest_zephyr.push.preflight import Facts
+from pytest_zephyr.results.status import STOCK
+from pytest_zephyr.secret import Secret
+from pytest_zephyr.target.find_cases import Found
+from pytest_zephyr.target.snapshot import Survey
+
+
+#: All kinds of values that settings can have.
+SETTINGS = resolve(
+    Given(
+        flags={
+            "url": "https://zephyr.example",
+            "phase": "7",
+            "cycle": "name:Nightly",
+            "status_map": "skipped=Blocked,error=4",
+            "client_cert": __file__,
+            "verify": "false",
+        },
+        environ={"ZEPHYR_TOKEN": "s3cret-t0ken", "GITHUB_RUN_ID": "1"},
+        ini={"timeout": ("1.5", "pytest.ini")},
+        ini_root=Path("/somewhere"),
+        config_file=Path("/somewhere/other.ini"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hello(),
+        Check(SETTINGS, 10.0),
+        Push(SETTINGS, Path("a/b.jsonl"), ("a", "\ud800"), '{"a":1}', 3),
+        LookUp((1, "A-1", "1")),
+        Checked(("zephyr: a",), True, (1, "A-1"), -7),
+        Checked(planned=()),
+        Progress(1, 2, "files"),
+        Pushed(("a\nb",), False),
+        Broken("no", bug=True),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_every_message_survives(message: Message) -> None:
+    line = encode(message)
+
+    assert line.count(b"\n") == 1
+    assert decode(line) == message
+
+
+def test_a_credential_travels(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the one way on which it has to be readable."""
+    arrived = decode(encode(Check(SETTINGS, 1.0)))
+
+    assert isinstance(arrived, Check)
+    assert arrived.settings.credential is not None
+    assert arrived.settings.credential.secret.reveal() == "s3cret-t0ken"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"Traceback\n",
+        b"[]\n",
+        b'{"kind":"Nothing"}\n',
+        b'{"kind":"Progress","done":"1","total":2,"what":"s3cret"}\n',
+        b'{"kind":"Progress","done":1}\n',
+        b'{"kind":"Progress","done":true,"total":2,"what":"s3cret"}\n',
+    ],
+)
+def test_what_is_no_message_is_said_without_its_content(line: bytes) -> None:
+    with pytest.raises(ProtocolError, match="no message of version 1") as caught:
+        decode(line)
+
+    assert "s3cret" not in str(caught.value)
+
+
+FACTS = Facts(
+    Survey(
+        User(1, "Ada"),
+        list(STOCK),
+        target=Target(
+            "A > B", Phase(4, "B", created=7), Cycle(2, "A", (Phase(4, "B"),))
+        ),
+        executions=[
+            Execution(1, 101, "", VersionId(9), "1", "ok", 5, 6, "abc", True, None)
+        ],
+        whole=True,
+        found=Found(
+            {
+                101: Placement(PlacementId(1), VisibleId(101), VersionId(2)),
+                "A-1": Placement(PlacementId(2), VisibleId(102), VersionId(3)),
+            },
+            {"A-2": [103, 104]},
+        ),
+    ),
+    ahead=-12,
+    plan={101: "", 102: "A-1"},
+)
+
+
+def test_facts_survive_the_way_through_the_test_process() -> None:
+    assert load(Facts, dump(FACTS)) == FACTS
+    assert load(Facts, dump(Facts())) == Facts()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Every kind of hint that a message may have."""
+
+    text: str
+    size: float
+    flag: bool
+    choice: Literal["a", "b"]
+    day: date | None
+    path: Path | bool
+    secret: Secret
+    pairs: dict[int | str, list[str]]
+    names: frozenset[str]
+    anything: Any
+
+
+@given(
+    st.builds(
+        Sample,
+        text=st.text(),
+        size=st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
+        flag=st.booleans(),
+        choice=st.sampled_from(["a", "b"]),
+        day=st.none() | st.dates(),
+        path=st.booleans()
+        | st.builds(Path, st.from_regex(r"[a-z]{1,5}", fullmatch=True)),
+        secret=st.builds(Secret, st.text()),
+        pairs=st.dictionaries(st.integers() | st.text(), st.lists(st.text())),
+        names=st.frozensets(st.text()),
+        anything=st.none() | st.integers() | st.text(),
+    )
+)
+def test_any_value_survives(sample: Sample) -> None:
+    assert load(Sample, dump(sample)) == sample
+
+
+def test_what_nobody_sends_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="object cannot be sent"):
+        dump([object()])
