@@ -34,7 +34,9 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 
 @pytest.fixture
-def python(pytester, world, monkeypatch) -> Callable[..., subprocess.CompletedProcess]:
+def python(
+    pytester, world, monkeypatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run an interpreter on a suite that reports to the sandbox."""
     for name, value in {
         "ZEPHYR_URL": world.sandbox.url,
@@ -46,7 +48,7 @@ def python(pytester, world, monkeypatch) -> Callable[..., subprocess.CompletedPr
 
     def run(
         *args: object, call: list[str] | None = None, **options: object
-    ) -> subprocess.CompletedProcess:
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*(call or [sys.executable]), *map(str, args)],
             **{"cwd": pytester.path, "capture_output": True, "text": True} | options,
@@ -177,14 +179,14 @@ def test_a_zipapp_starts_it(pytester, python, world, tmp_path):
     app = tmp_path / "app"
     app.mkdir()
     needed = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest_zephyr")
-    needed += ("requests", "urllib3", "idna", "certifi", "charset_normalizer")
-    for name in (*needed, "_pytest", "py"):
+    libraries = ("requests", "urllib3", "idna", "certifi", "charset_normalizer")
+    for name in (*needed, *libraries, "_pytest", "py"):
         found = Path(str(importlib.import_module(name).__file__))
         if found.name == "__init__.py":
             shutil.copytree(found.parent, app / name)
         else:
             shutil.copy(found, app)
-    for name in needed:
+    for name in (*needed, *libraries):
         # That of our plugin names its entry point.
         info = Path(str(distribution(name)._path))  # type: ignore[attr-defined]
         shutil.copytree(info, app / info.name)
@@ -305,7 +307,7 @@ LENGTH = (
 
 
 @pytest.fixture
-def trickle(world) -> Iterator[Callable[[bytes, bytes], str]]:
+def trickle() -> Iterator[Callable[[bytes, bytes], str]]:
     """Return the address of a server that says something now and then, for ever."""
     servers: list[ScriptedServer] = []
 
