@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 import sys
 import time
-import weakref
 
 
 #: Seconds for which a file that grew is believed to be written by a process elsewhere.
@@ -44,23 +42,6 @@ else:
             # A file system without locks is no reason to keep results back.
             return error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
         return True
-
-
-def release_in_children(file: io.IOBase) -> None:
-    """Close *file* in processes that are forked from this one.
-
-    They share its lock, and one that outlives us would hold it for ever.
-    """
-    if not hasattr(os, "register_at_fork"):
-        return
-    held = weakref.ref(file)
-
-    def close() -> None:
-        ours = held()
-        if ours is not None:
-            ours.close()
-
-    os.register_at_fork(after_in_child=close)
 
 
 def locks_work(path: Path) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 import errno
-import io
 import json
 import os
 from pathlib import Path
@@ -22,8 +21,7 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.lock import locks_work
-from pytest_zephyr.journal.lock import release_in_children
-from pytest_zephyr.journal.lock import try_lock
+from pytest_zephyr.journal.open_file import OpenFile
 from pytest_zephyr.secret import Scrubber
 
 
@@ -64,9 +62,9 @@ class JournalWriter:
         self.scrub = scrub or Scrubber()
         self.broken: OSError | None = None
         self.kept: list[bytes] = []
-        self._file: io.RawIOBase | None = None
+        self._file: OpenFile | None = None
         self._pid = os.getpid()
-        self._cut_at: int | None = None
+        self._header = b""
 
     @classmethod
     def create(
@@ -78,35 +76,31 @@ class JournalWriter:
         """
         writer = cls(path, scrub)
         try:
-            writer._file = writer._open()
+            writer._file = writer._create()
         except OSError as error:
             writer.broken = error
         else:
             header = replace(header, unlocked=not locks_work(path))
-        line = journal_format.header_line(header)
-        writer.append(line)
+        line = encode(journal_format.header_line(header), writer.scrub)
+        writer._append(line)
         if writer.broken is None:
-            writer._cut_at = encode(line, writer.scrub).index(_CUT) + len(_CUT) - 1
+            writer._header = line
         return writer
 
-    def _open(self) -> io.RawIOBase:
+    def _create(self) -> OpenFile:
         make_directory(self.path.parent)
-        file = self.path.open("x+b", buffering=0)
-        try_lock(file.fileno())
-        release_in_children(file)
-        return file
+        return OpenFile(self.path, new=True)
 
     @classmethod
     def reopen(cls, path: Path) -> JournalWriter:
         """Open a journal to add what a push did. Raises JournalError if it is in use."""
         writer = cls(path)
         try:
-            writer._file = path.open("ab", buffering=0)
-            locked = try_lock(writer._file.fileno())
+            writer._file = OpenFile(path)
         except OSError as error:
             writer.broken = error
             return writer
-        if not locked:
+        if not writer._file.locked:
             writer.close()
             msg = f"{path} is in use: its run goes on, or another push is sending it."
             raise JournalError(msg)
@@ -159,7 +153,7 @@ class JournalWriter:
         """
         if not self.is_ours:
             return
-        if self._file is not None and not self._is_there(self._file):
+        if self._file is not None and not self._file.is_there:
             self._write_again(self._file)
         if self.broken is None or self._file is None:
             return
@@ -167,68 +161,85 @@ class JournalWriter:
         if self._write(b"\n" + b"".join(self.kept)):
             self.broken = None
             self.kept.clear()
-            self._mark_cut(b"0")
+            self._mark_cut(_cut_of(self._header))
 
-    def _is_there(self, file: io.RawIOBase) -> bool:
-        """Return whether our path leads to *file*; a test may have removed it."""
-        try:
-            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
-        except OSError:
-            return False
-
-    def _write_again(self, removed: io.RawIOBase) -> None:
+    def _write_again(self, removed: OpenFile) -> None:
         """Copy what is still to be read of a *removed* file to where it was."""
-        content = b""
+        try:
+            content = removed.read_all() or self._header
+        except OSError:
+            # What was written before is lost; what comes next has to be known as ours.
+            content = self._header = _with_cut(self._header)
+        removed.close()
         self._file = None
         try:
-            with removed:
-                removed.seek(0)
-                content = removed.readall()
-            self._file = self._open()
+            self._file = self._create()
         except OSError as error:
             self.broken = error
         if not self._write(content):
             self.kept[:0] = content.splitlines(keepends=True)
 
     def _write(self, data: bytes) -> bool:
-        if self._file is None or self._file.closed or not self.is_ours:
+        if self._file is None or not self.is_ours:
             return False
         try:
             written = self._file.write(data)
         except OSError as error:
+            if error.errno == errno.EBADF and self._open_again(self._file):
+                return self._write(data)
             self.broken = error
             self._mark_cut(b"1")
             return False
         if written != len(data):
             self.broken = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._take_back(written or 0)
+            self._take_back(written)
             self._mark_cut(b"1")
             return False
         return True
 
+    def _open_again(self, closed: OpenFile) -> bool:
+        """Open the file once more whose descriptor a test has closed or replaced."""
+        if closed.is_open or not closed.is_there:
+            return False
+        with suppress(OSError):
+            self._file = OpenFile(self.path)
+            return True
+        return False
+
     def _mark_cut(self, cut: bytes) -> None:
         """Change one digit of the header in its place, which needs no room."""
-        if self._file is None or self._cut_at is None:
-            return
-        with suppress(OSError):
-            self._file.seek(self._cut_at)
-            self._file.write(cut)
-        with suppress(OSError):
-            self._file.seek(0, os.SEEK_END)
+        if self._file is not None and self._header:
+            with suppress(OSError):
+                self._file.overwrite(_place_of_cut(self._header), cut)
 
     def _take_back(self, written: int) -> None:
         """Remove what a refused write left, so that no line is there twice."""
         assert self._file is not None
         with suppress(OSError):
-            end = self._file.seek(0, os.SEEK_END)
-            # From where it is cut the next line goes on; a gap would be read as a line.
-            self._file.seek(end - written)
-            self._file.truncate()
+            self._file.take_back(written)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _place_of_cut(header: bytes) -> int:
+    return header.find(_CUT) + len(_CUT) - 1
+
+
+def _cut_of(header: bytes) -> bytes:
+    """Return the digit of *header* that says whether what follows was cut."""
+    place = _place_of_cut(header)
+    return header[place : place + 1]
+
+
+def _with_cut(header: bytes) -> bytes:
+    """Return *header* saying that what follows was cut; one that is empty stays so."""
+    if not header:
+        return b""
+    place = _place_of_cut(header)
+    return header[:place] + b"1" + header[place + 1 :]
 
 
 def make_directory(directory: Path) -> None:

@@ -231,11 +231,12 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
 
 
 def cut_short(journals: Iterable[Path]) -> list[str]:
-    """Name the journals whose last outcomes a full disk has refused."""
+    """Name the journals of which a full disk, or a test, has left only a part."""
     return [
         (
-            f"zephyr: the disk was full when {path} was written: outcomes are missing"
-            f" in it, and not known. Remove it when you have seen this."
+            f"zephyr: the disk was full when {path} was written, or a test removed it:"
+            f" outcomes are missing in it, and not known. Remove it when you have seen"
+            f" this."
         )
         for path in journals
     ]

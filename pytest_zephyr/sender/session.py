@@ -59,7 +59,8 @@ class SessionEnd:
             delivered = self._deliver(writers, progress)
         directory = self._path.parent
         prune(directory, open_all([directory], self._beside))
-        failed = delivered.delivery.failed or delivered.run.spoilt
+        run = delivered.run
+        failed = delivered.delivery.failed or bool(run.cut) or run.spoilt
         return Pushed(tuple(self._lines(delivered)), failed)
 
     def _deliver(
@@ -93,6 +94,7 @@ class SessionEnd:
         delivery, run = delivered.delivery, delivered.run
         journal = shown(self._path)
         lines = [f"zephyr: {problem}" for problem in self._unread]
+        lines += summary.cut_short(map(shown, run.cut))
         lines += [*unreadable(run.unreadable), *uncollected(run.uncollected)]
         if self._facts.plan is not None:
             cases = (case for node in delivered.results.nodes for case in node.cases)

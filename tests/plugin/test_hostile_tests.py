@@ -12,6 +12,9 @@ import pytest
 from tests.conftest import needs_xdist
 
 
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs its descriptors")
+
+
 # Outcome exceptions: they are no `Exception`
 
 
@@ -700,3 +703,64 @@ def test_items_with_one_node_id_are_tests_of_their_own(
         assert (found[101], found[102], found[103]) == ("1", "2", None)
     else:
         assert (found[101], found[102], found[103]) == ("1", "2", "1")
+
+
+# Descriptors
+
+
+CLOSE = {
+    "closed": "os.close(number)",
+    "all closed": "os.closerange(3, 200)",
+    "replaced": "os.dup2(os.open('foreign', os.O_RDWR | os.O_CREAT), number)",
+    "taken": "os.close(number); os.dup2(os.open('foreign', os.O_RDWR | os.O_CREAT), number)",
+    "closed, and the file removed": "os.close(number); os.unlink(path)",
+    "closed, and all removed": "os.close(number); shutil.rmtree(os.path.dirname(path))",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("when", ["body", "teardown"])
+@pytest.mark.parametrize("how", CLOSE)
+def test_descriptors_that_a_test_closes_cost_nothing(
+    pytester, run_zephyr, world, how, when
+):
+    """What follows is written all the same, and not a byte into a file of the tests."""
+    pytester.makepyfile(
+        f"""
+        import os, shutil, pytest
+
+        def close():
+            for number in range(3, 200):
+                path = os.path.realpath(f"/proc/self/fd/{{number}}")
+                if path.endswith(".jsonl"):
+                    break
+            {CLOSE[how]}
+
+        @pytest.fixture
+        def closing():
+            yield
+            if {when!r} == "teardown":
+                close()
+
+        @pytest.mark.zephyr(101)
+        def test_a(closing):
+            if {when!r} == "body":
+                close()
+
+        @pytest.mark.zephyr(102)
+        def test_b(): assert 0
+
+        @pytest.mark.zephyr(103)
+        def test_c(zephyr): zephyr.comment("said")
+        """
+    )
+    ran = run_zephyr("-p", "no:cacheprovider", "-s", subprocess=True, same_exit=False)
+
+    ran.result.assert_outcomes(passed=2, failed=1)
+    statuses = world.statuses()
+    assert (statuses[102], statuses[103]) == ("2", "1")
+    if "removed" not in how:
+        assert statuses[101] == "1"
+    foreign = pytester.path / "foreign"
+    assert not foreign.exists() or foreign.read_bytes() == b""
+    assert "said" in world.execution(103).comment

@@ -34,9 +34,7 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 
 @pytest.fixture
-def python(
-    pytester, world, monkeypatch
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+def python(pytester, world, monkeypatch):
     """Run an interpreter on a suite that reports to the sandbox."""
     for name, value in {
         "ZEPHYR_URL": world.sandbox.url,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from dataclasses import replace
 import errno
-import io
 import json
 import os
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal import open_file
 from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.format import Header
@@ -433,17 +434,18 @@ def test_a_missing_file_is_said(path):
 # A disk that refuses
 
 
-class Disk(io.FileIO):
-    """A file on a disk that has *room* bytes left."""
+@dataclass
+class Disk:
+    """A disk that has *room* bytes left."""
 
-    room = 0
+    room: int
 
-    def write(self, data: Any) -> int:
-        taken = bytes(data)[: self.room]
+    def write(self, number: int, data: bytes) -> int:
+        taken = data[: self.room]
         if not taken:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.room -= len(taken)
-        return super().write(taken)
+        return os.write(number, taken)
 
 
 RECORDS: list[Record] = [
@@ -455,24 +457,18 @@ RECORDS: list[Record] = [
 ]
 
 
-def full_disk(path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> Disk:
-    """Let the next journal be opened on a disk with *room* bytes."""
-    file = Disk(path, "x+")
-    file.room = room
-    real = Path.open
-
-    def opened(self: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        return file if mode == "x+b" else real(self, mode, *args, **options)
-
-    monkeypatch.setattr(Path, "open", opened)
-    return file
+def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Disk:
+    """Let journals be written to a disk with *room* bytes."""
+    disk = Disk(room)
+    monkeypatch.setattr(open_file._System, "write", disk.write)
+    return disk
 
 
 @pytest.mark.parametrize("percent", range(0, 100, 3))
 def test_a_full_disk_loses_nothing_of_this_session(path, monkeypatch, percent):
     """What the disk refuses is kept, and read after what it took, each line once."""
     whole = write(path.with_name("whole.jsonl"), *map(line_of, RECORDS))
-    full_disk(path, monkeypatch, whole.stat().st_size * percent // 100)
+    full_disk(monkeypatch, whole.stat().st_size * percent // 100)
     writer = JournalWriter.create(path, HEADER)
     for record in RECORDS:
         writer.append(line_of(record))
@@ -487,11 +483,11 @@ def test_a_full_disk_loses_nothing_of_this_session(path, monkeypatch, percent):
 @pytest.mark.parametrize("room", [0, 30, 200, 320])
 def test_a_disk_that_has_room_again_gets_what_was_kept(path, monkeypatch, room, more):
     """Even if it is full again half-way, no line is lost and none is read twice."""
-    file = full_disk(path, monkeypatch, room)
+    disk = full_disk(monkeypatch, room)
     writer = JournalWriter.create(path, HEADER)
     for record in RECORDS:
         writer.append(line_of(record))
-    file.room = more
+    disk.room = more
     writer.retry()
     writer.close()
 
@@ -523,7 +519,7 @@ def test_what_somebody_removed_is_written_again(path, comes_back):
 
 def test_items_of_a_full_disk_are_kept_all_together(path, monkeypatch):
     """Many lines that are written in one go are refused in one go."""
-    full_disk(path, monkeypatch, 150)
+    full_disk(monkeypatch, 150)
     writer = JournalWriter.create(path, HEADER)
     writer.append_all(line_of(Item(f"t{i}", (i,))) for i in range(20))
     writer.close()
