@@ -194,9 +194,15 @@ def header_line(header: Header) -> dict[str, Any]:
 # Records as lines. A key that would be empty is left out.
 
 
-def item_line(item: Item) -> dict[str, Any]:
+def item_line(item: Item, hidden: str = "") -> dict[str, Any]:
+    """Return the line of *item*; *hidden* is the digest of a node id that is not in it."""
     new = None if item.new is None else slim(**item.new.__dict__)
-    return slim(kind="item", **{**item.__dict__, "new": new})
+    return slim(kind="item", hidden=hidden, **{**item.__dict__, "new": new})
+
+
+def hidden_digest(nodeid: str) -> str:
+    """Return what an item line has of a *nodeid* that holds a secret."""
+    return short_digest(nodeid, 16)
 
 
 def start_line(nodeid: str) -> dict[str, Any]:
@@ -288,7 +294,6 @@ def _item(line: Mapping[str, Any]) -> Item:
     return Item(
         nodeid=_text(line["nodeid"]),
         cases=_cases(line.get("cases", [])),
-        title=_text(line.get("title", "")),
         comment=_text(line.get("comment", "")),
         defects=tuple(map(_text, line.get("defects", []))),
         fields=tuple(_field(*each) for each in line.get("fields", [])),
@@ -324,7 +329,6 @@ def _report(line: Mapping[str, Any]) -> Report:
         attempt=_number(line.get("attempt", 0)),
         worker=_text(line.get("worker", "")),
         cases=_cases(line.get("cases", [])),
-        title=_text(line.get("title", "")),
         reason=_text(line.get("reason", "")),
         crash=_text(line.get("crash", "")),
         text=_text(line.get("text", "")),

@@ -28,6 +28,7 @@ from pytest_zephyr.journal.format import CollectError
 from pytest_zephyr.journal.format import DECODERS
 from pytest_zephyr.journal.format import Deselected
 from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.format import hidden_digest
 from pytest_zephyr.journal.format import read_header
 from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.ledger import Beside
@@ -265,6 +266,19 @@ def _unreadable(path: Path, number: int, raw: bytes) -> UnreadableLine:
         with suppress(ValueError):
             name = json.loads(nodeid[1])
     return UnreadableLine(path, number, kind[1].decode() if kind else "", name or "")
+
+
+def find_hidden(path: Path, nodeid: str) -> str | None:
+    """Return what the journal at *path* calls the test whose *nodeid* holds a secret.
+
+    `None` if it has no such test.
+    """
+    wanted = f'"hidden":"{hidden_digest(nodeid)}"'.encode("ascii")
+    with suppress(OSError), path.open("rb") as file:
+        for raw in file:
+            if wanted in raw and (line := _parse(raw)) is not None:
+                return str(line.get("nodeid"))
+    return None
 
 
 def _last_kind(path: Path) -> str:

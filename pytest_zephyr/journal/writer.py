@@ -284,9 +284,12 @@ def worker_journal(
     """Start the file of a *worker* beside the journal at *path*."""
     main = Path(path)
     header = Header(run=main.stem, worker=worker)
-    return JournalWriter.create(
-        main.with_name(f"{main.stem}.{worker}{SUFFIX}"), header, scrub
-    )
+    return JournalWriter.create(part_of(main, worker), header, scrub)
+
+
+def part_of(whole: Path, worker: str) -> Path:
+    """Return the file of a *worker* beside a journal; the journal itself without one."""
+    return whole.with_name(f"{whole.stem}.{worker}{SUFFIX}") if worker else whole
 
 
 def whole_of(part: Path) -> Path:

@@ -109,7 +109,7 @@ def _build_controller(config: pytest.Config) -> None:
         raise plugin_settings.usage_error(error) from error
     scrub = plugin_settings.load_scrubber(config, settings.credential)
     limits = plugin_settings.load_limits(config)
-    reporter = ZephyrReporter(config, settings, scrub)
+    reporter = ZephyrReporter(config, settings, marks, scrub)
     check = reporter.startup_check
     store = limits.store(reporter.writer.path)
     config.stash[RECORDER] = Recorder(reporter.writer, store)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_zephyr.journal import format as journal_format
@@ -23,7 +25,6 @@ def item_of(item: pytest.Item, marks: Marks) -> Item:
     return Item(
         nodeid=key_of(item),
         cases=mapped.cases,
-        title=marks.title(item),
         unmarked=mapped.unmarked,
         new=new,
         comment=mapped.comment,
@@ -45,13 +46,16 @@ class ItemLines:
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        name_items(session.items)
-        self._writer.append_all(
-            [
-                journal_format.item_line(item_of(item, self._marks))
-                for item in session.items
-            ]
-        )
+        name_items(session.items, self._marks)
+        self._writer.append_all([self._line(item) for item in session.items])
+
+    def _line(self, item: pytest.Item) -> dict[str, Any]:
+        key = key_of(item)
+        hidden = ""
+        if not key.startswith(item.nodeid):
+            # That of a crash names the test in its own way.
+            hidden = journal_format.hidden_digest(item.nodeid)
+        return journal_format.item_line(item_of(item, self._marks), hidden)
 
     # Before a worker says that it has finished, and its file is read.
     @pytest.hookimpl(trylast=True)

@@ -114,6 +114,7 @@ class Marks:
         )
         self._bare = re.compile(r"\d+", re.ASCII)
         self._inherit = inherit
+        self._secrets: dict[str, set[str]] = {}
 
     def of(self, item: pytest.Item) -> Mapped:
         """Return what the markers of *item* say; read again if it got others."""
@@ -137,16 +138,19 @@ class Marks:
             return None
         return [each for each in after.problems if each not in before.problems]
 
-    def title(self, item: pytest.Item) -> str:
-        """Return the node id with parameters hidden whose names look secret."""
-        callspec = getattr(item, "callspec", None)
-        if callspec is None or not any(map(_SECRET.search, callspec.params)):
-            return ""
-        shown = ", ".join(
-            f"{name}={HIDDEN if _SECRET.search(name) else self.short(value)}"
-            for name, value in callspec.params.items()
-        )
-        return f"{function_id(item)}[{shown}]"
+    def note_secrets(self, item: pytest.Item) -> None:
+        """Note the values of *item* that a failure of its function may show."""
+        if values := set(_secret_values(item)):
+            self._secrets.setdefault(function_id(item), set()).update(values)
+
+    def hide_secrets(self, item: pytest.Item, text: str) -> str:
+        """Return *text* without values of parameters whose names look secret.
+
+        A failure shows the source of its function, with the values of all its tests.
+        """
+        if not self._secrets:
+            return text
+        return Scrubber(self._secrets.get(function_id(item), ()))(text)
 
     def short(self, value: object) -> str:
         """Return *value* as a message shows it; what is cut holds no credential."""
@@ -352,18 +356,35 @@ def _is_ours(mark: pytest.Mark) -> bool:
 _KEY = pytest.StashKey[str]()
 
 
-def name_items(items: Iterable[pytest.Item]) -> None:
-    """Tell items apart that have one node id: custom collectors may make such."""
+def name_items(items: Iterable[pytest.Item], marks: Marks) -> None:
+    """Give items the names that the journal has for them.
+
+    Custom collectors may make items with one node id, which are told apart. A parameter
+    whose name looks secret is hidden.
+    """
     counts: dict[str, int] = {}
     for item in items:
-        count = counts[item.nodeid] = counts.get(item.nodeid, 0) + 1
-        if count > 1:
-            item.stash[_KEY] = nth(item.nodeid, count)
+        marks.note_secrets(item)
+        name = _without_secrets(item, marks)
+        count = counts[name] = counts.get(name, 0) + 1
+        if count > 1 or name != item.nodeid:
+            item.stash[_KEY] = nth(name, count)
 
 
 def key_of(item: pytest.Item) -> str:
-    """Return what the journal calls *item*: its node id, if no other item has that."""
+    """Return what the journal calls *item*: its node id, unless that will not do."""
     return item.stash.get(_KEY, item.nodeid)
+
+
+def _without_secrets(item: pytest.Item, marks: Marks) -> str:
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or not any(map(_SECRET.search, callspec.params)):
+        return item.nodeid
+    shown = ", ".join(
+        f"{name}={HIDDEN if _SECRET.search(name) else marks.short(value)}"
+        for name, value in callspec.params.items()
+    )
+    return f"{function_id(item)}[{shown}]"
 
 
 def function_id(item: pytest.Item) -> str:
@@ -390,13 +411,15 @@ def _flat(values: object, depth: int = 10) -> Iterator[object]:
         yield values
 
 
-def secret_values(item: pytest.Item) -> Iterator[str]:
+def _secret_values(item: pytest.Item) -> Iterator[str]:
     """Yield the values of parameters whose names look secret, as a failure shows them.
 
     Those of a few signs stay: they are in every text.
     """
     params = getattr(getattr(item, "callspec", None), "params", {})
     for name, value in params.items():
+        if isinstance(value, bytes):
+            value = value.decode("latin-1")
         text = str(value) if isinstance(value, str | int) else ""
         if _SECRET.search(name) and len(text) >= _SHORTEST_SECRET:
             yield text

@@ -22,7 +22,6 @@ from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.marks import key_of
 from pytest_zephyr.plugin.marks import Marks
-from pytest_zephyr.plugin.marks import secret_values
 from pytest_zephyr.plugin.recorder import attempt_of
 from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import RECORDER
@@ -61,12 +60,19 @@ class Stamper:
     def note_bug(self, hook: str, error: BaseException) -> None:
         self._bugs.append(f"{hook}: {error!r}")
 
+    # Outermost: where a plugin forks for a test, it is known before that.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item
+    ) -> Generator[None, object, object]:
+        self._note_start(item)
+        return (yield)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         try:
             if begin_attempt(item):
                 self._note_failure(item)
-            self._note_start(item)
             self._write_markers(item)
             problems = self._marks.of(item).problems
         except ERRORS as error:
@@ -110,7 +116,6 @@ class Stamper:
             found = item_of(item, self._marks)
             stamp: dict[str, object] = {
                 "cases": list(found.cases),
-                "title": found.title,
             }
         except ERRORS as error:
             self.note_bug("pytest_runtest_makereport", error)
@@ -128,11 +133,10 @@ class Stamper:
             again = replace(record, outcome="rerun", worker=self._worker)
             self._writer.append(journal_format.report_line(again))
 
+    @guarded
     def _note_start(self, item: pytest.Item) -> None:
-        """Write down that a test begins for which pytest has no name of its own."""
-        key = key_of(item)
-        if self._writer is not None and key != item.nodeid:
-            self._writer.append(journal_format.start_line(key))
+        if self._writer is not None:
+            self._writer.append(journal_format.start_line(key_of(item)))
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -149,10 +153,9 @@ class Stamper:
 
     @guarded
     def _hide_parameters(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        hide = Scrubber(secret_values(item))
         text = getattr(report, STAMP, {}).get("text", report.longreprtext)
-        if hide(text) != text:
-            _add_to_stamp(report, "text", hide(text))
+        if (hidden := self._marks.hide_secrets(item, text)) != text:
+            _add_to_stamp(report, "text", hidden)
 
     def _take_bugs(self, item: pytest.Item) -> list[str]:
         recorder = item.config.stash.get(RECORDER, None)
@@ -195,8 +198,8 @@ class Stamper:
         item.stash[_OUTPUT] = _Output(sections=len(report.sections))
         text = "".join(f"{f' {title} ':-^80}\n{text}\n" for title, text in sections)
         if text and (self._capture == "all" or seen.failed):
-            hide = Scrubber(secret_values(item))
-            Zephyr(item).attach_text(hide(text), name="output.txt")
+            hidden = self._marks.hide_secrets(item, text)
+            Zephyr(item).attach_text(hidden, name="output.txt")
 
 
 def _add_to_stamp(report: pytest.TestReport, key: str, value: object) -> None:
@@ -241,7 +244,6 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
         attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
         worker=_worker_of(report),
         cases=tuple(stamp.get("cases", ())),
-        title=stamp.get("title", ""),
         reason=scrub(_reason(report))[:MAX_LINE],
         crash=scrub(_crash(report, root, stamp.get("text")))[:MAX_LINE]
         if failed

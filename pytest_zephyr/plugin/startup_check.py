@@ -20,10 +20,10 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
+from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
@@ -57,11 +57,13 @@ class StartupCheck:
         self,
         config: pytest.Config,
         settings: Settings,
+        marks: Marks,
         writer: JournalWriter,
         note_bug: Callable[[str, BaseException], None],
     ) -> None:
         self._config = config
         self._settings = settings
+        self._marks = marks
         self._writer = writer
         self.note_bug = note_bug
         self.facts = ""
@@ -77,16 +79,14 @@ class StartupCheck:
         if settings.push == "end" and not is_embedded:
             self._start()
         if settings.only_planned:
-            marks = plugin_settings.load_marks(self._config)
-            only = OnlyPlanned(lambda: self.planned, marks, self._writer)
+            only = OnlyPlanned(lambda: self.planned, self._marks, self._writer)
             self._config.pluginmanager.register(only, "zephyr-only-planned")
 
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if self._sender is not None:
-            marks = plugin_settings.load_marks(self._config)
-            self._finish(item_of(item, marks) for item in session.items)
+            self._finish(item_of(item, self._marks) for item in session.items)
 
     @guarded
     def check_journal(self) -> None:
@@ -177,7 +177,7 @@ class StartupCheck:
         tests: dict[CaseRef, str] = {}
         for item in items:
             for case in item.cases:
-                tests.setdefault(case, item.title or item.nodeid)
+                tests.setdefault(case, item.nodeid)
         with sender:
             try:
                 sender.ask(LookUp(tuple(tests)))

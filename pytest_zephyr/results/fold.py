@@ -27,7 +27,6 @@ from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.results.records import worst
-from pytest_zephyr.text import one_line
 
 
 def is_repeated(report: Report) -> bool:
@@ -129,7 +128,6 @@ class _Attempts:
 @dataclass(slots=True)
 class _Node:
     cases: tuple[CaseRef, ...] = ()
-    title: str = ""
     unmarked: bool = False
     new: NewCase | None = None
     started: bool = False
@@ -141,11 +139,10 @@ class _Node:
     def take(self, item: Item) -> None:
         """Note what the markers of the test say, in whichever order that is read."""
         if item.changed:
-            self.cases, self.title, self.new = item.cases, item.title, item.new
+            self.cases, self.new = item.cases, item.new
             self.marked = tuple(item.sayings)
         elif not self.changed:
             self.cases = item.cases or self.cases
-            self.title = item.title or self.title
             self.new = item.new or self.new
             self.marked = tuple(item.sayings) or self.marked
         if item.changed or not self.changed:
@@ -204,7 +201,6 @@ def fold(
             # Without a journal on disk the cases come only with the first report.
             if not node.changed:
                 node.cases = record.cases or node.cases
-                node.title = record.title or node.title
             node.at = max(node.at, record.at)
             node.attempts_on(record.worker).add(record)
     # One gives way to the other: a large run has many.
@@ -256,8 +252,6 @@ def _settle(
         nodeid=nodeid,
         outcome=outcome,
         cases=node.cases,
-        # One line, for notes and messages.
-        title=one_line(node.title or nodeid),
         duration=duration,
         at=node.at,
         attempts=max((each.last for each in all_attempts), default=0) + 1,

@@ -16,6 +16,7 @@ from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.evidence import NOTHING
 from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.evidence import Saying
+from pytest_zephyr.text import one_line
 
 
 #: A test case as a marker names it: an `int` is the visible ``testcaseId``, a `str`
@@ -80,7 +81,6 @@ class NewCase:
 class Item:
     """A selected test with the test cases it proves.
 
-    *title* is the node id as people may see it, empty if that is the node id.
     *comment*, *defects* and *fields* are what its markers say. *new* is the test case
     to be made for a test without a marker, if that is wanted; *unmarked* says that it
     names no test case and does not ask to be ignored. *changed* says that its markers
@@ -89,7 +89,6 @@ class Item:
 
     nodeid: str
     cases: tuple[CaseRef, ...] = ()
-    title: str = ""
     unmarked: bool = False
     new: NewCase | None = None
     comment: str = ""
@@ -132,7 +131,6 @@ class Report:
     attempt: int = 0
     worker: str = ""
     cases: tuple[CaseRef, ...] = ()
-    title: str = ""
     reason: str = ""
     crash: str = ""
     text: str = ""
@@ -204,7 +202,6 @@ class NodeResult:
     nodeid: str
     outcome: Outcome
     cases: tuple[CaseRef, ...] = ()
-    title: str = ""
     duration: int = 0
     at: int = 0
     attempts: int = 1
@@ -216,6 +213,11 @@ class NodeResult:
     evidence: Evidence = NOTHING
     origin: Origin = NOWHERE
     doubt: str = ""
+
+    @property
+    def title(self) -> str:
+        """The node id on one line, for notes and messages."""
+        return one_line(self.nodeid)
 
     @property
     def ran(self) -> bool:

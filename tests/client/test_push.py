@@ -58,7 +58,6 @@ def node(case: CaseRef, outcome: Outcome = Outcome.PASSED, **more: Any) -> NodeR
     """Return the result of one test that took a second and a half."""
     found = NodeResult(
         nodeid=f"test_a.py::test_{case}",
-        title=f"test_a.py::test_{case}",
         outcome=outcome,
         cases=(case,),
         duration=1_500_000,

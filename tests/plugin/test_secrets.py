@@ -290,3 +290,54 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
     assert code == 2
     assert f"zephyr: {flag}: a credential is not taken from there." in printed.err
     assert "s3cr3t" not in printed.out + printed.err
+
+
+#: Tests whose node ids hold secrets, with something of other plugins behind them.
+PARAMETERS = """
+    import os, pytest
+
+    @pytest.mark.zephyr(101)
+    @pytest.mark.parametrize("password", ["swordfish1", "swordfish2"])
+    @pytest.mark.xdist_group("db")
+    def test_a(password): assert password != "swordfish2", "seen"
+
+    @pytest.mark.zephyr(102)
+    @pytest.mark.parametrize(("user", "api_key"), [("ada", "swordfish3")])
+    def test_b(user, api_key, zephyr): zephyr.comment("of ada")
+
+    @pytest.mark.zephyr(103)
+    @pytest.mark.parametrize("token", ["swordfish4"])
+    def test_c(token): {c}
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "c"),
+    [
+        pytest.param([], "pass", id="one process"),
+        pytest.param([], "os.abort()", id="crash"),
+        pytest.param(
+            ["-n2", "--dist=loadgroup"], "pass", id="xdist", marks=needs_xdist
+        ),
+        pytest.param(["-n2"], "os.abort()", id="xdist, crash", marks=needs_xdist),
+    ],
+)
+def test_values_of_secret_parameters_are_nowhere(
+    pytester, run_zephyr, world, command, args, c
+):
+    """Neither in the journal nor on the server; each result is on its own test case."""
+    pytester.makepyfile(PARAMETERS.format(c=c))
+    ran = run_zephyr(*args, "--tb=long", subprocess=True, same_exit=False)
+    # A process that has died sends nothing itself.
+    command("push")
+
+    assert found_in(ran.path / ".zephyr", {"swordfish"}) == []
+    comments = [world.execution(case).comment or "" for case in (101, 102, 103)]
+    assert "swordfish" not in " ".join(comments)
+    assert [world.statuses()[case] for case in (101, 102, 103)] == [
+        "2",
+        "1",
+        "1" if c == "pass" else "2",
+    ]
+    assert "of ada" in comments[1]
+    assert "[password=&lt;hidden&gt;]" in comments[0]

@@ -34,7 +34,7 @@ def report(when: str, outcome: str = "passed", **values: Any) -> Report:
 
 
 def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:
-    return NodeResult(nodeid, outcome, **{"title": nodeid, **values})
+    return NodeResult(nodeid, outcome, **values)
 
 
 def mapped(**said: str) -> dict[Outcome, Choice]:

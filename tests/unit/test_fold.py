@@ -359,27 +359,22 @@ def test_reason_of_a_skip_is_kept():
 
 def test_cases_come_from_the_item_when_no_report_has_them():
     """A test that kills its process in setup still has its test cases."""
-    (folded,) = fold([Item(NODEID, (101, "A-1"), "test_card[chrome]"), START, CRASH])
+    (folded,) = fold([Item(NODEID, (101, "A-1")), START, CRASH])
 
     assert folded.cases == (101, "A-1")
-    assert folded.title == "test_card[chrome]"
 
 
 def test_cases_come_from_the_first_report_when_no_item_has_them():
     """Without item lines the setup report says which test cases a test proves."""
-    (folded,) = fold(
-        [report("setup", cases=(7,), title="test_card[firefox]"), CALL, TEARDOWN, CRASH]
-    )
+    (folded,) = fold([report("setup", cases=(7,)), CALL, TEARDOWN, CRASH])
 
     assert folded.cases == (7,)
-    assert folded.title == "test_card[firefox]"
 
 
-def test_a_test_without_a_title_is_called_by_its_node_id():
-    """There is always something that people can read."""
-    (folded,) = fold([ITEM, START])
+def test_a_title_is_on_one_line():
+    (folded,) = fold([Item("t.py::a\nb")])
 
-    assert folded.title == NODEID
+    assert folded.title == "t.py::a\\nb"
 
 
 def test_a_killed_test_has_the_time_of_its_start():
