@@ -18,6 +18,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config import table
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import Given
@@ -83,7 +84,7 @@ def add_command(
 def _add_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that pytest takes, with the same names and meanings."""
     parser.add_argument("-c", "--config-file", type=Path, help="ini file to read")
-    for name in options.REFUSED:
+    for name in table.REFUSED:
         parser.add_argument(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
     for option in OPTIONS:
         if option.flag and option.name not in _PYTEST_ONLY:
@@ -107,7 +108,7 @@ def find_ini(args: argparse.Namespace) -> IniFile:
 
 
 def find_given(args: argparse.Namespace, ini: IniFile) -> Given:
-    for name in options.REFUSED:
+    for name in table.REFUSED:
         if ini.options.get(f"zephyr_{name}"):
             where = f"zephyr_{name} in {ini.root / ini.name}"
             raise SettingsError(options.refusal(name, where))

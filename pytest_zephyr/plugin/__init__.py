@@ -1,22 +1,65 @@
-"""The entry point: hooks that declare, build and take down; no logic."""
+"""The entry point: options, markers, hooks and the fixture are declared; the rest is late.
+
+Every run of pytest in an environment loads this, and most of them report nothing. So it
+imports what they need, and no more.
+"""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+import os
 import sys
+from typing import Any
+from typing import NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_zephyr.config import options
-from pytest_zephyr.config import resolve
-from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.config import table
 from pytest_zephyr.plugin import origin as origin
-from pytest_zephyr.plugin import settings as plugin_settings
-from pytest_zephyr.plugin.fixture import zephyr as zephyr
-from pytest_zephyr.plugin.guard import ERRORS
+
+
+if TYPE_CHECKING:
+    from pytest_zephyr.plugin.fixture import Zephyr
+
+
+class _Refuse(argparse.Action):
+    """A flag that is recognised only to be refused, without showing its value."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        from pytest_zephyr.config.options import refusal
+
+        flag = option_string or ""
+        name = flag.removeprefix("--zephyr-")
+        raise pytest.UsageError(f"zephyr: {refusal(name, flag)}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    plugin_settings.declare(parser)
+    group = parser.getgroup("zephyr", "Zephyr Enterprise")
+    for name, text, metavar in table.ROWS:
+        if metavar is not None:
+            value = {"metavar": metavar} if metavar else _switch("true")
+            flag, dest = table.flag_of(name), table.ini_of(name)
+            group.addoption(flag, dest=dest, help=text, **value)
+        if name not in table.NO_INI:
+            parser.addini(table.ini_of(name), text, default=None)
+    group.addoption(
+        "--no-zephyr", dest="zephyr", help="Do not report this run", **_switch("false")
+    )
+    for name in table.REFUSED:
+        group.addoption(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
+        parser.addini(f"zephyr_{name}", "Refused: a credential is not for ini files")
+
+
+def _switch(value: str) -> dict[str, Any]:
+    return {"action": "store_const", "const": value}
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -29,35 +72,50 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not config.option.zephyr_show_config:
         return None
+    from pytest_zephyr.config import resolve
+    from pytest_zephyr.plugin import settings
+
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    for line in resolve.describe(plugin_settings.load(config)):
+    for line in resolve.describe(settings.load(config)):
         shown = line.encode(encoding, "backslashreplace").decode(encoding)
         print(shown)  # noqa: T201 - what was asked for
     return 0
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in options.MARKERS:
+    for line in table.MARKERS:
         config.addinivalue_line("markers", line)
-    if _runs_nothing(config) or not plugin_settings.is_on(config):
-        return
-    try:
-        _build(config)
-        plugin_settings.begin_run(config)
-    except pytest.UsageError:
-        raise
-    except ERRORS as error:
-        sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
-        config.pluginmanager.register(_Unbuilt(config), "zephyr-unbuilt")
+    if _is_mentioned(config) and not _runs_nothing(config):
+        try:
+            from pytest_zephyr.plugin import build
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of a suite, perhaps
+            sys.stderr.write(
+                f"zephyr: nothing is reported, it cannot load: {error!r}\n"
+            )
+        else:
+            build.begin(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    outer = plugin_settings.silenced_by(config)
-    line = (
-        f"zephyr: a test of a run that reports (process {outer}) started this one, which"
-        f" takes nothing from ZEPHYR_ variables and ini keys"
+    if origin.RUN not in os.environ:
+        return []
+    from pytest_zephyr.plugin import settings
+
+    return settings.silenced(config)
+
+
+def _is_mentioned(config: pytest.Config) -> bool:
+    """Return whether anything says something of reporting this run."""
+    flag: str | None = config.option.zephyr
+    if flag is not None:
+        return flag == "true"
+    # pytest 8 has it under the other name, which is deprecated in 9.
+    found = getattr(config, "_inicfg", None)
+    in_file = "zephyr" in (config.inicfg if found is None else found)
+    overridden = any(
+        each.startswith("zephyr=") for each in config.option.override_ini or ()
     )
-    return [line] if outer else []
+    return in_file or overridden or "ZEPHYR" in os.environ
 
 
 def _runs_nothing(config: pytest.Config) -> bool:
@@ -69,54 +127,9 @@ def _runs_nothing(config: pytest.Config) -> bool:
     return any(getattr(config.option, name, None) for name in asked)
 
 
-class _Unbuilt:
-    """Replaces a reporter that failed to start, so that ``fail`` still sets the exit code."""
+@pytest.fixture
+def zephyr(request: pytest.FixtureRequest) -> Zephyr:
+    """Put comments, attachments, steps, defects and fields on the result in Zephyr."""
+    from pytest_zephyr.plugin.fixture import Zephyr
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if plugin_settings.wants_failure(self._config) and not session.exitstatus:
-            session.exitstatus = plugin_settings.UNDELIVERED
-
-
-def _build(config: pytest.Config) -> None:
-    from pytest_zephyr.plugin.workers import build_worker
-    from pytest_zephyr.plugin.workers import is_worker
-
-    if is_worker(config):
-        build_worker(config)
-    else:
-        _build_controller(config)
-
-
-def _build_controller(config: pytest.Config) -> None:
-    """Register what the controller, or the only process, needs to report at the end."""
-    from pytest_zephyr.plugin.items import ItemLines
-    from pytest_zephyr.plugin.recorder import RECORDER
-    from pytest_zephyr.plugin.recorder import Recorder
-    from pytest_zephyr.plugin.reporter import ZephyrReporter
-    from pytest_zephyr.plugin.reports import Stamper
-    from pytest_zephyr.plugin.workers import WorkerSetup
-
-    settings = plugin_settings.load(config)
-    marks = plugin_settings.load_marks(config)
-    try:
-        if settings.push == "end":
-            settings.require_server()
-    except SettingsError as error:
-        raise plugin_settings.usage_error(error) from error
-    scrub = plugin_settings.load_scrubber(config, settings.credential)
-    limits = plugin_settings.load_limits(config)
-    reporter = ZephyrReporter(config, settings, marks, scrub)
-    check = reporter.startup_check
-    store = limits.store(reporter.writer.path)
-    config.stash[RECORDER] = Recorder(reporter.writer, store)
-    stamper = Stamper(marks, limits.capture, reporter.writer)
-    config.pluginmanager.register(stamper, "zephyr-stamper")
-    config.pluginmanager.register(reporter, "zephyr-reporter")
-    config.pluginmanager.register(check, "zephyr-startup-check")
-    setup = WorkerSetup(str(reporter.writer.path), check, reporter.note_bug)
-    config.pluginmanager.register(setup, "zephyr-worker-setup")
-    config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")
+    return Zephyr(request.node)

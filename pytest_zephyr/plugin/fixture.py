@@ -171,12 +171,6 @@ class ZephyrRecord(Zephyr):
         return self.outcome == "failed"
 
 
-@pytest.fixture
-def zephyr(request: pytest.FixtureRequest) -> Zephyr:
-    """Put comments, attachments, steps, defects and fields on the result in Zephyr."""
-    return Zephyr(request.node)
-
-
 def _outcome(error: BaseException | None) -> str:
     if error is None:
         return "passed"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pytest
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_zephyr.plugin.fixture import ZephyrRecord
 
-#: What `pytest_zephyr_cases` may answer: ids as a marker takes them, or a marker.
-Cases = int | str | Iterable[int | str] | pytest.MarkDecorator | None
+    #: What `pytest_zephyr_cases` may answer: ids as a marker takes them, or a marker.
+    Cases = int | str | Iterable[int | str] | pytest.MarkDecorator | None
 
 
 @pytest.hookspec(firstresult=True)

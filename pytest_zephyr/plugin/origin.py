@@ -8,6 +8,13 @@ import sys
 
 import pytest_zephyr
 
+# What it holds of the clocks is to be from before, too.
+from pytest_zephyr import clock as clock
+
+
+#: The variable by which a run that reports is known to what its tests start: the id of
+#: its process.
+RUN = "_ZEPHYR_RUN"
 
 EXECUTABLE = sys.executable
 

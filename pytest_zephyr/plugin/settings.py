@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from dataclasses import replace
 import os
 from pathlib import Path
 from typing import Any
-from typing import NoReturn
 
 import pytest
 
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config import table
 from pytest_zephyr.config.credentials import known_secrets
-from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Capture
@@ -28,62 +26,9 @@ from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.lock import is_alive
 from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.plugin.origin import RUN
 from pytest_zephyr.secret import Scrubber
 
-
-class _Refuse(argparse.Action):
-    """A flag that is recognised only to be refused, without showing its value."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> NoReturn:
-        flag = option_string or ""
-        name = flag.removeprefix("--zephyr-")
-        raise pytest.UsageError(f"zephyr: {options.refusal(name, flag)}")
-
-
-def declare(parser: pytest.Parser) -> None:
-    group = parser.getgroup("zephyr", "Zephyr Enterprise")
-    for option in OPTIONS:
-        if option.flag:
-            _add_flag(group, option)
-        if option.ini:
-            parser.addini(option.ini_name, option.help, default=None)
-    for name in options.REFUSED:
-        group.addoption(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
-        parser.addini(f"zephyr_{name}", "Refused: a credential is not for ini files")
-
-
-def _add_flag(group: pytest.OptionGroup, option: Option) -> None:
-    if not option.switch:
-        group.addoption(
-            option.flag_name, dest=option.dest, metavar=option.metavar, help=option.help
-        )
-        return
-    group.addoption(
-        option.flag_name,
-        dest=option.dest,
-        action="store_const",
-        const="true",
-        help=option.help,
-    )
-    if option.name == "zephyr":
-        group.addoption(
-            "--no-zephyr",
-            dest=option.dest,
-            action="store_const",
-            const="false",
-            help="Do not report this run",
-        )
-
-
-#: The environment variable by which a run that reports is known to what its tests
-#: start: the id of its process.
-RUN = "_ZEPHYR_RUN"
 
 _OUTER = pytest.StashKey[str]()
 
@@ -122,13 +67,17 @@ def outer_run(config: pytest.Config) -> str:
     return found
 
 
-def silenced_by(config: pytest.Config) -> str:
-    """Return the process because of which this run does not report, if it would else."""
+def silenced(config: pytest.Config) -> list[str]:
+    """Return the line that says why this run does not report, if it would else."""
     outer = outer_run(config)
     with suppress(SettingsError):
         if outer and resolve.value("zephyr", _all_given(config)):
-            return outer
-    return ""
+            line = (
+                f"zephyr: a test of a run that reports (process {outer}) started this"
+                f" one, which takes nothing from ZEPHYR_ variables and ini keys"
+            )
+            return [line]
+    return []
 
 
 def given(config: pytest.Config) -> Given:
@@ -196,7 +145,7 @@ def wants_failure(config: pytest.Config) -> bool:
 def load(config: pytest.Config) -> Settings:
     """Return the settings of this run. Raises UsageError with every problem."""
     try:
-        for name in options.REFUSED:
+        for name in table.REFUSED:
             if _ini(config, f"zephyr_{name}"):
                 where = f"zephyr_{name} in {config.inipath or 'the ini options'}"
                 raise SettingsError(options.refusal(name, where))

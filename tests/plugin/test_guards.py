@@ -52,11 +52,16 @@ def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
             names = [name for name, _ in config.pluginmanager.list_name_plugin()]
             print("heavy:", sorted({HEAVY} & set(sys.modules)))
             print("ours:", [name for name in names if "zephyr" in name])
+            print("modules:", *sorted(name for name in sys.modules if "zephyr" in name))
         """
     )
     result = pytester.runpytest_subprocess("-p", "zephyr", "--strict-markers", *args)
 
-    result.stdout.fnmatch_lines(["heavy: []", "ours: ['zephyr']"])
+    modules = "config config.table clock plugin plugin.hookspecs plugin.origin"
+    named = ["pytest_zephyr", *(f"pytest_zephyr.{each}" for each in modules.split())]
+    result.stdout.fnmatch_lines(
+        ["heavy: []", "ours: ['zephyr']", f"modules: {' '.join(sorted(named))}"]
+    )
     assert not (pytester.path / ".zephyr").exists()
 
 

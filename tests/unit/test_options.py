@@ -13,6 +13,7 @@ import pytest
 
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config import table
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
@@ -396,7 +397,7 @@ def test_a_credential_in_the_wrong_place_is_sent_to_the_right_one(name):
 def test_no_option_takes_a_credential(name):
     """Neither a flag nor an ini key."""
     assert name not in BY_NAME
-    assert name in options.REFUSED
+    assert name in table.REFUSED
 
 
 @pytest.mark.parametrize("name", ["url", "proxy"])
