@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
+from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
 import re
 from typing import Any
@@ -41,6 +42,7 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import Origin
+from pytest_zephyr.results.records import Passed
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.results.records import TARGET
@@ -205,8 +207,21 @@ def hidden_digest(nodeid: str) -> str:
     return short_digest(nodeid, 16)
 
 
-def start_line(nodeid: str) -> dict[str, Any]:
-    return {"kind": "start", "nodeid": nodeid, "at": now_ms()}
+# The two lines that every test has are texts: an encoder would cost more than all else.
+
+
+def start_text(nodeid: str) -> str:
+    """Return the line that says that a test begins."""
+    return f'{{"kind":"start","nodeid":{_quoted(nodeid)},"at":{now_ms()}}}'
+
+
+def passed_text(nodeid: str, duration: int, worker: str = "") -> str:
+    """Return the line of a test that passed in *duration* microseconds."""
+    where = f',"worker":{_quoted(worker)}' if worker else ""
+    return (
+        f'{{"kind":"passed","nodeid":{_quoted(nodeid)},"duration":{duration}'
+        f',"at":{now_ms()}{where}}}'
+    )
 
 
 def report_line(report: Report) -> dict[str, Any]:
@@ -328,7 +343,6 @@ def _report(line: Mapping[str, Any]) -> Report:
         xfail=bool(line.get("xfail", False)),
         attempt=_number(line.get("attempt", 0)),
         worker=_text(line.get("worker", "")),
-        cases=_cases(line.get("cases", [])),
         reason=_text(line.get("reason", "")),
         crash=_text(line.get("crash", "")),
         text=_text(line.get("text", "")),
@@ -417,6 +431,12 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "item": _item,
     "start": lambda line: Start(_text(line["nodeid"]), _number(line.get("at", 0))),
     "report": _report,
+    "passed": lambda line: Passed(
+        _text(line["nodeid"]),
+        _number(line.get("duration", 0)),
+        _number(line.get("at", 0)),
+        _text(line.get("worker", "")),
+    ),
     "collect_error": lambda line: CollectError(_text(line["nodeid"])),
     "deselected": lambda line: Deselected(_number(line["count"])),
     "end": lambda line: End(_number(line.get("at", 0))),

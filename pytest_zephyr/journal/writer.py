@@ -5,6 +5,7 @@ Nothing is rewritten but one digit of the header, so a kill costs at most half a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -62,6 +63,8 @@ class JournalWriter:
         self.scrub = scrub or Scrubber()
         self.broken: OSError | None = None
         self.kept: list[bytes] = []
+        # What to write once more if all that was written before is lost.
+        self.again: Callable[[], Iterable[dict[str, Any]]] = tuple
         self._file: OpenFile | None = None
         self._pid = os.getpid()
         self._header = b""
@@ -118,6 +121,13 @@ class JournalWriter:
     def append(self, line: dict[str, Any]) -> None:
         self._append(encode(line, self.scrub))
 
+    def append_text(self, text: str) -> None:
+        """Append a line that is JSON in ASCII already."""
+        if self.scrub.touches(text):
+            self.append(json.loads(text))
+        else:
+            self._append(text.encode("ascii") + b"\n")
+
     def _append(self, data: bytes) -> None:
         if self.broken is not None or not self._write(data):
             self.kept.append(data)
@@ -170,6 +180,7 @@ class JournalWriter:
         except OSError:
             # What was written before is lost; what comes next has to be known as ours.
             content = self._header = _with_cut(self._header)
+            content += b"".join(encode(line, self.scrub) for line in self.again())
         removed.close()
         self._file = None
         try:
@@ -283,6 +294,9 @@ def worker_journal(
 ) -> JournalWriter:
     """Start the file of a *worker* beside the journal at *path*."""
     main = Path(path)
+    if not main.exists():
+        # It runs on another machine: what it has to say rides on its reports.
+        return JournalWriter(part_of(main, worker), scrub)
     header = Header(run=main.stem, worker=worker)
     return JournalWriter.create(part_of(main, worker), header, scrub)
 

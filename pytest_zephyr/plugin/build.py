@@ -13,7 +13,7 @@ from pytest_zephyr.plugin.items import ItemLines
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.reporter import ZephyrReporter
-from pytest_zephyr.plugin.reports import Stamper
+from pytest_zephyr.plugin.reports import ReportLines
 from pytest_zephyr.plugin.workers import build_worker
 from pytest_zephyr.plugin.workers import is_worker
 from pytest_zephyr.plugin.workers import WorkerSetup
@@ -63,10 +63,13 @@ def _build_controller(config: pytest.Config) -> None:
     check = reporter.startup_check
     store = limits.store(reporter.writer.path)
     config.stash[RECORDER] = Recorder(reporter.writer, store)
-    stamper = Stamper(marks, limits.capture, reporter.writer)
-    config.pluginmanager.register(stamper, "zephyr-stamper")
+    reports = ReportLines(
+        config, marks, limits.capture, reporter.writer, tell=reporter.tell
+    )
+    config.pluginmanager.register(reports, "zephyr-reports")
     config.pluginmanager.register(reporter, "zephyr-reporter")
     config.pluginmanager.register(check, "zephyr-startup-check")
     setup = WorkerSetup(str(reporter.writer.path), check, reporter.note_bug)
     config.pluginmanager.register(setup, "zephyr-worker-setup")
-    config.pluginmanager.register(ItemLines(reporter.writer, marks), "zephyr-items")
+    items = ItemLines(reporter.writer, marks, reporter.note_bug)
+    config.pluginmanager.register(items, "zephyr-items")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.marks import key_of
 from pytest_zephyr.plugin.marks import Marks
@@ -36,18 +40,29 @@ def item_of(item: pytest.Item, marks: Marks) -> Item:
 class ItemLines:
     """Writes which test cases each selected item proves, where it was collected."""
 
-    def __init__(self, writer: JournalWriter, marks: Marks) -> None:
+    def __init__(
+        self,
+        writer: JournalWriter,
+        marks: Marks,
+        note_bug: Callable[[str, BaseException], None],
+    ) -> None:
         self._writer = writer
         self._marks = marks
-
-    def note_bug(self, hook: str, error: BaseException) -> None:
-        """Forget it: the stamps say the same."""
+        self.note_bug = note_bug
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         name_items(session.items, self._marks)
-        self._writer.append_all([self._line(item) for item in session.items])
+        self._writer.again = lambda: self._lines(session.items)
+        self._writer.append_all(self._writer.again())
+
+    def _lines(self, items: Iterable[pytest.Item]) -> Iterator[dict[str, Any]]:
+        for item in items:
+            try:
+                yield self._line(item)
+            except ERRORS as error:
+                self.note_bug("pytest_collection_finish", error)
 
     def _line(self, item: pytest.Item) -> dict[str, Any]:
         key = key_of(item)

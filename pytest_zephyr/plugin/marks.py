@@ -92,8 +92,10 @@ class _Extras:
         return ""
 
 
-#: What the markers of an item say, with the markers it had by then.
-_MAPPED = pytest.StashKey[tuple[list[pytest.Mark], Mapped]]()
+#: What stands for the markers of an item when they were last read, and what is wrong
+#: with them, if anything is.
+_SEEN = pytest.StashKey[int]()
+_PROBLEMS = pytest.StashKey[tuple[str, ...]]()
 
 
 class Marks:
@@ -117,26 +119,28 @@ class Marks:
         self._secrets: dict[str, set[str]] = {}
 
     def of(self, item: pytest.Item) -> Mapped:
-        """Return what the markers of *item* say; read again if it got others."""
-        before, found = item.stash.get(_MAPPED, ([], None))
-        marks = [mark for node in item.listchain() for mark in node.own_markers]
-        if found is None or list(map(id, before)) != list(map(id, marks)):
-            found = self._read(item)
-            item.stash[_MAPPED] = marks, found
+        """Return what the markers of *item* say now."""
+        found = self._read(item)
+        item.stash[_SEEN] = _fingerprint(item)
+        if found.problems or _PROBLEMS in item.stash:
+            item.stash[_PROBLEMS] = found.problems
         return found
+
+    def problems_of(self, item: pytest.Item) -> tuple[str, ...]:
+        """Return what was wrong with the markers of *item* when they were last read."""
+        if _SEEN not in item.stash:
+            return self.of(item).problems
+        return item.stash.get(_PROBLEMS, ())
 
     def news(self, item: pytest.Item) -> list[str] | None:
         """Return the problems of markers that *item* got since they were last read.
 
         `None` if it got none.
         """
-        if _MAPPED not in item.stash:
+        if item.stash.get(_SEEN, 0) in {0, _fingerprint(item)}:
             return None
-        _, before = item.stash[_MAPPED]
-        after = self.of(item)
-        if after is before:
-            return None
-        return [each for each in after.problems if each not in before.problems]
+        before = item.stash.get(_PROBLEMS, ())
+        return [each for each in self.of(item).problems if each not in before]
 
     def note_secrets(self, item: pytest.Item) -> None:
         """Note the values of *item* that a failure of its function may show."""
@@ -351,6 +355,15 @@ def _escaped(text: str) -> str:
 
 def _is_ours(mark: pytest.Mark) -> bool:
     return mark.name == "zephyr"
+
+
+def _fingerprint(item: pytest.Item) -> int:
+    """Return a number that is another one, not 0, when *item* has other markers."""
+    found = 1
+    for node in item.listchain():
+        for mark in node.own_markers:
+            found = hash((found, id(mark)))
+    return found
 
 
 _KEY = pytest.StashKey[str]()

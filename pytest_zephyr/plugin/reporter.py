@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Sequence
-from dataclasses import replace
 import os
 import sys
 from typing import Any
@@ -28,7 +27,6 @@ from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Beside
-from pytest_zephyr.journal.reader import find_hidden
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import uncollected
 from pytest_zephyr.journal.reader import unreadable
@@ -36,15 +34,12 @@ from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import running_siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
-from pytest_zephyr.journal.writer import part_of
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.progress import Progress
-from pytest_zephyr.plugin.reports import STAMP
-from pytest_zephyr.plugin.reports import to_record
 from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
@@ -54,7 +49,6 @@ from pytest_zephyr.plugin.startup_check import StartupCheck
 from pytest_zephyr.protocol import messages
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
-from pytest_zephyr.results.records import Report
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
 
@@ -70,7 +64,6 @@ class ZephyrReporter:
         scrub: Scrubber,
     ) -> None:
         self._config = config
-        self._root = str(config.rootpath)
         self._settings = settings
         self._environ = dict(os.environ)
         run = new_run()
@@ -103,10 +96,11 @@ class ZephyrReporter:
         )
 
     def note_bug(self, hook: str, error: BaseException) -> None:
-        self._note_bug(f"{hook}: {error!r}")
+        self.tell(f"{hook}: {error!r}")
 
-    def _note_bug(self, text: str) -> None:
-        self._bugs[text] = self._bugs.get(text, 0) + 1
+    def tell(self, bug: str) -> None:
+        """Note a failure of our own, for the summary."""
+        self._bugs[bug] = self._bugs.get(bug, 0) + 1
 
     # While the tests run
 
@@ -118,26 +112,6 @@ class ZephyrReporter:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.writer.append(journal_format.collect_error_line(report.nodeid))
-
-    @guarded
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        record = to_record(report, self._root, self.writer.scrub)
-        stamp = getattr(report, STAMP, None) or {}
-        if record.when == "???":
-            record = self._without_secrets(record)
-        self.writer.append(journal_format.report_line(record))
-        self.writer.append_kept(stamp.get("kept", ()))
-        for bug in stamp.get("bugs", ()):
-            self._note_bug(bug)
-
-    def _without_secrets(self, crash: Report) -> Report:
-        """Return the report of a *crash* with the name that the journal has for the test."""
-        path = part_of(self.writer.path, crash.worker)
-        name = find_hidden(path, crash.nodeid)
-        if name is None:
-            return crash
-        text = crash.text.replace(crash.nodeid, name)
-        return replace(crash, nodeid=name, text=text)
 
     # When they are done
 

@@ -1,11 +1,13 @@
-"""pytest's reports: stamped where the test runs, turned into records on the controller."""
+"""pytest's reports, written down where the test runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Generator
 from dataclasses import dataclass
 from dataclasses import replace
 import os
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,9 @@ from pytest_zephyr.clock import elapsed
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Capture
 from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.reader import find_hidden
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.journal.writer import part_of
 from pytest_zephyr.plugin.fixture import Zephyr
 from pytest_zephyr.plugin.fixture import ZephyrRecord
 from pytest_zephyr.plugin.guard import blame
@@ -22,7 +26,6 @@ from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.marks import key_of
 from pytest_zephyr.plugin.marks import Marks
-from pytest_zephyr.plugin.recorder import attempt_of
 from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
@@ -30,51 +33,81 @@ from pytest_zephyr.results.records import Report
 from pytest_zephyr.secret import Scrubber
 
 
-#: The attribute of a report that carries the stamp; plain JSON types only, so that
-#: it survives the way from a worker.
+#: The reports of a test of which there is no more to say than that it passed.
+_ALL_OF_A_TEST = ["setup", "call", "teardown"]
+
+
+#: The attribute of a report that carries what is said of it beside pytest's own; plain
+#: JSON types only, so that it survives the way from a worker or a forked process.
 STAMP = "zephyr"
 
 
-class Stamper:
-    """Warns about markers, stamps reports with the cases of their item, asks hooks.
+class ReportLines:
+    """Writes how tests begin and end where they run, warns about markers, asks hooks.
 
-    What the disk of a worker refused, or a forked process of a test may not write,
-    rides on its reports; *writer* is that of this process, *worker* its id if it is one.
+    A test that simply passed has a line for its start and one for its end; anything else
+    has a line for each report. What a worker could not write to disk, or a forked process
+    of a test may not write, rides on the reports; who gets them writes it. *writer* is
+    that of this process, *worker* its id if it is one. *tell* takes failures of our own;
+    without it they ride, too.
     """
 
     def __init__(
         self,
+        config: pytest.Config,
         marks: Marks,
         capture: Capture = "none",
         writer: JournalWriter | None = None,
         worker: str = "",
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        self._root = str(config.rootpath)
         self._marks = marks
         self._capture = capture
         self._writer = writer
         self._worker = worker
+        self._tell = tell
+        # The test that runs, what its lines call it, and the reports that they are for.
+        self._item: pytest.Item | None = None
+        self._key = ""
+        self._passed: list[tuple[str, int, int]] = []
+        self._attempt = 0
         # In case the test is repeated.
         self._failed: tuple[pytest.Item, pytest.TestReport] | None = None
         self._bugs: list[str] = []
 
     def note_bug(self, hook: str, error: BaseException) -> None:
-        self._bugs.append(f"{hook}: {error!r}")
+        bug = f"{hook}: {error!r}"
+        if self._tell is not None and self._writer is not None and self._writer.is_ours:
+            self._tell(bug)
+        else:
+            self._bugs.append(bug)
 
     # Outermost: where a plugin forks for a test, it is known before that.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item
     ) -> Generator[None, object, object]:
-        self._note_start(item)
+        self._begin(item)
         return (yield)
+
+    @guarded
+    def _begin(self, item: pytest.Item) -> None:
+        self._item = item
+        self._key = key_of(item)
+        self._passed = []
+        self._attempt = 0
+        if self._writer is not None:
+            self._writer.append_text(journal_format.start_text(self._key))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         try:
-            if begin_attempt(item):
+            self._attempt = begin_attempt(item)
+            if self._attempt:
                 self._note_failure(item)
             self._write_markers(item)
-            problems = self._marks.of(item).problems
+            problems = self._marks.problems_of(item)
         except ERRORS as error:
             self.note_bug("pytest_runtest_setup", error)
             return
@@ -88,16 +121,12 @@ class Stamper:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        self._note_markers(item, report)
-        # Every test has a setup report, and it comes first.
-        if call.when == "setup":
-            self._stamp(item, report)
+        if call.when == "teardown":
+            self._note_markers(item, report)
         if item.config.hook.pytest_zephyr_record.get_hookimpls():
             self._ask(item, report)
-        if (key := key_of(item)) != item.nodeid:
-            _add_to_stamp(report, "nodeid", key)
-        if attempt := attempt_of(item):
-            _add_to_stamp(report, "attempt", attempt)
+        if self._attempt:
+            _add_to_stamp(report, "attempt", self._attempt)
         if report.failed:
             self._hide_parameters(item, report)
             self._failed = item, report
@@ -105,38 +134,85 @@ class Stamper:
             self._attach_output(item, report)
         if bugs := self._take_bugs(item):
             _add_to_stamp(report, "bugs", bugs)
-        writer = self._writer
-        if writer is not None and (self._worker or not writer.is_ours) and writer.kept:
-            _add_to_stamp(report, "kept", writer.take_kept())
+        self._ride(report)
         return report
 
+    # Before a worker hands it over, and it takes along what could not be written.
+    @pytest.hookimpl(tryfirst=True)
     @guarded
-    def _stamp(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        try:
-            found = item_of(item, self._marks)
-            stamp: dict[str, object] = {
-                "cases": list(found.cases),
-            }
-        except ERRORS as error:
-            self.note_bug("pytest_runtest_makereport", error)
-            stamp = {}
-        setattr(report, STAMP, stamp)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self._writer is None:
+            return
+        self._take(report, self._writer)
+        if self._item is not None:
+            self._write(report, self._writer)
+        elif str(report.when) == "???":
+            # A worker has died; others have written their reports themselves.
+            crash = self._crash(report, self._writer)
+            self._writer.append(journal_format.report_line(crash))
+        self._ride(report)
+
+    def _write(self, report: pytest.TestReport, writer: JournalWriter) -> None:
+        """Write a report of the test that runs, or the one line if it has passed."""
+        if _is_plain(report):
+            duration = _microseconds(report.duration)
+            self._passed.append((str(report.when), duration, now_ms()))
+            if report.when != "teardown":
+                return
+            if [when for when, _duration, _at in self._passed] == _ALL_OF_A_TEST:
+                total = sum(duration for _when, duration, _at in self._passed)
+                text = journal_format.passed_text(self._key, total, self._worker)
+                writer.append_text(text)
+                return
+        for when, duration, at in self._passed:
+            record = Report(self._key, when, "passed", duration, at)
+            self._append(record, writer)
+        self._passed = []
+        if not _is_plain(report):
+            self._append(to_record(report, self._root, writer.scrub), writer)
+
+    def _append(self, record: Report, writer: JournalWriter) -> None:
+        record = replace(record, nodeid=self._key, worker=self._worker)
+        writer.append(journal_format.report_line(record))
+
+    def _crash(self, report: pytest.TestReport, writer: JournalWriter) -> Report:
+        """Return the report of a worker that died; its node id may hold a secret."""
+        record = to_record(report, self._root, writer.scrub)
+        path = part_of(writer.path, record.worker)
+        name = find_hidden(path, record.nodeid)
+        if name is None:
+            return record
+        text = record.text.replace(record.nodeid, name)
+        return replace(record, nodeid=name, text=text)
+
+    def _ride(self, report: pytest.TestReport) -> None:
+        """Have what this process cannot write ride on a report."""
+        writer = self._writer
+        if writer is not None and writer.kept and (self._worker or not writer.is_ours):
+            _add_to_stamp(report, "kept", writer.take_kept())
+
+    def _take(self, report: pytest.TestReport, writer: JournalWriter) -> None:
+        """Write what rides on a report."""
+        stamp: dict[str, Any] | None = getattr(report, STAMP, None)
+        if stamp is None:
+            return
+        writer.append_kept(stamp.pop("kept", ()))
+        if self._tell is not None:
+            for bug in stamp.pop("bugs", ()):
+                self._tell(bug)
 
     def _note_failure(self, item: pytest.Item) -> None:
         """Write down why the attempt before failed: flaky logs no report of it."""
         failed, self._failed = self._failed, None
         if failed is None or self._writer is None or failed[0] is not item:
             return
-        record = to_record(failed[1], str(item.config.rootpath), self._writer.scrub)
+        record = to_record(failed[1], self._root, self._writer.scrub)
         # pytest-rerunfailures has logged it under a word of its own.
         if record.outcome == "failed":
-            again = replace(record, outcome="rerun", worker=self._worker)
+            again = replace(
+                record, nodeid=self._key, outcome="rerun", worker=self._worker
+            )
             self._writer.append(journal_format.report_line(again))
-
-    @guarded
-    def _note_start(self, item: pytest.Item) -> None:
-        if self._writer is not None:
-            self._writer.append(journal_format.start_line(key_of(item)))
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -202,6 +278,16 @@ class Stamper:
             Zephyr(item).attach_text(hidden, name="output.txt")
 
 
+def _is_plain(report: pytest.TestReport) -> bool:
+    """Return whether there is no more to say of *report* than that it passed."""
+    return (
+        report.outcome == "passed"
+        and type(report) is pytest.TestReport
+        and not getattr(report, STAMP, None)
+        and not hasattr(report, "wasxfail")
+    )
+
+
 def _add_to_stamp(report: pytest.TestReport, key: str, value: object) -> None:
     setattr(report, STAMP, {**getattr(report, STAMP, {}), key: value})
 
@@ -235,7 +321,7 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
     failed = report.outcome not in {"passed", "skipped"}
     stamp = getattr(report, STAMP, None) or {}
     return Report(
-        nodeid=stamp.get("nodeid", report.nodeid),
+        nodeid=report.nodeid,
         when=str(report.when),
         outcome=report.outcome,
         duration=_microseconds(getattr(report, "duration", 0.0)),
@@ -243,7 +329,6 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
         xfail=hasattr(report, "wasxfail"),
         attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
         worker=_worker_of(report),
-        cases=tuple(stamp.get("cases", ())),
         reason=scrub(_reason(report))[:MAX_LINE],
         crash=scrub(_crash(report, root, stamp.get("text")))[:MAX_LINE]
         if failed

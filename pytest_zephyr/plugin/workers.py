@@ -14,7 +14,7 @@ from pytest_zephyr.plugin.items import ItemLines
 from pytest_zephyr.plugin.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.recorder import Recorder
-from pytest_zephyr.plugin.reports import Stamper
+from pytest_zephyr.plugin.reports import ReportLines
 from pytest_zephyr.plugin.startup_check import StartupCheck
 
 
@@ -30,7 +30,7 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def build_worker(config: pytest.Config) -> None:
-    """Register what a worker needs: it reads markers and stamps reports, no more."""
+    """Register what a worker needs: it writes down what its tests do, no more."""
     marks = plugin_settings.load_marks(config)
     limits = plugin_settings.load_limits(config)
     workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
@@ -40,13 +40,15 @@ def build_worker(config: pytest.Config) -> None:
         writer = worker_journal(workerinput[_JOURNAL], worker, scrub)
         share = limits.share_of(workerinput.get("workercount", 1))
         config.stash[RECORDER] = Recorder(writer, share.store(writer.path), worker)
-        config.pluginmanager.register(ItemLines(writer, marks), "zephyr-items")
         if _PLAN in workerinput:
             plan = frozenset(workerinput[_PLAN])
             only = OnlyPlanned(lambda: plan, marks, writer)
             config.pluginmanager.register(only, "zephyr-only-planned")
-    stamper = Stamper(marks, limits.capture, writer, worker)
-    config.pluginmanager.register(stamper, "zephyr-stamper")
+    reports = ReportLines(config, marks, limits.capture, writer, worker)
+    config.pluginmanager.register(reports, "zephyr-reports")
+    if writer is not None:
+        items = ItemLines(writer, marks, reports.note_bug)
+        config.pluginmanager.register(items, "zephyr-items")
 
 
 class WorkerSetup:

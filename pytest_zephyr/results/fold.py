@@ -23,6 +23,7 @@ from pytest_zephyr.results.records import NOWHERE
 from pytest_zephyr.results.records import nth
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import Passed
 from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
@@ -104,6 +105,12 @@ class _Attempts:
         self.finished = self.finished or report.when in {"teardown", "???"}
         self.duration += report.duration
         self.reason = report.reason or self.reason
+
+    def take_pass(self, passed: Passed) -> None:
+        """Note that the attempt passed of which no more is to be said."""
+        self.called = self.finished = True
+        self.outcome = worst(filter(None, (Outcome.PASSED, self.outcome)))
+        self.duration += passed.duration
 
     @property
     def is_silent(self) -> bool:
@@ -197,10 +204,10 @@ def fold(
         elif isinstance(record, Start):
             node.started = True
             node.at = max(node.at, record.at)
+        elif isinstance(record, Passed):
+            node.at = max(node.at, record.at)
+            node.attempts_on(record.worker).take_pass(record)
         else:
-            # Without a journal on disk the cases come only with the first report.
-            if not node.changed:
-                node.cases = record.cases or node.cases
             node.at = max(node.at, record.at)
             node.attempts_on(record.worker).add(record)
     # One gives way to the other: a large run has many.

@@ -130,7 +130,6 @@ class Report:
     xfail: bool = False
     attempt: int = 0
     worker: str = ""
-    cases: tuple[CaseRef, ...] = ()
     reason: str = ""
     crash: str = ""
     text: str = ""
@@ -144,7 +143,17 @@ class End:
     at: int = 0
 
 
-Record = Item | Start | Report | Said | End
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A test that simply passed, in *duration* microseconds; *at* as in `Report`."""
+
+    nodeid: str
+    duration: int = 0
+    at: int = 0
+    worker: str = ""
+
+
+Record = Item | Start | Report | Passed | Said | End
 
 
 @dataclass(frozen=True)

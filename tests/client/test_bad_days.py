@@ -86,7 +86,8 @@ def journal(tmp_path: Path) -> Path:
         for case in CASES:
             nodeid = f"test_a.py::test_{case}"
             outcome = "failed" if case % 2 else "passed"
-            call = Report(nodeid, "call", outcome, at=1, cases=(case,), text="E no")
+            writer.append(journal_format.item_line(Item(nodeid, (case,))))
+            call = Report(nodeid, "call", outcome, at=1, text="E no")
             for when in ("setup", "teardown"):
                 writer.append(
                     journal_format.report_line(

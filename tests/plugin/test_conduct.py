@@ -34,9 +34,10 @@ HOOKS = [
     "pytest_zephyr.plugin.items.item_of",
     "pytest_zephyr.plugin.reports.item_of",
     "pytest_zephyr.journal.format.item_line",
-    "pytest_zephyr.journal.format.start_line",
+    "pytest_zephyr.journal.format.start_text",
+    "pytest_zephyr.journal.format.passed_text",
     "pytest_zephyr.journal.format.end_line",
-    "pytest_zephyr.plugin.reporter.to_record",
+    "pytest_zephyr.plugin.reports.to_record",
     "pytest_zephyr.plugin.reporter.ZephyrReporter._finish",
     "pytest_zephyr.plugin.reporter.ZephyrReporter._push",
     "pytest_zephyr.sender.session.prune",
@@ -70,12 +71,12 @@ def test_internal_error_is_said_in_one_line(pytester, run_zephyr, monkeypatch):
         raise ZeroDivisionError("on purpose")
 
     pytester.makepyfile(SUITE.format(b="pass"))
-    monkeypatch.setattr("pytest_zephyr.plugin.reporter.to_record", broken)
+    monkeypatch.setattr("pytest_zephyr.journal.format.passed_text", broken)
     ran = run_zephyr()
 
     ran.result.stdout.fnmatch_lines(
         [
-            "zephyr: internal error in pytest_runtest_logreport: ZeroDivisionError*(6 times)*"
+            "zephyr: internal error in pytest_runtest_logreport: ZeroDivisionError*(2 times)*"
         ]
     )
 
@@ -439,7 +440,7 @@ PLACES = {
     "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._fail_if_wanted",
     "reporter": "pytest_zephyr.plugin.reporter.ZephyrReporter.__init__",
     "settings": "pytest_zephyr.plugin.settings.load_marks",
-    "items": "pytest_zephyr.plugin.reports.item_of",
+    "items": "pytest_zephyr.plugin.items.item_of",
     "preflight": "pytest_zephyr.push.preflight.check_server",
 }
 

@@ -205,7 +205,7 @@ MANY = """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
-@pytest.mark.parametrize("kilobytes", [4, 6, 8])
+@pytest.mark.parametrize("kilobytes", [2, 4, 6])
 @pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=needs_xdist)])
 def test_green_run_on_a_full_disk_is_not_red(
     command, pytester, run_zephyr, world, kilobytes, workers

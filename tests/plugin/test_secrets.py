@@ -258,7 +258,7 @@ def test_a_bug_of_ours_shows_no_credential(pytester, run_zephyr, world, monkeypa
         raise ValueError(f"cannot read {world.sandbox.token}")
 
     pytester.makepyfile(SUITE)
-    monkeypatch.setattr("pytest_zephyr.plugin.reporter.to_record", broken)
+    monkeypatch.setattr("pytest_zephyr.plugin.reports.to_record", broken)
     ran = run_zephyr(same_exit=False)
 
     assert "internal error in pytest_runtest_logreport: ValueError('cannot" in ran.text

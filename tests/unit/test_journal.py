@@ -41,6 +41,7 @@ from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import Passed
 from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
@@ -62,7 +63,6 @@ REPORT = Report(
     xfail=True,
     attempt=2,
     worker="gw0",
-    cases=(101, "A-1"),
     reason="why",
     crash="t.py:1: no",
     text="stack\n…",
@@ -87,7 +87,10 @@ def line_of(record: Record) -> dict[str, Any]:
     if isinstance(record, Report):
         return journal_format.report_line(record)
     if isinstance(record, Start):
-        return {**journal_format.start_line(record.nodeid), "at": record.at}
+        return {**json.loads(journal_format.start_text(record.nodeid)), "at": record.at}
+    if isinstance(record, Passed):
+        text = journal_format.passed_text(record.nodeid, record.duration, record.worker)
+        return {**json.loads(text), "at": record.at}
     if isinstance(record, Said):
         return said_line(record)
     return {**journal_format.end_line(), "at": record.at}
@@ -171,7 +174,7 @@ def test_the_header_is_read_as_it_was_written(path):
 
 def test_times_are_those_of_writing(path):
     """A start and an end say when they were."""
-    write(path, journal_format.start_line("a"), journal_format.end_line())
+    write(path, json.loads(journal_format.start_text("a")), journal_format.end_line())
     start, end = read(path)
 
     assert isinstance(start, Start)
@@ -735,6 +738,7 @@ ANY_RECORD = st.one_of(
     st.builds(Item, NAME, CASES, st.booleans()),
     st.builds(Start, NAME, WHOLE),
     st.builds(End, WHOLE),
+    st.builds(Passed, NAME, WHOLE, WHOLE, TEXT),
     st.builds(
         Report,
         NAME,
@@ -745,7 +749,6 @@ ANY_RECORD = st.one_of(
         xfail=st.booleans(),
         attempt=WHOLE,
         worker=TEXT,
-        cases=CASES,
         reason=TEXT,
         crash=TEXT,
         text=TEXT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence
 import errno
+import json
 import os
 from pathlib import Path
 import platform
@@ -116,9 +117,11 @@ def test_a_journal_that_is_named_twice_is_one(tmp_path):
 
 
 def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
-    """A worker's file has items, and no results; beside its journal it is no problem."""
+    """A worker's file has no header of a run; beside its journal it is no problem."""
     whole, part = tmp_path / "a.jsonl", tmp_path / "a.gw0.jsonl"
+    write(whole)
     journal_writer.worker_journal(str(whole), "gw0").close()
+    whole.unlink()
     found = find_journals([part])
 
     assert found.journals == ()
@@ -225,7 +228,7 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
     died = write(
         tmp_path / "a.jsonl",
         journal_format.item_line(Item("t", (1,))),
-        journal_format.start_line("t"),
+        json.loads(journal_format.start_text("t")),
     )
     ended = write(tmp_path / "b.jsonl", journal_format.end_line())
     (node,) = Run((Journal(died), Journal(ended))).read().nodes
