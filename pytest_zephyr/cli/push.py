@@ -33,6 +33,7 @@ from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.journal.reader import cut_short
 from pytest_zephyr.journal.reader import unreadable
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
@@ -191,7 +192,7 @@ def _push_run(
         problems = summary.problems(delivery, run.paths, settings)
         for line in (*problems, *_corrections(run, settings, args, problems)):
             say(line)
-        for line in (*summary.cut_short(run.cut), *unreadable(run.unreadable)):
+        for line in (*cut_short(run.cut), *unreadable(run.unreadable)):
             say(line)
     numbers: dict[str, list[int]] = {}
     for each in run.unreadable:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import suppress
 import errno
 from functools import partial
-import hashlib
 import mimetypes
 import os
 from pathlib import Path
@@ -20,6 +18,7 @@ import time
 from typing import BinaryIO
 
 from pytest_zephyr.results.evidence import File
+from pytest_zephyr.system import System
 from pytest_zephyr.text import format_size
 
 
@@ -60,59 +59,6 @@ class TooLarge(Exception):
     """A file is not taken; the text says by which limit."""
 
 
-class RealFiles:
-    """Files as they are, whatever file system a test has put in its place.
-
-    The functions of the system are held in default values, where pyfakefs and the like
-    do not look. All raise OSError.
-    """
-
-    def make_directory(
-        self, path: str, _mkdir: Callable[[str], None] = os.mkdir
-    ) -> None:
-        try:
-            _mkdir(path)
-        except FileExistsError:
-            return
-        except FileNotFoundError:
-            self.make_directory(path.rpartition(os.sep)[0])
-            _mkdir(path)
-
-    def size(
-        self, path: str, _stat: Callable[[str], os.stat_result] = os.stat
-    ) -> int | None:
-        """Return the size of a file, `None` if there is none."""
-        try:
-            return _stat(path).st_size
-        except OSError:
-            return None
-
-    def write(
-        self,
-        path: str,
-        parts: Iterable[bytes],
-        _open: Callable[[str, int, int], int] = os.open,
-        _write: Callable[[int, memoryview], int] = os.write,
-        _close: Callable[[int], None] = os.close,
-    ) -> None:
-        number = _open(path, _CREATE, 0o666)
-        try:
-            for part in parts:
-                rest = memoryview(part)
-                while rest:
-                    rest = rest[_write(number, rest) :]
-        finally:
-            _close(number)
-
-    def rename(
-        self, path: str, to: str, _replace: Callable[[str, str], None] = os.replace
-    ) -> None:
-        _replace(path, to)
-
-    def touch(self, path: str, _utime: Callable[[str], None] = os.utime) -> None:
-        _utime(path)
-
-
 class FileStore:
     """Takes the attachments of one process into *directory*.
 
@@ -126,12 +72,11 @@ class FileStore:
         self._max_total = max_total
         self._taken: set[str] = set()
         self._total = 0
-        self._disk = RealFiles()
 
     def take_bytes(self, data: bytes) -> str:
         """Keep *data* and return its digest. Raises TooLarge or OSError."""
         self._check_size(len(data))
-        digest = hashlib.sha256(data).hexdigest()
+        digest = System.sha256(data).hexdigest()
         if not self._has(digest, len(data)):
             self._settle(self._write([data]), digest, len(data))
         return digest
@@ -143,7 +88,7 @@ class FileStore:
         if self._has(digest, size):
             return digest, size
         # Hashed again: somebody may still be writing to it.
-        hashed = hashlib.sha256()
+        hashed = System.sha256()
         sizes: list[int] = []
 
         def parts() -> Iterator[bytes]:
@@ -169,10 +114,10 @@ class FileStore:
             raise TooLarge(f"more than {limit}, {share}")
         path = self._path(digest)
         # A test may have removed what an earlier one attached.
-        if self._disk.size(path) != size:
+        if _size_of(path) != size:
             return False
         # What is used again is not old.
-        self._disk.touch(path)
+        System.utime(path)
         self._count(digest, size)
         return True
 
@@ -180,16 +125,23 @@ class FileStore:
         return f"{self._directory}{os.sep}{name}"
 
     def _write(self, parts: Iterable[bytes]) -> str:
-        self._disk.make_directory(self._directory)
+        _make_directory(self._directory)
         temporary = self._path(f"{secrets.token_hex(8)}.tmp")
-        self._disk.write(temporary, parts)
+        number = System.open(temporary, _CREATE, 0o666)
+        try:
+            for part in parts:
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[System.write(number, rest) :]
+        finally:
+            System.close(number)
         return temporary
 
     def _settle(self, temporary: str, digest: str, size: int) -> None:
         """Give a copy its name, which makes it whole for whoever reads along."""
         path = self._path(digest)
-        self._disk.rename(temporary, path)
-        if self._disk.size(path) != size:
+        System.rename(temporary, path)
+        if _size_of(path) != size:
             raise OSError(errno.EIO, "its copy is not there, or not whole")
         self._count(digest, size)
 
@@ -199,6 +151,24 @@ class FileStore:
             self._total += size
 
 
+def _make_directory(path: str) -> None:
+    try:
+        System.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_directory(path.rpartition(os.sep)[0])
+        System.mkdir(path)
+
+
+def _size_of(path: str) -> int | None:
+    """Return the size of a file, `None` if there is none."""
+    try:
+        return System.stat(path).st_size
+    except OSError:
+        return None
+
+
 def _read(file: BinaryIO) -> Iterator[bytes]:
     """Yield the content of *file* from its beginning, in parts."""
     file.seek(0)
@@ -206,7 +176,7 @@ def _read(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _digest(parts: Iterable[bytes]) -> tuple[str, int]:
-    hashed = hashlib.sha256()
+    hashed = System.sha256()
     size = 0
     for part in parts:
         hashed.update(part)
@@ -224,7 +194,7 @@ def read_copy(file: File, journals: Iterable[Path]) -> bytes | None:
         directory = journal.parent / DIRECTORY
         with suppress(OSError):
             content = _read_own(directory, file.digest, file.size)
-            if hashlib.sha256(content).hexdigest() == file.digest:
+            if System.sha256(content).hexdigest() == file.digest:
                 return content
     return None
 

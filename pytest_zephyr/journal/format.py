@@ -210,9 +210,10 @@ def hidden_digest(nodeid: str) -> str:
 # The two lines that every test has are texts: an encoder would cost more than all else.
 
 
-def start_text(nodeid: str) -> str:
+def start_text(nodeid: str, worker: str = "") -> str:
     """Return the line that says that a test begins."""
-    return f'{{"kind":"start","nodeid":{_quoted(nodeid)},"at":{now_ms()}}}'
+    where = f',"worker":{_quoted(worker)}' if worker else ""
+    return f'{{"kind":"start","nodeid":{_quoted(nodeid)},"at":{now_ms()}{where}}}'
 
 
 def passed_text(nodeid: str, duration: int, worker: str = "") -> str:
@@ -429,7 +430,11 @@ def _text(value: object) -> str:
 DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "header": lambda _line: None,
     "item": _item,
-    "start": lambda line: Start(_text(line["nodeid"]), _number(line.get("at", 0))),
+    "start": lambda line: Start(
+        _text(line["nodeid"]),
+        _number(line.get("at", 0)),
+        _text(line.get("worker", "")),
+    ),
     "report": _report,
     "passed": lambda line: Passed(
         _text(line["nodeid"]),

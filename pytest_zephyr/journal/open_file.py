@@ -8,14 +8,17 @@ from pathlib import Path
 import weakref
 
 from pytest_zephyr.journal.lock import try_lock
+from pytest_zephyr.system import System
 
 
-class _System:
-    """The functions of the system as they were before any test put others in their place."""
+#: How a file is opened that is only appended to, and one that is read and changed.
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_APPEND = os.O_RDWR | os.O_APPEND | _BINARY
+_CHANGE = os.O_RDWR | _BINARY
 
-    open, close, read, write = os.open, os.close, os.read, os.write
-    seek, truncate, stat, fstat = os.lseek, os.ftruncate, os.stat, os.fstat
-    flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+class Shortened(OSError):
+    """Somebody has taken away what was written."""
 
 
 class OpenFile:
@@ -29,17 +32,18 @@ class OpenFile:
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self._path = str(path)
         made = os.O_CREAT | os.O_EXCL if new else 0
-        self._number = _System.open(self._path, _System.flags | made, 0o666)
-        self._identity = _identity(_System.fstat(self._number))
+        self._number = System.open(self._path, _APPEND | made, 0o666)
+        found = System.fstat(self._number)
+        self._identity = _identity(found)
+        self._size = found.st_size
         self.locked = try_lock(self._number)
-        _System.seek(self._number, 0, os.SEEK_END)
         _close_in_children(self)
 
     @property
     def is_open(self) -> bool:
         """Whether the descriptor still leads to the file."""
         try:
-            return _identity(_System.fstat(self._number)) == self._identity
+            return _identity(System.fstat(self._number)) == self._identity
         except OSError:
             return False
 
@@ -47,49 +51,61 @@ class OpenFile:
     def is_there(self) -> bool:
         """Whether the path still leads to the file."""
         try:
-            return _identity(_System.stat(self._path)) == self._identity
+            return _identity(System.stat(self._path)) == self._identity
         except OSError:
             return False
 
     def write(self, data: bytes) -> int:
         """Append *data*, or as much as there is room for; return how much that was."""
-        self._check()
-        return _System.write(self._number, data)
+        if self._check().st_size < self._size:
+            raise Shortened
+        written = System.write(self._number, data)
+        self._size += written
+        return written
 
     def read_all(self) -> bytes:
         self._check()
-        _System.seek(self._number, 0, os.SEEK_SET)
+        System.seek(self._number, 0, os.SEEK_SET)
         parts = []
-        while part := _System.read(self._number, 1024 * 1024):
+        while part := System.read(self._number, 1024 * 1024):
             parts.append(part)
         return b"".join(parts)
 
     def overwrite(self, position: int, data: bytes) -> None:
         """Write over what is at *position*, which needs no room."""
-        self._check()
-        _System.seek(self._number, position, os.SEEK_SET)
+        if not self.is_there:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        # Where a file is opened to append, all that is written is.
+        number = System.open(self._path, _CHANGE, 0o666)
         try:
-            _System.write(self._number, data)
+            System.seek(number, position, os.SEEK_SET)
+            System.write(number, data)
         finally:
-            _System.seek(self._number, 0, os.SEEK_END)
+            System.close(number)
 
     def take_back(self, size: int) -> None:
         """Remove the last *size* bytes."""
         self._check()
-        end = _System.seek(self._number, 0, os.SEEK_END) - size
-        # From where it is cut the next line goes on; a gap would be read as a line.
-        _System.seek(self._number, end, os.SEEK_SET)
-        _System.truncate(self._number, end)
+        self._size -= size
+        System.truncate(self._number, self._size)
+
+    def clear(self) -> None:
+        """Remove all of it."""
+        self._check()
+        self._size = 0
+        System.truncate(self._number, 0)
 
     def close(self) -> None:
         if self.is_open:
-            _System.close(self._number)
+            System.close(self._number)
         # Whatever gets this number next is none of ours.
         self._identity = (0, 0)
 
-    def _check(self) -> None:
-        if not self.is_open:
+    def _check(self) -> os.stat_result:
+        found = System.fstat(self._number)
+        if _identity(found) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return found
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

@@ -317,3 +317,15 @@ def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
         f" failure."
         for path, numbers in by_path.items()
     ]
+
+
+def cut_short(journals: Iterable[Path]) -> list[str]:
+    """Name the journals of which a full disk, or a test, has left only a part."""
+    return [
+        (
+            f"zephyr: the disk was full when {path} was written, or a test removed it:"
+            f" outcomes are missing in it, and not known. Remove it when you have seen"
+            f" this."
+        )
+        for path in journals
+    ]

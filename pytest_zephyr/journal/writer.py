@@ -23,7 +23,9 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.lock import locks_work
 from pytest_zephyr.journal.open_file import OpenFile
+from pytest_zephyr.journal.open_file import Shortened
 from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.system import System
 
 
 SUFFIX = ".jsonl"
@@ -38,10 +40,6 @@ _CUT = b'"cut":0'
 
 #: What must stay as it is, even where a password is an ordinary word.
 _NO_PROSE = {"kind", "when", "outcome", "cases", "case", "status", "digest", "rows"}
-
-
-#: Made once: an encoder for every line would cost as much as the line.
-_JSON = json.JSONEncoder(separators=(",", ":"), default=str)
 
 
 def new_run() -> str:
@@ -66,7 +64,7 @@ class JournalWriter:
         # What to write once more if all that was written before is lost.
         self.again: Callable[[], Iterable[dict[str, Any]]] = tuple
         self._file: OpenFile | None = None
-        self._pid = os.getpid()
+        self._pid = System.process_id()
         self._header = b""
 
     @classmethod
@@ -116,7 +114,7 @@ class JournalWriter:
     @property
     def is_ours(self) -> bool:
         """Whether this process opened the journal, and not one that it was forked from."""
-        return os.getpid() == self._pid
+        return System.process_id() == self._pid
 
     def append(self, line: dict[str, Any]) -> None:
         self._append(encode(line, self.scrub))
@@ -165,7 +163,7 @@ class JournalWriter:
             return
         if self._file is not None and not self._file.is_there:
             self._write_again(self._file)
-        if self.broken is None or self._file is None:
+        if self._file is None or not self.kept:
             return
         # What was refused may have left half a line behind.
         if self._write(b"\n" + b"".join(self.kept)):
@@ -176,11 +174,9 @@ class JournalWriter:
     def _write_again(self, removed: OpenFile) -> None:
         """Copy what is still to be read of a *removed* file to where it was."""
         try:
-            content = removed.read_all() or self._header
+            content = removed.read_all()
         except OSError:
-            # What was written before is lost; what comes next has to be known as ours.
-            content = self._header = _with_cut(self._header)
-            content += b"".join(encode(line, self.scrub) for line in self.again())
+            content = self._mended(b"")
         removed.close()
         self._file = None
         try:
@@ -190,11 +186,23 @@ class JournalWriter:
         if not self._write(content):
             self.kept[:0] = content.splitlines(keepends=True)
 
+    def _mended(self, left: bytes) -> bytes:
+        """Return what is *left* of a journal as one that says so, and names its tests."""
+        rest = left[len(self._header) :] if left.startswith(self._header) else b""
+        rest = rest[: rest.rfind(b"\n") + 1]
+        self._header = _with_cut(self._header)
+        again = (encode(line, self.scrub) for line in self.again())
+        return b"".join([self._header, rest, *again])
+
     def _write(self, data: bytes) -> bool:
         if self._file is None or not self.is_ours:
             return False
         try:
             written = self._file.write(data)
+        except Shortened:
+            data = self._mended(self._file.read_all()) + data
+            self._file.clear()
+            return self._write(data)
         except OSError as error:
             if error.errno == errno.EBADF and self._open_again(self._file):
                 return self._write(data)
@@ -279,13 +287,13 @@ def _is_ours(path: Path) -> bool:
 
 def encode(line: dict[str, Any], scrub: Scrubber) -> bytes:
     # ASCII only: a lone surrogate in captured output survives as an escape.
-    text = _JSON.encode(line)
+    text = System.encode(line)
     if scrub.touches(text) and line["kind"] != "header":
         clean = {
             key: value if key in _NO_PROSE else scrub.clean(value)
             for key, value in json.loads(text).items()
         }
-        text = _JSON.encode(clean)
+        text = System.encode(clean)
     return text.encode("ascii") + b"\n"
 
 

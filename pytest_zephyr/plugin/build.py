@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.plugin import origin
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.items import ItemLines
@@ -15,13 +16,15 @@ from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.reporter import ZephyrReporter
 from pytest_zephyr.plugin.reports import ReportLines
 from pytest_zephyr.plugin.workers import build_worker
+from pytest_zephyr.plugin.workers import is_silent_worker
 from pytest_zephyr.plugin.workers import is_worker
 from pytest_zephyr.plugin.workers import WorkerSetup
 
 
+@origin.as_it_was()
 def begin(config: pytest.Config) -> None:
     """Register what reports this run, if it is to be reported. Raises UsageError."""
-    if not plugin_settings.is_on(config):
+    if is_silent_worker(config) or not plugin_settings.is_on(config):
         return
     try:
         if is_worker(config):
@@ -53,7 +56,7 @@ def _build_controller(config: pytest.Config) -> None:
     settings = plugin_settings.load(config)
     marks = plugin_settings.load_marks(config)
     try:
-        if settings.push == "end":
+        if settings.push == "end" or settings.only_planned:
             settings.require_server()
     except SettingsError as error:
         raise plugin_settings.usage_error(error) from error
@@ -62,7 +65,7 @@ def _build_controller(config: pytest.Config) -> None:
     reporter = ZephyrReporter(config, settings, marks, scrub)
     check = reporter.startup_check
     store = limits.store(reporter.writer.path)
-    config.stash[RECORDER] = Recorder(reporter.writer, store)
+    config.stash[RECORDER] = Recorder(reporter.writer, store, hide=marks.hide_secrets)
     reports = ReportLines(
         config, marks, limits.capture, reporter.writer, tell=reporter.tell
     )

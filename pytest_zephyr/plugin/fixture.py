@@ -146,8 +146,10 @@ class Zephyr:
 
     def _end(self, step: Step, error: BaseException | None) -> None:
         with self._recording("step") as recorder:
-            comment = "" if error is None else recorder.clean(_first_line(error))
-            comment = comment[:_MAX_ERROR]
+            comment = ""
+            if error is not None:
+                shown = recorder.hide(self._item, _first_line(error))
+                comment = recorder.clean(shown)[:_MAX_ERROR]
             ended = replace(step, outcome=_outcome(error), comment=comment, at=now_ms())
             recorder.say(self._item, ended)
 

@@ -18,7 +18,10 @@ import pytest
 #: What may leave code of ours, or of a hook, without ending the run. The outcomes of
 #: pytest are no `Exception`, and a test may have put them anywhere: a guard against
 #: sockets calls `pytest.fail`, a stub of a program `sys.exit`.
-ERRORS = (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception)
+ERRORS = (
+    *(Exception, SystemExit, GeneratorExit),
+    *(pytest.fail.Exception, pytest.skip.Exception),
+)
 
 Params = ParamSpec("Params")
 Self = TypeVar("Self", bound="Guarded")

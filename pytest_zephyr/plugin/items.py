@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,24 +54,28 @@ class ItemLines:
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        name_items(session.items, self._marks)
-        self._writer.again = lambda: self._lines(session.items)
-        self._writer.append_all(self._writer.again())
+        names = name_items(session.items, self._marks)
+        self._writer.append_all(self._lines(session.items, names))
+        self._writer.again = lambda: self._lines(
+            session.items, map(key_of, session.items)
+        )
 
-    def _lines(self, items: Iterable[pytest.Item]) -> Iterator[dict[str, Any]]:
-        for item in items:
+    def _lines(
+        self, items: Iterable[pytest.Item], names: Iterable[str]
+    ) -> Iterator[dict[str, Any]]:
+        for item, name in zip(items, names, strict=True):
             try:
-                yield self._line(item)
+                yield self._line(item, name)
             except ERRORS as error:
                 self.note_bug("pytest_collection_finish", error)
 
-    def _line(self, item: pytest.Item) -> dict[str, Any]:
-        key = key_of(item)
+    def _line(self, item: pytest.Item, key: str) -> dict[str, Any]:
         hidden = ""
         if not key.startswith(item.nodeid):
             # That of a crash names the test in its own way.
             hidden = journal_format.hidden_digest(item.nodeid)
-        return journal_format.item_line(item_of(item, self._marks), hidden)
+        found = replace(item_of(item, self._marks), nodeid=key)
+        return journal_format.item_line(found, hidden)
 
     # Before a worker says that it has finished, and its file is read.
     @pytest.hookimpl(trylast=True)

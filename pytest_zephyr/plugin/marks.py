@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+import functools
 import re
 
 import pytest
@@ -24,6 +25,7 @@ from pytest_zephyr.text import one_line
 
 
 _SHORTEST_SECRET = 4
+_LONG_SECRET = 8
 _LARGEST = 2**63 - 1
 
 #: What Zephyr Scale calls its test cases.
@@ -147,14 +149,14 @@ class Marks:
         if values := set(_secret_values(item)):
             self._secrets.setdefault(function_id(item), set()).update(values)
 
-    def hide_secrets(self, item: pytest.Item, text: str) -> str:
-        """Return *text* without values of parameters whose names look secret.
+    def has_secrets(self, item: pytest.Item) -> bool:
+        return bool(self._secrets) and function_id(item) in self._secrets
 
-        A failure shows the source of its function, with the values of all its tests.
-        """
-        if not self._secrets:
+    def hide_secrets(self, item: pytest.Item, text: str) -> str:
+        """Return *text* without values of parameters whose names look secret."""
+        if not self.has_secrets(item):
             return text
-        return Scrubber(self._secrets.get(function_id(item), ()))(text)
+        return _hiding(frozenset(self._secrets[function_id(item)])).sub(HIDDEN, text)
 
     def short(self, value: object) -> str:
         """Return *value* as a message shows it; what is cut holds no credential."""
@@ -366,27 +368,39 @@ def _fingerprint(item: pytest.Item) -> int:
     return found
 
 
+#: What the journal calls an item if not by its node id; one may be there several times.
 _KEY = pytest.StashKey[str]()
+_NEXT_KEYS = pytest.StashKey[list[str]]()
 
 
-def name_items(items: Iterable[pytest.Item], marks: Marks) -> None:
-    """Give items the names that the journal has for them.
+def name_items(items: Iterable[pytest.Item], marks: Marks) -> Iterator[str]:
+    """Give items the names that the journal has for them, and yield these.
 
-    Custom collectors may make items with one node id, which are told apart. A parameter
-    whose name looks secret is hidden.
+    Custom collectors may make items with one node id, and a list may hold one item twice;
+    they are told apart. A parameter whose name looks secret is hidden.
     """
     counts: dict[str, int] = {}
     for item in items:
         marks.note_secrets(item)
         name = _without_secrets(item, marks)
         count = counts[name] = counts.get(name, 0) + 1
-        if count > 1 or name != item.nodeid:
-            item.stash[_KEY] = nth(name, count)
+        key = nth(name, count)
+        if key != item.nodeid or _NEXT_KEYS in item.stash:
+            item.stash.setdefault(_NEXT_KEYS, []).append(key)
+            item.stash.setdefault(_KEY, key)
+        yield key
 
 
 def key_of(item: pytest.Item) -> str:
     """Return what the journal calls *item*: its node id, unless that will not do."""
     return item.stash.get(_KEY, item.nodeid)
+
+
+def begin_item(item: pytest.Item) -> str:
+    """Return what the journal calls *item*, which is about to run, perhaps once more."""
+    if keys := item.stash.get(_NEXT_KEYS, None):
+        item.stash[_KEY] = keys.pop(0)
+    return key_of(item)
 
 
 def _without_secrets(item: pytest.Item, marks: Marks) -> str:
@@ -397,7 +411,10 @@ def _without_secrets(item: pytest.Item, marks: Marks) -> str:
         f"{name}={HIDDEN if _SECRET.search(name) else marks.short(value)}"
         for name, value in callspec.params.items()
     )
-    return f"{function_id(item)}[{shown}]"
+    # Which value it is, whatever tests are selected; the first needs no number.
+    numbers = [callspec.indices.get(name, 0) + 1 for name in callspec.params]
+    number = f" #{'.'.join(map(str, numbers))}" if max(numbers) > 1 else ""
+    return f"{function_id(item)}[{shown}]{number}"
 
 
 def function_id(item: pytest.Item) -> str:
@@ -431,8 +448,44 @@ def _secret_values(item: pytest.Item) -> Iterator[str]:
     """
     params = getattr(getattr(item, "callspec", None), "params", {})
     for name, value in params.items():
+        if _SECRET.search(name):
+            for text in _texts_of(value):
+                if len(text) >= _SHORTEST_SECRET:
+                    yield text
+
+
+def _texts_of(value: object, depth: int = 5) -> Iterator[str]:
+    """Yield the texts by which *value*, or what it is made of, may be shown."""
+    if value is None or isinstance(value, bool) or not depth:
+        return
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts_of(each, depth - 1)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from _texts_of(each, depth - 1)
+    else:
         if isinstance(value, bytes):
-            value = value.decode("latin-1")
-        text = str(value) if isinstance(value, str | int) else ""
-        if _SECRET.search(name) and len(text) >= _SHORTEST_SECRET:
-            yield text
+            yield value.decode("latin-1")
+        elif isinstance(value, str):
+            yield value
+        try:
+            shown = repr(value)
+        except ERRORS:
+            return
+        # What is quoted is looked for without its quotes.
+        yield shown.removeprefix("b")[1:-1] if isinstance(value, str | bytes) else shown
+
+
+@functools.lru_cache(maxsize=16)
+def _hiding(values: frozenset[str]) -> re.Pattern[str]:
+    """Return what finds *values*, the longest first; short ones only as whole words."""
+    longest_first = sorted(values, key=lambda each: (-len(each), each))
+    return re.compile(
+        "|".join(
+            re.escape(each)
+            if len(each) >= _LONG_SECRET
+            else rf"(?<!\w){re.escape(each)}(?!\w)"
+            for each in longest_first
+        )
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Collection
-from collections.abc import Generator
 
 import pytest
 
@@ -26,16 +25,10 @@ class OnlyPlanned:
         self._marks = marks
         self._writer = writer
 
-    # Outermost: other wrappers may add markers at their end.
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> Generator[None, object, object]:
-        result = yield
-        self._select(config, items)
-        return result
-
-    def _select(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    # First, and after every other plugin has had its way with the items.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        config, items = session.config, session.items
         plan = self._plan()
         if plan is None:
             return

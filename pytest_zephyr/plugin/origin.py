@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
+import datetime
+import io
+import json
 import os
-from pathlib import Path
+import pathlib
+import subprocess
 import sys
+import threading
+import time
 
 import pytest_zephyr
 
@@ -22,7 +32,38 @@ ENVIRON = dict(os.environ)
 
 #: Where modules are looked for, and where this package was found.
 PATH = tuple(sys.path)
-HOME = str(Path(str(pytest_zephyr.__file__)).parent.parent)
+HOME = str(pathlib.Path(str(pytest_zephyr.__file__)).parent.parent)
+
+#: What is in modules and classes that tests replace parts of, and do not always put back.
+_NAMES = {
+    each: dict(vars(each))
+    for each in (
+        *(builtins, datetime, io, json, os, pathlib, subprocess, threading, time),
+        *(json.decoder, json.encoder, json.JSONEncoder, json.JSONDecoder),
+        *(pathlib.Path, subprocess.Popen),
+    )
+}
+
+
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """Have these modules be what they were before any test, while the block lasts."""
+    replaced = [
+        (owner, name, vars(owner)[name])
+        for owner, names in _NAMES.items()
+        for name, value in names.items()
+        if name in vars(owner) and vars(owner)[name] is not value
+    ]
+    try:
+        for owner, name, _value in replaced:
+            with suppress(AttributeError, TypeError):
+                setattr(owner, name, _NAMES[owner][name])
+        yield
+    finally:
+        for owner, name, value in replaced:
+            with suppress(AttributeError, TypeError):
+                setattr(owner, name, value)
+
 
 FLAGS = tuple(
     flag

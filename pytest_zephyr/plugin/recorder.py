@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -44,12 +45,14 @@ def attempt_of(item: pytest.Item) -> int:
 class Recorder:
     """Writes what the tests of one process say; without a writer, nothing.
 
-    *bugs* are failures of our own that the summary has yet to name.
+    *hide* takes secrets of an item out of a text. *bugs* are failures of our own that the
+    summary has yet to name.
     """
 
     writer: JournalWriter | None = None
     store: FileStore | None = None
     worker: str = ""
+    hide: Callable[[pytest.Item, str], str] = lambda _item, text: text
     bugs: list[str] = field(default_factory=list)
 
     def say(self, item: pytest.Item, what: Saying) -> None:

@@ -23,10 +23,12 @@ from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import this_job
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import JournalError
+from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Beside
+from pytest_zephyr.journal.reader import cut_short
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import uncollected
 from pytest_zephyr.journal.reader import unreadable
@@ -35,6 +37,7 @@ from pytest_zephyr.journal.runs import running_siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
+from pytest_zephyr.plugin import origin
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
@@ -50,6 +53,7 @@ from pytest_zephyr.protocol import messages
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.system import System
 from pytest_zephyr.text import one_line
 
 
@@ -79,7 +83,7 @@ class ZephyrReporter:
                 config.invocation_params.dir,
                 map(str, config.invocation_params.args),
             ),
-            pid=os.getpid(),
+            pid=System.process_id(),
             setup_only=bool(config.option.setuponly or config.option.setupplan),
             page=ci.job_url(os.environ),
             commit=ci.commit(os.environ),
@@ -131,7 +135,8 @@ class ZephyrReporter:
         # pytest does not guard its hook: whatever leaves it takes the terminal
         # summary along, so nothing may.
         try:
-            self._finish()
+            with origin.as_it_was():
+                self._finish()
         except ZephyrError as error:
             self._keep([f"zephyr: {error}"])
         except KeyboardInterrupt:
@@ -170,6 +175,8 @@ class ZephyrReporter:
                 self.writer.append(journal_format.beside_line(Beside(running)))
         for _record in journal.records():
             pass
+        if journal.header.cut:
+            self._lines += cut_short([self._journal])
         self._lines += unreadable(journal.unreadable)
         self._lines += uncollected(journal.uncollected)
         self._undelivered = self.writer.broken is not None
@@ -250,8 +257,11 @@ class ZephyrReporter:
         """Return whether a later push can read what this run wrote."""
         try:
             Journal(self.writer.path)
-        except JournalError:
+        except NotAJournal:
             return False
+        except JournalError as error:
+            # It may be this process that cannot read.
+            self._lines.append(f"zephyr: {error}")
         return self.writer.broken is None
 
     def _keep(self, lines: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Generator
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import partial
 import os
 from typing import Any
 
@@ -24,7 +25,7 @@ from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
-from pytest_zephyr.plugin.marks import key_of
+from pytest_zephyr.plugin.marks import begin_item
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import RECORDER
@@ -89,16 +90,26 @@ class ReportLines:
         self, item: pytest.Item
     ) -> Generator[None, object, object]:
         self._begin(item)
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            self._end(item)
+
+    @guarded
+    def _end(self, item: pytest.Item) -> None:
+        """Write what other wrappers did to its markers, if the test ended here."""
+        if self._writer is not None and self._writer.is_ours:
+            self._write_markers(item)
 
     @guarded
     def _begin(self, item: pytest.Item) -> None:
         self._item = item
-        self._key = key_of(item)
+        self._key = begin_item(item)
         self._passed = []
         self._attempt = 0
         if self._writer is not None:
-            self._writer.append_text(journal_format.start_text(self._key))
+            text = journal_format.start_text(self._key, self._worker)
+            self._writer.append_text(text)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -128,7 +139,6 @@ class ReportLines:
         if self._attempt:
             _add_to_stamp(report, "attempt", self._attempt)
         if report.failed:
-            self._hide_parameters(item, report)
             self._failed = item, report
         if self._capture != "none":
             self._attach_output(item, report)
@@ -173,6 +183,16 @@ class ReportLines:
 
     def _append(self, record: Report, writer: JournalWriter) -> None:
         record = replace(record, nodeid=self._key, worker=self._worker)
+        if self._item is not None and self._marks.has_secrets(self._item):
+            # A failure shows the values of all tests of its function.
+            hide = partial(self._marks.hide_secrets, self._item)
+            record = replace(
+                record,
+                reason=hide(record.reason),
+                crash=hide(record.crash),
+                text=hide(record.text),
+                subtest=hide(record.subtest),
+            )
         writer.append(journal_format.report_line(record))
 
     def _crash(self, report: pytest.TestReport, writer: JournalWriter) -> Report:
@@ -209,10 +229,7 @@ class ReportLines:
         record = to_record(failed[1], self._root, self._writer.scrub)
         # pytest-rerunfailures has logged it under a word of its own.
         if record.outcome == "failed":
-            again = replace(
-                record, nodeid=self._key, outcome="rerun", worker=self._worker
-            )
-            self._writer.append(journal_format.report_line(again))
+            self._append(replace(record, outcome="rerun"), self._writer)
 
     @guarded
     def _note_markers(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -226,12 +243,6 @@ class ReportLines:
             found = replace(item_of(item, self._marks), changed=True)
             self._writer.append(journal_format.item_line(found))
         return problems or []
-
-    @guarded
-    def _hide_parameters(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        text = getattr(report, STAMP, {}).get("text", report.longreprtext)
-        if (hidden := self._marks.hide_secrets(item, text)) != text:
-            _add_to_stamp(report, "text", hidden)
 
     def _take_bugs(self, item: pytest.Item) -> list[str]:
         recorder = item.config.stash.get(RECORDER, None)
@@ -333,9 +344,7 @@ def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
         crash=scrub(_crash(report, root, stamp.get("text")))[:MAX_LINE]
         if failed
         else "",
-        text=_middle_cut(scrub(stamp.get("text", report.longreprtext)))
-        if failed
-        else "",
+        text=_middle_cut(scrub(stamp.get("text") or _text(report))) if failed else "",
         subtest=scrub(_subtest(report))[:MAX_LINE],
     )
 
@@ -354,13 +363,21 @@ def _worker_of(report: pytest.TestReport) -> str:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    wasxfail: str | None = getattr(report, "wasxfail", None)
+    wasxfail: object = getattr(report, "wasxfail", None)
     if wasxfail is not None:
-        return wasxfail.removeprefix("reason: ")
+        return str(wasxfail).removeprefix("reason: ")
     longrepr = report.longrepr
     if report.outcome == "skipped" and isinstance(longrepr, tuple):
         return longrepr[2].removeprefix("Skipped: ")
     return ""
+
+
+def _text(report: pytest.TestReport) -> str:
+    """Return the failure as pytest shows it; it may be of a class of the tests."""
+    try:
+        return report.longreprtext
+    except ERRORS as error:
+        return f"<failure that cannot be shown: {type(error).__name__}>"
 
 
 def _crash(report: pytest.TestReport, root: str, changed: str | None) -> str:

@@ -32,6 +32,7 @@ from pytest_zephyr.protocol.messages import encode
 from pytest_zephyr.protocol.messages import Hello
 from pytest_zephyr.protocol.messages import Message
 from pytest_zephyr.protocol.messages import ProtocolError
+from pytest_zephyr.system import System
 
 
 if TYPE_CHECKING:
@@ -105,7 +106,11 @@ class SenderProcess:
         self._pumps = 0
         self._greeted = False
         self._process = _start(directory)
-        start = {"home": origin.HOME, "path": origin.PATH, "parent": os.getpid()}
+        start = {
+            "home": origin.HOME,
+            "path": origin.PATH,
+            "parent": System.process_id(),
+        }
         self._say(json.dumps(start).encode("ascii") + b"\n")
 
     def __enter__(self) -> Self:
@@ -284,9 +289,9 @@ def _standard_descriptors_in_use() -> Iterator[None]:
     """Keep our pipes from becoming stdin, stdout or stderr, where one of them is closed."""
     held: list[int] = []
     try:
-        while (held or [0])[-1] <= 2:
-            held.append(os.open(os.devnull, os.O_RDWR))
+        while not held or held[-1] <= 2:
+            held.append(System.open(os.devnull, os.O_RDWR))
         yield
     finally:
         for each in held:
-            os.close(each)
+            System.close(each)

@@ -28,6 +28,7 @@ from pytest_zephyr.journal.lock import is_alive
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.origin import RUN
 from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.system import System
 
 
 _OUTER = pytest.StashKey[str]()
@@ -40,13 +41,13 @@ def begin_run(config: pytest.Config) -> None:
     """Let what the tests of this run start know of it, until it ends."""
     _reporting.append(config)
     if not outer_run(config):
-        os.environ[RUN] = str(os.getpid())
+        os.environ[RUN] = str(System.process_id())
     config.add_cleanup(_end_run)
 
 
 def _end_run() -> None:
     _reporting.pop()
-    if not _reporting and os.environ.get(RUN) == str(os.getpid()):
+    if not _reporting and os.environ.get(RUN) == str(System.process_id()):
         del os.environ[RUN]
 
 
@@ -57,10 +58,13 @@ def outer_run(config: pytest.Config) -> str:
     for example, and expects failures. A worker of pytest-xdist is no run of its own.
     """
     found = config.stash.get(_OUTER, None)
+    if found is None and _reporting and config not in _reporting:
+        # Whatever became of the variable.
+        found = config.stash[_OUTER] = str(System.process_id())
     if found is None:
         found = os.environ.get(RUN, "")
         # A run that has replaced itself has the same process.
-        is_itself = found == str(os.getpid()) and not _reporting
+        is_itself = found == str(System.process_id()) and not _reporting
         if hasattr(config, "workerinput") or is_itself or not is_alive(found):
             found = ""
         config.stash[_OUTER] = found

@@ -20,6 +20,7 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin import origin
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of
@@ -73,10 +74,12 @@ class StartupCheck:
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
+    @origin.as_it_was()
     def pytest_sessionstart(self) -> None:
         settings = self._settings
         is_embedded = settings.url == SANDBOX and not settings.only_planned
-        if settings.push == "end" and not is_embedded:
+        wanted = settings.push == "end" or settings.only_planned
+        if wanted and not is_embedded:
             self._start()
         if settings.only_planned:
             only = OnlyPlanned(lambda: self.planned, self._marks, self._writer)
@@ -84,11 +87,13 @@ class StartupCheck:
 
     @pytest.hookimpl(trylast=True)
     @guarded
+    @origin.as_it_was()
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if self._sender is not None:
             self._finish(item_of(item, self._marks) for item in session.items)
 
     @guarded
+    @origin.as_it_was()
     def check_journal(self) -> None:
         """Look up the cases of the items that workers wrote to the journal."""
         if self._sender is not None:

@@ -29,26 +29,31 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def is_silent_worker(config: pytest.Config) -> bool:
+    """Return whether this is a worker of a run that does not report."""
+    return _JOURNAL not in getattr(config, "workerinput", {_JOURNAL: ""})
+
+
 def build_worker(config: pytest.Config) -> None:
     """Register what a worker needs: it writes down what its tests do, no more."""
     marks = plugin_settings.load_marks(config)
     limits = plugin_settings.load_limits(config)
     workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
-    writer, worker = None, workerinput["workerid"]
-    if _JOURNAL in workerinput:
-        scrub = plugin_settings.load_scrubber(config)
-        writer = worker_journal(workerinput[_JOURNAL], worker, scrub)
-        share = limits.share_of(workerinput.get("workercount", 1))
-        config.stash[RECORDER] = Recorder(writer, share.store(writer.path), worker)
-        if _PLAN in workerinput:
-            plan = frozenset(workerinput[_PLAN])
-            only = OnlyPlanned(lambda: plan, marks, writer)
-            config.pluginmanager.register(only, "zephyr-only-planned")
+    worker = workerinput["workerid"]
+    scrub = plugin_settings.load_scrubber(config)
+    writer = worker_journal(workerinput[_JOURNAL], worker, scrub)
+    share = limits.share_of(workerinput.get("workercount", 1))
+    config.stash[RECORDER] = Recorder(
+        writer, share.store(writer.path), worker, marks.hide_secrets
+    )
     reports = ReportLines(config, marks, limits.capture, writer, worker)
     config.pluginmanager.register(reports, "zephyr-reports")
-    if writer is not None:
-        items = ItemLines(writer, marks, reports.note_bug)
-        config.pluginmanager.register(items, "zephyr-items")
+    items = ItemLines(writer, marks, reports.note_bug)
+    config.pluginmanager.register(items, "zephyr-items")
+    if _PLAN in workerinput:
+        plan = frozenset(workerinput[_PLAN])
+        only = OnlyPlanned(lambda: plan, marks, writer)
+        config.pluginmanager.register(only, "zephyr-only-planned")
 
 
 class WorkerSetup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -228,18 +227,6 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more")
     return lines
-
-
-def cut_short(journals: Iterable[Path]) -> list[str]:
-    """Name the journals of which a full disk, or a test, has left only a part."""
-    return [
-        (
-            f"zephyr: the disk was full when {path} was written, or a test removed it:"
-            f" outcomes are missing in it, and not known. Remove it when you have seen"
-            f" this."
-        )
-        for path in journals
-    ]
 
 
 def counted(results: Counted) -> list[str]:

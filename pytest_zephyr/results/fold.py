@@ -115,7 +115,8 @@ class _Attempts:
     @property
     def is_silent(self) -> bool:
         """Whether a test was set up and torn down, and nothing says how it went."""
-        return self.finished and not self.called and self.outcome is None
+        passed_silently = self.finished and not self.called and self.outcome is None
+        return passed_silently and not self.rerun
 
     def _note_earlier(self, attempt: int, failure: Failure | None) -> None:
         if failure and (self.earlier is None or attempt < self.first):
@@ -163,6 +164,10 @@ class _Node:
         self.workers += (_Attempts(worker),)
         return self.workers[-1]
 
+    def runs_on(self, worker: str) -> bool:
+        """Return whether the test began on *worker*, and nothing says that it ended."""
+        return any(each.worker == worker and not each.finished for each in self.workers)
+
     def evidence(self, sayings: Sequence[Said]) -> Evidence:
         """What was said in the last attempt, which may have died before its reports."""
         if not sayings and not self.marked:
@@ -203,6 +208,7 @@ def fold(
             sayings.setdefault(record.nodeid, []).append(record)
         elif isinstance(record, Start):
             node.started = True
+            node.attempts_on(record.worker)
             node.at = max(node.at, record.at)
         elif isinstance(record, Passed):
             node.at = max(node.at, record.at)
@@ -223,7 +229,7 @@ def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
     """Return the test that *crash* ended: of several with one node id the one that ran."""
     for count in itertools.count(1):
         node = nodes.get(nth(crash.nodeid, count))
-        if node is None or not node.attempts_on(crash.worker).finished:
+        if node is None or node.runs_on(crash.worker):
             return node
     return None
 

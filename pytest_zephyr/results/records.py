@@ -107,10 +107,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Start:
-    """A test began; *at* is in milliseconds since the epoch."""
+    """A test began on a *worker*; *at* is in milliseconds since the epoch."""
 
     nodeid: str
     at: int = 0
+    worker: str = ""
 
 
 @dataclass(frozen=True)

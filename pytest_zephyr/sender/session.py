@@ -13,6 +13,7 @@ from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Beside
+from pytest_zephyr.journal.reader import cut_short
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import uncollected
 from pytest_zephyr.journal.reader import unreadable
@@ -94,7 +95,7 @@ class SessionEnd:
         delivery, run = delivered.delivery, delivered.run
         journal = shown(self._path)
         lines = [f"zephyr: {problem}" for problem in self._unread]
-        lines += summary.cut_short(map(shown, run.cut))
+        lines += cut_short(map(shown, run.cut))
         lines += [*unreadable(run.unreadable), *uncollected(run.uncollected)]
         if self._facts.plan is not None:
             cases = (case for node in delivered.results.nodes for case in node.cases)

@@ -290,10 +290,10 @@ def test_what_tests_do_to_the_environment_is_not_ours(
             "shutil.rmtree(directory); directory.mkdir(); path.write_text('mine')",
             "what is not delivered is lost",
         ),
-        ("path.write_text('')", "cannot be read back; the results are lost"),
+        ("path.write_text('')", "outcomes are missing in it"),
         (
             "path.write_text(path.read_text().splitlines(True)[0])",
-            ", line 2 cannot be read",
+            "outcomes are missing in it",
         ),
     ],
     ids=["removed", "replaced", "emptied", "cut"],
@@ -320,12 +320,12 @@ def test_a_journal_that_a_test_spoils_is_saved_or_not_called_so(
     world.sandbox.faults.clear()
 
     assert said in ran.text.replace(str(pytester.path) + "/", "")
-    removed = spoil == "shutil.rmtree(directory)"
-    if not removed and "splitlines" not in spoil:
+    if "mine" in spoil:
         assert "kept in" not in ran.text
-    if removed:
-        assert paste(ran.text).ret == 0
-        assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+        return
+    whole = spoil == "shutil.rmtree(directory)"
+    assert paste(ran.text).ret == (0 if whole else 1)
+    assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
 
 
 @needs_xdist

@@ -8,9 +8,11 @@ from datetime import timedelta
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from pytest_zephyr.client import base
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import needs_xdist
 
@@ -178,7 +180,7 @@ def test_locked_release_is_waited_for(pytester, run_zephyr, world, monkeypatch):
         waited.append(seconds)
         world.sandbox.store.unlock_release(world.release)
 
-    monkeypatch.setattr("pytest_zephyr.client.base.time.sleep", unlock)
+    monkeypatch.setattr(base, "time", SimpleNamespace(sleep=unlock))
     pytester.makepyfile(ONE.format(case=201))
     run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
 
@@ -853,7 +855,7 @@ def test_locked_release_is_waited_for_when_results_are_written(
     locked = '{"errorMsg": "The Release with ID1 and name1 is locked."}'
     world.sandbox.faults.add(Fault("PUT", "/bulk/execute", status=400, body=locked))
     waited: list[float] = []
-    monkeypatch.setattr("pytest_zephyr.client.base.time.sleep", waited.append)
+    monkeypatch.setattr(base, "time", SimpleNamespace(sleep=waited.append))
     pytester.makepyfile(ONE.format(case=101))
     run_zephyr(same_exit=False)
 

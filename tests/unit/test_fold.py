@@ -16,6 +16,7 @@ from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import Passed
 from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
@@ -29,7 +30,7 @@ ITEM = Item(NODEID, (101,))
 START = Start(NODEID)
 END = End()
 
-SETUP = report("setup", cases=(101,))
+SETUP = report("setup")
 CALL = report("call")
 TEARDOWN = report("teardown")
 SETUP_ERROR = report("setup", "failed")
@@ -364,13 +365,6 @@ def test_cases_come_from_the_item_when_no_report_has_them():
     assert folded.cases == (101, "A-1")
 
 
-def test_cases_come_from_the_first_report_when_no_item_has_them():
-    """Without item lines the setup report says which test cases a test proves."""
-    (folded,) = fold([report("setup", cases=(7,)), CALL, TEARDOWN, CRASH])
-
-    assert folded.cases == (7,)
-
-
 def test_a_title_is_on_one_line():
     (folded,) = fold([Item("t.py::a\nb")])
 
@@ -477,8 +471,9 @@ def by_nodeid(folded: list[NodeResult]) -> dict[str, NodeResult]:
 TEXTS = st.text(max_size=3)
 NUMBERS = st.integers()
 RECORDS = st.one_of(
-    st.builds(Item, TEXTS, st.tuples(NUMBERS | TEXTS), TEXTS),
-    st.builds(Start, TEXTS, NUMBERS),
+    st.builds(Item, TEXTS, st.tuples(NUMBERS | TEXTS)),
+    st.builds(Start, TEXTS, NUMBERS, TEXTS),
+    st.builds(Passed, TEXTS, NUMBERS, NUMBERS, TEXTS),
     st.builds(End, NUMBERS),
     st.builds(
         Report,
@@ -490,7 +485,6 @@ RECORDS = st.one_of(
         xfail=st.booleans(),
         attempt=NUMBERS,
         worker=TEXTS,
-        cases=st.tuples(NUMBERS | TEXTS),
     ),
 )
 

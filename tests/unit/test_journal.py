@@ -22,7 +22,6 @@ import pytest
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.journal import open_file
 from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.format import Header
@@ -46,6 +45,7 @@ from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.system import System
 from tests.unit.make import deterministic
 from tests.unit.make import mapped
 from tests.unit.make import report
@@ -462,7 +462,7 @@ RECORDS: list[Record] = [
 def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Disk:
     """Let journals be written to a disk with *room* bytes."""
     disk = Disk(room)
-    monkeypatch.setattr(open_file._System, "write", disk.write)
+    monkeypatch.setattr(System, "write", disk.write)
     return disk
 
 

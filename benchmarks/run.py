@@ -1,0 +1,295 @@
+"""What reporting costs, as ratios of one run: `python benchmarks/run.py [NAME…]`.
+
+It needs the package with its `sandbox` extra, and pytest-xdist for one of the rows. Each name
+is a function below; without one all of them run, which takes some minutes. Figures compare
+what ran here and now, so that only ratios mean anything elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+import importlib.util
+import json
+import os
+from pathlib import Path
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox import Sandbox
+
+
+#: A plugin that keeps one line for each test and does no more: the least that a reporter
+#: can cost.
+FLOOR = """
+lines = []
+
+def pytest_runtest_logreport(report):
+    if report.when == "call":
+        lines.append((report.nodeid, report.outcome, report.duration))
+"""
+
+#: The journal of one session, for benchmarks that do not run pytest.
+HEADER = {"kind": "header", "format": 1, "cut": 0, "run": "r", "started": 1}
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - it is a script
+
+
+class Suite:
+    """Suites of one size in a directory of their own, and runs of them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        (root / "floor.py").write_text(FLOOR, encoding="utf-8")
+
+    def directory(self, tests: int) -> Path:
+        """Return where there are so many *tests*, each with a test case."""
+        path = self._root / f"suite{tests}"
+        if not path.exists():
+            path.mkdir()
+            lines = ["import pytest"]
+            for start in range(0, tests, 100):
+                lines.append(
+                    f"@pytest.mark.parametrize('n', [pytest.param(n,"
+                    f" marks=pytest.mark.zephyr(1000 + n)) for n in"
+                    f" range({start}, {min(start + 100, tests)})])\n"
+                    f"def test_{start}(n): pass\n"
+                )
+            (path / "test_all.py").write_text("\n".join(lines), encoding="utf-8")
+        return path
+
+    def run(self, tests: int, *args: str, **environ: str) -> tuple[float, float]:
+        """Run so many *tests*; return seconds of CPU, all processes, and of waiting."""
+        path = self.directory(tests)
+        shutil.rmtree(path / ".zephyr", ignore_errors=True)
+        before, began = _cpu(), time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args],
+            cwd=path,
+            env={
+                **os.environ,
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTHONPATH": os.pathsep.join(
+                    filter(None, [os.environ.get("PYTHONPATH"), str(self._root)])
+                ),
+                **environ,
+            },
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        return _cpu() - before, time.perf_counter() - began
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@contextmanager
+def served(
+    root: Path, cases: int, latency: float = 0.0
+) -> Iterator[tuple[Sandbox, dict[str, str]]]:
+    """Yield a server with so many test cases in a phase, and variables that name it."""
+    with Sandbox(root / f"server{cases}-{latency}.db") as sandbox:
+        _, _, _, phase = sandbox.store.ensure_target("P", "1.0", "C", "Phase")
+        sandbox.store.adopt(phase, range(1000, 1000 + cases))
+        if latency:
+            sandbox.faults.add(Fault(kind="latency", seconds=latency, times=None))
+        yield (
+            sandbox,
+            {
+                "ZEPHYR_URL": sandbox.url,
+                "ZEPHYR_TOKEN": sandbox.token,
+                "ZEPHYR_PHASE": str(phase),
+            },
+        )
+
+
+OURS = ("-p", "pytest_zephyr.plugin")
+JOURNAL = (*OURS, "--zephyr", "--zephyr-push=never")
+REPORT = (*OURS, "--zephyr")
+
+
+def off(root: Path) -> None:
+    """CPU of a run with one test: installed and unused against not installed."""
+    suite = Suite(root)
+    ratios = []
+    for _ in range(100):
+        without = suite.run(1)[0]
+        ratios.append(suite.run(1, *OURS)[0] / without)
+    ratios.sort()
+    say(
+        f"off: {statistics.median(ratios):.3f} times the CPU of a run without it (median"
+        f" of 100 pairs; half of them from {ratios[25]:.3f} to {ratios[75]:.3f})"
+    )
+
+
+def slope(root: Path) -> None:
+    """CPU for each test, from 5,000 to 20,000: what each adds, against junitxml."""
+    suite = Suite(root)
+    few, many = 5_000, 20_000
+    with served(root, many) as (_, environ):
+        variants: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+            "nothing": (("-p", "no:junitxml"), {}),
+            "floor": (("-p", "no:junitxml", "-p", "floor"), {}),
+            "junitxml": ((f"--junitxml={root / 'junit.xml'}",), {}),
+            "ours, journal": (("-p", "no:junitxml", *JOURNAL), {}),
+            "ours, with the sender": (("-p", "no:junitxml", *REPORT), environ),
+        }
+        found: dict[str, list[float]] = {name: [] for name in variants}
+        for _ in range(3):
+            for name, (args, more) in variants.items():
+                small, large = (suite.run(n, *args, **more)[0] for n in (few, many))
+                found[name].append((large - small) / (many - few) * 1e6)
+    medians = {name: statistics.median(each) for name, each in found.items()}
+    base = medians.pop("nothing")
+    junit = medians["junitxml"] - base
+    for name, each in medians.items():
+        added = each - base
+        say(f"slope, {name}: {added:.0f} µs for a test, {added / junit:.2f} × junitxml")
+
+
+def start(root: Path) -> None:
+    """CPU of what a sender costs however little there is to say, and of a whole run."""
+    suite = Suite(root)
+    with served(root, 1) as (_, environ):
+        journal, report = [], []
+        for _ in range(20):
+            journal.append(suite.run(1, *JOURNAL)[0])
+            report.append(suite.run(1, *REPORT, **environ)[0])
+    both = statistics.median(report) - statistics.median(journal)
+    say(f"start: {both / 2:.2f} s of CPU for each of the two senders of a run")
+
+
+def memory(root: Path) -> None:
+    """Bytes that the test process keeps for each test, in files of ours."""
+    suite = Suite(root)
+    few, many = 2_000, 8_000
+    (root / "traced.py").write_text(
+        "import os, pytest, tracemalloc\n"
+        "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+        "def pytest_sessionfinish():\n"
+        "    mine = [tracemalloc.Filter(True, '*pytest_zephyr*')]\n"
+        "    taken = tracemalloc.take_snapshot().filter_traces(mine)\n"
+        "    size = sum(each.size for each in taken.statistics('filename'))\n"
+        "    open(os.environ['TRACED'], 'w').write(str(size))\n"
+        "    return (yield)\n",
+        encoding="utf-8",
+    )
+    sizes = []
+    for tests in (few, many):
+        traced = root / f"traced{tests}"
+        more = {"PYTHONTRACEMALLOC": "1", "TRACED": str(traced)}
+        suite.run(tests, *JOURNAL, "-p", "traced", **more)
+        sizes.append(int(traced.read_text(encoding="utf-8")))
+    kept = (sizes[1] - sizes[0]) / (many - few)
+    say(f"memory: the test process keeps {kept:.0f} bytes for a test")
+
+
+def requests(root: Path) -> None:
+    """Requests and seconds for 1,000 results where an answer takes 50 ms."""
+    suite = Suite(root)
+    tests = 1_000
+    with served(root, tests, latency=0.05) as (sandbox, environ):
+        rows = [("one process", ())]
+        if importlib.util.find_spec("xdist"):
+            rows.append(("-n2", ("-p", "xdist", "-n2")))
+        for name, args in rows:
+            alone = suite.run(tests, *args, *JOURNAL)[1]
+            before = len(sandbox.requests)
+            whole = suite.run(tests, *args, *REPORT, **environ)[1]
+            say(
+                f"requests, {name}: {len(sandbox.requests) - before} requests, and"
+                f" {whole - alone:.2f} s more than with the journal alone"
+            )
+
+
+def sender(root: Path) -> None:
+    """Memory, requests and CPU of a push of 25,000 to 100,000 results."""
+    for results in (25_000, 50_000, 100_000):
+        with served(root, results) as (sandbox, environ):
+            journal = root / f"large{results}.jsonl"
+            _write_journal(journal, results)
+            before = len(sandbox.requests)
+            code = (
+                "import resource, sys; from pytest_zephyr.cli import main;"
+                "code = main(sys.argv[1:]);"
+                "used = resource.getrusage(resource.RUSAGE_SELF);"
+                "print(used.ru_maxrss, used.ru_utime + used.ru_stime, code)"
+            )
+            flags = [f"--zephyr-url={environ['ZEPHYR_URL']}", "--zephyr-deadline=1000"]
+            flags.append(f"--zephyr-phase={environ['ZEPHYR_PHASE']}")
+            done = subprocess.run(
+                [sys.executable, "-c", code, "push", str(journal), *flags],
+                env={**os.environ, **environ},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            size, cpu, exit_code = done.stdout.split()[-3:]
+            assert exit_code == "0", done.stdout
+            say(
+                f"sender, {results} results: {int(size) / 1024:.0f} MB,"
+                f" {len(sandbox.requests) - before} requests, {float(cpu):.1f} s of CPU"
+            )
+
+
+def _write_journal(path: Path, results: int) -> None:
+    lines = [json.dumps(HEADER)]
+    tests = [f"test_large.py::test_a[{n}]" for n in range(results)]
+    for n, test in enumerate(tests):
+        lines.append(json.dumps({"kind": "item", "nodeid": test, "cases": [1000 + n]}))
+    now = time.time_ns() // 1_000_000
+    for test in tests:
+        lines.append(json.dumps({"kind": "start", "nodeid": test, "at": now}))
+        passed = {"kind": "passed", "nodeid": test, "duration": 900, "at": now}
+        lines.append(json.dumps(passed))
+    lines.append(json.dumps({"kind": "end", "at": now}))
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def journals(root: Path) -> None:
+    """Seconds that 5,000 old journals add to the end of a session, and to a push."""
+    suite = Suite(root)
+    directory = root / "many"
+    with served(root, 1) as (_, environ):
+        seconds = []
+        for old in (0, 5_000):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+            for n in range(old):
+                lines = [{**HEADER, "run": f"old{n}"}, {"kind": "delivered", "at": 1}]
+                (directory / f"2026-01-01T00-00-00-{n:06x}.jsonl").write_text(
+                    "".join(f"{json.dumps(line)}\n" for line in lines), encoding="ascii"
+                )
+            flags = (*REPORT, f"--zephyr-journal={directory}", "--zephyr-run-key=k")
+            seconds.append(suite.run(1, *flags, **environ)[1])
+    say(f"journals: 5,000 old ones add {seconds[1] - seconds[0]:.2f} s to a session")
+
+
+BENCHMARKS: dict[str, Callable[[Path], None]] = {
+    each.__name__: each
+    for each in (off, slope, start, memory, requests, sender, journals)
+}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        sys.exit(f"there is no {sorted(unknown)[0]}; choose of {', '.join(BENCHMARKS)}")
+    with tempfile.TemporaryDirectory() as root:
+        for name in names:
+            BENCHMARKS[name](Path(root))
+
+
+if __name__ == "__main__":
+    main()
