@@ -49,6 +49,9 @@ _SIGNATURES = (
     (b"PK\x03\x04", "application/zip"),
 )
 
+# Now: it reads files of the system when it is first asked, which tests may forbid.
+mimetypes.init()
+
 _UNKNOWN = "application/octet-stream"
 _LONGEST_NAME = 200
 _OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f]{16}\.tmp")

@@ -380,14 +380,17 @@ def name_items(items: Iterable[pytest.Item], marks: Marks) -> Iterator[str]:
     they are told apart. A parameter whose name looks secret is hidden.
     """
     counts: dict[str, int] = {}
+    seen: set[int] = set()
     for item in items:
         marks.note_secrets(item)
         name = _without_secrets(item, marks)
         count = counts[name] = counts.get(name, 0) + 1
         key = nth(name, count)
-        if key != item.nodeid or _NEXT_KEYS in item.stash:
-            item.stash.setdefault(_NEXT_KEYS, []).append(key)
-            item.stash.setdefault(_KEY, key)
+        if id(item) in seen:
+            item.stash.setdefault(_NEXT_KEYS, [key_of(item)]).append(key)
+        elif key != item.nodeid:
+            item.stash[_KEY] = key
+        seen.add(id(item))
         yield key
 
 

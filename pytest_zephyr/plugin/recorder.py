@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 _SETUPS = pytest.StashKey[int]()
 
 
+def forget_attempts(item: pytest.Item) -> None:
+    """Count from 0: what runs now is no repeat, though the item may have run before."""
+    item.stash.setdefault(_SETUPS, 0)
+    del item.stash[_SETUPS]
+
+
 def begin_attempt(item: pytest.Item) -> int:
     """Count that *item* is set up once more; return the number of the attempt, from 0."""
     item.stash[_SETUPS] = item.stash.get(_SETUPS, 0) + 1

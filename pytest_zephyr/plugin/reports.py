@@ -28,6 +28,7 @@ from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.marks import begin_item
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.recorder import begin_attempt
+from pytest_zephyr.plugin.recorder import forget_attempts
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
@@ -105,6 +106,7 @@ class ReportLines:
     def _begin(self, item: pytest.Item) -> None:
         self._item = item
         self._key = begin_item(item)
+        forget_attempts(item)
         self._passed = []
         self._attempt = 0
         if self._writer is not None:

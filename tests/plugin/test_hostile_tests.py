@@ -764,3 +764,293 @@ def test_descriptors_that_a_test_closes_cost_nothing(
     foreign = pytester.path / "foreign"
     assert not foreign.exists() or foreign.read_bytes() == b""
     assert "said" in world.execution(103).comment
+
+
+# What tests leave in the place of functions of the system
+
+
+LEFT = {
+    "os.getpid": "mock.patch('os.getpid', return_value=1234).start()",
+    "os.getpid raises": "mock.patch('os.getpid', side_effect=RuntimeError).start()",
+    "os.close": "mock.patch('os.close').start()",
+    "os.open": "mock.patch('os.open', return_value=0).start()",
+    "os.set_blocking": "mock.patch('os.set_blocking', side_effect=OSError).start()",
+    "json": "mock.patch('json.dumps', return_value='').start()\n"
+    "    mock.patch('json.loads', return_value={}).start()\n"
+    "    mock.patch('json.JSONEncoder.encode', return_value='{}').start()",
+    "open": "mock.patch('io.open', side_effect=PermissionError).start()\n"
+    "    mock.patch('builtins.open', side_effect=PermissionError).start()",
+    "Popen": "mock.patch('subprocess.Popen.__init__', side_effect=OSError).start()",
+    "sha256": "mock.patch('hashlib.sha256').start()",
+    "Path": "mock.patch('pathlib.Path.open', side_effect=OSError).start()\n"
+    "    mock.patch('pathlib.Path.exists', return_value=False).start()",
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_a_test_leaves_in_the_place_of_functions_is_none_of_ours(
+    pytester, run_zephyr, world, left
+):
+    pytester.makepyfile(
+        f"""
+        from unittest import mock
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): pass
+
+        def leave():
+            {LEFT[left].replace(chr(10), chr(10) + " " * 8)}
+
+        @pytest.mark.zephyr(102)
+        def test_b(zephyr):
+            leave()
+            zephyr.attach(b"1", name="a.bin")
+            zephyr.attach_text("2", name="b.txt")
+
+        @pytest.mark.zephyr(103)
+        def test_c(): pass
+        """
+    )
+    run_zephyr("-p", "no:cacheprovider", subprocess=True, same_exit=False)
+
+    assert [world.statuses()[case] for case in (101, 102, 103)] == ["1", "1", "1"]
+    attached = [each[0] for each in world.execution(102).attachments]
+    assert attached == ["a.bin", "b.txt"]
+
+
+def test_a_clock_that_is_moved_when_a_conftest_is_imported_names_no_cycle(
+    pytester, run_zephyr, world
+):
+    pytester.makeconftest(
+        "import freezegun\nfreezegun.freeze_time('2099-01-01').start()\n"
+    )
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    ran = run_zephyr(
+        *("--zephyr-phase=", "--zephyr-cycle=Nightly {date}", "--zephyr-push=never"),
+        *("--zephyr-release=1", "--zephyr-phase=A"),
+        subprocess=True,
+        same_exit=False,
+    )
+
+    (journal,) = ran.journals
+    assert "Nightly 2099" not in journal.read_text(encoding="ascii")
+    assert not journal.name.startswith("2099")
+
+
+# Reports that only pytest can read
+
+
+def test_odd_reasons_and_failures_cost_no_result(pytester, run_zephyr, world):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        class Odd:
+            def __str__(self): raise ValueError
+            def toterminal(self, out): out.line("odd")
+
+        class Item(pytest.Item):
+            def runtest(self): raise ValueError
+            def repr_failure(self, excinfo): return Odd()
+
+        class File(pytest.File):
+            def collect(self):
+                item = Item.from_parent(self, name="odd")
+                item.add_marker(pytest.mark.zephyr(102))
+                yield item
+
+        def pytest_collect_file(file_path, parent):
+            if file_path.suffix == ".odd":
+                return File.from_parent(parent, path=file_path)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        @pytest.mark.xfail(reason=404)
+        def test_a(): assert 0
+        """
+    )
+    pytester.makefile(".odd", a="")
+    run_zephyr("--tb=no", same_exit=False)
+
+    assert (world.statuses()[101], world.statuses()[102]) == ("4", "2")
+
+
+# One item several times, repeats of crashes, and twins
+
+
+def test_an_item_that_is_there_twice_is_two_tests(pytester, run_zephyr, world):
+    pytester.makeconftest(
+        "def pytest_collection_modifyitems(items): items[:] = items * 2\n"
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+        n = []
+
+        @pytest.mark.zephyr(101)
+        def test_a():
+            n.append(1)
+            assert len(n) > 1
+
+        @pytest.mark.zephyr(102)
+        def test_b(): pass
+        """
+    )
+    run_zephyr(same_exit=False)
+
+    assert (world.statuses()[101], world.statuses()[102]) == ("2", "1")
+
+
+@needs_xdist
+def test_the_crash_of_a_twin_is_its_own(pytester, run_zephyr, world):
+    """Which of them ran where decides, not which comes first."""
+    pytester.makeconftest(
+        """
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item._nodeid = item.nodeid.split("[")[0]
+        """
+    )
+    pytester.makepyfile(
+        """
+        import os, pathlib, time, pytest
+
+        cases = [pytest.param(n, marks=pytest.mark.zephyr(101 + n)) for n in range(4)]
+
+        @pytest.mark.parametrize("n", cases)
+        def test_a(n, tmp_path_factory):
+            begun = pathlib.Path(__file__).with_name(f"begun{n}")
+            begun.touch()
+            if n == 0:
+                # Another worker has the one that dies.
+                while not begun.with_name("begun2").exists():
+                    time.sleep(0.01)
+            if n == 2:
+                os.abort()
+        """
+    )
+    run_zephyr("-n2", "--dist=load", subprocess=True, same_exit=False)
+
+    assert [world.statuses()[101 + n] for n in range(4)] == ["1", "1", "2", "1"]
+
+
+@needs_xdist
+def test_a_crash_that_is_repeated_with_success_is_a_pass(
+    pytester, run_zephyr, world, monkeypatch
+):
+    pytest.importorskip("pytest_rerunfailures")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "")
+    pytester.makepyfile(
+        """
+        import os, pathlib, pytest
+
+        @pytest.mark.zephyr(101)
+        @pytest.mark.flaky(reruns=1)
+        def test_a():
+            died = pathlib.Path(__file__).with_name("died")
+            if not died.exists():
+                died.touch()
+                os.abort()
+        """
+    )
+    run_zephyr("-n2", subprocess=True, same_exit=False)
+
+    assert world.statuses()[101] == "1"
+
+
+# Markers, once more
+
+
+def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, world):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(item):
+            result = yield
+            item.add_marker(pytest.mark.zephyr(104))
+            return result
+        """
+    )
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    run_zephyr(same_exit=False)
+
+    assert world.statuses()[104] == "1"
+
+
+def test_only_planned_tests_run_also_if_nothing_is_sent(pytester, run_zephyr):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(): pass
+
+        @pytest.mark.zephyr(999)
+        def test_b(): pass
+        """
+    )
+    ran = run_zephyr("--zephyr-only-planned", "--zephyr-push=never", same_exit=False)
+
+    ran.result.assert_outcomes(passed=1, deselected=1)
+
+
+# Runs inside of tests, once more
+
+
+@pytest.mark.parametrize("how", ["delenv('_ZEPHYR_RUN')", "setenv('_ZEPHYR_RUN', '1')"])
+def test_a_run_in_the_process_of_this_one_is_silent_whatever_the_variable_says(
+    pytester, run_zephyr, world, how
+):
+    inner = pytester.mkdir("inner")
+    (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")
+    (inner / "test_inner.py").write_text(
+        "import pytest\n@pytest.mark.zephyr(102)\ndef test_x(): pass\n",
+        encoding="utf-8",
+    )
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a(monkeypatch):
+            monkeypatch.{how}
+            assert pytest.main(["inner", "-c", "inner/pytest.ini"]) == 0
+        """
+    )
+    run_zephyr(
+        "test_a_run_in_the_process_of_this_one_is_silent_whatever_the_variable_says.py",
+        subprocess=True,
+        same_exit=False,
+    )
+
+    assert (world.statuses()[101], world.statuses()[102]) == ("1", None)
+    assert not (inner / ".zephyr").exists()
+
+
+@needs_xdist
+def test_workers_of_a_silent_run_read_nothing_of_ours(pytester, run_zephyr, world):
+    inner = pytester.mkdir("inner")
+    (inner / "pytest.ini").write_text(
+        "[pytest]\nzephyr = true\nzephyr_id_prefix = ((\n", encoding="utf-8"
+    )
+    (inner / "test_inner.py").write_text("def test_x(): pass\n", encoding="utf-8")
+    pytester.makepyfile(
+        """
+        import subprocess, sys, pytest
+
+        @pytest.mark.zephyr(101)
+        def test_a():
+            call = [sys.executable, "-m", "pytest", "-n1", "-c", "pytest.ini"]
+            subprocess.run(call, cwd="inner", check=True)
+        """
+    )
+    run_zephyr("--ignore=inner", same_exit=False, subprocess=True)
+
+    assert world.statuses()[101] == "1"
