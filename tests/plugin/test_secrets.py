@@ -341,3 +341,74 @@ def test_values_of_secret_parameters_are_nowhere(
     ]
     assert "of ada" in comments[1]
     assert "[password=&lt;hidden&gt;]" in comments[0]
+
+
+SHOWN = r"""
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    @pytest.mark.parametrize("credentials", [("ada", "swordfish1")])
+    def test_tuple(credentials): assert credentials == ()
+
+    @pytest.mark.zephyr(102)
+    @pytest.mark.parametrize("secret", [{"key": "swordfish\n2"}, b"swordfish\xff3"])
+    def test_others(secret): assert secret == 1
+
+    @pytest.mark.zephyr(103)
+    @pytest.mark.parametrize("password", ["swordfish4"])
+    def test_step(password, zephyr):
+        with zephyr.step("log in"):
+            assert password == "x"
+
+    @pytest.mark.zephyr(104)
+    @pytest.mark.parametrize("token", ["swordfish5"])
+    def test_xfail(token): pytest.xfail("bad " + token)
+
+    @pytest.mark.zephyr(105)
+    @pytest.mark.parametrize("token", ["swordfish6"])
+    def test_skip(token): pytest.skip("no " + token)
+
+    @pytest.mark.zephyr(106)
+    @pytest.mark.parametrize(("needs_token", "token_kind"), [(True, "test")])
+    def test_words(needs_token, token_kind): assert "it is True in pytest" == ""
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [[], pytest.param(["-n2"], marks=needs_xdist)], ids=["one process", "n2"]
+)
+def test_values_are_hidden_however_they_are_shown(pytester, run_zephyr, world, args):
+    """Inside of other values, in steps and reasons; ordinary words stay."""
+    pytester.makepyfile(SHOWN)
+    ran = run_zephyr(*args, "--tb=long", subprocess=True, same_exit=False)
+
+    assert found_in(ran.path / ".zephyr", {"swordfish"}) == []
+    comments = [world.execution(case).comment or "" for case in range(101, 107)]
+    assert "swordfish" not in " ".join(comments)
+    assert "it is True in pytest" in comments[5]
+
+
+def test_names_of_secret_tests_do_not_depend_on_the_selection(
+    pytester, run_zephyr, world
+):
+    """What is repeated replaces the result of the same value, and no other."""
+    pytester.makepyfile(
+        """
+        import os, pytest
+
+        values = [
+            pytest.param("aaaa11", marks=pytest.mark.zephyr(101)),
+            pytest.param("bbbb22", marks=pytest.mark.zephyr(102)),
+        ]
+
+        @pytest.mark.parametrize("password", values)
+        def test_a(password): assert password != "bbbb22" or os.path.exists("fixed")
+        """
+    )
+    key = "--zephyr-run-key=k"
+    run_zephyr(key, same_exit=False)
+    assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+    (pytester.path / "fixed").touch()
+    run_zephyr(key, "--lf", same_exit=False)
+
+    assert (world.statuses()[101], world.statuses()[102]) == ("1", "1")
