@@ -57,13 +57,13 @@ class Suite:
         if not path.exists():
             path.mkdir()
             lines = ["import pytest"]
-            for start in range(0, tests, 100):
-                lines.append(
-                    f"@pytest.mark.parametrize('n', [pytest.param(n,"
-                    f" marks=pytest.mark.zephyr(1000 + n)) for n in"
-                    f" range({start}, {min(start + 100, tests)})])\n"
-                    f"def test_{start}(n): pass\n"
-                )
+            lines += [
+                f"@pytest.mark.parametrize('n', [pytest.param(n,"
+                f" marks=pytest.mark.zephyr(1000 + n)) for n in"
+                f" range({start}, {min(start + 100, tests)})])\n"
+                f"def test_{start}(n): pass\n"
+                for start in range(0, tests, 100)
+            ]
             (path / "test_all.py").write_text("\n".join(lines), encoding="utf-8")
         return path
 
@@ -221,10 +221,12 @@ def sender(root: Path) -> None:
             _write_journal(journal, results)
             before = len(sandbox.requests)
             code = (
-                "import resource, sys; from pytest_zephyr.cli import main;"
+                "import re, resource, sys; from pytest_zephyr.cli import main;"
                 "code = main(sys.argv[1:]);"
                 "used = resource.getrusage(resource.RUSAGE_SELF);"
-                "print(used.ru_maxrss, used.ru_utime + used.ru_stime, code)"
+                "status = open('/proc/self/status').read();"
+                "size = re.search('VmHWM:\\s+([0-9]+)', status)[1];"
+                "print(size, used.ru_utime + used.ru_stime, code)"
             )
             flags = [f"--zephyr-url={environ['ZEPHYR_URL']}", "--zephyr-deadline=1000"]
             flags.append(f"--zephyr-phase={environ['ZEPHYR_PHASE']}")

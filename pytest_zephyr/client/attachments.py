@@ -12,7 +12,7 @@ from pytest_zephyr.client.base import Calls
 from pytest_zephyr.client.entities import Attachment
 from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.client.entities import Uploaded
-from pytest_zephyr.client.transport import Part
+from pytest_zephyr.client.multipart import Part
 
 
 #: Where files are sent to and read from, outside the REST base, and what kind of item has them.
@@ -105,9 +105,9 @@ class EvidenceCalls(Calls):
         listed = decode.rows(self._get("attachment", params)) or []
         return list(map(entities.attachment, listed))
 
-    def attachment_bytes(self, attachment: Attachment) -> bytes:
-        """Return the content of an attachment that has a *file* id."""
-        return self._transport.download(
+    def attachment_digest(self, attachment: Attachment) -> str:
+        """Return the SHA-256 of an attachment that has a *file* id."""
+        return self._transport.download_digest(
             DOWNLOAD, {"action": "download", "fileId": attachment.file}
         )
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from dataclasses import field
 from email.utils import parsedate_to_datetime
+import hashlib
 from importlib.metadata import version
 import json
 import os
@@ -28,6 +27,8 @@ from urllib3.exceptions import MaxRetryError
 
 from pytest_zephyr.client.auth import CookieAuth
 from pytest_zephyr.client.auth import make_auth
+from pytest_zephyr.client.multipart import Multipart
+from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.responses import Judge
 from pytest_zephyr.client.retries import PatientRetry
@@ -53,15 +54,6 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 #: Milliseconds between two clocks that may be due to the way from one to the other.
 _SAME_TIME = 5000
-
-
-@dataclass(frozen=True)
-class Part:
-    """A file to upload."""
-
-    name: str
-    type: str
-    content: bytes = field(repr=False)
 
 
 class Transport:
@@ -169,28 +161,35 @@ class Transport:
 
         Raises as `send` does.
         """
-        files = {name: (p.name, p.content, p.type) for name, p in parts.items()}
+        body = Multipart(parts)
+        headers = {"Content-Type": body.content_type}
         response, content = self._logged_in(
             lambda: self._call(
-                "POST", path, f"{self.origin}/{path}", auth=self._auth, files=files
+                "POST",
+                path,
+                f"{self.origin}/{path}",
+                auth=self._auth,
+                data=body,
+                headers=headers,
             )
         )
         return self._judge.judge("POST", path, response, content)
 
-    def download(self, path: str, params: Mapping[str, str]) -> bytes:
-        """Return the content of a file from *path* of the origin. Raises as `send`."""
+    def download_digest(self, path: str, params: Mapping[str, str]) -> str:
+        """Return the SHA-256 of a file from *path* of the origin. Raises as `send`."""
         response, content = self._logged_in(
             lambda: self._call(
                 "GET",
                 path,
                 f"{self.origin}/{path}",
+                digest=True,
                 auth=self._auth,
                 params=params,
                 headers={"Accept": "*/*"},
             )
         )
         self._judge.check("GET", path, response, content)
-        return content
+        return content.decode("ascii")
 
     def _logged_in(
         self, call: Callable[[], tuple[requests.Response, bytes]]
@@ -269,9 +268,9 @@ class Transport:
             yield
 
     def _ask(
-        self, method: str, url: str, **options: Any
+        self, method: str, url: str, *, digest: bool = False, **options: Any
     ) -> tuple[requests.Response, bytes]:
-        """Send a request until it has a whole answer.
+        """Send a request until it has a whole answer, or the *digest* of a good one.
 
         urllib3 repeats what got none; of the body, which is read later, it knows nothing.
         """
@@ -291,7 +290,9 @@ class Transport:
                     # That of a copy which somebody on the way has kept is not now.
                     self._note_date(response.headers.get("Date", ""))
                 try:
-                    return response, self._read(response)
+                    digests = digest and response.status_code == 200
+                    read = self._read_digest if digests else self._read
+                    return response, read(response)
                 except ChunkedEncodingError as error:
                     if method != "GET" or not tries_left:
                         raise
@@ -324,11 +325,21 @@ class Transport:
             if size > MAX_ANSWER:
                 msg = f"the answer has more than {MAX_ANSWER // 1024 // 1024} MB"
                 raise requests.RequestException(msg)
+        self._check_whole(response)
+        return b"".join(parts)
+
+    def _read_digest(self, response: requests.Response) -> bytes:
+        hashed = hashlib.sha256()
+        for part in response.iter_content(64 * 1024):
+            hashed.update(part)
+        self._check_whole(response)
+        return hashed.hexdigest().encode("ascii")
+
+    def _check_whole(self, response: requests.Response) -> None:
         if response.raw.length_remaining:
             # urllib3 before 2.0 takes half an answer for all of it.
             msg = "the answer was cut off"
             raise ChunkedEncodingError(msg)
-        return b"".join(parts)
 
 
 def _proxies(origin: str, settings: Settings) -> dict[str, str]:

@@ -187,32 +187,31 @@ def _digest(parts: Iterable[bytes]) -> tuple[str, int]:
     return hashed.hexdigest(), size
 
 
-def read_copy(file: File, journals: Iterable[Path]) -> bytes | None:
-    """Return the content of *file* from beside one of *journals*.
+def find_copy(file: File, journals: Iterable[Path]) -> Path | None:
+    """Return the copy of *file* beside one of *journals*.
 
-    `None` if no copy is there that is what the journal says: one that was changed, or
-    a link to another file, is not what the test attached.
+    `None` if none is there that is what the journal says: one that was changed, or a link
+    to another file, is not what the test attached.
     """
     for journal in journals:
-        directory = journal.parent / DIRECTORY
+        path = journal.parent / DIRECTORY / file.digest
         with suppress(OSError):
-            content = _read_own(directory, file.digest, file.size)
-            if System.sha256(content).hexdigest() == file.digest:
-                return content
+            digest, _size = _digest(read_copy(path, file.size))
+            if digest == file.digest:
+                return path
     return None
 
 
-def _read_own(directory: Path, name: str, size: int) -> bytes:
-    """Read a regular file that lies in *directory* itself. Raises OSError."""
-    path = directory / name
-    if directory.is_symlink() or path.is_symlink():
+def read_copy(path: Path, size: int) -> Iterator[bytes]:
+    """Yield the *size* bytes of a copy, a regular file in its directory. Raises OSError."""
+    if path.parent.is_symlink() or path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
     # It may have become a link since, or be a pipe without a writer.
     with os.fdopen(os.open(path, _OPEN), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             raise OSError(errno.EINVAL, "it is not the file")
-        return file.read(size + 1)
+        yield from _read(file)
 
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:

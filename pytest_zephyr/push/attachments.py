@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-import hashlib
+from functools import partial
 from pathlib import PurePath
 from urllib.parse import quote
 from urllib.parse import unquote
@@ -17,11 +17,12 @@ from pytest_zephyr.client.attachments import AttachWrite
 from pytest_zephyr.client.batching import upload_batches
 from pytest_zephyr.client.entities import Attachment
 from pytest_zephyr.client.entities import Uploaded
-from pytest_zephyr.client.transport import Part
+from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.journal.file_store import find_copy
 from pytest_zephyr.journal.file_store import read_copy
 from pytest_zephyr.journal.ledger import Attached
 from pytest_zephyr.journal.ledger import Attaching
@@ -129,8 +130,8 @@ class _Sender:
         if attachment.file not in self._digests:
             self._digests[attachment.file] = ""
             with suppress(ZephyrRefused):
-                content = self._client.attachment_bytes(attachment)
-                self._digests[attachment.file] = hashlib.sha256(content).hexdigest()
+                digest = self._client.attachment_digest(attachment)
+                self._digests[attachment.file] = digest
         return self._digests[attachment.file]
 
     def _held(self, execution: int) -> _Held:
@@ -189,13 +190,13 @@ class _Sender:
         read = [
             (each, content)
             for each in batch
-            if (content := self._read(each)) is not None
+            if (content := self._reader(each)) is not None
         ]
         if not read:
             return ()
         parts = {
             f"releaseTestSchedule{number}": Part(
-                self._names[each.key].name, each.file.type, content
+                self._names[each.key].name, each.file.type, each.file.size, content
             )
             for number, (each, content) in enumerate(read)
         }
@@ -235,14 +236,17 @@ class _Sender:
             if (key.execution, unquote(naming.name)) in found
         }
 
-    def _read(self, each: Wanted) -> bytes | None:
+    def _reader(self, each: Wanted) -> Callable[[], Iterable[bytes]] | None:
+        """Return what yields the content of a file, `None` if it is refused."""
         if each.text is not None:
-            return each.text().encode()
-        content = read_copy(each.file, self._memory.places)
-        if content is None:
+            text = each.text
+            return lambda: [text().encode()]
+        copy = find_copy(each.file, self._memory.places)
+        if copy is None:
             reason = "its copy beside the journal is gone or was changed"
             self._refuse([each], reason, final=True)
-        return content
+            return None
+        return partial(read_copy, copy, each.file.size)
 
     def _may_come(self, files: Sequence[Wanted]) -> bool:
         return any(each.key in self._unclear for each in files)

@@ -14,6 +14,7 @@ import pytest
 
 from pytest_zephyr.journal.file_store import clean_name
 from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.file_store import find_copy
 from pytest_zephyr.journal.file_store import guess_name
 from pytest_zephyr.journal.file_store import guess_type
 from pytest_zephyr.journal.file_store import read_copy
@@ -22,6 +23,12 @@ from pytest_zephyr.journal.file_store import TooLarge
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.text import format_size
 from tests.unit.make import deterministic
+
+
+def read(file: File, journals: list[Path]) -> bytes | None:
+    """Return what would be sent of *file*, `None` if nothing would."""
+    copy = find_copy(file, journals)
+    return None if copy is None else b"".join(read_copy(copy, file.size))
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def test_a_copy_outlives_its_source(directory, tmp_path):
     digest, size = take(FileStore(directory, 10, 10), source)
     source.unlink()
 
-    assert read_copy(File("a", "", digest, size), [tmp_path / "run.jsonl"]) == b"a"
+    assert read(File("a", "", digest, size), [tmp_path / "run.jsonl"]) == b"a"
 
 
 def test_half_a_copy_is_made_again(directory):
@@ -89,14 +96,14 @@ def test_a_copy_that_is_gone_or_changed_is_not_read(directory, tmp_path):
     digest = FileStore(directory, 10, 10).take_bytes(b"a")
     here = [tmp_path / "run.jsonl"]
 
-    assert read_copy(File("a", "", digest, 2), here) is None
-    assert read_copy(File("a", "", "0" * 64, 1), here) is None
-    assert read_copy(File("a", "", digest, 1), [tmp_path / "b" / "run.jsonl"]) is None
+    assert read(File("a", "", digest, 2), here) is None
+    assert read(File("a", "", "0" * 64, 1), here) is None
+    assert read(File("a", "", digest, 1), [tmp_path / "b" / "run.jsonl"]) is None
     (directory / digest).write_bytes(b"b")
-    assert read_copy(File("a", "", digest, 1), here) is None
+    assert read(File("a", "", digest, 1), here) is None
     (directory / digest).unlink()
     (directory / digest).mkdir()
-    assert read_copy(File("a", "", digest, 1), here) is None
+    assert read(File("a", "", digest, 1), here) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -110,14 +117,14 @@ def test_a_link_is_not_followed_out_of_the_directory(directory, tmp_path):
     (outside / digest).write_bytes(content)
 
     directory.symlink_to(outside)
-    assert read_copy(file, here) is None
+    assert read(file, here) is None
     directory.unlink()
     directory.mkdir()
     (directory / digest).symlink_to(outside / digest)
-    assert read_copy(file, here) is None
+    assert read(file, here) is None
     (directory / digest).unlink()
     os.mkfifo(directory / digest)
-    assert read_copy(file, here) is None
+    assert read(file, here) is None
 
 
 def test_only_old_copies_of_ours_that_nobody_names_are_removed(directory):
