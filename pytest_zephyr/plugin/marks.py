@@ -1,4 +1,4 @@
-"""The zephyr marker: which test cases a test proves, and the stamp that says so."""
+"""The zephyr marker: which test cases a test proves, and what the journal calls it."""
 
 from __future__ import annotations
 

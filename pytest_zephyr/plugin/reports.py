@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Generator
 from dataclasses import dataclass
 from dataclasses import replace
-from functools import partial
 import os
 from typing import Any
 
@@ -32,7 +31,6 @@ from pytest_zephyr.plugin.recorder import forget_attempts
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
-from pytest_zephyr.secret import Scrubber
 
 
 #: The reports of a test of which there is no more to say than that it passed.
@@ -181,21 +179,22 @@ class ReportLines:
             self._append(record, writer)
         self._passed = []
         if not _is_plain(report):
-            self._append(to_record(report, self._root, writer.scrub), writer)
+            self._append(self._record(report, writer), writer)
 
     def _append(self, record: Report, writer: JournalWriter) -> None:
         record = replace(record, nodeid=self._key, worker=self._worker)
-        if self._item is not None and self._marks.has_secrets(self._item):
-            # A failure shows the values of all tests of its function.
-            hide = partial(self._marks.hide_secrets, self._item)
-            record = replace(
-                record,
-                reason=hide(record.reason),
-                crash=hide(record.crash),
-                text=hide(record.text),
-                subtest=hide(record.subtest),
-            )
         writer.append(journal_format.report_line(record))
+
+    def _record(self, report: pytest.TestReport, writer: JournalWriter) -> Report:
+        """Return a report of the test that runs without secrets."""
+        item = self._item
+
+        def clean(text: str) -> str:
+            # A failure shows the values of all tests of its function.
+            shown = text if item is None else self._marks.hide_secrets(item, text)
+            return writer.scrub(shown)
+
+        return to_record(report, self._root, clean)
 
     def _crash(self, report: pytest.TestReport, writer: JournalWriter) -> Report:
         """Return the report of a worker that died; its node id may hold a secret."""
@@ -228,7 +227,7 @@ class ReportLines:
         failed, self._failed = self._failed, None
         if failed is None or self._writer is None or failed[0] is not item:
             return
-        record = to_record(failed[1], self._root, self._writer.scrub)
+        record = self._record(failed[1], self._writer)
         # pytest-rerunfailures has logged it under a word of its own.
         if record.outcome == "failed":
             self._append(replace(record, outcome="rerun"), self._writer)
@@ -323,7 +322,9 @@ MAX_TEXT = 20_000
 MAX_LINE = 1000
 
 
-def to_record(report: pytest.TestReport, root: str, scrub: Scrubber) -> Report:
+def to_record(
+    report: pytest.TestReport, root: str, scrub: Callable[[str], str]
+) -> Report:
     """Return *report* as plain data; paths below *root* are shown from there.
 
     Texts are cut, and *scrub* before that: half a credential is none to look for.
