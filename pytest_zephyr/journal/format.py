@@ -264,7 +264,8 @@ def beside_line(beside: Beside) -> dict[str, Any]:
 
 
 def sending_line(sending: Sending) -> dict[str, Any]:
-    return {"kind": "sending", "rows": [[k, v] for k, v in sending.rows.items()]}
+    rows = [[k, v] for k, v in sending.rows.items()]
+    return {"kind": "sending", "at": now_ms(), "rows": rows}
 
 
 def attaching_line(attaching: Attaching) -> dict[str, Any]:
@@ -272,7 +273,7 @@ def attaching_line(attaching: Attaching) -> dict[str, Any]:
         [*_row(each), naming.name, naming.before]
         for each, naming in attaching.names.items()
     ]
-    return {"kind": "attaching", "rows": rows}
+    return {"kind": "attaching", "at": now_ms(), "rows": rows}
 
 
 def attached_line(attached: Attached) -> dict[str, Any]:
@@ -449,9 +450,12 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "clock": lambda line: Clock(_number(line["ahead"])),
     "beside": lambda line: Beside(tuple(map(_text, line["runs"]))),
     "receipt": _receipt,
-    "sending": lambda line: Sending({int(k): _text(v) for k, v in line["rows"]}),
+    "sending": lambda line: Sending(
+        {int(k): _text(v) for k, v in line["rows"]}, _number(line.get("at", 0))
+    ),
     "attaching": lambda line: Attaching(
-        {_attachment(*row[:3]): _naming(*row[3:]) for row in line["rows"]}
+        {_attachment(*row[:3]): _naming(*row[3:]) for row in line["rows"]},
+        _number(line.get("at", 0)),
     ),
     "attached": lambda line: Attached(tuple(_attachment(*row) for row in line["rows"])),
     "stepped": lambda line: Stepped({int(k): _text(v) for k, v in line["rows"]}),

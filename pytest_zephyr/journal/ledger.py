@@ -48,10 +48,12 @@ class Sending:
     """Results that are about to be written, with what the server held before.
 
     *rows* maps the id of an execution to the fingerprint of its state. A sending
-    without receipts means that it is unclear whether the write happened.
+    without receipts means that it is unclear whether the write happened. *at* is when it
+    began, in milliseconds since the epoch.
     """
 
     rows: Mapping[int, str]
+    at: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,11 @@ class Naming:
 class Attaching:
     """Attachments that are about to be made, each with the name it gets there.
 
-    Without a receipt it is unclear whether they were.
+    Without a receipt it is unclear whether they were. *at* as in `Sending`.
     """
 
     names: Mapping[AttachmentKey, Naming]
+    at: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,13 @@ class Ledger:
     attached: set[AttachmentKey] = field(default_factory=set)
     attaching: dict[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: dict[int, str] = field(default_factory=dict)
+    began: int = 0
+
+    @property
+    def open_since(self) -> int:
+        """When the last write began of which nobody knows how it ended; 0 without any."""
+        attaching = self.attaching.keys() - self.attached
+        return self.began if self.unclear or attaching else 0
 
     def take(self, noted: Noted) -> None:
         if isinstance(noted, Receipt):
@@ -119,8 +129,10 @@ class Ledger:
             self.unclear.pop(noted.execution, None)
         elif isinstance(noted, Sending):
             self.unclear.update(noted.rows)
+            self.began = max(self.began, noted.at)
         elif isinstance(noted, Attaching):
             self.attaching.update(noted.names)
+            self.began = max(self.began, noted.at)
         elif isinstance(noted, Attached):
             self.attached.update(noted.attachments)
         else:
@@ -134,7 +146,9 @@ class Memory:
     *receipts* are the executions with the digests of what they got, *unclear* the stamps that
     executions had before a write without an answer. *attached* and *stepped* is the
     evidence that was delivered, *attaching* maps what was about to be to the names it
-    should get. *places* are the journals, which the files lie beside.
+    should get. *open_since* is when a write of ours began, in milliseconds since the
+    epoch, of which nobody knows how it ended. *places* are the journals, which the files
+    lie beside.
     """
 
     receipts: frozenset[tuple[int, str]] = frozenset()
@@ -142,6 +156,7 @@ class Memory:
     attached: frozenset[AttachmentKey] = frozenset()
     attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: Mapping[int, str] = field(default_factory=dict)
+    open_since: int = 0
     places: tuple[Path, ...] = ()
     note_attaching: Callable[[Attaching], None] = lambda _attaching: None
     note_attached: Callable[[Attached], None] = lambda _attached: None

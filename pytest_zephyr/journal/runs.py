@@ -126,6 +126,7 @@ class Run:
                 for each in self.all
                 for execution, digest in each.ledger.stepped.items()
             },
+            open_since=max(each.ledger.open_since for each in self.journals),
             places=tuple(each.path for each in self.all),
             note_attaching=lambda attaching: note(
                 [journal_format.attaching_line(attaching)]

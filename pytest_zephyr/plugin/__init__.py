@@ -86,14 +86,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in table.MARKERS:
         config.addinivalue_line("markers", line)
     if _is_mentioned(config) and not _runs_nothing(config):
-        try:
-            from pytest_zephyr.plugin import build
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - of a suite, perhaps
-            sys.stderr.write(
-                f"zephyr: nothing is reported, it cannot load: {error!r}\n"
-            )
-        else:
-            build.begin(config)
+        with origin.as_it_was():
+            try:
+                from pytest_zephyr.plugin import build
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - of a suite, perhaps
+                said = f"zephyr: nothing is reported, it cannot load: {error!r}\n"
+                sys.stderr.write(said)
+            else:
+                build.begin(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

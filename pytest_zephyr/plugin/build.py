@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.plugin import origin
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.items import ItemLines
@@ -21,7 +20,6 @@ from pytest_zephyr.plugin.workers import is_worker
 from pytest_zephyr.plugin.workers import WorkerSetup
 
 
-@origin.as_it_was()
 def begin(config: pytest.Config) -> None:
     """Register what reports this run, if it is to be reported. Raises UsageError."""
     if is_silent_worker(config) or not plugin_settings.is_on(config):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import builtins
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +32,16 @@ EXECUTABLE = sys.executable
 ENVIRON = dict(os.environ)
 
 #: Where modules are looked for, and where this package was found.
-PATH = tuple(sys.path)
+_found: list[object] = [*sys.path]
+PATH = tuple(each for each in _found if isinstance(each, str))
 HOME = str(pathlib.Path(str(pytest_zephyr.__file__)).parent.parent)
 
 #: What is in modules and classes that tests replace parts of, and do not always put back.
 _NAMES = {
     each: dict(vars(each))
     for each in (
-        *(builtins, datetime, io, json, os, pathlib, subprocess, threading, time),
+        *(builtins, datetime, io, json, os, pathlib, subprocess, time),
+        *(_thread, threading),
         *(json.decoder, json.encoder, json.JSONEncoder, json.JSONDecoder),
         *(pathlib.Path, subprocess.Popen),
     )

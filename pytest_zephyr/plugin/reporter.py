@@ -94,6 +94,7 @@ class ZephyrReporter:
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
         self._undelivered = False
+        self._ended = False
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(
             config, settings, marks, self.writer, self.note_bug
@@ -132,6 +133,7 @@ class ZephyrReporter:
                 self._finish_guarded(session)
 
     def _finish_guarded(self, session: pytest.Session) -> None:
+        self._ended = True
         # pytest does not guard its hook: whatever leaves it takes the terminal
         # summary along, so nothing may.
         try:
@@ -316,9 +318,14 @@ class ZephyrReporter:
 
     @guarded
     def pytest_unconfigure(self) -> None:
-        self.writer.close()
         if not self.writer.is_ours:
             return
+        if self._session is not None and not (
+            self._ended or self.startup_check.aborted
+        ):
+            # A hook of another plugin has failed.
+            self._keep(["zephyr: the session ended before anything could be sent."])
+        self.writer.close()
         # Without pytest's terminal, or if that failed, nobody has printed them yet.
         for line in self._summary_lines():
             sys.stderr.write(f"{line}\n")

@@ -17,6 +17,7 @@ import io
 import json
 import os
 from pathlib import Path
+import signal
 import subprocess
 import sys
 from types import TracebackType
@@ -62,8 +63,10 @@ _BOOT = """
 import sys, _signal
 _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
 import os
-named = {os.path.abspath(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
-sys.path[:] = [each for each in sys.path if each and os.path.abspath(each) not in named]
+named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+named = {os.path.abspath(each) for each in named if each}
+late = [each for each in sys.path if each and os.path.abspath(each) in named]
+sys.path[:] = [each for each in sys.path if each and each not in late] + late
 import json, typing
 start = json.loads(sys.stdin.buffer.readline())
 sys.path.insert(0, start["home"])
@@ -135,14 +138,27 @@ class SenderProcess:
         """
         self._pump()
         if not self._greeted:
-            hello = self._next(Deadline(GREETING))
-            if hello != Hello():
-                raise SenderError(f"{NAME} is of another version: {hello}")
+            self._meet(Deadline(min(GREETING, deadline.left())))
             self._greeted = True
         message = self._next(deadline)
         if isinstance(message, Broken):
             raise (SenderBug if message.bug else SenderError)(message.error)
         return message
+
+    def _meet(self, deadline: Deadline) -> None:
+        """Wait for the greeting, whatever else something prints before it."""
+        while True:
+            try:
+                line = self._hear(deadline)
+            except SenderLate:
+                msg = f"{NAME} did not start within {deadline.seconds:.0f} s."
+                raise SenderError(msg) from None
+            if not line:
+                raise self._ended_silently()
+            with suppress(ProtocolError):
+                if (hello := decode(line)) != Hello():
+                    raise SenderError(f"{NAME} is of another version: {hello}.")
+                return
 
     def close(self, seconds: float = _PARTING) -> None:
         """End the sender, which has so many *seconds*, and all threads that talk to it."""
@@ -176,7 +192,8 @@ class SenderProcess:
         assert pipe is not None
         os.set_blocking(pipe.fileno(), False)
         try:
-            written = pipe.write(line) or 0
+            with _no_signal_of_pipes():
+                written = pipe.write(line) or 0
         except OSError:
             # It has ended; whoever waits for its answer is told.
             written = 0
@@ -195,13 +212,18 @@ class SenderProcess:
                 self._pumps += 1
         except RuntimeError as error:
             self._process.kill()
+            self._process.poll()
+            process = self._process
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None and not self._pumps:
+                    pipe.close()
             raise SenderError(f"{NAME} cannot be started: {error}.") from error
 
     def _write(self) -> None:
         pipe = self._process.stdin
         assert pipe is not None
         # A sender that has ended is noticed by who waits for its answer.
-        with suppress(OSError), pipe:
+        with suppress(OSError), _no_signal_of_pipes(), pipe:
             while line := self._to_say.get():
                 view = memoryview(line)
                 while view:
@@ -241,13 +263,32 @@ class SenderProcess:
     def _next(self, deadline: Deadline) -> Message:
         line = self._hear(deadline)
         if not line:
-            said = self._stderr.decode("utf-8", "backslashreplace").strip()[-_SHOWN:]
-            more = f" and said {said!r}" if said else ""
-            raise SenderError(f"{NAME} ended without an answer{more}.")
+            raise self._ended_silently()
         try:
             return decode(line)
         except ProtocolError as error:
             raise SenderError(f"{NAME}: {error}.") from error
+
+    def _ended_silently(self) -> SenderError:
+        said = self._stderr.decode("utf-8", "backslashreplace").strip()[-_SHOWN:]
+        more = f" and said {said!r}" if said else ""
+        return SenderError(f"{NAME} ended without an answer{more}.")
+
+
+@contextmanager
+def _no_signal_of_pipes() -> Iterator[None]:
+    """Have a broken pipe be an error, and not the end of a process whose tests want that."""
+    if sys.platform == "win32":
+        yield
+        return
+    mine = {signal.SIGPIPE}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, mine)
+    try:
+        yield
+    finally:
+        if signal.SIGPIPE in signal.sigpending():
+            signal.sigtimedwait(mine, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(

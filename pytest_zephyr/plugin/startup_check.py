@@ -121,9 +121,14 @@ class StartupCheck:
 
     def close(self) -> None:
         """End the sender, if a run ends before its first test."""
-        sender, self._sender = self._sender, None
+        sender = self._take_sender()
         if sender is not None:
             sender.close(0)
+
+    def _take_sender(self) -> SenderProcess | None:
+        """Return the sender, which is that of this process and of no forked one."""
+        sender, self._sender = self._sender, None
+        return sender if self._writer.is_ours else None
 
     @guarded
     def pytest_unconfigure(self) -> None:
@@ -143,7 +148,7 @@ class StartupCheck:
 
     def _hear(self) -> None:
         """Wait for what the sender found, and say it, once."""
-        if self._sender is None or self._found is not None:
+        if self._sender is None or self._found is not None or not self._writer.is_ours:
             return
         try:
             answer = self._sender.answer(Deadline(max(GRACE, self._deadline.left())))
@@ -176,7 +181,7 @@ class StartupCheck:
     def _finish(self, items: Iterable[Item]) -> None:
         """Look up the test cases of *items*, wherever they were collected."""
         self._hear()
-        sender, self._sender = self._sender, None
+        sender = self._take_sender()
         if sender is None:
             return
         tests: dict[CaseRef, str] = {}

@@ -78,6 +78,7 @@ def push(
     if not delivery.kept:
         return delivery
     try:
+        _let_come(client, settings, memory)
         seen = _look(client, settings, seen)
         delivery.user, delivery.target = seen.user, seen.target
         provider = Provider(client, settings_of, seen, folders)
@@ -169,6 +170,16 @@ def _make(provider: Provider, delivery: Delivery, seen: Survey) -> None:
         delivery.target = seen.target
         delivery.made = provider.made
         delivery.remarks = list(provider.provision.shelved.remarks)
+
+
+def _let_come(client: Client, settings: Settings, memory: Memory) -> None:
+    """Wait for a write that a push began which was killed: the server may be at it still.
+
+    What came after we had looked would be there twice.
+    """
+    passed = (now_ms() - memory.open_since) / 1000
+    if 0 <= passed < settings.timeout:
+        client.pause(settings.timeout - passed)
 
 
 def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:

@@ -25,8 +25,9 @@ def main(parent: int) -> NoReturn:
     thread that is in the middle of something keeps it.
     """
     answers = os.dup(1)
-    # Whatever a library prints is no message.
+    # Whatever a library prints is no message; what it has printed is a line of its own.
     os.dup2(2, 1)
+    os.write(answers, b"\n")
     lines: SimpleQueue[bytes] = SimpleQueue()
     for watch in (_read, _watch):
         threading.Thread(target=watch, args=(lines, parent), daemon=True).start()

@@ -253,7 +253,138 @@ def test_what_never_returns_at_exit_does_not_keep_it(
     assert world.statuses()[101] == "1"
 
 
+CONFTESTS = {
+    "no processes": """
+        import subprocess
+
+        class Guarded(subprocess.Popen):
+            def __init__(self, *args, **kwargs): raise RuntimeError("no processes here")
+
+        subprocess.Popen = Guarded
+    """,
+    "as gevent does": """
+        import _thread, subprocess
+        _thread.start_new_thread = subprocess.Popen = subprocess._fork_exec = None
+    """,
+    "signal of pipes": "import signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL)",
+    "leaves a fork": """
+        import os, sys
+
+        def pytest_collection():
+            if os.fork() == 0:
+                sys.exit(0)
+    """,
+    "goes on in a fork": """
+        import os
+
+        def pytest_collection():
+            os.fork()
+    """,
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("conftest", CONFTESTS.values(), ids=CONFTESTS)
+@pytest.mark.parametrize(
+    "args", [[], ["--zephyr-only-planned"]], ids=["all", "planned"]
+)
+def test_what_a_conftest_does_before_the_tests_is_no_harm(
+    pytester, python, world, conftest, args
+):
+    pytester.makeconftest(conftest)
+    done = python("-m", "pytest", "--zephyr", "--zephyr-on-error=fail", *args)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+    assert world.execution(101).results == 1
+
+
+def test_a_path_that_is_no_text_is_no_harm(pytester, python, world):
+    pytester.makepyfile(
+        run="import sys, pathlib, pytest\n"
+        "sys.path.insert(0, pathlib.Path.cwd())\n"
+        "sys.exit(pytest.main(['--zephyr']))\n"
+    )
+    done = python("run.py")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+
+
+def test_a_variable_that_names_the_standard_library_is_no_harm(
+    python, world, monkeypatch
+):
+    ours = os.environ.get("PYTHONPATH", "")
+    library = str(Path(str(os.__file__)).parent)
+    monkeypatch.setenv("PYTHONPATH", f"{library}{os.pathsep}{ours}")
+    done = python("-m", "pytest", "--zephyr")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+
+
+@pytest.mark.parametrize("text", ["print('hello')", "print('hello', end='')"])
+def test_what_others_print_when_an_interpreter_starts_is_no_message(
+    pytester, python, world, monkeypatch, text
+):
+    site = pytester.mkdir("site")
+    (site / "sitecustomize.py").write_text(text, encoding="utf-8")
+    ours = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ours}")
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    done = python("-m", "pytest", "--zephyr")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.statuses()[101] == "1"
+
+
 # Where it cannot be started
+
+
+def test_a_sender_that_does_not_start_is_not_waited_for(
+    pytester, python, world, monkeypatch
+):
+    site = pytester.mkdir("site")
+    (site / "sitecustomize.py").write_text(
+        "import sys, time\nif sys.argv[0] == '-c': time.sleep(3600)\n", encoding="utf-8"
+    )
+    ours = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ours}")
+    done = python("-m", "pytest", "--zephyr", "--zephyr-deadline=0.5")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the process that talks to Zephyr did not start within" in done.stdout
+    assert "results kept in .zephyr" in done.stdout
+
+
+def test_pipes_of_a_sender_without_threads_are_closed(pytester, python):
+    """With -W error, what is left open would be an error of some test."""
+    (pytester.path / "early.py").write_text(
+        "import _thread\ndef no(*_args): raise RuntimeError('no thread left')\n"
+        "_thread.start_new_thread = no\n",
+        encoding="utf-8",
+    )
+    done = python("-m", "pytest", "-p", "early", "--zephyr", "-W", "error")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_session_that_ends_without_us_says_where_the_results_are(pytester, python):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_sessionfinish():
+            raise ValueError("of a plugin")
+            yield
+        """
+    )
+    done = python("-m", "pytest", "--zephyr")
+
+    said = done.stdout + done.stderr
+    assert "the session ended before anything could be sent" in said
+    assert "results kept in .zephyr" in said
 
 
 @pytest.mark.parametrize("policy", ["warn", "fail"])
@@ -434,6 +565,30 @@ def test_no_process_is_left_and_nothing_is_lost(
 
     world.sandbox.faults.clear()
     assert command("push").ret == 0
+    assert world.statuses()[101] == "1"
+    assert world.execution(101).results == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
+def test_a_write_that_is_under_way_when_all_is_killed_is_there_once(
+    pytester, python, world, monkeypatch
+):
+    """A push at once does not know how it ends, and waits as long as for an answer."""
+    monkeypatch.setenv("ZEPHYR_TIMEOUT", "3")
+    world.sandbox.faults.add(
+        Fault("PUT", "bulk/execute", kind="latency", seconds=1, times=1)
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--zephyr"],
+        cwd=pytester.path,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until(lambda: world.sandbox.faults.listed()[0]["met"])
+    process.kill()
+    process.wait()
+    pushed = python("-m", "pytest_zephyr", "push")
+
+    assert pushed.returncode == 0, pushed.stdout + pushed.stderr
     assert world.statuses()[101] == "1"
     assert world.execution(101).results == 1
 
