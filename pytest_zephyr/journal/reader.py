@@ -129,7 +129,7 @@ class Journal:
     @property
     def last_kind(self) -> str:
         """The kind of the last line, empty if it cannot be read."""
-        return _last_kind(self.path)
+        return last_kind(self.path)
 
     def is_delivered(self) -> bool:
         """Whether the last thing noted is that nothing is left to send."""
@@ -281,7 +281,7 @@ def find_hidden(path: Path, nodeid: str) -> str | None:
     return None
 
 
-def _last_kind(path: Path) -> str:
+def last_kind(path: Path) -> str:
     """Return the kind of the last line of a file without reading all of it."""
     try:
         with path.open("rb") as file:

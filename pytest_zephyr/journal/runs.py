@@ -19,6 +19,7 @@ from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.reader import last_kind
 from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import SUFFIX
@@ -32,6 +33,11 @@ from pytest_zephyr.results.records import NodeResult
 
 #: Delivered journals that are kept to look at.
 KEEP = 20
+
+#: Journals, from the newest, among which the last delivered ones are looked for, and how
+#: many of the oldest are looked at in one session.
+_NEAR = 500
+_AT_ONCE = 200
 
 #: Milliseconds for which a run may go on, however many journals it has.
 _DAY = 24 * 3600 * 1000
@@ -213,10 +219,13 @@ def open_all(
     directories: Iterable[Path],
     known: Iterable[Journal] = (),
     problems: list[str] | None = None,
+    *,
+    recent: bool = False,
 ) -> list[Journal]:
-    """Return every journal in *directories*, and add to *problems* why some cannot be read.
+    """Return the journals in *directories*, and add to *problems* why some cannot be read.
 
-    What is *known* already is not opened again.
+    What is *known* already is not opened again. With *recent* only those that somebody
+    wrote to in the last day.
     """
     by_path = {journal.path: journal for journal in known}
     names = problems if problems is not None else []
@@ -224,9 +233,16 @@ def open_all(
         journal
         for directory in directories
         for path in _files(directory)
-        if (journal := by_path.get(path) or _open_if_ours(path, names)) is not None
+        if (not recent or _is_recent(path))
+        and (journal := by_path.get(path) or _open_if_ours(path, names)) is not None
         and not journal.is_worker
     ]
+
+
+def _is_recent(path: Path) -> bool:
+    with suppress(OSError):
+        return path.stat().st_mtime * 1000 > now_ms() - _DAY
+    return False
 
 
 def find_journals(paths: Iterable[Path]) -> Found:
@@ -317,40 +333,42 @@ def _has_lines(path: Path) -> bool:
     return False
 
 
-def prune(
-    directory: Path,
-    journals: Sequence[Journal],
-    keep: int = KEEP,
-) -> None:
+def prune(directory: Path, keep: int = KEEP) -> None:
     """Remove delivered journals but the last *keep*; what is undelivered stays.
 
-    *journals* are those in *directory*. Those of a run of which others are not delivered
-    or still run stay, too, and a day long all that have a run key: the run may go on,
-    and of its jobs the worst result counts. The attachments that no journal names any
-    more go.
+    Those of a run of which others are not delivered or still run stay, too, and a day long
+    all that have a run key: the run may go on, and of its jobs the worst result counts. The
+    attachments that no journal names any more go. A directory that has very many journals
+    is cleared in several sessions, so that none has to read them all.
     """
-    newest_first = sorted(journals, key=lambda each: each.path.name, reverse=True)
-    kinds = [(each, each.last_kind) for each in newest_first]
-    needed = {
-        each.header.identity()
-        for each, kind in kinds
-        if kind != "delivered" and each.header.key
-    }
-    delivered = [each for each, kind in kinds if kind == "delivered"]
+    paths = [path for path in reversed(_files(directory)) if "." not in path.stem]
+    kept = 0
+    while keep and kept < min(len(paths), _NEAR):
+        keep -= last_kind(paths[kept]) == "delivered"
+        kept += 1
+    if keep:
+        return
+    old = [each for each in paths[kept:][-_AT_ONCE:] if last_kind(each) == "delivered"]
+    journals = [each for path in old if (each := _open_if_ours(path, [])) is not None]
     recent = now_ms() - _DAY
-    old = [
-        each.path
-        for each in delivered[keep:]
-        if each.header.identity() not in needed
-        and (not each.header.key or each.header.started < recent)
+    over = [
+        each for each in journals if not each.header.key or each.header.started < recent
     ]
-    if not old:
+    needed = set()
+    if any(each.header.key for each in over):
+        needed = {
+            each.header.identity()
+            for each in open_all([directory])
+            if each.header.key and not each.is_delivered()
+        }
+    over = [each for each in over if each.header.identity() not in needed]
+    if not over:
         return
     parts: dict[str, list[Path]] = {}
     for path in _files(directory):
         parts.setdefault(whole_of(path).name, []).append(path)
-    for path in old:
-        for part in (*parts.get(path.name, ()), path):
+    for journal in over:
+        for part in (*parts.get(journal.path.name, ()), journal.path):
             with suppress(OSError):
                 part.unlink()
     _prune_files(directory)

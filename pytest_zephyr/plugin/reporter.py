@@ -172,7 +172,7 @@ class ZephyrReporter:
         """Say where the results are that are not to be sent now."""
         journal = Journal(self.writer.path, self.writer.kept)
         if journal.header.key:
-            known = open_all([journal.path.parent])
+            known = open_all([journal.path.parent], recent=True)
             if running := running_siblings([journal], known):
                 self.writer.append(journal_format.beside_line(Beside(running)))
         for _record in journal.records():

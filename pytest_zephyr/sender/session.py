@@ -59,7 +59,7 @@ class SessionEnd:
                 stack.callback(writers[0].close)
             delivered = self._deliver(writers, progress)
         directory = self._path.parent
-        prune(directory, open_all([directory], self._beside))
+        prune(directory)
         run = delivered.run
         failed = delivered.delivery.failed or bool(run.cut) or run.spoilt
         return Pushed(tuple(self._lines(delivered)), failed)
@@ -86,7 +86,9 @@ class SessionEnd:
         own = (Journal(self._path, self._kept),)
         if own[0].header.key:
             problems: list[str] = []
-            self._beside = open_all([self._path.parent], self._beside, problems)
+            self._beside = open_all(
+                [self._path.parent], self._beside, problems, recent=True
+            )
             self._unread = sorted({*self._unread, *problems})
         return Run(own, siblings(own, self._beside))
 

@@ -22,6 +22,7 @@ import pytest
 
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal import runs
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
@@ -414,7 +415,7 @@ def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
     for name in ("1", "2", "3"):
         write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
         journal_writer.worker_journal(str(tmp_path / f"{name}.jsonl"), "gw0").close()
-    prune(tmp_path, open_all([tmp_path]), keep=2)
+    prune(tmp_path, keep=2)
 
     assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == [
         "2.gw0.jsonl",
@@ -439,7 +440,7 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
         journal_format.delivered_line(),
         journal_format.sending_line(Sending({1: "s"})),
     )
-    prune(tmp_path, open_all([tmp_path]), keep=0)
+    prune(tmp_path, keep=0)
 
     assert len(list(tmp_path.glob("*.jsonl"))) == 5
 
@@ -450,7 +451,7 @@ def test_the_undelivered_do_not_count_as_kept(tmp_path):
         write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
     for name in ("3", "4"):
         write(tmp_path / f"{name}.jsonl")
-    prune(tmp_path, open_all([tmp_path]), keep=1)
+    prune(tmp_path, keep=1)
 
     assert sorted(path.stem for path in tmp_path.glob("*.jsonl")) == ["2", "3", "4"]
 
@@ -480,10 +481,10 @@ def pictures(tmp_path):
 
 
 def test_files_that_no_journal_names_go_with_old_journals(tmp_path, pictures):
-    prune(tmp_path, open_all([tmp_path]), keep=2)
+    prune(tmp_path, keep=2)
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
 
-    prune(tmp_path, open_all([tmp_path]), keep=1)
+    prune(tmp_path, keep=1)
 
     assert {path.name for path in (tmp_path / DIRECTORY).iterdir()} == {
         pictures["2"],
@@ -495,7 +496,7 @@ def test_files_that_no_journal_names_go_with_old_journals(tmp_path, pictures):
 def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
     """It may be a newer version's, and name any of them."""
     (tmp_path / "0.jsonl").write_bytes(b'{"kind":"header","format":99}')
-    prune(tmp_path, open_all([tmp_path]), keep=0)
+    prune(tmp_path, keep=0)
 
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
 
@@ -518,7 +519,7 @@ def test_journals_of_a_run_that_goes_on_are_not_removed(tmp_path):
         )
     write(tmp_path / "7.jsonl", key="K6")
     going_on = JournalWriter.create(tmp_path / "4.jsonl", Header("4", "K1"))
-    prune(tmp_path, open_all([tmp_path]), keep=0)
+    prune(tmp_path, keep=0)
     going_on.close()
 
     left = sorted(path.stem for path in tmp_path.glob("*.jsonl"))
@@ -535,10 +536,24 @@ def test_journals_that_vanish_are_no_surprise(tmp_path):
     known = open_all([tmp_path])
     paths[0].unlink()
     paths[2].unlink()
-    prune(tmp_path, known, keep=0)
+    prune(tmp_path, keep=0)
 
     assert [node.nodeid for node in run.read().nodes] == ["t.py::a"]
     assert [each.is_delivered() for each in known] == [False] * 3
+
+
+def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatch):
+    """None of which has to look at them all."""
+    for number in range(40):
+        write(tmp_path / f"{number:02}.jsonl", journal_format.delivered_line())
+    monkeypatch.setattr(runs, "_AT_ONCE", 15)
+    left = []
+    for _session in range(4):
+        prune(tmp_path, keep=5)
+        left.append(len(list(tmp_path.glob("*.jsonl"))))
+
+    assert left == [25, 10, 5, 5]
+    assert min(path.stem for path in tmp_path.glob("*.jsonl")) == "35"
 
 
 # Running, where locks do not work
