@@ -1,6 +1,6 @@
 """Wall time that no test can bend, and time budgets.
 
-The wall clock is read once, when this is imported, and the monotonic clock tells what has
+The wall clock is read once, when the entry point is imported, and the monotonic clock tells what has
 passed since: time-machine changes the functions of the wall clock themselves, and
 freezegun replaces whatever a module holds. A function in a default value is out of reach.
 """
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 import time
 
+from pytest_zephyr import origin
+
 
 def now_ms(
     _monotonic: Callable[[], int] = time.monotonic_ns,
-    _offset: int = time.time_ns() - time.monotonic_ns(),
+    _offset: int = origin.WALL_OFFSET,
 ) -> int:
     """Return milliseconds since the epoch."""
     return (_offset + _monotonic()) // 1_000_000
@@ -25,9 +27,9 @@ def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:
 
 
 def elapsed(
-    _monotonic: Callable[[], float] = time.monotonic, _start: float = time.monotonic()
+    _monotonic: Callable[[], float] = time.monotonic, _start: float = origin.BEGAN
 ) -> float:
-    """Return the seconds since this was imported: no test took longer."""
+    """Return the seconds since the entry point was imported: no test took longer."""
     return _monotonic() - _start
 
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+from pytest_zephyr import table
 from pytest_zephyr.cli import inifiles
 from pytest_zephyr.cli.inifiles import IniFile
 from pytest_zephyr.cli.watchdog import watchdog
@@ -18,7 +19,6 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config import table
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import Given

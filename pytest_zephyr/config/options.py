@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from pytest_zephyr import table
 from pytest_zephyr.config import parsers as parse
-from pytest_zephyr.config import table
 from pytest_zephyr.config.settings import CREATE
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_zephyr.config import table
-from pytest_zephyr.plugin import origin as origin
+from pytest_zephyr import origin
+from pytest_zephyr import table
 
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr import origin
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
@@ -37,7 +38,6 @@ from pytest_zephyr.journal.runs import running_siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
-from pytest_zephyr.plugin import origin
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded

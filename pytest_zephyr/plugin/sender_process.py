@@ -25,8 +25,8 @@ from typing import Any
 from typing import cast
 from typing import TYPE_CHECKING
 
+from pytest_zephyr import origin
 from pytest_zephyr.clock import Deadline
-from pytest_zephyr.plugin import origin
 from pytest_zephyr.protocol.messages import Broken
 from pytest_zephyr.protocol.messages import decode
 from pytest_zephyr.protocol.messages import encode

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr import table
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config import table
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import Given
@@ -25,8 +25,8 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.lock import is_alive
+from pytest_zephyr.origin import RUN
 from pytest_zephyr.plugin.marks import Marks
-from pytest_zephyr.plugin.origin import RUN
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
 

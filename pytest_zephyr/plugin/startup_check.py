@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import pytest
 
+from pytest_zephyr import origin
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import shown
 from pytest_zephyr.config.settings import SANDBOX
@@ -20,7 +21,6 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.plugin import origin
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.items import item_of

@@ -11,9 +11,9 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr import table
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config import table
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS

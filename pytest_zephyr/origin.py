@@ -17,15 +17,15 @@ import sys
 import threading
 import time
 
-import pytest_zephyr
-
-# What it holds of the clocks is to be from before, too.
-from pytest_zephyr import clock as clock
-
 
 #: The variable by which a run that reports is known to what its tests start: the id of
 #: its process.
 RUN = "_ZEPHYR_RUN"
+
+#: What the wall clock is ahead of the monotonic one, which starts anywhere, in
+#: nanoseconds, and when this was imported, in seconds.
+WALL_OFFSET = time.time_ns() - time.monotonic_ns()
+BEGAN = time.monotonic()
 
 EXECUTABLE = sys.executable
 
@@ -34,7 +34,7 @@ ENVIRON = dict(os.environ)
 #: Where modules are looked for, and where this package was found.
 _found: list[object] = [*sys.path]
 PATH = tuple(each for each in _found if isinstance(each, str))
-HOME = str(pathlib.Path(str(pytest_zephyr.__file__)).parent.parent)
+HOME = str(pathlib.Path(__file__).parent.parent)
 
 #: What is in modules and classes that tests replace parts of, and do not always put back.
 _NAMES = {
