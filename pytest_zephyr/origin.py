@@ -34,7 +34,7 @@ ENVIRON = dict(os.environ)
 #: Where modules are looked for, and where this package was found.
 _found: list[object] = [*sys.path]
 PATH = tuple(each for each in _found if isinstance(each, str))
-HOME = str(pathlib.Path(__file__).parent.parent)
+HOME = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - it is quick
 
 #: What is in modules and classes that tests replace parts of, and do not always put back.
 _NAMES = {

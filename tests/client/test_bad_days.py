@@ -8,10 +8,13 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from pytest_zephyr.cli import main
+from pytest_zephyr.client import transport
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.writer import JournalWriter
@@ -108,6 +111,9 @@ def push(
     journal: Path,
 ) -> Callable[[], tuple[int, str]]:
     """Push the journal by the command: its exit code, and what it says."""
+    # A server that is late needs the time that it is given; a second is enough here.
+    waiting = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
+    monkeypatch.setattr(transport, "time", waiting)
     for name, value in {
         "URL": world.sandbox.url,
         "AUTH": "cookie",
