@@ -12,8 +12,8 @@ import pytest
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
 from pytest_zephyr.config import placeholders
-from pytest_zephyr.plugin.new_cases import fitting
-from pytest_zephyr.plugin.new_cases import MAX_NAME
+from pytest_zephyr.plugin.items import fitting
+from pytest_zephyr.plugin.items import MAX_NAME
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.target.create_cases import path_of
 from pytest_zephyr.target.create_cycle import span
