@@ -33,8 +33,8 @@ from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.journal.reader import cut_short
-from pytest_zephyr.journal.reader import unreadable
+from pytest_zephyr.journal.problems import cut_short
+from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import Run

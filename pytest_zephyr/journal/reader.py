@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 import errno
@@ -41,7 +40,6 @@ from pytest_zephyr.journal.lock import may_be_running
 from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Record
-from pytest_zephyr.text import some
 
 
 #: Bytes of a line that are read at once; the file may be anything but a journal.
@@ -293,39 +291,3 @@ def last_kind(path: Path) -> str:
         return ""
     last = _parse(tail.rpartition(b"\n")[2])
     return str(last.get("kind")) if last else ""
-
-
-def uncollected(nodeids: Sequence[str]) -> list[str]:
-    """Say that test cases of files that failed to import are left as they were."""
-    if not nodeids:
-        return []
-    line = (
-        f"zephyr: {len(nodeids)} could not be collected, the test cases of their tests"
-        f" are left as they were: {some(nodeids)}"
-    )
-    return [line]
-
-
-def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
-    """Name the lines of journals that somebody or something has spoilt."""
-    by_path: dict[Path, list[int]] = {}
-    for line in lines:
-        by_path.setdefault(line.path, []).append(line.number)
-    return [
-        f"zephyr: {path}, line {some(map(str, numbers))} cannot be read; what it said is"
-        f" missing, and no test case that it may be about is written as anything but a"
-        f" failure."
-        for path, numbers in by_path.items()
-    ]
-
-
-def cut_short(journals: Iterable[Path]) -> list[str]:
-    """Name the journals of which a full disk, or a test, has left only a part."""
-    return [
-        (
-            f"zephyr: the disk was full when {path} was written, or a test removed it:"
-            f" outcomes are missing in it, and not known. Remove it when you have seen"
-            f" this."
-        )
-        for path in journals
-    ]

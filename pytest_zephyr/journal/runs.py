@@ -17,6 +17,7 @@ from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
+from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import last_kind
@@ -191,12 +192,16 @@ def siblings(
     return tuple(journal for journal in same if not journal.is_running())
 
 
-def running_siblings(
-    journals: Sequence[Journal], known: Iterable[Journal]
-) -> tuple[str, ...]:
-    """Return the names of the runs in *known* journals of this run that still run."""
+def note_running(
+    journals: Sequence[Journal],
+    known: Iterable[Journal],
+    writers: Iterable[JournalWriter],
+) -> None:
+    """Have *writers* note which of the *known* journals of this run still run."""
     same = _of_same_run(journals, known, None)
-    return tuple(each.header.run for each in same if each.is_running())
+    if running := tuple(each.header.run for each in same if each.is_running()):
+        for writer in writers:
+            writer.append(journal_format.beside_line(Beside(running)))
 
 
 def _of_same_run(

@@ -1,4 +1,4 @@
-"""The plugin object of the controller: gathers records, ends the session, says how it went."""
+"""The plugin object of the controller: it ends the session and says how it went."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
-from pytest_zephyr.journal.ledger import Beside
-from pytest_zephyr.journal.reader import cut_short
+from pytest_zephyr.journal.problems import cut_short
+from pytest_zephyr.journal.problems import uncollected
+from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.reader import Journal
-from pytest_zephyr.journal.reader import uncollected
-from pytest_zephyr.journal.reader import unreadable
+from pytest_zephyr.journal.runs import note_running
 from pytest_zephyr.journal.runs import open_all
-from pytest_zephyr.journal.runs import running_siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
@@ -58,7 +57,10 @@ from pytest_zephyr.text import one_line
 
 
 class ZephyrReporter:
-    """Gathers on the controller, or in the only process."""
+    """Begins the journal of a session, has it sent at the end, and tells what came of it.
+
+    It is on the controller, or in the only process.
+    """
 
     def __init__(
         self,
@@ -173,8 +175,7 @@ class ZephyrReporter:
         journal = Journal(self.writer.path, self.writer.kept)
         if journal.header.key:
             known = open_all([journal.path.parent], recent=True)
-            if running := running_siblings([journal], known):
-                self.writer.append(journal_format.beside_line(Beside(running)))
+            note_running([journal], known, [self.writer])
         for _record in journal.records():
             pass
         if journal.header.cut:
@@ -259,10 +260,10 @@ class ZephyrReporter:
         """Return whether a later push can read what this run wrote."""
         try:
             Journal(self.writer.path)
-        except NotAJournal:
-            return False
         except JournalError as error:
-            # It may be this process that cannot read.
+            if isinstance(error, NotAJournal) or not self.writer.path.exists():
+                return False
+            # It is there, and this process cannot read.
             self._lines.append(f"zephyr: {error}")
         return self.writer.broken is None
 

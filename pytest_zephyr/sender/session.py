@@ -11,16 +11,14 @@ from pytest_zephyr.config.command_line import shown
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.journal.ledger import Beside
-from pytest_zephyr.journal.reader import cut_short
+from pytest_zephyr.journal.problems import cut_short
+from pytest_zephyr.journal.problems import uncollected
+from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.reader import Journal
-from pytest_zephyr.journal.reader import uncollected
-from pytest_zephyr.journal.reader import unreadable
+from pytest_zephyr.journal.runs import note_running
 from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
-from pytest_zephyr.journal.runs import running_siblings
 from pytest_zephyr.journal.runs import siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.protocol.codec import load
@@ -58,8 +56,7 @@ class SessionEnd:
                 writers.append(JournalWriter.reopen(self._path))
                 stack.callback(writers[0].close)
             delivered = self._deliver(writers, progress)
-        directory = self._path.parent
-        prune(directory)
+        prune(self._path.parent)
         run = delivered.run
         failed = delivered.delivery.failed or bool(run.cut) or run.spoilt
         return Pushed(tuple(self._lines(delivered)), failed)
@@ -68,9 +65,7 @@ class SessionEnd:
         self, writers: list[JournalWriter], progress: Callable[..., None]
     ) -> Delivered:
         run = self._find_run()
-        if running := running_siblings(run.journals, self._beside):
-            for each in writers:
-                each.append(journal_format.beside_line(Beside(running)))
+        note_running(run.journals, self._beside, writers)
         order = Order(
             self._settings,
             self._deadline,
