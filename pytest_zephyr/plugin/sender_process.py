@@ -1,7 +1,7 @@
 """The process that talks to Zephyr: started for one talk, bounded, and ended for sure.
 
-Tests may do what they like to their own process, so nothing of it is used here that could
-have been replaced since the entry point was imported.
+Tests may do what they like to their own process: whoever uses this puts back what they have
+replaced, with `origin.as_it_was`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from _queue import Empty  # `queue` may be a module of the tests
 from _queue import SimpleQueue
 import _thread
-from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
@@ -23,6 +22,7 @@ import sys
 from types import TracebackType
 from typing import Any
 from typing import cast
+from typing import IO
 from typing import TYPE_CHECKING
 
 from pytest_zephyr import origin
@@ -33,7 +33,6 @@ from pytest_zephyr.protocol.messages import encode
 from pytest_zephyr.protocol.messages import Hello
 from pytest_zephyr.protocol.messages import Message
 from pytest_zephyr.protocol.messages import ProtocolError
-from pytest_zephyr.system import System
 
 
 if TYPE_CHECKING:
@@ -109,11 +108,7 @@ class SenderProcess:
         self._pumps = 0
         self._greeted = False
         self._process = _start(directory)
-        start = {
-            "home": origin.HOME,
-            "path": origin.PATH,
-            "parent": System.process_id(),
-        }
+        start = {"home": origin.HOME, "path": origin.PATH, "parent": os.getpid()}
         self._say(json.dumps(start).encode("ascii") + b"\n")
 
     def __enter__(self) -> Self:
@@ -156,8 +151,8 @@ class SenderProcess:
             if not line:
                 raise self._ended_silently()
             with suppress(ProtocolError):
-                if (hello := decode(line)) != Hello():
-                    raise SenderError(f"{NAME} is of another version: {hello}.")
+                if decode(line) != Hello():
+                    raise SenderError(f"{NAME} is of another version.")
                 return
 
     def close(self, seconds: float = _PARTING) -> None:
@@ -202,26 +197,25 @@ class SenderProcess:
         if self._rest:
             self._to_say.put(self._rest)
 
-    def _pump(self, spawn: Callable[..., object] = _thread.start_new_thread) -> None:
-        """Have threads do all that may block."""
+    def _pump(self) -> None:
+        """Have threads do all that may block; each closes its pipe."""
         if self._pumps:
             return
+        process = self._process
+        pipes = filter(None, (process.stdin, process.stdout, process.stderr))
+        pumps = tuple(zip((self._write, self._read, self._drain), pipes, strict=True))
         try:
-            for pump in (self._write, self._read, self._drain):
-                spawn(pump, ())
+            for pump, pipe in pumps:
+                _thread.start_new_thread(pump, (pipe,))
                 self._pumps += 1
         except RuntimeError as error:
-            self._process.kill()
-            self._process.poll()
-            process = self._process
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe is not None and not self._pumps:
-                    pipe.close()
+            process.kill()
+            process.poll()
+            for _pump, pipe in pumps[self._pumps :]:
+                pipe.close()
             raise SenderError(f"{NAME} cannot be started: {error}.") from error
 
-    def _write(self) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
+    def _write(self, pipe: IO[bytes]) -> None:
         # A sender that has ended is noticed by who waits for its answer.
         with suppress(OSError), _no_signal_of_pipes(), pipe:
             while line := self._to_say.get():
@@ -230,9 +224,7 @@ class SenderProcess:
                     view = view[pipe.write(view) :]
         self._ended.put(None)
 
-    def _read(self) -> None:
-        pipe = self._process.stdout
-        assert pipe is not None
+    def _read(self, pipe: IO[bytes]) -> None:
         with suppress(OSError), io.BufferedReader(cast("io.RawIOBase", pipe)) as lines:
             for line in lines:
                 # Half a line is what a kill leaves behind.
@@ -241,9 +233,7 @@ class SenderProcess:
         self._heard.put(b"")
         self._ended.put(None)
 
-    def _drain(self) -> None:
-        pipe = self._process.stderr
-        assert pipe is not None
+    def _drain(self, pipe: IO[bytes]) -> None:
         with suppress(OSError), pipe:
             while part := pipe.read(_STDERR):
                 self._stderr = (self._stderr + part)[-_STDERR:]
@@ -291,10 +281,7 @@ def _no_signal_of_pipes() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(
-    directory: Path,
-    popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
-) -> subprocess.Popen[bytes]:
+def _start(directory: Path) -> subprocess.Popen[bytes]:
     """Start the sender's process in *directory*. Raises SenderError."""
     if not origin.EXECUTABLE or getattr(sys, "frozen", False):
         raise SenderError(f"{NAME} cannot be started: this Python names no program.")
@@ -310,7 +297,7 @@ def _start(
         own_group = {"creationflags": flags}
     try:
         with _standard_descriptors_in_use():
-            return popen(
+            return subprocess.Popen(  # noqa: S603 - our own program
                 [origin.EXECUTABLE, *origin.FLAGS, "-c", _BOOT],
                 bufsize=0,
                 stdin=subprocess.PIPE,
@@ -331,8 +318,8 @@ def _standard_descriptors_in_use() -> Iterator[None]:
     held: list[int] = []
     try:
         while not held or held[-1] <= 2:
-            held.append(System.open(os.devnull, os.O_RDWR))
+            held.append(os.open(os.devnull, os.O_RDWR))
         yield
     finally:
         for each in held:
-            System.close(each)
+            os.close(each)

@@ -107,7 +107,8 @@ class StartupCheck:
         Waits for the sender. Raises UsageError if the user wants a run to end that has a
         problem.
         """
-        self._hear()
+        with origin.as_it_was():
+            self._hear()
         if self._found is None or self._found.planned is None:
             return None
         return frozenset(self._found.planned)
@@ -123,7 +124,8 @@ class StartupCheck:
         """End the sender, if a run ends before its first test."""
         sender = self._take_sender()
         if sender is not None:
-            sender.close(0)
+            with origin.as_it_was():
+                sender.close(0)
 
     def _take_sender(self) -> SenderProcess | None:
         """Return the sender, which is that of this process and of no forked one."""

@@ -109,10 +109,8 @@ class Preflight:
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
     """Log in, and look for the target, the statuses and, if wanted, the plan.
 
-    All of that has so many *seconds*.
-
-    The server can be asked more in the block. No ZephyrError leaves: what is wrong is in
-    what is yielded.
+    All of that has so many *seconds*. The server can be asked more in the block. No
+    ZephyrError leaves: what is wrong is in what is yielded.
     """
     found = Preflight()
     with ExitStack() as stack:

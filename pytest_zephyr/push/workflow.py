@@ -178,7 +178,7 @@ def _let_come(client: Client, settings: Settings, memory: Memory) -> None:
     What came after we had looked would be there twice.
     """
     passed = (now_ms() - memory.open_since) / 1000
-    if 0 <= passed < settings.timeout:
+    if 0 <= passed < settings.timeout and not settings.dry_run:
         client.pause(settings.timeout - passed)
 
 
