@@ -253,17 +253,22 @@ def run_pytest(pytester: pytest.Pytester) -> Callable[..., Ran]:
 
 
 @pytest.fixture
+def phase_of_world(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the environment name the server and the phase of *world*."""
+    monkeypatch.setenv("ZEPHYR_URL", world.sandbox.url)
+    monkeypatch.setenv("ZEPHYR_TOKEN", world.sandbox.token)
+    monkeypatch.setenv("ZEPHYR_PHASE", str(world.phase))
+
+
+@pytest.fixture
 def run_zephyr(
-    run_pytest: Callable[..., Ran], world: World, monkeypatch: pytest.MonkeyPatch
+    run_pytest: Callable[..., Ran], phase_of_world: None
 ) -> Callable[..., Ran]:
     """Run pytest with reporting on, against the phase of *world*.
 
     Checks on every call that the exit code is the one that pytest has without us:
     the one that follows from the outcomes, else that of the same run without us.
     """
-    monkeypatch.setenv("ZEPHYR_URL", world.sandbox.url)
-    monkeypatch.setenv("ZEPHYR_TOKEN", world.sandbox.token)
-    monkeypatch.setenv("ZEPHYR_PHASE", str(world.phase))
 
     def run(*args: object, same_exit: bool = True, **options: Any) -> Ran:
         ran = run_pytest("--zephyr", *args, **options)

@@ -820,20 +820,17 @@ def test_what_a_test_leaves_in_the_place_of_functions_is_none_of_ours(
 
 
 def test_a_clock_that_is_moved_when_a_conftest_is_imported_names_no_cycle(
-    pytester, run_zephyr, world
+    pytester, run_zephyr
 ):
     pytester.makeconftest(
         "import freezegun\nfreezegun.freeze_time('2099-01-01').start()\n"
     )
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    ran = run_zephyr(
-        *("--zephyr-phase=", "--zephyr-cycle=Nightly {date}", "--zephyr-push=never"),
-        *("--zephyr-release=1", "--zephyr-phase=A"),
-        subprocess=True,
-        same_exit=False,
-    )
+    target = ("--zephyr-release=1", "--zephyr-cycle=Nightly {date}", "--zephyr-phase=A")
+    ran = run_zephyr(*target, "--zephyr-push=never", subprocess=True, same_exit=False)
 
     (journal,) = ran.journals
+    assert "name:Nightly 20" in journal.read_text(encoding="ascii")
     assert "Nightly 2099" not in journal.read_text(encoding="ascii")
     assert not journal.name.startswith("2099")
 

@@ -46,14 +46,8 @@ def met(world: World) -> bool:
 
 
 @pytest.fixture
-def start(pytester, world, monkeypatch):
+def start(pytester, world, phase_of_world):
     """Start a process that reports to the sandbox, which hangs as soon as it is written."""
-    for name, value in {
-        "ZEPHYR_URL": world.sandbox.url,
-        "ZEPHYR_TOKEN": world.sandbox.token,
-        "ZEPHYR_PHASE": str(world.phase),
-    }.items():
-        monkeypatch.setenv(name, value)
     world.sandbox.faults.add(HANG)
 
     def popen(*args: str) -> subprocess.Popen[str]:

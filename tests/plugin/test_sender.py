@@ -34,14 +34,8 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 
 @pytest.fixture
-def python(pytester, world, monkeypatch):
+def python(pytester, phase_of_world):
     """Run an interpreter on a suite that reports to the sandbox."""
-    for name, value in {
-        "ZEPHYR_URL": world.sandbox.url,
-        "ZEPHYR_TOKEN": world.sandbox.token,
-        "ZEPHYR_PHASE": str(world.phase),
-    }.items():
-        monkeypatch.setenv(name, value)
     pytester.makepyfile(ONE)
 
     def run(
