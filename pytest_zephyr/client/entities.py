@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import date
-import hashlib
 import json
 import sys
 from typing import Any
@@ -15,6 +14,11 @@ from typing import NewType
 
 from pytest_zephyr.client import decode
 from pytest_zephyr.results.status import Status
+from pytest_zephyr.text import short_digest
+
+
+#: Levels of folders that are read; a tree that has more is none of Zephyr's.
+_DEEPEST = 200
 
 
 #: The numbers of one test case (API 1.1): what people see in the ID column, one for
@@ -136,7 +140,7 @@ class Target:
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Execution:
     """A test case scheduled in a phase (API 4.10).
 
@@ -256,15 +260,15 @@ def _span(row: Mapping[str, Any], kind: str) -> tuple[date | None, date | None]:
     return start, end
 
 
-def folder(row: Mapping[str, Any]) -> Folder | None:
+def folder(row: Mapping[str, Any], depth: int = _DEEPEST) -> Folder | None:
     number = decode.integer(row.get("id"))
     if number is None:
         return None
-    children = decode.rows(row.get("categories")) or []
+    children = decode.rows(row.get("categories")) or [] if depth else []
     return Folder(
         number,
         decode.text(row.get("name")),
-        tuple(filter(None, map(folder, children))),
+        tuple(found for each in children if (found := folder(each, depth - 1))),
         release=decode.integer(row.get("releaseId")),
     )
 
@@ -311,6 +315,8 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         # A server that tells no date of the result tells that of the last change.
         executed_on = row.get("lastModifiedOn")
     version = decode.integer(case.get("id"))
+    marks = (last.get("id"), last.get("executionDate"), row.get("lastModifiedOn"))
+    state = (*marks, *map(row.get, ("status", "comment", "actualTime")))
     return Execution(
         id=number,
         case=decode.integer(case.get("testcaseId")),
@@ -320,8 +326,9 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         comment=decode.text(row.get("comment")),
         milliseconds=decode.integer(row.get("actualTime")),
         executed_on=decode.integer(executed_on),
-        stamp=_digest(last, row),
-        dated=any(each is not None for each in _marks(last, row)),
+        # All executions that never had a result share theirs.
+        stamp=sys.intern(short_digest(repr(state), 12)),
+        dated=marks != (None, None, None),
         attachments=decode.integer(row.get("attachmentCount")),
     )
 
@@ -347,17 +354,6 @@ def attachment(row: Mapping[str, Any]) -> Attachment:
         size=decode.integer(row.get("fileSize")),
         file=decode.text(row.get("refId")),
     )
-
-
-def _marks(last: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[object, ...]:
-    return (last.get("id"), last.get("executionDate"), row.get("lastModifiedOn"))
-
-
-def _digest(last: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    state = [*_marks(last, row), row.get("status"), row.get("comment")]
-    text = json.dumps([*state, row.get("actualTime")], default=str)
-    # All executions that never had a result share theirs.
-    return sys.intern(hashlib.sha256(text.encode("ascii")).hexdigest()[:12])
 
 
 def statuses(preference: object) -> list[Status]:

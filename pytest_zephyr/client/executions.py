@@ -28,7 +28,7 @@ _UNASSIGNED = -1
 _EASMODE = 2
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Write:
     """What to write on one execution; *notes* `None` leaves its notes as they are.
 

@@ -41,10 +41,6 @@ _ERRORS: Mapping[int, type[ZephyrRefused]] = {
 _AWAY = {429, 502, 503, 504}
 
 
-#: Levels of objects and lists in an answer; a folder takes two of them.
-_DEEPEST = 200
-
-
 @dataclass(frozen=True)
 class Answer:
     """A good answer: its status and its JSON; `None` if it had no body or plain text."""
@@ -108,9 +104,7 @@ class Judge:
             response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         )
         try:
-            payload = json.loads(content.decode("utf-8-sig"))
-            if _is_flat(payload):
-                return Answer(status, payload)
+            return Answer(status, json.loads(content.decode("utf-8-sig")))
         except (ValueError, RecursionError):
             if kind == "text/plain":
                 return Answer(status, None)
@@ -256,18 +250,3 @@ def _origin_of(url: str) -> str:
     except ValueError:
         return ""
     return f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
-
-
-def _is_flat(payload: object) -> bool:
-    """Return whether *payload* can be read without running out of stack."""
-    level = [payload]
-    for _ in range(_DEEPEST):
-        level = [
-            each
-            for parent in level
-            if isinstance(parent, dict | list)
-            for each in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return True
-    return False

@@ -46,6 +46,7 @@ from pytest_zephyr.results.records import Passed
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.system import System
 from pytest_zephyr.text import short_digest
 
 
@@ -196,10 +197,19 @@ def header_line(header: Header) -> dict[str, Any]:
 # Records as lines. A key that would be empty is left out.
 
 
-def item_line(item: Item, hidden: str = "") -> dict[str, Any]:
-    """Return the line of *item*; *hidden* is the digest of a node id that is not in it."""
-    new = None if item.new is None else slim(**item.new.__dict__)
-    return slim(kind="item", hidden=hidden, **{**item.__dict__, "new": new})
+def _item_line(item: Item, hidden: str) -> dict[str, Any]:
+    return slim(
+        kind="item",
+        hidden=hidden,
+        nodeid=item.nodeid,
+        cases=item.cases,
+        unmarked=item.unmarked,
+        new=None if item.new is None else slim(**item.new.__dict__),
+        comment=item.comment,
+        defects=item.defects,
+        fields=item.fields,
+        changed=item.changed,
+    )
 
 
 def hidden_digest(nodeid: str) -> str:
@@ -207,7 +217,18 @@ def hidden_digest(nodeid: str) -> str:
     return short_digest(nodeid, 16)
 
 
-# The two lines that every test has are texts: an encoder would cost more than all else.
+# The lines that every test has are texts: an encoder would cost more than all else.
+
+
+def item_text(item: Item, hidden: str = "") -> str:
+    """Return the line of *item*; *hidden* is the digest of a node id that is not in it."""
+    if any((hidden, item.new, item.comment, item.defects, item.fields, item.changed)):
+        return System.encode(_item_line(item, hidden))
+    cases = ",".join(
+        _quoted(each) if isinstance(each, str) else str(each) for each in item.cases
+    )
+    more = ',"unmarked":true' if item.unmarked else ""
+    return f'{{"kind":"item","nodeid":{_quoted(item.nodeid)},"cases":[{cases}]{more}}}'
 
 
 def start_text(nodeid: str, worker: str = "") -> str:
@@ -248,7 +269,13 @@ def said_line(said: Said) -> dict[str, Any]:
 
 
 def receipt_line(receipt: Receipt) -> dict[str, Any]:
-    return {"kind": "receipt", **receipt.__dict__}
+    return {
+        "kind": "receipt",
+        "case": receipt.case,
+        "execution": receipt.execution,
+        "status": receipt.status,
+        "digest": receipt.digest,
+    }
 
 
 def server_line(url: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_zephyr.results.records import CaseRef
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Receipt:
     """One delivered result; *digest* identifies it (see `plan.CaseResult`)."""
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import platform
 import re
 from typing import Any
+from typing import get_args
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
@@ -42,8 +43,14 @@ from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Record
 
 
+#: Bytes of lines that are parsed at once.
+_CHUNK = 64 * 1024
+
 #: Bytes of a line that are read at once; the file may be anything but a journal.
 _LONGEST = 64 * 1024 * 1024
+
+#: What of a journal is about tests.
+_RECORDS = get_args(Record)
 
 #: What can be made out of a line that cannot be read as a whole.
 _KIND = re.compile(rb'\s*\{"kind":"(\w+)"')
@@ -195,24 +202,30 @@ class Journal:
 
     def _decode(self, path: Path, lines: Iterable[bytes]) -> Iterator[Record]:
         torn = False
-        for number, raw in enumerate(lines, 1):
+        for number, (raw, line) in enumerate(_parse_all(lines), 1):
             if not raw.strip():
                 continue
-            line = _parse(raw)
             if line == TORN:
                 if torn:
                     self.unreadable.pop()
                 torn = False
                 continue
-            # Half a line at the end is what a kill leaves behind.
-            torn = line is None and raw.endswith(b"\n")
+            if line is None:
+                # Half a line at the end is what a kill leaves behind.
+                torn = raw.endswith(b"\n")
+                if torn:
+                    self.unreadable.append(_unreadable(path, number, raw))
+                continue
+            torn = False
             try:
-                entry = None if line is None else DECODERS[line["kind"]](line)
+                entry = DECODERS[line["kind"]](line)
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 self.unreadable.append(_unreadable(path, number, raw))
                 continue
-            if torn:
-                self.unreadable.append(_unreadable(path, number, raw))
+            if isinstance(entry, _RECORDS):
+                if isinstance(entry, End):
+                    self.ended = max(self.ended, entry.at)
+                yield entry
             elif isinstance(entry, Server):
                 self.turn_to(entry.url)
             elif isinstance(entry, Noted):
@@ -226,10 +239,6 @@ class Journal:
             elif isinstance(entry, Deselected):
                 # Every worker collects the same.
                 self.deselected = max(self.deselected, entry.count)
-            elif entry is not None:
-                if isinstance(entry, End):
-                    self.ended = max(self.ended, entry.at)
-                yield entry
 
     def _lines(self, path: Path) -> Iterator[bytes]:
         try:
@@ -247,6 +256,35 @@ class Journal:
 
 #: The last lines of journals whose tests are over.
 _AFTER_THE_END = _ABOUT_NO_TEST - {"header", "torn", "clock", "deselected"}
+
+
+def _parse_all(lines: Iterable[bytes]) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    """Yield each of *lines* with what it says, `None` if that cannot be read.
+
+    Many are read at once, which is much faster; where one of them is no line of ours,
+    each is read by itself.
+    """
+    for chunk in batches_of_bytes(lines):
+        try:
+            parsed = json.loads(b"[%b]" % b",".join(chunk))
+        except (ValueError, RecursionError):
+            parsed = []
+        if len(parsed) != len(chunk) or not all(type(each) is dict for each in parsed):
+            parsed = map(_parse, chunk)
+        yield from zip(chunk, parsed, strict=True)
+
+
+def batches_of_bytes(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line)
+        if size > _CHUNK:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

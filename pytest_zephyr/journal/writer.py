@@ -62,7 +62,7 @@ class JournalWriter:
         self.broken: OSError | None = None
         self.kept: list[bytes] = []
         # What to write once more if all that was written before is lost.
-        self.again: Callable[[], Iterable[dict[str, Any]]] = tuple
+        self.again: Callable[[], Iterable[str]] = tuple
         self._file: OpenFile | None = None
         self._pid = System.process_id()
         self._header = b""
@@ -82,7 +82,8 @@ class JournalWriter:
             writer.broken = error
         else:
             header = replace(header, unlocked=not locks_work(path))
-        line = encode(journal_format.header_line(header), writer.scrub)
+        # No secret is in it, and a password may be an ordinary word.
+        line = _bytes_of(System.encode(journal_format.header_line(header)))
         writer._append(line)
         if writer.broken is None:
             writer._header = line
@@ -117,14 +118,11 @@ class JournalWriter:
         return System.process_id() == self._pid
 
     def append(self, line: dict[str, Any]) -> None:
-        self._append(encode(line, self.scrub))
+        self.append_text(System.encode(line))
 
     def append_text(self, text: str) -> None:
         """Append a line that is JSON in ASCII already."""
-        if self.scrub.touches(text):
-            self.append(json.loads(text))
-        else:
-            self._append(text.encode("ascii") + b"\n")
+        self._append(self._encode(text))
 
     def _append(self, data: bytes) -> None:
         if self.broken is not None or not self._write(data):
@@ -132,7 +130,11 @@ class JournalWriter:
 
     def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
         """Append many lines in one go."""
-        encoded = [encode(line, self.scrub) for line in lines]
+        self.append_texts(map(System.encode, lines))
+
+    def append_texts(self, texts: Iterable[str]) -> None:
+        """Append many lines that are JSON in ASCII already."""
+        encoded = list(map(self._encode, texts))
         if self.broken is not None or not self._write(b"".join(encoded)):
             self.kept += encoded
 
@@ -191,8 +193,18 @@ class JournalWriter:
         rest = left[len(self._header) :] if left.startswith(self._header) else b""
         rest = rest[: rest.rfind(b"\n") + 1]
         self._header = _with_cut(self._header)
-        again = (encode(line, self.scrub) for line in self.again())
+        again = map(self._encode, self.again())
         return b"".join([self._header, rest, *again])
+
+    def _encode(self, text: str) -> bytes:
+        """Return a line as bytes, without what tests let slip of our credentials."""
+        if self.scrub.touches(text):
+            clean = {
+                key: value if key in _NO_PROSE else self.scrub.clean(value)
+                for key, value in json.loads(text).items()
+            }
+            text = System.encode(clean)
+        return _bytes_of(text)
 
     def _write(self, data: bytes) -> bool:
         if self._file is None or not self.is_ours:
@@ -285,15 +297,8 @@ def _is_ours(path: Path) -> bool:
     return path.suffix == SUFFIX or path.name.startswith(_OURS)
 
 
-def encode(line: dict[str, Any], scrub: Scrubber) -> bytes:
+def _bytes_of(text: str) -> bytes:
     # ASCII only: a lone surrogate in captured output survives as an escape.
-    text = System.encode(line)
-    if scrub.touches(text) and line["kind"] != "header":
-        clean = {
-            key: value if key in _NO_PROSE else scrub.clean(value)
-            for key, value in json.loads(text).items()
-        }
-        text = System.encode(clean)
     return text.encode("ascii") + b"\n"
 
 

@@ -72,5 +72,5 @@ def _build_controller(config: pytest.Config) -> None:
     config.pluginmanager.register(check, "zephyr-startup-check")
     setup = WorkerSetup(str(reporter.writer.path), check, reporter.note_bug)
     config.pluginmanager.register(setup, "zephyr-worker-setup")
-    items = ItemLines(reporter.writer, marks, reporter.note_bug)
+    items = ItemLines(reporter.writer, marks, reporter.note_bug, check.take)
     config.pluginmanager.register(items, "zephyr-items")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from dataclasses import replace
 import hashlib
 import inspect
 from pathlib import PurePosixPath
-from typing import Any
 
 import pytest
 
@@ -36,20 +34,23 @@ _MECHANICS = {
 }  # fmt: skip
 
 
-def item_of(item: pytest.Item, marks: Marks) -> Item:
-    """Return *item* as plain data."""
+def item_of(
+    item: pytest.Item, marks: Marks, key: str = "", *, changed: bool = False
+) -> Item:
+    """Return *item*, which the journal calls *key*, as plain data."""
     mapped = marks.of(item)
     new = None
     if marks.creating and mapped.unmarked:
         new = new_case(item, mapped.requirements)
     return Item(
-        nodeid=key_of(item),
+        nodeid=key or key_of(item),
         cases=mapped.cases,
         unmarked=mapped.unmarked,
         new=new,
         comment=mapped.comment,
         defects=mapped.defects,
         fields=mapped.fields,
+        changed=changed,
     )
 
 
@@ -83,43 +84,49 @@ def _description(item: pytest.Item) -> str:
 
 
 class ItemLines:
-    """Writes which test cases each selected item proves, where it was collected."""
+    """Writes which test cases each selected item proves, where it was collected.
+
+    *tell* takes each of them.
+    """
 
     def __init__(
         self,
         writer: JournalWriter,
         marks: Marks,
         note_bug: Callable[[str, BaseException], None],
+        tell: Callable[[Item], None] = lambda _item: None,
     ) -> None:
         self._writer = writer
         self._marks = marks
+        self._tell = tell
         self.note_bug = note_bug
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         names = name_items(session.items, self._marks)
-        self._writer.append_all(self._lines(session.items, names))
+        self._writer.append_texts(self._lines(session.items, names))
         self._writer.again = lambda: self._lines(
             session.items, map(key_of, session.items)
         )
 
     def _lines(
         self, items: Iterable[pytest.Item], names: Iterable[str]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[str]:
         for item, name in zip(items, names, strict=True):
             try:
                 yield self._line(item, name)
             except ERRORS as error:
                 self.note_bug("pytest_collection_finish", error)
 
-    def _line(self, item: pytest.Item, key: str) -> dict[str, Any]:
+    def _line(self, item: pytest.Item, key: str) -> str:
         hidden = ""
         if not key.startswith(item.nodeid):
             # That of a crash names the test in its own way.
             hidden = journal_format.hidden_digest(item.nodeid)
-        found = replace(item_of(item, self._marks), nodeid=key)
-        return journal_format.item_line(found, hidden)
+        found = item_of(item, self._marks, key)
+        self._tell(found)
+        return journal_format.item_text(found, hidden)
 
     # Before a worker says that it has finished, and its file is read.
     @pytest.hookimpl(trylast=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import field
 import functools
 import re
+from typing import Any
 
 import pytest
 
@@ -167,15 +168,14 @@ class Marks:
         return text if len(text) <= 80 else f"{text[:77]}..."
 
     def _read(self, item: pytest.Item) -> Mapped:
-        if item.get_closest_marker("zephyr_ignore"):
+        levels = _levels(item)
+        if levels is None:
             return Mapped()
         cases: dict[CaseRef, None] = {}
         problems: list[str] = []
         extras = _Extras(self.short)
-        marked = False
-        for level in _levels(item):
+        for level in levels:
             for mark in level:
-                marked = True
                 found, wrong = self._cases(mark, _param_id(item), extras)
                 cases.update(dict.fromkeys(found))
                 problems += wrong
@@ -185,7 +185,7 @@ class Marks:
         hooked = self._ask(item, problems)
         if hooked is not None:
             cases = dict.fromkeys(hooked)
-        elif marked and not cases and not problems and not self.creating:
+        elif levels and not cases and not problems and not self.creating:
             # Where a test case is made for the test, its marker need not name one.
             problems.append("the zephyr marker names no test case")
         return Mapped(
@@ -303,22 +303,49 @@ class Marks:
         return None
 
 
-def _levels(item: pytest.Item) -> Iterator[list[pytest.Mark]]:
-    """Yield the zephyr marks of *item* level by level, the closest first.
+def _levels(item: pytest.Item) -> list[list[pytest.Mark]] | None:
+    """Return the zephyr marks of *item* level by level, the closest first.
 
     Levels are: parameter, function, each class from the most derived to its bases,
-    module, package.
+    module, package; those without a mark are left out. `None` if it is to be ignored.
     """
-    callspec = getattr(item, "callspec", None)
-    of_params = [mark for mark in getattr(callspec, "marks", ()) if _is_ours(mark)]
-    yield of_params
-    for node in reversed(item.listchain()):
-        marks = [mark for mark in node.own_markers if _is_ours(mark)]
-        marks = [mark for mark in marks if not any(mark is each for each in of_params)]
-        if marks and isinstance(node, pytest.Class):
-            yield from _by_class(node, marks)
+    found: list[list[pytest.Mark]] = []
+    for node in _chain(item):
+        ours = [mark for mark in node.own_markers if mark.name.startswith("zephyr")]
+        if any(mark.name == "zephyr_ignore" for mark in ours):
+            return None
+        marks = [mark for mark in ours if mark.name == "zephyr"]
+        if not marks:
+            continue
+        if isinstance(node, pytest.Class):
+            found += _by_class(node, marks)
+        elif node is item and (callspec := getattr(item, "callspec", None)):
+            found += _by_origin(marks, callspec.marks)
         else:
-            yield marks
+            found.append(marks)
+    return found
+
+
+def _chain(item: pytest.Item) -> Iterator[Any]:
+    """Yield *item* and what it is in, the closest first."""
+    node: Any = item
+    while node is not None:
+        yield node
+        node = node.parent
+
+
+def _by_origin(
+    marks: list[pytest.Mark], of_params: Iterable[pytest.Mark]
+) -> Iterator[list[pytest.Mark]]:
+    """Split the *marks* of a test into those of its parameters and its own."""
+    known = set(map(id, of_params))
+    yield from filter(
+        None,
+        [
+            [mark for mark in marks if id(mark) in known],
+            [mark for mark in marks if id(mark) not in known],
+        ],
+    )
 
 
 def _by_class(
@@ -335,7 +362,7 @@ def _by_class(
         rest = [mark for mark in rest if not any(mark is each for each in plain)]
     # What is left was added while collecting, which is meant for this class.
     owned[0] += rest
-    yield from owned
+    yield from filter(None, owned)
 
 
 def _key_of(param_id: str, by_id: Mapping[object, object]) -> object | None:
@@ -355,16 +382,12 @@ def _escaped(text: str) -> str:
     return text.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def _is_ours(mark: pytest.Mark) -> bool:
-    return mark.name == "zephyr"
-
-
 def _fingerprint(item: pytest.Item) -> int:
     """Return a number that is another one, not 0, when *item* has other markers."""
     found = 1
-    for node in item.listchain():
-        for mark in node.own_markers:
-            found = hash((found, id(mark)))
+    for node in _chain(item):
+        if node.own_markers:
+            found = hash((found, *map(id, node.own_markers)))
     return found
 
 

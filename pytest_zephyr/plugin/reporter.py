@@ -30,7 +30,6 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import uncollected
-from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import note_running
 from pytest_zephyr.journal.runs import open_all
@@ -96,6 +95,7 @@ class ZephyrReporter:
         self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
         self._bugs: dict[str, int] = {}
         self._undelivered = False
+        self._uncollected: list[str] = []
         self._ended = False
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(
@@ -118,6 +118,7 @@ class ZephyrReporter:
     @guarded
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
+            self._uncollected.append(report.nodeid)
             self.writer.append(journal_format.collect_error_line(report.nodeid))
 
     # When they are done
@@ -176,12 +177,9 @@ class ZephyrReporter:
         if journal.header.key:
             known = open_all([journal.path.parent], recent=True)
             note_running([journal], known, [self.writer])
-        for _record in journal.records():
-            pass
         if journal.header.cut:
             self._lines += cut_short([self._journal])
-        self._lines += unreadable(journal.unreadable)
-        self._lines += uncollected(journal.uncollected)
+        self._lines += uncollected(self._uncollected)
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
             self._lines.append(f"results kept in {self._journal}")

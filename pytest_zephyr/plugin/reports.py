@@ -142,7 +142,7 @@ class ReportLines:
             self._failed = item, report
         if self._capture != "none":
             self._attach_output(item, report)
-        if bugs := self._take_bugs(item):
+        if call.when == "teardown" and (bugs := self._take_bugs(item)):
             _add_to_stamp(report, "bugs", bugs)
         self._ride(report)
         return report
@@ -241,8 +241,8 @@ class ReportLines:
         """Write down if the markers of *item* were changed since; return new problems."""
         problems = self._marks.news(item)
         if problems is not None and self._writer is not None:
-            found = replace(item_of(item, self._marks), changed=True)
-            self._writer.append(journal_format.item_line(found))
+            found = item_of(item, self._marks, changed=True)
+            self._writer.append_text(journal_format.item_text(found))
         return problems or []
 
     def _take_bugs(self, item: pytest.Item) -> list[str]:

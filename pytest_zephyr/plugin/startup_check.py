@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Sequence
 import sys
 from typing import Any
@@ -23,7 +22,6 @@ from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.items import item_of
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.sender_process import GRACE
@@ -71,6 +69,8 @@ class StartupCheck:
         self.aborted = False
         self._sender: SenderProcess | None = None
         self._found: Checked | None = None
+        # The first test of each test case.
+        self._tests: dict[CaseRef, str] = {}
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
@@ -88,17 +88,25 @@ class StartupCheck:
     @pytest.hookimpl(trylast=True)
     @guarded
     @origin.as_it_was()
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    def pytest_collection_finish(self) -> None:
         if self._sender is not None:
-            self._finish(item_of(item, self._marks) for item in session.items)
+            self._finish()
+
+    def take(self, item: Item) -> None:
+        """Note the test cases of an *item* that was collected here."""
+        if self._sender is not None:
+            for case in item.cases:
+                self._tests.setdefault(case, item.nodeid)
 
     @guarded
     @origin.as_it_was()
     def check_journal(self) -> None:
         """Look up the cases of the items that workers wrote to the journal."""
         if self._sender is not None:
-            records = Journal(self._writer.path, self._writer.kept).records()
-            self._finish(each for each in records if isinstance(each, Item))
+            for each in Journal(self._writer.path, self._writer.kept).records():
+                if isinstance(each, Item):
+                    self.take(each)
+            self._finish()
 
     @property
     def planned(self) -> frozenset[CaseRef] | None:
@@ -180,16 +188,13 @@ class StartupCheck:
         self._found = Checked((line,), failed=self._settings.only_planned)
         self._say(self._found)
 
-    def _finish(self, items: Iterable[Item]) -> None:
-        """Look up the test cases of *items*, wherever they were collected."""
+    def _finish(self) -> None:
+        """Look up the test cases of the items, wherever they were collected."""
         self._hear()
+        tests, self._tests = self._tests, {}
         sender = self._take_sender()
         if sender is None:
             return
-        tests: dict[CaseRef, str] = {}
-        for item in items:
-            for case in item.cases:
-                tests.setdefault(case, item.nodeid)
         with sender:
             try:
                 sender.ask(LookUp(tuple(tests)))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
-from typing import TypeVar
+from functools import cached_property
 
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.results import tags
@@ -50,11 +50,7 @@ class Terms:
         return bool(ends) and self.now - max(ends) > LATE
 
 
-#: A visible id, or what stands for it where only an Alt ID is known.
-Case = TypeVar("Case", int, int | None)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
     """One result to write: on which execution, and what stood there before.
 
@@ -172,7 +168,7 @@ def compute(
             continue
         if found.case in index.doubled:
             doubled[found.case] = found.id
-        if (found.id, result.digest) in delivered:
+        if delivered and (found.id, result.digest) in delivered:
             done.append(result)
             standing.append(Change(result, found, None))
             continue
@@ -217,6 +213,9 @@ def decide(
     now, somebody who changed the status since has decided, and the tag does not count.
     """
     assert result.status is not None
+    if not found.comment and result.notes is None and result.status.id == PASS:
+        # Nobody has said anything of it, and nor does a pass.
+        return Change(result, found, None)
     held = _held(result, found, written=written)
     found_by_us = result.findings(terms.ended, terms.partial)
     own = [replace(each, at=min(each.at, terms.now)) for each in found_by_us]
@@ -272,7 +271,7 @@ def _is_newer(found: Execution, result: CaseResult, terms: Terms) -> bool:
         return False
     if held is not None and held.at > result.at:
         return True
-    return terms.is_late(result) and (found.executed_on or 0) > result.at
+    return (found.executed_on or 0) > result.at and terms.is_late(result)
 
 
 def by_visible_id(
@@ -322,36 +321,32 @@ def _notes(result: CaseResult, execution: Execution) -> str | None:
     return result.notes
 
 
-@dataclass
 class _Index:
-    """Executions by visible id and by Alt ID."""
+    """Executions by visible id and by Alt ID; the lowest id of two for one case."""
 
-    executions: Iterable[Execution]
-    by_case: dict[int, Execution] = field(default_factory=dict)
-    by_alt: dict[str, dict[int | None, Execution]] = field(default_factory=dict)
-    doubled: set[int] = field(default_factory=set)
+    def __init__(self, executions: Iterable[Execution]) -> None:
+        self._executions = sorted(executions, key=lambda each: each.id)
+        self._by_case: dict[int, Execution] = {}
+        self.doubled: set[int] = set()
+        for each in self._executions:
+            if each.case is None:
+                continue
+            if self._by_case.setdefault(each.case, each) is not each:
+                self.doubled.add(each.case)
 
-    def __post_init__(self) -> None:
-        for each in self.executions:
-            if each.case is not None:
-                if each.case in self.by_case:
-                    self.doubled.add(each.case)
-                self._take_lowest(self.by_case, each.case, each)
+    @cached_property
+    def _by_alt(self) -> dict[str, dict[int | None, Execution]]:
+        found: dict[str, dict[int | None, Execution]] = {}
+        for each in self._executions:
             if each.alt:
-                self._take_lowest(self.by_alt.setdefault(each.alt, {}), each.case, each)
-
-    def _take_lowest(
-        self, held: dict[Case, Execution], case: Case, each: Execution
-    ) -> None:
-        """Keep the lowest id of two executions of one case, as with names."""
-        if held.setdefault(case, each).id > each.id:
-            held[case] = each
+                found.setdefault(each.alt, {}).setdefault(each.case, each)
+        return found
 
     def find(self, case: CaseRef) -> Execution | list[int] | None:
         """Return the execution of *case*, or the ids of all cases with its Alt ID."""
         if isinstance(case, int):
-            return self.by_case.get(case)
-        cases = self.by_alt.get(case, {})
+            return self._by_case.get(case)
+        cases = self._by_alt.get(case, {})
         if len(cases) > 1:
             return sorted(filter(None, cases))
         return next(iter(cases.values()), None)

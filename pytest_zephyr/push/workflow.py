@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -72,9 +71,9 @@ def push(
     # Until the server has said what it can take, every result with a status waits.
     settings_of = OwnSettings(settings, own or {})
     settings = settings_of.widest
-    plan = _plan(nodes, settings_of, status.STOCK, senders)
+    planner = _Planner(settings_of, senders)
+    plan = planner.plan(nodes, status.STOCK)
     new, folders = _expect(plan, delivery, settings_of)
-    del plan
     if not delivery.kept:
         return delivery
     try:
@@ -96,7 +95,7 @@ def push(
                 (_with_new_case(node, shelved) for node in nodes), seen.executions
             )
             return diff.compute(
-                _plan(mapped, settings_of, seen.statuses, senders).results,
+                planner.plan(mapped, seen.statuses).results,
                 seen.executions,
                 f"phase {seen.place.path}",
                 memory.receipts,
@@ -195,30 +194,45 @@ def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:
     return seen
 
 
-def _plan(
-    nodes: Iterable[NodeResult],
-    settings_of: OwnSettings,
-    known: Sequence[status.Status],
-    senders: AbstractSet[str] | None,
-) -> Plan:
-    """Return what should stand on the test cases of a server with *known* statuses.
+class _Planner:
+    """Plans what *senders* are to send; results of other journals are for these."""
 
-    Results of other journals than *senders* are for these to send.
-    """
+    def __init__(
+        self, settings_of: OwnSettings, senders: AbstractSet[str] | None
+    ) -> None:
+        self._settings_of = settings_of
+        self._senders = senders
+        self._asked: object = None
+        self._plan = Plan((), ())
 
-    def rules(each: Settings) -> Rules:
-        return Rules(_choices(each, known), _context(each))
+    def plan(self, nodes: Sequence[NodeResult], known: Sequence[status.Status]) -> Plan:
+        """Return what should stand on the test cases of a server with *known* statuses.
 
-    own = settings_of.by_journal.items()
-    plan = build_plan(
-        nodes, rules(settings_of.main), {journal: rules(each) for journal, each in own}
-    )
-    if senders is None:
-        return plan
-    return Plan(
-        tuple(each for each in plan.results if each.journals & senders),
-        tuple(each for each in plan.unmapped if each.origin.journal in senders),
-    )
+        If nothing has changed since the last call that is the same plan.
+        """
+
+        def rules(each: Settings) -> Rules:
+            return Rules(_choices(each, known), _context(each))
+
+        main = rules(self._settings_of.main)
+        own = {name: rules(each) for name, each in self._settings_of.by_journal.items()}
+        asked = (list(nodes), main, own)
+        if asked != self._asked:
+            self._asked = asked
+            self._plan = self._build(nodes, main, own)
+        return self._plan
+
+    def _build(
+        self, nodes: Sequence[NodeResult], main: Rules, own: Mapping[str, Rules]
+    ) -> Plan:
+        plan = build_plan(nodes, main, own)
+        senders = self._senders
+        if senders is None:
+            return plan
+        return Plan(
+            tuple(each for each in plan.results if each.journals & senders),
+            tuple(each for each in plan.unmapped if each.origin.journal in senders),
+        )
 
 
 def _choices(

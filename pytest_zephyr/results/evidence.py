@@ -98,7 +98,7 @@ class Evidence:
     left_out: tuple[LeftOut, ...] = ()
 
     def __bool__(self) -> bool:
-        return self != NOTHING
+        return self is not NOTHING and self != NOTHING
 
 
 NOTHING = Evidence()

@@ -152,9 +152,11 @@ def _compose(
     steps: Sequence[Step],
 ) -> tuple[str, str, str] | None:
     """Return the head, the failures and the foot; `None` if there are to be no notes."""
+    wanted = _wanted(nodes, outcome, context.comment)
+    if not wanted and not steps and not any(node.evidence for node in nodes):
+        return None
     nodes = _worst_first(nodes)
     said = [*_said(nodes), *_steps(steps)]
-    wanted = _wanted(nodes, outcome, context.comment)
     if not wanted and not said:
         return None
     head = []

@@ -22,7 +22,7 @@ from pytest_zephyr.results.tags import OwnFinding
 from pytest_zephyr.text import short_digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CaseResult:
     """The result of one test case.
 
@@ -141,13 +141,14 @@ def _case_result(
     rules: Rules,
     own: Mapping[str, Rules],
 ) -> CaseResult:
-    def choice_of(node: NodeResult) -> Choice:
-        return own.get(node.origin.journal, rules).choices[node.outcome]
-
-    deciding = max(nodes, key=lambda node: _weight(node.outcome, choice_of(node)))
-    outcome, choice = deciding.outcome, choice_of(deciding)
-    context = own.get(deciding.origin.journal, rules).context
-    statuses = [each.id if (each := choice_of(node).status) else "" for node in nodes]
+    rules_of = [own.get(node.origin.journal, rules) for node in nodes]
+    choices = [
+        each.choices[node.outcome] for each, node in zip(rules_of, nodes, strict=True)
+    ]
+    place = max(range(len(nodes)), key=lambda n: _weight(nodes[n].outcome, choices[n]))
+    deciding, choice, context = nodes[place], choices[place], rules_of[place].context
+    outcome = deciding.outcome
+    statuses = [each.status.id if each.status else "" for each in choices]
     return CaseResult(
         case=case,
         outcome=outcome,
@@ -178,10 +179,9 @@ def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
     What maps to no status decides nothing, and `skipped` and `unrun` decide only
     where there is nothing else.
     """
-    ran = outcome not in {Outcome.SKIPPED, Outcome.UNRUN}
     if choice.problem:
         # What the server has no status for must not hide behind a better one.
         severity = 4 if outcome.is_failure else 1
     else:
         severity = choice.status.severity if choice.status else -1
-    return int(ran and severity >= 0), severity, outcome.rank
+    return int(outcome.ran and severity >= 0), severity, outcome.rank

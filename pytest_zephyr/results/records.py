@@ -44,16 +44,12 @@ class Outcome(Enum):
     CRASHED = "crashed"
     FAILED = "failed"
 
-    @property
-    def rank(self) -> int:
-        return _RANKS[self]
+    __hash__ = object.__hash__  # what Enum has takes a call for each look into a dict
 
-    @property
-    def is_failure(self) -> bool:
-        return self in {Outcome.ERROR, Outcome.CRASHED, Outcome.FAILED}
-
-
-_RANKS = {outcome: rank for rank, outcome in enumerate(Outcome)}
+    def __init__(self, value: str) -> None:
+        self.rank = len(type(self).__members__)
+        self.is_failure = value in {"error", "crashed", "failed"}
+        self.ran = value not in {"unrun", "skipped"}
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
@@ -77,7 +73,7 @@ class NewCase:
     requirements: tuple[str, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Item:
     """A selected test with the test cases it proves.
 
@@ -105,7 +101,7 @@ class Item:
         yield from (Field(name, value) for name, value in self.fields)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Start:
     """A test began on a *worker*; *at* is in milliseconds since the epoch."""
 
@@ -144,7 +140,7 @@ class End:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Passed:
     """A test that simply passed, in *duration* microseconds; *at* as in `Report`."""
 
@@ -198,7 +194,7 @@ class Origin:
 NOWHERE = Origin()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NodeResult:
     """All records of one node id, folded.
 
@@ -231,4 +227,4 @@ class NodeResult:
 
     @property
     def ran(self) -> bool:
-        return self.outcome not in {Outcome.SKIPPED, Outcome.UNRUN}
+        return self.outcome.ran

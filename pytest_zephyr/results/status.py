@@ -14,6 +14,8 @@ PASS = "1"
 FAIL = "2"
 BLOCKED = "4"
 
+_SEVERITIES = {FAIL: 3, BLOCKED: 2, PASS: 0}
+
 #: Written in a status map where an outcome is not to be sent.
 NOTHING = "-"
 
@@ -46,7 +48,7 @@ class Status:
 
 def severity(status: str) -> int:
     """Order the ids of statuses: Fail, then Blocked, then any custom status, then Pass."""
-    return {FAIL: 3, BLOCKED: 2, PASS: 0}.get(status, 1)
+    return _SEVERITIES.get(status, 1)
 
 
 #: What every server has unless somebody changed it (API 1.4).

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from itertools import product
+import json
 from pathlib import Path
 import time
 from types import SimpleNamespace
@@ -89,7 +90,7 @@ def journal(tmp_path: Path) -> Path:
         for case in CASES:
             nodeid = f"test_a.py::test_{case}"
             outcome = "failed" if case % 2 else "passed"
-            writer.append(journal_format.item_line(Item(nodeid, (case,))))
+            writer.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
             call = Report(nodeid, "call", outcome, at=1, text="E no")
             for when in ("setup", "teardown"):
                 writer.append(
@@ -97,7 +98,7 @@ def journal(tmp_path: Path) -> Path:
                         replace(call, when=when, outcome="passed")
                     )
                 )
-            writer.append(journal_format.item_line(Item(nodeid, (case,))))
+            writer.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
             writer.append(journal_format.report_line(call))
         writer.append(journal_format.end_line())
     return path

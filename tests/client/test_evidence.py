@@ -60,7 +60,7 @@ class Recorded:
         self, case: int, *sayings: Saying, nodeid: str | None = None, at: int = AT
     ) -> None:
         nodeid = nodeid or f"test_a.py::test_{case}"
-        self.lines.append(journal_format.item_line(Item(nodeid, (case,))))
+        self.lines.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
         self.lines += [said_line(Said(nodeid, each)) for each in sayings]
         for when in ("setup", "call", "teardown"):
             report = Report(nodeid, when, "passed", duration=1000, at=at)

@@ -33,7 +33,7 @@ HOOKS = [
     "pytest_zephyr.plugin.marks.Marks.of",
     "pytest_zephyr.plugin.items.item_of",
     "pytest_zephyr.plugin.reports.item_of",
-    "pytest_zephyr.journal.format.item_line",
+    "pytest_zephyr.journal.format.item_text",
     "pytest_zephyr.journal.format.start_text",
     "pytest_zephyr.journal.format.passed_text",
     "pytest_zephyr.journal.format.end_line",

@@ -41,13 +41,12 @@ def read(*args: object, param_id: str | None = None, **kwargs: Any) -> Mapped:
     """Read one marker of an item."""
     mark = pytest.Mark("zephyr", args, kwargs, _ispytest=True)
     callspec = None if param_id is None else SimpleNamespace(id=param_id, marks=())
-    node = SimpleNamespace(own_markers=[mark])
     hook = SimpleNamespace(get_hookimpls=list)
     item: Any = SimpleNamespace(
         stash=pytest.Stash(),
         config=SimpleNamespace(hook=SimpleNamespace(pytest_zephyr_cases=hook)),
-        get_closest_marker=lambda _name: None,
-        listchain=lambda: [node],
+        own_markers=[mark],
+        parent=None,
         callspec=callspec,
     )
     return Marks(BY_NAME["id_prefix"].default or "", "closest").of(item)

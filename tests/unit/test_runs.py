@@ -74,7 +74,7 @@ def ran(
 ) -> list[dict[str, object]]:
     """Return the lines of one test that ran."""
     return [
-        journal_format.item_line(Item(nodeid, (case,))),
+        json.loads(journal_format.item_text(Item(nodeid, (case,)))),
         journal_format.report_line(report("call", outcome, nodeid=nodeid, **values)),
         journal_format.report_line(report("teardown", nodeid=nodeid)),
     ]
@@ -228,7 +228,7 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
     """Whether a session ended is asked of each journal alone."""
     died = write(
         tmp_path / "a.jsonl",
-        journal_format.item_line(Item("t", (1,))),
+        json.loads(journal_format.item_text(Item("t", (1,)))),
         json.loads(journal_format.start_text("t")),
     )
     ended = write(tmp_path / "b.jsonl", journal_format.end_line())
@@ -695,7 +695,7 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
 def test_tests_that_only_set_up_are_no_doubt(tmp_path):
     path = tmp_path / "1.jsonl"
     writer = JournalWriter.create(path, Header("1", setup_only=True))
-    writer.append(journal_format.item_line(Item("t.py::a", (101,))))
+    writer.append(json.loads(journal_format.item_text(Item("t.py::a", (101,)))))
     for when in ("setup", "teardown"):
         line = journal_format.report_line(report(when, nodeid="t.py::a"))
         writer.append(line)
