@@ -32,6 +32,9 @@ _LARGEST = 2**63 - 1
 #: What Zephyr Scale calls its test cases.
 _SCALE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-T(\d{1,18})", re.ASCII | re.IGNORECASE)
 
+#: The names of our markers.
+_OURS = ("zephyr", "zephyr_ignore")
+
 #: Names of parameters whose values stay out of what people read.
 _SECRET = re.compile(
     r"passw|passphrase|secret|token|credential|(?:api|access|private)_?key",
@@ -310,28 +313,22 @@ def _levels(item: pytest.Item) -> list[list[pytest.Mark]] | None:
     module, package; those without a mark are left out. `None` if it is to be ignored.
     """
     found: list[list[pytest.Mark]] = []
-    for node in _chain(item):
-        ours = [mark for mark in node.own_markers if mark.name.startswith("zephyr")]
-        if any(mark.name == "zephyr_ignore" for mark in ours):
-            return None
-        marks = [mark for mark in ours if mark.name == "zephyr"]
-        if not marks:
-            continue
-        if isinstance(node, pytest.Class):
-            found += _by_class(node, marks)
-        elif node is item and (callspec := getattr(item, "callspec", None)):
-            found += _by_origin(marks, callspec.marks)
-        else:
-            found.append(marks)
-    return found
-
-
-def _chain(item: pytest.Item) -> Iterator[Any]:
-    """Yield *item* and what it is in, the closest first."""
     node: Any = item
     while node is not None:
-        yield node
+        ours = node.own_markers and [
+            each for each in node.own_markers if each.name in _OURS
+        ]
+        marks = [each for each in ours if each.name == "zephyr"]
+        if len(marks) < len(ours):
+            return None
+        if marks and isinstance(node, pytest.Class):
+            found += _by_class(node, marks)
+        elif marks and node is item and (callspec := getattr(item, "callspec", None)):
+            found += _by_origin(marks, callspec.marks)
+        elif marks:
+            found.append(marks)
         node = node.parent
+    return found
 
 
 def _by_origin(
@@ -385,9 +382,11 @@ def _escaped(text: str) -> str:
 def _fingerprint(item: pytest.Item) -> int:
     """Return a number that is another one, not 0, when *item* has other markers."""
     found = 1
-    for node in _chain(item):
+    node: Any = item
+    while node is not None:
         if node.own_markers:
             found = hash((found, *map(id, node.own_markers)))
+        node = node.parent
     return found
 
 
@@ -405,8 +404,11 @@ def name_items(items: Iterable[pytest.Item], marks: Marks) -> Iterator[str]:
     counts: dict[str, int] = {}
     seen: set[int] = set()
     for item in items:
-        marks.note_secrets(item)
-        name = _without_secrets(item, marks)
+        name = item.nodeid
+        params = getattr(getattr(item, "callspec", None), "params", ())
+        if any(map(_SECRET.search, params)):
+            marks.note_secrets(item)
+            name = _without_secrets(item, marks)
         count = counts[name] = counts.get(name, 0) + 1
         key = nth(name, count)
         if id(item) in seen:
@@ -429,10 +431,8 @@ def begin_item(item: pytest.Item) -> str:
     return key_of(item)
 
 
-def _without_secrets(item: pytest.Item, marks: Marks) -> str:
-    callspec = getattr(item, "callspec", None)
-    if callspec is None or not any(map(_SECRET.search, callspec.params)):
-        return item.nodeid
+def _without_secrets(item: Any, marks: Marks) -> str:
+    callspec = item.callspec
     shown = ", ".join(
         f"{name}={HIDDEN if _SECRET.search(name) else marks.short(value)}"
         for name, value in callspec.params.items()

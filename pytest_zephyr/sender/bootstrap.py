@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from queue import SimpleQueue
 import sys
@@ -24,6 +25,8 @@ def main(parent: int) -> NoReturn:
     What ends is gone at once: neither what a library registered with `atexit` nor a
     thread that is in the middle of something keeps it.
     """
+    # It ends soon, and next to nothing of what it makes has to be looked for.
+    gc.disable()
     answers = os.dup(1)
     # Whatever a library prints is no message; what it has printed is a line of its own.
     os.dup2(2, 1)
