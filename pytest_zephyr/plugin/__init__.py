@@ -7,7 +7,7 @@ imports what they need, and no more.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 import os
 import sys
 from typing import Any
@@ -16,29 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_zephyr import origin
 from pytest_zephyr import table
 
 
 if TYPE_CHECKING:
     from pytest_zephyr.plugin.fixture import Zephyr
-
-
-class _Refuse(argparse.Action):
-    """A flag that is recognised only to be refused, without showing its value."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> NoReturn:
-        from pytest_zephyr.config.options import refusal
-
-        flag = option_string or ""
-        name = flag.removeprefix("--zephyr-")
-        raise pytest.UsageError(f"zephyr: {refusal(name, flag)}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,12 +36,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--no-zephyr", dest="zephyr", help="Do not report this run", **_switch("false")
     )
     for name in table.REFUSED:
-        group.addoption(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
+        refuse = partial(_refuse, name)
+        group.addoption(f"--zephyr-{name}", type=refuse, help=argparse.SUPPRESS)
         parser.addini(f"zephyr_{name}", "Refused: a credential is not for ini files")
 
 
 def _switch(value: str) -> dict[str, Any]:
     return {"action": "store_const", "const": value}
+
+
+def _refuse(name: str, _value: str) -> NoReturn:
+    """Refuse a credential on the command line, without showing its value."""
+    from pytest_zephyr.config.options import refusal
+
+    raise pytest.UsageError(f"zephyr: {refusal(name, f'--zephyr-{name}')}")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -68,24 +58,28 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+# Before a conftest replaces what `origin` notes.
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    if _may_report(early_config, early_config.known_args_namespace):
+        from pytest_zephyr import origin  # noqa: F401
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not config.option.zephyr_show_config:
         return None
-    from pytest_zephyr.config import resolve
     from pytest_zephyr.plugin import settings
 
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    for line in resolve.describe(settings.load(config)):
-        shown = line.encode(encoding, "backslashreplace").decode(encoding)
-        print(shown)  # noqa: T201 - what was asked for
-    return 0
+    return settings.show(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for line in table.MARKERS:
         config.addinivalue_line("markers", line)
-    if _is_mentioned(config) and not _runs_nothing(config):
+    if _may_report(config, config.option):
+        from pytest_zephyr import origin
+
         with origin.as_it_was():
             try:
                 from pytest_zephyr.plugin import build
@@ -96,35 +90,22 @@ def pytest_configure(config: pytest.Config) -> None:
                 build.begin(config)
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    if origin.RUN not in os.environ:
-        return []
-    from pytest_zephyr.plugin import settings
-
-    return settings.silenced(config)
-
-
-def _is_mentioned(config: pytest.Config) -> bool:
-    """Return whether anything says something of reporting this run."""
-    flag: str | None = config.option.zephyr
+def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
+    """Return whether tests are to run, and anything says something of reporting them."""
+    other = (
+        *("collectonly", "help", "version", "markers", "cacheshow"),
+        *("showfixtures", "show_fixtures_per_test"),
+    )
+    if any(getattr(option, name, None) for name in other):
+        return False
+    flag: str | None = option.zephyr
     if flag is not None:
         return flag == "true"
     # pytest 8 has it under the other name, which is deprecated in 9.
     found = getattr(config, "_inicfg", None)
     in_file = "zephyr" in (config.inicfg if found is None else found)
-    overridden = any(
-        each.startswith("zephyr=") for each in config.option.override_ini or ()
-    )
+    overridden = any(each.startswith("zephyr=") for each in option.override_ini or ())
     return in_file or overridden or "ZEPHYR" in os.environ
-
-
-def _runs_nothing(config: pytest.Config) -> bool:
-    """Whether pytest was asked for something else than to run tests."""
-    asked = (
-        *("collectonly", "help", "version", "markers", "cacheshow"),
-        *("showfixtures", "show_fixtures_per_test"),
-    )
-    return any(getattr(config.option, name, None) for name in asked)
 
 
 @pytest.fixture

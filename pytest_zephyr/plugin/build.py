@@ -22,7 +22,10 @@ from pytest_zephyr.plugin.workers import WorkerSetup
 
 def begin(config: pytest.Config) -> None:
     """Register what reports this run, if it is to be reported. Raises UsageError."""
-    if is_silent_worker(config) or not plugin_settings.is_on(config):
+    if is_silent_worker(config):
+        return
+    if not plugin_settings.is_on(config):
+        config.pluginmanager.register(_Silenced(), "zephyr-silenced")
         return
     try:
         if is_worker(config):
@@ -35,6 +38,13 @@ def begin(config: pytest.Config) -> None:
     except ERRORS as error:
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
         config.pluginmanager.register(_Unbuilt(config), "zephyr-unbuilt")
+
+
+class _Silenced:
+    """Says why a run does not report that a test of a run which reports has started."""
+
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        return plugin_settings.silenced(config)
 
 
 class _Unbuilt:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 import os
 from pathlib import Path
+import sys
 from typing import Any
 
 import pytest
@@ -69,6 +70,15 @@ def outer_run(config: pytest.Config) -> str:
             found = ""
         config.stash[_OUTER] = found
     return found
+
+
+def show(config: pytest.Config) -> int:
+    """Print every value and where it came from; return the exit code."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    for line in resolve.describe(load(config)):
+        shown = line.encode(encoding, "backslashreplace").decode(encoding)
+        print(shown)  # noqa: T201 - what was asked for
+    return 0
 
 
 def silenced(config: pytest.Config) -> list[str]:

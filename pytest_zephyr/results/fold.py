@@ -109,7 +109,7 @@ class _Attempts:
     def take_pass(self, passed: Passed) -> None:
         """Note that the attempt passed of which no more is to be said."""
         self.called = self.finished = True
-        self.outcome = worst(filter(None, (Outcome.PASSED, self.outcome)))
+        self.outcome = worst([Outcome.PASSED, self.outcome or Outcome.PASSED])
         self.duration += passed.duration
 
     @property
@@ -198,24 +198,23 @@ def fold(
             ended = True
             continue
         node = nodes.get(record.nodeid)
-        if isinstance(record, Report) and record.when == "???":
-            node = _running(nodes, record) or node
         if node is None:
             node = nodes[record.nodeid] = _Node()
         if isinstance(record, Item):
             node.take(record)
         elif isinstance(record, Said):
             sayings.setdefault(record.nodeid, []).append(record)
-        elif isinstance(record, Start):
-            node.started = True
-            node.attempts_on(record.worker)
-            node.at = max(node.at, record.at)
-        elif isinstance(record, Passed):
-            node.at = max(node.at, record.at)
-            node.attempts_on(record.worker).take_pass(record)
         else:
+            if isinstance(record, Report) and record.when == "???":
+                node = _running(nodes, record) or node
             node.at = max(node.at, record.at)
-            node.attempts_on(record.worker).add(record)
+            attempts = node.attempts_on(record.worker)
+            if isinstance(record, Start):
+                node.started = True
+            elif isinstance(record, Passed):
+                attempts.take_pass(record)
+            else:
+                attempts.add(record)
     # One gives way to the other: a large run has many.
     return [
         _settle(

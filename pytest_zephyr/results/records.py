@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from enum import Enum
+from operator import attrgetter
 
 from pytest_zephyr.results.evidence import Comment
 from pytest_zephyr.results.evidence import Defect
@@ -54,7 +55,7 @@ class Outcome(Enum):
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the worst of *outcomes*, ``UNRUN`` if there are none."""
-    return max(outcomes, key=lambda outcome: outcome.rank, default=Outcome.UNRUN)
+    return max(outcomes, key=attrgetter("rank"), default=Outcome.UNRUN)
 
 
 @dataclass(frozen=True)
