@@ -34,7 +34,7 @@ from pytest_zephyr.results.records import Report
 
 
 #: The reports of a test of which there is no more to say than that it passed.
-_ALL_OF_A_TEST = ["setup", "call", "teardown"]
+_ALL_OF_A_TEST = ("setup", "call", "teardown")
 
 
 #: The attribute of a report that carries what is said of it beside pytest's own; plain
@@ -62,6 +62,7 @@ class ReportLines:
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self._root = str(config.rootpath)
+        self._record_hook = config.hook.pytest_zephyr_record
         self._marks = marks
         self._capture = capture
         self._writer = writer
@@ -70,7 +71,7 @@ class ReportLines:
         # The test that runs, what its lines call it, and the reports that they are for.
         self._item: pytest.Item | None = None
         self._key = ""
-        self._passed: list[tuple[str, int, int]] = []
+        self._passed: list[tuple[str, float, int]] = []
         self._attempt = 0
         # In case the test is repeated.
         self._failed: tuple[pytest.Item, pytest.TestReport] | None = None
@@ -134,7 +135,7 @@ class ReportLines:
         report = yield
         if call.when == "teardown":
             self._note_markers(item, report)
-        if item.config.hook.pytest_zephyr_record.get_hookimpls():
+        if self._record_hook.get_hookimpls():
             self._ask(item, report)
         if self._attempt:
             _add_to_stamp(report, "attempt", self._attempt)
@@ -151,34 +152,37 @@ class ReportLines:
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self._writer is None:
+        writer = self._writer
+        if writer is None:
             return
-        self._take(report, self._writer)
+        if hasattr(report, STAMP):
+            self._take(report, writer)
         if self._item is not None:
-            self._write(report, self._writer)
+            self._write(report, writer)
         elif str(report.when) == "???":
             # A worker has died; others have written their reports themselves.
-            crash = self._crash(report, self._writer)
-            self._writer.append(journal_format.report_line(crash))
-        self._ride(report)
+            writer.append(journal_format.report_line(self._crash(report, writer)))
+        if writer.kept:
+            self._ride(report)
 
     def _write(self, report: pytest.TestReport, writer: JournalWriter) -> None:
         """Write a report of the test that runs, or the one line if it has passed."""
-        if _is_plain(report):
-            duration = _microseconds(report.duration)
-            self._passed.append((str(report.when), duration, now_ms()))
+        plain = _is_plain(report)
+        if plain:
+            self._passed.append((str(report.when), report.duration, now_ms()))
             if report.when != "teardown":
                 return
-            if [when for when, _duration, _at in self._passed] == _ALL_OF_A_TEST:
-                total = sum(duration for _when, duration, _at in self._passed)
+            phases, durations, _times = zip(*self._passed, strict=True)
+            if phases == _ALL_OF_A_TEST:
+                total = sum(map(_microseconds, durations))
                 text = journal_format.passed_text(self._key, total, self._worker)
                 writer.append_text(text)
                 return
         for when, duration, at in self._passed:
-            record = Report(self._key, when, "passed", duration, at)
+            record = Report(self._key, when, "passed", _microseconds(duration), at)
             self._append(record, writer)
         self._passed = []
-        if not _is_plain(report):
+        if not plain:
             self._append(self._record(report, writer), writer)
 
     def _append(self, record: Report, writer: JournalWriter) -> None:
@@ -214,9 +218,7 @@ class ReportLines:
 
     def _take(self, report: pytest.TestReport, writer: JournalWriter) -> None:
         """Write what rides on a report."""
-        stamp: dict[str, Any] | None = getattr(report, STAMP, None)
-        if stamp is None:
-            return
+        stamp: dict[str, Any] = getattr(report, STAMP)
         writer.append_kept(stamp.pop("kept", ()))
         if self._tell is not None:
             for bug in stamp.pop("bugs", ()):
