@@ -3,7 +3,7 @@
 ZephyrError
   + SettingsError           a setting is wrong or missing
   + ZephyrUnreachable       no answer; trying again may help
-      - ZephyrUnclear       a write got no answer: it may have happened or not
+      - ZephyrWriteUncertain       a write got no answer: it may have happened or not
   + ZephyrRefused           an answer we cannot use; carries method, path, status
       - ZephyrUnauthorized  401, 403
       - ZephyrNotFound      404, 405, 410, or a name nobody on the server has
@@ -40,15 +40,15 @@ class ZephyrUnreachable(ZephyrError):
         self.tls = tls
 
 
-class ZephyrUnclear(ZephyrUnreachable):
+class ZephyrWriteUncertain(ZephyrUnreachable):
     """A write was sent and its answer never came: it may have happened or not.
 
-    It may also happen within the next *patience* seconds, if the server was only slow.
+    It may also happen within the next *may_land_within* seconds, if the server was only slow.
     """
 
-    def __init__(self, message: str, *, patience: float = 0.0) -> None:
+    def __init__(self, message: str, *, may_land_within: float = 0.0) -> None:
         super().__init__(message)
-        self.patience = patience
+        self.may_land_within = may_land_within
 
 
 class Interrupted(ZephyrError):

@@ -161,10 +161,10 @@ class Checker:
             try:
                 self._pass(step, steps[step]())
             except ZephyrError as error:
-                self._fail(step, self._judge(finder, error))
+                self._fail(step, self._responses(finder, error))
                 return
 
-    def _judge(self, finder: Finder, error: ZephyrError) -> str:
+    def _responses(self, finder: Finder, error: ZephyrError) -> str:
         """Return what a run would say of the target, else what a step said."""
         try:
             self._settings.require_server()

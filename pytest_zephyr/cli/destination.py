@@ -77,7 +77,7 @@ def _named_by(run: Run) -> str | None:
     """Return the address in the header of a run, `None` if it has none that is one."""
     try:
         return parsers.url(run.journals[0].header.options.get("url", ""))
-    except parsers.Wrong:
+    except parsers.InvalidValue:
         return None
 
 

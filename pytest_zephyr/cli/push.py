@@ -27,7 +27,7 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
-from pytest_zephyr.config.parsers import Wrong
+from pytest_zephyr.config.parsers import InvalidValue
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import JournalError
@@ -43,7 +43,7 @@ from pytest_zephyr.push import summary
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
-from pytest_zephyr.sender.deliver import Order
+from pytest_zephyr.sender.deliver import DeliveryRequest
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -247,7 +247,7 @@ def _is_same(name: str, text: str, settings: Settings) -> bool:
     """Return whether *text* means the value that the settings have."""
     try:
         value = BY_NAME[name].parse(text) if text else None
-    except Wrong:
+    except InvalidValue:
         return False
     return bool(value == getattr(settings, name))
 
@@ -262,5 +262,7 @@ def _deliver(
             writers.append(JournalWriter.reopen(journal.path))
             stack.callback(writers[-1].close)
         stack.enter_context(watchdog(deadline, NOT_ALL))
-        order = Order(settings, deadline, writers, keep_flags=True, force=force)
+        order = DeliveryRequest(
+            settings, deadline, writers, keep_flags=True, force=force
+        )
         return deliver(run, order)

@@ -19,8 +19,8 @@ from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
 #: Seconds between two tries while somebody else has a release locked (design 3).
@@ -127,7 +127,7 @@ class Calls:
         if made is None:
             # What was made has an id that nobody told us; a look will show it.
             msg = f"POST {path}: {self.origin} did not say what it created."
-            raise ZephyrUnclear(msg)
+            raise ZephyrWriteUncertain(msg)
         return made
 
     def _pages(

@@ -24,8 +24,8 @@ from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.secret import Scrubber
 
 
@@ -50,7 +50,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Judge:
+class ResponseReader:
     """Judges what came from one server; *scrub* hides what a server may repeat."""
 
     origin: str
@@ -86,15 +86,15 @@ class Judge:
             what += f": {reason}"
         if method == "GET" or never_arrived:
             return ZephyrUnreachable(self.scrub(f"{what}."), tls=tls)
-        return ZephyrUnclear(
+        return ZephyrWriteUncertain(
             self.scrub(f"{what}; it may have been carried out."),
-            patience=self.timeout if _is_timeout(error) else 0.0,
+            may_land_within=self.timeout if _is_timeout(error) else 0.0,
         )
 
-    def judge(
+    def read(
         self, method: str, path: str, response: requests.Response, content: bytes
     ) -> Answer:
-        """Return what an answer carries. Raises ZephyrRefused or ZephyrUnclear."""
+        """Return what an answer carries. Raises ZephyrRefused or ZephyrWriteUncertain."""
         self.check(method, path, response, content)
         status = response.status_code
         where = self._where(method, path, response)
@@ -116,13 +116,13 @@ class Judge:
             else "a body that is not JSON, or nested deeper than any of Zephyr's."
         )
         if method != "GET":
-            raise ZephyrUnclear(msg)
+            raise ZephyrWriteUncertain(msg)
         raise ZephyrRefused(msg, method=method, path=path, status=status)
 
     def check(
         self, method: str, path: str, response: requests.Response, content: bytes
     ) -> None:
-        """Raise ZephyrRefused or ZephyrUnclear unless the status is a good one."""
+        """Raise ZephyrRefused or ZephyrWriteUncertain unless the status is a good one."""
         status = response.status_code
         where = self._where(method, path, response)
         if 300 <= status < 400:
@@ -162,7 +162,9 @@ class Judge:
         if status in _AWAY:
             if method == "GET" or status not in {502, 504}:
                 return ZephyrUnreachable(said)
-            return ZephyrUnclear(said, patience=self.timeout if status == 504 else 0.0)
+            return ZephyrWriteUncertain(
+                said, may_land_within=self.timeout if status == 504 else 0.0
+            )
         kind = _ERRORS.get(status, ZephyrRefused)
         return kind(said, method=method, path=path, status=status)
 

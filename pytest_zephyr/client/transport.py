@@ -30,7 +30,7 @@ from pytest_zephyr.client.auth import make_auth
 from pytest_zephyr.client.multipart import Multipart
 from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.client.responses import Answer
-from pytest_zephyr.client.responses import Judge
+from pytest_zephyr.client.responses import ResponseReader
 from pytest_zephyr.client.retries import PatientRetry
 from pytest_zephyr.client.timeouts import DeadlineTimeout
 from pytest_zephyr.clock import Deadline
@@ -78,7 +78,9 @@ class Transport:
         self._timeout = settings.timeout
         proxies = {} if settings.embedded else _proxies(origin, settings)
         self._scrub = Scrubber(secrets_of(credential, proxies.values()))
-        self._judge = Judge(origin, credential, settings.timeout, self._scrub)
+        self._responses = ResponseReader(
+            origin, credential, settings.timeout, self._scrub
+        )
         self._verify: bool | str
         if isinstance(settings.verify, bool):
             self._verify = settings.verify and (_trusted() or True)
@@ -147,14 +149,14 @@ class Transport:
     ) -> Answer:
         """Send one call below the REST base and return its answer.
 
-        Raises ZephyrUnreachable (ZephyrUnclear for a write that may have happened) or
+        Raises ZephyrUnreachable (ZephyrWriteUncertain for a write that may have happened) or
         ZephyrRefused.
         """
         url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
         response, content = self._logged_in(
             lambda: self._exchange(method, path, url, params, body)
         )
-        return self._judge.judge(method, path, response, content)
+        return self._responses.read(method, path, response, content)
 
     def upload(self, path: str, parts: Mapping[str, Part]) -> Answer:
         """Send files to *path* of the origin, outside the REST base, by part name.
@@ -173,7 +175,7 @@ class Transport:
                 headers=headers,
             )
         )
-        return self._judge.judge("POST", path, response, content)
+        return self._responses.read("POST", path, response, content)
 
     def download_digest(self, path: str, params: Mapping[str, str]) -> str:
         """Return the SHA-256 of a file from *path* of the origin. Raises as `send`."""
@@ -188,7 +190,7 @@ class Transport:
                 headers={"Accept": "*/*"},
             )
         )
-        self._judge.check("GET", path, response, content)
+        self._responses.check("GET", path, response, content)
         return content.decode("ascii")
 
     def _logged_in(
@@ -219,7 +221,7 @@ class Transport:
                     f" cookie named token. Use an API token instead: ZEPHYR_TOKEN."
                 )
                 raise ZephyrRefused(msg, method="GET", path="manifest", status=200)
-            self._judge.judge("GET", "manifest", response, content)
+            self._responses.read("GET", "manifest", response, content)
 
     def _exchange(
         self,
@@ -255,7 +257,9 @@ class Transport:
                 return self._ask(method, url, **options)
         except (requests.RequestException, OSError, ValueError) as error:
             # requests lets a few errors of the layers below through.
-            raise self._judge.no_answer(method, path, error, self.deadline) from None
+            raise self._responses.no_answer(
+                method, path, error, self.deadline
+            ) from None
 
     @contextmanager
     def _without_warning(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Parsers of option values: text in, value out, or `Wrong` with what is allowed."""
+"""Parsers of option values: text in, value out, or `InvalidValue` with what is allowed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OTHER_PRODUCT = re.compile(
 )
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """A value that cannot be used; the text says what is allowed."""
 
 
@@ -41,7 +41,7 @@ def boolean(text: str) -> bool:
     if text.lower() in _FALSE:
         return False
     msg = "allowed: true, false"
-    raise Wrong(msg)
+    raise InvalidValue(msg)
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
@@ -50,7 +50,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
             return text
         close = difflib.get_close_matches(text, allowed, 1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise Wrong(f"{hint}allowed: {', '.join(allowed)}")
+        raise InvalidValue(f"{hint}allowed: {', '.join(allowed)}")
 
     return parse
 
@@ -65,7 +65,7 @@ def path(text: str, base: Path = HERE) -> Path:
         return base / Path(text).expanduser()
     except RuntimeError:
         msg = "there is no such user's home"
-        raise Wrong(msg) from None
+        raise InvalidValue(msg) from None
 
 
 def seconds(text: str) -> float:
@@ -75,14 +75,14 @@ def seconds(text: str) -> float:
         value = math.nan
     if not 0 < value < 1e6:
         msg = "allowed: a number of seconds above 0"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return value
 
 
 def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 100):
         msg = "allowed: a whole number from 0 to 100"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return int(text)
 
 
@@ -92,14 +92,14 @@ def size(text: str) -> int:
         msg = (
             "allowed: a number of bytes, with K, M or G for larger ones, as 500K or 10M"
         )
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return int(match[1]) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}[match[2]]
 
 
 def characters(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 200 <= int(text) <= 1_000_000):
         msg = "allowed: a whole number of characters from 200 to 1000000"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return int(text)
 
 
@@ -110,14 +110,14 @@ def ref(text: str) -> Ref:
     if kind == "name":
         if not rest:
             msg = "a name must follow name:"
-            raise Wrong(msg)
+            raise InvalidValue(msg)
         return Ref(name=rest)
     number = rest.strip() if kind == "id" else text
     if number.isascii() and number.isdigit() and len(number) < 19:
         return Ref(id=int(number))
     if kind == "id":
         msg = "a number must follow id:"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return Ref(name=text)
 
 
@@ -127,27 +127,27 @@ def url(text: str) -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = "allowed: https://host, http://host, or the word sandbox"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     if _OTHER_PRODUCT.search(parts.hostname.rstrip(".")):
         msg = (
             "it is an address of Jira or of a Zephyr inside Jira (Scale, Squad,"
             " Essential); this plugin reports to Zephyr Enterprise, whose address is the"
             " one of its login page, as https://zephyr.example.com"
         )
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     try:
         port = "" if parts.port is None else f":{parts.port}"
     except ValueError:
         port = ":0"
     if port == ":0":
         msg = "the port is not a number from 1 to 65535"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     if parts.username is not None or parts.password is not None:
         msg = (
             "a credential does not belong in an address; use ZEPHYR_TOKEN, or"
             " ZEPHYR_USERNAME and ZEPHYR_PASSWORD"
         )
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     # A pasted UI address: what stands before /flex is the server.
     context = re.split(r"/flex(?:/|$)", parts.path, maxsplit=1)[0].rstrip("/")
@@ -170,7 +170,7 @@ def proxy(text: str) -> str:
     schemes = {"http", "https", "socks5", "socks5h"}
     if parts is None or parts.scheme not in schemes or not parts.hostname:
         msg = "allowed: http://host:port"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return text
 
 
@@ -188,13 +188,13 @@ def verify(text: str, base: Path = HERE) -> bool | Path:
     trusted = path(text, base)
     if not _is(trusted.exists):
         msg = "allowed: true, false, or a file or directory of certificates that exists"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     if _is(trusted.is_dir) and not _has_hashed_names(trusted):
         msg = (
             "OpenSSL finds certificates of a directory by hashed names, and it has none;"
             " run openssl rehash on it, or name one file that holds all of them"
         )
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return trusted
 
 
@@ -207,7 +207,7 @@ def client_cert(text: str, base: Path = HERE) -> tuple[Path, ...]:
     paths = tuple(path(each.strip(), base) for each in text.split(","))
     if len(paths) > 2 or not all(_is(each.is_file) for each in paths):
         msg = "allowed: a PEM file with certificate and key, or certificate,key"
-        raise Wrong(msg)
+        raise InvalidValue(msg)
     return paths
 
 
@@ -219,11 +219,13 @@ def status_map(text: str) -> Mapping[str, str]:
         if outcome not in known:
             close = difflib.get_close_matches(outcome, known, 1)
             hint = f" Did you mean {close[0]}?" if close else ""
-            raise Wrong(
+            raise InvalidValue(
                 f"{outcome!r} is not an outcome.{hint} Outcomes: {', '.join(known)}"
             )
         if not status:
-            raise Wrong(f"{outcome} needs a status: {outcome}=Blocked, or {outcome}=-")
+            raise InvalidValue(
+                f"{outcome} needs a status: {outcome}=Blocked, or {outcome}=-"
+            )
         result[outcome] = status
     return result
 
@@ -237,5 +239,5 @@ def pattern(text: str) -> str:
             re.compile(rf"(?:{text})[0-9]+")
     except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
         msg = f"allowed: a regular expression ({error})"
-        raise Wrong(msg) from None
+        raise InvalidValue(msg) from None
     return text

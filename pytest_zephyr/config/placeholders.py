@@ -90,11 +90,11 @@ def _value(name: str, values: Mapping[str, str], environ: Mapping[str, str]) -> 
         known = ", ".join(f"{{{each}}}" for each in (*PLACEHOLDERS, *package))
         raise Unfilled(f"{{{name}}} is not a placeholder.{hint} There are: {known}")
     if not values[name]:
-        raise Unfilled(f"{{{name}}} has no value here; {_WHENCE[name]}")
+        raise Unfilled(f"{{{name}}} has no value here; {_SOURCES[name]}")
     return values[name]
 
 
-_WHENCE = {
+_SOURCES = {
     "build": "set zephyr_build, or run where the CI service names its build",
     "branch": "the CI service names no branch",
     "commit": "the CI service names no commit",

@@ -284,16 +284,18 @@ def _value(
             return None, "", source
         if not text:
             msg = "it is empty"
-            raise parse.Wrong(msg)
+            raise parse.InvalidValue(msg)
         if len(text) > _MAX_TEXT:
-            raise parse.Wrong(f"it has {len(text)} characters, {_MAX_TEXT} are allowed")
+            raise parse.InvalidValue(
+                f"it has {len(text)} characters, {_MAX_TEXT} are allowed"
+            )
         if not text.replace("\n", "").isprintable():
             msg = "it holds a control character"
-            raise parse.Wrong(msg)
+            raise parse.InvalidValue(msg)
         if option.files:
             return option.parse(text, given.directory_of(source)), text, source
         return option.parse(text), text, source
-    except parse.Wrong as wrong:
+    except parse.InvalidValue as wrong:
         shown = _shown(option, text)
         problems.append(f"{shown} ({source}) is not a {option.ini_name}: {wrong}.")
         return None, text, source

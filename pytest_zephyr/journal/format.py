@@ -26,14 +26,14 @@ from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.ledger import Stepped
 from pytest_zephyr.results.evidence import Comment
 from pytest_zephyr.results.evidence import Defect
+from pytest_zephyr.results.evidence import EvidenceEntry
+from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import is_content_type
 from pytest_zephyr.results.evidence import is_file_name
 from pytest_zephyr.results.evidence import LeftOut
-from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import Saying
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.records import CaseRef
@@ -54,7 +54,7 @@ from pytest_zephyr.text import short_digest
 FORMAT = 1
 
 #: The kinds of lines that hold evidence, each with the type that it is read to.
-KINDS: Mapping[str, type[Saying]] = {
+KINDS: Mapping[str, type[EvidenceValue]] = {
     "comment": Comment,
     "defect": Defect,
     "field": Field,
@@ -262,7 +262,7 @@ def end_line() -> dict[str, Any]:
     return {"kind": "end", "at": now_ms()}
 
 
-def said_line(said: Said) -> dict[str, Any]:
+def evidence_line(said: EvidenceEntry) -> dict[str, Any]:
     line = {"kind": _NAMES[type(said.what)], "nodeid": said.nodeid}
     where = {"attempt": said.attempt, "worker": said.worker}
     return line | {k: v for k, v in where.items() if v} | asdict(said.what)
@@ -390,8 +390,8 @@ def _new_case(line: Mapping[str, Any]) -> NewCase:
     )
 
 
-def read_said(line: Mapping[str, Any]) -> Said:
-    """Read what `said_line` wrote. Raises KeyError, TypeError or ValueError."""
+def read_evidence(line: Mapping[str, Any]) -> EvidenceEntry:
+    """Read what `evidence_line` wrote. Raises KeyError, TypeError or ValueError."""
     kind = KINDS[line["kind"]]
     values = {
         name: _checked(name, line[name])
@@ -404,7 +404,7 @@ def read_said(line: Mapping[str, Any]) -> Said:
         is_file_name(what.name) and is_content_type(what.type)
     ):
         raise ValueError(what)
-    return Said(
+    return EvidenceEntry(
         nodeid=_text(line["nodeid"]),
         what=what,
         attempt=_count(line.get("attempt", 0)),
@@ -487,5 +487,5 @@ DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "attached": lambda line: Attached(tuple(_attachment(*row) for row in line["rows"])),
     "stepped": lambda line: Stepped({int(k): _text(v) for k, v in line["rows"]}),
     "delivered": lambda _line: None,
-    **dict.fromkeys(KINDS, read_said),
+    **dict.fromkeys(KINDS, read_evidence),
 }

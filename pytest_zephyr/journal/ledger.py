@@ -111,7 +111,7 @@ class Ledger:
     """What the pushes of one journal noted of one server."""
 
     receipts: list[Receipt] = field(default_factory=list)
-    unclear: dict[int, str] = field(default_factory=dict)
+    uncertain: dict[int, str] = field(default_factory=dict)
     attached: set[AttachmentKey] = field(default_factory=set)
     attaching: dict[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: dict[int, str] = field(default_factory=dict)
@@ -121,14 +121,14 @@ class Ledger:
     def open_since(self) -> int:
         """When the last write began of which nobody knows how it ended; 0 without any."""
         attaching = self.attaching.keys() - self.attached
-        return self.began if self.unclear or attaching else 0
+        return self.began if self.uncertain or attaching else 0
 
     def take(self, noted: Noted) -> None:
         if isinstance(noted, Receipt):
             self.receipts.append(noted)
-            self.unclear.pop(noted.execution, None)
+            self.uncertain.pop(noted.execution, None)
         elif isinstance(noted, Sending):
-            self.unclear.update(noted.rows)
+            self.uncertain.update(noted.rows)
             self.began = max(self.began, noted.at)
         elif isinstance(noted, Attaching):
             self.attaching.update(noted.names)
@@ -143,7 +143,7 @@ class Ledger:
 class Memory:
     """What earlier pushes of the same results wrote down, and where to go on writing.
 
-    *receipts* are the executions with the digests of what they got, *unclear* the stamps that
+    *receipts* are the executions with the digests of what they got, *uncertain* the stamps that
     executions had before a write without an answer. *attached* and *stepped* is the
     evidence that was delivered, *attaching* maps what was about to be to the names it
     should get. *open_since* is when a write of ours began, in milliseconds since the
@@ -152,7 +152,7 @@ class Memory:
     """
 
     receipts: frozenset[tuple[int, str]] = frozenset()
-    unclear: dict[int, str] = field(default_factory=dict)
+    uncertain: dict[int, str] = field(default_factory=dict)
     attached: frozenset[AttachmentKey] = frozenset()
     attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: Mapping[int, str] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.journal.writer import whole_of
 from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.jobs import count
-from pytest_zephyr.results.jobs import Counted
+from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.jobs import Session
 from pytest_zephyr.results.records import NodeResult
 
@@ -84,7 +84,7 @@ class Run:
     def started(self) -> int:
         return min(journal.header.started for journal in self.journals)
 
-    def read(self) -> Counted:
+    def read(self) -> MergedResults:
         """Return the results that count, as the server's clock dates them.
 
         Which of the journals comes first makes no difference.
@@ -115,10 +115,10 @@ class Run:
                 for each in self.all
                 for receipt in each.ledger.receipts
             ),
-            unclear={
+            uncertain={
                 execution: stamp
                 for each in self.all
-                for execution, stamp in each.ledger.unclear.items()
+                for execution, stamp in each.ledger.uncertain.items()
             },
             attached=frozenset(
                 attachment for each in self.all for attachment in each.ledger.attached

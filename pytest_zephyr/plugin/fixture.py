@@ -43,7 +43,7 @@ class Zephyr:
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
         self._recorder = item.config.stash.get(RECORDER, Recorder())
-        # Counted for the test as a whole: hooks have records of their own.
+        # MergedResults for the test as a whole: hooks have records of their own.
         self._step_numbers = item.stash.setdefault(_STEP_NUMBERS, itertools.count(1))
         self._nesting = Nesting()
 

@@ -14,8 +14,8 @@ from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.plugin.marks import key_of
 from pytest_zephyr.results import evidence
-from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import Saying
+from pytest_zephyr.results.evidence import EvidenceEntry
+from pytest_zephyr.results.evidence import EvidenceValue
 
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ class Recorder:
     hide: Callable[[pytest.Item, str], str] = lambda _item, text: text
     bugs: list[str] = field(default_factory=list)
 
-    def say(self, item: pytest.Item, what: Saying) -> None:
+    def say(self, item: pytest.Item, what: EvidenceValue) -> None:
         if self.writer is None:
             return
-        said = Said(key_of(item), what, attempt_of(item), self.worker)
-        self.writer.append(journal_format.said_line(said))
+        said = EvidenceEntry(key_of(item), what, attempt_of(item), self.worker)
+        self.writer.append(journal_format.evidence_line(said))
 
     def clean(self, text: str) -> str:
         """Return *text* without the credentials that we know of."""

@@ -21,7 +21,7 @@ from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.file_store import find_copy
 from pytest_zephyr.journal.file_store import read_copy
 from pytest_zephyr.journal.ledger import Attached
@@ -31,7 +31,7 @@ from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.push.delivery import EvidenceDelivery
 from pytest_zephyr.push.delivery import RefusedFile
-from pytest_zephyr.push.files_to_send import Wanted
+from pytest_zephyr.push.files_to_send import FileToSend
 
 
 #: How often files whose fate is unclear are looked for and sent again.
@@ -42,7 +42,7 @@ _HOPELESS = 20
 
 
 def send(
-    files: Sequence[Wanted],
+    files: Sequence[FileToSend],
     client: Client,
     memory: Memory,
     evidence: EvidenceDelivery,
@@ -74,7 +74,7 @@ class _Sender:
         client: Client,
         memory: Memory,
         evidence: EvidenceDelivery,
-        files: Sequence[Wanted],
+        files: Sequence[FileToSend],
     ) -> None:
         self._client = client
         self._memory = memory
@@ -87,7 +87,7 @@ class _Sender:
         self._digests: dict[str, str] = {"": ""}
         self._name(files)
 
-    def look(self, files: Sequence[Wanted]) -> None:
+    def look(self, files: Sequence[FileToSend]) -> None:
         """See what executions have before *files* are sent to them.
 
         An equal file is there already, whoever attached it.
@@ -105,11 +105,11 @@ class _Sender:
             self._evidence.files -= len(there)
             self._evidence.files_before += len(there)
 
-    def _is_first(self, each: Wanted) -> bool:
+    def _is_first(self, each: FileToSend) -> bool:
         """Return whether its execution has nothing that could be taken for this file."""
         return each.had == 0 and each.key not in self._unclear
 
-    def _is_there(self, each: Wanted, held: _Held) -> bool:
+    def _is_there(self, each: FileToSend, held: _Held) -> bool:
         """Return whether an execution has a file, by name, size and content.
 
         Where contents cannot be read, a file that may have come is there if there are
@@ -141,11 +141,11 @@ class _Sender:
             held.setdefault((unquote(each.name), each.size), []).append(each)
         return held
 
-    def open(self, files: Sequence[Wanted]) -> Sequence[Wanted]:
+    def open(self, files: Sequence[FileToSend]) -> Sequence[FileToSend]:
         """Return those of *files* that are neither attached nor refused."""
         return [each for each in files if each.key not in self._settled]
 
-    def _name(self, files: Sequence[Wanted]) -> None:
+    def _name(self, files: Sequence[FileToSend]) -> None:
         """Give each file a name that no other file of its execution has."""
         taken = {(key.execution, each.name) for key, each in self._names.items()}
         for each in files:
@@ -158,26 +158,26 @@ class _Sender:
             taken.add((each.execution, name))
             self._names[each.key] = Naming(name)
 
-    def send(self, batch: Sequence[Wanted]) -> None:
+    def send(self, batch: Sequence[FileToSend]) -> None:
         """Send *batch*; what is not confirmed is looked for, and sent again if needed."""
-        error: ZephyrUnclear | None = None
+        error: ZephyrWriteUncertain | None = None
         for _ in range(_SETTLE):
             batch, error = self.open(batch), None
             try:
                 batch = self._try(batch)
             except ZephyrUnauthorized:
                 raise
-            except ZephyrUnclear as unclear:
-                error = unclear
+            except ZephyrWriteUncertain as uncertain:
+                error = uncertain
             except ZephyrRefused as refused:
                 batch = self._settle(batch)
                 if batch:
                     self._divide(batch, refused)
                 return
             batch = self._settle(batch)
-            if self._may_come(batch) and error is not None and error.patience:
+            if self._may_come(batch) and error is not None and error.may_land_within:
                 # A slow server may be at it still; sent again it would be there twice.
-                self._client.pause(error.patience)
+                self._client.pause(error.may_land_within)
                 batch = self._settle(batch)
             if not batch:
                 return
@@ -185,7 +185,7 @@ class _Sender:
             raise error
         self._refuse(batch, "the server's answer left it out, and it is not there")
 
-    def _try(self, batch: Sequence[Wanted]) -> Sequence[Wanted]:
+    def _try(self, batch: Sequence[FileToSend]) -> Sequence[FileToSend]:
         """Upload and attach *batch*; return what the answers leave out."""
         read = [
             (each, content)
@@ -210,7 +210,9 @@ class _Sender:
         self._done([each for each, _ in read if each.key in attached])
         return [each for each, _ in read if each.key not in attached]
 
-    def _attach(self, there: Sequence[tuple[Wanted, Uploaded]]) -> set[AttachmentKey]:
+    def _attach(
+        self, there: Sequence[tuple[FileToSend, Uploaded]]
+    ) -> set[AttachmentKey]:
         """Attach uploaded files; return those that the answer does not leave out."""
         names = {each.key: self._names[each.key] for each, _ in there}
         self._memory.note_attaching(Attaching(names))
@@ -236,7 +238,7 @@ class _Sender:
             if (key.execution, unquote(naming.name)) in found
         }
 
-    def _reader(self, each: Wanted) -> Callable[[], Iterable[bytes]] | None:
+    def _reader(self, each: FileToSend) -> Callable[[], Iterable[bytes]] | None:
         """Return what yields the content of a file, `None` if it is refused."""
         if each.text is not None:
             text = each.text
@@ -248,28 +250,28 @@ class _Sender:
             return None
         return partial(read_copy, copy, each.file.size)
 
-    def _may_come(self, files: Sequence[Wanted]) -> bool:
+    def _may_come(self, files: Sequence[FileToSend]) -> bool:
         return any(each.key in self._unclear for each in files)
 
-    def _settle(self, batch: Sequence[Wanted]) -> Sequence[Wanted]:
+    def _settle(self, batch: Sequence[FileToSend]) -> Sequence[FileToSend]:
         """Return what of *batch* is neither there nor refused."""
         batch = self.open(batch)
         self._done(self._look_for(batch))
         return self.open(batch)
 
-    def _look_for(self, files: Sequence[Wanted]) -> list[Wanted]:
+    def _look_for(self, files: Sequence[FileToSend]) -> list[FileToSend]:
         """Return those of *files* that their executions have, by name and size.
 
         Only where something was to be attached it is worth a look.
         """
         found = []
-        unclear = [each for each in files if each.key in self._unclear]
-        for execution, group in _by_execution(unclear).items():
+        uncertain = [each for each in files if each.key in self._unclear]
+        for execution, group in _by_execution(uncertain).items():
             held = self._held(execution)
             found += [each for each in group if self._is_there(each, held)]
         return found
 
-    def _divide(self, batch: Sequence[Wanted], refused: ZephyrRefused) -> None:
+    def _divide(self, batch: Sequence[FileToSend], refused: ZephyrRefused) -> None:
         """Halve a refused batch until what the server refuses stands alone."""
         self._refusals += 1
         if len(batch) == 1 or self._refusals > _HOPELESS:
@@ -279,7 +281,7 @@ class _Sender:
         self.send(batch[:middle])
         self.send(batch[middle:])
 
-    def _done(self, files: Sequence[Wanted]) -> None:
+    def _done(self, files: Sequence[FileToSend]) -> None:
         if not files:
             return
         self._memory.note_attached(Attached(tuple(each.key for each in files)))
@@ -289,7 +291,7 @@ class _Sender:
         self._evidence.files_kept -= len(files)
 
     def _refuse(
-        self, files: Sequence[Wanted], reason: str, *, final: bool = False
+        self, files: Sequence[FileToSend], reason: str, *, final: bool = False
     ) -> None:
         self._settled.update(each.key for each in files)
         self._evidence.files_kept -= len(files)
@@ -298,8 +300,8 @@ class _Sender:
         ]
 
 
-def _by_execution(files: Iterable[Wanted]) -> dict[int, list[Wanted]]:
-    groups: dict[int, list[Wanted]] = {}
+def _by_execution(files: Iterable[FileToSend]) -> dict[int, list[FileToSend]]:
+    groups: dict[int, list[FileToSend]] = {}
     for each in files:
         groups.setdefault(each.execution, []).append(each)
     return groups

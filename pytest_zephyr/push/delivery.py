@@ -19,16 +19,16 @@ from pytest_zephyr.target.created import CreatedCases
 
 
 @dataclass
-class Provision:
+class Creations:
     """What would be made, and what cannot be.
 
-    *containers* are the cycle and phase to be created, *shelved* the new test cases,
+    *containers* are the cycle and phase to be created, *created_cases* the new test cases,
     *additions* the test cases to be put into the phase. *ignored* are results of test
     cases that Zephyr does not know and the user does not mind.
     """
 
     containers: list[str] = field(default_factory=list)
-    shelved: CreatedCases = field(default_factory=CreatedCases)
+    created_cases: CreatedCases = field(default_factory=CreatedCases)
     additions: list[Placement] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     ignored: list[CaseResult] = field(default_factory=list)
@@ -36,16 +36,16 @@ class Provision:
     @property
     def needed(self) -> bool:
         """Whether something has to be made."""
-        return bool(self.additions or self.shelved.missing)
+        return bool(self.additions or self.created_cases.missing)
 
     @property
     def requests(self) -> int:
         """How many calls that write it takes to make it all."""
-        new = self.shelved.missing
+        new = self.created_cases.missing
         added = len(self.additions) + len(new)
         return (
             len(self.containers)
-            + len(self.shelved.folders)
+            + len(self.created_cases.folders)
             + count_batches(len(new))
             + any(case.requirements for case in new)
             + (count_batches(added) + 1 if added else 0)
@@ -99,7 +99,7 @@ class EvidenceDelivery:
         return bool(self.refused) or not all(each.by_limit for each in self.left_out)
 
     @property
-    def mendable(self) -> bool:
+    def retryable(self) -> bool:
         """Whether another push might bring what was refused."""
         return not all(each.final for each in self.refused)
 
@@ -112,10 +112,10 @@ class Delivery:
     journal. *older* are among the *left*: the server has newer results, and so are
     *overruled*: another job of the run found a worse one. *doubled* maps a test case
     that is in the phase more than once to the execution that has its result. *planned* is
-    what a dry run would have done, *provision* what it would have made for that.
+    what a dry run would have done, *creations* what it would have made for that.
     *made* are the things that were created, *remarks* what else people should know.
     *unmapped* are tests that should have had a test case, which is a failure if the
-    user *minds_unmapped*. *error* says why, if something ended the push early.
+    user *unmapped_is_error*. *error* says why, if something ended the push early.
     """
 
     user: User | None = None
@@ -129,11 +129,11 @@ class Delivery:
     overruled: list[Change] = field(default_factory=list)
     doubled: Mapping[int, int] = field(default_factory=dict)
     planned: Changes | None = None
-    provision: Provision | None = None
+    creations: Creations | None = None
     made: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
-    minds_unmapped: bool = False
+    unmapped_is_error: bool = False
     evidence: EvidenceDelivery = field(default_factory=EvidenceDelivery)
     error: ZephyrError | None = None
 
@@ -147,7 +147,7 @@ class Delivery:
     @property
     def complete(self) -> bool:
         """Whether another push would change nothing; a dry run never says so."""
-        waits = self.waiting or self.evidence.kept or self.evidence.mendable
+        waits = self.waiting or self.evidence.kept or self.evidence.retryable
         return not waits and self.planned is None and self.error is None
 
     @property
@@ -160,5 +160,5 @@ class Delivery:
         """Whether something could not be done that the user minds."""
         waits = (self.kept or self.evidence.kept) and self.planned is None
         refused = any(each.serious for each in self.refused)
-        unmapped = self.unmapped and self.minds_unmapped
+        unmapped = self.unmapped and self.unmapped_is_error
         return bool(waits or refused or unmapped or self.evidence.lost or self.error)

@@ -28,7 +28,7 @@ LATE = 60_000
 
 
 @dataclass(frozen=True)
-class Terms:
+class DiffRules:
     """What counts between two results of one test case.
 
     *ended* says when sessions were over, *partial* names those of which some files could
@@ -104,14 +104,14 @@ class Changes:
     """What a push will do: write *writes*, leave *left* and *done*, and name *refused*.
 
     *done* were delivered by an earlier push, and *standing* is where they stand, for
-    their evidence; those in *landed* stand on the server although no receipt says so.
+    their evidence; those in *found_on_server* stand on the server although no receipt says so.
     *older* are left because the server has a newer result, *overruled* because it has a
     worse one of another job of the run. *missing* have no execution to be written to.
     *doubled* maps a test case that has several executions to the one that is meant.
     """
 
     writes: tuple[Change, ...] = ()
-    landed: tuple[Change, ...] = ()
+    found_on_server: tuple[Change, ...] = ()
     done: tuple[CaseResult, ...] = ()
     standing: tuple[Change, ...] = ()
     left: tuple[CaseResult, ...] = ()
@@ -127,21 +127,21 @@ def compute(
     executions: Iterable[Execution],
     place: str,
     delivered: Collection[tuple[int, str]] = (),
-    unclear: Mapping[int, str] | None = None,
-    terms: Terms | None = None,
+    uncertain: Mapping[int, str] | None = None,
+    terms: DiffRules | None = None,
 ) -> Changes:
     """Return the changes that bring *results* onto *executions*.
 
     *place* names the phase for messages. *delivered* holds the executions that have a
-    receipt, each with the digest of the result it is for; *unclear* maps executions whose last write got no answer to
+    receipt, each with the digest of the result it is for; *uncertain* maps executions whose last write got no answer to
     the stamp they had before. A result stays unwritten if the tag of the execution
     says that it is of another run and newer, and if it is sent late, also if the date
     does.
     """
-    terms = terms or Terms()
+    terms = terms or DiffRules()
     index = _Index(executions)
     writes: list[Change] = []
-    landed: list[Change] = []
+    found_on_server: list[Change] = []
     done: list[CaseResult] = []
     standing: list[Change] = []
     left: list[CaseResult] = []
@@ -176,10 +176,10 @@ def compute(
         if change is None:
             older.append(Change(result, found, None))
             continue
-        before = (unclear or {}).get(found.id)
-        if before is not None and has_landed(change, before):
+        before = (uncertain or {}).get(found.id)
+        if before is not None and was_written(change, before):
             # What its notes are is what the server has.
-            landed.append(Change(result, found, None))
+            found_on_server.append(Change(result, found, None))
         elif found.executed_on == result.at and found.status == result.status.id:
             # A journal that was sent from a copy has no receipts; the server shows it.
             done.append(result)
@@ -192,7 +192,7 @@ def compute(
             writes.append(change)
     return Changes(
         writes=tuple(writes),
-        landed=tuple(landed),
+        found_on_server=tuple(found_on_server),
         done=tuple(done),
         standing=tuple(standing),
         left=tuple(left),
@@ -205,7 +205,7 @@ def compute(
 
 
 def decide(
-    result: CaseResult, found: Execution, terms: Terms, *, written: bool = False
+    result: CaseResult, found: Execution, terms: DiffRules, *, written: bool = False
 ) -> Change | None:
     """Return what *result* makes of an execution in the state *found*.
 
@@ -264,7 +264,7 @@ def _write(result: CaseResult, found: Execution, tag: str, limit: int) -> Change
     return Change(result, found, notes, "" if notes is None or is_plain else tag)
 
 
-def _is_newer(found: Execution, result: CaseResult, terms: Terms) -> bool:
+def _is_newer(found: Execution, result: CaseResult, terms: DiffRules) -> bool:
     """Return whether an execution has the newer result of another run."""
     held = tags.find(found.comment)
     if held is not None and held.run == result.run:
@@ -299,7 +299,7 @@ def by_visible_id(
     ]
 
 
-def has_landed(change: Change, before: str) -> bool:
+def was_written(change: Change, before: str) -> bool:
     """Return whether the execution shows that *change* was written since *before*."""
     now = change.execution
     if now.status != change.status or keeps_foreign(change, now):

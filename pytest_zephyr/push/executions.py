@@ -15,7 +15,7 @@ from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
@@ -23,8 +23,8 @@ from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.diff import Refusal
-from pytest_zephyr.push.diff import Terms
 
 
 #: How often a batch whose answers stay unclear is read back and sent again.
@@ -48,7 +48,7 @@ class Apply:
         delivery: Delivery,
         memory: Memory,
         progress: Callable[[int, int], None],
-        terms: Terms,
+        terms: DiffRules,
     ) -> None:
         assert delivery.user is not None
         assert delivery.target is not None
@@ -70,7 +70,7 @@ class Apply:
 
     def run(self, changes: Changes) -> None:
         self._total = self._delivery.kept
-        self._confirmed(changes.landed)
+        self._confirmed(changes.found_on_server)
         self._writes = changes.writes
         tags_only = [each for each in changes.overruled if each.text is not None]
         for batch in batches([*changes.writes, *tags_only]):
@@ -78,7 +78,7 @@ class Apply:
 
     def standing(self, changes: Changes) -> list[Change]:
         """Return those of *changes* that stand on the server now."""
-        found = (*changes.landed, *changes.writes)
+        found = (*changes.found_on_server, *changes.writes)
         return [each for each in found if each.execution.id in self._done]
 
     def _send(self, batch: Sequence[Change]) -> None:
@@ -93,8 +93,8 @@ class Apply:
                 missing = self._write(batch)
             except ZephyrUnauthorized:
                 raise
-            except ZephyrUnclear as unclear:
-                missing, error = batch, unclear
+            except ZephyrWriteUncertain as uncertain:
+                missing, error = batch, uncertain
             except ZephyrRefused as refused:
                 # A server error may have come after a part of the work was done.
                 if refused.status < 500:
@@ -102,9 +102,13 @@ class Apply:
                     return
                 missing, error = self._open(batch), refused
             batch = self._settle(missing) if missing else ()
-            if batch and isinstance(error, ZephyrUnclear) and error.patience:
+            if (
+                batch
+                and isinstance(error, ZephyrWriteUncertain)
+                and error.may_land_within
+            ):
                 # A slow server may be at it still; sent again it would be there twice.
-                self._client.pause(error.patience)
+                self._client.pause(error.may_land_within)
                 batch = self._settle(batch)
             if not batch:
                 return
@@ -242,26 +246,26 @@ class Apply:
         self._confirmed(confirmed)
         return missing
 
-    def _settle(self, unclear: Sequence[Change]) -> Sequence[Change]:
+    def _settle(self, uncertain: Sequence[Change]) -> Sequence[Change]:
         """Read the phase again and return the changes that were not written.
 
         What somebody else wrote meanwhile is compared with the result once more.
         """
-        unclear = self._open(unclear)
+        uncertain = self._open(uncertain)
         now = {each.id: each for each in self._read()}
-        landed: list[Change] = []
+        found_on_server: list[Change] = []
         open_changes: list[Change] = []
-        for change in unclear:
+        for change in uncertain:
             before = change.execution
             current = replace(change, execution=now.get(before.id, before))
-            if diff.has_landed(current, before.stamp):
-                landed.append(current)
+            if diff.was_written(current, before.stamp):
+                found_on_server.append(current)
             elif current.execution.stamp == before.stamp:
                 open_changes.append(current)
             else:
                 open_changes.append(self._decide_again(current))
                 self._renewed.add(before.id)
-        self._confirmed(landed)
+        self._confirmed(found_on_server)
         over = [each for each in open_changes if each.overruled and each.text is None]
         self._overrule(over)
         return self._open(open_changes)

@@ -26,7 +26,7 @@ NOTES = "notes.txt"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FileToSend:
     """A file that an execution is to have; *text* makes it if it is on no disk.
 
     *had* is how many attachments the execution had when it was read, `None` if
@@ -47,26 +47,28 @@ class Wanted:
 def wanted(
     changes: Iterable[Change],
     context_of: Callable[[CaseResult], Context],
-    untold: Collection[int] = (),
-) -> list[Wanted]:
+    notes_incomplete: Collection[int] = (),
+) -> list[FileToSend]:
     """Return the files that results have, and the whole of notes that were cut.
 
-    The notes of executions in *untold* do not tell all that they should.
+    The notes of executions in *notes_incomplete* do not tell all that they should.
     """
-    found: dict[AttachmentKey, Wanted] = {}
+    found: dict[AttachmentKey, FileToSend] = {}
     for change in changes:
         execution = change.execution
         context = context_of(change.result)
-        for each in _of_change(change, context, whole=execution.id in untold):
+        for each in _of_change(change, context, whole=execution.id in notes_incomplete):
             found.setdefault(each.key, replace(each, had=execution.attachments))
     return list(found.values())
 
 
-def _of_change(change: Change, context: Context, *, whole: bool) -> Iterator[Wanted]:
+def _of_change(
+    change: Change, context: Context, *, whole: bool
+) -> Iterator[FileToSend]:
     execution, result = change.execution.id, change.result
     for node in result.nodes:
         for file in node.evidence.files:
-            yield Wanted(execution, file, node.nodeid)
+            yield FileToSend(execution, file, node.nodeid)
 
     def text() -> str:
         return full_text(result.nodes, result.outcome, context, always=whole) or ""
@@ -75,7 +77,7 @@ def _of_change(change: Change, context: Context, *, whole: bool) -> Iterator[Wan
     if content:
         digest = hashlib.sha256(content).hexdigest()
         file = File(NOTES, "text/plain", digest, len(content))
-        yield Wanted(execution, file, result.nodes[0].nodeid, text)
+        yield FileToSend(execution, file, result.nodes[0].nodeid, text)
 
 
 def _why(file: LeftOut) -> str:

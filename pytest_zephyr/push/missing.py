@@ -11,7 +11,7 @@ from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.clock import now_ms
-from pytest_zephyr.push.delivery import Provision
+from pytest_zephyr.push.delivery import Creations
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.push.own_settings import OwnSettings
@@ -19,11 +19,11 @@ from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.target.create_cases import Shelves
+from pytest_zephyr.target.create_cases import CaseCreator
 from pytest_zephyr.target.create_cycle import create_missing
 from pytest_zephyr.target.fill_phase import fill_phase
 from pytest_zephyr.target.find_cases import WALK
-from pytest_zephyr.target.snapshot import Survey
+from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import format_case
 
@@ -32,7 +32,7 @@ from pytest_zephyr.text import format_case
 _YOUNG = 15 * 60 * 1000
 
 
-class Provider:
+class MissingCreator:
     """Looks what is missing on the server that *seen* describes, and makes it.
 
     *made* names what was created, for people.
@@ -42,7 +42,7 @@ class Provider:
         self,
         client: Client,
         settings_of: OwnSettings,
-        seen: Survey,
+        seen: Snapshot,
         folders: Mapping[NewCase, str],
     ) -> None:
         self._client = client
@@ -50,8 +50,8 @@ class Provider:
         self._settings = settings_of.widest
         self._folders = folders
         self._seen = seen
-        self._shelves: Shelves | None = None
-        self.provision = Provision()
+        self._case_creator: CaseCreator | None = None
+        self.creations = Creations()
         self.made: list[str] = []
         self._why_not = ""
 
@@ -63,19 +63,21 @@ class Provider:
         self,
         missing: Sequence[CaseResult],
         new: Mapping[NewCase, Mapping[str, FieldValue]] | None = None,
-    ) -> Provision:
+    ) -> Creations:
         """Find out where the cases of *missing* and *new* are; nothing is written.
 
         *new* has the custom fields of each.
         """
-        provision = self.provision
+        creations = self.creations
         release = self._seen.place.release
         if new and release is not None:
-            self._shelves = Shelves(self._client, self._folders, release.id, new)
-            provision.shelved = self._shelves.look()
+            self._case_creator = CaseCreator(
+                self._client, self._folders, release.id, new
+            )
+            creations.created_cases = self._case_creator.look()
             scheduled = {each.case for each in self._seen.executions}
-            found = {p.case: p for p in provision.shelved.placements.values()}
-            provision.additions += [p for c, p in found.items() if c not in scheduled]
+            found = {p.case: p for p in creations.created_cases.placements.values()}
+            creations.additions += [p for c, p in found.items() if c not in scheduled]
         if missing:
             # What is to be added may be so new that the search does not know it yet.
             walk = WALK if self._settings.may_create("execution") else 0
@@ -84,38 +86,38 @@ class Provider:
             self._seen.read_phase(self._client)
         for result in missing:
             self._sort(result)
-        if provision.needed:
-            provision.containers = self._containers()
-        return provision
+        if creations.needed:
+            creations.containers = self._containers()
+        return creations
 
     def _sort(self, result: CaseResult) -> None:
         """Decide what becomes of a result that has no execution."""
-        provision, found, case = self.provision, self._seen.found, result.case
+        creations, found, case = self.creations, self._seen.found, result.case
         settings = self._settings_of.of_result(result)
         placement = found.placements.get(case)
         if placement is not None and settings.may_create("execution"):
-            provision.additions.append(placement)
+            creations.additions.append(placement)
         elif placement is not None:
             reason = (
                 f"test case {format_case(case)} has no execution in {self._place}; to have"
                 f" it added: --zephyr-create=execution"
             )
-            provision.refused.append(Refusal(result, reason))
+            creations.refused.append(Refusal(result, reason))
         elif case in found.ambiguous:
             reason = ambiguous_alt(case, found.ambiguous[str(case)], "Zephyr")
-            provision.refused.append(Refusal(result, reason, final=True))
+            creations.refused.append(Refusal(result, reason, final=True))
         elif not found.certain:
             reason = (
                 f"test case {format_case(case)} has no execution in {self._place}, and no"
                 f" search finds it"
             )
-            provision.refused.append(Refusal(result, reason))
+            creations.refused.append(Refusal(result, reason))
         elif settings.unknown_case == "ignore":
-            provision.ignored.append(result)
+            creations.ignored.append(result)
         else:
             serious = settings.unknown_case == "error"
             reason = self._seen.unknown(case)
-            provision.refused.append(Refusal(result, reason, serious, final=True))
+            creations.refused.append(Refusal(result, reason, serious, final=True))
 
     def _containers(self) -> list[str]:
         place = self._seen.place
@@ -129,33 +131,33 @@ class Provider:
 
         Afterwards the survey has the phase, and its executions as they are then.
         """
-        provision, seen = self.provision, self._seen
-        if not provision.needed:
+        creations, seen = self.creations, self._seen
+        if not creations.needed:
             return
         fresh = seen.place.phase is None
         contested = False
         if fresh:
             created = create_missing(self._client, self._settings, seen.place)
             seen.target = created.target
-            provision.shelved.remarks += created.remarks
+            creations.created_cases.remarks += created.remarks
             self.made += created.made
             contested = created.contested
         phase = seen.place.phase
         assert phase is not None
         twins = False
-        if self._shelves is not None and provision.shelved.missing:
-            self._shelve(self._shelves, phase)
-            twins = bool(self._shelves.twins)
+        if self._case_creator is not None and creations.created_cases.missing:
+            self._shelve(self._case_creator, phase)
+            twins = bool(self._case_creator.twins)
         if not fresh and self._is_young(phase):
             # Who made it a moment ago may be filling it with the same test cases.
             contested = True
         contested = contested or twins
         self._fill(phase, fresh=fresh and not contested, contested=contested)
-        if self._shelves is not None:
+        if self._case_creator is not None:
             used = {VisibleId(each.case) for each in seen.executions if each.case}
-            self._shelves.remove_twins(used)
+            self._case_creator.remove_twins(used)
 
-    def _shelve(self, shelves: Shelves, phase: Phase) -> None:
+    def _shelve(self, shelves: CaseCreator, phase: Phase) -> None:
         """Make the new test cases, unless they could never be added to *phase*."""
         if not phase.free_form:
             shelves.refuse(
@@ -163,8 +165,8 @@ class Provider:
                 f" can be added to it"
             )
             return
-        shelved = shelves.create()
-        new = sum(case in shelved.placements for case in shelved.missing)
+        created_cases = shelves.create()
+        new = sum(case in created_cases.placements for case in created_cases.missing)
         self.made.append(f"{new} test cases in the repository")
 
     def _is_young(self, phase: Phase) -> bool:
@@ -178,11 +180,11 @@ class Provider:
         if contested:
             seen.read_executions(self._client)
         scheduled = {each.case for each in seen.executions}
-        shelved = self.provision.shelved
-        made = (shelved.placements.get(case) for case in shelved.missing)
+        created_cases = self.creations.created_cases
+        made = (created_cases.placements.get(case) for case in created_cases.missing)
         wanted: dict[int, Placement] = {
             each.case: each
-            for each in (*self.provision.additions, *filter(None, made))
+            for each in (*self.creations.additions, *filter(None, made))
             if each.case not in scheduled
         }
         if not wanted:
@@ -208,10 +210,12 @@ class Provider:
 
         Unless this is *final*, those that would have been added stay missing.
         """
-        provision = self.provision
-        known = {each.result.case: each for each in provision.refused}
-        ignored = {each.case for each in provision.ignored}
-        unmade = {case.name: why for case, why in provision.shelved.refused.items()}
+        creations = self.creations
+        known = {each.result.case: each for each in creations.refused}
+        ignored = {each.case for each in creations.ignored}
+        unmade = {
+            case.name: why for case, why in creations.created_cases.refused.items()
+        }
         left, missing, refused = list(changes.left), [], list(changes.refused)
         for result in changes.missing:
             case = result.case

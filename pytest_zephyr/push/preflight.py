@@ -29,7 +29,7 @@ from pytest_zephyr.target.create_cycle import what_lacks
 from pytest_zephyr.target.find_cases import WALK
 from pytest_zephyr.target.snapshot import begin
 from pytest_zephyr.target.snapshot import KEPT
-from pytest_zephyr.target.snapshot import Survey
+from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import ambiguous_alt
 
 
@@ -39,7 +39,7 @@ _LOOKED_UP = 1000
 
 
 @dataclass
-class Facts:
+class ServerFacts:
     """What a push at the end need not ask again: it was found before the tests.
 
     *ahead* is by how many milliseconds the server's clock is ahead of ours. *plan* maps
@@ -47,7 +47,7 @@ class Facts:
     if they were not read.
     """
 
-    seen: Survey | None = None
+    seen: Snapshot | None = None
     ahead: int = 0
     plan: dict[int, str] | None = None
 
@@ -63,14 +63,14 @@ class Facts:
 class Preflight:
     """What was found out before the tests.
 
-    *problems* are for the user to mend, *remarks* are not. *away* says why the server
+    *problems* are for the user to mend, *remarks* are not. *unreachable* says why the server
     could not be asked, which is nobody's mistake. *client* is logged in to it.
     """
 
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    away: str = ""
-    seen: Survey | None = None
+    unreachable: str = ""
+    seen: Snapshot | None = None
     plan: dict[int, str] | None = None
     client: Client | None = None
 
@@ -82,9 +82,9 @@ class Preflight:
             for each in (*self.problems, *self.remarks)
             for line in each.splitlines()
         ]
-        if self.away:
+        if self.unreachable:
             lines.append(
-                f"zephyr: the server could not be checked before the tests: {self.away}"
+                f"zephyr: the server could not be checked before the tests: {self.unreachable}"
             )
         return tuple(lines)
 
@@ -101,8 +101,8 @@ class Preflight:
         return self.client.ahead if self.client else 0
 
     @property
-    def facts(self) -> Facts:
-        return Facts(self.seen, self.ahead, self.plan)
+    def facts(self) -> ServerFacts:
+        return ServerFacts(self.seen, self.ahead, self.plan)
 
 
 @contextmanager
@@ -139,9 +139,9 @@ def _check(
     except (ZephyrUnreachable, ZephyrRefused) as error:
         _note(found, error)
     if settings.only_planned and found.plan is None and not found.problems:
-        why = f"the plan for --zephyr-only-planned cannot be read: {found.away}"
+        why = f"the plan for --zephyr-only-planned cannot be read: {found.unreachable}"
         found.problems.append(why)
-        found.away = ""
+        found.unreachable = ""
 
 
 def _note(found: Preflight, error: ZephyrError) -> None:
@@ -149,7 +149,7 @@ def _note(found: Preflight, error: ZephyrError) -> None:
     if isinstance(error, ZephyrRefused) and error.status in {NO_SUCH_NAME, 401, 403}:
         found.problems.append(str(error))
     else:
-        found.away = str(error)
+        found.unreachable = str(error)
 
 
 def _check_statuses(found: Preflight, settings: Settings) -> None:

@@ -17,8 +17,8 @@ from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Stepped
 from pytest_zephyr.push.delivery import EvidenceDelivery
@@ -29,8 +29,8 @@ from pytest_zephyr.push.files_to_send import NOTES
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import escape
+from pytest_zephyr.results.notes import lists_all_steps
 from pytest_zephyr.results.notes import steps_of
-from pytest_zephyr.results.notes import tells_steps
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
@@ -110,7 +110,7 @@ def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
 class StepResults:
     """The steps of one push: read once for each test case, written after the results.
 
-    *untold* are the executions whose notes do not list what they should of the steps
+    *notes_incomplete* are the executions whose notes do not list what they should of the steps
     that Zephyr does not have.
     """
 
@@ -126,7 +126,7 @@ class StepResults:
         self._forbidden: ZephyrUnauthorized | None = None
         self._refusals = 0
         self._unsettled: dict[int, str] = {}
-        self.untold: set[int] = set()
+        self.notes_incomplete: set[int] = set()
 
     def note_foreign(
         self, changes: Changes, context_of: Callable[[CaseResult], Context]
@@ -193,7 +193,7 @@ class StepResults:
             return False
         if not self._match(change).foreign:
             return True
-        return tells_steps(
+        return lists_all_steps(
             change.execution.comment if change.notes is None else change.notes
         )
 
@@ -214,7 +214,7 @@ class StepResults:
             self._read(change)
             rows += writes(execution, self._match(change).own)
             if not self._is_told(change):
-                self.untold.add(execution)
+                self.notes_incomplete.add(execution)
         sent = 0
         for batch in batches(rows):
             self._send(batch, pending)
@@ -234,7 +234,11 @@ class StepResults:
             if execution not in self._refused
         }
         self._unsettled.update(
-            {each: digests.pop(each) for each in self.untold if each in digests}
+            {
+                each: digests.pop(each)
+                for each in self.notes_incomplete
+                if each in digests
+            }
         )
         if digests:
             self._memory.note_stepped(Stepped(digests))
@@ -249,7 +253,7 @@ class StepResults:
         try:
             try:
                 answered = self._client.save_steps(self._phase, rows)
-            except ZephyrUnclear:
+            except ZephyrWriteUncertain:
                 # Writing the same results twice leaves them as they are.
                 answered = self._client.save_steps(self._phase, rows)
         except ZephyrRefused as refused:

@@ -11,11 +11,11 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import kept
 from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.push.delivery import Creations
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.delivery import Provision
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Refusal
-from pytest_zephyr.results.jobs import Counted
+from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import some
 
@@ -35,7 +35,7 @@ def numbers(delivery: Delivery, *, saved: bool = True) -> str:
         parts.insert(0, f"{delivery.delivered} delivered")
         rest = "kept in the journal" if saved else "not delivered"
         parts.append(f"{delivery.kept} {rest}")
-    if delivery.unmapped and delivery.minds_unmapped:
+    if delivery.unmapped and delivery.unmapped_is_error:
         parts.append(f"{len(delivery.unmapped)} without a test case")
     return ", ".join(parts)
 
@@ -64,18 +64,21 @@ def planned(delivery: Delivery) -> list[str]:
     if delivery.planned is None:
         return []
     changes = delivery.planned
-    provision = delivery.provision or Provision()
-    new = provision.shelved.missing
+    creations = delivery.creations or Creations()
+    new = creations.created_cases.missing
     results = len(changes.writes) + len(changes.missing) + len(new)
-    requests = count_batches(results) + provision.requests
+    requests = count_batches(results) + creations.requests
     lines = [
         (
             f"dry run: nothing was written; {results} results would be, with"
             f" {requests} {'request' if requests == 1 else 'requests'} that"
             f" {'writes' if requests == 1 else 'write'}"
         ),
-        *(f"  {each} would be created" for each in provision.containers),
-        *(f"  folder {each!r} would be created" for each in provision.shelved.folders),
+        *(f"  {each} would be created" for each in creations.containers),
+        *(
+            f"  folder {each!r} would be created"
+            for each in creations.created_cases.folders
+        ),
         *(
             f"  test case {each.name!r} would be created for {each.script}"
             for each in new
@@ -157,7 +160,7 @@ def problems(
     """
     lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
     if delivery.unmapped:
-        counts = ", which counts as undelivered" if delivery.minds_unmapped else ""
+        counts = ", which counts as undelivered" if delivery.unmapped_is_error else ""
         lines.append(
             f"zephyr: {len(delivery.unmapped)} tests name no test case{counts}:"
             f" {some(delivery.unmapped)}"
@@ -207,7 +210,7 @@ def problems(
         lines.append(f"dry run: to send it: {again}")
     elif delivery.waiting:
         lines += kept(journals, settings, f"{delivery.waiting} ")
-    elif delivery.evidence.kept or delivery.evidence.mendable:
+    elif delivery.evidence.kept or delivery.evidence.retryable:
         lines.append(f"zephyr: evidence kept in {names}")
         lines.append(send_later(journals, settings))
     return lines
@@ -229,22 +232,22 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
     return lines
 
 
-def counted(results: Counted) -> list[str]:
+def counted(results: MergedResults) -> list[str]:
     """Say which results of a run replaced which, and why others did not."""
     lines = [
         f"{count} results of {earlier}.jsonl replaced by a later attempt of the same job,"
         f" {later}.jsonl"
         for (earlier, later), count in results.replaced.items()
     ]
-    apart = [
+    separate_jobs = [
         f"{worse}.jsonl has worse results than {other}.jsonl and counts; they are"
         f" different jobs of this run: {why}"
-        for (worse, other), why in results.apart.items()
+        for (worse, other), why in results.separate_jobs.items()
     ]
-    return [*lines[:_SHOWN], *apart[:_SHOWN]]
+    return [*lines[:_SHOWN], *separate_jobs[:_SHOWN]]
 
 
-def counted_as_json(results: Counted) -> dict[str, object]:
+def counted_as_json(results: MergedResults) -> dict[str, object]:
     """Return which results of a run replaced which for scripts."""
     return {
         "replaced": [
@@ -253,7 +256,7 @@ def counted_as_json(results: Counted) -> dict[str, object]:
         ],
         "different_jobs": [
             {"worse": worse, "other": other, "why": why}
-            for (worse, other), why in results.apart.items()
+            for (worse, other), why in results.separate_jobs.items()
         ],
     }
 

@@ -18,17 +18,17 @@ from pytest_zephyr.push import attachments
 from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.diff import Changes
-from pytest_zephyr.push.diff import Terms
+from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.executions import Apply
 from pytest_zephyr.push.files_to_send import left_out
 from pytest_zephyr.push.files_to_send import wanted
-from pytest_zephyr.push.missing import Provider
+from pytest_zephyr.push.missing import MissingCreator
 from pytest_zephyr.push.own_settings import OwnSettings
 from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results import status
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.evidence import FieldValue
-from pytest_zephyr.results.jobs import Counted
+from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import CaseResult
@@ -38,8 +38,8 @@ from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.target.created import CreatedCases
-from pytest_zephyr.target.snapshot import Survey
-from pytest_zephyr.target.snapshot import survey
+from pytest_zephyr.target.snapshot import read_snapshot
+from pytest_zephyr.target.snapshot import Snapshot
 
 
 def push(
@@ -49,10 +49,10 @@ def push(
     memory: Memory,
     progress: Callable[..., None] = lambda *_progress: None,
     *,
-    results: Counted | None = None,
+    results: MergedResults | None = None,
     senders: AbstractSet[str] | None = None,
     force: bool = False,
-    seen: Survey | None = None,
+    seen: Snapshot | None = None,
     own: Mapping[str, Settings] | None = None,
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
@@ -80,36 +80,36 @@ def push(
         _let_come(client, settings, memory)
         seen = _look(client, settings, seen)
         delivery.user, delivery.target = seen.user, seen.target
-        provider = Provider(client, settings_of, seen, folders)
+        creator = MissingCreator(client, settings_of, seen, folders)
 
-        def terms() -> Terms:
+        def terms() -> DiffRules:
             now = now_ms() + client.ahead
             ended = results.ended if results else {}
             partial = results.partial if results else ()
-            return Terms(ended, partial, now, force, settings.notes_limit)
+            return DiffRules(ended, partial, now, force, settings.notes_limit)
 
         def compute() -> Changes:
             """Compare what should be with what is, as far as both are known by now."""
-            shelved = provider.provision.shelved
+            created_cases = creator.creations.created_cases
             mapped = diff.by_visible_id(
-                (_with_new_case(node, shelved) for node in nodes), seen.executions
+                (_with_new_case(node, created_cases) for node in nodes), seen.executions
             )
             return diff.compute(
                 planner.plan(mapped, seen.statuses).results,
                 seen.executions,
                 f"phase {seen.place.path}",
                 memory.receipts,
-                memory.unclear,
+                memory.uncertain,
                 terms(),
             )
 
         changes = compute()
         if settings.may_create("execution") and (changes.missing or new):
-            provider.look(changes.missing, new)
+            creator.look(changes.missing, new)
             if not settings.dry_run:
-                _make(provider, delivery, seen)
+                _make(creator, delivery, seen)
                 changes = compute()
-            changes = provider.settle(changes, final=not settings.dry_run)
+            changes = creator.settle(changes, final=not settings.dry_run)
         _count(delivery, changes)
         if not settings.dry_run:
             _carry_out(
@@ -117,14 +117,14 @@ def push(
             )
         if not settings.may_create("execution"):
             # What has no place is looked up last: it can only be named.
-            provider.look(changes.missing)
-            settled = provider.settle(changes, final=True)
+            creator.look(changes.missing)
+            settled = creator.settle(changes, final=True)
             _name_missing(delivery, changes, settled)
             changes = settled
         if settings.dry_run:
             delivery.planned = changes
-            delivery.provision = provider.provision
-            delivery.kept += len(provider.provision.shelved.missing)
+            delivery.creations = creator.creations
+            delivery.kept += len(creator.creations.created_cases.missing)
     except ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:
@@ -152,7 +152,9 @@ def _expect(
             choices[id(own)] = _choices(own, status.STOCK)
         if own.unmapped in {"warn", "error"} and node.unmarked:
             delivery.unmapped.append(node.title)
-            delivery.minds_unmapped = delivery.minds_unmapped or own.unmapped == "error"
+            delivery.unmapped_is_error = (
+                delivery.unmapped_is_error or own.unmapped == "error"
+            )
         sent = choices[id(own)][node.outcome].status is not None
         if own.unmapped == "create" and node.new is not None and sent:
             new.setdefault(node.new, {}).update(node.evidence.fields)
@@ -161,14 +163,14 @@ def _expect(
     return new, folders
 
 
-def _make(provider: Provider, delivery: Delivery, seen: Survey) -> None:
+def _make(creator: MissingCreator, delivery: Delivery, seen: Snapshot) -> None:
     """Make what is missing; what was made is told even if not all of it was."""
     try:
-        provider.make()
+        creator.make()
     finally:
         delivery.target = seen.target
-        delivery.made = provider.made
-        delivery.remarks = list(provider.provision.shelved.remarks)
+        delivery.made = creator.made
+        delivery.remarks = list(creator.creations.created_cases.remarks)
 
 
 def _let_come(client: Client, settings: Settings, memory: Memory) -> None:
@@ -181,10 +183,10 @@ def _let_come(client: Client, settings: Settings, memory: Memory) -> None:
         client.pause(settings.timeout - passed)
 
 
-def _look(client: Client, settings: Settings, seen: Survey | None) -> Survey:
+def _look(client: Client, settings: Settings, seen: Snapshot | None) -> Snapshot:
     """Read what the server has, but for what was read a moment ago."""
     if seen is None:
-        return survey(client, settings)
+        return read_snapshot(client, settings)
     if not seen.fresh:
         if seen.target is not None and seen.target.phase is None:
             # Somebody may have made it meanwhile.
@@ -249,7 +251,7 @@ def _carry_out(
     memory: Memory,
     delivery: Delivery,
     progress: Callable[..., None],
-    terms: Terms,
+    terms: DiffRules,
 ) -> None:
     """Write the results first, then the evidence of those that stand."""
     phase = delivery.target.phase if delivery.target else None
@@ -273,7 +275,7 @@ def _carry_out(
     standing = [*apply.standing(changes), *changes.standing]
     evidence.left_out += left_out(standing)
     steps.write(standing)
-    files = wanted(standing, context_of, steps.untold)
+    files = wanted(standing, context_of, steps.notes_incomplete)
     attachments.send(files, client, memory, evidence, progress)
     steps.settle()
 
@@ -283,13 +285,13 @@ def _context(settings: Settings) -> Context:
     return Context(settings.comment, limit - min(tags.ROOM, limit // 2))
 
 
-def _with_new_case(node: NodeResult, shelved: CreatedCases) -> NodeResult:
+def _with_new_case(node: NodeResult, created_cases: CreatedCases) -> NodeResult:
     """Return *node* with the test case that was made or found for it."""
     if node.new is None:
         return node
-    if node.new in shelved.placements:
-        return replace(node, cases=(shelved.placements[node.new].case,))
-    if node.new in shelved.refused:
+    if node.new in created_cases.placements:
+        return replace(node, cases=(created_cases.placements[node.new].case,))
+    if node.new in created_cases.refused:
         # It has no number; its name is what a message can call it.
         return replace(node, cases=(node.new.name,))
     return node
@@ -302,7 +304,9 @@ def _count(delivery: Delivery, changes: Changes) -> None:
     delivery.overruled = list(changes.overruled)
     delivery.doubled = changes.doubled
     delivery.refused = list(changes.refused)
-    delivery.kept = len(changes.writes) + len(changes.landed) + len(changes.missing)
+    delivery.kept = (
+        len(changes.writes) + len(changes.found_on_server) + len(changes.missing)
+    )
 
 
 def _name_missing(delivery: Delivery, changes: Changes, settled: Changes) -> None:

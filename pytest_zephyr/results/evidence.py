@@ -73,15 +73,15 @@ class LeftOut:
     by_limit: bool = False
 
 
-Saying = Comment | Defect | Field | File | Step | LeftOut
+EvidenceValue = Comment | Defect | Field | File | Step | LeftOut
 
 
 @dataclass(frozen=True)
-class Said:
+class EvidenceEntry:
     """One saying, with the attempt of the test and the worker that it belongs to."""
 
     nodeid: str
-    what: Saying
+    what: EvidenceValue
     attempt: int = 0
     worker: str = ""
 
@@ -104,12 +104,12 @@ class Evidence:
 NOTHING = Evidence()
 
 
-def gather(sayings: Iterable[Saying]) -> Evidence:
-    """Return *sayings* by kind: repetitions once, the last value of a field."""
-    by_kind: dict[type[Saying], dict[object, Any]] = {
-        kind: {} for kind in get_args(Saying)
+def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
+    """Return *evidence_values* by kind: repetitions once, the last value of a field."""
+    by_kind: dict[type[EvidenceValue], dict[object, Any]] = {
+        kind: {} for kind in get_args(EvidenceValue)
     }
-    for each in sayings:
+    for each in evidence_values:
         key: object = each
         if isinstance(each, Step):
             key = each.number

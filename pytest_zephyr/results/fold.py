@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import itertools
 
 from pytest_zephyr.results.evidence import Evidence
+from pytest_zephyr.results.evidence import EvidenceEntry
+from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import gather
 from pytest_zephyr.results.evidence import NOTHING
-from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import Saying
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Failure
@@ -141,18 +141,18 @@ class _Node:
     started: bool = False
     at: int = 0
     workers: tuple[_Attempts, ...] = ()
-    marked: tuple[Saying, ...] = ()
+    marked: tuple[EvidenceValue, ...] = ()
     changed: bool = False
 
     def take(self, item: Item) -> None:
         """Note what the markers of the test say, in whichever order that is read."""
         if item.changed:
             self.cases, self.new = item.cases, item.new
-            self.marked = tuple(item.sayings)
+            self.marked = tuple(item.evidence_values)
         elif not self.changed:
             self.cases = item.cases or self.cases
             self.new = item.new or self.new
-            self.marked = tuple(item.sayings) or self.marked
+            self.marked = tuple(item.evidence_values) or self.marked
         if item.changed or not self.changed:
             self.unmarked = item.unmarked
         self.changed = self.changed or item.changed
@@ -168,14 +168,16 @@ class _Node:
         """Return whether the test began on *worker*, and nothing says that it ended."""
         return any(each.worker == worker and not each.finished for each in self.workers)
 
-    def evidence(self, sayings: Sequence[Said]) -> Evidence:
+    def evidence(self, evidence_values: Sequence[EvidenceEntry]) -> Evidence:
         """What was said in the last attempt, which may have died before its reports."""
-        if not sayings and not self.marked:
+        if not evidence_values and not self.marked:
             return NOTHING
         last = {each.worker: each.last for each in self.workers}
-        for said in sayings:
+        for said in evidence_values:
             last[said.worker] = max(said.attempt, last.get(said.worker, 0))
-        counting = [each for each in sayings if each.attempt == last[each.worker]]
+        counting = [
+            each for each in evidence_values if each.attempt == last[each.worker]
+        ]
         return gather([*self.marked, *(each.what for each in counting)])
 
 
@@ -191,7 +193,7 @@ def fold(
     different workers may interleave in any order.
     """
     nodes: dict[str, _Node] = {}
-    sayings: dict[str, list[Said]] = {}
+    evidence_values: dict[str, list[EvidenceEntry]] = {}
     ended = False
     for record in records:
         if isinstance(record, End):
@@ -202,8 +204,8 @@ def fold(
             node = nodes[record.nodeid] = _Node()
         if isinstance(record, Item):
             node.take(record)
-        elif isinstance(record, Said):
-            sayings.setdefault(record.nodeid, []).append(record)
+        elif isinstance(record, EvidenceEntry):
+            evidence_values.setdefault(record.nodeid, []).append(record)
         else:
             if isinstance(record, Report) and record.when == "???":
                 node = _running(nodes, record) or node
@@ -218,7 +220,12 @@ def fold(
     # One gives way to the other: a large run has many.
     return [
         _settle(
-            nodeid, nodes.pop(nodeid), sayings.pop(nodeid, ()), ended, calls, origin
+            nodeid,
+            nodes.pop(nodeid),
+            evidence_values.pop(nodeid, ()),
+            ended,
+            calls,
+            origin,
         )
         for nodeid in list(nodes)
     ]
@@ -236,7 +243,7 @@ def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
 def _settle(
     nodeid: str,
     node: _Node,
-    sayings: Sequence[Said],
+    evidence_values: Sequence[EvidenceEntry],
     ended: bool,
     calls: bool,
     origin: Origin,
@@ -272,7 +279,7 @@ def _settle(
         earlier=deciding.earlier,
         unmarked=node.unmarked,
         new=node.new,
-        evidence=node.evidence(sayings),
+        evidence=node.evidence(evidence_values),
         origin=origin,
         doubt="the report of a test is missing"
         if calls and any(each.is_silent for each in all_attempts)

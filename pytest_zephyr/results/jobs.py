@@ -120,12 +120,12 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Counted:
+class MergedResults:
     """The results that count.
 
     *ended* says when each session was over, by name, *partial* names those that are not
     whole. *replaced* counts the tests of one session whose result gave way to that of
-    another, *apart* says for two sessions with different outcomes of a test why they
+    another, *separate_jobs* says for two sessions with different outcomes of a test why they
     are two jobs: names of sessions, the worse first.
     """
 
@@ -133,19 +133,19 @@ class Counted:
     ended: Mapping[str, int]
     partial: Collection[str]
     replaced: Mapping[tuple[str, str], int]
-    apart: Mapping[tuple[str, str], str]
+    separate_jobs: Mapping[tuple[str, str], str]
 
 
 _Entry = tuple[Session, NodeResult]
 
 
-def count(sessions: Iterable[Session]) -> Counted:
+def count(sessions: Iterable[Session]) -> MergedResults:
     """Return the results of *sessions* that count, in the order of their tests."""
     sessions = sorted(sessions, key=_order)
     ended = {session.name: session.ended for session in sessions}
     partial = {session.name for session in sessions if not session.whole}
     if len(sessions) == 1:
-        return Counted(sessions[0].nodes, ended, partial, {}, {})
+        return MergedResults(sessions[0].nodes, ended, partial, {}, {})
     repeated = _repeated(sessions)
     entries: dict[str, list[_Entry]] = {}
     for session in sessions:
@@ -153,14 +153,14 @@ def count(sessions: Iterable[Session]) -> Counted:
             entries.setdefault(node.nodeid, []).append((session, node))
     nodes: list[NodeResult] = []
     replaced: dict[tuple[str, str], int] = {}
-    apart: dict[tuple[str, str], str] = {}
+    separate_jobs: dict[tuple[str, str], str] = {}
     for same in entries.values():
         counting: list[_Entry] = []
         for entry in same:
             counting = _add(counting, entry, repeated, replaced)
-        _note_apart(counting, apart)
+        _note_separate_jobs(counting, separate_jobs)
         nodes += [node for _, node in counting]
-    return Counted(nodes, ended, partial, replaced, apart)
+    return MergedResults(nodes, ended, partial, replaced, separate_jobs)
 
 
 def _order(session: Session) -> tuple[int, int, str]:
@@ -216,7 +216,9 @@ def _after(old: NodeResult, node: NodeResult) -> NodeResult:
     return replace(node, attempts=old.attempts + node.attempts, earlier=first)
 
 
-def _note_apart(counting: Sequence[_Entry], apart: dict[tuple[str, str], str]) -> None:
+def _note_separate_jobs(
+    counting: Sequence[_Entry], separate_jobs: dict[tuple[str, str], str]
+) -> None:
     if len(counting) < 2:
         return
     worst, bad = max(counting, key=lambda each: each[1].outcome.rank)
@@ -232,4 +234,4 @@ def _note_apart(counting: Sequence[_Entry], apart: dict[tuple[str, str], str]) -
                 if names
                 else "they ran side by side"
             )
-        apart.setdefault((worst.name, session.name), why)
+        separate_jobs.setdefault((worst.name, session.name), why)

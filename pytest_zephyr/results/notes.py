@@ -110,7 +110,7 @@ def _ended(step: Step, node: NodeResult) -> Step:
     return replace(step, outcome="failed", comment="the process died in this step")
 
 
-def tells_steps(notes: str) -> bool:
+def lists_all_steps(notes: str) -> bool:
     """Return whether *notes* list steps, and all of them."""
     return "\nsteps:\n" in notes and _CUT_SIGN not in notes
 
@@ -156,7 +156,7 @@ def _compose(
     if not wanted and not steps and not any(node.evidence for node in nodes):
         return None
     nodes = _worst_first(nodes)
-    said = [*_said(nodes), *_steps(steps)]
+    said = [*_evidence_lines(nodes), *_steps(steps)]
     if not wanted and not said:
         return None
     head = []
@@ -181,7 +181,7 @@ def _compose(
     )
 
 
-def _said(nodes: Sequence[NodeResult]) -> list[str]:
+def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
     """Return a line for each thing that the tests said; the same is said once."""
     lines = []
     for node in nodes:

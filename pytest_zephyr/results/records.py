@@ -12,11 +12,11 @@ from operator import attrgetter
 from pytest_zephyr.results.evidence import Comment
 from pytest_zephyr.results.evidence import Defect
 from pytest_zephyr.results.evidence import Evidence
+from pytest_zephyr.results.evidence import EvidenceEntry
+from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.evidence import NOTHING
-from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import Saying
 from pytest_zephyr.text import one_line
 
 
@@ -94,7 +94,7 @@ class Item:
     changed: bool = False
 
     @property
-    def sayings(self) -> Iterator[Saying]:
+    def evidence_values(self) -> Iterator[EvidenceValue]:
         """What the markers say, as if the test had said it first."""
         if self.comment:
             yield Comment(self.comment)
@@ -151,7 +151,7 @@ class Passed:
     worker: str = ""
 
 
-Record = Item | Start | Report | Passed | Said | End
+Record = Item | Start | Report | Passed | EvidenceEntry | End
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.own_settings import own_settings
-from pytest_zephyr.push.preflight import Facts
+from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.push.workflow import push
-from pytest_zephyr.results.jobs import Counted
+from pytest_zephyr.results.jobs import MergedResults
 
 
 def _ignore(done: int, total: int, what: str = "results") -> None:
@@ -25,7 +25,7 @@ def _ignore(done: int, total: int, what: str = "results") -> None:
 
 
 @dataclass(frozen=True)
-class Order:
+class DeliveryRequest:
     """How the results of a run are to be sent.
 
     *writers* take the receipts. With *keep_flags* each journal goes by its own header but
@@ -38,7 +38,7 @@ class Order:
     writers: Sequence[JournalWriter]
     keep_flags: bool
     force: bool = False
-    facts: Facts = field(default_factory=Facts)
+    facts: ServerFacts = field(default_factory=ServerFacts)
     progress: Callable[..., None] = _ignore
 
 
@@ -48,12 +48,12 @@ class Delivered:
 
     delivery: Delivery
     run: Run
-    results: Counted
+    results: MergedResults
     settings: Settings
 
 
 def deliver(
-    run: Run, order: Order, again: Callable[[], Run] | None = None
+    run: Run, order: DeliveryRequest, again: Callable[[], Run] | None = None
 ) -> Delivered:
     """Push *run* and note in its journals what was delivered.
 

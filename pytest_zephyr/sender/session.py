@@ -26,10 +26,10 @@ from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.embedded import how_to_look
-from pytest_zephyr.push.preflight import Facts
+from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
-from pytest_zephyr.sender.deliver import Order
+from pytest_zephyr.sender.deliver import DeliveryRequest
 
 
 class SessionEnd:
@@ -40,7 +40,9 @@ class SessionEnd:
         self._path: Path = request.journal
         self._kept = [line.encode("ascii") for line in request.kept]
         self._deadline = Deadline(request.seconds)
-        self._facts = load(Facts, request.facts) if request.facts else Facts()
+        self._facts = (
+            load(ServerFacts, request.facts) if request.facts else ServerFacts()
+        )
         self._beside: list[Journal] = []
         self._unread: list[str] = []
 
@@ -66,7 +68,7 @@ class SessionEnd:
     ) -> Delivered:
         run = self._find_run()
         note_running(run.journals, self._beside, writers)
-        order = Order(
+        order = DeliveryRequest(
             self._settings,
             self._deadline,
             writers,

@@ -16,7 +16,7 @@ from pytest_zephyr.config import placeholders
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.records import NewCase
@@ -42,7 +42,7 @@ def path_of(case: NewCase, template: str) -> Path:
     return tuple(part for part in parts if part) or ("Automation",)
 
 
-class Shelves:
+class CaseCreator:
     """Finds new test cases in their folders of a release, and makes those it misses.
 
     *templates* has the folder of each, *cases* its custom fields, by display name or by
@@ -197,7 +197,7 @@ class Shelves:
             made: Sequence[Placement] = ()
             try:
                 made = self._client.create_cases(list(map(self._request, batch)))
-            except ZephyrUnclear:
+            except ZephyrWriteUncertain:
                 pass
             except ZephyrUnauthorized:
                 raise
@@ -281,5 +281,5 @@ class Shelves:
             self._client.link_requirements(links, self._release)
         except ZephyrUnauthorized:
             raise
-        except (ZephyrRefused, ZephyrUnclear) as error:
+        except (ZephyrRefused, ZephyrWriteUncertain) as error:
             self._done.remarks.append(f"requirements could not be linked: {error}")

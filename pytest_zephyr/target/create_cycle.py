@@ -18,8 +18,8 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.target.created import Created
 
 
@@ -52,7 +52,7 @@ class _Creator:
         self._target = target
         self._cycles: list[int] = []
         self._phases: list[tuple[int, int]] = []
-        self._unclear: ZephyrUnclear | None = None
+        self._unclear: ZephyrWriteUncertain | None = None
 
     def run(self) -> Created:
         first = self._target
@@ -69,9 +69,9 @@ class _Creator:
                     self._make_cycle(target)
                 else:
                     self._make_phase(target.cycle)
-            except ZephyrUnclear as unclear:
+            except ZephyrWriteUncertain as uncertain:
                 # The look that follows tells whether it happened.
-                self._unclear = unclear
+                self._unclear = uncertain
             target = self._look()
         if target.phase is None:
             if self._unclear is not None:

@@ -18,7 +18,7 @@ from pytest_zephyr.client.entities import Planned
 from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.target.created import Filled
 
 
@@ -156,7 +156,7 @@ class _Filler:
                 self._client.add_to_phase(
                     self._phase.id, self._root(), _by_folder(batch, ids)
                 )
-            except ZephyrUnclear:
+            except ZephyrWriteUncertain:
                 self._add_again(batch, ids)
             except ZephyrUnauthorized:
                 raise
@@ -181,7 +181,7 @@ class _Filler:
         except ZephyrRefused as refused:
             # There is another way; if that fails as well, this is the reason.
             self._refused = self._refused or refused
-        except ZephyrUnclear:
+        except ZephyrWriteUncertain:
             # The executions show what came of it.
             return
 
@@ -199,7 +199,7 @@ class _Filler:
             for batch in batches(waiting):
                 try:
                     self._client.assign(self._phase.id, batch, self._tester)
-                except ZephyrUnclear:
+                except ZephyrWriteUncertain:
                     continue
                 except ZephyrUnauthorized:
                     raise

@@ -8,7 +8,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Folder
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
+from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
 #: How often what was created is looked for, and what another job covered made again.
@@ -79,7 +79,7 @@ class Folders:
             return
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
-        except ZephyrUnclear:
+        except ZephyrWriteUncertain:
             # The look that follows tells whether it happened.
             return
         except ZephyrUnauthorized:

@@ -37,7 +37,7 @@ KEPT = 4 * PAGE
 
 
 @dataclass
-class Survey:
+class Snapshot:
     """What was read so far; *whole* says that the executions are all there are.
 
     *found* holds the test cases that were looked up in the repository, *described* is
@@ -158,7 +158,7 @@ class Survey:
         return None if phase is None else client.phase_tree(phase.id).release
 
 
-def survey(client: Client, settings: Settings) -> Survey:
+def read_snapshot(client: Client, settings: Settings) -> Snapshot:
     """Read all that a push needs to know."""
     seen = begin(client)
     seen.read_target(client, settings)
@@ -166,7 +166,7 @@ def survey(client: Client, settings: Settings) -> Survey:
     return seen
 
 
-def begin(client: Client) -> Survey:
+def begin(client: Client) -> Snapshot:
     """Find out who we are and which statuses there are."""
     user = client.current_user()
-    return Survey(user, client.statuses() or status.STOCK)
+    return Snapshot(user, client.statuses() or status.STOCK)

@@ -199,8 +199,8 @@ def test_a_dry_run_is_no_part_of_another_run(pytester, push, run_zephyr, world):
 
 
 def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, world):
-    away = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={world.phase}")
-    code, said = push(*away, "--zephyr-retries=0", journal)
+    unreachable = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={world.phase}")
+    code, said = push(*unreachable, "--zephyr-retries=0", journal)
 
     assert code == 1
     assert "no answer from http://127.0.0.1:9" in said

@@ -24,8 +24,8 @@ from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.client.servers import answer
@@ -177,7 +177,7 @@ def test_an_unknown_authority_is_refused_with_the_mend(tls, pauses, call):
         with transport, pytest.raises(ZephyrUnreachable) as caught:
             call(transport)
 
-        assert not isinstance(caught.value, ZephyrUnclear)
+        assert not isinstance(caught.value, ZephyrWriteUncertain)
         assert sandbox.requests == []
     text = str(caught.value)
     assert f"TLS with {sandbox.url} failed: " in text
@@ -293,7 +293,7 @@ def test_a_write_that_is_cut_over_tls_is_unclear(tls, ca_file):
     with Sandbox(tls=tls) as sandbox:
         sandbox.faults.add(Fault("PUT", kind="cut_after"))
         settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
-        with _open(settings) as transport, pytest.raises(ZephyrUnclear):
+        with _open(settings) as transport, pytest.raises(ZephyrWriteUncertain):
             write(transport)
 
 
@@ -376,7 +376,7 @@ def test_a_proxy_that_does_not_know_us_is_said_without_its_password(
     with pytest.raises(ZephyrUnreachable) as caught:
         call(connected(settings))
 
-    assert not isinstance(caught.value, ZephyrUnclear)
+    assert not isinstance(caught.value, ZephyrWriteUncertain)
     text = str(caught.value)
     assert "the proxy refused: Tunnel connection failed: 407" in text
     assert "Check zephyr_proxy" in text
@@ -485,6 +485,6 @@ def test_a_failure_of_tls_in_the_middle_of_a_write_is_unclear(tls, ca_file, conn
         server = threading.Thread(target=answer_rubbish)
         server.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(ZephyrUnclear, match="TLS with"):
+        with pytest.raises(ZephyrWriteUncertain, match="TLS with"):
             write(connected(settings_for(TOKEN, url=url, verify=ca_file)))
         server.join()

@@ -10,7 +10,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.sandbox import Fault
-from pytest_zephyr.target.create_cases import Shelves
+from pytest_zephyr.target.create_cases import CaseCreator
 from pytest_zephyr.target.create_cycle import create_missing
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import find_cases
@@ -77,7 +77,9 @@ def creator(world, settings, connected):
                 first.create_folder("Automation", world.release, None)
 
     client.rival = rival
-    shelves = Shelves(client, {new: "Automation/{package}"}, world.release, {new: {}})
+    shelves = CaseCreator(
+        client, {new: "Automation/{package}"}, world.release, {new: {}}
+    )
 
     def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
         client.contested, client.deletes = contested, deletes

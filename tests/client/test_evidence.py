@@ -22,8 +22,8 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.format import evidence_line
 from pytest_zephyr.journal.format import Header
-from pytest_zephyr.journal.format import said_line
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
@@ -31,9 +31,9 @@ from pytest_zephyr.push import summary
 from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.evidence import EvidenceEntry
+from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.evidence import Said
-from pytest_zephyr.results.evidence import Saying
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Report
@@ -57,11 +57,17 @@ class Recorded:
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def test(
-        self, case: int, *sayings: Saying, nodeid: str | None = None, at: int = AT
+        self,
+        case: int,
+        *evidence_values: EvidenceValue,
+        nodeid: str | None = None,
+        at: int = AT,
     ) -> None:
         nodeid = nodeid or f"test_a.py::test_{case}"
         self.lines.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
-        self.lines += [said_line(Said(nodeid, each)) for each in sayings]
+        self.lines += [
+            evidence_line(EvidenceEntry(nodeid, each)) for each in evidence_values
+        ]
         for when in ("setup", "call", "teardown"):
             report = Report(nodeid, when, "passed", duration=1000, at=at)
             self.lines.append(journal_format.report_line(report))

@@ -18,8 +18,8 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Memory
@@ -85,25 +85,25 @@ class Journal:
     receipts: list[Receipt] = field(default_factory=list)
     sendings: list[Sending] = field(default_factory=list)
 
-    unclear: dict[int, str] = field(default_factory=dict)
+    uncertain: dict[int, str] = field(default_factory=dict)
 
     @property
     def memory(self) -> Memory:
         return Memory(
             receipts=frozenset((each.execution, each.digest) for each in self.receipts),
-            unclear=dict(self.unclear),
+            uncertain=dict(self.uncertain),
             note_sending=self._note_sending,
             note_receipts=self._note_receipts,
         )
 
     def _note_sending(self, sending: Sending) -> None:
         self.sendings.append(sending)
-        self.unclear.update(sending.rows)
+        self.uncertain.update(sending.rows)
 
     def _note_receipts(self, receipts: Iterable[Receipt]) -> None:
         for receipt in receipts:
             self.receipts.append(receipt)
-            self.unclear.pop(receipt.execution, None)
+            self.uncertain.pop(receipt.execution, None)
 
 
 @pytest.fixture
@@ -488,7 +488,7 @@ def test_a_server_that_never_gives_a_clear_answer_is_given_up(world, deliver, ki
     if kind == "truncate":
         assert delivery.complete
     else:
-        assert isinstance(delivery.error, ZephyrUnclear)
+        assert isinstance(delivery.error, ZephyrWriteUncertain)
         assert delivery.kept == 6
 
 

@@ -26,8 +26,8 @@ from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnclear
 from pytest_zephyr.errors import ZephyrUnreachable
+from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.client.servers import answer
@@ -204,17 +204,29 @@ def test_a_write_that_was_put_off_is_repeated(world, transport, status):
     ("fault", "error"),
     [
         pytest.param(Fault("PUT", status=500), ZephyrRefused, id="500"),
-        pytest.param(Fault("PUT", status=502), ZephyrUnclear, id="502"),
-        pytest.param(Fault("PUT", status=504), ZephyrUnclear, id="504"),
+        pytest.param(Fault("PUT", status=502), ZephyrWriteUncertain, id="502"),
+        pytest.param(Fault("PUT", status=504), ZephyrWriteUncertain, id="504"),
         pytest.param(
-            Fault("PUT", kind="status_after", status=502), ZephyrUnclear, id="late 502"
+            Fault("PUT", kind="status_after", status=502),
+            ZephyrWriteUncertain,
+            id="late 502",
         ),
-        pytest.param(Fault("PUT", kind="cut_before"), ZephyrUnclear, id="cut before"),
-        pytest.param(Fault("PUT", kind="cut_after"), ZephyrUnclear, id="cut after"),
-        pytest.param(Fault("PUT", kind="truncate"), ZephyrUnclear, id="truncated"),
-        pytest.param(Fault("PUT", kind="html"), ZephyrUnclear, id="web page"),
-        pytest.param(Fault("PUT", kind="not_json"), ZephyrUnclear, id="not JSON"),
-        pytest.param(Fault("PUT", kind="not_utf8"), ZephyrUnclear, id="not UTF-8"),
+        pytest.param(
+            Fault("PUT", kind="cut_before"), ZephyrWriteUncertain, id="cut before"
+        ),
+        pytest.param(
+            Fault("PUT", kind="cut_after"), ZephyrWriteUncertain, id="cut after"
+        ),
+        pytest.param(
+            Fault("PUT", kind="truncate"), ZephyrWriteUncertain, id="truncated"
+        ),
+        pytest.param(Fault("PUT", kind="html"), ZephyrWriteUncertain, id="web page"),
+        pytest.param(
+            Fault("PUT", kind="not_json"), ZephyrWriteUncertain, id="not JSON"
+        ),
+        pytest.param(
+            Fault("PUT", kind="not_utf8"), ZephyrWriteUncertain, id="not UTF-8"
+        ),
     ],
 )
 def test_a_write_whose_end_is_not_known_is_sent_once(world, transport, fault, error):
@@ -232,7 +244,7 @@ def test_a_write_whose_end_is_not_known_is_sent_once(world, transport, fault, er
 def test_a_write_without_an_answer_is_unclear(world, settings, connected, kind):
     world.sandbox.faults.add(Fault("PUT", kind=kind, seconds=20))
 
-    with pytest.raises(ZephyrUnclear) as caught:
+    with pytest.raises(ZephyrWriteUncertain) as caught:
         write(connected(settings(timeout=0.3)), world)
 
     assert count(world, WRITE) <= 1
@@ -249,7 +261,7 @@ def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, pauses):
     with pytest.raises(ZephyrUnreachable) as caught:
         write(to_server(f"http://127.0.0.1:{port}"))
 
-    assert not isinstance(caught.value, ZephyrUnclear)
+    assert not isinstance(caught.value, ZephyrWriteUncertain)
     assert len(pauses) == 3
     text = str(caught.value)
     assert text.startswith(f"PUT {WRITE}: no answer from http://127.0.0.1:{port}: ")

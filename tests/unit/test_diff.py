@@ -9,8 +9,8 @@ import pytest
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import compute
-from pytest_zephyr.push.diff import has_landed
-from pytest_zephyr.push.diff import Terms
+from pytest_zephyr.push.diff import DiffRules
+from pytest_zephyr.push.diff import was_written
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Status
 from tests.unit.make import deterministic
@@ -135,7 +135,7 @@ def test_a_newer_result_of_the_server_stays_if_that_is_asked(
 ):
     """A journal that is pushed late does not write over what came after it."""
     now = execution(executed_on=executed_on)
-    terms = Terms({"": 1_000}, now=90_000 if newer_wins else 2_000)
+    terms = DiffRules({"": 1_000}, now=90_000 if newer_wins else 2_000)
     ours = result(at=1_000, nodes=(node(Outcome.PASSED),))
     changes = compute([ours], [now], PLACE, terms=terms)
 
@@ -154,33 +154,37 @@ LANDED = {
 
 
 @pytest.mark.parametrize(
-    ("status", "stamp", "dated", "landed"), LANDED.values(), ids=LANDED
+    ("status", "stamp", "dated", "found_on_server"), LANDED.values(), ids=LANDED
 )
-def test_a_write_has_landed_if_status_and_state_say_so(status, stamp, dated, landed):
+def test_a_write_has_landed_if_status_and_state_say_so(
+    status, stamp, dated, found_on_server
+):
     """An old result of the same status is not ours, unless the server has no dates."""
     now = execution(status=status, stamp=stamp, dated=dated)
 
-    assert has_landed(Change(result(status=FAIL), now, None), "before") is landed
+    assert (
+        was_written(Change(result(status=FAIL), now, None), "before") is found_on_server
+    )
 
 
 @pytest.mark.parametrize(
-    ("status", "stamp", "dated", "landed"), LANDED.values(), ids=LANDED
+    ("status", "stamp", "dated", "found_on_server"), LANDED.values(), ids=LANDED
 )
 def test_an_unclear_write_is_looked_up_before_it_is_repeated(
-    status, stamp, dated, landed
+    status, stamp, dated, found_on_server
 ):
     """What stands there already is not written a second time."""
     now = execution(status=status, stamp=stamp, dated=dated)
-    changes = compute([result(status=FAIL)], [now], PLACE, unclear={now.id: "before"})
+    changes = compute([result(status=FAIL)], [now], PLACE, uncertain={now.id: "before"})
 
-    assert len(changes.landed) == landed
-    assert len(changes.writes) == (not landed)
+    assert len(changes.found_on_server) == found_on_server
+    assert len(changes.writes) == (not found_on_server)
 
 
 def test_a_clear_write_is_not_looked_up():
     """Without an unclear write the same status is somebody else's, or older."""
     now = execution(status="2", stamp="after")
-    changes = compute([result(status=FAIL)], [now], PLACE, unclear={99: "before"})
+    changes = compute([result(status=FAIL)], [now], PLACE, uncertain={99: "before"})
 
     assert [each.execution.id for each in changes.writes] == [1]
 
@@ -250,16 +254,16 @@ EXECUTIONS = st.lists(
     st.dictionaries(st.integers(1, 9), st.just("before")),
     st.booleans(),
 )
-def test_every_result_is_accounted_for(results, executions, unclear, newer_wins):
+def test_every_result_is_accounted_for(results, executions, uncertain, newer_wins):
     """A result is written, there, done, left, older, missing or refused; none is lost."""
     delivered = {
         (each.id, result.digest) for each in executions for result in results[::2]
     }
-    terms = Terms({"": 1_000}, now=90_000 if newer_wins else 2_000)
-    changes = compute(results, executions, PLACE, delivered, unclear, terms)
+    terms = DiffRules({"": 1_000}, now=90_000 if newer_wins else 2_000)
+    changes = compute(results, executions, PLACE, delivered, uncertain, terms)
     kept = changes.older + changes.overruled
     named = [
-        *(each.result.case for each in changes.writes + changes.landed + kept),
+        *(each.result.case for each in changes.writes + changes.found_on_server + kept),
         *(each.case for each in changes.done + changes.left + changes.missing),
         *(each.result.case for each in changes.refused),
     ]
@@ -292,6 +296,6 @@ def test_a_status_is_compared_by_id_not_by_name():
     """Two statuses of one name are two statuses."""
     now = execution(status="8", stamp="after")
 
-    assert not has_landed(
+    assert not was_written(
         Change(result(status=Status("2", "Fail")), now, None), "before"
     )

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.journal.format import read_said
-from pytest_zephyr.journal.format import said_line
+from pytest_zephyr.journal.format import evidence_line
+from pytest_zephyr.journal.format import read_evidence
 from pytest_zephyr.results.evidence import Comment
 from pytest_zephyr.results.evidence import Defect
 from pytest_zephyr.results.evidence import Evidence
+from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import gather
 from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import NOTHING
-from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.records import Item
@@ -48,9 +48,9 @@ EVERYTHING = (
 @pytest.mark.parametrize("what", EVERYTHING, ids=lambda what: type(what).__name__)
 def test_a_line_is_read_as_it_was_written(what):
     """Through JSON, with attempt and worker."""
-    said = Said(NODEID, what, attempt=2, worker="gw1")
+    said = EvidenceEntry(NODEID, what, attempt=2, worker="gw1")
 
-    assert read_said(json.loads(json.dumps(said_line(said)))) == said
+    assert read_evidence(json.loads(json.dumps(evidence_line(said)))) == said
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,19 @@ def test_a_line_is_read_as_it_was_written(what):
 )
 def test_a_line_of_another_shape_is_refused(change):
     """A digest becomes the name of a file, so nothing else may stand there."""
-    line: dict[str, Any] = said_line(Said(NODEID, SHOT)) | change
+    line: dict[str, Any] = evidence_line(EvidenceEntry(NODEID, SHOT)) | change
 
     with pytest.raises((TypeError, ValueError)):
-        read_said(line)
+        read_evidence(line)
 
 
 @pytest.mark.parametrize(
     "type", ["text/plain", "image/svg+xml", "text/plain; charset=utf-8"]
 )
 def test_a_content_type_may_have_parameters(type):
-    said = Said(NODEID, replace(SHOT, type=type))
+    said = EvidenceEntry(NODEID, replace(SHOT, type=type))
 
-    assert read_said(said_line(said)) == said
+    assert read_evidence(evidence_line(said)) == said
 
 
 def test_gathering_takes_repetitions_once_and_the_last_word():
@@ -117,8 +117,8 @@ def test_gathering_takes_repetitions_once_and_the_last_word():
     assert not gather([])
 
 
-def said(text: str, attempt: int = 0, worker: str = "") -> Said:
-    return Said(NODEID, Comment(text), attempt, worker)
+def said(text: str, attempt: int = 0, worker: str = "") -> EvidenceEntry:
+    return EvidenceEntry(NODEID, Comment(text), attempt, worker)
 
 
 def attempt(number: int, outcome: str, worker: str = "") -> list[Record]:

@@ -88,7 +88,7 @@ def test_sessions_side_by_side_are_two_jobs():
     counted = count([session("a", FAILED, 0), session("b", PASSED, 9)])
 
     assert len(counted.nodes) == 2
-    assert counted.apart == {("a", "b"): "they ran side by side"}
+    assert counted.separate_jobs == {("a", "b"): "they ran side by side"}
 
 
 def test_a_session_that_was_killed_after_another_ended_ran_beside_it():
@@ -167,7 +167,7 @@ def test_what_makes_two_jobs_is_named():
     other = replace(JOB, host="x", environment={"BROWSER": "b2", "CI": "1"})
     counted = count([session("a", FAILED, 0, other), session("b", PASSED, 10)])
 
-    assert counted.apart == {
+    assert counted.separate_jobs == {
         ("a", "b"): "they differ in the host, the variable BROWSER, the variable CI"
     }
 

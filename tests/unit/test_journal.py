@@ -25,15 +25,15 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal import writer as journal_writer
+from pytest_zephyr.journal.format import evidence_line
 from pytest_zephyr.journal.format import Header
-from pytest_zephyr.journal.format import said_line
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
 from pytest_zephyr.journal.lock import try_lock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import Field
-from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
@@ -92,8 +92,8 @@ def line_of(record: Record) -> dict[str, Any]:
     if isinstance(record, Passed):
         text = journal_format.passed_text(record.nodeid, record.duration, record.worker)
         return {**json.loads(text), "at": record.at}
-    if isinstance(record, Said):
-        return said_line(record)
+    if isinstance(record, EvidenceEntry):
+        return evidence_line(record)
     return {**journal_format.end_line(), "at": record.at}
 
 
@@ -111,7 +111,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_records_are_read_as_they_were_written(path):
     """Every field of every kind survives."""
-    said = Said("t.py::test_a", Field("n", 1.5), attempt=1, worker="gw0")
+    said = EvidenceEntry("t.py::test_a", Field("n", 1.5), attempt=1, worker="gw0")
     records: list[Record] = [
         ITEM,
         Item(
@@ -145,7 +145,7 @@ def test_what_a_push_did_is_read_apart(path):
 
     assert list(journal.records()) == []
     assert journal.ledger.receipts == [RECEIPT]
-    assert journal.ledger.unclear == {8: "s2"}
+    assert journal.ledger.uncertain == {8: "s2"}
     assert journal.uncollected == ["t.py"]
     assert journal.unreadable == []
 
@@ -163,7 +163,7 @@ def test_reading_twice_gives_the_same(path):
 
     assert list(journal.records()) == first == [ITEM]
     assert journal.ledger.receipts == [RECEIPT]
-    assert journal.ledger.unclear == {7: "s1", 8: "s2"}
+    assert journal.ledger.uncertain == {7: "s1", 8: "s2"}
 
 
 def test_the_header_is_read_as_it_was_written(path):
@@ -342,7 +342,7 @@ def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
     assert list(journal.records()) == [ITEM, End()]
     assert len(journal.unreadable) == 1
     assert journal.ledger.receipts == []
-    assert journal.ledger.unclear == {}
+    assert journal.ledger.uncertain == {}
 
 
 def test_a_blank_line_is_nothing(path):

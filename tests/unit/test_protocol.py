@@ -37,11 +37,11 @@ from pytest_zephyr.protocol.messages import Progress
 from pytest_zephyr.protocol.messages import ProtocolError
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
-from pytest_zephyr.push.preflight import Facts
+from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.target.find_cases import Found
-from pytest_zephyr.target.snapshot import Survey
+from pytest_zephyr.target.snapshot import Snapshot
 
 
 #: All kinds of values that settings can have.
@@ -113,8 +113,8 @@ def test_what_is_no_message_is_said_without_its_content(line: bytes) -> None:
     assert "s3cret" not in str(caught.value)
 
 
-FACTS = Facts(
-    Survey(
+FACTS = ServerFacts(
+    Snapshot(
         User(1, "Ada"),
         list(STOCK),
         target=Target(
@@ -138,8 +138,8 @@ FACTS = Facts(
 
 
 def test_facts_survive_the_way_through_the_test_process() -> None:
-    assert load(Facts, dump(FACTS)) == FACTS
-    assert load(Facts, dump(Facts())) == Facts()
+    assert load(ServerFacts, dump(FACTS)) == FACTS
+    assert load(ServerFacts, dump(ServerFacts())) == ServerFacts()
 
 
 @dataclass(frozen=True)

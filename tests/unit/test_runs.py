@@ -26,8 +26,8 @@ from pytest_zephyr.journal import runs
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.format import evidence_line
 from pytest_zephyr.journal.format import Header
-from pytest_zephyr.journal.format import said_line
 from pytest_zephyr.journal.ledger import Attached
 from pytest_zephyr.journal.ledger import Attaching
 from pytest_zephyr.journal.ledger import AttachmentKey
@@ -42,8 +42,8 @@ from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.evidence import Said
 from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
@@ -358,7 +358,7 @@ def test_a_write_without_a_receipt_is_unclear(tmp_path):
     run = Run((Journal(path),))
     run.read()
 
-    assert run.memory([]).unclear == {7: "s2", 8: "s1"}
+    assert run.memory([]).uncertain == {7: "s2", 8: "s1"}
 
 
 def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
@@ -371,7 +371,7 @@ def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
     run = Run((Journal(path),))
     run.read()
 
-    assert run.memory([]).unclear == {8: "s1"}
+    assert run.memory([]).uncertain == {8: "s1"}
 
 
 def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
@@ -385,7 +385,7 @@ def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
     run = Run((Journal(path),))
     run.read()
 
-    assert run.memory([]).unclear == {7: "s2"}
+    assert run.memory([]).uncertain == {7: "s2"}
 
 
 def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
@@ -466,15 +466,17 @@ def pictures(tmp_path):
         os.utime(tmp_path / DIRECTORY / digests[name], (1000, 1000))
         if name == "lost":
             continue
-        said = Said("t.py::a", File("a.png", "image/png", digests[name], len(name)))
+        said = EvidenceEntry(
+            "t.py::a", File("a.png", "image/png", digests[name], len(name))
+        )
         if "gw" in name:
             writer = journal_writer.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
-            writer.append(said_line(said))
+            writer.append(evidence_line(said))
             writer.close()
         else:
             write(
                 tmp_path / f"{name}.jsonl",
-                said_line(said),
+                evidence_line(said),
                 journal_format.delivered_line(),
             )
     return digests

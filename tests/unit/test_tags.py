@@ -12,7 +12,7 @@ import pytest
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.push.diff import compute
 from pytest_zephyr.push.diff import decide
-from pytest_zephyr.push.diff import Terms
+from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import JobMark
@@ -133,9 +133,9 @@ def of(
     )
 
 
-def terms(*results: CaseResult, **values: Any) -> Terms:
+def terms(*results: CaseResult, **values: Any) -> DiffRules:
     ended = {each.nodes[0].origin.journal: each.at for each in results}
-    return Terms(ended, **{"now": 10**6, **values})
+    return DiffRules(ended, **{"now": 10**6, **values})
 
 
 def write(each: CaseResult, held: Execution, **values: Any) -> Execution:
