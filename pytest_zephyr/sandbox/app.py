@@ -46,14 +46,14 @@ REST = "/flex/services/rest/<any(latest, v3, v4):version>"
 
 
 class LongConverter(IntegerConverter):
-    """Numbers of 64 bits; a path with a larger one does not exist."""
+    """64-bit integers; a path with a larger number is not found."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **{"max": LONGEST, **kwargs})  # type: ignore[arg-type]
 
 
 class SignedConverter(LongConverter):
-    """Numbers below zero too: some user ids are."""
+    """Integers that may be negative, as some user ids are."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **{"signed": True, **kwargs})

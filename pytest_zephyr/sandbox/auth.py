@@ -34,7 +34,7 @@ class Unauthorized(Exception):
 
 
 def require_user() -> None:
-    """Let in who has a good credential, and say 403 to who may do nothing."""
+    """Check the credential of a request; answer 403 to users without permissions."""
     path = request.path
     if not path.startswith("/flex/") or path.startswith("/flex/html5"):
         return
@@ -93,7 +93,7 @@ def _by_password() -> User | None:
     if scheme.lower() != "basic":
         return None
     try:
-        # What is not ASCII cannot log in this way, even if it is right.
+        # A header is ASCII: other user names and passwords cannot log in this way.
         text = base64.b64decode(encoded, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
         return None

@@ -24,7 +24,7 @@ from pytest_zephyr.sandbox.wire import faults
 from pytest_zephyr.sandbox.wire import read_bool
 
 
-#: From where to where the numbers of a fault go; more would only hurt the sandbox.
+#: The smallest and largest values of a fault's numbers; larger ones would stop the sandbox.
 _RANGES = {
     "status": (100, 599),
     "seconds": (0, 86_400),
@@ -116,7 +116,7 @@ def _number(key: str, value: Any) -> float:
         number = float(value) if key == "seconds" else int(value)
     except (TypeError, ValueError, OverflowError):
         raise wrong from None
-    # What is not a number is not in the range either.
+    # NaN compares as out of range, too.
     if not lowest <= number <= highest:
         raise wrong
     return number

@@ -1,4 +1,4 @@
-"""Bad days on demand: what can go wrong between a client and its server."""
+"""Faults on demand: what can go wrong between a client and its server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Kind = Literal[
     "retry_after",
 ]
 
-#: What each kind of fault does, for people; in stars the values that it uses.
+#: What each kind of fault does, for people; the values that it uses are in *asterisks*.
 EFFECTS: Mapping[Kind, str] = {
     "status": "answers *status* and *body*; nothing is applied",
     "status_after": "applies the request, and then answers *status* and *body*",
@@ -121,7 +121,7 @@ class Fault:
 
 
 class Faults:
-    """The faults in force, and how often each was met."""
+    """The active faults, and how many requests each has matched."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -200,7 +200,7 @@ class FaultyApp:
         return self._afterwards(fault, self._answer(environ, index + 1))
 
     def _instead(self, fault: Fault) -> Response | None:
-        """What comes instead of the real answer, or before it."""
+        """Return the answer that replaces the real one, if the fault has one."""
         match fault.kind:
             case "status":
                 return _status(fault)
@@ -228,7 +228,7 @@ class FaultyApp:
         return None
 
     def _afterwards(self, fault: Fault, response: Response) -> Response:
-        """What becomes of the real answer."""
+        """Return the real answer as the fault changes it."""
         data = response.get_data()
         match fault.kind:
             case "status_after":
@@ -239,7 +239,7 @@ class FaultyApp:
                 self._stopping.wait(fault.seconds)
                 raise CutConnection
             case "truncate":
-                # The length promises all of it; the connection ends before.
+                # The header names the whole length; the connection closes before that.
                 response.set_data(data[: len(data) // 2])
                 response.headers["Content-Length"] = str(len(data))
             case "not_json":

@@ -285,6 +285,6 @@ class _Server(ThreadedWSGIServer):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say what went wrong; clients that go away are no news."""
+        """Print the error, unless a client closed its connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)

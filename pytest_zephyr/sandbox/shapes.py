@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 
 def present(**values: Any) -> Json:
-    """Only what there is: the server leaves a key out rather than say null."""
+    """Drop empty values: the server leaves a key out instead of sending null."""
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -306,7 +306,7 @@ def execution(
         "id": row.id,
         "assignmentDate": row.assigned_on,
         "estimatedTime": estimated_time,
-        # Filled in with the planned time before anybody executed it.
+        # Holds the estimated time until the first execution.
         "actualTime": estimated_time if row.actual_time is None else row.actual_time,
         **present(status=row.status, comment=row.comment, executedBy=row.executed_by),
         "testerId": row.tester_id,

@@ -33,7 +33,7 @@ NOT_EXECUTED = "10"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one execution is to become; None leaves a value as it is."""
+    """The new values of one execution; None leaves a value unchanged."""
 
     execution: int
     tester: int

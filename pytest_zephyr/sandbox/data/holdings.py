@@ -244,7 +244,7 @@ def placed(session: Session, phase: int) -> list[int]:
 
 
 def waiting(session: Session, phase: int) -> list[tuple[int, int]]:
-    """Placement and version of the cases in *phase* that nobody has."""
+    """Placement and version of the unassigned cases in *phase*."""
     rows = session.execute(
         select(Placement.id, Placement.case_id)
         .join(Node, Node.id == Placement.node_id)

@@ -256,7 +256,7 @@ class Execution(Table):
 
 
 class Result(Table):
-    """One execution of an execution: its history."""
+    """One result of an execution; together they are its history."""
 
     __tablename__ = "result"
     __table_args__ = never_reused(FirstId.RESULT)

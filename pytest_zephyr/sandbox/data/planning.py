@@ -51,7 +51,7 @@ def check_tester(session: Session, tester: int) -> None:
 
 
 def add_to_node(session: Session, node_id: int, versions: Sequence[int]) -> range:
-    """Put case versions into a node; one that is there already is there twice."""
+    """Put case versions into a node; a version that is there already is added again."""
     now = now_ms()
     placements = next_ids(session, Placement, len(versions))
     if versions:
@@ -98,7 +98,7 @@ def assign(
 
 
 def unassigned(session: Session, nodes: Iterable[int]) -> list[tuple[int, int]]:
-    """Placement and creator of every case below *nodes* that nobody has yet."""
+    """Placement and creator of every unassigned case below *nodes*."""
     found: list[tuple[int, int]] = []
     for some in chunks(nodes):
         rows = session.execute(
@@ -180,7 +180,7 @@ def add_placements(
 
 
 def mirrored(session: Session, target: Node, source_id: int) -> Node:
-    """Folder of the phase that stands for a repository folder; made if missing."""
+    """Folder of the phase for a repository folder; created if missing."""
     path: list[Node] = []
     node = session.get(Node, source_id)
     while node is not None:

@@ -273,7 +273,7 @@ class Store:
             return testcase_id
 
     def plan(self, phase: int, testcase_id: int) -> int:
-        """Put a test case into *phase* for nobody; returns the placement's id."""
+        """Put a test case into *phase*, unassigned; returns the placement's id."""
         with self.database.writing() as session:
             return seeding.plan(session, phase, testcase_id)
 
@@ -289,7 +289,7 @@ class Store:
     def adopt(
         self, phase: int, testcase_ids: Iterable[int], alts: Iterable[str] = ()
     ) -> None:
-        """See to it that *phase* has an execution of every case, new ones included.
+        """Give *phase* an execution of every case; unknown cases are created.
 
         Cases are named by visible id or by alt id.
         """

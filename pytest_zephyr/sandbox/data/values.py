@@ -26,7 +26,7 @@ def bad(message: str, code: str = "101z01") -> Problem:
 
 
 def unknown(entity: str, identifier: object) -> Problem:
-    """What the server makes of an id it does not have: an error of its own."""
+    """Return the server's own error for an id that does not exist."""
     return Problem(
         500, f"No row with the given identifier exists: [{entity}#{identifier}]"
     )

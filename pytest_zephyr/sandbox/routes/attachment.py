@@ -80,7 +80,7 @@ def download() -> Response:
 
 
 def file_response(row: Attachment) -> Response:
-    """The file, to be saved rather than shown: what is in it is anybody's."""
+    """Answer with the file as a download: its content is not trusted."""
     response = Response(row.data, content_type=UNKNOWN_TYPE)
     response.headers["Content-Disposition"] = (
         f"attachment; filename*=UTF-8''{quote(row.name, safe='')}"
