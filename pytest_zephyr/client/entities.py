@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from dataclasses import field
 from datetime import date
 import json
-import sys
 from typing import Any
 from typing import NewType
 
@@ -326,8 +325,7 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         comment=decode.text(row.get("comment")),
         milliseconds=decode.integer(row.get("actualTime")),
         executed_on=decode.integer(executed_on),
-        # All executions that never had a result share theirs.
-        stamp=sys.intern(short_digest(repr(state), 12)),
+        stamp=short_digest(repr(state), 12),
         dated=marks != (None, None, None),
         attachments=decode.integer(row.get("attachmentCount")),
     )
