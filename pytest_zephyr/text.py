@@ -7,7 +7,7 @@ import hashlib
 
 
 def one_line(text: str) -> str:
-    """Return *text* with every character escaped that a terminal might interpret."""
+    """Return *text* with characters that a terminal might interpret escaped."""
     if text.isprintable():
         return text
     return "".join(
@@ -55,7 +55,7 @@ def some(names: Iterable[str]) -> str:
 
 
 def ambiguous_alt(alt: int | str, cases: Iterable[int], place: str) -> str:
-    """Return the message for an Alt ID that several test cases in *place* share."""
+    """Return the message for an Alt ID of several test cases in *place*."""
     ids = ", ".join(map(str, cases))
     return (
         f"the Alt ID {alt!r} belongs to several test cases in {place} ({ids}); mark the"
