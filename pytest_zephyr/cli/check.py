@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import asdict
 from dataclasses import dataclass
-import json
 
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
@@ -14,7 +12,6 @@ from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import reading
-from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
@@ -39,10 +36,7 @@ from pytest_zephyr.target.find import Finder
 
 
 #: The steps; each one needs those before it.
-STEPS = (
-    "address", "TLS", "credential", "user", "statuses", "project", "release", "cycle",
-    "phase",
-)  # fmt: skip
+STEPS = ("address", "TLS", "credential", "user", "statuses", *TARGET)
 
 
 @dataclass(frozen=True)
@@ -239,10 +233,10 @@ def run(args: argparse.Namespace) -> int:
         if checker.check_settings():
             with reading(settings) as client:
                 checker.run(client)
-    findings = checker.findings.values()
-    if args.json:
-        say(json.dumps([asdict(each) for each in findings], indent=2))
-    else:
-        marks = {True: "ok", False: "WRONG", None: "-"}
-        say_table([(each.step, marks[each.ok], each.text) for each in findings])
+    marks = {True: "ok", False: "WRONG", None: "-"}
+    say_table(
+        checker.findings.values(),
+        lambda each: (each.step, marks[each.ok], each.text),
+        as_json=args.json,
+    )
     return NOT_ALL if checker.failed else OK

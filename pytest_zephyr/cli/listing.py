@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from collections.abc import Mapping
-from dataclasses import asdict
 from dataclasses import dataclass
-import json
 
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
@@ -16,7 +14,6 @@ from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import reading
 from pytest_zephyr.cli.output import complain
-from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
@@ -122,8 +119,7 @@ def run(args: argparse.Namespace) -> int:
         except ZephyrError as error:
             complain(error)
             return NOT_ALL
-    if args.json:
-        say(json.dumps([asdict(each) for each in entries], indent=2))
-    else:
-        say_table([(str(each.id), each.name, each.more) for each in entries])
+    say_table(
+        entries, lambda each: (str(each.id), each.name, each.more), as_json=args.json
+    )
     return OK

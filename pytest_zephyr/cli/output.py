@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import asdict
+import json
 import sys
+from typing import Any
 
 from pytest_zephyr.text import one_line
 
@@ -21,8 +25,14 @@ def complain(text: object) -> None:
         sys.stderr.write(f"zephyr: {one_line(line)}\n")
 
 
-def say_table(rows: Sequence[tuple[str, str, str]]) -> None:
-    """Print *rows* in columns; the last column is not padded."""
+def say_table(
+    items: Iterable[Any], row: Callable[[Any], tuple[str, str, str]], *, as_json: bool
+) -> None:
+    """Print one *row* for each dataclass of *items* in columns, or all *as_json*."""
+    if as_json:
+        say(json.dumps(list(map(asdict, items)), indent=2))
+        return
+    rows = list(map(row, items))
     first = max((len(row[0]) for row in rows), default=0)
     second = max((len(row[1]) for row in rows), default=0)
     for one, two, three in rows:
