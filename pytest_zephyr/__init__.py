@@ -20,7 +20,7 @@ __all__ = ["PytestZephyrWarning", "Zephyr", "ZephyrRecord", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    # Late, because every run of pytest in the environment loads this package.
+    # Imported late, because every run of pytest in the environment loads this package.
     if name == "__version__":
         from importlib.metadata import version
 
@@ -32,10 +32,9 @@ def __getattr__(name: str) -> object:
     if name in {"Zephyr", "ZephyrRecord"}:
         from pytest_zephyr.plugin import fixture
 
-        found: object = getattr(fixture, name)
-        return found
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+        value: object = getattr(fixture, name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

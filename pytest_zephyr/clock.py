@@ -1,8 +1,8 @@
-"""Wall time that no test can bend, and time budgets.
+"""Wall time that tests cannot change, and time budgets.
 
-The wall clock is read once, when the entry point is imported, and the monotonic clock tells what has
-passed since: time-machine changes the functions of the wall clock themselves, and
-freezegun replaces whatever a module holds. A function in a default value is out of reach.
+The wall clock is read once, when the entry point is imported; the monotonic clock gives
+the time since then. time-machine changes the functions of the wall clock themselves, and
+freezegun replaces the functions in modules, but not those in default arguments.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ def now_ms(
 
 
 def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:
-    """Return seconds of a clock that only moves forward."""
+    """Return the seconds of a clock that never goes back."""
     return _clock()
 
 
 def elapsed(
     _monotonic: Callable[[], float] = time.monotonic, _start: float = origin.BEGAN
 ) -> float:
-    """Return the seconds since the entry point was imported: no test took longer."""
+    """Return the seconds since the entry point was imported; no test takes longer."""
     return _monotonic() - _start
 
 
 class Deadline:
     """A budget of *seconds*, counted on a monotonic clock from its creation.
 
-    *name* is what people call it, who may want to change it.
+    *name* is the option that sets it, for messages.
     """
 
     def __init__(self, seconds: float, name: str = "zephyr_deadline") -> None:
@@ -45,7 +45,7 @@ class Deadline:
         self._end = monotonic() + seconds
 
     def left(self) -> float:
-        """Return the seconds that remain, never below zero."""
+        """Return the remaining seconds, never below zero."""
         return max(0.0, self._end - monotonic())
 
     @property

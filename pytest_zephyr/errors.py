@@ -3,36 +3,37 @@
 ZephyrError
   + SettingsError           a setting is wrong or missing
   + ZephyrUnreachable       no answer; trying again may help
-      - ZephyrWriteUncertain       a write got no answer: it may have happened or not
+      - ZephyrWriteUncertain  a write got no answer: it may have happened or not
   + ZephyrRefused           an answer we cannot use; carries method, path, status
       - ZephyrUnauthorized  401, 403
-      - ZephyrNotFound      404, 405, 410, or a name nobody on the server has
+      - ZephyrNotFound      404, 405, 410, or a name that the server does not have
   + JournalError            a journal cannot be read
-      - NotAJournal         a file that is something else, or has no first line
+      - NotAJournal         the file is not a journal, or has no first line
+  + Interrupted             the user pressed Ctrl-C
 
-Every message is one line for a person: what did not work, with which value from
-where, and what to do next. None of them holds a secret.
+Every message is one line: what did not work, with which value from where, and what to
+do next. No message has a secret.
 """
 
 from __future__ import annotations
 
 
-#: The status of a refusal that is ours: nothing on the server has the name asked for.
+#: The status of a ZephyrNotFound for a name; no response of the server has it.
 NO_SUCH_NAME = 0
 
 
 class ZephyrError(Exception):
-    """Anything this package raises on purpose."""
+    """Base class of all errors that this package raises."""
 
 
 class SettingsError(ZephyrError):
-    """One or more settings are wrong or missing; one line of text for each."""
+    """One or more settings are wrong or missing; the text has one line for each."""
 
 
 class ZephyrUnreachable(ZephyrError):
     """The server gave no usable answer; trying again later may help.
 
-    *tls* says that it was found, and no trusted connection to it could be made.
+    *tls* is set if it was reached, but no trusted connection could be made.
     """
 
     def __init__(self, message: str, *, tls: bool = False) -> None:
@@ -43,7 +44,7 @@ class ZephyrUnreachable(ZephyrError):
 class ZephyrWriteUncertain(ZephyrUnreachable):
     """A write was sent and its answer never came: it may have happened or not.
 
-    It may also happen within the next *may_land_within* seconds, if the server was only slow.
+    If the server is slow, it may still happen within *may_land_within* seconds.
     """
 
     def __init__(self, message: str, *, may_land_within: float = 0.0) -> None:
@@ -52,11 +53,11 @@ class ZephyrWriteUncertain(ZephyrUnreachable):
 
 
 class Interrupted(ZephyrError):
-    """Somebody pressed Ctrl-C."""
+    """The user pressed Ctrl-C."""
 
 
 class ZephyrRefused(ZephyrError):
-    """The server answered, and the answer is a refusal or cannot be used."""
+    """The server rejected a request, or its answer cannot be used."""
 
     def __init__(
         self, message: str, *, method: str = "", path: str = "", status: int = 0
@@ -72,7 +73,7 @@ class ZephyrUnauthorized(ZephyrRefused):
 
 
 class ZephyrNotFound(ZephyrRefused):
-    """There is no such call on this server, or nothing has the name asked for."""
+    """The server does not have this address, or nothing with this name."""
 
 
 class JournalError(ZephyrError):
@@ -80,4 +81,4 @@ class JournalError(ZephyrError):
 
 
 class NotAJournal(JournalError):
-    """A file that is something else, or whose first line never was written."""
+    """The file is not a journal, or its first line was not written."""

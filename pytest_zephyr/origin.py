@@ -1,4 +1,4 @@
-"""What this process was when the entry point was imported, before any test or conftest."""
+"""The state of this process when the entry point was imported, before any test."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import threading
 import time
 
 
-#: The variable by which a run that reports is known to what its tests start: the id of
-#: its process.
+#: The variable with the process id of the run that reports, for processes that its tests
+#: start.
 RUN = "_ZEPHYR_RUN"
 
-#: What the wall clock is ahead of the monotonic one, which starts anywhere, in
-#: nanoseconds, and when this was imported, in seconds.
+#: The difference between wall clock and monotonic clock in nanoseconds, and the monotonic
+#: time of this import in seconds.
 WALL_OFFSET = time.time_ns() - time.monotonic_ns()
 BEGAN = time.monotonic()
 
@@ -31,12 +31,12 @@ EXECUTABLE = sys.executable
 
 ENVIRON = dict(os.environ)
 
-#: Where modules are looked for, and where this package was found.
+#: The search path for modules, and the directory of this package.
 _found: list[object] = [*sys.path]
 PATH = tuple(each for each in _found if isinstance(each, str))
-HOME = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - it is quick
+HOME = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - faster than pathlib
 
-#: What is in modules and classes that tests replace parts of, and do not always put back.
+#: The contents of modules and classes that tests patch and do not always restore.
 _NAMES = {
     each: dict(vars(each))
     for each in (
@@ -50,7 +50,7 @@ _NAMES = {
 
 @contextmanager
 def as_it_was() -> Iterator[None]:
-    """Have these modules be what they were before any test, while the block lasts."""
+    """Restore the original contents of these modules for the duration of the block."""
     replaced = [
         (owner, name, vars(owner)[name])
         for owner, names in _NAMES.items()

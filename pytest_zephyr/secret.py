@@ -1,4 +1,4 @@
-"""A value that nothing shows by accident."""
+"""Hide secrets: in values, addresses, texts and JSON."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ HIDDEN = "<hidden>"
 
 
 def mask_userinfo(url: str) -> str:
-    """Return *url* with all that may be a credential before its host hidden."""
+    """Return *url* with anything in front of its host, a possible credential, hidden."""
     return re.sub(r"^((?:\w+:)?//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
 
 
 class Secret:
-    """A password or token; only `reveal` gives it out.
+    """A password or token; only `reveal` returns it.
 
-    Its `repr`, `str` and format are hidden, a pickle carries the hidden text
-    instead of the value, and JSON encoders refuse it.
+    `repr`, `str`, format and pickle have ``<hidden>`` instead, and JSON encoders raise.
     """
 
     __slots__ = ("_value",)
@@ -48,7 +47,7 @@ class Secret:
 
 
 class Scrubber:
-    """Replaces known secrets, the longest first, wherever a text repeats them."""
+    """Replaces known secrets in texts, the longest first."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: tuple[str, ...] = ()
@@ -59,22 +58,21 @@ class Scrubber:
         return f"Scrubber({HIDDEN})"
 
     def add(self, *secrets: str) -> None:
-        known = {each for each in (*self._secrets, *secrets) if each}
-        self._secrets = tuple(sorted(known, key=lambda each: (-len(each), each)))
-        self._encoded = tuple(json.dumps(each)[1:-1] for each in self._secrets)
+        known = {*self._secrets, *secrets} - {""}
+        self._secrets = tuple(sorted(known, key=lambda secret: (-len(secret), secret)))
+        self._encoded = tuple(json.dumps(secret)[1:-1] for secret in self._secrets)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, HIDDEN)
+            text = text.replace(secret, HIDDEN)
         return text
 
     def touches(self, document: str) -> bool:
-        """Return whether a JSON *document* may hold a secret; cheap enough for all."""
-        return any(each in document for each in self._encoded)
+        """Return whether a JSON *document* may have a secret; faster than `clean`."""
+        return any(secret in document for secret in self._encoded)
 
     def clean(self, value: Any) -> Any:
-        """Return *value*, of JSON's types, with every text in it scrubbed but keys."""
+        """Return a JSON *value* with the secrets in all texts but keys replaced."""
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):

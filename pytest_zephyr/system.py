@@ -1,4 +1,4 @@
-"""Functions of the system as they were before any test put others in their place."""
+"""Functions of the system, as they were before a test could replace them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 
 class System:
-    """They are attributes of a class, where neither pyfakefs nor a mock looks for them."""
+    """The functions, in a class: pyfakefs and mocks replace only those in modules."""
 
     open, close, read, write = os.open, os.close, os.read, os.write
     seek, truncate, stat, fstat = os.lseek, os.ftruncate, os.stat, os.fstat

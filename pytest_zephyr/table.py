@@ -1,14 +1,13 @@
-"""The options as pytest declares them: names and helps, plain values only.
+"""The options as pytest declares them: names and help texts.
 
-Every run of pytest in an environment loads this, whether it reports or not, so that it
-imports nothing.
+Every run of pytest loads this module, even if it reports nothing, so it imports nothing.
 """
 
 from __future__ import annotations
 
 
-#: Each option: its name, its help, and what its help shows for the value: an empty text for a
-#: switch, `None` for an option without a flag.
+#: Name, help text and metavar of each option. The metavar is empty for a switch, and
+#: `None` for an option without a flag.
 ROWS: tuple[tuple[str, str, str | None], ...] = (
     ("zephyr", "Report this run to Zephyr", ""),
     ("url", "Zephyr server, or the word sandbox for the embedded one", "URL"),
@@ -31,12 +30,12 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ),
     (
         "unknown_case",
-        "What an id that Zephyr does not know is: ignore, warn or error",
+        "What to do about an id that Zephyr does not know: ignore, warn or error",
         "POLICY",
     ),
     (
         "unmapped",
-        "What a test without a marker is: ignore, warn, error or create (a test case)",
+        "What to do about a test without a marker: ignore, warn, error or create (a case)",
         "POLICY",
     ),
     ("folder", "Repository folder of test cases that are created", "PATH"),
@@ -46,18 +45,22 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ("dry_run", "Read, plan and print; write nothing to the server", ""),
     (
         "on_error",
-        "What an undelivered result does: warn, fail (exit code 8) or ignore",
+        "What to do about undelivered results: warn, fail (exit code 8) or ignore",
         "POLICY",
     ),
-    ("status_map", "Outcome to status name or id, as error=Blocked,skipped=-", "MAP"),
+    (
+        "status_map",
+        "Status name or id for an outcome, as error=Blocked,skipped=-",
+        "MAP",
+    ),
     ("comment", "When to write notes on an execution: never, failed or always", "WHEN"),
-    ("notes_limit", "Characters that the notes of an execution may have", None),
+    ("notes_limit", "Maximum number of characters in the notes of an execution", None),
     ("capture", "Attach captured stdout, stderr and log: none, failed or all", "WHEN"),
-    ("attach_max_size", "Largest attachment, as 500K, 10M or 1G", "SIZE"),
-    ("attach_max_total", "Size of all attachments of a run", None),
+    ("attach_max_size", "Maximum size of an attachment, as 500K, 10M or 1G", "SIZE"),
+    ("attach_max_total", "Maximum size of all attachments of a run", None),
     ("timeout", "Seconds for one request", "SECONDS"),
-    ("retries", "Repeats of one request", "N"),
-    ("deadline", "Seconds for everything at the end of the session", "SECONDS"),
+    ("retries", "How often to repeat a failed request", "N"),
+    ("deadline", "Seconds for all requests at the end of the session", "SECONDS"),
     (
         "verify",
         "Check TLS certificates: true, false, or a path to trusted ones",
@@ -65,21 +68,20 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ),
     ("client_cert", "TLS client certificate: a PEM file, or certificate,key", "PATH"),
     ("proxy", "HTTP proxy", "URL"),
-    ("run_key", "Name of the run; jobs with one key are one run", "TEXT"),
+    ("run_key", "Name of the run; jobs with the same key are one run", "TEXT"),
     ("show_config", "Print every value and where it came from, and exit", ""),
     (
         "id_prefix",
-        "Regular expression of what may stand before an id in a marker",
+        "Regular expression for a prefix of the ids in markers",
         None,
     ),
     ("inherit", "Which markers count: closest, or union of all levels", None),
 )
 
-#: Options that are no ini keys.
+#: Options that cannot be set in an ini file.
 NO_INI = ("show_config",)
 
-#: Names that look like a way to pass a credential. They are recognised as flags and ini
-#: keys only to be refused.
+#: Flags and ini keys that are recognised only to reject a credential.
 REFUSED = ("token", "username", "password")
 
 #: The markers, as `pytest --markers` shows them.

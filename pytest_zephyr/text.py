@@ -1,4 +1,4 @@
-"""Texts: short, on one line and safe to print for people, or digests of them."""
+"""Texts for messages: shortened, on one line, safe to print; and digests of texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 
 
 def one_line(text: str) -> str:
-    """Return *text* with every character escaped that a terminal might interpret."""
+    """Return *text* with characters that a terminal might interpret escaped."""
     if text.isprintable():
         return text
     return "".join(
@@ -17,7 +17,7 @@ def one_line(text: str) -> str:
 
 
 def format_size(size: int) -> str:
-    """Return *size* in bytes as people write it: ``512``, ``1.5K``, ``10M``."""
+    """Return *size* in bytes, rounded: ``512``, ``1.5K``, ``10M``."""
     for unit, factor in (("G", 1024**3), ("M", 1024**2), ("K", 1024)):
         if size >= factor:
             return f"{size / factor:.1f}".removesuffix(".0") + unit
@@ -25,12 +25,25 @@ def format_size(size: int) -> str:
 
 
 def short_digest(text: str, length: int) -> str:
-    """Return *length* hexadecimal digits that stand for *text*."""
+    """Return the first *length* hexadecimal digits of the hash of *text*."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]
 
 
+def shorten(text: str, longest: int) -> str:
+    """Return *text*, cut to *longest* characters if it has more."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def did_you_mean(text: str, choices: Iterable[str]) -> str:
+    """Return the hint ``Did you mean …?`` if one of *choices* is close to *text*."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(text, list(choices), 1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
 def format_case(case: int | str) -> str:
-    """Return a test case as messages name it: ``101``, or the Alt ID as ``'AUTH-1'``."""
+    """Return a test case for a message: the id as ``101``, the Alt ID as ``'AUTH-1'``."""
     return str(case) if isinstance(case, int) else repr(case)
 
 
@@ -42,7 +55,7 @@ def some(names: Iterable[str]) -> str:
 
 
 def ambiguous_alt(alt: int | str, cases: Iterable[int], place: str) -> str:
-    """Return the message for an Alt ID that several test cases in *place* share."""
+    """Return the message for an Alt ID of several test cases in *place*."""
     ids = ", ".join(map(str, cases))
     return (
         f"the Alt ID {alt!r} belongs to several test cases in {place} ({ids}); mark the"

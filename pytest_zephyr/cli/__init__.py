@@ -1,9 +1,8 @@
-"""The command `pytest-zephyr`: what there is to do without a run of pytest."""
+"""The command `pytest-zephyr`, for what does not need a run of pytest."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from collections.abc import Sequence
 import io
 import sys
@@ -14,7 +13,7 @@ from pytest_zephyr.cli import push
 from pytest_zephyr.cli import sandbox
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import USAGE
-from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import complain
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 
@@ -22,7 +21,7 @@ from pytest_zephyr.errors import SettingsError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # A console of another encoding must not end what was begun.
+        # A character that the console cannot encode must not end a push.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
@@ -33,15 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.declare(commands)
     try:
         args = parser.parse_args(argv)
-        command: Callable[[argparse.Namespace], int] = args.command
-        return command(args)
+        return int(args.command(args))
     except (SettingsError, JournalError) as error:
-        for line in str(error).splitlines():
-            say(f"zephyr: {line}", sys.stderr.write)
+        complain(error)
         return USAGE
     except KeyboardInterrupt:
-        say(
-            "zephyr: interrupted; what was delivered has its receipts.",
-            sys.stderr.write,
-        )
+        complain("interrupted; delivered results are noted in their journals.")
         return NOT_ALL

@@ -1,12 +1,10 @@
-"""`pytest-zephyr check`: the way to a phase, step by step, and how to fix what is wrong."""
+"""`pytest-zephyr check`: test address, login and target step by step."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import asdict
 from dataclasses import dataclass
-import json
 
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
@@ -14,14 +12,16 @@ from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import reading
-from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Cycle
+from pytest_zephyr.client.entities import Project
+from pytest_zephyr.client.entities import Release
 from pytest_zephyr.config.settings import missing_credential
 from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import NO_SERVER
+from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -30,20 +30,18 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.target.create_cycle import what_lacks
 from pytest_zephyr.target.find import Finder
 
 
-#: The steps, each of which needs those before it.
-STEPS = (
-    "address", "TLS", "credential", "user", "statuses", "project", "release", "cycle",
-    "phase",
-)  # fmt: skip
+#: The steps; each one needs those before it.
+STEPS = ("address", "TLS", "credential", "user", "statuses", *TARGET)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one step; *ok* is `None` if it was not looked at or is not needed."""
+    """The result of one step; *ok* is `None` if it was not checked or is not needed."""
 
     step: str
     ok: bool | None = None
@@ -51,63 +49,66 @@ class Finding:
 
 
 class Checker:
-    """Goes the steps with a client and notes what it finds."""
+    """Checks the steps with a client and collects the findings."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._found: dict[str, Finding] = {}
+        self.findings = {step: Finding(step) for step in STEPS}
 
     @property
-    def findings(self) -> list[Finding]:
-        return [self._found.get(step, Finding(step)) for step in STEPS]
+    def failed(self) -> bool:
+        return any(finding.ok is False for finding in self.findings.values())
 
-    @property
-    def ready(self) -> bool:
-        """Whether there is an address and a credential to try; notes what is missing."""
+    def check_settings(self) -> bool:
+        """Check that there are an address and a credential to try."""
         if self._settings.url is None:
             self._fail("address", NO_SERVER)
-        if self._settings.credential is None and self._settings.url is not None:
+        elif self._settings.credential is None:
             self._fail("credential", missing_credential(self._settings.auth))
-        return not self._found
+        return not self.failed
 
     def run(self, client: Client) -> None:
         if self._log_in(client):
-            self._look_at_statuses(client)
-            self._look_at_target(client)
+            self._check_statuses(client)
+            self._check_target(client)
+
+    def _note(self, step: str, ok: bool | None, text: str) -> None:
+        self.findings[step] = Finding(step, ok, text)
 
     def _pass(self, step: str, text: str) -> None:
-        self._found[step] = Finding(step, True, text)
+        self._note(step, True, text)
 
-    def _fail(self, step: str, text: str) -> None:
-        self._found[step] = Finding(step, False, text)
+    def _fail(self, step: str, error: object) -> None:
+        self._note(step, False, str(error))
 
     def _log_in(self, client: Client) -> bool:
+        credential = self._settings.credential
+        assert credential is not None
         try:
             user = client.current_user()
         except ZephyrUnreachable as error:
             if error.tls:
                 self._pass("address", client.origin)
-            mend = "" if "Check" in str(error) else " Check zephyr_url, and the server."
-            self._fail("TLS" if error.tls else "address", f"{error}{mend}")
-            return False
-        except ZephyrUnauthorized as error:
-            self._connected(client)
-            if error.status == 403:
-                self._pass("credential", str(self._settings.credential))
-            self._fail("user" if error.status == 403 else "credential", str(error))
-            return False
-        except ZephyrNotFound as error:
-            self._connected(client)
-            nothing = "There is no Zephyr Enterprise at this address. Check zephyr_url."
-            self._fail("address", f"{error} {nothing}")
+            hint = "" if "Check" in str(error) else " Check zephyr_url, and the server."
+            self._fail("TLS" if error.tls else "address", f"{error}{hint}")
             return False
         except ZephyrRefused as error:
             self._connected(client)
-            self._fail("address", str(error))
+            if not isinstance(error, ZephyrUnauthorized):
+                hint = ""
+                if isinstance(error, ZephyrNotFound):
+                    hint = (
+                        " There is no Zephyr Enterprise at this address. Check"
+                        " zephyr_url."
+                    )
+                self._fail("address", f"{error}{hint}")
+            elif error.status == 403:
+                self._pass("credential", str(credential))
+                self._fail("user", error)
+            else:
+                self._fail("credential", error)
             return False
         self._connected(client)
-        credential = self._settings.credential
-        assert credential is not None
         self._pass("credential", f"{credential.kind} from {credential.source}")
         self._pass("user", f"{user.name} ({user.id})")
         return True
@@ -115,38 +116,31 @@ class Checker:
     def _connected(self, client: Client) -> None:
         self._pass("address", client.origin)
         if client.origin.startswith("http://"):
-            text = "not encrypted: anybody on the way can read the credential"
-            self._found["TLS"] = Finding("TLS", None, text)
+            text = "not encrypted: anyone on the network path can read the credential"
+            self._note("TLS", None, text)
         elif self._settings.verify is False:
-            text = f"not checked ({self._settings.sources['verify']})"
-            self._found["TLS"] = Finding("TLS", None, text)
+            self._note("TLS", None, f"not checked ({self._settings.sources['verify']})")
         else:
             self._pass("TLS", "certificate is trusted")
 
-    def _look_at_statuses(self, client: Client) -> None:
+    def _check_statuses(self, client: Client) -> None:
         try:
             statuses = client.statuses()
         except ZephyrError as error:
-            self._fail("statuses", str(error))
+            self._fail("statuses", error)
             return
         source = self._settings.sources.get("status_map", "default")
-        said = self._settings.status_map
-        choices = status.choices(said, source, statuses or status.STOCK)
-        problems = [
-            choices[Outcome(name)].problem
-            for name in said
-            if choices[Outcome(name)].problem
-        ]
-        if problems:
-            self._fail("statuses", " ".join(problems))
+        mapped = self._settings.status_map
+        choices = status.choices(mapped, source, statuses or status.STOCK)
+        problems = [choices[Outcome(name)].problem for name in mapped]
+        if any(problems):
+            self._fail("statuses", " ".join(filter(None, problems)))
         else:
-            names = (f"{each.name} ({each.id})" for each in statuses if each.active)
-            text = (
-                ", ".join(names) or "the server does not say; the stock ones are used"
-            )
-            self._pass("statuses", text)
+            names = [f"{each.name} ({each.id})" for each in statuses if each.active]
+            unknown = "the server does not list them; the stock ones are used"
+            self._pass("statuses", ", ".join(names) or unknown)
 
-    def _look_at_target(self, client: Client) -> None:
+    def _check_target(self, client: Client) -> None:
         finder = Finder(client, self._settings, thorough=True)
         steps: dict[str, Callable[[], str]] = {
             "project": lambda: _named(finder.find_project()),
@@ -161,37 +155,33 @@ class Checker:
             try:
                 self._pass(step, steps[step]())
             except ZephyrError as error:
-                self._fail(step, self._responses(finder, error))
+                self._fail(step, self._target_problem(finder) or error)
                 return
 
-    def _responses(self, finder: Finder, error: ZephyrError) -> str:
-        """Return what a run would say of the target, else what a step said."""
+    def _target_problem(self, finder: Finder) -> str:
+        """Return the problem that a run would report of the target, if it has one."""
         try:
             self._settings.require_server()
             finder.find()
-        except (ZephyrError, SettingsError) as judged:
-            return str(judged)
-        return str(error)
+        except ZephyrError as error:
+            return str(error)
+        return ""
 
     def _needed(self) -> list[str]:
-        """Return the steps to the phase: those that are named, or above none by id."""
-        steps = ["project", "release", "cycle", "phase"]
-        for step in reversed(steps):
-            ref = getattr(self._settings, step)
-            if ref is not None and ref.id is not None:
-                below = steps.index(step)
-                return [
-                    each
-                    for each in steps
-                    if steps.index(each) >= below
-                    or getattr(self._settings, each) is not None
-                ]
-        return steps
+        """Return the steps to the phase; above an id only those that are set."""
+        needed: list[str] = []
+        has_id = False
+        for step in reversed(TARGET):
+            ref: Ref | None = getattr(self._settings, step)
+            if ref is not None or not has_id:
+                needed.insert(0, step)
+            has_id = has_id or (ref is not None and ref.id is not None)
+        return needed
 
     def _cycle(self, finder: Finder) -> str:
         ref = self._settings.cycle
         if self._settings.release is None and ref is not None and ref.id is None:
-            # Only the phase can tell of which release it is.
+            # Only the phase can say which release it is in.
             return str(finder.find().cycle and ref)
         return _named(finder.find_cycle()[0])
 
@@ -207,44 +197,46 @@ class Checker:
         first = next(client.executions(target.phase.id, release), None)
         tree = None
         if first is None and not target.phase.name:
-            # Nothing is in it: a wrong id would look the same.
+            # A wrong id would look like a phase without executions.
             try:
                 tree = client.phase_tree(target.phase.id)
             except ZephyrRefused as refused:
-                said = self._settings.describe("phase")
-                msg = f"{said} is not a phase of this server. It says: {refused}"
-                raise ZephyrNotFound(msg) from None
+                raise ZephyrNotFound(
+                    f"{self._settings.describe('phase')} is not a phase of this server."
+                    f" The server answered: {refused}"
+                ) from None
         name = target.phase.name or (tree.name if tree else "")
         kind = "free-form" if target.phase.free_form else "structured"
         more = "has executions" if first else "has no executions"
         return f"{name} ({target.phase.id}), {kind}, {more}".lstrip()
 
 
-def _named(found: object) -> str:
-    if found is None:
+def _named(entity: Project | Release | Cycle | None) -> str:
+    if entity is None:
         return "to be created"
-    name, number = getattr(found, "name", ""), getattr(found, "id", "")
-    return f"{name} ({number})".lstrip()
+    return f"{entity.name} ({entity.id})".lstrip()
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
     add_command(
-        commands, "check", run, "try the way to a phase, step by step", json=True
+        commands,
+        "check",
+        run,
+        "test address, login and target, step by step",
+        json=True,
     )
 
 
 def run(args: argparse.Namespace) -> int:
     with served(load_settings(args)) as settings:
         checker = Checker(settings)
-        if checker.ready:
+        if checker.check_settings():
             with reading(settings) as client:
                 checker.run(client)
-    findings = checker.findings
-    if args.json:
-        say(json.dumps([asdict(each) for each in findings], indent=2))
-    else:
-        marks = {True: "ok", False: "WRONG", None: "-"}
-        rows = [(each.step, marks[each.ok], each.text) for each in findings]
-        say_table(rows)
-    return NOT_ALL if any(each.ok is False for each in findings) else OK
+    marks = {True: "ok", False: "WRONG", None: "-"}
+    say_table(
+        checker.findings.values(),
+        lambda each: (each.step, marks[each.ok], each.text),
+        as_json=args.json,
+    )
+    return NOT_ALL if checker.failed else OK

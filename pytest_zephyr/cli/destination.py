@@ -1,13 +1,13 @@
-"""Which server a push may send the credential to: one that this call was told of.
+"""Decide which server a push may send the credential to.
 
-Anybody may have edited a journal, in a pull request for example. The address in its
-header is for information; it never decides alone where a credential goes.
+Anyone may have edited a journal, in a pull request for example. So the address in its
+header never decides alone where a credential goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 import sys
 
 from pytest_zephyr.config import parsers
@@ -22,7 +22,7 @@ from pytest_zephyr.text import one_line
 
 
 def ask_on_terminal(question: str) -> bool:
-    """Return whether a person at a terminal says yes; nobody there says no."""
+    """Ask a person at a terminal; return False if there is no terminal."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     sys.stderr.write(one_line(question))
@@ -31,63 +31,56 @@ def ask_on_terminal(question: str) -> bool:
 
 
 class Destination:
-    """Decides for every run of one call; *ask* is asked once for each address."""
+    """Chooses the server for each run of a push; asks once for each address."""
 
-    def __init__(self, ask: Callable[[str], bool] = ask_on_terminal) -> None:
-        self._ask = ask
+    def __init__(self) -> None:
         self._answers: dict[str, bool] = {}
 
     def choose(self, settings: Settings, run: Run) -> Settings:
         """Return *settings* with the server to push *run* to. Raises SettingsError."""
-        named = _named_by(run)
-        if settings.url is None:
-            if named not in {None, SANDBOX}:
-                assert named is not None
-                self._confirm(named, run, settings)
-            return replace(settings, url=named)
-        if named in {None, settings.url}:
-            return settings
         path = run.journals[0].path
-        if settings.sources["url"] != BY_NAME["url"].flag_name:
-            _refuse_foreign_ids(settings, str(named), run)
-            again = command(
-                "push", *run.paths, "--zephyr-url", settings.url, settings=settings
-            )
-            raise SettingsError(
-                f"{path} was written for {named}, and this call is for"
-                f" {settings.describe('url')}. Nothing was sent. If that is what you"
-                f" want: {again}"
-            )
-        _refuse_foreign_ids(settings, str(named), run)
+        try:
+            named = parsers.url(run.journals[0].header.options.get("url", ""))
+        except parsers.InvalidValue:
+            # There is no address in the journal, or an invalid one.
+            return settings
+        if settings.url is None:
+            if named != SANDBOX and not self._confirm(named):
+                again = command(
+                    "push", *run.paths, "--zephyr-url", named, settings=settings
+                )
+                raise SettingsError(
+                    f"no server is set for this push; only {path} names one, {named}."
+                    f" To send the credential there: {again}"
+                )
+            return replace(settings, url=named)
+        if named != settings.url:
+            _reject_foreign_ids(settings, named, path)
+            if settings.sources["url"] != BY_NAME["url"].flag_name:
+                again = command(
+                    "push", *run.paths, "--zephyr-url", settings.url, settings=settings
+                )
+                raise SettingsError(
+                    f"{path} was written for {named}, and this call is for"
+                    f" {settings.describe('url')}. Nothing was sent. If that is what you"
+                    f" want: {again}"
+                )
         return settings
 
-    def _confirm(self, url: str, run: Run, settings: Settings) -> None:
+    def _confirm(self, url: str) -> bool:
         if url not in self._answers:
-            self._answers[url] = self._ask(f"Send the credential to {url}? [y/N] ")
-        if not self._answers[url]:
-            path = run.journals[0].path
-            raise SettingsError(
-                f"no server was named for this push; only {path} names one, {url}."
-                f" To send the credential there:"
-                f" {command('push', *run.paths, '--zephyr-url', url, settings=settings)}"
-            )
+            question = f"Send the credential to {url}? [y/N] "
+            self._answers[url] = ask_on_terminal(question)
+        return self._answers[url]
 
 
-def _named_by(run: Run) -> str | None:
-    """Return the address in the header of a run, `None` if it has none that is one."""
-    try:
-        return parsers.url(run.journals[0].header.options.get("url", ""))
-    except parsers.InvalidValue:
-        return None
-
-
-def _refuse_foreign_ids(settings: Settings, named: str, run: Run) -> None:
-    """Raise SettingsError for ids of the header: on another server they mean other things."""
-    header = run.journals[0].path.name
+def _reject_foreign_ids(settings: Settings, named: str, journal: Path) -> None:
+    """Raise SettingsError for ids in the journal, which belong to another server."""
     for name in TARGET:
         ref = getattr(settings, name)
-        if ref is not None and ref.id is not None and settings.sources[name] == header:
+        in_journal = settings.sources[name] == journal.name
+        if ref is not None and ref.id is not None and in_journal:
             raise SettingsError(
-                f"{settings.describe(name)} is an id of {named}, which means another"
-                f" {name} or none on {settings.url}. Name it with --zephyr-{name}."
+                f"{settings.describe(name)} is an id of {named}. On {settings.url}, it"
+                f" is another {name} or none. Name it with --zephyr-{name}."
             )

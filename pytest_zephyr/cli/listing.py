@@ -1,14 +1,11 @@
-"""`pytest-zephyr list`: names and ids on the server, to put into a configuration."""
+"""`pytest-zephyr list`: print names and ids of the server, for the configuration."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from collections.abc import Mapping
-from dataclasses import asdict
 from dataclasses import dataclass
-import json
-import sys
 
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
@@ -16,9 +13,11 @@ from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import reading
-from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Cycle
+from pytest_zephyr.client.entities import Release
 from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
@@ -29,20 +28,11 @@ from pytest_zephyr.target.find import Finder
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing of a list: its id, its name, and what else there is to know."""
+    """One line of a list: id, name, and further details."""
 
     id: int | str
     name: str
     more: str = ""
-
-
-def entries(kind: str, client: Client, settings: Settings) -> list[Entry]:
-    """Return the list of *kind*, one of `KINDS`.
-
-    Raises SettingsError if the settings do not say whose, ZephyrNotFound if the
-    server has no such thing.
-    """
-    return KINDS[kind](client, settings)
 
 
 def _projects(client: Client, _settings: Settings) -> list[Entry]:
@@ -52,31 +42,30 @@ def _projects(client: Client, _settings: Settings) -> list[Entry]:
 def _releases(client: Client, settings: Settings) -> list[Entry]:
     _require(settings, "project")
     project = Finder(client, settings).find_project()
-    return [
-        Entry(each.id, each.name, _span(each.start, each.end))
-        for each in client.releases(project.id)
-        if not each.hidden
-    ]
+    releases = client.releases(project.id)
+    return [_dated(release) for release in releases if not release.hidden]
 
 
 def _cycles(client: Client, settings: Settings) -> list[Entry]:
-    release = _release(client, settings)
-    return [
-        Entry(each.id, each.name, _span(each.start, each.end))
-        for each in client.cycles(release)
-    ]
+    return [_dated(each) for each in client.cycles(_release(client, settings))]
+
+
+def _dated(entity: Release | Cycle) -> Entry:
+    span = ""
+    if entity.start or entity.end:
+        span = f"{entity.start or ''} to {entity.end or ''}".strip()
+    return Entry(entity.id, entity.name, span)
 
 
 def _phases(client: Client, settings: Settings) -> list[Entry]:
-    cycle = settings.cycle
-    if cycle is None:
-        raise SettingsError(missing_place("cycle"))
-    if cycle.id is None or settings.release is not None:
+    _require(settings, "cycle")
+    assert settings.cycle is not None
+    if settings.cycle.id is None or settings.release is not None:
         _release(client, settings)
-    found, _ = Finder(client, settings).find_cycle()
+    cycle, _ = Finder(client, settings).find_cycle()
     return [
         Entry(each.id, each.name, "free-form" if each.free_form else "structured")
-        for each in (found.phases if found else ())
+        for each in (cycle.phases if cycle else ())
     ]
 
 
@@ -100,10 +89,6 @@ def _require(settings: Settings, name: str) -> None:
         raise SettingsError(missing_place(name))
 
 
-def _span(start: object, end: object) -> str:
-    return f"{start or ''} to {end or ''}".strip() if start or end else ""
-
-
 #: What can be listed, and how.
 KINDS: Mapping[str, Callable[[Client, Settings], list[Entry]]] = {
     "projects": _projects,
@@ -115,7 +100,6 @@ KINDS: Mapping[str, Callable[[Client, Settings], list[Entry]]] = {
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
     parser = add_command(
         commands, "list", run, "print names and ids of the server", json=True
     )
@@ -129,14 +113,13 @@ def run(args: argparse.Namespace) -> int:
         try:
             with reading(settings) as client:
                 client.current_user()
-                found = entries(args.kind, client, settings)
+                entries = KINDS[args.kind](client, settings)
         except SettingsError:
             raise
         except ZephyrError as error:
-            say(f"zephyr: {error}", sys.stderr.write)
+            complain(error)
             return NOT_ALL
-    if args.json:
-        say(json.dumps([asdict(each) for each in found], indent=2))
-    else:
-        say_table([(str(each.id), each.name, each.more) for each in found])
+    say_table(
+        entries, lambda each: (str(each.id), each.name, each.more), as_json=args.json
+    )
     return OK

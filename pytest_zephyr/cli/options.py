@@ -1,4 +1,4 @@
-"""Flags, ini files and exit codes that the commands share."""
+"""Flags, settings and exit codes that the commands share."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 import os
 from pathlib import Path
+from typing import Any
 from typing import NoReturn
 
 from pytest_zephyr import table
 from pytest_zephyr.cli import inifiles
-from pytest_zephyr.cli.inifiles import IniFile
 from pytest_zephyr.cli.watchdog import watchdog
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Settings
@@ -28,28 +27,28 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.push.connection import connect
 
 
-#: Exit codes: all done; something was not; wrong usage or a wrong setting.
+#: Exit codes: all done; something failed; wrong usage or an invalid setting.
 OK = 0
 NOT_ALL = 1
 USAGE = 2
 
-#: Options that only a run of pytest can use.
+#: Options that only apply to a run of pytest.
 _PYTEST_ONLY = {
     *("zephyr", "push", "on_error", "show_config", "id_prefix", "inherit"),
     *("capture", "attach_max_size"),
 }
 
 
-#: Seconds for all calls of a command that only reads.
-_PATIENCE = 30.0
+#: Time budget in seconds of a command that only reads.
+_READ_BUDGET = 30.0
 
 
-#: What argparse adds the parsers of commands to.
+#: The object that argparse adds the parsers of commands to.
 Commands = argparse._SubParsersAction
 
 
-class _Refuse(argparse.Action):
-    """A flag that is recognised only to be refused, without showing its value."""
+class _RejectCredential(argparse.Action):
+    """Reject a flag with a credential, without showing its value."""
 
     def __call__(
         self,
@@ -70,53 +69,47 @@ def add_command(
     *,
     json: bool = False,
 ) -> argparse.ArgumentParser:
-    """Return the parser of a new command, with the flags that all of them take."""
+    """Return the parser of a new command, with the flags that all commands have.
+
+    The flags that pytest has, too, have the same names and meanings.
+    """
     parser = commands.add_parser(name, help=text, allow_abbrev=False)
     parser.set_defaults(command=run)
     if json:
         parser.add_argument(
             "--json", action="store_true", help="print JSON, for scripts"
         )
-    _add_options(parser)
+    parser.add_argument("-c", "--config-file", type=Path, help="ini file to read")
+    for refused in table.REFUSED:
+        parser.add_argument(
+            f"--zephyr-{refused}", action=_RejectCredential, help=argparse.SUPPRESS
+        )
+    for option in OPTIONS:
+        if option.flag and option.name not in _PYTEST_ONLY:
+            kind: dict[str, Any] = {"metavar": option.metavar}
+            if option.switch:
+                kind = {"action": "store_const", "const": "true"}
+            parser.add_argument(
+                option.flag_name, dest=option.dest, help=option.help, **kind
+            )
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that pytest takes, with the same names and meanings."""
-    parser.add_argument("-c", "--config-file", type=Path, help="ini file to read")
-    for name in table.REFUSED:
-        parser.add_argument(f"--zephyr-{name}", action=_Refuse, help=argparse.SUPPRESS)
-    for option in OPTIONS:
-        if option.flag and option.name not in _PYTEST_ONLY:
-            _add_option(parser, option)
-
-
-def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
-    flag, dest = option.flag_name, option.dest
-    if option.switch:
-        parser.add_argument(
-            flag, dest=dest, action="store_const", const="true", help=option.help
-        )
-    else:
-        parser.add_argument(flag, dest=dest, metavar=option.metavar, help=option.help)
-
-
-def find_ini(args: argparse.Namespace) -> IniFile:
+def find_given(args: argparse.Namespace) -> Given:
+    """Return what flags, environment and the ini file say. Raises SettingsError."""
     if args.config_file is not None:
-        return inifiles.load(args.config_file.absolute())
-    return inifiles.find(Path.cwd())
-
-
-def find_given(args: argparse.Namespace, ini: IniFile) -> Given:
+        ini = inifiles.load(args.config_file.absolute())
+    else:
+        ini = inifiles.find(Path.cwd())
     for name in table.REFUSED:
         if ini.options.get(f"zephyr_{name}"):
             where = f"zephyr_{name} in {ini.root / ini.name}"
             raise SettingsError(options.refusal(name, where))
     return Given(
         flags={
-            option.name: found
+            option.name: value
             for option in OPTIONS
-            if (found := getattr(args, option.dest, None)) is not None
+            if (value := getattr(args, option.dest, None)) is not None
         },
         environ=os.environ,
         ini={
@@ -130,20 +123,20 @@ def find_given(args: argparse.Namespace, ini: IniFile) -> Given:
 
 
 def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
-    ini = find_ini(args)
-    given = find_given(args, ini)
+    """Return the settings of a command, with those of *run* from its first journal."""
+    given = find_given(args)
     if run is not None:
         first = run.journals[0]
         given = replace(given, header=first.header.options, header_name=first.path.name)
     settings = resolve.resolve(given)
-    return replace(settings, journal=ini.root / settings.journal)
+    return replace(settings, journal=given.ini_root / settings.journal)
 
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Client]:
     """Open a client for a command that only reads."""
     deadline = Deadline(settings.deadline)
-    if settings.deadline > _PATIENCE:
-        deadline = Deadline(_PATIENCE, "for a command that only reads")
+    if settings.deadline > _READ_BUDGET:
+        deadline = Deadline(_READ_BUDGET, "for a command that only reads")
     with watchdog(deadline, NOT_ALL), connect(settings, deadline) as client:
         yield client

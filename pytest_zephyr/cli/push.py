@@ -1,4 +1,4 @@
-"""`pytest-zephyr push`: send what runs left in their journals."""
+"""`pytest-zephyr push`: send undelivered results from journals."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace
 import json
 from pathlib import Path
-import sys
 
 from pytest_zephyr.cli.destination import Destination
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
 from pytest_zephyr.cli.options import find_given
-from pytest_zephyr.cli.options import find_ini
 from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import USAGE
+from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.watchdog import watchdog
 from pytest_zephyr.clock import Deadline
@@ -47,9 +47,8 @@ from pytest_zephyr.sender.deliver import DeliveryRequest
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
     parser = add_command(
-        commands, "push", run, "send what a run left in its journal", json=True
+        commands, "push", run, "send undelivered results from journals", json=True
     )
     parser.add_argument(
         "journals",
@@ -59,7 +58,7 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
         help="journals, or directories of them (default: all undelivered ones)",
     )
     parser.add_argument(
-        "--force", action="store_true", help="write over newer results, too"
+        "--force", action="store_true", help="also overwrite newer results"
     )
     parser.add_argument(
         "--dry-run",
@@ -71,34 +70,40 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    given = find_given(args, find_ini(args))
-    # One for the whole command, and for what it reads.
-    deadline = Deadline(resolve.value("deadline", given))
-    found = find_journals(args.journals or [_journals_of(args)])
+    # One budget for the whole command, reading included.
+    deadline = Deadline(resolve.value("deadline", find_given(args)))
+    found = find_journals(args.journals or [_directory(args)])
     for problem in found.problems:
-        say(f"zephyr: {problem}", sys.stderr.write)
-    nothing = args.journals and not found.journals and found.problems
-    told = {
-        name: str(given.flags[name]) for name in ("url", *TARGET) if name in given.flags
-    }
-    # Wrong usage is said before anything is sent.
+        complain(problem)
+    flags = find_given(args).flags
+    target = {name: str(flags[name]) for name in ("url", *TARGET) if name in flags}
+    # Check the settings of all runs before anything is sent.
     destination = Destination()
     runs = [
         (run, _settings_of(run, args, destination))
-        for run in group(found.journals, told, found.directories)
+        for run in group(found.journals, target, found.directories)
     ]
     pushed: list[_Pushed] = []
     for run, settings in runs:
+        names = [str(journal.path) for journal in run.journals]
         if pushed and pushed[-1].interrupted:
-            pushed.append(_not_begun(run, args))
+            error = "interrupted before it was sent."
+            result = _Pushed({"error": error}, interrupted=True)
+            if not args.json:
+                say(f"{', '.join(names)}: nothing sent, interrupted before")
+        elif isinstance(settings, SettingsError):
+            complain(settings)
+            result = _Pushed({"error": str(settings)})
         else:
-            pushed.append(_push_run(run, settings, args, deadline))
+            result = _push_run(run, settings, args, deadline)
+        pushed.append(replace(result, as_json={"journals": names, **result.as_json}))
     complete = not found.problems and all(each.ok for each in pushed)
+    only_problems = args.journals and not found.journals and found.problems
     if args.json:
         documents = [each.as_json for each in pushed]
         document = {"runs": documents, "problems": found.problems, "complete": complete}
         say(json.dumps(document, indent=2))
-    elif not pushed and not nothing:
+    elif not pushed and not only_problems:
         say("nothing to send")
     if found.dry_runs and not args.json:
         shared = None
@@ -107,38 +112,39 @@ def run(args: argparse.Namespace) -> int:
         for path in found.dry_runs:
             again = command("push", path, settings=shared)
             say(f"{path} is of a dry run. To send it: {again}")
-    if nothing:
+    if only_problems:
         return USAGE
     return OK if complete else NOT_ALL
 
 
-def _journals_of(args: argparse.Namespace) -> Path:
-    ini = find_ini(args)
-    # Names in the ini file need not have a value here: journals have their own.
-    directory: Path = ini.root / resolve.value("journal", find_given(args, ini))
+def _directory(args: argparse.Namespace) -> Path:
+    given = find_given(args)
+    # Only this option is read: placeholders in the ini file need no value here.
+    directory: Path = given.ini_root / resolve.value("journal", given)
     if not directory.is_dir():
-        # What is wrong in the settings comes first.
+        # Report invalid settings first.
         load_settings(args)
-        msg = f"there is no directory of journals {directory}. Name a journal to push."
-        raise JournalError(msg)
+        raise JournalError(
+            f"there is no directory of journals {directory}. Name a journal to push."
+        )
     return directory
 
 
 @dataclass(frozen=True)
 class _Pushed:
-    """How the push of one run went, for people and for scripts."""
+    """The result of pushing one run."""
 
-    ok: bool
     as_json: Mapping[str, object]
+    ok: bool = False
     interrupted: bool = False
 
 
 def _settings_of(
     run: Run, args: argparse.Namespace, destination: Destination
 ) -> Settings | SettingsError:
-    """Return the settings of a run, or what is wrong with those in its journal.
+    """Return the settings of a run, or the error if those in its journal are invalid.
 
-    Raises SettingsError for what is wrong without the journal, too.
+    Raises SettingsError if settings from elsewhere are invalid.
     """
     try:
         settings = load_settings(args, run)
@@ -150,80 +156,63 @@ def _settings_of(
     return settings
 
 
-def _not_begun(run: Run, args: argparse.Namespace) -> _Pushed:
-    """Say of a run that Ctrl-C came before it."""
-    names = [str(journal.path) for journal in run.journals]
-    if not args.json:
-        say(f"{', '.join(names)}: nothing sent, interrupted before")
-    document = {"journals": names, "error": "interrupted before it was sent."}
-    return _Pushed(False, document, interrupted=True)
-
-
 def _push_run(
-    run: Run,
-    settings: Settings | SettingsError,
-    args: argparse.Namespace,
-    deadline: Deadline,
+    run: Run, settings: Settings, args: argparse.Namespace, deadline: Deadline
 ) -> _Pushed:
-    names = [str(journal.path) for journal in run.journals]
-    if isinstance(settings, SettingsError):
-        say(f"zephyr: {settings}", sys.stderr.write)
-        return _Pushed(False, {"journals": names, "error": str(settings)})
     for warning in settings.warnings:
-        say(f"zephyr: {warning}", sys.stderr.write)
+        complain(warning)
+    names = ", ".join(str(journal.path) for journal in run.journals)
     try:
         delivered = _deliver(run, settings, deadline, force=args.force)
     except ZephyrError as error:
         if not args.json:
-            say(f"{', '.join(names)}: nothing sent")
+            say(f"{names}: nothing sent")
             say(f"zephyr: {error}")
-        return _Pushed(False, {"journals": names, "error": str(error)})
+        return _Pushed({"error": str(error)})
     delivery, results = delivered.delivery, delivered.results
     if not args.json:
-        for line in summary.planned(delivery):
-            say(line)
-        say(f"{', '.join(names)}: {summary.numbers(delivery)}")
+        problems = summary.problems(delivery, run.paths, settings)
         for line in (
+            *summary.planned(delivery),
+            f"{names}: {summary.numbers(delivery)}",
             *summary.counted(results),
             *summary.made(delivery),
             *summary.evidence(delivery),
+            *problems,
+            *_corrections(run, settings, args, problems),
+            *cut_short(run.cut),
+            *unreadable(run.unreadable),
         ):
             say(line)
-        problems = summary.problems(delivery, run.paths, settings)
-        for line in (*problems, *_corrections(run, settings, args, problems)):
-            say(line)
-        for line in (*cut_short(run.cut), *unreadable(run.unreadable)):
-            say(line)
     numbers: dict[str, list[int]] = {}
-    for each in run.unreadable:
-        numbers.setdefault(str(each.path), []).append(each.number)
+    for line_problem in run.unreadable:
+        numbers.setdefault(str(line_problem.path), []).append(line_problem.number)
     return _Pushed(
-        not (delivery.failed or delivery.refused or run.cut or run.spoilt),
         {
-            "journals": names,
             **summary.as_json(delivery),
             **summary.counted_as_json(results),
             "cut_short": list(map(str, run.cut)),
             "unreadable": numbers,
         },
-        isinstance(delivery.error, Interrupted),
+        ok=not (delivery.failed or delivery.refused or run.cut or run.spoilt),
+        interrupted=isinstance(delivery.error, Interrupted),
     )
 
 
 def _corrections(
     run: Run, settings: Settings, args: argparse.Namespace, problems: Sequence[str]
 ) -> list[str]:
-    """Name what failed in the header of a journal and is another value here by now."""
+    """Name settings from the journal that failed and have another value here now."""
     path = run.journals[0].path
     names = (*TARGET, "create", "status_map")
-    told = [
-        each
+    mentions = [
+        text
         for name in names
-        for each in (settings.describe(name), f"(zephyr_{name}, {path.name})")
+        for text in (settings.describe(name), f"(zephyr_{name}, {path.name})")
     ]
-    if not any(each in line for each in told for line in problems):
+    if not any(text in line for text in mentions for line in problems):
         return []
-    here = find_given(args, find_ini(args))
+    here = find_given(args)
     lines, flags = [], []
     has_target = any(here.find(BY_NAME[name]) for name in TARGET)
     for name in names:
@@ -231,7 +220,13 @@ def _corrections(
         if now is None and not (has_target and name in TARGET):
             continue
         text, source = now or ("", "not set any more")
-        if not _is_same(name, text, settings):
+        try:
+            value = BY_NAME[name].parse(text) if text else None
+        except InvalidValue:
+            differs = True
+        else:
+            differs = value != getattr(settings, name)
+        if differs:
             flags += [BY_NAME[name].flag_name, text]
             lines.append(
                 f"zephyr: {text!r} ({source}) is not used: the journal keeps its own"
@@ -243,26 +238,17 @@ def _corrections(
     return lines
 
 
-def _is_same(name: str, text: str, settings: Settings) -> bool:
-    """Return whether *text* means the value that the settings have."""
-    try:
-        value = BY_NAME[name].parse(text) if text else None
-    except InvalidValue:
-        return False
-    return bool(value == getattr(settings, name))
-
-
 def _deliver(
     run: Run, settings: Settings, deadline: Deadline, *, force: bool
 ) -> Delivered:
-    """Push *run* and note in its journals what was delivered."""
+    """Push *run* and note the delivered results in its journals."""
     with ExitStack() as stack:
         writers = []
         for journal in run.journals:
             writers.append(JournalWriter.reopen(journal.path))
             stack.callback(writers[-1].close)
         stack.enter_context(watchdog(deadline, NOT_ALL))
-        order = DeliveryRequest(
-            settings, deadline, writers, keep_flags=True, force=force
+        return deliver(
+            run,
+            DeliveryRequest(settings, deadline, writers, keep_flags=True, force=force),
         )
-        return deliver(run, order)

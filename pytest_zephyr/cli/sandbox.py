@@ -1,4 +1,4 @@
-"""`pytest-zephyr sandbox`: the embedded server on its own."""
+"""`pytest-zephyr sandbox`: run the embedded server."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from pytest_zephyr.push.embedded import PORT
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
     parser = add_command(commands, "sandbox", run, "run the embedded server")
     parser.add_argument(
         "--port", type=int, default=PORT, help=f"port (default: {PORT})"
     )
     parser.add_argument(
-        "--db", type=Path, help="SQLite file (default: in the journals)"
+        "--db", type=Path, help="SQLite file (default: in the directory of journals)"
     )
 
 
@@ -44,17 +43,18 @@ def run(args: argparse.Namespace) -> int:
         sandbox.start()
     except OSError as error:
         what = error.filename or f"port {args.port}"
-        msg = f"the sandbox cannot use {what}: {error.strerror}."
-        raise SettingsError(msg) from error
+        raise SettingsError(
+            f"the sandbox cannot use {what}: {error.strerror}."
+        ) from error
     try:
-        say(f"Zephyr sandbox at {sandbox.url} over {database}")
+        say(f"Zephyr sandbox at {sandbox.url}, database {database}")
         say(f"  ZEPHYR_URL={sandbox.url}")
         say(f"  ZEPHYR_TOKEN={sandbox.token}")
         say(
             f"  or ZEPHYR_USERNAME={sandbox.username} ZEPHYR_PASSWORD={sandbox.password}"
         )
         say("Stop it with Ctrl-C.")
-        # On Windows a wait without an end would not hear Ctrl-C.
+        # On Windows, Ctrl-C does not interrupt a wait without a timeout.
         while not stop.wait(0.5):
             pass
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What ends the program when a server keeps it longer than its time budget."""
+"""End the program if a server keeps it longer than its time budget."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import sys
 import threading
 
-from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import complain
 from pytest_zephyr.clock import Deadline
 
 
-#: Seconds after the time budget: nearly everything ends by itself before.
+#: Seconds after the time budget, in which nearly everything ends by itself.
 GRACE = 2.0
 
 
@@ -20,14 +20,14 @@ GRACE = 2.0
 def watchdog(deadline: Deadline, exit_code: int) -> Iterator[None]:
     """End the program with *exit_code* if the block outlasts the *deadline*.
 
-    Nothing else bounds a server that sends a byte now and then, or the look-up of a name.
+    Nothing else stops the look-up of a host name, or a server that sends a byte now and
+    then.
     """
 
     def end() -> None:
-        say(
-            f"zephyr: the time budget of {deadline.seconds:g} s ({deadline.name}) is"
-            f" spent; what was delivered has its receipts.",
-            sys.stderr.write,
+        complain(
+            f"the time budget of {deadline.seconds:g} s ({deadline.name}) is spent;"
+            f" delivered results are noted in their journals."
         )
         sys.stdout.flush()
         os._exit(exit_code)

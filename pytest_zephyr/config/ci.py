@@ -1,18 +1,19 @@
-"""What the CI service says about the run it started.
+"""Read what the CI service says about the run it started.
 
-Known are GitHub Actions, GitLab, Jenkins, Azure Pipelines, Bitbucket, CircleCI,
-TeamCity and Buildkite, by the variables they set.
+GitHub Actions, GitLab, Jenkins, Azure Pipelines, Bitbucket, CircleCI, TeamCity and
+Buildkite are known by the variables they set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+import re
 from urllib.parse import quote
 from urllib.parse import urlsplit
 from urllib.parse import urlunsplit
 
 
-#: Variables that name one run over all its jobs and their attempts.
+#: Variables that together name one run, over all its jobs and their attempts.
 _RUN_KEYS: tuple[tuple[str, ...], ...] = (
     ("GITHUB_RUN_ID",),
     ("CI_PIPELINE_ID",),
@@ -24,82 +25,41 @@ _RUN_KEYS: tuple[tuple[str, ...], ...] = (
     ("TEAMCITY_BUILDCONF_NAME", "BUILD_NUMBER"),
 )
 
-_BUILDS = (
-    "GITHUB_RUN_NUMBER",
-    "CI_PIPELINE_IID",
-    "BUILD_BUILDNUMBER",
-    "BITBUCKET_BUILD_NUMBER",
-    "CIRCLE_BUILD_NUM",
-    "BUILDKITE_BUILD_NUMBER",
-    # Jenkins and TeamCity.
-    "BUILD_NUMBER",
-)
+# Names of variables; the first one that is set counts. BUILD_NUMBER is of Jenkins and
+# TeamCity, BUILD_URL and WORKSPACE are of Jenkins.
+_BUILDS = """
+    GITHUB_RUN_NUMBER CI_PIPELINE_IID BUILD_BUILDNUMBER BITBUCKET_BUILD_NUMBER
+    CIRCLE_BUILD_NUM BUILDKITE_BUILD_NUMBER BUILD_NUMBER
+"""
+_BRANCHES = """
+    GITHUB_HEAD_REF GITHUB_REF_NAME CI_COMMIT_REF_NAME BUILD_SOURCEBRANCHNAME
+    BITBUCKET_BRANCH CIRCLE_BRANCH BUILDKITE_BRANCH BRANCH_NAME GIT_BRANCH
+    TEAMCITY_BUILD_BRANCH
+"""
+_COMMITS = """
+    GITHUB_SHA CI_COMMIT_SHA BUILD_SOURCEVERSION BITBUCKET_COMMIT CIRCLE_SHA1
+    BUILDKITE_COMMIT GIT_COMMIT BUILD_VCS_NUMBER
+"""
+_JOB_URLS = """
+    CI_JOB_URL CIRCLE_BUILD_URL BUILDKITE_BUILD_URL BUILD_URL
+"""
+_CHECKOUTS = """
+    GITHUB_WORKSPACE CI_PROJECT_DIR BUILD_SOURCESDIRECTORY BITBUCKET_CLONE_DIR
+    BUILDKITE_BUILD_CHECKOUT_PATH WORKSPACE
+"""
 
-_BRANCHES = (
-    "GITHUB_HEAD_REF",
-    "GITHUB_REF_NAME",
-    "CI_COMMIT_REF_NAME",
-    "BUILD_SOURCEBRANCHNAME",
-    "BITBUCKET_BRANCH",
-    "CIRCLE_BRANCH",
-    "BUILDKITE_BRANCH",
-    "BRANCH_NAME",
-    "GIT_BRANCH",
-    "TEAMCITY_BUILD_BRANCH",
-)
+#: Variables whose number grows with every attempt of a job. On GitLab, each attempt is
+#: another job with the same name.
+_ATTEMPTS = "GITHUB_RUN_ATTEMPT SYSTEM_JOBATTEMPT CI_JOB_ID"
 
-_COMMITS = (
-    "GITHUB_SHA",
-    "CI_COMMIT_SHA",
-    "BUILD_SOURCEVERSION",
-    "BITBUCKET_COMMIT",
-    "CIRCLE_SHA1",
-    "BUILDKITE_COMMIT",
-    "GIT_COMMIT",
-    "BUILD_VCS_NUMBER",
-)
-
-
-_JOB_URLS = (
-    "CI_JOB_URL",
-    "CIRCLE_BUILD_URL",
-    "BUILDKITE_BUILD_URL",
-    # Jenkins.
-    "BUILD_URL",
-)
-
-#: A variable with an address, variables to fill in, and the way from one to the page.
-_JOB_PAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    (
-        "GITHUB_SERVER_URL",
-        ("GITHUB_REPOSITORY", "GITHUB_RUN_ID"),
-        "/{}/actions/runs/{}",
-    ),
+#: A variable with an address, and the path of the page of a job with its variables.
+_JOB_PAGES = (
+    ("GITHUB_SERVER_URL", "/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}"),
     (
         "SYSTEM_COLLECTIONURI",
-        ("SYSTEM_TEAMPROJECT", "BUILD_BUILDID"),
-        "/{}/_build/results?buildId={}",
+        "/{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
     ),
-    (
-        "BITBUCKET_GIT_HTTP_ORIGIN",
-        ("BITBUCKET_BUILD_NUMBER",),
-        "/pipelines/results/{}",
-    ),
-)
-
-
-#: Variables whose number grows with every attempt of a job. On GitLab each attempt is a
-#: job of its own with the same name.
-_ATTEMPTS = ("GITHUB_RUN_ATTEMPT", "SYSTEM_JOBATTEMPT", "CI_JOB_ID")
-
-_CHECKOUTS = (
-    "GITHUB_WORKSPACE",
-    "CI_PROJECT_DIR",
-    "BUILD_SOURCESDIRECTORY",
-    "BITBUCKET_CLONE_DIR",
-    "BUILDKITE_BUILD_CHECKOUT_PATH",
-    # Jenkins.
-    "WORKSPACE",
+    ("BITBUCKET_GIT_HTTP_ORIGIN", "/pipelines/results/{BITBUCKET_BUILD_NUMBER}"),
 )
 
 
@@ -113,49 +73,50 @@ def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def build(environ: Mapping[str, str]) -> str:
-    """Return the number of the build, empty if no service names it."""
+    """Return the number of the build, empty if there is none."""
     return _first(environ, _BUILDS)
 
 
 def branch(environ: Mapping[str, str]) -> str:
-    """Return the branch that is built, empty if no service names it."""
+    """Return the branch that is built, empty if there is none."""
     return _first(environ, _BRANCHES)
 
 
 def commit(environ: Mapping[str, str]) -> str:
-    """Return the commit that is built, empty if no service names it."""
+    """Return the commit that is built, empty if there is none."""
     return _first(environ, _COMMITS)
 
 
 def attempt(environ: Mapping[str, str]) -> int:
     """Return the number that grows with every attempt of a job, 0 if there is none."""
-    found = _first(environ, _ATTEMPTS)
-    if found and found == environ.get("CI_JOB_ID") and not environ.get("CI_JOB_NAME"):
+    number = _first(environ, _ATTEMPTS)
+    if number == environ.get("CI_JOB_ID") and not environ.get("CI_JOB_NAME"):
         return 0
-    return int(found) if found.isascii() and found.isdigit() else 0
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def checkout(environ: Mapping[str, str]) -> str:
-    """Return the directory of the source code, empty if no service names it."""
+    """Return the directory of the source code, empty if there is none."""
     return _first(environ, _CHECKOUTS)
 
 
 def job_url(environ: Mapping[str, str]) -> str:
-    """Return the page of the job that runs, empty if no service tells it."""
-    given = _first(environ, _JOB_URLS)
-    for base, names, template in _JOB_PAGES:
-        if not given and all(environ.get(name) for name in (base, *names)):
-            filling = (quote(environ[name], safe="/") for name in names)
-            given = environ[base].rstrip("/") + template.format(*filling)
+    """Return the address of the page of the job, empty if there is none."""
+    url = _first(environ, _JOB_URLS)
+    for base, path in _JOB_PAGES:
+        names = re.findall(r"{(\w+)}", path)
+        if not url and all(map(environ.get, (base, *names))):
+            values = {name: quote(environ[name], safe="/") for name in names}
+            url = environ[base].rstrip("/") + path.format(**values)
     try:
-        parts = urlsplit(given)
+        parts = urlsplit(url)
     except ValueError:
         return ""
     if parts.scheme not in {"http", "https"}:
         return ""
-    # A name and password that a service was set up with are nobody's business.
+    # Some services are set up with a name and a password in their address.
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
-    return next((environ[name] for name in names if environ.get(name)), "")
+def _first(environ: Mapping[str, str], names: str) -> str:
+    return next(filter(None, map(environ.get, names.split())), "")

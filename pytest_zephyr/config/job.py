@@ -1,4 +1,4 @@
-"""Which job a session of pytest is, by what it was started with."""
+"""Identify the job of a pytest session by its environment and command line."""
 
 from __future__ import annotations
 
@@ -20,171 +20,57 @@ from pytest_zephyr.text import short_digest
 
 #: Variables that a shell, a terminal, a test tool or a CI service changes by itself from
 #: one step or attempt to the next. They say nothing about what is tested.
-_CHANGING = frozenset(
-    [
-        "_",
-        "SHLVL",
-        "PWD",
-        "OLDPWD",
-        "LINES",
-        "COLUMNS",
-        "RANDOM",
-        "SECONDS",
-        "HOSTNAME",
-        "WINDOWID",
-        "TMUX",
-        "TMUX_PANE",
-        "STY",
-        "TERM_SESSION_ID",
-        "SSH_CLIENT",
-        "SSH_CONNECTION",
-        "SSH_TTY",
-        "SSH_AUTH_SOCK",
-        "SSH_AGENT_PID",
-        "XDG_SESSION_ID",
-        "XDG_RUNTIME_DIR",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "INVOCATION_ID",
-        "JOURNAL_STREAM",
-        "SYSTEMD_EXEC_PID",
-        "TMPDIR",
-        "TEMP",
-        "TMP",
-        "PYTEST_CURRENT_TEST",
-        "PYTEST_VERSION",
-        "PYTEST_XDIST_WORKER",
-        "PYTEST_XDIST_WORKER_COUNT",
-        "PYTEST_XDIST_TESTRUNUID",
-        "PYTEST_XDIST_AUTO_NUM_WORKERS",
-        "PYTHONHASHSEED",
-        "COV_CORE_SOURCE",
-        "COV_CORE_CONFIG",
-        "COV_CORE_DATAFILE",
-        "COVERAGE_FILE",
-        "COVERAGE_PROCESS_START",
-        "COVERAGE_PROCESS_CONFIG",
-        "_ZEPHYR_RUN",
-        "ZEPHYR_USERNAME",
-        "ZEPHYR_PASSWORD",
-        "ZEPHYR_TOKEN",
-        "GITHUB_RUN_ATTEMPT",
-        "GITHUB_ACTION",
-        "GITHUB_ACTION_PATH",
-        "GITHUB_ACTION_REF",
-        "GITHUB_ACTION_REPOSITORY",
-        "GITHUB_ENV",
-        "GITHUB_OUTPUT",
-        "GITHUB_PATH",
-        "GITHUB_STATE",
-        "GITHUB_TOKEN",
-        "GITHUB_STEP_SUMMARY",
-        "GITHUB_TRIGGERING_ACTOR",
-        "GITHUB_EVENT_PATH",
-        "ACTIONS_RUNTIME_URL",
-        "ACTIONS_RUNTIME_TOKEN",
-        "ACTIONS_CACHE_URL",
-        "ACTIONS_RESULTS_URL",
-        "ACTIONS_ID_TOKEN_REQUEST_URL",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-        "ACTIONS_ORCHESTRATION_ID",
-        "RUNNER_NAME",
-        "RUNNER_TRACKING_ID",
-        "RUNNER_TEMP",
-        "RUNNER_WORKSPACE",
-        "RUNNER_DEBUG",
-        "ImageVersion",
-        "CI_JOB_ID",
-        "CI_JOB_URL",
-        "CI_JOB_TOKEN",
-        "CI_JOB_JWT",
-        "CI_JOB_JWT_V1",
-        "CI_JOB_JWT_V2",
-        "CI_JOB_STARTED_AT",
-        "CI_JOB_STATUS",
-        "CI_JOB_TIMEOUT",
-        "CI_BUILD_ID",
-        "CI_BUILD_TOKEN",
-        "CI_RUNNER_ID",
-        "CI_RUNNER_SHORT_TOKEN",
-        "CI_RUNNER_DESCRIPTION",
-        "CI_RUNNER_TAGS",
-        "CI_RUNNER_VERSION",
-        "CI_RUNNER_REVISION",
-        "CI_RUNNER_EXECUTABLE_ARCH",
-        "CI_CONCURRENT_ID",
-        "CI_CONCURRENT_PROJECT_ID",
-        "CI_BUILDS_DIR",
-        "CI_REPOSITORY_URL",
-        "CI_REGISTRY_PASSWORD",
-        "CI_DEPENDENCY_PROXY_PASSWORD",
-        "GITLAB_USER_ID",
-        "GITLAB_USER_LOGIN",
-        "GITLAB_USER_NAME",
-        "GITLAB_USER_EMAIL",
-        "SYSTEM_JOBATTEMPT",
-        "SYSTEM_STAGEATTEMPT",
-        "SYSTEM_PHASEATTEMPT",
-        "SYSTEM_JOBID",
-        "SYSTEM_TIMELINEID",
-        "SYSTEM_ACCESSTOKEN",
-        "SYSTEM_TASKINSTANCEID",
-        "SYSTEM_TASKINSTANCENAME",
-        "SYSTEM_TASKDISPLAYNAME",
-        "TASK_DISPLAYNAME",
-        "AGENT_ID",
-        "AGENT_NAME",
-        "AGENT_MACHINENAME",
-        "AGENT_WORKFOLDER",
-        "AGENT_ROOTDIRECTORY",
-        "AGENT_BUILDDIRECTORY",
-        "AGENT_HOMEDIRECTORY",
-        "AGENT_TEMPDIRECTORY",
-        "AGENT_TOOLSDIRECTORY",
-        "AGENT_SERVEROMDIRECTORY",
-        "AGENT_JOBSTATUS",
-        "AGENT_VERSION",
-        "VSTS_PROCESS_LOOKUP_ID",
-        "EXECUTOR_NUMBER",
-        "NODE_NAME",
-        "WORKSPACE_TMP",
-        "HUDSON_COOKIE",
-        "HUDSON_SERVER_COOKIE",
-        "JENKINS_NODE_COOKIE",
-        "JENKINS_SERVER_COOKIE",
-        "CIRCLE_BUILD_NUM",
-        "CIRCLE_BUILD_URL",
-        "CIRCLE_WORKFLOW_JOB_ID",
-        "CIRCLE_OIDC_TOKEN",
-        "CIRCLE_OIDC_TOKEN_V2",
-        "CIRCLE_INTERNAL_CONFIG",
-        "CIRCLE_INTERNAL_SCRATCH",
-        "CIRCLE_INTERNAL_TASK_DATA",
-        "BUILDKITE_JOB_ID",
-        "BUILDKITE_RETRY_COUNT",
-        "BUILDKITE_RETRY_TYPE",
-        "BUILDKITE_AGENT_ID",
-        "BUILDKITE_AGENT_NAME",
-        "BUILDKITE_AGENT_ACCESS_TOKEN",
-        "BUILDKITE_AGENT_PID",
-        "BUILDKITE_BUILD_CHECKOUT_PATH",
-        "BITBUCKET_STEP_UUID",
-        "BITBUCKET_STEP_RUN_NUMBER",
-        "BITBUCKET_STEP_OIDC_TOKEN",
-    ]
-).union(option.env_name for option in OPTIONS)
+_CHANGING_NAMES = """
+_ SHLVL PWD OLDPWD LINES COLUMNS RANDOM SECONDS HOSTNAME WINDOWID TMUX TMUX_PANE STY
+TERM_SESSION_ID SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_AUTH_SOCK SSH_AGENT_PID
+XDG_SESSION_ID XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS INVOCATION_ID JOURNAL_STREAM
+SYSTEMD_EXEC_PID TMPDIR TEMP TMP
+PYTEST_CURRENT_TEST PYTEST_VERSION PYTEST_XDIST_WORKER PYTEST_XDIST_WORKER_COUNT
+PYTEST_XDIST_TESTRUNUID PYTEST_XDIST_AUTO_NUM_WORKERS PYTHONHASHSEED COV_CORE_SOURCE
+COV_CORE_CONFIG COV_CORE_DATAFILE COVERAGE_FILE COVERAGE_PROCESS_START
+COVERAGE_PROCESS_CONFIG _ZEPHYR_RUN ZEPHYR_USERNAME ZEPHYR_PASSWORD ZEPHYR_TOKEN
+GITHUB_RUN_ATTEMPT GITHUB_ACTION GITHUB_ACTION_PATH GITHUB_ACTION_REF
+GITHUB_ACTION_REPOSITORY GITHUB_ENV GITHUB_OUTPUT GITHUB_PATH GITHUB_STATE
+GITHUB_TOKEN GITHUB_STEP_SUMMARY GITHUB_TRIGGERING_ACTOR GITHUB_EVENT_PATH
+ACTIONS_RUNTIME_URL ACTIONS_RUNTIME_TOKEN ACTIONS_CACHE_URL ACTIONS_RESULTS_URL
+ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ORCHESTRATION_ID
+RUNNER_NAME RUNNER_TRACKING_ID RUNNER_TEMP RUNNER_WORKSPACE RUNNER_DEBUG ImageVersion
+CI_JOB_ID CI_JOB_URL CI_JOB_TOKEN CI_JOB_JWT CI_JOB_JWT_V1 CI_JOB_JWT_V2
+CI_JOB_STARTED_AT CI_JOB_STATUS CI_JOB_TIMEOUT CI_BUILD_ID CI_BUILD_TOKEN CI_RUNNER_ID
+CI_RUNNER_SHORT_TOKEN CI_RUNNER_DESCRIPTION CI_RUNNER_TAGS CI_RUNNER_VERSION
+CI_RUNNER_REVISION CI_RUNNER_EXECUTABLE_ARCH CI_CONCURRENT_ID CI_CONCURRENT_PROJECT_ID
+CI_BUILDS_DIR CI_REPOSITORY_URL CI_REGISTRY_PASSWORD CI_DEPENDENCY_PROXY_PASSWORD
+GITLAB_USER_ID GITLAB_USER_LOGIN GITLAB_USER_NAME GITLAB_USER_EMAIL
+SYSTEM_JOBATTEMPT SYSTEM_STAGEATTEMPT SYSTEM_PHASEATTEMPT SYSTEM_JOBID
+SYSTEM_TIMELINEID SYSTEM_ACCESSTOKEN SYSTEM_TASKINSTANCEID SYSTEM_TASKINSTANCENAME
+SYSTEM_TASKDISPLAYNAME TASK_DISPLAYNAME AGENT_ID AGENT_NAME AGENT_MACHINENAME
+AGENT_WORKFOLDER AGENT_ROOTDIRECTORY AGENT_BUILDDIRECTORY AGENT_HOMEDIRECTORY
+AGENT_TEMPDIRECTORY AGENT_TOOLSDIRECTORY AGENT_SERVEROMDIRECTORY AGENT_JOBSTATUS
+AGENT_VERSION VSTS_PROCESS_LOOKUP_ID
+EXECUTOR_NUMBER NODE_NAME WORKSPACE_TMP HUDSON_COOKIE HUDSON_SERVER_COOKIE
+JENKINS_NODE_COOKIE JENKINS_SERVER_COOKIE
+CIRCLE_BUILD_NUM CIRCLE_BUILD_URL CIRCLE_WORKFLOW_JOB_ID CIRCLE_OIDC_TOKEN
+CIRCLE_OIDC_TOKEN_V2 CIRCLE_INTERNAL_CONFIG CIRCLE_INTERNAL_SCRATCH
+CIRCLE_INTERNAL_TASK_DATA
+BUILDKITE_JOB_ID BUILDKITE_RETRY_COUNT BUILDKITE_RETRY_TYPE BUILDKITE_AGENT_ID
+BUILDKITE_AGENT_NAME BUILDKITE_AGENT_ACCESS_TOKEN BUILDKITE_AGENT_PID
+BUILDKITE_BUILD_CHECKOUT_PATH
+BITBUCKET_STEP_UUID BITBUCKET_STEP_RUN_NUMBER BITBUCKET_STEP_OIDC_TOKEN
+"""
+_CHANGING = {*_CHANGING_NAMES.split(), *(option.env_name for option in OPTIONS)}
 
 #: Variables that are a part of the command line.
 _ARGUMENTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
-#: Letters of pytest's flags without a value; those of the first only change what is printed.
+#: Letters of pytest's flags without a value; the first ones only change the output.
 _PRINTING, _SWITCHES = "vq", "vqxsl"
 
-#: Names of variables whose values may be secrets. Not even a digest of one alone is kept.
+#: Names of variables whose values may be secrets. They share one digest.
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CRED|COOKIE|JWT|URL|URI|PROXY|DSN", re.IGNORECASE
 )
 
-#: What stands for all variables that may hold secrets.
+#: The name under which that digest is stored.
 _SECRETS = "(one that may hold a secret)"
 
 
@@ -209,7 +95,12 @@ def this_job(
             secrets.append(f"{name}={portable(value)}")
         else:
             variables[name] = short_digest(f"{name}={portable(value)}", 8)
-    given = significant([*_words(environ.get("PYTEST_ADDOPTS", "")), *arguments])
+    addopts = environ.get("PYTEST_ADDOPTS", "")
+    try:
+        words = shlex.split(addopts)
+    except ValueError:
+        words = [addopts]
+    given = significant([*words, *arguments])
     if plugins := environ.get("PYTEST_PLUGINS"):
         given.append(f"PYTEST_PLUGINS={plugins}")
     return Job(
@@ -228,32 +119,29 @@ _added: dict[str, str] = {}
 
 
 def note_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Remember what the tests of a session added to the environment."""
+    """Remember the variables that the tests of a session added."""
     for name, value in after.items():
         if name not in before or _added.get(name) == before[name]:
             _added[name] = value
 
 
 def as_started(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* without what the tests of earlier sessions have added to it.
+    """Return *environ* without the variables that tests of earlier sessions added.
 
-    What the caller of `pytest.main` changes counts, and so does what tests change of a
-    variable that was there: who did that is not known.
+    Changed values of other variables stay: they may be from the caller of `pytest.main`.
     """
     return {name: value for name, value in environ.items() if _added.get(name) != value}
 
 
 def significant(arguments: Iterable[str]) -> list[str]:
-    """Return pytest's *arguments* without those that change no result.
+    """Return pytest's *arguments* without those that do not change the results.
 
-    How failures are repeated, how many processes run, what is printed, which plugins
-    are loaded, and how the run is reported.
+    They say how failures are repeated, how many processes run, what is printed, which
+    plugins are loaded, and how the run is reported.
     """
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False
     )
-    switches = [option.flag_name for option in OPTIONS if option.switch]
-    values = [option.flag_name for option in OPTIONS if option.flag]
     for flags in (
         ("--lf", "--last-failed"),
         ("--ff", "--failed-first"),
@@ -264,7 +152,6 @@ def significant(arguments: Iterable[str]) -> list[str]:
         ("-v", "--verbose"),
         ("-q", "--quiet"),
         ("--no-zephyr",),
-        *((flag,) for flag in switches),
     ):
         parser.add_argument(*flags, action="store_true")
     for flags in (
@@ -274,9 +161,12 @@ def significant(arguments: Iterable[str]) -> list[str]:
         ("--dist",),
         ("--maxprocesses",),
         ("-p",),
-        *((flag,) for flag in values if flag not in switches),
     ):
         parser.add_argument(*flags)
+    for option in OPTIONS:
+        if option.flag:
+            action = "store_true" if option.switch else "store"
+            parser.add_argument(option.flag_name, action=action)
     given = list(map(_without_printing, arguments))
     try:
         return parser.parse_known_args(given)[1]
@@ -284,19 +174,12 @@ def significant(arguments: Iterable[str]) -> list[str]:
         return given
 
 
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return [text]
-
-
 def _without_printing(argument: str) -> str:
-    """Return a bundle such as ``-vx`` without what only changes the output."""
+    """Return a group such as ``-vx`` without the flags that only change the output."""
     if not re.fullmatch(r"-[a-zA-Z]{2,}.*", argument, re.DOTALL):
         return argument
     letters = argument[1:]
     rest = letters.lstrip(_SWITCHES)
     switches = letters[: len(letters) - len(rest)]
-    kept = "".join(each for each in switches if each not in _PRINTING)
-    return f"-{kept}{rest}" if kept or rest else f"-{_PRINTING[0]}"
+    switches = "".join(letter for letter in switches if letter not in _PRINTING)
+    return f"-{switches}{rest}" if switches or rest else f"-{_PRINTING[0]}"

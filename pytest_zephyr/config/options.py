@@ -1,37 +1,46 @@
-"""The table of options: names, defaults, allowed values, and where each may stand."""
+"""The table of options: names, defaults, allowed values, and where each may be set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from typing import get_args
 
 from pytest_zephyr import table
 from pytest_zephyr.config import parsers as parse
+from pytest_zephyr.config.settings import Auth
+from pytest_zephyr.config.settings import Capture
 from pytest_zephyr.config.settings import CREATE
+from pytest_zephyr.config.settings import Inherit
+from pytest_zephyr.config.settings import OnError
+from pytest_zephyr.config.settings import PushWhen
+from pytest_zephyr.config.settings import UnknownCase
+from pytest_zephyr.config.settings import Unmapped
+from pytest_zephyr.results.notes import Comment
+from pytest_zephyr.results.records import TARGET
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of the table: how its text becomes a value, and where it may stand.
+    """One option: how its text becomes a value, and where it may be set.
 
-    An empty *metavar* makes it a switch, a flag without a value; without one there is no
-    flag. *journaled* options decide the result, so a journal keeps them for a later push.
-    Those that *connect* say how to reach the server, which is the business of whoever
-    pushes. The value of one of *files* names some: *parse* takes the directory, too, that
-    a relative path starts from.
+    An option with an empty *metavar* is a switch, a flag without a value; one without a
+    *metavar* has no flag. A journal stores the *journaled* options, which decide the
+    result of a later push. Those that *connect* say how to reach the server; each push
+    sets them anew. If the value names *files*, *parse* also takes the directory that
+    relative paths start from.
     """
 
     name: str
     help: str
     metavar: str | None
     parse: Callable[..., object]
-    default: str | None = None
-    env: bool = True
-    journaled: bool = False
-    connects: bool = False
-    files: bool = False
+    default: str | None
+    env: bool
+    journaled: bool
+    connects: bool
+    files: bool
 
     @property
     def flag(self) -> bool:
@@ -62,96 +71,74 @@ class Option:
         return self.ini_name
 
 
-#: What makes each option of its row in the table.
-_MAKE: Mapping[str, Callable[..., Option]] = {
-    "zephyr": partial(Option, parse=parse.boolean, default="false"),
-    "url": partial(Option, parse=parse.url, connects=True),
-    "auth": partial(
-        Option,
-        parse=parse.one_of("auto", "token", "basic", "cookie"),
-        default="auto",
-        connects=True,
-    ),
-    "token_file": partial(Option, parse=parse.path, connects=True, files=True),
-    "project": partial(Option, parse=parse.ref, journaled=True),
-    "release": partial(Option, parse=parse.ref, journaled=True),
-    "cycle": partial(Option, parse=parse.ref, journaled=True),
-    "phase": partial(Option, parse=parse.ref, journaled=True),
-    "create": partial(
-        Option, parse=parse.one_of(*CREATE), default="never", journaled=True
-    ),
-    "environment": partial(Option, parse=parse.text, journaled=True),
-    "build": partial(Option, parse=parse.text, journaled=True),
-    "unknown_case": partial(
-        Option,
-        parse=parse.one_of("ignore", "warn", "error"),
-        default="warn",
-        journaled=True,
-    ),
-    "unmapped": partial(
-        Option,
-        parse=parse.one_of("ignore", "warn", "error", "create"),
-        default="ignore",
-        journaled=True,
-    ),
-    "folder": partial(
-        Option, parse=parse.text, default="Automation/{package}", journaled=True
-    ),
-    "only_planned": partial(Option, parse=parse.boolean, default="false"),
-    "push": partial(Option, parse=parse.one_of("end", "never"), default="end"),
-    "journal": partial(Option, parse=parse.path, default=".zephyr", files=True),
-    "dry_run": partial(Option, parse=parse.boolean, default="false"),
-    "on_error": partial(
-        Option, parse=parse.one_of("warn", "fail", "ignore"), default="warn"
-    ),
-    "status_map": partial(Option, parse=parse.status_map, default="", journaled=True),
-    "comment": partial(
-        Option,
-        parse=parse.one_of("never", "failed", "always"),
-        default="failed",
-        journaled=True,
-    ),
-    "notes_limit": partial(
-        Option, parse=parse.characters, default="4000", journaled=True, env=False
-    ),
-    "capture": partial(
-        Option, parse=parse.one_of("none", "failed", "all"), default="none"
-    ),
-    "attach_max_size": partial(Option, parse=parse.size, default="10M"),
-    "attach_max_total": partial(Option, parse=parse.size, default="2G", env=False),
-    "timeout": partial(Option, parse=parse.seconds, default="30"),
-    "retries": partial(Option, parse=parse.count, default="3"),
-    "deadline": partial(Option, parse=parse.seconds, default="300"),
-    "verify": partial(
-        Option, parse=parse.verify, default="true", connects=True, files=True
-    ),
-    "client_cert": partial(Option, parse=parse.client_cert, connects=True, files=True),
-    "proxy": partial(Option, parse=parse.proxy, connects=True),
-    "run_key": partial(Option, parse=parse.text, journaled=True),
-    "show_config": partial(Option, parse=parse.boolean, default="false", env=False),
-    "id_prefix": partial(Option, parse=parse.pattern, default="(?:TC-?)?", env=False),
-    "inherit": partial(
-        Option, parse=parse.one_of("closest", "union"), default="closest", env=False
-    ),
+#: The parser and the default of each option.
+_VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
+    "zephyr": (parse.boolean, "false"),
+    "url": (parse.url, None),
+    "auth": (parse.one_of(*get_args(Auth)), "auto"),
+    "token_file": (parse.path, None),
+    "project": (parse.ref, None),
+    "release": (parse.ref, None),
+    "cycle": (parse.ref, None),
+    "phase": (parse.ref, None),
+    "create": (parse.one_of(*CREATE), "never"),
+    "environment": (str, None),
+    "build": (str, None),
+    "unknown_case": (parse.one_of(*get_args(UnknownCase)), "warn"),
+    "unmapped": (parse.one_of(*get_args(Unmapped)), "ignore"),
+    "folder": (str, "Automation/{package}"),
+    "only_planned": (parse.boolean, "false"),
+    "push": (parse.one_of(*get_args(PushWhen)), "end"),
+    "journal": (parse.path, ".zephyr"),
+    "dry_run": (parse.boolean, "false"),
+    "on_error": (parse.one_of(*get_args(OnError)), "warn"),
+    "status_map": (parse.status_map, ""),
+    "comment": (parse.one_of(*get_args(Comment)), "failed"),
+    "notes_limit": (parse.whole_number(200, 1_000_000), "4000"),
+    "capture": (parse.one_of(*get_args(Capture)), "none"),
+    "attach_max_size": (parse.size, "10M"),
+    "attach_max_total": (parse.size, "2G"),
+    "timeout": (parse.seconds, "30"),
+    "retries": (parse.whole_number(0, 100), "3"),
+    "deadline": (parse.seconds, "300"),
+    "verify": (parse.verify, "true"),
+    "client_cert": (parse.client_cert, None),
+    "proxy": (parse.proxy, None),
+    "run_key": (str, None),
+    "show_config": (parse.boolean, "false"),
+    "id_prefix": (parse.pattern, "(?:TC-?)?"),
+    "inherit": (parse.one_of(*get_args(Inherit)), "closest"),
 }
 
+_JOURNALED = {
+    *(*TARGET, "create", "environment", "build", "run_key", "folder"),
+    *("unknown_case", "unmapped", "status_map", "comment", "notes_limit"),
+}
+_CONNECT = {"url", "auth", "token_file", "verify", "client_cert", "proxy"}
+_FILES = {"token_file", "journal", "verify", "client_cert"}
+_NO_ENV = {"notes_limit", "attach_max_total", "show_config", "id_prefix", "inherit"}
+
 OPTIONS: tuple[Option, ...] = tuple(
-    _MAKE[name](name, help, metavar) for name, help, metavar in table.ROWS
+    Option(
+        name,
+        help,
+        metavar,
+        *_VALUES[name],
+        env=name not in _NO_ENV,
+        journaled=name in _JOURNALED,
+        connects=name in _CONNECT,
+        files=name in _FILES,
+    )
+    for name, help, metavar in table.ROWS
 )
 
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 
 
-#: Where a credential belongs that is refused elsewhere.
-_PLACES: Mapping[str, str] = {
-    "token": "ZEPHYR_TOKEN in the environment, or in a file named by zephyr_token_file",
-    "username": "ZEPHYR_USERNAME in the environment",
-    "password": "ZEPHYR_PASSWORD in the environment",
-}
-
-
 def refusal(name: str, where: str) -> str:
-    """Say that a credential was found *where* it must not be, without showing it."""
+    """Return the message for a credential in a place *where* it is not read."""
+    file = ", or in a file named by zephyr_token_file" if name == "token" else ""
     return (
-        f"{where}: a credential is not taken from there. It belongs in {_PLACES[name]}."
+        f"{where}: a credential is not read from there. Put it into"
+        f" ZEPHYR_{name.upper()} in the environment{file}."
     )

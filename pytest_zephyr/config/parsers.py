@@ -1,10 +1,9 @@
-"""Parsers of option values: text in, value out, or `InvalidValue` with what is allowed."""
+"""Parsers of option values: they take a text and return a value or raise `InvalidValue`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-import difflib
 from ipaddress import IPv6Address
 import math
 from pathlib import Path
@@ -16,15 +15,19 @@ import warnings
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.text import did_you_mean
 
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
-#: Where a relative path starts: the working directory.
+#: The working directory.
 HERE = Path()
 
-#: Hosts of the products that share the name, or of what they are a part of.
+#: File names that `openssl rehash` makes.
+_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+
+#: Hosts of Jira, and of other products with the name Zephyr.
 _OTHER_PRODUCT = re.compile(
     r"(?:^|\.)(?:atlassian\.net|jira\.com|zephyr4jiracloud\.com|tm4j\.smartbear\.com"
     r"|(?:api\.)?zephyrscale(?:\.\w+)+)$"
@@ -32,7 +35,7 @@ _OTHER_PRODUCT = re.compile(
 
 
 class InvalidValue(ValueError):
-    """A value that cannot be used; the text says what is allowed."""
+    """The value of an option is not allowed; the text says what is."""
 
 
 def boolean(text: str) -> bool:
@@ -40,23 +43,18 @@ def boolean(text: str) -> bool:
         return True
     if text.lower() in _FALSE:
         return False
-    msg = "allowed: true, false"
-    raise InvalidValue(msg)
+    raise InvalidValue("allowed: true, false")
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text in allowed:
             return text
-        close = difflib.get_close_matches(text, allowed, 1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise InvalidValue(f"{hint}allowed: {', '.join(allowed)}")
+        hint = did_you_mean(text, allowed)
+        end = f".{hint}" if hint else ""
+        raise InvalidValue(f"allowed: {', '.join(allowed)}{end}")
 
     return parse
-
-
-def text(text: str) -> str:
-    return text
 
 
 def path(text: str, base: Path = HERE) -> Path:
@@ -64,8 +62,7 @@ def path(text: str, base: Path = HERE) -> Path:
     try:
         return base / Path(text).expanduser()
     except RuntimeError:
-        msg = "there is no such user's home"
-        raise InvalidValue(msg) from None
+        raise InvalidValue("the home directory of that user is not known") from None
 
 
 def seconds(text: str) -> float:
@@ -74,50 +71,41 @@ def seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < 1e6:
-        msg = "allowed: a number of seconds above 0"
-        raise InvalidValue(msg)
+        raise InvalidValue("allowed: a number of seconds above 0")
     return value
 
 
-def count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 100):
-        msg = "allowed: a whole number from 0 to 100"
-        raise InvalidValue(msg)
-    return int(text)
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdigit() and lowest <= int(text) <= highest:
+            return int(text)
+        raise InvalidValue(f"allowed: a whole number from {lowest} to {highest}")
+
+    return parse
 
 
 def size(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,12})([KMG]?)B?", text.strip().upper())
     if match is None or not int(match[1]):
-        msg = (
-            "allowed: a number of bytes, with K, M or G for larger ones, as 500K or 10M"
+        raise InvalidValue(
+            "allowed: a number of bytes, or of K, M or G, as 500K or 10M"
         )
-        raise InvalidValue(msg)
     return int(match[1]) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}[match[2]]
 
 
-def characters(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 200 <= int(text) <= 1_000_000):
-        msg = "allowed: a whole number of characters from 200 to 1000000"
-        raise InvalidValue(msg)
-    return int(text)
-
-
 def ref(text: str) -> Ref:
-    kind, colon, rest = text.partition(":")
-    if not colon:
-        kind = ""
-    if kind == "name":
+    """Return the id or the name of *text*; a prefix ``id:`` or ``name:`` says which."""
+    kind, _, rest = text.partition(":")
+    if kind == "name" and ":" in text:
         if not rest:
-            msg = "a name must follow name:"
-            raise InvalidValue(msg)
+            raise InvalidValue("a name must follow name:")
         return Ref(name=rest)
-    number = rest.strip() if kind == "id" else text
+    is_id = kind == "id" and ":" in text
+    number = rest.strip() if is_id else text
     if number.isascii() and number.isdigit() and len(number) < 19:
         return Ref(id=int(number))
-    if kind == "id":
-        msg = "a number must follow id:"
-        raise InvalidValue(msg)
+    if is_id:
+        raise InvalidValue("a number must follow id:")
     return Ref(name=text)
 
 
@@ -126,30 +114,26 @@ def url(text: str) -> str:
         return SANDBOX
     parts = _split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = "allowed: https://host, http://host, or the word sandbox"
-        raise InvalidValue(msg)
+        raise InvalidValue("allowed: https://host, http://host, or the word sandbox")
     if _OTHER_PRODUCT.search(parts.hostname.rstrip(".")):
-        msg = (
-            "it is an address of Jira or of a Zephyr inside Jira (Scale, Squad,"
-            " Essential); this plugin reports to Zephyr Enterprise, whose address is the"
-            " one of its login page, as https://zephyr.example.com"
+        raise InvalidValue(
+            "it is an address of Jira, or of a Zephyr inside Jira (Scale, Squad,"
+            " Essential). This plugin reports to Zephyr Enterprise; use the address of"
+            " its login page, as https://zephyr.example.com"
         )
-        raise InvalidValue(msg)
     try:
         port = "" if parts.port is None else f":{parts.port}"
     except ValueError:
         port = ":0"
     if port == ":0":
-        msg = "the port is not a number from 1 to 65535"
-        raise InvalidValue(msg)
+        raise InvalidValue("the port is not a number from 1 to 65535")
     if parts.username is not None or parts.password is not None:
-        msg = (
-            "a credential does not belong in an address; use ZEPHYR_TOKEN, or"
+        raise InvalidValue(
+            "remove the credential from the address; use ZEPHYR_TOKEN, or"
             " ZEPHYR_USERNAME and ZEPHYR_PASSWORD"
         )
-        raise InvalidValue(msg)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    # A pasted UI address: what stands before /flex is the server.
+    # For an address pasted from the browser: /flex is the user interface.
     context = re.split(r"/flex(?:/|$)", parts.path, maxsplit=1)[0].rstrip("/")
     return f"{parts.scheme}://{host}{port}{context}"
 
@@ -158,7 +142,7 @@ def _split(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
         if "[" in parts.netloc:
-            # Python 3.10 takes anything in brackets for a host.
+            # Python 3.10 accepts anything in brackets as a host.
             IPv6Address((parts.hostname or "").partition("%")[0])
         return parts
     except ValueError:
@@ -169,56 +153,54 @@ def proxy(text: str) -> str:
     parts = _split(text)
     schemes = {"http", "https", "socks5", "socks5h"}
     if parts is None or parts.scheme not in schemes or not parts.hostname:
-        msg = "allowed: http://host:port"
-        raise InvalidValue(msg)
+        raise InvalidValue("allowed: http://host:port")
     return text
 
 
-def _is(question: Callable[[], bool]) -> bool:
-    """Ask the file system; what it cannot answer is not so."""
+def _path_check(check: Callable[[], bool]) -> bool:
+    """Return the result of *check*, False if the file system raises an error."""
     try:
-        return question()
+        return check()
     except OSError:
         return False
 
 
 def verify(text: str, base: Path = HERE) -> bool | Path:
     if text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
+        return boolean(text)
     trusted = path(text, base)
-    if not _is(trusted.exists):
-        msg = "allowed: true, false, or a file or directory of certificates that exists"
-        raise InvalidValue(msg)
-    if _is(trusted.is_dir) and not _has_hashed_names(trusted):
-        msg = (
-            "OpenSSL finds certificates of a directory by hashed names, and it has none;"
-            " run openssl rehash on it, or name one file that holds all of them"
+    if not _path_check(trusted.exists):
+        raise InvalidValue(
+            "allowed: true, false, or a file or directory of certificates that exists"
         )
-        raise InvalidValue(msg)
+    if _path_check(trusted.is_dir) and not _path_check(
+        lambda: any(_HASHED_NAME.fullmatch(file.name) for file in trusted.iterdir())
+    ):
+        raise InvalidValue(
+            "OpenSSL finds the certificates of a directory by hashed names, and this one"
+            " has none; run openssl rehash on it, or name one file with all of them"
+        )
     return trusted
 
 
-def _has_hashed_names(directory: Path) -> bool:
-    name = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-    return _is(lambda: any(name.fullmatch(each.name) for each in directory.iterdir()))
-
-
 def client_cert(text: str, base: Path = HERE) -> tuple[Path, ...]:
-    paths = tuple(path(each.strip(), base) for each in text.split(","))
-    if len(paths) > 2 or not all(_is(each.is_file) for each in paths):
-        msg = "allowed: a PEM file with certificate and key, or certificate,key"
-        raise InvalidValue(msg)
+    paths = tuple(path(part.strip(), base) for part in text.split(","))
+    if len(paths) > 2 or not all(_path_check(each.is_file) for each in paths):
+        raise InvalidValue(
+            "allowed: a PEM file with certificate and key, or certificate,key"
+        )
     return paths
 
 
 def status_map(text: str) -> Mapping[str, str]:
     known = [outcome.value for outcome in Outcome]
     result: dict[str, str] = {}
-    for part in filter(None, (each.strip() for each in re.split(r"[,\n]", text))):
-        outcome, _, status = (each.strip() for each in part.partition("="))
+    for part in re.split(r"[,\n]", text):
+        if not part.strip():
+            continue
+        outcome, _, status = map(str.strip, part.partition("="))
         if outcome not in known:
-            close = difflib.get_close_matches(outcome, known, 1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            hint = did_you_mean(outcome, known)
             raise InvalidValue(
                 f"{outcome!r} is not an outcome.{hint} Outcomes: {', '.join(known)}"
             )
@@ -233,11 +215,10 @@ def status_map(text: str) -> Mapping[str, str]:
 def pattern(text: str) -> str:
     try:
         with warnings.catch_warnings():
-            # Python 3.10 only warns of flags that do not come first.
+            # Python 3.10 only warns about flags that do not come first.
             warnings.simplefilter("error", DeprecationWarning)
-            # As it will stand in front of the number.
+            # As markers use it: in front of a number.
             re.compile(rf"(?:{text})[0-9]+")
     except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
-        msg = f"allowed: a regular expression ({error})"
-        raise InvalidValue(msg) from None
+        raise InvalidValue(f"allowed: a regular expression ({error})") from None
     return text

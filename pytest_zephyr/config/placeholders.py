@@ -1,28 +1,36 @@
-"""Placeholders in names: `{date}`, `{build}`, `{env:NAME}` and their like."""
+"""Fill the placeholders in names: `{date}`, `{build}`, `{env:NAME}` and others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-import difflib
 import re
 import time
 
 from pytest_zephyr.config import ci
+from pytest_zephyr.text import did_you_mean
 
 
-#: What a name may hold, with what each stands for.
+#: The placeholders that a name may have.
 PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
 _CREDENTIALS = {"ZEPHYR_TOKEN", "ZEPHYR_USERNAME", "ZEPHYR_PASSWORD"}
 
-#: Stands for the package while the rest is filled; no option takes such a sign.
+#: Where a placeholder without a value would get one.
+_HINTS = {
+    "build": "set zephyr_build, or run where the CI service names its build",
+    "branch": "the CI service names no branch",
+    "commit": "the CI service names no commit",
+    "run": "set zephyr_run_key, or run where the CI service names its run",
+}
+
+#: Replaces ``{package}`` while the rest is filled; no option accepts this character.
 _PACKAGE = "\0"
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
 class Unfilled(ValueError):
-    """A placeholder that is unknown or has no value; the text says which and why."""
+    """A placeholder is unknown or has no value; the text says which and why."""
 
 
 def fill(text: str, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
@@ -40,7 +48,7 @@ def fill(text: str, values: Mapping[str, str], environ: Mapping[str, str]) -> st
 
 
 def escape(text: str) -> str:
-    """Return *text* with its braces doubled, so that `fill` gives it back."""
+    """Return *text* with its braces doubled, so that `fill` returns *text*."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -58,9 +66,9 @@ def fill_folder(
 def values_of(
     environ: Mapping[str, str], run: str | None, build: str | None
 ) -> dict[str, str]:
-    """Return what the placeholders stand for now; those without a value are empty.
+    """Return the values of the placeholders, empty for those without a value.
 
-    The build that the user named goes before the one of the CI service.
+    The *build* of the user takes precedence over the one of the CI service.
     """
     now = time.localtime()
     return {
@@ -77,26 +85,17 @@ def _value(name: str, values: Mapping[str, str], environ: Mapping[str, str]) -> 
     if name.startswith("env:"):
         variable = name.removeprefix("env:")
         if variable in _CREDENTIALS:
-            raise Unfilled(
-                f"{{{name}}} is a credential, which does not belong in a name"
-            )
+            raise Unfilled(f"{{{name}}} is a credential, which must not be in a name")
         if not environ.get(variable):
             raise Unfilled(f"the variable {variable} of {{{name}}} is not set")
         return environ[variable]
     if name not in values:
-        close = difflib.get_close_matches(name, values, 1)
-        hint = f" Did you mean {{{close[0]}}}?" if close else ""
         package = ("package",) if "package" in values else ()
-        known = ", ".join(f"{{{each}}}" for each in (*PLACEHOLDERS, *package))
-        raise Unfilled(f"{{{name}}} is not a placeholder.{hint} There are: {known}")
+        known = [f"{{{each}}}" for each in (*PLACEHOLDERS, *package)]
+        hint = did_you_mean(f"{{{name}}}", known)
+        raise Unfilled(
+            f"{{{name}}} is not a placeholder.{hint} There are: {', '.join(known)}"
+        )
     if not values[name]:
-        raise Unfilled(f"{{{name}}} has no value here; {_SOURCES[name]}")
+        raise Unfilled(f"{{{name}}} has no value here; {_HINTS[name]}")
     return values[name]
-
-
-_SOURCES = {
-    "build": "set zephyr_build, or run where the CI service names its build",
-    "branch": "the CI service names no branch",
-    "commit": "the CI service names no commit",
-    "run": "set zephyr_run_key, or run where the CI service names its run",
-}

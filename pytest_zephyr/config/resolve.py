@@ -18,7 +18,6 @@ from pytest_zephyr.config.credentials import find_credential
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
@@ -27,15 +26,14 @@ from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import NOTHING
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.text import shorten
 
 
-#: Longest text an option takes; anything longer is a mistake in a pipeline.
+#: Longest text of an option. A longer one is a mistake in a pipeline.
 _MAX_TEXT = 4096
 
-
-#: The longest name of anything in Zephyr (API 5, 20).
+#: Longest name of anything in Zephyr.
 _MAX_NAME = 255
-
 
 _DEFAULT_MAP_TEXT = ",".join(
     f"{outcome.value}={status}"
@@ -43,15 +41,21 @@ _DEFAULT_MAP_TEXT = ",".join(
     if status != NOTHING
 )
 
+#: Options that decide how the results of one journal are reported.
+_OF_RESULTS = (
+    *("status_map", "comment", "notes_limit"),
+    *("create", "unmapped", "unknown_case", "folder"),
+)
+
 
 @dataclass(frozen=True)
 class Given:
-    """The texts that were found, by kind of source.
+    """The texts of the options, by kind of source.
 
-    *flags* and *ini* map the name of an option to its text; *ini* values carry the
-    file they stand in, or ``-o``. That file is in *ini_root*, and it is *config_file*
-    where it must be named to be found. With a *header*, what a journal keeps, options
-    that decide the result come from there or from a flag, and from nowhere else.
+    *flags* and *ini* map the name of an option to its text; *ini* adds the name of the
+    file, or ``-o``. That file is in *ini_root*; it is *config_file* if a command has to
+    name it. With a *header*, the options in a journal, options that decide the result
+    come only from there or from a flag.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
@@ -65,7 +69,7 @@ class Given:
     def find(self, option: Option) -> tuple[str, str] | None:
         """Return the text of *option* and its source, from the first that has it."""
         for text, source in self._sources(option):
-            # A CI service sets a variable to nothing for "not given"; a flag is typed.
+            # CI services set a variable to nothing for "not given"; a flag is typed.
             if text.strip() or source.startswith("--"):
                 return text.strip(), source
         return None
@@ -83,35 +87,26 @@ class Given:
             value, file = self.ini[option.name]
             yield as_text(value), f"{option.ini_name}, {file}"
 
-    def directory_of(self, source: str) -> Path:
-        """Return where a relative path from *source* starts."""
-        _, in_ini, file = source.partition(", ")
-        return self.ini_root if in_ini and file != "-o" else parse.HERE
-
 
 def as_text(value: object) -> str:
     """Return a value of a TOML file as the text an ini file would hold."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return ",".join(f"{key}={as_text(each)}" for key, each in value.items())
+        return ",".join(f"{key}={as_text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ",".join(as_text(each) for each in value)
+        return ",".join(map(as_text, value))
     return str(value)
 
 
 def value(name: str, given: Given) -> Any:
     """Return the value of one option. Raises SettingsError."""
-    problems: list[str] = []
-    found = _value(BY_NAME[name], given, problems)[0]
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return found
+    return _read(BY_NAME[name], given)[0]
 
 
 def journaled(settings: Settings) -> dict[str, str]:
-    """Return the options that a journal keeps: as given, with placeholders filled."""
-    kept = {
+    """Return the options for the journal: as given, with placeholders filled."""
+    options = {
         option.name: settings.said[option.name]
         for option in OPTIONS
         if option.journaled and settings.sources.get(option.name) != "default"
@@ -119,68 +114,65 @@ def journaled(settings: Settings) -> dict[str, str]:
     for name in TARGET:
         ref: Ref | None = getattr(settings, name)
         if ref is not None and ref.name is not None:
-            # Braces that were meant as such must not be filled in by a push.
-            kept[name] = f"name:{placeholders.escape(ref.name)}"
-    if "folder" in kept:
-        kept["folder"] = settings.folder
+            # A push must not take literal braces for placeholders.
+            options[name] = f"name:{placeholders.escape(ref.name)}"
+    if "folder" in options:
+        options["folder"] = settings.folder
     if settings.url is not None:
-        # For information: a journal does not decide where a credential goes.
-        kept["url"] = settings.url
-    return kept
+        # For information only: a journal does not decide where a credential goes.
+        options["url"] = settings.url
+    return options
 
 
 def resolve(given: Given) -> Settings:
-    """Make Settings of what was *given*. Raises SettingsError with every problem."""
+    """Return the Settings for what was *given*. Raises SettingsError with every problem."""
     problems: list[str] = []
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for option in OPTIONS:
-        value, text, source = _value(option, given, problems)
-        values[option.name] = value
-        sources[option.name] = source
-        said[option.name] = text
+        name = option.name
+        try:
+            values[name], texts[name], sources[name] = _read(option, given)
+        except SettingsError as error:
+            problems.append(str(error))
+            values[name], texts[name], sources[name] = None, "", ""
     environ = given.environ if given.header is None else {}
-    if values["run_key"] is None and (found := ci.run_key(environ)):
-        values["run_key"], sources["run_key"] = found
-        said["run_key"] = found[0]
+    if values["run_key"] is None and (run := ci.run_key(environ)):
+        values["run_key"], sources["run_key"] = run
+        texts["run_key"] = run[0]
     if values["build"] is None and (build := ci.build(environ)):
-        values["build"] = said["build"] = build
+        values["build"] = texts["build"] = build
         sources["build"] = "the CI service"
-    _fill_names(values, said, sources, given, problems)
-    warnings: list[str] = []
-    _check_together(values, sources, problems)
-    credential = None
-    if not problems:
-        credential = find_credential(values, sources, given.environ, problems, warnings)
-    if (source := sources["proxy"]) != "ZEPHYR_PROXY" and "@" in said["proxy"]:
-        warnings.append(
-            f"the credential of the proxy can be read by others in {source}; put the"
-            f" address into ZEPHYR_PROXY in the environment."
-        )
-    if values.get("verify") is False:
-        warnings.append(
-            f"TLS certificates are not checked ({sources['verify']}); anybody on the"
-            f" way to the server can read the credential."
+    problems += _fill_names(values, texts, sources, given)
+    if values["unmapped"] == "create" and values["create"] == "never":
+        problems.append(
+            f"'create' ({sources['unmapped']}) creates test cases, so zephyr_create must"
+            f" be execution, phase or cycle; it is never ({sources['create']})."
         )
     if problems:
         raise SettingsError("\n".join(problems))
+    warnings: list[str] = []
+    credential = find_credential(values, sources, given.environ, warnings)
+    if (source := sources["proxy"]) != "ZEPHYR_PROXY" and "@" in texts["proxy"]:
+        warnings.append(
+            f"others can read the credential of the proxy in {source}; put the address"
+            f" into ZEPHYR_PROXY in the environment."
+        )
+    if values["verify"] is False:
+        warnings.append(
+            f"TLS certificates are not checked ({sources['verify']}); anyone on the"
+            f" network path can read the credential."
+        )
     return Settings(
         **values,
         credential=credential,
         sources=sources,
-        said=said,
+        said=texts,
         config_file=given.config_file,
         pushing=given.header is not None,
         warnings=tuple(warnings),
     )
-
-
-#: Options that decide what becomes of a result, for the tests of one session.
-_OF_RESULTS = (
-    *("status_map", "comment", "notes_limit"),
-    *("create", "unmapped", "unknown_case", "folder"),
-)
 
 
 def of_journal(
@@ -192,152 +184,124 @@ def of_journal(
 ) -> Settings:
     """Return *settings* for the results of the journal *name* with its own *options*.
 
-    With *keep_flags* those of the call are for all journals. What cannot be read is not
-    used.
+    With *keep_flags* the flags of this call apply to all journals. Invalid values in the
+    journal are ignored.
     """
-    own: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     sources = dict(settings.sources)
     given = Given(header=options, header_name=name)
-    for each in _OF_RESULTS:
-        if keep_flags and sources.get(each) == BY_NAME[each].flag_name:
+    for option in map(BY_NAME.__getitem__, _OF_RESULTS):
+        if keep_flags and sources.get(option.name) == option.flag_name:
             continue
-        problems: list[str] = []
-        value, _text, source = _value(BY_NAME[each], given, problems)
-        if each == "folder" and not problems:
-            with suppress(placeholders.Unfilled):
-                value = placeholders.fill_folder(str(value), {}, {})
-        if not problems:
-            own[each], sources[each] = value, source
-    return replace(settings, **own, sources=sources)
-
-
-def _check_together(
-    values: Mapping[str, Any], sources: Mapping[str, str], problems: list[str]
-) -> None:
-    """Name what is right by itself and wrong beside another value."""
-    if values["unmapped"] == "create" and values["create"] == "never":
-        problems.append(
-            f"'create' ({sources['unmapped']}) makes test cases, which needs"
-            f" zephyr_create to be execution, phase or cycle; it is never"
-            f" ({sources['create']})."
-        )
+        with suppress(SettingsError):
+            value, _text, source = _read(option, given)
+            if option.name == "folder":
+                with suppress(placeholders.Unfilled):
+                    value = placeholders.fill_folder(str(value), {}, {})
+            values[option.name], sources[option.name] = value, source
+    return replace(settings, **values, sources=sources)
 
 
 def _fill_names(
     values: dict[str, Any],
-    said: dict[str, str],
+    texts: dict[str, str],
     sources: Mapping[str, str],
     given: Given,
-    problems: list[str],
-) -> None:
-    """Fill the placeholders of names, once: the run keeps what they were.
+) -> Iterator[str]:
+    """Fill the placeholders of names in *values*; yield the problems.
 
-    That of a folder's package is another one for each test, and stays.
+    ``{package}`` in the folder differs from test to test and stays.
     """
     now = placeholders.values_of(given.environ, values["run_key"], values["build"])
-
-    def filling(name: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        if sources[name] == given.header_name:
-            # Its names were filled when it was written. Whoever put others there by
-            # hand must not come to see our environment.
-            return {}, {}
-        return now, given.environ
-
-    for name in TARGET:
-        ref: Ref | None = values[name]
-        if ref is None or ref.name is None:
+    for name in (*TARGET, "folder"):
+        ref = values[name]
+        text = ref.name if isinstance(ref, Ref) else ref
+        if text is None:
             continue
+        # The names in a journal are filled already. One that was edited by hand must
+        # not reveal our environment.
+        journaled = sources[name] == given.header_name
+        context = ({}, {}) if journaled else (now, given.environ)
         try:
-            filled = placeholders.fill(ref.name, *filling(name))
-            if len(filled) > _MAX_NAME:
-                problems.append(
-                    f"{ref.name[:60]!r}… ({sources[name]}) has {len(filled)} characters;"
-                    f" a name in Zephyr has at most {_MAX_NAME}."
-                )
-            values[name] = Ref(name=filled)
-            if sources[name] == given.header_name:
-                # As people wrote it; a journal is more careful.
-                said[name] = filled
+            if name == "folder":
+                values[name] = placeholders.fill_folder(text, *context)
+                continue
+            filled = placeholders.fill(text, *context)
         except placeholders.Unfilled as unfilled:
-            problems.append(f"{ref.name!r} ({sources[name]}): {unfilled}.")
-    folder = values["folder"]
-    if folder is None:
-        return
-    try:
-        values["folder"] = placeholders.fill_folder(folder, *filling("folder"))
-    except placeholders.Unfilled as unfilled:
-        problems.append(f"{folder!r} ({sources['folder']}): {unfilled}.")
+            yield f"{text!r} ({sources[name]}): {unfilled}."
+            continue
+        if len(filled) > _MAX_NAME:
+            yield (
+                f"{text[:60]!r}… ({sources[name]}) has {len(filled)} characters;"
+                f" a name in Zephyr has at most {_MAX_NAME}."
+            )
+        values[name] = Ref(name=filled)
+        if journaled:
+            # Without the "name:" and the doubled braces of the journal.
+            texts[name] = filled
 
 
-def _value(
-    option: Option, given: Given, problems: list[str]
-) -> tuple[object, str, str]:
+def _read(option: Option, given: Given) -> tuple[Any, str, str]:
+    """Return the value of *option*, its text and its source. Raises SettingsError."""
     found = given.find(option)
     if found is None:
-        if option.default is None:
-            return None, "", "default"
-        return option.parse(option.default), option.default, "default"
+        default = option.default
+        return (
+            None if default is None else option.parse(default),
+            default or "",
+            "default",
+        )
     text, source = found
+    if not text and option.name in TARGET:
+        # An empty flag unsets an inherited value.
+        return None, "", source
     try:
-        if not text and option.name in TARGET:
-            # It unsets what it would otherwise inherit.
-            return None, "", source
         if not text:
-            msg = "it is empty"
-            raise parse.InvalidValue(msg)
+            raise parse.InvalidValue("it is empty")
         if len(text) > _MAX_TEXT:
             raise parse.InvalidValue(
                 f"it has {len(text)} characters, {_MAX_TEXT} are allowed"
             )
         if not text.replace("\n", "").isprintable():
-            msg = "it holds a control character"
-            raise parse.InvalidValue(msg)
-        if option.files:
-            return option.parse(text, given.directory_of(source)), text, source
-        return option.parse(text), text, source
-    except parse.InvalidValue as wrong:
-        shown = _shown(option, text)
-        problems.append(f"{shown} ({source}) is not a {option.ini_name}: {wrong}.")
-        return None, text, source
-
-
-def _shown(option: Option, text: str) -> str:
-    """Return *text* for a message: short, and without what may be a secret."""
-    if option.name in {"url", "proxy"}:
-        text = mask_userinfo(text)
-    return repr(text if len(text) <= 100 else f"{text[:97]}...")
+            raise parse.InvalidValue("it has a control character")
+        if not option.files:
+            return option.parse(text), text, source
+        in_file = source.startswith(f"{option.ini_name}, ") and not source.endswith(
+            ", -o"
+        )
+        base = given.ini_root if in_file else parse.HERE
+        return option.parse(text, base), text, source
+    except parse.InvalidValue as error:
+        if option.name in {"url", "proxy"}:
+            text = mask_userinfo(text)
+        end = "" if str(error).endswith("?") else "."
+        raise SettingsError(
+            f"{shorten(text, 100)!r} ({source}) is not a {option.ini_name}: {error}{end}"
+        ) from None
 
 
 def describe(settings: Settings) -> list[str]:
     """Return one line per option: its value and where it came from, no secrets."""
-    rows = []
-    for option in OPTIONS:
-        if option.name == "show_config":
-            continue
-        text = settings.said.get(option.name, "")
-        if option.name in {"url", "proxy"}:
-            text = mask_userinfo(text)
-            if option.name == "url" and settings.url:
-                text = settings.url
-        if option.name == "status_map" and not text:
-            text = _DEFAULT_MAP_TEXT
-        rows.append(
-            (option.ini_name, text, settings.sources.get(option.name, "default"))
-        )
-    rows.append(("login", *_login_row(settings.credential)))
+    texts = {
+        **settings.said,
+        "url": settings.url,
+        "proxy": mask_userinfo(settings.said.get("proxy", "")),
+        "status_map": settings.said.get("status_map") or _DEFAULT_MAP_TEXT,
+    }
+    rows = [
+        (option.ini_name, texts.get(option.name), settings.sources.get(option.name))
+        for option in OPTIONS
+        if option.name != "show_config"
+    ]
+    credential = settings.credential
+    login = ""
+    if credential is not None and credential.kind == "token":
+        login = f"token {HIDDEN}"
+    elif credential is not None:
+        login = f"{credential.kind} as {credential.username}, password {HIDDEN}"
+    rows.append(("login", login, credential.source if credential else None))
     width = max(len(name) for name, _, _ in rows)
     return [
-        f"{name:<{width}} = {text or '(not set)'}  [{source}]"
+        f"{name:<{width}} = {text or '(not set)'}  [{source or 'default'}]"
         for name, text, source in rows
     ]
-
-
-def _login_row(credential: Credential | None) -> tuple[str, str]:
-    if credential is None:
-        return "", "default"
-    if credential.kind == "token":
-        return f"token {HIDDEN}", credential.source
-    return (
-        f"{credential.kind} as {credential.username}, password {HIDDEN}",
-        credential.source,
-    )

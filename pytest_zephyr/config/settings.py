@@ -1,4 +1,4 @@
-"""What a run was told to do: complete, frozen, and knowing where each value came from."""
+"""The settings of a run: every value, and where it came from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UnknownCase = Literal["ignore", "warn", "error"]
 Unmapped = Literal["ignore", "warn", "error", "create"]
 Create = Literal["never", "execution", "phase", "cycle"]
 
-#: What may be created, each including those before it.
+#: What may be created; each value includes the ones before it.
 CREATE: tuple[Create, ...] = ("never", "execution", "phase", "cycle")
 
 
@@ -48,7 +48,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Credential:
-    """How to log in, and where that was found (for messages)."""
+    """How to log in, with the source of the credential for messages."""
 
     kind: Literal["token", "basic", "cookie"]
     source: str
@@ -67,9 +67,9 @@ class Settings:
 
     *sources* maps the name of a setting to where its value came from: a flag, an
     environment variable, an ini key with its file, a journal, or ``default``.
-    *said* maps the same name to the text as it was given. *config_file* is the ini file
-    that has to be named to be found again; *pushing* says that a journal had a part in
-    them. The server is *embedded* if it runs in our own process. Times are in seconds.
+    *said* maps the name to the text as given. *config_file* is the ini file if a command
+    has to name it; *pushing* is set if a journal is a source. The server is *embedded*
+    if it runs in this process. Times are in seconds.
     """
 
     zephyr: bool
@@ -117,48 +117,46 @@ class Settings:
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
-        said = self.said.get(name, "")
+        text = self.said.get(name, "")
         if name in {"url", "proxy"}:
-            said = mask_userinfo(said)
-        return f"{said!r} ({self.sources.get(name, 'default')})"
+            text = mask_userinfo(text)
+        return f"{text!r} ({self.sources.get(name, 'default')})"
 
     def may_create(self, kind: Create) -> bool:
-        """Return whether a thing of this *kind* may be created where it is missing."""
+        """Return whether a missing *kind* may be created."""
         return CREATE.index(self.create) >= CREATE.index(kind)
 
     def require_login(self) -> None:
         """Raise SettingsError unless there is a server, and a credential for it."""
-        if problems := self._missing_login():
-            raise SettingsError("\n".join(problems))
-
-    def _missing_login(self) -> list[str]:
-        problems = []
         if self.url is None:
-            problems.append(NO_SERVER)
-        elif self.credential is None and self.url != SANDBOX:
-            problems.append(missing_credential(self.auth))
-        return problems
+            raise SettingsError(NO_SERVER)
+        if self.credential is None and self.url != SANDBOX:
+            raise SettingsError(missing_credential(self.auth))
 
     def require_server(self, journal: Path | None = None) -> None:
-        """Raise SettingsError unless there is all it takes to reach a phase.
+        """Raise SettingsError unless a server, a credential and a phase are named.
 
         What a *journal* does not name can only come from a flag.
         """
-        problems = self._missing_login()
         if self.url == SANDBOX:
             require_sandbox()
-        else:
-            problems += self._missing_target(journal)
-            if self.unmapped == "create" and self.release is None:
-                problems.append(
-                    f"no release, which {self.describe('unmapped')} needs: it makes test"
-                    f" cases there. Set zephyr_release to a name or an id."
-                )
+            return
+        problems = []
+        try:
+            self.require_login()
+        except SettingsError as error:
+            problems.append(str(error))
+        problems += self._missing_target(journal)
+        if self.unmapped == "create" and self.release is None:
+            problems.append(
+                f"no release, which {self.describe('unmapped')} needs: test cases are"
+                f" created in it. Set zephyr_release to a name or an id."
+            )
         if problems:
             raise SettingsError("\n".join(problems))
 
     def _missing_target(self, journal: Path | None) -> list[str]:
-        """Name what is missing on the way down to the phase; an id ends the way."""
+        """Say what is missing to find the phase; nothing is needed above an id."""
         missing = []
         for name in ("phase", "cycle", "release", "project"):
             ref: Ref | None = getattr(self, name)
@@ -180,7 +178,7 @@ def require_sandbox() -> None:
 
 
 def missing_place(name: str, journal: Path | None = None) -> str:
-    """Say that the project, release, cycle or phase is not named, and where to do it."""
+    """Say that no project, release, cycle or phase is set, and how to set it."""
     if journal is not None:
         return f"no {name} in {journal}. Give a name or an id with --zephyr-{name}."
     return (
@@ -190,7 +188,7 @@ def missing_place(name: str, journal: Path | None = None) -> str:
 
 
 def missing_credential(auth: Auth) -> str:
-    """Say that there is no credential for *auth*, and where to put one."""
+    """Say that there is no credential for *auth*, and how to set one."""
     if auth == "token":
         return (
             "no token. Set ZEPHYR_TOKEN in the environment, or name a file that holds"

@@ -61,7 +61,7 @@ def test_all_steps_are_well(call, world):
     assert code == 0
     assert table["address"] == ("ok", world.sandbox.url)
     assert table["TLS"] == (
-        "-", "not encrypted: anybody on the way can read the credential"
+        "-", "not encrypted: anyone on the network path can read the credential"
     )  # fmt: skip
     assert table["credential"] == ("ok", "token from ZEPHYR_TOKEN")
     assert table["user"][0] == "ok"

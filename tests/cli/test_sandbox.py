@@ -72,7 +72,7 @@ def test_the_command_that_a_run_prints_shows_its_results(pytester, run_pytest):
 
     (said,) = serve(*shlex.split(printed[1]), cwd=pytester.path)
     assert said.startswith("Zephyr sandbox at")
-    assert Path(said.split(" over ")[1].strip()).resolve() == Path(database)
+    assert Path(said.split(", database ")[1].strip()).resolve() == Path(database)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent as a signal")

@@ -274,7 +274,7 @@ def test_a_proxy_with_a_password_on_the_command_line_is_warned_of(
     ran = run_zephyr(f"--zephyr-proxy={address}", same_exit=False)
 
     assert world.statuses()[101] == "1"
-    assert "zephyr: the credential of the proxy can be read by others in" in ran.text
+    assert "zephyr: others can read the credential of the proxy in" in ran.text
     assert PROXY_PASSWORD not in ran.text
     assert found_in(ran.path / ".zephyr", forms("mallory", PROXY_PASSWORD)) == []
 
@@ -288,7 +288,7 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
     printed = capsys.readouterr()
 
     assert code == 2
-    assert f"zephyr: {flag}: a credential is not taken from there." in printed.err
+    assert f"zephyr: {flag}: a credential is not read from there." in printed.err
     assert "s3cr3t" not in printed.out + printed.err
 
 

@@ -187,7 +187,7 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(token):
     """It would be sent broken, or shown by whoever refuses it."""
     message = problem(ZEPHYR_TOKEN=token)
 
-    assert message.startswith("the token in ZEPHYR_TOKEN holds a space, a line break")
+    assert message.startswith("the token in ZEPHYR_TOKEN has a space, a line break")
     assert SECRET not in message
 
 
@@ -199,15 +199,15 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(token):
         pytest.param("", SECRET, ["ZEPHYR_USERNAME is not set"], id="no user"),
         pytest.param("adä", SECRET, ["Use an API token: set ZEPHYR_TOKEN."], id="user"),
         pytest.param(
-            "ada", f"{SECRET}ß", ["ZEPHYR_PASSWORD holds a letter"], id="password"
+            "ada", f"{SECRET}ß", ["ZEPHYR_PASSWORD has a letter"], id="password"
         ),
         pytest.param(
             "adä",
             f"{SECRET}ß",
-            ["ZEPHYR_USERNAME holds", "ZEPHYR_PASSWORD holds"],
+            ["ZEPHYR_USERNAME has", "ZEPHYR_PASSWORD has"],
             id="both",
         ),
-        pytest.param("a:da", SECRET, ["ZEPHYR_USERNAME holds a colon"], id="colon"),
+        pytest.param("a:da", SECRET, ["ZEPHYR_USERNAME has a colon"], id="colon"),
         pytest.param("ada", f"{SECRET}\n", ["a control character"], id="line break"),
     ],
 )
@@ -228,7 +228,7 @@ def test_letters_outside_ascii_lead_to_a_token(kind):
     message = problem(ZEPHYR_AUTH=kind, ZEPHYR_USERNAME="ada", ZEPHYR_PASSWORD="pä")
 
     assert message == (
-        f"ZEPHYR_PASSWORD holds a letter outside ASCII, which {kind} login cannot carry."
+        f"ZEPHYR_PASSWORD has a letter outside ASCII, which {kind} login cannot send."
         f" Use an API token: set ZEPHYR_TOKEN."
     )
 

@@ -263,8 +263,8 @@ def test_a_wrong_value_is_said_with_its_place(place, source):
         resolve.value("auth", given_in({place: "tokn"}, "auth"))
 
     assert str(caught.value) == (
-        f"'tokn' ({source}) is not a zephyr_auth: did you mean token? allowed: auto,"
-        f" token, basic, cookie."
+        f"'tokn' ({source}) is not a zephyr_auth: allowed: auto, token, basic, cookie."
+        f" Did you mean token?"
     )
 
 
@@ -374,8 +374,8 @@ def test_unchecked_certificates_are_warned_of(text):
     (warning,) = resolve.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
 
     assert warning == (
-        "TLS certificates are not checked (ZEPHYR_VERIFY); anybody on the way to the"
-        " server can read the credential."
+        "TLS certificates are not checked (ZEPHYR_VERIFY); anyone on the network path"
+        " can read the credential."
     )
 
 

@@ -102,7 +102,7 @@ def test_what_is_no_address_is_refused(text, allowed):
 def test_an_address_of_another_product_is_told_apart(host):
     message = refused("url", f"https://{host}/jira/your-work")
 
-    assert "this plugin reports to Zephyr Enterprise" in message
+    assert "This plugin reports to Zephyr Enterprise" in message
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_a_text_becomes_its_value(name, text, value):
         ("retries", "-1", "allowed: a whole number from 0 to 100"),
         ("retries", "101", "allowed: a whole number from 0 to 100"),
         ("retries", "3.0", "allowed: a whole number from 0 to 100"),
-        ("auth", "tokn", "did you mean token? allowed: auto, token, basic, cookie"),
+        ("auth", "tokn", "allowed: auto, token, basic, cookie. Did you mean token?"),
         ("auth", "x", "allowed: auto, token, basic, cookie"),
-        ("push", "ned", "did you mean end? allowed: end, never"),
-        ("comment", "fail", "did you mean failed? allowed: never, failed, always"),
-        ("on_error", "fial", "did you mean fail? allowed: warn, fail, ignore"),
-        ("unknown_case", "warm", "did you mean warn? allowed: ignore, warn, error"),
-        ("inherit", "unions", "did you mean union? allowed: closest, union"),
+        ("push", "ned", "allowed: end, never. Did you mean end?"),
+        ("comment", "fail", "allowed: never, failed, always. Did you mean failed?"),
+        ("on_error", "fial", "allowed: warn, fail, ignore. Did you mean fail?"),
+        ("unknown_case", "warm", "allowed: ignore, warn, error. Did you mean warn?"),
+        ("inherit", "unions", "allowed: closest, union. Did you mean union?"),
         ("verify", "/no/such/file", "allowed: true, false, or a file or directory"),
         ("verify", "a" * 300, "allowed: true, false, or a file or directory"),
         ("client_cert", str(Path(__file__).parent), "allowed: a PEM file"),
@@ -225,8 +225,8 @@ def test_a_text_becomes_its_value(name, text, value):
         ("id_prefix", "(?i)TC-", "allowed: a regular expression"),
         ("id_prefix", "a{99999999999}", "allowed: a regular expression"),
         ("run_key", "a" * 5000, "it has 5000 characters, 4096 are allowed"),
-        ("run_key", "a\x1bb", "it holds a control character"),
-        ("phase", "a\x00b", "it holds a control character"),
+        ("run_key", "a\x1bb", "it has a control character"),
+        ("phase", "a\x00b", "it has a control character"),
     ],
     ids=lambda text: text[:24],
 )
