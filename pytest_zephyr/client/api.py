@@ -1,4 +1,4 @@
-"""One method per Zephyr call that we use: plain values in, our own things out."""
+"""The client: one method for each call of the Zephyr API that is used."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from pytest_zephyr.client.targets import TargetCalls
 
 
 class Client(TargetCalls, RepositoryCalls, ExecutionCalls, EvidenceCalls):
-    """The calls of API section 3 over one `Transport`."""
+    """All calls, over one `Transport`."""

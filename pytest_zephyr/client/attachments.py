@@ -1,4 +1,4 @@
-"""Calls about what an execution has to show: steps and attachments."""
+"""Calls about the steps and attachments of executions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_zephyr.client.entities import Uploaded
 from pytest_zephyr.client.multipart import Part
 
 
-#: Where files are sent to and read from, outside the REST base, and what kind of item has them.
+#: Paths for files, outside the REST base, and the type of the item they are attached to.
 UPLOAD = "flex/upload/document/genericattachment"
 DOWNLOAD = "flex/download"
 
@@ -35,10 +35,7 @@ class StepWrite:
 
 @dataclass(frozen=True)
 class AttachWrite:
-    """An uploaded file and the execution that it is to be attached to.
-
-    *name* and *path* are those of the upload's answer.
-    """
+    """A file to attach to an execution; *name* and *path* are from the upload's answer."""
 
     execution: int
     name: str
@@ -48,21 +45,18 @@ class AttachWrite:
 
 
 class EvidenceCalls(Calls):
-    """The calls of API 4.9, 4.12 and 4.13."""
-
     def case_steps(self, version: int) -> list[CaseStep]:
-        """Return the steps of a version of a test case; many have none."""
+        """Return the steps of a version of a test case."""
         block = decode.mapping(self._get(f"testcase/{version}/teststep"))
-        listed = decode.rows(block.get("steps")) or []
-        return [found for row in listed if (found := entities.case_step(row))]
+        return decode.entities(block.get("steps"), entities.case_step) or []
 
     def save_steps(
         self, phase: int, writes: Sequence[StepWrite]
     ) -> Mapping[tuple[int, int], str] | None:
-        """Write the results of up to 500 steps; writing one again changes nothing.
+        """Write the results of up to 500 steps; this is safe to repeat.
 
         Returns the status of each step by execution and number, `None` if the answer
-        does not tell.
+        does not list them.
         """
         body = [
             _step_request(write, phase, self._date(write.executed_on))
@@ -72,38 +66,38 @@ class EvidenceCalls(Calls):
         answered = decode.rows(self._transport.send("POST", path, None, body).payload)
         if answered is None:
             return None
-        found: dict[tuple[int, int], str] = {}
+        statuses: dict[tuple[int, int], str] = {}
         for row in answered:
             execution = decode.integer(row.get("releaseTestScheduleId"))
             step = decode.integer(row.get("testStepId"))
             status = decode.integer(row.get("status"))
             if execution is None or step is None or status is None:
                 return None
-            found[execution, step] = str(status)
-        # Steps may be numbered in another way there.
-        speaks = any((each.execution, each.step) in found for each in writes)
-        return found if speaks or not found else None
+            statuses[execution, step] = str(status)
+        # A server may number the steps of its answer in another way.
+        matches = any((each.execution, each.step) in statuses for each in writes)
+        return statuses if matches or not statuses else None
 
     def upload(self, parts: Mapping[str, Part]) -> dict[str, Uploaded]:
-        """Send files and return them as the server has them, by the name of the part."""
+        """Upload files; return what the server stored, by the name of the part."""
         answer = self._transport.upload(UPLOAD, parts)
-        found = map(entities.uploaded, decode.rows(answer.payload) or [])
-        return {each.part: each for each in found if each.part in parts and each.path}
+        files = decode.entities(answer.payload, entities.uploaded) or []
+        return {each.part: each for each in files if each.part in parts and each.path}
 
     def attach(self, files: Sequence[AttachWrite]) -> list[Attachment] | None:
         """Attach uploaded files to their executions, up to 500 in one call.
 
-        Returns the attachments that were made, `None` if the answer does not tell.
+        Returns the new attachments, `None` if the answer does not list them.
         """
         body = [_attach_request(each) for each in files]
         answer = self._transport.send("POST", "attachment/list", None, body)
-        found = list(map(entities.attachment, decode.rows(answer.payload) or []))
-        return found if all(each.item is not None for each in found) else None
+        made = decode.entities(answer.payload, entities.attachment) or []
+        return made if all(each.item is not None for each in made) else None
 
     def attachments(self, execution: int) -> list[Attachment]:
         params = {"itemid": execution, "type": EXECUTION_ITEM}
-        listed = decode.rows(self._get("attachment", params)) or []
-        return list(map(entities.attachment, listed))
+        payload = self._get("attachment", params)
+        return decode.entities(payload, entities.attachment) or []
 
     def attachment_digest(self, attachment: Attachment) -> str:
         """Return the SHA-256 of an attachment that has a *file* id."""
@@ -113,7 +107,6 @@ class EvidenceCalls(Calls):
 
 
 def _step_request(write: StepWrite, phase: int, date: int) -> dict[str, object]:
-    """Return one row of teststepresult/saveorupdate (API 4.12)."""
     row: dict[str, object] = {
         "cyclePhaseId": phase,
         "releaseTestScheduleId": write.execution,
@@ -127,7 +120,6 @@ def _step_request(write: StepWrite, phase: int, date: int) -> dict[str, object]:
 
 
 def _attach_request(write: AttachWrite) -> dict[str, object]:
-    """Return one row of attachment/list (API 4.13)."""
     return {
         "name": write.name,
         "contentType": write.type,

@@ -1,4 +1,4 @@
-"""Logins as requests auth callables: token, basic, cookie (API 2). They sign, no more."""
+"""Logins as requests auth callables that only sign: token, basic, cookie."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ZephyrAuth(AuthBase, ABC):
 
 
 class TokenAuth(ZephyrAuth):
-    """API token, sent as a bearer token; the only login where there is single sign-on."""
+    """API token, sent as a bearer token; the only login that works with single sign-on."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
@@ -53,10 +53,10 @@ class BasicAuth(ZephyrAuth):
 
 
 class CookieAuth(ZephyrAuth):
-    """The cookie named ``token`` that a login gives; it lasts 90 minutes.
+    """The cookie named ``token`` that a login returns; it lasts 90 minutes.
 
-    The cookie is marked ``Secure``, so an ordinary cookie jar would not send it to a
-    server on plain http. This one sends it wherever the login was made.
+    It is marked ``Secure``, so an ordinary cookie jar would not send it to a server on
+    plain http. This class sends it to any server that the login was made with.
     """
 
     LIFETIME = 5400.0
@@ -69,7 +69,7 @@ class CookieAuth(ZephyrAuth):
 
     @property
     def current(self) -> bool:
-        """Whether there is a cookie that is not about to run out."""
+        """Whether there is a cookie that does not expire within the margin."""
         return self._cookie is not None and monotonic() < self._expires
 
     @property
@@ -80,10 +80,9 @@ class CookieAuth(ZephyrAuth):
         self._cookie = None
 
     def accept(self, response: Response) -> bool:
-        """Keep the cookie of a login's answer; return whether there was one."""
+        """Store the cookie of a login's answer; return whether there was one."""
         # raw.headers keeps several Set-Cookie headers apart, response.headers does not.
-        headers = response.raw.headers.getlist("Set-Cookie")
-        for header in headers:
+        for header in response.raw.headers.getlist("Set-Cookie"):
             try:
                 morsel = SimpleCookie(header).get("token")
             except CookieError:
@@ -99,13 +98,10 @@ class CookieAuth(ZephyrAuth):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if self._cookie is not None:
-            others = [
-                pair
-                for pair in request.headers.get("Cookie", "").split("; ")
-                if pair and not pair.startswith("token=")
-            ]
-            pairs = [*others, f"token={self._cookie.reveal()}"]
-            request.headers["Cookie"] = "; ".join(pairs)
+            pairs = request.headers.get("Cookie", "").split("; ")
+            others = [each for each in pairs if each and not each.startswith("token=")]
+            token = f"token={self._cookie.reveal()}"
+            request.headers["Cookie"] = "; ".join([*others, token])
         return request
 
 

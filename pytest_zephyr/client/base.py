@@ -1,4 +1,4 @@
-"""How calls of the server are made: lists, pages, writes, and what spoils them."""
+"""What all calls share: lists, pages, writes, and their errors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
-#: Seconds between two tries while somebody else has a release locked (design 3).
+#: Seconds between two tries while another user has a release locked.
 LOCK_PAUSE = 15.0
 
 Entity = TypeVar("Entity")
 
 
 class Calls:
-    """What every call of API section 3 has in common, over one `Transport`."""
+    """The base of all groups of calls, over one `Transport`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -45,19 +45,16 @@ class Calls:
         return self._transport.ahead
 
     def _date(self, at: int) -> int:
-        """Return *at*, or the server's now if that is earlier.
-
-        The clock of the tests may have been wrong, and nothing is in the future.
-        """
+        """Return *at*, or the server's time if that is earlier: no result is in the future."""
         return min(at, now_ms() + self._transport.ahead)
 
     def renew(self, seconds: float) -> None:
-        """Begin a new time budget of *seconds*; the login goes on."""
+        """Start a new time budget of *seconds*, and keep the login."""
         self._transport.renew(Deadline(seconds))
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Spend at most *seconds* of the time budget, also on what is under way."""
+        """Limit the calls inside to *seconds* of the time budget."""
         whole = self.deadline
         self._transport.renew(Deadline(min(seconds, whole.left()), whole.name))
         try:
@@ -73,25 +70,30 @@ class Calls:
     def deadline(self) -> Deadline:
         return self._transport.deadline
 
-    # How calls are made
-
     def _get(
         self,
         path: str,
         params: Mapping[str, object] | None = None,
         api_version: str | None = None,
     ) -> object:
-        return self._transport.send(
-            "GET", path, params, api_version=api_version
-        ).payload
+        answer = self._transport.send("GET", path, params, api_version=api_version)
+        return answer.payload
 
     def _list(
         self, path: str, read: Callable[[Mapping[str, Any]], Entity | None]
     ) -> list[Entity]:
-        listed = decode.rows(self._get(path))
+        listed = decode.entities(self._get(path), read)
         if listed is None:
-            raise self._unusable(path, "no list in it")
-        return [found for row in listed if (found := read(row)) is not None]
+            raise self._unusable(path, "list")
+        return listed
+
+    def _one(
+        self, path: str, read: Callable[[Mapping[str, Any]], Entity | None], kind: str
+    ) -> Entity:
+        entity = read(decode.mapping(self._get(path)))
+        if entity is None:
+            raise self._unusable(path, kind)
+        return entity
 
     def _write(
         self,
@@ -100,9 +102,9 @@ class Calls:
         params: Mapping[str, object] | None = None,
         body: object = None,
     ) -> object:
-        """Send a write, again and again while somebody else has the release locked.
+        """Send a write, and repeat it while another user has the release locked.
 
-        Raises ZephyrUnreachable if it is still locked when the time is over.
+        Raises ZephyrUnreachable if it is still locked when the time budget ends.
         """
         while True:
             try:
@@ -110,25 +112,23 @@ class Calls:
             except ZephyrRefused as refused:
                 if refused.status != 400 or "is locked" not in str(refused):
                     raise
-                left = self._transport.deadline.left()
-                if left <= LOCK_PAUSE:
-                    msg = f"{refused} It was locked for as long as we waited."
+                if self.deadline.left() <= LOCK_PAUSE:
+                    msg = f"{refused} Still locked when the time budget ended."
                     raise ZephyrUnreachable(msg) from None
             time.sleep(LOCK_PAUSE)
 
-    def _made(
+    def _create(
         self,
         path: str,
         body: object,
         read: Callable[[Mapping[str, Any]], Entity | None],
         params: Mapping[str, object] | None = None,
     ) -> Entity:
-        made = read(decode.mapping(self._write("POST", path, params, body)))
-        if made is None:
-            # What was made has an id that nobody told us; a look will show it.
+        created = read(decode.mapping(self._write("POST", path, params, body)))
+        if created is None:
             msg = f"POST {path}: {self.origin} did not say what it created."
             raise ZephyrWriteUncertain(msg)
-        return made
+        return created
 
     def _pages(
         self,
@@ -142,12 +142,12 @@ class Calls:
             payload = self._get(path, {**params, "offset": offset, "pagesize": PAGE})
             rows = decode.rows(payload)
             if rows is None:
-                raise self._unusable(path, "no list in it")
+                raise self._unusable(path, "list")
             size = decode.integer(decode.mapping(payload).get("pageNumber"))
             return Page(rows, size)
 
         return read_pages(read, key)
 
-    def _unusable(self, path: str, why: str) -> ZephyrRefused:
-        msg = f"GET {path}: {self.origin} answered with {why}. Check zephyr_url."
+    def _unusable(self, path: str, kind: str) -> ZephyrRefused:
+        msg = f"GET {path}: {self.origin} answered with no {kind} in it. Check zephyr_url."
         return ZephyrRefused(msg, method="GET", path=path, status=200)

@@ -1,4 +1,4 @@
-"""How many rows, files and bytes go into one request."""
+"""The size of requests: rows, files and bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeVar
 #: The most rows that one call takes.
 BATCH = 500
 
-#: Files and bytes of one upload; more bytes only for a file that has more.
+#: The most files and bytes of one upload; a single file may have more bytes.
 UPLOAD_FILES = 100
 UPLOAD_BYTES = 1024 * 1024
 
@@ -20,20 +20,20 @@ Row = TypeVar("Row")
 
 
 def batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Split *rows* into what goes into one request."""
+    """Split *rows* into batches of at most `BATCH`."""
     for start in range(0, len(rows), BATCH):
         yield rows[start : start + BATCH]
 
 
 def count_batches(rows: int) -> int:
-    """Return how many requests so many rows need."""
+    """Return the number of batches for a number of *rows*."""
     return -(-rows // BATCH)
 
 
 def upload_batches(
     files: Iterable[Row], size_of: Callable[[Row], int]
 ) -> Iterator[list[Row]]:
-    """Split *files* into what goes into one upload."""
+    """Split *files* into batches for one upload each."""
     batch: list[Row] = []
     size = 0
     for each in files:

@@ -1,16 +1,20 @@
-"""Tolerant reading of what a server sends (API 7, "Decoder rules").
+"""Tolerant reading of JSON from the server.
 
 Ids come as numbers or digits, booleans as themselves or as text, lists bare or in one
-of several envelopes, and what is missing means nothing. A value of another shape is
-read as missing rather than believed.
+of several envelopes. A value of an unexpected type is read as missing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
 import datetime
 import re
 from typing import Any
+from typing import TypeVar
 
+
+Entity = TypeVar("Entity")
 
 _HALF_A_DAY = 12 * 3600
 _DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})|(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
@@ -51,7 +55,7 @@ def boolean(value: object, *, default: bool) -> bool:
 def date(value: object) -> datetime.date | None:
     """Read a day from ``MM/dd/yyyy``, ``yyyy-MM-dd``, or milliseconds since the epoch.
 
-    The server means midnight in its own time zone, which nobody tells us: the nearest
+    Milliseconds mean midnight in the server's time zone, which is unknown: the nearest
     midnight is right for all zones up to twelve hours from UTC.
     """
     if isinstance(value, str) and (match := _DAY.fullmatch(value.strip())):
@@ -93,3 +97,13 @@ def rows(payload: object) -> list[dict[str, Any]] | None:
     if not isinstance(results, list):
         return None
     return [row for row in results if isinstance(row, dict)]
+
+
+def entities(
+    payload: object, read: Callable[[Mapping[str, Any]], Entity | None]
+) -> list[Entity] | None:
+    """Read a list of entities without those rows that *read* cannot use."""
+    listed = rows(payload)
+    if listed is None:
+        return None
+    return [entity for row in listed if (entity := read(row)) is not None]

@@ -1,4 +1,4 @@
-"""Zephyr's things as we need them: read from the server's JSON, in our own words."""
+"""The entities of Zephyr, and how they are read from the server's JSON."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pytest_zephyr.results.status import Status
 from pytest_zephyr.text import short_digest
 
 
-#: Levels of folders that are read; a tree that has more is none of Zephyr's.
+#: Levels of folders that are read; Zephyr itself has far fewer.
 _DEEPEST = 200
 
 
-#: The numbers of one test case (API 1.1): what people see in the ID column, one for
-#: each version of it, and one for each folder that holds it.
+#: The ids of one test case: the one that people see in the ID column, one for each
+#: version of it, and one for each folder that has it.
 VisibleId = NewType("VisibleId", int)
 VersionId = NewType("VersionId", int)
 PlacementId = NewType("PlacementId", int)
@@ -29,7 +29,7 @@ PlacementId = NewType("PlacementId", int)
 
 @dataclass(frozen=True)
 class User:
-    """The user a credential belongs to (API 4.1); *id* is the tester of executions."""
+    """The user of a credential; *id* is the tester of executions."""
 
     id: int
     name: str
@@ -37,7 +37,7 @@ class User:
 
 @dataclass(frozen=True)
 class Project:
-    """A project; what it contains lies between its dates, where it has any."""
+    """A project; its releases and cycles lie between its dates, if it has any."""
 
     id: int
     name: str
@@ -47,10 +47,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Release:
-    """A release with its dates, where it has any.
-
-    *hidden* marks the one that holds the project's test repository (API 4.3).
-    """
+    """A release; a *hidden* one contains the test repository of its project."""
 
     id: int
     name: str
@@ -61,7 +58,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase of a cycle (API 4.5).
+    """A phase of a cycle.
 
     *tree* is the root node of its own tree, *created* in milliseconds since the epoch.
     """
@@ -75,7 +72,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Cycle:
-    """A cycle with its phases (API 4.4), its dates, and the id of its release."""
+    """A cycle with its phases, its dates, and the id of its release."""
 
     id: int
     name: str
@@ -103,7 +100,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Placement:
-    """A test case in a folder: of the repository, or of a phase where it is planned."""
+    """A test case in a folder of the repository or of a phase."""
 
     id: PlacementId
     case: VisibleId
@@ -116,7 +113,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Planned:
-    """A row of a phase: a test case, and whether somebody has it (API 1.3)."""
+    """A test case in a phase; only an *assigned* one has an execution."""
 
     placement: Placement
     assigned: bool
@@ -124,11 +121,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Target:
-    """The phase that takes the results, and the way to it as far as it is known.
+    """The phase for the results, and what is above it as far as it is known.
 
-    *phase* is `None` if it is still to be created, as is *cycle* if that is. *release*
-    is `None` if only the id of a phase or cycle was given. *path* is the way for
-    people, *remarks* what they should know about how it was found.
+    *phase* and *cycle* are `None` if they are still to be created, *release* if only
+    the id of a phase or cycle was given. *path* and *remarks* are for messages.
     """
 
     path: str
@@ -141,13 +137,12 @@ class Target:
 
 @dataclass(slots=True)
 class Execution:
-    """A test case scheduled in a phase (API 4.10).
+    """A test case scheduled in a phase.
 
     *status* is the id of the last result's status, empty if there is none.
-    *executed_on* is in milliseconds since the epoch, `None` if unknown. *stamp*
-    identifies the state: it differs after every execution, if *dated*. A server that
-    tells neither the id nor the time of a result leaves it undated. *version* is that
-    of the test case. *attachments* counts them, `None` if unknown.
+    *executed_on* is in milliseconds since the epoch. *stamp* identifies the state; it
+    changes with every result if *dated*, which needs a server that returns the id or
+    the time of a result. *attachments* is their number. `None` means unknown.
     """
 
     id: int
@@ -165,7 +160,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class CaseStep:
-    """A step that a test case has (API 4.9); its *number* counts from 1."""
+    """A step of a test case; its *number* counts from 1."""
 
     number: int
     text: str
@@ -173,7 +168,7 @@ class CaseStep:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A file that waits on the server to be attached (API 4.13)."""
+    """A file on the server that is not attached yet."""
 
     part: str
     name: str
@@ -183,10 +178,7 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that the execution *item* has.
-
-    *size* is `None`, and *file*, the id that its content is read by, empty if unknown.
-    """
+    """A file attached to the execution *item*; *file* is the id of its content, if known."""
 
     item: int | None
     name: str
@@ -195,15 +187,12 @@ class Attachment:
 
 
 def user(payload: object) -> User | None:
-    found = decode.mapping(payload)
-    number = decode.integer(found.get("id"))
+    row = decode.mapping(payload)
+    number = decode.integer(row.get("id"))
     if number is None:
         return None
-    names = (found.get(key) for key in ("fullName", "username", "loginName"))
-    name = next(
-        (text for each in names if (text := decode.text(each))), f"user {number}"
-    )
-    return User(number, name)
+    names = map(decode.text, map(row.get, ("fullName", "username", "loginName")))
+    return User(number, next(filter(None, names), f"user {number}"))
 
 
 def project(row: Mapping[str, Any]) -> Project | None:
@@ -250,7 +239,7 @@ def cycle(row: Mapping[str, Any]) -> Cycle | None:
 
 
 def _span(row: Mapping[str, Any], kind: str) -> tuple[date | None, date | None]:
-    """Read the two dates; the text goes first, for a number needs a time zone."""
+    """Read the two dates, from text if possible: a number depends on the time zone."""
     start, end = (
         decode.date(row.get(f"{kind}{which}Date"))
         or decode.date(row.get(f"{which.lower()}Date"))
@@ -267,13 +256,13 @@ def folder(row: Mapping[str, Any], depth: int = _DEEPEST) -> Folder | None:
     return Folder(
         number,
         decode.text(row.get("name")),
-        tuple(found for each in children if (found := folder(each, depth - 1))),
+        tuple(filter(None, (folder(each, depth - 1) for each in children))),
         release=decode.integer(row.get("releaseId")),
     )
 
 
 def placement(row: Mapping[str, Any]) -> Placement | None:
-    """Read a placement (API 4.8); `None` unless all three ids of its case are there."""
+    """Read a placement; `None` unless all three ids of its test case are there."""
     case = decode.mapping(row.get("testcase"))
     number = decode.integer(row.get("id"))
     visible = decode.integer(case.get("testcaseId"))
@@ -292,14 +281,11 @@ def placement(row: Mapping[str, Any]) -> Placement | None:
 
 
 def planned(row: Mapping[str, Any]) -> Planned | None:
-    """Read a planning row; it names its case inside the placement or beside it."""
+    """Read a planning row; its test case is inside the placement or next to it."""
     tct = decode.mapping(row.get("tct"))
-    found = placement({"testcase": row.get("testcase"), **tct})
-    if found is None:
-        return None
-    return Planned(
-        found, decode.integer(decode.mapping(row.get("rts")).get("id")) is not None
-    )
+    place = placement({"testcase": row.get("testcase"), **tct})
+    assigned = decode.integer(decode.mapping(row.get("rts")).get("id")) is not None
+    return None if place is None else Planned(place, assigned)
 
 
 def execution(row: Mapping[str, Any]) -> Execution | None:
@@ -311,7 +297,7 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
     status = decode.text(row.get("status")) or decode.text(last.get("executionStatus"))
     executed_on = last.get("executionDate") or last.get("execDate")
     if executed_on is None and status:
-        # A server that tells no date of the result tells that of the last change.
+        # Without the date of the result, the date of the last change is the best.
         executed_on = row.get("lastModifiedOn")
     version = decode.integer(case.get("id"))
     marks = (last.get("id"), last.get("executionDate"), row.get("lastModifiedOn"))
@@ -355,7 +341,7 @@ def attachment(row: Mapping[str, Any]) -> Attachment:
 
 
 def statuses(preference: object) -> list[Status]:
-    """Read the status list: JSON inside the text of a preference (API 4.11)."""
+    """Read the status list, which is JSON inside the text of a preference."""
     value = decode.mapping(preference).get("value")
     try:
         entries = json.loads(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Calls about what is in a phase: planning, assignment, results."""
+"""Calls about the test cases of a phase: scheduling, assignment, results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 
 
-#: Assigned to nobody, and what the tree call wants beside it (API 7, 5).
+#: The tester id of rows without a tester, and a parameter that they require.
 _UNASSIGNED = -1
 
 _EASMODE = 2
@@ -30,7 +30,7 @@ _EASMODE = 2
 
 @dataclass(slots=True)
 class Write:
-    """What to write on one execution; *notes* `None` leaves its notes as they are.
+    """What to write to one execution; *notes* `None` keeps its notes.
 
     *milliseconds* is the time the tests took, *executed_on* when they ended, in
     milliseconds since the epoch.
@@ -48,24 +48,18 @@ def _planned_key(row: Mapping[str, Any]) -> object:
 
 
 class ExecutionCalls(Calls):
-    """The calls of API 3.6 and 3.7."""
-
-    # Planning and assignment (API 3.6, 4.6, 4.7)
+    # Scheduling and assignment
 
     def phase_tree(self, phase: int) -> Folder:
-        path = f"assignmenttree/{phase}"
-        found = entities.folder(decode.mapping(self._get(path)))
-        if found is None:
-            raise self._unusable(path, "no tree in it")
-        return found
+        return self._one(f"assignmenttree/{phase}", entities.folder, "tree")
 
     def planned(self, node: int) -> Iterator[Planned]:
         """Yield the rows of one node of a phase's tree, assigned or not."""
         params = {"order": "orderId", "isascorder": True}
         for row in self._pages(f"testcase/planning/{node}", params, _planned_key):
-            found = entities.planned(row)
-            if found is not None:
-                yield found
+            planned = entities.planned(row)
+            if planned is not None:
+                yield planned
 
     def add_to_phase(
         self,
@@ -75,9 +69,9 @@ class ExecutionCalls(Calls):
     ) -> None:
         """Add test cases of repository folders to a free-form phase.
 
-        *chosen* maps folders to versions (API 7, 3 says why placements are possible).
+        *chosen* maps folders to versions; older servers expect placements.
         """
-        # "Exclusion" means the opposite: only these.
+        # Despite its name, isExclusion restricts the call to these test cases.
         body = [
             {"treeid": folder, "tctIds": list(ids), "isExclusion": True}
             for folder, ids in chosen.items()
@@ -86,14 +80,14 @@ class ExecutionCalls(Calls):
         self._write("POST", path, {"includehierarchy": False}, body)
 
     def assign_all(self, phase: int, tree: int, tester: int) -> None:
-        """Give *tester* all that nobody has in a phase."""
+        """Assign every unassigned test case of a phase to *tester*."""
         path = f"assignmenttree/{phase}/bulk/tree/{tree}/from/{_UNASSIGNED}/to/{tester}"
         self._write("PUT", path, {"cascade": True, "easmode": _EASMODE})
 
     def assign(
         self, phase: int, rows: Sequence[Placement], tester: int
     ) -> list[Execution]:
-        """Give *tester* up to 500 rows of one node; return the executions made."""
+        """Assign up to 500 rows of one node to *tester*; return the new executions."""
         body = {
             "selectedAll": 1,
             "testerId": tester,
@@ -105,16 +99,15 @@ class ExecutionCalls(Calls):
         }
         if rows and rows[0].folder is not None:
             body["tcrCatalogTreeId"] = rows[0].folder
-        answered = decode.rows(self._write("POST", "execution/modify", body=body)) or []
-        return [each for each in map(entities.execution, answered) if each]
+        return self._write_executions("POST", "execution/modify", None, body) or []
 
-    # Executions (API 3.7, 4.10)
+    # Executions
 
     def executions(self, phase: int, release: int | None = None) -> Iterator[Execution]:
         """Yield the executions of *phase*.
 
         Raises ZephyrRefused if a row is of another phase: the server ignores filters
-        that it does not know, and wrong rows must not be written to (API 5, 2).
+        that it does not know, and nothing may be written to wrong rows.
         """
         params: dict[str, object] = {
             "cyclephaseid": phase,
@@ -125,8 +118,8 @@ class ExecutionCalls(Calls):
         if release is not None:
             params["releaseid"] = release
         for row in self._pages("execution", params):
-            found = entities.execution(row)
-            if found is None:
+            execution = entities.execution(row)
+            if execution is None:
                 continue
             other = decode.integer(row.get("cyclePhaseId"))
             if other != phase:
@@ -135,24 +128,24 @@ class ExecutionCalls(Calls):
                     f" {other} came back. Nothing was written."
                 )
                 raise ZephyrRefused(msg, method="GET", path="execution", status=200)
-            yield found
+            yield execution
 
     def execute(self, writes: Sequence[Write], tester: int) -> list[Execution] | None:
         """Write status, notes and time of up to 500 executions in one call.
 
-        Returns the executions as they are now, `None` if the answer does not tell.
+        Returns the executions as they are now, `None` if the answer has no list.
         """
         body = [
             _execution_request(write, tester, self._date(write.executed_on))
             for write in writes
         ]
-        return self._executions_answered("PUT", "execution/bulk/execute", None, body)
+        return self._write_executions("PUT", "execution/bulk/execute", None, body)
 
     def execute_status(
         self, executions: Sequence[int], status: str, tester: int
     ) -> list[Execution] | None:
-        """Give up to 500 executions the same status (API 4.10 ii)."""
-        return self._executions_answered(
+        """Write the same status to up to 500 executions."""
+        return self._write_executions(
             "PUT",
             "execution/bulk",
             _execute_params(status, tester),
@@ -167,7 +160,7 @@ class ExecutionCalls(Calls):
         try:
             self._write("PUT", path, params, body)
         except ZephyrRefused as refused:
-            # A page of the vendor's documentation prints POST (API 7, 1).
+            # One page of the vendor's documentation says POST.
             if refused.status != 405:
                 raise
             try:
@@ -175,17 +168,15 @@ class ExecutionCalls(Calls):
             except ZephyrNotFound:
                 raise refused from None
 
-    def _executions_answered(
+    def _write_executions(
         self,
         method: str,
         path: str,
         params: Mapping[str, object] | None,
         body: object,
     ) -> list[Execution] | None:
-        answered = decode.rows(self._write(method, path, params, body))
-        if answered is None:
-            return None
-        return [found for row in answered if (found := entities.execution(row))]
+        payload = self._write(method, path, params, body)
+        return decode.entities(payload, entities.execution)
 
 
 def _execute_params(status: str, tester: int) -> dict[str, object]:
@@ -198,7 +189,7 @@ def _execute_params(status: str, tester: int) -> dict[str, object]:
 
 
 def _execution_request(write: Write, tester: int, date: int) -> dict[str, object]:
-    """Return one row of bulk/execute (API 4.10 iii); the server chokes on nulls."""
+    """Return one row of bulk/execute; the server fails on nulls."""
     row: dict[str, object] = {
         "rtsId": write.execution,
         "testerId": tester,

@@ -1,4 +1,4 @@
-"""Files as one multipart body that is made while it is sent, and is never in memory whole."""
+"""A multipart body of files that is read while it is sent, never whole in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib3.fields import RequestField
 
 @dataclass(frozen=True)
 class Part:
-    """A file to upload: *read* yields its *size* bytes, each time from the beginning."""
+    """A file to upload: each call of *read* yields its *size* bytes."""
 
     name: str
     type: str
@@ -23,7 +23,7 @@ class Part:
 
 
 class Multipart:
-    """The body of a request; it can be sent again, as after a pause that a server wants."""
+    """The body of a request; it can be sent again, as for a retry."""
 
     def __init__(self, parts: Mapping[str, Part]) -> None:
         boundary = secrets.token_hex(16)

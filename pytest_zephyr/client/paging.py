@@ -1,4 +1,4 @@
-"""Lists that come in pages: read until a page is short, whatever total is named."""
+"""Lists that come in pages; the total that a server names is not used."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from pytest_zephyr.client import decode
 
 
-#: Rows that are asked for in a page.
+#: Rows to ask for in one page.
 PAGE = 500
 
 
 @dataclass(frozen=True)
 class Page:
-    """Rows of a list, and the size that the server says it cuts pages to."""
+    """Rows of a list, and the page size that the server states."""
 
     rows: list[dict[str, Any]]
     size: int | None = None
 
 
 def row_key(row: Mapping[str, Any]) -> object:
-    """Return what identifies a row: its id, or itself where it has none."""
+    """Return what identifies a row: its id, or the object itself without one."""
     number = decode.integer(row.get("id"))
     return id(row) if number is None else number
 
@@ -33,11 +33,10 @@ def read_pages(
     read: Callable[[int], Page],
     key: Callable[[Mapping[str, Any]], object] = row_key,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a list; *read* returns the page that begins at an offset.
+    """Yield the rows of a list; *read* returns the page that starts at an offset.
 
-    A page is full with `PAGE` rows, or with as many as the server says it cuts pages
-    to. A server that ignores the offset sends rows that were there before; that ends
-    the list, too.
+    The list ends with a page that is shorter than `PAGE` and than the size that the
+    server states, or that repeats earlier rows because the server ignores the offset.
     """
     seen: set[object] = set()
     offset = 0

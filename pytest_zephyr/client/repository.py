@@ -15,70 +15,56 @@ from pytest_zephyr.client.entities import PlacementId
 from pytest_zephyr.client.entities import VisibleId
 
 
-#: The most ids in one search, and the most results of one (API 5, 9).
+#: The most ids in one search, and the most results in its answer.
 SEARCH = 100
 
 
 class RepositoryCalls(Calls):
-    """The calls of API 3.5, and the search of 3.8."""
-
     def search_cases(
         self, cases: Sequence[VisibleId], release: int
     ) -> Iterator[Placement]:
-        """Yield placements of up to 100 test cases that a search finds (API 3.8).
+        """Yield the placements of up to 100 test cases that a search finds.
 
-        A server may cut pages shorter than asked. So the end is a page without news,
-        or that each case was found where it is wanted: in *release*.
+        A server may return shorter pages than requested. So the search ends with a
+        page that has no new placement, or when each case was found in *release*.
         """
-        ids = ",".join(map(str, cases))
-        wanted = set(cases)
+        missing = set(cases)
         seen: set[PlacementId] = set()
+        params = {
+            "word": f"testcaseId in ({','.join(map(str, cases))})",
+            "entitytype": "testcase",
+            "releaseid": release,
+            "zql": True,
+            "maxresults": SEARCH,
+            "is_cfield": False,
+        }
         while True:
-            page = decode.rows(
-                self._get(
-                    "advancesearch",
-                    {
-                        "word": f"testcaseId in ({ids})",
-                        "entitytype": "testcase",
-                        "releaseid": release,
-                        "zql": True,
-                        "firstresult": len(seen),
-                        "maxresults": SEARCH,
-                        "is_cfield": False,
-                    },
-                )
-            )
+            payload = self._get("advancesearch", {**params, "firstresult": len(seen)})
+            page = decode.entities(payload, entities.placement)
             if page is None:
-                raise self._unusable("advancesearch", "no list in it")
-            found = [each for each in map(entities.placement, page) if each]
-            fresh = [each for each in found if each.id not in seen]
+                raise self._unusable("advancesearch", "list")
+            fresh = [each for each in page if each.id not in seen]
             yield from fresh
             seen.update(each.id for each in fresh)
-            here = (each for each in fresh if each.release in {release, None})
-            wanted.difference_update(each.case for each in here)
-            if not fresh or not wanted:
+            missing -= {each.case for each in fresh if each.release in {release, None}}
+            if not fresh or not missing:
                 return
 
     def cases_by_alt(self, alt: str) -> list[Placement]:
         """Return the placements of the test cases with this Alt ID."""
         payload = self._get("testcase/altid", {"altids": alt})
-        listed = decode.rows(payload) or []
-        found = (entities.placement(row) for row in listed)
-        return [each for each in found if each is not None and each.alt == alt]
+        listed = decode.entities(payload, entities.placement) or []
+        return [each for each in listed if each.alt == alt]
 
     def root_folders(self, release: int) -> list[Folder]:
         return self._list(f"testcasetree/phases/{release}", entities.folder)
 
     def folder(self, folder: int) -> Folder:
         """Return a folder with all folders below it."""
-        path = f"testcasetree/{folder}"
-        found = entities.folder(decode.mapping(self._get(path)))
-        if found is None:
-            raise self._unusable(path, "no folder in it")
-        return found
+        return self._one(f"testcasetree/{folder}", entities.folder, "folder")
 
     def create_folder(self, name: str, release: int, parent: int | None) -> Folder:
-        """Create a folder; without a *parent* it is a root, which has another type."""
+        """Create a folder, at the root without a *parent*."""
         body = {
             "name": name,
             "description": "",
@@ -86,31 +72,28 @@ class RepositoryCalls(Calls):
             "releaseId": release,
         }
         params = {"parentid": parent or 0}
-        return self._made("testcasetree", body, entities.folder, params)
+        return self._create("testcasetree", body, entities.folder, params)
 
     def folder_cases(self, folder: int) -> Iterator[Placement]:
         params = {"order": "orderId", "isascorder": True, "dbsearch": True}
         for row in self._pages(f"testcase/tree/{folder}", params):
-            found = entities.placement(row)
-            if found is not None:
-                yield found
+            placement = entities.placement(row)
+            if placement is not None:
+                yield placement
 
     def create_cases(
         self, cases: Sequence[tuple[int, Mapping[str, object]]]
     ) -> list[Placement]:
-        """Create up to 500 test cases, each in a folder, and return where they are.
-
-        The answer is in no order; their names tell which is which.
-        """
+        """Create up to 500 test cases, each in a folder; return placements in any order."""
         body = [
             {"tcrCatalogTreeId": folder, "testcase": dict(fields)}
             for folder, fields in cases
         ]
-        answered = decode.rows(self._write("POST", "testcase/bulk", body=body)) or []
-        return [each for each in map(entities.placement, answered) if each]
+        payload = self._write("POST", "testcase/bulk", body=body)
+        return decode.entities(payload, entities.placement) or []
 
     def delete_cases(self, folder: int, placements: Sequence[PlacementId]) -> None:
-        """Remove test cases from a folder; with their last placement they are gone."""
+        """Remove test cases from a folder; this deletes those that are in no other."""
         body = {"selectedAll": 0, "ids": list(placements)}
         self._write("DELETE", "testcase", {"tcrCatalogTreeId": folder}, body)
 
@@ -120,7 +103,7 @@ class RepositoryCalls(Calls):
     def link_requirements(
         self, links: Mapping[VisibleId, Sequence[str]], release: int
     ) -> None:
-        """Link test cases to requirements by the Alt IDs of these."""
+        """Link test cases to requirements, which are given by Alt ID."""
         body = [
             {"requirementAltId": list(alts), "testcaseId": case, "releaseId": release}
             for case, alts in links.items()
@@ -128,7 +111,7 @@ class RepositoryCalls(Calls):
         self._write("POST", "requirement/bulk", body=body)
 
     def field_names(self) -> dict[str, str]:
-        """Return the custom fields of test cases: display and field name to field name."""
+        """Map the display and field names of custom fields of test cases to field names."""
         names: dict[str, str] = {}
         for row in decode.rows(self._get("field/entity/testcase")) or []:
             name = decode.text(row.get("fieldName"))

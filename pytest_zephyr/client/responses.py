@@ -1,4 +1,4 @@
-"""What an answer means, or that there was none: a payload, or an error in one line."""
+"""The payload of an answer, or the error that a bad or missing answer stands for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import json
 import re
 import ssl
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import requests
@@ -37,13 +38,29 @@ _ERRORS: Mapping[int, type[ZephyrRefused]] = {
     410: ZephyrNotFound,
 }
 
-#: A gateway speaks for a server that it could not reach.
-_AWAY = {429, 502, 503, 504}
+#: From a server that is overloaded, or a gateway that cannot reach it.
+_UNAVAILABLE = {429, 502, 503, 504}
+
+_Kinds: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
+
+#: Errors after which the request certainly did not reach the server.
+_BEFORE_SENDING: _Kinds = (
+    NewConnectionError,
+    ConnectTimeoutError,
+    ssl.SSLCertVerificationError,
+)
+
+_TIMEOUTS: _Kinds = (
+    requests.Timeout,
+    ReadTimeoutError,
+    ConnectTimeoutError,
+    TimeoutError,
+)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A good answer: its status and its JSON; `None` if it had no body or plain text."""
+    """The status and JSON of a good answer; `None` for no body or plain text."""
 
     status: int
     payload: object
@@ -51,7 +68,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ResponseReader:
-    """Judges what came from one server; *scrub* hides what a server may repeat."""
+    """Reads the answers of one server; *scrub* hides secrets that a server may repeat."""
 
     origin: str
     credential: Credential
@@ -61,60 +78,59 @@ class ResponseReader:
     def no_answer(
         self, method: str, path: str, error: Exception, deadline: Deadline
     ) -> ZephyrError:
+        """Return the error to raise for a request that got no answer."""
         reason = _cut(self.scrub(_reason(error)), 200)
-        what = f"{method} {path}: no answer from {self.origin}"
-        never_arrived = _never_arrived(error)
+        text = f"{method} {path}: no answer from {self.origin}"
+        never_arrived = _contains(error, _BEFORE_SENDING)
+        timed_out = _is_timeout(error)
         tls = isinstance(error, requests.exceptions.SSLError)
         if tls:
-            what = f"{method} {path}: TLS with {self.origin} failed: {reason}"
-            what += f". {_tls_mend(reason)}"
+            text = f"{method} {path}: TLS with {self.origin} failed: {reason}"
+            text += f". {_tls_advice(reason.lower())}"
         elif isinstance(error, requests.exceptions.ProxyError):
-            what += (
+            text += (
                 f": the proxy refused: {reason}. Check zephyr_proxy and the variables"
                 f" HTTPS_PROXY and NO_PROXY"
             )
             never_arrived = True
         elif deadline.spent:
-            what += f"; the time budget of {deadline.seconds:g} s ({deadline.name})"
-            what += " is spent"
-        elif _is_timeout(error):
-            what += f" within {self.timeout:g} s"
-        elif any(isinstance(each, NameResolutionError) for each in _chain(error)):
-            what += ": the name cannot be resolved. Check zephyr_url, and whether this"
-            what += " network reaches the server only through a proxy (zephyr_proxy)"
+            text += f"; the time budget of {deadline.seconds:g} s ({deadline.name})"
+            text += " is spent"
+        elif timed_out:
+            text += f" within {self.timeout:g} s"
+        elif _contains(error, NameResolutionError):
+            text += ": the name cannot be resolved. Check zephyr_url, and whether this"
+            text += " network reaches the server only through a proxy (zephyr_proxy)"
         elif reason:
-            what += f": {reason}"
+            text += f": {reason}"
         if method == "GET" or never_arrived:
-            return ZephyrUnreachable(self.scrub(f"{what}."), tls=tls)
+            return ZephyrUnreachable(self.scrub(f"{text}."), tls=tls)
         return ZephyrWriteUncertain(
-            self.scrub(f"{what}; it may have been carried out."),
-            may_land_within=self.timeout if _is_timeout(error) else 0.0,
+            self.scrub(f"{text}; it may have been carried out."),
+            may_land_within=self.timeout if timed_out else 0.0,
         )
 
     def read(
         self, method: str, path: str, response: requests.Response, content: bytes
     ) -> Answer:
-        """Return what an answer carries. Raises ZephyrRefused or ZephyrWriteUncertain."""
+        """Return what an answer contains. Raises ZephyrRefused or ZephyrWriteUncertain."""
         self.check(method, path, response, content)
         status = response.status_code
-        where = self._where(method, path, response)
+        kind = response.headers.get("Content-Type", "").partition(";")[0]
+        kind = kind.strip().lower()
         if not content.strip():
             return Answer(status, None)
-        kind = (
-            response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        )
         try:
             return Answer(status, json.loads(content.decode("utf-8-sig")))
         except (ValueError, RecursionError):
             if kind == "text/plain":
                 return Answer(status, None)
-        looks_html = kind == "text/html" or content.lstrip()[:1] == b"<"
-        msg = f"{where}, but with " + (
-            "a web page instead of JSON: a login page, a proxy, or an address that is"
-            " not the server's. Check zephyr_url."
-            if looks_html
-            else "a body that is not JSON, or nested deeper than any of Zephyr's."
-        )
+        msg = f"{method} {path}: {status} from {self.origin}, but with "
+        if kind == "text/html" or content.lstrip()[:1] == b"<":
+            msg += "a web page instead of JSON: a login page, a proxy, or an address"
+            msg += " that is not the server's. Check zephyr_url."
+        else:
+            msg += "a body that is not JSON, or JSON that is nested too deeply."
         if method != "GET":
             raise ZephyrWriteUncertain(msg)
         raise ZephyrRefused(msg, method=method, path=path, status=status)
@@ -122,56 +138,39 @@ class ResponseReader:
     def check(
         self, method: str, path: str, response: requests.Response, content: bytes
     ) -> None:
-        """Raise ZephyrRefused or ZephyrWriteUncertain unless the status is a good one."""
+        """Raise the error that the status stands for, unless it is 2xx."""
         status = response.status_code
-        where = self._where(method, path, response)
-        if 300 <= status < 400:
-            target = _origin_of(response.headers.get("Location", ""))
-            msg = (
-                f"{where}, a redirect to {target or 'elsewhere'}. Set zephyr_url to the"
-            )
-            msg += " address that answers itself; a single sign-on page needs a token."
-            raise ZephyrRefused(msg, method=method, path=path, status=status)
-        if not 200 <= status < 300:
-            raise self._refusal(where, method, path, response, content)
-
-    def _where(self, method: str, path: str, response: requests.Response) -> str:
-        return f"{method} {path}: {response.status_code} from {self.origin}"
-
-    def _refusal(
-        self,
-        where: str,
-        method: str,
-        path: str,
-        response: requests.Response,
-        content: bytes,
-    ) -> ZephyrError:
-        status = response.status_code
+        if 200 <= status < 300:
+            return
+        text = f"{method} {path}: {status} from {self.origin}"
         if status == 401:
-            said = f"{where}. {_not_accepted(self.credential)}"
-            return ZephyrUnauthorized(said, method=method, path=path, status=401)
-        pause = read_retry_after(response.headers.get("Retry-After"))
-        if status in _AWAY and pause:
-            where += f", to be asked again in {pause:.0f} s"
-        message = _cut(self.scrub(_server_message(content)), 300)
-        said = f"{where}: {message}" if message else f"{where}."
-        if status == 407:
-            said += " It is the proxy that says so: check zephyr_proxy and HTTPS_PROXY."
-        if status == 403:
-            said += f" Ask for the permission for {self.credential}."
-        if status in _AWAY:
-            if method == "GET" or status not in {502, 504}:
-                return ZephyrUnreachable(said)
-            return ZephyrWriteUncertain(
-                said, may_land_within=self.timeout if status == 504 else 0.0
+            text += f". {_not_accepted(self.credential)}"
+        elif 300 <= status < 400:
+            target = _origin_of(response.headers.get("Location", ""))
+            text += (
+                f", a redirect to {target or 'elsewhere'}. Set zephyr_url to the server's"
+                f" own address; a server with single sign-on needs a token."
             )
-        kind = _ERRORS.get(status, ZephyrRefused)
-        return kind(said, method=method, path=path, status=status)
+        else:
+            pause = read_retry_after(response.headers.get("Retry-After"))
+            if status in _UNAVAILABLE and pause:
+                text += f", retry after {pause:.0f} s"
+            message = _cut(self.scrub(_server_message(content)), 300)
+            text += f": {message}" if message else "."
+        if status == 407:
+            text += " This comes from the proxy: check zephyr_proxy and HTTPS_PROXY."
+        if status == 403:
+            text += f" Ask for the permission for {self.credential}."
+        if status not in _UNAVAILABLE:
+            kind = _ERRORS.get(status, ZephyrRefused)
+            raise kind(text, method=method, path=path, status=status)
+        if method == "GET" or status not in {502, 504}:
+            raise ZephyrUnreachable(text)
+        late = self.timeout if status == 504 else 0.0
+        raise ZephyrWriteUncertain(text, may_land_within=late)
 
 
-def _tls_mend(reason: str) -> str:
-    """Return what to do about a failure of TLS."""
-    reason = reason.lower()
+def _tls_advice(reason: str) -> str:
     if "mismatch, certificate is not valid for" in reason:
         return "The certificate is for another name: check zephyr_url"
     if "certificate verify failed" in reason:
@@ -180,7 +179,7 @@ def _tls_mend(reason: str) -> str:
             " with zephyr_verify"
         )
     if "wrong version number" in reason or "record layer failure" in reason:
-        return "Nobody speaks TLS there: check zephyr_url"
+        return "The server does not speak TLS on that port: check zephyr_url"
     return "Check zephyr_client_cert and zephyr_verify"
 
 
@@ -197,15 +196,14 @@ def _not_accepted(credential: Credential) -> str:
 
 
 def _server_message(content: bytes) -> str:
-    """Return what the server says was wrong, in one line (API 4.15)."""
+    """Return the server's error message in one line."""
     try:
         payload = decode.mapping(json.loads(content))
     except (ValueError, RecursionError):
         payload = {}
-    message = decode.text(payload.get("errorMsg")) or decode.text(
-        payload.get("message")
-    )
-    printable = (sign if sign.isprintable() else " " for sign in message)
+    texts = map(decode.text, map(payload.get, ("errorMsg", "message")))
+    message = next(filter(None, texts), "")
+    printable = (char if char.isprintable() else " " for char in message)
     return " ".join("".join(printable).split())
 
 
@@ -214,7 +212,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:
-    """Yield *error* and what is wrapped in it, outside in."""
+    """Yield *error* and the errors it wraps, the outermost first."""
     while error is not None:
         yield error
         inner = getattr(error, "reason", None)
@@ -232,18 +230,13 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
+def _contains(error: Exception, kinds: _Kinds) -> bool:
+    return any(isinstance(each, kinds) for each in _chain(error))
+
+
 def _is_timeout(error: Exception) -> bool:
     # For urllib3 a refused connection is a kind of timeout.
-    if any(isinstance(each, NewConnectionError) for each in _chain(error)):
-        return False
-    late = requests.Timeout | ReadTimeoutError | ConnectTimeoutError | TimeoutError
-    return any(isinstance(each, late) for each in _chain(error))
-
-
-def _never_arrived(error: Exception) -> bool:
-    """Return whether the request certainly did not reach the server."""
-    before = NewConnectionError | ConnectTimeoutError | ssl.SSLCertVerificationError
-    return any(isinstance(each, before) for each in _chain(error))
+    return _contains(error, _TIMEOUTS) and not _contains(error, NewConnectionError)
 
 
 def _origin_of(url: str) -> str:

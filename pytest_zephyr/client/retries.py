@@ -1,4 +1,8 @@
-"""When a request is repeated, and how long the pause before that is."""
+"""Retries and timeouts of urllib3 that end with the time budget.
+
+A DNS lookup, or a server that sends one byte at a time, can take longer: whoever runs
+a client in a process must be able to end that process.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import SSLError
 from urllib3.util import Retry
+from urllib3.util import Timeout
 
 from pytest_zephyr.clock import Deadline
 
@@ -23,14 +28,27 @@ if TYPE_CHECKING:
     from typing_extensions import Self
     from urllib3.response import BaseHTTPResponse
 
-#: Failures of TLS that are those of a connection, which may go better next time.
+#: Failures of TLS that come from the connection, so a retry may help.
 _PASSING = (SSLEOFError, SSLSyscallError, SSLZeroReturnError)
 
 
-class PatientRetry(Retry):
-    """When a request is repeated (design 3, "Repeats"), within a deadline.
+class DeadlineTimeout(Timeout):
+    """A timeout that every try shortens to what is left of a deadline."""
 
-    A call answered 429 or 503 was not carried out and is repeated whatever it is. A
+    def __init__(self, seconds: float, deadline: Deadline) -> None:
+        super().__init__(connect=seconds, read=seconds)
+        self._seconds = seconds
+        self._deadline = deadline
+
+    def clone(self) -> Timeout:
+        seconds = max(0.05, min(self._seconds, self._deadline.left()))
+        return Timeout(connect=seconds, read=seconds)
+
+
+class PatientRetry(Retry):
+    """Decides when a request is repeated, within a deadline.
+
+    Status 429 and 503 say that a call was not carried out: it is always repeated. A
     read is also repeated after 502, 504, a broken connection, and once after a 500.
     A write is repeated only if it never reached the server.
     """
@@ -66,35 +84,32 @@ class PatientRetry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        too_late = (self._wanted_pause(response) or 0) > self.deadline.left()
-        useless = error is not None and not self._is_of_use(method, error)
-        if self.deadline.spent or too_late or useless:
+        too_late = (_retry_after(response) or 0) > self.deadline.left()
+        if self.deadline.spent or too_late or not self._may_help(method, error):
             raise MaxRetryError(_pool, url or "", error)
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
-    def _is_of_use(self, method: str | None, error: Exception) -> bool:
-        """Return whether a failure of TLS may be answered by asking again.
+    def _may_help(self, method: str | None, error: Exception | None) -> bool:
+        """Return whether repeating a request may help after *error*.
 
-        urllib3 would repeat everything, also a write that was read before TLS failed.
-        A certificate that one side does not accept, or a file that holds none, stays.
+        urllib3 would repeat after any failure of TLS, also a write that the server
+        has read, or with a certificate that one side does not accept.
         """
         if not isinstance(error, SSLError):
             return True
-        if not any(isinstance(each, _PASSING) for each in error.args):
-            return False
-        return self._is_method_retryable(method or "")
+        passing = any(isinstance(each, _PASSING) for each in error.args)
+        return passing and self._is_method_retryable(method or "")
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        wait = self._wanted_pause(response)
+        wait = _retry_after(response)
         if wait is None:
-            # Half of it at random, so that many jobs do not come back at once.
+            # Half of it at random, so that many jobs do not retry at the same time.
             wait = self.get_backoff_time() * random.uniform(0.5, 1)  # noqa: S311
         time.sleep(max(0.0, min(wait, self.deadline.left())))
 
-    def _wanted_pause(self, response: BaseHTTPResponse | None) -> float | None:
-        """Return for how many seconds a server does not want to be asked."""
-        header = response.headers.get("Retry-After") if response else None
-        return read_retry_after(header)
+
+def _retry_after(response: BaseHTTPResponse | None) -> float | None:
+    return read_retry_after(response.headers.get("Retry-After") if response else None)
 
 
 def read_retry_after(header: str | None) -> float | None:

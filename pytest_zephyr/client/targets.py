@@ -1,4 +1,4 @@
-"""Calls about who we are, and about projects, releases, cycles and phases."""
+"""Calls about the current user, and about projects, releases, cycles and phases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENVIRONMENT_WANTED = "cycle.environment.enabled"
 
 @dataclass(frozen=True)
 class NewCycle:
-    """A cycle to be created; dates go as texts, which no time zone bends (API 4.4)."""
+    """A cycle to be created."""
 
     name: str
     release: int
@@ -37,59 +37,49 @@ class NewCycle:
 
 
 class TargetCalls(Calls):
-    """The calls of API 3.1 to 3.4."""
-
-    # Session and settings (API 3.1, 3.2)
+    # User and settings
 
     def current_user(self) -> User:
-        """Return the user of the credential; this is also the cheapest check of it.
+        """Return the user of the credential; this is also its cheapest check.
 
-        The first call of a session: it finds out which base path the server has.
+        It must be the first call: it finds out which API version the server has.
         """
         try:
             payload = self._get("user/current")
         except ZephyrNotFound:
             self._transport.api_version = "latest"
             payload = self._get("user/current")
-        found = entities.user(payload)
-        if found is None:
-            raise self._unusable("user/current", "no user in it")
-        return found
+        user = entities.user(payload)
+        if user is None:
+            raise self._unusable("user/current", "user")
+        return user
 
     def statuses(self) -> list[Status]:
-        """Return the server's execution statuses, inactive ones included (API 4.11).
-
-        Empty if the server does not say.
-        """
-        for path, params in (
-            ("admin/preference", {"key": STATUS_LIST}),
-            ("admin/preference/all/system", {"name": STATUS_LIST}),
+        """Return all execution statuses, inactive ones too; none if the server has no list."""
+        for path, params, version in (
+            ("admin/preference", {"key": STATUS_LIST}, None),
+            ("admin/preference/all/system", {"name": STATUS_LIST}, "v4"),
         ):
             try:
-                payload = self._get(
-                    path, params, api_version="v4" if path.endswith("system") else None
-                )
+                payload = self._get(path, params, version)
             except ZephyrRefused as refused:
                 if refused.status == 401:
                     raise
                 continue
             for preference in decode.rows(payload) or [decode.mapping(payload)]:
                 if decode.text(preference.get("name")) in {STATUS_LIST, ""}:
-                    found = entities.statuses(preference)
-                    if found:
-                        return found
+                    statuses = entities.statuses(preference)
+                    if statuses:
+                        return statuses
         return []
 
-    # Targets (API 3.3, 3.4)
+    # Projects, releases, cycles and phases
 
     def projects(self) -> list[Project]:
         return self._list("project/lite", entities.project)
 
     def project(self, project: int) -> Project:
-        found = entities.project(decode.mapping(self._get(f"project/{project}")))
-        if found is None:
-            raise self._unusable(f"project/{project}", "no project in it")
-        return found
+        return self._one(f"project/{project}", entities.project, "project")
 
     def releases(self, project: int) -> list[Release]:
         return self._list(f"release/project/{project}", entities.release)
@@ -99,19 +89,16 @@ class TargetCalls(Calls):
         return self._list(f"cycle/release/{release}", entities.cycle)
 
     def cycle(self, cycle: int) -> Cycle:
-        found = entities.cycle(decode.mapping(self._get(f"cycle/{cycle}")))
-        if found is None:
-            raise self._unusable(f"cycle/{cycle}", "no cycle in it")
-        return found
+        return self._one(f"cycle/{cycle}", entities.cycle, "cycle")
 
     def wants_environment(self) -> bool:
-        """Return whether every cycle must name its environment (API 4.4)."""
+        """Return whether every cycle must name its environment."""
         try:
             payload = self._get("admin/preference", {"key": ENVIRONMENT_WANTED})
         except ZephyrUnauthorized:
             raise
         except ZephyrRefused:
-            # A server without this setting has no such rule.
+            # The server does not have this setting.
             return False
         value = decode.mapping(payload).get("value")
         return decode.boolean(value, default=False)
@@ -126,13 +113,13 @@ class TargetCalls(Calls):
             "cycleStartDate": _us(new.start),
             "cycleEndDate": _us(new.end),
         }
-        return self._made("cycle", body, entities.cycle)
+        return self._create("cycle", body, entities.cycle)
 
     def delete_cycle(self, cycle: int) -> None:
         self._write("DELETE", f"cycle/{cycle}")
 
     def create_phase(self, name: str, cycle: Cycle, release: int) -> Phase:
-        """Create a free-form phase with the dates of its cycle (API 4.5)."""
+        """Create a free-form phase with the dates of its cycle."""
         body: dict[str, object] = {
             "name": name,
             "cycleId": cycle.id,
@@ -142,11 +129,12 @@ class TargetCalls(Calls):
         for key, day in (("phaseStartDate", cycle.start), ("phaseEndDate", cycle.end)):
             if day is not None:
                 body[key] = _us(day)
-        return self._made(f"cycle/{cycle.id}/phase", body, entities.phase)
+        return self._create(f"cycle/{cycle.id}/phase", body, entities.phase)
 
     def delete_phase(self, cycle: int, phase: int) -> None:
         self._write("DELETE", f"cycle/{cycle}/phase/{phase}")
 
 
 def _us(day: date) -> str:
+    """Return *day* as text; the server shifts numbers to its own time zone."""
     return day.strftime("%m/%d/%Y")

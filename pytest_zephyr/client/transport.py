@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 import hashlib
 from importlib.metadata import version
 import json
 import os
+from pathlib import Path
 import time
-from types import TracebackType
 from typing import Any
 from typing import TYPE_CHECKING
 import warnings
@@ -31,8 +28,8 @@ from pytest_zephyr.client.multipart import Multipart
 from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.responses import ResponseReader
+from pytest_zephyr.client.retries import DeadlineTimeout
 from pytest_zephyr.client.retries import PatientRetry
-from pytest_zephyr.client.timeouts import DeadlineTimeout
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.credentials import secrets_of
@@ -49,18 +46,18 @@ if TYPE_CHECKING:
 REST = "/flex/services/rest"
 JSON = "application/json"
 
-#: The largest answer we read, in bytes; a page of 500 executions has about 1 MB.
+#: The largest answer to read, in bytes; a page of 500 executions has about 1 MB.
 MAX_ANSWER = 64 * 1024 * 1024
 
-#: Milliseconds between two clocks that may be due to the way from one to the other.
+#: Milliseconds that two clocks may differ because of the time a message takes.
 _SAME_TIME = 5000
 
 
 class Transport:
     """Sends requests to *origin* and turns every bad answer into a ZephyrError.
 
-    No redirect is followed, so a credential never leaves for another host. *ahead* is by
-    how many milliseconds the server's clock is ahead of ours, 0 if they agree.
+    No redirect is followed, so no credential goes to another host. *ahead* is by how
+    many milliseconds the server's clock is ahead of ours, 0 if they agree.
     """
 
     def __init__(
@@ -81,27 +78,26 @@ class Transport:
         self._responses = ResponseReader(
             origin, credential, settings.timeout, self._scrub
         )
-        self._verify: bool | str
-        if isinstance(settings.verify, bool):
-            self._verify = settings.verify and (_trusted() or True)
-        else:
-            self._verify = str(settings.verify)
+        verify = settings.verify
+        self._verify = str(verify) if isinstance(verify, Path) else verify
+        if verify is True:
+            self._verify = _environment_ca_file() or True
         self._options: dict[str, Any] = {"proxies": proxies}
         if settings.client_cert:
-            # A key that is named is not asked a pass phrase for on the terminal.
+            # With a key named, OpenSSL does not prompt for a pass phrase.
             certificate, key = settings.client_cert[0], settings.client_cert[-1]
             self._options["cert"] = str(certificate), str(key)
         self._retries = settings.retries
-        self._http = self._session(settings.retries)
+        self._http = self._session()
 
-    def _session(self, retries: int) -> requests.Session:
+    def _session(self) -> requests.Session:
         http = _Session()
-        # All that the environment has to say is in the settings.
+        # The settings already include what the environment says.
         http.trust_env = False
         http.headers["User-Agent"] = f"pytest-zephyr/{version('pytest-zephyr')}"
         http.headers["Accept"] = JSON
         retry = PatientRetry(
-            retries,
+            self._retries,
             redirect=0,
             raise_on_status=False,
             allowed_methods={"GET"},
@@ -111,26 +107,21 @@ class Transport:
         for scheme in ("http://", "https://"):
             http.mount(scheme, HTTPAdapter(max_retries=retry))
         if not isinstance(self._auth, CookieAuth):
-            # A session cookie beside a token could mix two logins (API 7, 31).
+            # A session cookie next to a token could mix two logins.
             http.cookies.set_policy(_NoCookies())
         return http
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def renew(self, deadline: Deadline) -> None:
-        """Begin a new time budget with new connections; the login goes on."""
+        """Start a new time budget with new connections, and keep the login."""
         self.close()
         self.deadline = deadline
-        self._http = self._session(self._retries)
+        self._http = self._session()
 
     def close(self) -> None:
         self._http.close()
@@ -149,99 +140,71 @@ class Transport:
     ) -> Answer:
         """Send one call below the REST base and return its answer.
 
-        Raises ZephyrUnreachable (ZephyrWriteUncertain for a write that may have happened) or
-        ZephyrRefused.
+        Raises ZephyrUnreachable (ZephyrWriteUncertain for a write that may have
+        happened) or ZephyrRefused.
         """
         url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
-        response, content = self._logged_in(
-            lambda: self._exchange(method, path, url, params, body)
-        )
+        options: dict[str, Any] = {
+            "params": {key: _query(value) for key, value in (params or {}).items()}
+        }
+        if body is not None:
+            options["data"] = json.dumps(body).encode("ascii")
+            options["headers"] = {"Content-Type": JSON}
+        response, content = self._call_logged_in(method, path, url, **options)
         return self._responses.read(method, path, response, content)
 
     def upload(self, path: str, parts: Mapping[str, Part]) -> Answer:
-        """Send files to *path* of the origin, outside the REST base, by part name.
-
-        Raises as `send` does.
-        """
+        """Send files, by part name, to *path* of the origin. Raises as `send` does."""
         body = Multipart(parts)
         headers = {"Content-Type": body.content_type}
-        response, content = self._logged_in(
-            lambda: self._call(
-                "POST",
-                path,
-                f"{self.origin}/{path}",
-                auth=self._auth,
-                data=body,
-                headers=headers,
-            )
+        response, content = self._call_logged_in(
+            "POST", path, f"{self.origin}/{path}", data=body, headers=headers
         )
         return self._responses.read("POST", path, response, content)
 
     def download_digest(self, path: str, params: Mapping[str, str]) -> str:
         """Return the SHA-256 of a file from *path* of the origin. Raises as `send`."""
-        response, content = self._logged_in(
-            lambda: self._call(
-                "GET",
-                path,
-                f"{self.origin}/{path}",
-                digest=True,
-                auth=self._auth,
-                params=params,
-                headers={"Accept": "*/*"},
-            )
+        response, content = self._call_logged_in(
+            "GET",
+            path,
+            f"{self.origin}/{path}",
+            digest=True,
+            params=params,
+            headers={"Accept": "*/*"},
         )
         self._responses.check("GET", path, response, content)
         return content.decode("ascii")
 
-    def _logged_in(
-        self, call: Callable[[], tuple[requests.Response, bytes]]
+    def _call_logged_in(
+        self, method: str, path: str, url: str, **options: Any
     ) -> tuple[requests.Response, bytes]:
-        """Make a *call* with a login, and once more with a new one if it ran out."""
-        if isinstance(self._auth, CookieAuth):
-            self._login(self._auth)
-        response, content = call()
-        if response.status_code == 401 and isinstance(self._auth, CookieAuth):
-            self._auth.forget()
-            self._login(self._auth)
-            response, content = call()
+        """Make a call, and repeat it with a new login if the old one has expired."""
+        auth = self._auth
+        if isinstance(auth, CookieAuth):
+            self._login(auth)
+        response, content = self._call(method, path, url, auth=auth, **options)
+        if response.status_code == 401 and isinstance(auth, CookieAuth):
+            auth.forget()
+            self._login(auth)
+            response, content = self._call(method, path, url, auth=auth, **options)
         return response, content
 
     def _login(self, auth: CookieAuth) -> None:
-        """Fetch the session cookie unless there is one (API 2)."""
+        """Get the session cookie unless there is one."""
         if auth.current:
             return
         url = f"{self.origin}{REST}/latest/manifest"
         response, content = self._call("GET", "manifest", url, auth=auth.basic)
-        accepted = response.status_code == 200 and auth.accept(response)
-        self._scrub.add(auth.cookie.reveal())
-        if not accepted:
-            if response.status_code == 200:
-                msg = (
-                    f"GET manifest: {self.origin} accepted the login but set no"
-                    f" cookie named token. Use an API token instead: ZEPHYR_TOKEN."
-                )
-                raise ZephyrRefused(msg, method="GET", path="manifest", status=200)
+        if response.status_code != 200:
             self._responses.read("GET", "manifest", response, content)
-
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        url: str,
-        params: Mapping[str, object] | None,
-        body: object,
-    ) -> tuple[requests.Response, bytes]:
-        data = None if body is None else json.dumps(body).encode("ascii")
-        headers = {"Content-Type": JSON} if data is not None else {}
-        return self._call(
-            method,
-            path,
-            url,
-            auth=self._auth,
-            params={key: _query(value) for key, value in (params or {}).items()},
-            data=data,
-            headers=headers,
-        )
+        elif auth.accept(response):
+            self._scrub.add(auth.cookie.reveal())
+        else:
+            msg = (
+                f"GET manifest: {self.origin} accepted the login but set no cookie"
+                f" named token. Use an API token instead: ZEPHYR_TOKEN."
+            )
+            raise ZephyrRefused(msg, method="GET", path="manifest", status=200)
 
     def _call(
         self, method: str, path: str, url: str, **options: Any
@@ -253,30 +216,22 @@ class Transport:
             )
             raise ZephyrUnreachable(msg)
         try:
-            with self._without_warning():
+            with warnings.catch_warnings():
+                # The plugin has its own warning about certificates that are not verified.
+                warnings.simplefilter("ignore", InsecureRequestWarning)
                 return self._ask(method, url, **options)
         except (requests.RequestException, OSError, ValueError) as error:
-            # requests lets a few errors of the layers below through.
+            # requests does not wrap every error of the libraries below it.
             raise self._responses.no_answer(
                 method, path, error, self.deadline
             ) from None
 
-    @contextmanager
-    def _without_warning(self) -> Iterator[None]:
-        """Keep urllib3 from warning of what the user has read a warning of ours about."""
-        if self._verify is not False:
-            yield
-            return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InsecureRequestWarning)
-            yield
-
     def _ask(
         self, method: str, url: str, *, digest: bool = False, **options: Any
     ) -> tuple[requests.Response, bytes]:
-        """Send a request until it has a whole answer, or the *digest* of a good one.
+        """Return a response with its whole body, or with the *digest* of a good one.
 
-        urllib3 repeats what got none; of the body, which is read later, it knows nothing.
+        urllib3 repeats a request that gets no answer, this one whose body is cut off.
         """
         retry = None
         for tries_left in range(self._retries, -1, -1):
@@ -291,11 +246,11 @@ class Transport:
                 **options,
             ) as response:
                 if "Age" not in response.headers:
-                    # That of a copy which somebody on the way has kept is not now.
+                    # Otherwise a cache sent it, with an old date.
                     self._note_date(response.headers.get("Date", ""))
                 try:
-                    digests = digest and response.status_code == 200
-                    read = self._read_digest if digests else self._read
+                    is_file = digest and response.status_code == 200
+                    read = self._read_digest if is_file else self._read
                     return response, read(response)
                 except ChunkedEncodingError as error:
                     if method != "GET" or not tries_left:
@@ -311,7 +266,7 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     def _note_date(self, text: str) -> None:
-        """Compare the date of an answer, which has whole seconds, with our clock."""
+        """Compare the date of an answer, in whole seconds, with our clock."""
         try:
             date = parsedate_to_datetime(text).timestamp() * 1000
         except (TypeError, ValueError, OverflowError):
@@ -341,7 +296,7 @@ class Transport:
 
     def _check_whole(self, response: requests.Response) -> None:
         if response.raw.length_remaining:
-            # urllib3 before 2.0 takes half an answer for all of it.
+            # urllib3 before 2.0 does not notice this.
             msg = "the answer was cut off"
             raise ChunkedEncodingError(msg)
 
@@ -353,21 +308,20 @@ def _proxies(origin: str, settings: Settings) -> dict[str, str]:
     return proxies
 
 
-def _trusted() -> str:
-    """Return the file of certificates that the environment names, if it does."""
+def _environment_ca_file() -> str:
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     return next(filter(None, map(os.environ.get, names)), "")
 
 
 class _Session(requests.Session):
-    """Does not even look where a redirect leads, nor read its body for that."""
+    """A session that ignores redirects, and does not read their bodies."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined,misc]
-    """Takes no cookie from any answer."""
+    """Accepts no cookie from any answer."""
 
     def set_ok(self, cookie: object, request: object) -> bool:
         return False

@@ -1,3 +1,3 @@
-"""Where results go: project, release, cycle, phase and test cases, found or created."""
+"""The target of results: project, release, cycle, phase and test cases."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Test cases for tests that have none: folders and cases of the repository (API 6c)."""
+"""Creating test cases in the repository, for tests that name none."""
 
 from __future__ import annotations
 
@@ -25,29 +25,28 @@ from pytest_zephyr.target.folders import Folders
 from pytest_zephyr.target.folders import Path
 
 
-#: How often what was created is looked for after an unclear answer.
+#: How often to send test cases, and read back what was created.
 _LOOKS = 3
 
 _NOTHING = "\0"
 
-#: A test case by its folder and its name.
+#: The folder and name of a test case, which identify it.
 Key = tuple[Path, str]
 
 
 def path_of(case: NewCase, template: str) -> Path:
-    """Return the folder of *case*, by name from the root down."""
-    # A test at the top has no package, which leaves nothing in its place.
+    """Return the folder of *case* from a *template* with ``{package}`` in it."""
+    # A test in the root directory has no package.
     filled = placeholders.fill(template, {"package": case.package or _NOTHING}, {})
     parts = (part.replace(_NOTHING, "").strip() for part in filled.split("/"))
     return tuple(part for part in parts if part) or ("Automation",)
 
 
 class CaseCreator:
-    """Finds new test cases in their folders of a release, and makes those it misses.
+    """Finds test cases in their folders of a release, and creates those that are missing.
 
     *templates* has the folder of each, *cases* its custom fields, by display name or by
-    field name.
-    The folder and the exact name are what identifies a case (API 5, 21).
+    field name. The folder and the exact name identify a test case.
     """
 
     def __init__(
@@ -63,15 +62,15 @@ class CaseCreator:
         self._names: dict[str, str] = {}
         self._folders = Folders(client, release)
         self._done = CreatedCases()
-        self._own: list[tuple[Key, Placement]] = []
-        # One folder and one name are one case, whichever files its tests are in.
-        self._same: dict[tuple[Path, str], list[NewCase]] = {}
+        self._created: list[tuple[Key, Placement]] = []
+        # Tests of several files can have the same test case.
+        self._same: dict[Key, list[NewCase]] = {}
         for case in cases:
             path = path_of(case, templates[case])
             self._same.setdefault((path, case.name), []).append(case)
 
     def look(self) -> CreatedCases:
-        """Read what there is of the cases; nothing is written."""
+        """Find the existing test cases; nothing is written."""
         done = self._done
         paths = dict.fromkeys(path for path, _name in self._same)
         done.folders = ["/".join(path) for path in self._folders.missing(paths)]
@@ -83,7 +82,7 @@ class CaseCreator:
         return done
 
     def create(self) -> CreatedCases:
-        """Create what the look has missed."""
+        """Create what `look` has not found."""
         done = self._done
         wanted = {
             key: same for key, same in self._same.items() if same[0] in done.missing
@@ -94,31 +93,31 @@ class CaseCreator:
         keys = [key for key in wanted if self._has_folder(key)]
         for batch in batches(keys):
             self._create_batch(batch)
-        # Another job may have made the same at the same time: the oldest is meant.
+        # Another job may have created the same cases; the oldest ones count.
         for path in dict.fromkeys(path for path, _name in keys):
             self._recognise(path)
-        self._link(key for key in keys if key not in self._refused())
+        self._link(key for key in keys if self._same[key][0] not in done.refused)
         return done
 
     @property
     def twins(self) -> list[Placement]:
-        """The test cases that were made here in vain: another job's are the oldest."""
+        """Our copies of test cases that another job created before."""
         chosen = self._done.placements
         return [
             placement
-            for key, placement in self._own
+            for key, placement in self._created
             if chosen.get(self._same[key][0], placement).case != placement.case
         ]
 
     def remove_twins(self, used: Collection[VisibleId]) -> None:
-        """Remove the test cases and folders that were made in vain.
+        """Remove our copies of test cases and folders that another job created, too.
 
-        What somebody uses or cannot be removed stays and is named.
+        Those that are in use or cannot be removed are listed in a remark.
         """
-        left = [
+        remaining = [
             f"test case {each.case}"
             for each in self.twins
-            if not self._gone(each, used)
+            if not self._remove(each, used)
         ]
         for number, path in self._folders.twins.items():
             try:
@@ -130,23 +129,22 @@ class CaseCreator:
                     continue
             except ZephyrError:
                 pass
-            left.append(f"folder {'/'.join(path)} (id {number})")
-        if left:
+            remaining.append(f"folder {'/'.join(path)} (id {number})")
+        if remaining:
             self._done.remarks.append(
-                f"another job made the same test cases at the same time; not needed and"
-                f" not removed are {', '.join(left)}"
+                f"another job created the same test cases at the same time; not needed"
+                f" and not removed: {', '.join(remaining)}"
             )
 
-    def _gone(self, twin: Placement, used: Collection[VisibleId]) -> bool:
-        """Remove a test case of ours, if nobody uses it and its id is beyond doubt."""
+    def _remove(self, twin: Placement, used: Collection[VisibleId]) -> bool:
+        """Remove a test case of ours, unless it is in use or its id is ambiguous."""
         if twin.folder is None or twin.case in used:
             return False
         try:
-            held = list(self._client.folder_cases(twin.folder))
-            # Should a server take these for ids of versions, they must mean nothing.
-            if twin not in held or any(
-                int(each.version) == int(twin.id) for each in held
-            ):
+            cases = list(self._client.folder_cases(twin.folder))
+            # A server may read the id as that of a version: there must be none.
+            versions = {int(each.version) for each in cases}
+            if twin not in cases or int(twin.id) in versions:
                 return False
             self._client.delete_cases(twin.folder, [twin.id])
         except ZephyrError:
@@ -154,7 +152,7 @@ class CaseCreator:
         return True
 
     def refuse(self, reason: str) -> None:
-        """Make none of what the look has missed, for one *reason*."""
+        """Refuse all that `look` has not found, for one *reason*."""
         for key, same in self._same.items():
             if same[0] in self._done.missing:
                 self._refuse(key, reason)
@@ -166,12 +164,12 @@ class CaseCreator:
         return False
 
     def _recognise(self, path: Path) -> None:
-        """Note which of the cases at *path* are there, of one name the oldest."""
+        """Note the existing cases in the folder *path*; the oldest of each name counts."""
         folder = self._folders.find(path)
         if folder is None:
             return
-        held = list(self._client.folder_cases(folder))
-        for placement in sorted(held, key=lambda each: -each.case):
+        cases = self._client.folder_cases(folder)
+        for placement in sorted(cases, key=lambda each: -each.case):
             self._place((path, placement.name.strip()), placement)
 
     def _place(self, key: Key, placement: Placement) -> None:
@@ -182,16 +180,11 @@ class CaseCreator:
         for case in self._same[key]:
             self._done.refused[case] = reason
 
-    def _refused(self) -> set[Key]:
-        return {
-            key for key, same in self._same.items() if same[0] in self._done.refused
-        }
-
     def _open(self, batch: Sequence[Key]) -> list[Key]:
         return [key for key in batch if self._same[key][0] not in self._done.placements]
 
     def _create_batch(self, batch: Sequence[Key]) -> None:
-        """Create *batch*, halving it where the server refuses, until the culprit is alone."""
+        """Create *batch*; halve it if refused, until the refused case is alone."""
         for _ in range(_LOOKS):
             refused: ZephyrRefused | None = None
             made: Sequence[Placement] = ()
@@ -206,52 +199,38 @@ class CaseCreator:
             self._take(batch, made)
             batch = self._open(batch)
             if batch and (refused is None or refused.status >= 500):
-                # What the answer left out may be there all the same.
+                # The server may have created more than its answer lists.
                 for path in dict.fromkeys(path for path, _name in batch):
                     self._recognise(path)
                 batch = self._open(batch)
             if not batch:
                 return
+            if refused is not None and len(batch) > 1:
+                middle = len(batch) // 2
+                self._create_batch(batch[:middle])
+                self._create_batch(batch[middle:])
+                return
             if refused is not None:
-                self._divide(batch, refused)
+                self._refuse(batch[0], str(refused))
                 return
         for key in batch:
             self._refuse(key, "the server did not create it and did not say why.")
 
-    def _divide(self, batch: Sequence[Key], refused: ZephyrRefused) -> None:
-        if len(batch) == 1:
-            self._refuse(batch[0], str(refused))
-            return
-        middle = len(batch) // 2
-        self._create_batch(batch[:middle])
-        self._create_batch(batch[middle:])
-
     def _take(self, batch: Sequence[Key], made: Iterable[Placement]) -> None:
-        """Note where the cases of *batch* are that *made* shows."""
+        """Note the placements in *made* of the cases of *batch*."""
         by_name = {(each.folder, each.name.strip()): each for each in made}
         for path, name in batch:
             placement = by_name.get((self._folders.find(path), name))
             if placement is not None:
                 self._place((path, name), placement)
-                self._own.append(((path, name), placement))
+                self._created.append(((path, name), placement))
 
     def _request(self, key: Key) -> tuple[int, Mapping[str, object]]:
         folder = self._folders.find(key[0])
-        assert folder is not None, "cases without a folder are refused before"
+        assert folder is not None, "cases without a folder were refused earlier"
         same = self._same[key]
-        return folder, self._fields(same[0], self._values(same))
-
-    def _values(self, same: Sequence[NewCase]) -> dict[str, FieldValue]:
-        """Return the custom fields that the tests of one case named."""
-        return {
-            name: value for case in same for name, value in self._cases[case].items()
-        }
-
-    def _fields(
-        self, case: NewCase, values: Mapping[str, FieldValue]
-    ) -> Mapping[str, object]:
-        """Return what is sent of a new case (API 4.8); the server wants no nulls."""
-        return {
+        case, values = same[0], self._values(same)
+        return folder, {
             "name": case.name,
             "description": escape(case.description),
             "releaseId": self._release,
@@ -259,12 +238,18 @@ class CaseCreator:
             "scriptName": case.script[:255],
             "scriptPath": str(PurePosixPath(case.script.partition("::")[0]))[:255],
             "tag": " ".join(case.tags),
-            # What is no field of test cases stands in the notes of the result.
+            # Values without such a field are in the notes of the result.
             "customProperties": {
                 self._names[name]: value
                 for name, value in values.items()
                 if name in self._names
             },
+        }
+
+    def _values(self, same: Sequence[NewCase]) -> dict[str, FieldValue]:
+        """Return the custom fields that all tests of one case set."""
+        return {
+            name: value for case in same for name, value in self._cases[case].items()
         }
 
     def _link(self, keys: Iterable[Key]) -> None:

@@ -1,4 +1,4 @@
-"""A cycle and a phase that are missing: made once, however many jobs try at the same time."""
+"""Creating a missing cycle or phase once, even if several jobs try at the same time."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.target.created import Created
 
 
-#: Looks at the server until what several jobs made has settled.
+#: How often to create what is missing and read it back.
 _LOOKS = 6
 
-#: Days of a cycle whose release and project have no end.
+#: Days of a new cycle whose release and project have no end.
 _DAYS = 30
 
 
@@ -36,29 +36,28 @@ Thing = TypeVar("Thing", Cycle, Phase)
 def create_missing(client: Client, settings: Settings, target: Target) -> Created:
     """Create the cycle and the phase that *target* lacks.
 
-    There is no lock and no unique name on the server (API 6, "Shards"). So after
-    every creation the cycles are read again, of several with one name the lowest id
-    counts, and what this process made in vain is removed while it is empty.
+    The server has no locks and no unique names. So the cycles are read again after
+    every creation. Of several with one name the lowest id counts; one that this
+    process created in addition is removed if it is empty.
     """
     return _Creator(client, settings, target).run()
 
 
 class _Creator:
     def __init__(self, client: Client, settings: Settings, target: Target) -> None:
-        assert target.release is not None, "what is to be created has a release"
+        assert target.release is not None, "creating a cycle or phase needs a release"
         self._client = client
         self._settings = settings
         self._release = target.release
         self._target = target
         self._cycles: list[int] = []
         self._phases: list[tuple[int, int]] = []
-        self._unclear: ZephyrWriteUncertain | None = None
+        self._uncertain: ZephyrWriteUncertain | None = None
 
     def run(self) -> Created:
-        first = self._target
-        target = first
-        if first.cycle is None and (
-            problems := what_lacks(self._client, self._settings, first)
+        target = self._target
+        if target.cycle is None and (
+            problems := what_lacks(self._client, self._settings, target)
         ):
             raise ZephyrNotFound("\n".join(problems))
         for _ in range(_LOOKS):
@@ -70,22 +69,18 @@ class _Creator:
                 else:
                     self._make_phase(target.cycle)
             except ZephyrWriteUncertain as uncertain:
-                # The look that follows tells whether it happened.
-                self._unclear = uncertain
-            target = self._look()
+                # `_read` finds out whether it happened.
+                self._uncertain = uncertain
+            target = self._read()
         if target.phase is None:
-            if self._unclear is not None:
-                raise self._unclear
+            if self._uncertain is not None:
+                raise self._uncertain
             msg = (
-                f"{self._settings.describe('phase')}: it was created, and the server does"
-                f" not show it. Send the results later."
+                f"{self._settings.describe('phase')}: it was created, but the server does"
+                f" not list it. Send the results later."
             )
             raise ZephyrUnreachable(msg)
-        return self._settled(first, target)
-
-    def _settled(self, first: Target, target: Target) -> Created:
         assert target.cycle is not None
-        assert target.phase is not None
         created = Created(target)
         self._remove_twins(target.cycle, target.phase, created.remarks)
         if target.cycle.id in self._cycles:
@@ -93,11 +88,11 @@ class _Creator:
         if (target.cycle.id, target.phase.id) in self._phases:
             created.made.append(f"phase {target.phase.name!r}")
         else:
-            created.contested = first.phase is None
+            created.contested = self._target.phase is None
         return created
 
-    def _look(self) -> Target:
-        """Find the cycle and the phase again, the lowest id of each name."""
+    def _read(self) -> Target:
+        """Read the cycle and the phase again; the lowest id of each name counts."""
         cycles = self._client.cycles(self._release.id)
         cycle = self._target.cycle or _lowest(cycles, self._name("cycle"))
         if cycle is not None:
@@ -125,7 +120,7 @@ class _Creator:
             raise self._explained(refused, start, end) from None
 
     def _dates(self, target: Target) -> tuple[date, date]:
-        """Return the span of a new cycle: from today to the end of its release."""
+        """Return the dates of a new cycle: from today to the end of its release."""
         project = target.project
         ends = [self._release.end]
         if project is not None and None in (self._release.start, self._release.end):
@@ -143,7 +138,7 @@ class _Creator:
         if over is not None and over < date.today():
             text += (
                 f" {self._settings.describe('release')} ended on {over}; a cycle needs a"
-                f" release that goes on. Set zephyr_release to one, or move its end."
+                f" release that has not ended. Set zephyr_release to one, or move its end."
             )
         else:
             text += f" (new cycle {self._name('cycle')!r} from {start} to {end})"
@@ -156,7 +151,7 @@ class _Creator:
         self._phases.append((cycle.id, phase.id))
 
     def _remove_twins(self, cycle: Cycle, phase: Phase, remarks: list[str]) -> None:
-        """Remove what another job's cycle or phase has made needless, if it is empty."""
+        """Remove our own cycle and phase, if empty, when another job's ones count."""
         for cycle_id, phase_id in self._phases:
             if phase_id != phase.id and not self._in_use(phase_id):
                 try:
@@ -185,13 +180,13 @@ class _Creator:
 
 def _left_over(kind: str, number: int, error: ZephyrError) -> str:
     return (
-        f"another job made the same {kind}; ours (id {number}) is empty and could not be"
-        f" removed: {error}"
+        f"another job created the same {kind}; ours (id {number}) is empty and could not"
+        f" be removed: {error}"
     )
 
 
 def what_lacks(client: Client, settings: Settings, target: Target) -> list[str]:
-    """Return what is missing in the settings to create a cycle, a line for each."""
+    """Return what the settings lack to create a cycle, one line for each problem."""
     problems = []
     if target.project is None:
         problems.append(
@@ -200,7 +195,7 @@ def what_lacks(client: Client, settings: Settings, target: Target) -> list[str]:
         )
     if not settings.environment and client.wants_environment():
         problems.append(
-            "this server wants an environment on every cycle. Set zephyr_environment"
+            "this server requires an environment on every cycle. Set zephyr_environment"
             " in pytest.ini or ZEPHYR_ENVIRONMENT in the environment."
         )
     return problems
@@ -209,10 +204,9 @@ def what_lacks(client: Client, settings: Settings, target: Target) -> list[str]:
 def span(
     today: date, starts: list[date | None], ends: list[date | None]
 ) -> tuple[date, date]:
-    """Return the dates of a new cycle, clamped into those of release and project.
+    """Return the dates of a new cycle, limited to those of release and project.
 
-    A release that is over gives its last day: whether the server refuses that is its
-    own word (API 5, 19).
+    If the release is over, this is its last day, which the server may refuse.
     """
     first = max(filter(None, starts), default=None)
     last = min(filter(None, ends), default=None)

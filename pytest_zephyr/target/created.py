@@ -1,4 +1,4 @@
-"""What was created on the server, or found there instead: plain data."""
+"""The results of finding and creating things on the server."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from pytest_zephyr.results.records import NewCase
 
 @dataclass
 class CreatedCases:
-    """New test cases and where they are now.
+    """New test cases and their placements.
 
-    *missing* are those that are not there yet (as in a dry run), *folders* the paths
-    that were missing, *refused* says why a case could not be made, *remarks* what
-    else people should know.
+    *missing* are those, and *folders* the paths, that were not there before; *refused*
+    says why a case could not be created, *remarks* is what else to report.
     """
 
     placements: dict[NewCase, Placement] = field(default_factory=dict)
@@ -30,10 +29,10 @@ class CreatedCases:
 
 @dataclass
 class Created:
-    """A target that has its phase, and what this process made of it.
+    """A target with its phase, and what of it this process created.
 
-    *contested* says that another job made the phase at the same time, *remarks* names
-    what is left of that.
+    *contested* says that another job created the phase at the same time, *remarks* what
+    could not be cleaned up after that.
     """
 
     target: Target
@@ -44,7 +43,7 @@ class Created:
 
 @dataclass(frozen=True)
 class Filled:
-    """The executions of a phase after test cases were added, and what went wrong.
+    """The executions of a phase after test cases were added, and the first refusal.
 
     *added* counts the test cases that were not in the phase before.
     """

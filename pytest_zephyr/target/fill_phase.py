@@ -1,12 +1,12 @@
-"""Test cases into a phase, and each to a tester, so that it has an execution (API 6b)."""
+"""Adding test cases to a phase, and assigning them, so that they have executions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 import time
+from typing import Any
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batching import batches
@@ -22,14 +22,14 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.target.created import Filled
 
 
-#: Seconds and looks until another job has filled a phase that both wanted to make.
+#: Seconds between two reads while another job fills the same phase, and how many.
 PATIENCE = 1.0
 _LOOKS = 8
 
-#: Looks in a row without news, after which the other job is believed to be done.
+#: Reads in a row without new rows, after which the other job counts as done.
 _QUIET = 3
 
-#: Which ids of repository placements a server takes (API 7, 3).
+#: Returns the id that a server expects for a test case to add.
 _Ids = Callable[[Placement], VersionId | PlacementId]
 
 
@@ -43,11 +43,11 @@ def fill_phase(
     fresh: bool = False,
     contested: bool = False,
 ) -> Filled:
-    """See to it that each of *wanted* has an execution in *phase*.
+    """Add and assign test cases until each of *wanted* has an execution in *phase*.
 
-    What is planned there already is not added again, and nobody else's row is
-    assigned. A *fresh* phase is known to be empty; a *contested* one is being filled by
-    another job as well, whose rows are waited for.
+    Those that are in the phase are not added again, and no other row is assigned. A
+    *fresh* phase is known to be empty. A *contested* one is also being filled by another
+    job, whose rows are waited for.
     """
     return _Filler(client, phase, release, wanted, tester).run(
         fresh=fresh, contested=contested
@@ -78,7 +78,7 @@ class _Filler:
             rows = self._wait_for_others()
         elif not fresh:
             rows = self._rows()
-        # What a structured phase shows is decided by its folders.
+        # Nothing can be added to a structured phase; its folders decide.
         missing = self._without(rows) if self._phase.free_form else []
         self._add(missing, lambda each: each.version)
         if self._is_ours_alone(rows):
@@ -87,7 +87,7 @@ class _Filler:
             self._assign_each(self._rows())
         executions = self._executions()
         if self._unscheduled(executions):
-            executions = self._mend()
+            executions = self._retry()
         scheduled = {each.case for each in executions}
         return Filled(
             executions,
@@ -95,12 +95,12 @@ class _Filler:
             refused=self._refused,
         )
 
-    def _mend(self) -> list[Execution]:
-        """Try the other ways for what has no execution yet."""
+    def _retry(self) -> list[Execution]:
+        """Try other calls for the test cases that have no execution yet."""
         rows = self._rows()
         absent = self._without(rows) if self._phase.free_form else []
         if absent:
-            # An old server wants placements where the newer want versions.
+            # Old servers expect placement ids, newer ones version ids.
             self._add(absent, lambda each: each.id)
             rows = self._rows()
         self._assign_each(rows)
@@ -121,7 +121,7 @@ class _Filler:
         return [row for node in self._nodes for row in self._client.planned(node)]
 
     def _wait_for_others(self) -> list[Planned]:
-        """Look until the other job has put in what we want, or puts in no more."""
+        """Read until the other job has added all wanted cases, or adds no more."""
         rows = self._rows()
         quiet = 0
         for _ in range(_LOOKS):
@@ -144,7 +144,7 @@ class _Filler:
         return any(each.case not in scheduled for each in self._wanted)
 
     def _is_ours_alone(self, rows: Iterable[Planned]) -> bool:
-        """Whether nothing in the phase that nobody has is somebody else's plan."""
+        """Whether every unassigned row of the phase is ours, so that assign-all is safe."""
         wanted = {each.case for each in self._wanted}
         return all(row.assigned or row.placement.case in wanted for row in rows)
 
@@ -153,25 +153,23 @@ class _Filler:
     def _add(self, placements: Sequence[Placement], ids: _Ids) -> None:
         for batch in batches(placements):
             try:
-                self._client.add_to_phase(
-                    self._phase.id, self._root(), _by_folder(batch, ids)
-                )
+                self._add_batch(batch, ids)
             except ZephyrWriteUncertain:
-                self._add_again(batch, ids)
+                present = {row.placement.case for row in self._rows()}
+                rest = [each for each in batch if each.case not in present]
+                if rest:
+                    self._add_batch(rest, ids)
             except ZephyrUnauthorized:
                 raise
             except ZephyrRefused as refused:
                 self._refused = self._refused or refused
                 return
 
-    def _add_again(self, batch: Sequence[Placement], ids: _Ids) -> None:
-        """After an unclear answer: look what is there, and add the rest once more."""
-        present = {row.placement.case for row in self._rows()}
-        rest = [each for each in batch if each.case not in present]
-        if rest:
-            self._client.add_to_phase(
-                self._phase.id, self._root(), _by_folder(rest, ids)
-            )
+    def _add_batch(self, batch: Sequence[Placement], ids: _Ids) -> None:
+        chosen: dict[int, list[Any]] = {}
+        for each in batch:
+            chosen.setdefault(each.folder or 0, []).append(ids(each))
+        self._client.add_to_phase(self._phase.id, self._root(), chosen)
 
     def _assign_all(self) -> None:
         try:
@@ -179,10 +177,10 @@ class _Filler:
         except ZephyrUnauthorized:
             raise
         except ZephyrRefused as refused:
-            # There is another way; if that fails as well, this is the reason.
+            # Each row is then assigned by itself; if that fails, too, this is the reason.
             self._refused = self._refused or refused
         except ZephyrWriteUncertain:
-            # The executions show what came of it.
+            # The executions show whether it happened.
             return
 
     def _assign_each(self, rows: Iterable[Planned]) -> None:
@@ -205,12 +203,3 @@ class _Filler:
                     raise
                 except ZephyrRefused as refused:
                     self._refused = self._refused or refused
-
-
-def _by_folder(
-    placements: Iterable[Placement], ids: _Ids
-) -> Mapping[int, list[VersionId] | list[PlacementId]]:
-    chosen: dict[int, list[int]] = {}
-    for each in placements:
-        chosen.setdefault(each.folder or 0, []).append(ids(each))
-    return chosen  # type: ignore[return-value]

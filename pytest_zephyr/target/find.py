@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 import difflib
 from typing import Literal
@@ -23,7 +24,7 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 
 
-#: Names shown when one was not found.
+#: Existing names to list when one is not found.
 _SHOWN = 20
 
 
@@ -42,28 +43,26 @@ Answer = TypeVar("Answer")
 
 
 def find_target(client: Client, settings: Settings) -> Target:
-    """Resolve what the settings name, and check that it fits together.
+    """Look up the phase, and what is above it, that the settings name.
 
-    The id of a phase is enough, and costs no request. A phase or cycle that is missing
-    and may be created is left out of what is returned. Raises ZephyrNotFound with the
-    names that exist if anything else is not among them, and with the place where a
-    thing really is if it is not where the settings say.
+    The id of a phase alone is enough, and needs no request. A missing phase or cycle
+    that may be created is `None` in the result. Otherwise ZephyrNotFound is raised, with
+    the names that exist, or with the place where a phase really is.
     """
     try:
         return Finder(client, settings).find()
     except ZephyrRefused as refused:
         if refused.status in {NO_SUCH_NAME, 401, 403}:
             raise
-        # An id that nobody knows looks like a broken server; the lists tell.
+        # The server answers an unknown id with an error of its own; check the lists.
         Finder(client, settings, thorough=True).find()
         raise
 
 
 class Finder:
-    """One walk from project to phase.
+    """Looks up project, release, cycle and phase.
 
-    A *thorough* one finds out whether an id is one at all: it looks up that of a project
-    in the list that should have it, and asks what a server knows that seems broken.
+    A *thorough* one also finds out whether an id exists at all.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class Finder:
         return self._pick("cycle", ref, cycles, self._name_release(release)), release
 
     def find_release(self) -> Release:
-        """Return the release, with its name and dates where it had to be looked up."""
+        """Return the release, without name and dates if only its id is set."""
         ref = self._ref("release")
         if self._settings.project is None and ref.id is not None:
             return Release(ref.id, "")
@@ -107,19 +106,16 @@ class Finder:
         return found
 
     def _by_id(self, kind: Kind, call: Callable[[int], Answer], number: int) -> Answer:
-        """Make a call about the id of a *kind*.
-
-        Servers answer to an id that nobody has as if they were broken.
-        """
+        """Make a call with the id of a *kind*; if *thorough*, explain an unknown id."""
         try:
             return call(number)
         except ZephyrRefused as refused:
             if not self._thorough or refused.status in {NO_SUCH_NAME, 401, 403}:
                 raise
-            # One that really is broken has no projects, either.
+            # If the server is broken, this raises, too.
             self._client.projects()
-            said = self._settings.describe(kind)
-            text = f"{said} is not a {kind} of this server, which says: {refused}"
+            text = f"{self._settings.describe(kind)} is not a {kind} of this server,"
+            text += f" which says: {refused}"
             phase = self._settings.phase
             if phase is not None and phase.id is not None:
                 text += f" The phase {phase.id}: {self._where_is(phase.id, ())}"
@@ -134,7 +130,7 @@ class Finder:
         return found
 
     def _releases(self) -> list[Release]:
-        """Return the releases of the project but the hidden one, its repository."""
+        """Return the releases of the project without the hidden one."""
         if self._settings.project is None:
             raise ZephyrNotFound(
                 f"{self._settings.describe('release')} cannot be looked up without its"
@@ -151,7 +147,7 @@ class Finder:
             return self._target(None, None, Phase(number, ""))
         cycles, release = self._cycles_above(number)
         named = self._settings.cycle
-        matches = [each for each in cycles if named is None or _is(named, each)]
+        matches = [each for each in cycles if named is None or _matches(named, each)]
         for cycle in matches:
             for phase in cycle.phases:
                 if phase.id == number:
@@ -159,17 +155,17 @@ class Finder:
         if named is not None and not matches and release is not None:
             text = self._not_found("cycle", named, cycles, self._name_release(release))
             text += self._other_release(named.id) if named.id is not None else ""
-        elif named is not None:
-            place = f"cycle {matches[0].name!r}" if matches else f"cycle {named}"
-            text = f"{self._settings.describe('phase')} is not a phase of {place}."
         else:
-            assert release is not None
-            place = self._name_release(release)
+            if named is not None:
+                place = f"cycle {matches[0].name!r}" if matches else f"cycle {named}"
+            else:
+                assert release is not None
+                place = self._name_release(release)
             text = f"{self._settings.describe('phase')} is not a phase of {place}."
         raise ZephyrNotFound(f"{text} {self._where_is(number, cycles)}")
 
     def _cycles_above(self, phase: int) -> tuple[Sequence[Cycle], Release | None]:
-        """Return the cycles that may have a *phase*, and their release if it is known."""
+        """Return the cycles that may contain *phase*, and their release if it is known."""
         settings = self._settings
         if settings.release is not None:
             release = self.find_release()
@@ -183,16 +179,16 @@ class Finder:
         number = self._client.phase_tree(phase).release
         if number is None:
             raise ZephyrNotFound(
-                f"{settings.describe('phase')}: this server does not say of which"
-                f" release it is. Set zephyr_release, or leave out what is above the"
-                f" phase: its id is enough."
+                f"{settings.describe('phase')}: this server does not say in which"
+                f" release it is. Set zephyr_release, or set nothing above the phase:"
+                f" its id is enough."
             )
         release = Release(number, "")
         self._check_project("phase", release)
         return self._client.cycles(number), release
 
     def _check_project(self, kind: Kind, release: Release | None) -> None:
-        """Raise ZephyrNotFound if the release of a *kind* is not one of the project."""
+        """Raise ZephyrNotFound if *release*, in which a *kind* is, is not in the project."""
         if self._settings.project is None or release is None:
             return
         releases = self._releases()
@@ -205,9 +201,9 @@ class Finder:
 
     def _where_is(self, phase: int, cycles: Sequence[Cycle]) -> str:
         """Say where a phase really is, and what to set."""
-        found = next((c for c in cycles if any(p.id == phase for p in c.phases)), None)
+        cycle = _cycle_of(phase, cycles)
         release = ""
-        if found is None:
+        if cycle is None:
             try:
                 number = self._client.phase_tree(phase).release
                 others = self._client.cycles(number) if number is not None else ()
@@ -215,18 +211,16 @@ class Finder:
                 if refused.status in {401, 403}:
                     raise
                 return "There is no phase with this id, or it cannot be read."
-            found = next(
-                (c for c in others if any(p.id == phase for p in c.phases)), None
-            )
+            cycle = _cycle_of(phase, others)
             release = f" of release id {number}"
-        if found is None:
-            return "Where it is, the server does not say."
+        if cycle is None:
+            return "The server does not say where it is."
         return (
-            f"It is in cycle {found.name!r} ({found.id}){release}. Name that, or nothing"
+            f"It is in cycle {cycle.name!r} ({cycle.id}){release}. Set that, or nothing"
             f" above the phase: its id is enough."
         )
 
-    # What people read
+    # Messages
 
     def _target(
         self, release: Release | None, cycle: Cycle | None, phase: Phase | None
@@ -262,14 +256,14 @@ class Finder:
 
     def _ref(self, name: str) -> Ref:
         ref: Ref | None = getattr(self._settings, name)
-        assert ref is not None, f"{name} is required by the settings"
+        assert ref is not None, f"the settings require a {name}"
         return ref
 
     def _pick(
         self, kind: Kind, ref: Ref, listed: Sequence[Found], place: str
     ) -> Found | None:
         """Return what *ref* names, `None` if it is missing and may be created."""
-        matches = [each for each in listed if _is(ref, each)]
+        matches = [each for each in listed if _matches(ref, each)]
         if not matches:
             if kind in CREATE and ref.name and self._settings.may_create(kind):
                 return None
@@ -279,9 +273,7 @@ class Finder:
             raise ZephyrNotFound(text)
         found = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
-            ids = ", ".join(
-                str(each.id) for each in sorted(matches, key=lambda e: e.id)
-            )
+            ids = ", ".join(map(str, sorted(each.id for each in matches)))
             self._remarks.append(
                 f"{len(matches)} {kind}s of {place} are called {found.name!r} (ids {ids});"
                 f" the lowest id is taken. Set zephyr_{kind} to an id to choose."
@@ -289,7 +281,7 @@ class Finder:
         return found
 
     def _other_release(self, cycle: int) -> str:
-        """Say of which release a cycle really is, if the server tells."""
+        """Say in which release a cycle really is, if the server knows."""
         try:
             found = self._client.cycle(cycle).release
         except ZephyrRefused:
@@ -307,17 +299,21 @@ class Finder:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         hint = f" Did you mean {close!r}?" if close else ""
         has = f" There are: {known}{more}." if names else f" There is no {kind} at all."
-        mend = ""
+        create = ""
         phase = self._settings.phase
         is_new = phase is None or phase.id is None
         if kind in CREATE and ref.name and not close and is_new:
-            mend = f" To have it made: --zephyr-create={kind}."
-        said = self._settings.describe(kind)
-        return f"{said} is not a {kind} of {place}.{hint}{has}{mend}"
+            create = f" To create it: --zephyr-create={kind}."
+        described = self._settings.describe(kind)
+        return f"{described} is not a {kind} of {place}.{hint}{has}{create}"
 
 
-def _is(ref: Ref, thing: _Listed) -> bool:
-    """Return whether *thing* is what *ref* names; white space around a name is nothing."""
+def _cycle_of(phase: int, cycles: Iterable[Cycle]) -> Cycle | None:
+    return next((c for c in cycles if any(p.id == phase for p in c.phases)), None)
+
+
+def _matches(ref: Ref, thing: _Listed) -> bool:
+    """Return whether *ref* names *thing*; white space around a name is ignored."""
     if ref.id is not None:
         return thing.id == ref.id
     return thing.name.strip() == (ref.name or "").strip()

@@ -1,9 +1,8 @@
-"""Where test cases are in the repository: by visible id, or by Alt ID."""
+"""Finding test cases in the repository by visible id or Alt ID."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -17,20 +16,19 @@ from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.results.records import CaseRef
 
 
-#: Calls that a walk through a repository may cost for what no search finds.
+#: The most calls of a walk through a repository, for cases that no search finds.
 WALK = 300
 
-#: Alt IDs that are asked for one by one; for more the repository is walked.
+#: The most Alt IDs to search one by one; for more the repository is walked.
 _FEW = 20
 
 
 @dataclass
 class Found:
-    """What a look into the repository found.
+    """Test cases of the repository.
 
-    *placements* has one for each test case found, *ambiguous* the visible ids of Alt
-    IDs that several test cases share. *certain* says that what is in neither is not
-    on the server, as far as it can be asked.
+    *ambiguous* has the visible ids of each Alt ID that several test cases share.
+    *certain* says that cases which are not listed here do not exist.
     """
 
     placements: dict[CaseRef, Placement] = field(default_factory=dict)
@@ -44,11 +42,10 @@ class Found:
 def find_cases(
     client: Client, cases: Iterable[CaseRef], release: int | None, *, walk: int = 0
 ) -> Found:
-    """Find *cases*, of several placements the one in *release*.
+    """Find *cases*; of several placements the one in *release* counts.
 
-    A search is asked first. What it does not know, as after a recent change, is looked
-    for by a walk through the folders of *release*, of at most *walk* calls; also if
-    there is no search at all.
+    The server's search comes first. It may not know recent changes, or be missing:
+    then at most *walk* calls, or as many as needed, read the folders of *release*.
     """
     wanted = list(dict.fromkeys(cases))
     candidates: dict[CaseRef, list[Placement]] = {}
@@ -56,7 +53,7 @@ def find_cases(
     missing = {case for case in wanted if not candidates.get(case)}
     walked = False
     if missing and release is not None and (walk or not searched):
-        # Without a search the walk is all there is; the time budget ends it.
+        # Without a search only the time budget limits the walk.
         walked = _walk(client, release, missing, candidates, walk if searched else None)
     found = Found(certain=searched or walked)
     for case in wanted:
@@ -70,7 +67,7 @@ def _search(
     release: int,
     candidates: dict[CaseRef, list[Placement]],
 ) -> bool:
-    """Ask the server's search; return whether there is one that knows all kinds."""
+    """Search by id and Alt ID; return whether the server could search for all."""
     ids = [VisibleId(case) for case in wanted if isinstance(case, int)]
     alts = [case for case in wanted if isinstance(case, str)]
     try:
@@ -82,7 +79,7 @@ def _search(
     except ZephyrUnauthorized:
         raise
     except ZephyrRefused:
-        # No search on this server, or its index is broken: the walk is left.
+        # This server has no search, or its index is broken.
         return False
     return len(alts) <= _FEW
 
@@ -94,20 +91,23 @@ def _walk(
     candidates: dict[CaseRef, list[Placement]],
     calls: int | None,
 ) -> bool:
-    """Look into every folder until nothing is missing; return whether it saw all.
+    """Read folders until nothing is missing; return whether all necessary ones were read.
 
-    An Alt ID may be there twice, for which only the last folder is the end.
+    Alt IDs need every folder, because several test cases can have the same one.
     """
     alts = any(isinstance(case, str) for case in missing)
     try:
-        for folder in _folders(client, release):
+        roots = client.root_folders(release)
+        for folder in (
+            each for root in roots for each in client.folder(root.id).walk()
+        ):
             if not missing and not alts:
                 return True
             if calls is not None:
                 if calls <= 0:
                     return False
                 calls -= 1
-            for placement in client.folder_cases(folder):
+            for placement in client.folder_cases(folder.id):
                 for case in (placement.case, placement.alt):
                     if case in missing or case in candidates:
                         candidates.setdefault(case, []).append(placement)
@@ -119,11 +119,6 @@ def _walk(
     return True
 
 
-def _folders(client: Client, release: int) -> Iterator[int]:
-    for root in client.root_folders(release):
-        yield from (each.id for each in client.folder(root.id).walk())
-
-
 def _choose(
     case: CaseRef, placements: Sequence[Placement], release: int | None, found: Found
 ) -> None:
@@ -132,7 +127,7 @@ def _choose(
     if len(cases) > 1:
         found.ambiguous[str(case)] = [int(each) for each in cases]
     elif matches:
-        # The wanted release first, then the oldest placement.
+        # The given release first, then the oldest placement.
         found.placements[case] = min(
             matches, key=lambda each: (each.release != release, each.id)
         )

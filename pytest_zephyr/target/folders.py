@@ -1,4 +1,4 @@
-"""Folders of a release's test repository: found by path, and made where they are missing."""
+"""Folders of a release's test repository: found by path, or created."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
-#: How often what was created is looked for, and what another job covered made again.
+#: How often to create missing folders and read them back.
 _LOOKS = 3
 
-#: A folder by the names from the root down.
+#: The names of a folder and its parents, from the root down.
 Path = tuple[str, ...]
 
 
 class Folders:
-    """The folders of a *release*; of several with one path the oldest is meant.
+    """The folders of a *release*; of several with one path the oldest is used.
 
-    *refused* says why a folder could not be made. *twins* are those that this process
-    made in vain, because another job made the same: paths by id, the deepest first.
+    *refused* says why a folder could not be created. *twins* maps ids to paths, the
+    deepest first, of folders created here that another job created before.
     """
 
     def __init__(self, client: Client, release: int) -> None:
@@ -40,20 +40,20 @@ class Folders:
         return self._ids.get(path)
 
     def missing(self, paths: Iterable[Path]) -> list[Path]:
-        """Return every folder that is not there, those above *paths* before them."""
+        """Return the missing ones of *paths* and their parents, parents first."""
         wanted = {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
         return sorted(path for path in wanted if self.find(path) is None)
 
     def make(self, paths: Iterable[Path]) -> None:
-        """Create what is missing of *paths*, until a look shows that it is there."""
+        """Create what is missing of *paths*, and read back whether it is there."""
         wanted = list(paths)
         made: dict[int, Path] = {}
         for _ in range(_LOOKS):
-            todo = [path for path in self.missing(wanted) if self._may(path)]
+            todo = [path for path in self.missing(wanted) if not self._refusal(path)]
             if not todo:
                 break
             for path in todo:
-                if self._may(path):
+                if not self._refusal(path):
                     self._make(path, made)
             for root in {path[0] for path in todo}:
                 self._forget(root)
@@ -64,14 +64,17 @@ class Folders:
         }
 
     def why_not(self, path: Path) -> str:
-        """Say why there is no folder at *path* although it was to be made."""
-        for depth in range(1, len(path) + 1):
-            if path[:depth] in self.refused:
-                return self.refused[path[:depth]]
-        return f"the folder {'/'.join(path)} was created, and is not shown."
+        """Say why the folder at *path* could not be created."""
+        return self._refusal(path) or (
+            f"the folder {'/'.join(path)} was created, but the server does not list it."
+        )
 
-    def _may(self, path: Path) -> bool:
-        return not any(path[:n] in self.refused for n in range(1, len(path) + 1))
+    def _refusal(self, path: Path) -> str:
+        """Return why the folder at *path* or one of its parents was refused."""
+        parents = (path[:depth] for depth in range(1, len(path) + 1))
+        return next(
+            (self.refused[each] for each in parents if each in self.refused), ""
+        )
 
     def _make(self, path: Path, made: dict[int, Path]) -> None:
         parent = self._ids.get(path[:-1])
@@ -80,7 +83,7 @@ class Folders:
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
         except ZephyrWriteUncertain:
-            # The look that follows tells whether it happened.
+            # `make` reads back whether it happened.
             return
         except ZephyrUnauthorized:
             raise

@@ -1,4 +1,4 @@
-"""What a server has, read before anything is decided: user, statuses, target, executions."""
+"""The state of the server before a push: user, statuses, target, executions."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from pytest_zephyr.target.find_cases import Found
 from pytest_zephyr.text import format_case
 
 
-#: Seconds for which executions that were read are believed.
+#: Seconds after which executions are read again.
 FRESH = 60.0
 
-#: Executions that are kept through a run; more are read again at its end.
+#: The most executions to keep during a run; more are read again at its end.
 KEPT = 4 * PAGE
 
 
 @dataclass
 class Snapshot:
-    """What was read so far; *whole* says that the executions are all there are.
+    """What was read so far; *whole* says that *executions* is complete.
 
-    *found* holds the test cases that were looked up in the repository, *described* is
-    how the user named the phase.
+    *found* has the test cases that were looked up in the repository, *described* is the
+    phase as the user named it.
     """
 
     user: User
@@ -59,19 +59,18 @@ class Snapshot:
 
     @property
     def place(self) -> Target:
-        """The target, which was read before."""
-        assert self.target is not None
+        assert self.target is not None, "read_target comes first"
         return self.target
 
     def unknown(self, case: CaseRef) -> str:
-        """Say that Zephyr has no such test case, with the nearest one of the phase."""
-        said = f"test case {format_case(case)} is not known to Zephyr."
+        """Return the message for a test case that Zephyr does not have."""
+        message = f"test case {format_case(case)} is not known to Zephyr."
         known = [
             str(each.alt if isinstance(case, str) else each.case)
             for each in self.executions
         ]
         close = difflib.get_close_matches(str(case), known, 1, 0.6)
-        return f"{said} Did you mean {close[0]}?" if close else said
+        return f"{message} Did you mean {close[0]}?" if close else message
 
     def take_executions(self, executions: list[Execution]) -> None:
         self.executions, self.whole = executions, True
@@ -93,12 +92,12 @@ class Snapshot:
             self.executions = list(islice(rows, limit))
             self.whole = limit is None or len(self.executions) < limit
             if not self.executions and not target.phase.name:
-                # A phase that is not there looks as one that is empty.
+                # A missing phase looks like an empty one.
                 self._check_phase(client, target.phase)
         self.read_at = monotonic()
 
     def read_phase(self, client: Client) -> None:
-        """Find out of what kind a phase is that was named by its id alone."""
+        """Read the details of a phase that was given by its id alone."""
         phase = self.place.phase
         if phase is None or phase.name:
             return
@@ -122,10 +121,7 @@ class Snapshot:
         return plan
 
     def look_up(self, client: Client, cases: Iterable[CaseRef], walk: int = 0) -> Found:
-        """Find *cases* in the repository, asking only for those not found before.
-
-        What the server refuses to look up is not found, for no certain reason.
-        """
+        """Find *cases* in the repository, unless they were found before."""
         unknown = [case for case in cases if not self.found.has(case)]
         if unknown:
             try:
@@ -144,14 +140,14 @@ class Snapshot:
             client.phase_tree(phase.id)
         except ZephyrRefused as refused:
             if refused.status in {200, 401, 403, 404, 405}:
-                # A server without this call does not tell.
+                # The server may lack this call.
                 return
-            said = self.described or f"phase {phase.id}"
-            msg = f"{said} is not a phase of this server. It says: {refused}"
+            described = self.described or f"phase {phase.id}"
+            msg = f"{described} is not a phase of this server. It says: {refused}"
             raise ZephyrNotFound(msg) from None
 
     def _release(self, client: Client) -> int | None:
-        """Return the release; that of a phase named by its id stands on its tree."""
+        """Return the id of the release, from the tree of a phase if necessary."""
         if self.place.release is not None:
             return self.place.release.id
         phase = self.place.phase
@@ -159,14 +155,14 @@ class Snapshot:
 
 
 def read_snapshot(client: Client, settings: Settings) -> Snapshot:
-    """Read all that a push needs to know."""
-    seen = begin(client)
-    seen.read_target(client, settings)
-    seen.read_executions(client)
-    return seen
+    """Read all that a push needs."""
+    snapshot = begin(client)
+    snapshot.read_target(client, settings)
+    snapshot.read_executions(client)
+    return snapshot
 
 
 def begin(client: Client) -> Snapshot:
-    """Find out who we are and which statuses there are."""
+    """Read the current user and the statuses."""
     user = client.current_user()
     return Snapshot(user, client.statuses() or status.STOCK)

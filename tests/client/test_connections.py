@@ -392,7 +392,7 @@ def test_a_proxy_of_plain_http_that_does_not_know_us_is_said(scripted, connected
     server = scripted(lambda _request: answer(status=407))
     settings = settings_for(TOKEN, url="http://zephyr.example", proxy=server.url)
 
-    with pytest.raises(ZephyrRefused, match=r"407 from .*It is the proxy that says so"):
+    with pytest.raises(ZephyrRefused, match=r"407 from .*This comes from the proxy"):
         read(connected(settings))
 
 
@@ -463,7 +463,9 @@ def test_a_file_of_trusted_certificates_that_holds_none_is_said(
 
 def test_a_server_that_speaks_no_tls_is_said(world, connected, pauses):
     url = world.sandbox.url.replace("http:", "https:")
-    with pytest.raises(ZephyrUnreachable, match="Nobody speaks TLS there"):
+    with pytest.raises(
+        ZephyrUnreachable, match="The server does not speak TLS on that port"
+    ):
         read(connected(settings_for(TOKEN, url=url)))
 
 

@@ -182,9 +182,7 @@ def test_a_server_that_is_away_for_longer_than_we_have_is_left_at_once(
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(deadline=20)))
 
-    assert re.search(
-        r"429 from .*, to be asked again in 3(600|59\d) s: Too", str(caught.value)
-    )
+    assert re.search(r"429 from .*, retry after 3(600|59\d) s: Too", str(caught.value))
     assert pauses == []
     assert count(world, READ) == 1
 
@@ -614,7 +612,7 @@ def test_a_redirect_says_what_to_do(world, transport):
 
     text = str(caught.value)
     assert "a redirect to https://sso.example. Set zephyr_url" in text
-    assert "a single sign-on page needs a token" in text
+    assert "a server with single sign-on needs a token" in text
     assert "pa55" not in text
     assert "t0k3n" not in text
 

@@ -144,7 +144,7 @@ def test_mandatory_environment_is_asked_for_before_the_tests(
     )
 
     assert ran.ret == 4
-    assert "wants an environment on every cycle. Set zephyr_environment" in ran.text
+    assert "requires an environment on every cycle. Set zephyr_environment" in ran.text
     assert cycles(world) == []
 
 
@@ -165,7 +165,7 @@ def test_release_that_is_over_is_explained_if_the_server_minds(
         *NAMES, "--zephyr-release=name:0.9", "--zephyr-create=cycle", same_exit=False
     )
 
-    assert f"ended on {over}; a cycle needs a release that goes on" in ran.text
+    assert f"ended on {over}; a cycle needs a release that has not ended" in ran.text
     assert "1 kept in the journal" in ran.text
 
 
@@ -237,8 +237,8 @@ def test_unknown_ids_alone_create_nothing(pytester, run_zephyr, world):
     ("create", "said"),
     [
         ("never", "'Build 7' (--zephyr-cycle) is not a cycle of release '1.0'"),
-        ("execution", "To have it made: --zephyr-create=cycle."),
-        ("phase", "To have it made: --zephyr-create=cycle."),
+        ("execution", "To create it: --zephyr-create=cycle."),
+        ("phase", "To create it: --zephyr-create=cycle."),
     ],
 )
 def test_what_may_not_be_created_is_named(pytester, run_zephyr, world, create, said):
