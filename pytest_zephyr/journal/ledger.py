@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_zephyr.results.records import CaseRef
 
@@ -37,8 +38,8 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The sessions of the same run that still ran when this one ended."""
+class RunningSessions:
+    """The sessions of the same run that were still running when this one ended."""
 
     runs: tuple[str, ...]
 
@@ -56,8 +57,7 @@ class Sending:
     at: int = 0
 
 
-@dataclass(frozen=True)
-class AttachmentKey:
+class AttachmentKey(NamedTuple):
     """A file of one execution; *name* is the one that the test gave it."""
 
     execution: int
@@ -84,7 +84,7 @@ class Attaching:
     Without a receipt it is unclear whether they were. *at* as in `Sending`.
     """
 
-    names: Mapping[AttachmentKey, Naming]
+    rows: Mapping[AttachmentKey, Naming]
     at: int = 0
 
 
@@ -92,14 +92,14 @@ class Attaching:
 class Attached:
     """Attachments that the server has taken."""
 
-    attachments: tuple[AttachmentKey, ...]
+    rows: tuple[AttachmentKey, ...]
 
 
 @dataclass(frozen=True)
 class Stepped:
     """Executions whose step results the server has taken, with what these were."""
 
-    digests: Mapping[int, str]
+    rows: Mapping[int, str]
 
 
 #: What a push notes of the server that it sends to.
@@ -131,12 +131,12 @@ class Ledger:
             self.uncertain.update(noted.rows)
             self.began = max(self.began, noted.at)
         elif isinstance(noted, Attaching):
-            self.attaching.update(noted.names)
+            self.attaching.update(noted.rows)
             self.began = max(self.began, noted.at)
         elif isinstance(noted, Attached):
-            self.attached.update(noted.attachments)
+            self.attached.update(noted.rows)
         else:
-            self.stepped.update(noted.digests)
+            self.stepped.update(noted.rows)
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import hidden_digest
 from pytest_zephyr.journal.format import read_header
 from pytest_zephyr.journal.format import TORN
-from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.ledger import Ledger
 from pytest_zephyr.journal.ledger import Noted
+from pytest_zephyr.journal.ledger import RunningSessions
 from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.lock import may_be_running
@@ -232,7 +232,7 @@ class Journal:
                 self.ledger.take(entry)
             elif isinstance(entry, Clock):
                 self.ahead = entry.ahead
-            elif isinstance(entry, Beside):
+            elif isinstance(entry, RunningSessions):
                 self.beside.update(entry.runs)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)

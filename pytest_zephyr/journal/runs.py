@@ -17,8 +17,9 @@ from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
-from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.journal.ledger import RunningSessions
+from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import last_kind
 from pytest_zephyr.journal.reader import UnreadableLine
@@ -96,7 +97,7 @@ class Run:
         turned = [journal.path for journal in self.all if journal.turn_to(server)]
         for writer in writers:
             if writer.path in turned:
-                writer.append(journal_format.server_line(server))
+                writer.append(journal_format.line_of(Server(server)))
 
     def memory(self, writers: Sequence[JournalWriter]) -> Memory:
         """Return what earlier pushes noted; *writers* take what the next one notes.
@@ -135,17 +136,11 @@ class Run:
             },
             open_since=max(each.ledger.open_since for each in self.journals),
             places=tuple(each.path for each in self.all),
-            note_attaching=lambda attaching: note(
-                [journal_format.attaching_line(attaching)]
-            ),
-            note_attached=lambda attached: note(
-                [journal_format.attached_line(attached)]
-            ),
-            note_stepped=lambda stepped: note([journal_format.stepped_line(stepped)]),
-            note_sending=lambda sending: note([journal_format.sending_line(sending)]),
-            note_receipts=lambda receipts: note(
-                map(journal_format.receipt_line, receipts)
-            ),
+            note_attaching=lambda attaching: note([journal_format.line_of(attaching)]),
+            note_attached=lambda attached: note([journal_format.line_of(attached)]),
+            note_stepped=lambda stepped: note([journal_format.line_of(stepped)]),
+            note_sending=lambda sending: note([journal_format.line_of(sending)]),
+            note_receipts=lambda receipts: note(map(journal_format.line_of, receipts)),
         )
 
     @property
@@ -201,7 +196,7 @@ def note_running(
     same = _of_same_run(journals, known, None)
     if running := tuple(each.header.run for each in same if each.is_running()):
         for writer in writers:
-            writer.append(journal_format.beside_line(Beside(running)))
+            writer.append(journal_format.line_of(RunningSessions(running)))
 
 
 def _of_same_run(
