@@ -1,3 +1,3 @@
-"""What is on disk: the journal of a run, its attachments, and what was delivered of it."""
+"""The files of a run: its journal, its attachments, and what a push noted."""
 
 from __future__ import annotations

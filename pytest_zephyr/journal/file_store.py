@@ -1,4 +1,4 @@
-"""Attachments on disk: copies beside the journals, one for each content."""
+"""Keeps copies of attachments next to the journals, one for each content."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from pytest_zephyr.system import System
 from pytest_zephyr.text import format_size
 
 
-#: The directory of the copies, in that of the journals.
+#: The directory of the copies, within that of the journals.
 DIRECTORY = "files"
 
 #: Bytes that are copied at a time.
 _CHUNK = 1024 * 1024
 
-#: Seconds before a copy that no journal names is removed: a run that goes on may have
-#: made it and not yet written the line that names it.
+#: Seconds before a copy that no journal names is removed: a running session may not have
+#: written the line that names it yet.
 _GRACE = 24 * 3600
 
-#: How a copy is opened; systems lack some of these.
+#: How a copy is opened; some systems lack some of these flags.
 _OPEN = os.O_RDONLY | sum(
     getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
 )
 
-#: How a copy is made; an existing file is somebody else's.
+#: How a copy is made; an existing file is never overwritten.
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 _SIGNATURES = (
@@ -49,24 +49,23 @@ _SIGNATURES = (
     (b"PK\x03\x04", "application/zip"),
 )
 
-# Now: it reads files of the system when it is first asked, which tests may forbid.
+# Reads files of the system; tests may forbid that later.
 mimetypes.init()
 
-_UNKNOWN = "application/octet-stream"
 _LONGEST_NAME = 200
 _OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f]{16}\.tmp")
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]+')
 
 
 class TooLarge(Exception):
-    """A file is not taken; the text says by which limit."""
+    """A file is over a limit, which the text names."""
 
 
 class FileStore:
-    """Takes the attachments of one process into *directory*.
+    """Copies the attachments of one process into *directory*.
 
-    A file of more than *max_size* bytes is not taken, nor is one with which all that
-    this process took would have more than *max_total*.
+    No file may have more than *max_size* bytes, nor all files together more than
+    *max_total*.
     """
 
     def __init__(self, directory: Path, max_size: int, max_total: int) -> None:
@@ -77,32 +76,32 @@ class FileStore:
         self._total = 0
 
     def take_bytes(self, data: bytes) -> str:
-        """Keep *data* and return its digest. Raises TooLarge or OSError."""
+        """Copy *data* and return its digest. Raises TooLarge or OSError."""
         self._check_size(len(data))
         digest = System.sha256(data).hexdigest()
         if not self._has(digest, len(data)):
-            self._settle(self._write([data]), digest, len(data))
+            self._finish(self._write([data]), digest, len(data))
         return digest
 
     def take_file(self, file: BinaryIO) -> tuple[str, int]:
         """Copy *file*; return digest and size. Raises TooLarge or OSError."""
         self._check_size(file.seek(0, os.SEEK_END))
         digest, size = _digest(_read(file))
-        if self._has(digest, size):
-            return digest, size
-        # Hashed again: somebody may still be writing to it.
-        hashed = System.sha256()
-        sizes: list[int] = []
+        if not self._has(digest, size):
+            # Hash it again while copying: another process may still be writing to it.
+            hashed = System.sha256()
+            size = 0
 
-        def parts() -> Iterator[bytes]:
-            for part in _read(file):
-                hashed.update(part)
-                sizes.append(len(part))
-                yield part
+            def parts() -> Iterator[bytes]:
+                nonlocal size
+                for part in _read(file):
+                    hashed.update(part)
+                    size += len(part)
+                    yield part
 
-        temporary = self._write(parts())
-        digest, size = hashed.hexdigest(), sum(sizes)
-        self._settle(temporary, digest, size)
+            temporary = self._write(parts())
+            digest = hashed.hexdigest()
+            self._finish(temporary, digest, size)
         return digest, size
 
     def _check_size(self, size: int) -> None:
@@ -119,7 +118,7 @@ class FileStore:
         # A test may have removed what an earlier one attached.
         if _size_of(path) != size:
             return False
-        # What is used again is not old.
+        # A copy that is used again must not be removed as old.
         System.utime(path)
         self._count(digest, size)
         return True
@@ -140,8 +139,8 @@ class FileStore:
             System.close(number)
         return temporary
 
-    def _settle(self, temporary: str, digest: str, size: int) -> None:
-        """Give a copy its name, which makes it whole for whoever reads along."""
+    def _finish(self, temporary: str, digest: str, size: int) -> None:
+        """Rename a finished copy to its digest; other processes see only whole copies."""
         path = self._path(digest)
         System.rename(temporary, path)
         if _size_of(path) != size:
@@ -188,10 +187,9 @@ def _digest(parts: Iterable[bytes]) -> tuple[str, int]:
 
 
 def find_copy(file: File, journals: Iterable[Path]) -> Path | None:
-    """Return the copy of *file* beside one of *journals*.
+    """Return the copy of *file* next to one of *journals*.
 
-    `None` if none is there that is what the journal says: one that was changed, or a link
-    to another file, is not what the test attached.
+    `None` if there is none, or if it was changed or replaced by a link.
     """
     for journal in journals:
         path = journal.parent / DIRECTORY / file.digest
@@ -206,29 +204,26 @@ def read_copy(path: Path, size: int) -> Iterator[bytes]:
     """Yield the *size* bytes of a copy, a regular file in its directory. Raises OSError."""
     if path.parent.is_symlink() or path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
-    # It may have become a link since, or be a pipe without a writer.
+    # _OPEN guards against a link made meanwhile, and a pipe without a writer.
     with os.fdopen(os.open(path, _OPEN), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
             raise OSError(errno.EINVAL, "it is not the file")
         yield from _read(file)
 
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:
-    """Remove the copies in *directory* that are not *named*, but for young ones.
-
-    What has no name of ours is somebody else's, wherever the journals lie.
-    """
+    """Remove the old copies in *directory* that are not *named*, and no other file."""
     old = time.time() - _GRACE
     with suppress(OSError):
         for path in directory.iterdir():
-            ours = _OURS.fullmatch(path.name) is not None
-            if ours and path.name not in named and path.lstat().st_mtime < old:
+            unnamed = _OURS.fullmatch(path.name) and path.name not in named
+            if unnamed and path.lstat().st_mtime < old:
                 path.unlink()
 
 
 def clean_name(name: str) -> str:
-    """Return *name* without what file systems and multipart headers trip over."""
+    """Return *name* without characters that file systems or multipart headers forbid."""
     name = _NOT_IN_NAMES.sub("_", name).strip(" .") or "attachment"
     stem, dot, suffix = name.rpartition(".")
     if len(name) > _LONGEST_NAME and dot and len(suffix) < 10:
@@ -237,18 +232,14 @@ def clean_name(name: str) -> str:
 
 
 def guess_type(name: str, beginning: bytes) -> str:
-    """Return the content type that a name or the first bytes of a file suggest."""
+    """Guess a content type from the name or the first bytes of a file."""
     by_name, encoding = mimetypes.guess_type(name)
     if encoding is not None:
         return f"application/{encoding}"
-    if by_name is not None:
-        return by_name
-    for signature, kind in _SIGNATURES:
-        if beginning.startswith(signature):
-            return kind
-    return _UNKNOWN
+    by_content = (kind for start, kind in _SIGNATURES if beginning.startswith(start))
+    return by_name or next(by_content, "application/octet-stream")
 
 
 def guess_name(kind: str) -> str:
-    """Return a name for content of this type that has none."""
+    """Return a name for an attachment of type *kind* without one."""
     return f"attachment{mimetypes.guess_extension(kind) or ''}"

@@ -1,4 +1,4 @@
-"""What a push writes down, so that the next one knows what the server has."""
+"""What a push notes in a journal, so that the next one knows what the server has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_zephyr.results.records import CaseRef
 
@@ -24,7 +25,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Server:
-    """The server that all of the following was brought to, if it is another than before."""
+    """The server of all that follows, if it is another than before."""
 
     url: str
 
@@ -37,27 +38,26 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The sessions of the same run that still ran when this one ended."""
+class RunningSessions:
+    """The sessions of the same run that were still running when this one ended."""
 
     runs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Sending:
-    """Results that are about to be written, with what the server held before.
+    """Results that are about to be written, with what the server had before.
 
-    *rows* maps the id of an execution to the fingerprint of its state. A sending
-    without receipts means that it is unclear whether the write happened. *at* is when it
-    began, in milliseconds since the epoch.
+    *rows* maps the id of an execution to the fingerprint of its state. Without a
+    receipt it is unclear whether the write happened. *at* is when it began, in
+    milliseconds since the epoch.
     """
 
     rows: Mapping[int, str]
     at: int = 0
 
 
-@dataclass(frozen=True)
-class AttachmentKey:
+class AttachmentKey(NamedTuple):
     """A file of one execution; *name* is the one that the test gave it."""
 
     execution: int
@@ -69,8 +69,8 @@ class AttachmentKey:
 class Naming:
     """The *name* that a file gets on its execution.
 
-    *before* says how many of this name and size the execution had: an older run may
-    have attached them, and they say nothing about this one.
+    *before* says how many of this name and size the execution had already, which an
+    older run may have attached.
     """
 
     name: str
@@ -79,12 +79,12 @@ class Naming:
 
 @dataclass(frozen=True)
 class Attaching:
-    """Attachments that are about to be made, each with the name it gets there.
+    """Attachments that are about to be made, each with the name it gets in Zephyr.
 
-    Without a receipt it is unclear whether they were. *at* as in `Sending`.
+    Without an `Attached` it is unclear whether they were. *at* as in `Sending`.
     """
 
-    names: Mapping[AttachmentKey, Naming]
+    rows: Mapping[AttachmentKey, Naming]
     at: int = 0
 
 
@@ -92,23 +92,22 @@ class Attaching:
 class Attached:
     """Attachments that the server has taken."""
 
-    attachments: tuple[AttachmentKey, ...]
+    rows: tuple[AttachmentKey, ...]
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """Executions whose step results the server has taken, with what these were."""
+    """The executions whose step results the server has taken, with their digests."""
 
-    digests: Mapping[int, str]
+    rows: Mapping[int, str]
 
 
-#: What a push notes of the server that it sends to.
-Noted = Receipt | Sending | Attaching | Attached | Stepped
+LedgerEntry = Receipt | Sending | Attaching | Attached | Stepped
 
 
 @dataclass
 class Ledger:
-    """What the pushes of one journal noted of one server."""
+    """What the pushes of one journal to one server noted."""
 
     receipts: list[Receipt] = field(default_factory=list)
     uncertain: dict[int, str] = field(default_factory=dict)
@@ -119,36 +118,39 @@ class Ledger:
 
     @property
     def open_since(self) -> int:
-        """When the last write began of which nobody knows how it ended; 0 without any."""
+        """When the last write without an answer began; 0 if all have one."""
         attaching = self.attaching.keys() - self.attached
         return self.began if self.uncertain or attaching else 0
 
-    def take(self, noted: Noted) -> None:
-        if isinstance(noted, Receipt):
-            self.receipts.append(noted)
-            self.uncertain.pop(noted.execution, None)
-        elif isinstance(noted, Sending):
-            self.uncertain.update(noted.rows)
-            self.began = max(self.began, noted.at)
-        elif isinstance(noted, Attaching):
-            self.attaching.update(noted.names)
-            self.began = max(self.began, noted.at)
-        elif isinstance(noted, Attached):
-            self.attached.update(noted.attachments)
+    def add(self, entry: LedgerEntry) -> None:
+        if isinstance(entry, Receipt):
+            self.receipts.append(entry)
+            self.uncertain.pop(entry.execution, None)
+        elif isinstance(entry, Sending):
+            self.uncertain.update(entry.rows)
+            self.began = max(self.began, entry.at)
+        elif isinstance(entry, Attaching):
+            self.attaching.update(entry.rows)
+            self.began = max(self.began, entry.at)
+        elif isinstance(entry, Attached):
+            self.attached.update(entry.rows)
         else:
-            self.stepped.update(noted.digests)
+            self.stepped.update(entry.rows)
+
+
+def _ignore(_entry: object) -> None:
+    pass
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What earlier pushes of the same results wrote down, and where to go on writing.
+    """What earlier pushes of the same results noted, and how to note more.
 
-    *receipts* are the executions with the digests of what they got, *uncertain* the stamps that
-    executions had before a write without an answer. *attached* and *stepped* is the
-    evidence that was delivered, *attaching* maps what was about to be to the names it
-    should get. *open_since* is when a write of ours began, in milliseconds since the
-    epoch, of which nobody knows how it ended. *places* are the journals, which the files
-    lie beside.
+    *receipts* are executions with the digests of their results, *uncertain* the
+    fingerprints of executions before a write without an answer. *attached* and *stepped*
+    is the evidence that was delivered; *attaching* maps attachments without an answer to
+    their names. *open_since* is when the last write without an answer began, in
+    milliseconds since the epoch. *places* are the journals; the files are next to them.
     """
 
     receipts: frozenset[tuple[int, str]] = frozenset()
@@ -158,8 +160,8 @@ class Memory:
     stepped: Mapping[int, str] = field(default_factory=dict)
     open_since: int = 0
     places: tuple[Path, ...] = ()
-    note_attaching: Callable[[Attaching], None] = lambda _attaching: None
-    note_attached: Callable[[Attached], None] = lambda _attached: None
-    note_stepped: Callable[[Stepped], None] = lambda _stepped: None
-    note_sending: Callable[[Sending], None] = lambda _sending: None
-    note_receipts: Callable[[Sequence[Receipt]], None] = lambda _receipts: None
+    note_attaching: Callable[[Attaching], None] = _ignore
+    note_attached: Callable[[Attached], None] = _ignore
+    note_stepped: Callable[[Stepped], None] = _ignore
+    note_sending: Callable[[Sending], None] = _ignore
+    note_receipts: Callable[[Sequence[Receipt]], None] = _ignore

@@ -8,18 +8,18 @@ import sys
 import time
 
 
-#: Seconds for which a file that grew is believed to be written by a process elsewhere.
+#: Seconds after a write for which a process on another host counts as running.
 _BUSY = 15 * 60
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    #: Windows keeps others from reading a locked byte, so one far behind the end.
+    #: A byte far behind the end: Windows lets nobody else read a locked byte.
     _FAR = 1 << 40
 
     def try_lock(fd: int) -> bool:
-        """Lock the file without waiting; return whether nobody else holds it."""
+        """Lock the file without waiting; return whether that worked."""
         position = os.lseek(fd, 0, os.SEEK_CUR)
         try:
             os.lseek(fd, _FAR, os.SEEK_SET)
@@ -35,19 +35,19 @@ else:
     import fcntl
 
     def try_lock(fd: int) -> bool:
-        """Lock the file without waiting; return whether nobody else holds it."""
+        """Lock the file without waiting; return whether that worked."""
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            # A file system without locks is no reason to keep results back.
+            # Results are sent even from a file system without locks.
             return error.errno not in {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
         return True
 
 
 def locks_work(path: Path) -> bool:
-    """Return whether the lock that we hold on *path* keeps others out.
+    """Return whether our lock on *path* keeps others out.
 
-    Some network file systems refuse locks, or grant every one.
+    Some network file systems refuse locks, or grant all of them.
     """
     return is_locked(path)
 
@@ -64,8 +64,8 @@ def is_locked(path: Path) -> bool:
 def may_be_running(pid: int, *, here: bool, path: Path) -> bool:
     """Return whether process *pid*, which writes to *path*, may still run.
 
-    For directories where locks do not work. A process that is not *here*, on this host,
-    is judged by when it last wrote.
+    Used where locks do not work. For a process that is not *here*, on this host, the
+    time of its last write decides.
     """
     if here and pid == os.getpid():
         return False
@@ -78,7 +78,7 @@ def may_be_running(pid: int, *, here: bool, path: Path) -> bool:
 
 
 def is_alive(pid: str) -> bool:
-    """Return whether there is a process *pid* on this host; on Windows any may be."""
+    """Return whether process *pid* runs on this host; on Windows, which cannot say, `True`."""
     if not (pid.isascii() and pid.isdigit()) or int(pid) == 0:
         return False
     if sys.platform == "win32":
@@ -88,6 +88,6 @@ def is_alive(pid: str) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        # It is somebody else's.
+        # Another user's process.
         return True
     return True

@@ -1,4 +1,4 @@
-"""A file that stays open while tests run, which may close, replace or remove it."""
+"""A file that stays open while tests run, and survives tests that close or remove it."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from pytest_zephyr.journal.lock import try_lock
 from pytest_zephyr.system import System
 
 
-#: How a file is opened that is only appended to, and one that is read and changed.
+#: How a file is opened to append, and to change bytes in place.
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _APPEND = os.O_RDWR | os.O_APPEND | _BINARY
 _CHANGE = os.O_RDWR | _BINARY
 
 
 class Shortened(OSError):
-    """Somebody has taken away what was written."""
+    """A test or another process has shortened the file."""
 
 
 class OpenFile:
-    """The file at *path*, opened and locked. Every method but `close` raises OSError.
+    """The file at *path*, opened and locked. Every method but `close` may raise OSError.
 
-    Before it is used, what its descriptor leads to is compared with what was opened: when
-    a test has closed it, its number may be that of another file by now, which shall not
-    get a byte of ours.
+    Each use first checks that the descriptor still leads to the file: if a test has closed
+    it, its number may belong to another file now, which must not be written to.
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self._path = str(path)
         made = os.O_CREAT | os.O_EXCL if new else 0
         self._number = System.open(self._path, _APPEND | made, 0o666)
-        found = System.fstat(self._number)
-        self._identity = _identity(found)
-        self._size = found.st_size
+        status = System.fstat(self._number)
+        self._identity = _identity(status)
+        self._size = status.st_size
         self.locked = try_lock(self._number)
         _close_in_children(self)
 
@@ -75,7 +74,7 @@ class OpenFile:
         """Write over what is at *position*, which needs no room."""
         if not self.is_there:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        # Where a file is opened to append, all that is written is.
+        # The descriptor that appends cannot write anywhere else.
         number = System.open(self._path, _CHANGE, 0o666)
         try:
             System.seek(number, position, os.SEEK_SET)
@@ -98,32 +97,30 @@ class OpenFile:
     def close(self) -> None:
         if self.is_open:
             System.close(self._number)
-        # Whatever gets this number next is none of ours.
+        # The number may belong to another file from now on.
         self._identity = (0, 0)
 
     def _check(self) -> os.stat_result:
-        found = System.fstat(self._number)
-        if _identity(found) != self._identity:
+        status = System.fstat(self._number)
+        if _identity(status) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        return found
+        return status
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _close_in_children(file: OpenFile) -> None:
     """Close *file* in processes that are forked from this one.
 
-    They share its lock, and one that outlives us would hold it for ever.
+    They share its lock, and one that outlives this process would keep it locked.
     """
-    if not hasattr(os, "register_at_fork"):
-        return
-    held = weakref.ref(file)
+    reference = weakref.ref(file)
 
     def close() -> None:
-        ours = held()
-        if ours is not None:
-            ours.close()
+        if (opened := reference()) is not None:
+            opened.close()
 
-    os.register_at_fork(after_in_child=close)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=close)

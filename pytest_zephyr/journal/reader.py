@@ -1,8 +1,8 @@
-"""Records from disk: the one source of a push.
+"""Reads a journal.
 
 A journal is JSON Lines: a header, then records as they come, then what a push did.
-Workers of pytest-xdist write their own files beside it, `<run>.gw0.jsonl`, which are
-read along.
+Workers of pytest-xdist write files of their own next to it, `<run>.gw0.jsonl`, which are
+a part of it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import hidden_digest
 from pytest_zephyr.journal.format import read_header
 from pytest_zephyr.journal.format import TORN
-from pytest_zephyr.journal.ledger import Beside
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.ledger import Ledger
-from pytest_zephyr.journal.ledger import Noted
+from pytest_zephyr.journal.ledger import LedgerEntry
+from pytest_zephyr.journal.ledger import RunningSessions
 from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.lock import may_be_running
@@ -49,25 +49,28 @@ _CHUNK = 64 * 1024
 #: Bytes of a line that are read at once; the file may be anything but a journal.
 _LONGEST = 64 * 1024 * 1024
 
-#: What of a journal is about tests.
 _RECORDS = get_args(Record)
 
-#: What can be made out of a line that cannot be read as a whole.
+#: What is searched for in a line that cannot be read as a whole.
 _KIND = re.compile(rb'\s*\{"kind":"(\w+)"')
 _NODEID = re.compile(rb'"nodeid":("(?:[^"\\]|\\.)*")')
 
-#: Lines that say nothing of a test: without them no result is another.
+#: Lines that are not about tests: no result depends on them.
 _ABOUT_NO_TEST = {
     *("header", "torn", "clock", "end", "deselected", "server", "receipt", "sending"),
     *("attaching", "attached", "stepped", "delivered", "beside"),
 }
 
 
+#: The last lines of journals whose tests are over.
+_AFTER_THE_END = _ABOUT_NO_TEST - {"header", "torn", "clock", "deselected"}
+
+
 @dataclass(frozen=True)
 class UnreadableLine:
     """A line that cannot be read; its *number* counts from 1.
 
-    *kind* and *nodeid* are empty where they cannot be made out.
+    *kind* and *nodeid* are empty if they cannot be read either.
     """
 
     path: Path
@@ -80,7 +83,7 @@ class UnreadableLine:
         """The tests that it is about, `None` if it may be about any."""
         if self.kind in _ABOUT_NO_TEST and not self.nodeid:
             return ()
-        # Without its item nobody knows which test cases a test proves.
+        # Only its item says which test cases a test has.
         return (self.nodeid,) if self.nodeid and self.kind != "item" else None
 
     def __str__(self) -> str:
@@ -88,42 +91,44 @@ class UnreadableLine:
 
 
 class Journal:
-    """One run as it was written: header, records, receipts.
+    """One run as it was written: header, records, ledger.
 
-    `ledger`, `uncollected` (node ids), `unreadable` (lines, but for what a kill cut off),
-    `ended` (milliseconds since the epoch, 0 if it did not), `ahead` (see `Clock`) and
-    `beside` (see there) are complete once `records` has been read to its end.
+    `ledger`, `uncollected` (node ids), `unreadable` (lines, except for half a line that a
+    kill left), `ended` (milliseconds since the epoch, 0 if it did not), `ahead` (see
+    `Clock`) and `running` (see `RunningSessions`) are complete once `records` has been
+    read to its end.
     """
 
     def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
         self.path = path
-        self.uncollected: list[str] = []
-        self.deselected = 0
-        self.unreadable: list[UnreadableLine] = []
-        self.ended = 0
-        self.ahead = 0
-        self.beside: set[str] = set()
         self._kept = list(kept)
-        self._ledgers: dict[str, Ledger] = {}
         self.header = self._read_header()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.uncollected: list[str] = []
+        self.deselected = self.ended = self.ahead = 0
+        self.unreadable: list[UnreadableLine] = []
+        self.running: set[str] = set()
+        self._ledgers: dict[str, Ledger] = {}
         self.server = self.header.options.get("url", "")
 
     def turn_to(self, server: str) -> bool:
-        """Have what is known of another *server*; return whether it is another.
+        """Use the ledger of *server*; return whether that is another server than before.
 
-        What one server got says nothing of another, whose ids may be the same.
+        What one server has says nothing about another, whose ids may be the same.
         """
         if self.server == server:
             return False
         if not self.server:
-            # Nobody said which one it was.
+            # Earlier entries do not say which server they are about.
             self._ledgers[server] = self.ledger
         self.server = server
         return True
 
     @property
     def ledger(self) -> Ledger:
-        """What earlier pushes noted of the server that the journal is turned to."""
+        """What earlier pushes noted about the server that was last turned to."""
         return self._ledgers.setdefault(self.server, Ledger())
 
     @property
@@ -131,24 +136,19 @@ class Journal:
         """Whether this is the file of a worker, a part of another journal."""
         return bool(self.header.worker)
 
-    @property
-    def last_kind(self) -> str:
-        """The kind of the last line, empty if it cannot be read."""
-        return last_kind(self.path)
-
     def is_delivered(self) -> bool:
-        """Whether the last thing noted is that nothing is left to send."""
-        return self.last_kind == "delivered"
+        """Whether the last line says that nothing is left to send."""
+        return last_kind(self.path) == "delivered"
 
     def is_running(self) -> bool:
         """Whether its session may still be running tests.
 
-        What has an end is complete, even while it is being sent.
+        A journal that has an end is complete, even while it is being sent.
         """
         locked = is_locked(self.path)
         if not locked and not self.header.unlocked:
             return False
-        if self.last_kind in _AFTER_THE_END:
+        if last_kind(self.path) in _AFTER_THE_END:
             return False
         here = self.header.job is not None and self.header.job.host == platform.node()
         return locked or may_be_running(self.header.pid, here=here, path=self.path)
@@ -166,37 +166,31 @@ class Journal:
         return next(filter(bytes.strip, self._lines(self.path)), b"")
 
     def records(self) -> Iterator[Record]:
-        """Read what was seen of the tests, the workers' files first."""
-        self.server = self.header.options.get("url", "")
-        self._ledgers.clear()
-        self.uncollected.clear()
-        self.deselected = self.ended = self.ahead = 0
-        self.unreadable.clear()
-        self.beside.clear()
+        """Read what is about tests, the workers' files first."""
+        self._reset()
         for path in parts_of(self.path):
             yield from self._decode(path, self._lines(path))
         yield from self._decode(self.path, self._lines(self.path))
         yield from self._decode(self.path, self._kept)
         if self.header.cut:
-            # What is missing may have ended what has no end here.
+            # The missing lines may include the ends of tests that seem unfinished.
             yield End()
 
     def length(self) -> int:
-        """Return how many bytes say something of tests, in all files of the run."""
-        size = 0
-        for path in (self.path, *parts_of(self.path)):
-            for raw in self._lines(path):
-                kind = _KIND.match(raw)
-                if kind is None or kind[1].decode() not in _ABOUT_NO_TEST:
-                    size += len(raw)
-        return size
+        """Return the number of bytes that are about tests, in all files of the run."""
+        return sum(
+            len(raw)
+            for path in (self.path, *parts_of(self.path))
+            for raw in self._lines(path)
+            if not (kind := _KIND.match(raw)) or kind[1].decode() not in _ABOUT_NO_TEST
+        )
 
     def files(self) -> set[str]:
         """Return the digests of the attachments in this file, not those in its parts."""
-        found = filter(None, map(_parse, self._lines(self.path)))
+        lines = filter(None, map(_parse, self._lines(self.path)))
         return {
             str(line.get("digest"))
-            for line in found
+            for line in lines
             if line.get("kind") == "attachment"
         }
 
@@ -211,7 +205,7 @@ class Journal:
                 torn = False
                 continue
             if line is None:
-                # Half a line at the end is what a kill leaves behind.
+                # A kill leaves half a line at the end.
                 torn = raw.endswith(b"\n")
                 if torn:
                     self.unreadable.append(_unreadable(path, number, raw))
@@ -228,25 +222,25 @@ class Journal:
                 yield entry
             elif isinstance(entry, Server):
                 self.turn_to(entry.url)
-            elif isinstance(entry, Noted):
-                self.ledger.take(entry)
+            elif isinstance(entry, LedgerEntry):
+                self.ledger.add(entry)
             elif isinstance(entry, Clock):
                 self.ahead = entry.ahead
-            elif isinstance(entry, Beside):
-                self.beside.update(entry.runs)
+            elif isinstance(entry, RunningSessions):
+                self.running.update(entry.runs)
             elif isinstance(entry, CollectError):
                 self.uncollected.append(entry.nodeid)
             elif isinstance(entry, Deselected):
-                # Every worker collects the same.
+                # Every worker deselects the same tests.
                 self.deselected = max(self.deselected, entry.count)
 
     def _lines(self, path: Path) -> Iterator[bytes]:
         try:
             if path.exists() and not path.is_file():
-                # A pipe without a writer would be waited for.
+                # Opening a pipe without a writer would block.
                 raise OSError(errno.EINVAL, "it is not a file")
             with path.open("rb") as file:
-                # What comes after too much of a line is read as a line, and unreadable.
+                # The rest of a longer line counts as a line that cannot be read.
                 yield from iter(partial(file.readline, _LONGEST), b"")
         except OSError as error:
             if not self._kept:
@@ -254,17 +248,13 @@ class Journal:
                 raise JournalError(msg) from error
 
 
-#: The last lines of journals whose tests are over.
-_AFTER_THE_END = _ABOUT_NO_TEST - {"header", "torn", "clock", "deselected"}
-
-
 def _parse_all(lines: Iterable[bytes]) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
-    """Yield each of *lines* with what it says, `None` if that cannot be read.
+    """Yield each of *lines* with its JSON object, `None` if it cannot be read.
 
-    Many are read at once, which is much faster; where one of them is no line of ours,
-    each is read by itself.
+    Parsing many at once is much faster; if one of them is not a JSON object, each is
+    parsed on its own.
     """
-    for chunk in batches_of_bytes(lines):
+    for chunk in _batches(lines):
         try:
             parsed = json.loads(b"[%b]" % b",".join(chunk))
         except (ValueError, RecursionError):
@@ -274,7 +264,7 @@ def _parse_all(lines: Iterable[bytes]) -> Iterator[tuple[bytes, dict[str, Any] |
         yield from zip(chunk, parsed, strict=True)
 
 
-def batches_of_bytes(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
     for line in lines:
@@ -305,14 +295,14 @@ def _unreadable(path: Path, number: int, raw: bytes) -> UnreadableLine:
 
 
 def find_hidden(path: Path, nodeid: str) -> str | None:
-    """Return what the journal at *path* calls the test whose *nodeid* holds a secret.
+    """Return the name that a test whose *nodeid* holds a secret has in the journal at *path*.
 
     `None` if it has no such test.
     """
-    wanted = f'"hidden":"{hidden_digest(nodeid)}"'.encode("ascii")
+    digest = f'"hidden":"{hidden_digest(nodeid)}"'.encode("ascii")
     with suppress(OSError), path.open("rb") as file:
         for raw in file:
-            if wanted in raw and (line := _parse(raw)) is not None:
+            if digest in raw and (line := _parse(raw)) is not None:
                 return str(line.get("nodeid"))
     return None
 
@@ -325,7 +315,7 @@ def last_kind(path: Path) -> str:
             file.seek(max(0, file.tell() - 4096))
             tail = file.read().rstrip()
     except OSError:
-        # Somebody has removed it.
+        # Another process has removed it.
         return ""
     last = _parse(tail.rpartition(b"\n")[2])
     return str(last.get("kind")) if last else ""

@@ -1,4 +1,4 @@
-"""Journals as runs: found, grouped by run key, merged, and pushed oldest first."""
+"""Finds journals, groups them into runs, and reads the results of a run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
 import re
+from typing import TypeVar
 
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
-from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
-from pytest_zephyr.journal.ledger import Beside
+from pytest_zephyr.journal.format import delivered_line
+from pytest_zephyr.journal.format import line_of
+from pytest_zephyr.journal.ledger import LedgerEntry
 from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.journal.ledger import RunningSessions
+from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import last_kind
 from pytest_zephyr.journal.reader import UnreadableLine
@@ -35,23 +39,27 @@ from pytest_zephyr.results.records import NodeResult
 #: Delivered journals that are kept to look at.
 KEEP = 20
 
-#: Journals, from the newest, among which the last delivered ones are looked for, and how
-#: many of the oldest are looked at in one session.
+#: How many of the newest journals are searched for delivered ones, and how many of the
+#: oldest one session checks.
 _NEAR = 500
 _AT_ONCE = 200
 
 #: Milliseconds for which a run may go on, however many journals it has.
 _DAY = 24 * 3600 * 1000
 
-#: How the sessions of pytest name their journals.
+#: How sessions of pytest name their journals.
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
 class Run:
     """The journals of one run: several CI jobs with one run key and one target.
 
-    *others* are read along, and are not those that are being sent.
+    *others* count for the results, but are not being sent. What the journals say apart
+    from results is complete only after `read`.
     """
 
     journals: tuple[Journal, ...]
@@ -72,7 +80,7 @@ class Run:
 
     @property
     def unreadable(self) -> list[UnreadableLine]:
-        """The lines that cannot be read, of all journals. Complete only after `read`."""
+        """The lines of all journals that cannot be read."""
         return [line for each in self.all for line in each.unreadable]
 
     @property
@@ -84,92 +92,74 @@ class Run:
     def started(self) -> int:
         return min(journal.header.started for journal in self.journals)
 
-    def read(self) -> MergedResults:
-        """Return the results that count, as the server's clock dates them.
+    @property
+    def uncollected(self) -> list[str]:
+        """The node ids of what could not be collected."""
+        nodeids = (nodeid for each in self.journals for nodeid in each.uncollected)
+        return list(dict.fromkeys(nodeids))
 
-        Which of the journals comes first makes no difference.
+    @property
+    def deselected(self) -> int:
+        """How many tests were not run because their test cases are not scheduled."""
+        return sum(each.deselected for each in self.journals)
+
+    def read(self) -> MergedResults:
+        """Return the results that count, with times of the server's clock.
+
+        They do not depend on the order of the journals.
         """
         return count(filter(None, map(_session, self.all)))
 
     def turn_to(self, server: str, writers: Sequence[JournalWriter]) -> None:
-        """Send to *server* from now on. Complete only after `read`."""
+        """Send to *server* from now on, and note that."""
         turned = [journal.path for journal in self.all if journal.turn_to(server)]
         for writer in writers:
             if writer.path in turned:
-                writer.append(journal_format.server_line(server))
+                writer.append(line_of(Server(server)))
 
     def memory(self, writers: Sequence[JournalWriter]) -> Memory:
-        """Return what earlier pushes noted; *writers* take what the next one notes.
+        """Return what earlier pushes noted; *writers* take what the next one notes."""
 
-        Complete only after `read`.
-        """
-
-        def note(lines: Iterable[dict[str, object]]) -> None:
-            listed = list(lines)
+        def note(*entries: LedgerEntry) -> None:
+            lines = list(map(line_of, entries))
             for writer in writers:
-                writer.append_all(listed)
+                writer.append_all(lines)
 
+        ledgers = [each.ledger for each in self.all]
         return Memory(
             receipts=frozenset(
                 (receipt.execution, receipt.digest)
-                for each in self.all
-                for receipt in each.ledger.receipts
+                for each in ledgers
+                for receipt in each.receipts
             ),
-            uncertain={
-                execution: stamp
-                for each in self.all
-                for execution, stamp in each.ledger.uncertain.items()
-            },
-            attached=frozenset(
-                attachment for each in self.all for attachment in each.ledger.attached
-            ),
-            attaching={
-                attachment: naming
-                for each in self.all
-                for attachment, naming in each.ledger.attaching.items()
-            },
-            stepped={
-                execution: digest
-                for each in self.all
-                for execution, digest in each.ledger.stepped.items()
-            },
+            uncertain=_merged(each.uncertain for each in ledgers),
+            attached=frozenset().union(*(each.attached for each in ledgers)),
+            attaching=_merged(each.attaching for each in ledgers),
+            stepped=_merged(each.stepped for each in ledgers),
             open_since=max(each.ledger.open_since for each in self.journals),
             places=tuple(each.path for each in self.all),
-            note_attaching=lambda attaching: note(
-                [journal_format.attaching_line(attaching)]
-            ),
-            note_attached=lambda attached: note(
-                [journal_format.attached_line(attached)]
-            ),
-            note_stepped=lambda stepped: note([journal_format.stepped_line(stepped)]),
-            note_sending=lambda sending: note([journal_format.sending_line(sending)]),
-            note_receipts=lambda receipts: note(
-                map(journal_format.receipt_line, receipts)
-            ),
+            note_attaching=note,
+            note_attached=note,
+            note_stepped=note,
+            note_sending=note,
+            note_receipts=lambda receipts: note(*receipts),
         )
-
-    @property
-    def uncollected(self) -> list[str]:
-        """What could not be collected, by node id. Complete only after `read`."""
-        found = (each.uncollected for each in self.journals)
-        return list(dict.fromkeys(nodeid for each in found for nodeid in each))
-
-    @property
-    def deselected(self) -> int:
-        """How many tests the plan did not hold. Complete only after `read`."""
-        return sum(each.deselected for each in self.journals)
 
     def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
         for writer in writers:
-            writer.append(journal_format.delivered_line())
+            writer.append(delivered_line())
+
+
+def _merged(mappings: Iterable[Mapping[_Key, _Value]]) -> dict[_Key, _Value]:
+    return {key: value for each in mappings for key, value in each.items()}
 
 
 @dataclass(frozen=True)
-class Found:
-    """The journals to be sent, and why some that paths named cannot be read.
+class JournalSelection:
+    """The journals to be sent, and the *problems* with those that cannot be read.
 
-    *dry_runs* are those of dry runs that nobody named. *directories* are where others
-    of the same runs may be.
+    *dry_runs* are those of dry runs that were not named. *directories* may have more
+    journals of the same runs.
     """
 
     journals: tuple[Journal, ...]
@@ -183,10 +173,10 @@ def siblings(
     known: Iterable[Journal],
     told: Mapping[str, str] | None = None,
 ) -> tuple[Journal, ...]:
-    """Return those of the *known* journals that are of the same run as these.
+    """Return the *known* journals that are of the same run as *journals*.
 
-    Of the jobs of one run the worst result counts, whichever of them is sent last, and
-    delivered ones count, too. One that is still being written has its turn at its end.
+    The worst result of the jobs of one run counts, whichever job is sent last, so
+    delivered ones count, too. A session that still runs sends its own results later.
     """
     same = _of_same_run(journals, known, told)
     return tuple(journal for journal in same if not journal.is_running())
@@ -198,26 +188,26 @@ def note_running(
     writers: Iterable[JournalWriter],
 ) -> None:
     """Have *writers* note which of the *known* journals of this run still run."""
-    same = _of_same_run(journals, known, None)
+    same = _of_same_run(journals, known)
     if running := tuple(each.header.run for each in same if each.is_running()):
         for writer in writers:
-            writer.append(journal_format.beside_line(Beside(running)))
+            writer.append(line_of(RunningSessions(running)))
 
 
 def _of_same_run(
     journals: Sequence[Journal],
     known: Iterable[Journal],
-    told: Mapping[str, str] | None,
+    told: Mapping[str, str] | None = None,
 ) -> list[Journal]:
     header = journals[0].header
     if not header.key:
         return []
     identity = header.identity(told)
-    found = {each.header.run: each for each in journals}
+    by_name = {each.header.run: each for each in journals}
     for journal in known:
         if not journal.header.dry_run and journal.header.identity(told) == identity:
-            found.setdefault(journal.header.run, journal)
-    return list(found.values())[len(journals) :]
+            by_name.setdefault(journal.header.run, journal)
+    return list(by_name.values())[len(journals) :]
 
 
 def open_all(
@@ -227,19 +217,19 @@ def open_all(
     *,
     recent: bool = False,
 ) -> list[Journal]:
-    """Return the journals in *directories*, and add to *problems* why some cannot be read.
+    """Return the journals in *directories*, and add those that cannot be read to *problems*.
 
-    What is *known* already is not opened again. With *recent* only those that somebody
-    wrote to in the last day.
+    A *known* journal is not opened again. With *recent* only those that were written to
+    in the last day are opened.
     """
     by_path = {journal.path: journal for journal in known}
-    names = problems if problems is not None else []
+    problems = [] if problems is None else problems
     return [
         journal
         for directory in directories
         for path in _files(directory)
         if (not recent or _is_recent(path))
-        and (journal := by_path.get(path) or _open_if_ours(path, names)) is not None
+        and (journal := by_path.get(path) or _open(path, problems)) is not None
         and not journal.is_worker
     ]
 
@@ -250,123 +240,111 @@ def _is_recent(path: Path) -> bool:
     return False
 
 
-def find_journals(paths: Iterable[Path]) -> Found:
+def find_journals(paths: Iterable[Path]) -> JournalSelection:
     """Return the journals of *paths*: files, or the undelivered ones of directories."""
     paths = list(paths)
-    found: dict[str, Journal] = {}
+    by_name: dict[str, Journal] = {}
     dry_runs: list[Path] = []
     parts: list[Path] = []
     problems: list[str] = []
     for path in paths:
+        named = not path.is_dir()
         for each in _files(path):
-            journal = (_open_if_ours if path.is_dir() else _open)(each, problems)
+            journal = _open(each, problems, named=named)
             if journal is None:
                 continue
             if journal.is_worker:
-                if not path.is_dir() or not whole_of(each).exists():
+                if named or not whole_of(each).exists():
                     parts.append(each)
-            elif path.is_dir() and journal.is_delivered():
-                continue
-            elif path.is_dir() and journal.header.dry_run:
+            elif named or not (journal.is_delivered() or journal.header.dry_run):
+                # Of two copies of one run the one with more of its tests is meant.
+                other = by_name.setdefault(journal.header.run, journal)
+                if other is not journal and journal.length() > other.length():
+                    by_name[journal.header.run] = journal
+            elif not journal.is_delivered():
                 dry_runs.append(each)
-            else:
-                _take(journal, found)
-    for run, journal in list(found.items()):
+    for run, journal in list(by_name.items()):
         if journal.is_running():
             problems.append(f"{journal.path} is in use: its run goes on.")
-            del found[run]
-    named = {each.path.resolve() for each in found.values()}
+            del by_name[run]
+    resolved = {each.path.resolve() for each in by_name.values()}
     problems += [
         f"{part} is a part of {whole_of(part)}; push that."
         for part in parts
-        if whole_of(part).resolve() not in named
+        if whole_of(part).resolve() not in resolved
     ]
-    # A dry run that a pattern names beside real runs is not meant.
+    # A pattern that names real runs may match dry runs of the same run by accident.
     real = {
-        each.header.identity() for each in found.values() if not each.header.dry_run
+        each.header.identity() for each in by_name.values() if not each.header.dry_run
     }
-    for run, journal in list(found.items()):
+    for run, journal in list(by_name.items()):
         if journal.header.dry_run and journal.header.identity() in real:
-            dry_runs.append(found.pop(run).path)
+            dry_runs.append(by_name.pop(run).path)
     directories = [path if path.is_dir() else path.parent for path in paths]
-    return Found(
-        tuple(found.values()),
+    return JournalSelection(
+        tuple(by_name.values()),
         tuple(problems),
         tuple(dry_runs),
         tuple(dict.fromkeys(directories)),
     )
 
 
-def _take(journal: Journal, found: dict[str, Journal]) -> None:
-    """Add *journal*; of two copies of one run that with more of its tests is meant."""
-    other = found.setdefault(journal.header.run, journal)
-    if other is not journal and journal.length() > other.length():
-        found[journal.header.run] = journal
-
-
 def _files(path: Path) -> Sequence[Path]:
     return sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
 
 
-def _open(path: Path, problems: list[str]) -> Journal | None:
+def _open(path: Path, problems: list[str], *, named: bool = False) -> Journal | None:
+    """Open a journal, or add to *problems* why not.
+
+    A file that was not *named* is no problem if it is something else, or if another
+    session has removed it meanwhile.
+    """
     try:
         return Journal(path)
     except JournalError as error:
-        problems.append(str(error))
-        return None
-
-
-def _open_if_ours(path: Path, problems: list[str]) -> Journal | None:
-    """Open what a directory holds; what is no journal there is none of our business."""
-    try:
-        return Journal(path)
-    except NotAJournal as error:
-        if _RUN_NAME.fullmatch(path.stem) and _has_lines(path):
-            problems.append(str(error))
-        return None
-    except JournalError as error:
-        # Another session may have removed it meanwhile.
-        if path.exists():
+        foreign = isinstance(error, NotAJournal) and not _lost_its_header(path)
+        if named or (path.exists() and not foreign):
             problems.append(str(error))
         return None
 
 
-def _has_lines(path: Path) -> bool:
-    """Return whether more was written than a header that a kill cut off."""
+def _lost_its_header(path: Path) -> bool:
+    """Return whether a session wrote more there than a header that a kill cut off."""
     with suppress(OSError), path.open("rb") as file:
-        return file.readline().endswith(b"\n")
+        return bool(_RUN_NAME.fullmatch(path.stem)) and file.readline().endswith(b"\n")
     return False
 
 
 def prune(directory: Path, keep: int = KEEP) -> None:
-    """Remove delivered journals but the last *keep*; what is undelivered stays.
+    """Remove delivered journals except the last *keep*, and attachments no longer named.
 
-    Those of a run of which others are not delivered or still run stay, too, and a day long
-    all that have a run key: the run may go on, and of its jobs the worst result counts. The
-    attachments that no journal names any more go. A directory that has very many journals
-    is cleared in several sessions, so that none has to read them all.
+    A delivered journal stays while another of its run is not delivered or still runs, and
+    for a day if it has a run key: the run may go on, and the worst result of its jobs
+    counts. A directory with very many journals is cleared in several sessions, so that
+    none has to read them all.
     """
     paths = [path for path in reversed(_files(directory)) if "." not in path.stem]
-    kept = 0
-    while keep and kept < min(len(paths), _NEAR):
-        keep -= last_kind(paths[kept]) == "delivered"
-        kept += 1
+    newest = 0
+    while keep and newest < min(len(paths), _NEAR):
+        keep -= last_kind(paths[newest]) == "delivered"
+        newest += 1
     if keep:
         return
-    old = [each for each in paths[kept:][-_AT_ONCE:] if last_kind(each) == "delivered"]
-    journals = [each for path in old if (each := _open_if_ours(path, [])) is not None]
+    old = [
+        path for path in paths[newest:][-_AT_ONCE:] if last_kind(path) == "delivered"
+    ]
+    journals = [each for path in old if (each := _open(path, [])) is not None]
     recent = now_ms() - _DAY
     over = [
         each for each in journals if not each.header.key or each.header.started < recent
     ]
-    needed = set()
     if any(each.header.key for each in over):
         needed = {
             each.header.identity()
             for each in open_all([directory])
             if each.header.key and not each.is_delivered()
         }
-    over = [each for each in over if each.header.identity() not in needed]
+        over = [each for each in over if each.header.identity() not in needed]
     if not over:
         return
     parts: dict[str, list[Path]] = {}
@@ -388,7 +366,7 @@ def _prune_files(directory: Path) -> None:
             named |= Journal(path).files()
         except JournalError:
             if path.exists():
-                # It may be a newer version's, and name any of them.
+                # A newer version may have written it, and it may name any of them.
                 return
     remove_unnamed(directory / DIRECTORY, named)
 
@@ -400,8 +378,8 @@ def group(
 ) -> list[Run]:
     """Group *journals* into runs, in the order in which these began.
 
-    *told* are places that are to be used for all of them. *beside* are directories where
-    others of the same runs may be, besides their own.
+    *told* are options that replace those of all journals. *beside* are directories that
+    may have more journals of the same runs, besides their own.
     """
     journals = list(journals)
     groups: dict[tuple[str, ...], list[Journal]] = {}
@@ -438,7 +416,7 @@ def _session(journal: Journal) -> Session | None:
         header.started + journal.ahead,
         ended + journal.ahead,
         [_dated(node, journal.ahead) for node in nodes] if journal.ahead else nodes,
-        frozenset(journal.beside),
+        frozenset(journal.running),
         not journal.uncollected,
     )
 
@@ -446,7 +424,7 @@ def _session(journal: Journal) -> Session | None:
 def _doubt(
     nodes: list[NodeResult], unreadable: Sequence[UnreadableLine]
 ) -> list[NodeResult]:
-    """Return *nodes* with the unreadable line that each may be missing."""
+    """Return *nodes*, each with the unreadable line that may be about it."""
     doubts: dict[str, str] = {}
     known = {node.nodeid for node in nodes if node.cases}
     for line in unreadable:

@@ -1,6 +1,6 @@
-"""Records to disk: appended as they come, with a disk that may refuse.
+"""Writes a journal line by line, to a disk that may be full.
 
-Nothing is rewritten but one digit of the header, so a kill costs at most half a line.
+Only one digit of the header is ever rewritten, so a kill costs at most half a line.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from pytest_zephyr.system import System
 
 SUFFIX = ".jsonl"
 
-#: How the names of the other things in a directory of journals begin.
-_OURS = ("files", "sandbox.db")
+#: How other names in a directory of journals begin.
+_OUR_PREFIXES = ("files", "sandbox.db")
 
 
-#: The place in a header that is changed when the disk refuses.
+#: Becomes 1 in the header when the disk refuses a line.
 _CUT = b'"cut":0'
 
 
-#: What must stay as it is, even where a password is an ordinary word.
+#: Values that must not change, even if a password is an ordinary word.
 _NO_PROSE = {"kind", "when", "outcome", "cases", "case", "status", "digest", "rows"}
 
 
 def new_run() -> str:
-    """Return a name for a run that sorts by time and is not used by any other."""
+    """Return a unique name for a run, which sorts by time."""
     return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{secrets.token_hex(3)}"
 
 
 class JournalWriter:
     """Appends to one journal file.
 
-    A line is handed to the operating system at once, so that killing the process
-    loses nothing. When the disk refuses, *broken* says why, lines are kept in memory,
-    and the header says that what is on disk is not all: what has no end there would
-    else be read as a run that died.
+    The operating system gets each line at once, so a killed process loses nothing. When
+    the disk refuses a line, *broken* says why, all further lines stay in memory, and the
+    header says that the file is not complete. Otherwise a journal without an end would be
+    read as a run that died.
     """
 
     def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
@@ -61,7 +61,7 @@ class JournalWriter:
         self.scrub = scrub or Scrubber()
         self.broken: OSError | None = None
         self.kept: list[bytes] = []
-        # What to write once more if all that was written before is lost.
+        # Returns the lines to write again if the file was lost.
         self.again: Callable[[], Iterable[str]] = tuple
         self._file: OpenFile | None = None
         self._pid = System.process_id()
@@ -71,10 +71,7 @@ class JournalWriter:
     def create(
         cls, path: Path, header: Header, scrub: Scrubber | None = None
     ) -> JournalWriter:
-        """Start a journal with its header; its directory ignores itself in git.
-
-        *scrub* hides what tests let slip of our credentials.
-        """
+        """Start a journal with its header; *scrub* hides credentials in later lines."""
         writer = cls(path, scrub)
         try:
             writer._file = writer._create()
@@ -82,7 +79,7 @@ class JournalWriter:
             writer.broken = error
         else:
             header = replace(header, unlocked=not locks_work(path))
-        # No secret is in it, and a password may be an ordinary word.
+        # It holds no secret, and a password may be an ordinary word.
         line = _bytes_of(System.encode(journal_format.header_line(header)))
         writer._append(line)
         if writer.broken is None:
@@ -107,21 +104,21 @@ class JournalWriter:
             msg = f"{path} is in use: its run goes on, or another push is sending it."
             raise JournalError(msg)
         if _is_torn(path):
-            # What follows must not be glued to it.
+            # The next line must not continue it.
             writer._write(b"\n")
             writer.append(TORN)
         return writer
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process opened the journal, and not one that it was forked from."""
+        """Whether this process, not a parent that it was forked from, opened the journal."""
         return System.process_id() == self._pid
 
     def append(self, line: dict[str, Any]) -> None:
         self.append_text(System.encode(line))
 
     def append_text(self, text: str) -> None:
-        """Append a line that is JSON in ASCII already."""
+        """Append a line of JSON in ASCII."""
         self._append(self._encode(text))
 
     def _append(self, data: bytes) -> None:
@@ -129,37 +126,37 @@ class JournalWriter:
             self.kept.append(data)
 
     def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
-        """Append many lines in one go."""
+        """Append many lines with one write."""
         self.append_texts(map(System.encode, lines))
 
     def append_texts(self, texts: Iterable[str]) -> None:
-        """Append many lines that are JSON in ASCII already."""
+        """Append many lines of JSON in ASCII with one write."""
         encoded = list(map(self._encode, texts))
         if self.broken is not None or not self._write(b"".join(encoded)):
             self.kept += encoded
 
     def discard(self) -> None:
-        """Remove the journal, and what workers wrote beside it."""
+        """Remove the journal and the files of its workers."""
         self.close()
         for path in (self.path, *parts_of(self.path)):
             with suppress(OSError):
                 path.unlink()
 
     def take_kept(self) -> list[str]:
-        """Give away the lines that the disk refused, for another process to write."""
+        """Return the lines that the disk refused, for another process to write, and forget them."""
         kept = [line.decode("ascii") for line in self.kept]
         self.kept.clear()
         return kept
 
     def append_kept(self, kept: Iterable[str]) -> None:
-        """Append lines that another process could not write."""
+        """Append lines that `take_kept` returned in another process."""
         for line in kept:
             self._append(line.encode("ascii"))
 
     def retry(self) -> None:
-        """Write what the disk refused before, and all of a file that was removed.
+        """Write the lines that the disk refused, and a file that was removed.
 
-        Afterwards what is not *broken* can be read from disk.
+        Unless *broken* is set afterwards, all lines are on disk.
         """
         if not self.is_ours:
             return
@@ -167,18 +164,19 @@ class JournalWriter:
             self._write_again(self._file)
         if self._file is None or not self.kept:
             return
-        # What was refused may have left half a line behind.
+        # The refused write may have left half a line.
         if self._write(b"\n" + b"".join(self.kept)):
             self.broken = None
             self.kept.clear()
-            self._mark_cut(_cut_of(self._header))
+            place = _place_of_cut(self._header)
+            self._mark_cut(self._header[place : place + 1])
 
     def _write_again(self, removed: OpenFile) -> None:
-        """Copy what is still to be read of a *removed* file to where it was."""
+        """Write the content of a *removed* file to its path again."""
         try:
             content = removed.read_all()
         except OSError:
-            content = self._mended(b"")
+            content = self._repaired(b"")
         removed.close()
         self._file = None
         try:
@@ -188,16 +186,18 @@ class JournalWriter:
         if not self._write(content):
             self.kept[:0] = content.splitlines(keepends=True)
 
-    def _mended(self, left: bytes) -> bytes:
-        """Return what is *left* of a journal as one that says so, and names its tests."""
-        rest = left[len(self._header) :] if left.startswith(self._header) else b""
-        rest = rest[: rest.rfind(b"\n") + 1]
-        self._header = _with_cut(self._header)
+    def _repaired(self, rest: bytes) -> bytes:
+        """Return the *rest* of a journal, marked as cut, with its first lines again."""
+        lines = rest[len(self._header) :] if rest.startswith(self._header) else b""
+        lines = lines[: lines.rfind(b"\n") + 1]
+        if self._header:
+            place = _place_of_cut(self._header)
+            self._header = self._header[:place] + b"1" + self._header[place + 1 :]
         again = map(self._encode, self.again())
-        return b"".join([self._header, rest, *again])
+        return b"".join([self._header, lines, *again])
 
     def _encode(self, text: str) -> bytes:
-        """Return a line as bytes, without what tests let slip of our credentials."""
+        """Return a line as bytes, without credentials."""
         if self.scrub.touches(text):
             clean = {
                 key: value if key in _NO_PROSE else self.scrub.clean(value)
@@ -212,7 +212,7 @@ class JournalWriter:
         try:
             written = self._file.write(data)
         except Shortened:
-            data = self._mended(self._file.read_all()) + data
+            data = self._repaired(self._file.read_all()) + data
             self._file.clear()
             return self._write(data)
         except OSError as error:
@@ -223,13 +223,15 @@ class JournalWriter:
             return False
         if written != len(data):
             self.broken = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._take_back(written)
+            # The whole line is written again later.
+            with suppress(OSError):
+                self._file.take_back(written)
             self._mark_cut(b"1")
             return False
         return True
 
     def _open_again(self, closed: OpenFile) -> bool:
-        """Open the file once more whose descriptor a test has closed or replaced."""
+        """Open the file again if a test has closed or replaced its descriptor."""
         if closed.is_open or not closed.is_there:
             return False
         with suppress(OSError):
@@ -238,16 +240,10 @@ class JournalWriter:
         return False
 
     def _mark_cut(self, cut: bytes) -> None:
-        """Change one digit of the header in its place, which needs no room."""
+        """Change one digit of the header in place, which needs no room on the disk."""
         if self._file is not None and self._header:
             with suppress(OSError):
                 self._file.overwrite(_place_of_cut(self._header), cut)
-
-    def _take_back(self, written: int) -> None:
-        """Remove what a refused write left, so that no line is there twice."""
-        assert self._file is not None
-        with suppress(OSError):
-            self._file.take_back(written)
 
     def close(self) -> None:
         if self._file is not None:
@@ -259,24 +255,10 @@ def _place_of_cut(header: bytes) -> int:
     return header.find(_CUT) + len(_CUT) - 1
 
 
-def _cut_of(header: bytes) -> bytes:
-    """Return the digit of *header* that says whether what follows was cut."""
-    place = _place_of_cut(header)
-    return header[place : place + 1]
-
-
-def _with_cut(header: bytes) -> bytes:
-    """Return *header* saying that what follows was cut; one that is empty stays so."""
-    if not header:
-        return b""
-    place = _place_of_cut(header)
-    return header[:place] + b"1" + header[place + 1 :]
-
-
 def make_directory(directory: Path) -> None:
-    """Make a *directory* for journals, which ignores itself in git.
+    """Make a *directory* for journals, with a ``.gitignore`` if it has only our files.
 
-    One that has other things is not ours to hide. Raises OSError.
+    Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     ignore = directory / ".gitignore"
@@ -294,7 +276,7 @@ def _is_torn(path: Path) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.suffix == SUFFIX or path.name.startswith(_OURS)
+    return path.suffix == SUFFIX or path.name.startswith(_OUR_PREFIXES)
 
 
 def _bytes_of(text: str) -> bytes:
@@ -305,17 +287,17 @@ def _bytes_of(text: str) -> bytes:
 def worker_journal(
     path: str, worker: str, scrub: Scrubber | None = None
 ) -> JournalWriter:
-    """Start the file of a *worker* beside the journal at *path*."""
+    """Start the file of a *worker* next to the journal at *path*."""
     main = Path(path)
     if not main.exists():
-        # It runs on another machine: what it has to say rides on its reports.
+        # It runs on another machine: its lines travel with its reports.
         return JournalWriter(part_of(main, worker), scrub)
     header = Header(run=main.stem, worker=worker)
     return JournalWriter.create(part_of(main, worker), header, scrub)
 
 
 def part_of(whole: Path, worker: str) -> Path:
-    """Return the file of a *worker* beside a journal; the journal itself without one."""
+    """Return the file of a *worker* of a journal; without a worker the journal itself."""
     return whole.with_name(f"{whole.stem}.{worker}{SUFFIX}") if worker else whole
 
 
@@ -325,7 +307,7 @@ def whole_of(part: Path) -> Path:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """Return the files that workers wrote beside the journal at *path*."""
+    """Return the files of the workers of the journal at *path*."""
     try:
         with os.scandir(path.parent) as entries:
             names = [each.name for each in entries]

@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 import pytest
 
-from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.format import Deselected
+from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.results.records import CaseRef
@@ -41,4 +42,4 @@ class OnlyPlanned:
         if others:
             config.hook.pytest_deselected(items=others)
             items[:] = planned
-            self._writer.append(journal_format.deselected_line(len(others)))
+            self._writer.append(line_of(Deselected(len(others))))

@@ -27,6 +27,7 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.format import CollectError
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import uncollected
@@ -119,7 +120,7 @@ class ZephyrReporter:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self._uncollected.append(report.nodeid)
-            self.writer.append(journal_format.collect_error_line(report.nodeid))
+            self.writer.append(journal_format.line_of(CollectError(report.nodeid)))
 
     # When they are done
 

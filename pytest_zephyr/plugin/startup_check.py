@@ -168,7 +168,7 @@ class StartupCheck:
         assert isinstance(answer, Checked), "what Check is answered with"
         self._found = answer
         if answer.ahead:
-            self._writer.append(journal_format.clock_line(Clock(answer.ahead)))
+            self._writer.append(journal_format.line_of(Clock(answer.ahead)))
         self._say(answer)
 
     def _say(self, found: Checked) -> None:

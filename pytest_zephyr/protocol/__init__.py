@@ -1,3 +1,3 @@
-"""What the test process and the sender say to each other; standard library only."""
+"""The messages between the test process and the sender; standard library only."""
 
 from __future__ import annotations

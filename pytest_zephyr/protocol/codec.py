@@ -1,7 +1,7 @@
-"""Dataclasses as JSON and back, by their type hints.
+"""Converts dataclasses to JSON and back, by their type hints.
 
-Secrets are written as they are: this is for a pipe between two processes of one user,
-never for a file.
+Secrets are readable in it: it is for a pipe between two processes of one user, never for
+a file.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from pytest_zephyr.secret import Secret
 
 Kind = TypeVar("Kind")
 
-#: What JSON has itself.
+#: The plain types of JSON.
 _PLAIN = (str, int, float, bool, type(None))
 
-#: What becomes a text, and how it is read from one.
+#: Types that become a text, and how each is read from it.
 _TEXTS: Mapping[type, Any] = {Path: Path, date: date.fromisoformat, Secret: Secret}
 
 
@@ -36,14 +36,14 @@ def dump(value: object) -> str:
 
 
 def load(kind: type[Kind], text: str | bytes) -> Kind:
-    """Return what `dump` made *text* of. Raises ValueError, KeyError or TypeError."""
+    """Return the value that `dump` got. Raises ValueError, KeyError or TypeError."""
     return from_json(kind, json.loads(text))
 
 
 def to_json(value: object) -> Any:
     """Return *value* in the types of JSON; a mapping becomes a list of pairs.
 
-    Raises TypeError for a type that nothing here sends.
+    Raises TypeError for any other type.
     """
     if isinstance(value, _PLAIN):
         return value
@@ -61,14 +61,14 @@ def to_json(value: object) -> Any:
 
 
 def from_json(kind: type[Kind], data: Any) -> Kind:
-    """Return what `to_json` made *data* of. Raises TypeError if it is no such thing.
+    """Return the value that `to_json` got. Raises TypeError if it is not a *kind*.
 
     >>> from_json(tuple[Path, ...], ["a", "b"])
     (PosixPath('a'), PosixPath('b'))
     """
-    read: Any = _reader
-    found: Kind = read(kind)(data)
-    return found
+    reader: Any = _reader
+    value: Kind = reader(kind)(data)
+    return value
 
 
 @functools.cache
@@ -82,7 +82,7 @@ def _reader(kind: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return functools.partial(_read_union, args)
     if kind in _TEXTS:
-        return functools.partial(_read_text, kind)
+        return lambda data: _TEXTS[kind](_read_plain(str, data))
     if kind in _PLAIN:
         return functools.partial(_read_plain, kind)
     if is_dataclass(kind):
@@ -90,7 +90,7 @@ def _reader(kind: Any) -> Any:
         readers = {each.name: _reader(hints[each.name]) for each in fields(kind)}
         make: Any = kind
         return lambda data: make(
-            **{name: readers[name](data[name]) for name in readers}
+            **{name: read(data[name]) for name, read in readers.items()}
         )
     if origin is not None and issubclass(origin, Mapping):
         key, value = map(_reader, args)
@@ -105,15 +105,11 @@ def _read_union(kinds: tuple[Any, ...], data: Any) -> Any:
         return data
     others = [each for each in kinds if each not in _PLAIN]
     if data is None or len(others) != 1:
-        raise TypeError(f"{type(data).__name__} is none of {kinds}")
+        raise TypeError(f"expected one of {kinds}, got {type(data).__name__}")
     return _reader(others[0])(data)
-
-
-def _read_text(kind: type, data: Any) -> Any:
-    return _TEXTS[kind](_read_plain(str, data))
 
 
 def _read_plain(kind: type, data: Any) -> Any:
     if type(data) is not kind and not (kind is float and type(data) is int):
-        raise TypeError(f"{type(data).__name__} is no {kind.__name__}")
+        raise TypeError(f"expected {kind.__name__}, got {type(data).__name__}")
     return data

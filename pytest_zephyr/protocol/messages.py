@@ -1,6 +1,7 @@
-"""The messages of one talk: a request, what is said meanwhile, and an answer.
+"""The messages between the test process and the sender, each one line of JSON.
 
-A message is one line of JSON. The sender says `Hello` first, of its own accord.
+The sender starts with `Hello`. Then it answers one request at a time, after any number of
+`Progress` messages.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 from typing import Any
+from typing import get_args
 
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.protocol.codec import from_json
@@ -16,12 +18,12 @@ from pytest_zephyr.protocol.codec import to_json
 from pytest_zephyr.results.records import CaseRef
 
 
-#: Version of the messages; both sides have the same or do not talk.
+#: Version of the messages; both sides must have the same.
 VERSION = 1
 
 
 class ProtocolError(Exception):
-    """A line that is no message of this version."""
+    """A line is not a message of this version."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,12 @@ class Hello:
     version: int = VERSION
 
 
-# What the test process says.
+# Messages of the test process.
 
 
 @dataclass(frozen=True)
 class Check:
-    """Look at the server before the first test, which has so many *seconds*.
-
-    Answered with `Checked`.
-    """
+    """Check the server before the first test, within *seconds*; answered with `Checked`."""
 
     settings: Settings
     seconds: float
@@ -47,10 +46,7 @@ class Check:
 
 @dataclass(frozen=True)
 class LookUp:
-    """After `Checked`: look whether Zephyr has these test cases. So many seconds again.
-
-    Answered with `LookedUp`.
-    """
+    """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`."""
 
     cases: tuple[CaseRef, ...]
 
@@ -59,8 +55,8 @@ class LookUp:
 class Push:
     """Send a journal at the end of its session; answered with `Pushed`.
 
-    *kept* are lines that the disk refused. *facts* are those that `LookedUp` gave, handed
-    back as they are. *seconds* are its time budget.
+    *kept* are lines that the disk refused. *facts* are those of `LookedUp`, unchanged.
+    *seconds* is the time budget.
     """
 
     settings: Settings
@@ -70,16 +66,16 @@ class Push:
     seconds: float
 
 
-# What the sender says.
+# Messages of the sender.
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found before the tests.
+    """The result of the check.
 
     *lines* are for people; *failed* says that some of them name a mistake of the user.
-    *planned* are the names of the test cases of the phase if only their tests are to
-    run. *ahead* is by how many milliseconds the server's clock is ahead.
+    *planned* are the test cases of the phase if only their tests are to run. *ahead* is by
+    how many milliseconds the server's clock is ahead.
     """
 
     lines: tuple[str, ...] = ()
@@ -90,9 +86,9 @@ class Checked:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """What is wrong with test cases that were looked up: each with a text for people.
+    """The *problems* with test cases that were looked up, each with a text for people.
 
-    *facts* are what a push need not ask again, as JSON that only senders understand.
+    *facts* are what a push need not request again, as JSON for the sender.
     """
 
     problems: tuple[tuple[Any, ...], ...] = ()
@@ -101,7 +97,7 @@ class LookedUp:
 
 @dataclass(frozen=True)
 class Progress:
-    """So many results or files are done."""
+    """How many results or files are done."""
 
     done: int
     total: int
@@ -110,7 +106,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What became of the results: *lines* for people, and whether something *failed*."""
+    """The result of a push: *lines* for people, and whether something *failed*."""
 
     lines: tuple[str, ...]
     failed: bool
@@ -118,7 +114,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Broken:
-    """The sender ends without an answer; a *bug* is to be reported."""
+    """The sender ends without an answer; a *bug* should be reported."""
 
     error: str
     bug: bool = False
@@ -128,13 +124,7 @@ Message = (
     Hello | Check | LookUp | Push | Checked | LookedUp | Progress | Pushed | Broken
 )
 
-_KINDS: dict[str, type[Any]] = {
-    each.__name__: each
-    for each in (
-        *(Hello, Check, LookUp, Push),
-        *(Checked, LookedUp, Progress, Pushed, Broken),
-    )
-}
+_KINDS: dict[str, type[Any]] = {each.__name__: each for each in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:
@@ -147,8 +137,8 @@ def decode(line: bytes) -> Message:
     """Return the message in a line. Raises ProtocolError."""
     try:
         document = json.loads(line)
-        found: Message = from_json(_KINDS[document.pop("kind")], document)
+        message: Message = from_json(_KINDS[document.pop("kind")], document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # The line may hold a credential.
         raise ProtocolError(f"no message of version {VERSION}: {error!r}") from None
-    return found
+    return message

@@ -1,3 +1,3 @@
-"""What tests did, as plain values: records, outcomes, evidence, and what should stand in Zephyr."""
+"""Records, outcomes, evidence and plans as plain values."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a test said about itself, as plain data: comments, files, steps, defects, fields."""
+"""Evidence of a test as plain values: comments, files, steps, defects, fields."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from typing import get_args
 
 
-#: What a field may hold: plain JSON.
+#: The value of a field: plain JSON.
 FieldValue = str | int | float | bool
 
-# Both become headers of a request: a line break would begin another one.
+# Both become headers of a request, where a line break would start another header.
 _CONTENT_TYPE = re.compile(
     r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+(?: *; *[ -~]*)?", re.ASCII
 )
@@ -39,7 +39,7 @@ class Field:
 
 @dataclass(frozen=True)
 class File:
-    """An attachment; *digest* (SHA-256) is the name of its copy beside the journal."""
+    """An attachment; *digest* (SHA-256) is the name of its copy next to the journal."""
 
     name: str
     type: str
@@ -49,10 +49,10 @@ class File:
 
 @dataclass(frozen=True)
 class Step:
-    """A step that began; it is written again with its *outcome* when it ends.
+    """A step; it is written when it begins, and again with its *outcome* when it ends.
 
     *number* counts the steps of a test in the order they began. *label* is a text
-    or the number of the case's own step. *at* is in milliseconds since the epoch.
+    or the number of a step of the test case. *at* is in milliseconds since the epoch.
     """
 
     number: int
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An attachment that was not taken, and why; *by_limit* if the user limits sizes."""
+    """An attachment that was not copied, and why; *by_limit* if it exceeds a size limit."""
 
     name: str
     size: int
@@ -78,7 +78,7 @@ EvidenceValue = Comment | Defect | Field | File | Step | LeftOut
 
 @dataclass(frozen=True)
 class EvidenceEntry:
-    """One saying, with the attempt of the test and the worker that it belongs to."""
+    """A piece of evidence, with its test, attempt and worker."""
 
     nodeid: str
     what: EvidenceValue
@@ -88,7 +88,7 @@ class EvidenceEntry:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the last attempt of a test said."""
+    """All evidence of the last attempt of a test."""
 
     comments: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ NOTHING = Evidence()
 
 
 def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
-    """Return *evidence_values* by kind: repetitions once, the last value of a field."""
+    """Group *evidence_values* by kind: repetitions once, the last value of a field."""
     by_kind: dict[type[EvidenceValue], dict[object, Any]] = {
         kind: {} for kind in get_args(EvidenceValue)
     }
@@ -136,9 +136,3 @@ def is_content_type(text: str) -> bool:
 def is_file_name(text: str) -> bool:
     """Return whether *text* can be the name of an attachment."""
     return bool(text) and _NOT_IN_NAMES.search(text) is None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value

@@ -1,4 +1,4 @@
-"""Records of tests, folded into one outcome for each test."""
+"""Folds the records of each test into one result."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from pytest_zephyr.results.records import worst
 
 
 def is_repeated(report: Report) -> bool:
-    """Return whether *report* is of an attempt that will be repeated.
+    """Return whether the attempt of *report* will be repeated.
 
-    Each plugin has its own word for that, as ``rerun`` or ``retried``.
+    Each plugin has another outcome for that, as ``rerun`` or ``retried``.
     """
     return report.outcome not in {"passed", "failed", "skipped"}
 
 
 def classify(report: Report) -> Outcome | None:
-    """Return what *report* alone says, `None` if it decides nothing.
+    """Return the outcome that pytest shows for *report*, `None` if it decides nothing.
 
     A passed setup or teardown decides nothing, nor does an attempt that will be
-    repeated. The rest is read as the terminal reads it.
+    repeated.
     """
     if is_repeated(report):
         return None
@@ -59,27 +59,27 @@ def classify(report: Report) -> Outcome | None:
 
 @dataclass(slots=True)
 class _Attempts:
-    """The attempts of one node on one worker; only the last one counts.
+    """The attempts of one node on one worker; the fields are those of the *last* one.
 
-    *earlier* is the first failure of the attempts before it, of number *first*.
+    *earlier* is the first failure of the attempts before it, in attempt *first*.
     """
 
     worker: str
     last: int = 0
+    earlier: Failure | None = None
+    first: int = 0
     outcome: Outcome | None = None
     finished: bool = False
     rerun: bool = False
     duration: int = 0
     reason: str = ""
     failures: tuple[Failure, ...] = ()
-    earlier: Failure | None = None
-    first: int = 0
     called: bool = False
 
     def add(self, report: Report) -> None:
         failure = _failure(report)
-        # The report of a crash does not know which attempt it ended.
-        # A crash after a rerun was announced ended the attempt that came then.
+        # The report of a crash has no attempt: it ended the last one, or the one after
+        # it if a rerun was announced.
         attempt = report.attempt
         if report.when == "???":
             attempt = self.last + (self.rerun and not is_repeated(report))
@@ -88,35 +88,27 @@ class _Attempts:
             return
         if attempt > self.last:
             self._note_earlier(self.last, next(iter(self.failures), None))
-            self.last = attempt
-            self.outcome = None
-            self.finished = self.rerun = False
-            self.duration = 0
-            self.reason = ""
-            self.failures = ()
-            self.called = False
+            self.last, self.outcome, self.failures = attempt, None, ()
+            self.finished = self.rerun = self.called = False
+            self.duration, self.reason = 0, ""
         self.called = self.called or report.when == "call"
         if failure:
             self.failures += (failure,)
-        said = classify(report)
-        if said is not None:
-            self.outcome = worst(filter(None, (said, self.outcome)))
+        self.outcome = _worse(classify(report), self.outcome)
         self.rerun = self.rerun or is_repeated(report)
         self.finished = self.finished or report.when in {"teardown", "???"}
         self.duration += report.duration
         self.reason = report.reason or self.reason
 
-    def take_pass(self, passed: Passed) -> None:
-        """Note that the attempt passed of which no more is to be said."""
+    def add_pass(self, passed: Passed) -> None:
         self.called = self.finished = True
-        self.outcome = worst([Outcome.PASSED, self.outcome or Outcome.PASSED])
+        self.outcome = _worse(Outcome.PASSED, self.outcome)
         self.duration += passed.duration
 
     @property
     def is_silent(self) -> bool:
-        """Whether a test was set up and torn down, and nothing says how it went."""
-        passed_silently = self.finished and not self.called and self.outcome is None
-        return passed_silently and not self.rerun
+        """Whether a test was set up and torn down without an outcome."""
+        return self.verdict is Outcome.UNRUN and not (self.called or self.outcome)
 
     def _note_earlier(self, attempt: int, failure: Failure | None) -> None:
         if failure and (self.earlier is None or attempt < self.first):
@@ -124,10 +116,7 @@ class _Attempts:
 
     @property
     def verdict(self) -> Outcome | None:
-        """The outcome, if nothing more is to come for it.
-
-        A test that was only set up, as with ``--setup-plan``, never ran.
-        """
+        """The outcome of a finished attempt; ``UNRUN`` if the test was only set up."""
         if not self.finished or self.rerun:
             return None
         return self.outcome or Outcome.UNRUN
@@ -145,17 +134,18 @@ class _Node:
     changed: bool = False
 
     def take(self, item: Item) -> None:
-        """Note what the markers of the test say, in whichever order that is read."""
+        """Note what the markers of the test say; items may come in any order."""
+        marked = tuple(item.evidence_values)
         if item.changed:
-            self.cases, self.new = item.cases, item.new
-            self.marked = tuple(item.evidence_values)
-        elif not self.changed:
+            self.cases, self.new, self.marked = item.cases, item.new, marked
+            self.changed = True
+        elif self.changed:
+            return
+        else:
             self.cases = item.cases or self.cases
             self.new = item.new or self.new
-            self.marked = tuple(item.evidence_values) or self.marked
-        if item.changed or not self.changed:
-            self.unmarked = item.unmarked
-        self.changed = self.changed or item.changed
+            self.marked = marked or self.marked
+        self.unmarked = item.unmarked
 
     def attempts_on(self, worker: str) -> _Attempts:
         for each in self.workers:
@@ -165,20 +155,24 @@ class _Node:
         return self.workers[-1]
 
     def runs_on(self, worker: str) -> bool:
-        """Return whether the test began on *worker*, and nothing says that it ended."""
+        """Return whether the test began on *worker* and has no end there."""
         return any(each.worker == worker and not each.finished for each in self.workers)
 
-    def evidence(self, evidence_values: Sequence[EvidenceEntry]) -> Evidence:
-        """What was said in the last attempt, which may have died before its reports."""
-        if not evidence_values and not self.marked:
+    def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
+        """The evidence of the last attempt, which may have died before its reports."""
+        if not entries and not self.marked:
             return NOTHING
         last = {each.worker: each.last for each in self.workers}
-        for said in evidence_values:
-            last[said.worker] = max(said.attempt, last.get(said.worker, 0))
-        counting = [
-            each for each in evidence_values if each.attempt == last[each.worker]
-        ]
-        return gather([*self.marked, *(each.what for each in counting)])
+        for entry in entries:
+            last[entry.worker] = max(entry.attempt, last.get(entry.worker, 0))
+        latest = (each.what for each in entries if each.attempt == last[each.worker])
+        return gather([*self.marked, *latest])
+
+
+def _worse(outcome: Outcome | None, other: Outcome | None) -> Outcome | None:
+    if outcome is None or other is None:
+        return outcome or other
+    return worst((outcome, other))
 
 
 def fold(
@@ -188,12 +182,12 @@ def fold(
 
     Without *calls* only fixtures are set up, as with ``--setup-plan``.
 
-    Nothing is settled before the end. A rerun comes after a teardown, a failed subtest
-    before the call report, and a crash after no further report at all. Records of
+    No outcome is final before the last record. A rerun comes after a teardown, a failed
+    subtest before the call report, and a crash after no further report at all. Records of
     different workers may interleave in any order.
     """
     nodes: dict[str, _Node] = {}
-    evidence_values: dict[str, list[EvidenceEntry]] = {}
+    evidence: dict[str, list[EvidenceEntry]] = {}
     ended = False
     for record in records:
         if isinstance(record, End):
@@ -205,7 +199,7 @@ def fold(
         if isinstance(record, Item):
             node.take(record)
         elif isinstance(record, EvidenceEntry):
-            evidence_values.setdefault(record.nodeid, []).append(record)
+            evidence.setdefault(record.nodeid, []).append(record)
         else:
             if isinstance(record, Report) and record.when == "???":
                 node = _running(nodes, record) or node
@@ -214,25 +208,20 @@ def fold(
             if isinstance(record, Start):
                 node.started = True
             elif isinstance(record, Passed):
-                attempts.take_pass(record)
+                attempts.add_pass(record)
             else:
                 attempts.add(record)
-    # One gives way to the other: a large run has many.
+    # Free each node once its result is built: a large run has many.
     return [
-        _settle(
-            nodeid,
-            nodes.pop(nodeid),
-            evidence_values.pop(nodeid, ()),
-            ended,
-            calls,
-            origin,
+        _result(
+            nodeid, nodes.pop(nodeid), evidence.pop(nodeid, ()), ended, calls, origin
         )
         for nodeid in list(nodes)
     ]
 
 
 def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
-    """Return the test that *crash* ended: of several with one node id the one that ran."""
+    """Return the test that *crash* ended: of several with one node id, the running one."""
     for count in itertools.count(1):
         node = nodes.get(nth(crash.nodeid, count))
         if node is None or node.runs_on(crash.worker):
@@ -240,50 +229,46 @@ def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
     return None
 
 
-def _settle(
+def _result(
     nodeid: str,
     node: _Node,
-    evidence_values: Sequence[EvidenceEntry],
+    entries: Sequence[EvidenceEntry],
     ended: bool,
     calls: bool,
     origin: Origin,
 ) -> NodeResult:
-    all_attempts = sorted(node.workers, key=lambda each: each.worker)
-    duration = all_attempts[0].duration if all_attempts else 0
-    for each in all_attempts[1:]:
-        duration += each.duration
-    verdicts = [found for each in all_attempts if (found := each.verdict)]
-    open_attempts = [
-        each for each in all_attempts if each.verdict is None and not each.rerun
-    ]
-    if open_attempts or (node.started and not verdicts):
-        seen = [each.outcome for each in open_attempts if each.outcome]
-        # What failed has failed, however the process ended.
-        verdicts += [outcome for outcome in seen if outcome.is_failure]
+    workers = sorted(node.workers, key=lambda each: each.worker)
+    verdicts = [verdict for each in workers if (verdict := each.verdict)]
+    unfinished = [each for each in workers if each.verdict is None and not each.rerun]
+    if unfinished or (node.started and not verdicts):
+        # A failure counts, however the process ended.
+        verdicts += [
+            each.outcome
+            for each in unfinished
+            if each.outcome and each.outcome.is_failure
+        ]
         verdicts.append(Outcome.UNRUN if ended else Outcome.CRASHED)
-    outcome = worst(verdicts)
     deciding = max(
-        all_attempts,
+        workers,
         key=lambda each: (each.outcome or Outcome.UNRUN).rank,
         default=_Attempts(""),
     )
+    silent = calls and any(each.is_silent for each in workers)
     return NodeResult(
         nodeid=nodeid,
-        outcome=outcome,
+        outcome=worst(verdicts),
         cases=node.cases,
-        duration=duration,
+        duration=sum(each.duration for each in workers),
         at=node.at,
-        attempts=max((each.last for each in all_attempts), default=0) + 1,
+        attempts=max((each.last for each in workers), default=0) + 1,
         reason=deciding.reason,
         failures=deciding.failures,
         earlier=deciding.earlier,
         unmarked=node.unmarked,
         new=node.new,
-        evidence=node.evidence(evidence_values),
+        evidence=node.evidence(entries),
         origin=origin,
-        doubt="the report of a test is missing"
-        if calls and any(each.is_silent for each in all_attempts)
-        else "",
+        doubt="the report of a test is missing" if silent else "",
     )
 
 

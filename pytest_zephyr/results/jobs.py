@@ -1,10 +1,10 @@
-"""Which result of a test counts where several sessions of one run have one.
+"""Decides which result of a test counts if several sessions of one run have one.
 
-Within a job the last attempt of a test counts; across jobs the worst does. Two sessions
-are attempts of one job only if that is sure; in doubt they are two jobs. They are if
-everything in `Job` but *attempt* is equal and the first was over when the second began,
-or if the CI service counts attempts, the second has the higher number, and all but
-*host* and *checkout* is equal. What was skipped or not run replaces nothing.
+Within a job the last attempt of a test counts; across jobs the worst does. In doubt two
+sessions are two jobs. They are attempts of one job if everything in `Job` except
+*attempt* is equal and the first was over when the second began, or if everything except
+*host* and *checkout* is equal and the CI service gives the second a higher attempt. A
+test that was skipped or not run replaces no result.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Job:
     """What a session did, and where.
 
     *directory* (the root directory, and the one that pytest was started in) and
-    *interpreter* are as seen from *checkout*, the CI service's directory for the source
-    code. *arguments* is a digest; *environment* maps variables to digests of their
-    values; the CI service's name of the job is one of them. *attempt* is the number that
-    the service gives a repetition, 0 if it gives none.
+    *interpreter* are relative to *checkout*, the CI service's directory for the source
+    code. *arguments* is a digest; *environment* maps variables, such as the CI service's
+    name of the job, to digests of their values. *attempt* is the number that the service
+    gives a repetition, 0 if it gives none.
     """
 
     directory: str = ""
@@ -43,21 +43,14 @@ class Job:
     attempt: int = 0
 
     def differences(self, other: Job) -> list[str]:
-        """Name what makes this another job than *other*, for people."""
-        names = {
-            "the directory": "directory",
-            "the interpreter": "interpreter",
-            "the arguments": "arguments",
-            "the host": "host",
-            "the checkout": "checkout",
-        }
-        found = [
-            text
-            for text, name in names.items()
-            if getattr(self, name) != getattr(other, name)
-        ]
+        """Name the differences to *other*, for people."""
+        names = ("directory", "interpreter", "arguments", "host", "checkout")
         variables = sorted({*self.environment, *other.environment})
-        return found + [
+        return [
+            f"the {name}"
+            for name in names
+            if getattr(self, name) != getattr(other, name)
+        ] + [
             f"the variable {each}"
             for each in variables
             if self.environment.get(each) != other.environment.get(each)
@@ -78,8 +71,8 @@ class Job:
 class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
-    Without a *job* it is a job of its own. *beside* names sessions that still ran when
-    it ended: one that was killed later does not say when it was over. It is not *whole*
+    Without a *job* it is a job of its own. *beside* names sessions that were still
+    running when it ended: if one was killed later, its end is unknown. It is not *whole*
     if some files could not be collected.
     """
 
@@ -103,10 +96,10 @@ class Session:
         """Return whether this ran the same job in the same place after *earlier*."""
         if self.job is None or earlier.job is None:
             return False
-        here = (self.job.host, self.job.checkout)
         return (
             self.job.mark.kind == earlier.job.mark.kind
-            and here == (earlier.job.host, earlier.job.checkout)
+            and self.job.host == earlier.job.host
+            and self.job.checkout == earlier.job.checkout
             and earlier.ended <= self.started
             and earlier.name not in self.beside
         )
@@ -123,10 +116,10 @@ class Session:
 class MergedResults:
     """The results that count.
 
-    *ended* says when each session was over, by name, *partial* names those that are not
-    whole. *replaced* counts the tests of one session whose result gave way to that of
-    another, *separate_jobs* says for two sessions with different outcomes of a test why they
-    are two jobs: names of sessions, the worse first.
+    *ended* says when each session was over, by name; *partial* names those that are not
+    whole. *replaced* counts the results of one session that another replaced.
+    *separate_jobs* says why two sessions with different outcomes of a test are two jobs;
+    the session with the worse outcome comes first.
     """
 
     nodes: Sequence[NodeResult]
@@ -141,7 +134,9 @@ _Entry = tuple[Session, NodeResult]
 
 def count(sessions: Iterable[Session]) -> MergedResults:
     """Return the results of *sessions* that count, in the order of their tests."""
-    sessions = sorted(sessions, key=_order)
+    sessions = sorted(
+        sessions, key=lambda each: (each.job_attempt, each.started, each.name)
+    )
     ended = {session.name: session.ended for session in sessions}
     partial = {session.name for session in sessions if not session.whole}
     if len(sessions) == 1:
@@ -163,26 +158,22 @@ def count(sessions: Iterable[Session]) -> MergedResults:
     return MergedResults(nodes, ended, partial, replaced, separate_jobs)
 
 
-def _order(session: Session) -> tuple[int, int, str]:
-    return session.job_attempt, session.started, session.name
-
-
 def _repeated(sessions: Sequence[Session]) -> dict[str, str]:
-    """Map each session that repeats another, elsewhere, to the one that it repeats.
+    """Map each session that repeats another in another place to that one.
 
-    Several jobs may look alike. One repetition is of one of them: of the worst that has
-    none yet, for nobody repeats what was green.
+    Several jobs may look alike. Each repetition belongs to the worst of them that has none
+    yet, because a passed job is rarely repeated.
     """
-    found: dict[str, str] = {}
+    repeated: dict[str, str] = {}
     for later in sessions:
         if any(later.follows(each) for each in sessions):
             continue
         alike = [each for each in sessions if later.repeats(each)]
-        free = [each for each in alike if each.name not in found.values()]
+        free = [each for each in alike if each.name not in repeated.values()]
         if free:
             worst = max(free, key=lambda each: (each.failures, each.job_attempt))
-            found[later.name] = worst.name
-    return found
+            repeated[later.name] = worst.name
+    return repeated
 
 
 def _add(
@@ -206,14 +197,10 @@ def _add(
         if old.ran:
             key = earlier.name, session.name
             replaced[key] = replaced.get(key, 0) + 1
-            node = _after(old, node)
+            first = old.earlier or next(iter(old.failures), None) or node.earlier
+            attempts = old.attempts + node.attempts
+            node = replace(node, attempts=attempts, earlier=first)
     return [*(each for each in counting if each not in before), (session, node)]
-
-
-def _after(old: NodeResult, node: NodeResult) -> NodeResult:
-    """Return *node* as the attempt that came after *old*."""
-    first = old.earlier or next(iter(old.failures), None) or node.earlier
-    return replace(node, attempts=old.attempts + node.attempts, earlier=first)
 
 
 def _note_separate_jobs(
@@ -226,12 +213,9 @@ def _note_separate_jobs(
         if not node.ran or node.outcome is bad.outcome:
             continue
         if worst.job is None or session.job is None:
-            why = "one of them does not say which job it is of"
+            why = "the job of one of them is not known"
+        elif names := worst.job.differences(session.job):
+            why = f"they differ in {', '.join(names)}"
         else:
-            names = worst.job.differences(session.job)
-            why = (
-                f"they differ in {', '.join(names)}"
-                if names
-                else "they ran side by side"
-            )
+            why = "they ran side by side"
         separate_jobs.setdefault((worst.name, session.name), why)

@@ -1,4 +1,4 @@
-"""What we write in the notes of an execution."""
+"""Writes the notes of an execution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import re
 from typing import Literal
 
 from pytest_zephyr.results import tags
-from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.records import Failure
 from pytest_zephyr.results.records import NodeResult
@@ -39,13 +38,13 @@ _OURS = re.compile(
     rf"(?: after \d+ attempts)?(?: - .*)?)(?:\n|$)"
 )
 
-#: Characters that failures get even where the lines of the tests fill the notes.
+#: Characters that failures get even if the lines of the tests fill the notes.
 _LEAST = 200
 
-#: What notes say that were written over, where the result of another job stands again.
+#: Replaces notes whose execution has the result of another job again.
 ELSEWHERE = "another job of this run found this; the notes of that are written over"
 
-#: Steps below this are shown at this depth.
+#: Deeper steps are shown at this depth.
 _DEEPEST = 20
 
 _CUT_SIGN = "characters left out …]\n"
@@ -58,18 +57,18 @@ def write_notes(
     context: Context,
     steps: Sequence[Step] = (),
 ) -> str | None:
-    """Return the notes for one test case that *nodes* prove, `None` for no notes.
+    """Return the notes of the test case of *nodes*, `None` for no notes.
 
-    One line says how it went, then each test has one line. What the tests said
-    follows, with the *steps* that Zephyr does not have; then the failures, and where
-    it ran. The text is escaped, since the server shows notes as HTML (API 5, 14).
-    What is too long is cut from the failures first.
+    One line has the outcome, then each test has one line. The evidence of the tests
+    follows, with the *steps* that Zephyr does not have, then the failures, the CI job and
+    the commit. The text is escaped because the server shows notes as HTML. If it is too
+    long, the failures are shortened first.
     """
     texts = _compose(nodes, outcome, context, steps)
     if texts is None:
         return None
     head, failures, foot = map(escape, texts)
-    # Each is cut by itself: a cut through what was cut before says nothing.
+    # Each is cut on its own, so that no cut removes the mark of another.
     foot = fit(foot, context.limit // 4)
     room = context.limit - len(foot)
     failures = fit(failures, max(room - len(head), min(_LEAST, room // 2)))
@@ -83,31 +82,28 @@ def full_text(
     *,
     always: bool = False,
 ) -> str | None:
-    """Return the whole of notes that had to be cut, with all steps of the tests.
+    """Return the full text of notes that had to be cut, with all steps of the tests.
 
-    `None` if they were not cut, unless it is *always* wanted.
+    `None` if they were not cut, unless *always* is set.
     """
-    texts = _compose(nodes, outcome, context, ())
-    if not always and (texts is None or _fits("".join(texts), context.limit)):
+    text = "".join(_compose(nodes, outcome, context, ()) or ())
+    # No escape has more than five characters, so most texts need no escaping here.
+    fits = len(text) * 5 <= context.limit or len(escape(text)) <= context.limit
+    if fits and not always:
         return None
     steps = steps_of(_worst_first(nodes))
     return _printable("".join(_compose(nodes, outcome, context, steps) or ()))
 
 
-def _fits(text: str, limit: int) -> bool:
-    # No escape has more than five signs.
-    return len(text) * 5 <= limit or len(escape(text)) <= limit
-
-
 def steps_of(nodes: Iterable[NodeResult]) -> list[Step]:
-    """Return the steps of *nodes*; one that a crash left unfinished failed."""
-    return [_ended(step, node) for node in nodes for step in node.evidence.steps]
-
-
-def _ended(step: Step, node: NodeResult) -> Step:
-    if step.outcome or node.outcome is not Outcome.CRASHED:
-        return step
-    return replace(step, outcome="failed", comment="the process died in this step")
+    """Return the steps of *nodes*; a step that a crash interrupted has failed."""
+    return [
+        step
+        if step.outcome or node.outcome is not Outcome.CRASHED
+        else replace(step, outcome="failed", comment="the process died in this step")
+        for node in nodes
+        for step in node.evidence.steps
+    ]
 
 
 def lists_all_steps(notes: str) -> bool:
@@ -116,7 +112,7 @@ def lists_all_steps(notes: str) -> bool:
 
 
 def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
-    """Return one line that may replace notes which an earlier run wrote."""
+    """Return one line that can replace notes of an earlier run."""
     if len(nodes) == 1:
         return escape(_node_line(nodes[0]))
     return f"{outcome.value}: {_count(nodes, outcome)}"
@@ -133,15 +129,16 @@ def _count(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
     return f"{count} of {len(nodes)} tests"
 
 
-def _wanted(nodes: Sequence[NodeResult], outcome: Outcome, comment: Comment) -> bool:
-    if comment == "never":
-        return False
-    if comment == "always":
-        return True
-    return (
-        outcome.is_failure
-        or outcome in {Outcome.XFAILED, Outcome.XPASSED}
-        or any(node.attempts > 1 or node.outcome.is_failure for node in nodes)
+def _needs_notes(
+    nodes: Sequence[NodeResult], outcome: Outcome, comment: Comment
+) -> bool:
+    return comment == "always" or (
+        comment == "failed"
+        and (
+            outcome.is_failure
+            or outcome in {Outcome.XFAILED, Outcome.XPASSED}
+            or any(node.attempts > 1 or node.outcome.is_failure for node in nodes)
+        )
     )
 
 
@@ -151,38 +148,30 @@ def _compose(
     context: Context,
     steps: Sequence[Step],
 ) -> tuple[str, str, str] | None:
-    """Return the head, the failures and the foot; `None` if there are to be no notes."""
-    wanted = _wanted(nodes, outcome, context.comment)
-    if not wanted and not steps and not any(node.evidence for node in nodes):
+    """Return the head, the failures and the foot; `None` for no notes."""
+    whole = _needs_notes(nodes, outcome, context.comment)
+    if not whole and not steps and not any(node.evidence for node in nodes):
         return None
     nodes = _worst_first(nodes)
-    said = [*_evidence_lines(nodes), *_steps(steps)]
-    if not wanted and not said:
+    extra = [*_evidence_lines(nodes), *_step_lines(steps)]
+    if not whole and not extra:
         return None
-    head = []
+    head = [_node_line(node) for node in nodes] + extra
     if len(nodes) > 1:
-        head.append(f"{outcome.value}: {_count(nodes, outcome)}")
-    head += [_node_line(node) for node in nodes]
-    head += said
-    if not wanted:
+        head.insert(0, f"{outcome.value}: {_count(nodes, outcome)}")
+    if not whole:
         return "\n".join(head), "", ""
-    failures = []
+    failures = ""
     for node in nodes:
-        failures += [["", _failure_text(node, failure)] for failure in node.failures]
+        for failure in node.failures:
+            failures += f"\n\n{_failure_text(node, failure)}"
         if node.earlier:
-            text = f"first attempt: {_failure_text(node, node.earlier)}"
-            failures.append(["", text])
-    lines = [line for failure in failures for line in failure]
-    foot = _foot(nodes)
-    return (
-        "\n".join(head),
-        "".join(f"\n{line}" for line in lines),
-        "".join(f"\n{line}" for line in foot),
-    )
+            failures += f"\n\nfirst attempt: {_failure_text(node, node.earlier)}"
+    return "\n".join(head), failures, _foot(nodes)
 
 
 def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
-    """Return a line for each thing that the tests said; the same is said once."""
+    """Return a line for each comment, field and missing attachment, defects first."""
     lines = []
     for node in nodes:
         evidence = node.evidence
@@ -191,25 +180,18 @@ def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
         whose = f" ({node.title})" if len(nodes) > 1 else ""
         lines += [f"comment{whose}: {text}" for text in evidence.comments]
         lines += [f"{name}{whose}: {value}" for name, value in evidence.fields]
-        lines += [
-            f"left out{whose}: {file.name}{_size(file)}, {file.reason}"
-            for file in evidence.left_out
-        ]
+        for file in evidence.left_out:
+            size = f" ({format_size(file.size)})" if file.size else ""
+            lines.append(f"left out{whose}: {file.name}{size}, {file.reason}")
     defects = dict.fromkeys(key for node in nodes for key in node.evidence.defects)
     if defects:
         lines.insert(0, f"defects: {', '.join(defects)}")
     return lines
 
 
-def _size(file: LeftOut) -> str:
-    return f" ({format_size(file.size)})" if file.size else ""
-
-
-def _steps(steps: Sequence[Step]) -> list[str]:
-    """Return a line for each of the *steps*, as deep as they were."""
-    if not steps:
-        return []
-    lines = ["steps:"]
+def _step_lines(steps: Sequence[Step]) -> list[str]:
+    """Return a line for each of *steps*, indented by its depth."""
+    lines = ["steps:"] if steps else []
     for step in steps:
         label = step.label if isinstance(step.label, str) else f"step {step.label}"
         comment = f" - {step.comment}" if step.comment else ""
@@ -219,12 +201,12 @@ def _steps(steps: Sequence[Step]) -> list[str]:
     return lines
 
 
-def _foot(nodes: Sequence[NodeResult]) -> list[str]:
+def _foot(nodes: Sequence[NodeResult]) -> str:
     pages = dict.fromkeys(node.origin.page for node in nodes if node.origin.page)
     commits = dict.fromkeys(node.origin.commit for node in nodes if node.origin.commit)
-    lines = [f"CI job: {page}" for page in pages]
-    lines += [f"commit: {commit}" for commit in commits]
-    return ["", *lines] if lines else []
+    lines = [f"\nCI job: {page}" for page in pages]
+    lines += [f"\ncommit: {commit}" for commit in commits]
+    return "".join(["\n", *lines]) if lines else ""
 
 
 def _worst_first(nodes: Sequence[NodeResult]) -> list[NodeResult]:
@@ -232,12 +214,10 @@ def _worst_first(nodes: Sequence[NodeResult]) -> list[NodeResult]:
 
 
 def _node_line(node: NodeResult) -> str:
-    parts = [f"{node.outcome.value} {node.title} ({_seconds(node.duration)})"]
-    if node.attempts > 1:
-        parts.append(f"after {node.attempts} attempts")
-    if node.reason:
-        parts.append(f"- {node.reason}")
-    return " ".join(parts)
+    attempts = f" after {node.attempts} attempts" if node.attempts > 1 else ""
+    reason = f" - {node.reason}" if node.reason else ""
+    seconds = f"{node.duration / 1_000_000:.2f} s"
+    return f"{node.outcome.value} {node.title} ({seconds}){attempts}{reason}"
 
 
 def _failure_text(node: NodeResult, failure: Failure) -> str:
@@ -246,10 +226,6 @@ def _failure_text(node: NodeResult, failure: Failure) -> str:
     if failure.subtest:
         title = f"{failure.subtest}: {title}"
     return f"{title}\n{failure.text}" if failure.text else title
-
-
-def _seconds(microseconds: int) -> str:
-    return f"{microseconds / 1_000_000:.2f} s"
 
 
 def escape(text: str) -> str:
@@ -271,7 +247,7 @@ def fit(text: str, limit: int) -> str:
     note = _CUT.format(len(text))
     room = max(limit - len(note), 0)
     head, tail = text[: room - room // 3], text[len(text) - room // 3 :]
-    # An escape such as &lt; that was cut in two would show as rubbish.
+    # Half an escape such as &lt; would be shown as it is.
     start = head.rfind("&", max(0, len(head) - 4))
     if start >= 0 and ";" not in head[start:]:
         head = head[:start]

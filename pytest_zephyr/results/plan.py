@@ -1,4 +1,4 @@
-"""What should stand on each test case after a run: many tests folded into one result."""
+"""Builds the plan of a run: one result for each test case, of all of its tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
 
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import write_notes
@@ -28,9 +27,9 @@ class CaseResult:
 
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
     because of the *problem*. *milliseconds* is the sum over the tests, *at* the end of
-    the last one in milliseconds since the epoch. *notes* is `None` where the notes
-    are to stay as they are. *decided_by* is the journal whose test decides. *statuses*
-    are those of the *nodes*, by id, or none if all are that of the test case.
+    the last one in milliseconds since the epoch. *notes* is `None` if the notes must not
+    change. *decided_by* is the journal of the test that decides. *statuses* are the ids
+    of the statuses of *nodes*, empty if all of them have that of the test case.
     """
 
     case: CaseRef
@@ -47,30 +46,28 @@ class CaseResult:
     def findings(
         self, ended: Mapping[str, int], partial: Collection[str] = ()
     ) -> list[OwnFinding]:
-        """Return what each session found whose tests ran.
+        """Return the finding of each session whose tests ran.
 
         *ended* says when sessions were over, *partial* names those of which some files
-        could not be collected: both by the name of the run in their journal.
+        could not be collected, both by the name of the run in their journal.
         """
-        found: dict[str, OwnFinding] = {}
-        for node, status in zip(self.nodes, self.statuses or self._same, strict=True):
+        idle = {node.origin.journal for node in self.nodes if not node.ran}
+        by_journal: dict[str, OwnFinding] = {}
+        same = (self.status.id if self.status else "",) * len(self.nodes)
+        for node, status in zip(self.nodes, self.statuses or same, strict=True):
             origin = node.origin
-            before = found.get(origin.journal)
+            before = by_journal.get(origin.journal)
             if not node.ran or not status:
                 continue
-            found[origin.journal] = OwnFinding(
+            by_journal[origin.journal] = OwnFinding(
                 origin.job,
                 max(status, before.status, key=severity) if before else status,
                 max(node.at, before.at) if before else node.at,
                 started=origin.started,
                 ended=ended.get(origin.journal, origin.started),
+                whole=origin.journal not in idle and origin.journal not in partial,
             )
-        idle = {node.origin.journal for node in self.nodes if not node.ran}
-        idle.update(partial)
-        return [
-            replace(each, whole=False) if journal in idle else each
-            for journal, each in found.items()
-        ]
+        return list(by_journal.values())
 
     @property
     def journals(self) -> set[str]:
@@ -79,18 +76,13 @@ class CaseResult:
         return ran or {node.origin.journal for node in self.nodes}
 
     @property
-    def _same(self) -> list[str]:
-        """The status of each test where all of them have that of the test case."""
-        return [self.status.id if self.status else ""] * len(self.nodes)
-
-    @property
     def run(self) -> str:
-        """A digest of the run key, as tags have it."""
+        """A digest of the run key, for tags."""
         return short_digest(self.nodes[0].origin.run if self.nodes else "", 8)
 
     @property
     def digest(self) -> str:
-        """Identify this result, so that a delivered one is recognised later."""
+        """Identifies this result, so that a later push recognises it as delivered."""
         status = self.status.id if self.status else ""
         text = f"{self.case!r} {status} {self.milliseconds} {self.at} {self.notes}"
         return short_digest(text, 16)
@@ -119,7 +111,7 @@ def build_plan(
 ) -> Plan:
     """Group *nodes* by test case; the worst of them decides.
 
-    *rules* are for the journals that have no *own* ones, by the name of the run in them.
+    *own* maps the run in a journal to its rules; *rules* are for all others.
     """
     groups: dict[CaseRef, list[NodeResult]] = {}
     unmapped = []
@@ -128,7 +120,7 @@ def build_plan(
             unmapped.append(node)
         for case in dict.fromkeys(node.cases):
             groups.setdefault(case, []).append(node)
-    # One gives way to the other: a large run has many.
+    # Free each group once its result is built: a large run has many.
     results = tuple(
         _case_result(case, groups.pop(case), rules, own or {}) for case in list(groups)
     )
@@ -155,7 +147,7 @@ def _case_result(
         status=choice.status,
         problem=choice.problem or _doubt(nodes, choice),
         milliseconds=round(sum(node.duration for node in nodes) / 1000),
-        # What did not run says nothing of when the result was.
+        # The time of a result is that of tests that ran, if there are any.
         at=max([node.at for node in nodes if node.ran] or [node.at for node in nodes]),
         notes=write_notes(nodes, outcome, context),
         nodes=tuple(nodes),
@@ -165,22 +157,21 @@ def _case_result(
 
 
 def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
-    """Return why a result that is not a failure is not certain, if it is not."""
+    """Return why a result that is not a failure is uncertain, or an empty text."""
     doubt = next((node.doubt for node in nodes if node.doubt), "")
     if not doubt or (choice.status and choice.status.id == FAIL):
         return ""
     status = choice.status.name if choice.status else "not run"
-    return f"not taken for {status}: {doubt}, so a test may have failed."
+    return f"not reported as {status}: {doubt}, so a test may have failed."
 
 
 def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
-    """Order outcomes: Fail, Blocked, any custom status, then Pass.
+    """Order outcomes: Fail, Blocked, any custom status, Pass, then those without status.
 
-    What maps to no status decides nothing, and `skipped` and `unrun` decide only
-    where there is nothing else.
+    ``skipped`` and ``unrun`` decide only if there is no other.
     """
     if choice.problem:
-        # What the server has no status for must not hide behind a better one.
+        # A better outcome must not hide one whose status is invalid.
         severity = 4 if outcome.is_failure else 1
     else:
         severity = choice.status.severity if choice.status else -1

@@ -1,4 +1,4 @@
-"""Records of what pytest saw of each test, and the outcomes they lead to."""
+"""Records of each test as plain values, and the results that they lead to."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pytest_zephyr.results.evidence import NOTHING
 from pytest_zephyr.text import one_line
 
 
-#: A test case as a marker names it: an `int` is the visible ``testcaseId``, a `str`
-#: is the Alt ID (``externalId``).
+#: A test case as markers name it: its visible id (``testcaseId``) as an `int`, or its Alt
+#: ID (``externalId``) as a `str`.
 CaseRef = int | str
 
-#: The way to a phase, from the top.
+#: The options that name a phase, from the project down.
 TARGET = ("project", "release", "cycle", "phase")
 
 
@@ -34,7 +34,7 @@ def nth(nodeid: str, count: int) -> str:
 
 
 class Outcome(Enum):
-    """How a test ended, in pytest's words; the order is from harmless to worst."""
+    """How a test ended, in pytest's words, from the best to the worst."""
 
     UNRUN = "unrun"
     SKIPPED = "skipped"
@@ -45,7 +45,7 @@ class Outcome(Enum):
     CRASHED = "crashed"
     FAILED = "failed"
 
-    __hash__ = object.__hash__  # what Enum has takes a call for each look into a dict
+    __hash__ = object.__hash__  # faster than that of Enum
 
     def __init__(self, value: str) -> None:
         self.rank = len(type(self).__members__)
@@ -60,10 +60,10 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 @dataclass(frozen=True)
 class NewCase:
-    """A test case that a test without one would get; its folder and name identify it.
+    """A test case to create for a test without one; its folder and name identify it.
 
     *package* is the directory of the test's file with ``/`` between its parts, which
-    the folder's name may hold. *script* is the node id without parameters.
+    the folder's name may contain. *script* is the node id without parameters.
     """
 
     package: str
@@ -78,10 +78,10 @@ class NewCase:
 class Item:
     """A selected test with the test cases it proves.
 
-    *comment*, *defects* and *fields* are what its markers say. *new* is the test case
-    to be made for a test without a marker, if that is wanted; *unmarked* says that it
-    names no test case and does not ask to be ignored. *changed* says that its markers
-    were changed while it ran, and counts more than what was collected.
+    *comment*, *defects* and *fields* come from its markers. *new* is the test case to
+    create for a test without a marker, if any; *unmarked* says that it names no test case
+    and does not ask to be ignored. *changed* says that its markers were changed while it
+    ran; this replaces what was collected.
     """
 
     nodeid: str
@@ -95,7 +95,7 @@ class Item:
 
     @property
     def evidence_values(self) -> Iterator[EvidenceValue]:
-        """What the markers say, as if the test had said it first."""
+        """The evidence in the markers."""
         if self.comment:
             yield Comment(self.comment)
         yield from map(Defect, self.defects)
@@ -136,14 +136,14 @@ class Report:
 
 @dataclass(frozen=True)
 class End:
-    """The session ended in order; whatever is unfinished was interrupted."""
+    """The session ended regularly; unfinished tests were interrupted."""
 
     at: int = 0
 
 
 @dataclass(slots=True)
 class Passed:
-    """A test that simply passed, in *duration* microseconds; *at* as in `Report`."""
+    """A test that passed without anything else to report; fields as in `Report`."""
 
     nodeid: str
     duration: int = 0
@@ -156,7 +156,7 @@ Record = Item | Start | Report | Passed | EvidenceEntry | End
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt went wrong: where it happened, its line and its text."""
+    """Why an attempt failed: the part of the test, the line and the text."""
 
     when: str
     crash: str
@@ -166,7 +166,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobMark:
-    """A job in few characters, for notes: digests of what it does and of where it ran.
+    """A job in few characters, for tags: digests of what it does and of where it ran.
 
     *attempt* is the number that the CI service gives a repetition, 0 if it gives none.
     """
@@ -181,7 +181,7 @@ class Origin:
     """Where a result came from: the CI service's page of the job, and the commit.
 
     *run* is the run key or, without one, the name of the run; *journal* is the name of
-    the run in one journal; *job* is what the run calls that, and *started* when it began.
+    the run in one journal; *job* is its job, and *started* when it began.
     """
 
     page: str = ""
@@ -202,8 +202,7 @@ class NodeResult:
     *duration* is in microseconds and counts the last attempt; *at* is the end of the
     last report in milliseconds since the epoch, 0 if there was none. *failures* and
     *evidence* are those of the last attempt, *earlier* the first failure of the
-    attempts before it. *doubt* says what is missing in the journal that may say that the
-    test failed.
+    attempts before it. *doubt* says which missing part of the journal may be a failure.
     """
 
     nodeid: str

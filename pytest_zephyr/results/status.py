@@ -19,8 +19,7 @@ _SEVERITIES = {FAIL: 3, BLOCKED: 2, PASS: 0}
 #: Written in a status map where an outcome is not to be sent.
 NOTHING = "-"
 
-#: What stands for each outcome unless the user says otherwise (design 2.3): stock
-#: ids, whatever the server calls them.
+#: The default status of each outcome: stock ids, whatever the server calls them.
 DEFAULT_MAP: Mapping[Outcome, str] = {
     Outcome.PASSED: PASS,
     Outcome.FAILED: FAIL,
@@ -35,7 +34,7 @@ DEFAULT_MAP: Mapping[Outcome, str] = {
 
 @dataclass(frozen=True)
 class Status:
-    """A status of the server; ids are texts on the wire (API 1.4)."""
+    """A status of the server; the API has ids as texts."""
 
     id: str
     name: str
@@ -47,11 +46,11 @@ class Status:
 
 
 def severity(status: str) -> int:
-    """Order the ids of statuses: Fail, then Blocked, then any custom status, then Pass."""
+    """Order statuses by id: Fail, Blocked, any custom status, then Pass."""
     return _SEVERITIES.get(status, 1)
 
 
-#: What every server has unless somebody changed it (API 1.4).
+#: The statuses of a server on which nobody has changed them.
 STOCK = (
     Status(PASS, "Pass"),
     Status(FAIL, "Fail"),
@@ -62,9 +61,9 @@ STOCK = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What an outcome becomes: a status, nothing, or a *problem* that says why not.
+    """The status of an outcome, or none; a *problem* says why it is invalid.
 
-    A problem because a status is *inactive* is nobody's typo.
+    An *inactive* status is a problem, but no typing mistake.
     """
 
     status: Status | None = None
@@ -75,11 +74,11 @@ class Choice:
 def choices(
     said: Mapping[str, str], source: str, statuses: Sequence[Status]
 ) -> dict[Outcome, Choice]:
-    """Return what each outcome becomes on a server that has *statuses*.
+    """Return the choice for each outcome on a server that has *statuses*.
 
     *said* is the user's own map from outcome to status name, id or ``-``, and
-    *source* where it came from. A status that is gone or inactive is a problem of the
-    outcomes that map to it, and of nothing else.
+    *source* where it came from. A missing or inactive status is a problem only of the
+    outcomes that map to it.
     """
     return {
         outcome: _choose(said.get(outcome.value, default), outcome, source, statuses)
@@ -113,14 +112,14 @@ def _choose(
 
 def _find(text: str, statuses: Sequence[Status]) -> Status | None:
     """Find a status by id, else by name; exact spelling wins over folded case."""
-    tests = (
-        lambda each: each.id == text,
-        lambda each: each.name == text,
-        lambda each: each.name.casefold() == text.casefold(),
+    folded = text.casefold()
+    return min(
+        (
+            each
+            for each in statuses
+            if text == each.id or folded == each.name.casefold()
+        ),
+        # Of two with one name, the active one is meant.
+        key=lambda each: (text != each.id, text != each.name, not each.active),
+        default=None,
     )
-    for test in tests:
-        # Of two with one name, one that is active is meant.
-        found = sorted(filter(test, statuses), key=lambda each: not each.active)
-        if found:
-            return found[0]
-    return None

@@ -1,12 +1,12 @@
-"""A line of the notes that says which run a result is of, and what its jobs found.
+"""The last line of the notes: the run of a result, and the findings of its jobs.
 
-The server keeps one result for a test case. Where the jobs of a run report from machines
-of their own, only what stands there can tell one of them what another has found::
+The server has one result for a test case. Jobs of a run on different machines learn only
+from this line what another has found::
 
     [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2@mhq1v2k3]
 
-Each job is written as kind, place and attempt (see `JobMark`), with the id of the status
-that it found and the time when its tests were over (milliseconds, to the base of 36).
+Each job has kind, place and attempt (see `JobMark`), the id of the status that it found,
+and the time when its tests were over (milliseconds, in base 36).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pytest_zephyr.results.status import PASS
 from pytest_zephyr.results.status import severity
 
 
-#: Characters that the notes keep free for a tag; jobs for which there is no room are
-#: left out, those with the best results first.
+#: Characters that the notes keep free for a tag; if there is no room for all jobs, those
+#: with the best results are left out.
 ROOM = 400
 
 _LATEST = 10**15
@@ -40,7 +40,7 @@ _JOB = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """What one job found: the id of a status, and *at* when its tests were over."""
+    """The id of the status that one job found, and *at* when its tests were over."""
 
     job: JobMark
     status: str
@@ -49,10 +49,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class OwnFinding(Finding):
-    """What one of our jobs found in a session from *started* to *ended*.
+    """The finding of one of our jobs, in a session from *started* to *ended*.
 
-    It is not *whole* if some tests of the test case did not run: then it replaces
-    nothing.
+    It is not *whole*, and replaces nothing, if some tests of the test case did not run.
     """
 
     started: int = 0
@@ -80,7 +79,7 @@ class Tag:
 
 
 def find(notes: str) -> Tag | None:
-    """Return the tag of *notes*; a test may have printed another before it."""
+    """Return the last tag of *notes*; a test may have printed another before it."""
     tags = list(_TAG.finditer(notes))
     if not tags:
         return None
@@ -106,23 +105,27 @@ def worst(findings: Iterable[Finding]) -> str:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What counts of the findings of *others*, and of *own* ones: all but older attempts."""
+class Comparison:
+    """The findings of *others* and the *own* ones that count: all but older attempts."""
 
     others: tuple[Finding, ...]
     own: tuple[OwnFinding, ...]
 
 
-def compare(held: Iterable[Finding], own: Iterable[OwnFinding]) -> Standing:
-    """Return what counts, by the rules of `jobs`, as far as a tag knows them."""
+def compare(held: Iterable[Finding], own: Iterable[OwnFinding]) -> Comparison:
+    """Return the findings that count, by the rules of `jobs` as far as tags allow."""
     others = list(held)
     counting: list[OwnFinding] = []
     for mine in own:
         alike = [each for each in others if each.job.kind == mine.job.kind]
         here = [each for each in alike if each.job.place == mine.job.place]
-        earlier = [each for each in here if _is_over(each, mine)]
+        earlier = [
+            each
+            for each in here
+            if each.at == mine.at or (each.at <= mine.started and mine.whole)
+        ]
         if not earlier and mine.whole:
-            # One repetition replaces one result: several jobs may look alike.
+            # Several jobs may look alike, so one repetition replaces one result.
             repeated = [
                 each
                 for each in alike
@@ -140,12 +143,7 @@ def compare(held: Iterable[Finding], own: Iterable[OwnFinding]) -> Standing:
         counting.append(mine)
         for each in earlier:
             others.remove(each)
-    return Standing(tuple(others), tuple(counting))
-
-
-def _is_over(found: Finding, mine: OwnFinding) -> bool:
-    """Return whether *found*, of the same job and place, gives way to *mine*."""
-    return found.at == mine.at or (found.at <= mine.started and mine.whole)
+    return Comparison(tuple(others), tuple(counting))
 
 
 def _written(each: Finding) -> str:

@@ -136,9 +136,9 @@ def test_what_a_push_did_is_read_apart(path):
     """Receipts, sendings and files that failed to import are no records."""
     write(
         path,
-        journal_format.sending_line(SENDING),
-        journal_format.receipt_line(RECEIPT),
-        journal_format.collect_error_line("t.py"),
+        journal_format.line_of(SENDING),
+        journal_format.line_of(RECEIPT),
+        journal_format.line_of(journal_format.CollectError("t.py")),
         journal_format.delivered_line(),
     )
     journal = Journal(path)
@@ -155,8 +155,8 @@ def test_reading_twice_gives_the_same(path):
     write(
         path,
         line_of(ITEM),
-        journal_format.receipt_line(RECEIPT),
-        journal_format.sending_line(SENDING),
+        journal_format.line_of(RECEIPT),
+        journal_format.line_of(SENDING),
     )
     journal = Journal(path)
     first = list(journal.records())
@@ -617,7 +617,7 @@ def test_a_push_appends(path):
     """What a push did stands after what the run wrote."""
     write(path, line_of(ITEM))
     writer = JournalWriter.reopen(path)
-    writer.append(journal_format.receipt_line(RECEIPT))
+    writer.append(journal_format.line_of(RECEIPT))
     writer.close()
     journal = Journal(path)
 
@@ -631,7 +631,7 @@ def test_a_push_does_not_glue_its_lines_to_a_torn_one(path):
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
     writer = JournalWriter.reopen(path)
-    writer.append(journal_format.receipt_line(RECEIPT))
+    writer.append(journal_format.line_of(RECEIPT))
     writer.close()
     journal = Journal(path)
 
@@ -670,10 +670,10 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     """Receipts are kept in memory then."""
     path.mkdir()
     writer = JournalWriter.reopen(path)
-    writer.append(journal_format.receipt_line(RECEIPT))
+    writer.append(journal_format.line_of(RECEIPT))
 
     assert writer.broken is not None
-    assert list(map(json.loads, writer.kept)) == [journal_format.receipt_line(RECEIPT)]
+    assert list(map(json.loads, writer.kept)) == [journal_format.line_of(RECEIPT)]
 
 
 @pytest.mark.parametrize(
@@ -686,7 +686,7 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
             [journal_format.delivered_line(), line_of(End())], False, id="more came"
         ),
         pytest.param(
-            [journal_format.delivered_line(), journal_format.sending_line(SENDING)],
+            [journal_format.delivered_line(), journal_format.line_of(SENDING)],
             False,
             id="sent again",
         ),

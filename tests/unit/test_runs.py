@@ -242,7 +242,7 @@ def test_what_could_not_be_collected_is_told_once(tmp_path):
     paths = [
         write(
             tmp_path / f"{name}.jsonl",
-            journal_format.collect_error_line("t.py"),
+            journal_format.line_of(journal_format.CollectError("t.py")),
             key="7",
         )
         for name in "ab"
@@ -339,7 +339,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
     receipts = [Receipt(101, 7, "1", "d1"), Receipt("A", 8, "2", "d2")]
     run = Run(
         tuple(
-            Journal(write(tmp_path / f"{i}.jsonl", journal_format.receipt_line(each)))
+            Journal(write(tmp_path / f"{i}.jsonl", journal_format.line_of(each)))
             for i, each in enumerate(receipts)
         )
     )
@@ -352,8 +352,8 @@ def test_a_write_without_a_receipt_is_unclear(tmp_path):
     """The state before the last attempt counts."""
     path = write(
         tmp_path / "a.jsonl",
-        journal_format.sending_line(Sending({7: "s1", 8: "s1"})),
-        journal_format.sending_line(Sending({7: "s2"})),
+        journal_format.line_of(Sending({7: "s1", 8: "s1"})),
+        journal_format.line_of(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
     run.read()
@@ -365,8 +365,8 @@ def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
     """It is clear that it happened, so another result has not landed with it."""
     path = write(
         tmp_path / "a.jsonl",
-        journal_format.sending_line(Sending({7: "s1", 8: "s1"})),
-        journal_format.receipt_line(Receipt(101, 7, "2", "d1")),
+        journal_format.line_of(Sending({7: "s1", 8: "s1"})),
+        journal_format.line_of(Receipt(101, 7, "2", "d1")),
     )
     run = Run((Journal(path),))
     run.read()
@@ -378,9 +378,9 @@ def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
     """Only what follows the receipt is open."""
     path = write(
         tmp_path / "a.jsonl",
-        journal_format.sending_line(Sending({7: "s1"})),
-        journal_format.receipt_line(Receipt(101, 7, "2", "d1")),
-        journal_format.sending_line(Sending({7: "s2"})),
+        journal_format.line_of(Sending({7: "s1"})),
+        journal_format.line_of(Receipt(101, 7, "2", "d1")),
+        journal_format.line_of(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
     run.read()
@@ -438,7 +438,7 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
     write(
         tmp_path / "5.jsonl",
         journal_format.delivered_line(),
-        journal_format.sending_line(Sending({1: "s"})),
+        journal_format.line_of(Sending({1: "s"})),
     )
     prune(tmp_path, keep=0)
 
