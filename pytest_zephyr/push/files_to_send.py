@@ -44,7 +44,7 @@ class FileToSend:
         return AttachmentKey(self.execution, self.file.name, self.file.digest)
 
 
-def wanted(
+def files_to_send(
     changes: Iterable[Change],
     context_of: Callable[[CaseResult], Context],
     notes_incomplete: Collection[int] = (),

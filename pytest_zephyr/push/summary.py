@@ -11,7 +11,6 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import kept
 from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.push.delivery import Creations
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Refusal
@@ -64,7 +63,7 @@ def planned(delivery: Delivery) -> list[str]:
     if delivery.planned is None:
         return []
     changes = delivery.planned
-    creations = delivery.creations or Creations()
+    creations = delivery.creations
     new = creations.created_cases.missing
     results = len(changes.writes) + len(changes.missing) + len(new)
     requests = count_batches(results) + creations.requests
@@ -272,8 +271,8 @@ def planned_only(deselected: int, untested: int) -> list[str]:
 
 
 def _remarks(delivery: Delivery) -> tuple[str, ...]:
-    found = delivery.target.remarks if delivery.target else ()
-    return (*found, *delivery.remarks)
+    about_target = delivery.target.remarks if delivery.target else ()
+    return (*about_target, *delivery.creations.created_cases.remarks)
 
 
 def _whose(refusals: list[Refusal]) -> str:
