@@ -1,3 +1,3 @@
-"""Bringing results to Zephyr: read what the server has, diff, apply, note what was delivered."""
+"""Push results to Zephyr: read what the server has, compare, write, keep receipts."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attachments: sent after the results, each file once to each execution it belongs to."""
+"""Send attachments, each file once to each execution it belongs to."""
 
 from __future__ import annotations
 
@@ -34,11 +34,14 @@ from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.files_to_send import FileToSend
 
 
-#: How often files whose fate is unclear are looked for and sent again.
-_SETTLE = 3
+#: How often a batch is sent before what is still not confirmed counts as failed.
+_ATTEMPTS = 3
 
-#: Refusals in a row after which a server is believed to refuse everything.
+#: Refusals in a row after which the server is taken to refuse everything.
 _HOPELESS = 20
+
+#: The attachments of an execution, by name and size.
+_Listing = dict[tuple[str, int | None], list[Attachment]]
 
 
 def send(
@@ -48,26 +51,22 @@ def send(
     evidence: EvidenceDelivery,
     progress: Callable[..., None],
 ) -> None:
-    """Send what of *files* has no receipt, and count in *evidence* what became of it.
+    """Send those of *files* that have no receipt, and count them in *evidence*.
 
     Raises ZephyrError if the rest cannot be sent now.
     """
-    fresh = [each for each in files if each.key not in memory.attached]
-    evidence.files_before += len(files) - len(fresh)
-    evidence.files_kept += len(fresh)
-    sender = _Sender(client, memory, evidence, fresh)
-    for batch in upload_batches(fresh, lambda each: each.file.size):
+    new = [each for each in files if each.key not in memory.attached]
+    evidence.files_before += len(files) - len(new)
+    evidence.files_kept = len(new)
+    sender = _FileSender(client, memory, evidence, new)
+    for batch in upload_batches(new, lambda each: each.file.size):
         sender.look(batch)
         sender.send(batch)
-        progress(len(fresh) - evidence.files_kept, len(fresh), "attachments")
+        progress(len(new) - evidence.files_kept, len(new), "attachments")
 
 
-#: What executions have, by name and size.
-_Held = dict[tuple[str, int | None], list[Attachment]]
-
-
-class _Sender:
-    """Sends files in batches; what stays unclear is settled by looking."""
+class _FileSender:
+    """Sends files in batches, and lists attachments to find out what is uncertain."""
 
     def __init__(
         self,
@@ -80,72 +79,14 @@ class _Sender:
         self._memory = memory
         self._evidence = evidence
         self._names: dict[AttachmentKey, Naming] = dict(memory.attaching)
-        # What may be there without a receipt.
-        self._unclear: set[AttachmentKey] = set(memory.attaching)
-        self._settled: set[AttachmentKey] = set()
+        # Files that may be attached without a receipt.
+        self._uncertain: set[AttachmentKey] = set(memory.attaching)
+        self._finished: set[AttachmentKey] = set()
         self._refusals = 0
         self._digests: dict[str, str] = {"": ""}
-        self._name(files)
+        self._choose_names(files)
 
-    def look(self, files: Sequence[FileToSend]) -> None:
-        """See what executions have before *files* are sent to them.
-
-        An equal file is there already, whoever attached it.
-        """
-        for execution, group in _by_execution(files).items():
-            if all(self._is_first(each) for each in group):
-                continue
-            try:
-                held = self._held(execution)
-            except ZephyrNotFound:
-                # Where nothing can be listed, nothing can be told apart.
-                continue
-            there = [each for each in group if self._is_there(each, held)]
-            self._done(there)
-            self._evidence.files -= len(there)
-            self._evidence.files_before += len(there)
-
-    def _is_first(self, each: FileToSend) -> bool:
-        """Return whether its execution has nothing that could be taken for this file."""
-        return each.had == 0 and each.key not in self._unclear
-
-    def _is_there(self, each: FileToSend, held: _Held) -> bool:
-        """Return whether an execution has a file, by name, size and content.
-
-        Where contents cannot be read, a file that may have come is there if there are
-        more of its name and size than before.
-        """
-        naming = self._names[each.key]
-        name = unquote(naming.name)
-        found = [*held.get((name, each.file.size), ()), *held.get((name, None), ())]
-        digests = {self._digest(other) for other in found}
-        if each.key not in self._unclear:
-            self._names[each.key] = replace(naming, before=len(found))
-        elif "" in digests and len(found) > naming.before:
-            return True
-        return each.file.digest in digests
-
-    def _digest(self, attachment: Attachment) -> str:
-        """Return the digest of what the server has, empty if it cannot be read."""
-        if attachment.file not in self._digests:
-            self._digests[attachment.file] = ""
-            with suppress(ZephyrRefused):
-                digest = self._client.attachment_digest(attachment)
-                self._digests[attachment.file] = digest
-        return self._digests[attachment.file]
-
-    def _held(self, execution: int) -> _Held:
-        held: _Held = {}
-        for each in self._client.attachments(execution):
-            # Whether the server keeps names encoded is not known.
-            held.setdefault((unquote(each.name), each.size), []).append(each)
-        return held
-
-    def open(self, files: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        """Return those of *files* that are neither attached nor refused."""
-        return [each for each in files if each.key not in self._settled]
-
-    def _name(self, files: Sequence[FileToSend]) -> None:
+    def _choose_names(self, files: Sequence[FileToSend]) -> None:
         """Give each file a name that no other file of its execution has."""
         taken = {(key.execution, each.name) for key, each in self._names.items()}
         for each in files:
@@ -158,13 +99,25 @@ class _Sender:
             taken.add((each.execution, name))
             self._names[each.key] = Naming(name)
 
+    def look(self, files: Sequence[FileToSend]) -> None:
+        """Skip those of *files* that are attached already, whoever attached them."""
+        for execution, group in _by_execution(files).items():
+            # Without attachments or uncertain files there is nothing to list.
+            if all(each.had == 0 and each.key not in self._uncertain for each in group):
+                continue
+            # On a server that cannot list them, every file is sent.
+            with suppress(ZephyrNotFound):
+                attached = self._attached_of(execution, group)
+                self._note_attached(attached)
+                self._evidence.files_before += len(attached)
+
     def send(self, batch: Sequence[FileToSend]) -> None:
-        """Send *batch*; what is not confirmed is looked for, and sent again if needed."""
+        """Send *batch*, look for what is not confirmed, and send it again if needed."""
         error: ZephyrWriteUncertain | None = None
-        for _ in range(_SETTLE):
-            batch, error = self.open(batch), None
+        for _ in range(_ATTEMPTS):
+            batch, error = self._open(batch), None
             try:
-                batch = self._try(batch)
+                batch = self._write(batch)
             except ZephyrUnauthorized:
                 raise
             except ZephyrWriteUncertain as uncertain:
@@ -175,8 +128,12 @@ class _Sender:
                     self._divide(batch, refused)
                 return
             batch = self._settle(batch)
-            if self._may_come(batch) and error is not None and error.may_land_within:
-                # A slow server may be at it still; sent again it would be there twice.
+            if (
+                error is not None
+                and error.may_land_within
+                and any(each.key in self._uncertain for each in batch)
+            ):
+                # A slow server may still be writing: sent again, it would be there twice.
                 self._client.pause(error.may_land_within)
                 batch = self._settle(batch)
             if not batch:
@@ -185,38 +142,62 @@ class _Sender:
             raise error
         self._refuse(batch, "the server's answer left it out, and it is not there")
 
-    def _try(self, batch: Sequence[FileToSend]) -> Sequence[FileToSend]:
+    def _divide(self, batch: Sequence[FileToSend], refused: ZephyrRefused) -> None:
+        """Halve a refused batch until the refused files are alone."""
+        self._refusals += 1
+        if len(batch) == 1 or self._refusals > _HOPELESS:
+            self._refuse(batch, str(refused))
+            return
+        middle = len(batch) // 2
+        self.send(batch[:middle])
+        self.send(batch[middle:])
+
+    def _open(self, files: Sequence[FileToSend]) -> Sequence[FileToSend]:
+        return [each for each in files if each.key not in self._finished]
+
+    def _write(self, batch: Sequence[FileToSend]) -> Sequence[FileToSend]:
         """Upload and attach *batch*; return what the answers leave out."""
-        read = [
-            (each, content)
-            for each in batch
-            if (content := self._reader(each)) is not None
-        ]
-        if not read:
+        readers = {each: reader for each in batch if (reader := self._reader(each))}
+        if not readers:
             return ()
-        parts = {
-            f"releaseTestSchedule{number}": Part(
-                self._names[each.key].name, each.file.type, each.file.size, content
-            )
-            for number, (each, content) in enumerate(read)
-        }
-        uploaded = self._client.upload(parts)
+        parts = {f"releaseTestSchedule{n}": each for n, each in enumerate(readers)}
+        uploaded = self._client.upload(
+            {
+                part: Part(
+                    self._names[each.key].name,
+                    each.file.type,
+                    each.file.size,
+                    readers[each],
+                )
+                for part, each in parts.items()
+            }
+        )
         there = [
-            (each, uploaded[part])
-            for part, (each, _) in zip(parts, read, strict=True)
-            if part in uploaded
+            (each, uploaded[part]) for part, each in parts.items() if part in uploaded
         ]
         attached = self._attach(there) if there else set()
-        self._done([each for each, _ in read if each.key in attached])
-        return [each for each, _ in read if each.key not in attached]
+        self._done([each for each in readers if each.key in attached])
+        return [each for each in readers if each.key not in attached]
+
+    def _reader(self, each: FileToSend) -> Callable[[], Iterable[bytes]] | None:
+        """Return what yields the content of a file, `None` if there is none to send."""
+        if each.text is not None:
+            text = each.text
+            return lambda: [text().encode()]
+        copy = find_copy(each.file, self._memory.places)
+        if copy is None:
+            reason = "its copy beside the journal is gone or was changed"
+            self._refuse([each], reason, final=True)
+            return None
+        return partial(read_copy, copy, each.file.size)
 
     def _attach(
         self, there: Sequence[tuple[FileToSend, Uploaded]]
     ) -> set[AttachmentKey]:
-        """Attach uploaded files; return those that the answer does not leave out."""
+        """Attach uploaded files and return those that the answer confirms."""
         names = {each.key: self._names[each.key] for each, _ in there}
         self._memory.note_attaching(Attaching(names))
-        self._unclear.update(names)
+        self._uncertain.update(names)
         answered = self._client.attach(
             [
                 AttachWrite(
@@ -231,73 +212,82 @@ class _Sender:
         )
         if answered is None:
             return set(names)
-        found = {(each.item, unquote(each.name)) for each in answered}
+        confirmed = {(each.item, unquote(each.name)) for each in answered}
         return {
             key
             for key, naming in names.items()
-            if (key.execution, unquote(naming.name)) in found
+            if (key.execution, unquote(naming.name)) in confirmed
         }
 
-    def _reader(self, each: FileToSend) -> Callable[[], Iterable[bytes]] | None:
-        """Return what yields the content of a file, `None` if it is refused."""
-        if each.text is not None:
-            text = each.text
-            return lambda: [text().encode()]
-        copy = find_copy(each.file, self._memory.places)
-        if copy is None:
-            reason = "its copy beside the journal is gone or was changed"
-            self._refuse([each], reason, final=True)
-            return None
-        return partial(read_copy, copy, each.file.size)
-
-    def _may_come(self, files: Sequence[FileToSend]) -> bool:
-        return any(each.key in self._unclear for each in files)
-
     def _settle(self, batch: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        """Return what of *batch* is neither there nor refused."""
-        batch = self.open(batch)
-        self._done(self._look_for(batch))
-        return self.open(batch)
-
-    def _look_for(self, files: Sequence[FileToSend]) -> list[FileToSend]:
-        """Return those of *files* that their executions have, by name and size.
-
-        Only where something was to be attached it is worth a look.
-        """
-        found = []
-        uncertain = [each for each in files if each.key in self._unclear]
+        """Return what of *batch* is neither attached nor refused."""
+        batch = self._open(batch)
+        uncertain = [each for each in batch if each.key in self._uncertain]
+        attached: list[FileToSend] = []
         for execution, group in _by_execution(uncertain).items():
-            held = self._held(execution)
-            found += [each for each in group if self._is_there(each, held)]
-        return found
+            attached += self._attached_of(execution, group)
+        self._done(attached)
+        return self._open(batch)
 
-    def _divide(self, batch: Sequence[FileToSend], refused: ZephyrRefused) -> None:
-        """Halve a refused batch until what the server refuses stands alone."""
-        self._refusals += 1
-        if len(batch) == 1 or self._refusals > _HOPELESS:
-            self._refuse(batch, str(refused))
-            return
-        middle = len(batch) // 2
-        self.send(batch[:middle])
-        self.send(batch[middle:])
+    def _attached_of(
+        self, execution: int, files: Sequence[FileToSend]
+    ) -> list[FileToSend]:
+        """Return those of *files* that *execution* has."""
+        listing: _Listing = {}
+        for each in self._client.attachments(execution):
+            # Some servers may return names as they were encoded.
+            listing.setdefault((unquote(each.name), each.size), []).append(each)
+        return [each for each in files if self._is_attached(each, listing)]
+
+    def _is_attached(self, each: FileToSend, listing: _Listing) -> bool:
+        """Return whether an execution has a file, by name, size and content.
+
+        Where contents cannot be read, an uncertain file counts as attached if there are
+        more of its name and size than before.
+        """
+        naming = self._names[each.key]
+        name = unquote(naming.name)
+        alike = [
+            *listing.get((name, each.file.size), ()),
+            *listing.get((name, None), ()),
+        ]
+        digests = {self._digest(other) for other in alike}
+        if each.key not in self._uncertain:
+            self._names[each.key] = replace(naming, before=len(alike))
+        elif "" in digests and len(alike) > naming.before:
+            return True
+        return each.file.digest in digests
+
+    def _digest(self, attachment: Attachment) -> str:
+        """Return the digest of what the server has, empty if it cannot be read."""
+        file = attachment.file
+        if file not in self._digests:
+            self._digests[file] = ""
+            with suppress(ZephyrRefused):
+                self._digests[file] = self._client.attachment_digest(attachment)
+        return self._digests[file]
 
     def _done(self, files: Sequence[FileToSend]) -> None:
-        if not files:
-            return
-        self._memory.note_attached(Attached(tuple(each.key for each in files)))
-        self._settled.update(each.key for each in files)
-        self._refusals = 0
+        self._note_attached(files)
         self._evidence.files += len(files)
-        self._evidence.files_kept -= len(files)
+
+    def _note_attached(self, files: Sequence[FileToSend]) -> None:
+        if files:
+            self._memory.note_attached(Attached(tuple(each.key for each in files)))
+            self._refusals = 0
+            self._finish(files)
 
     def _refuse(
         self, files: Sequence[FileToSend], reason: str, *, final: bool = False
     ) -> None:
-        self._settled.update(each.key for each in files)
-        self._evidence.files_kept -= len(files)
+        self._finish(files)
         self._evidence.refused += [
             RefusedFile(each.file.name, each.nodeid, reason, final) for each in files
         ]
+
+    def _finish(self, files: Sequence[FileToSend]) -> None:
+        self._finished.update(each.key for each in files)
+        self._evidence.files_kept -= len(files)
 
 
 def _by_execution(files: Iterable[FileToSend]) -> dict[int, list[FileToSend]]:
@@ -308,5 +298,5 @@ def _by_execution(files: Iterable[FileToSend]) -> dict[int, list[FileToSend]]:
 
 
 def _name_for(name: str, upload: Uploaded) -> str:
-    """Return the encoded name that the server gave back, unless it is another."""
+    """Return the encoded name that the server gave back, if it is the name we sent."""
     return upload.name if unquote(upload.name) == name else quote(name, safe="")

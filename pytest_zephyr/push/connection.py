@@ -1,4 +1,4 @@
-"""A client for the server of some settings."""
+"""Open a client for the server that the settings name."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from pytest_zephyr.config.settings import Settings
 def connect(
     settings: Settings, deadline: Deadline | None = None, ahead: int = 0
 ) -> Iterator[Client]:
-    """Open a client for the server in *settings*, with all its time or a *deadline*.
+    """Open a client for the server in *settings*, by default with their deadline.
 
-    *ahead* is by how many milliseconds the server's clock was ahead when it was last
-    asked.
+    *ahead* is how many milliseconds the server's clock was ahead when it was last read.
     """
     assert settings.url is not None
     assert settings.credential is not None

@@ -1,4 +1,4 @@
-"""What became of a run's results, and what a push remembers from one time to the next."""
+"""What became of the results and the evidence of a run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.target.created import CreatedCases
+from pytest_zephyr.target.snapshot import Snapshot
 
 
 @dataclass
 class Creations:
-    """What would be made, and what cannot be.
+    """What is to be created, and what cannot be.
 
-    *containers* are the cycle and phase to be created, *created_cases* the new test cases,
-    *additions* the test cases to be put into the phase. *ignored* are results of test
-    cases that Zephyr does not know and the user does not mind.
+    *containers* are the cycle and phase to create, *created_cases* the new test cases,
+    *additions* the test cases to add to the phase. *ignored* are results of test cases
+    that Zephyr does not have, with ``zephyr_unknown_case = ignore``.
     """
 
     containers: list[str] = field(default_factory=list)
@@ -35,12 +36,11 @@ class Creations:
 
     @property
     def needed(self) -> bool:
-        """Whether something has to be made."""
         return bool(self.additions or self.created_cases.missing)
 
     @property
     def requests(self) -> int:
-        """How many calls that write it takes to make it all."""
+        """How many writing requests it takes to create everything."""
         new = self.created_cases.missing
         added = len(self.additions) + len(new)
         return (
@@ -54,10 +54,10 @@ class Creations:
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """An attachment that the server did not take, and why.
+    """An attachment or step that did not reach the server, and why.
 
-    If that is *final*, another push would change nothing; *by_limit* says that a limit
-    of the user kept it away.
+    It is *final* if another push would not change that, and *by_limit* if a limit set
+    by the user excluded it.
     """
 
     name: str
@@ -69,10 +69,10 @@ class RefusedFile:
 
 @dataclass
 class EvidenceDelivery:
-    """What became of a run's evidence: counts of files, and of cases with steps.
+    """What became of the evidence of a run: counts of files, and of cases with steps.
 
-    What was *kept* waits in the journal; *left_out* never got that far, because of a
-    limit or a disk.
+    The journal still has what was *kept*. *left_out* was never put into the journal,
+    because of a limit or a full disk.
     """
 
     files: int = 0
@@ -84,7 +84,6 @@ class EvidenceDelivery:
     left_out: list[RefusedFile] = field(default_factory=list)
 
     def add_earlier(self, earlier: EvidenceDelivery) -> None:
-        """Count what was sent a moment ago as sent by this push."""
         self.files += earlier.files
         self.files_before = max(0, self.files_before - earlier.files)
         self.steps += earlier.steps
@@ -95,69 +94,89 @@ class EvidenceDelivery:
 
     @property
     def lost(self) -> bool:
-        """Whether something is missing that no limit of the user kept away."""
+        """Whether something is missing for another reason than a limit of the user."""
         return bool(self.refused) or not all(each.by_limit for each in self.left_out)
 
     @property
     def retryable(self) -> bool:
-        """Whether another push might bring what was refused."""
+        """Whether another push may deliver what was refused."""
         return not all(each.final for each in self.refused)
 
 
 @dataclass
 class Delivery:
-    """What became of a run's results: counts of test cases, and a line per problem.
+    """What became of the results of a run.
 
-    *kept* are those that were neither delivered nor refused: they wait in the
-    journal. *older* are among the *left*: the server has newer results, and so are
-    *overruled*: another job of the run found a worse one. *doubled* maps a test case
-    that is in the phase more than once to the execution that has its result. *planned* is
-    what a dry run would have done, *creations* what it would have made for that.
-    *made* are the things that were created, *remarks* what else people should know.
-    *unmapped* are tests that should have had a test case, which is a failure if the
-    user *unmapped_is_error*. *error* says why, if something ended the push early.
+    Each of the *total* test cases is in one state: *delivered* now or *already* before,
+    *unchanged* because its outcome has no status, *older* than what the server has,
+    *overruled* by a worse result of another job, or *refused*. All others are still
+    `kept` in the journal.
+
+    *doubled* maps a test case that is in the phase more than once to the execution that
+    has its result. *planned* is what a dry run would have done. *creations* and *made*
+    are what was missing and what was created. *unmapped* are tests without a test case,
+    which is a failure if *unmapped_is_error*. *error* is why the push ended early.
     """
 
-    user: User | None = None
-    target: Target | None = None
+    snapshot: Snapshot | None = None
+    total: int = 0
     delivered: int = 0
     already: int = 0
-    left: int = 0
-    kept: int = 0
+    unchanged: int = 0
     refused: list[Refusal] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
     overruled: list[Change] = field(default_factory=list)
     doubled: Mapping[int, int] = field(default_factory=dict)
     planned: Changes | None = None
-    creations: Creations | None = None
+    creations: Creations = field(default_factory=Creations)
     made: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
     unmapped_is_error: bool = False
     evidence: EvidenceDelivery = field(default_factory=EvidenceDelivery)
     error: ZephyrError | None = None
 
     def add_earlier(self, earlier: Delivery) -> None:
-        """Count what a push of the same results a moment ago did as done by this one."""
+        """Count what an earlier push of the same results did as done by this one."""
+        twice = min(self.already, earlier.delivered)
+        self.already -= twice
+        self.total += earlier.delivered - twice
         self.delivered += earlier.delivered
-        self.already = max(0, self.already - earlier.delivered)
         self.made = [*earlier.made, *self.made]
         self.evidence.add_earlier(earlier.evidence)
 
     @property
+    def user(self) -> User | None:
+        return self.snapshot.user if self.snapshot else None
+
+    @property
+    def target(self) -> Target | None:
+        return self.snapshot.target if self.snapshot else None
+
+    @property
+    def left(self) -> int:
+        """How many test cases keep the result that the server has."""
+        return self.unchanged + len(self.older) + len(self.overruled)
+
+    @property
+    def kept(self) -> int:
+        """How many results were neither delivered nor refused."""
+        settled = self.delivered + self.already + self.left + len(self.refused)
+        return self.total - settled
+
+    @property
+    def waiting(self) -> int:
+        """How many results another push may deliver."""
+        return self.kept + sum(not each.final for each in self.refused)
+
+    @property
     def complete(self) -> bool:
-        """Whether another push would change nothing; a dry run never says so."""
+        """Whether another push would change nothing; never after a dry run."""
         waits = self.waiting or self.evidence.kept or self.evidence.retryable
         return not waits and self.planned is None and self.error is None
 
     @property
-    def waiting(self) -> int:
-        """How many results another push may bring."""
-        return self.kept + sum(not each.final for each in self.refused)
-
-    @property
     def failed(self) -> bool:
-        """Whether something could not be done that the user minds."""
+        """Whether something went wrong that the settings count as undelivered."""
         waits = (self.kept or self.evidence.kept) and self.planned is None
         refused = any(each.serious for each in self.refused)
         unmapped = self.unmapped and self.unmapped_is_error

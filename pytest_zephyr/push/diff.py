@@ -1,4 +1,4 @@
-"""The difference between a plan and what the server has: pure, so that it can be shown."""
+"""Compare a plan with what the server has, without side effects."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from pytest_zephyr.results.status import severity
 from pytest_zephyr.text import ambiguous_alt
 
 
-#: Milliseconds after the end of its session from when on a result is sent late.
+#: A result is sent late if its session ended more than this many milliseconds ago.
 LATE = 60_000
 
 
 @dataclass(frozen=True)
 class DiffRules:
-    """What counts between two results of one test case.
+    """How to decide between two results of one test case.
 
-    *ended* says when sessions were over, *partial* names those of which some files could
-    not be collected, both by the name of the run in their journal. *now* is the time of
-    the server; times are in milliseconds of its clock. With *force* a result is written
-    whatever stands there. *limit* is that of the notes.
+    *ended* maps sessions to the time when they ended, *partial* names those of which some
+    files could not be collected, both by the name of the run in their journal. *now* is
+    the time of the server; times are in milliseconds of its clock. With *force* a result
+    replaces whatever the server has. *limit* is the length of notes.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class DiffRules:
     limit: int = 4000
 
     def is_late(self, result: CaseResult) -> bool:
-        """Return whether all sessions of *result* were over long ago."""
+        """Return whether all sessions of *result* ended long ago."""
         journals = {node.origin.journal for node in result.nodes if node.ran}
         ends = [self.ended.get(each, self.now) for each in journals]
         return bool(ends) and self.now - max(ends) > LATE
@@ -52,11 +52,11 @@ class DiffRules:
 
 @dataclass(slots=True)
 class Change:
-    """One result to write: on which execution, and what stood there before.
+    """A result and the execution to write it to, in the state it was read in.
 
     *tag* comes after the notes, see `tags`. The result is *overruled*, by the id of a
-    status, if other jobs or later attempts of its run decide; then that stands, and only
-    what the tag says of this job is written, if it has to be.
+    status, if other jobs or later attempts of its run decide. Then that status stays, and
+    at most the tag is written, with what this job found.
     """
 
     result: CaseResult
@@ -73,13 +73,13 @@ class Change:
 
     @property
     def at(self) -> int:
-        """When the tests of the result that stands afterwards were over."""
-        held = tags.find(self.execution.comment) if self.overruled else None
-        return held.at if held else self.result.at
+        """When the tests ended whose result the execution has afterwards."""
+        tag = tags.find(self.execution.comment) if self.overruled else None
+        return tag.at if tag else self.result.at
 
     @property
     def text(self) -> str | None:
-        """The notes as they are written, `None` if they stay."""
+        """The notes to write, `None` to leave them unchanged."""
         if self.notes is None or not self.tag:
             return self.notes
         return f"{self.notes}\n{self.tag}" if self.notes else self.tag
@@ -89,8 +89,8 @@ class Change:
 class Refusal:
     """A result that cannot be delivered, and why.
 
-    What the user does not mind (``zephyr_unknown_case = warn``) is not *serious*. If it
-    is *final*, another push would change nothing.
+    It is not *serious* if the settings make it a warning, and *final* if another push
+    would change nothing.
     """
 
     result: CaseResult
@@ -99,27 +99,26 @@ class Refusal:
     final: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Changes:
-    """What a push will do: write *writes*, leave *left* and *done*, and name *refused*.
+    """What a push has to do with each result.
 
-    *done* were delivered by an earlier push, and *standing* is where they stand, for
-    their evidence; those in *found_on_server* stand on the server although no receipt says so.
-    *older* are left because the server has a newer result, *overruled* because it has a
-    worse one of another job of the run. *missing* have no execution to be written to.
-    *doubled* maps a test case that has several executions to the one that is meant.
+    *writes* are to be written. *found_on_server* were written, although no receipt says
+    so; *done* were delivered before. *left* have no status to send. *older* stay unwritten
+    because the server has a newer result, *overruled* because it has a worse one of
+    another job of the run. *missing* have no execution. *doubled* maps a test case that
+    has several executions to the one that is used.
     """
 
-    writes: tuple[Change, ...] = ()
-    found_on_server: tuple[Change, ...] = ()
-    done: tuple[CaseResult, ...] = ()
-    standing: tuple[Change, ...] = ()
-    left: tuple[CaseResult, ...] = ()
-    older: tuple[Change, ...] = ()
-    overruled: tuple[Change, ...] = ()
-    missing: tuple[CaseResult, ...] = ()
-    refused: tuple[Refusal, ...] = ()
-    doubled: Mapping[int, int] = field(default_factory=dict)
+    writes: list[Change] = field(default_factory=list)
+    found_on_server: list[Change] = field(default_factory=list)
+    done: list[Change] = field(default_factory=list)
+    left: list[CaseResult] = field(default_factory=list)
+    older: list[Change] = field(default_factory=list)
+    overruled: list[Change] = field(default_factory=list)
+    missing: list[CaseResult] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    doubled: dict[int, int] = field(default_factory=dict)
 
 
 def compute(
@@ -128,133 +127,118 @@ def compute(
     place: str,
     delivered: Collection[tuple[int, str]] = (),
     uncertain: Mapping[int, str] | None = None,
-    terms: DiffRules | None = None,
+    rules: DiffRules | None = None,
 ) -> Changes:
     """Return the changes that bring *results* onto *executions*.
 
-    *place* names the phase for messages. *delivered* holds the executions that have a
-    receipt, each with the digest of the result it is for; *uncertain* maps executions whose last write got no answer to
-    the stamp they had before. A result stays unwritten if the tag of the execution
-    says that it is of another run and newer, and if it is sent late, also if the date
-    does.
+    *place* names the phase in messages. *delivered* holds the executions that have a
+    receipt, each with the digest of its result. *uncertain* maps executions whose last
+    write got no answer to the stamp they had before. A result is not written if the tag
+    of the execution shows a newer one of another run, or if it is sent late and the
+    date of the execution is newer.
     """
-    terms = terms or DiffRules()
+    rules = rules or DiffRules()
+    uncertain = uncertain or {}
     index = _Index(executions)
-    writes: list[Change] = []
-    found_on_server: list[Change] = []
-    done: list[CaseResult] = []
-    standing: list[Change] = []
-    left: list[CaseResult] = []
-    older: list[Change] = []
-    overruled: list[Change] = []
-    missing: list[CaseResult] = []
-    refused: list[Refusal] = []
-    doubled: dict[int, int] = {}
+    changes = Changes()
     for result in results:
         if result.problem:
-            refused.append(Refusal(result, result.problem))
+            changes.refused.append(Refusal(result, result.problem))
             continue
         if result.status is None:
-            left.append(result)
+            changes.left.append(result)
             continue
         found = index.find(result.case)
         if found is None:
-            missing.append(result)
+            changes.missing.append(result)
             continue
         if isinstance(found, list):
-            refused.append(
-                Refusal(result, ambiguous_alt(result.case, found, place), final=True)
-            )
+            reason = ambiguous_alt(result.case, found, place)
+            changes.refused.append(Refusal(result, reason, final=True))
             continue
         if found.case in index.doubled:
-            doubled[found.case] = found.id
+            changes.doubled[found.case] = found.id
         if delivered and (found.id, result.digest) in delivered:
-            done.append(result)
-            standing.append(Change(result, found, None))
+            changes.done.append(Change(result, found, None))
             continue
-        change = decide(result, found, terms)
+        change = decide(result, found, rules)
         if change is None:
-            older.append(Change(result, found, None))
+            changes.older.append(Change(result, found, None))
             continue
-        before = (uncertain or {}).get(found.id)
+        before = uncertain.get(found.id)
         if before is not None and was_written(change, before):
-            # What its notes are is what the server has.
-            found_on_server.append(Change(result, found, None))
+            changes.found_on_server.append(Change(result, found, None))
         elif found.executed_on == result.at and found.status == result.status.id:
             # A journal that was sent from a copy has no receipts; the server shows it.
-            done.append(result)
-            standing.append(Change(result, found, None))
+            changes.done.append(Change(result, found, None))
         elif change.overruled:
-            overruled.append(change)
-        elif not terms.force and _is_newer(found, result, terms):
-            older.append(change)
+            changes.overruled.append(change)
+        elif not rules.force and _is_newer(found, result, rules):
+            changes.older.append(change)
         else:
-            writes.append(change)
-    return Changes(
-        writes=tuple(writes),
-        found_on_server=tuple(found_on_server),
-        done=tuple(done),
-        standing=tuple(standing),
-        left=tuple(left),
-        older=tuple(older),
-        overruled=tuple(overruled),
-        missing=tuple(missing),
-        refused=tuple(refused),
-        doubled=doubled,
-    )
+            changes.writes.append(change)
+    return changes
 
 
 def decide(
-    result: CaseResult, found: Execution, terms: DiffRules, *, written: bool = False
+    result: CaseResult, found: Execution, rules: DiffRules, *, written: bool = False
 ) -> Change | None:
-    """Return what *result* makes of an execution in the state *found*.
+    """Return how *result* changes the execution *found*.
 
-    `None` if later attempts of its jobs have reported. Unless it was *written* over just
-    now, somebody who changed the status since has decided, and the tag does not count.
+    Returns `None` if later attempts of its jobs have reported. Somebody who changed the
+    status after the tag was written has decided, and the tag does not count, unless the
+    result was *written* just now.
     """
     assert result.status is not None
     if not found.comment and result.notes is None and result.status.id == PASS:
-        # Nobody has said anything of it, and nor does a pass.
+        # A plain pass on an execution without notes needs no tag.
         return Change(result, found, None)
-    held = _held(result, found, written=written)
-    found_by_us = result.findings(terms.ended, terms.partial)
-    own = [replace(each, at=min(each.at, terms.now)) for each in found_by_us]
-    standing = tags.compare(held.findings, own)
-    if own and not standing.own and not terms.force:
+    tag = _tag_of_run(result, found, written=written)
+    ours = [
+        replace(each, at=min(each.at, rules.now))
+        for each in result.findings(rules.ended, rules.partial)
+    ]
+    compared = tags.compare(tag.findings, ours)
+    if ours and not compared.own and not rules.force:
         return None
-    counting = own if terms.force else standing.own
+    counting = ours if rules.force else compared.own
     findings = [
         tags.Finding(each.job, each.status, each.at)
-        for each in (*standing.others, *counting)
+        for each in (*compared.others, *counting)
     ]
-    tag = tags.Tag(result.run, max(min(result.at, terms.now), held.at), findings)
     base = tags.worst(counting) if counting else result.status.id
-    verdict = max(base, tags.worst(standing.others), key=severity)
-    if severity(verdict) == result.status.severity or terms.force:
-        return _write(result, found, str(tag), terms.limit)
-    stands = severity(found.status) == severity(verdict)
-    if stands and not written and set(findings) == set(held.findings):
+    verdict = max(base, tags.worst(compared.others), key=severity)
+    new_tag = tags.Tag(result.run, max(min(result.at, rules.now), tag.at), findings)
+    if severity(verdict) == result.status.severity or rules.force:
+        return _write(result, found, str(new_tag), rules.limit)
+    has_verdict = severity(found.status) == severity(verdict)
+    if has_verdict and not written and set(findings) == set(tag.findings):
         return Change(result, found, None, "", verdict)
-    notes = tags.strip(found.comment) if stands or written else ELSEWHERE
-    return Change(result, found, notes, str(tag), verdict)
+    notes = tags.strip(found.comment) if has_verdict or written else ELSEWHERE
+    return Change(result, found, notes, str(new_tag), verdict)
 
 
-def _held(result: CaseResult, found: Execution, *, written: bool) -> tags.Tag:
-    """Return the tag that *found* has of the run of *result*, an empty one if none."""
-    held = tags.find(found.comment)
-    none = tags.Tag(result.run, 0)
-    if held is None or held.run != result.run:
-        return none
-    stands = severity(found.status) == severity(tags.worst(held.findings))
-    return held if stands or written else none
+def _tag_of_run(result: CaseResult, found: Execution, *, written: bool) -> tags.Tag:
+    """Return the tag that the run of *result* wrote on *found*, or an empty one."""
+    tag = tags.find(found.comment)
+    if (
+        tag is not None
+        and tag.run == result.run
+        and (written or severity(found.status) == severity(tags.worst(tag.findings)))
+    ):
+        return tag
+    return tags.Tag(result.run, 0)
 
 
 def _write(result: CaseResult, found: Execution, tag: str, limit: int) -> Change:
-    """Return the change that writes *result*, with the notes and the tag it is to have."""
+    """Return the change that writes *result*, with its notes and tag."""
     assert result.status is not None
     passed = result.status.id == PASS
     bare = tags.strip(found.comment)
-    notes = _notes(result, found)
+    notes = result.notes
+    if notes is None and is_ours(found.comment):
+        # Notes of an earlier run must not stay with another result.
+        notes = summary(result.nodes, result.outcome)
     if notes is None and not passed and len(bare) + len(tag) < limit:
         notes = bare
     if notes is None and bare != found.comment:
@@ -264,22 +248,22 @@ def _write(result: CaseResult, found: Execution, tag: str, limit: int) -> Change
     return Change(result, found, notes, "" if notes is None or is_plain else tag)
 
 
-def _is_newer(found: Execution, result: CaseResult, terms: DiffRules) -> bool:
-    """Return whether an execution has the newer result of another run."""
-    held = tags.find(found.comment)
-    if held is not None and held.run == result.run:
+def _is_newer(found: Execution, result: CaseResult, rules: DiffRules) -> bool:
+    """Return whether *found* has a newer result of another run."""
+    tag = tags.find(found.comment)
+    if tag is not None and tag.run == result.run:
         return False
-    if held is not None and held.at > result.at:
+    if tag is not None and tag.at > result.at:
         return True
-    return (found.executed_on or 0) > result.at and terms.is_late(result)
+    return (found.executed_on or 0) > result.at and rules.is_late(result)
 
 
 def by_visible_id(
     nodes: Iterable[NodeResult], executions: Iterable[Execution]
 ) -> list[NodeResult]:
-    """Return *nodes* with every Alt ID that means one test case as that case's id.
+    """Return *nodes* with each Alt ID replaced by the id of its only test case.
 
-    A case that tests name in both ways is one case, and the worst of them decides.
+    Tests that name a case by id and tests that name it by Alt ID then share one result.
     """
     nodes = list(nodes)
     if not any(isinstance(case, str) for node in nodes for case in node.cases):
@@ -308,39 +292,33 @@ def was_written(change: Change, before: str) -> bool:
 
 
 def keeps_foreign(change: Change, now: Execution) -> bool:
-    """Return whether notes stand on *now* that another run or job wrote meanwhile."""
+    """Return whether *now* still has notes of another run or job."""
     return change.text is None and (
         is_ours(now.comment) or tags.find(now.comment) is not None
     )
 
 
-def _notes(result: CaseResult, execution: Execution) -> str | None:
-    if result.notes is None and is_ours(execution.comment):
-        # What an earlier run wrote must not stand beside another result.
-        return summary(result.nodes, result.outcome)
-    return result.notes
-
-
 class _Index:
-    """Executions by visible id and by Alt ID; the lowest id of two for one case."""
+    """Executions by visible id and by Alt ID; of several for one case, the oldest."""
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         self._executions = sorted(executions, key=lambda each: each.id)
         self._by_case: dict[int, Execution] = {}
         self.doubled: set[int] = set()
         for each in self._executions:
-            if each.case is None:
-                continue
-            if self._by_case.setdefault(each.case, each) is not each:
+            if (
+                each.case is not None
+                and self._by_case.setdefault(each.case, each) is not each
+            ):
                 self.doubled.add(each.case)
 
     @cached_property
     def _by_alt(self) -> dict[str, dict[int | None, Execution]]:
-        found: dict[str, dict[int | None, Execution]] = {}
+        by_alt: dict[str, dict[int | None, Execution]] = {}
         for each in self._executions:
             if each.alt:
-                found.setdefault(each.alt, {}).setdefault(each.case, each)
-        return found
+                by_alt.setdefault(each.alt, {}).setdefault(each.case, each)
+        return by_alt
 
     def find(self, case: CaseRef) -> Execution | list[int] | None:
         """Return the execution of *case*, or the ids of all cases with its Alt ID."""

@@ -1,4 +1,4 @@
-"""The embedded server inside a run: `--zephyr-url sandbox`."""
+"""Start the embedded server for a run with `--zephyr-url sandbox`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pytest_zephyr.secret import Secret
 #: Where `pytest-zephyr sandbox` listens.
 PORT = 8765
 
-#: Where results go if the settings name no place of their own.
+#: Where results go if the settings do not say.
 _PLACES = {
     "project": "Sandbox",
     "release": "Release 1",
@@ -34,11 +34,10 @@ _PLACES = {
 
 @contextmanager
 def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Settings]:
-    """Yield settings that name a server that runs.
+    """Yield settings with the URL of a running server.
 
-    For `sandbox` the embedded server is started over a database in the journal
-    directory, its target is created, and it adopts the test cases of *nodes* that it does
-    not know.
+    For `sandbox` the embedded server is started with a database in the journal directory.
+    It creates the target, and the test cases of *nodes* that it does not have.
     """
     if settings.url != SANDBOX:
         yield settings

@@ -1,9 +1,8 @@
-"""Carrying out changes in batches, and settling by reading what stays unclear."""
+"""Write results to executions in batches, and read back what is uncertain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,20 +26,19 @@ from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.diff import Refusal
 
 
-#: How often a batch whose answers stay unclear is read back and sent again.
-_SETTLE = 3
+#: How often a batch is sent before what is still not confirmed counts as failed.
+_ATTEMPTS = 3
 
-
-#: Refusals in a row after which a server may be one that refuses everything; one bad
-#: row in a batch of 500 costs nine.
+#: Refusals in a row after which the server may be refusing everything; finding one bad
+#: row in a batch of 500 takes nine.
 _DOUBTFUL = 30
 
-#: Single results, from everywhere in what is left, that decide whether it is.
+#: Results that are then sent alone, spread over all that wait, to find out.
 _SAMPLE = 10
 
 
-class Apply:
-    """Carries out changes in batches, and settles what stays unclear by reading."""
+class ResultWriter:
+    """Writes results in batches, and halves a batch that the server refuses."""
 
     def __init__(
         self,
@@ -48,102 +46,80 @@ class Apply:
         delivery: Delivery,
         memory: Memory,
         progress: Callable[[int, int], None],
-        terms: DiffRules,
+        rules: DiffRules,
     ) -> None:
-        assert delivery.user is not None
-        assert delivery.target is not None
+        assert delivery.snapshot is not None
         self._client = client
         self._delivery = delivery
         self._memory = memory
         self._progress = progress
-        self._tester = delivery.user.id
-        self._target = delivery.target
+        self._tester = delivery.snapshot.user.id
+        self._target = delivery.snapshot.place
+        self._rules = rules
         self._has_bulk = True
-        self._total = 0
-        self._done: set[int] = set()
+        self._total = delivery.kept
         self._writes: Sequence[Change] = ()
-        self._over: set[int] = set()
+        self._delivered: set[int] = set()
+        self._finished: set[int] = set()
         self._renewed: set[int] = set()
         self._refusals = 0
         self._is_hopeless = False
-        self._terms = terms
 
-    def run(self, changes: Changes) -> None:
-        self._total = self._delivery.kept
+    def run(self, changes: Changes) -> list[Change]:
+        """Write *changes* and return those that the server has now."""
         self._confirmed(changes.found_on_server)
         self._writes = changes.writes
         tags_only = [each for each in changes.overruled if each.text is not None]
         for batch in batches([*changes.writes, *tags_only]):
             self._send(batch)
-
-    def standing(self, changes: Changes) -> list[Change]:
-        """Return those of *changes* that stand on the server now."""
-        found = (*changes.found_on_server, *changes.writes)
-        return [each for each in found if each.execution.id in self._done]
+        sent = (*changes.found_on_server, *changes.writes)
+        return [each for each in sent if each.execution.id in self._delivered]
 
     def _send(self, batch: Sequence[Change]) -> None:
-        """Send *batch*; what is not confirmed is read back, and sent again if needed."""
-        error: ZephyrError | None = None
-        for _ in range(_SETTLE):
-            batch = self._open(batch)
+        """Send *batch*, read back what is not confirmed, and send it again if needed."""
+        error: ZephyrRefused | ZephyrWriteUncertain | None = None
+        for _ in range(_ATTEMPTS):
+            batch, error = self._open(batch), None
             if not batch or self._is_hopeless:
                 return
-            error = None
             try:
                 missing = self._write(batch)
             except ZephyrUnauthorized:
                 raise
-            except ZephyrWriteUncertain as uncertain:
-                missing, error = batch, uncertain
-            except ZephyrRefused as refused:
-                # A server error may have come after a part of the work was done.
-                if refused.status < 500:
-                    self._divide(batch, refused)
-                    return
-                missing, error = self._open(batch), refused
-            batch = self._settle(missing) if missing else ()
-            if (
-                batch
-                and isinstance(error, ZephyrWriteUncertain)
-                and error.may_land_within
-            ):
-                # A slow server may be at it still; sent again it would be there twice.
-                self._client.pause(error.may_land_within)
-                batch = self._settle(batch)
+            except (ZephyrRefused, ZephyrWriteUncertain) as failed:
+                missing, error = self._open(batch), failed
+            # A server error may come after a part of the work was done.
+            if not isinstance(error, ZephyrRefused) or error.status >= 500:
+                batch = self._settle(missing)
             if not batch:
                 return
             if isinstance(error, ZephyrRefused):
-                # The row that the server spoke of may be among those that are done.
-                if len(batch) < len(missing):
+                # After progress, the row that was refused may be among the done ones.
+                if error.status >= 500 and len(batch) < len(missing):
                     self._send(batch)
                 else:
                     self._divide(batch, error)
                 return
             if error is None:
-                over = [
-                    each for each in batch if each.execution.id not in self._renewed
-                ]
+                reason = "the server's answer left it out, and it is not there"
                 self._refuse(
-                    over, "the server's answer left it out, and it is not there"
+                    [each for each in batch if each.execution.id not in self._renewed],
+                    reason,
                 )
                 self._renewed.clear()
-        if error is not None:
+            elif error.may_land_within:
+                # A slow server may still be writing: sent again, it would be there twice.
+                self._client.pause(error.may_land_within)
+                batch = self._settle(batch)
+        if error is not None and batch:
             raise error
-        self._refuse(self._open(batch), "somebody else writes there again and again")
-
-    def _read(self) -> Iterator[Execution]:
-        assert self._target.phase is not None, "there is a change, so it has a place"
-        release = self._target.release
-        return self._client.executions(
-            self._target.phase.id, release.id if release else None
-        )
+        self._refuse(self._open(batch), "somebody else keeps changing its execution")
 
     def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
-        over = self._done | self._over
-        return [each for each in batch if each.execution.id not in over]
+        return [each for each in batch if each.execution.id not in self._finished]
 
     def _divide(self, batch: Sequence[Change], refused: ZephyrRefused) -> None:
-        """Halve a refused batch until what the server refuses stands alone."""
+        """Halve a refused batch until the refused rows are alone."""
         batch = self._open(batch)
         self._refusals += 1
         if len(batch) == 1:
@@ -156,14 +132,14 @@ class Apply:
             self._send(batch[middle:])
 
     def _sample(self, refused: ZephyrRefused) -> None:
-        """Give up unless the server takes one of some results, each sent alone.
+        """Give up unless the server takes one of a few results, each sent alone.
 
-        Many bad rows may be neighbours, while good ones wait further on.
+        The bad rows may be neighbours, with good ones further on.
         """
         waiting = self._open(self._writes)
         last = len(waiting) - 1
-        for place in range(_SAMPLE):
-            self._send(waiting[place * last // (_SAMPLE - 1) :][:1])
+        for number in range(_SAMPLE):
+            self._send(waiting[number * last // (_SAMPLE - 1) :][:1])
             if not self._refusals:
                 return
         waiting = self._open(waiting)
@@ -178,42 +154,35 @@ class Apply:
         """Write *batch* and return those changes that the answer does not confirm."""
         stamps = {change.execution.id: change.execution.stamp for change in batch}
         self._memory.note_sending(Sending(stamps))
+        no_bulk: ZephyrNotFound | None = None
         if self._has_bulk:
             try:
-                return self._confirm(
-                    batch,
-                    self._client.execute(list(map(_write_of, batch)), self._tester),
-                )
-            except ZephyrNotFound as missing:
-                self._has_bulk = False
-                return self._write_without_bulk(batch, missing)
-        return self._write_without_bulk(batch)
-
-    def _write_without_bulk(
-        self, batch: Sequence[Change], first: ZephyrNotFound | None = None
-    ) -> Sequence[Change]:
-        """Write with the older calls: many of one status at once, notes one by one.
-
-        If they find nothing either, what is not there is not the newer call, and what
-        the server said *first* is the reason.
-        """
+                rows = list(map(_write_of, batch))
+                return self._confirm(batch, self._client.execute(rows, self._tester))
+            except ZephyrNotFound as error:
+                self._has_bulk, no_bulk = False, error
         missing: list[Change] = []
         try:
-            self._write_old(batch, missing)
+            self._write_without_bulk(batch, missing)
         except ZephyrNotFound:
-            if first is None:
+            if no_bulk is None:
                 raise
+            # The older calls find nothing either, so it is not the call that is missing.
             self._has_bulk = True
-            raise first from None
+            raise no_bulk from None
         except ZephyrRefused:
-            # What was written before is not to be written again.
-            if missing:
-                self._settle(missing)
+            # What was written before the refusal must not be written again.
+            self._settle(missing)
             raise
         return missing
 
-    def _write_old(self, batch: Sequence[Change], missing: list[Change]) -> None:
-        """Write *batch*, and add to *missing* what the answers do not confirm."""
+    def _write_without_bulk(
+        self, batch: Sequence[Change], missing: list[Change]
+    ) -> None:
+        """Write with the calls of older servers: notes one by one, the rest by status.
+
+        Adds to *missing* what the answers do not confirm.
+        """
         by_status: dict[str, list[Change]] = {}
         for change in batch:
             if change.text is None:
@@ -230,51 +199,59 @@ class Apply:
     def _confirm(
         self, batch: Sequence[Change], answered: Sequence[Execution] | None
     ) -> Sequence[Change]:
-        """Keep receipts for what the answer shows; return the rest."""
-        now = {each.id: each for each in answered or ()}
-        confirmed = []
-        missing = []
+        """Note what *answered* confirms and return the rest."""
+        rows = {each.id: each for each in answered or ()}
+        confirmed: list[Change] = []
+        missing: list[Change] = []
         for change in batch:
-            row = now.get(change.execution.id)
-            # A row without a status says that it was written, not as what.
-            if row is None or diff.keeps_foreign(change, row):
-                missing.append(change)
-            elif row.status in {"", change.status}:
-                confirmed.append(change)
-            else:
-                missing.append(change)
+            row = rows.get(change.execution.id)
+            # A row without a status confirms the write, but not which status it wrote.
+            is_confirmed = (
+                row is not None
+                and row.status in {"", change.status}
+                and not diff.keeps_foreign(change, row)
+            )
+            (confirmed if is_confirmed else missing).append(change)
         self._confirmed(confirmed)
         return missing
 
     def _settle(self, uncertain: Sequence[Change]) -> Sequence[Change]:
         """Read the phase again and return the changes that were not written.
 
-        What somebody else wrote meanwhile is compared with the result once more.
+        Where somebody else has written meanwhile, the result is compared once more.
         """
         uncertain = self._open(uncertain)
-        now = {each.id: each for each in self._read()}
-        found_on_server: list[Change] = []
-        open_changes: list[Change] = []
+        if not uncertain:
+            return uncertain
+        assert self._target.phase is not None
+        release = self._target.release
+        rows = self._client.executions(
+            self._target.phase.id, release.id if release else None
+        )
+        now = {each.id: each for each in rows}
+        written: list[Change] = []
+        missing: list[Change] = []
         for change in uncertain:
             before = change.execution
             current = replace(change, execution=now.get(before.id, before))
             if diff.was_written(current, before.stamp):
-                found_on_server.append(current)
+                written.append(current)
             elif current.execution.stamp == before.stamp:
-                open_changes.append(current)
+                missing.append(current)
             else:
-                open_changes.append(self._decide_again(current))
+                missing.append(self._decide_again(current))
                 self._renewed.add(before.id)
-        self._confirmed(found_on_server)
-        over = [each for each in open_changes if each.overruled and each.text is None]
-        self._overrule(over)
-        return self._open(open_changes)
+        self._confirmed(written)
+        self._overrule(
+            [each for each in missing if each.overruled and each.text is None]
+        )
+        return self._open(missing)
 
     def _decide_again(self, change: Change) -> Change:
-        """Return *change* as it is on the execution that it now has."""
+        """Return *change* as it is on the execution that it has now."""
         now = change.execution
         written = now.status == change.status and diff.keeps_foreign(change, now)
-        decided = diff.decide(change.result, now, self._terms, written=written)
+        decided = diff.decide(change.result, now, self._rules, written=written)
         if decided is None:
             # A later attempt has reported meanwhile.
             return Change(change.result, now, None, "", now.status)
@@ -292,28 +269,28 @@ class Apply:
             return
         delivered = [each for each in confirmed if not each.overruled]
         self._memory.note_receipts(list(map(_receipt_of, delivered)))
-        self._done.update(change.execution.id for change in delivered)
+        ids = {each.execution.id for each in delivered}
+        self._delivered |= ids
+        self._finished |= ids
         self._refusals = 0
         self._delivery.delivered += len(delivered)
-        self._delivery.kept -= len(delivered)
         self._overrule([each for each in confirmed if each.overruled])
         self._progress(self._total - self._delivery.kept, self._total)
 
     def _overrule(self, overruled: Sequence[Change]) -> None:
-        """Count what is left because of another job, if that turned out only now."""
-        self._over.update(each.execution.id for each in overruled)
+        """Note that another job decides, if that turned out only now."""
+        self._finished.update(each.execution.id for each in overruled)
         known = {each.execution.id for each in self._delivery.overruled}
-        late = [each for each in overruled if each.execution.id not in known]
-        self._delivery.overruled += late
-        self._delivery.kept -= len(late)
-        self._delivery.left += len(late)
+        self._delivery.overruled += [
+            each for each in overruled if each.execution.id not in known
+        ]
 
     def _refuse(self, refused: Sequence[Change], reason: str) -> None:
-        self._over.update(each.execution.id for each in refused)
-        known = {each.execution.id for each in self._delivery.overruled}
-        left = sum(each.execution.id in known for each in refused)
-        self._delivery.left -= left
-        self._delivery.kept -= len(refused) - left
+        ids = {each.execution.id for each in refused}
+        self._finished |= ids
+        self._delivery.overruled = [
+            each for each in self._delivery.overruled if each.execution.id not in ids
+        ]
         self._delivery.refused += [Refusal(each.result, reason) for each in refused]
 
 

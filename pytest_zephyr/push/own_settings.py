@@ -1,4 +1,4 @@
-"""The settings of a push, and those of journals that were written with others."""
+"""Settings of journals that were written with others than those of the push."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 
 
-#: What an unknown test case may be, from harmless to serious.
+#: Values of ``zephyr_unknown_case``, the strictest last.
 _SERIOUS = ("ignore", "warn", "error")
 
 
@@ -23,7 +23,7 @@ def own_settings(
 ) -> dict[str, Settings]:
     """Return the settings for the results of each journal, by the name of its run.
 
-    With *keep_flags* those of the call are for all of them.
+    With *keep_flags* the flags of the call override those in the journals.
     """
     return {
         each.header.run: resolve.of_journal(
@@ -34,9 +34,9 @@ def own_settings(
 
 
 class OwnSettings:
-    """Finds the settings of a result; *own* are by the name of the run in a journal.
+    """Finds the settings of a result; *own* maps the run of a journal to its settings.
 
-    *widest* are those of the push, with all that any journal may create.
+    *widest* are those of the push, but create whatever any of the journals may create.
     """
 
     def __init__(self, main: Settings, own: Mapping[str, Settings]) -> None:
@@ -49,10 +49,12 @@ class OwnSettings:
         return self.by_journal.get(node.origin.journal, self.main)
 
     def of_result(self, result: CaseResult) -> Settings:
-        """Return what one of its journals may create, and the most serious one minds."""
-        found = [self.of(node) for node in result.nodes] or [self.main]
+        """Return settings that create the most and are strictest about unknown cases."""
+        settings = [self.of(node) for node in result.nodes] or [self.main]
         return replace(
             self.main,
-            create=max((each.create for each in found), key=CREATE.index),
-            unknown_case=max((each.unknown_case for each in found), key=_SERIOUS.index),
+            create=max((each.create for each in settings), key=CREATE.index),
+            unknown_case=max(
+                (each.unknown_case for each in settings), key=_SERIOUS.index
+            ),
         )

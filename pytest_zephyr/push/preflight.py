@@ -1,4 +1,4 @@
-"""A look at the server before the first test: what would go wrong is said at once."""
+"""Check the server before the first test, to report at once what would go wrong."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import ambiguous_alt
 
 
-#: Ids that are looked up before the tests, unless an unknown one is to end the run; the
-#: push looks up what is left.
+#: How many ids are looked up before the tests, unless an unknown one aborts the run. The
+#: push looks up the rest.
 _LOOKED_UP = 1000
 
 
 @dataclass
 class ServerFacts:
-    """What a push at the end need not ask again: it was found before the tests.
+    """What was read before the tests, so that the push need not read it again.
 
-    *ahead* is by how many milliseconds the server's clock is ahead of ours. *plan* maps
-    the test cases of the phase to their Alt IDs: none if there is no such phase, `None`
-    if they were not read.
+    *ahead* is how many milliseconds the server's clock is ahead of ours. *plan* maps the
+    test cases of the phase to their Alt IDs. It is empty if there is no such phase, and
+    `None` if it was not read.
     """
 
     seen: Snapshot | None = None
@@ -52,7 +52,7 @@ class ServerFacts:
     plan: dict[int, str] | None = None
 
     def untested(self, cases: Collection[CaseRef]) -> int:
-        """Return how many test cases of the plan none of the tests proves."""
+        """Return how many test cases of the plan have no test; *cases* are those that have."""
         return sum(
             case not in cases and alt not in cases
             for case, alt in (self.plan or {}).items()
@@ -61,10 +61,10 @@ class ServerFacts:
 
 @dataclass
 class Preflight:
-    """What was found out before the tests.
+    """What the check before the tests found out.
 
-    *problems* are for the user to mend, *remarks* are not. *unreachable* says why the server
-    could not be asked, which is nobody's mistake. *client* is logged in to it.
+    The user has to fix *problems*, but not *remarks*. *unreachable* says why the server
+    could not be checked, which is not a configuration problem. *client* is logged in.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Preflight:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What people should read of it."""
+        """What to print."""
         lines = [
             f"zephyr: {line}"
             for each in (*self.problems, *self.remarks)
@@ -107,17 +107,17 @@ class Preflight:
 
 @contextmanager
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
-    """Log in, and look for the target, the statuses and, if wanted, the plan.
+    """Log in, and check the statuses, the target and, with `only_planned`, the plan.
 
-    All of that has so many *seconds*. The server can be asked more in the block. No
-    ZephyrError leaves: what is wrong is in what is yielded.
+    This takes at most *seconds*. The client stays open in the block. A ZephyrError is not
+    raised but described by what is yielded.
     """
     found = Preflight()
     with ExitStack() as stack:
         if settings.url != SANDBOX:
             _check(found, settings, stack, seconds)
         elif settings.only_planned:
-            # The embedded server adopts whatever a run names.
+            # The embedded server creates all test cases of a run.
             inside = stack.enter_context(served(settings))
             _check(found, replace(inside, unknown_case="ignore"), stack, seconds)
             found.seen = None
@@ -145,7 +145,7 @@ def _check(
 
 
 def _note(found: Preflight, error: ZephyrError) -> None:
-    # A server on a bad day shows pages and odd answers; only these are a mistake of ours.
+    # Other refusals may come from a server or proxy that is down for the moment.
     if isinstance(error, ZephyrRefused) and error.status in {NO_SUCH_NAME, 401, 403}:
         found.problems.append(str(error))
     else:
@@ -153,7 +153,7 @@ def _note(found: Preflight, error: ZephyrError) -> None:
 
 
 def _check_statuses(found: Preflight, settings: Settings) -> None:
-    """A status that is no status of the server is a typo; one that sleeps is not."""
+    """Report statuses that the server does not have; an inactive one is no typo."""
     assert found.seen is not None
     source = settings.sources.get("status_map", "default")
     choices = status.choices(settings.status_map, source, found.seen.statuses)
@@ -189,7 +189,7 @@ def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
 
 
 def _plan_nothing(found: Preflight) -> None:
-    """Of a phase that there is not, no test case is planned."""
+    """Take a phase that does not exist for one without test cases."""
     found.plan = {}
     found.remarks.append("only planned tests run, so none is selected.")
 
@@ -197,22 +197,17 @@ def _plan_nothing(found: Preflight) -> None:
 def look_up(
     found: Preflight, settings: Settings, cases: Iterable[CaseRef]
 ) -> list[tuple[CaseRef, str]]:
-    """Return those of *cases* that Zephyr does not know, and what is to be said of each.
+    """Return those of *cases* that Zephyr does not know, each with a message.
 
-    Says nothing of those that could not be looked up in time.
+    Leaves out those that could not be looked up in time.
     """
     seen, client = found.seen, found.client
     if seen is None or client is None or seen.target is None:
         return []
     if settings.unknown_case == "ignore":
         return []
-    scheduled = {each.case for each in seen.executions}
-    alts = {each.alt for each in seen.executions}
-    missing = [
-        case
-        for case in cases
-        if case not in (alts if isinstance(case, str) else scheduled)
-    ]
+    scheduled = {name for each in seen.executions for name in (each.case, each.alt)}
+    missing = [case for case in cases if case not in scheduled]
     strict = settings.unknown_case == "error" and settings.on_error == "fail"
     if not strict:
         missing = missing[:_LOOKED_UP]
@@ -222,13 +217,13 @@ def look_up(
     try:
         looked_up = seen.look_up(client, missing, walk)
     except ZephyrError:
-        # The push says what is wrong, if it still is.
+        # If this is still a problem at the end, the push reports it.
         return []
     problems: list[tuple[CaseRef, str]] = []
     for case in missing:
         if case in looked_up.ambiguous:
-            said = ambiguous_alt(case, looked_up.ambiguous[str(case)], "Zephyr")
-            problems.append((case, said))
+            same_alt = looked_up.ambiguous[str(case)]
+            problems.append((case, ambiguous_alt(case, same_alt, "Zephyr")))
         elif looked_up.certain and not looked_up.has(case):
             problems.append((case, seen.unknown(case)))
     return problems

@@ -1,10 +1,11 @@
-"""Step results: what tests say of steps, brought onto the steps that their cases have."""
+"""Step results: match the steps of tests to those of test cases, and write them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace
 import html
@@ -39,15 +40,19 @@ from pytest_zephyr.results.status import PASS
 from pytest_zephyr.text import short_digest
 
 
-#: Refusals in a row after which a server is believed to refuse everything.
+#: Refusals in a row after which the server is taken to refuse everything.
 _HOPELESS = 20
 
 _TAG = re.compile(r"<[^<>]*>")
 
 
+#: The status of a step by its outcome; other steps were not executed.
+_STATUSES = {"passed": PASS, "failed": FAIL}
+
+
 @dataclass(frozen=True)
 class Matched:
-    """Steps of tests on a test case: its own by number, and those it does not have."""
+    """Steps of tests: by number those that the test case has, and the *foreign* others."""
 
     own: dict[int, Step]
     foreign: tuple[Step, ...]
@@ -60,11 +65,8 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
     """
     numbers: dict[str | int, int] = {}
     for each in case_steps:
-        for name in (
-            each.number,
-            folded(each.text),
-            folded(_without_markup(each.text)),
-        ):
+        without_markup = html.unescape(_TAG.sub(" ", each.text))
+        for name in (each.number, folded(each.text), folded(without_markup)):
             numbers.setdefault(name, each.number)
     own: dict[int, Step] = {}
     foreign = []
@@ -83,35 +85,30 @@ def folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _without_markup(text: str) -> str:
-    return html.unescape(_TAG.sub(" ", text))
-
-
 def _weight(step: Step) -> int:
     return {"failed": 2, "passed": 1}.get(step.outcome, 0)
 
 
 def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
-    """Return what to write; a step that was not executed stays as it is."""
-    statuses = {"passed": PASS, "failed": FAIL}
+    """Return the rows to write; a step that was not executed stays unchanged."""
     return [
         StepWrite(
             execution=execution,
             step=number,
-            status=statuses[step.outcome],
+            status=_STATUSES[step.outcome],
             executed_on=step.at,
             comment=escape(step.comment),
         )
         for number, step in steps.items()
-        if step.outcome in statuses
+        if step.outcome in _STATUSES
     ]
 
 
 class StepResults:
     """The steps of one push: read once for each test case, written after the results.
 
-    *notes_incomplete* are the executions whose notes do not list what they should of the steps
-    that Zephyr does not have.
+    *notes_incomplete* are the executions whose notes do not list all steps that Zephyr
+    does not have.
     """
 
     def __init__(
@@ -121,90 +118,82 @@ class StepResults:
         self._memory = memory
         self._evidence = evidence
         self._phase = phase
-        self._known: dict[int, list[CaseStep]] = {}
+        self._case_steps: dict[int, list[CaseStep]] = {}
         self._refused: set[int] = set()
         self._forbidden: ZephyrUnauthorized | None = None
         self._refusals = 0
         self._unsettled: dict[int, str] = {}
         self.notes_incomplete: set[int] = set()
 
-    def note_foreign(
+    def add_to_notes(
         self, changes: Changes, context_of: Callable[[CaseResult], Context]
     ) -> Changes:
         """Return *changes* with notes that list the steps Zephyr does not have.
 
-        The results come first: this takes at most a quarter of the time that is left,
-        and a server that does not answer is none of its business.
+        Results are more important, so reading the steps takes at most a quarter of the
+        time that is left.
         """
         with_steps = list(filter(_has_steps, changes.writes))
         if not with_steps:
             return changes
-        try:
-            with self._client.within(self._client.deadline.left() / 4):
-                for change in with_steps:
-                    self._read(change)
-        except ZephyrUnreachable:
-            # What is not read now is when the step results are written.
-            pass
-        return replace(
-            changes,
-            writes=tuple(
-                self._noted(change, context_of(change.result))
-                for change in changes.writes
-            ),
-        )
+        # What is not read now is read before the step results are written.
+        with (
+            suppress(ZephyrUnreachable),
+            self._client.within(self._client.deadline.left() / 4),
+        ):
+            for change in with_steps:
+                self._read(change)
 
-    def _noted(self, change: Change, context: Context) -> Change:
-        foreign = self._match(change).foreign
-        if not foreign:
-            return change
-        result = change.result
-        notes = write_notes(result.nodes, result.outcome, context, foreign)
-        return replace(change, notes=notes)
+        def noted(change: Change) -> Change:
+            foreign, result = self._match(change).foreign, change.result
+            if not foreign:
+                return change
+            context = context_of(result)
+            notes = write_notes(result.nodes, result.outcome, context, foreign)
+            return replace(change, notes=notes)
+
+        return replace(changes, writes=list(map(noted, changes.writes)))
 
     def _match(self, change: Change) -> Matched:
-        """Match what is known; without having read them, no step is foreign."""
-        known = self._known.get(change.execution.id)
-        if known is None:
+        """Match the steps of a test case, none if they were not read."""
+        case_steps = self._case_steps.get(change.execution.id)
+        if case_steps is None:
             return Matched({}, ())
-        return match(change.result.nodes, known)
+        return match(change.result.nodes, case_steps)
 
     def _read(self, change: Change) -> None:
-        """Learn the steps of a test case. Raises ZephyrUnreachable."""
+        """Read the steps of a test case unless they are known. Raises ZephyrUnreachable."""
         version, execution = change.execution.version, change.execution.id
-        if execution in self._known or execution in self._refused:
+        if execution in self._case_steps or execution in self._refused:
             return
         try:
             if self._forbidden is not None:
                 raise self._forbidden
             steps = [] if version is None else self._client.case_steps(version)
-            self._known[execution] = steps
+            self._case_steps[execution] = steps
         except ZephyrRefused as refused:
             if refused.status == 401:
                 raise
             if isinstance(refused, ZephyrUnauthorized):
-                # Nobody who may not read one may read another.
+                # Without permission for one case there is none for the others.
                 self._forbidden = refused
             self._refuse(change, "steps", f"not read: {refused}")
 
-    def _is_told(self, change: Change) -> bool:
-        """Return whether the notes on the server tell of the steps that it has not."""
-        if change.execution.id not in self._known:
+    def _lists_foreign(self, change: Change) -> bool:
+        """Return whether the notes list all steps that Zephyr does not have."""
+        if change.execution.id not in self._case_steps:
             return False
-        if not self._match(change).foreign:
-            return True
-        return lists_all_steps(
-            change.execution.comment if change.notes is None else change.notes
-        )
+        notes = change.execution.comment if change.notes is None else change.notes
+        return not self._match(change).foreign or lists_all_steps(notes)
 
-    def write(self, standing: Iterable[Change]) -> None:
-        """Write the step results of results that stand on the server.
+    def write(self, confirmed: Iterable[Change]) -> None:
+        """Write the step results of results that the server has.
 
         Raises ZephyrError if the rest cannot be written now.
         """
         pending = {
             change.execution.id: change
-            for change in standing
+            for change in confirmed
             if _has_steps(change)
             and self._memory.stepped.get(change.execution.id) != _digest(change)
         }
@@ -213,40 +202,35 @@ class StepResults:
         for execution, change in pending.items():
             self._read(change)
             rows += writes(execution, self._match(change).own)
-            if not self._is_told(change):
+            if not self._lists_foreign(change):
                 self.notes_incomplete.add(execution)
         sent = 0
         for batch in batches(rows):
             self._send(batch, pending)
             sent += len(batch)
-            # A case of which something is still to come is not done.
+            # A test case is done when all of its rows were sent.
             self._done(pending, {row.execution for row in rows[sent:]})
         self._done(pending, set())
 
     def _done(self, pending: dict[int, Change], coming: set[int]) -> None:
-        """Keep receipts for what is written, unless something of it was refused."""
-        done = [execution for execution in pending if execution not in coming]
-        changes = {execution: pending.pop(execution) for execution in done}
-        self._evidence.steps_kept -= len(done)
-        digests = {
-            execution: _digest(change)
-            for execution, change in changes.items()
-            if execution not in self._refused
-        }
-        self._unsettled.update(
-            {
-                each: digests.pop(each)
-                for each in self.notes_incomplete
-                if each in digests
-            }
-        )
+        """Note what is written, unless a part of it was refused."""
+        digests = {}
+        for execution in [each for each in pending if each not in coming]:
+            digest = _digest(pending.pop(execution))
+            self._evidence.steps_kept -= 1
+            if execution in self._refused:
+                continue
+            if execution in self.notes_incomplete:
+                self._unsettled[execution] = digest
+            else:
+                digests[execution] = digest
         if digests:
             self._memory.note_stepped(Stepped(digests))
 
     def settle(self) -> None:
-        """Keep the receipts that had to wait until attachments told the rest."""
-        told = all(each.name != NOTES for each in self._evidence.refused)
-        if self._unsettled and told:
+        """Note what had to wait until the notes were attached as a file."""
+        attached = all(each.name != NOTES for each in self._evidence.refused)
+        if self._unsettled and attached:
             self._memory.note_stepped(Stepped(self._unsettled))
 
     def _send(self, rows: Sequence[StepWrite], pending: dict[int, Change]) -> None:
@@ -254,7 +238,7 @@ class StepResults:
             try:
                 answered = self._client.save_steps(self._phase, rows)
             except ZephyrWriteUncertain:
-                # Writing the same results twice leaves them as they are.
+                # Writing the same results twice changes nothing.
                 answered = self._client.save_steps(self._phase, rows)
         except ZephyrRefused as refused:
             if refused.status == 401:
@@ -269,23 +253,19 @@ class StepResults:
             middle = len(rows) // 2
             self._send(rows[:middle], pending)
             self._send(rows[middle:], pending)
-        else:
-            self._refusals = 0
-            for row in rows:
-                status = (
-                    row.status
-                    if answered is None
-                    else answered.get((row.execution, row.step))
-                )
-                if status == row.status:
-                    self._evidence.steps += 1
-                    continue
-                reason = (
-                    "the server's answer left it out"
-                    if status is None
-                    else f"the server answered that its status is {status}"
-                )
-                self._refuse(pending[row.execution], f"step {row.step}", reason)
+            return
+        self._refusals = 0
+        for row in rows:
+            status: str | None = row.status
+            if answered is not None:
+                status = answered.get((row.execution, row.step))
+            if status == row.status:
+                self._evidence.steps += 1
+                continue
+            reason = f"the server answered that its status is {status}"
+            if status is None:
+                reason = "the server's answer left it out"
+            self._refuse(pending[row.execution], f"step {row.step}", reason)
 
     def _refuse(self, change: Change, name: str, reason: str) -> None:
         self._refused.add(change.execution.id)
@@ -294,9 +274,9 @@ class StepResults:
 
 
 def _digest(change: Change) -> str:
-    """Identify what tests said of steps, so that what is delivered is recognised."""
-    said = [(node.outcome, node.evidence.steps) for node in change.result.nodes]
-    return short_digest(repr(said), 16)
+    """Identify the steps of a result, to recognise them when they were delivered."""
+    steps = [(node.outcome, node.evidence.steps) for node in change.result.nodes]
+    return short_digest(repr(steps), 16)
 
 
 def _has_steps(change: Change) -> bool:

@@ -1,9 +1,11 @@
-"""What people read about a push: the numbers, a line per problem, and the link."""
+"""Report what a push did: the numbers, a line per problem, and the link."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
@@ -11,22 +13,25 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import kept
 from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.push.delivery import Creations
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.jobs import MergedResults
+from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import some
 
 
-#: Lines for one kind of problem before the rest is only counted.
+#: Lines for one kind of problem; the rest is only counted.
 _SHOWN = 20
+
+_Problem = TypeVar("_Problem", Refusal, RefusedFile)
 
 
 def numbers(delivery: Delivery, *, saved: bool = True) -> str:
-    """Return the counts of test cases in one line; *saved* if a journal has the rest."""
-    parts = [f"{len(delivery.refused)} refused", f"{delivery.left} left as they were"]
+    """Return the counts of test cases in one line; *saved* if a journal keeps the rest."""
+    parts = [f"{len(delivery.refused)} refused", f"{delivery.left} unchanged"]
     if delivery.already:
         parts.insert(0, f"{delivery.already} delivered before")
     if delivery.planned is not None:
@@ -41,18 +46,18 @@ def numbers(delivery: Delivery, *, saved: bool = True) -> str:
 
 
 def evidence(delivery: Delivery) -> list[str]:
-    """Return what became of the evidence, in one line if there was any."""
-    found = delivery.evidence
+    """Return what became of the evidence, in at most one line."""
+    sent = delivery.evidence
     parts = [
         f"{count} {what}"
         for count, what in (
-            (found.files, "attachments sent"),
-            (found.files_before, "sent before"),
-            (found.steps, "step results sent"),
-            (len(found.refused), "refused"),
-            (len(found.left_out), "left out"),
-            (found.files_kept, "kept in the journal"),
-            (found.steps_kept, "test cases with steps kept in the journal"),
+            (sent.files, "attachments sent"),
+            (sent.files_before, "sent before"),
+            (sent.steps, "step results sent"),
+            (len(sent.refused), "refused"),
+            (len(sent.left_out), "left out"),
+            (sent.files_kept, "kept in the journal"),
+            (sent.steps_kept, "test cases with steps kept in the journal"),
         )
         if count
     ]
@@ -60,19 +65,19 @@ def evidence(delivery: Delivery) -> list[str]:
 
 
 def planned(delivery: Delivery) -> list[str]:
-    """Return what a dry run would have made, written and left, a line for each."""
+    """Return what a dry run would have created and written, a line for each."""
     if delivery.planned is None:
         return []
     changes = delivery.planned
-    creations = delivery.creations or Creations()
+    creations = delivery.creations
     new = creations.created_cases.missing
     results = len(changes.writes) + len(changes.missing) + len(new)
     requests = count_batches(results) + creations.requests
+    one = requests == 1
     lines = [
         (
-            f"dry run: nothing was written; {results} results would be, with"
-            f" {requests} {'request' if requests == 1 else 'requests'} that"
-            f" {'writes' if requests == 1 else 'write'}"
+            f"dry run: nothing was written; {results} results would be, with {requests}"
+            f" {'request that writes' if one else 'requests that write'}"
         ),
         *(f"  {each} would be created" for each in creations.containers),
         *(
@@ -84,36 +89,35 @@ def planned(delivery: Delivery) -> list[str]:
             for each in new
         ),
     ]
-    for result in changes.missing:
-        status = result.status.name if result.status else ""
-        lines.append(
-            f"  test case {format_case(result.case)}: {status}, after it was added"
-        )
+    lines += [f"  {_planned(each)}, after it was added" for each in changes.missing]
     carried = [node.evidence for each in changes.writes for node in each.result.nodes]
     if any(carried):
         files = sum(len(each.files) for each in carried)
         steps = sum(len(each.steps) for each in carried)
         lines.append(f"  with {files} attachments and {steps} steps")
-    for change in changes.writes:
-        status = change.result.status.name if change.result.status else ""
-        lines.append(
-            f"  test case {format_case(change.result.case)}: {status}"
-            f" on execution {change.execution.id}"
-        )
     lines += [
-        f"  test case {format_case(result.case)}: left as it is ({result.outcome.value})"
+        f"  {_planned(each.result)} on execution {each.execution.id}"
+        for each in changes.writes
+    ]
+    lines += [
+        f"  test case {format_case(result.case)}: unchanged ({result.outcome.value})"
         for result in changes.left
     ]
     return lines
 
 
+def _planned(result: CaseResult) -> str:
+    status = result.status.name if result.status else ""
+    return f"test case {format_case(result.case)}: {status}"
+
+
 def made(delivery: Delivery) -> list[str]:
-    """Return a line that says what was created, if anything was."""
+    """Return what was created, in at most one line."""
     return [f"created: {', '.join(delivery.made)}"] if delivery.made else []
 
 
 def as_json(delivery: Delivery) -> dict[str, object]:
-    """Return what became of a run's results for scripts."""
+    """Return what became of the results of a run, for scripts."""
     return {
         "delivered": delivery.delivered,
         "delivered_before": delivery.already,
@@ -121,7 +125,14 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         "created": delivery.made,
         "unmapped": delivery.unmapped,
         "kept": delivery.kept,
-        "refused": [_refusal_as_json(each) for each in delivery.refused],
+        "refused": [
+            {
+                "case": each.result.case,
+                "reason": each.reason,
+                "tests": [node.title for node in each.result.nodes],
+            }
+            for each in delivery.refused
+        ],
         "evidence": {
             "attachments": delivery.evidence.files,
             "attachments_before": delivery.evidence.files_before,
@@ -132,17 +143,9 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         },
         "older": [each.result.case for each in delivery.older],
         "overruled": [each.result.case for each in delivery.overruled],
-        "doubled": {str(case): held for case, held in delivery.doubled.items()},
+        "doubled": {str(case): used for case, used in delivery.doubled.items()},
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
-    }
-
-
-def _refusal_as_json(refusal: Refusal) -> dict[str, object]:
-    return {
-        "case": refusal.result.case,
-        "reason": refusal.reason,
-        "tests": [node.title for node in refusal.result.nodes],
     }
 
 
@@ -153,12 +156,14 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
 def problems(
     delivery: Delivery, journals: Sequence[Path], settings: Settings
 ) -> list[str]:
-    """Return a line per problem; what is the same for many is said once.
+    """Return a line per problem, and one for all results with the same problem.
 
-    *journals* keep what is not delivered; without any, nothing is said of that.
-    *settings* are those of the push, for commands that are printed.
+    *journals*, if any, keep what is not delivered. *settings* are those of the push, for
+    commands that are printed.
     """
-    lines = [f"zephyr: {remark}" for remark in _remarks(delivery)]
+    remarks = [*delivery.target.remarks] if delivery.target else []
+    remarks += delivery.creations.created_cases.remarks
+    lines = [f"zephyr: {remark}" for remark in remarks]
     if delivery.unmapped:
         counts = ", which counts as undelivered" if delivery.unmapped_is_error else ""
         lines.append(
@@ -167,40 +172,35 @@ def problems(
         )
     if delivery.error is not None:
         lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
-    by_reason: dict[str, list[Refusal]] = {}
-    for refusal in delivery.refused:
-        by_reason.setdefault(refusal.reason, []).append(refusal)
-    for reason, refusals in list(by_reason.items())[:_SHOWN]:
-        lines.append(f"zephyr: {reason} {_whose(refusals)}")
-    if len(by_reason) > _SHOWN:
-        lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more problems")
+    refusals = _by_reason(delivery.refused)
+    for reason, alike in list(refusals.items())[:_SHOWN]:
+        lines.append(f"zephyr: {reason} {_whose(alike)}")
+    if len(refusals) > _SHOWN:
+        lines.append(f"zephyr: and {len(refusals) - _SHOWN} more problems")
     if delivery.doubled:
-        held = [f"{case} (execution {each})" for case, each in delivery.doubled.items()]
+        used = [f"{case} (execution {each})" for case, each in delivery.doubled.items()]
         lines.append(
-            f"zephyr: {len(held)} test cases are in the phase more than once; only the"
-            f" first execution of each has the result: {some(held)}"
+            f"zephyr: {len(used)} test cases are in the phase more than once; only the"
+            f" first execution of each has the result: {some(used)}"
         )
     if delivery.overruled:
-        names = some(format_case(each.result.case) for each in delivery.overruled)
         lines.append(
             f"zephyr: other jobs or later attempts of this run found the results that"
-            f" count for {len(delivery.overruled)} test cases, they are left: {names}"
+            f" count for {_cases(delivery.overruled)}"
         )
     if delivery.older:
-        names = some(format_case(each.result.case) for each in delivery.older)
         lines.append(
-            f"zephyr: the server has newer results for {len(delivery.older)} test cases,"
-            f" they are left: {names}"
+            f"zephyr: the server has newer results for {_cases(delivery.older)}"
         )
         if journals:
             forced = command("push", *journals, "--force", settings=settings)
-            lines.append(f"        to write ours all the same: {forced}")
+            lines.append(f"        to replace them: {forced}")
     lines += _about_files(delivery.evidence.refused, "was refused")
     lines += _about_files(delivery.evidence.left_out, "is left out")
     if final := sum(each.final for each in delivery.refused):
         lines.append(
-            f"zephyr: {final} results have no test case to go to: correct the markers"
-            f" and run the tests again"
+            f"zephyr: {final} results cannot be assigned to a test case: correct the"
+            f" markers and run the tests again"
         )
     if not journals:
         return lines
@@ -216,16 +216,26 @@ def problems(
     return lines
 
 
-def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
-    """Return a line per file; where one reason keeps many, they are counted."""
-    by_reason: dict[str, list[RefusedFile]] = {}
-    for each in files:
+def _cases(changes: Sequence[Change]) -> str:
+    names = some(format_case(each.result.case) for each in changes)
+    return f"{len(changes)} test cases, they are unchanged: {names}"
+
+
+def _by_reason(problems: Iterable[_Problem]) -> dict[str, list[_Problem]]:
+    by_reason: dict[str, list[_Problem]] = {}
+    for each in problems:
         by_reason.setdefault(each.reason, []).append(each)
+    return by_reason
+
+
+def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
+    """Return a line for each reason, with the first file and a count of the others."""
+    by_reason = _by_reason(files)
     lines = [
-        f"zephyr: {each[0].name} {what} ({each[0].nodeid}"
-        + (f" and {len(each) - 1} more" if len(each) > 1 else "")
+        f"zephyr: {alike[0].name} {what} ({alike[0].nodeid}"
+        + (f" and {len(alike) - 1} more" if len(alike) > 1 else "")
         + f"): {reason}"
-        for reason, each in list(by_reason.items())[:_SHOWN]
+        for reason, alike in list(by_reason.items())[:_SHOWN]
     ]
     if len(by_reason) > _SHOWN:
         lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more")
@@ -233,7 +243,7 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
 
 
 def counted(results: MergedResults) -> list[str]:
-    """Say which results of a run replaced which, and why others did not."""
+    """Return which results of a run replaced others, and why some did not."""
     lines = [
         f"{count} results of {earlier}.jsonl replaced by a later attempt of the same job,"
         f" {later}.jsonl"
@@ -248,7 +258,7 @@ def counted(results: MergedResults) -> list[str]:
 
 
 def counted_as_json(results: MergedResults) -> dict[str, object]:
-    """Return which results of a run replaced which for scripts."""
+    """Return the same as `counted`, for scripts."""
     return {
         "replaced": [
             {"journal": earlier, "by": later, "tests": count}
@@ -261,23 +271,16 @@ def counted_as_json(results: MergedResults) -> dict[str, object]:
     }
 
 
-def planned_only(deselected: int, untested: int) -> list[str]:
-    """Say what the plan of the phase made of a run."""
-    return [
-        (
-            f"only planned: {deselected} tests were not run, their test case is not in"
-            f" the phase; {untested} test cases of the phase have no test"
-        )
-    ]
-
-
-def _remarks(delivery: Delivery) -> tuple[str, ...]:
-    found = delivery.target.remarks if delivery.target else ()
-    return (*found, *delivery.remarks)
+def planned_only(deselected: int, untested: int) -> str:
+    """Return how the tests of a run and the test cases of its phase differ."""
+    return (
+        f"only planned: {deselected} tests were not run, their test case is not in"
+        f" the phase; {untested} test cases of the phase have no test"
+    )
 
 
 def _whose(refusals: list[Refusal]) -> str:
-    """Name the test cases and the first of the tests that a refusal is about."""
+    """Name the test cases of *refusals* and the first of their tests."""
     first = refusals[0].result
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
@@ -287,9 +290,9 @@ def _whose(refusals: list[Refusal]) -> str:
 
 
 def link(origin: str, target: Target) -> str:
-    """Return where to look at the results: the page of the release, if it is known.
+    """Return the address of the release, or of the start page if it is not known.
 
-    No address of a single phase is known for this server; the path names it.
+    Zephyr has no known address for a single phase.
     """
     page = f"release/{target.release.id}" if target.release is not None else ""
     return f"{origin}/flex/html5/{page}"

@@ -1,4 +1,4 @@
-"""Bringing results to Zephyr: read what the server has, diff, apply, keep receipts."""
+"""Push results to Zephyr: read what the server has, compare, and write what differs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,22 @@ from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import DiffRules
-from pytest_zephyr.push.executions import Apply
+from pytest_zephyr.push.executions import ResultWriter
+from pytest_zephyr.push.files_to_send import files_to_send
 from pytest_zephyr.push.files_to_send import left_out
-from pytest_zephyr.push.files_to_send import wanted
 from pytest_zephyr.push.missing import MissingCreator
+from pytest_zephyr.push.missing import NewCases
 from pytest_zephyr.push.own_settings import OwnSettings
 from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results import status
 from pytest_zephyr.results import tags
-from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.plan import Plan
 from pytest_zephyr.results.plan import Rules
-from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
-from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.target.created import CreatedCases
 from pytest_zephyr.target.snapshot import read_snapshot
 from pytest_zephyr.target.snapshot import Snapshot
@@ -57,42 +55,44 @@ def push(
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
-    *results* say what counts of *nodes*: of those that are sent late, the server's stays
-    where its date is newer. Only results of *senders* are sent, others are read along.
-    With *force* ours is written whatever stands there.
-    *seen* is what is known of the server already. *own* are the settings of journals that
-    have others. Journals are named by the run in them. With ``zephyr_dry_run`` everything
-    is read and nothing is written.
+    *results* say when the sessions ended and which of them are partial. Only results of
+    the journals in *senders* are sent; the others are compared with them. With *force*,
+    results replace whatever the server has. *seen* is what was read of the server before.
+    *own* are the settings of journals that have others. Journals are named by the run in
+    them. With ``zephyr_dry_run`` everything is read and nothing is written.
 
-    Neither a ZephyrError nor Ctrl-C leaves: it is the `error` of what is returned.
-    What was written before it stays written and has its receipts.
+    A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
+    What was written before stays written and has its receipts.
     """
     delivery = Delivery()
-    # Until the server has said what it can take, every result with a status waits.
     settings_of = OwnSettings(settings, own or {})
     settings = settings_of.widest
     planner = _Planner(settings_of, senders)
-    plan = planner.plan(nodes, status.STOCK)
-    new, folders = _expect(plan, delivery, settings_of)
+    # Until the statuses of the server are known, count by those that every server has.
+    new = _count_expected(planner, nodes, delivery)
     if not delivery.kept:
         return delivery
     try:
-        _let_come(client, settings, memory)
-        seen = _look(client, settings, seen)
-        delivery.user, delivery.target = seen.user, seen.target
-        creator = MissingCreator(client, settings_of, seen, folders)
+        if not settings.dry_run:
+            _wait_for_killed_push(client, settings, memory)
+        seen = delivery.snapshot = _read_server(client, settings, seen)
+        creator = MissingCreator(client, settings_of, seen)
+        delivery.creations, delivery.made = creator.creations, creator.made
+        creates = settings.may_create("execution")
 
-        def terms() -> DiffRules:
-            now = now_ms() + client.ahead
-            ended = results.ended if results else {}
-            partial = results.partial if results else ()
-            return DiffRules(ended, partial, now, force, settings.notes_limit)
+        def rules() -> DiffRules:
+            return DiffRules(
+                results.ended if results else {},
+                results.partial if results else (),
+                now_ms() + client.ahead,
+                force,
+                settings.notes_limit,
+            )
 
         def compute() -> Changes:
-            """Compare what should be with what is, as far as both are known by now."""
-            created_cases = creator.creations.created_cases
+            created = creator.creations.created_cases
             mapped = diff.by_visible_id(
-                (_with_new_case(node, created_cases) for node in nodes), seen.executions
+                (_with_new_case(node, created) for node in nodes), seen.executions
             )
             return diff.compute(
                 planner.plan(mapped, seen.statuses).results,
@@ -100,31 +100,29 @@ def push(
                 f"phase {seen.place.path}",
                 memory.receipts,
                 memory.uncertain,
-                terms(),
+                rules(),
             )
 
         changes = compute()
-        if settings.may_create("execution") and (changes.missing or new):
+        if creates and (changes.missing or new):
             creator.look(changes.missing, new)
             if not settings.dry_run:
-                _make(creator, delivery, seen)
+                creator.make()
                 changes = compute()
             changes = creator.settle(changes, final=not settings.dry_run)
         _count(delivery, changes)
         if not settings.dry_run:
-            _carry_out(
-                changes, client, settings_of, memory, delivery, progress, terms()
-            )
-        if not settings.may_create("execution"):
-            # What has no place is looked up last: it can only be named.
+            _carry_out(changes, client, planner, memory, delivery, progress, rules())
+        if not creates:
+            # Last, because what has no execution can only be named.
             creator.look(changes.missing)
             settled = creator.settle(changes, final=True)
-            _name_missing(delivery, changes, settled)
+            delivery.refused += settled.refused[len(changes.refused) :]
+            delivery.unchanged = len(settled.left)
             changes = settled
         if settings.dry_run:
             delivery.planned = changes
-            delivery.creations = creator.creations
-            delivery.kept += len(creator.creations.created_cases.missing)
+            delivery.total += len(creator.creations.created_cases.missing)
     except ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:
@@ -132,188 +130,147 @@ def push(
     return delivery
 
 
-def _expect(
-    plan: Plan, delivery: Delivery, settings_of: OwnSettings
-) -> tuple[dict[NewCase, dict[str, FieldValue]], dict[NewCase, str]]:
-    """Count what is to be delivered.
+class _Planner:
+    """Plans the results of *senders*, by the settings of their journals."""
 
-    Returns the test cases to be made with their custom fields, and with their folders.
-    """
-    delivery.kept = sum(
-        result.status is not None or bool(result.problem) for result in plan.results
+    def __init__(
+        self, settings_of: OwnSettings, senders: AbstractSet[str] | None
+    ) -> None:
+        self.settings_of = settings_of
+        self._senders = senders
+        self._main = _rules(settings_of.main, status.STOCK)
+        self._rules: dict[str, Rules] = {}
+        self._planned: object = None
+        self._plan = Plan((), ())
+
+    def plan(self, nodes: Sequence[NodeResult], known: Sequence[status.Status]) -> Plan:
+        """Return the results for a server with *known* statuses.
+
+        The plan of the last call is returned if nothing has changed since.
+        """
+        self._main = _rules(self.settings_of.main, known)
+        own = self.settings_of.by_journal
+        self._rules = {name: _rules(settings, known) for name, settings in own.items()}
+        inputs = (list(nodes), self._main, self._rules)
+        if inputs != self._planned:
+            self._planned, self._plan = inputs, build_plan(*inputs)
+            senders = self._senders
+            if senders is not None:
+                results, unmapped = self._plan.results, self._plan.unmapped
+                self._plan = Plan(
+                    tuple(each for each in results if each.journals & senders),
+                    tuple(each for each in unmapped if each.origin.journal in senders),
+                )
+        return self._plan
+
+    def rules_of(self, journal: str) -> Rules:
+        """Return the rules of the last plan for the results of *journal*."""
+        return self._rules.get(journal, self._main)
+
+
+def _rules(settings: Settings, known: Sequence[status.Status]) -> Rules:
+    source = settings.sources.get("status_map", "default")
+    limit = settings.notes_limit
+    return Rules(
+        status.choices(settings.status_map, source, known),
+        Context(settings.comment, limit - min(tags.ROOM, limit // 2)),
     )
-    delivery.left = len(plan.results) - delivery.kept
-    new: dict[NewCase, dict[str, FieldValue]] = {}
-    folders: dict[NewCase, str] = {}
-    choices: dict[int, dict[Outcome, status.Choice]] = {}
+
+
+def _count_expected(
+    planner: _Planner, nodes: Sequence[NodeResult], delivery: Delivery
+) -> NewCases:
+    """Count what is to be delivered and return the test cases that are to be created."""
+    plan = planner.plan(nodes, status.STOCK)
+    delivery.unchanged = sum(
+        result.status is None and not result.problem for result in plan.results
+    )
+    new = NewCases()
     for node in plan.unmapped:
-        own = settings_of.of(node)
-        if id(own) not in choices:
-            choices[id(own)] = _choices(own, status.STOCK)
-        if own.unmapped in {"warn", "error"} and node.unmarked:
+        settings = planner.settings_of.of(node)
+        if settings.unmapped in {"warn", "error"} and node.unmarked:
             delivery.unmapped.append(node.title)
-            delivery.unmapped_is_error = (
-                delivery.unmapped_is_error or own.unmapped == "error"
-            )
-        sent = choices[id(own)][node.outcome].status is not None
-        if own.unmapped == "create" and node.new is not None and sent:
-            new.setdefault(node.new, {}).update(node.evidence.fields)
-            folders.setdefault(node.new, own.folder)
-    delivery.kept += len(new)
-    return new, folders
+            delivery.unmapped_is_error |= settings.unmapped == "error"
+        choice = planner.rules_of(node.origin.journal).choices[node.outcome]
+        creates = settings.unmapped == "create" and choice.status is not None
+        if creates and node.new is not None:
+            new.fields.setdefault(node.new, {}).update(node.evidence.fields)
+            new.folders.setdefault(node.new, settings.folder)
+    delivery.total = len(plan.results) + len(new.fields)
+    return new
 
 
-def _make(creator: MissingCreator, delivery: Delivery, seen: Snapshot) -> None:
-    """Make what is missing; what was made is told even if not all of it was."""
-    try:
-        creator.make()
-    finally:
-        delivery.target = seen.target
-        delivery.made = creator.made
-        delivery.remarks = list(creator.creations.created_cases.remarks)
+def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) -> None:
+    """Wait while the server may still carry out a write of a push that was killed.
 
-
-def _let_come(client: Client, settings: Settings, memory: Memory) -> None:
-    """Wait for a write that a push began which was killed: the server may be at it still.
-
-    What came after we had looked would be there twice.
+    Written after we have read the server, it would be there twice.
     """
     passed = (now_ms() - memory.open_since) / 1000
-    if 0 <= passed < settings.timeout and not settings.dry_run:
+    if 0 <= passed < settings.timeout:
         client.pause(settings.timeout - passed)
 
 
-def _look(client: Client, settings: Settings, seen: Snapshot | None) -> Snapshot:
-    """Read what the server has, but for what was read a moment ago."""
+def _read_server(client: Client, settings: Settings, seen: Snapshot | None) -> Snapshot:
+    """Read what the server has, except for what was read a moment ago."""
     if seen is None:
         return read_snapshot(client, settings)
     if not seen.fresh:
         if seen.target is not None and seen.target.phase is None:
-            # Somebody may have made it meanwhile.
+            # Somebody may have created the phase since.
             seen.target = None
         seen.read_target(client, settings)
         seen.read_executions(client)
     return seen
 
 
-class _Planner:
-    """Plans what *senders* are to send; results of other journals are for these."""
-
-    def __init__(
-        self, settings_of: OwnSettings, senders: AbstractSet[str] | None
-    ) -> None:
-        self._settings_of = settings_of
-        self._senders = senders
-        self._asked: object = None
-        self._plan = Plan((), ())
-
-    def plan(self, nodes: Sequence[NodeResult], known: Sequence[status.Status]) -> Plan:
-        """Return what should stand on the test cases of a server with *known* statuses.
-
-        If nothing has changed since the last call that is the same plan.
-        """
-
-        def rules(each: Settings) -> Rules:
-            return Rules(_choices(each, known), _context(each))
-
-        main = rules(self._settings_of.main)
-        own = {name: rules(each) for name, each in self._settings_of.by_journal.items()}
-        asked = (list(nodes), main, own)
-        if asked != self._asked:
-            self._asked = asked
-            self._plan = self._build(nodes, main, own)
-        return self._plan
-
-    def _build(
-        self, nodes: Sequence[NodeResult], main: Rules, own: Mapping[str, Rules]
-    ) -> Plan:
-        plan = build_plan(nodes, main, own)
-        senders = self._senders
-        if senders is None:
-            return plan
-        return Plan(
-            tuple(each for each in plan.results if each.journals & senders),
-            tuple(each for each in plan.unmapped if each.origin.journal in senders),
-        )
-
-
-def _choices(
-    settings: Settings, known: Sequence[status.Status]
-) -> dict[Outcome, status.Choice]:
-    source = settings.sources.get("status_map", "default")
-    return status.choices(settings.status_map, source, known)
-
-
-def _carry_out(
-    changes: Changes,
-    client: Client,
-    settings_of: OwnSettings,
-    memory: Memory,
-    delivery: Delivery,
-    progress: Callable[..., None],
-    terms: DiffRules,
-) -> None:
-    """Write the results first, then the evidence of those that stand."""
-    phase = delivery.target.phase if delivery.target else None
-    if phase is None:
-        return
-    evidence = delivery.evidence
-    contexts: dict[str, Context] = {}
-
-    def context_of(result: CaseResult) -> Context:
-        """Return how the journal that decides wants its notes."""
-        journal = result.decided_by
-        if journal not in contexts:
-            settings = settings_of.by_journal.get(journal, settings_of.main)
-            contexts[journal] = _context(settings)
-        return contexts[journal]
-
-    steps = StepResults(client, memory, evidence, phase.id)
-    changes = steps.note_foreign(changes, context_of)
-    apply = Apply(client, delivery, memory, progress, terms)
-    apply.run(changes)
-    standing = [*apply.standing(changes), *changes.standing]
-    evidence.left_out += left_out(standing)
-    steps.write(standing)
-    files = wanted(standing, context_of, steps.notes_incomplete)
-    attachments.send(files, client, memory, evidence, progress)
-    steps.settle()
-
-
-def _context(settings: Settings) -> Context:
-    limit = settings.notes_limit
-    return Context(settings.comment, limit - min(tags.ROOM, limit // 2))
-
-
-def _with_new_case(node: NodeResult, created_cases: CreatedCases) -> NodeResult:
-    """Return *node* with the test case that was made or found for it."""
+def _with_new_case(node: NodeResult, created: CreatedCases) -> NodeResult:
+    """Return *node* with the test case that was created or found for it."""
     if node.new is None:
         return node
-    if node.new in created_cases.placements:
-        return replace(node, cases=(created_cases.placements[node.new].case,))
-    if node.new in created_cases.refused:
-        # It has no number; its name is what a message can call it.
+    if node.new in created.placements:
+        return replace(node, cases=(created.placements[node.new].case,))
+    if node.new in created.refused:
+        # Without an id, messages can only use its name.
         return replace(node, cases=(node.new.name,))
     return node
 
 
 def _count(delivery: Delivery, changes: Changes) -> None:
     delivery.already = len(changes.done)
-    delivery.left = len(changes.left) + len(changes.older) + len(changes.overruled)
+    delivery.unchanged = len(changes.left)
     delivery.older = list(changes.older)
     delivery.overruled = list(changes.overruled)
-    delivery.doubled = changes.doubled
     delivery.refused = list(changes.refused)
-    delivery.kept = (
-        len(changes.writes) + len(changes.found_on_server) + len(changes.missing)
-    )
+    delivery.doubled = changes.doubled
+    waiting = (*changes.writes, *changes.found_on_server, *changes.missing)
+    settled = delivery.already + delivery.left + len(delivery.refused)
+    delivery.total = settled + len(waiting)
 
 
-def _name_missing(delivery: Delivery, changes: Changes, settled: Changes) -> None:
-    """Count what had no place as refused, or as left if nobody minds."""
-    known = {each.result.case for each in delivery.refused}
-    named = [each for each in settled.refused if each.result.case not in known]
-    delivery.refused += named
-    newly = len(settled.left) - len(changes.left)
-    delivery.kept -= len(named) + newly
-    delivery.left += newly
+def _carry_out(
+    changes: Changes,
+    client: Client,
+    planner: _Planner,
+    memory: Memory,
+    delivery: Delivery,
+    progress: Callable[..., None],
+    rules: DiffRules,
+) -> None:
+    """Write the results, then the evidence of those that the server has."""
+    phase = delivery.target.phase if delivery.target else None
+    if phase is None:
+        return
+
+    def context_of(result: CaseResult) -> Context:
+        return planner.rules_of(result.decided_by).context
+
+    evidence = delivery.evidence
+    steps = StepResults(client, memory, evidence, phase.id)
+    changes = steps.add_to_notes(changes, context_of)
+    writer = ResultWriter(client, delivery, memory, progress, rules)
+    confirmed = [*writer.run(changes), *changes.done]
+    evidence.left_out += left_out(confirmed)
+    steps.write(confirmed)
+    files = files_to_send(confirmed, context_of, steps.notes_incomplete)
+    attachments.send(files, client, memory, evidence, progress)
+    steps.settle()

@@ -1,3 +1,3 @@
-"""The program that talks to Zephyr for a session of pytest, in a process of its own."""
+"""The program that sends the results of a session to Zephyr, in a separate process."""
 
 from __future__ import annotations

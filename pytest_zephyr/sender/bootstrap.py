@@ -1,4 +1,4 @@
-"""The sender as a process: its pipes, and that it ends when the test process does."""
+"""Run the sender as a process, which ends when the test process does."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from pytest_zephyr.protocol.messages import Message
 from pytest_zephyr.sender.serve import serve
 
 
-#: Seconds between two looks whether the test process is still there.
+#: Seconds between two checks that the test process is still there.
 _PAUSE = 0.5
 
 
 def main(parent: int) -> NoReturn:
-    """Serve the process *parent* over stdin and stdout, and end.
+    """Serve the process *parent* over stdin and stdout, and exit.
 
-    What ends is gone at once: neither what a library registered with `atexit` nor a
-    thread that is in the middle of something keeps it.
+    Exits at once, without waiting for threads or for what libraries registered with
+    `atexit`.
     """
-    # It ends soon, and next to nothing of what it makes has to be looked for.
+    # The process ends soon and creates few circular references.
     gc.disable()
     answers = os.dup(1)
-    # Whatever a library prints is no message; what it has printed is a line of its own.
+    # What libraries print must not be read as a message: it goes to stderr, and what was
+    # printed before is ended by a newline.
     os.dup2(2, 1)
     os.write(answers, b"\n")
     lines: SimpleQueue[bytes] = SimpleQueue()
@@ -47,14 +48,14 @@ def main(parent: int) -> NoReturn:
 
 
 def _read(lines: SimpleQueue[bytes], _parent: int) -> None:
-    """Take what the test process says; that it says no more ends us."""
+    """Read the lines of the test process, and exit when there are no more."""
     for line in sys.stdin.buffer:
         lines.put(line)
     os._exit(1)
 
 
 def _watch(_lines: SimpleQueue[bytes], parent: int) -> None:
-    """End when the test process has; a process that it forked may hold our pipe open."""
+    """Exit when the test process has; a process it forked may keep our stdin open."""
     while os.name == "nt" or os.getppid() == parent:
         time.sleep(_PAUSE)
     os._exit(1)

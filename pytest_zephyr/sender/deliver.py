@@ -1,4 +1,4 @@
-"""Sending the journals of one run, at the end of a session or by the command."""
+"""Send the journals of one run, at the end of a session or by the command."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def _ignore(done: int, total: int, what: str = "results") -> None:
 class DeliveryRequest:
     """How the results of a run are to be sent.
 
-    *writers* take the receipts. With *keep_flags* each journal goes by its own header but
-    for the flags of the call, else the *settings* are those of what is sent. With *force*
-    newer results are written over. *facts* were found before.
+    *writers* write the receipts. With *keep_flags* each journal has the settings of its
+    header, overridden by the flags of the call; otherwise the journals that are sent have
+    *settings*. With *force* newer results are replaced. *facts* were read before.
     """
 
     settings: Settings
@@ -44,7 +44,7 @@ class DeliveryRequest:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of a run: which *results* count, and the *settings* they went by."""
+    """What became of a run: which *results* count, and the *settings* of the push."""
 
     delivery: Delivery
     run: Run
@@ -53,40 +53,40 @@ class Delivered:
 
 
 def deliver(
-    run: Run, order: DeliveryRequest, again: Callable[[], Run] | None = None
+    run: Run, request: DeliveryRequest, again: Callable[[], Run] | None = None
 ) -> Delivered:
     """Push *run* and note in its journals what was delivered.
 
-    *again* finds the run once more: a session of it that ended meanwhile did not see
-    what was written now, nor was its result seen.
+    *again* finds the run once more. If another session of it has ended meanwhile, neither
+    push knew of the other's results, so they are merged and pushed again.
     """
     results = run.read()
-    writers = () if order.settings.dry_run else order.writers
-    run.turn_to(str(order.settings.url), writers)
-    earlier, seen = Delivery(), order.facts.seen
+    writers = () if request.settings.dry_run else request.writers
+    run.turn_to(str(request.settings.url), writers)
+    earlier, seen = Delivery(), request.facts.seen
     with (
-        served(order.settings, results.nodes) as settings,
-        connect(settings, order.deadline, order.facts.ahead) as client,
+        served(request.settings, results.nodes) as settings,
+        connect(settings, request.deadline, request.facts.ahead) as client,
     ):
         while True:
-            own = run.all if order.keep_flags else run.others
+            own = run.all if request.keep_flags else run.others
             delivery = push(
                 results.nodes,
                 client,
                 settings,
-                run.memory(order.writers),
-                order.progress,
+                run.memory(request.writers),
+                request.progress,
                 seen=seen,
-                own=own_settings(settings, own, keep_flags=order.keep_flags),
+                own=own_settings(settings, own, keep_flags=request.keep_flags),
                 results=results,
                 senders={each.header.run for each in run.journals},
-                force=order.force,
+                force=request.force,
             )
             delivery.add_earlier(earlier)
-            found = again() if again is not None and not delivery.error else run
-            if set(found.others) <= set(run.others):
+            new_run = again() if again is not None and not delivery.error else run
+            if set(new_run.others) <= set(run.others):
                 break
-            run, results, seen, earlier = found, found.read(), None, delivery
+            run, results, seen, earlier = new_run, new_run.read(), None, delivery
     if delivery.complete and not run.cut and not run.spoilt:
-        run.note_delivered(order.writers)
+        run.note_delivered(request.writers)
     return Delivered(delivery, run, results, settings)

@@ -1,4 +1,4 @@
-"""One talk with the test process: a request, what is asked besides, the answers."""
+"""Answer the test process: one request, and the look-up that may follow a check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Say = Callable[[Message], None]
 
 
 def serve(lines: Iterator[bytes], say: Say) -> None:
-    """Answer the request that comes first of *lines*; nothing but an exit leaves."""
+    """Answer the first request in *lines*, with `Broken` if that fails."""
     say(Hello())
     try:
         request = next(lines, None)
@@ -32,12 +32,12 @@ def serve(lines: Iterator[bytes], say: Say) -> None:
             _answer(decode(request), lines, say)
     except ZephyrError as error:
         say(Broken(str(error)))
-    except Exception as error:  # noqa: BLE001 - the test process tells it
+    except Exception as error:  # noqa: BLE001 - the test process reports it
         say(Broken(repr(error), bug=True))
 
 
 def _answer(request: Message, lines: Iterator[bytes], say: Say) -> None:
-    # Late: the test process waits for the greeting.
+    # Modules are imported late, because the test process waits for the greeting.
     if isinstance(request, Check):
         _check(request, lines, say)
     elif isinstance(request, Push):
@@ -48,7 +48,7 @@ def _answer(request: Message, lines: Iterator[bytes], say: Say) -> None:
 
         say(SessionEnd(request).push(progress))
     else:
-        msg = f"{type(request).__name__} is no request"
+        msg = f"{type(request).__name__} is not a request"
         raise ProtocolError(msg)
 
 
@@ -61,7 +61,7 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
         say(Checked(found.lines, failed, found.planned, found.ahead))
         for line in lines:
             asked = decode(line)
-            assert isinstance(asked, LookUp), "the only thing to ask besides"
+            assert isinstance(asked, LookUp), "only a look-up follows a check"
             if found.client is not None:
                 found.client.renew(request.seconds)
             problems = preflight.look_up(found, settings, asked.cases)

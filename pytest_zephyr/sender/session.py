@@ -1,4 +1,4 @@
-"""The end of a session of pytest: its journal is sent, and people read how it went."""
+"""Send the journal of a session of pytest, and summarize what became of it."""
 
 from __future__ import annotations
 
@@ -33,73 +33,67 @@ from pytest_zephyr.sender.deliver import DeliveryRequest
 
 
 class SessionEnd:
-    """Sends the journal of a session and gathers the lines of its summary."""
+    """Sends the journal of a session and collects the lines of its summary."""
 
     def __init__(self, request: Push) -> None:
         self._settings: Settings = request.settings
         self._path: Path = request.journal
         self._kept = [line.encode("ascii") for line in request.kept]
         self._deadline = Deadline(request.seconds)
-        self._facts = (
-            load(ServerFacts, request.facts) if request.facts else ServerFacts()
-        )
-        self._beside: list[Journal] = []
-        self._unread: list[str] = []
+        facts = request.facts
+        self._facts = load(ServerFacts, facts) if facts else ServerFacts()
+        self._siblings: list[Journal] = []
+        self._unreadable: list[str] = []
 
     def push(self, progress: Callable[..., None]) -> Pushed:
-        """Send the journal; *progress* is told how many results are done.
+        """Send the journal and report *progress*.
 
-        Raises JournalError if it cannot be read, or somebody else is sending it.
+        Raises JournalError if the journal cannot be read or is being sent already.
         """
         with ExitStack() as stack:
             writers = []
-            # What the disk refused would be refused again.
+            # Lines that could not be written are kept in memory: the disk is full.
             if not self._kept:
                 writers.append(JournalWriter.reopen(self._path))
                 stack.callback(writers[0].close)
-            delivered = self._deliver(writers, progress)
+            run = self._find_run()
+            note_running(run.journals, self._siblings, writers)
+            request = DeliveryRequest(
+                self._settings,
+                self._deadline,
+                writers,
+                keep_flags=False,
+                facts=self._facts,
+                progress=progress,
+            )
+            delivered = deliver(run, request, self._find_run)
         prune(self._path.parent)
         run = delivered.run
         failed = delivered.delivery.failed or bool(run.cut) or run.spoilt
         return Pushed(tuple(self._lines(delivered)), failed)
 
-    def _deliver(
-        self, writers: list[JournalWriter], progress: Callable[..., None]
-    ) -> Delivered:
-        run = self._find_run()
-        note_running(run.journals, self._beside, writers)
-        order = DeliveryRequest(
-            self._settings,
-            self._deadline,
-            writers,
-            keep_flags=False,
-            facts=self._facts,
-            progress=progress,
-        )
-        return deliver(run, order, self._find_run)
-
     def _find_run(self) -> Run:
-        """Return this session's journal with those of the same run beside it."""
+        """Return the journal of this session, with those of the same run in its directory."""
         own = (Journal(self._path, self._kept),)
         if own[0].header.key:
             problems: list[str] = []
-            self._beside = open_all(
-                [self._path.parent], self._beside, problems, recent=True
+            self._siblings = open_all(
+                [self._path.parent], self._siblings, problems, recent=True
             )
-            self._unread = sorted({*self._unread, *problems})
-        return Run(own, siblings(own, self._beside))
+            self._unreadable = sorted({*self._unreadable, *problems})
+        return Run(own, siblings(own, self._siblings))
 
     def _lines(self, delivered: Delivered) -> list[str]:
-        """Return what people read, in the order in which they read it."""
+        """Return the lines of the summary, in their order."""
         delivery, run = delivered.delivery, delivered.run
         journal = shown(self._path)
-        lines = [f"zephyr: {problem}" for problem in self._unread]
+        lines = [f"zephyr: {problem}" for problem in self._unreadable]
         lines += cut_short(map(shown, run.cut))
         lines += [*unreadable(run.unreadable), *uncollected(run.uncollected)]
         if self._facts.plan is not None:
             cases = (case for node in delivered.results.nodes for case in node.cases)
             untested = self._facts.untested(frozenset(cases))
-            lines += summary.planned_only(run.deselected, untested)
+            lines.append(summary.planned_only(run.deselected, untested))
         lines += summary.counted(delivered.results)
         lines += summary.planned(delivery)
         lines.append(summary.numbers(delivery, saved=not self._kept))
@@ -108,10 +102,9 @@ class SessionEnd:
         if self._settings.on_error != "ignore":
             kept_in = [] if self._kept else [journal]
             lines += summary.problems(delivery, kept_in, self._settings)
-        return [*lines, *self._look(delivered)]
+        return [*lines, *self._link(delivered)]
 
-    def _look(self, delivered: Delivered) -> list[str]:
-        """Say where the results can be seen."""
+    def _link(self, delivered: Delivered) -> list[str]:
         target, server = delivered.delivery.target, delivered.settings.url
         if target is None or target.phase is None or server is None:
             return []

@@ -71,7 +71,7 @@ def test_push_sends_what_a_run_left_and_a_second_one_writes_nothing(
     code, said = push(journal)
 
     assert code == 0
-    assert "2 delivered, 0 refused, 1 left as they were, 0 kept" in said
+    assert "2 delivered, 0 refused, 1 unchanged, 0 kept" in said
     assert world.statuses()[101] == "1"
     assert "broke" in world.execution(102).comment
 
@@ -115,7 +115,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
     assert "2 results would be, with 1 request" in said
     assert "test case 101: Pass on execution" in said
     assert "test case 102: Fail on execution" in said
-    assert "test case 103: left as it is (skipped)" in said
+    assert "test case 103: unchanged (skipped)" in said
     assert push(journal)[0] == 0
     assert world.statuses()[101] == "1"
 
@@ -175,7 +175,7 @@ def test_a_dry_run_is_sent_only_when_it_is_named(
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     when = () if at_once else ("--zephyr-push=never",)
     ran = run_zephyr("--zephyr-dry-run", *when, same_exit=False)
-    assert ("1 to be delivered, 0 refused, 0 left as they were" in ran.text) == at_once
+    assert ("1 to be delivered, 0 refused, 0 unchanged" in ran.text) == at_once
     code, said = push()
 
     assert code == 0

@@ -99,7 +99,7 @@ def test_summary_has_numbers_and_link(run_zephyr, world):
         [
             f"zephyr: {world.sandbox.url} as *",
             "*= zephyr =*",
-            "5 delivered, 0 refused, 1 left as they were, 0 kept in the journal",
+            "5 delivered, 0 refused, 1 unchanged, 0 kept in the journal",
             f"look at phase *: {world.sandbox.url}/flex/html5/*",
         ]
     )

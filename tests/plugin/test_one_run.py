@@ -477,8 +477,10 @@ def test_job_that_leaves_a_worse_result_says_so(
     ran = run_zephyr(key, "test_green.py", "--zephyr-journal=b", same_exit=False)
 
     assert ran.ret == 0
-    assert "0 delivered, 0 refused, 1 left as they were" in ran.text
-    assert "found the results that count for 1 test cases, they are left" in ran.text
+    assert "0 delivered, 0 refused, 1 unchanged" in ran.text
+    assert (
+        "found the results that count for 1 test cases, they are unchanged" in ran.text
+    )
 
 
 @pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])

@@ -274,7 +274,7 @@ def test_a_later_result_of_another_run_is_left(run, at, values, older):
     held = write(of(B, BLOCKED, at, run=run), execution(1, 101, comment=""))
     mine = of(A, FAIL)
     there = replace(held, executed_on=1)
-    changes = compute([mine], [there], "phase P", terms=terms(mine, **values))
+    changes = compute([mine], [there], "phase P", rules=terms(mine, **values))
 
     assert bool(changes.older) is older
     assert bool(changes.writes) is not older
@@ -285,7 +285,7 @@ def test_dates_count_only_between_runs():
     held = write(of(B, BLOCKED, 5000), execution(1, 101, comment=""))
     mine = of(A, FAIL)
     there = replace(held, executed_on=5000)
-    changes = compute([mine], [there], "phase P", terms=terms(mine))
+    changes = compute([mine], [there], "phase P", rules=terms(mine))
 
     assert [each.status for each in changes.writes] == [FAIL.id]
 
