@@ -1,7 +1,7 @@
-"""The entry point: options, markers, hooks and the fixture are declared; the rest is late.
+"""The entry point: declares options, markers, hooks and the fixture.
 
-Every run of pytest in an environment loads this, and most of them report nothing. So it
-imports what they need, and no more.
+Every run of pytest in an environment loads this, and most of them report nothing, so the
+rest is imported only if it is needed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 from functools import partial
 import os
 import sys
-from typing import Any
 from typing import NoReturn
 from typing import TYPE_CHECKING
 
@@ -23,26 +22,24 @@ if TYPE_CHECKING:
     from pytest_zephyr.plugin.fixture import Zephyr
 
 
+_SWITCH = {"action": "store_const"}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("zephyr", "Zephyr Enterprise")
     for name, text, metavar in table.ROWS:
         if metavar is not None:
-            value = {"metavar": metavar} if metavar else _switch("true")
+            value = {"metavar": metavar} if metavar else {**_SWITCH, "const": "true"}
             flag, dest = table.flag_of(name), table.ini_of(name)
             group.addoption(flag, dest=dest, help=text, **value)
         if name not in table.NO_INI:
             parser.addini(table.ini_of(name), text, default=None)
-    group.addoption(
-        "--no-zephyr", dest="zephyr", help="Do not report this run", **_switch("false")
-    )
+    off = {"help": "Do not report this run", "const": "false", **_SWITCH}
+    group.addoption("--no-zephyr", dest="zephyr", **off)
     for name in table.REFUSED:
         refuse = partial(_refuse, name)
         group.addoption(f"--zephyr-{name}", type=refuse, help=argparse.SUPPRESS)
         parser.addini(f"zephyr_{name}", "Refused: a credential is not for ini files")
-
-
-def _switch(value: str) -> dict[str, Any]:
-    return {"action": "store_const", "const": value}
 
 
 def _refuse(name: str, _value: str) -> NoReturn:
@@ -58,7 +55,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
-# Before a conftest replaces what `origin` notes.
+# Before a conftest replaces what `origin` remembers.
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if _may_report(early_config, early_config.known_args_namespace):
@@ -83,28 +80,29 @@ def pytest_configure(config: pytest.Config) -> None:
         with origin.as_it_was():
             try:
                 from pytest_zephyr.plugin import build
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - of a suite, perhaps
-                said = f"zephyr: nothing is reported, it cannot load: {error!r}\n"
-                sys.stderr.write(said)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a suite's module
+                message = (
+                    f"zephyr: nothing is reported, the plugin cannot load: {error!r}"
+                )
+                sys.stderr.write(f"{message}\n")
             else:
                 build.begin(config)
 
 
 def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
-    """Return whether tests are to run, and anything says something of reporting them."""
+    """Return whether tests are to run, and any source sets the option ``zephyr``."""
     other = (
         *("collectonly", "help", "version", "markers", "cacheshow"),
         *("showfixtures", "show_fixtures_per_test"),
     )
     if any(getattr(option, name, None) for name in other):
         return False
-    flag: str | None = option.zephyr
-    if flag is not None:
-        return flag == "true"
-    # pytest 8 has it under the other name, which is deprecated in 9.
-    found = getattr(config, "_inicfg", None)
-    in_file = "zephyr" in (config.inicfg if found is None else found)
-    overridden = any(each.startswith("zephyr=") for each in option.override_ini or ())
+    if option.zephyr is not None:
+        return bool(option.zephyr == "true")
+    # pytest 8 has only `inicfg`, which is deprecated in 9.
+    ini = getattr(config, "_inicfg", None)
+    in_file = "zephyr" in (config.inicfg if ini is None else ini)
+    overridden = any(text.startswith("zephyr=") for text in option.override_ini or ())
     return in_file or overridden or "ZEPHYR" in os.environ
 
 

@@ -1,47 +1,57 @@
-"""A run that reports is given what it needs, on the controller or on a worker."""
+"""Registers what a run that reports needs, on the controller or on a worker."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 import sys
+from typing import Any
 
 import pytest
 
-from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.journal.writer import worker_journal
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.items import ItemLines
+from pytest_zephyr.plugin.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.reporter import ZephyrReporter
 from pytest_zephyr.plugin.reports import ReportLines
-from pytest_zephyr.plugin.workers import build_worker
-from pytest_zephyr.plugin.workers import is_silent_worker
-from pytest_zephyr.plugin.workers import is_worker
-from pytest_zephyr.plugin.workers import WorkerSetup
+from pytest_zephyr.plugin.startup_check import JOURNAL_KEY
+from pytest_zephyr.plugin.startup_check import PLANNED_KEY
 
 
 def begin(config: pytest.Config) -> None:
     """Register what reports this run, if it is to be reported. Raises UsageError."""
-    if is_silent_worker(config):
+    workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if workerinput is not None and JOURNAL_KEY not in workerinput:
+        # A worker of a run that does not report.
         return
-    if not plugin_settings.is_on(config):
+    texts = plugin_settings.given(config)
+    with plugin_settings.usage_errors():
+        is_on = resolve.value("zephyr", texts)
+    if not is_on:
         config.pluginmanager.register(_Silenced(), "zephyr-silenced")
         return
     try:
-        if is_worker(config):
-            build_worker(config)
+        if workerinput is None:
+            plugins = _controller_plugins(config, texts)
         else:
-            _build_controller(config)
+            plugins = _worker_plugins(config, texts, workerinput)
+        for name, plugin in plugins.items():
+            config.pluginmanager.register(plugin, f"zephyr-{name}")
         plugin_settings.begin_run(config)
     except pytest.UsageError:
         raise
     except ERRORS as error:
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
-        config.pluginmanager.register(_Unbuilt(config), "zephyr-unbuilt")
+        config.pluginmanager.register(_Unbuilt(texts), "zephyr-unbuilt")
 
 
 class _Silenced:
-    """Says why a run does not report that a test of a run which reports has started."""
+    """Shows why a run that a test of a reporting run started does not report."""
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         return plugin_settings.silenced(config)
@@ -50,37 +60,52 @@ class _Silenced:
 class _Unbuilt:
     """Replaces a reporter that failed to start, so that ``fail`` still sets the exit code."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    def __init__(self, texts: Given) -> None:
+        self._texts = texts
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if plugin_settings.wants_failure(self._config) and not session.exitstatus:
-            session.exitstatus = plugin_settings.UNDELIVERED
+        with suppress(Exception):
+            failing = resolve.value("on_error", self._texts) == "fail"
+            if failing and not session.exitstatus:
+                session.exitstatus = plugin_settings.UNDELIVERED
 
 
-def _build_controller(config: pytest.Config) -> None:
-    """Register what the controller, or the only process, needs to report at the end."""
-    settings = plugin_settings.load(config)
-    marks = plugin_settings.load_marks(config)
-    try:
+def _controller_plugins(config: pytest.Config, texts: Given) -> dict[str, object]:
+    """Return what the controller, or the only process, needs to report at the end."""
+    settings = plugin_settings.load(config, texts)
+    with plugin_settings.usage_errors():
         if settings.push == "end" or settings.only_planned:
             settings.require_server()
-    except SettingsError as error:
-        raise plugin_settings.usage_error(error) from error
-    scrub = plugin_settings.load_scrubber(config, settings.credential)
-    limits = plugin_settings.load_limits(config)
-    reporter = ZephyrReporter(config, settings, marks, scrub)
-    check = reporter.startup_check
-    store = limits.store(reporter.writer.path)
-    config.stash[RECORDER] = Recorder(reporter.writer, store, hide=marks.hide_secrets)
-    reports = ReportLines(
-        config, marks, limits.capture, reporter.writer, tell=reporter.tell
-    )
-    config.pluginmanager.register(reports, "zephyr-reports")
-    config.pluginmanager.register(reporter, "zephyr-reporter")
-    config.pluginmanager.register(check, "zephyr-startup-check")
-    setup = WorkerSetup(str(reporter.writer.path), check, reporter.note_bug)
-    config.pluginmanager.register(setup, "zephyr-worker-setup")
-    items = ItemLines(reporter.writer, marks, reporter.note_bug, check.take)
-    config.pluginmanager.register(items, "zephyr-items")
+    local = plugin_settings.load_local(texts, settings.credential)
+    marks = local.marks
+    reporter = ZephyrReporter(config, settings, marks, local.scrub)
+    writer, check = reporter.writer, reporter.startup_check
+    store = local.store(writer.path)
+    config.stash[RECORDER] = Recorder(writer, store, hide=marks.hide_secrets)
+    return {
+        "reports": ReportLines(
+            config, marks, local.capture, writer, tell=reporter.tell
+        ),
+        "reporter": reporter,
+        "startup-check": check,
+        "items": ItemLines(writer, marks, reporter.note_bug, check.take_item),
+    }
+
+
+def _worker_plugins(
+    config: pytest.Config, texts: Given, workerinput: dict[str, Any]
+) -> dict[str, object]:
+    """Return what a worker of pytest-xdist needs to write what its tests do."""
+    local = plugin_settings.load_local(texts)
+    marks = local.marks
+    worker = workerinput["workerid"]
+    writer = worker_journal(workerinput[JOURNAL_KEY], worker, local.scrub)
+    store = local.store(writer.path, workerinput.get("workercount", 1))
+    config.stash[RECORDER] = Recorder(writer, store, worker, marks.hide_secrets)
+    reports = ReportLines(config, marks, local.capture, writer, worker)
+    plugins = {"reports": reports, "items": ItemLines(writer, marks, reports.note_bug)}
+    if PLANNED_KEY in workerinput:
+        planned = frozenset(workerinput[PLANNED_KEY])
+        plugins["only-planned"] = OnlyPlanned(lambda: planned, marks, writer)
+    return plugins

@@ -1,4 +1,4 @@
-"""The zephyr fixture: what a test says about itself, written down as it is said."""
+"""The zephyr fixture: a test's own comments, attachments and steps, written at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_ERROR = 500
 #: Characters of a value that could not be attached.
 _MAX_VALUE = 80
 
-#: A step of a test case has a smaller number.
+#: The number of a test case's step is smaller.
 _MAX_STEP = 2**31
 
 _STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
@@ -36,14 +36,14 @@ _STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
 class Zephyr:
     """What a test can put on its result; does nothing while reporting is off.
 
-    No call fails a test or warns. Any value is taken, and shown with `str`; an empty
-    one is ignored. What cannot be taken is named in the summary.
+    No call fails a test or warns. Any value is accepted, and shown with `str`; an empty
+    one is ignored. The summary names what could not be used.
     """
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
         self._recorder = item.config.stash.get(RECORDER, Recorder())
-        # MergedResults for the test as a whole: hooks have records of their own.
+        # In the stash: the record that hooks get counts on.
         self._step_numbers = item.stash.setdefault(_STEP_NUMBERS, itertools.count(1))
         self._nesting = Nesting()
 
@@ -53,8 +53,8 @@ class Zephyr:
     def comment(self, text: object) -> None:
         """Put *text* into the notes of the execution."""
         with self._recording("comment") as recorder:
-            if shown := _show(text):
-                recorder.say(self._item, evidence.Comment(shown))
+            if content := _text_of(text):
+                recorder.write(self._item, evidence.Comment(content))
 
     def attach(
         self,
@@ -67,68 +67,66 @@ class Zephyr:
         *name* and content *type* are guessed from the path or from the content.
         """
         with self._recording("attach") as recorder:
-            label = "" if name is None else _show_line(name)
-            kind = "" if type is None else _show(type)
+            label = "" if name is None else _line_of(name)
+            kind = "" if type is None else _text_of(type)
             kind = kind if evidence.is_content_type(kind) else ""
             if isinstance(source, bytes | bytearray | memoryview):
-                recorder.keep(self._item, bytes(source), label, kind)
+                recorder.attach(self._item, bytes(source), label, kind)
             elif isinstance(source, str | os.PathLike):
                 path = Path(source)
                 label = label or path.name
                 if _is_file(path):
-                    recorder.keep(self._item, path, label, kind)
+                    recorder.attach(self._item, path, label, kind)
                 else:
-                    missing = f"there is no file {_cut(repr(str(source)))}"
-                    recorder.leave_out(self._item, label, missing)
+                    reason = f"there is no file {_shorten(repr(str(source)))}"
+                    recorder.leave_out(self._item, label, reason)
             else:
-                # Whoever has no type checker.
-                got = f"a path or bytes is wanted, not {_cut(_show_line(source))}"  # type: ignore[unreachable]
-                recorder.leave_out(self._item, label, got)
+                # For code without a type checker.
+                reason = f"expected a path or bytes, got {_shorten(_line_of(source))}"  # type: ignore[unreachable]
+                recorder.leave_out(self._item, label, reason)
 
     def attach_text(self, text: object, name: str = "text.txt") -> None:
         """Attach *text* as a file."""
         with self._recording("attach_text") as recorder:
-            label = _show_line(name) or "text.txt"
+            label = _line_of(name) or "text.txt"
             kind = "" if Path(label).suffix else "text/plain"
-            shown = recorder.clean(_show(text))
-            if shown:
-                content = shown.encode("utf-8", "replace")
-                recorder.keep(self._item, content, label, kind)
+            if content := recorder.scrub(_text_of(text)):
+                data = content.encode("utf-8", "replace")
+                recorder.attach(self._item, data, label, kind)
 
     def defect(self, key: object) -> None:
         """Name a defect by its key, such as ``BUG-7``."""
         with self._recording("defect") as recorder:
-            if shown := _show_line(key):
-                recorder.say(self._item, evidence.Defect(shown))
+            if label := _line_of(key):
+                recorder.write(self._item, evidence.Defect(label))
 
     def field(self, name: object, value: object) -> None:
         """Give a field of the result a value."""
         with self._recording("field") as recorder:
-            label = _show_line(name)
-            shown = _show(value)
-            plain = value if isinstance(value, int | float) else shown
-            if label and plain != "":
-                recorder.say(self._item, evidence.Field(label, plain))
+            label, text = _line_of(name), _text_of(value)
+            content = value if isinstance(value, int | float) else text
+            if label and content != "":
+                recorder.write(self._item, evidence.Field(label, content))
 
     def step(self, label: object) -> StepBlock:
         """Return a step: a context manager, and a decorator of functions of any kind.
 
-        *label* is a text, or the number of the test case's own step.
+        *label* is a text, or the number of a step of the test case.
         """
-        named: str | int = "step"
+        name: str | int = "step"
         with self._recording("step"):
             if isinstance(label, int) and not isinstance(label, bool) and label > 0:
-                # So large that it has no text, it is no number of a step.
-                named = label if str(label) and label < _MAX_STEP else str(label)
+                # `str` raises for a number of thousands of digits.
+                name = label if str(label) and label < _MAX_STEP else str(label)
             else:
-                named = _show_line(label) or named
+                name = _line_of(label) or name
         return StepBlock(
-            self._nesting, lambda depth: self._begin(named, depth), self._end
+            self._nesting, lambda depth: self._begin(name, depth), self._end
         )
 
     @contextmanager
     def _recording(self, call: str) -> Iterator[Recorder]:
-        """Yield what writes down; nothing leaves the block that would fail a test."""
+        """Yield the recorder, and keep errors of the block from failing the test."""
         try:
             try:
                 yield self._recorder
@@ -141,24 +139,25 @@ class Zephyr:
     def _begin(self, label: str | int, depth: int) -> Step:
         step = Step(next(self._step_numbers), label, depth, at=now_ms())
         with self._recording("step") as recorder:
-            recorder.say(self._item, step)
+            recorder.write(self._item, step)
         return step
 
     def _end(self, step: Step, error: BaseException | None) -> None:
         with self._recording("step") as recorder:
-            comment = ""
+            outcome, comment = "passed", ""
             if error is not None:
-                shown = recorder.hide(self._item, _first_line(error))
-                comment = recorder.clean(shown)[:_MAX_ERROR]
-            ended = replace(step, outcome=_outcome(error), comment=comment, at=now_ms())
-            recorder.say(self._item, ended)
+                outcome = _outcome(error)
+                hidden = recorder.hide(self._item, _first_line(error))
+                comment = recorder.scrub(hidden)[:_MAX_ERROR]
+            ended = replace(step, outcome=outcome, comment=comment, at=now_ms())
+            recorder.write(self._item, ended)
 
 
 class ZephyrRecord(Zephyr):
-    """One report of a test, before it is written down.
+    """One report of a test, before it is written to the journal.
 
-    *when* is setup, call or teardown, *outcome* what pytest says. A hook may add
-    evidence as a test does, and may change *text*, the failure as pytest shows it.
+    *when* is setup, call or teardown, *outcome* is pytest's. A hook may add comments,
+    attachments and so on, and may change *text*, the failure as pytest shows it.
     """
 
     def __init__(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -173,14 +172,12 @@ class ZephyrRecord(Zephyr):
         return self.outcome == "failed"
 
 
-def _outcome(error: BaseException | None) -> str:
-    if error is None:
-        return "passed"
+def _outcome(error: BaseException) -> str:
     if isinstance(error, pytest.skip.Exception):
         return "skipped"
     # An interrupt says nothing about the step.
-    is_verdict = isinstance(error, Exception | pytest.fail.Exception)
-    return "failed" if is_verdict else "interrupted"
+    is_failure = isinstance(error, Exception | pytest.fail.Exception)
+    return "failed" if is_failure else "interrupted"
 
 
 def _first_line(error: BaseException) -> str:
@@ -191,15 +188,15 @@ def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}".partition("\n")[0].strip(" :")
 
 
-def _show(value: object) -> str:
+def _text_of(value: object) -> str:
     return str(value).strip()
 
 
-def _show_line(value: object) -> str:
-    return " ".join(_show(value).split())
+def _line_of(value: object) -> str:
+    return " ".join(str(value).split())
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
 
 

@@ -1,4 +1,4 @@
-"""What keeps an exception of ours away from the run that it happens in."""
+"""Keeps exceptions of our own, and of hooks, from ending the run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ import pluggy
 import pytest
 
 
-#: What may leave code of ours, or of a hook, without ending the run. The outcomes of
-#: pytest are no `Exception`, and a test may have put them anywhere: a guard against
+#: What our code, or a hook, may raise without ending the run. The outcomes of pytest are
+#: no `Exception`, and a function that a test has replaced may raise them: a guard against
 #: sockets calls `pytest.fail`, a stub of a program `sys.exit`.
+# fmt: off
 ERRORS = (
-    *(Exception, SystemExit, GeneratorExit),
-    *(pytest.fail.Exception, pytest.skip.Exception),
+    Exception, SystemExit, GeneratorExit, pytest.fail.Exception, pytest.skip.Exception,
 )
+# fmt: on
 
 Params = ParamSpec("Params")
 Self = TypeVar("Self", bound="Guarded")
 
 
 class Guarded(Protocol):
-    """An object whose hooks are guarded; it is told about every failure."""
+    """An object whose hooks are guarded; `note_bug` gets every failure."""
 
     def note_bug(self, hook: str, error: BaseException) -> None: ...
 
@@ -51,12 +52,11 @@ def guarded(
 
 
 def blame(hook: pluggy.HookCaller, error: BaseException) -> str:
-    """Say whose implementation of *hook* raised *error*, and what it says."""
+    """Return a message that names the plugin whose *hook* raised *error*."""
     names = {
-        getattr(inspect.unwrap(each.function), "__code__", None): each.plugin_name
-        for each in hook.get_hookimpls()
+        getattr(inspect.unwrap(impl.function), "__code__", None): impl.plugin_name
+        for impl in hook.get_hookimpls()
     }
-    frames = [frame for frame, _line in traceback.walk_tb(error.__traceback__)]
-    found = (names[each.f_code] for each in frames if each.f_code in names)
-    plugin = next(found, "a plugin")
+    codes = (frame.f_code for frame, _line in traceback.walk_tb(error.__traceback__))
+    plugin = next((names[code] for code in codes if code in names), "a plugin")
     return f"{hook.name} of {plugin}: {type(error).__name__}: {error}"

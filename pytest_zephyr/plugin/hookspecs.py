@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_zephyr.plugin.fixture import ZephyrRecord
 
-    #: What `pytest_zephyr_cases` may answer: ids as a marker takes them, or a marker.
+    #: What `pytest_zephyr_cases` may return: ids as a marker takes them, or a marker.
     Cases = int | str | Iterable[int | str] | pytest.MarkDecorator | None
 
 
@@ -21,7 +21,7 @@ def pytest_zephyr_cases(item: pytest.Item) -> Cases:
     r"""Return the test cases that *item* proves; they replace those of its markers.
 
     `None` keeps the markers' cases, an empty list reports the test to none. The first
-    answer that is not `None` wins. For Alt IDs return a marker::
+    result that is not `None` wins. For Alt IDs return a marker::
 
         def pytest_zephyr_cases(item):
             if match := re.search(r"_TC(\d+)", item.name):
@@ -31,9 +31,9 @@ def pytest_zephyr_cases(item: pytest.Item) -> Cases:
 
 @pytest.hookspec
 def pytest_zephyr_record(item: pytest.Item, record: ZephyrRecord) -> None:
-    """Add to what is written down of *item*, or change its failure text.
+    """Add to the result of *item*, or change its failure text.
 
-    Called for every report of a test, while its fixtures still live::
+    Called for every report of a test, before its fixtures are torn down::
 
         def pytest_zephyr_record(item, record):
             if record.failed and "page" in item.funcargs:

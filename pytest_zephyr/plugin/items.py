@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-import hashlib
 import inspect
 from pathlib import PurePosixPath
 
@@ -21,9 +20,10 @@ from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.marks import name_items
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.text import short_digest
 
 
-#: The longest name the server takes (API 5, 20), and the description we send.
+#: The longest name the server takes, and the longest description that is sent.
 MAX_NAME = 255
 MAX_DESCRIPTION = 4000
 
@@ -37,56 +37,52 @@ _MECHANICS = {
 def item_of(
     item: pytest.Item, marks: Marks, key: str = "", *, changed: bool = False
 ) -> Item:
-    """Return *item*, which the journal calls *key*, as plain data."""
-    mapped = marks.of(item)
+    """Return *item*, whose name in the journal is *key*, as plain data."""
+    data = marks.of(item)
     new = None
-    if marks.creating and mapped.unmarked:
-        new = new_case(item, mapped.requirements)
+    if marks.creating and data.unmarked:
+        new = _new_case(item, tuple(dict.fromkeys(data.requirements)))
     return Item(
         nodeid=key or key_of(item),
-        cases=mapped.cases,
-        unmarked=mapped.unmarked,
+        cases=tuple(data.cases),
+        unmarked=data.unmarked,
         new=new,
-        comment=mapped.comment,
-        defects=mapped.defects,
-        fields=mapped.fields,
+        comment=data.comment,
+        defects=tuple(dict.fromkeys(data.defects)),
+        fields=tuple(data.fields.items()),
         changed=changed,
     )
 
 
-def new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
-    """Return the test case for the function of *item*; parameters belong to it."""
+def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
+    """Return the test case to create for the function of *item*, whatever parameters."""
     script = function_id(item)
-    file, _, inside = script.partition("::")
+    file, _, function = script.partition("::")
     path = PurePosixPath(file)
-    parts = [path.stem if path.suffix == ".py" else path.name, inside]
+    module = path.stem if path.suffix == ".py" else path.name
+    doc = getattr(getattr(item, "obj", None), "__doc__", None)
+    doc = inspect.cleandoc(doc) if isinstance(doc, str) else ""
     return NewCase(
         package=str(path.parent) if path.parent.parts else "",
-        name=fitting("::".join(filter(None, parts))),
+        name=fitting("::".join(filter(None, [module, function]))),
         script=script,
-        description=_description(item),
+        description=doc[:MAX_DESCRIPTION],
         tags=tuple(sorted({mark.name for mark in item.iter_markers()} - _MECHANICS)),
         requirements=requirements,
     )
 
 
 def fitting(name: str) -> str:
-    """Cut *name* to what the server takes; what was cut still tells names apart."""
+    """Cut *name* to what the server takes, with a digest that keeps it unique."""
     if len(name) <= MAX_NAME:
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
-    return f"{name[: MAX_NAME - 10]}… {digest}"
-
-
-def _description(item: pytest.Item) -> str:
-    text = getattr(getattr(item, "obj", None), "__doc__", None)
-    return inspect.cleandoc(text)[:MAX_DESCRIPTION] if isinstance(text, str) else ""
+    return f"{name[: MAX_NAME - 10]}… {short_digest(name, 8)}"
 
 
 class ItemLines:
     """Writes which test cases each selected item proves, where it was collected.
 
-    *tell* takes each of them.
+    *take_item* is called with each of them.
     """
 
     def __init__(
@@ -94,41 +90,39 @@ class ItemLines:
         writer: JournalWriter,
         marks: Marks,
         note_bug: Callable[[str, BaseException], None],
-        tell: Callable[[Item], None] = lambda _item: None,
+        take_item: Callable[[Item], None] = lambda _item: None,
     ) -> None:
         self._writer = writer
         self._marks = marks
-        self._tell = tell
+        self._take_item = take_item
         self.note_bug = note_bug
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        names = name_items(session.items, self._marks)
-        self._writer.append_texts(self._lines(session.items, names))
+        keys = name_items(session.items, self._marks)
+        self._writer.append_texts(self._lines(session.items, keys))
         self._writer.again = lambda: self._lines(
             session.items, map(key_of, session.items)
         )
 
     def _lines(
-        self, items: Iterable[pytest.Item], names: Iterable[str]
+        self, items: Iterable[pytest.Item], keys: Iterable[str]
     ) -> Iterator[str]:
-        for item, name in zip(items, names, strict=True):
+        for item, key in zip(items, keys, strict=True):
             try:
-                yield self._line(item, name)
+                # A crash report has the node id; find the item by it if it is hidden.
+                is_hidden = not key.startswith(item.nodeid)
+                hidden = journal_format.hidden_digest(item.nodeid) if is_hidden else ""
+                record = item_of(item, self._marks, key)
+                self._take_item(record)
+                text = journal_format.item_text(record, hidden)
             except ERRORS as error:
                 self.note_bug("pytest_collection_finish", error)
+            else:
+                yield text
 
-    def _line(self, item: pytest.Item, key: str) -> str:
-        hidden = ""
-        if not key.startswith(item.nodeid):
-            # That of a crash names the test in its own way.
-            hidden = journal_format.hidden_digest(item.nodeid)
-        found = item_of(item, self._marks, key)
-        self._tell(found)
-        return journal_format.item_text(found, hidden)
-
-    # Before a worker says that it has finished, and its file is read.
+    # Before a worker reports that it has finished, and the controller reads its file.
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_sessionfinish(self) -> None:

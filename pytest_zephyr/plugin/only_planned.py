@@ -1,4 +1,4 @@
-"""Only what is planned runs: tests whose test case is in the phase (``--zephyr-only-planned``)."""
+"""Deselects tests whose test case is not in the phase (``--zephyr-only-planned``)."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.results.records import CaseRef
 
 
-#: Returns the names of the test cases of the phase, `None` if they could not be read.
-Plan = Callable[[], Collection[CaseRef] | None]
-
-
 class OnlyPlanned:
-    """Deselects, where tests are collected, what the *plan* does not hold."""
+    """Deselects tests without a test case in the phase, where tests are collected.
 
-    def __init__(self, plan: Plan, marks: Marks, writer: JournalWriter) -> None:
-        self._plan = plan
+    *planned* returns the test cases of the phase, `None` if they could not be read.
+    """
+
+    def __init__(
+        self,
+        planned: Callable[[], Collection[CaseRef] | None],
+        marks: Marks,
+        writer: JournalWriter,
+    ) -> None:
+        self._planned = planned
         self._marks = marks
         self._writer = writer
 
-    # First, and after every other plugin has had its way with the items.
+    # First of its hook, but after all plugins that modify the items.
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        config, items = session.config, session.items
-        plan = self._plan()
-        if plan is None:
+        planned = self._planned()
+        if planned is None:
             return
-        planned: list[pytest.Item] = []
+        selected: list[pytest.Item] = []
         others: list[pytest.Item] = []
-        for item in items:
-            cases = self._marks.of(item).cases
-            chosen = any(case in plan for case in cases)
-            (planned if chosen else others).append(item)
+        for item in session.items:
+            chosen = any(case in planned for case in self._marks.of(item).cases)
+            (selected if chosen else others).append(item)
         if others:
-            config.hook.pytest_deselected(items=others)
-            items[:] = planned
+            session.config.hook.pytest_deselected(items=others)
+            session.items[:] = selected
             self._writer.append(line_of(Deselected(len(others))))

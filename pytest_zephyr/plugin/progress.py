@@ -1,22 +1,19 @@
-"""How far a push is, shown on a terminal once it takes longer than a second."""
+"""The progress of a push, shown on a terminal once it takes longer than a second."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import final
 
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.plugin.guard import ERRORS
 
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 #: Seconds before anything is shown.
 PATIENCE = 1.0
 
 
+@final
 class Progress:
     """Shows a line in place with *show*; shows nothing if that is `None`."""
 
@@ -26,32 +23,26 @@ class Progress:
         self._shown = False
         self._last = ""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._shown:
             self._write("")
 
     @property
     def reached(self) -> str:
-        """How far it came, as a sentence; empty if nothing was said of it."""
+        """How much was sent, as a sentence; empty if that is unknown."""
         return f" {self._last} were sent before." if self._last else ""
 
-    def update(self, done: int, total: int, what: str = "results") -> None:
+    def update(self, done: int, total: int, what: str) -> None:
         self._last = f"{done} of {total} {what}"
-        if self._show is None or monotonic() - self._began < PATIENCE:
-            return
-        self._shown = True
-        self._write(f"zephyr: {self._last}")
+        if monotonic() - self._began >= PATIENCE:
+            self._shown = True
+            self._write(f"zephyr: {self._last}")
 
     def _write(self, line: str) -> None:
-        """Show *line*; what cannot be shown costs no result."""
+        """Show *line*; an error of the terminal must not stop the push."""
         try:
             if self._show is not None:
                 self._show(line)

@@ -1,4 +1,4 @@
-"""What writes down what tests say, in each process that runs tests."""
+"""Writes what tests report to the journal, in each process that runs tests."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ _SETUPS = pytest.StashKey[int]()
 
 
 def forget_attempts(item: pytest.Item) -> None:
-    """Count from 0: what runs now is no repeat, though the item may have run before."""
-    item.stash.setdefault(_SETUPS, 0)
-    del item.stash[_SETUPS]
+    """Count attempts from 0 again, though the item may have run before."""
+    item.stash[_SETUPS] = 0
 
 
 def begin_attempt(item: pytest.Item) -> int:
-    """Count that *item* is set up once more; return the number of the attempt, from 0."""
+    """Count a setup of *item*; return the number of the attempt, from 0."""
     item.stash[_SETUPS] = item.stash.get(_SETUPS, 0) + 1
     return attempt_of(item)
 
 
 def attempt_of(item: pytest.Item) -> int:
-    """Return the number of the attempt that runs, whichever plugin repeats the test.
+    """Return the number of the current attempt, whichever plugin repeats the test.
 
     pytest-rerunfailures counts over processes, too: a worker may have died.
     """
@@ -49,10 +48,10 @@ def attempt_of(item: pytest.Item) -> int:
 
 @dataclass(frozen=True)
 class Recorder:
-    """Writes what the tests of one process say; without a writer, nothing.
+    """Writes what the tests of one process report; without a writer, nothing.
 
-    *hide* takes secrets of an item out of a text. *bugs* are failures of our own that the
-    summary has yet to name.
+    *hide* removes secrets of an item from a text. *bugs* are failures of our own that the
+    summary has yet to show.
     """
 
     writer: JournalWriter | None = None
@@ -61,24 +60,23 @@ class Recorder:
     hide: Callable[[pytest.Item, str], str] = lambda _item, text: text
     bugs: list[str] = field(default_factory=list)
 
-    def say(self, item: pytest.Item, what: EvidenceValue) -> None:
-        if self.writer is None:
-            return
-        said = EvidenceEntry(key_of(item), what, attempt_of(item), self.worker)
-        self.writer.append(journal_format.evidence_line(said))
+    def write(self, item: pytest.Item, value: EvidenceValue) -> None:
+        if self.writer is not None:
+            entry = EvidenceEntry(key_of(item), value, attempt_of(item), self.worker)
+            self.writer.append(journal_format.evidence_line(entry))
 
-    def clean(self, text: str) -> str:
-        """Return *text* without the credentials that we know of."""
+    def scrub(self, text: str) -> str:
+        """Return *text* without known credentials."""
         return text if self.writer is None else self.writer.scrub(text)
 
-    def keep(
+    def attach(
         self, item: pytest.Item, content: bytes | Path, name: str, kind: str
     ) -> None:
-        """Copy an attachment beside the journal; if that fails, say that it is missing."""
+        """Copy an attachment to the store; if that fails, write that it is missing."""
         if self.store is None:
             return
-        # Before it is cut: half a credential is none to look for.
-        name = self.clean(name)
+        # Scrub before truncating: half a secret would no longer match.
+        name = self.scrub(name)
         size = 0
         try:
             if isinstance(content, bytes):
@@ -97,7 +95,7 @@ class Recorder:
             return
         kind = kind or file_store.guess_type(name, beginning)
         name = file_store.clean_name(name or file_store.guess_name(kind))
-        self.say(item, evidence.File(name, kind, digest, size))
+        self.write(item, evidence.File(name, kind, digest, size))
 
     def leave_out(
         self,
@@ -108,9 +106,9 @@ class Recorder:
         *,
         by_limit: bool = False,
     ) -> None:
-        """Note an attachment that could not be taken; the summary names it."""
-        name = file_store.clean_name(self.clean(name) or "attachment")
-        self.say(item, evidence.LeftOut(name, size, self.clean(reason), by_limit))
+        """Write that something could not be attached; the summary names it."""
+        name = file_store.clean_name(self.scrub(name) or "attachment")
+        self.write(item, evidence.LeftOut(name, size, self.scrub(reason), by_limit))
 
 
 RECORDER = pytest.StashKey[Recorder]()

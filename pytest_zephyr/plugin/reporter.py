@@ -1,10 +1,10 @@
-"""The plugin object of the controller: it ends the session and says how it went."""
+"""The plugin object of the controller: it sends the results and reports how that went."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Generator
-from collections.abc import Sequence
 import os
 import sys
 from typing import Any
@@ -57,9 +57,9 @@ from pytest_zephyr.text import one_line
 
 
 class ZephyrReporter:
-    """Begins the journal of a session, has it sent at the end, and tells what came of it.
+    """Starts the journal of a session, has it sent at the end, and reports the result.
 
-    It is on the controller, or in the only process.
+    It runs on the controller, or in the only process.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class ZephyrReporter:
         )
         self.writer = JournalWriter.create(path, header, scrub)
         self._journal = shown(path)
-        self._lines: list[str] = [f"zephyr: {each}" for each in settings.warnings]
-        self._bugs: dict[str, int] = {}
+        self._lines: list[str] = [f"zephyr: {text}" for text in settings.warnings]
+        self._bugs: Counter[str] = Counter()
         self._undelivered = False
         self._uncollected: list[str] = []
-        self._ended = False
+        self._finished = False
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(
             config, settings, marks, self.writer, self.note_bug
@@ -108,9 +108,7 @@ class ZephyrReporter:
 
     def tell(self, bug: str) -> None:
         """Note a failure of our own, for the summary."""
-        self._bugs[bug] = self._bugs.get(bug, 0) + 1
-
-    # While the tests run
+        self._bugs[bug] += 1
 
     @guarded
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -122,8 +120,6 @@ class ZephyrReporter:
             self._uncollected.append(report.nodeid)
             self.writer.append(journal_format.line_of(CollectError(report.nodeid)))
 
-    # When they are done
-
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(
         self, session: pytest.Session
@@ -131,31 +127,31 @@ class ZephyrReporter:
         try:
             return (yield)
         finally:
-            # A startup check that aborted the run has reported why, and a process that
-            # a test forked, and that goes on, is not the run.
+            # A startup check that aborted the run has reported why, and a process that a
+            # test has forked is not the run.
             if not self.startup_check.aborted and self.writer.is_ours:
                 self._finish_guarded(session)
 
     def _finish_guarded(self, session: pytest.Session) -> None:
-        self._ended = True
-        # pytest does not guard its hook: whatever leaves it takes the terminal
-        # summary along, so nothing may.
+        self._finished = True
+        # pytest does not guard its hook: an exception here would replace the terminal
+        # summary.
         try:
             with origin.as_it_was():
                 self._finish()
         except ZephyrError as error:
-            self._keep([f"zephyr: {error}"])
+            self._keep(f"zephyr: {error}")
         except KeyboardInterrupt:
-            self._keep(["zephyr: interrupted before anything was sent."])
+            self._keep("zephyr: interrupted before anything was sent.")
         except ERRORS as error:
             self.note_bug("pytest_sessionfinish", error)
-            self._keep([])
+            self._keep()
         try:
-            self._fail_if_wanted(session)
+            self._set_exit_code(session)
         except ERRORS as error:
             self.note_bug("pytest_sessionfinish", error)
 
-    def _fail_if_wanted(self, session: pytest.Session) -> None:
+    def _set_exit_code(self, session: pytest.Session) -> None:
         failed = self._undelivered or self._bugs
         if failed and self._settings.on_error == "fail" and not session.exitstatus:
             session.exitstatus = plugin_settings.UNDELIVERED
@@ -168,12 +164,12 @@ class ZephyrReporter:
         if self._settings.push == "end":
             self._push()
         else:
-            self._say_kept()
+            self._leave_unsent()
         if self.writer.broken is not None:
-            self._tell_broken(self.writer.broken)
+            self._report_broken(self.writer.broken)
 
-    def _say_kept(self) -> None:
-        """Say where the results are that are not to be sent now."""
+    def _leave_unsent(self) -> None:
+        """Say where results are that are not to be sent now."""
         journal = Journal(self.writer.path, self.writer.kept)
         if journal.header.key:
             known = open_all([journal.path.parent], recent=True)
@@ -188,89 +184,74 @@ class ZephyrReporter:
 
     def _push(self) -> None:
         settings = self._settings
-        # The lines that the disk refused, if it still does; else all can be read.
+        # Lines that are not on disk.
         refused = tuple(line.decode("ascii") for line in self.writer.kept)
         if self.writer.broken is None:
-            # The sender writes on.
+            # The sender continues the file.
             self.writer.close()
-        request = Push(
-            settings,
-            self.writer.path,
-            refused,
-            self.startup_check.facts,
-            settings.deadline,
-        )
+        facts = self.startup_check.facts
+        request = Push(settings, self.writer.path, refused, facts, settings.deadline)
         with Progress(self._progress_line()) as progress:
             try:
-                answer = self._talk(request, progress)
+                answer = self._exchange(request, progress)
             except SenderLate:
-                said = (
-                    f"the time budget of {settings.deadline:g} s (zephyr_deadline) is"
-                    f" spent."
+                self._keep(
+                    f"zephyr: the time budget of {settings.deadline:g} s"
+                    f" (zephyr_deadline) is spent.{progress.reached}"
                 )
-                self._keep([f"zephyr: {said}{progress.reached}"])
             except SenderBug as error:
                 self.note_bug("the push", error)
-                self._keep([])
+                self._keep()
             except SenderError as error:
-                self._keep([f"zephyr: {error}{progress.reached}"])
+                self._keep(f"zephyr: {error}{progress.reached}")
             except KeyboardInterrupt:
-                self._keep([f"zephyr: interrupted while sending.{progress.reached}"])
+                self._keep(f"zephyr: interrupted while sending.{progress.reached}")
             else:
                 self._lines += answer.lines
                 self._undelivered = answer.failed
 
-    def _talk(self, request: Push, progress: Progress) -> Pushed:
+    def _exchange(self, request: Push, progress: Progress) -> Pushed:
         """Have a sender push. Raises SenderError."""
         deadline = Deadline(request.seconds + GRACE)
         with SenderProcess(self._config.invocation_params.dir) as sender:
-            sender.ask(request)
-            while True:
-                answer = sender.answer(deadline)
-                if isinstance(answer, Pushed):
-                    return answer
-                assert isinstance(answer, messages.Progress), (
-                    "what comes before the end"
-                )
+            sender.send(request)
+            while not isinstance(answer := sender.answer(deadline), Pushed):
+                assert isinstance(answer, messages.Progress), "a message before the end"
                 progress.update(answer.done, answer.total, answer.what)
+            return answer
 
     def _progress_line(self) -> Callable[[str], object] | None:
-        """Return what shows a line in place, if pytest's terminal is one."""
+        """Return a function that rewrites a line, if pytest writes to a terminal."""
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        # Other plugins put a reporter of their own in its place.
+        # Other plugins replace pytest's reporter.
         if not getattr(terminal, "isatty", False) or not hasattr(terminal, "rewrite"):
             return None
         return lambda line: terminal.rewrite(line, erase=True)
 
-    def _tell_broken(self, error: OSError) -> None:
+    def _report_broken(self, error: OSError) -> None:
+        result = "what is not delivered is lost when this process ends."
         if not self._undelivered:
-            # Half a journal would be read as a run that died.
+            # A later push would read a part of a journal as a run that died.
             self.writer.discard()
+            result = "nothing was lost, the results were sent from memory."
         self._lines.append(
             f"zephyr: {self._journal} could not be written ({error.strerror or error});"
-            + (
-                " what is not delivered is lost when this process ends."
-                if self._undelivered
-                else " nothing was lost, the results were sent from memory."
-            )
+            f" {result}"
         )
 
-    def _is_saved(self) -> bool:
-        """Return whether a later push can read what this run wrote."""
-        try:
-            Journal(self.writer.path)
-        except JournalError as error:
-            if isinstance(error, NotAJournal) or not self.writer.path.exists():
-                return False
-            # It is there, and this process cannot read.
-            self._lines.append(f"zephyr: {error}")
-        return self.writer.broken is None
-
-    def _keep(self, lines: Sequence[str]) -> None:
+    def _keep(self, *lines: str) -> None:
         """Say that everything stays in the journal, after the *lines* that say why."""
         self._undelivered = True
         self._lines += lines
-        if self._is_saved():
+        readable = True
+        try:
+            Journal(self.writer.path)
+        except JournalError as error:
+            readable = not isinstance(error, NotAJournal) and self.writer.path.exists()
+            if readable:
+                # It is there, but this process cannot read it.
+                self._lines.append(f"zephyr: {error}")
+        if readable and self.writer.broken is None:
             self._lines += kept([self._journal], self._settings)
         else:
             self._lines.append(
@@ -283,10 +264,10 @@ class ZephyrReporter:
         try:
             self._write_summary(terminalreporter)
         except ERRORS as error:
-            # What is not shown here goes to stderr at the very end.
+            # `pytest_unconfigure` writes to stderr what is not shown here.
             self.note_bug("pytest_terminal_summary", error)
             if self._session is not None:
-                self._fail_if_wanted(self._session)
+                self._set_exit_code(self._session)
 
     def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
         lines = self._summary_lines(quiet=self._config.get_verbosity() < 0)
@@ -294,13 +275,13 @@ class ZephyrReporter:
             terminal.section("zephyr")
         for line in lines:
             terminal.line(line)
-        self._lines, self._bugs = [], {}
+        self._lines = []
+        self._bugs.clear()
 
     def _summary_lines(self, *, quiet: bool = False) -> list[str]:
-        """Return what there is to say, bugs included; *quiet* keeps the problems.
+        """Return all lines, bugs included; with *quiet* only problems and a dry run.
 
-        A dry run shows what it was asked for all the same. An indented line belongs
-        to the one before it.
+        An indented line belongs to the one before it.
         """
         bugs = [
             f"zephyr: internal error in {bug} ({count} times), please report it."
@@ -312,7 +293,7 @@ class ZephyrReporter:
             if quiet and not line.startswith("  "):
                 shown = line.startswith(("zephyr: ", "dry run: "))
             if shown:
-                # A bug of ours, or the name of a test, may carry anything.
+                # A bug, or the name of a test, may contain a secret or control characters.
                 lines.append(one_line(self.writer.scrub(line)))
         return lines
 
@@ -320,12 +301,11 @@ class ZephyrReporter:
     def pytest_unconfigure(self) -> None:
         if not self.writer.is_ours:
             return
-        if self._session is not None and not (
-            self._ended or self.startup_check.aborted
-        ):
+        ended = self._finished or self.startup_check.aborted
+        if self._session is not None and not ended:
             # A hook of another plugin has failed.
-            self._keep(["zephyr: the session ended before anything could be sent."])
+            self._keep("zephyr: the session ended before anything could be sent.")
         self.writer.close()
-        # Without pytest's terminal, or if that failed, nobody has printed them yet.
+        # Without pytest's terminal, or if that failed, they are not yet printed.
         for line in self._summary_lines():
             sys.stderr.write(f"{line}\n")

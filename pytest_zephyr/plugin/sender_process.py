@@ -1,7 +1,7 @@
-"""The process that talks to Zephyr: started for one talk, bounded, and ended for sure.
+"""Starts the process that talks to Zephyr, exchanges messages with it, and ends it.
 
-Tests may do what they like to their own process: whoever uses this puts back what they have
-replaced, with `origin.as_it_was`.
+Tests may replace parts of the standard library; callers restore them first, with
+`origin.as_it_was`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from _queue import Empty  # `queue` may be a module of the tests
 from _queue import SimpleQueue
 import _thread
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
@@ -19,11 +20,10 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-from types import TracebackType
 from typing import Any
 from typing import cast
+from typing import final
 from typing import IO
-from typing import TYPE_CHECKING
 
 from pytest_zephyr import origin
 from pytest_zephyr.clock import Deadline
@@ -35,29 +35,25 @@ from pytest_zephyr.protocol.messages import Message
 from pytest_zephyr.protocol.messages import ProtocolError
 
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-
 #: Seconds for a sender to end by itself when its time is over.
 GRACE = 2.0
 
-#: Seconds in which the sender must have said hello.
+#: Seconds within which the sender must send `Hello`.
 GREETING = 15.0
 
-#: Seconds for a sender that has answered, or was killed, to be gone.
+#: Seconds for a sender that has answered, or was killed, to end.
 _PARTING = 2.0
 
-#: Bytes of what it wrote to stderr that are kept, and characters that a message shows.
+#: Bytes of its stderr that are kept, and characters that a message shows.
 _STDERR = 64 * 1024
 _SHOWN = 500
 
-#: Variables that would make the sender another program than it is, or record it.
+#: Variables that would change how the sender runs, or measure its coverage.
 _REMOVED = ("PYTHONWARNINGS", "PYTHONINSPECT", "COV_CORE_", "COVERAGE_PROCESS_")
 
-#: What the sender runs first. The directory that it starts in comes with `-c`, and
-#: PYTHONPATH may name that of the tests: nothing there may come before the standard
-#: library. Our own package comes from where this process has it.
+#: What the sender runs first. `-c` adds the directory that it starts in to `sys.path`, and
+#: PYTHONPATH may name that of the tests: neither may come before the standard library.
+#: Our own package is imported from where this process has it.
 _BOOT = """
 import sys, _signal
 _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
@@ -77,12 +73,12 @@ main(start["parent"])
 """
 
 
-#: What people read of the sender.
+#: The sender in messages.
 NAME = "the process that talks to Zephyr"
 
 
 class SenderError(Exception):
-    """The sender could not be started, or ended without an answer; a line for people."""
+    """The sender could not be started, or ended without an answer; a line for users."""
 
 
 class SenderLate(SenderError):
@@ -90,194 +86,185 @@ class SenderLate(SenderError):
 
 
 class SenderBug(SenderError):
-    """The sender had an error of its own."""
+    """The sender had an internal error."""
 
 
+@final
 class SenderProcess:
-    """A talk with a sender of our own; leaving the block ends it, whatever it does.
+    """A sender that runs in *directory*; leaving the block ends it, whatever it does.
 
-    It starts in *directory*. Raises SenderError if it cannot be started.
+    Raises SenderError if it cannot be started.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._heard: SimpleQueue[bytes] = SimpleQueue()
-        self._to_say: SimpleQueue[bytes] = SimpleQueue()
-        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._received: SimpleQueue[bytes] = SimpleQueue()
+        self._unsent: SimpleQueue[bytes] = SimpleQueue()
+        self._finished_threads: SimpleQueue[None] = SimpleQueue()
         self._rest = b""
         self._stderr = b""
-        self._pumps = 0
+        self._threads = 0
         self._greeted = False
         self._process = _start(directory)
         start = {"home": origin.HOME, "path": origin.PATH, "parent": os.getpid()}
-        self._say(json.dumps(start).encode("ascii") + b"\n")
+        self._write_now(json.dumps(start).encode("ascii") + b"\n")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> SenderProcess:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         self.close(0 if kind else _PARTING)
 
-    def ask(self, request: Message) -> None:
-        """Say *request*, without waiting for anything."""
-        self._say(encode(request))
+    def send(self, request: Message) -> None:
+        """Send *request*, without waiting for anything."""
+        self._write_now(encode(request))
 
     def answer(self, deadline: Deadline) -> Message:
-        """Return what the sender says next.
+        """Return the next message of the sender.
 
-        Raises SenderLate when the time is over, and SenderError if it says nothing.
+        Raises SenderLate when the time is over, and SenderError if there is no message.
         """
-        self._pump()
+        self._start_threads()
         if not self._greeted:
-            self._meet(Deadline(min(GREETING, deadline.left())))
+            self._wait_for_hello(Deadline(min(GREETING, deadline.left())))
             self._greeted = True
-        message = self._next(deadline)
+        try:
+            message = decode(self._next_line(deadline))
+        except ProtocolError as error:
+            raise SenderError(f"{NAME}: {error}.") from error
         if isinstance(message, Broken):
             raise (SenderBug if message.bug else SenderError)(message.error)
         return message
 
-    def _meet(self, deadline: Deadline) -> None:
-        """Wait for the greeting, whatever else something prints before it."""
+    def _wait_for_hello(self, deadline: Deadline) -> None:
+        """Wait for `Hello`, whatever else something prints before it."""
         while True:
             try:
-                line = self._hear(deadline)
+                line = self._next_line(deadline)
             except SenderLate:
                 msg = f"{NAME} did not start within {deadline.seconds:.0f} s."
                 raise SenderError(msg) from None
-            if not line:
-                raise self._ended_silently()
             with suppress(ProtocolError):
                 if decode(line) != Hello():
                     raise SenderError(f"{NAME} is of another version.")
                 return
 
     def close(self, seconds: float = _PARTING) -> None:
-        """End the sender, which has so many *seconds*, and all threads that talk to it."""
-        self._to_say.put(b"")
-        patience = Deadline(seconds)
+        """End the sender, which gets so many *seconds* to do so, and all threads."""
+        self._unsent.put(b"")
+        deadline = Deadline(seconds)
         with suppress(SenderError):
-            self._pump()
-            while self._hear(patience):
+            self._start_threads()
+            while self._next_line(deadline):
                 pass
         self._process.kill()
-        patience = Deadline(_PARTING)
-        while self._pumps and not patience.spent:
+        deadline = Deadline(_PARTING)
+        while self._threads and not deadline.spent:
             with suppress(Empty):
-                self._ended.get(timeout=patience.left())
-                self._pumps -= 1
-        while self._process.poll() is None and not patience.spent:
-            # Nothing comes; it is a pause that no test can have taken away.
+                self._finished_threads.get(timeout=deadline.left())
+                self._threads -= 1
+        while self._process.poll() is None and not deadline.spent:
+            # A pause: nothing comes, and no test can have replaced this `get`.
             with suppress(Empty):
-                self._heard.get(timeout=0.01)
+                self._received.get(timeout=0.01)
 
-    def _say(self, line: bytes) -> None:
-        """Hand *line* over as far as the pipe takes it now; a thread does the rest.
+    def _write_now(self, line: bytes) -> None:
+        """Write as much of *line* as the pipe takes now, and leave the rest to a thread.
 
-        As long as nobody waits there is no thread: what is forked meanwhile would be
-        warned of it.
+        No thread runs before somebody waits for an answer: `os.fork` would warn of it.
         """
-        if self._pumps or self._rest or os.name == "nt":
-            self._to_say.put(line)
+        if self._threads or self._rest or os.name == "nt":
+            self._unsent.put(line)
             return
         pipe = self._process.stdin
         assert pipe is not None
         os.set_blocking(pipe.fileno(), False)
         try:
-            with _no_signal_of_pipes():
+            with _no_sigpipe():
                 written = pipe.write(line) or 0
         except OSError:
-            # It has ended; whoever waits for its answer is told.
+            # It has ended, which whoever waits for its answer will see.
             written = 0
         os.set_blocking(pipe.fileno(), True)
         self._rest = line[written:]
         if self._rest:
-            self._to_say.put(self._rest)
+            self._unsent.put(self._rest)
 
-    def _pump(self) -> None:
-        """Have threads do all that may block; each closes its pipe."""
-        if self._pumps:
+    def _start_threads(self) -> None:
+        """Start a thread for each pipe, which does all that may block and closes it."""
+        if self._threads:
             return
         process = self._process
         pipes = filter(None, (process.stdin, process.stdout, process.stderr))
-        pumps = tuple(zip((self._write, self._read, self._drain), pipes, strict=True))
+        tasks = (self._write_stdin, self._read_stdout, self._read_stderr)
+        pairs = tuple(zip(tasks, pipes, strict=True))
         try:
-            for pump, pipe in pumps:
-                _thread.start_new_thread(pump, (pipe,))
-                self._pumps += 1
+            for task, pipe in pairs:
+                _thread.start_new_thread(self._run, (task, pipe))
+                self._threads += 1
         except RuntimeError as error:
             process.kill()
             process.poll()
-            for _pump, pipe in pumps[self._pumps :]:
+            for _task, pipe in pairs[self._threads :]:
                 pipe.close()
             raise SenderError(f"{NAME} cannot be started: {error}.") from error
 
-    def _write(self, pipe: IO[bytes]) -> None:
-        # A sender that has ended is noticed by who waits for its answer.
-        with suppress(OSError), _no_signal_of_pipes(), pipe:
-            while line := self._to_say.get():
+    def _run(self, task: Callable[[IO[bytes]], None], pipe: IO[bytes]) -> None:
+        # If the sender has ended, whoever waits for its answer will see that.
+        with suppress(OSError), pipe:
+            task(pipe)
+        self._finished_threads.put(None)
+
+    def _write_stdin(self, pipe: IO[bytes]) -> None:
+        with _no_sigpipe():
+            while line := self._unsent.get():
                 view = memoryview(line)
                 while view:
                     view = view[pipe.write(view) :]
-        self._ended.put(None)
 
-    def _read(self, pipe: IO[bytes]) -> None:
-        with suppress(OSError), io.BufferedReader(cast("io.RawIOBase", pipe)) as lines:
-            for line in lines:
-                # Half a line is what a kill leaves behind.
-                if line.endswith(b"\n"):
-                    self._heard.put(line)
-        self._heard.put(b"")
-        self._ended.put(None)
+    def _read_stdout(self, pipe: IO[bytes]) -> None:
+        try:
+            with io.BufferedReader(cast("io.RawIOBase", pipe)) as lines:
+                for line in lines:
+                    # A kill may leave half a line.
+                    if line.endswith(b"\n"):
+                        self._received.put(line)
+        finally:
+            self._received.put(b"")
 
-    def _drain(self, pipe: IO[bytes]) -> None:
-        with suppress(OSError), pipe:
-            while part := pipe.read(_STDERR):
-                self._stderr = (self._stderr + part)[-_STDERR:]
-        self._ended.put(None)
+    def _read_stderr(self, pipe: IO[bytes]) -> None:
+        while part := pipe.read(_STDERR):
+            self._stderr = (self._stderr + part)[-_STDERR:]
 
-    def _hear(self, deadline: Deadline) -> bytes:
-        """Return the next line, empty at the end. Raises SenderLate."""
+    def _next_line(self, deadline: Deadline) -> bytes:
+        """Return the next line. Raises SenderLate, or SenderError at the end."""
         while True:
             try:
-                # In slices, between which Windows hears Ctrl-C.
-                return self._heard.get(timeout=min(0.5, deadline.left()))
+                # In slices, between which Windows handles Ctrl-C.
+                if line := self._received.get(timeout=min(0.5, deadline.left())):
+                    return line
+                break
             except Empty:
                 if deadline.spent:
                     msg = f"{NAME} did not answer within {deadline.seconds:g} s."
                     raise SenderLate(msg) from None
-
-    def _next(self, deadline: Deadline) -> Message:
-        line = self._hear(deadline)
-        if not line:
-            raise self._ended_silently()
-        try:
-            return decode(line)
-        except ProtocolError as error:
-            raise SenderError(f"{NAME}: {error}.") from error
-
-    def _ended_silently(self) -> SenderError:
-        said = self._stderr.decode("utf-8", "backslashreplace").strip()[-_SHOWN:]
-        more = f" and said {said!r}" if said else ""
-        return SenderError(f"{NAME} ended without an answer{more}.")
+        errors = self._stderr.decode("utf-8", "backslashreplace").strip()[-_SHOWN:]
+        more = f"; it printed {errors!r}" if errors else ""
+        raise SenderError(f"{NAME} ended without an answer{more}.")
 
 
 @contextmanager
-def _no_signal_of_pipes() -> Iterator[None]:
-    """Have a broken pipe be an error, and not the end of a process whose tests want that."""
+def _no_sigpipe() -> Iterator[None]:
+    """Make a broken pipe an error, even if a test has made SIGPIPE end the process."""
     if sys.platform == "win32":
         yield
         return
-    mine = {signal.SIGPIPE}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, mine)
+    sigpipe = {signal.SIGPIPE}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, sigpipe)
     try:
         yield
     finally:
         if signal.SIGPIPE in signal.sigpending():
-            signal.sigtimedwait(mine, 0)
+            signal.sigtimedwait(sigpipe, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -290,7 +277,7 @@ def _start(directory: Path) -> subprocess.Popen[bytes]:
         for name, value in origin.ENVIRON.items()
         if not name.startswith(_REMOVED)
     }
-    # Ctrl-C is for whoever waits, who may want the sender to go on.
+    # Ctrl-C must not reach the sender: this process decides whether it goes on.
     own_group: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
@@ -314,12 +301,12 @@ def _start(directory: Path) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _standard_descriptors_in_use() -> Iterator[None]:
-    """Keep our pipes from becoming stdin, stdout or stderr, where one of them is closed."""
-    held: list[int] = []
+    """Keep our pipes from becoming stdin, stdout or stderr if one of them is closed."""
+    opened: list[int] = []
     try:
-        while not held or held[-1] <= 2:
-            held.append(os.open(os.devnull, os.O_RDWR))
+        while not opened or opened[-1] <= 2:
+            opened.append(os.open(os.devnull, os.O_RDWR))
         yield
     finally:
-        for each in held:
-            os.close(each)
+        for number in opened:
+            os.close(number)

@@ -1,4 +1,4 @@
-"""The plugin object that looks at the server before the first test, and may end the run."""
+"""The plugin object that checks the server before the first test, and may end the run."""
 
 from __future__ import annotations
 
@@ -37,19 +37,25 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.text import one_line
 
 
-#: Seconds for the look at the server, however long the time budget of the push is.
+#: Seconds for the check, however long the time budget of the push is.
 SECONDS = 10.0
 
 #: Lines about unknown test cases that are shown before the tests.
-_SHOWN = 20
+_MAX_LINES = 20
+
+
+#: The keys of xdist's ``workerinput`` for the path of the journal, and for the test
+#: cases of the phase if only planned tests are to run.
+JOURNAL_KEY = "zephyr_journal"
+PLANNED_KEY = "zephyr_planned"
 
 
 class StartupCheck:
     """Says before the tests what is wrong, on the controller or in the only process.
 
-    A sender looks at the server while tests are collected, and is gone before the first
-    of them. *facts* are what it found that a push need not ask again; *aborted* says that
-    the run ended here, as the user wished.
+    A sender checks the server while tests are collected, and ends before the first of
+    them. *facts* are what it read that a push need not read again; *aborted* says that
+    the check ended the run, as the user wished.
     """
 
     def __init__(
@@ -67,8 +73,11 @@ class StartupCheck:
         self.note_bug = note_bug
         self.facts = ""
         self.aborted = False
+        # Without its plan a run cannot begin, so that has the time of a push.
+        patience = settings.deadline if settings.only_planned else SECONDS
+        self._seconds = min(patience, settings.deadline)
         self._sender: SenderProcess | None = None
-        self._found: Checked | None = None
+        self._answer: Checked | None = None
         # The first test of each test case.
         self._tests: dict[CaseRef, str] = {}
 
@@ -77,10 +86,15 @@ class StartupCheck:
     @origin.as_it_was()
     def pytest_sessionstart(self) -> None:
         settings = self._settings
-        is_embedded = settings.url == SANDBOX and not settings.only_planned
-        wanted = settings.push == "end" or settings.only_planned
-        if wanted and not is_embedded:
-            self._start()
+        self._deadline = Deadline(self._seconds + GRACE)
+        if settings.only_planned or (
+            settings.push == "end" and settings.url != SANDBOX
+        ):
+            try:
+                self._sender = SenderProcess(self._config.invocation_params.dir)
+                self._sender.send(Check(settings, self._seconds))
+            except SenderError as error:
+                self._note_failure(error)
         if settings.only_planned:
             only = OnlyPlanned(lambda: self.planned, self._marks, self._writer)
             self._config.pluginmanager.register(only, "zephyr-only-planned")
@@ -89,37 +103,44 @@ class StartupCheck:
     @guarded
     @origin.as_it_was()
     def pytest_collection_finish(self) -> None:
-        if self._sender is not None:
-            self._finish()
+        self._look_up()
 
-    def take(self, item: Item) -> None:
+    def take_item(self, item: Item) -> None:
         """Note the test cases of an *item* that was collected here."""
         if self._sender is not None:
             for case in item.cases:
                 self._tests.setdefault(case, item.nodeid)
 
+    @pytest.hookimpl(optionalhook=True)
+    @guarded
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[JOURNAL_KEY] = str(self._writer.path)
+        if self.planned is not None:
+            node.workerinput[PLANNED_KEY] = list(self.planned)
+
+    @pytest.hookimpl(optionalhook=True)
     @guarded
     @origin.as_it_was()
-    def check_journal(self) -> None:
-        """Look up the cases of the items that workers wrote to the journal."""
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Look up the test cases that a worker has written to its journal."""
         if self._sender is not None:
-            for each in Journal(self._writer.path, self._writer.kept).records():
-                if isinstance(each, Item):
-                    self.take(each)
-            self._finish()
+            for record in Journal(self._writer.path, self._writer.kept).records():
+                if isinstance(record, Item):
+                    self.take_item(record)
+            self._look_up()
 
     @property
     def planned(self) -> frozenset[CaseRef] | None:
         """The test cases of the phase, if only their tests are to run.
 
-        Waits for the sender. Raises UsageError if the user wants a run to end that has a
-        problem.
+        Waits for the sender. Raises UsageError if there is a problem and the user wants
+        that to end the run.
         """
         with origin.as_it_was():
-            self._hear()
-        if self._found is None or self._found.planned is None:
+            self._wait()
+        if self._answer is None or self._answer.planned is None:
             return None
-        return frozenset(self._found.planned)
+        return frozenset(self._answer.planned)
 
     def pytest_report_header(self) -> list[str]:
         try:
@@ -136,7 +157,7 @@ class StartupCheck:
                 sender.close(0)
 
     def _take_sender(self) -> SenderProcess | None:
-        """Return the sender, which is that of this process and of no forked one."""
+        """Return the sender, unless this process was forked from the one that has it."""
         sender, self._sender = self._sender, None
         return sender if self._writer.is_ours else None
 
@@ -144,75 +165,64 @@ class StartupCheck:
     def pytest_unconfigure(self) -> None:
         self.close()
 
-    def _start(self) -> None:
-        settings = self._settings
-        # Without its plan a run cannot begin, so that has the time of a push.
-        patience = settings.deadline if settings.only_planned else SECONDS
-        self._seconds = min(patience, settings.deadline)
-        self._deadline = Deadline(self._seconds + GRACE)
-        try:
-            self._sender = SenderProcess(self._config.invocation_params.dir)
-            self._sender.ask(Check(settings, self._seconds))
-        except SenderError as error:
-            self._note_away(error)
-
-    def _hear(self) -> None:
-        """Wait for what the sender found, and say it, once."""
-        if self._sender is None or self._found is not None or not self._writer.is_ours:
+    def _wait(self) -> None:
+        """Wait for the result of the check and report it, once."""
+        if self._sender is None or self._answer is not None or not self._writer.is_ours:
             return
         try:
             answer = self._sender.answer(Deadline(max(GRACE, self._deadline.left())))
         except SenderError as error:
-            self._note_away(error)
+            self._note_failure(error)
             return
-        assert isinstance(answer, Checked), "what Check is answered with"
-        self._found = answer
+        assert isinstance(answer, Checked), "the answer to Check"
         if answer.ahead:
             self._writer.append(journal_format.line_of(Clock(answer.ahead)))
-        self._say(answer)
+        self._report(answer)
 
-    def _say(self, found: Checked) -> None:
-        if found.failed and self._settings.on_error == "fail":
-            self._abort(found.lines)
-        self._tell(found.lines)
+    def _report(self, answer: Checked) -> None:
+        self._answer = answer
+        if answer.failed and self._settings.on_error == "fail":
+            self._abort(answer.lines)
+        self._print(answer.lines)
 
-    def _note_away(self, error: SenderError) -> None:
-        """Say that no sender could look, which is nobody's mistake."""
+    def _note_failure(self, error: SenderError) -> None:
+        """Report that there was no check, which is not a configuration problem."""
         self.close()
         if isinstance(error, SenderBug):
             self.note_bug("the check before the tests", error)
-        if self._settings.only_planned:
-            line = f"zephyr: the plan for --zephyr-only-planned cannot be read: {error}"
-        else:
-            line = f"zephyr: the server could not be checked before the tests: {error}"
-        self._found = Checked((line,), failed=self._settings.only_planned)
-        self._say(self._found)
+        only_planned = self._settings.only_planned
+        what = (
+            "the plan for --zephyr-only-planned cannot be read"
+            if only_planned
+            else "the server could not be checked before the tests"
+        )
+        self._report(Checked((f"zephyr: {what}: {error}",), failed=only_planned))
 
-    def _finish(self) -> None:
-        """Look up the test cases of the items, wherever they were collected."""
-        self._hear()
+    def _look_up(self) -> None:
+        """Look up the test cases of all items, wherever they were collected."""
+        self._wait()
         tests, self._tests = self._tests, {}
         sender = self._take_sender()
         if sender is None:
             return
         with sender:
             try:
-                sender.ask(LookUp(tuple(tests)))
+                sender.send(LookUp(tuple(tests)))
                 answer = sender.answer(Deadline(self._seconds + GRACE))
             except SenderError:
-                # The push says what is wrong, if it still is.
+                # The push reports the problem if it is still there.
                 return
-        assert isinstance(answer, LookedUp), "what LookUp is answered with"
+        assert isinstance(answer, LookedUp), "the answer to LookUp"
         self.facts = answer.facts
+        settings = self._settings
         lines = [f"zephyr: {text} ({tests[case]})" for case, text in answer.problems]
-        if not lines or self._settings.on_error == "ignore":
+        if not lines or settings.on_error == "ignore":
             return
-        if self._settings.on_error == "fail" and self._settings.unknown_case == "error":
+        if settings.on_error == "fail" and settings.unknown_case == "error":
             self._abort(lines)
-        more = len(lines) - _SHOWN
-        self._tell(lines[:_SHOWN])
-        if more > 0:
-            self._tell([f"zephyr: and {more} more test cases"])
+        if (more := len(lines) - _MAX_LINES) > 0:
+            lines[_MAX_LINES:] = [f"zephyr: and {more} more test cases"]
+        self._print(lines)
 
     def _abort(self, lines: Sequence[str]) -> NoReturn:
         """End the run before its first test, with all problems at once."""
@@ -221,14 +231,14 @@ class StartupCheck:
         self._writer.discard()
         raise pytest.UsageError(*map(self._clean, lines))
 
-    def _tell(self, lines: Sequence[str]) -> None:
+    def _print(self, lines: Sequence[str]) -> None:
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         for line in map(self._clean, lines):
             try:
                 terminal.ensure_newline()
                 terminal.write_line(line)
             except ERRORS:
-                # There is none, or that of another plugin.
+                # There is no terminal reporter, or another plugin has replaced it.
                 sys.stderr.write(f"{line}\n")
 
     def _clean(self, line: str) -> str:
@@ -238,8 +248,8 @@ class StartupCheck:
         settings = self._settings
         if settings.push == "never":
             return f"journal only, {shown(self._writer.path)}"
-        names = (settings.project, settings.release, settings.cycle, settings.phase)
-        path = " > ".join(ref.name or f"id {ref.id}" for ref in names if ref)
+        places = (settings.project, settings.release, settings.cycle, settings.phase)
+        path = " > ".join(ref.name or f"id {ref.id}" for ref in places if ref)
         if settings.url == SANDBOX:
             database = shown(settings.journal / SANDBOX_DATABASE)
             return f"embedded sandbox ({database})" + (f", {path}" if path else "")

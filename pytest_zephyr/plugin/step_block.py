@@ -9,7 +9,6 @@ from contextlib import aclosing
 from contextvars import ContextVar
 import functools
 import inspect
-from types import TracebackType
 from typing import Any
 from typing import cast
 from typing import TypeVar
@@ -21,12 +20,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Nesting:
-    """The steps of one test; what another one left open makes them no deeper."""
+    """The depth of the steps of one test; open steps of another test do not count."""
 
     @property
     def depth(self) -> int:
-        whose, depth = _depth.get()
-        return depth if whose is self else 0
+        owner, depth = _depth.get()
+        return depth if owner is self else 0
 
     @depth.setter
     def depth(self, depth: int) -> None:
@@ -56,65 +55,47 @@ class StepBlock:
         self._open.append(self._begin(self._nesting.depth))
         self._nesting.depth = self._open[-1].depth + 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:
         step = self._open.pop()
-        # Not reset by a token: a fixture may be ended in another context.
+        # Not reset by a token: a fixture may end in another context.
         self._nesting.depth = step.depth
         self._end(step, error)
 
-    def _again(self) -> StepBlock:
-        return StepBlock(self._nesting, self._begin, self._end)
-
     def __call__(self, function: Function) -> Function:
-        wrap = next((wrap for is_kind, wrap in _WRAPPERS if is_kind(function)), None)
-        if wrap is None:
+        """Wrap *function* so that a step lasts as long as what it does."""
+        # Any: it may be of any kind.
+        call: Any = function
+
+        def step() -> StepBlock:
+            return StepBlock(self._nesting, self._begin, self._end)
+
+        async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            with step():
+                async with aclosing(call(*args, **kwargs)) as values:
+                    async for value in values:
+                        yield value
+
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            with step():
+                return await call(*args, **kwargs)
+
+        def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            with step():
+                return (yield from call(*args, **kwargs))
+
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            with step():
+                return call(*args, **kwargs)
+
+        wrapper: Callable[..., Any]
+        if inspect.isasyncgenfunction(function):
+            wrapper = async_generator
+        elif inspect.iscoroutinefunction(function):
+            wrapper = coroutine
+        elif inspect.isgeneratorfunction(function):
+            wrapper = generator
+        elif callable(call):
+            wrapper = plain
+        else:
             return function
-        return cast(Function, functools.wraps(function)(wrap(function, self._again)))
-
-
-def _async_generator(function: Any, again: Callable[[], StepBlock]) -> Any:
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        with again():
-            async with aclosing(function(*args, **kwargs)) as values:
-                async for value in values:
-                    yield value
-
-    return wrapper
-
-
-def _coroutine(function: Any, again: Callable[[], StepBlock]) -> Any:
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with again():
-            return await function(*args, **kwargs)
-
-    return wrapper
-
-
-def _generator(function: Any, again: Callable[[], StepBlock]) -> Any:
-    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with again():
-            return (yield from function(*args, **kwargs))
-
-    return wrapper
-
-
-def _plain(function: Any, again: Callable[[], StepBlock]) -> Any:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with again():
-            return function(*args, **kwargs)
-
-    return wrapper
-
-
-#: How a function is wrapped so that a step lasts as long as what it does.
-_WRAPPERS: tuple[tuple[Callable[[object], bool], Callable[..., Any]], ...] = (
-    (inspect.isasyncgenfunction, _async_generator),
-    (inspect.iscoroutinefunction, _coroutine),
-    (inspect.isgeneratorfunction, _generator),
-    (callable, _plain),
-)
+        return cast(Function, functools.wraps(function)(wrapper))

@@ -6,7 +6,7 @@ import pytest
 
 
 class PytestZephyrWarning(pytest.PytestWarning):
-    """A test or a setting that cannot be reported as it stands."""
+    """A marker or a hook of a test that cannot be used."""
 
     # pytest-xdist rebuilds a warning from the name of its module.
     __module__ = "pytest_zephyr"

@@ -437,9 +437,9 @@ def breaks(*_args: object, **_more: object) -> None:
 PLACES = {
     "header": "pytest_zephyr.plugin.startup_check.StartupCheck._where",
     "summary": "pytest_zephyr.plugin.reporter.ZephyrReporter._write_summary",
-    "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._fail_if_wanted",
+    "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._set_exit_code",
     "reporter": "pytest_zephyr.plugin.reporter.ZephyrReporter.__init__",
-    "settings": "pytest_zephyr.plugin.settings.load_marks",
+    "settings": "pytest_zephyr.plugin.settings.load_local",
     "items": "pytest_zephyr.plugin.items.item_of",
     "preflight": "pytest_zephyr.push.preflight.check_server",
 }

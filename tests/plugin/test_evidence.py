@@ -136,7 +136,7 @@ def test_any_value_is_taken_and_what_is_missing_is_named(pytester, run_zephyr, w
         [
             "evidence: 3 attachments sent, 12 left out",
             "zephyr: attach is left out (*): zephyr.attach: RuntimeError",
-            "zephyr: attachment is left out (*): a path or bytes is wanted, not 7",
+            "zephyr: attachment is left out (*): expected a path or bytes, got 7",
             "zephyr: attachment is left out (*test_awkward): there is no file ''",
             "zephyr: comment is left out (*): zephyr.comment: RuntimeError",
             "zephyr: field is left out (*): zephyr.field: RuntimeError",

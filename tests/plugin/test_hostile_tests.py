@@ -136,7 +136,7 @@ def test_a_run_that_a_test_starts_is_not_this_run(
             )
             result = pytester.runpytest_{how}("-p", "zephyr")
             result.assert_outcomes(failed=1)
-            result.stdout.fnmatch_lines(["zephyr: a test of a run that reports *"])
+            result.stdout.fnmatch_lines(["zephyr: not reporting, because a test of a reporting run (process *) started this one; *"])
             result.stdout.no_fnmatch_line("*delivered*")
         """
     )

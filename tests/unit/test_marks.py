@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.config.options import BY_NAME
-from pytest_zephyr.plugin.marks import Mapped
+from pytest_zephyr.plugin.marks import MarkerData
 from pytest_zephyr.plugin.marks import Marks
 from tests.unit.make import deterministic
 
@@ -37,7 +37,7 @@ class Lines:
         return "a\nb\x1b[31m"
 
 
-def read(*args: object, param_id: str | None = None, **kwargs: Any) -> Mapped:
+def read(*args: object, param_id: str | None = None, **kwargs: Any) -> MarkerData:
     """Read one marker of an item."""
     mark = pytest.Mark("zephyr", args, kwargs, _ispytest=True)
     callspec = None if param_id is None else SimpleNamespace(id=param_id, marks=())
@@ -104,8 +104,8 @@ def test_no_argument_is_too_odd(
 
 
 def test_a_list_that_holds_itself_ends():
-    assert read(ENDLESS).cases == (101,)
+    assert read(ENDLESS).cases == [101]
 
 
 def test_what_shows_itself_in_lines_is_said_in_one():
-    assert read(Lines()).problems == (r"a\nb\x1b[31m is not a test case id",)
+    assert read(Lines()).problems == [r"a\nb\x1b[31m is not a test case id"]
