@@ -567,7 +567,7 @@ def test_creating_test_cases_needs_leave_to_create(pytester, run_zephyr):
     ran = run_zephyr("--zephyr-unmapped=create", same_exit=False)
 
     assert ran.ret == 4
-    assert "needs zephyr_create to be execution, phase or cycle" in ran.text
+    assert "so zephyr_create must be execution, phase or cycle" in ran.text
 
 
 @pytest.mark.usefixtures("named")
