@@ -191,6 +191,7 @@ class ReportLines:
                 total = sum(map(_microseconds, durations))
                 text = journal_format.passed_text(self._key, total, self._worker)
                 self._writer.append_text(text)
+                self._passed = []
                 return
         for when, duration, at in self._passed:
             self._append(Report(self._key, when, "passed", _microseconds(duration), at))
