@@ -34,12 +34,19 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def did_you_mean(text: str, choices: Iterable[str]) -> str:
-    """Return the hint ``Did you mean …?`` if one of *choices* is close to *text*."""
+def closest(text: str, choices: Iterable[str]) -> str | None:
+    """Return the one of *choices* that *text* may be a typo of, in any case."""
     from difflib import get_close_matches
 
-    close = get_close_matches(text, list(choices), 1)
-    return f" Did you mean {close[0]}?" if close else ""
+    folded = {choice.casefold(): choice for choice in choices}
+    close = get_close_matches(text.casefold(), list(folded), 1)
+    return folded[close[0]] if close else None
+
+
+def did_you_mean(text: str, choices: Iterable[str]) -> str:
+    """Return the hint ``Did you mean …?`` if one of *choices* is close to *text*."""
+    close = closest(text, choices)
+    return f" Did you mean {close}?" if close else ""
 
 
 def format_case(case: int | str) -> str:

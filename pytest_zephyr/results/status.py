@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-import difflib
 
 from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.text import did_you_mean
 
 
 PASS = "1"
@@ -94,9 +94,7 @@ def _choose(
     found = _find(text, statuses)
     known = ", ".join(f"{each.name} ({each.id})" for each in statuses if each.active)
     if found is None:
-        names = [each.name for each in statuses if each.active]
-        close = difflib.get_close_matches(text.lower(), [n.lower() for n in names], 1)
-        hint = next((f" Did you mean {n}?" for n in names if [n.lower()] == close), "")
+        hint = did_you_mean(text, (each.name for each in statuses if each.active))
         return Choice(
             problem=f"{text!r} for {outcome.value} (zephyr_status_map, {source}) is not"
             f" a status of this server.{hint} It has: {known}."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-import difflib
 from typing import Literal
 from typing import Protocol
 from typing import TypeVar
@@ -22,6 +21,7 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import NO_SUCH_NAME
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.text import closest
 
 
 #: Existing names to list when one is not found.
@@ -293,7 +293,7 @@ class Finder:
     ) -> str:
         names = {each.name: each.id for each in sorted(listed, key=lambda e: -e.id)}
         text = ref.name or str(ref.id)
-        close = _closest(text, list(names))
+        close = closest(text, names)
         shown = sorted(names, key=lambda name: (name != close, names[name]))[:_SHOWN]
         known = ", ".join(f"{name!r} ({names[name]})" for name in shown)
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -317,9 +317,3 @@ def _matches(ref: Ref, thing: _Listed) -> bool:
     if ref.id is not None:
         return thing.id == ref.id
     return thing.name.strip() == (ref.name or "").strip()
-
-
-def _closest(text: str, names: Sequence[str]) -> str | None:
-    folded = {name.casefold(): name for name in names}
-    found = difflib.get_close_matches(text.casefold(), list(folded), 1, 0.6)
-    return folded[found[0]] if found else None

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
-import difflib
 from itertools import islice
 
 from pytest_zephyr.client.api import Client
@@ -26,6 +25,7 @@ from pytest_zephyr.results.status import Status
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import find_cases
 from pytest_zephyr.target.find_cases import Found
+from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import format_case
 
 
@@ -65,12 +65,11 @@ class Snapshot:
     def unknown(self, case: CaseRef) -> str:
         """Return the message for a test case that Zephyr does not have."""
         message = f"test case {format_case(case)} is not known to Zephyr."
-        known = [
+        known = (
             str(each.alt if isinstance(case, str) else each.case)
             for each in self.executions
-        ]
-        close = difflib.get_close_matches(str(case), known, 1, 0.6)
-        return f"{message} Did you mean {close[0]}?" if close else message
+        )
+        return message + did_you_mean(str(case), known)
 
     def take_executions(self, executions: list[Execution]) -> None:
         self.executions, self.whole = executions, True
