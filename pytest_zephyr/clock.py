@@ -1,6 +1,6 @@
 """Wall time that tests cannot change, and time budgets.
 
-The wall clock is read once, when the entry point is imported; the monotonic clock gives
+The wall clock is read once, before the first conftest is loaded; the monotonic clock gives
 the time since then. time-machine changes the functions of the wall clock themselves, and
 freezegun replaces the functions in modules, but not those in default arguments.
 """
@@ -29,7 +29,7 @@ def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:
 def elapsed(
     _monotonic: Callable[[], float] = time.monotonic, _start: float = origin.BEGAN
 ) -> float:
-    """Return the seconds since the entry point was imported; no test takes longer."""
+    """Return the seconds since this was imported; no test takes longer."""
     return _monotonic() - _start
 
 

@@ -1,4 +1,4 @@
-"""The state of this process when the entry point was imported, before any test."""
+"""The state of this process before the first conftest was loaded."""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name in table.REFUSED:
         refuse = partial(_refuse, name)
         group.addoption(f"--zephyr-{name}", type=refuse, help=argparse.SUPPRESS)
-        parser.addini(f"zephyr_{name}", "Refused: a credential is not for ini files")
+        parser.addini(
+            f"zephyr_{name}", "Not accepted: an ini file is no place for secrets"
+        )
 
 
 def _refuse(name: str, _value: str) -> NoReturn:

@@ -64,8 +64,10 @@ class MarkerData:
     unmarked: bool = False
 
 
-#: A fingerprint of the markers of an item when they were last read, and their problems.
-_LAST_READ = pytest.StashKey[tuple[int, list[str]]]()
+#: A fingerprint of the markers of an item when they were last read, and their problems,
+#: if there were any: most items have none, and there are many items.
+_LAST_READ = pytest.StashKey[int]()
+_PROBLEMS = pytest.StashKey[list[str]]()
 
 
 class Marks:
@@ -91,19 +93,21 @@ class Marks:
         """Return what the markers of *item* say now."""
         data = self._read(item)
         data.cases = list(dict.fromkeys(data.cases))
-        item.stash[_LAST_READ] = _fingerprint(item), data.problems
+        item.stash[_LAST_READ] = _fingerprint(item)
+        if data.problems or _PROBLEMS in item.stash:
+            item.stash[_PROBLEMS] = data.problems
         return data
 
     def problems_of(self, item: pytest.Item) -> list[str]:
         """Return what was wrong with the markers of *item* when they were last read."""
         if _LAST_READ not in item.stash:
             self.of(item)
-        return item.stash[_LAST_READ][1]
+        return item.stash.get(_PROBLEMS, [])
 
     def changed(self, item: pytest.Item) -> bool:
         """Return whether *item* has other markers than when they were last read."""
         last = item.stash.get(_LAST_READ, None)
-        return last is not None and last[0] != _fingerprint(item)
+        return last is not None and last != _fingerprint(item)
 
     def note_secrets(self, item: Any) -> None:
         """Note the secret parameters of *item*, which a failure of its function may show."""

@@ -60,7 +60,8 @@ class ResultWriter:
         self._total = delivery.kept
         self._writes: Sequence[Change] = ()
         self._delivered: set[int] = set()
-        self._finished: set[int] = set()
+        # Refused, or left to another job.
+        self._dropped: set[int] = set()
         self._renewed: set[int] = set()
         self._refusals = 0
         self._is_hopeless = False
@@ -116,7 +117,12 @@ class ResultWriter:
         self._refuse(self._open(batch), "somebody else keeps changing its execution")
 
     def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
-        return [each for each in batch if each.execution.id not in self._finished]
+        return [
+            each
+            for each in batch
+            if each.execution.id not in self._delivered
+            and each.execution.id not in self._dropped
+        ]
 
     def _divide(self, batch: Sequence[Change], refused: ZephyrRefused) -> None:
         """Halve a refused batch until the refused rows are alone."""
@@ -269,9 +275,7 @@ class ResultWriter:
             return
         delivered = [each for each in confirmed if not each.overruled]
         self._memory.note_receipts(list(map(_receipt_of, delivered)))
-        ids = {each.execution.id for each in delivered}
-        self._delivered |= ids
-        self._finished |= ids
+        self._delivered.update(each.execution.id for each in delivered)
         self._refusals = 0
         self._delivery.delivered += len(delivered)
         self._overrule([each for each in confirmed if each.overruled])
@@ -279,7 +283,7 @@ class ResultWriter:
 
     def _overrule(self, overruled: Sequence[Change]) -> None:
         """Note that another job decides, if that turned out only now."""
-        self._finished.update(each.execution.id for each in overruled)
+        self._dropped.update(each.execution.id for each in overruled)
         known = {each.execution.id for each in self._delivery.overruled}
         self._delivery.overruled += [
             each for each in overruled if each.execution.id not in known
@@ -287,7 +291,7 @@ class ResultWriter:
 
     def _refuse(self, refused: Sequence[Change], reason: str) -> None:
         ids = {each.execution.id for each in refused}
-        self._finished |= ids
+        self._dropped |= ids
         self._delivery.overruled = [
             each for each in self._delivery.overruled if each.execution.id not in ids
         ]
