@@ -44,10 +44,10 @@ class Deadline:
         self.name = name
         self._end = monotonic() + seconds
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Return the remaining seconds, never below zero."""
         return max(0.0, self._end - monotonic())
 
     @property
     def spent(self) -> bool:
-        return self.left() <= 0.0
+        return self.remaining() <= 0.0

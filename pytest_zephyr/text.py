@@ -54,7 +54,7 @@ def format_case(case: int | str) -> str:
     return str(case) if isinstance(case, int) else repr(case)
 
 
-def some(names: Iterable[str]) -> str:
+def first_few(names: Iterable[str]) -> str:
     """Return the first five of *names*, and how many more there are."""
     listed = list(names)
     more = f", … {len(listed) - 5} more" if len(listed) > 5 else ""

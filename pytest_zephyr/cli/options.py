@@ -58,7 +58,9 @@ class _RejectCredential(argparse.Action):
         option_string: str | None = None,
     ) -> NoReturn:
         flag = option_string or ""
-        raise SettingsError(options.refusal(flag.removeprefix("--zephyr-"), flag))
+        raise SettingsError(
+            options.credential_message(flag.removeprefix("--zephyr-"), flag)
+        )
 
 
 def add_command(
@@ -104,7 +106,7 @@ def find_given(args: argparse.Namespace) -> Given:
     for name in table.REFUSED:
         if ini.options.get(f"zephyr_{name}"):
             where = f"zephyr_{name} in {ini.root / ini.name}"
-            raise SettingsError(options.refusal(name, where))
+            raise SettingsError(options.credential_message(name, where))
     return Given(
         flags={
             option.name: value

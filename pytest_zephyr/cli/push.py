@@ -194,7 +194,7 @@ def _push_run(
             "cut_short": list(map(str, run.cut)),
             "unreadable": numbers,
         },
-        ok=not (delivery.failed or delivery.refused or run.cut or run.spoilt),
+        ok=not (delivery.failed or delivery.refused or run.cut or run.damaged),
         interrupted=isinstance(delivery.error, Interrupted),
     )
 

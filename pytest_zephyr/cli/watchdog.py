@@ -32,7 +32,7 @@ def watchdog(deadline: Deadline, exit_code: int) -> Iterator[None]:
         sys.stdout.flush()
         os._exit(exit_code)
 
-    timer = threading.Timer(deadline.left() + GRACE, end)
+    timer = threading.Timer(deadline.remaining() + GRACE, end)
     timer.daemon = True
     timer.start()
     try:

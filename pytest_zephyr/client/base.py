@@ -40,13 +40,13 @@ class Calls:
         return self._transport.origin
 
     @property
-    def ahead(self) -> int:
+    def clock_offset(self) -> int:
         """How many milliseconds the server's clock is ahead of ours."""
-        return self._transport.ahead
+        return self._transport.clock_offset
 
     def _date(self, at: int) -> int:
         """Return *at*, or the server's time if that is earlier: no result is in the future."""
-        return min(at, now_ms() + self._transport.ahead)
+        return min(at, now_ms() + self._transport.clock_offset)
 
     def renew(self, seconds: float) -> None:
         """Start a new time budget of *seconds*, and keep the login."""
@@ -56,7 +56,7 @@ class Calls:
     def within(self, seconds: float) -> Iterator[None]:
         """Limit the calls inside to *seconds* of the time budget."""
         whole = self.deadline
-        self._transport.renew(Deadline(min(seconds, whole.left()), whole.name))
+        self._transport.renew(Deadline(min(seconds, whole.remaining()), whole.name))
         try:
             yield
         finally:
@@ -112,7 +112,7 @@ class Calls:
             except ZephyrRefused as refused:
                 if refused.status != 400 or "is locked" not in str(refused):
                     raise
-                if self.deadline.left() <= LOCK_PAUSE:
+                if self.deadline.remaining() <= LOCK_PAUSE:
                     msg = f"{refused} Still locked when the time budget ended."
                     raise ZephyrUnreachable(msg) from None
             time.sleep(LOCK_PAUSE)

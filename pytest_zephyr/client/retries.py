@@ -41,7 +41,7 @@ class DeadlineTimeout(Timeout):
         self._deadline = deadline
 
     def clone(self) -> Timeout:
-        seconds = max(0.05, min(self._seconds, self._deadline.left()))
+        seconds = max(0.05, min(self._seconds, self._deadline.remaining()))
         return Timeout(connect=seconds, read=seconds)
 
 
@@ -84,7 +84,7 @@ class PatientRetry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        too_late = (_retry_after(response) or 0) > self.deadline.left()
+        too_late = (_retry_after(response) or 0) > self.deadline.remaining()
         if self.deadline.spent or too_late or not self._may_help(method, error):
             raise MaxRetryError(_pool, url or "", error)
         return super().increment(method, url, response, error, _pool, _stacktrace)
@@ -105,7 +105,7 @@ class PatientRetry(Retry):
         if wait is None:
             # Half of it at random, so that many jobs do not retry at the same time.
             wait = self.get_backoff_time() * random.uniform(0.5, 1)  # noqa: S311
-        time.sleep(max(0.0, min(wait, self.deadline.left())))
+        time.sleep(max(0.0, min(wait, self.deadline.remaining())))
 
 
 def _retry_after(response: BaseHTTPResponse | None) -> float | None:

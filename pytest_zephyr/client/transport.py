@@ -56,7 +56,7 @@ _SAME_TIME = 5000
 class Transport:
     """Sends requests to *origin* and turns every bad answer into a ZephyrError.
 
-    No redirect is followed, so no credential goes to another host. *ahead* is by how
+    No redirect is followed, so no credential goes to another host. *clock_offset* is by how
     many milliseconds the server's clock is ahead of ours, 0 if they agree.
     """
 
@@ -69,7 +69,7 @@ class Transport:
     ) -> None:
         self.origin = origin
         self.api_version = "v3"
-        self.ahead = 0
+        self.clock_offset = 0
         self.deadline = deadline
         self._auth = make_auth(credential)
         self._timeout = settings.timeout
@@ -128,7 +128,7 @@ class Transport:
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than the deadline allows."""
-        time.sleep(min(seconds, self.deadline.left()))
+        time.sleep(min(seconds, self.deadline.remaining()))
 
     def send(
         self,
@@ -271,8 +271,8 @@ class Transport:
             date = parsedate_to_datetime(text).timestamp() * 1000
         except (TypeError, ValueError, OverflowError):
             return
-        ahead = round(date) + 500 - now_ms()
-        self.ahead = ahead if abs(ahead) > _SAME_TIME else 0
+        clock_offset = round(date) + 500 - now_ms()
+        self.clock_offset = clock_offset if abs(clock_offset) > _SAME_TIME else 0
 
     def _read(self, response: requests.Response) -> bytes:
         """Read the whole body, unless it is too large."""

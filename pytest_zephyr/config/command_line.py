@@ -40,13 +40,15 @@ def send_later(journals: Iterable[Path], settings: Settings) -> str:
     return f"        send them later with: {again}"
 
 
-def kept(journals: Sequence[Path], settings: Settings, whose: str = "") -> list[str]:
+def kept_lines(
+    journals: Sequence[Path], settings: Settings, whose: str = ""
+) -> list[str]:
     """Say that *journals* have results, and how to send them; *whose* counts them."""
     names = ", ".join(map(str, journals))
     return [f"zephyr: {whose}results kept in {names}", send_later(journals, settings)]
 
 
-def shown(path: Path) -> Path:
+def display_path(path: Path) -> Path:
     """Return *path* for a message: relative to the working directory if it is below."""
     try:
         return path.relative_to(Path.cwd())
@@ -67,7 +69,7 @@ def _flags(settings: Settings, listed: Sequence[str]) -> list[str]:
     if settings.config_file is not None:
         flags += ["-c", str(settings.config_file)]
     for option in OPTIONS:
-        text = settings.said.get(option.name, "")
+        text = settings.raw.get(option.name, "")
         source = settings.sources.get(option.name, "")
         typed = source == option.flag_name or source.endswith(", -o")
         # The journal has the options that decide the result.

@@ -135,7 +135,7 @@ OPTIONS: tuple[Option, ...] = tuple(
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 
 
-def refusal(name: str, where: str) -> str:
+def credential_message(name: str, where: str) -> str:
     """Return the message for a credential in a place *where* it is not read."""
     file = ", or in a file named by zephyr_token_file" if name == "token" else ""
     return (

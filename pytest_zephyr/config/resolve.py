@@ -107,7 +107,7 @@ def value(name: str, given: Given) -> Any:
 def journaled(settings: Settings) -> dict[str, str]:
     """Return the options for the journal: as given, with placeholders filled."""
     options = {
-        option.name: settings.said[option.name]
+        option.name: settings.raw[option.name]
         for option in OPTIONS
         if option.journaled and settings.sources.get(option.name) != "default"
     }
@@ -168,7 +168,7 @@ def resolve(given: Given) -> Settings:
         **values,
         credential=credential,
         sources=sources,
-        said=texts,
+        raw=texts,
         config_file=given.config_file,
         pushing=given.header is not None,
         warnings=tuple(warnings),
@@ -283,10 +283,10 @@ def _read(option: Option, given: Given) -> tuple[Any, str, str]:
 def describe(settings: Settings) -> list[str]:
     """Return one line per option: its value and where it came from, no secrets."""
     texts = {
-        **settings.said,
+        **settings.raw,
         "url": settings.url,
-        "proxy": mask_userinfo(settings.said.get("proxy", "")),
-        "status_map": settings.said.get("status_map") or _DEFAULT_MAP_TEXT,
+        "proxy": mask_userinfo(settings.raw.get("proxy", "")),
+        "status_map": settings.raw.get("status_map") or _DEFAULT_MAP_TEXT,
     }
     rows = [
         (option.ini_name, texts.get(option.name), settings.sources.get(option.name))

@@ -67,7 +67,7 @@ class Settings:
 
     *sources* maps the name of a setting to where its value came from: a flag, an
     environment variable, an ini key with its file, a journal, or ``default``.
-    *said* maps the name to the text as given. *config_file* is the ini file if a command
+    *raw* maps the name to the text as given. *config_file* is the ini file if a command
     has to name it; *pushing* is set if a journal is a source. The server is *embedded*
     if it runs in this process. Times are in seconds.
     """
@@ -109,7 +109,7 @@ class Settings:
     inherit: Inherit
     credential: Credential | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
-    said: Mapping[str, str] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, str] = field(default_factory=dict, repr=False)
     config_file: Path | None = None
     pushing: bool = False
     embedded: bool = False
@@ -117,7 +117,7 @@ class Settings:
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
-        text = self.said.get(name, "")
+        text = self.raw.get(name, "")
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
         return f"{text!r} ({self.sources.get(name, 'default')})"

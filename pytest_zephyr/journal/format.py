@@ -89,12 +89,12 @@ class Header:
     setup_only: bool = False
     dry_run: bool = False
 
-    def identity(self, told: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    def identity(self, overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Return the run that the journal is a part of: its run key and its target.
 
-        The options in *told* replace those in the header.
+        The options in *overrides* replace those in the header.
         """
-        options = {**self.options, **(told or {})}
+        options = {**self.options, **(overrides or {})}
         places = (options.get(name, "") for name in ("url", *TARGET))
         target = (place.removeprefix("id:").strip() for place in places)
         return (self.key or self.run, *target)
@@ -199,9 +199,9 @@ def report_line(report: Report) -> dict[str, Any]:
 
 
 def evidence_line(entry: EvidenceEntry) -> dict[str, Any]:
-    line = {"kind": _NAMES[type(entry.what)], "nodeid": entry.nodeid}
+    line = {"kind": _NAMES[type(entry.value)], "nodeid": entry.nodeid}
     where = _slim({"attempt": entry.attempt, "worker": entry.worker})
-    return line | where | _values(entry.what)
+    return line | where | _values(entry.value)
 
 
 def end_line() -> dict[str, Any]:
@@ -389,17 +389,17 @@ def read_evidence(line: Mapping[str, Any]) -> EvidenceEntry:
     missing = _EVIDENCE[kind].__dataclass_fields__.keys() - line.keys() - {"by_limit"}
     if missing:
         raise KeyError(*missing)
-    what = _evidence[kind](line)
-    if isinstance(what, File) and not (
-        is_file_name(what.name)
-        and is_content_type(what.type)
+    value = _evidence[kind](line)
+    if isinstance(value, File) and not (
+        is_file_name(value.name)
+        and is_content_type(value.type)
         # It becomes the name of a file that is read and sent.
-        and _DIGEST.fullmatch(what.digest)
+        and _DIGEST.fullmatch(value.digest)
     ):
-        raise ValueError(what)
+        raise ValueError(value)
     return EvidenceEntry(
         nodeid=_text(line["nodeid"]),
-        what=what,
+        value=value,
         attempt=_natural(line.get("attempt", 0)),
         worker=_text(line.get("worker", "")),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_zephyr.journal.reader import UnreadableLine
-from pytest_zephyr.text import some
+from pytest_zephyr.text import first_few
 
 
 def uncollected(nodeids: Sequence[str]) -> list[str]:
@@ -16,7 +16,7 @@ def uncollected(nodeids: Sequence[str]) -> list[str]:
         return []
     line = (
         f"zephyr: {len(nodeids)} could not be collected; the test cases of their tests"
-        f" are not changed: {some(nodeids)}"
+        f" are not changed: {first_few(nodeids)}"
     )
     return [line]
 
@@ -27,7 +27,7 @@ def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
     for line in lines:
         by_path.setdefault(line.path, []).append(line.number)
     return [
-        f"zephyr: {path}, line {some(map(str, numbers))} cannot be read. Test cases that"
+        f"zephyr: {path}, line {first_few(map(str, numbers))} cannot be read. Test cases that"
         f" it may be about get no result but a failure."
         for path, numbers in by_path.items()
     ]

@@ -94,7 +94,7 @@ class Journal:
     """One run as it was written: header, records, ledger.
 
     `ledger`, `uncollected` (node ids), `unreadable` (lines, except for half a line that a
-    kill left), `ended` (milliseconds since the epoch, 0 if it did not), `ahead` (see
+    kill left), `ended` (milliseconds since the epoch, 0 if it did not), `clock_offset` (see
     `Clock`) and `running` (see `RunningSessions`) are complete once `records` has been
     read to its end.
     """
@@ -107,13 +107,13 @@ class Journal:
 
     def _reset(self) -> None:
         self.uncollected: list[str] = []
-        self.deselected = self.ended = self.ahead = 0
+        self.deselected = self.ended = self.clock_offset = 0
         self.unreadable: list[UnreadableLine] = []
         self.running: set[str] = set()
         self._ledgers: dict[str, Ledger] = {}
         self.server = self.header.options.get("url", "")
 
-    def turn_to(self, server: str) -> bool:
+    def use_server(self, server: str) -> bool:
         """Use the ledger of *server*; return whether that is another server than before.
 
         What one server has says nothing about another, whose ids may be the same.
@@ -221,11 +221,11 @@ class Journal:
                     self.ended = max(self.ended, entry.at)
                 yield entry
             elif isinstance(entry, Server):
-                self.turn_to(entry.url)
+                self.use_server(entry.url)
             elif isinstance(entry, LedgerEntry):
                 self.ledger.add(entry)
             elif isinstance(entry, Clock):
-                self.ahead = entry.ahead
+                self.clock_offset = entry.ahead
             elif isinstance(entry, RunningSessions):
                 self.running.update(entry.runs)
             elif isinstance(entry, CollectError):

@@ -84,7 +84,7 @@ class Run:
         return [line for each in self.all for line in each.unreadable]
 
     @property
-    def spoilt(self) -> bool:
+    def damaged(self) -> bool:
         """Whether a journal that is sent has lines that cannot be read."""
         return any(each.unreadable for each in self.journals)
 
@@ -110,9 +110,9 @@ class Run:
         """
         return count(filter(None, map(_session, self.all)))
 
-    def turn_to(self, server: str, writers: Sequence[JournalWriter]) -> None:
+    def use_server(self, server: str, writers: Sequence[JournalWriter]) -> None:
         """Send to *server* from now on, and note that."""
-        turned = [journal.path for journal in self.all if journal.turn_to(server)]
+        turned = [journal.path for journal in self.all if journal.use_server(server)]
         for writer in writers:
             if writer.path in turned:
                 writer.append(line_of(Server(server)))
@@ -171,14 +171,14 @@ class JournalSelection:
 def siblings(
     journals: Sequence[Journal],
     known: Iterable[Journal],
-    told: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> tuple[Journal, ...]:
     """Return the *known* journals that are of the same run as *journals*.
 
     The worst result of the jobs of one run counts, whichever job is sent last, so
     delivered ones count, too. A session that still runs sends its own results later.
     """
-    same = _of_same_run(journals, known, told)
+    same = _of_same_run(journals, known, overrides)
     return tuple(journal for journal in same if not journal.is_running())
 
 
@@ -197,15 +197,18 @@ def note_running(
 def _of_same_run(
     journals: Sequence[Journal],
     known: Iterable[Journal],
-    told: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> list[Journal]:
     header = journals[0].header
     if not header.key:
         return []
-    identity = header.identity(told)
+    identity = header.identity(overrides)
     by_name = {each.header.run: each for each in journals}
     for journal in known:
-        if not journal.header.dry_run and journal.header.identity(told) == identity:
+        if (
+            not journal.header.dry_run
+            and journal.header.identity(overrides) == identity
+        ):
             by_name.setdefault(journal.header.run, journal)
     return list(by_name.values())[len(journals) :]
 
@@ -373,18 +376,18 @@ def _prune_files(directory: Path) -> None:
 
 def group(
     journals: Iterable[Journal],
-    told: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
     beside: Iterable[Path] = (),
 ) -> list[Run]:
     """Group *journals* into runs, in the order in which these began.
 
-    *told* are options that replace those of all journals. *beside* are directories that
+    *overrides* are options that replace those of all journals. *beside* are directories that
     may have more journals of the same runs, besides their own.
     """
     journals = list(journals)
     groups: dict[tuple[str, ...], list[Journal]] = {}
     for journal in journals:
-        groups.setdefault(journal.header.identity(told), []).append(journal)
+        groups.setdefault(journal.header.identity(overrides), []).append(journal)
     known: list[Journal] = []
     if any(journal.header.key for journal in journals):
         parents = (journal.path.parent for journal in journals)
@@ -392,7 +395,7 @@ def group(
     runs = [
         Run(
             tuple(sorted(each, key=lambda journal: journal.header.run)),
-            siblings(each, known, told),
+            siblings(each, known, overrides),
         )
         for each in groups.values()
     ]
@@ -413,9 +416,11 @@ def _session(journal: Journal) -> Session | None:
     return Session(
         header.run,
         header.job,
-        header.started + journal.ahead,
-        ended + journal.ahead,
-        [_dated(node, journal.ahead) for node in nodes] if journal.ahead else nodes,
+        header.started + journal.clock_offset,
+        ended + journal.clock_offset,
+        [_dated(node, journal.clock_offset) for node in nodes]
+        if journal.clock_offset
+        else nodes,
         frozenset(journal.running),
         not journal.uncollected,
     )
@@ -441,15 +446,15 @@ def _doubt(
     ]
 
 
-def _dated(node: NodeResult, ahead: int) -> NodeResult:
-    """Return *node* with times of a clock that is *ahead* milliseconds."""
+def _dated(node: NodeResult, clock_offset: int) -> NodeResult:
+    """Return *node* with times of a clock that is *clock_offset* milliseconds."""
     steps = tuple(
-        replace(step, at=step.at + ahead) if step.at else step
+        replace(step, at=step.at + clock_offset) if step.at else step
         for step in node.evidence.steps
     )
     return replace(
         node,
-        at=node.at + ahead if node.at else 0,
+        at=node.at + clock_offset if node.at else 0,
         evidence=replace(node.evidence, steps=steps),
-        origin=replace(node.origin, started=node.origin.started + ahead),
+        origin=replace(node.origin, started=node.origin.started + clock_offset),
     )

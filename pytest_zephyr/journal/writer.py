@@ -60,9 +60,9 @@ class JournalWriter:
         self.path = path
         self.scrub = scrub or Scrubber()
         self.broken: OSError | None = None
-        self.kept: list[bytes] = []
+        self.unwritten: list[bytes] = []
         # Returns the lines to write again if the file was lost.
-        self.again: Callable[[], Iterable[str]] = tuple
+        self.lines_to_repeat: Callable[[], Iterable[str]] = tuple
         self._file: OpenFile | None = None
         self._pid = System.process_id()
         self._header = b""
@@ -123,7 +123,7 @@ class JournalWriter:
 
     def _append(self, data: bytes) -> None:
         if self.broken is not None or not self._write(data):
-            self.kept.append(data)
+            self.unwritten.append(data)
 
     def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
         """Append many lines with one write."""
@@ -133,7 +133,7 @@ class JournalWriter:
         """Append many lines of JSON in ASCII with one write."""
         encoded = list(map(self._encode, texts))
         if self.broken is not None or not self._write(b"".join(encoded)):
-            self.kept += encoded
+            self.unwritten += encoded
 
     def discard(self) -> None:
         """Remove the journal and the files of its workers."""
@@ -142,14 +142,14 @@ class JournalWriter:
             with suppress(OSError):
                 path.unlink()
 
-    def take_kept(self) -> list[str]:
+    def take_unwritten(self) -> list[str]:
         """Return the lines that the disk refused, for another process to write, and forget them."""
-        kept = [line.decode("ascii") for line in self.kept]
-        self.kept.clear()
+        kept = [line.decode("ascii") for line in self.unwritten]
+        self.unwritten.clear()
         return kept
 
-    def append_kept(self, kept: Iterable[str]) -> None:
-        """Append lines that `take_kept` returned in another process."""
+    def append_unwritten(self, kept: Iterable[str]) -> None:
+        """Append lines that `take_unwritten` returned in another process."""
         for line in kept:
             self._append(line.encode("ascii"))
 
@@ -162,12 +162,12 @@ class JournalWriter:
             return
         if self._file is not None and not self._file.is_there:
             self._write_again(self._file)
-        if self._file is None or not self.kept:
+        if self._file is None or not self.unwritten:
             return
         # The refused write may have left half a line.
-        if self._write(b"\n" + b"".join(self.kept)):
+        if self._write(b"\n" + b"".join(self.unwritten)):
             self.broken = None
-            self.kept.clear()
+            self.unwritten.clear()
             place = _place_of_cut(self._header)
             self._mark_cut(self._header[place : place + 1])
 
@@ -184,7 +184,7 @@ class JournalWriter:
         except OSError as error:
             self.broken = error
         if not self._write(content):
-            self.kept[:0] = content.splitlines(keepends=True)
+            self.unwritten[:0] = content.splitlines(keepends=True)
 
     def _repaired(self, rest: bytes) -> bytes:
         """Return the *rest* of a journal, marked as cut, with its first lines again."""
@@ -193,7 +193,7 @@ class JournalWriter:
         if self._header:
             place = _place_of_cut(self._header)
             self._header = self._header[:place] + b"1" + self._header[place + 1 :]
-        again = map(self._encode, self.again())
+        again = map(self._encode, self.lines_to_repeat())
         return b"".join([self._header, lines, *again])
 
     def _encode(self, text: str) -> bytes:

@@ -46,9 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _refuse(name: str, _value: str) -> NoReturn:
     """Refuse a credential on the command line, without showing its value."""
-    from pytest_zephyr.config.options import refusal
+    from pytest_zephyr.config.options import credential_message
 
-    raise pytest.UsageError(f"zephyr: {refusal(name, f'--zephyr-{name}')}")
+    raise pytest.UsageError(f"zephyr: {credential_message(name, f'--zephyr-{name}')}")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

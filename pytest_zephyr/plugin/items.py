@@ -102,7 +102,7 @@ class ItemLines:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         keys = name_items(session.items, self._marks)
         self._writer.append_texts(self._lines(session.items, keys))
-        self._writer.again = lambda: self._lines(
+        self._writer.lines_to_repeat = lambda: self._lines(
             session.items, map(key_of, session.items)
         )
 

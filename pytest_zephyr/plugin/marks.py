@@ -19,7 +19,7 @@ from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import nth
+from pytest_zephyr.results.records import number_nodeid
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
@@ -343,7 +343,7 @@ def name_items(items: Iterable[pytest.Item], marks: Marks) -> Iterator[str]:
             marks.note_secrets(item)
             name = _without_secrets(item, marks)
         count = counts[name] = counts.get(name, 0) + 1
-        key = nth(name, count)
+        key = number_nodeid(name, count)
         if id(item) in named:
             item.stash.setdefault(_NEXT_KEYS, [key_of(item)]).append(key)
         elif key != item.nodeid:

@@ -16,9 +16,9 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.command_line import kept
+from pytest_zephyr.config.command_line import display_path
+from pytest_zephyr.config.command_line import kept_lines
 from pytest_zephyr.config.command_line import send_later
-from pytest_zephyr.config.command_line import shown
 from pytest_zephyr.config.job import as_started
 from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import this_job
@@ -92,7 +92,7 @@ class ZephyrReporter:
             dry_run=settings.dry_run,
         )
         self.writer = JournalWriter.create(path, header, scrub)
-        self._journal = shown(path)
+        self._journal = display_path(path)
         self._lines: list[str] = [f"zephyr: {text}" for text in settings.warnings]
         self._bugs: Counter[str] = Counter()
         self._undelivered = False
@@ -170,7 +170,7 @@ class ZephyrReporter:
 
     def _leave_unsent(self) -> None:
         """Say where results are that are not to be sent now."""
-        journal = Journal(self.writer.path, self.writer.kept)
+        journal = Journal(self.writer.path, self.writer.unwritten)
         if journal.header.key:
             known = open_all([journal.path.parent], recent=True)
             note_running([journal], known, [self.writer])
@@ -185,7 +185,7 @@ class ZephyrReporter:
     def _push(self) -> None:
         settings = self._settings
         # Lines that are not on disk.
-        refused = tuple(line.decode("ascii") for line in self.writer.kept)
+        refused = tuple(line.decode("ascii") for line in self.writer.unwritten)
         if self.writer.broken is None:
             # The sender continues the file.
             self.writer.close()
@@ -252,7 +252,7 @@ class ZephyrReporter:
                 # It is there, but this process cannot read it.
                 self._lines.append(f"zephyr: {error}")
         if readable and self.writer.broken is None:
-            self._lines += kept([self._journal], self._settings)
+            self._lines += kept_lines([self._journal], self._settings)
         else:
             self._lines.append(
                 f"zephyr: {self._journal} cannot be read back; the results are lost."

@@ -161,7 +161,7 @@ class ReportLines:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, STAMP):
             stamp: Stamp = getattr(report, STAMP)
-            self._writer.append_kept(stamp.pop("kept", ()))
+            self._writer.append_unwritten(stamp.pop("kept", ()))
             if self._tell is not None:
                 for bug in stamp.pop("bugs", ()):
                     self._tell(bug)
@@ -170,7 +170,7 @@ class ReportLines:
         elif str(report.when) == "???":
             # A worker has died; others have written their reports themselves.
             self._writer.append(journal_format.report_line(self._crash_record(report)))
-        if self._writer.kept:
+        if self._writer.unwritten:
             self._add_kept_lines(report)
 
     def _write(self, report: pytest.TestReport) -> None:
@@ -226,8 +226,8 @@ class ReportLines:
 
     def _add_kept_lines(self, report: pytest.TestReport) -> None:
         """Put the lines that this process cannot write on a report."""
-        if self._writer.kept and (self._worker or not self._writer.is_ours):
-            _add_to_stamp(report, "kept", self._writer.take_kept())
+        if self._writer.unwritten and (self._worker or not self._writer.is_ours):
+            _add_to_stamp(report, "kept", self._writer.take_unwritten())
 
     def _write_failure(self, item: pytest.Item) -> None:
         """Write why the attempt before failed: flaky logs no report of it."""

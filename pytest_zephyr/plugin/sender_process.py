@@ -125,7 +125,7 @@ class SenderProcess:
         """
         self._start_threads()
         if not self._greeted:
-            self._wait_for_hello(Deadline(min(GREETING, deadline.left())))
+            self._wait_for_hello(Deadline(min(GREETING, deadline.remaining())))
             self._greeted = True
         try:
             message = decode(self._next_line(deadline))
@@ -160,7 +160,7 @@ class SenderProcess:
         deadline = Deadline(_PARTING)
         while self._threads and not deadline.spent:
             with suppress(Empty):
-                self._finished_threads.get(timeout=deadline.left())
+                self._finished_threads.get(timeout=deadline.remaining())
                 self._threads -= 1
         while self._process.poll() is None and not deadline.spent:
             # A pause: nothing comes, and no test can have replaced this `get`.
@@ -240,7 +240,7 @@ class SenderProcess:
         while True:
             try:
                 # In slices, between which Windows handles Ctrl-C.
-                if line := self._received.get(timeout=min(0.5, deadline.left())):
+                if line := self._received.get(timeout=min(0.5, deadline.remaining())):
                     return line
                 break
             except Empty:

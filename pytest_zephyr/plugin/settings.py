@@ -158,7 +158,7 @@ def load(config: pytest.Config, texts: Given) -> Settings:
     for name in table.REFUSED:
         if _ini(config, f"zephyr_{name}"):
             where = f"zephyr_{name} in {config.inipath or 'the ini options'}"
-            raise SettingsError(options.refusal(name, where))
+            raise SettingsError(options.credential_message(name, where))
     settings = resolve.resolve(texts)
     return replace(settings, journal=config.rootpath / settings.journal)
 

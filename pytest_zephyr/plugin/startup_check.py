@@ -12,7 +12,7 @@ import pytest
 
 from pytest_zephyr import origin
 from pytest_zephyr.clock import Deadline
-from pytest_zephyr.config.command_line import shown
+from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
@@ -124,7 +124,7 @@ class StartupCheck:
     def pytest_xdist_node_collection_finished(self) -> None:
         """Look up the test cases that a worker has written to its journal."""
         if self._sender is not None:
-            for record in Journal(self._writer.path, self._writer.kept).records():
+            for record in Journal(self._writer.path, self._writer.unwritten).records():
                 if isinstance(record, Item):
                     self.take_item(record)
             self._look_up()
@@ -170,13 +170,15 @@ class StartupCheck:
         if self._sender is None or self._answer is not None or not self._writer.is_ours:
             return
         try:
-            answer = self._sender.answer(Deadline(max(GRACE, self._deadline.left())))
+            answer = self._sender.answer(
+                Deadline(max(GRACE, self._deadline.remaining()))
+            )
         except SenderError as error:
             self._note_failure(error)
             return
         assert isinstance(answer, Checked), "the answer to Check"
-        if answer.ahead:
-            self._writer.append(journal_format.line_of(Clock(answer.ahead)))
+        if answer.clock_offset:
+            self._writer.append(journal_format.line_of(Clock(answer.clock_offset)))
         self._report(answer)
 
     def _report(self, answer: Checked) -> None:
@@ -247,10 +249,10 @@ class StartupCheck:
     def _where(self) -> str:
         settings = self._settings
         if settings.push == "never":
-            return f"journal only, {shown(self._writer.path)}"
+            return f"journal only, {display_path(self._writer.path)}"
         places = (settings.project, settings.release, settings.cycle, settings.phase)
         path = " > ".join(ref.name or f"id {ref.id}" for ref in places if ref)
         if settings.url == SANDBOX:
-            database = shown(settings.journal / SANDBOX_DATABASE)
+            database = display_path(settings.journal / SANDBOX_DATABASE)
             return f"embedded sandbox ({database})" + (f", {path}" if path else "")
         return f"{settings.url} as {settings.credential}, {path}"

@@ -74,14 +74,14 @@ class Checked:
     """The result of the check.
 
     *lines* are for people; *failed* says that some of them name a mistake of the user.
-    *planned* are the test cases of the phase if only their tests are to run. *ahead* is by
+    *planned* are the test cases of the phase if only their tests are to run. *clock_offset* is by
     how many milliseconds the server's clock is ahead.
     """
 
     lines: tuple[str, ...] = ()
     failed: bool = False
     planned: tuple[CaseRef, ...] | None = None
-    ahead: int = 0
+    clock_offset: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from pytest_zephyr.config.settings import Settings
 
 @contextmanager
 def connect(
-    settings: Settings, deadline: Deadline | None = None, ahead: int = 0
+    settings: Settings, deadline: Deadline | None = None, clock_offset: int = 0
 ) -> Iterator[Client]:
     """Open a client for the server in *settings*, by default with their deadline.
 
-    *ahead* is how many milliseconds the server's clock was ahead when it was last read.
+    *clock_offset* is how far the server's clock was ahead when it was last read.
     """
     assert settings.url is not None
     assert settings.credential is not None
     deadline = deadline or Deadline(settings.deadline)
     with Transport(settings.url, settings.credential, settings, deadline) as transport:
-        transport.ahead = ahead
+        transport.clock_offset = clock_offset
         yield Client(transport)

@@ -31,14 +31,14 @@ LATE = 60_000
 class DiffRules:
     """How to decide between two results of one test case.
 
-    *ended* maps sessions to the time when they ended, *partial* names those of which some
+    *ended* maps sessions to the time when they ended, *incomplete* names those of which some
     files could not be collected, both by the name of the run in their journal. *now* is
     the time of the server; times are in milliseconds of its clock. With *force* a result
     replaces whatever the server has. *limit* is the length of notes.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
-    partial: Collection[str] = ()
+    incomplete: Collection[str] = ()
     now: int = 2**62
     force: bool = False
     limit: int = 4000
@@ -196,7 +196,7 @@ def decide(
     tag = _tag_of_run(result, found, written=written)
     ours = [
         replace(each, at=min(each.at, rules.now))
-        for each in result.findings(rules.ended, rules.partial)
+        for each in result.findings(rules.ended, rules.incomplete)
     ]
     compared = tags.compare(tag.findings, ours)
     if ours and not compared.own and not rules.force:

@@ -42,13 +42,13 @@ _LOOKED_UP = 1000
 class ServerFacts:
     """What was read before the tests, so that the push need not read it again.
 
-    *ahead* is how many milliseconds the server's clock is ahead of ours. *plan* maps the
+    *clock_offset* is how many milliseconds the server's clock is ahead of ours. *plan* maps the
     test cases of the phase to their Alt IDs. It is empty if there is no such phase, and
     `None` if it was not read.
     """
 
     seen: Snapshot | None = None
-    ahead: int = 0
+    clock_offset: int = 0
     plan: dict[int, str] | None = None
 
     def untested(self, cases: Collection[CaseRef]) -> int:
@@ -96,13 +96,13 @@ class Preflight:
         return tuple(dict.fromkeys([*self.plan, *filter(None, self.plan.values())]))
 
     @property
-    def ahead(self) -> int:
+    def clock_offset(self) -> int:
         """How many milliseconds the server's clock is ahead of ours."""
-        return self.client.ahead if self.client else 0
+        return self.client.clock_offset if self.client else 0
 
     @property
     def facts(self) -> ServerFacts:
-        return ServerFacts(self.seen, self.ahead, self.plan)
+        return ServerFacts(self.seen, self.clock_offset, self.plan)
 
 
 @contextmanager

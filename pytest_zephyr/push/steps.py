@@ -139,7 +139,7 @@ class StepResults:
         # What is not read now is read before the step results are written.
         with (
             suppress(ZephyrUnreachable),
-            self._client.within(self._client.deadline.left() / 4),
+            self._client.within(self._client.deadline.remaining() / 4),
         ):
             for change in with_steps:
                 self._read(change)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.command_line import command
-from pytest_zephyr.config.command_line import kept
+from pytest_zephyr.config.command_line import kept_lines
 from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.delivery import Delivery
@@ -19,8 +19,8 @@ from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.text import first_few
 from pytest_zephyr.text import format_case
-from pytest_zephyr.text import some
 
 
 #: Lines for one kind of problem; the rest is only counted.
@@ -168,7 +168,7 @@ def problems(
         counts = ", which counts as undelivered" if delivery.unmapped_is_error else ""
         lines.append(
             f"zephyr: {len(delivery.unmapped)} tests name no test case{counts}:"
-            f" {some(delivery.unmapped)}"
+            f" {first_few(delivery.unmapped)}"
         )
     if delivery.error is not None:
         lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
@@ -181,7 +181,7 @@ def problems(
         used = [f"{case} (execution {each})" for case, each in delivery.doubled.items()]
         lines.append(
             f"zephyr: {len(used)} test cases are in the phase more than once; only the"
-            f" first execution of each has the result: {some(used)}"
+            f" first execution of each has the result: {first_few(used)}"
         )
     if delivery.overruled:
         lines.append(
@@ -209,7 +209,7 @@ def problems(
         again = command("push", *journals, settings=settings)
         lines.append(f"dry run: to send it: {again}")
     elif delivery.waiting:
-        lines += kept(journals, settings, f"{delivery.waiting} ")
+        lines += kept_lines(journals, settings, f"{delivery.waiting} ")
     elif delivery.evidence.kept or delivery.evidence.retryable:
         lines.append(f"zephyr: evidence kept in {names}")
         lines.append(send_later(journals, settings))
@@ -217,7 +217,7 @@ def problems(
 
 
 def _cases(changes: Sequence[Change]) -> str:
-    names = some(format_case(each.result.case) for each in changes)
+    names = first_few(format_case(each.result.case) for each in changes)
     return f"{len(changes)} test cases, they are unchanged: {names}"
 
 
@@ -285,7 +285,7 @@ def _whose(refusals: list[Refusal]) -> str:
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
         return f"(test case {format_case(first.case)}, {tests})"
-    names = some(format_case(each.result.case) for each in refusals)
+    names = first_few(format_case(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"
 
 

@@ -55,7 +55,7 @@ def push(
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
-    *results* say when the sessions ended and which of them are partial. Only results of
+    *results* say when the sessions ended and which of them are incomplete. Only results of
     the journals in *senders* are sent; the others are compared with them. With *force*,
     results replace whatever the server has. *seen* is what was read of the server before.
     *own* are the settings of journals that have others. Journals are named by the run in
@@ -83,8 +83,8 @@ def push(
         def rules() -> DiffRules:
             return DiffRules(
                 results.ended if results else {},
-                results.partial if results else (),
-                now_ms() + client.ahead,
+                results.incomplete if results else (),
+                now_ms() + client.clock_offset,
                 force,
                 settings.notes_limit,
             )

@@ -81,7 +81,7 @@ class EvidenceEntry:
     """A piece of evidence, with its test, attempt and worker."""
 
     nodeid: str
-    what: EvidenceValue
+    value: EvidenceValue
     attempt: int = 0
     worker: str = ""
 

@@ -20,7 +20,7 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import NOWHERE
-from pytest_zephyr.results.records import nth
+from pytest_zephyr.results.records import number_nodeid
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import Passed
@@ -165,7 +165,7 @@ class _Node:
         last = {each.worker: each.last for each in self.workers}
         for entry in entries:
             last[entry.worker] = max(entry.attempt, last.get(entry.worker, 0))
-        latest = (each.what for each in entries if each.attempt == last[each.worker])
+        latest = (each.value for each in entries if each.attempt == last[each.worker])
         return gather([*self.marked, *latest])
 
 
@@ -223,7 +223,7 @@ def fold(
 def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
     """Return the test that *crash* ended: of several with one node id, the running one."""
     for count in itertools.count(1):
-        node = nodes.get(nth(crash.nodeid, count))
+        node = nodes.get(number_nodeid(crash.nodeid, count))
         if node is None or node.runs_on(crash.worker):
             return node
     return None

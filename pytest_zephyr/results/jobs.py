@@ -71,7 +71,7 @@ class Job:
 class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
-    Without a *job* it is a job of its own. *beside* names sessions that were still
+    Without a *job* it is a job of its own. *still_running* names sessions that were still
     running when it ended: if one was killed later, its end is unknown. It is not *whole*
     if some files could not be collected.
     """
@@ -81,7 +81,7 @@ class Session:
     started: int
     ended: int
     nodes: Sequence[NodeResult]
-    beside: Collection[str] = ()
+    still_running: Collection[str] = ()
     whole: bool = True
 
     @property
@@ -101,7 +101,7 @@ class Session:
             and self.job.host == earlier.job.host
             and self.job.checkout == earlier.job.checkout
             and earlier.ended <= self.started
-            and earlier.name not in self.beside
+            and earlier.name not in self.still_running
         )
 
     def repeats(self, earlier: Session) -> bool:
@@ -116,7 +116,7 @@ class Session:
 class MergedResults:
     """The results that count.
 
-    *ended* says when each session was over, by name; *partial* names those that are not
+    *ended* says when each session was over, by name; *incomplete* names those that are not
     whole. *replaced* counts the results of one session that another replaced.
     *separate_jobs* says why two sessions with different outcomes of a test are two jobs;
     the session with the worse outcome comes first.
@@ -124,7 +124,7 @@ class MergedResults:
 
     nodes: Sequence[NodeResult]
     ended: Mapping[str, int]
-    partial: Collection[str]
+    incomplete: Collection[str]
     replaced: Mapping[tuple[str, str], int]
     separate_jobs: Mapping[tuple[str, str], str]
 
@@ -138,9 +138,9 @@ def count(sessions: Iterable[Session]) -> MergedResults:
         sessions, key=lambda each: (each.job_attempt, each.started, each.name)
     )
     ended = {session.name: session.ended for session in sessions}
-    partial = {session.name for session in sessions if not session.whole}
+    incomplete = {session.name for session in sessions if not session.whole}
     if len(sessions) == 1:
-        return MergedResults(sessions[0].nodes, ended, partial, {}, {})
+        return MergedResults(sessions[0].nodes, ended, incomplete, {}, {})
     repeated = _repeated(sessions)
     entries: dict[str, list[_Entry]] = {}
     for session in sessions:
@@ -155,7 +155,7 @@ def count(sessions: Iterable[Session]) -> MergedResults:
             counting = _add(counting, entry, repeated, replaced)
         _note_separate_jobs(counting, separate_jobs)
         nodes += [node for _, node in counting]
-    return MergedResults(nodes, ended, partial, replaced, separate_jobs)
+    return MergedResults(nodes, ended, incomplete, replaced, separate_jobs)
 
 
 def _repeated(sessions: Sequence[Session]) -> dict[str, str]:

@@ -44,11 +44,11 @@ class CaseResult:
     statuses: tuple[str, ...] = ()
 
     def findings(
-        self, ended: Mapping[str, int], partial: Collection[str] = ()
+        self, ended: Mapping[str, int], incomplete: Collection[str] = ()
     ) -> list[OwnFinding]:
         """Return the finding of each session whose tests ran.
 
-        *ended* says when sessions were over, *partial* names those of which some files
+        *ended* says when sessions were over, *incomplete* names those of which some files
         could not be collected, both by the name of the run in their journal.
         """
         idle = {node.origin.journal for node in self.nodes if not node.ran}
@@ -65,7 +65,7 @@ class CaseResult:
                 max(node.at, before.at) if before else node.at,
                 started=origin.started,
                 ended=ended.get(origin.journal, origin.started),
-                whole=origin.journal not in idle and origin.journal not in partial,
+                whole=origin.journal not in idle and origin.journal not in incomplete,
             )
         return list(by_journal.values())
 

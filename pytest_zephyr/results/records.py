@@ -28,7 +28,7 @@ CaseRef = int | str
 TARGET = ("project", "release", "cycle", "phase")
 
 
-def nth(nodeid: str, count: int) -> str:
+def number_nodeid(nodeid: str, count: int) -> str:
     """Return the name of the item that is the *count*th with one node id."""
     return nodeid if count == 1 else f"{nodeid} ({count})"
 

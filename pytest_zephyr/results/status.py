@@ -72,16 +72,18 @@ class Choice:
 
 
 def choices(
-    said: Mapping[str, str], source: str, statuses: Sequence[Status]
+    status_map: Mapping[str, str], source: str, statuses: Sequence[Status]
 ) -> dict[Outcome, Choice]:
     """Return the choice for each outcome on a server that has *statuses*.
 
-    *said* is the user's own map from outcome to status name, id or ``-``, and
+    *status_map* is the user's own map from outcome to status name, id or ``-``, and
     *source* where it came from. A missing or inactive status is a problem only of the
     outcomes that map to it.
     """
     return {
-        outcome: _choose(said.get(outcome.value, default), outcome, source, statuses)
+        outcome: _choose(
+            status_map.get(outcome.value, default), outcome, source, statuses
+        )
         for outcome, default in DEFAULT_MAP.items()
     }
 

@@ -62,11 +62,11 @@ def deliver(
     """
     results = run.read()
     writers = () if request.settings.dry_run else request.writers
-    run.turn_to(str(request.settings.url), writers)
+    run.use_server(str(request.settings.url), writers)
     earlier, seen = Delivery(), request.facts.seen
     with (
         served(request.settings, results.nodes) as settings,
-        connect(settings, request.deadline, request.facts.ahead) as client,
+        connect(settings, request.deadline, request.facts.clock_offset) as client,
     ):
         while True:
             own = run.all if request.keep_flags else run.others
@@ -87,6 +87,6 @@ def deliver(
             if set(new_run.others) <= set(run.others):
                 break
             run, results, seen, earlier = new_run, new_run.read(), None, delivery
-    if delivery.complete and not run.cut and not run.spoilt:
+    if delivery.complete and not run.cut and not run.damaged:
         run.note_delivered(request.writers)
     return Delivered(delivery, run, results, settings)

@@ -58,7 +58,7 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
     settings = request.settings
     with preflight.check_server(settings, request.seconds) as found:
         failed = bool(found.problems)
-        say(Checked(found.lines, failed, found.planned, found.ahead))
+        say(Checked(found.lines, failed, found.planned, found.clock_offset))
         for line in lines:
             asked = decode(line)
             assert isinstance(asked, LookUp), "only a look-up follows a check"

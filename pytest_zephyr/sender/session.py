@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pytest_zephyr.clock import Deadline
-from pytest_zephyr.config.command_line import shown
+from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
@@ -69,7 +69,7 @@ class SessionEnd:
             delivered = deliver(run, request, self._find_run)
         prune(self._path.parent)
         run = delivered.run
-        failed = delivered.delivery.failed or bool(run.cut) or run.spoilt
+        failed = delivered.delivery.failed or bool(run.cut) or run.damaged
         return Pushed(tuple(self._lines(delivered)), failed)
 
     def _find_run(self) -> Run:
@@ -86,9 +86,9 @@ class SessionEnd:
     def _lines(self, delivered: Delivered) -> list[str]:
         """Return the lines of the summary, in their order."""
         delivery, run = delivered.delivery, delivered.run
-        journal = shown(self._path)
+        journal = display_path(self._path)
         lines = [f"zephyr: {problem}" for problem in self._unreadable]
-        lines += cut_short(map(shown, run.cut))
+        lines += cut_short(map(display_path, run.cut))
         lines += [*unreadable(run.unreadable), *uncollected(run.uncollected)]
         if self._facts.plan is not None:
             cases = (case for node in delivered.results.nodes for case in node.cases)
@@ -109,7 +109,7 @@ class SessionEnd:
         if target is None or target.phase is None or server is None:
             return []
         if self._settings.url == SANDBOX:
-            database = shown(self._settings.journal / SANDBOX_DATABASE)
+            database = display_path(self._settings.journal / SANDBOX_DATABASE)
             where = how_to_look(database, target.phase.id)
         else:
             where = summary.link(server, target)

@@ -44,6 +44,6 @@ def test_a_budget_runs_out_and_never_goes_below_zero(monkeypatch, passed, left, 
     deadline = Deadline(10)
     now[0] += passed
 
-    assert deadline.left() == left
+    assert deadline.remaining() == left
     assert deadline.spent is spent
     assert deadline.seconds == 10

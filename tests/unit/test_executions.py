@@ -29,7 +29,7 @@ from tests.unit.make import node
 class Phase:
     """A phase in memory, with the calls of a client that a push needs."""
 
-    ahead = 0
+    clock_offset = 0
 
     def __init__(self, *rows: Execution) -> None:
         self.rows = {each.id: each for each in rows}

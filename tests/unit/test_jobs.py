@@ -95,7 +95,7 @@ def test_a_session_that_was_killed_after_another_ended_ran_beside_it():
     """Its journal ends long before, with the last that it wrote."""
     red, green = session("a", FAILED, 0), session("b", PASSED, 20)
 
-    assert outcomes(red, replace(green, beside={"a"})) == [FAILED, PASSED]
+    assert outcomes(red, replace(green, still_running={"a"})) == [FAILED, PASSED]
 
 
 @pytest.mark.parametrize(

@@ -480,8 +480,8 @@ def test_a_full_disk_loses_nothing_of_this_session(path, monkeypatch, percent):
     writer.close()
 
     assert writer.broken is not None
-    assert Journal(path, writer.kept).header == HEADER
-    assert read(path, writer.kept) == RECORDS
+    assert Journal(path, writer.unwritten).header == HEADER
+    assert read(path, writer.unwritten) == RECORDS
 
 
 @pytest.mark.parametrize("more", [0, 1, 40, 200, 250, 100_000])
@@ -496,7 +496,7 @@ def test_a_disk_that_has_room_again_gets_what_was_kept(path, monkeypatch, room, 
     writer.retry()
     writer.close()
 
-    journal = Journal(path, writer.kept)
+    journal = Journal(path, writer.unwritten)
 
     assert list(journal.records()) == RECORDS
     assert journal.unreadable == []
@@ -517,9 +517,9 @@ def test_what_somebody_removed_is_written_again(path, comes_back):
     writer.close()
 
     assert (writer.broken is None) == comes_back
-    assert bool(writer.kept) == (not comes_back)
-    assert Journal(path, writer.kept).header == HEADER
-    assert read(path, writer.kept) == RECORDS
+    assert bool(writer.unwritten) == (not comes_back)
+    assert Journal(path, writer.unwritten).header == HEADER
+    assert read(path, writer.unwritten) == RECORDS
 
 
 def test_items_of_a_full_disk_are_kept_all_together(path, monkeypatch):
@@ -529,7 +529,7 @@ def test_items_of_a_full_disk_are_kept_all_together(path, monkeypatch):
     writer.append_all(line_of(Item(f"t{i}", (i,))) for i in range(20))
     writer.close()
 
-    assert {each.nodeid: each.cases for each in fold(read(path, writer.kept))} == {
+    assert {each.nodeid: each.cases for each in fold(read(path, writer.unwritten))} == {
         f"t{i}": (i,) for i in range(20)
     }
 
@@ -551,10 +551,10 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, spoil):
     writer.close()
 
     assert writer.broken is not None
-    assert read(path, writer.kept) == RECORDS
-    assert Journal(path, writer.kept).header == HEADER
+    assert read(path, writer.unwritten) == RECORDS
+    assert Journal(path, writer.unwritten).header == HEADER
     assert [each.cases for each in fold(RECORDS)] == [
-        each.cases for each in fold(read(path, writer.kept))
+        each.cases for each in fold(read(path, writer.unwritten))
     ]
 
 
@@ -673,7 +673,7 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     writer.append(journal_format.line_of(RECEIPT))
 
     assert writer.broken is not None
-    assert list(map(json.loads, writer.kept)) == [journal_format.line_of(RECEIPT)]
+    assert list(map(json.loads, writer.unwritten)) == [journal_format.line_of(RECEIPT)]
 
 
 @pytest.mark.parametrize(

@@ -296,15 +296,15 @@ def test_settings_know_text_and_place_of_every_value():
     )
 
     assert settings.phase == Ref(id=7)
-    assert (settings.said["phase"], settings.sources["phase"]) == (
+    assert (settings.raw["phase"], settings.sources["phase"]) == (
         "id:7",
         "--zephyr-phase",
     )
-    assert (settings.said["cycle"], settings.sources["cycle"]) == (
+    assert (settings.raw["cycle"], settings.sources["cycle"]) == (
         "Nightly",
         "ZEPHYR_CYCLE",
     )
-    assert (settings.said["timeout"], settings.sources["timeout"]) == ("30", "default")
+    assert (settings.raw["timeout"], settings.sources["timeout"]) == ("30", "default")
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ SECRET = "hunter2"
 @pytest.mark.parametrize("name", ["token", "username", "password"])
 def test_a_credential_in_the_wrong_place_is_sent_to_the_right_one(name):
     """Where it was found, and where it belongs."""
-    message = options.refusal(name, f"zephyr_{name} in pytest.ini")
+    message = options.credential_message(name, f"zephyr_{name} in pytest.ini")
 
     assert message.startswith(f"zephyr_{name} in pytest.ini: ")
     assert f"ZEPHYR_{name.upper()} in the environment" in message

@@ -131,7 +131,7 @@ def test_names_are_filled_when_the_settings_are_made():
 
     assert settings.phase == Ref(name="Run 77")
     assert settings.cycle == Ref(id=7)
-    assert settings.said["phase"] == "Run {run}"
+    assert settings.raw["phase"] == "Run {run}"
 
 
 def test_a_name_that_cannot_be_filled_is_said_with_its_place():

@@ -132,7 +132,7 @@ FACTS = ServerFacts(
             {"A-2": [103, 104]},
         ),
     ),
-    ahead=-12,
+    clock_offset=-12,
     plan={101: "", 102: "A-1"},
 )
 

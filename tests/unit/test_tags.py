@@ -189,8 +189,8 @@ def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
     _, notes = after(of(A, FAIL))
     held = execution(1, 101, status=FAIL.id, comment=notes)
     mine = of(A, PASS, 2000)
-    partial = {mine.nodes[0].origin.journal}
-    change = decide(mine, held, terms(mine, partial=partial))
+    incomplete = {mine.nodes[0].origin.journal}
+    change = decide(mine, held, terms(mine, incomplete=incomplete))
 
     assert change is not None
     assert change.status == FAIL.id
