@@ -31,7 +31,7 @@ from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import TARGET
-from pytest_zephyr.target.create_cycle import what_lacks
+from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find import Finder
 
 
@@ -189,7 +189,7 @@ class Checker:
         target = finder.find()
         if target.phase is None:
             if target.cycle is None and (
-                problems := what_lacks(client, self._settings, target)
+                problems := missing_for_cycle(client, self._settings, target)
             ):
                 raise ZephyrNotFound(" ".join(problems))
             return "to be created"

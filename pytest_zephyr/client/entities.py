@@ -112,7 +112,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PhaseRow:
     """A test case in a phase; only an *assigned* one has an execution."""
 
     placement: Placement
@@ -280,12 +280,12 @@ def placement(row: Mapping[str, Any]) -> Placement | None:
     )
 
 
-def planned(row: Mapping[str, Any]) -> Planned | None:
+def phase_row(row: Mapping[str, Any]) -> PhaseRow | None:
     """Read a planning row; its test case is inside the placement or next to it."""
     tct = decode.mapping(row.get("tct"))
     place = placement({"testcase": row.get("testcase"), **tct})
     assigned = decode.integer(decode.mapping(row.get("rts")).get("id")) is not None
-    return None if place is None else Planned(place, assigned)
+    return None if place is None else PhaseRow(place, assigned)
 
 
 def execution(row: Mapping[str, Any]) -> Execution | None:

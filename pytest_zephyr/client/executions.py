@@ -13,9 +13,9 @@ from pytest_zephyr.client import entities
 from pytest_zephyr.client.base import Calls
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Folder
+from pytest_zephyr.client.entities import PhaseRow
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import PlacementId
-from pytest_zephyr.client.entities import Planned
 from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.client.paging import row_key
 from pytest_zephyr.errors import ZephyrNotFound
@@ -29,7 +29,7 @@ _EASMODE = 2
 
 
 @dataclass(slots=True)
-class Write:
+class ExecutionWrite:
     """What to write to one execution; *notes* `None` keeps its notes.
 
     *milliseconds* is the time the tests took, *executed_on* when they ended, in
@@ -43,7 +43,7 @@ class Write:
     notes: str | None = None
 
 
-def _planned_key(row: Mapping[str, Any]) -> object:
+def _phase_row_key(row: Mapping[str, Any]) -> object:
     return row_key(decode.mapping(row.get("tct")))
 
 
@@ -53,13 +53,13 @@ class ExecutionCalls(Calls):
     def phase_tree(self, phase: int) -> Folder:
         return self._one(f"assignmenttree/{phase}", entities.folder, "tree")
 
-    def planned(self, node: int) -> Iterator[Planned]:
+    def phase_rows(self, node: int) -> Iterator[PhaseRow]:
         """Yield the rows of one node of a phase's tree, assigned or not."""
         params = {"order": "orderId", "isascorder": True}
-        for row in self._pages(f"testcase/planning/{node}", params, _planned_key):
-            planned = entities.planned(row)
-            if planned is not None:
-                yield planned
+        for row in self._pages(f"testcase/planning/{node}", params, _phase_row_key):
+            phase_row = entities.phase_row(row)
+            if phase_row is not None:
+                yield phase_row
 
     def add_to_phase(
         self,
@@ -130,7 +130,9 @@ class ExecutionCalls(Calls):
                 raise ZephyrRefused(msg, method="GET", path="execution", status=200)
             yield execution
 
-    def execute(self, writes: Sequence[Write], tester: int) -> list[Execution] | None:
+    def execute(
+        self, writes: Sequence[ExecutionWrite], tester: int
+    ) -> list[Execution] | None:
         """Write status, notes and time of up to 500 executions in one call.
 
         Returns the executions as they are now, `None` if the answer has no list.
@@ -152,7 +154,7 @@ class ExecutionCalls(Calls):
             {"ids": list(executions), "serachView": False},
         )
 
-    def execute_one(self, write: Write, tester: int) -> None:
+    def execute_one(self, write: ExecutionWrite, tester: int) -> None:
         """Write one execution; the call for servers without bulk/execute."""
         params = _execute_params(write.status, tester) | {"time": write.milliseconds}
         body = {} if write.notes is None else {"notes": write.notes}
@@ -188,7 +190,9 @@ def _execute_params(status: str, tester: int) -> dict[str, object]:
     }
 
 
-def _execution_request(write: Write, tester: int, date: int) -> dict[str, object]:
+def _execution_request(
+    write: ExecutionWrite, tester: int, date: int
+) -> dict[str, object]:
     """Return one row of bulk/execute; the server fails on nulls."""
     row: dict[str, object] = {
         "rtsId": write.execution,

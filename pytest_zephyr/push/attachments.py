@@ -57,12 +57,12 @@ def send(
     """
     new = [each for each in files if each.key not in memory.attached]
     evidence.files_before += len(files) - len(new)
-    evidence.files_kept = len(new)
+    evidence.files_pending = len(new)
     sender = _FileSender(client, memory, evidence, new)
     for batch in upload_batches(new, lambda each: each.file.size):
-        sender.look(batch)
+        sender.skip_attached(batch)
         sender.send(batch)
-        progress(len(new) - evidence.files_kept, len(new), "attachments")
+        progress(len(new) - evidence.files_pending, len(new), "attachments")
 
 
 class _FileSender:
@@ -99,11 +99,14 @@ class _FileSender:
             taken.add((each.execution, name))
             self._names[each.key] = Naming(name)
 
-    def look(self, files: Sequence[FileToSend]) -> None:
+    def skip_attached(self, files: Sequence[FileToSend]) -> None:
         """Skip those of *files* that are attached already, whoever attached them."""
         for execution, group in _by_execution(files).items():
             # Without attachments or uncertain files there is nothing to list.
-            if all(each.had == 0 and each.key not in self._uncertain for each in group):
+            if all(
+                each.existing_files == 0 and each.key not in self._uncertain
+                for each in group
+            ):
                 continue
             # On a server that cannot list them, every file is sent.
             with suppress(ZephyrNotFound):
@@ -287,7 +290,7 @@ class _FileSender:
 
     def _finish(self, files: Sequence[FileToSend]) -> None:
         self._finished.update(each.key for each in files)
-        self._evidence.files_kept -= len(files)
+        self._evidence.files_pending -= len(files)
 
 
 def _by_execution(files: Iterable[FileToSend]) -> dict[int, list[FileToSend]]:

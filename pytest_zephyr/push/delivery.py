@@ -71,15 +71,15 @@ class RefusedFile:
 class EvidenceDelivery:
     """What became of the evidence of a run: counts of files, and of cases with steps.
 
-    The journal still has what was *kept*. *left_out* was never put into the journal,
+    The journal still has what is *pending*. *left_out* was never put into the journal,
     because of a limit or a full disk.
     """
 
     files: int = 0
     files_before: int = 0
-    files_kept: int = 0
+    files_pending: int = 0
     steps: int = 0
-    steps_kept: int = 0
+    steps_pending: int = 0
     refused: list[RefusedFile] = field(default_factory=list)
     left_out: list[RefusedFile] = field(default_factory=list)
 
@@ -89,8 +89,8 @@ class EvidenceDelivery:
         self.steps += earlier.steps
 
     @property
-    def kept(self) -> int:
-        return self.files_kept + self.steps_kept
+    def pending(self) -> int:
+        return self.files_pending + self.steps_pending
 
     @property
     def lost(self) -> bool:
@@ -107,13 +107,13 @@ class EvidenceDelivery:
 class Delivery:
     """What became of the results of a run.
 
-    Each of the *total* test cases is in one state: *delivered* now or *already* before,
-    *unchanged* because its outcome has no status, *older* than what the server has,
+    Each of the *total* test cases is in one state: *delivered* now or *delivered_before*,
+    *skipped* because its outcome has no status, *older* than what the server has,
     *overruled* by a worse result of another job, or *refused*. All others are still
-    `kept` in the journal.
+    `pending` in the journal.
 
-    *doubled* maps a test case that is in the phase more than once to the execution that
-    has its result. *planned* is what a dry run would have done. *creations* and *made*
+    *scheduled_twice* maps a test case that is in the phase more than once to the
+    execution that has its result. *planned* is what a dry run would have done. *creations* and *made*
     are what was missing and what was created. *unmapped* are tests without a test case,
     which is a failure if *unmapped_is_error*. *error* is why the push ended early.
     """
@@ -121,12 +121,12 @@ class Delivery:
     snapshot: Snapshot | None = None
     total: int = 0
     delivered: int = 0
-    already: int = 0
-    unchanged: int = 0
+    delivered_before: int = 0
+    skipped: int = 0
     refused: list[Refusal] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
     overruled: list[Change] = field(default_factory=list)
-    doubled: Mapping[int, int] = field(default_factory=dict)
+    scheduled_twice: Mapping[int, int] = field(default_factory=dict)
     planned: Changes | None = None
     creations: Creations = field(default_factory=Creations)
     made: list[str] = field(default_factory=list)
@@ -137,8 +137,8 @@ class Delivery:
 
     def add_earlier(self, earlier: Delivery) -> None:
         """Count what an earlier push of the same results did as done by this one."""
-        twice = min(self.already, earlier.delivered)
-        self.already -= twice
+        twice = min(self.delivered_before, earlier.delivered)
+        self.delivered_before -= twice
         self.total += earlier.delivered - twice
         self.delivered += earlier.delivered
         self.made = [*earlier.made, *self.made]
@@ -153,31 +153,33 @@ class Delivery:
         return self.snapshot.target if self.snapshot else None
 
     @property
-    def left(self) -> int:
+    def unchanged(self) -> int:
         """How many test cases keep the result that the server has."""
-        return self.unchanged + len(self.older) + len(self.overruled)
+        return self.skipped + len(self.older) + len(self.overruled)
 
     @property
-    def kept(self) -> int:
+    def pending(self) -> int:
         """How many results were neither delivered nor refused."""
-        settled = self.delivered + self.already + self.left + len(self.refused)
+        settled = (
+            self.delivered + self.delivered_before + self.unchanged + len(self.refused)
+        )
         return self.total - settled
 
     @property
     def waiting(self) -> int:
         """How many results another push may deliver."""
-        return self.kept + sum(not each.final for each in self.refused)
+        return self.pending + sum(not each.final for each in self.refused)
 
     @property
     def complete(self) -> bool:
         """Whether another push would change nothing; never after a dry run."""
-        waits = self.waiting or self.evidence.kept or self.evidence.retryable
+        waits = self.waiting or self.evidence.pending or self.evidence.retryable
         return not waits and self.planned is None and self.error is None
 
     @property
     def failed(self) -> bool:
         """Whether something went wrong that the settings count as undelivered."""
-        waits = (self.kept or self.evidence.kept) and self.planned is None
+        waits = (self.pending or self.evidence.pending) and self.planned is None
         refused = any(each.serious for each in self.refused)
         unmapped = self.unmapped and self.unmapped_is_error
         return bool(waits or refused or unmapped or self.evidence.lost or self.error)

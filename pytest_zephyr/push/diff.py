@@ -104,21 +104,21 @@ class Changes:
     """What a push has to do with each result.
 
     *writes* are to be written. *found_on_server* were written, although no receipt says
-    so; *done* were delivered before. *left* have no status to send. *older* stay unwritten
-    because the server has a newer result, *overruled* because it has a worse one of
-    another job of the run. *missing* have no execution. *doubled* maps a test case that
-    has several executions to the one that is used.
+    so; *done* were delivered before. *skipped* have no status to send. *older* stay
+    unwritten because the server has a newer result, *overruled* because it has a worse one of
+    another job of the run. *missing* have no execution. *scheduled_twice* maps a
+    test case that has several executions to the one that is used.
     """
 
     writes: list[Change] = field(default_factory=list)
     found_on_server: list[Change] = field(default_factory=list)
     done: list[Change] = field(default_factory=list)
-    left: list[CaseResult] = field(default_factory=list)
+    skipped: list[CaseResult] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
     overruled: list[Change] = field(default_factory=list)
     missing: list[CaseResult] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
-    doubled: dict[int, int] = field(default_factory=dict)
+    scheduled_twice: dict[int, int] = field(default_factory=dict)
 
 
 def compute(
@@ -146,7 +146,7 @@ def compute(
             changes.refused.append(Refusal(result, result.problem))
             continue
         if result.status is None:
-            changes.left.append(result)
+            changes.skipped.append(result)
             continue
         found = index.find(result.case)
         if found is None:
@@ -156,8 +156,8 @@ def compute(
             reason = ambiguous_alt(result.case, found, place)
             changes.refused.append(Refusal(result, reason, final=True))
             continue
-        if found.case in index.doubled:
-            changes.doubled[found.case] = found.id
+        if found.case in index.scheduled_twice:
+            changes.scheduled_twice[found.case] = found.id
         if delivered and (found.id, result.digest) in delivered:
             changes.done.append(Change(result, found, None))
             continue
@@ -304,13 +304,13 @@ class _Index:
     def __init__(self, executions: Iterable[Execution]) -> None:
         self._executions = sorted(executions, key=lambda each: each.id)
         self._by_case: dict[int, Execution] = {}
-        self.doubled: set[int] = set()
+        self.scheduled_twice: set[int] = set()
         for each in self._executions:
             if (
                 each.case is not None
                 and self._by_case.setdefault(each.case, each) is not each
             ):
-                self.doubled.add(each.case)
+                self.scheduled_twice.add(each.case)
 
     @cached_property
     def _by_alt(self) -> dict[str, dict[int | None, Execution]]:

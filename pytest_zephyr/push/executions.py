@@ -9,7 +9,7 @@ from dataclasses import replace
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import Execution
-from pytest_zephyr.client.executions import Write
+from pytest_zephyr.client.executions import ExecutionWrite
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -54,10 +54,10 @@ class ResultWriter:
         self._memory = memory
         self._progress = progress
         self._tester = delivery.snapshot.user.id
-        self._target = delivery.snapshot.place
+        self._target = delivery.snapshot.known_target
         self._rules = rules
         self._has_bulk = True
-        self._total = delivery.kept
+        self._total = delivery.pending
         self._writes: Sequence[Change] = ()
         self._delivered: set[int] = set()
         # Refused, or left to another job.
@@ -279,7 +279,7 @@ class ResultWriter:
         self._refusals = 0
         self._delivery.delivered += len(delivered)
         self._overrule([each for each in confirmed if each.overruled])
-        self._progress(self._total - self._delivery.kept, self._total)
+        self._progress(self._total - self._delivery.pending, self._total)
 
     def _overrule(self, overruled: Sequence[Change]) -> None:
         """Note that another job decides, if that turned out only now."""
@@ -298,8 +298,8 @@ class ResultWriter:
         self._delivery.refused += [Refusal(each.result, reason) for each in refused]
 
 
-def _write_of(change: Change) -> Write:
-    return Write(
+def _write_of(change: Change) -> ExecutionWrite:
+    return ExecutionWrite(
         execution=change.execution.id,
         status=change.status,
         milliseconds=(

@@ -34,7 +34,7 @@ class FileToSend:
     file: File
     nodeid: str
     text: Callable[[], str] | None = None
-    had: int | None = None
+    existing_files: int | None = None
 
     @property
     def key(self) -> AttachmentKey:
@@ -62,11 +62,13 @@ def files_to_send(
 def _of_change(
     change: Change, context: Context, *, whole: bool
 ) -> Iterator[FileToSend]:
-    execution, had = change.execution.id, change.execution.attachments
+    execution, existing_files = change.execution.id, change.execution.attachments
     result = change.result
     for node in result.nodes:
         for file in node.evidence.files:
-            yield FileToSend(execution, file, node.nodeid, had=had)
+            yield FileToSend(
+                execution, file, node.nodeid, existing_files=existing_files
+            )
 
     def text() -> str:
         return full_text(result.nodes, result.outcome, context, always=whole) or ""
@@ -75,7 +77,7 @@ def _of_change(
     if content:
         digest = hashlib.sha256(content).hexdigest()
         file = File(NOTES, "text/plain", digest, len(content))
-        yield FileToSend(execution, file, result.nodes[0].nodeid, text, had)
+        yield FileToSend(execution, file, result.nodes[0].nodeid, text, existing_files)
 
 
 def left_out(changes: Iterable[Change]) -> list[RefusedFile]:

@@ -64,18 +64,18 @@ class MissingCreator:
 
     @property
     def _place(self) -> str:
-        return f"phase {self._snapshot.place.path}"
+        return f"phase {self._snapshot.known_target.path}"
 
-    def look(self, missing: Sequence[CaseResult], new: NewCases | None = None) -> None:
+    def find(self, missing: Sequence[CaseResult], new: NewCases | None = None) -> None:
         """Find the test cases of *missing* and *new* without writing anything."""
         creations, snapshot = self.creations, self._snapshot
         creates = self._settings.may_create("execution")
-        release = snapshot.place.release
+        release = snapshot.known_target.release
         if new and release is not None:
             self._case_creator = CaseCreator(
                 self._client, new.folders, release.id, new.fields
             )
-            creations.created_cases = self._case_creator.look()
+            creations.created_cases = self._case_creator.find()
             scheduled = {each.case for each in snapshot.executions}
             found = {p.case: p for p in creations.created_cases.placements.values()}
             creations.additions += [p for c, p in found.items() if c not in scheduled]
@@ -87,8 +87,8 @@ class MissingCreator:
             snapshot.read_phase(self._client)
         for result in missing:
             self._sort(result)
-        if creations.needed and snapshot.place.phase is None:
-            kinds = ["phase"] if snapshot.place.cycle else ["cycle", "phase"]
+        if creations.needed and snapshot.known_target.phase is None:
+            kinds = ["phase"] if snapshot.known_target.cycle else ["cycle", "phase"]
             creations.containers = [
                 f"{kind} {getattr(self._settings, kind).name!r}" for kind in kinds
             ]
@@ -123,26 +123,28 @@ class MissingCreator:
         creations, snapshot = self.creations, self._snapshot
         if not creations.needed:
             return
-        is_new = snapshot.place.phase is None
+        is_new = snapshot.known_target.phase is None
         contested = False
         if is_new:
-            created = create_missing(self._client, self._settings, snapshot.place)
+            created = create_missing(
+                self._client, self._settings, snapshot.known_target
+            )
             snapshot.target = created.target
             creations.created_cases.remarks += created.remarks
             self.made += created.made
             contested = created.contested
-        phase = snapshot.place.phase
+        phase = snapshot.known_target.phase
         assert phase is not None
         case_creator = self._case_creator
         if case_creator is not None and creations.created_cases.missing:
             self._create_cases(case_creator, phase)
-            contested = contested or bool(case_creator.twins)
+            contested = contested or bool(case_creator.duplicates)
         # Whoever created the phase a moment ago may be filling it with the same cases.
         contested = contested or (not is_new and self._is_young(phase))
         self._fill(phase, fresh=is_new and not contested, contested=contested)
         if case_creator is not None:
             used = {VisibleId(each.case) for each in snapshot.executions if each.case}
-            case_creator.remove_twins(used)
+            case_creator.remove_duplicates(used)
 
     def _create_cases(self, case_creator: CaseCreator, phase: Phase) -> None:
         """Create the new test cases, unless they could never be added to *phase*."""
@@ -176,7 +178,7 @@ class MissingCreator:
         }
         if not placements:
             return
-        release = snapshot.place.release
+        release = snapshot.known_target.release
         filled = fill_phase(
             self._client,
             phase,
@@ -203,7 +205,7 @@ class MissingCreator:
         not_created = {
             case.name: why for case, why in creations.created_cases.refused.items()
         }
-        left, missing, refused = [*changes.left], [], [*changes.refused]
+        left, missing, refused = [*changes.skipped], [], [*changes.refused]
         for result in changes.missing:
             case = result.case
             if case in ignored:
@@ -216,10 +218,10 @@ class MissingCreator:
                 refused.append(Refusal(result, self._why_not_added(case)))
             else:
                 missing.append(result)
-        return replace(changes, left=left, missing=missing, refused=refused)
+        return replace(changes, skipped=left, missing=missing, refused=refused)
 
     def _why_not_added(self, case: CaseRef) -> str:
-        phase, why = self._snapshot.place.phase, self._why_not
+        phase, why = self._snapshot.known_target.phase, self._why_not
         if phase is not None and not phase.free_form:
             why = ": it is a structured phase, which shows folders as they are"
         return f"test case {format_case(case)} could not be added to {self._place}{why}"

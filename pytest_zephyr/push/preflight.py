@@ -25,10 +25,10 @@ from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Outcome
-from pytest_zephyr.target.create_cycle import what_lacks
+from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find_cases import WALK
-from pytest_zephyr.target.snapshot import begin
 from pytest_zephyr.target.snapshot import KEPT
+from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import ambiguous_alt
 
@@ -47,7 +47,7 @@ class ServerFacts:
     `None` if it was not read.
     """
 
-    seen: Snapshot | None = None
+    snapshot: Snapshot | None = None
     clock_offset: int = 0
     plan: dict[int, str] | None = None
 
@@ -70,7 +70,7 @@ class Preflight:
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unreachable: str = ""
-    seen: Snapshot | None = None
+    snapshot: Snapshot | None = None
     plan: dict[int, str] | None = None
     client: Client | None = None
 
@@ -102,7 +102,7 @@ class Preflight:
 
     @property
     def facts(self) -> ServerFacts:
-        return ServerFacts(self.seen, self.clock_offset, self.plan)
+        return ServerFacts(self.snapshot, self.clock_offset, self.plan)
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
             # The embedded server creates all test cases of a run.
             inside = stack.enter_context(served(settings))
             _check(found, replace(inside, unknown_case="ignore"), stack, seconds)
-            found.seen = None
+            found.snapshot = None
         yield found
 
 
@@ -132,7 +132,7 @@ def _check(
         deadline = Deadline(seconds, "for the check before the tests")
     try:
         client = stack.enter_context(connect(settings, deadline))
-        found.seen = begin(client)
+        found.snapshot = read_user_and_statuses(client)
         _check_statuses(found, settings)
         _check_target(found, client, settings)
         found.client = client
@@ -154,9 +154,9 @@ def _note(found: Preflight, error: ZephyrError) -> None:
 
 def _check_statuses(found: Preflight, settings: Settings) -> None:
     """Report statuses that the server does not have; an inactive one is no typo."""
-    assert found.seen is not None
+    assert found.snapshot is not None
     source = settings.sources.get("status_map", "default")
-    choices = status.choices(settings.status_map, source, found.seen.statuses)
+    choices = status.choices(settings.status_map, source, found.snapshot.statuses)
     for name in settings.status_map:
         choice = choices[Outcome(name)]
         if choice.problem and not choice.inactive:
@@ -164,18 +164,18 @@ def _check_statuses(found: Preflight, settings: Settings) -> None:
 
 
 def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
-    assert found.seen is not None
+    assert found.snapshot is not None
     try:
-        target = found.seen.read_target(client, settings)
+        target = found.snapshot.read_target(client, settings)
     except ZephyrRefused as refused:
         _note(found, refused)
         if settings.only_planned and refused.status == NO_SUCH_NAME:
             _plan_nothing(found)
         return
     if target.phase is None and target.cycle is None:
-        found.problems += what_lacks(client, settings, target)
+        found.problems += missing_for_cycle(client, settings, target)
     try:
-        found.seen.read_executions(client, None if settings.only_planned else KEPT)
+        found.snapshot.read_executions(client, None if settings.only_planned else KEPT)
     except ZephyrNotFound as missing:
         _note(found, missing)
         if settings.only_planned:
@@ -185,7 +185,7 @@ def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
         found.remarks.append(f"{settings.describe('phase')} does not exist yet.")
         _plan_nothing(found)
     elif settings.only_planned:
-        found.plan = found.seen.read_plan(client)
+        found.plan = found.snapshot.read_scheduled(client)
 
 
 def _plan_nothing(found: Preflight) -> None:
@@ -201,12 +201,12 @@ def look_up(
 
     Leaves out those that could not be looked up in time.
     """
-    seen, client = found.seen, found.client
-    if seen is None or client is None or seen.target is None:
+    snapshot, client = found.snapshot, found.client
+    if snapshot is None or client is None or snapshot.target is None:
         return []
     if settings.unknown_case == "ignore":
         return []
-    scheduled = {name for each in seen.executions for name in (each.case, each.alt)}
+    scheduled = {name for each in snapshot.executions for name in (each.case, each.alt)}
     missing = [case for case in cases if case not in scheduled]
     strict = settings.unknown_case == "error" and settings.on_error == "fail"
     if not strict:
@@ -215,7 +215,7 @@ def look_up(
         return []
     walk = WALK if settings.may_create("execution") else 0
     try:
-        looked_up = seen.look_up(client, missing, walk)
+        looked_up = snapshot.look_up(client, missing, walk)
     except ZephyrError:
         # If this is still a problem at the end, the push reports it.
         return []
@@ -225,5 +225,5 @@ def look_up(
             same_alt = looked_up.ambiguous[str(case)]
             problems.append((case, ambiguous_alt(case, same_alt, "Zephyr")))
         elif looked_up.certain and not looked_up.has(case):
-            problems.append((case, seen.unknown(case)))
+            problems.append((case, snapshot.unknown(case)))
     return problems

@@ -197,7 +197,7 @@ class StepResults:
             if _has_steps(change)
             and self._memory.stepped.get(change.execution.id) != _digest(change)
         }
-        self._evidence.steps_kept += len(pending)
+        self._evidence.steps_pending += len(pending)
         rows: list[StepWrite] = []
         for execution, change in pending.items():
             self._read(change)
@@ -217,7 +217,7 @@ class StepResults:
         digests = {}
         for execution in [each for each in pending if each not in coming]:
             digest = _digest(pending.pop(execution))
-            self._evidence.steps_kept -= 1
+            self._evidence.steps_pending -= 1
             if execution in self._refused:
                 continue
             if execution in self.notes_incomplete:

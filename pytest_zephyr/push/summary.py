@@ -31,15 +31,15 @@ _Problem = TypeVar("_Problem", Refusal, RefusedFile)
 
 def numbers(delivery: Delivery, *, saved: bool = True) -> str:
     """Return the counts of test cases in one line; *saved* if a journal keeps the rest."""
-    parts = [f"{len(delivery.refused)} refused", f"{delivery.left} unchanged"]
-    if delivery.already:
-        parts.insert(0, f"{delivery.already} delivered before")
+    parts = [f"{len(delivery.refused)} refused", f"{delivery.unchanged} unchanged"]
+    if delivery.delivered_before:
+        parts.insert(0, f"{delivery.delivered_before} delivered before")
     if delivery.planned is not None:
-        parts.insert(0, f"{delivery.kept} to be delivered")
+        parts.insert(0, f"{delivery.pending} to be delivered")
     else:
         parts.insert(0, f"{delivery.delivered} delivered")
         rest = "kept in the journal" if saved else "not delivered"
-        parts.append(f"{delivery.kept} {rest}")
+        parts.append(f"{delivery.pending} {rest}")
     if delivery.unmapped and delivery.unmapped_is_error:
         parts.append(f"{len(delivery.unmapped)} without a test case")
     return ", ".join(parts)
@@ -56,8 +56,8 @@ def evidence(delivery: Delivery) -> list[str]:
             (sent.steps, "step results sent"),
             (len(sent.refused), "refused"),
             (len(sent.left_out), "left out"),
-            (sent.files_kept, "kept in the journal"),
-            (sent.steps_kept, "test cases with steps kept in the journal"),
+            (sent.files_pending, "kept in the journal"),
+            (sent.steps_pending, "test cases with steps kept in the journal"),
         )
         if count
     ]
@@ -101,7 +101,7 @@ def planned(delivery: Delivery) -> list[str]:
     ]
     lines += [
         f"  test case {format_case(result.case)}: unchanged ({result.outcome.value})"
-        for result in changes.left
+        for result in changes.skipped
     ]
     return lines
 
@@ -120,11 +120,11 @@ def as_json(delivery: Delivery) -> dict[str, object]:
     """Return what became of the results of a run, for scripts."""
     return {
         "delivered": delivery.delivered,
-        "delivered_before": delivery.already,
-        "left": delivery.left,
+        "delivered_before": delivery.delivered_before,
+        "left": delivery.unchanged,
         "created": delivery.made,
         "unmapped": delivery.unmapped,
-        "kept": delivery.kept,
+        "kept": delivery.pending,
         "refused": [
             {
                 "case": each.result.case,
@@ -137,13 +137,13 @@ def as_json(delivery: Delivery) -> dict[str, object]:
             "attachments": delivery.evidence.files,
             "attachments_before": delivery.evidence.files_before,
             "steps": delivery.evidence.steps,
-            "kept": delivery.evidence.kept,
+            "kept": delivery.evidence.pending,
             "refused": list(map(_file_as_json, delivery.evidence.refused)),
             "left_out": list(map(_file_as_json, delivery.evidence.left_out)),
         },
         "older": [each.result.case for each in delivery.older],
         "overruled": [each.result.case for each in delivery.overruled],
-        "doubled": {str(case): used for case, used in delivery.doubled.items()},
+        "doubled": {str(case): used for case, used in delivery.scheduled_twice.items()},
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
     }
@@ -177,8 +177,11 @@ def problems(
         lines.append(f"zephyr: {reason} {_whose(alike)}")
     if len(refusals) > _SHOWN:
         lines.append(f"zephyr: and {len(refusals) - _SHOWN} more problems")
-    if delivery.doubled:
-        used = [f"{case} (execution {each})" for case, each in delivery.doubled.items()]
+    if delivery.scheduled_twice:
+        used = [
+            f"{case} (execution {each})"
+            for case, each in delivery.scheduled_twice.items()
+        ]
         lines.append(
             f"zephyr: {len(used)} test cases are in the phase more than once; only the"
             f" first execution of each has the result: {first_few(used)}"
@@ -210,7 +213,7 @@ def problems(
         lines.append(f"dry run: to send it: {again}")
     elif delivery.waiting:
         lines += kept_lines(journals, settings, f"{delivery.waiting} ")
-    elif delivery.evidence.kept or delivery.evidence.retryable:
+    elif delivery.evidence.pending or delivery.evidence.retryable:
         lines.append(f"zephyr: evidence kept in {names}")
         lines.append(send_later(journals, settings))
     return lines

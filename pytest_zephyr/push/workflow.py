@@ -50,33 +50,33 @@ def push(
     results: MergedResults | None = None,
     senders: AbstractSet[str] | None = None,
     force: bool = False,
-    seen: Snapshot | None = None,
-    own: Mapping[str, Settings] | None = None,
+    snapshot: Snapshot | None = None,
+    settings_by_journal: Mapping[str, Settings] | None = None,
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
     *results* say when the sessions ended and which of them are incomplete. Only results of
     the journals in *senders* are sent; the others are compared with them. With *force*,
-    results replace whatever the server has. *seen* is what was read of the server before.
-    *own* are the settings of journals that have others. Journals are named by the run in
-    them. With ``zephyr_dry_run`` everything is read and nothing is written.
+    results replace whatever the server has. *snapshot* is what was read of the server before.
+    *settings_by_journal* are the settings of journals that have others. Journals are
+    named by the run in them. With ``zephyr_dry_run`` everything is read and nothing is written.
 
     A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
     What was written before stays written and has its receipts.
     """
     delivery = Delivery()
-    settings_of = OwnSettings(settings, own or {})
+    settings_of = OwnSettings(settings, settings_by_journal or {})
     settings = settings_of.widest
     planner = _Planner(settings_of, senders)
     # Until the statuses of the server are known, count by those that every server has.
     new = _count_expected(planner, nodes, delivery)
-    if not delivery.kept:
+    if not delivery.pending:
         return delivery
     try:
         if not settings.dry_run:
             _wait_for_killed_push(client, settings, memory)
-        seen = delivery.snapshot = _read_server(client, settings, seen)
-        creator = MissingCreator(client, settings_of, seen)
+        snapshot = delivery.snapshot = _read_server(client, settings, snapshot)
+        creator = MissingCreator(client, settings_of, snapshot)
         delivery.creations, delivery.made = creator.creations, creator.made
         creates = settings.may_create("execution")
 
@@ -92,12 +92,12 @@ def push(
         def compute() -> Changes:
             created = creator.creations.created_cases
             mapped = diff.by_visible_id(
-                (_with_new_case(node, created) for node in nodes), seen.executions
+                (_with_new_case(node, created) for node in nodes), snapshot.executions
             )
             return diff.compute(
-                planner.plan(mapped, seen.statuses).results,
-                seen.executions,
-                f"phase {seen.place.path}",
+                planner.plan(mapped, snapshot.statuses).results,
+                snapshot.executions,
+                f"phase {snapshot.known_target.path}",
                 memory.receipts,
                 memory.uncertain,
                 rules(),
@@ -105,7 +105,7 @@ def push(
 
         changes = compute()
         if creates and (changes.missing or new):
-            creator.look(changes.missing, new)
+            creator.find(changes.missing, new)
             if not settings.dry_run:
                 creator.make()
                 changes = compute()
@@ -115,10 +115,10 @@ def push(
             _carry_out(changes, client, planner, memory, delivery, progress, rules())
         if not creates:
             # Last, because what has no execution can only be named.
-            creator.look(changes.missing)
+            creator.find(changes.missing)
             settled = creator.settle(changes, final=True)
             delivery.refused += settled.refused[len(changes.refused) :]
-            delivery.unchanged = len(settled.left)
+            delivery.skipped = len(settled.skipped)
             changes = settled
         if settings.dry_run:
             delivery.planned = changes
@@ -182,7 +182,7 @@ def _count_expected(
 ) -> NewCases:
     """Count what is to be delivered and return the test cases that are to be created."""
     plan = planner.plan(nodes, status.STOCK)
-    delivery.unchanged = sum(
+    delivery.skipped = sum(
         result.status is None and not result.problem for result in plan.results
     )
     new = NewCases()
@@ -210,17 +210,19 @@ def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) ->
         client.pause(settings.timeout - passed)
 
 
-def _read_server(client: Client, settings: Settings, seen: Snapshot | None) -> Snapshot:
+def _read_server(
+    client: Client, settings: Settings, snapshot: Snapshot | None
+) -> Snapshot:
     """Read what the server has, except for what was read a moment ago."""
-    if seen is None:
+    if snapshot is None:
         return read_snapshot(client, settings)
-    if not seen.fresh:
-        if seen.target is not None and seen.target.phase is None:
+    if not snapshot.fresh:
+        if snapshot.target is not None and snapshot.target.phase is None:
             # Somebody may have created the phase since.
-            seen.target = None
-        seen.read_target(client, settings)
-        seen.read_executions(client)
-    return seen
+            snapshot.target = None
+        snapshot.read_target(client, settings)
+        snapshot.read_executions(client)
+    return snapshot
 
 
 def _with_new_case(node: NodeResult, created: CreatedCases) -> NodeResult:
@@ -236,14 +238,14 @@ def _with_new_case(node: NodeResult, created: CreatedCases) -> NodeResult:
 
 
 def _count(delivery: Delivery, changes: Changes) -> None:
-    delivery.already = len(changes.done)
-    delivery.unchanged = len(changes.left)
+    delivery.delivered_before = len(changes.done)
+    delivery.skipped = len(changes.skipped)
     delivery.older = list(changes.older)
     delivery.overruled = list(changes.overruled)
     delivery.refused = list(changes.refused)
-    delivery.doubled = changes.doubled
+    delivery.scheduled_twice = changes.scheduled_twice
     waiting = (*changes.writes, *changes.found_on_server, *changes.missing)
-    settled = delivery.already + delivery.left + len(delivery.refused)
+    settled = delivery.delivered_before + delivery.unchanged + len(delivery.refused)
     delivery.total = settled + len(waiting)
 
 

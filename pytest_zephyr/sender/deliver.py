@@ -63,21 +63,23 @@ def deliver(
     results = run.read()
     writers = () if request.settings.dry_run else request.writers
     run.use_server(str(request.settings.url), writers)
-    earlier, seen = Delivery(), request.facts.seen
+    earlier, snapshot = Delivery(), request.facts.snapshot
     with (
         served(request.settings, results.nodes) as settings,
         connect(settings, request.deadline, request.facts.clock_offset) as client,
     ):
         while True:
-            own = run.all if request.keep_flags else run.others
+            others = run.all if request.keep_flags else run.others
             delivery = push(
                 results.nodes,
                 client,
                 settings,
                 run.memory(request.writers),
                 request.progress,
-                seen=seen,
-                own=own_settings(settings, own, keep_flags=request.keep_flags),
+                snapshot=snapshot,
+                settings_by_journal=own_settings(
+                    settings, others, keep_flags=request.keep_flags
+                ),
                 results=results,
                 senders={each.header.run for each in run.journals},
                 force=request.force,
@@ -86,7 +88,7 @@ def deliver(
             new_run = again() if again is not None and not delivery.error else run
             if set(new_run.others) <= set(run.others):
                 break
-            run, results, seen, earlier = new_run, new_run.read(), None, delivery
+            run, results, snapshot, earlier = new_run, new_run.read(), None, delivery
     if delivery.complete and not run.cut and not run.damaged:
         run.note_delivered(request.writers)
     return Delivered(delivery, run, results, settings)

@@ -69,7 +69,7 @@ class CaseCreator:
             path = path_of(case, templates[case])
             self._same.setdefault((path, case.name), []).append(case)
 
-    def look(self) -> CreatedCases:
+    def find(self) -> CreatedCases:
         """Find the existing test cases; nothing is written."""
         done = self._done
         paths = dict.fromkeys(path for path, _name in self._same)
@@ -82,7 +82,7 @@ class CaseCreator:
         return done
 
     def create(self) -> CreatedCases:
-        """Create what `look` has not found."""
+        """Create what `find` has not found."""
         done = self._done
         wanted = {
             key: same for key, same in self._same.items() if same[0] in done.missing
@@ -100,7 +100,7 @@ class CaseCreator:
         return done
 
     @property
-    def twins(self) -> list[Placement]:
+    def duplicates(self) -> list[Placement]:
         """Our copies of test cases that another job created before."""
         chosen = self._done.placements
         return [
@@ -109,17 +109,17 @@ class CaseCreator:
             if chosen.get(self._same[key][0], placement).case != placement.case
         ]
 
-    def remove_twins(self, used: Collection[VisibleId]) -> None:
+    def remove_duplicates(self, used: Collection[VisibleId]) -> None:
         """Remove our copies of test cases and folders that another job created, too.
 
         Those that are in use or cannot be removed are listed in a remark.
         """
         remaining = [
             f"test case {each.case}"
-            for each in self.twins
+            for each in self.duplicates
             if not self._remove(each, used)
         ]
-        for number, path in self._folders.twins.items():
+        for number, path in self._folders.duplicates.items():
             try:
                 empty = not self._client.folder(number).children and not any(
                     True for _ in self._client.folder_cases(number)
@@ -136,23 +136,23 @@ class CaseCreator:
                 f" and not removed: {', '.join(remaining)}"
             )
 
-    def _remove(self, twin: Placement, used: Collection[VisibleId]) -> bool:
+    def _remove(self, duplicate: Placement, used: Collection[VisibleId]) -> bool:
         """Remove a test case of ours, unless it is in use or its id is ambiguous."""
-        if twin.folder is None or twin.case in used:
+        if duplicate.folder is None or duplicate.case in used:
             return False
         try:
-            cases = list(self._client.folder_cases(twin.folder))
+            cases = list(self._client.folder_cases(duplicate.folder))
             # A server may read the id as that of a version: there must be none.
             versions = {int(each.version) for each in cases}
-            if twin not in cases or int(twin.id) in versions:
+            if duplicate not in cases or int(duplicate.id) in versions:
                 return False
-            self._client.delete_cases(twin.folder, [twin.id])
+            self._client.delete_cases(duplicate.folder, [duplicate.id])
         except ZephyrError:
             return False
         return True
 
     def refuse(self, reason: str) -> None:
-        """Refuse all that `look` has not found, for one *reason*."""
+        """Refuse all that `find` has not found, for one *reason*."""
         for key, same in self._same.items():
             if same[0] in self._done.missing:
                 self._refuse(key, reason)

@@ -20,7 +20,7 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
-from pytest_zephyr.target.created import Created
+from pytest_zephyr.target.created import CreatedTarget
 
 
 #: How often to create what is missing and read it back.
@@ -33,7 +33,7 @@ _DAYS = 30
 Thing = TypeVar("Thing", Cycle, Phase)
 
 
-def create_missing(client: Client, settings: Settings, target: Target) -> Created:
+def create_missing(client: Client, settings: Settings, target: Target) -> CreatedTarget:
     """Create the cycle and the phase that *target* lacks.
 
     The server has no locks and no unique names. So the cycles are read again after
@@ -54,10 +54,10 @@ class _Creator:
         self._phases: list[tuple[int, int]] = []
         self._uncertain: ZephyrWriteUncertain | None = None
 
-    def run(self) -> Created:
+    def run(self) -> CreatedTarget:
         target = self._target
         if target.cycle is None and (
-            problems := what_lacks(self._client, self._settings, target)
+            problems := missing_for_cycle(self._client, self._settings, target)
         ):
             raise ZephyrNotFound("\n".join(problems))
         for _ in range(_LOOKS):
@@ -81,8 +81,8 @@ class _Creator:
             )
             raise ZephyrUnreachable(msg)
         assert target.cycle is not None
-        created = Created(target)
-        self._remove_twins(target.cycle, target.phase, created.remarks)
+        created = CreatedTarget(target)
+        self._remove_duplicates(target.cycle, target.phase, created.remarks)
         if target.cycle.id in self._cycles:
             created.made.append(f"cycle {target.cycle.name!r}")
         if (target.cycle.id, target.phase.id) in self._phases:
@@ -150,7 +150,9 @@ class _Creator:
         phase = self._client.create_phase(self._name("phase"), cycle, self._release.id)
         self._phases.append((cycle.id, phase.id))
 
-    def _remove_twins(self, cycle: Cycle, phase: Phase, remarks: list[str]) -> None:
+    def _remove_duplicates(
+        self, cycle: Cycle, phase: Phase, remarks: list[str]
+    ) -> None:
         """Remove our own cycle and phase, if empty, when another job's ones count."""
         for cycle_id, phase_id in self._phases:
             if phase_id != phase.id and not self._in_use(phase_id):
@@ -172,7 +174,7 @@ class _Creator:
             return any(True for _ in self._client.executions(phase)) or any(
                 True
                 for node in self._client.phase_tree(phase).walk()
-                for _ in self._client.planned(node.id)
+                for _ in self._client.phase_rows(node.id)
             )
         except ZephyrError:
             return True
@@ -185,7 +187,7 @@ def _left_over(kind: str, number: int, error: ZephyrError) -> str:
     )
 
 
-def what_lacks(client: Client, settings: Settings, target: Target) -> list[str]:
+def missing_for_cycle(client: Client, settings: Settings, target: Target) -> list[str]:
     """Return what the settings lack to create a cycle, one line for each problem."""
     problems = []
     if target.project is None:

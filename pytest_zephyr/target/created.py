@@ -28,7 +28,7 @@ class CreatedCases:
 
 
 @dataclass
-class Created:
+class CreatedTarget:
     """A target with its phase, and what of it this process created.
 
     *contested* says that another job created the phase at the same time, *remarks* what
@@ -42,7 +42,7 @@ class Created:
 
 
 @dataclass(frozen=True)
-class Filled:
+class FilledPhase:
     """The executions of a phase after test cases were added, and the first refusal.
 
     *added* counts the test cases that were not in the phase before.

@@ -12,14 +12,14 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Phase
+from pytest_zephyr.client.entities import PhaseRow
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import PlacementId
-from pytest_zephyr.client.entities import Planned
 from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrWriteUncertain
-from pytest_zephyr.target.created import Filled
+from pytest_zephyr.target.created import FilledPhase
 
 
 #: Seconds between two reads while another job fills the same phase, and how many.
@@ -42,7 +42,7 @@ def fill_phase(
     *,
     fresh: bool = False,
     contested: bool = False,
-) -> Filled:
+) -> FilledPhase:
     """Add and assign test cases until each of *wanted* has an execution in *phase*.
 
     Those that are in the phase are not added again, and no other row is assigned. A
@@ -72,8 +72,8 @@ class _Filler:
         self._nodes: list[int] = []
         self._tree = phase.tree
 
-    def run(self, *, fresh: bool, contested: bool) -> Filled:
-        rows: list[Planned] = []
+    def run(self, *, fresh: bool, contested: bool) -> FilledPhase:
+        rows: list[PhaseRow] = []
         if contested:
             rows = self._wait_for_others()
         elif not fresh:
@@ -89,7 +89,7 @@ class _Filler:
         if self._unscheduled(executions):
             executions = self._retry()
         scheduled = {each.case for each in executions}
-        return Filled(
+        return FilledPhase(
             executions,
             added=sum(each.case in scheduled for each in missing),
             refused=self._refused,
@@ -113,14 +113,14 @@ class _Filler:
             self._tree = self._client.phase_tree(self._phase.id).id
         return self._tree
 
-    def _rows(self) -> list[Planned]:
+    def _rows(self) -> list[PhaseRow]:
         if not self._nodes:
             tree = self._client.phase_tree(self._phase.id)
             self._tree = tree.id
             self._nodes = [node.id for node in tree.walk()]
-        return [row for node in self._nodes for row in self._client.planned(node)]
+        return [row for node in self._nodes for row in self._client.phase_rows(node)]
 
-    def _wait_for_others(self) -> list[Planned]:
+    def _wait_for_others(self) -> list[PhaseRow]:
         """Read until the other job has added all wanted cases, or adds no more."""
         rows = self._rows()
         quiet = 0
@@ -135,7 +135,7 @@ class _Filler:
     def _executions(self) -> list[Execution]:
         return list(self._client.executions(self._phase.id, self._release))
 
-    def _without(self, rows: Iterable[Planned]) -> list[Placement]:
+    def _without(self, rows: Iterable[PhaseRow]) -> list[Placement]:
         present = {row.placement.case for row in rows}
         return [each for each in self._wanted if each.case not in present]
 
@@ -143,7 +143,7 @@ class _Filler:
         scheduled = {each.case for each in executions}
         return any(each.case not in scheduled for each in self._wanted)
 
-    def _is_ours_alone(self, rows: Iterable[Planned]) -> bool:
+    def _is_ours_alone(self, rows: Iterable[PhaseRow]) -> bool:
         """Whether every unassigned row of the phase is ours, so that assign-all is safe."""
         wanted = {each.case for each in self._wanted}
         return all(row.assigned or row.placement.case in wanted for row in rows)
@@ -183,7 +183,7 @@ class _Filler:
             # The executions show whether it happened.
             return
 
-    def _assign_each(self, rows: Iterable[Planned]) -> None:
+    def _assign_each(self, rows: Iterable[PhaseRow]) -> None:
         wanted = {each.case for each in self._wanted}
         scheduled: set[int] = set()
         by_node: dict[int | None, list[Placement]] = {}

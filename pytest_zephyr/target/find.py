@@ -38,7 +38,7 @@ class _Listed(Protocol):
     def name(self) -> str: ...
 
 
-Found = TypeVar("Found", bound=_Listed)
+Entity = TypeVar("Entity", bound=_Listed)
 Answer = TypeVar("Answer")
 
 
@@ -260,8 +260,8 @@ class Finder:
         return ref
 
     def _pick(
-        self, kind: Kind, ref: Ref, listed: Sequence[Found], place: str
-    ) -> Found | None:
+        self, kind: Kind, ref: Ref, listed: Sequence[Entity], place: str
+    ) -> Entity | None:
         """Return what *ref* names, `None` if it is missing and may be created."""
         matches = [each for each in listed if _matches(ref, each)]
         if not matches:
@@ -289,7 +289,7 @@ class Finder:
         return "" if found is None else f" Cycle {cycle} is in release id {found}."
 
     def _not_found(
-        self, kind: str, ref: Ref, listed: Sequence[Found], place: str
+        self, kind: str, ref: Ref, listed: Sequence[Entity], place: str
     ) -> str:
         names = {each.name: each.id for each in sorted(listed, key=lambda e: -e.id)}
         text = ref.name or str(ref.id)

@@ -24,7 +24,7 @@ _FEW = 20
 
 
 @dataclass
-class Found:
+class CaseLookup:
     """Test cases of the repository.
 
     *ambiguous* has the visible ids of each Alt ID that several test cases share.
@@ -41,7 +41,7 @@ class Found:
 
 def find_cases(
     client: Client, cases: Iterable[CaseRef], release: int | None, *, walk: int = 0
-) -> Found:
+) -> CaseLookup:
     """Find *cases*; of several placements the one in *release* counts.
 
     The server's search comes first. It may not know recent changes, or be missing:
@@ -55,7 +55,7 @@ def find_cases(
     if missing and release is not None and (walk or not searched):
         # Without a search only the time budget limits the walk.
         walked = _walk(client, release, missing, candidates, walk if searched else None)
-    found = Found(certain=searched or walked)
+    found = CaseLookup(certain=searched or walked)
     for case in wanted:
         _choose(case, candidates.get(case, ()), release, found)
     return found
@@ -120,7 +120,10 @@ def _walk(
 
 
 def _choose(
-    case: CaseRef, placements: Sequence[Placement], release: int | None, found: Found
+    case: CaseRef,
+    placements: Sequence[Placement],
+    release: int | None,
+    found: CaseLookup,
 ) -> None:
     matches = [each for each in placements if case in (each.case, each.alt)]
     cases = sorted({each.case for each in matches})

@@ -21,7 +21,7 @@ Path = tuple[str, ...]
 class Folders:
     """The folders of a *release*; of several with one path the oldest is used.
 
-    *refused* says why a folder could not be created. *twins* maps ids to paths, the
+    *refused* says why a folder could not be created. *duplicates* maps ids to paths, the
     deepest first, of folders created here that another job created before.
     """
 
@@ -32,7 +32,7 @@ class Folders:
         self._read: set[str] = set()
         self._ids: dict[Path, int] = {}
         self.refused: dict[Path, str] = {}
-        self.twins: dict[int, Path] = {}
+        self.duplicates: dict[int, Path] = {}
 
     def find(self, path: Path) -> int | None:
         """Return the id of the folder at *path*."""
@@ -57,7 +57,7 @@ class Folders:
                     self._make(path, made)
             for root in {path[0] for path in todo}:
                 self._forget(root)
-        self.twins |= {
+        self.duplicates |= {
             number: path
             for number, path in sorted(made.items(), key=lambda each: -len(each[1]))
             if self.find(path) not in {number, None}

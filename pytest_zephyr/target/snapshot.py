@@ -23,8 +23,8 @@ from pytest_zephyr.results import status
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.target.find import find_target
+from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.find_cases import find_cases
-from pytest_zephyr.target.find_cases import Found
 from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import format_case
 
@@ -38,7 +38,7 @@ KEPT = 4 * PAGE
 
 @dataclass
 class Snapshot:
-    """What was read so far; *whole* says that *executions* is complete.
+    """What was read so far; *complete* says that *executions* is complete.
 
     *found* has the test cases that were looked up in the repository, *described* is the
     phase as the user named it.
@@ -48,17 +48,17 @@ class Snapshot:
     statuses: Sequence[Status] = status.STOCK
     target: Target | None = None
     executions: list[Execution] = field(default_factory=list)
-    whole: bool = False
+    complete: bool = False
     read_at: float = 0.0
-    found: Found = field(default_factory=Found)
+    found: CaseLookup = field(default_factory=CaseLookup)
     described: str = ""
 
     @property
     def fresh(self) -> bool:
-        return self.whole and monotonic() - self.read_at < FRESH
+        return self.complete and monotonic() - self.read_at < FRESH
 
     @property
-    def place(self) -> Target:
+    def known_target(self) -> Target:
         assert self.target is not None, "read_target comes first"
         return self.target
 
@@ -72,7 +72,7 @@ class Snapshot:
         return message + did_you_mean(str(case), known)
 
     def take_executions(self, executions: list[Execution]) -> None:
-        self.executions, self.whole = executions, True
+        self.executions, self.complete = executions, True
         self.read_at = monotonic()
 
     def read_target(self, client: Client, settings: Settings) -> Target:
@@ -84,12 +84,12 @@ class Snapshot:
     def read_executions(self, client: Client, limit: int | None = None) -> None:
         """Read the executions of the phase, at most *limit* of them."""
         target = self.target
-        self.executions, self.whole = [], True
+        self.executions, self.complete = [], True
         if target is not None and target.phase is not None:
             release = target.release.id if target.release else None
             rows = client.executions(target.phase.id, release)
             self.executions = list(islice(rows, limit))
-            self.whole = limit is None or len(self.executions) < limit
+            self.complete = limit is None or len(self.executions) < limit
             if not self.executions and not target.phase.name:
                 # A missing phase looks like an empty one.
                 self._check_phase(client, target.phase)
@@ -97,29 +97,31 @@ class Snapshot:
 
     def read_phase(self, client: Client) -> None:
         """Read the details of a phase that was given by its id alone."""
-        phase = self.place.phase
+        phase = self.known_target.phase
         if phase is None or phase.name:
             return
         release = self._release(client)
         for cycle in client.cycles(release) if release is not None else ():
             for each in cycle.phases:
                 if each.id == phase.id:
-                    self.target = replace(self.place, phase=each, cycle=cycle)
+                    self.target = replace(self.known_target, phase=each, cycle=cycle)
                     return
 
-    def read_plan(self, client: Client) -> dict[int, str]:
+    def read_scheduled(self, client: Client) -> dict[int, str]:
         """Return the Alt ID of each test case in the phase, assigned or not, by its id."""
         plan = {
             each.case: each.alt for each in self.executions if each.case is not None
         }
-        phase = self.place.phase
+        phase = self.known_target.phase
         if phase is not None:
             for node in client.phase_tree(phase.id).walk():
-                for row in client.planned(node.id):
+                for row in client.phase_rows(node.id):
                     plan[row.placement.case] = row.placement.alt
         return plan
 
-    def look_up(self, client: Client, cases: Iterable[CaseRef], walk: int = 0) -> Found:
+    def look_up(
+        self, client: Client, cases: Iterable[CaseRef], walk: int = 0
+    ) -> CaseLookup:
         """Find *cases* in the repository, unless they were found before."""
         unknown = [case for case in cases if not self.found.has(case)]
         if unknown:
@@ -128,7 +130,7 @@ class Snapshot:
             except ZephyrRefused as refused:
                 if refused.status == 401:
                     raise
-                found = Found()
+                found = CaseLookup()
             self.found.placements |= found.placements
             self.found.ambiguous |= found.ambiguous
             self.found.certain = found.certain
@@ -147,21 +149,21 @@ class Snapshot:
 
     def _release(self, client: Client) -> int | None:
         """Return the id of the release, from the tree of a phase if necessary."""
-        if self.place.release is not None:
-            return self.place.release.id
-        phase = self.place.phase
+        if self.known_target.release is not None:
+            return self.known_target.release.id
+        phase = self.known_target.phase
         return None if phase is None else client.phase_tree(phase.id).release
 
 
 def read_snapshot(client: Client, settings: Settings) -> Snapshot:
     """Read all that a push needs."""
-    snapshot = begin(client)
+    snapshot = read_user_and_statuses(client)
     snapshot.read_target(client, settings)
     snapshot.read_executions(client)
     return snapshot
 
 
-def begin(client: Client) -> Snapshot:
+def read_user_and_statuses(client: Client) -> Snapshot:
     """Read the current user and the statuses."""
     user = client.current_user()
     return Snapshot(user, client.statuses() or status.STOCK)

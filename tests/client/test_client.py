@@ -12,7 +12,7 @@ import pytest
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Release
 from pytest_zephyr.client.entities import User
-from pytest_zephyr.client.executions import Write
+from pytest_zephyr.client.executions import ExecutionWrite
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
@@ -153,7 +153,8 @@ def test_execute_writes_status_notes_and_times(world, client):
     before = world.execution(101)
     tester = client.current_user().id
     written = client.execute(
-        [Write(before.id, "2", 1532, 1_764_633_600_000, "größer & <b>")], tester
+        [ExecutionWrite(before.id, "2", 1532, 1_764_633_600_000, "größer & <b>")],
+        tester,
     )
 
     now = world.execution(101)
@@ -167,8 +168,8 @@ def test_execute_leaves_notes_that_are_not_given(world, client):
     """The server refuses a null, so that what is to stay is left out."""
     tester = client.current_user().id
     execution = world.execution(101).id
-    client.execute([Write(execution, "2", 1, 1, "by hand")], tester)
-    client.execute([Write(execution, "1", 1, 2)], tester)
+    client.execute([ExecutionWrite(execution, "2", 1, 1, "by hand")], tester)
+    client.execute([ExecutionWrite(execution, "1", 1, 2)], tester)
 
     assert world.execution(101).comment == "by hand"
 
@@ -189,7 +190,9 @@ def test_execute_status_gives_many_the_same(world, client):
 def test_execute_one_writes_one(world, client, notes):
     tester = client.current_user().id
 
-    client.execute_one(Write(world.execution(101).id, "4", 90, 1, notes), tester)
+    client.execute_one(
+        ExecutionWrite(world.execution(101).id, "4", 90, 1, notes), tester
+    )
 
     now = world.execution(101)
     assert (now.status, now.actual_time, now.results) == ("4", 90, 1)
@@ -202,7 +205,7 @@ def test_execute_one_uses_post_where_put_is_not_allowed(client_of):
         lambda request: answer({}, status=405 if request.method == "PUT" else 200)
     )
 
-    client.execute_one(Write(5, "1", 90, 1, "n"), 7)
+    client.execute_one(ExecutionWrite(5, "1", 90, 1, "n"), 7)
 
     assert server.asked == ["PUT execution/5", "POST execution/5"]
     assert server.seen[0].query == server.seen[1].query
@@ -213,7 +216,7 @@ def test_execute_one_does_not_post_what_was_refused(client_of):
     client, server = client_of(lambda _request: answer({}, status=400))
 
     with pytest.raises(ZephyrRefused, match="PUT execution/5: 400"):
-        client.execute_one(Write(5, "1", 90, 1), 7)
+        client.execute_one(ExecutionWrite(5, "1", 90, 1), 7)
 
     assert len(server.seen) == 1
 
@@ -222,7 +225,7 @@ def test_execute_one_does_not_post_what_was_refused(client_of):
 def test_execute_without_a_list_in_the_answer_tells_nothing(world, client, kind):
     world.sandbox.faults.add(Fault("PUT", kind=kind))
     tester = client.current_user().id
-    writes = [Write(world.execution(101).id, "1", 1, 1)]
+    writes = [ExecutionWrite(world.execution(101).id, "1", 1, 1)]
 
     if kind == "missing":
         with pytest.raises(ZephyrNotFound):
@@ -406,7 +409,7 @@ def test_an_execution_has_another_stamp_after_each_result(world, client):
     stamps = set()
     for _ in range(3):
         stamps.add(next(client.executions(world.phase)).stamp)
-        client.execute([Write(world.execution(101).id, "1", 5, 5)], tester)
+        client.execute([ExecutionWrite(world.execution(101).id, "1", 5, 5)], tester)
 
     assert len(stamps) == 3
 
@@ -557,7 +560,9 @@ def test_the_stock_statuses_are_those_of_a_new_server(client):
 def test_bulk_rows_hold_what_the_server_needs_and_no_null(client_of):
     client, server = client_of([])
 
-    client.execute([Write(5, "1", 90, 17), Write(6, "2", 91, 18, "why")], 7)
+    client.execute(
+        [ExecutionWrite(5, "1", 90, 17), ExecutionWrite(6, "2", 91, 18, "why")], 7
+    )
 
     first, second = json.loads(server.seen[0].body)
     assert first == {

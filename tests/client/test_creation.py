@@ -77,16 +77,16 @@ def creator(world, settings, connected):
                 first.create_folder("Automation", world.release, None)
 
     client.rival = rival
-    shelves = CaseCreator(
+    creator = CaseCreator(
         client, {new: "Automation/{package}"}, world.release, {new: {}}
     )
 
     def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
         client.contested, client.deletes = contested, deletes
-        shelves.look()
-        done = shelves.create()
-        twins = [each.case for each in shelves.twins]
-        shelves.remove_twins(twins if used else [])
+        creator.find()
+        done = creator.create()
+        duplicates = [each.case for each in creator.duplicates]
+        creator.remove_duplicates(duplicates if used else [])
         (root,) = [
             each
             for each in client.root_folders(world.release)

@@ -252,7 +252,7 @@ def test_a_push_that_died_while_attaching_is_finished_by_the_next(
 
     first = recorded.push(timeout=0.4, deadline=1.5, retries=0)
     assert not first.complete
-    assert first.evidence.files_kept == 2
+    assert first.evidence.files_pending == 2
     world.sandbox.faults.clear()
 
     second = recorded.push()
@@ -445,7 +445,7 @@ def test_a_user_who_may_not_attach_is_told_so_once(world, recorded):
     delivery = recorded.push()
 
     assert delivery.delivered == 1
-    assert delivery.evidence.files_kept == 2
+    assert delivery.evidence.files_pending == 2
     assert "permission" in str(delivery.error)
     assert calls(world, UPLOAD) == 1
 
@@ -460,7 +460,7 @@ def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
     world.sandbox.faults.clear()
 
     assert delivery.delivered == 1
-    assert delivery.evidence.files_kept == 1
+    assert delivery.evidence.files_pending == 1
     assert not delivery.complete
     assert any(
         "evidence kept in" in each
@@ -521,7 +521,7 @@ def test_steps_that_could_not_be_written_are_written_later(stepped, recorded):
     stepped.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
 
     first = recorded.push(retries=0)
-    assert (first.delivered, first.evidence.steps_kept) == (1, 1)
+    assert (first.delivered, first.evidence.steps_pending) == (1, 1)
     assert not first.complete
     stepped.sandbox.faults.clear()
 
@@ -537,7 +537,7 @@ def test_steps_that_cannot_be_read_now_cost_no_result(stepped, recorded):
     stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=None))
 
     first = recorded.push(retries=0)
-    assert (first.delivered, first.evidence.steps_kept) == (2, 2)
+    assert (first.delivered, first.evidence.steps_pending) == (2, 2)
     stepped.sandbox.faults.clear()
 
     assert recorded.push().complete
@@ -621,7 +621,7 @@ def test_a_hanging_read_of_steps_costs_no_result(stepped, recorded):
     stepped.sandbox.faults.add(hang)
 
     first = recorded.push(deadline=2)
-    assert (first.delivered, first.evidence.steps_kept) == (2, 2)
+    assert (first.delivered, first.evidence.steps_pending) == (2, 2)
     assert not stepped.execution(7).comment
     stepped.sandbox.faults.clear()
 
@@ -733,7 +733,7 @@ def test_a_copy_of_a_journal_with_steps_changes_nothing(stepped, recorded):
     delivery = Recorded(copied, recorded.settings).push()
 
     assert delivery.complete
-    assert (delivery.already, delivery.delivered) == (2, 0)
+    assert (delivery.delivered_before, delivery.delivered) == (2, 0)
     assert stepped.execution(7).comment == notes
     assert stepped.execution(7).results == 1
     assert names(stepped, 7) == []

@@ -172,7 +172,7 @@ def test_a_wrong_token_is_said_in_one_line_with_its_place(world, settings):
         f"GET user/current: 401 from {world.sandbox.url}. The token in ZEPHYR_TOKEN was"
         f" not accepted. Create a new one in your Zephyr profile and put it there."
     )
-    assert delivery.kept == 1
+    assert delivery.pending == 1
     assert world.execution(101).status is None
 
 

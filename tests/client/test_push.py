@@ -241,7 +241,7 @@ def test_without_results_nothing_is_asked(world, deliver):
     delivery = deliver([node(101, Outcome.SKIPPED)])
 
     assert delivery.complete
-    assert delivery.left == 1
+    assert delivery.unchanged == 1
     assert world.sandbox.requests == []
 
 
@@ -271,7 +271,7 @@ def test_a_case_that_is_not_in_the_phase_is_refused_and_named(world, deliver):
     delivery = deliver([node(101), node(999), node("NONE-1")])
 
     assert world.execution(101).status == "1"
-    assert (delivery.delivered, delivery.kept) == (1, 0)
+    assert (delivery.delivered, delivery.pending) == (1, 0)
     assert [(each.result.case, each.reason) for each in delivery.refused] == [
         (999, "test case 999 is not known to Zephyr."),
         ("NONE-1", "test case 'NONE-1' is not known to Zephyr."),
@@ -407,7 +407,7 @@ def test_what_was_sent_a_moment_ago_is_counted_once(world, deliver):
     second = deliver([node(101), node(102), node(103)], journal)
     second.add_earlier(first)
 
-    assert (second.delivered, second.already) == (3, 0)
+    assert (second.delivered, second.delivered_before) == (3, 0)
 
 
 # Writes whose end is not known
@@ -484,12 +484,12 @@ def test_a_server_that_never_gives_a_clear_answer_is_given_up(world, deliver, ki
 
     assert len(sent(world)) <= 3
     assert max(results(world).values()) <= 1
-    assert delivery.delivered + delivery.kept == 6
+    assert delivery.delivered + delivery.pending == 6
     if kind == "truncate":
         assert delivery.complete
     else:
         assert isinstance(delivery.error, ZephyrWriteUncertain)
-        assert delivery.kept == 6
+        assert delivery.pending == 6
 
 
 def test_an_answer_that_cannot_be_settled_keeps_the_results(world, deliver):
@@ -501,7 +501,7 @@ def test_an_answer_that_cannot_be_settled_keeps_the_results(world, deliver):
     delivery = deliver(nodes_of(SIX), journal)
 
     assert delivery.error is not None
-    assert (delivery.delivered, delivery.kept, journal.receipts) == (0, 6, [])
+    assert (delivery.delivered, delivery.pending, journal.receipts) == (0, 6, [])
     assert results(world) == dict.fromkeys(SIX, 1)
 
 
@@ -571,7 +571,7 @@ def test_a_second_push_writes_nothing(world, deliver):
     delivery = deliver([*nodes_of(SIX[:3]), *nodes_of(SIX[3:], failed)], journal)
 
     assert delivery.complete
-    assert (delivery.already, delivery.delivered) == (6, 0)
+    assert (delivery.delivered_before, delivery.delivered) == (6, 0)
     assert len(world.writes) == writes
     assert results(world) == dict.fromkeys(SIX, 1)
 
@@ -584,9 +584,13 @@ def test_a_second_push_writes_what_the_first_could_not(many, deliver):
 
     second = deliver(nodes_of(MANY), journal)
 
-    assert (first.delivered, first.kept) == (50, 70)
+    assert (first.delivered, first.pending) == (50, 70)
     assert isinstance(first.error, ZephyrUnreachable)
-    assert (second.already, second.delivered, second.complete) == (50, 70, True)
+    assert (second.delivered_before, second.delivered, second.complete) == (
+        50,
+        70,
+        True,
+    )
     held = results(many)
     assert {held[case] for case in MANY} == {1}
 
@@ -681,7 +685,12 @@ def test_a_pass_does_not_keep_what_somebody_wrote_meanwhile(
     held = world.execution(101)
     assert (held.status, held.comment[: len(said)]) == (status, said)
     assert "assert 1 == 2" in held.comment if run == "same" else held.comment == said
-    counts = (delivery.delivered, delivery.left, len(delivery.overruled), delivery.kept)
+    counts = (
+        delivery.delivered,
+        delivery.unchanged,
+        len(delivery.overruled),
+        delivery.pending,
+    )
     assert counts == ((1, 0, 0, 0) if run == "other" else (0, 1, 1, 0))
 
 
@@ -729,7 +738,7 @@ def test_one_bad_row_does_not_cost_the_others(many, taken_away, gone):
 
     assert delivery.error is None
     assert [each.result.case for each in delivery.refused] == gone
-    assert (delivery.delivered, delivery.kept) == (120 - len(gone), 0)
+    assert (delivery.delivered, delivery.pending) == (120 - len(gone), 0)
     held = results(many)
     assert {held[case] for case in MANY if case not in gone} == {1}
     assert {
@@ -792,7 +801,7 @@ def test_whatever_the_refusal_of_one_row_it_alone_is_named(
     assert refusal.result.case == 104
     assert f"{status} from there" in refusal.reason
     assert delivery.delivered == 5
-    assert delivery.kept == 0
+    assert delivery.pending == 0
 
 
 def test_a_status_that_the_server_refuses_is_named(world, deliver):
@@ -825,8 +834,8 @@ def test_a_server_that_refuses_everything_is_left_soon(many, deliver, status, bu
     assert delivery.delivered == 0
     assert 0 < len(delivery.refused) < 60
     assert {f"{status} from" in each.reason for each in delivery.refused} == {True}
-    assert delivery.kept == 120 - len(delivery.refused)
-    assert f"{delivery.kept} results were not sent" in str(delivery.error)
+    assert delivery.pending == 120 - len(delivery.refused)
+    assert f"{delivery.pending} results were not sent" in str(delivery.error)
     assert len(many.sandbox.requests) < 120
     assert max(results(many).values()) == 0
 
@@ -865,7 +874,7 @@ def test_many_bad_rows_cost_no_good_one(client, world, settings, monkeypatch, ba
     assert {held[case] for case in cases if case not in bad} == {1}
     assert delivery.delivered == 1000 - len(bad)
     assert {each.result.case for each in delivery.refused} == tried_alone
-    assert len(delivery.refused) + delivery.kept == len(bad)
+    assert len(delivery.refused) + delivery.pending == len(bad)
     assert requests < 11 * len(bad)
 
 
@@ -927,7 +936,7 @@ def test_a_401_in_the_middle_keeps_the_rest(many, deliver):
     delivery = deliver(nodes_of(MANY), journal)
 
     assert isinstance(delivery.error, ZephyrUnauthorized)
-    assert (delivery.delivered, delivery.kept) == (50, 70)
+    assert (delivery.delivered, delivery.pending) == (50, 70)
     assert delivery.refused == []
     assert len(journal.receipts) == 50
     assert len(sent(many)) == 2
@@ -942,7 +951,7 @@ def test_a_401_while_a_bad_row_is_looked_for_keeps_the_rest(many, deliver):
     delivery = deliver(nodes_of(MANY))
 
     assert isinstance(delivery.error, ZephyrUnauthorized)
-    assert (delivery.delivered, delivery.kept) == (0, 120)
+    assert (delivery.delivered, delivery.pending) == (0, 120)
     assert len(sent(many)) == 4
 
 
@@ -971,7 +980,7 @@ def test_a_server_that_goes_away_at_any_step_keeps_everything(
     delivery = deliver(nodes_of(SIX), timeout=0.3, retries=0)
 
     assert isinstance(delivery.error, kind)
-    assert (delivery.delivered, delivery.kept) == (0, 6)
+    assert (delivery.delivered, delivery.pending) == (0, 6)
     assert world.statuses() == dict.fromkeys(SIX)
 
 
@@ -982,7 +991,7 @@ def test_an_unknown_target_keeps_everything_and_names_what_exists(world, setting
 
     assert isinstance(delivery.error, ZephyrNotFound)
     assert "Did you mean 'Smoke'?" in str(delivery.error)
-    assert delivery.kept == 6
+    assert delivery.pending == 6
 
 
 def test_rows_of_another_phase_end_the_push_before_it_writes(world, deliver):
@@ -991,7 +1000,7 @@ def test_rows_of_another_phase_end_the_push_before_it_writes(world, deliver):
     delivery = deliver(nodes_of(SIX))
 
     assert "Nothing was written" in str(delivery.error)
-    assert delivery.kept == 6
+    assert delivery.pending == 6
     assert world.writes == []
 
 
@@ -1015,7 +1024,7 @@ def test_a_push_does_not_outlast_its_deadline(many, deliver, pauses, fault):
 
     assert delivery.error is not None
     assert all(each <= 1 for each in pauses)
-    assert delivery.delivered + delivery.kept == 120
+    assert delivery.delivered + delivery.pending == 120
 
 
 @pytest.mark.parametrize(
@@ -1036,7 +1045,7 @@ def test_nothing_that_a_server_says_escapes_as_a_crash(scripted, body):
         delivery = push([node(101)], client, settings, Memory())
 
     assert delivery.error is not None
-    assert delivery.kept == 1
+    assert delivery.pending == 1
 
 
 @pytest.mark.parametrize(

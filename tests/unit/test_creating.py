@@ -136,7 +136,7 @@ def test_a_case_without_its_numbers_is_none(lacking):
     ids=["inside", "beside", "assigned"],
 )
 def test_a_planning_row_names_its_case_inside_or_beside(row, assigned):
-    found = entities.planned(row)
+    found = entities.phase_row(row)
 
     assert found is not None
     assert (found.placement.case, found.assigned) == (2016, assigned)

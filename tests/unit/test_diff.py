@@ -97,14 +97,14 @@ def test_a_problem_is_refused():
     )
 
     assert refusals(changes) == ["no such status"]
-    assert (changes.writes, changes.left) == ([], [])
+    assert (changes.writes, changes.skipped) == ([], [])
 
 
 def test_a_result_without_a_status_is_left():
     """A skipped test leaves the execution as it is, even where there is none."""
     changes = compute([result(7, status=None)], [execution()], PLACE)
 
-    assert changes == Changes(left=[result(7, status=None)])
+    assert changes == Changes(skipped=[result(7, status=None)])
 
 
 def test_a_delivered_result_is_not_written_again():
@@ -265,7 +265,7 @@ def test_every_result_is_accounted_for(results, executions, uncertain, newer_win
     named = [
         *(each.result.case for each in changes.writes + changes.found_on_server + kept),
         *(each.result.case for each in changes.done),
-        *(each.case for each in changes.left + changes.missing),
+        *(each.case for each in changes.skipped + changes.missing),
         *(each.result.case for each in changes.refused),
     ]
 

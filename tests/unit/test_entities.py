@@ -117,7 +117,7 @@ def test_a_row_without_an_id_is_nothing(row):
     assert entities.phase(row) is None
     assert entities.folder(row) is None
     assert entities.placement(row) is None
-    assert entities.planned({"tct": row}) is None
+    assert entities.phase_row({"tct": row}) is None
     assert entities.cycle(row) is None
     assert entities.user(row) is None
 
@@ -273,7 +273,7 @@ def test_no_row_is_too_odd(row: dict[str, Any]) -> None:
         entities.release,
         entities.folder,
         entities.placement,
-        entities.planned,
+        entities.phase_row,
         entities.cycle,
         entities.user,
         entities.statuses,

@@ -13,7 +13,7 @@ from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Folder
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import User
-from pytest_zephyr.client.executions import Write
+from pytest_zephyr.client.executions import ExecutionWrite
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.journal.ledger import Memory
@@ -49,7 +49,9 @@ class Phase:
     def cases_by_alt(self, _alt: str) -> list[Placement]:
         return []
 
-    def execute(self, writes: Sequence[Write], _tester: int) -> list[Execution]:
+    def execute(
+        self, writes: Sequence[ExecutionWrite], _tester: int
+    ) -> list[Execution]:
         for each in writes:
             row = self.rows[each.execution]
             self.rows[row.id] = replace(

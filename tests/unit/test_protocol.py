@@ -40,7 +40,7 @@ from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.secret import Secret
-from pytest_zephyr.target.find_cases import Found
+from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.snapshot import Snapshot
 
 
@@ -123,8 +123,8 @@ FACTS = ServerFacts(
         executions=[
             Execution(1, 101, "", VersionId(9), "1", "ok", 5, 6, "abc", True, None)
         ],
-        whole=True,
-        found=Found(
+        complete=True,
+        found=CaseLookup(
             {
                 101: Placement(PlacementId(1), VisibleId(101), VersionId(2)),
                 "A-1": Placement(PlacementId(2), VisibleId(102), VersionId(3)),
