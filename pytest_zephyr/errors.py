@@ -4,9 +4,10 @@ ZephyrError
   + SettingsError           a setting is wrong or missing
   + ZephyrUnreachable       no answer; trying again may help
       - ZephyrWriteUncertain  a write got no answer: it may have happened or not
-  + ZephyrRefused           an answer we cannot use; carries method, path, status
+  + ZephyrBadAnswer         an answer we cannot use; carries its status
       - ZephyrUnauthorized  401, 403
-      - ZephyrNotFound      404, 405, 410, or a name that the server does not have
+      - ZephyrRefused       any other
+          - ZephyrNotFound  404, 405, 410, or a name that the server does not have
   + JournalError            a journal cannot be read
       - NotAJournal         the file is not a journal, or has no first line
   + Interrupted             the user pressed Ctrl-C
@@ -56,20 +57,20 @@ class Interrupted(ZephyrError):
     """The user pressed Ctrl-C."""
 
 
-class ZephyrRefused(ZephyrError):
-    """The server rejected a request, or its answer cannot be used."""
+class ZephyrBadAnswer(ZephyrError):
+    """The server answered, but not with what was asked for."""
 
-    def __init__(
-        self, message: str, *, method: str = "", path: str = "", status: int = 0
-    ) -> None:
+    def __init__(self, message: str, *, status: int = NO_SUCH_NAME) -> None:
         super().__init__(message)
-        self.method = method
-        self.path = path
         self.status = status
 
 
-class ZephyrUnauthorized(ZephyrRefused):
+class ZephyrUnauthorized(ZephyrBadAnswer):
     """The credential was not accepted (401) or may not do this (403)."""
+
+
+class ZephyrRefused(ZephyrBadAnswer):
+    """The server rejected a request, or its answer cannot be used."""
 
 
 class ZephyrNotFound(ZephyrRefused):

@@ -22,9 +22,9 @@ from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import NO_SERVER
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.push.embedded import served
@@ -92,7 +92,7 @@ class Checker:
             hint = "" if "Check" in str(error) else " Check zephyr_url, and the server."
             self._fail("TLS" if error.tls else "address", f"{error}{hint}")
             return False
-        except ZephyrRefused as error:
+        except ZephyrBadAnswer as error:
             self._connected(client)
             if not isinstance(error, ZephyrUnauthorized):
                 hint = ""
@@ -200,7 +200,7 @@ class Checker:
             # A wrong id would look like a phase without executions.
             try:
                 tree = client.phase_tree(target.phase.id)
-            except ZephyrRefused as refused:
+            except ZephyrBadAnswer as refused:
                 raise ZephyrNotFound(
                     f"{self._settings.describe('phase')} is not a phase of this server."
                     f" The server answered: {refused}"

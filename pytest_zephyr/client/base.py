@@ -150,4 +150,4 @@ class Calls:
 
     def _unusable(self, path: str, kind: str) -> ZephyrRefused:
         msg = f"GET {path}: {self.origin} answered with no {kind} in it. Check zephyr_url."
-        return ZephyrRefused(msg, method="GET", path=path, status=200)
+        return ZephyrRefused(msg, status=200)

@@ -127,7 +127,7 @@ class ExecutionCalls(Calls):
                     f"executions of phase {phase} were asked for, and one of phase"
                     f" {other} came back. Nothing was written."
                 )
-                raise ZephyrRefused(msg, method="GET", path="execution", status=200)
+                raise ZephyrRefused(msg, status=200)
             yield execution
 
     def execute(

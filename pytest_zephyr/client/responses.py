@@ -21,6 +21,7 @@ from pytest_zephyr.client import decode
 from pytest_zephyr.client.retries import read_retry_after
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -30,7 +31,7 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.secret import Scrubber
 
 
-_ERRORS: Mapping[int, type[ZephyrRefused]] = {
+_ERRORS: Mapping[int, type[ZephyrBadAnswer]] = {
     401: ZephyrUnauthorized,
     403: ZephyrUnauthorized,
     404: ZephyrNotFound,
@@ -113,7 +114,7 @@ class ResponseReader:
     def read(
         self, method: str, path: str, response: requests.Response, content: bytes
     ) -> Answer:
-        """Return what an answer contains. Raises ZephyrRefused or ZephyrWriteUncertain."""
+        """Return what an answer contains. Raises ZephyrBadAnswer or ZephyrWriteUncertain."""
         self.check(method, path, response, content)
         status = response.status_code
         kind = response.headers.get("Content-Type", "").partition(";")[0]
@@ -133,7 +134,7 @@ class ResponseReader:
             msg += "a body that is not JSON, or JSON that is nested too deeply."
         if method != "GET":
             raise ZephyrWriteUncertain(msg)
-        raise ZephyrRefused(msg, method=method, path=path, status=status)
+        raise ZephyrRefused(msg, status=status)
 
     def check(
         self, method: str, path: str, response: requests.Response, content: bytes
@@ -163,7 +164,7 @@ class ResponseReader:
             text += f" Ask for the permission for {self.credential}."
         if status not in _UNAVAILABLE:
             kind = _ERRORS.get(status, ZephyrRefused)
-            raise kind(text, method=method, path=path, status=status)
+            raise kind(text, status=status)
         if method == "GET" or status not in {502, 504}:
             raise ZephyrUnreachable(text)
         late = self.timeout if status == 504 else 0.0

@@ -13,9 +13,9 @@ from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Project
 from pytest_zephyr.client.entities import Release
 from pytest_zephyr.client.entities import User
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.results.status import Status
 
 
@@ -62,7 +62,7 @@ class TargetCalls(Calls):
         ):
             try:
                 payload = self._get(path, params, version)
-            except ZephyrRefused as refused:
+            except ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
                 continue
@@ -95,8 +95,6 @@ class TargetCalls(Calls):
         """Return whether every cycle must name its environment."""
         try:
             payload = self._get("admin/preference", {"key": ENVIRONMENT_WANTED})
-        except ZephyrUnauthorized:
-            raise
         except ZephyrRefused:
             # The server does not have this setting.
             return False

@@ -141,7 +141,7 @@ class Transport:
         """Send one call below the REST base and return its answer.
 
         Raises ZephyrUnreachable (ZephyrWriteUncertain for a write that may have
-        happened) or ZephyrRefused.
+        happened) or ZephyrBadAnswer.
         """
         url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
         options: dict[str, Any] = {
@@ -204,7 +204,7 @@ class Transport:
                 f"GET manifest: {self.origin} accepted the login but set no cookie"
                 f" named token. Use an API token instead: ZEPHYR_TOKEN."
             )
-            raise ZephyrRefused(msg, method="GET", path="manifest", status=200)
+            raise ZephyrRefused(msg, status=200)
 
     def _call(
         self, method: str, path: str, url: str, **options: Any

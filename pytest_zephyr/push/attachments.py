@@ -18,9 +18,9 @@ from pytest_zephyr.client.batching import upload_batches
 from pytest_zephyr.client.entities import Attachment
 from pytest_zephyr.client.entities import Uploaded
 from pytest_zephyr.client.multipart import Part
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.file_store import find_copy
 from pytest_zephyr.journal.file_store import read_copy
@@ -121,8 +121,6 @@ class _FileSender:
             batch, error = self._open(batch), None
             try:
                 batch = self._write(batch)
-            except ZephyrUnauthorized:
-                raise
             except ZephyrWriteUncertain as uncertain:
                 error = uncertain
             except ZephyrRefused as refused:
@@ -266,7 +264,7 @@ class _FileSender:
         file = attachment.file
         if file not in self._digests:
             self._digests[file] = ""
-            with suppress(ZephyrRefused):
+            with suppress(ZephyrBadAnswer):
                 self._digests[file] = self._client.attachment_digest(attachment)
         return self._digests[file]
 

@@ -10,10 +10,10 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.executions import ExecutionWrite
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Receipt
@@ -85,8 +85,6 @@ class ResultWriter:
                 return
             try:
                 missing = self._write(batch)
-            except ZephyrUnauthorized:
-                raise
             except (ZephyrRefused, ZephyrWriteUncertain) as failed:
                 missing, error = self._open(batch), failed
             # A server error may come after a part of the work was done.
@@ -176,7 +174,7 @@ class ResultWriter:
             # The older calls find nothing either, so it is not the call that is missing.
             self._has_bulk = True
             raise no_bulk from None
-        except ZephyrRefused:
+        except ZephyrBadAnswer:
             # What was written before the refusal must not be written again.
             self._settle(missing)
             raise

@@ -16,9 +16,9 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import NO_SUCH_NAME
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.embedded import served
@@ -136,7 +136,7 @@ def _check(
         _check_statuses(found, settings)
         _check_target(found, client, settings)
         found.client = client
-    except (ZephyrUnreachable, ZephyrRefused) as error:
+    except (ZephyrUnreachable, ZephyrBadAnswer) as error:
         _note(found, error)
     if settings.only_planned and found.plan is None and not found.problems:
         why = f"the plan for --zephyr-only-planned cannot be read: {found.unreachable}"
@@ -146,7 +146,7 @@ def _check(
 
 def _note(found: Preflight, error: ZephyrError) -> None:
     # Other refusals may come from a server or proxy that is down for the moment.
-    if isinstance(error, ZephyrRefused) and error.status in {NO_SUCH_NAME, 401, 403}:
+    if isinstance(error, ZephyrBadAnswer) and error.status in {NO_SUCH_NAME, 401, 403}:
         found.problems.append(str(error))
     else:
         found.unreachable = str(error)
@@ -167,7 +167,7 @@ def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
     assert found.snapshot is not None
     try:
         target = found.snapshot.read_target(client, settings)
-    except ZephyrRefused as refused:
+    except ZephyrBadAnswer as refused:
         _note(found, refused)
         if settings.only_planned and refused.status == NO_SUCH_NAME:
             _plan_nothing(found)

@@ -15,8 +15,8 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.attachments import StepWrite
 from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import CaseStep
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
@@ -171,7 +171,7 @@ class StepResults:
                 raise self._forbidden
             steps = [] if version is None else self._client.case_steps(version)
             self._case_steps[execution] = steps
-        except ZephyrRefused as refused:
+        except ZephyrBadAnswer as refused:
             if refused.status == 401:
                 raise
             if isinstance(refused, ZephyrUnauthorized):
@@ -240,7 +240,7 @@ class StepResults:
             except ZephyrWriteUncertain:
                 # Writing the same results twice changes nothing.
                 answered = self._client.save_steps(self._phase, rows)
-        except ZephyrRefused as refused:
+        except ZephyrBadAnswer as refused:
             if refused.status == 401:
                 raise
             self._refusals += 1

@@ -15,7 +15,6 @@ from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.config import placeholders
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.notes import escape
@@ -192,8 +191,6 @@ class CaseCreator:
                 made = self._client.create_cases(list(map(self._request, batch)))
             except ZephyrWriteUncertain:
                 pass
-            except ZephyrUnauthorized:
-                raise
             except ZephyrRefused as error:
                 refused = error
             self._take(batch, made)
@@ -264,7 +261,5 @@ class CaseCreator:
             return
         try:
             self._client.link_requirements(links, self._release)
-        except ZephyrUnauthorized:
-            raise
         except (ZephyrRefused, ZephyrWriteUncertain) as error:
             self._done.remarks.append(f"requirements could not be linked: {error}")

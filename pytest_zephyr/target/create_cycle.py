@@ -15,6 +15,7 @@ from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.targets import NewCycle
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -116,7 +117,7 @@ class _Creator:
         )
         try:
             self._cycles.append(self._client.create_cycle(new).id)
-        except ZephyrRefused as refused:
+        except ZephyrBadAnswer as refused:
             raise self._explained(refused, start, end) from None
 
     def _dates(self, target: Target) -> tuple[date, date]:
@@ -124,7 +125,7 @@ class _Creator:
         project = target.project
         ends = [self._release.end]
         if project is not None and None in (self._release.start, self._release.end):
-            with suppress(ZephyrRefused):
+            with suppress(ZephyrBadAnswer):
                 project = self._client.project(project.id)
         starts = [self._release.start]
         if project is not None:
@@ -132,7 +133,9 @@ class _Creator:
             ends.append(project.end)
         return span(date.today(), starts, ends)
 
-    def _explained(self, refused: ZephyrRefused, start: date, end: date) -> ZephyrError:
+    def _explained(
+        self, refused: ZephyrBadAnswer, start: date, end: date
+    ) -> ZephyrError:
         text = str(refused)
         over = self._release.end
         if over is not None and over < date.today():
@@ -142,9 +145,7 @@ class _Creator:
             )
         else:
             text += f" (new cycle {self._name('cycle')!r} from {start} to {end})"
-        return ZephyrRefused(
-            text, method=refused.method, path=refused.path, status=refused.status
-        )
+        return ZephyrRefused(text, status=refused.status)
 
     def _make_phase(self, cycle: Cycle) -> None:
         phase = self._client.create_phase(self._name("phase"), cycle, self._release.id)

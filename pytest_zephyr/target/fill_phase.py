@@ -17,7 +17,6 @@ from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import PlacementId
 from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.target.created import FilledPhase
 
@@ -159,8 +158,6 @@ class _Filler:
                 rest = [each for each in batch if each.case not in present]
                 if rest:
                     self._add_batch(rest, ids)
-            except ZephyrUnauthorized:
-                raise
             except ZephyrRefused as refused:
                 self._refused = self._refused or refused
                 return
@@ -174,8 +171,6 @@ class _Filler:
     def _assign_all(self) -> None:
         try:
             self._client.assign_all(self._phase.id, self._root(), self._tester)
-        except ZephyrUnauthorized:
-            raise
         except ZephyrRefused as refused:
             # Each row is then assigned by itself; if that fails, too, this is the reason.
             self._refused = self._refused or refused
@@ -199,7 +194,5 @@ class _Filler:
                     self._client.assign(self._phase.id, batch, self._tester)
                 except ZephyrWriteUncertain:
                     continue
-                except ZephyrUnauthorized:
-                    raise
                 except ZephyrRefused as refused:
                     self._refused = self._refused or refused

@@ -19,6 +19,7 @@ from pytest_zephyr.config.settings import CREATE
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import NO_SUCH_NAME
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.text import closest
@@ -52,7 +53,7 @@ def find_target(client: Client, settings: Settings) -> Target:
     try:
         return Finder(client, settings).find()
     except ZephyrRefused as refused:
-        if refused.status in {NO_SUCH_NAME, 401, 403}:
+        if refused.status == NO_SUCH_NAME:
             raise
         # The server answers an unknown id with an error of its own; check the lists.
         Finder(client, settings, thorough=True).find()
@@ -110,7 +111,7 @@ class Finder:
         try:
             return call(number)
         except ZephyrRefused as refused:
-            if not self._thorough or refused.status in {NO_SUCH_NAME, 401, 403}:
+            if not self._thorough or refused.status == NO_SUCH_NAME:
                 raise
             # If the server is broken, this raises, too.
             self._client.projects()
@@ -207,9 +208,7 @@ class Finder:
             try:
                 number = self._client.phase_tree(phase).release
                 others = self._client.cycles(number) if number is not None else ()
-            except ZephyrRefused as refused:
-                if refused.status in {401, 403}:
-                    raise
+            except ZephyrRefused:
                 return "There is no phase with this id, or it cannot be read."
             cycle = _cycle_of(phase, others)
             release = f" of release id {number}"
@@ -284,7 +283,7 @@ class Finder:
         """Say in which release a cycle really is, if the server knows."""
         try:
             found = self._client.cycle(cycle).release
-        except ZephyrRefused:
+        except ZephyrBadAnswer:
             return ""
         return "" if found is None else f" Cycle {cycle} is in release id {found}."
 

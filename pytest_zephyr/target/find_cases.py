@@ -12,7 +12,6 @@ from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.client.repository import SEARCH
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.results.records import CaseRef
 
 
@@ -76,8 +75,6 @@ def _search(
                 candidates.setdefault(placement.case, []).append(placement)
         for alt in alts if len(alts) <= _FEW else ():
             candidates[alt] = client.cases_by_alt(alt)
-    except ZephyrUnauthorized:
-        raise
     except ZephyrRefused:
         # This server has no search, or its index is broken.
         return False
@@ -112,8 +109,6 @@ def _walk(
                     if case in missing or case in candidates:
                         candidates.setdefault(case, []).append(placement)
             missing -= {case for case, each in candidates.items() if each}
-    except ZephyrUnauthorized:
-        raise
     except ZephyrRefused:
         return False
     return True

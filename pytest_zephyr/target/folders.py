@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Folder
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
@@ -85,8 +84,6 @@ class Folders:
         except ZephyrWriteUncertain:
             # `make` reads back whether it happened.
             return
-        except ZephyrUnauthorized:
-            raise
         except ZephyrRefused as refused:
             if refused.status < 500:
                 self.refused[path] = str(refused)

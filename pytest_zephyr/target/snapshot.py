@@ -17,8 +17,8 @@ from pytest_zephyr.client.entities import User
 from pytest_zephyr.client.paging import PAGE
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.status import Status
@@ -127,7 +127,7 @@ class Snapshot:
         if unknown:
             try:
                 found = find_cases(client, unknown, self._release(client), walk=walk)
-            except ZephyrRefused as refused:
+            except ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
                 found = CaseLookup()
@@ -139,7 +139,7 @@ class Snapshot:
     def _check_phase(self, client: Client, phase: Phase) -> None:
         try:
             client.phase_tree(phase.id)
-        except ZephyrRefused as refused:
+        except ZephyrBadAnswer as refused:
             if refused.status in {200, 401, 403, 404, 405}:
                 # The server may lack this call.
                 return

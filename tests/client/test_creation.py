@@ -57,7 +57,7 @@ class LateCases(Client):
     def delete_cases(self, folder: int, placements: Any) -> None:
         if not self.deletes:
             msg = "not here"
-            raise ZephyrNotFound(msg, method="DELETE", path="testcase", status=404)
+            raise ZephyrNotFound(msg, status=404)
         super().delete_cases(folder, placements)
 
 
