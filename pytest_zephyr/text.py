@@ -54,6 +54,12 @@ def format_case(case: int | str) -> str:
     return str(case) if isinstance(case, int) else repr(case)
 
 
+def one_of_several(names: Iterable[str]) -> str:
+    """Return *names* as a choice: ``never, execution or phase``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def first_few(names: Iterable[str]) -> str:
     """Return the first five of *names*, and how many more there are."""
     listed = list(names)

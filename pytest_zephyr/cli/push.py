@@ -205,12 +205,7 @@ def _corrections(
     """Name settings from the journal that failed and have another value here now."""
     path = run.journals[0].path
     names = (*TARGET, "create", "status_map")
-    mentions = [
-        text
-        for name in names
-        for text in (settings.describe(name), f"(zephyr_{name}, {path.name})")
-    ]
-    if not any(text in line for text in mentions for line in problems):
+    if not any(f"(from {path.name})" in line for line in problems):
         return []
     here = find_given(args)
     lines, flags = [], []
@@ -228,9 +223,11 @@ def _corrections(
             differs = value != getattr(settings, name)
         if differs:
             flags += [BY_NAME[name].flag_name, text]
+            here_now = (
+                f"{text!r} (from {source}) is not used" if now else "it was unset"
+            )
             lines.append(
-                f"zephyr: {text!r} ({source}) is not used: the journal keeps its own"
-                f" zephyr_{name}."
+                f"zephyr: zephyr_{name}: {here_now}; the journal keeps its own value."
             )
     if flags:
         again = command("push", *run.paths, *flags, settings=settings)

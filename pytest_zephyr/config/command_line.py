@@ -71,7 +71,7 @@ def _flags(settings: Settings, listed: Sequence[str]) -> list[str]:
     for option in OPTIONS:
         text = settings.raw.get(option.name, "")
         source = settings.sources.get(option.name, "")
-        typed = source == option.flag_name or source.endswith(", -o")
+        typed = source == option.flag_name or source.startswith("-o ")
         # The journal has the options that decide the result.
         needed = option.connects or (option.journaled and settings.pushing)
         new = option.flag and option.flag_name not in listed

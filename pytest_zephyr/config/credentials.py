@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 import os
 from pathlib import Path
+import shlex
 import stat
 from typing import Any
 from typing import Literal
@@ -61,14 +62,14 @@ def _token(
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
             raise SettingsError(
-                f"the token file {file} ({source}) cannot be read: {reason}."
+                f"the token file {file} (from {source}) cannot be read: {reason}."
             ) from error
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             warnings.append(
-                f"the token file {file} ({source}) can be read by others;"
-                f" fix it with: chmod 600 {file}"
+                f"the token file {file} (from {source}) can be read by others."
+                f" To fix it: chmod 600 {shlex.quote(str(file))}"
             )
-        source = f"{file} ({source})"
+        source = f"{file} (from {source})"
         if not text:
             raise SettingsError(f"the token file {source} is empty.")
     if not text:
@@ -105,7 +106,9 @@ def _password(
         elif not text.isascii():
             problems.append(f"{name} has a letter outside ASCII, {use_token}")
         elif not text.isprintable():
-            problems.append(f"{name} has a control character. Set it again.")
+            problems.append(
+                f"invalid {name}: it has a control character. Set it again."
+            )
     if ":" in username:
         problems.append(f"ZEPHYR_USERNAME has a colon, {use_token}")
     if problems:

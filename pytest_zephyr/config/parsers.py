@@ -16,6 +16,7 @@ from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.text import did_you_mean
+from pytest_zephyr.text import one_of_several
 
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -43,7 +44,7 @@ def boolean(text: str) -> bool:
         return True
     if text.lower() in _FALSE:
         return False
-    raise InvalidValue("allowed: true, false")
+    raise InvalidValue("choose true or false")
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
@@ -52,7 +53,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
             return text
         hint = did_you_mean(text, allowed)
         end = f".{hint}" if hint else ""
-        raise InvalidValue(f"allowed: {', '.join(allowed)}{end}")
+        raise InvalidValue(f"choose {one_of_several(allowed)}{end}")
 
     return parse
 
@@ -71,7 +72,7 @@ def seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < 1e6:
-        raise InvalidValue("allowed: a number of seconds above 0")
+        raise InvalidValue("expected a number of seconds above 0")
     return value
 
 
@@ -79,7 +80,7 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if text.isascii() and text.isdigit() and lowest <= int(text) <= highest:
             return int(text)
-        raise InvalidValue(f"allowed: a whole number from {lowest} to {highest}")
+        raise InvalidValue(f"expected a whole number from {lowest} to {highest}")
 
     return parse
 
@@ -88,7 +89,7 @@ def size(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,12})([KMG]?)B?", text.strip().upper())
     if match is None or not int(match[1]):
         raise InvalidValue(
-            "allowed: a number of bytes, or of K, M or G, as 500K or 10M"
+            "expected a number of bytes, or of K, M or G, as in 500K or 10M"
         )
     return int(match[1]) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}[match[2]]
 
@@ -114,12 +115,14 @@ def url(text: str) -> str:
         return SANDBOX
     parts = _split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidValue("allowed: https://host, http://host, or the word sandbox")
+        raise InvalidValue(
+            f"expected https://host, http://host or the word sandbox.{_with_scheme(text)}"
+        )
     if _OTHER_PRODUCT.search(parts.hostname.rstrip(".")):
         raise InvalidValue(
-            "it is an address of Jira, or of a Zephyr inside Jira (Scale, Squad,"
-            " Essential). This plugin reports to Zephyr Enterprise; use the address of"
-            " its login page, as https://zephyr.example.com"
+            "this is Jira, or a Zephyr inside Jira (Scale, Squad, Essential). This plugin"
+            " reports to Zephyr Enterprise; use the address of its login page, as in"
+            " https://zephyr.example.com"
         )
     try:
         port = "" if parts.port is None else f":{parts.port}"
@@ -138,6 +141,17 @@ def url(text: str) -> str:
     return f"{parts.scheme}://{host}{port}{context}"
 
 
+def _with_scheme(text: str) -> str:
+    """Return the hint with the scheme that *text* may lack, empty if it lacks none."""
+    if "://" in text:
+        return ""
+    scheme = "http" if text.startswith(("localhost", "127.")) else "https"
+    try:
+        return f" Did you mean {url(f'{scheme}://{text}')}?"
+    except InvalidValue:
+        return ""
+
+
 def _split(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
@@ -153,7 +167,9 @@ def proxy(text: str) -> str:
     parts = _split(text)
     schemes = {"http", "https", "socks5", "socks5h"}
     if parts is None or parts.scheme not in schemes or not parts.hostname:
-        raise InvalidValue("allowed: http://host:port")
+        bare = "://" not in text and "@" not in text and text
+        hint = f". Did you mean http://{bare}?" if bare else ""
+        raise InvalidValue(f"expected http://host:port{hint}")
     return text
 
 
@@ -171,7 +187,7 @@ def verify(text: str, base: Path = HERE) -> bool | Path:
     trusted = path(text, base)
     if not _path_check(trusted.exists):
         raise InvalidValue(
-            "allowed: true, false, or a file or directory of certificates that exists"
+            "choose true, false, or a file or directory of certificates that exists"
         )
     if _path_check(trusted.is_dir) and not _path_check(
         lambda: any(_HASHED_NAME.fullmatch(file.name) for file in trusted.iterdir())
@@ -187,7 +203,7 @@ def client_cert(text: str, base: Path = HERE) -> tuple[Path, ...]:
     paths = tuple(path(part.strip(), base) for part in text.split(","))
     if len(paths) > 2 or not all(_path_check(each.is_file) for each in paths):
         raise InvalidValue(
-            "allowed: a PEM file with certificate and key, or certificate,key"
+            "expected a PEM file with certificate and key, or two files: certificate,key"
         )
     return paths
 
@@ -220,5 +236,5 @@ def pattern(text: str) -> str:
             # As markers use it: in front of a number.
             re.compile(rf"(?:{text})[0-9]+")
     except (re.error, OverflowError, RecursionError, DeprecationWarning) as error:
-        raise InvalidValue(f"allowed: a regular expression ({error})") from None
+        raise InvalidValue(f"expected a regular expression ({error})") from None
     return text

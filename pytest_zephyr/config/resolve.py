@@ -85,7 +85,12 @@ class Given:
             yield self.environ[option.env_name], option.env_name
         if option.ini and option.name in self.ini:
             value, file = self.ini[option.name]
-            yield as_text(value), f"{option.ini_name}, {file}"
+            yield as_text(value), ini_source(option.ini_name, file)
+
+
+def ini_source(name: str, file: str) -> str:
+    """Return the source of ini key *name* for messages; *file* may be ``-o``."""
+    return f"-o {name}" if file == "-o" else f"{name} in {file}"
 
 
 def as_text(value: object) -> str:
@@ -147,8 +152,8 @@ def resolve(given: Given) -> Settings:
     problems += _fill_names(values, texts, sources, given)
     if values["unmapped"] == "create" and values["create"] == "never":
         problems.append(
-            f"'create' ({sources['unmapped']}) creates test cases, so zephyr_create must"
-            f" be execution, phase or cycle; it is never ({sources['create']})."
+            f"'create' (from {sources['unmapped']}) creates test cases, so zephyr_create"
+            f" must be execution, phase or cycle; it is never (from {sources['create']})."
         )
     if problems:
         raise SettingsError("\n".join(problems))
@@ -161,7 +166,7 @@ def resolve(given: Given) -> Settings:
         )
     if values["verify"] is False:
         warnings.append(
-            f"TLS certificates are not checked ({sources['verify']}); anyone on the"
+            f"TLS certificates are not checked (from {sources['verify']}); anyone on the"
             f" network path can read the credential."
         )
     return Settings(
@@ -228,12 +233,12 @@ def _fill_names(
                 continue
             filled = placeholders.fill(text, *context)
         except placeholders.Unfilled as unfilled:
-            yield f"{text!r} ({sources[name]}): {unfilled}."
+            yield f"invalid zephyr_{name} {text!r} (from {sources[name]}): {unfilled}."
             continue
         if len(filled) > _MAX_NAME:
             yield (
-                f"{text[:60]!r}… ({sources[name]}) has {len(filled)} characters;"
-                f" a name in Zephyr has at most {_MAX_NAME}."
+                f"invalid zephyr_{name} {text[:60]!r}… (from {sources[name]}): it has"
+                f" {len(filled)} characters, a name in Zephyr has at most {_MAX_NAME}."
             )
         values[name] = Ref(name=filled)
         if journaled:
@@ -266,9 +271,7 @@ def _read(option: Option, given: Given) -> tuple[Any, str, str]:
             raise parse.InvalidValue("it has a control character")
         if not option.files:
             return option.parse(text), text, source
-        in_file = source.startswith(f"{option.ini_name}, ") and not source.endswith(
-            ", -o"
-        )
+        in_file = source.startswith(f"{option.ini_name} in ")
         base = given.ini_root if in_file else parse.HERE
         return option.parse(text, base), text, source
     except parse.InvalidValue as error:
@@ -276,7 +279,8 @@ def _read(option: Option, given: Given) -> tuple[Any, str, str]:
             text = mask_userinfo(text)
         end = "" if str(error).endswith("?") else "."
         raise SettingsError(
-            f"{shorten(text, 100)!r} ({source}) is not a {option.ini_name}: {error}{end}"
+            f"invalid {option.ini_name} {shorten(text, 100)!r} (from {source}):"
+            f" {error}{end}"
         ) from None
 
 

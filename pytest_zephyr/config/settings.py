@@ -32,7 +32,10 @@ Create = Literal["never", "execution", "phase", "cycle"]
 CREATE: tuple[Create, ...] = ("never", "execution", "phase", "cycle")
 
 
-NO_SERVER = "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment."
+NO_SERVER = (
+    "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment to its"
+    " address, or try --zephyr-url sandbox."
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,10 @@ class Settings:
         text = self.raw.get(name, "")
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
-        return f"{text!r} ({self.sources.get(name, 'default')})"
+        source = self.sources.get(name, "default")
+        return (
+            f"{text!r} ({'the default' if source == 'default' else f'from {source}'})"
+        )
 
     def may_create(self, kind: Create) -> bool:
         """Return whether a missing *kind* may be created."""

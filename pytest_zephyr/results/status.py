@@ -95,16 +95,18 @@ def _choose(
         return Choice()
     found = _find(text, statuses)
     known = ", ".join(f"{each.name} ({each.id})" for each in statuses if each.active)
+    origin = "the default" if source == "default" else f"from {source}"
     if found is None:
         hint = did_you_mean(text, (each.name for each in statuses if each.active))
         return Choice(
-            problem=f"{text!r} for {outcome.value} (zephyr_status_map, {source}) is not"
-            f" a status of this server.{hint} It has: {known}."
+            problem=f"{text!r} for {outcome.value} ({origin}) is not a status of this"
+            f" server.{hint} It has: {known}."
         )
     if not found.active:
         return Choice(
-            problem=f"{found.name!r} for {outcome.value} (zephyr_status_map, {source})"
-            f" is an inactive status of this server. Active are: {known}.",
+            problem=f"{found.name!r} for {outcome.value} ({origin}) is inactive on this"
+            f" server. Map {outcome.value} to another status with zephyr_status_map:"
+            f" {known}.",
             inactive=True,
         )
     return Choice(found)

@@ -105,7 +105,7 @@ def test_what_may_be_created_is_no_mistake(call, world):
         (
             ["--zephyr-status-map=error=Blockd"],
             "statuses",
-            "'Blockd' for error (zephyr_status_map, --zephyr-status-map) is not a status",
+            "'Blockd' for error (from --zephyr-status-map) is not a status",
         ),
     ],
     ids=["project", "release", "cycle", "phase", "status"],
@@ -247,7 +247,7 @@ def test_wrong_value_is_wrong_usage(call):
     code, text = call("check", "--zephyr-timeout=soon")
 
     assert code == 2
-    assert "'soon' (--zephyr-timeout)" in text
+    assert "'soon' (from --zephyr-timeout)" in text
 
 
 # Lists

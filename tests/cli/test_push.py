@@ -211,7 +211,7 @@ def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, 
     ("args", "said"),
     [
         (["no/such.jsonl"], "cannot be read"),
-        (["--zephyr-timeout=soon"], "'soon' (--zephyr-timeout)"),
+        (["--zephyr-timeout=soon"], "'soon' (from --zephyr-timeout)"),
         (["--zephyr-nonsense"], "unrecognized arguments"),
         (["-c", "absent.ini"], "there is no file"),
     ],
@@ -395,7 +395,7 @@ def test_certificates_that_are_not_checked_are_warned_of_each_time(
 
     for _ in range(2):
         said = push(journal)[1]
-        assert "zephyr: TLS certificates are not checked (ZEPHYR_VERIFY)" in said
+        assert "zephyr: TLS certificates are not checked (from ZEPHYR_VERIFY)" in said
 
 
 def test_a_console_of_another_encoding_does_not_end_a_push(
@@ -430,7 +430,7 @@ def test_a_journal_with_impossible_options_does_not_keep_others_back(
     code, said = push()
 
     assert code == 1
-    assert "'no\\x1b' (0000-spoilt.jsonl) is not a zephyr_comment" in said
+    assert "invalid zephyr_comment 'no\\x1b' (from 0000-spoilt.jsonl): " in said
     assert "2 delivered" in said
     assert world.statuses()[101] == "1"
 
@@ -547,7 +547,10 @@ def test_ids_of_a_header_are_not_used_on_another_server(push, journal, world):
     code, said = push("--zephyr-url", world.sandbox.url, other)
 
     assert code == 2
-    assert f"'{world.phase}' (edited.jsonl) is an id of https://zephyr.example" in said
+    assert (
+        f"'{world.phase}' (from edited.jsonl) is an id of https://zephyr.example"
+        in said
+    )
     assert world.sandbox.requests == []
     told = ("--zephyr-url", world.sandbox.url, "--zephyr-phase", str(world.phase))
     assert push(*told, other)[0] == 0
@@ -599,7 +602,7 @@ def test_typos_that_were_mended_since_are_corrected_by_what_is_printed(
 
     assert code == 1
     for name in typos:
-        assert f"{names[name]!r} (zephyr_{name}, tox.ini) is not used" in said
+        assert f"{names[name]!r} (from zephyr_{name} in tox.ini) is not used" in said
     assert said.count("is not used") == len(typos)
     assert paste(said).ret == 0
     assert world.statuses()[101] == "1"
@@ -622,7 +625,7 @@ def test_what_is_printed_for_a_run_names_all_of_its_journals(
     code, said = push()
 
     assert code == 1
-    assert "'phase' (zephyr_create, tox.ini) is not used" in said
+    assert "'phase' (from zephyr_create in tox.ini) is not used" in said
     assert paste(said).ret == 0
     assert push() == (0, "nothing to send\n")
     phases = world.sandbox.store.phases(world.cycle)
@@ -642,7 +645,7 @@ def test_a_place_that_was_taken_back_is_unset_by_what_is_printed(
     code, said = push(journal)
 
     assert code == 1
-    assert "'' (not set any more) is not used" in said
+    assert "zephyr_cycle: it was unset; the journal keeps its own" in said
     assert paste(said).ret == 0
     assert world.statuses()[101] == "1"
 

@@ -128,7 +128,7 @@ def test_an_unknown_name_is_said_with_its_place_and_its_source(find, wrong, said
 
     ((name, value),) = wrong.items()
     text = str(caught.value)
-    assert text.startswith(f"{value!r} (--zephyr-{name}) {said}")
+    assert text.startswith(f"{value!r} (from --zephyr-{name}) {said}")
     assert f"{NAMES[name]!r} (" in text
     assert "\n" not in text
 
@@ -180,7 +180,7 @@ def test_an_id_that_is_not_in_the_list_is_said(world, find):
         find(release=world.release, cycle="999999", phase="Smoke")
 
     assert str(caught.value).startswith(
-        f"'999999' (--zephyr-cycle) is not a cycle of release id {world.release}."
+        f"'999999' (from --zephyr-cycle) is not a cycle of release id {world.release}."
     )
 
 
@@ -201,7 +201,7 @@ def test_an_id_that_nobody_knows_is_said_though_the_server_seems_broken(
         find(**wrong)
 
     text = str(caught.value)
-    assert text.startswith(f"'999999' (--zephyr-{kind}) is not a {kind} of")
+    assert text.startswith(f"'999999' (from --zephyr-{kind}) is not a {kind} of")
     assert ("It is in cycle 'Nightly'" in text) == (wrong["phase"] == "4001")
     world.sandbox.faults.add(Fault("GET", status=500, times=None))
     with pytest.raises(ZephyrRefused) as broken:
@@ -248,7 +248,7 @@ def elsewhere(world: World) -> dict[str, int]:
     [
         pytest.param(
             {"cycle": "Release candidate"},
-            "'Release candidate' (--zephyr-cycle) is not a cycle of release '1.0'.*"
+            "'Release candidate' (from --zephyr-cycle) is not a cycle of release '1.0'.*"
             " It is in cycle 'Nightly' (",
             id="no such cycle",
         ),
@@ -289,7 +289,7 @@ def elsewhere(world: World) -> dict[str, int]:
         ),
         pytest.param(
             {"release": "{release}"},
-            "'{release}' (--zephyr-release) is not a release of project 'Payments'.",
+            "'{release}' (from --zephyr-release) is not a release of project 'Payments'.",
             id="a release of another project",
         ),
         pytest.param(
@@ -304,7 +304,7 @@ def elsewhere(world: World) -> dict[str, int]:
         ),
         pytest.param(
             {"project": None, "cycle": None},
-            "'1.0' (--zephyr-release) cannot be looked up without its project.",
+            "'1.0' (from --zephyr-release) cannot be looked up without its project.",
             id="a release without its project",
         ),
     ],

@@ -158,12 +158,12 @@ def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, wor
     [
         (
             ["--zephyr-phase=Smok", "--zephyr-cycle=Nightly"],
-            "'Smok' (--zephyr-phase) is not a phase of cycle 'Nightly'. Did you mean 'Smoke'?",
+            "'Smok' (from --zephyr-phase) is not a phase of cycle 'Nightly'. Did you mean 'Smoke'?",
         ),
         (
             ["--zephyr-phase=Smoke", "--zephyr-cycle=nightly"],
             (
-                "'nightly' (--zephyr-cycle) is not a cycle of release '1.0'. Did you mean"
+                "'nightly' (from --zephyr-cycle) is not a cycle of release '1.0'. Did you mean"
                 " 'Nightly'?"
             ),
         ),

@@ -236,7 +236,7 @@ def test_unknown_ids_alone_create_nothing(pytester, run_zephyr, world):
 @pytest.mark.parametrize(
     ("create", "said"),
     [
-        ("never", "'Build 7' (--zephyr-cycle) is not a cycle of release '1.0'"),
+        ("never", "'Build 7' (from --zephyr-cycle) is not a cycle of release '1.0'"),
         ("execution", "To create it: --zephyr-create=cycle."),
         ("phase", "To create it: --zephyr-create=cycle."),
     ],
@@ -729,7 +729,7 @@ def test_of_a_phase_that_does_not_exist_nothing_is_planned(
 
     assert ran.ret == 5
     assert "zephyr: only planned tests run, so none is selected." in ran.text
-    assert "'Tomorrow' (--zephyr-phase)" in ran.text
+    assert "'Tomorrow' (from --zephyr-phase)" in ran.text
     assert world.writes == []
 
 
@@ -763,10 +763,10 @@ def test_plan_that_cannot_be_read_is_said(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--zephyr-project=999"], "'999' (--zephyr-project) is not a project"),
-        (["--zephyr-release=999"], "'999' (--zephyr-release) is not a release"),
-        (["--zephyr-cycle=999"], "'999' (--zephyr-cycle) is not a cycle"),
-        (["--zephyr-phase=999"], "'999' (--zephyr-phase) is not a phase"),
+        (["--zephyr-project=999"], "'999' (from --zephyr-project) is not a project"),
+        (["--zephyr-release=999"], "'999' (from --zephyr-release) is not a release"),
+        (["--zephyr-cycle=999"], "'999' (from --zephyr-cycle) is not a cycle"),
+        (["--zephyr-phase=999"], "'999' (from --zephyr-phase) is not a phase"),
     ],
     ids=["project", "release", "cycle", "phase"],
 )
@@ -791,7 +791,7 @@ def test_wrong_id_of_a_phase_alone_is_answered(pytester, run_zephyr):
     )  # fmt: skip
 
     assert ran.ret == 4
-    assert "'999' (--zephyr-phase) is not a phase of this server" in ran.text
+    assert "'999' (from --zephyr-phase) is not a phase of this server" in ran.text
 
 
 def test_unknown_id_is_answered_in_a_large_phase(pytester, run_zephyr, monkeypatch):
@@ -867,11 +867,11 @@ def test_locked_release_is_waited_for_when_results_are_written(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("--zephyr-project=Payment", "(--zephyr-project) is not a project of this server. Did you mean 'Payments'?"),
-        ("--zephyr-release=name:1.00", "(--zephyr-release) is not a release of project 'Payments'. Did you mean '1.0'?"),
-        ("--zephyr-cycle=Nightley", "(--zephyr-cycle) is not a cycle of release '1.0'. Did you mean 'Nightly'?"),
-        ("--zephyr-phase=Smok", "(--zephyr-phase) is not a phase of cycle 'Nightly'. Did you mean 'Smoke'?"),
-        ("--zephyr-status-map=error=Blockd", "'Blockd' for error (zephyr_status_map, --zephyr-status-map) is not a status of this server. Did you mean Blocked?"),
+        ("--zephyr-project=Payment", "(from --zephyr-project) is not a project of this server. Did you mean 'Payments'?"),
+        ("--zephyr-release=name:1.00", "(from --zephyr-release) is not a release of project 'Payments'. Did you mean '1.0'?"),
+        ("--zephyr-cycle=Nightley", "(from --zephyr-cycle) is not a cycle of release '1.0'. Did you mean 'Nightly'?"),
+        ("--zephyr-phase=Smok", "(from --zephyr-phase) is not a phase of cycle 'Nightly'. Did you mean 'Smoke'?"),
+        ("--zephyr-status-map=error=Blockd", "'Blockd' for error (from --zephyr-status-map) is not a status of this server. Did you mean Blocked?"),
         ("--zephyr-cycle=N {buidl}", "{buidl} is not a placeholder. Did you mean {build}?"),
     ],
     ids=["project", "release", "cycle", "phase", "status", "placeholder"],
@@ -951,7 +951,7 @@ def test_a_run_a_check_and_a_push_judge_a_target_alike(
         monkeypatch.setenv(f"ZEPHYR_{name}", value)
     monkeypatch.setenv("ZEPHYR_CYCLE", "Release candidate")
     pytester.makepyfile(ONE.format(case=101))
-    said = "'Release candidate' (ZEPHYR_CYCLE) is not a cycle of release '1.0'."
+    said = "'Release candidate' (from ZEPHYR_CYCLE) is not a cycle of release '1.0'."
     where = f"It is in cycle 'Nightly' ({world.cycle})."
 
     warned = run_zephyr(same_exit=False)

@@ -92,7 +92,7 @@ def test_a_token_is_read_from_a_file(token_file):
 
     assert shown(found) == ("token", "", SECRET)
     assert found is not None
-    assert found.source == f"{token_file} (ZEPHYR_TOKEN_FILE)"
+    assert found.source == f"{token_file} (from ZEPHYR_TOKEN_FILE)"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_token_file_that_holds_no_token_is_a_problem(tmp_path, content, reason
         path.chmod(0o600)
     message = problem({"token_file": str(path)})
 
-    assert f"{path} (--zephyr-token-file)" in message
+    assert f"{path} (from --zephyr-token-file)" in message
     assert message.endswith(reason)
     assert SECRET not in message
     assert len(message.splitlines()) == 1
@@ -175,7 +175,7 @@ def test_a_token_file_that_others_can_read_is_warned_of(token_file, mode, warned
 
     assert shown(settings.credential) == ("token", "", SECRET)
     assert [each.partition(" can ")[0] for each in settings.warnings] == (
-        [f"the token file {token_file} (ZEPHYR_TOKEN_FILE)"] if warned else []
+        [f"the token file {token_file} (from ZEPHYR_TOKEN_FILE)"] if warned else []
     )
     assert all(each.endswith(f"chmod 600 {token_file}") for each in settings.warnings)
 

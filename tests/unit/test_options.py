@@ -109,7 +109,7 @@ def test_a_place_wins_over_all_weaker_ones(name, place):
     source = {
         "flag": "--" + BY_NAME[name].ini_name.replace("_", "-"),
         "env": BY_NAME[name].ini_name.upper(),
-        "ini": f"{BY_NAME[name].ini_name}, pytest.ini",
+        "ini": f"{BY_NAME[name].ini_name} in pytest.ini",
     }[place]
 
     assert resolve.value(name, given) == value
@@ -254,7 +254,7 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
     [
         ("flag", "--zephyr-auth"),
         ("env", "ZEPHYR_AUTH"),
-        ("ini", "zephyr_auth, pytest.ini"),
+        ("ini", "zephyr_auth in pytest.ini"),
     ],
 )
 def test_a_wrong_value_is_said_with_its_place(place, source):
@@ -263,7 +263,7 @@ def test_a_wrong_value_is_said_with_its_place(place, source):
         resolve.value("auth", given_in({place: "tokn"}, "auth"))
 
     assert str(caught.value) == (
-        f"'tokn' ({source}) is not a zephyr_auth: allowed: auto, token, basic, cookie."
+        f"invalid zephyr_auth 'tokn' (from {source}): choose auto, token, basic or cookie."
         f" Did you mean token?"
     )
 
@@ -274,10 +274,10 @@ def test_every_problem_is_said_at_once():
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(Given(environ=environ))
 
-    assert [line.split()[1] for line in str(caught.value).splitlines()] == [
-        "(ZEPHYR_AUTH)",
-        "(ZEPHYR_TIMEOUT)",
-        "(ZEPHYR_RETRIES)",
+    assert [line.partition(" '")[0] for line in str(caught.value).splitlines()] == [
+        "invalid zephyr_auth",
+        "invalid zephyr_timeout",
+        "invalid zephyr_retries",
     ]
 
 
@@ -286,7 +286,9 @@ def test_a_long_wrong_value_is_cut_in_the_message():
     with pytest.raises(SettingsError) as caught:
         resolve.value("auth", Given(environ={"ZEPHYR_AUTH": "x" * 5000}))
 
-    assert str(caught.value).startswith(f"'{'x' * 97}...' (ZEPHYR_AUTH) is not")
+    assert str(caught.value).startswith(
+        f"invalid zephyr_auth '{'x' * 97}...' (from ZEPHYR_AUTH): "
+    )
 
 
 def test_settings_know_text_and_place_of_every_value():
@@ -374,7 +376,7 @@ def test_unchecked_certificates_are_warned_of(text):
     (warning,) = resolve.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
 
     assert warning == (
-        "TLS certificates are not checked (ZEPHYR_VERIFY); anyone on the network path"
+        "TLS certificates are not checked (from ZEPHYR_VERIFY); anyone on the network path"
         " can read the credential."
     )
 
@@ -534,7 +536,7 @@ def test_a_journal_is_not_filled_in_with_what_stands_here_and_now(name):
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(Given(environ=environ, header={"phase": name}))
 
-    assert "(journal): " in str(caught.value)
+    assert "(from journal): " in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
 
 

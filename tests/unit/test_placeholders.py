@@ -142,8 +142,8 @@ def test_a_name_that_cannot_be_filled_is_said_with_its_place():
         )
 
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
-        "'{x}' (ZEPHYR_CYCLE)",
-        "'Run {run}' (ZEPHYR_PHASE)",
+        "invalid zephyr_cycle '{x}' (from ZEPHYR_CYCLE)",
+        "invalid zephyr_phase 'Run {run}' (from ZEPHYR_PHASE)",
     ]
 
 

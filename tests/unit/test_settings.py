@@ -96,7 +96,8 @@ def test_no_server_is_said_first():
     lines = missing()
 
     assert lines[0] == (
-        "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment."
+        "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment to its"
+        " address, or try --zephyr-url sandbox."
     )
     assert len(lines) == 5
 
@@ -182,5 +183,5 @@ def test_a_setting_is_described_as_it_was_given():
     """The text and where it stood."""
     found = settings(ZEPHYR_PHASE="id:7")
 
-    assert found.describe("phase") == "'id:7' (ZEPHYR_PHASE)"
-    assert found.describe("timeout") == "'30' (default)"
+    assert found.describe("phase") == "'id:7' (from ZEPHYR_PHASE)"
+    assert found.describe("timeout") == "'30' (the default)"

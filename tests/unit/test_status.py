@@ -100,7 +100,7 @@ def test_an_unknown_status_is_a_problem_that_names_what_there_is():
 
     assert found.status is None
     assert found.problem == (
-        "'Blcoked' for error (zephyr_status_map, pytest.ini) is not a status of this"
+        "'Blcoked' for error (from pytest.ini) is not a status of this"
         " server. Did you mean Blocked? It has: Pass (1), Fail (2), WIP (3), Blocked"
         " (4), Needs a look (7)."
     )
@@ -117,8 +117,8 @@ def test_an_inactive_status_is_a_problem_of_its_outcome_only():
     found = choices({}, "default", retired)
 
     assert found[Outcome.XFAILED].problem == (
-        "'Blocked' for xfailed (zephyr_status_map, default) is an inactive status of"
-        " this server. Active are: Pass (1), Fail (2), WIP (3)."
+        "'Blocked' for xfailed (the default) is inactive on this server. Map xfailed to"
+        " another status with zephyr_status_map: Pass (1), Fail (2), WIP (3)."
     )
     assert found[Outcome.FAILED] == Choice(FAIL)
 
