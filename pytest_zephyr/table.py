@@ -39,6 +39,11 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
         "POLICY",
     ),
     ("folder", "Repository folder of test cases that are created", "PATH"),
+    (
+        "map",
+        "CSV or JSON file that names the test cases of tests without a marker",
+        "FILE",
+    ),
     ("only_planned", "Run only tests whose test case is in the phase", ""),
     ("push", "When to send: end, or never (write the journal only)", "WHEN"),
     ("journal", "Directory of the journals, relative to the rootdir", "DIR"),

@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 #: What the embedded server holds after each example: case or Alt ID to status.
 EXPECTED: dict[str, dict[int | str, str | None]] = {
     "api": {301: "1", 302: "1", 303: "4"},
+    "map": {601: "1", 602: "1", 603: "1", 604: "1", "CART-1": "1"},
     "markers": dict.fromkeys(range(201, 209), "1"),
     "playwright": {501: "1", 502: "2"},
     "quickstart": {101: "1", 102: "1", 103: "1", 105: None, "AUTH-7": "4"},

@@ -87,6 +87,7 @@ _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
     "unknown_case": (parse.one_of(*get_args(UnknownCase)), "warn"),
     "unmapped": (parse.one_of(*get_args(Unmapped)), "ignore"),
     "folder": (str, "Automation/{package}"),
+    "map": (parse.path, None),
     "only_planned": (parse.boolean, "false"),
     "push": (parse.one_of(*get_args(PushWhen)), "end"),
     "journal": (parse.path, ".zephyr"),
@@ -115,7 +116,7 @@ _JOURNALED = {
     *("unknown_case", "unmapped", "status_map", "comment", "notes_limit"),
 }
 _CONNECT = {"url", "auth", "token_file", "verify", "client_cert", "proxy"}
-_FILES = {"token_file", "journal", "verify", "client_cert"}
+_FILES = {"token_file", "map", "journal", "verify", "client_cert"}
 _NO_ENV = {"notes_limit", "attach_max_total", "show_config", "id_prefix", "inherit"}
 
 OPTIONS: tuple[Option, ...] = tuple(

@@ -89,6 +89,7 @@ class Settings:
     unknown_case: UnknownCase
     unmapped: Unmapped
     folder: str
+    map: Path | None
     only_planned: bool
     push: PushWhen
     journal: Path

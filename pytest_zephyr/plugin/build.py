@@ -83,7 +83,7 @@ def _controller_plugins(config: pytest.Config, texts: Given) -> dict[str, object
     writer, check = reporter.writer, reporter.startup_check
     store = local.store(writer.path)
     config.stash[RECORDER] = Recorder(writer, store, hide=marks.hide_secrets)
-    return {
+    plugins = {
         "reports": ReportLines(
             config, marks, local.capture, writer, tell=reporter.tell
         ),
@@ -91,6 +91,11 @@ def _controller_plugins(config: pytest.Config, texts: Given) -> dict[str, object
         "startup-check": check,
         "items": ItemLines(writer, marks, reporter.note_bug, check.take_item),
     }
+    if marks.case_map is not None:
+        from pytest_zephyr.plugin.map_use import MapUse
+
+        plugins["map-use"] = MapUse(marks, reporter.note_bug, reporter.add_line)
+    return plugins
 
 
 def _worker_plugins(
@@ -105,6 +110,10 @@ def _worker_plugins(
     config.stash[RECORDER] = Recorder(writer, store, worker, marks.hide_secrets)
     reports = ReportLines(config, marks, local.capture, writer, worker)
     plugins = {"reports": reports, "items": ItemLines(writer, marks, reports.note_bug)}
+    if marks.case_map is not None:
+        from pytest_zephyr.plugin.map_use import MapUse
+
+        plugins["map-use"] = MapUse(marks, reports.note_bug)
     if PLANNED_KEY in workerinput:
         planned = frozenset(workerinput[PLANNED_KEY])
         plugins["only-planned"] = OnlyPlanned(lambda: planned, marks, writer)

@@ -17,6 +17,11 @@ import pytest
 from pytest_zephyr.config.settings import Inherit
 from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
+from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_ids import scale_hint
+from pytest_zephyr.results.case_ids import scale_number
+from pytest_zephyr.results.case_map import CaseMap
+from pytest_zephyr.results.case_map import junit_name
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import number_nodeid
@@ -27,10 +32,6 @@ from pytest_zephyr.text import one_line
 
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
-_MAX_ID = 2**63 - 1
-
-#: A test case key of Zephyr Scale, another product.
-_SCALE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-T(\d{1,18})", re.ASCII | re.IGNORECASE)
 
 #: Names of parameters whose values must not be shown.
 _SECRET = re.compile(
@@ -80,12 +81,12 @@ class Marks:
         *,
         creating: bool = False,
         scrub: Scrubber | None = None,
+        case_map: CaseMap | None = None,
     ) -> None:
         self.creating = creating
+        self.case_map = case_map
         self._scrub = scrub or Scrubber()
-        self._id = re.compile(
-            rf"(?:{id_prefix})?(?P<zephyr_id>\d{{1,19}})", re.ASCII | re.IGNORECASE
-        )
+        self._ids = CaseIds(id_prefix)
         self._inherit = inherit
         self._secrets: dict[str, set[str]] = {}
 
@@ -151,6 +152,9 @@ class Marks:
                 break
         if self._ask_hook(item, data):
             return data
+        if not data.cases and not data.problems and self.case_map is not None:
+            names = item.nodeid, junit_name(item.nodeid)
+            data.cases += self.case_map.cases_of(_name_of(item, self), names)
         if not data.cases and not data.problems:
             data.unmarked = self.creating or not levels
             if not data.unmarked:
@@ -206,7 +210,7 @@ class Marks:
 
     def _add_ids(self, values: object, data: MarkerData) -> None:
         for value in _flat(values):
-            case = self._case_id(value)
+            case = self._ids.number(value)
             if case is None:
                 data.problems.append(self._not_an_id(value))
             else:
@@ -245,24 +249,15 @@ class Marks:
         text = f"{self.short(value)} is not a test case id"
         if not isinstance(value, str):
             return text
-        if key := _SCALE_KEY.fullmatch(value.strip()):
+        if number := scale_number(value):
             return (
-                f"{text} but a key of Zephyr Scale; in Zephyr Enterprise it is a number,"
-                f" as zephyr({key[1]}), or an Alt ID, as zephyr(alt=…)"
+                f"{text}{scale_hint(value)}; in Zephyr Enterprise it is a number,"
+                f" as zephyr({number}), or an Alt ID, as zephyr(alt=…)"
             )
         return (
             f"{text}: use the number, as zephyr(123) or zephyr('TC-123'), or"
             f" zephyr(alt=…) for an Alt ID; zephyr_id_prefix allows other prefixes"
         )
-
-    def _case_id(self, value: object) -> int | None:
-        """Read a visible test case id from a number or a text such as ``TC-101``."""
-        if isinstance(value, str):
-            match = self._id.fullmatch(value.strip())
-            value = int(match["zephyr_id"]) if match else None
-        if isinstance(value, int) and not isinstance(value, bool):
-            return int(value) if 0 < value <= _MAX_ID else None
-        return None
 
 
 def _levels(item: pytest.Item) -> list[list[pytest.Mark]] | None:
@@ -337,11 +332,7 @@ def name_items(items: Iterable[pytest.Item], marks: Marks) -> Iterator[str]:
     counts: dict[str, int] = {}
     named: set[int] = set()
     for item in items:
-        name = item.nodeid
-        params = getattr(getattr(item, "callspec", None), "params", ())
-        if any(map(_SECRET.search, params)):
-            marks.note_secrets(item)
-            name = _without_secrets(item, marks)
+        name = _name_of(item, marks)
         count = counts[name] = counts.get(name, 0) + 1
         key = number_nodeid(name, count)
         if id(item) in named:
@@ -362,6 +353,15 @@ def begin_item(item: pytest.Item) -> str:
     if keys := item.stash.get(_NEXT_KEYS, None):
         item.stash[_KEY] = keys.pop(0)
     return key_of(item)
+
+
+def _name_of(item: pytest.Item, marks: Marks) -> str:
+    """Return the node id of *item*, with secret parameters hidden."""
+    params = getattr(getattr(item, "callspec", None), "params", ())
+    if not any(map(_SECRET.search, params)):
+        return item.nodeid
+    marks.note_secrets(item)
+    return _without_secrets(item, marks)
 
 
 def _without_secrets(item: Any, marks: Marks) -> str:

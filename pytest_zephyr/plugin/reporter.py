@@ -110,6 +110,10 @@ class ZephyrReporter:
         """Note a failure of our own, for the summary."""
         self._bugs[bug] += 1
 
+    def add_line(self, line: str) -> None:
+        """Show *line* in the summary."""
+        self._lines.append(line)
+
     @guarded
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session

@@ -190,7 +190,12 @@ def load_local(texts: Given, credential: Credential | None = None) -> LocalOptio
     names = ("id_prefix", "inherit", "capture", "attach_max_size", "attach_max_total")
     id_prefix, inherit, *limits = (resolve.value(name, texts) for name in names)
     creating = resolve.value("unmapped", texts) == "create"
-    marks = Marks(id_prefix, inherit, creating=creating, scrub=scrub)
+    case_map = None
+    if texts.find(options.BY_NAME["map"]) is not None:
+        from pytest_zephyr.config import map_file
+
+        case_map = map_file.load(texts)
+    marks = Marks(id_prefix, inherit, creating=creating, scrub=scrub, case_map=case_map)
     return LocalOptions(marks, scrub, *limits)
 
 

@@ -46,6 +46,7 @@ TABLE: Mapping[str, tuple[Any, str, Any, str, Any]] = {
         "{{a}}",
         "{{a}}",
     ),
+    "map": (None, "a", Path("a"), "b", Path("b")),
     "only_planned": (False, "true", True, "no", False),
     "push": ("end", "never", "never", "end", "end"),
     "journal": (Path(".zephyr"), "a", Path("a"), "b", Path("b")),

@@ -1,0 +1,183 @@
+"""Reads a mapping file: CSV or JSON with patterns for tests, and their test cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import csv
+import io
+import json
+from pathlib import Path
+
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.options import BY_NAME
+from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_map import CaseMap
+from pytest_zephyr.results.case_map import MapRow
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.text import one_line
+from pytest_zephyr.text import shorten
+
+
+#: The first cell of a heading, and the names of the same in JSON.
+PATTERN_NAMES = ("test", "tests", "pattern", "nodeid", "node id", "node_id")
+_CASE_NAMES = ("case", "cases")
+
+#: What may stand between cells; Excel writes semicolons in many countries.
+_DELIMITERS = ",;\t"
+
+_MAX_PROBLEMS = 20
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The keys and values of a JSON object, repeated keys too."""
+
+
+def load(given: Given) -> CaseMap | None:
+    """Return the map that the options name, if any. Raises SettingsError."""
+    found = given.find(BY_NAME["map"])
+    if found is None:
+        return None
+    ids = CaseIds(resolve.value("id_prefix", given))
+    return read_map(resolve.value("map", given), found[1], ids)
+
+
+def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
+    """Return the rows of the file at *path*. Raises SettingsError with all problems.
+
+    *source* says which option names the file.
+    """
+    try:
+        if not path.is_file():
+            raise SettingsError(f"there is no file {path} ({source}).")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(
+            f"{path} ({source}) cannot be read: {error.strerror}."
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(
+            f"{path} ({source}), line {line}: the text is not UTF-8. In Excel, save it as"
+            f" 'CSV UTF-8'."
+        ) from error
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if path.suffix.lower() == ".json":
+        rows, problems = _read_rows(_of_json(text), ids)
+    else:
+        rows, problems = _of_csv(text, ids)
+    if problems:
+        more = len(problems) - _MAX_PROBLEMS
+        listed = [f"{path} ({source}), {one_line(each)}." for each in problems]
+        if more > 0:
+            listed[_MAX_PROBLEMS:] = [f"and {more} more problems in {path}."]
+        raise SettingsError("\n".join(listed))
+    return CaseMap(rows, path.name)
+
+
+def _read_rows(
+    entries: Iterable[tuple[int, object, Sequence[object]]], ids: CaseIds
+) -> tuple[list[MapRow], list[str]]:
+    """Return the rows of *entries* (line, pattern, test cases), and what is wrong."""
+    rows, problems = [], []
+    try:
+        for line, pattern, values in entries:
+            try:
+                rows.append(MapRow(line, _pattern(pattern), _cases(values, ids)))
+            except ValueError as error:
+                problems.append(f"line {line}: {error}")
+    except (csv.Error, ValueError, RecursionError) as error:
+        problems.append(str(error))
+    return rows, problems
+
+
+def _pattern(value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if text and text.isprintable():
+        return text
+    raise ValueError(f"{_short(value)} is not the name of a test")
+
+
+def _cases(values: Sequence[object], ids: CaseIds) -> tuple[CaseRef, ...]:
+    """Return the test cases of a row. Raises ValueError."""
+    if not values:
+        raise ValueError("there is no test case next to the name of the test")
+    cases: list[CaseRef] = []
+    for value in values:
+        if isinstance(value, str):
+            cases += ids.read(value)
+        elif (case := ids.number(value)) is not None:
+            cases.append(case)
+        elif value is not None:
+            raise ValueError(f"{_short(value)} is not a test case")
+    return tuple(dict.fromkeys(cases))
+
+
+def _of_csv(text: str, ids: CaseIds) -> tuple[list[MapRow], list[str]]:
+    """Read *text* with the delimiter that leads to the fewest problems."""
+    lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
+    first = next(lines, "")
+    delimiters = sorted(filter(first.__contains__, _DELIMITERS), key=first.index)
+    best: tuple[list[MapRow], list[str]] = [], []
+    for number, delimiter in enumerate(delimiters or [","]):
+        read = _read_rows(_csv_entries(text, delimiter), ids)
+        if not number or len(read[1]) < len(best[1]):
+            best = read
+        if not best[1]:
+            break
+    return best
+
+
+def _csv_entries(
+    text: str, delimiter: str
+) -> Iterator[tuple[int, str, Sequence[object]]]:
+    reader = csv.reader(
+        io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
+    line, is_first = 0, True
+    while True:
+        start = line + 1
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ValueError(f"line {start}: {error}") from None
+        line = reader.line_num
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        is_heading = is_first and cells[0].lower() in PATTERN_NAMES
+        is_first = False
+        if not is_heading:
+            yield start, cells[0], cells[1:]
+
+
+def _of_json(text: str) -> Iterator[tuple[int, object, Sequence[object]]]:
+    document = json.loads(text, object_pairs_hook=_Pairs)
+    if not isinstance(document, list):
+        raise ValueError(f"expected {{pattern: test cases}}, got {_short(document)}")
+    line, position = 1, 0
+    for entry in document:
+        if isinstance(document, _Pairs):
+            pattern, cases = entry
+        elif isinstance(entry, _Pairs):
+            pattern, cases = (
+                next((value for key, value in entry if key in names), None)
+                for names in (PATTERN_NAMES, _CASE_NAMES)
+            )
+        else:
+            pattern, *cases = entry if isinstance(entry, list) and entry else [entry]
+        for written in (json.dumps(pattern, ensure_ascii=False), json.dumps(pattern)):
+            if (found := text.find(written, position)) >= 0:
+                line += text.count("\n", position, found)
+                position = found + len(written)
+                break
+        is_list = isinstance(cases, list) and cases and not isinstance(cases, _Pairs)
+        yield line, pattern, cases if is_list else [cases or None]
+
+
+def _short(value: object) -> str:
+    return shorten(repr(value), 60)

@@ -1,0 +1,84 @@
+"""Names the rows of a mapping file that had no effect, where tests are collected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from pytest_zephyr.plugin.guard import guarded
+from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.results.case_map import MapRow
+
+
+#: The key of xdist's ``workeroutput`` for the remarks of a worker.
+_REMARKS = "zephyr_map"
+
+
+class MapUse:
+    """Has *tell* take the remarks about the map; a worker sends them at its end.
+
+    A controller has no items, and gets the same remarks from each worker.
+    """
+
+    def __init__(
+        self,
+        marks: Marks,
+        note_bug: Callable[[str, BaseException], None],
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self._marks = marks
+        self._tell = tell
+        self._told: set[str] = set()
+        self._places: set[str] = set()
+        self.note_bug = note_bug
+
+    @guarded
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        for item in items:
+            self._marks.of(item)
+        self._add_places(items)
+
+    # After the lines of the journal, which ask for the test cases of all items.
+    @pytest.hookimpl(trylast=True)
+    @guarded
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        config = session.config
+        self._add_places(session.items)
+        one_test = any("::" in arg for arg in config.args)
+
+        def is_selected(row: MapRow) -> bool:
+            place = row.pattern.partition("::")[0]
+            if "*" in place:
+                place = place.partition("*")[0].rpartition("/")[0]
+            is_unknown = not place or not (config.rootpath / place).exists()
+            return not one_test and (is_unknown or place in self._places)
+
+        assert self._marks.case_map is not None, "there is a map"
+        remarks = self._marks.case_map.remarks(is_selected)
+        output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        if output is not None:
+            output[_REMARKS] = remarks
+        else:
+            self._take(remarks)
+
+    @pytest.hookimpl(optionalhook=True)
+    @guarded
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._take(getattr(node, "workeroutput", {}).get(_REMARKS, ()))
+
+    def _take(self, remarks: Iterable[str]) -> None:
+        for remark in remarks:
+            if remark not in self._told and self._tell is not None:
+                self._told.add(remark)
+                self._tell(remark)
+
+    def _add_places(self, items: Iterable[pytest.Item]) -> None:
+        """Note the files and directories of *items*."""
+        files = {item.nodeid.partition("::")[0] for item in items} - self._places
+        for file in files:
+            self._places.update(map(str, [file, *PurePosixPath(file).parents]))

@@ -1,0 +1,181 @@
+"""Matches tests with the rows of a mapping file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from itertools import chain
+
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.text import first_few
+
+
+#: Length of the pieces of text that globs are found by.
+_PIECE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MapRow:
+    """One row: a pattern for tests, their test cases, and its line in the file.
+
+    The pattern is the name of a test; ``*`` stands for any text, every other character,
+    brackets of parameters too, for itself. A row without *cases* is still to be filled in.
+    """
+
+    line: int
+    pattern: str
+    cases: tuple[CaseRef, ...]
+
+
+class CaseMap:
+    """Finds the test cases of tests by their names, and notes which rows had an effect.
+
+    An exact name counts before a ``*``, then the row that comes first. Rows with the same
+    pattern are one. How long a test takes hardly depends on the number of rows.
+    """
+
+    def __init__(self, rows: Iterable[MapRow] = (), source: str = "the map") -> None:
+        self._source = source
+        self._rows, self._unfilled, self._repeated = _merge(rows)
+        self._used: set[int] = set()
+        self._ambiguous: dict[str, list[int]] = {}
+        self._exact: dict[str, int] = {}
+        self._globs: dict[str, list[tuple[list[str], int]]] = {}
+        globs = []
+        for number, row in enumerate(self._rows):
+            for name in {row.pattern, _as_pytest_escapes(row.pattern)}:
+                self._exact.setdefault(name, number)
+                if len(parts := name.split("*")) > 1:
+                    globs.append((parts, number, set(chain(*map(_pieces, parts)))))
+        # Index each glob by its rarest piece; one without any is tried with every name.
+        counts = Counter(chain(*(pieces for _parts, _number, pieces in globs)))
+        for parts, number, pieces in globs:
+            rarest = min(pieces, key=lambda each: (counts[each], each), default="")
+            self._globs.setdefault(rarest, []).append((parts, number))
+
+    def cases_of(self, test: str, names: Iterable[str]) -> tuple[CaseRef, ...]:
+        """Return the test cases of a *test* with these *names*; *test* is for messages."""
+        numbers = self._rows_of(names)
+        self._used.update(numbers)
+        if len(numbers) > 1:
+            self._ambiguous[test] = numbers
+        return self._rows[numbers[0]].cases if numbers else ()
+
+    def _rows_of(self, names: Iterable[str]) -> list[int]:
+        """Return the numbers of the rows for *names*, the one that counts first."""
+        exact, globs = [], set()
+        for name in names:
+            if name in self._exact:
+                exact.append(self._exact[name])
+            for piece in ("", *_pieces(name)) if self._globs else ():
+                for parts, number in self._globs.get(piece, ()):
+                    if number not in globs and _matches(parts, name):
+                        globs.add(number)
+        return list(dict.fromkeys([*exact, *sorted(globs)]))
+
+    def remarks(
+        self, is_selected: Callable[[MapRow], bool] = lambda _row: True
+    ) -> list[str]:
+        """Say which rows had no effect, and which tests match several rows.
+
+        Rows that are not *is_selected* are for tests that were not to be run.
+        """
+        unused = [
+            row
+            for number, row in enumerate(self._rows)
+            if number not in self._used and is_selected(row)
+        ]
+        lines = [
+            f"zephyr: rows of {self._source} {problem}: {first_few(map(_row, rows))}"
+            for rows, problem in (
+                (unused, "match no test, or only tests with a marker"),
+                (self._repeated, "repeat an earlier one"),
+                (self._unfilled, "name no test case yet"),
+            )
+            if rows
+        ]
+        if self._ambiguous:
+            tests = [
+                f"{name} (lines {', '.join(str(self._rows[each].line) for each in numbers)})"
+                for name, numbers in self._ambiguous.items()
+            ]
+            lines.append(
+                f"zephyr: tests match several rows of {self._source}; an"
+                f" exact name counts, else the first row: {first_few(tests)}"
+            )
+        return lines
+
+
+def _merge(
+    rows: Iterable[MapRow],
+) -> tuple[list[MapRow], list[MapRow], list[MapRow]]:
+    """Return one row for each pattern, rows without a test case, and repetitions."""
+    merged: dict[str, MapRow] = {}
+    unfilled, repeated = [], []
+    for row in rows:
+        first = merged.setdefault(row.pattern, row) if row.cases else row
+        new = tuple(case for case in row.cases if case not in first.cases)
+        if not row.cases:
+            unfilled.append(row)
+        elif new:
+            merged[row.pattern] = replace(first, cases=first.cases + new)
+        elif first is not row:
+            repeated.append(row)
+    return list(merged.values()), unfilled, repeated
+
+
+def _matches(parts: Sequence[str], name: str) -> bool:
+    """Return whether *name* has all *parts* of a glob, in linear time."""
+    first, *middle, last = parts
+    if not name.startswith(first) or not name.endswith(last):
+        return False
+    start, end = len(first), len(name) - len(last)
+    for part in middle:
+        start = name.find(part, start, end)
+        if start < 0:
+            return False
+        start += len(part)
+    return start <= end
+
+
+def _row(row: MapRow) -> str:
+    return f"line {row.line} {row.pattern!r}"
+
+
+def _pieces(text: str) -> set[str]:
+    return {text[start : start + _PIECE] for start in range(len(text) - _PIECE + 1)}
+
+
+def _as_pytest_escapes(pattern: str) -> str:
+    """Return *pattern* with the ids of parameters as pytest writes them in a node id."""
+    name, bracket, params = pattern.partition("[")
+    if params.isascii():
+        return pattern
+    return name + bracket + params.encode("unicode_escape").decode("ascii")
+
+
+def junit_name(nodeid: str) -> str:
+    """Return ``classname.name`` of a node id, as pytest writes it into JUnit XML."""
+    address, bracket, params = nodeid.partition("[")
+    file, *names = address.split("::")
+    return (
+        ".".join([file.replace("/", ".").removesuffix(".py"), *names])
+        + bracket
+        + params
+    )
+
+
+def nodeid_of(classname: str, name: str) -> str:
+    """Return the likely node id of a test in JUnit XML of pytest.
+
+    There the name of a class begins with a capital letter, that of a module does not.
+    """
+    parts = classname.split(".")
+    count = next(
+        (at for at, part in enumerate(parts) if part[:1].isupper()), len(parts)
+    )
+    return "::".join(["/".join(parts[:count]) + ".py", *parts[count:], name])

@@ -1,0 +1,215 @@
+"""Tests that must not be touched get their test cases from a file (``--zephyr-map``)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import needs_xdist
+from tests.conftest import World
+
+
+SUITE = """
+    import pytest
+
+    def test_passes(): pass
+
+    def test_fails(): assert False
+
+    @pytest.mark.parametrize("x", ["a[1]", "größe"])
+    def test_params(x): pass
+
+    class TestCart:
+        def test_pay(self): pass
+
+        @pytest.mark.zephyr(105)
+        def test_marked(self): pass
+"""
+
+MAP = """\
+test_m.py::test_passes,101
+test_m.py::test_fails,102
+test_m.py::test_params[größe],103
+test_m.TestCart.test_pay,104
+test_m.py::TestCart::test_marked,106
+"""
+
+#: What the server holds then: 106 would be the marked test.
+HELD = {101: "1", 102: "2", 103: "1", 104: "1", 105: "1", 106: "10"}
+
+
+@pytest.fixture
+def suite(pytester):
+    pytester.makepyfile(test_m=SUITE)
+    return pytester.path
+
+
+def held(world: World) -> dict[int, str | None]:
+    return {case: status or "10" for case, status in world.statuses().items()}
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_results_land_on_the_test_cases_of_the_map(suite, world, run_zephyr, kind):
+    """A marker wins over the map, and the row that had no effect is named."""
+    path = suite / f"map.{kind}"
+    if kind == "json":
+        rows = dict(line.rsplit(",", 1) for line in MAP.splitlines())
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    else:
+        path.write_text(MAP, encoding="utf-8")
+    ran = run_zephyr("--zephyr-map", path)
+
+    assert held(world) == HELD
+    line = 5 if kind == "csv" else 1
+    assert (
+        f"zephyr: rows of map.{kind} match no test, or only tests with a marker:"
+        f" line {line} 'test_m.py::TestCart::test_marked'\n" in ran.text
+    )
+    assert "test_m.py::test_passes'" not in ran.text
+
+
+@needs_xdist
+def test_workers_map_their_tests_and_each_remark_is_shown_once(
+    suite, world, run_zephyr
+):
+    (suite / "map.csv").write_text(
+        MAP + "*::test_pay,106\ntest_gone.py::test_x,7\n", encoding="utf-8"
+    )
+    ran = run_zephyr("--zephyr-map=map.csv", "-n2", subprocess=True)
+
+    assert held(world) == HELD
+    assert ran.text.count("'test_m.py::TestCart::test_marked'") == 1
+    assert ran.text.count("line 7 'test_gone.py::test_x'") == 1
+    assert ran.text.count("test_m.py::TestCart::test_pay (lines 4, 6)") == 1
+
+
+def test_the_journal_has_the_test_cases_and_needs_no_map(
+    suite, world, run_zephyr, command
+):
+    path = suite / "map.csv"
+    path.write_text(MAP, encoding="utf-8")
+    ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-push=never")
+    path.unlink()
+    assert "10" in held(world).values()
+
+    assert command("push", *ran.journals).ret == 0
+    assert held(world) == HELD
+
+
+def test_a_path_in_an_ini_file_starts_at_that_file(
+    suite, world, run_zephyr, pytester, monkeypatch
+):
+    (suite / "map.csv").write_text(MAP, encoding="utf-8")
+    pytester.makeini("[pytest]\nzephyr_map = map.csv\n")
+    pytester.mkdir("sub")
+    monkeypatch.chdir(suite / "sub")
+    run_zephyr("..", "--rootdir", "..")
+
+    assert held(world) == HELD
+
+
+def test_a_wrong_row_is_a_usage_error_before_the_first_test(
+    suite, world, run_pytest, monkeypatch, phase_of_world
+):
+    (suite / "map.csv").write_text("a::b;1\nc::d;x;\n", encoding="utf-8")
+    monkeypatch.setenv("ZEPHYR_MAP", "map.csv")
+    ran = run_pytest("--zephyr")
+
+    assert ran.ret == 4
+    assert (
+        "zephyr: map.csv (ZEPHYR_MAP), line 2: 'x' is not a test case: use its number,"
+        " as 123 or TC-123, or alt:AUTH-1 for an Alt ID." in ran.text
+    )
+    assert not ran.journals
+    assert run_pytest("--no-zephyr").ret == 1
+
+
+def test_alt_ids_of_the_map_are_looked_up(suite, world, run_zephyr):
+    world.schedule(110, alt="AUTH 1")
+    (suite / "map.csv").write_text("*::test_passes,alt:AUTH 1", encoding="utf-8")
+    run_zephyr("--zephyr-map=map.csv")
+
+    assert world.execution(110).status == "1"
+
+
+def test_hooks_and_ignored_tests_are_not_mapped(pytester, world, run_zephyr):
+    """The answer of a hook replaces the markers, and the map."""
+    pytester.makeconftest(
+        """
+        def pytest_zephyr_cases(item):
+            return {"test_hooked": 102, "test_none": []}.get(item.name)
+        """
+    )
+    pytester.makepyfile(
+        test_m="""
+        import pytest
+
+        def test_hooked(): pass
+
+        def test_none(): pass
+
+        @pytest.mark.zephyr_ignore
+        def test_ignored(): pass
+
+        @pytest.mark.zephyr("nonsense")
+        def test_invalid(): pass
+
+        @pytest.mark.zephyr(comment="by hand")
+        def test_comment(): pass
+        """
+    )
+    pytester.makefile(
+        ".csv",
+        map="*test_hooked,101\n*test_none,103\n*test_i*,104\n*test_comment,105\n",
+    )
+    run_zephyr("--zephyr-map=map.csv")
+
+    expected = dict.fromkeys([101, 103, 104, 106], "10")
+    assert held(world) == {**expected, 102: "1", 105: "1"}
+    assert "by hand" in world.execution(105).comment
+
+
+def test_a_mapped_test_is_planned_and_gets_no_test_case_of_its_own(
+    suite, world, run_zephyr
+):
+    (suite / "map.csv").write_text("*::test_passes,101\n*::test_pay,999\n")
+    ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-only-planned")
+
+    ran.result.assert_outcomes(passed=2, deselected=4)
+    assert "match no test" not in ran.text
+
+
+def test_rows_of_tests_that_were_not_to_be_run_are_not_named(
+    suite, pytester, world, run_zephyr
+):
+    pytester.makepyfile(test_other="def test_a(): pass")
+    pytester.mkdir("more")
+    (suite / "map.csv").write_text(
+        MAP.replace("test_m.py::TestCart::test_marked", "*fails")
+        + "test_other.py::test_a,101\nmore/*,101\n",
+        encoding="utf-8",
+    )
+    by_file = run_zephyr("--zephyr-map=map.csv", "test_m.py")
+    by_name = run_zephyr("--zephyr-map=map.csv", "-k", "passes")
+    by_id = run_zephyr("--zephyr-map=map.csv", "test_m.py::test_passes")
+
+    for ran in (by_file, by_name, by_id):
+        assert "match no test" not in ran.text
+
+
+def test_a_secret_parameter_is_not_shown_with_its_rows(pytester, world, run_zephyr):
+    pytester.makepyfile(
+        test_m="""
+        import pytest
+
+        @pytest.mark.parametrize("password", ["hunter2hunter2"])
+        def test_login(password): pass
+        """
+    )
+    pytester.makefile(".csv", map="*::test_login*,101\ntest_m.py*,102\n")
+    ran = run_zephyr("--zephyr-map=map.csv")
+
+    assert held(world)[101] == "1"
+    assert "(lines 1, 2)" in ran.text
+    assert "hunter2" not in ran.text.partition("= zephyr =")[2]

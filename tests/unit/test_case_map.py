@@ -1,0 +1,291 @@
+"""The mapping file: how it is read, and which row counts for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from pytest_zephyr.config.map_file import read_map
+from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_map import CaseMap
+from pytest_zephyr.results.case_map import junit_name
+from pytest_zephyr.results.case_map import MapRow
+from pytest_zephyr.results.case_map import nodeid_of
+from pytest_zephyr.results.records import CaseRef
+from tests.unit.make import deterministic
+
+
+IDS = CaseIds("(?:TC-?)?")
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a file with this content; the rows by their pattern."""
+
+    def call(content: str | bytes, name: str = "map.csv") -> CaseMap:
+        path = tmp_path / name
+        data = content if isinstance(content, bytes) else content.encode()
+        path.write_bytes(data)
+        return read_map(path, "--zephyr-map", IDS)
+
+    return call
+
+
+def cases_of(found: CaseMap, *names: str) -> tuple[CaseRef, ...]:
+    return found.cases_of(names[0], names)
+
+
+A = "tests/test_a.py::test_x"
+B = "tests/test_a.py::TestB::test_y[1,2]"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'{A},101\n"{B}",102,alt:AUTH-1\n',
+        f'{A},101\r\n"{B}","102,alt:AUTH-1"\r\n',
+        f"\ufeff{A};101\r\n{B};102;alt:AUTH-1\r\n",
+        f"{B};102,alt:AUTH-1\n{A};TC-101\n",
+        f'"{B}",102;alt:AUTH-1\n{A},tc101\n',
+        f"{A}\t101\n{B}\t102\talt:AUTH-1\n",
+        f'Test,Case\n{A},101\n"{B}",TC-102\n"{B}",ALT: AUTH-1\n',
+        f"# ours\n\nnode id;case\n{A};101\n;;\n{B};102;alt:AUTH-1;\n",
+        f'{A} , 101\r"{B}", "102\nalt:AUTH-1"',
+    ],
+    ids=[
+        *("comma", "crlf", "excel", "both", "lists"),
+        *("tabs", "heading", "comments", "old_mac"),
+    ],
+)
+def test_csv_is_read_as_programs_write_it(read, content):
+    found = read(content)
+
+    assert cases_of(found, A) == (101,)
+    assert cases_of(found, B) == (102, "AUTH-1")
+    assert found.remarks() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'{{"{A}": 101, "{B}": [102, "alt:AUTH-1"]}}',
+        f'{{"{A}": "TC-101", "{B}": "102, alt:AUTH-1"}}',
+        f'[["{A}", 101], ["{B}", 102, "alt:AUTH-1"]]',
+        f'[{{"test": "{A}", "case": 101}}, {{"pattern": "{B}", "cases": [102, "alt:AUTH-1"]}}]',
+        f'\ufeff{{"{A}": 101, "{B}": 102, "{B}": "alt:AUTH-1"}}',
+    ],
+    ids=["object", "texts", "lists", "objects", "repeated_key"],
+)
+def test_json_is_read(read, content):
+    found = read(content, "map.JSON")
+
+    assert cases_of(found, A) == (101,)
+    assert cases_of(found, B) == (102, "AUTH-1")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("a.py::t,101\na.py::u,abc\n", "line 2: 'abc' is not a test case: use its"),
+        ("a.py::t,101\na.py::u\n", "line 2: there is no test case next to the name"),
+        (
+            "a.py::t;101\n\na.py::u;SHOP-T7\n",
+            "line 3: 'SHOP-T7' is not a test case but a",
+        ),
+        ("a.py::t,0\n", "line 1: '0' is not a test case"),
+        ("a.py::t,alt:\n", "line 1: 'alt:' is not a test case"),
+        ("a.py::t,9223372036854775808\n", "line 1: '9223372036854775808' is not a"),
+        ("a.py::t,101 102\n", "line 1: '101 102' is not a test case"),
+        (",101\n", "line 1: '' is not the name of a test"),
+        ("a.py::t\u200b,101\n", "line 1: 'a.py::t\\u200b' is not the name of a test"),
+        ('a.py::t,"101\na.py::u,102\n', "line 1: unexpected end of data"),
+        ('"a.py::t"x,101\n', "line 1: ',' expected after '\"'"),
+        ("a.py::t|101\n", "line 1: there is no test case next to the name"),
+        (b"a.py::t,101\ngr\xf6\xdfe,102\n", ", line 2: the text is not UTF-8"),
+        ("a.py::t,101".encode("utf-16"), ", line 1: the text is not UTF-8"),
+        (b"a.py::t,101\0\n", "line 1:"),
+        ('a.py::t,"' + "x" * 200_000 + '"\n', "line 1: field larger than field limit"),
+    ],
+)
+def test_every_wrong_row_of_a_csv_file_is_named(read, content, problem):
+    with pytest.raises(SettingsError) as raised:
+        read(content)
+
+    assert problem in str(raised.value)
+    assert "map.csv (--zephyr-map), line " in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "Expecting value: line 1 column 1"),
+        ("7", "expected {pattern: test cases}, got 7"),
+        ('{"a": 1.5}', "line 1: 1.5 is not a test case"),
+        ('{"a": true}', "line 1: True is not a test case"),
+        ('{\n"a": 1,\n"b": {"c": 1}}', "line 3: [('c', 1)] is not a test case"),
+        ('{\n"b": 1,\n"b": "x"}', "line 3: 'x' is not a test case"),
+        ("[7]", "line 1: 7 is not the name of a test"),
+        ("[[]]", "line 1: [] is not the name of a test"),
+        ("[null]", "line 1: None is not the name of a test"),
+        ('[{"cases": 1}]', "line 1: None is not the name of a test"),
+        ("[" * 100_000, "recursion"),
+        ('{"a": ' + "9" * 5000 + "}", "(--zephyr-map), "),
+        ('{"a": 1,}', "line 1 column 9"),
+    ],
+)
+def test_every_wrong_row_of_a_json_file_is_named(read, content, problem):
+    with pytest.raises(SettingsError) as raised:
+        read(content, "map.json")
+
+    assert problem in str(raised.value)
+
+
+def test_problems_are_listed_together_up_to_twenty(read):
+    with pytest.raises(SettingsError) as raised:
+        read("".join(f"a.py::t{number},x\n" for number in range(30)))
+
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 21
+    assert "line 20: 'x' is not" in lines[19]
+    assert lines[20].startswith("and 10 more problems in ")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: None], ids=["dir", "none"])
+def test_what_is_no_file_is_named(tmp_path, make):
+    make(tmp_path / "map.csv")
+
+    with pytest.raises(
+        SettingsError, match=r"there is no file .*map.csv \(ZEPHYR_MAP\)"
+    ):
+        read_map(tmp_path / "map.csv", "ZEPHYR_MAP", IDS)
+
+
+def test_an_empty_file_has_no_rows(read):
+    assert read("").remarks() == []
+
+
+def mapped(*rows: str) -> CaseMap:
+    return CaseMap(MapRow(number, row, (number,)) for number, row in enumerate(rows, 1))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("a.py::t", "a.py::t", True),
+        ("a.py::t", "a.py::T", False),
+        ("a.py::t", "a.py::t[1]", False),
+        ("a.py::t*", "a.py::t[1]", True),
+        ("a.py::t[1]", "a.py::t1", False),
+        ("a.py::t?", "a.py::tx", False),
+        ("a.py::t[*]", "a.py::t[x-y]", True),
+        ("a.py::t[*]", "a.py::t[*]", True),
+        ("*", "anything", True),
+        ("*::t", "b/a.py::T::t", True),
+        ("*login*", "b/test_login.py::t", True),
+        ("b/*/x*.py::t*", "b/c/d/x1.py::t2", True),
+        ("b/*/x*.py::t*", "b/x1.py::t2", False),
+        ("ab*ba", "aba", False),
+        ("ab*ba", "abba", True),
+        ("a*b*c", "ac-b", False),
+        ("**x", "x", True),
+        ("größe.py::t[ä*]", "größe.py::t[\\xe4-1]", True),
+        ("a.py::t[größe]", "a.py::t[gr\\xf6\\xdfe]", True),
+        ("a.py::t[日本]", "a.py::t[日本]", True),
+    ],
+)
+def test_pattern_matches(pattern, name, expected):
+    """Only ``*`` is special, and parameters may be written as in the source."""
+    assert cases_of(mapped(pattern), name) == ((1,) if expected else ())
+
+
+@deterministic
+@given(st.text("ab*:", min_size=1), st.text("ab:"))
+def test_a_glob_matches_what_a_regular_expression_does(pattern, name):
+    import re
+
+    expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name)
+
+    assert bool(cases_of(mapped(pattern), name)) == bool(expected)
+
+
+def test_an_exact_name_counts_before_a_glob_and_then_the_first_row():
+    found = mapped("*", "a.py::*", "a.py::t", "a.t", "*::u")
+
+    assert cases_of(found, "a.py::t", "a.t") == (3,)
+    assert cases_of(found, "b.py::u") == (1,)
+    assert found.remarks() == [
+        (
+            "zephyr: tests match several rows of the map; an exact name counts, else the"
+            " first row: a.py::t (lines 3, 4, 1, 2), b.py::u (lines 1, 5)"
+        )
+    ]
+
+
+def test_rows_with_one_pattern_are_one_and_repetitions_are_named(read):
+    found = read("a*,101\na*,102\na*,101\nb,103\nb,103,104\n")
+
+    assert cases_of(found, "a") == (101, 102)
+    assert cases_of(found, "b") == (103, 104)
+    assert found.remarks() == [
+        "zephyr: rows of map.csv repeat an earlier one: line 3 'a*'"
+    ]
+
+
+def test_rows_without_effect_are_named(read):
+    found = read("a,101\nb*,102\nc,\nd,103\n")
+    cases_of(found, "a")
+
+    assert cases_of(found, "c") == ()
+    assert found.remarks(lambda row: row.pattern != "d") == [
+        (
+            "zephyr: rows of map.csv match no test, or only tests with a marker:"
+            " line 2 'b*'"
+        ),
+        "zephyr: rows of map.csv name no test case yet: line 3 'c'",
+    ]
+
+
+def test_names_of_junit_xml_are_those_of_pytest():
+    assert junit_name("tests/a/test_b.py::TestC::test_d[x/y::z]") == (
+        "tests.a.test_b.TestC.test_d[x/y::z]"
+    )
+    assert nodeid_of("tests.a.test_b.TestC", "test_d[x]") == (
+        "tests/a/test_b.py::TestC::test_d[x]"
+    )
+    assert nodeid_of("test_b", "test_d") == "test_b.py::test_d"
+
+
+class Counting(str):
+    """A name that counts how often a glob is tried with it."""
+
+    tried = 0
+    __slots__ = ()
+
+    def startswith(self, *args: object) -> bool:
+        type(self).tried += 1
+        return super().startswith(*args)  # type: ignore[arg-type]
+
+
+def test_a_test_is_compared_with_few_of_many_rows():
+    """Whatever place of a glob the text that tells it apart is in."""
+    rows: Iterable[str] = (
+        row
+        for number in range(1000)
+        for row in (
+            f"tests/area_{number}/*",
+            f"*::test_number_{number}_x",
+            f"*::TestCase{number}Y::*",
+            f"tests/test_mod_{number}.py::test_a",
+        )
+    )
+    found = mapped(*rows)
+    name = Counting("tests/area_77/test_x.py::TestCase500Y::test_number_903_x")
+
+    assert len(found.cases_of(name, [name])) == 1
+    assert len(found.remarks()) == 2
+    assert Counting.tried < 40
