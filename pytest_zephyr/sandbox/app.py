@@ -8,6 +8,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from flask import request
 from flask import Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import IntegerConverter
@@ -85,6 +86,8 @@ def _flask() -> Flask:
     app.url_map.converters["int"] = LongConverter
     app.url_map.converters["signed"] = SignedConverter
     app.before_request(auth.require_user)
+    app.before_request(pages.refuse_foreign_forms)
+    app.after_request(pages.add_headers)
     app.register_error_handler(Problem, _problem)
     app.register_error_handler(Unauthorized, lambda _error: auth.refuse())
     app.register_error_handler(HTTPException, _empty)
@@ -123,7 +126,9 @@ def _problem(problem: Problem) -> Response:
 
 
 def _empty(error: HTTPException) -> Response:
-    """Unknown paths and wrong methods have no body."""
+    """Unknown paths and wrong methods have no body, except for people."""
+    if error.code == 404 and auth.is_page(request.path):
+        return pages.not_found(error)
     if error.response is not None:
         return Response(
             status=error.response.status_code, headers=dict(error.response.headers)

@@ -33,10 +33,15 @@ class Unauthorized(Exception):
     """The credential is missing or wrong."""
 
 
+def is_page(path: str) -> bool:
+    """Whether *path* is for people, who need no login."""
+    return not path.startswith("/flex/") or path.startswith("/flex/html5")
+
+
 def require_user() -> None:
     """Check the credential of a request; answer 403 to users without permissions."""
     path = request.path
-    if not path.startswith("/flex/") or path.startswith("/flex/html5"):
+    if is_page(path):
         return
     by_password = path.rstrip("/").endswith("/manifest")
     found = _by_password() if by_password else _by_any()

@@ -2,118 +2,214 @@
 
 from __future__ import annotations
 
-from collections import Counter
-import html
+from collections.abc import Callable
+from datetime import date
+from datetime import datetime
+from datetime import timezone
 from typing import cast
 
+from flask import abort
 from flask import Blueprint
+from flask import current_app
 from flask import redirect
 from flask import render_template
+from flask import request
 from flask import Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from sqlalchemy.orm import undefer
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import NotFound
 
-from pytest_zephyr.sandbox.data import executing
-from pytest_zephyr.sandbox.data import holdings
-from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
+from pytest_zephyr.sandbox import views
+from pytest_zephyr.sandbox.auth import is_page
+from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data.model import Attachment
-from pytest_zephyr.sandbox.data.model import Cycle
-from pytest_zephyr.sandbox.data.model import Execution
-from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import Problem
-from pytest_zephyr.sandbox.data.values import to_iso
+from pytest_zephyr.sandbox.data.values import read_date
+from pytest_zephyr.sandbox.data.values import today
 from pytest_zephyr.sandbox.routes.attachment import file_response
-from pytest_zephyr.sandbox.rows import tester_names
 from pytest_zephyr.sandbox.wire import store
 
 
 routes = Blueprint("pages", __name__)
 
+#: Pages load nothing from elsewhere, and nothing in them is a program.
+_ONLY_OURS = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+
+def refuse_foreign_forms() -> None:
+    """Refuse a form that another web site has sent from the user's browser."""
+    origin = request.headers.get("Sec-Fetch-Site", "none")
+    if request.method != "GET" and origin not in ("none", "same-origin"):
+        abort(403)
+
+
+def add_headers(response: Response) -> Response:
+    if response.mimetype == "text/html" and is_page(request.path):
+        response.headers["Content-Security-Policy"] = _ONLY_OURS
+        response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def not_found(error: HTTPException) -> Response:
+    why = error.description if error.description != NotFound.description else None
+    return Response(render_template("not_found.html", why=why), 404)
+
+
+@routes.app_template_filter("when")
+def when(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+
+
+@routes.app_template_filter("seconds")
+def seconds(milliseconds: int) -> str:
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.3g} s"
+    minutes, rest = divmod(round(milliseconds / 1000), 60)
+    return f"{minutes} min {rest} s"
+
+
+def live(render: Callable[[Session, str], str]) -> Response:
+    """Answer with a page, or without one as long as nobody has written anything.
+
+    A page that shows what is in the database asks for itself again and again.
+    """
+    version = store().database.version
+    if request.if_none_match.contains(version):
+        response = Response(status=304)
+    else:
+        with store().database.reading() as session:
+            response = Response(render(session, version))
+    response.set_etag(version)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
 
 @routes.get("/")
-def overview() -> str:
-    with store().database.reading() as session:
-        projects = [
-            {
-                "project": project,
-                "releases": [
-                    {
-                        "release": release,
-                        "cycles": [
-                            {
-                                "cycle": cycle,
-                                "phases": holdings.phases(session, cycle.id),
-                            }
-                            for cycle in holdings.cycles(session, release.id)
-                        ],
-                    }
-                    for release in holdings.releases(session, project.id)
-                    if not release.hidden
-                ],
-            }
-            for project in holdings.projects(session)
-        ]
-    return render_template("overview.html", projects=projects)
+def overview() -> Response:
+    return live(_overview)
+
+
+def _overview(session: Session, version: str = "", error: str | None = None) -> str:
+    return render_template(
+        "overview.html",
+        projects=views.overview(session),
+        version=version,
+        error=error,
+    )
+
+
+@routes.post("/projects")
+def add_project() -> Response:
+    return _added(
+        lambda session, name, start, end: catalog.add_project(
+            session, name, identifier=None, start=start or today(), end=end
+        )
+    )
+
+
+@routes.post("/project/<int:project_id>/releases")
+def add_release(project_id: int) -> Response:
+    def add(
+        session: Session, name: str, start: date | None, end: date | None
+    ) -> Release:
+        project = session.get(Project, project_id)
+        if project is None:
+            abort(404, f"There is no project {project_id}.")
+        return catalog.add_release(session, project, name, start=start, end=end)
+
+    return _added(add)
+
+
+def _added(
+    add: Callable[[Session, str, date | None, date | None], Project | Release],
+) -> Response:
+    """Add what a form describes, and lead to it; else show what is wrong."""
+    name, start, end = (
+        request.form.get(field, "").strip() for field in ("name", "start", "end")
+    )
+    try:
+        if not name:
+            raise bad("Nothing was added: a name is needed.")
+        catalog.check_name(name, "The")
+        first = read_date(start, "The first day") if start else None
+        last = read_date(end, "The last day") if end else None
+        if first and last and last < first:
+            raise bad("Nothing was added: the last day is before the first.")
+        with store().database.writing() as session:
+            row = add(session, name, first, last)
+            anchor = f"{row.__tablename__}-{row.id}"
+    except Problem as problem:
+        with store().database.reading() as session:
+            page = _overview(session, error=problem.message)
+        return Response(page, problem.status)
+    return cast(Response, redirect(f"/#{anchor}", 303))
 
 
 @routes.get("/phase/<int:phase_id>")
-def phase(phase_id: int) -> str:
-    with store().database.reading() as session:
-        row = session.get(Phase, phase_id)
-        if row is None:
-            raise Problem(404)
-        cycle = session.get(Cycle, row.cycle_id)
-        release = session.get(Release, cycle.release_id) if cycle else None
-        project = session.get(Project, release.project_id) if release else None
-        executions = holdings.executions(session, phase_id)
-        names = {str(e["id"]): str(e["value"]) for e in executing.statuses(session)}
-        step_names = {
-            str(e["id"]): str(e["value"])
-            for e in executing.statuses(session, STEP_STATUSES)
-        }
-        files: dict[int, list[Attachment]] = {}
-        for file in session.scalars(
-            select(Attachment)
-            .where(
-                Attachment.item_type == holdings.EXECUTION_ATTACHMENT,
-                Attachment.item_id.in_(
-                    select(Execution.id).where(Execution.phase_id == phase_id)
-                ),
-            )
-            .order_by(Attachment.id)
-        ):
-            files.setdefault(file.item_id, []).append(file)
-        step_texts = holdings.step_texts(session, phase_id)
-        waiting = len(holdings.waiting(session, phase_id))
-        testers = tester_names(session)
-    counts = Counter(
-        names.get(execution.status or "", execution.status or "Not executed")
-        for execution in executions
-    )
-    return render_template(
-        "phase.html",
-        phase=row,
-        cycle=cycle,
-        release=release,
-        project=project,
-        executions=executions,
-        names=names,
-        step_names=step_names,
-        step_texts=step_texts,
-        # Clients escape notes, since Zephyr's own page shows them as HTML.
-        unescape=html.unescape,
-        testers=testers,
-        files=files,
-        counts=counts,
-        waiting=waiting,
-        when=to_iso,
-    )
+def phase(phase_id: int) -> Response:
+    def render(session: Session, version: str) -> str:
+        place = views.place(session, phase_id)
+        if place is None:
+            abort(404, f"There is no phase {phase_id}.")
+        rows, tally = views.rows(session, phase_id)
+        return render_template(
+            "phase.html",
+            place=place,
+            rows=rows,
+            tally=tally,
+            waiting=views.waiting(session, phase_id),
+            version=version,
+        )
+
+    return live(render)
+
+
+@routes.get("/execution/<int:execution_id>")
+def execution(execution_id: int) -> Response:
+    def render(session: Session, version: str) -> str:
+        found = views.details(session, execution_id)
+        if found is None:
+            abort(404, f"There is no execution {execution_id}.")
+        return render_template("execution.html", one=found, version=version)
+
+    return live(render)
 
 
 @routes.get("/file/<ref_id>")
 def file(ref_id: str) -> Response:
+    return file_response(_attachment(ref_id))
+
+
+@routes.get("/image/<ref_id>")
+def image(ref_id: str) -> Response:
+    """Answer with an attachment that is an image, to be shown in a page."""
+    row = _attachment(ref_id)
+    kind = views.image_type(row.data)
+    if kind is None:
+        abort(404, "This attachment is not an image.")
+    response = Response(row.data, content_type=kind)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _attachment(ref_id: str) -> Attachment:
     with store().database.reading() as session:
         row = session.scalar(
             select(Attachment)
@@ -121,16 +217,28 @@ def file(ref_id: str) -> Response:
             .where(Attachment.ref_id == ref_id)
         )
     if row is None:
-        raise Problem(404)
-    return file_response(row)
+        abort(404, "There is no such attachment.")
+    return row
+
+
+@routes.get("/favicon.ico")
+def favicon() -> Response:
+    return current_app.send_static_file("favicon.svg")
 
 
 @routes.get("/flex/html5")
 @routes.get("/flex/html5/<path:_rest>")
-def old_overview(_rest: str = "") -> Response:
+def start_page(_rest: str = "") -> Response:
     return cast(Response, redirect("/"))
 
 
 @routes.get("/flex/html5/release/<int:release_id>")
-def old_release(release_id: int) -> Response:
-    return cast(Response, redirect(f"/#release-{release_id}"))
+def release(release_id: int) -> Response:
+    """Lead to the phase that was reported to last: clients can name its release only."""
+    with store().database.reading() as session:
+        if session.get(Release, release_id) is None:
+            abort(404, f"There is no release {release_id}.")
+        phase_id = views.latest_phase(session, release_id)
+    if phase_id is None:
+        return cast(Response, redirect(f"/#release-{release_id}"))
+    return cast(Response, redirect(f"/phase/{phase_id}"))

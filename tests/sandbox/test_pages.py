@@ -1,7 +1,10 @@
-"""The web pages."""
+"""The web pages, as they are sent; `test_browser.py` has how they behave."""
 
 from __future__ import annotations
 
+import re
+
+import pytest
 import requests
 
 from pytest_zephyr.sandbox import Sandbox
@@ -9,70 +12,89 @@ from tests.sandbox.conftest import Api
 from tests.sandbox.conftest import Target
 
 
-def page(url: str) -> str:
+PNG = b"\x89PNG\r\n\x1a\n" + b"rest"
+
+
+def page(url: str, status: int = 200) -> str:
     answer = requests.get(url, timeout=30)
-    answer.raise_for_status()
+    assert answer.status_code == status
     assert answer.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     return answer.text
 
 
-def test_overview_leads_to_the_phases(sandbox: Sandbox, target: Target) -> None:
-    """Projects, releases, cycles and phases are listed, the hidden release is not."""
+def words(text: str) -> str:
+    """Return what a page says, without its tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+
+
+def attach(api: Api, execution: int, tester: int, name: str, data: bytes) -> None:
+    api.put(
+        f"/execution/statusandattachment/{execution}",
+        params={"status": "1", "testerid": tester},
+        files={"file": (name, data, "text/html")},
+    ).raise_for_status()
+
+
+def test_overview_leads_to_the_phases(
+    sandbox: Sandbox, api: Api, target: Target, tester: int
+) -> None:
+    """It has a bar and the counts of each phase; the hidden release is not there."""
+    sandbox.store.adopt(target.phase, [1, 2, 3])
+    first, second, _ = sandbox.store.executions(target.phase)
+    api.execute(
+        {"rtsId": first.id, "testerId": tester, "status": "2"},
+        {"rtsId": second.id, "testerId": tester, "status": "10"},
+    )
+
     text = page(sandbox.url)
 
     for name in ("Shop", "Release 1", "Cycle 1", "Phase 1"):
         assert name in text
     assert f'href="/phase/{target.phase}"' in text
+    assert 'aria-label="1 Fail, 2 Not executed"' in text
     assert "Project Test Repository" not in text
 
 
 def test_phase_shows_what_happened(
     sandbox: Sandbox, api: Api, target: Target, tester: int
 ) -> None:
-    """Comments are escaped; counts, time, tester and files are there."""
-    sandbox.store.adopt(target.phase, [343521], ["AUTH-1"])
-    execution = sandbox.store.executions(target.phase)[0].id
-    sandbox.store.add_defect(execution, "BUG-7")
-    api.execute(
-        {
-            "rtsId": execution,
-            "testerId": tester,
-            "status": "2",
-            "notes": "<script>alert(1)</script>\nsecond line",
-            "actualTime": 1532,
-            "executedOn": 1764633600000,
-        }
-    )
-    api.put(
-        f"/execution/statusandattachment/{execution}",
-        params={"status": "2", "testerid": tester},
-        files={"file": ("trace.html", b"<b>evil</b>", "text/html")},
-    )
+    """A line has status, id, name, the first line of the notes, defects and files."""
+    sandbox.store.set_statuses([("1", "Pass", True), ("7", "Odd <i>", True)])
+    sandbox.store.adopt(target.phase, [343521, 343522], ["AUTH-1"])
+    execution, other, _ = sandbox.store.executions(target.phase)
+    sandbox.store.add_defect(execution.id, "BUG-7")
+    notes = "<script>alert(1)</script>\nsecond line"
+    row = {"rtsId": execution.id, "testerId": tester, "status": "7", "notes": notes}
+    api.execute({**row, "actualTime": 1532, "executedOn": 1764633600000})
+    attach(api, other.id, tester, "trace.html", b"x")
+    api.execute({"rtsId": other.id, "testerId": tester, "status": "10"})
+    sandbox.store.set_statuses([("1", "Pass", True)])
 
     text = page(sandbox.phase_url(target.phase))
 
+    assert "<title>Phase 1 - Cycle 1 - Release 1 - Shop - Zephyr sandbox" in text
     assert "<script>" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;\nsecond line" in text
-    assert "<b>1</b>Fail" in text
-    assert "<b>1</b>Not executed" in text
-    for part in ("343521", "AUTH-1", "BUG-7", "1.532 s", "Test Manager", "trace.html"):
-        assert part in text
-    link = text.partition('href="/file/')[2].partition('"')[0]
-    file = requests.get(f"{sandbox.url}/file/{link}", timeout=30)
-    assert file.content == b"<b>evil</b>"
-    assert file.headers["Content-Disposition"].startswith("attachment")
+    assert 'data-status="10"' in text
+    said = words(text)
+    assert "Status 7 343521 Test case 343521 &lt;script&gt;alert(1)" in said
+    assert "second line" not in said
+    for part in ("BUG-7", "1.53 s", "2025-12-02 00:00:00 UTC", "AUTH-1", "1 file"):
+        assert part in said
 
 
-def test_phase_shows_the_steps_with_their_texts(
-    sandbox: Sandbox, api: Api, target: Target
+def test_details_have_everything(
+    sandbox: Sandbox, api: Api, target: Target, tester: int
 ) -> None:
-    """What a client escaped reads as it was meant; steps without a result are not there."""
+    """What a client escaped reads as it was meant; nothing that it wrote is HTML here."""
     sandbox.store.add_case(
         target.release, testcase_id=7, steps=["Open <b>it</b>", "Log in", "Pay"]
     )
     execution = sandbox.store.schedule(target.phase, 7)
-    api.put(f"/execution/{execution}", json={"notes": "a &lt; b"})
-    rows = [
+    sandbox.store.add_defect(execution, "BUG-7", "Cart <i>is</i> empty")
+    row = {"rtsId": execution, "testerId": tester, "status": "1", "actualTime": 75000}
+    api.execute({**row, "notes": "first"}, {**row, "notes": "a &lt; b\nhttp://ci/1"})
+    steps = [
         {
             "cyclePhaseId": target.phase,
             "releaseTestScheduleId": execution,
@@ -82,43 +104,160 @@ def test_phase_shows_the_steps_with_their_texts(
         }
         for step in (1, 2)
     ]
-    api.post("/execution/teststepresult/saveorupdate", json=rows)
+    api.post("/execution/teststepresult/saveorupdate", json=steps)
+    attach(api, execution, tester, "<s>.png", PNG)
+    attach(api, execution, tester, "trace.html", b"<b>evil</b>")
 
-    text = page(sandbox.phase_url(target.phase))
+    text = page(f"{sandbox.url}/execution/{execution}")
 
-    assert ">a &lt; b<" in text
-    assert "Open &lt;b&gt;it&lt;/b&gt;" in text
-    assert "Log in" in text
-    assert "Pay" not in text
-    assert "x &amp; y" in text
+    said = words(text)
+    assert "1 Pass Open &lt;b&gt;it&lt;/b&gt; x &amp; y" in said
+    assert "2 Fail Log in" in said
+    assert "3 Not executed Pay" in said
+    assert "a &lt; b" in said
+    assert 'href="http://ci/1"' in text
+    assert "BUG-7 Cart &lt;i&gt;is&lt;/i&gt; empty" in said
+    assert "Test Manager" in said
+    assert "1 min 15 s" in said
+    assert "first" in said.partition("History")[2]
+    assert text.count("<img src=") == 2  # the logo and one preview
+    assert "&lt;s&gt;.png" in said
+    assert "trace.html" in said
+
+
+def test_files_are_downloads_and_images_are_shown(
+    sandbox: Sandbox, api: Api, target: Target, tester: int
+) -> None:
+    """Only what is an image by its content is sent as one."""
+    sandbox.store.adopt(target.phase, [1])
+    (execution,) = sandbox.store.executions(target.phase)
+    attach(api, execution.id, tester, "screen.png", PNG)
+    attach(api, execution.id, tester, "fake.png", b"<svg onload=alert(1)>")
+    text = page(f"{sandbox.url}/execution/{execution.id}")
+    image, fake = re.findall(r'href="/file/(\w+)"', text)
+
+    file = requests.get(f"{sandbox.url}/file/{fake}", timeout=30)
+    shown = requests.get(f"{sandbox.url}/image/{image}", timeout=30)
+    page(f"{sandbox.url}/image/{fake}", 404)
+
+    assert file.content == b"<svg onload=alert(1)>"
+    assert file.headers["Content-Disposition"].startswith("attachment")
+    assert shown.content == PNG
+    assert shown.headers["Content-Type"] == "image/png"
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_addresses_of_the_real_pages_lead_somewhere(
+    sandbox: Sandbox, api: Api, target: Target, tester: int
+) -> None:
+    """The link to a release leads to its phase with the newest result."""
+    release = f"{sandbox.url}/flex/html5/release/{target.release}"
+    assert "Shop" in page(f"{sandbox.url}/flex/html5")
+    empty = requests.get(release, allow_redirects=False, timeout=30)
+    newest = sandbox.store.add_phase(target.cycle, "Phase 2")
+    for phase in (newest, target.phase, newest):
+        sandbox.store.adopt(phase, [1])
+        (execution,) = sandbox.store.executions(phase)
+        api.execute({"rtsId": execution.id, "testerId": tester, "status": "1"})
+
+    assert empty.headers["Location"] == f"/#release-{target.release}"
+    assert f"<h1>Phase 2 <small>phase {newest}" in page(release)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/phase/1", "There is no phase 1."),
+        ("/execution/1", "There is no execution 1."),
+        ("/file/x", "There is no such attachment."),
+        ("/image/x", "There is no such attachment."),
+        ("/flex/html5/release/7", "There is no release 7."),
+        ("/nowhere", "There is no such page."),
+    ],
+)
+def test_what_is_not_there_has_a_page(sandbox: Sandbox, path: str, said: str) -> None:
+    """It says what was not found, and leads back."""
+    text = page(sandbox.url + path, 404)
+
+    assert said in text
+    assert 'href="/">All projects' in text
+
+
+def test_a_page_is_sent_again_only_if_something_was_written(
     sandbox: Sandbox, target: Target
 ) -> None:
-    """A link to the real user interface ends at the matching page."""
-    assert "Shop" in page(f"{sandbox.url}/flex/html5")
-    assert "Shop" in page(f"{sandbox.url}/flex/html5/release/{target.release}")
-    answer = requests.get(
-        f"{sandbox.url}/flex/html5/release/{target.release}",
-        allow_redirects=False,
-        timeout=30,
-    )
-    assert answer.headers["Location"] == f"/#release-{target.release}"
+    """Whatever wrote it; reading changes nothing."""
+    url = sandbox.phase_url(target.phase)
+    before = requests.get(url, timeout=30).headers["ETag"]
+
+    def again() -> int:
+        headers = {"If-None-Match": before}
+        return requests.get(url, headers=headers, timeout=30).status_code
+
+    assert again() == 304
+    page(sandbox.url)
+    assert again() == 304
+    sandbox.store.adopt(target.phase, [1])
+    assert again() == 200
 
 
-def test_unknown_phase_has_no_page(sandbox: Sandbox) -> None:
-    """A phase that is not there is a 404."""
-    assert requests.get(sandbox.phase_url(1), timeout=30).status_code == 404
+def test_projects_and_releases_are_added_by_forms(sandbox: Sandbox) -> None:
+    """The page that follows shows them."""
+    form = {"name": " Shop & Co ", "start": "2026-01-01", "end": "2026-12-31"}
+
+    added = requests.post(f"{sandbox.url}/projects", data=form, timeout=30)
+    (project,) = sandbox.store.projects()
+    url = f"{sandbox.url}/project/{project.id}/releases"
+    form = {"name": "2.0", "start": "2026-11-01", "end": ""}
+    released = requests.post(url, data=form, timeout=30)
+
+    assert added.ok
+    assert "Shop &amp; Co" in released.text
+    _, release = sandbox.store.releases(project.id)
+    assert (project.name, release.name) == ("Shop & Co", "2.0")
+    assert (str(project.end), str(release.start)) == ("2026-12-31", "2026-11-01")
 
 
-def test_pages_load_nothing_else(sandbox: Sandbox, target: Target) -> None:
-    """No page needs a script or a file from elsewhere."""
-    for url in (
-        sandbox.url,
-        sandbox.phase_url(target.phase),
-        f"{sandbox.url}/sandbox/",
-    ):
-        text = page(url)
-        assert "<script" not in text
-        assert "http" not in text.replace("http-equiv", "")
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"name": " "}, "a name is needed"),
+        ({"name": "x" * 256}, "longer than 255"),
+        ({"name": "x", "start": "soon"}, "The first day is not a date: soon"),
+        ({"name": "x", "start": "2026-02-01", "end": "2026-01-01"}, "before the first"),
+    ],
+    ids=["no name", "long name", "no date", "dates the wrong way round"],
+)
+def test_a_wrong_form_adds_nothing(
+    sandbox: Sandbox, form: dict[str, str], said: str
+) -> None:
+    """The page says what is wrong."""
+    answer = requests.post(f"{sandbox.url}/projects", data=form, timeout=30)
+
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert sandbox.store.projects() == []
+
+
+@pytest.mark.parametrize("path", ["/projects", "/sandbox/faults"])
+def test_forms_of_other_sites_are_refused(sandbox: Sandbox, path: str) -> None:
+    """A web page that the user has open elsewhere changes nothing here."""
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    form = {"name": "Evil", "kind": "status"}
+    answer = requests.post(sandbox.url + path, data=form, headers=headers, timeout=30)
+
+    assert answer.status_code == 403
+    assert sandbox.store.projects() == []
+    assert sandbox.faults.listed() == []
+
+
+def test_pages_load_nothing_from_elsewhere(sandbox: Sandbox, target: Target) -> None:
+    """All they need is in the package."""
+    for path in ("/", f"/phase/{target.phase}", "/sandbox/"):
+        text = page(sandbox.url + path)
+        loaded = re.findall(r'(?:src|href)="([^"]*)"', text)
+        assert [link for link in loaded if not link.startswith(("/", "#"))] == []
+        for link in loaded:
+            if link.startswith("/static/"):
+                assert requests.get(sandbox.url + link, timeout=30).ok
+    assert requests.get(f"{sandbox.url}/favicon.ico", timeout=30).ok

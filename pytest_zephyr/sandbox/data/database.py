@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
 from pathlib import Path
+import secrets
+import sqlite3
 import threading
 from typing import Any
 
@@ -40,6 +42,9 @@ class Database:
         self._writer = self._engine.execution_options(sandbox_begin="BEGIN IMMEDIATE")
         with self._writer.begin() as connection:
             self._create(connection)
+        self._watcher = sqlite3.connect(path, check_same_thread=False)
+        self._watch_lock = threading.Lock()
+        self._opened = secrets.token_hex(4)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -56,7 +61,16 @@ class Database:
         ):
             yield session
 
+    @property
+    def version(self) -> str:
+        """Text that changes whenever anyone, another process too, has written."""
+        # SQLite counts the commits of all connections other than this one.
+        with self._watch_lock:
+            (count,) = self._watcher.execute("PRAGMA data_version").fetchone()
+        return f"{self._opened}-{count}"
+
     def close(self) -> None:
+        self._watcher.close()
         self._engine.dispose()
 
     @staticmethod

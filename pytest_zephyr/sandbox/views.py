@@ -1,0 +1,400 @@
+"""What the web pages show, read with few statements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+import html
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.data import executing
+from pytest_zephyr.sandbox.data import holdings
+from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
+from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
+from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
+from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Defect
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Phase
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Requirement
+from pytest_zephyr.sandbox.data.model import RequirementLink
+from pytest_zephyr.sandbox.data.model import Result
+from pytest_zephyr.sandbox.data.model import Step
+from pytest_zephyr.sandbox.data.model import StepResult
+from pytest_zephyr.sandbox.rows import tester_names
+
+
+#: What images begin with that browsers show, and their types.
+IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"RIFF": "image/webp",
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many executions of a phase have a status, and where its part of a bar begins."""
+
+    status: Status
+    count: int
+    before: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The results of a phase by status, in the order of the server's list."""
+
+    shares: tuple[Share, ...] = ()
+    total: int = 0
+    last: int | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(f"{each.count} {each.status.name}" for each in self.shares)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A phase and what it is in."""
+
+    project: Project
+    release: Release
+    cycle: Cycle
+    phase: Phase
+
+    @property
+    def title(self) -> str:
+        names = (self.phase.name, self.cycle.name, self.release.name, self.project.name)
+        return " - ".join(names)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a phase's page."""
+
+    id: int
+    testcase_id: int
+    name: str
+    alt: str | None
+    status: Status
+    first_line: str
+    actual_time: int | None
+    executed_on: int | None
+    files: int
+    results: int
+    defects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepLine:
+    number: int
+    text: str
+    data: str
+    expected: str
+    status: Status
+    comment: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything about one result."""
+
+    place: Place
+    execution: Execution
+    case: Case
+    status: Status
+    notes: str
+    tester: str
+    steps: list[StepLine]
+    attachments: list[tuple[Attachment, bool]]
+    defects: list[Defect]
+    requirements: list[Requirement]
+    #: Status, first line of the notes, milliseconds, date and person; newest first.
+    history: list[tuple[Status, str, int | None, int, str]]
+
+
+@dataclass
+class Statuses:
+    """The names of statuses; one without a name is the one of what was not executed."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, session: Session, preference: str = executing.STATUSES) -> Statuses:
+        entries = executing.statuses(session, preference)
+        return cls({str(entry["id"]): str(entry["value"]) for entry in entries})
+
+    def __getitem__(self, given: str | None) -> Status:
+        identifier = given or NOT_EXECUTED
+        unnamed = "Not executed" if identifier == NOT_EXECUTED else f"Status {given}"
+        return Status(identifier, self.names.get(identifier) or unnamed)
+
+    def tally(self, counts: Mapping[str, int], last: int | None = None) -> Tally:
+        rest = sorted(counts.keys() - self.names.keys() - {NOT_EXECUTED})
+        shares: list[Share] = []
+        total = 0
+        for identifier in dict.fromkeys([*self.names, *rest, NOT_EXECUTED]):
+            count = counts.get(identifier, 0)
+            if count:
+                shares.append(Share(self[identifier], count, total))
+                total += count
+        return Tally(tuple(shares), total, last)
+
+
+def overview(session: Session) -> list[dict[str, Any]]:
+    """Projects with their releases, cycles, newest first, and tallied phases."""
+    statuses = Statuses.read(session)
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    last: dict[int, int] = {}
+    for phase_id, status, count, executed_on in session.execute(
+        select(
+            Execution.phase_id,
+            Execution.status,
+            func.count(),
+            func.max(Execution.executed_on),
+        ).group_by(Execution.phase_id, Execution.status)
+    ):
+        counts[phase_id][status or NOT_EXECUTED] += count
+        last[phase_id] = max(last.get(phase_id, 0), executed_on or 0)
+    phases: dict[int, list[tuple[Phase, Tally]]] = defaultdict(list)
+    for phase in session.scalars(select(Phase).order_by(Phase.id)):
+        tally = statuses.tally(counts[phase.id], last.get(phase.id))
+        phases[phase.cycle_id].append((phase, tally))
+    cycles: dict[int, list[tuple[Cycle, Any]]] = defaultdict(list)
+    for cycle in session.scalars(select(Cycle).order_by(Cycle.id.desc())):
+        cycles[cycle.release_id].append((cycle, phases[cycle.id]))
+    releases: dict[int, list[tuple[Release, Any]]] = defaultdict(list)
+    for release in session.scalars(
+        select(Release).where(Release.hidden.is_(False)).order_by(Release.id)
+    ):
+        releases[release.project_id].append((release, cycles[release.id]))
+    return [
+        {"project": project, "releases": releases[project.id]}
+        for project in session.scalars(select(Project).order_by(Project.id))
+    ]
+
+
+def place(session: Session, phase_id: int) -> Place | None:
+    row = session.execute(
+        select(Project, Release, Cycle, Phase)
+        .join(Release, Release.project_id == Project.id)
+        .join(Cycle, Cycle.release_id == Release.id)
+        .join(Phase, Phase.cycle_id == Cycle.id)
+        .where(Phase.id == phase_id)
+    ).first()
+    return None if row is None else Place(*row)
+
+
+def latest_phase(session: Session, release: int) -> int | None:
+    """Id of the phase of *release* that has the newest result."""
+    return session.scalar(
+        select(Execution.phase_id)
+        .join(Phase, Phase.id == Execution.phase_id)
+        .join(Cycle, Cycle.id == Phase.cycle_id)
+        .where(Cycle.release_id == release, Execution.last_result_id.is_not(None))
+        .order_by(Execution.last_result_id.desc())
+        .limit(1)
+    )
+
+
+def rows(session: Session, phase_id: int) -> tuple[list[Row], Tally]:
+    """Results of a phase in the order they were assigned, and their counts."""
+    statuses = Statuses.read(session)
+    chosen = select(Execution.id).where(Execution.phase_id == phase_id)
+    files = _counts(
+        session,
+        Attachment.item_id,
+        Attachment.item_type == EXECUTION_ATTACHMENT,
+        Attachment.item_id.in_(chosen),
+    )
+    results = _counts(session, Result.execution_id, Result.execution_id.in_(chosen))
+    defects: dict[int, list[str]] = defaultdict(list)
+    for execution, key in session.execute(
+        select(Defect.execution_id, Defect.key)
+        .where(Defect.execution_id.in_(chosen))
+        .order_by(Defect.id)
+    ):
+        defects[execution].append(key)
+    found = [
+        Row(
+            id=identifier,
+            testcase_id=testcase_id,
+            name=name,
+            alt=alt,
+            status=statuses[status],
+            first_line=first_line(comment),
+            actual_time=actual_time,
+            executed_on=executed_on,
+            files=files.get(identifier, 0),
+            results=results.get(identifier, 0),
+            defects=tuple(defects.get(identifier, ())),
+        )
+        for (
+            identifier,
+            testcase_id,
+            name,
+            alt,
+            status,
+            comment,
+            actual_time,
+            executed_on,
+        ) in session.execute(
+            select(
+                Execution.id,
+                Case.testcase_id,
+                Case.name,
+                Case.alt,
+                Execution.status,
+                # Notes are long, and a row shows no more.
+                func.substr(Execution.comment, 1, 400),
+                Execution.actual_time,
+                Execution.executed_on,
+            )
+            .join(Placement, Placement.id == Execution.placement_id)
+            .join(Case, Case.id == Placement.case_id)
+            .where(Execution.phase_id == phase_id)
+            .order_by(Execution.id)
+        )
+    ]
+    return found, statuses.tally(Counter(row.status.id for row in found))
+
+
+def details(session: Session, execution_id: int) -> Details | None:
+    found = session.execute(
+        select(Execution, Case)
+        .join(Placement, Placement.id == Execution.placement_id)
+        .join(Case, Case.id == Placement.case_id)
+        .where(Execution.id == execution_id)
+    ).first()
+    where = place(session, found[0].phase_id) if found else None
+    if found is None or where is None:
+        return None
+    execution, case = found
+    statuses = Statuses.read(session)
+    people = tester_names(session)
+    history = session.scalars(
+        select(Result)
+        .where(Result.execution_id == execution.id)
+        .order_by(Result.id.desc())
+    )
+    # Attachments may be large: only their first bytes are read.
+    attachments = session.execute(
+        select(Attachment, func.substr(Attachment.data, 1, 12))
+        .where(
+            Attachment.item_type == EXECUTION_ATTACHMENT,
+            Attachment.item_id == execution.id,
+        )
+        .order_by(Attachment.id)
+    )
+    return Details(
+        place=where,
+        execution=execution,
+        case=case,
+        status=statuses[execution.status],
+        notes=plain(execution.comment),
+        tester=people.get(execution.tester_id, "Anyone"),
+        steps=_steps(session, execution, case),
+        attachments=[
+            (row, image_type(start) is not None) for row, start in attachments
+        ],
+        defects=list(
+            session.scalars(
+                select(Defect)
+                .where(Defect.execution_id == execution.id)
+                .order_by(Defect.id)
+            )
+        ),
+        requirements=list(
+            session.scalars(
+                select(Requirement)
+                .join(RequirementLink, RequirementLink.requirement_id == Requirement.id)
+                .where(RequirementLink.testcase_id == case.testcase_id)
+                .order_by(Requirement.id)
+            )
+        ),
+        history=[
+            (
+                statuses[row.status],
+                first_line(row.comment),
+                row.actual_time,
+                row.executed_on,
+                people.get(row.executed_by, ""),
+            )
+            for row in history
+        ],
+    )
+
+
+def image_type(start: bytes) -> str | None:
+    """Return the type of an image that browsers show, by what the file begins with."""
+    return next(
+        (kind for magic, kind in IMAGES.items() if start.startswith(magic)), None
+    )
+
+
+def plain(notes: str | None) -> str:
+    """Return notes as they are read: Zephyr shows them as HTML, so clients escape."""
+    return html.unescape(notes or "")
+
+
+def first_line(notes: str | None) -> str:
+    return plain(notes).strip().partition("\n")[0][:200]
+
+
+def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]:
+    """Every step of the test case, and results on steps that it does not have."""
+    statuses = Statuses.read(session, STEP_STATUSES)
+    steps = {
+        step.order_id: step
+        for step in session.scalars(select(Step).where(Step.case_id == case.id))
+    }
+    results = {
+        result.order_id: result
+        for result in session.scalars(
+            select(StepResult).where(StepResult.execution_id == execution.id)
+        )
+    }
+    lines = []
+    for number in sorted(steps.keys() | results.keys()):
+        step, result = steps.get(number), results.get(number)
+        lines.append(
+            StepLine(
+                number=number,
+                text=plain(step.text) if step else "",
+                data=plain(step.data) if step else "",
+                expected=plain(step.expected) if step else "",
+                status=statuses[result.status if result else None],
+                comment=plain(result.comment) if result else "",
+            )
+        )
+    return lines
+
+
+def _counts(session: Session, column: Any, *where: Any) -> dict[int, int]:
+    query = select(column, func.count()).where(*where).group_by(column)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def waiting(session: Session, phase_id: int) -> int:
+    """How many test cases of a phase are assigned to nobody."""
+    return len(holdings.waiting(session, phase_id))
