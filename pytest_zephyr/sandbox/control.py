@@ -16,6 +16,7 @@ from flask import request
 from flask import Response
 
 from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Kind
@@ -41,9 +42,16 @@ routes = Blueprint("control", __name__)
 
 
 @routes.get("/sandbox")
-def page() -> str:
+def page(error: str | None = None) -> str:
     return render_template(
-        "faults.html", faults=faults().listed(), effects=EFFECTS, host=request.host
+        "faults.html",
+        faults=faults().listed(),
+        effects={
+            kind: (effect.replace("*", ""), re.findall(r"\*(\w+)\*", effect))
+            for kind, effect in EFFECTS.items()
+        },
+        host=request.host,
+        error=error,
     )
 
 
@@ -54,12 +62,14 @@ def listed() -> Response:
 
 @routes.post("/sandbox/faults")
 def add() -> Response:
-    by_form = not request.is_json
-    given = request.form.to_dict() if by_form else request.get_json()
-    faults().add(read_fault(given))
-    if by_form:
-        return cast(Response, redirect("/sandbox/", 303))
-    return answer(faults().listed())
+    if request.is_json:
+        faults().add(read_fault(request.get_json()))
+        return answer(faults().listed())
+    try:
+        faults().add(read_fault(request.form.to_dict()))
+    except Problem as problem:
+        return Response(page(problem.message), problem.status)
+    return cast(Response, redirect("/sandbox/", 303))
 
 
 @routes.delete("/sandbox/faults")

@@ -54,27 +54,30 @@ Kind = Literal[
 
 #: What each kind of fault does, for people; the values that it uses are in *asterisks*.
 EFFECTS: Mapping[Kind, str] = {
-    "status": "answers *status* and *body*; nothing is applied",
-    "status_after": "applies the request, and then answers *status* and *body*",
-    "html": "answers 200 and a login page; nothing is applied",
-    "latency": "goes on as always, *seconds* later",
-    "hang": "says nothing for *seconds*, then cuts the connection; nothing is applied",
-    "hang_after": "applies the request, says nothing for *seconds*, then cuts",
-    "cut_before": "cuts the connection; nothing is applied",
-    "cut_after": "applies the request, then cuts the connection",
-    "omit_rows": "leaves *rows* rows out of the answer's list",
-    "truncate": "sends half of the body, then cuts the connection",
-    "not_json": "applies the request; the body is *body*, or no JSON",
-    "not_utf8": "applies the request; the body is not UTF-8",
-    "huge": "sends *rows* MiB of white space after the body",
-    "redirect": "answers 302 to *location*",
-    "expire_cookie": "ends all sessions first, as after 90 minutes",
-    "missing": "answers an empty 404, as a server without the call does",
-    "lie_result_size": "says a resultSize of 0",
-    "ignore_offset": "sends the first page for every page",
-    "foreign_rows": "puts *rows* rows of another phase first",
-    "plain_text": "applies the request; the body is *body*, or a text",
-    "retry_after": "answers *status* with Retry-After: *seconds*",
+    "status": "Rejects the request with *status* and *body*",
+    "status_after": "Carries the request out, but answers with *status* and *body*",
+    "html": "Answers with a login page or *body*; the request is not carried out",
+    "latency": "Answers correctly, but *seconds* late",
+    "hang": "Does not answer for *seconds*, then closes the connection; the request is"
+    " not carried out",
+    "hang_after": "Carries the request out, does not answer for *seconds*, then closes"
+    " the connection",
+    "cut_before": "Closes the connection; the request is not carried out",
+    "cut_after": "Carries the request out, then closes the connection without an answer",
+    "omit_rows": "Leaves *rows* out of the list in the answer",
+    "truncate": "Sends half of the answer, then closes the connection",
+    "not_json": "Carries the request out, but answers with *body* or invalid JSON",
+    "not_utf8": "Carries the request out; the answer is not UTF-8",
+    "huge": "Adds white space to the answer, a MiB for each of *rows*",
+    "redirect": "Redirects to *location*; the request is not carried out",
+    "expire_cookie": "Ends all logins by cookie, as happens after 90 minutes",
+    "missing": "Answers 404 without a body, like a server that lacks the call",
+    "lie_result_size": "Says that the list is empty (resultSize 0) while it is not",
+    "ignore_offset": "Sends the first page of a list again for every other page",
+    "foreign_rows": "Puts *rows* of another phase in front of the list",
+    "plain_text": "Carries the request out, but answers with *body* or other plain text",
+    "retry_after": "Rejects the request with *status* and asks to wait *seconds*"
+    " (header Retry-After)",
 }
 
 MARK = "sandbox.fault"

@@ -277,8 +277,8 @@ def test_every_kind_of_fault_is_explained(sandbox: Sandbox) -> None:
 
     assert set(EFFECTS) == set(get_args(Kind))
     for kind, effect in EFFECTS.items():
-        assert f"<option>{kind}</option>" in page
-        assert effect in html.unescape(page)
+        assert f'<option value="{kind}"' in page
+        assert effect.replace("*", "") in html.unescape(page)
 
 
 def test_faults_are_driven_by_a_form(sandbox: Sandbox, api: Api) -> None:
@@ -295,7 +295,18 @@ def test_faults_are_driven_by_a_form(sandbox: Sandbox, api: Api) -> None:
     page = requests.post(f"{url}faults", data=form, timeout=30)
 
     assert page.status_code == 200
-    assert "for ever" in page.text
+    assert "until it is removed" in page.text
     assert api.get("/user/current").status_code == 418
     requests.post(f"{url}faults/clear", timeout=30)
     assert api.get("/user/current").status_code == 200
+
+
+def test_a_wrong_form_shows_what_is_wrong(sandbox: Sandbox) -> None:
+    """The page comes again, and there is no fault."""
+    form = {"kind": "latency", "seconds": "soon"}
+    page = requests.post(f"{sandbox.url}/sandbox/faults", data=form, timeout=30)
+
+    assert page.status_code == 400
+    assert "The seconds of a fault is a number from 0 to 86400." in page.text
+    assert "Add a fault" in page.text
+    assert sandbox.faults.listed() == []

@@ -19,7 +19,7 @@
   // Filter by text and status. The choice is kept in the address.
 
   const text = document.getElementById("text");
-  const rows = document.getElementById("rows");
+  const rows = document.getElementById("results");
   const chosen = new Set();
 
   const filter = () => {
