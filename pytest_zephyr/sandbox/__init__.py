@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_zephyr.sandbox.app import create_app
+from pytest_zephyr.sandbox.data.demo import add_demo
 from pytest_zephyr.sandbox.data.states import CaseState
 from pytest_zephyr.sandbox.data.states import CycleState
 from pytest_zephyr.sandbox.data.states import ExecutionState
@@ -28,5 +29,6 @@ __all__ = [
     "Request",
     "Sandbox",
     "Store",
+    "add_demo",
     "create_app",
 ]

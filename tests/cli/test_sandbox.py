@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import os
 from pathlib import Path
 import re
@@ -13,9 +15,17 @@ import sys
 import pytest
 import requests
 
+from pytest_zephyr.sandbox import Store
 
-def serve(*args: str, cwd: Path) -> list[str]:
-    """Run the command until it serves, and return the first line of what it said."""
+
+posix_shell = pytest.mark.skipif(
+    sys.platform == "win32", reason="the lines to copy are for PowerShell there"
+)
+
+
+@contextmanager
+def served(*args: str, cwd: Path) -> Iterator[list[str]]:
+    """Run the command, and yield the lines that it said when it served."""
     server = subprocess.Popen(
         [sys.executable, "-m", "pytest_zephyr", "sandbox", "--port=0", *args],
         stdout=subprocess.PIPE,
@@ -25,10 +35,28 @@ def serve(*args: str, cwd: Path) -> list[str]:
     )
     assert server.stdout is not None
     try:
-        return [server.stdout.readline()]
+        lines = [*iter(server.stdout.readline, "Stop the sandbox with Ctrl-C.\n")]
+        yield [line.strip() for line in lines]
     finally:
-        server.terminate()
-        server.communicate(timeout=30)
+        if sys.platform == "win32":
+            server.terminate()
+        else:
+            server.send_signal(signal.SIGINT)
+        rest, _ = server.communicate(timeout=30)
+    assert "Traceback" not in rest
+    assert sys.platform == "win32" or server.returncode == 0
+
+
+def serve(*args: str, cwd: Path) -> list[str]:
+    """Return what the command says, and stop it."""
+    with served(*args, cwd=cwd) as lines:
+        return lines
+
+
+def exported(lines: list[str]) -> dict[str, str]:
+    """Return the variables that a shell has after these lines."""
+    words = [shlex.split(line) for line in lines if line.startswith("export ")]
+    return dict(word.split("=", 1) for _, word in words)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")
@@ -70,41 +98,89 @@ def test_the_command_that_a_run_prints_shows_its_results(pytester, run_pytest):
     assert printed is not None
     database = str(pytester.path / ".zephyr" / "sandbox.db")
 
-    (said,) = serve(*shlex.split(printed[1]), cwd=pytester.path)
+    said = serve(*shlex.split(printed[1]), cwd=pytester.path)[0]
     assert said.startswith("Zephyr sandbox at")
     assert Path(said.split(", database ")[1].strip()).resolve() == Path(database)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent as a signal")
+@posix_shell
+def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatch):
+    """Its places are listed; the lines to copy lead to one of its phases."""
+    pytester.makepyfile(SUITE)
+    with served("--db", "new.db", cwd=pytester.path) as lines:
+        for name, value in exported(lines).items():
+            monkeypatch.setenv(name, value)
+        ran = run_pytest("--zephyr")
+        url = exported(lines)["ZEPHYR_URL"]
+        release = f"{url}/flex/html5/release/2002"
+        (reported,) = re.findall(r"<h1>(\w+)", requests.get(release, timeout=30).text)
+
+    said = "\n".join(lines)
+    for place in (
+        "Demo shop (project 1001)",
+        "1.0 (release 2002)",
+        "Smoke (phase 4001)",
+        "Regression (structured phase 4002)",
+        "Test cases 101 to 112",
+    ):
+        assert place in said
+    assert ran.ret == 0
+    assert reported == "Smoke"
+    store = Store(pytester.path / "new.db")
+    try:
+        smoke, regression = store.executions(4001), store.executions(4002)
+        cases = {case.id: case for case in store.cases(2002)}
+    finally:
+        store.close()
+    assert {each.testcase_id: each.status for each in smoke}[101] == "1"
+    assert {each.status for each in regression} == {"1", "2", "4", "5", None}
+    assert cases[101].steps
+    assert cases[101].requirements
+
+
+def test_an_empty_database_stays_empty(tmp_path):
+    """Nor does a later start fill it: only a new one gets the demo."""
+    for args in (["--empty"], []):
+        said = "\n".join(serve("--db", "a.db", *args, cwd=tmp_path))
+
+        assert "It holds no project yet." in said
+        assert "ZEPHYR_TOKEN=" in said
+        assert "Demo" not in said
+
+
+@posix_shell
+def test_names_that_are_no_names_for_options_are_given_as_ids(tmp_path):
+    """A name of digits would be read as an id."""
+    store = Store(tmp_path / "a.db")
+    release = store.add_release(store.add_project("It's {new}"), "2026")
+    store.add_phase(store.add_cycle(release, "Night's work"), "1")
+    store.close()
+
+    given = exported(serve("--db", "a.db", cwd=tmp_path))
+
+    assert given["ZEPHYR_PROJECT"] == "1001"
+    assert given["ZEPHYR_RELEASE"] == str(release)
+    assert given["ZEPHYR_CYCLE"] == "Night's work"
+    assert given["ZEPHYR_PHASE"] == "4001"
+
+
+@posix_shell
 def test_users_try_their_pipeline_on_a_bad_day(
     pytester, run_pytest, monkeypatch, tmp_path
 ):
     """Faults are added over HTTP, while the command serves."""
-    command = [sys.executable, "-m", "pytest_zephyr", "sandbox", "--port=0"]
-    server = subprocess.Popen(
-        [*command, "--db", str(tmp_path / "sandbox.db")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert server.stdout is not None
-    lines = [server.stdout.readline().strip() for _ in range(4)]
-    given = dict(line.split("=", 1) for line in lines if line.startswith("ZEPHYR_"))
-    url = given["ZEPHYR_URL"]
-    try:
+    pytester.makepyfile(SUITE)
+    with served("--db", str(tmp_path / "sandbox.db"), cwd=tmp_path) as lines:
+        given = exported(lines)
+        url = given["ZEPHYR_URL"]
         for name, value in given.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("ZEPHYR_PHASE", "4001")
         fault = {"kind": "html", "times": None}
         posted = requests.post(f"{url}/sandbox/faults", json=fault, timeout=30)
-        pytester.makepyfile(SUITE)
         ran = run_pytest("--zephyr")
         (met,) = requests.get(f"{url}/sandbox/faults", timeout=30).json()
         gone = requests.delete(f"{url}/sandbox/faults", timeout=30)
         better = requests.get(f"{url}/flex/services/rest/v3/user/current", timeout=30)
-    finally:
-        server.send_signal(signal.SIGINT)
-        rest, _ = server.communicate(timeout=30)
 
     assert posted.status_code == gone.status_code == 200
     assert ran.ret == 0
@@ -112,5 +188,3 @@ def test_users_try_their_pipeline_on_a_bad_day(
     assert "1 results kept in .zephyr" in ran.text
     assert met["met"] >= 1
     assert better.status_code == 401
-    assert server.returncode == 0
-    assert "Traceback" not in rest
