@@ -83,6 +83,9 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ("inherit", "Which markers count: closest, or union of all levels", None),
 )
 
+#: The default of the option ``id_prefix``.
+ID_PREFIX = "(?:TC-?)?"
+
 #: Options that cannot be set in an ini file.
 NO_INI = ("show_config",)
 

@@ -209,7 +209,7 @@ def pytester(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
     """Pytest's own, without plugins that most runs in this suite have no use for."""
-    unused = ("schemathesis", "hypothesispytest", "rerunfailures")
+    unused = ("schemathesis", "hypothesispytest", "rerunfailures", "pytest-bdd")
     blocked = " ".join(f"-p no:{name}" for name in unused)
     monkeypatch.setenv("PYTEST_ADDOPTS", blocked)
     return pytester

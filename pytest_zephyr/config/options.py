@@ -107,7 +107,7 @@ _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
     "proxy": (parse.proxy, None),
     "run_key": (str, None),
     "show_config": (parse.boolean, "false"),
-    "id_prefix": (parse.pattern, "(?:TC-?)?"),
+    "id_prefix": (parse.pattern, table.ID_PREFIX),
     "inherit": (parse.one_of(*get_args(Inherit)), "closest"),
 }
 

@@ -1,0 +1,117 @@
+"""Tags of Gherkin files as markers, for suites with pytest-bdd: ``@zephyr:101``, ``@TC-101``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+import re
+import sys
+from typing import Any
+
+import pytest
+
+from pytest_zephyr import table
+
+
+#: What a tag begins with that names test cases, and an Alt ID in it.
+_TAG = "zephyr:"
+_ALT = "alt:"
+
+
+class GherkinTags:
+    """Has tags that name test cases count as zephyr markers of their scenario.
+
+    pytest-bdd turns each tag into a marker with its name, which pytest would not know.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        prefix = str(config.getini("zephyr_id_prefix") or table.ID_PREFIX)
+        try:
+            self._id = re.compile(rf"(?:{prefix})\d{{1,19}}", re.ASCII | re.IGNORECASE)
+        except re.error:
+            # A run that reports says so.
+            self._id = re.compile(r"(?!)")
+        self._is_union = config.getini("zephyr_inherit") == "union"
+        self._tags: dict[object, list[str]] = {}
+        # A hack: pytest-bdd has no hook for the tags of examples, and `--strict-markers`
+        # refuses markers with their names, which cannot be registered as patterns.
+        known = getattr(pytest.mark, "_markers", None)
+        if isinstance(known, set):
+            pytest.mark._markers = _Known(known, self._names_cases)
+            config.add_cleanup(lambda: setattr(pytest.mark, "_markers", known))
+
+    def _names_cases(self, tag: str) -> bool:
+        # Only digits may be anything.
+        is_id = self._id.fullmatch(tag) and not tag.isdecimal()
+        return tag.startswith(_TAG) or bool(is_id)
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_bdd_apply_tag(self, tag: str, function: Callable[..., object]) -> object:
+        if not self._names_cases(tag):
+            return None
+        self._tags.setdefault(function, []).append(tag)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            callspec = getattr(item, "callspec", None)
+            for mark in [*getattr(callspec, "marks", ())]:
+                # It is a tag of the examples.
+                if callspec is not None and self._names_cases(mark.name):
+                    item.add_marker(_marker([mark.name]))
+                    callspec.marks.append(item.own_markers[-1])
+            tags = self._tags.get(getattr(item, "function", None))
+            if tags is not None:
+                self._add_markers(item, tags)
+
+    def _add_markers(self, item: Any, tags: Iterable[str]) -> None:
+        """Add the markers of the closest level that names test cases, or of all."""
+        of_params = getattr(getattr(item, "callspec", None), "marks", ())
+        has_marker = any(
+            mark.name == "zephyr" and mark not in of_params for mark in item.own_markers
+        )
+        for level in _levels(item.function, tags):
+            if names := list(filter(self._names_cases, sorted(level))):
+                item.add_marker(_marker(names))
+                has_marker = True
+            # A marker of the function is as close as the tags of the scenario.
+            if has_marker and not self._is_union:
+                return
+
+
+class _Known(set[str]):
+    """Names of markers that pytest knows, and those of our tags."""
+
+    def __init__(self, names: Iterable[str], is_ours: Callable[[str], bool]) -> None:
+        super().__init__(names)
+        self._is_ours = is_ours
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or self._is_ours(str(name))
+
+
+def _levels(function: Any, tags: Iterable[str]) -> Iterator[Iterable[str]]:
+    """Yield the tags of the scenario, its rule and its feature; else all *tags* as one."""
+    module = sys.modules.get("pytest_bdd.scenario")
+    known = getattr(module, "scenario_wrapper_template_registry", {})
+    # Up to version 8 it is an attribute.
+    scenario = known.get(function) or getattr(function, "__scenario__", None)
+    if scenario is None:
+        yield tags
+        return
+    yield scenario.tags
+    yield getattr(getattr(scenario, "rule", None), "tags", ())
+    yield scenario.feature.tags
+
+
+def _marker(tags: Iterable[str]) -> pytest.MarkDecorator:
+    """Return the zephyr marker for *tags*; `Marks` says what is wrong with one."""
+    ids: list[str] = []
+    alts: list[str] = []
+    for tag in tags:
+        for text in tag.removeprefix(_TAG).split(","):
+            is_alt = text.startswith(_ALT)
+            (alts if is_alt else ids).append(text.removeprefix(_ALT))
+    return pytest.mark.zephyr(*ids, alt=alts) if alts else pytest.mark.zephyr(*ids)
