@@ -133,6 +133,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
     """
     path = tmp_path_factory.mktemp("filled") / "sandbox.db"
     with Sandbox(path) as sandbox:
+        # Clients send at most this many rows at once.
+        sandbox.store.set_switch("batch_limit", 500)
         places = sandbox.store.ensure_target("Payments", "1.0", "Nightly", "Smoke")
         world = World(sandbox, *places)
         world.schedule(*CASES)

@@ -30,11 +30,17 @@ from pytest_zephyr.sandbox.routes import requirement
 from pytest_zephyr.sandbox.routes import search
 from pytest_zephyr.sandbox.routes import session
 from pytest_zephyr.sandbox.routes import settings
+from pytest_zephyr.sandbox.routes import steps
+from pytest_zephyr.sandbox.routes import summary
 from pytest_zephyr.sandbox.routes import testcase
+from pytest_zephyr.sandbox.routes import testcase_lists
+from pytest_zephyr.sandbox.unplayed import UnplayedCalls
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import FAULTS
 from pytest_zephyr.sandbox.wire import LONGEST
 from pytest_zephyr.sandbox.wire import STORE
+from pytest_zephyr.sandbox.wire import UNPLAYED
+from pytest_zephyr.sandbox.wire import unplayed
 
 
 if TYPE_CHECKING:
@@ -60,18 +66,25 @@ class SignedConverter(LongConverter):
         super().__init__(*args, **{"signed": True, **kwargs})
 
 
-def create_app(store: Store, faults: Faults | None = None) -> WSGIApplication:
+def create_app(
+    store: Store,
+    faults: Faults | None = None,
+    unplayed_calls: UnplayedCalls | None = None,
+) -> WSGIApplication:
     """WSGI application that answers for *store*.
 
-    *faults* are what its control page changes; they are carried out elsewhere.
+    *faults* are what its control page changes; they are carried out elsewhere. Calls
+    that it does not play are added to *unplayed_calls*.
     """
     faults = Faults() if faults is None else faults
+    unplayed_calls = UnplayedCalls() if unplayed_calls is None else unplayed_calls
     app = _flask()
 
     def serve(
         environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         environ[STORE], environ[FAULTS] = store, faults
+        environ[UNPLAYED] = unplayed_calls
         return app(environ, start_response)
 
     return serve
@@ -90,7 +103,7 @@ def _flask() -> Flask:
     app.after_request(pages.add_headers)
     app.register_error_handler(Problem, _problem)
     app.register_error_handler(Unauthorized, lambda _error: auth.refuse())
-    app.register_error_handler(HTTPException, _empty)
+    app.register_error_handler(HTTPException, _http_error)
     app.url_value_preprocessor(_forget_version)
     for module in (
         session,
@@ -99,11 +112,14 @@ def _flask() -> Flask:
         cycle,
         repository,
         testcase,
+        testcase_lists,
+        steps,
         planning,
         execution,
         attachment,
         search,
         requirement,
+        summary,
     ):
         app.register_blueprint(module.routes, url_prefix=REST)
     app.register_blueprint(attachment.files)
@@ -125,15 +141,20 @@ def _problem(problem: Problem) -> Response:
     return answer({"errorMsg": problem.message, "errorCode": code}, problem.status)
 
 
-def _empty(error: HTTPException) -> Response:
-    """Unknown paths and wrong methods have no body, except for people."""
+def _http_error(error: HTTPException) -> Response:
+    """Answer for unknown paths and wrong methods; those of the API are written down."""
     if error.code == 404 and auth.is_page(request.path):
         return pages.not_found(error)
     if error.response is not None:
         return Response(
             status=error.response.status_code, headers=dict(error.response.headers)
         )
-    response = Response(status=error.code)
+    if request.path.startswith("/flex/") and error.code in (404, 405):
+        unplayed().add(request.method, request.path)
+        message = f"The sandbox does not play {request.method} {request.path}."
+        response = answer({"errorMsg": message, "errorCode": error.name}, error.code)
+    else:
+        response = Response(status=error.code)
     response.headers.extend(
         (name, value) for name, value in error.get_headers() if name.lower() == "allow"
     )

@@ -15,14 +15,19 @@ from flask import render_template
 from flask import request
 from flask import Response
 
+from pytest_zephyr.sandbox.data.switches import SWITCHES
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Kind
 from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_object
 from pytest_zephyr.sandbox.wire import faults
 from pytest_zephyr.sandbox.wire import read_bool
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import unplayed
+from pytest_zephyr.sandbox.wire import want_int
 
 
 #: The smallest and largest values of a fault's numbers; larger ones would stop the sandbox.
@@ -52,7 +57,44 @@ def page(error: str | None = None) -> str:
         },
         host=request.host,
         error=error,
+        unplayed=unplayed().listed(),
+        switches={
+            name: (store().switch(name), what) for name, what in SWITCHES.items()
+        },
     )
+
+
+@routes.get("/sandbox/unplayed")
+def unplayed_calls() -> Response:
+    return answer(unplayed().listed())
+
+
+@routes.get("/sandbox/switches")
+def switches() -> Response:
+    return answer({name: store().switch(name) for name in SWITCHES})
+
+
+@routes.post("/sandbox/switches")
+def set_switches() -> Response:
+    if request.is_json:
+        change_switches(body_object())
+        return switches()
+    try:
+        change_switches(request.form.to_dict())
+    except Problem as problem:
+        return Response(page(problem.message), problem.status)
+    return cast(Response, redirect("/sandbox/", 303))
+
+
+def change_switches(given: dict[str, Any]) -> None:
+    """Set all of the switches, or none if one of them is wrong."""
+    for name in given:
+        if name not in SWITCHES:
+            raise bad(f"There is no switch {name}.")
+        if want_int(given, name) < 0:
+            raise bad(f"The switch {name} is a number from 0.")
+    for name in given:
+        store().set_switch(name, want_int(given, name))
 
 
 @routes.get("/sandbox/faults")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +20,10 @@ from pytest_zephyr.sandbox.data.model import Defect
 from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.repository import chunks
+from pytest_zephyr.sandbox.wire import Page
 
 
 Json = dict[str, Any]
@@ -45,20 +48,50 @@ def executions_query() -> Query:
     )
 
 
-def paged(query: Any, column: Any, *, ascending: bool, offset: int, size: int) -> Any:
-    query = query.order_by(column.asc() if ascending else column.desc()).offset(offset)
-    return query.limit(size) if size else query
-
-
 def total(session: Session, query: Query) -> int:
     return session.scalar(query.with_only_columns(func.count())) or 0
 
 
+def envelope(
+    session: Session,
+    query: Query,
+    column: Any,
+    shape: Callable[[Session, Query], list[Json]],
+    kind: str,
+    page: Page,
+) -> Json:
+    """Return one page of what *query* finds, in the order of *column*."""
+    order = column.asc() if page.ascending else column.desc()
+    part = query.order_by(order).offset(page.offset)
+    return {
+        "firstResult": page.offset,
+        "resultSize": total(session, query),
+        "pageNumber": page.size,
+        "results": shape(session, part.limit(page.size) if page.size else part),
+        "type": kind,
+    }
+
+
 def placement_shapes(session: Session, query: Query) -> list[Json]:
+    found = session.execute(query).all()
+    mapped = requirements_of(session, [case.testcase_id for _, case, _ in found])
     return [
-        shapes.placement(placement, case, release)
-        for placement, case, release in session.execute(query)
+        shapes.placement(placement, case, release, mapped[case.testcase_id])
+        for placement, case, release in found
     ]
+
+
+def requirements_of(session: Session, testcases: Iterable[int]) -> dict[int, list[int]]:
+    """Ids of the requirements that each test case is mapped to."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for some in chunks(testcases):
+        for link in session.scalars(
+            select(RequirementLink)
+            .where(RequirementLink.testcase_id.in_(some))
+            .order_by(RequirementLink.requirement_id)
+        ):
+            found[link.testcase_id].append(link.requirement_id)
+    return found
 
 
 def placements_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
@@ -75,6 +108,7 @@ def placements_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
 def execution_shapes(session: Session, query: Query) -> list[Json]:
     rows = session.execute(query).all()
     ids = [row[0].id for row in rows]
+    mapped = requirements_of(session, [row[2].testcase_id for row in rows])
     testers = tester_names(session)
     attachments = attachment_counts(session, ids)
     defects: dict[int, list[Defect]] = defaultdict(list)
@@ -86,7 +120,7 @@ def execution_shapes(session: Session, query: Query) -> list[Json]:
     return [
         shapes.execution(
             execution,
-            shapes.placement(placement, case, release),
+            shapes.placement(placement, case, release, mapped[case.testcase_id]),
             case.estimated_time,
             testers,
             attachments.get(execution.id, 0),

@@ -28,6 +28,7 @@ from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.faults import CutConnection
 from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.faults import FaultyApp
+from pytest_zephyr.sandbox.unplayed import UnplayedCalls
 
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Sandbox:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.faults = Faults()
+        self.unplayed = UnplayedCalls()
         self.requests: list[Request] = []
         self._db = db
         self._address = host, port
@@ -136,7 +138,7 @@ class Sandbox:
             self._store = Store(db)
             self._stopping = threading.Event()
             app: WSGIApplication = FaultyApp(
-                create_app(self._store, self.faults),
+                create_app(self._store, self.faults, self.unplayed),
                 self.faults,
                 expire_cookies=self._store.expire_cookies,
                 stopping=self._stopping,

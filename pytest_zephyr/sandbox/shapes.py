@@ -30,6 +30,8 @@ from pytest_zephyr.sandbox.data.values import to_us
 
 Json = dict[str, Any]
 
+DEFECT_STATUS = "Open"
+
 
 def present(**values: Any) -> Json:
     """Drop empty values: the server leaves a key out instead of sending null."""
@@ -138,6 +140,7 @@ def release(row: Release) -> Json:
     return {
         "id": row.id,
         "name": row.name,
+        **present(description=row.description),
         **twins("release", row.start, row.end),
         "createdDate": row.created_on,
         "status": 0,
@@ -201,7 +204,7 @@ def node(row: Node, children: Sequence[Json], count: int = 0) -> Json:
     }
 
 
-def case(row: Case, release_id: int) -> Json:
+def case(row: Case, release_id: int | None, requirements: Sequence[int] = ()) -> Json:
     return {
         "customProperties": row.properties,
         "customProcessedProperties": {},
@@ -232,9 +235,9 @@ def case(row: Case, release_id: int) -> Json:
         "testcaseId": row.testcase_id,
         "versionNumber": row.version,
         "projectId": row.project_id,
-        "releaseId": release_id,
+        **present(releaseId=release_id),
         "testcaseType": "ORIGINAL",
-        "requirementIds": [],
+        "requirementIds": list(requirements),
         "requirementIdsNew": [],
         "testcaseShared": False,
         "automatedDefault": False,
@@ -263,8 +266,13 @@ def tct(row: Placement, held: Case, release_id: int) -> Json:
     }
 
 
-def placement(row: Placement, held: Case, release_id: int) -> Json:
-    return {**tct(row, held, release_id), "testcase": case(held, release_id)}
+def placement(
+    row: Placement, held: Case, release_id: int, requirements: Sequence[int] = ()
+) -> Json:
+    return {
+        **tct(row, held, release_id),
+        "testcase": case(held, release_id, requirements),
+    }
 
 
 def step_block(
@@ -337,7 +345,7 @@ def defect(row: Defect) -> Json:
         "bugId": row.id,
         "externalId": row.key,
         "description": row.summary,
-        "status": "Open",
+        "status": DEFECT_STATUS,
     }
 
 

@@ -1,9 +1,10 @@
-"""Reading requests the way the server does, and its envelopes."""
+"""Reading requests the way the server does, and answering them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 import json
 from typing import Any
 from typing import cast
@@ -14,19 +15,22 @@ from flask import Response
 
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.store import Store
+from pytest_zephyr.sandbox.data.switches import BATCH_LIMIT
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import read_date
 from pytest_zephyr.sandbox.faults import Faults
+from pytest_zephyr.sandbox.unplayed import UnplayedCalls
 
 
 Json = dict[str, Any]
 DEFAULT_PAGE = 10
-BATCH_LIMIT = 500
 LONGEST = 2**63 - 1
 
 #: The keys of an environ that say which sandbox is asked.
 STORE = "sandbox.store"
 FAULTS = "sandbox.faults"
+UNPLAYED = "sandbox.unplayed"
 
 
 def store() -> Store:
@@ -35,6 +39,10 @@ def store() -> Store:
 
 def faults() -> Faults:
     return cast(Faults, request.environ[FAULTS])
+
+
+def unplayed() -> UnplayedCalls:
+    return cast(UnplayedCalls, request.environ[UNPLAYED])
 
 
 def user() -> User:
@@ -65,12 +73,12 @@ def read_int(text: str | None) -> int | None:
     if text is None or text == "":
         return None
     try:
-        return _long(text)
+        return long_int(text)
     except ValueError:
         raise Problem(404) from None
 
 
-def _long(value: str | int) -> int:
+def long_int(value: str | int) -> int:
     """Read a 64-bit number; what is larger cannot be read, as with the server's longs."""
     number = int(value)
     if not -LONGEST - 1 <= number <= LONGEST:
@@ -89,15 +97,20 @@ def read_bool(value: object, default: bool = False) -> bool:
 
 
 def body() -> Any:
-    """JSON of the request; one with a null in it is refused."""
+    """Return the JSON of the request; a null is as good as a missing key."""
     if not request.is_json:
         raise Problem(415, "Content-Type must be application/json")
     try:
-        value = json.loads(request.get_data())
+        return _without_nulls(json.loads(request.get_data()))
     except ValueError:
         raise bad("Bad Request") from None
-    if _has_null(value):
-        raise bad('For input string: "null"')
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
     return value
 
 
@@ -109,9 +122,13 @@ def body_object() -> Json:
 
 
 def body_list() -> list[Json]:
-    value = body()
+    return want_rows(body(), "Bad Request")
+
+
+def want_rows(value: Any, problem: str) -> list[Json]:
+    """Return *value* if it is a list of objects."""
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise bad("Bad Request")
+        raise bad(problem)
     return value
 
 
@@ -120,23 +137,15 @@ def body_batch() -> list[Json]:
 
 
 def limited(rows: list[Any]) -> list[Any]:
-    if len(rows) > BATCH_LIMIT:
-        raise bad(f"No more than {BATCH_LIMIT} rows are allowed in one call.")
+    """Return *rows*, unless there are more than the server is set to take."""
+    limit = store().switch(BATCH_LIMIT)
+    if limit and len(rows) > limit:
+        raise bad(f"No more than {limit} rows are allowed in one call.")
     return rows
-
-
-def _has_null(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_null, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_null, value))
-    return value is None
 
 
 def want_int(row: Mapping[str, Any], key: str) -> int:
     """Number under *key*; digits in a string do as well."""
-    if not isinstance(row, dict):
-        raise bad("Bad Request")
     number = maybe_int(row, key)
     if number is None:
         raise bad(f"{key} cannot be null.")
@@ -145,12 +154,12 @@ def want_int(row: Mapping[str, Any], key: str) -> int:
 
 def maybe_int(row: Mapping[str, Any], key: str) -> int | None:
     value = row.get(key)
-    if value is None:
+    if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise bad(f'For input string: "{value}"')
     try:
-        return _long(value)
+        return long_int(value)
     except ValueError:
         raise bad(f'For input string: "{value}"') from None
 
@@ -175,20 +184,32 @@ def want_ids(value: Any) -> list[int]:
     return [want_int({"ids": entry}, "ids") for entry in value]
 
 
-def page() -> tuple[int, int]:
-    """Offset and size of the page that was asked for; size 0 is everything."""
+@dataclass(frozen=True)
+class Page:
+    """The part of a list that is asked for; a size of 0 is all of it."""
+
+    offset: int
+    size: int
+    ascending: bool
+
+
+def page() -> Page:
     offset = query_int("offset") or 0
     size = query_int("pagesize")
-    return max(offset, 0), DEFAULT_PAGE if size is None else max(size, 0)
+    return Page(
+        offset=max(offset, 0),
+        size=DEFAULT_PAGE if size is None else max(size, 0),
+        ascending=query_bool("isascorder", True),
+    )
 
 
-def envelope(
-    results: Sequence[Json], *, total: int, kind: str, offset: int, size: int
-) -> Json:
-    return {
-        "firstResult": offset,
-        "resultSize": total,
-        "pageNumber": size,
-        "results": list(results),
-        "type": kind,
-    }
+def read_twins(row: Mapping[str, Any], prefix: str) -> tuple[date | None, date | None]:
+    """Both dates, each from either of its twin fields."""
+    dates = []
+    for short, long in (
+        ("startDate", f"{prefix}StartDate"),
+        ("endDate", f"{prefix}EndDate"),
+    ):
+        value = row.get(short, row.get(long))
+        dates.append(None if value is None else read_date(value, long))
+    return dates[0], dates[1]

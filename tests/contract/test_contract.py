@@ -191,7 +191,7 @@ def test_call_that_is_right_has_no_violation(call):
 
 WRONG: dict[str, tuple[Call, str]] = {
     "unknown-path": (
-        replace(USER, path=f"{V3}/user/currant"),
+        replace(USER, path=f"{V3}/users/current"),
         r"request: .*Path not found",
     ),
     "slash-too-many": (

@@ -36,6 +36,11 @@ def dates(prefix: str) -> dict[str, str]:
 CALLS: dict[str, Callable[[Known], Call]] = {
     # session
     "getCurrentUser": lambda _: Call("GET", "/user/current"),
+    "listUsers": lambda _: Call(
+        "GET", "/user/filter", {"includeDashboardUser": "true"}
+    ),
+    "getUser": lambda at: Call("GET", f"/user/{at.tester}"),
+    "listUsersOfProject": lambda at: Call("GET", f"/user/project/{at.project}"),
     "login": lambda _: Call("GET", "/manifest", basic=True),
     "listUserTokens": lambda _: Call("GET", "/usertoken/"),
     "createUserToken": lambda _: Call("POST", "/usertoken/", json={"label": "CI"}),
@@ -51,10 +56,26 @@ CALLS: dict[str, Callable[[Known], Call]] = {
     "listFields": lambda _: Call(
         "GET", "/field/entity/testcase", {"includsystemfield": "true"}
     ),
+    "listParserTemplates": lambda _: Call("GET", "/parsertemplate/"),
+    "getParserTemplate": lambda _: Call("GET", "/parsertemplate/1"),
     # projects to phases
     "listProjectsLite": lambda _: Call("GET", "/project/lite"),
     "listProjectsFull": lambda _: Call("GET", "/project/details"),
     "getProject": lambda at: Call("GET", f"/project/{at.project}"),
+    "listProjectsOfUser": lambda at: Call("GET", f"/project/user/{at.tester}"),
+    "listProjectIdsOfUser": lambda at: Call("GET", f"/project/project/{at.tester}"),
+    "createRelease": lambda at: Call(
+        "POST",
+        "/release/",
+        json={
+            "name": "2.0",
+            "description": "",
+            "projectId": at.project,
+            **dates("release"),
+        },
+    ),
+    "summarizeRelease": lambda at: Call("GET", f"/summary/release/{at.release}"),
+    "summarizeProject": lambda at: Call("GET", f"/summary/project/{at.project}"),
     "listReleases": lambda at: Call("GET", f"/release/project/{at.project}"),
     "listReleasesPaged": lambda at: Call(
         "GET",
@@ -121,6 +142,28 @@ CALLS: dict[str, Callable[[Known], Call]] = {
         {"selectedAll": 0, "ids": [at.placement]},
     ),
     "listRootNodes": lambda at: Call("GET", f"/testcasetree/phases/{at.release}"),
+    "listExecutionTrees": lambda at: Call(
+        "GET", f"/testcasetree/phases/execution/{at.release}"
+    ),
+    "listProjectRepository": lambda at: Call(
+        "GET", f"/testcasetree/projectrepository/{at.project}"
+    ),
+    "getNodeAndChildren": lambda at: Call(
+        "GET", f"/testcasetree/hierarchy/{at.folder}"
+    ),
+    "listTestcasesOfNodes": lambda at: Call(
+        "GET", "/testcase/nodes", {"treeids": [at.folder, at.phase_tree]}
+    ),
+    "countTestcases": lambda at: Call(
+        "GET",
+        "/testcase/count",
+        {"tcrcatalogtreeid": at.folder, "releaseid": at.release},
+    ),
+    "listTestcaseVersions": lambda at: Call(
+        "GET", "/testcase/versions", {"testcaseid": at.case}
+    ),
+    "getTestcase": lambda at: Call("GET", f"/testcase/{at.placement}"),
+    "getTestcaseDetail": lambda at: Call("GET", f"/testcase/detail/{at.version}"),
     "listTestcasesOfNode": lambda at: Call("GET", f"/testcase/tree/{at.folder}", PAGE),
     "createTestcase": lambda at: Call(
         "POST",
@@ -180,6 +223,22 @@ CALLS: dict[str, Callable[[Known], Call]] = {
             "steps": [{"orderId": 1, "step": "open", "data": "", "result": ""}],
         },
     ),
+    "addTestStep": lambda at: Call(
+        "POST",
+        f"/testcase/{at.version}/teststep/detail/{at.placement}",
+        json={
+            "id": None,
+            "tcId": at.version,
+            "tctId": str(at.placement),
+            "maxId": 3,
+            "step": {"orderId": 3, "step": "send", "data": "", "result": ""},
+        },
+    ),
+    "changeTestStep": lambda at: Call(
+        "PUT",
+        f"/testcase/{at.version}/teststep/detail/{at.placement}",
+        json={"step": {"orderId": 1, "step": "open the page"}},
+    ),
     "findTestcasesByAltId": lambda at: Call(
         "GET", "/testcase/altid", {"altids": at.alt}
     ),
@@ -228,6 +287,11 @@ CALLS: dict[str, Callable[[Known], Call]] = {
         "GET",
         "/execution",
         {"cyclephaseid": at.phase, "includeanyoneuser": "true", **PAGE},
+    ),
+    "listExecutionsOfProject": lambda at: Call(
+        "GET",
+        "/execution/user/project",
+        {"projectid": at.project, "releaseid": at.release, **PAGE},
     ),
     "deleteExecutions": lambda at: Call("DELETE", "/execution", {"ids": at.execution}),
     "getExecution": lambda at: Call("GET", f"/execution/{at.execution}"),
@@ -330,6 +394,11 @@ CALLS: dict[str, Callable[[Known], Call]] = {
             "firstresult": 0,
             "maxresults": 100,
         },
+    ),
+    "searchTestcases": lambda at: Call("GET", "/testcase", {"zqlquery": 'name ~ "a"'}),
+    "getRequirement": lambda at: Call("GET", f"/requirement/{at.requirement}"),
+    "listRequirementTrees": lambda at: Call(
+        "GET", "/flex/services/rest/v4/requirementtree", {"projectId": at.project}
     ),
     "mapTestcasesToRequirements": lambda at: Call(
         "POST",

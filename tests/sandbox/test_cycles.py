@@ -78,6 +78,27 @@ def test_wrong_cycle_is_refused(
     assert len(sandbox.store.cycles(target.release)) == 1
 
 
+def test_a_switch_lets_a_cycle_lie_outside_of_its_release(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """Without it, both to create and to change such a cycle is refused."""
+    outside = cycle_of(target, cycleStartDate="10/01/2026", cycleEndDate="12/31/2026")
+    dates = {"cycleStartDate": "10/15/2026"}
+    path = f"/cycle/{target.cycle}"
+
+    refused = api.post("/cycle", json=outside), api.put(path, json=dates)
+    sandbox.store.set_switch("free_cycle_dates", 1)
+    taken = api.post("/cycle", json=outside), api.put(path, json=dates)
+
+    assert [answer.status_code for answer in refused] == [400, 400]
+    assert [answer.status_code for answer in taken] == [200, 200]
+    changed, made = sandbox.store.cycles(target.release)
+    assert (str(made.start), str(made.end)) == ("2026-10-01", "2026-12-31")
+    assert str(changed.start) == "2026-10-15"
+    backwards = cycle_of(target, cycleStartDate="12/31/2026")
+    assert api.post("/cycle", json=backwards).status_code == 400
+
+
 def test_cycle_needs_its_dates(api: Api, target: Target) -> None:
     """A date that is missing is named."""
     body = cycle_of(target)
@@ -176,8 +197,16 @@ def test_structured_phase_takes_a_folder(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
     """A structured phase copies the tree of a root folder, and takes nothing more."""
-    root = sandbox.store.add_folder(target.release, "All")
-    leaf = sandbox.store.add_folder(target.release, "Login", parent=root)
+
+    def folder(name: str, kind: str, parent: int) -> int:
+        body = {"name": name, "type": kind, "releaseId": target.release}
+        body["description"] = f"about {name}"
+        made = api.post(f"/testcasetree?parentid={parent}", json=body).json()
+        identifier: int = made["id"]
+        return identifier
+
+    root = folder("All", "Phase", 0)
+    leaf = folder("Login", "Module", root)
     sandbox.store.add_case(target.release, testcase_id=1, folder=root)
     sandbox.store.add_case(target.release, testcase_id=2, folder=leaf)
     body = phase_of(freeForm=False, tcrCatalogTreeId=root)
@@ -188,7 +217,10 @@ def test_structured_phase_takes_a_folder(
     assert made["name"] == "All"
     assert sandbox.store.planned(made["id"]) == [1, 2]
     tree = api.get(f"/testcasetree/{made['tcrCatalogTreeId']}").json()
-    assert [node["name"] for node in tree["categories"]] == ["Login"]
+    assert tree["description"] == "about All"
+    assert [(node["name"], node["description"]) for node in tree["categories"]] == [
+        ("Login", "about Login")
+    ]
     answer = api.post(
         f"/assignmenttree/{made['id']}/assign/bytree/{made['tcrCatalogTreeId']}",
         json=[{"treeid": root, "tctIds": [], "isExclusion": False}],

@@ -119,10 +119,11 @@ def test_row_needs_its_keys(api: Api, ids: list[int], tester: int, key: str) -> 
     assert answer.json()["errorMsg"] == f"{key} cannot be null."
 
 
-def test_500_rows_are_the_limit(
+def test_a_switch_limits_the_rows_of_one_call(
     sandbox: Sandbox, api: Api, target: Target, tester: int
 ) -> None:
-    """501 rows are refused, 500 are taken."""
+    """With a limit of 500 rows, 501 are refused and 500 are taken."""
+    sandbox.store.set_switch("batch_limit", 500)
     sandbox.store.adopt(target.phase, range(1, 502))
     rows = [
         {"rtsId": row.id, "testerId": tester, "status": "1"}

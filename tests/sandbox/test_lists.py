@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from pytest_zephyr.sandbox import Sandbox
 from tests.sandbox.conftest import Api
@@ -95,30 +96,63 @@ def test_unknown_id_is_a_server_error(api: Api, path: str) -> None:
     assert "No row with the given identifier" in answer.json()["errorMsg"]
 
 
-def test_unknown_path_is_an_empty_404(api: Api) -> None:
-    """A path nobody knows has no body."""
-    answer = api.get("/nowhere")
+def test_calls_that_are_not_played_say_so_and_are_listed(
+    sandbox: Sandbox, api: Api
+) -> None:
+    """An unknown path is a 404, another method a 405; ids make no difference."""
+    api.get("/tcuh/testcase/1")
+    answer = api.get("/tcuh/testcase/2")
+    method = api.post("/execution/1", json={})
 
-    assert (answer.status_code, answer.content) == (404, b"")
+    assert answer.status_code == 404
+    assert answer.json()["errorMsg"] == (
+        "The sandbox does not play GET /flex/services/rest/v3/tcuh/testcase/2."
+    )
+    assert (method.status_code, "does not play POST" in method.text) == (405, True)
+    assert "PUT" in method.headers["Allow"]
+    listed = requests.get(f"{sandbox.url}/sandbox/unplayed", timeout=30).json()
+    assert listed == [
+        {"method": "GET", "path": "/tcuh/testcase/{id}", "count": 2},
+        {"method": "POST", "path": "/execution/{id}", "count": 1},
+    ]
+    assert sandbox.unplayed.listed() == listed
+    page = requests.get(f"{sandbox.url}/sandbox/", timeout=30).text
+    assert "/tcuh/testcase/{id}" in page
 
 
-def test_wrong_method_is_405(api: Api) -> None:
-    """A known path with another method answers 405."""
-    assert api.get("/cycle").status_code == 405
-    assert api.post("/execution/1", json={}).status_code == 405
+def test_unplayed_calls_are_not_listed_without_end(sandbox: Sandbox, api: Api) -> None:
+    """A client that calls many paths does not fill the list."""
+    for number in range(210):
+        api.get(f"/nowhere/{number}/path{number}")
+
+    assert len(sandbox.unplayed.listed()) == 200
 
 
 @pytest.mark.parametrize(
     "body",
-    [{"name": None}, {"deep": [{"er": None}]}, [None]],
-    ids=["flat", "deep", "list"],
+    [{"name": None}, {"name": "a", "releaseId": None}, [None], None],
+    ids=["name", "id", "list", "alone"],
 )
-def test_null_in_a_body_is_refused(api: Api, body: object) -> None:
-    """The server binds no nulls."""
+def test_null_is_as_good_as_a_missing_key(api: Api, body: object) -> None:
+    """What is mandatory is still missed."""
     answer = api.post("/cycle", json=body)
 
-    assert answer.status_code == 400
-    assert answer.json()["errorMsg"] == 'For input string: "null"'
+    assert answer.status_code in (400, 415)
+
+
+def test_optional_values_may_be_null(api: Api, target: Target) -> None:
+    """A cycle without a build is one with a build of null."""
+    body = {
+        "name": "Cycle 2",
+        "releaseId": target.release,
+        "cycleStartDate": "11/10/2026",
+        "cycleEndDate": "11/20/2026",
+        "startDate": None,
+        "build": None,
+        "environment": None,
+    }
+
+    assert api.post("/cycle", json=body).json()["build"] == ""
 
 
 def test_body_must_be_json(api: Api) -> None:

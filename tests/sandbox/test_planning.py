@@ -254,10 +254,12 @@ def test_planning_rows_are_of_phases_only(api: Api, folder: int) -> None:
     assert api.get(f"/testcase/planning/{folder}").status_code == 500
 
 
-def test_no_more_than_500_are_added_at_once(
-    api: Api, target: Target, root: int, folder: int
+def test_a_switch_limits_how_many_are_added_at_once(
+    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int
 ) -> None:
-    """Every bulk call has the same limit."""
+    """Every bulk call has the same limit, and by itself none."""
     selection = {"treeid": folder, "tctIds": list(range(501)), "isExclusion": True}
 
+    assert by_tree(api, target, root, selection).status_code == 200
+    sandbox.store.set_switch("batch_limit", 500)
     assert by_tree(api, target, root, selection).status_code == 400

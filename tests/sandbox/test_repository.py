@@ -96,14 +96,56 @@ def test_case_is_created(
 def test_many_cases_are_created(
     sandbox: Sandbox, api: Api, target: Target, folder: int
 ) -> None:
-    """500 cases in one call all get ids of their own."""
-    rows = [case_in(folder, name=f"test_{number}") for number in range(500)]
+    """All cases of one call get ids of their own; only a switch limits how many."""
+    rows = [case_in(folder, name=f"test_{number}") for number in range(501)]
 
     made = api.post("/testcase/bulk", json=rows).json()
 
-    assert len({row["testcase"]["testcaseId"] for row in made}) == 500
-    assert len(sandbox.store.cases(target.release)) == 500
-    assert api.post("/testcase/bulk", json=[*rows, rows[0]]).status_code == 400
+    assert len({row["testcase"]["testcaseId"] for row in made}) == 501
+    assert len(sandbox.store.cases(target.release)) == 501
+    sandbox.store.set_switch("batch_limit", 500)
+    assert api.post("/testcase/bulk", json=rows).status_code == 400
+
+
+def test_optional_fields_of_cases_may_be_null(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """What is null is as if it were not there; the name is needed."""
+    nothing = dict.fromkeys(
+        ("id", "testcaseId", "writerId", "releaseId", "comments", "customProperties")
+    )
+    nothing |= dict.fromkeys(("description", "tag", "automated", "testSteps"))
+    steps = {"id": None, "steps": [{"orderId": None, "step": "Open", "data": None}]}
+    rows = [
+        case_in(folder, **nothing),
+        case_in(folder, **{**nothing, "testSteps": steps, "requirementIds": []}),
+    ]
+
+    first, _second = api.post("/testcase/bulk", json=rows).json()
+
+    assert first["testcase"]["description"] == first["testcase"]["tag"] == ""
+    assert [case.steps for case in sandbox.store.cases(target.release)] == [
+        (),
+        ("Open",),
+    ]
+    nameless = case_in(folder, name=None)
+    assert api.post("/testcase/bulk", json=[nameless]).status_code == 400
+    assert api.post("/testcase", json={**rows[0], "id": None}).status_code == 200
+
+
+def test_all_cases_of_a_folder_are_removed_without_ids(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """As a client empties a folder; an empty list of chosen ids removes nothing."""
+    other = sandbox.store.add_folder(target.release, "Other")
+    api.post("/testcase/bulk", json=[case_in(folder), case_in(folder), case_in(other)])
+    path = f"/testcase?tcrCatalogTreeId={folder}"
+
+    api.delete(path, json={"selectedAll": 1, "ids": []})
+    assert len(sandbox.store.cases(target.release)) == 3
+    api.delete(path, json={"selectedAll": 0, "ids": []})
+
+    assert [case.folder for case in sandbox.store.cases(target.release)] == ["Other"]
 
 
 def test_cases_and_folders_are_removed(

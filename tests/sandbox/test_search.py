@@ -92,7 +92,25 @@ def test_executions_are_found(sandbox: Sandbox, api: Api, target: Target) -> Non
 
 
 @pytest.mark.parametrize(
-    "changes", [{"word": "name ~ x"}, {"entitytype": "defect"}], ids=["zql", "type"]
+    "changes",
+    [
+        {"entitytype": "defect"},
+        {"entitytype": "requirement"},
+        {"word": "name"},
+        {"word": "colour = 1"},
+        {"word": "name > 1"},
+        {"word": "tag != 1"},
+        {"word": "testcaseId = one"},
+        {"word": "testcaseId in ()"},
+        {"word": "testcaseId = (1, 2)"},
+        {"word": f"testcaseId = {2**63}"},
+        {"word": "testcaseId = 1 and"},
+        {"word": "testcaseId = 1 or testcaseId = 2"},
+        {"word": 'status = "Pass"'},
+        {"word": 'status = "Passed"', "entitytype": "execution"},
+        {"word": 'executedOn > "yesterday"', "entitytype": "execution"},
+    ],
+    ids=str,
 )
 def test_what_is_not_understood_is_refused(
     api: Api, target: Target, changes: dict[str, str]
@@ -103,12 +121,149 @@ def test_what_is_not_understood_is_refused(
     assert api.post("/advancesearch/zql", json=body).status_code == 400
 
 
-def test_search_needs_a_word(api: Api) -> None:
-    """The server says what is missing."""
-    answer = api.get("/advancesearch")
+@pytest.mark.usefixtures("cases")
+def test_search_without_a_word_finds_all_rows_of_the_release(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """Without a release, those of all; a star is no word."""
+    other = sandbox.store.add_release(target.project, "Release 2")
+    sandbox.store.add_case(other, testcase_id=9)
+    here = {"releaseid": target.release}
+    sandbox.store.schedule(target.phase, 2)
 
+    def found(entity: str, **params: Any) -> list[int]:
+        params["entitytype"] = entity
+        answer = api.get("/advancesearch", params=params).json()
+        if entity == "execution":
+            rows = [row["tcrTreeTestcase"] for row in answer[0]["results"]]
+        else:
+            rows = answer[0]["results"]
+        return [row["testcase"]["testcaseId"] for row in rows]
+
+    assert found("testcase", **here) == [1, 2, 3]
+    assert found("testcase", word="*", **here) == [1, 2, 3]
+    assert found("testcase", word="*", zql="true") == [1, 2, 3, 9]
+    assert found("testcase", projectid=target.project) == [1, 2, 3, 9]
+    assert found("execution", **here) == [2]
+    assert found("execution", releaseid=other) == []
+    assert found("execution") == [2]
+
+
+def test_search_of_cases_needs_a_word_or_a_query(
+    sandbox: Sandbox, api: Api, target: Target
+) -> None:
+    """The server says what is missing; the answer is one envelope."""
+    sandbox.store.add_case(target.release, "Log in", testcase_id=9)
+    sandbox.store.add_case(target.release, "Log out", testcase_id=8)
+
+    def found(**params: Any) -> list[int]:
+        rows = api.results("/testcase", **params)
+        return [row["testcase"]["testcaseId"] for row in rows]
+
+    assert found(word="Log in") == found(keyword="in") == [9]
+    assert found(zqlquery='name~"log"', releaseid=target.release) == [9, 8]
+    assert found(word="Log", pagesize=1, offset=1) == [8]
+    answer = api.get("/testcase")
     assert answer.status_code == 400
-    assert "word and zqlquery both cannot be null" in answer.json()["errorMsg"]
+    assert answer.json()["errorMsg"] == (
+        "Insufficient parameters. word and zqlquery both cannot be null"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ('name ~ "LOG"', [1, 2]),
+        ('name ~ "log" and tag = "smoke"', [1]),
+        ('name = "Log in"', [1]),
+        ('name != "Log in"', [2, 3]),
+        ('name ~ "50%"', [3]),
+        ("tag = smoke", [1, 3]),
+        ("tag = smo", []),
+        ("tag ~ smo", [1, 3]),
+        ("tag in (nightly, smoke)", [1, 2, 3]),
+        ("TestcaseId=2 AND version = 1", [2]),
+        ("testcaseId >= 2 and testcaseId < 3", [2]),
+        ("testcaseId > 1 and testcaseId <= 3 and testcaseId != 2", [3]),
+        ('altId = "AUTH-1"', [1]),
+        ('folder = "Login"', [1, 2, 3]),
+        (r'name = "say \"hi\", 50%"', [3]),
+        ("id = 3", [3]),
+        ("id in (1, 3)", [1, 3]),
+    ],
+)
+def test_zql_finds_cases(
+    sandbox: Sandbox, api: Api, target: Target, word: str, expected: list[int]
+) -> None:
+    """An entity and a query are enough."""
+    folder = sandbox.store.add_folder(target.release, "Login")
+    for number, name, alt, tag in (
+        (1, "Log in", "AUTH-1", "smoke"),
+        (2, "log out", None, "nightly"),
+        (3, 'say "hi", 50%', None, "nightly smoke"),
+    ):
+        sandbox.store.add_case(
+            target.release, name, testcase_id=number, alt=alt, folder=folder
+        )
+        api.put(
+            "/testcase",
+            json={
+                "testcase": {"testcaseId": number, "tag": tag},
+                "releaseId": target.release,
+            },
+        )
+
+    answer = api.post(
+        "/advancesearch/zql", json={"entitytype": "testcase", "word": word}
+    )
+
+    assert visible(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ('status = "Pass"', [1]),
+        ("status = pass", [1]),
+        ("status = 2", [2]),
+        ('status in ("Pass", "Fail")', [1, 2]),
+        ('status != "Pass"', [2, 3]),
+        ('status = "Unexecuted"', [3]),
+        ('status = "Not executed"', [3]),
+        ("cyclephaseid = {phase}", [1, 2, 3]),
+        ("cyclephaseid = 4 and testcaseId = 1", []),
+        ('cyclePhaseId = {phase} and status = "Fail"', [2]),
+        ('executedOn > "2026-11-25"', [2]),
+        ('executedOn <= "11/25/2026"', [1]),
+        ("id = {execution}", [2]),
+    ],
+)
+def test_zql_finds_executions(
+    sandbox: Sandbox,
+    api: Api,
+    target: Target,
+    tester: int,
+    word: str,
+    expected: list[int],
+) -> None:
+    """Status, phase and day can be asked for; a name stands for its status."""
+    day = 24 * 60 * 60 * 1000
+    midnight = 1795564800000  # 2026-11-25
+    sandbox.store.adopt(target.phase, [1, 2, 3])
+    rows = sandbox.store.executions(target.phase)
+    row = {"testerId": tester}
+    api.execute(
+        {**row, "rtsId": rows[0].id, "status": "1", "executedOn": midnight},
+        {**row, "rtsId": rows[1].id, "status": "2", "executedOn": midnight + day},
+    )
+    word = word.format(phase=target.phase, execution=rows[1].id)
+
+    (envelope,) = api.post(
+        "/advancesearch/zql", json={"entitytype": "execution", "word": word}
+    ).json()
+
+    found = [row["tcrTreeTestcase"]["testcase"] for row in envelope["results"]]
+    assert [row["testcaseId"] for row in found] == expected
 
 
 @pytest.mark.usefixtures("cases")

@@ -62,6 +62,40 @@ def test_steps_are_written_as_a_block(
     assert sandbox.store.cases(target.release)[0].steps == ("New",)
 
 
+def test_steps_are_added_and_changed_one_by_one(
+    api: Api, target: Target, execution: int
+) -> None:
+    """A step comes last, or takes its number from the one that had it."""
+    row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
+    version, placement = row["testcase"]["id"], row["id"]
+    path = f"/testcase/{version}/teststep/detail/{placement}"
+    around = {"id": None, "tcId": version, "tctId": str(placement), "maxId": 3}
+
+    def texts() -> list[tuple[int, str, str]]:
+        steps = api.get(f"/testcase/{version}/teststep").json()["steps"]
+        return [(step["orderId"], step["step"], step["result"]) for step in steps]
+
+    last = {"step": "Log out", "data": "", "result": "gone", "orderId": None}
+    block = api.post(path, json={**around, "step": last}).json()
+    api.post(path, json={**around, "step": {"step": "Wait", "orderId": "2"}})
+    api.put(path, json={**around, "step": {"orderId": 1, "result": "open"}})
+
+    assert block["id"] == api.get(f"/testcase/{version}/teststep").json()["id"]
+    assert texts() == [
+        (1, "Open", "open"),
+        (2, "Wait", ""),
+        (3, "Log in", ""),
+        (4, "Log out", "gone"),
+    ]
+    for body in ({"step": None}, {"step": ["a"]}, {}):
+        assert api.post(path, json=body).status_code == 400
+    assert api.put(path, json={"step": {"orderId": 9}}).status_code == 500
+    assert api.post(f"{path}9", json={"step": last}).status_code == 500
+    assert (
+        api.post(path.replace("detail/", ""), json={"steps": ["a"]}).status_code == 400
+    )
+
+
 def test_step_results_are_saved_and_updated(
     sandbox: Sandbox, api: Api, target: Target, execution: int
 ) -> None:

@@ -17,6 +17,8 @@ from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Table
+from pytest_zephyr.sandbox.data.switches import FREE_CYCLE_DATES
+from pytest_zephyr.sandbox.data.switches import switch
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import unknown
@@ -65,6 +67,19 @@ def check_within(
         raise bad(f"{what} dates must be within the {outer} dates.")
 
 
+def check_cycle_dates(
+    session: Session, span: tuple[date, date], release: Release
+) -> None:
+    """Check the dates of a cycle; a switch lets them lie outside of the release.
+
+    The vendor's pages say that its users are kept inside; its own Jenkins plugin begins
+    cycles with the project.
+    """
+    free = switch(session, FREE_CYCLE_DATES)
+    bounds = (None, None) if free else (release.start, release.end)
+    check_within("cycle", span, "release", bounds)
+
+
 def add_project(
     session: Session,
     name: str,
@@ -90,8 +105,12 @@ def add_release(
     identifier: int | None = None,
     start: date | None = None,
     end: date | None = None,
+    description: str | None = None,
     hidden: bool = False,
 ) -> Release:
+    check_name(name, "release")
+    if start is not None and end is not None:
+        check_within("release", (start, end), "project", (None, None))
     last = session.scalar(
         select(func.max(Release.order_id)).where(Release.project_id == project.id)
     )
@@ -101,6 +120,7 @@ def add_release(
         name=name,
         start=start,
         end=end,
+        description=description,
         created_on=now_ms(),
         order_id=(last or 0) + 1,
         hidden=hidden,
@@ -131,7 +151,7 @@ def add_cycle(
     status: int = 0,
 ) -> Cycle:
     check_name(name, "cycle")
-    check_within("cycle", (start, end), "release", (release.start, release.end))
+    check_cycle_dates(session, (start, end), release)
     cycle = Cycle(
         id=identifier,
         release_id=release.id,

@@ -58,6 +58,13 @@ def statuses(session: Session, preference: str = STATUSES) -> list[dict[str, Any
     return entries
 
 
+def status_names(session: Session, preference: str = STATUSES) -> dict[str, str]:
+    """Return the name of each status by its id, "Not executed" included."""
+    entries = statuses(session, preference)
+    listed = {str(entry["id"]): str(entry["value"]) for entry in entries}
+    return {NOT_EXECUTED: "Not executed", **listed}
+
+
 def check_statuses(session: Session, given: set[str], preference: str) -> None:
     active = {
         str(entry["id"])

@@ -29,7 +29,7 @@ class FirstId(int, Enum):
     VERSION = 20_000_001
     PLACEMENT = 30_000_001
     EXECUTION = 50_000_001
-    NODE = 60_000_001
+    NODE = 600_001
     RESULT = 70_000_001
     ATTACHMENT = 80_000_001
     STEP = 85_000_001
@@ -91,6 +91,15 @@ class Preference(Table):
     default: Mapped[str]
 
 
+class Switch(Table):
+    """A setting of the sandbox itself, which the API does not list."""
+
+    __tablename__ = "switch"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int]
+
+
 class Field(Table):
     __tablename__ = "field"
     __table_args__ = never_reused(FirstId.FIELD)
@@ -125,6 +134,7 @@ class Release(Table):
     name: Mapped[str]
     start: Mapped[date | None]
     end: Mapped[date | None]
+    description: Mapped[str | None]
     created_on: Mapped[int]
     order_id: Mapped[int]
     hidden: Mapped[bool] = mapped_column(default=False)

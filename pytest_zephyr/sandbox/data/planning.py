@@ -209,6 +209,7 @@ def mirrored(session: Session, target: Node, source_id: int) -> Node:
 def copy_tree(session: Session, phase: Phase, source: Node) -> None:
     """Fill a structured phase: the folders and cases below *source*."""
     root = root_of(session, phase.id)
+    root.description = source.description
     release = release_of_phase(session, phase)
     waiting = [(source.id, root)]
     while waiting:
@@ -226,7 +227,12 @@ def copy_tree(session: Session, phase: Phase, source: Node) -> None:
             (
                 child.id,
                 add_folder(
-                    session, release, child.name, parent=copy, phase_id=phase.id
+                    session,
+                    release,
+                    child.name,
+                    parent=copy,
+                    phase_id=phase.id,
+                    description=child.description,
                 ),
             )
             for child in children

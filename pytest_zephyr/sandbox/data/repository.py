@@ -229,14 +229,18 @@ def set_steps(
 ) -> None:
     """Make *steps* the steps of a test case version."""
     session.execute(delete(Step).where(Step.case_id == case_id))
-    session.add_all(
+    for position, step in enumerate(steps, 1):
+        add_step(session, case_id, {"orderId": position, **step})
+
+
+def add_step(session: Session, case_id: int, step: Mapping[str, Any]) -> None:
+    session.add(
         Step(
             case_id=case_id,
-            order_id=int(step.get("orderId", position)),
-            text=str(step.get("step", "")),
-            data=str(step.get("data", "")),
-            expected=str(step.get("result", "")),
+            order_id=step["orderId"],
+            text=step.get("step", ""),
+            data=step.get("data", ""),
+            expected=step.get("result", ""),
         )
-        for position, step in enumerate(steps, 1)
     )
     session.flush()

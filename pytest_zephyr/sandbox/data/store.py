@@ -16,6 +16,7 @@ from pytest_zephyr.sandbox.data import holdings
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data import seeding
+from pytest_zephyr.sandbox.data import switches
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.database import Database
 from pytest_zephyr.sandbox.data.executing import executions_by_id
@@ -96,6 +97,15 @@ class Store:
     def set_statuses(self, statuses: Iterable[tuple[str, str, bool]]) -> None:
         """Make *statuses* (id, name, active) the execution statuses."""
         self.set_preference(STATUSES, seeding.list_of_values(statuses))
+
+    def switch(self, name: str) -> int:
+        with self.database.reading() as session:
+            return switches.switch(session, name)
+
+    def set_switch(self, name: str, value: int) -> None:
+        """Set how strict the sandbox is; `SWITCHES` lists the names."""
+        with self.database.writing() as session:
+            switches.set_switch(session, name, value)
 
     def add_field(
         self,

@@ -32,6 +32,13 @@ def unknown(entity: str, identifier: object) -> Problem:
     )
 
 
+def no_id() -> Problem:
+    """Return the server's own error for an id that was not given."""
+    return Problem(
+        500, 'Cannot invoke "java.lang.Long.longValue()" because "id" is null'
+    )
+
+
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 

@@ -24,6 +24,7 @@ from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import Upload
 from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import no_id
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.data.values import unknown
@@ -170,9 +171,7 @@ def attach_sent(session: Session, execution_id: int) -> None:
 def attachments() -> Response:
     item_type, item_id = request.args.get("type"), query_int("itemid")
     if item_type is None or item_id is None:
-        raise Problem(
-            500, 'Cannot invoke "java.lang.Long.longValue()" because "id" is null'
-        )
+        raise no_id()
     with store().database.reading() as session:
         rows = holdings.attachments(session, item_type, [item_id])
         return answer([shapes.attachment(row) for row in rows])

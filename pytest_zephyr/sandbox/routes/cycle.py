@@ -19,7 +19,6 @@ from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import read_date
 from pytest_zephyr.sandbox.data.values import unknown
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_object
@@ -27,6 +26,7 @@ from pytest_zephyr.sandbox.wire import maybe_int
 from pytest_zephyr.sandbox.wire import maybe_text
 from pytest_zephyr.sandbox.wire import plain
 from pytest_zephyr.sandbox.wire import read_bool
+from pytest_zephyr.sandbox.wire import read_twins
 from pytest_zephyr.sandbox.wire import store
 from pytest_zephyr.sandbox.wire import want_int
 
@@ -35,18 +35,11 @@ routes = Blueprint("cycle", __name__)
 
 
 def read_dates(row: Mapping[str, Any], prefix: str) -> tuple[date, date]:
-    """Both dates, each from either of its twin fields."""
-    dates = []
-    for short, long in (
-        ("startDate", f"{prefix}StartDate"),
-        ("endDate", f"{prefix}EndDate"),
-    ):
-        value = row.get(short, row.get(long))
-        if value is None:
-            which = short.removesuffix("Date")
-            raise bad(f"cycle {prefix} {which} date cannot be null.", "122z04")
-        dates.append(read_date(value, long))
-    return dates[0], dates[1]
+    start, end = read_twins(row, prefix)
+    if start is None or end is None:
+        which = "start" if start is None else "end"
+        raise bad(f"cycle {prefix} {which} date cannot be null.", "122z04")
+    return start, end
 
 
 def cycle_shape(session: Session, row: Cycle) -> dict[str, Any]:
@@ -105,7 +98,7 @@ def update_cycle(cycle_id: int) -> Response:
         # What was not sent stays.
         whole = {**cycle_shape(session, row), **_one_twin(given, "cycle")}
         span = read_dates(whole, "cycle")
-        catalog.check_within("cycle", span, "release", (release.start, release.end))
+        catalog.check_cycle_dates(session, span, release)
         environment = maybe_text(whole, "environment") or ""
         catalog.check_environment(session, environment)
         row.name = catalog.check_name(whole["name"], "cycle")

@@ -19,22 +19,21 @@ from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data.executing import StepVerdict
 from pytest_zephyr.sandbox.data.executing import Verdict
+from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import StepResult
 from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import no_id
 from pytest_zephyr.sandbox.routes.attachment import attach_sent
+from pytest_zephyr.sandbox.rows import envelope
 from pytest_zephyr.sandbox.rows import execution_shapes
 from pytest_zephyr.sandbox.rows import executions_by_id
 from pytest_zephyr.sandbox.rows import executions_query
-from pytest_zephyr.sandbox.rows import paged
-from pytest_zephyr.sandbox.rows import total
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_batch
 from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import envelope
 from pytest_zephyr.sandbox.wire import limited
 from pytest_zephyr.sandbox.wire import maybe_int
 from pytest_zephyr.sandbox.wire import maybe_text
@@ -56,10 +55,21 @@ routes = Blueprint("execution", __name__)
 
 @routes.get("/execution")
 def executions() -> Response:
-    offset, size = page()
+    return answer(listed())
+
+
+@routes.get("/execution/user/project")
+def executions_of_project() -> Response:
+    """Answer as `executions` does, for one project."""
+    project = query_int("projectid")
+    return answer(listed() if project is None else listed(Case.project_id == project))
+
+
+def listed(*where: Any) -> dict[str, Any]:
+    """Envelope of the executions that the query asks for and that meet *where*."""
     phase, release = query_int("cyclephaseid"), query_int("releaseid")
     parent, tester = query_int("parentid"), query_int("testerid")
-    query = executions_query()
+    query = executions_query().where(*where)
     if phase is not None:
         query = query.where(Execution.phase_id == phase)
     if release is not None:
@@ -74,24 +84,8 @@ def executions() -> Response:
         if parent is not None:
             nodes = repository.below(session, parent)
             query = query.where(Placement.node_id.in_(nodes))
-        found = execution_shapes(
-            session,
-            paged(
-                query,
-                Execution.id,
-                ascending=query_bool("isascorder", True),
-                offset=offset,
-                size=size,
-            ),
-        )
-        return answer(
-            envelope(
-                found,
-                total=total(session, query),
-                kind="execution",
-                offset=offset,
-                size=size,
-            )
+        return envelope(
+            session, query, Execution.id, execution_shapes, "execution", page()
         )
 
 
@@ -242,8 +236,6 @@ def step_result_shapes(session: Session, executions: set[int]) -> list[dict[str,
 def step_results() -> Response:
     executions = set(query_ints("sids"))
     if not executions or query_int("cyclephaseid") is None:
-        raise Problem(
-            500, 'Cannot invoke "java.lang.Long.longValue()" because "id" is null'
-        )
+        raise no_id()
     with store().database.reading() as session:
         return answer(step_result_shapes(session, executions))

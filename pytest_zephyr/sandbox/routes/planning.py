@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint
 from flask import request
 from flask import Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import shapes
 from pytest_zephyr.sandbox.data import catalog
@@ -19,19 +22,17 @@ from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.planning import Selection
-from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import unknown
+from pytest_zephyr.sandbox.rows import envelope
 from pytest_zephyr.sandbox.rows import execution_shapes
 from pytest_zephyr.sandbox.rows import executions_by_id
 from pytest_zephyr.sandbox.rows import executions_query
 from pytest_zephyr.sandbox.rows import node_shapes
-from pytest_zephyr.sandbox.rows import paged
+from pytest_zephyr.sandbox.rows import placement_shapes
 from pytest_zephyr.sandbox.rows import placements_query
-from pytest_zephyr.sandbox.rows import total
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_list
 from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import envelope
 from pytest_zephyr.sandbox.wire import limited
 from pytest_zephyr.sandbox.wire import page
 from pytest_zephyr.sandbox.wire import plain
@@ -40,6 +41,7 @@ from pytest_zephyr.sandbox.wire import read_bool
 from pytest_zephyr.sandbox.wire import store
 from pytest_zephyr.sandbox.wire import want_ids
 from pytest_zephyr.sandbox.wire import want_int
+from pytest_zephyr.sandbox.wire import want_rows
 
 
 routes = Blueprint("planning", __name__)
@@ -47,7 +49,6 @@ routes = Blueprint("planning", __name__)
 
 @routes.get("/testcase/planning/<int:node_id>")
 def planning_rows(node_id: int) -> Response:
-    offset, size = page()
     query = placements_query().where(Placement.node_id == node_id)
     name = request.args.get("tcname")
     if name:
@@ -55,39 +56,29 @@ def planning_rows(node_id: int) -> Response:
     with store().database.reading() as session:
         if get(session, Node, node_id).phase_id is None:
             raise unknown("CyclePhase", node_id)
-        rows = session.execute(
-            paged(
-                query,
-                Placement.id,
-                ascending=query_bool("isascorder", True),
-                offset=offset,
-                size=size,
-            )
-        ).all()
-        ids = [placement.id for placement, _case, _release in rows]
-        scheduled = {
-            shape["tcrTreeTestcase"]["id"]: shape
-            for some in repository.chunks(ids)
-            for shape in execution_shapes(
-                session, executions_query().where(Placement.id.in_(some))
-            )
-        }
         return answer(
-            envelope(
-                [
-                    {
-                        "tct": shapes.tct(placement, case, release),
-                        "testcase": shapes.case(case, release),
-                        **shapes.present(rts=scheduled.get(placement.id)),
-                    }
-                    for placement, case, release in rows
-                ],
-                total=total(session, query),
-                kind="planning",
-                offset=offset,
-                size=size,
-            )
+            envelope(session, query, Placement.id, planning_shapes, "planning", page())
         )
+
+
+def planning_shapes(session: Session, query: Any) -> list[dict[str, Any]]:
+    """Shapes of the rows of a phase: placement, test case, and the execution if any."""
+    placements = placement_shapes(session, query)
+    scheduled = {
+        shape["tcrTreeTestcase"]["id"]: shape
+        for some in repository.chunks(row["id"] for row in placements)
+        for shape in execution_shapes(
+            session, executions_query().where(Placement.id.in_(some))
+        )
+    }
+    return [
+        {
+            "testcase": row.pop("testcase"),
+            "tct": row,
+            **shapes.present(rts=scheduled.get(row["id"])),
+        }
+        for row in placements
+    ]
 
 
 @routes.get("/assignmenttree/<int:phase_id>")
@@ -174,11 +165,8 @@ def assign_tree(phase_id: int, node_id: int, source: int, tester: int) -> Respon
 
 @routes.post("/execution/modify")
 def modify() -> Response:
-    given = body_object()
-    rows = given.get("createRTSList")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise bad("createRTSList cannot be null.")
-    limited(rows)
+    given = body_object().get("createRTSList")
+    rows = limited(want_rows(given, "createRTSList cannot be null."))
     with store().database.writing() as session:
         made: list[int] = []
         for row in rows:

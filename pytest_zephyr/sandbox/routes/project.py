@@ -10,17 +10,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.data.catalog import add_release
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.values import Problem
-from pytest_zephyr.sandbox.rows import paged
-from pytest_zephyr.sandbox.rows import total
+from pytest_zephyr.sandbox.rows import envelope
+from pytest_zephyr.sandbox.rows import Json
+from pytest_zephyr.sandbox.rows import Query
 from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import envelope
+from pytest_zephyr.sandbox.wire import body_object
+from pytest_zephyr.sandbox.wire import maybe_text
 from pytest_zephyr.sandbox.wire import page
-from pytest_zephyr.sandbox.wire import query_bool
+from pytest_zephyr.sandbox.wire import read_twins
 from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import want_int
+from pytest_zephyr.sandbox.wire import want_text
 
 
 routes = Blueprint("project", __name__)
@@ -40,6 +46,21 @@ def projects() -> Response:
         return answer([shapes.project(row) for row in _projects(session)])
 
 
+@routes.get("/project/user/<int:user_id>")
+def projects_of_user(user_id: int) -> Response:
+    """Answer all projects: every user is in each of them."""
+    with store().database.reading() as session:
+        get(session, User, user_id)
+        return answer([shapes.project(row) for row in _projects(session)])
+
+
+@routes.get("/project/project/<int:user_id>")
+def project_ids_of_user(user_id: int) -> Response:
+    with store().database.reading() as session:
+        get(session, User, user_id)
+        return answer([row.id for row in _projects(session)])
+
+
 def _projects(session: Session) -> list[Project]:
     return list(session.scalars(select(Project).order_by(Project.id)))
 
@@ -54,45 +75,49 @@ def project(project_id: int) -> Response:
 def releases(project_id: int) -> Response:
     with store().database.reading() as session:
         get(session, Project, project_id)
-        rows = session.scalars(
-            select(Release)
-            .where(Release.project_id == project_id)
-            .order_by(Release.order_id)
-        )
-        return answer([shapes.release(row) for row in rows])
+        query = select(Release).where(Release.project_id == project_id)
+        return answer(release_shapes(session, query.order_by(Release.order_id)))
+
+
+def release_shapes(session: Session, query: Query) -> list[Json]:
+    return [shapes.release(row) for row in session.scalars(query)]
 
 
 @routes.get("/release/paged/project/<int:project_id>")
 def releases_paged(project_id: int) -> Response:
-    offset, size = page()
     query = select(Release).where(Release.project_id == project_id)
     with store().database.reading() as session:
         get(session, Project, project_id)
-        rows = session.scalars(
-            paged(
-                query,
-                Release.id,
-                ascending=query_bool("isascorder", True),
-                offset=offset,
-                size=size,
-            )
-        )
         return answer(
-            envelope(
-                [shapes.release(row) for row in rows],
-                total=total(session, query),
-                kind="release",
-                offset=offset,
-                size=size,
-            )
+            envelope(session, query, Release.id, release_shapes, "release", page())
         )
 
 
 @routes.get("/release")
 def all_releases() -> Response:
     with store().database.reading() as session:
-        rows = session.scalars(select(Release).order_by(Release.id))
-        return answer([shapes.release(row) for row in rows])
+        return answer(release_shapes(session, select(Release).order_by(Release.id)))
+
+
+@routes.post("/release")
+def create_release() -> Response:
+    """Create a release.
+
+    A new release of the real server is locked for minutes, which `Store.lock_release`
+    plays. Whether the dates of the project limit it is not documented.
+    """
+    given = body_object()
+    start, end = read_twins(given, "release")
+    with store().database.writing() as session:
+        row = add_release(
+            session,
+            get(session, Project, want_int(given, "projectId")),
+            want_text(given, "name"),
+            start=start,
+            end=end,
+            description=maybe_text(given, "description"),
+        )
+        return answer(shapes.release(row))
 
 
 @routes.get("/release/<int:release_id>")

@@ -7,19 +7,21 @@ from typing import Any
 from flask import Blueprint
 from flask import request
 from flask import Response
+from sqlalchemy import select
 
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.rows import node_shapes
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import envelope
+from pytest_zephyr.sandbox.wire import DEFAULT_PAGE
 from pytest_zephyr.sandbox.wire import maybe_text
 from pytest_zephyr.sandbox.wire import query_int
 from pytest_zephyr.sandbox.wire import store
@@ -55,7 +57,13 @@ def nodes() -> Response:
         if kind in (None, "", node["type"])
     ]
     return answer(
-        envelope(found, total=len(found), kind="testcasetree", offset=0, size=10)
+        {
+            "firstResult": 0,
+            "resultSize": len(found),
+            "pageNumber": DEFAULT_PAGE,
+            "results": found,
+            "type": "testcasetree",
+        }
     )
 
 
@@ -79,6 +87,39 @@ def root_nodes(release_id: int) -> Response:
     with store().database.reading() as session:
         get(session, Release, release_id)
     return answer(release_nodes(release_id))
+
+
+@routes.get("/testcasetree/phases/execution/<int:release_id>")
+def execution_trees(release_id: int) -> Response:
+    """Answer the trees of all phases; the real answer's form is not documented."""
+    with store().database.reading() as session:
+        get(session, Release, release_id)
+        return answer(
+            node_shapes(
+                session, Node.release_id == release_id, Node.phase_id.is_not(None)
+            )
+        )
+
+
+@routes.get("/testcasetree/projectrepository/<int:project_id>")
+def project_repository(project_id: int) -> Response:
+    with store().database.reading() as session:
+        get(session, Project, project_id)
+        hidden = select(Release.id).where(
+            Release.project_id == project_id, Release.hidden.is_(True)
+        )
+        return answer(
+            node_shapes(session, Node.release_id.in_(hidden), Node.phase_id.is_(None))
+        )
+
+
+@routes.get("/testcasetree/hierarchy/<int:node_id>")
+def node_and_children(node_id: int) -> Response:
+    """Answer the ids of a node and of those right below it, as a client describes it."""
+    with store().database.reading() as session:
+        get(session, Node, node_id)
+        below = select(Node.id).where(Node.parent_id == node_id).order_by(Node.id)
+        return answer([node_id, *session.scalars(below)])
 
 
 @routes.get("/testcasetree/<int:node_id>")

@@ -8,8 +8,10 @@ from sqlalchemy import or_
 from sqlalchemy import select
 
 from pytest_zephyr.sandbox.data import repository
+from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import RequirementLink
+from pytest_zephyr.sandbox.shapes import present
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_batch
 from pytest_zephyr.sandbox.wire import store
@@ -18,6 +20,29 @@ from pytest_zephyr.sandbox.wire import want_int
 
 
 routes = Blueprint("requirement", __name__)
+
+
+@routes.get("/requirement/<int:requirement_id>")
+def requirement(requirement_id: int) -> Response:
+    """Answer what clients read of a requirement; there is nothing else to know here."""
+    with store().database.reading() as session:
+        row = get(session, Requirement, requirement_id)
+        return answer(
+            {
+                "id": row.id,
+                "name": row.name,
+                **present(externalId=row.alt),
+                "details": "",
+                "releaseIds": [row.release_id],
+                "reqCreationDate": "",
+            }
+        )
+
+
+@routes.get("/requirementtree")
+def trees() -> Response:
+    """Answer no folders: requirements have none here, and clients take an empty list."""
+    return answer([])
 
 
 @routes.post("/requirement/bulk")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from flask import Blueprint
@@ -11,6 +10,7 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import rows
+from pytest_zephyr.sandbox import zql
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Execution
@@ -20,39 +20,50 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import envelope
+from pytest_zephyr.sandbox.wire import DEFAULT_PAGE
+from pytest_zephyr.sandbox.wire import maybe_int
+from pytest_zephyr.sandbox.wire import Page
+from pytest_zephyr.sandbox.wire import page
 from pytest_zephyr.sandbox.wire import query_bool
 from pytest_zephyr.sandbox.wire import query_int
 from pytest_zephyr.sandbox.wire import read_bool
 from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_int
 from pytest_zephyr.sandbox.wire import want_text
 
 
 routes = Blueprint("search", __name__)
 
 LIMIT = 100
-BY_TESTCASE = re.compile(
-    r"\s*testcaseId\s*(?:=\s*(\d+)|in\s*\(\s*(\d+(?:\s*,\s*\d+)*)\s*\))\s*", re.ASCII
-)
+
+
+@routes.get("/testcase")
+def search_cases() -> Response:
+    """Search by a word in the name, or by ZQL."""
+    args = request.args
+    query = args.get("zqlquery")
+    word = query or args.get("word") or args.get("keyword")
+    if not word:
+        raise bad("Insufficient parameters. word and zqlquery both cannot be null")
+    return answer(
+        found(word, "testcase", query_int("releaseid"), bool(query), part=page())
+    )
 
 
 @routes.get("/advancesearch")
 def search() -> Response:
-    word = request.args.get("word")
-    release = query_int("releaseid")
-    if not word or release is None:
-        raise bad("Insufficient parameters. word and zqlquery both cannot be null")
     return answer(
         [
             found(
-                word,
+                request.args.get("word"),
                 request.args.get("entitytype", ""),
-                release,
-                zql=query_bool("zql"),
-                first=query_int("firstresult") or 0,
-                limit=query_int("maxresults") or 10,
-                ascending=query_bool("isascorder", True),
+                query_int("releaseid"),
+                query_bool("zql"),
+                project=query_int("projectid"),
+                part=part(
+                    query_int("firstresult"),
+                    query_int("maxresults"),
+                    ascending=query_bool("isascorder", True),
+                ),
             )
         ]
     )
@@ -66,71 +77,71 @@ def search_zql() -> Response:
             found(
                 want_text(given, "word"),
                 want_text(given, "entitytype"),
-                want_int(given, "releaseid"),
-                zql=read_bool(given.get("zql")),
-                first=want_int(given, "firstresult"),
-                limit=want_int(given, "maxresults"),
-                ascending=read_bool(given.get("isascorder"), True),
+                maybe_int(given, "releaseid"),
+                read_bool(given.get("zql"), True),
+                project=maybe_int(given, "projectid"),
+                part=part(
+                    maybe_int(given, "firstresult"),
+                    maybe_int(given, "maxresults"),
+                    ascending=read_bool(given.get("isascorder"), True),
+                ),
             )
         ]
     )
 
 
+def part(first: int | None, most: int | None, *, ascending: bool) -> Page:
+    """Return the part of a search that is asked for, of at most a hundred rows."""
+    size = min(max(most or DEFAULT_PAGE, 1), LIMIT)
+    return Page(max(first or 0, 0), size, ascending)
+
+
 def found(
-    word: str,
+    word: str | None,
     entity: str,
-    release: int,
+    release: int | None,
+    is_zql: bool,
     *,
-    zql: bool,
-    first: int,
-    limit: int,
-    ascending: bool,
+    project: int | None = None,
+    part: Page,
 ) -> dict[str, Any]:
-    """Envelope of what was found in the whole project of *release*."""
-    first, limit = max(first, 0), min(max(limit, 1), LIMIT)
+    """Return an envelope of what was found.
+
+    A word is looked for in the whole project of *release*; without one all rows of the
+    release are found. Without a release nothing limits the search.
+    """
     with store().database.reading() as session:
-        where = [_condition(word, zql), *_scope(session, release)]
+        where = _scope(session, release, everything=word in (None, "", "*"))
+        if project:
+            where.append(Case.project_id == project)
+        if word and is_zql and word != "*":
+            where += zql.conditions(session, word, entity)
+        elif word and word != "*":
+            where.append(Case.name.contains(word, autoescape=True))
         if entity == "testcase":
             query = rows.placements_query().where(*where, Node.phase_id.is_(None))
-            results = rows.placement_shapes(
-                session,
-                rows.paged(
-                    query, Placement.id, ascending=ascending, offset=first, size=limit
-                ),
+            return rows.envelope(
+                session, query, Placement.id, rows.placement_shapes, entity, part
             )
-        elif entity == "execution":
+        if entity == "execution":
             query = rows.executions_query().where(*where)
-            results = rows.execution_shapes(
+            return rows.envelope(
                 session,
-                rows.paged(
-                    query, Execution.id, ascending=ascending, offset=first, size=limit
-                ),
+                query,
+                Execution.id,
+                rows.execution_shapes,
+                "testSchedule",
+                part,
             )
-        elif entity == "requirement":
+        if entity == "requirement":
             raise bad("Search of requirements is not available.")
-        else:
-            raise bad(f"Unknown entity type {entity}.")
-        kind = "testSchedule" if entity == "execution" else entity
-        return envelope(
-            results,
-            total=rows.total(session, query),
-            kind=kind,
-            offset=first,
-            size=limit,
-        )
+        raise bad(f"Unknown entity type {entity}.")
 
 
-def _scope(session: Session, release: int) -> list[Any]:
-    if release == 0:
+def _scope(session: Session, release: int | None, *, everything: bool) -> list[Any]:
+    if not release:
         return []
-    return [Case.project_id == get(session, Release, release).project_id]
-
-
-def _condition(word: str, zql: bool) -> Any:
-    if not zql:
-        return Case.name.contains(word, autoescape=True)
-    match = BY_TESTCASE.fullmatch(word)
-    if match is None:
-        raise bad(f"ZQL is not valid: {word}")
-    one, many = match.groups()
-    return Case.testcase_id.in_([int(text) for text in (one or many).split(",")])
+    row = get(session, Release, release)
+    if everything:
+        return [Node.release_id == release]
+    return [Case.project_id == row.project_id]

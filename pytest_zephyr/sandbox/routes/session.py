@@ -1,4 +1,4 @@
-"""Who is logged in, and API tokens."""
+"""Users, who of them is logged in, and API tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from sqlalchemy import select
 from pytest_zephyr.sandbox import auth
 from pytest_zephyr.sandbox import shapes
 from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Token
+from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import to_iso
 from pytest_zephyr.sandbox.wire import answer
@@ -29,6 +31,23 @@ routes = Blueprint("session", __name__)
 @routes.get("/user/current")
 def current_user() -> Response:
     return answer(shapes.user(user()))
+
+
+@routes.get("/user/filter")
+@routes.get("/user/project/<int:project_id>")
+def users(project_id: int | None = None) -> Response:
+    """Answer all users: each of them is in every project."""
+    with store().database.reading() as session:
+        if project_id is not None:
+            get(session, Project, project_id)
+        rows = session.scalars(select(User).order_by(User.id))
+        return answer([shapes.user(row) for row in rows])
+
+
+@routes.get("/user/<int:user_id>")
+def one_user(user_id: int) -> Response:
+    with store().database.reading() as session:
+        return answer(shapes.user(get(session, User, user_id)))
 
 
 @routes.get("/manifest")

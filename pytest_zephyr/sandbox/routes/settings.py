@@ -1,6 +1,8 @@
-"""Preferences and fields."""
+"""Preferences, fields and parser templates."""
 
 from __future__ import annotations
+
+import json
 
 from flask import Blueprint
 from flask import request
@@ -12,12 +14,51 @@ from pytest_zephyr.sandbox import shapes
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import unknown
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import query_bool
 from pytest_zephyr.sandbox.wire import store
 
 
 routes = Blueprint("settings", __name__)
+
+
+#: How clients that bring result files read one, by the vendor's template language.
+JUNIT = [
+    {
+        "packageName": "${testsuite.testcase:classname}",
+        "testcase": {"name": "${testsuite.testcase:name}"},
+        "statuses": [
+            {
+                "status": "${exists(testsuite.testcase.failure)}",
+                "statusString": "true",
+                "statusId": "2",
+                "attachmentText": "${testsuite.testcase.failure}",
+            },
+            {
+                "status": "${exists(testsuite.testcase.error)}",
+                "statusString": "true",
+                "statusId": "2",
+                "attachmentText": "${testsuite.testcase.error}",
+            },
+            {"default": "true", "statusId": "1"},
+        ],
+    }
+]
+TEMPLATES = ({"id": 1, "name": "JUnit", "jsonTemplate": json.dumps(JUNIT)},)
+
+
+@routes.get("/parsertemplate")
+def templates() -> Response:
+    return answer(TEMPLATES)
+
+
+@routes.get("/parsertemplate/<int:template_id>")
+def template(template_id: int) -> Response:
+    for each in TEMPLATES:
+        if each["id"] == template_id:
+            return answer(each)
+    raise unknown("ParserTemplate", template_id)
 
 
 @routes.get("/admin/preference")

@@ -1,4 +1,4 @@
-"""Test cases and their steps."""
+"""Creating, changing and removing test cases."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint
-from flask import request
 from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import shapes
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
@@ -23,19 +21,16 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import unknown
-from pytest_zephyr.sandbox.rows import paged
+from pytest_zephyr.sandbox.routes.steps import read_steps
 from pytest_zephyr.sandbox.rows import placement_shapes
 from pytest_zephyr.sandbox.rows import placements_by_id
 from pytest_zephyr.sandbox.rows import placements_query
-from pytest_zephyr.sandbox.rows import total
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_batch
 from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import envelope
 from pytest_zephyr.sandbox.wire import limited
 from pytest_zephyr.sandbox.wire import maybe_int
 from pytest_zephyr.sandbox.wire import maybe_text
-from pytest_zephyr.sandbox.wire import page
 from pytest_zephyr.sandbox.wire import query_bool
 from pytest_zephyr.sandbox.wire import query_int
 from pytest_zephyr.sandbox.wire import read_bool
@@ -43,6 +38,7 @@ from pytest_zephyr.sandbox.wire import store
 from pytest_zephyr.sandbox.wire import user
 from pytest_zephyr.sandbox.wire import want_ids
 from pytest_zephyr.sandbox.wire import want_int
+from pytest_zephyr.sandbox.wire import want_rows
 
 
 routes = Blueprint("testcase", __name__)
@@ -78,33 +74,6 @@ def read_fields(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
             by_display_name=read_bool(given.get("fromJenkins")),
         )
     return fields
-
-
-@routes.get("/testcase/tree/<int:node_id>")
-def cases_of_node(node_id: int) -> Response:
-    offset, size = page()
-    query = placements_query().where(Placement.node_id == node_id)
-    with store().database.reading() as session:
-        get(session, Node, node_id)
-        found = placement_shapes(
-            session,
-            paged(
-                query,
-                Placement.id,
-                ascending=query_bool("isascorder", True),
-                offset=offset,
-                size=size,
-            ),
-        )
-        return answer(
-            envelope(
-                found,
-                total=total(session, query),
-                kind="testcase",
-                offset=offset,
-                size=size,
-            )
-        )
 
 
 @routes.post("/testcase")
@@ -145,21 +114,29 @@ def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for version, case in zip(versions, cases, strict=True):
                 block = case.get("testSteps")
                 if isinstance(block, dict):
-                    repository.set_steps(session, version, block.get("steps", []))
+                    steps = read_steps(block.get("steps", []))
+                    repository.set_steps(session, version, steps)
             made += placements
         return placements_by_id(session, made)
 
 
 @routes.delete("/testcase")
 def delete_cases() -> Response:
-    """Remove placements from one folder; other ids in the list are ignored."""
-    ids = limited(want_ids(body_object().get("ids")))
+    """Remove placements from one folder; other ids in the list are ignored.
+
+    A selection of 0 without ids is all of the folder, as a client sends it.
+    """
+    given = body_object()
+    ids = limited(want_ids(given.get("ids")))
     folder = query_int("tcrCatalogTreeId")
     if folder is None:
         raise bad("getTcrCatalogTreeId is null")
     with store().database.writing() as session:
         node = planning.repository_node(session, folder)
         catalog.check_unlocked(get(session, Release, node.release_id))
+        if not ids and maybe_int(given, "selectedAll") == 0:
+            here = select(Placement.id).where(Placement.node_id == node.id)
+            ids = list(session.scalars(here))
         repository.remove_placements(session, node, ids)
     return answer({})
 
@@ -206,7 +183,8 @@ def update_cases() -> Response:
             properties = repository.read_properties(
                 session, properties, by_display_name=False
             )
-            for pair in row.get("tctTestcaseVersionParam") or []:
+            pairs = row.get("tctTestcaseVersionParam") or []
+            for pair in want_rows(pairs, "tctTestcaseVersionParam must be a list."):
                 placement = get(session, Placement, want_int(pair, "tctId"))
                 case = get(session, Case, want_int(pair, "testcaseVersionId"))
                 if placement.case_id != case.id:
@@ -218,58 +196,3 @@ def update_cases() -> Response:
                 placements.append(placement.id)
         session.flush()
         return answer(placements_by_id(session, placements))
-
-
-@routes.get("/testcase/<int:version_id>/teststep")
-def steps(version_id: int) -> Response:
-    with store().database.reading() as session:
-        case = session.get(Case, version_id)
-        found = repository.steps_of(session, version_id)
-        if case is None or not found:
-            return Response(status=204)
-        return answer(_block(session, case))
-
-
-@routes.post("/testcase/<int:version_id>/teststep/<int:placement_id>")
-def set_steps(version_id: int, placement_id: int) -> Response:
-    given = body_object()
-    block = given.get("steps")
-    if not isinstance(block, list):
-        raise bad("steps cannot be null.")
-    with store().database.writing() as session:
-        case = get(session, Case, version_id)
-        if get(session, Placement, placement_id).case_id != version_id:
-            raise unknown("TCRCatalogTreeTestcase", placement_id)
-        for step in block:
-            maybe_int(step, "orderId")
-        repository.set_steps(session, version_id, block)
-        return answer(_block(session, case))
-
-
-def _block(session: Session, case: Case) -> dict[str, Any]:
-    placement = session.execute(
-        select(Placement.id, Node.release_id)
-        .join(Node, Node.id == Placement.node_id)
-        .where(Placement.case_id == case.id)
-        .order_by(Node.phase_id.is_not(None), Placement.id)
-    ).first()
-    placement_id, release_id = (0, 0) if placement is None else placement
-    return shapes.step_block(
-        case, release_id, placement_id, repository.steps_of(session, case.id)
-    )
-
-
-@routes.get("/testcase/altid")
-def cases_by_alt() -> Response:
-    alts = {
-        alt.strip()
-        for text in request.args.getlist("altids")
-        for alt in (text, *text.split(","))
-    }
-    query = (
-        placements_query()
-        .where(Case.alt.in_(alts), Node.phase_id.is_(None))
-        .order_by(Placement.id)
-    )
-    with store().database.reading() as session:
-        return answer(placement_shapes(session, query))

@@ -1,0 +1,118 @@
+"""Steps of test cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+from flask import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.data import repository
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import unknown
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import body_object
+from pytest_zephyr.sandbox.wire import maybe_int
+from pytest_zephyr.sandbox.wire import maybe_text
+from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.wire import want_rows
+
+
+routes = Blueprint("steps", __name__)
+
+ONE_STEP = "/testcase/<int:version_id>/teststep/detail/<int:placement_id>"
+
+
+@routes.get("/testcase/<int:version_id>/teststep")
+def steps(version_id: int) -> Response:
+    with store().database.reading() as session:
+        case = session.get(Case, version_id)
+        if case is None or not repository.steps_of(session, version_id):
+            return Response(status=204)
+        return answer(_block(session, case))
+
+
+@routes.post("/testcase/<int:version_id>/teststep/<int:placement_id>")
+def set_steps(version_id: int, placement_id: int) -> Response:
+    block = read_steps(body_object().get("steps"))
+    with store().database.writing() as session:
+        case = _placed_case(session, version_id, placement_id)
+        repository.set_steps(session, version_id, block)
+        return answer(_block(session, case))
+
+
+def read_steps(value: Any) -> list[dict[str, Any]]:
+    return [_read(step) for step in want_rows(value, "steps cannot be null.")]
+
+
+def _read(step: dict[str, Any]) -> dict[str, Any]:
+    """What was sent of a step, in the right types."""
+    texts = {key: maybe_text(step, key) for key in ("step", "data", "result")}
+    order = maybe_int(step, "orderId")
+    return shapes.present(orderId=order, **texts)
+
+
+@routes.post(ONE_STEP)
+def add_step(version_id: int, placement_id: int) -> Response:
+    """Add one step: the last, or the one that is to have its number from now on."""
+    step = _sent_step()
+    with store().database.writing() as session:
+        case = _placed_case(session, version_id, placement_id)
+        block = repository.steps_of(session, version_id)
+        order = step.get("orderId", len(block) + 1)
+        if order in [each.order_id for each in block]:
+            for each in block:
+                if each.order_id >= order:
+                    each.order_id += 1
+        repository.add_step(session, version_id, {**step, "orderId": order})
+        return answer(_block(session, case))
+
+
+@routes.put(ONE_STEP)
+def change_step(version_id: int, placement_id: int) -> Response:
+    """Change the step that has the sent number."""
+    step = _sent_step()
+    with store().database.writing() as session:
+        case = _placed_case(session, version_id, placement_id)
+        for each in repository.steps_of(session, version_id):
+            if each.order_id == step.get("orderId"):
+                each.text = step.get("step", each.text)
+                each.data = step.get("data", each.data)
+                each.expected = step.get("result", each.expected)
+                session.flush()
+                return answer(_block(session, case))
+    raise unknown("TestStep", step.get("orderId"))
+
+
+def _sent_step() -> dict[str, Any]:
+    step = body_object().get("step")
+    if not isinstance(step, dict):
+        raise bad("step cannot be null.")
+    return _read(step)
+
+
+def _placed_case(session: Session, version_id: int, placement_id: int) -> Case:
+    case = get(session, Case, version_id)
+    if get(session, Placement, placement_id).case_id != version_id:
+        raise unknown("TCRCatalogTreeTestcase", placement_id)
+    return case
+
+
+def _block(session: Session, case: Case) -> dict[str, Any]:
+    placement = session.execute(
+        select(Placement.id, Node.release_id)
+        .join(Node, Node.id == Placement.node_id)
+        .where(Placement.case_id == case.id)
+        .order_by(Node.phase_id.is_not(None), Placement.id)
+    ).first()
+    placement_id, release_id = (0, 0) if placement is None else placement
+    return shapes.step_block(
+        case, release_id, placement_id, repository.steps_of(session, case.id)
+    )

@@ -1,0 +1,103 @@
+"""Counts of what a project or a release holds, as far as clients read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from flask import Blueprint
+from flask import Response
+from sqlalchemy import func
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Defect
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Requirement
+from pytest_zephyr.sandbox.data.model import RequirementLink
+from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.rows import executions_query
+from pytest_zephyr.sandbox.rows import placements_query
+from pytest_zephyr.sandbox.rows import total
+from pytest_zephyr.sandbox.shapes import DEFECT_STATUS
+from pytest_zephyr.sandbox.wire import answer
+from pytest_zephyr.sandbox.wire import store
+
+
+routes = Blueprint("summary", __name__)
+
+
+@routes.get("/summary/release/<int:release_id>")
+def release(release_id: int) -> Response:
+    here = Node.release_id == release_id
+    required = select(Requirement).where(Requirement.release_id == release_id)
+    mapped = Requirement.id.in_(select(RequirementLink.requirement_id))
+    with store().database.reading() as session:
+        get(session, Release, release_id)
+        requirements = total(session, required)
+        covered = total(session, required.where(mapped))
+        cases = placements_query().where(here, Node.phase_id.is_(None))
+        defects = session.scalars(
+            select(Defect.key)
+            .join(Execution, Execution.id == Defect.execution_id)
+            .join(Placement, Placement.id == Execution.placement_id)
+            .join(Node, Node.id == Placement.node_id)
+            .where(here)
+            .order_by(Defect.id)
+        ).all()
+        return answer(
+            {
+                "requirement": {
+                    "totalRequirementCount": requirements,
+                    "mappedRequirementCount": covered,
+                    "unmappedRequirementCount": requirements - covered,
+                },
+                "testcase": {"totalTestcaseCount": total(session, cases)},
+                "execution": {
+                    "totalExecutionCount": total(
+                        session, executions_query().where(here)
+                    )
+                },
+                "defect": {
+                    "totalDefectCount": len(defects),
+                    "totalDefectIds": list(defects),
+                    "statuses": dict(Counter([DEFECT_STATUS] * len(defects))),
+                },
+            }
+        )
+
+
+@routes.get("/summary/project/<int:project_id>")
+def project(project_id: int) -> Response:
+    here = Case.project_id == project_id
+    releases = select(Release).where(Release.project_id == project_id)
+    with store().database.reading() as session:
+        get(session, Project, project_id)
+        cases = _cases(session, here)
+        automated = _cases(session, here, Case.automated)
+        return answer(
+            {
+                "testcaseCount": cases,
+                "executionCount": total(session, executions_query().where(here)),
+                "automatedTestCaseCount": automated,
+                "manualTestCaseCount": cases - automated,
+                "automationPercentage": round(100 * automated / cases) if cases else 0,
+                "teamCount": total(session, select(User)),
+                "totalReleaseCount": total(session, releases),
+                "visibleReleaseCount": total(
+                    session, releases.where(Release.hidden.is_(False))
+                ),
+            }
+        )
+
+
+def _cases(session: Session, *where: Any) -> int:
+    """How many test cases there are, however many versions each has."""
+    count = func.count(Case.testcase_id.distinct())
+    return session.scalar(select(count).where(*where)) or 0

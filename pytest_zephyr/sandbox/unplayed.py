@@ -1,0 +1,36 @@
+"""Calls that clients made and the sandbox does not play."""
+
+from __future__ import annotations
+
+from collections import Counter
+import re
+import threading
+
+
+MOST = 200
+
+#: Ids in a path, and the version of the API.
+_ID = re.compile(r"(?<=/)-?\d+(?=/|$)")
+_VERSION = re.compile(r"^/flex/services/rest/[^/]+")
+
+
+class UnplayedCalls:
+    """How often each call was made that is not played; ids in it make no difference."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, method: str, path: str) -> None:
+        call = method, _ID.sub("{id}", _VERSION.sub("", path))
+        with self._lock:
+            if call in self._counts or len(self._counts) < MOST:
+                self._counts[call] += 1
+
+    def listed(self) -> list[dict[str, str | int]]:
+        """Each call as JSON, in the order they were first made."""
+        with self._lock:
+            return [
+                {"method": method, "path": path, "count": count}
+                for (method, path), count in self._counts.items()
+            ]

@@ -1,0 +1,155 @@
+"""ZQL, the query language of the search: conditions joined by ``and``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from operator import eq
+from operator import ge
+from operator import gt
+from operator import le
+from operator import lt
+from operator import ne
+import re
+from typing import Any
+
+from sqlalchemy import false
+from sqlalchemy import func
+from sqlalchemy import or_
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
+from pytest_zephyr.sandbox.data.executing import status_names
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import read_date
+from pytest_zephyr.sandbox.data.values import to_ms
+from pytest_zephyr.sandbox.wire import long_int
+
+
+_VALUE = r'"(?:[^"\\]|\\.)*"|[^\s,()"]+'
+_LIST = rf"\(\s*(?:{_VALUE})(?:\s*,\s*(?:{_VALUE}))*\s*\)"
+_CONDITION = re.compile(
+    rf"\s*(\w+)\s*(>=|<=|!=|[=~<>]|in\b)\s*({_VALUE}|{_LIST})\s*(and\b|$)",
+    re.IGNORECASE | re.ASCII,
+)
+_COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": eq,
+    "!=": ne,
+    ">": gt,
+    ">=": ge,
+    "<": lt,
+    "<=": le,
+}
+
+Condition = Any
+
+
+def conditions(session: Session, text: str, entity: str) -> list[Condition]:
+    """Return what rows of an entity must meet; raise the server's 400 for other ZQL."""
+    found = []
+    rest, more = text, "and"
+    while more:
+        match = _CONDITION.match(rest)
+        if match is None:
+            raise bad(f"ZQL is not valid: {text}")
+        name, operator, value, more = match.groups()
+        rest = rest[match.end() :]
+        try:
+            found.append(
+                _condition(
+                    session,
+                    entity,
+                    name.lower(),
+                    operator.lower(),
+                    [_unquoted(each) for each in re.findall(_VALUE, value)],
+                )
+            )
+        except (LookupError, ValueError, Problem):
+            raise bad(f"ZQL is not valid: {text}") from None
+    return found
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def _condition(
+    session: Session, entity: str, name: str, operator: str, values: list[str]
+) -> Condition:
+    """Return one condition; raise LookupError or ValueError if there is no such."""
+    if name == "id":
+        # Which id is meant is not documented. Ids of different kinds never meet here.
+        columns = [Case.testcase_id, Case.id, Placement.id]
+        columns += [Execution.id] if entity == "execution" else []
+        return or_(*(_number(column, operator, values) for column in columns))
+    if name == "tag":
+        return _tag(operator, values)
+    if entity == "execution" and name == "status":
+        ids = [_status(session, value) for value in values]
+        return _text(func.coalesce(Execution.status, NOT_EXECUTED), operator, ids)
+    if entity == "execution" and name == "executedon":
+        dates = [str(to_ms(read_date(value, name))) for value in values]
+        return _number(Execution.executed_on, operator, dates)
+    if name in _TEXTS:
+        return _text(_TEXTS[name], operator, values)
+    numbers = _EXECUTION_NUMBERS if entity == "execution" else _NUMBERS
+    return _number(numbers[name], operator, values)
+
+
+_TEXTS: Mapping[str, Any] = {
+    "name": Case.name,
+    "altid": Case.alt,
+    "contents": Case.description,
+    "comment": Case.comments,
+    "priority": Case.priority,
+    "folder": Node.name,
+}
+_NUMBERS: Mapping[str, Any] = {
+    "testcaseid": Case.testcase_id,
+    "version": Case.version,
+    "versionid": Case.id,
+    "estimatedtime": Case.estimated_time,
+}
+_EXECUTION_NUMBERS: Mapping[str, Any] = {
+    **_NUMBERS,
+    "cyclephaseid": Execution.phase_id,
+}
+
+
+def _number(column: Any, operator: str, values: list[str]) -> Condition:
+    numbers = [long_int(value) for value in values]
+    if operator == "in":
+        return column.in_(numbers)
+    (number,) = numbers
+    return _COMPARED[operator](column, number)
+
+
+def _text(column: Any, operator: str, values: list[str]) -> Condition:
+    if operator == "in":
+        return column.in_(values)
+    (value,) = values
+    if operator == "~":
+        return column.icontains(value, autoescape=True)
+    return {"=": eq, "!=": ne}[operator](column, value)
+
+
+def _tag(operator: str, values: list[str]) -> Condition:
+    """Tags are words of one text; ``~`` finds a part of a word, too."""
+    if operator == "~":
+        return _text(Case.tag, operator, values)
+    {"=": eq, "in": eq}[operator]
+    words = " " + Case.tag + " "
+    tagged = (words.contains(f" {value} ", autoescape=True) for value in values)
+    return or_(false(), *tagged)
+
+
+def _status(session: Session, value: str) -> str:
+    """Return the id of a status that is given by id or name."""
+    names = {name.lower(): key for key, name in status_names(session).items()}
+    named = {**names, "unexecuted": NOT_EXECUTED}
+    return value if value in names.values() else named[value.lower()]
