@@ -42,8 +42,6 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.sender.deliver import deliver
-from pytest_zephyr.sender.deliver import Delivered
-from pytest_zephyr.sender.deliver import DeliveryRequest
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -163,38 +161,46 @@ def _push_run(
         complain(warning)
     names = ", ".join(str(journal.path) for journal in run.journals)
     try:
-        delivered = _deliver(run, settings, deadline, force=args.force)
+        with ExitStack() as stack:
+            writers = []
+            for journal in run.journals:
+                writers.append(JournalWriter.reopen(journal.path))
+                stack.callback(writers[-1].close)
+            stack.enter_context(watchdog(deadline, NOT_ALL))
+            delivered = deliver(
+                run, settings, deadline, writers, keep_flags=True, force=args.force
+            )
     except ZephyrError as error:
         if not args.json:
             say(f"{names}: nothing sent")
             say(f"zephyr: {error}")
         return _Pushed({"error": str(error)})
-    delivery, results = delivered.delivery, delivered.results
+    delivery, contents = delivered.delivery, delivered.contents
     if not args.json:
         problems = summary.problems(delivery, run.paths, settings)
         for line in (
             *summary.planned(delivery),
             f"{names}: {summary.numbers(delivery)}",
-            *summary.counted(results),
+            *summary.counted(contents.results),
             *summary.made(delivery),
             *summary.evidence(delivery),
             *problems,
             *_corrections(run, settings, args, problems),
             *cut_short(run.cut),
-            *unreadable(run.unreadable),
+            *unreadable(contents.unreadable),
         ):
             say(line)
     numbers: dict[str, list[int]] = {}
-    for line_problem in run.unreadable:
+    for line_problem in contents.unreadable:
         numbers.setdefault(str(line_problem.path), []).append(line_problem.number)
     return _Pushed(
         {
             **summary.as_json(delivery),
-            **summary.counted_as_json(results),
+            **summary.counted_as_json(contents.results),
             "cut_short": list(map(str, run.cut)),
             "unreadable": numbers,
         },
-        ok=not (delivery.failed or delivery.refused or run.cut or run.damaged),
+        ok=not (delivery.failed or delivery.refused or run.cut or contents.damaged),
         interrupted=isinstance(delivery.error, Interrupted),
     )
 
@@ -233,19 +239,3 @@ def _corrections(
         again = command("push", *run.paths, *flags, settings=settings)
         lines.append(f"        to use what is here: {again}")
     return lines
-
-
-def _deliver(
-    run: Run, settings: Settings, deadline: Deadline, *, force: bool
-) -> Delivered:
-    """Push *run* and note the delivered results in its journals."""
-    with ExitStack() as stack:
-        writers = []
-        for journal in run.journals:
-            writers.append(JournalWriter.reopen(journal.path))
-            stack.callback(writers[-1].close)
-        stack.enter_context(watchdog(deadline, NOT_ALL))
-        return deliver(
-            run,
-            DeliveryRequest(settings, deadline, writers, keep_flags=True, force=force),
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -105,63 +104,55 @@ class Stepped:
 LedgerEntry = Receipt | Sending | Attaching | Attached | Stepped
 
 
-@dataclass
-class Ledger:
-    """What the pushes of one journal to one server noted."""
+def _ignore(*_entries: LedgerEntry) -> None:
+    pass
 
-    receipts: list[Receipt] = field(default_factory=list)
+
+@dataclass
+class Memory:
+    """What earlier pushes of the same results to one server noted, and how to note more.
+
+    *receipts* are executions with the digests of their results, *uncertain* the
+    fingerprints of executions before a write without an answer. *attached* and *stepped*
+    is the evidence that was delivered; *attaching* maps attachments to their names.
+    *last_write* is when the last write began, in milliseconds since the epoch. *places*
+    are the journals; the files are next to them.
+    """
+
+    receipts: set[tuple[int, str]] = field(default_factory=set)
     uncertain: dict[int, str] = field(default_factory=dict)
     attached: set[AttachmentKey] = field(default_factory=set)
     attaching: dict[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: dict[int, str] = field(default_factory=dict)
-    began: int = 0
+    last_write: int = 0
+    places: tuple[Path, ...] = ()
+    note: Callable[..., None] = _ignore
 
     @property
     def open_since(self) -> int:
         """When the last write without an answer began; 0 if all have one."""
         attaching = self.attaching.keys() - self.attached
-        return self.began if self.uncertain or attaching else 0
+        return self.last_write if self.uncertain or attaching else 0
 
     def add(self, entry: LedgerEntry) -> None:
         if isinstance(entry, Receipt):
-            self.receipts.append(entry)
+            self.receipts.add((entry.execution, entry.digest))
             self.uncertain.pop(entry.execution, None)
-        elif isinstance(entry, Sending):
-            self.uncertain.update(entry.rows)
-            self.began = max(self.began, entry.at)
-        elif isinstance(entry, Attaching):
-            self.attaching.update(entry.rows)
-            self.began = max(self.began, entry.at)
         elif isinstance(entry, Attached):
             self.attached.update(entry.rows)
-        else:
+        elif isinstance(entry, Stepped):
             self.stepped.update(entry.rows)
+        else:
+            if isinstance(entry, Sending):
+                self.uncertain.update(entry.rows)
+            else:
+                self.attaching.update(entry.rows)
+            self.last_write = max(self.last_write, entry.at)
 
-
-def _ignore(_entry: object) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What earlier pushes of the same results noted, and how to note more.
-
-    *receipts* are executions with the digests of their results, *uncertain* the
-    fingerprints of executions before a write without an answer. *attached* and *stepped*
-    is the evidence that was delivered; *attaching* maps attachments without an answer to
-    their names. *open_since* is when the last write without an answer began, in
-    milliseconds since the epoch. *places* are the journals; the files are next to them.
-    """
-
-    receipts: frozenset[tuple[int, str]] = frozenset()
-    uncertain: dict[int, str] = field(default_factory=dict)
-    attached: frozenset[AttachmentKey] = frozenset()
-    attaching: Mapping[AttachmentKey, Naming] = field(default_factory=dict)
-    stepped: Mapping[int, str] = field(default_factory=dict)
-    open_since: int = 0
-    places: tuple[Path, ...] = ()
-    note_attaching: Callable[[Attaching], None] = _ignore
-    note_attached: Callable[[Attached], None] = _ignore
-    note_stepped: Callable[[Stepped], None] = _ignore
-    note_sending: Callable[[Sending], None] = _ignore
-    note_receipts: Callable[[Sequence[Receipt]], None] = _ignore
+    def merge(self, other: Memory) -> None:
+        """Add what another journal says, except for its last write."""
+        self.receipts |= other.receipts
+        self.uncertain |= other.uncertain
+        self.attached |= other.attached
+        self.attaching |= other.attaching
+        self.stepped |= other.stepped

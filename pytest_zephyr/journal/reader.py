@@ -7,11 +7,15 @@ a part of it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace
 import errno
 from functools import partial
 import io
@@ -32,14 +36,17 @@ from pytest_zephyr.journal.format import hidden_digest
 from pytest_zephyr.journal.format import read_header
 from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.ledger import Clock
-from pytest_zephyr.journal.ledger import Ledger
 from pytest_zephyr.journal.ledger import LedgerEntry
+from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import RunningSessions
 from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.lock import may_be_running
 from pytest_zephyr.journal.writer import parts_of
+from pytest_zephyr.results.fold import fold
+from pytest_zephyr.results.jobs import Session
 from pytest_zephyr.results.records import End
+from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Record
 
 
@@ -49,7 +56,10 @@ _CHUNK = 64 * 1024
 #: Bytes of a line that are read at once; the file may be anything but a journal.
 _LONGEST = 64 * 1024 * 1024
 
-_RECORDS = get_args(Record)
+_ABOUT_ONE_TEST = tuple(kind for kind in get_args(Record) if kind is not End)
+
+#: The name of a copy of an attachment.
+_DIGEST = re.compile(rb'"digest":"([0-9a-f]{64})"')
 
 #: What is searched for in a line that cannot be read as a whole.
 _KIND = re.compile(rb'\s*\{"kind":"(\w+)"')
@@ -90,46 +100,37 @@ class UnreadableLine:
         return f"{self.path}, line {self.number}"
 
 
-class Journal:
-    """One run as it was written: header, records, ledger.
+@dataclass(frozen=True)
+class Contents:
+    """What a journal says: the results of its *session*, and what else is in it.
 
-    `ledger`, `uncollected` (node ids), `unreadable` (lines, except for half a line that a
-    kill left), `ended` (milliseconds since the epoch, 0 if it did not), `clock_offset` (see
-    `Clock`) and `running` (see `RunningSessions`) are complete once `records` has been
-    read to its end.
+    *uncollected* are node ids, *deselected* is how many tests were not run because their
+    test cases are not scheduled. *memories* has what pushes noted, by server; the last
+    one was to *server*.
     """
 
-    def __init__(self, path: Path, kept: Iterable[bytes] = ()) -> None:
-        self.path = path
-        self._kept = list(kept)
-        self.header = self._read_header()
-        self._reset()
+    session: Session
+    unreadable: Sequence[UnreadableLine]
+    uncollected: Sequence[str]
+    deselected: int
+    memories: Mapping[str, Memory]
+    server: str
 
-    def _reset(self) -> None:
-        self.uncollected: list[str] = []
-        self.deselected = self.ended = self.clock_offset = 0
-        self.unreadable: list[UnreadableLine] = []
-        self.running: set[str] = set()
-        self._ledgers: dict[str, Ledger] = {}
-        self.server = self.header.options.get("url", "")
-
-    def use_server(self, server: str) -> bool:
-        """Use the ledger of *server*; return whether that is another server than before.
+    def memory(self, server: str) -> Memory:
+        """Return what was noted about *server*, or about one without an address.
 
         What one server has says nothing about another, whose ids may be the same.
         """
-        if self.server == server:
-            return False
-        if not self.server:
-            # Earlier entries do not say which server they are about.
-            self._ledgers[server] = self.ledger
-        self.server = server
-        return True
+        return self.memories.get(server if self.server else "", Memory())
 
-    @property
-    def ledger(self) -> Ledger:
-        """What earlier pushes noted about the server that was last turned to."""
-        return self._ledgers.setdefault(self.server, Ledger())
+
+class Journal:
+    """The journal at *path*, and lines of it that could not be written."""
+
+    def __init__(self, path: Path, unwritten: Iterable[bytes] = ()) -> None:
+        self.path = path
+        self._unwritten = list(unwritten)
+        self.header = self._read_header()
 
     @property
     def is_worker(self) -> bool:
@@ -154,7 +155,7 @@ class Journal:
         return locked or may_be_running(self.header.pid, here=here, path=self.path)
 
     def _read_header(self) -> Header:
-        for raw in (self._first_line(), *self._kept):
+        for raw in (self._first_line(), *self._unwritten):
             line = _parse(raw)
             if line is not None and line.get("kind") == "header":
                 return read_header(line, self.path)
@@ -165,13 +166,57 @@ class Journal:
         # A retry after a full disk begins with an empty line.
         return next(filter(bytes.strip, self._lines(self.path)), b"")
 
-    def records(self) -> Iterator[Record]:
-        """Read what is about tests, the workers' files first."""
-        self._reset()
+    def read(self) -> Contents:
+        """Read all lines, those about tests as results with times of the server's clock."""
+        header = self.header
+        server = header.options.get("url", "")
+        memories: defaultdict[str, Memory] = defaultdict(Memory)
+        others: defaultdict[type, list[Any]] = defaultdict(list)
+
+        def records() -> Iterator[Record]:
+            nonlocal server
+            for entry in self.entries():
+                if isinstance(entry, _ABOUT_ONE_TEST):
+                    yield entry
+                elif isinstance(entry, LedgerEntry):
+                    memories[server].add(entry)
+                elif isinstance(entry, Server):
+                    if not server:
+                        # Earlier entries do not say which server they are about.
+                        memories[entry.url] = memories.pop("", Memory())
+                    server = entry.url
+                else:
+                    others[type(entry)].append(entry)
+                    if isinstance(entry, End):
+                        yield entry
+
+        nodes = fold(records(), header.origin, calls=not header.setup_only)
+        unreadable = others[UnreadableLine]
+        nodes = _doubt(nodes, unreadable)
+        offset = others[Clock][-1].ahead if others[Clock] else 0
+        ended = max(
+            [end.at for end in others[End]] + [node.at for node in nodes] or [0]
+        )
+        uncollected = [error.nodeid for error in others[CollectError]]
+        session = Session(
+            header.run,
+            header.job,
+            header.started + offset,
+            ended + offset,
+            [_dated(node, offset) for node in nodes] if offset else nodes,
+            {run for running in others[RunningSessions] for run in running.runs},
+            not uncollected,
+        )
+        # Every worker deselects the same tests.
+        deselected = max((each.count for each in others[Deselected]), default=0)
+        return Contents(session, unreadable, uncollected, deselected, memories, server)
+
+    def entries(self) -> Iterator[object]:
+        """Yield what each line says, the workers' files first."""
         for path in parts_of(self.path):
-            yield from self._decode(path, self._lines(path))
-        yield from self._decode(self.path, self._lines(self.path))
-        yield from self._decode(self.path, self._kept)
+            yield from _decode(path, self._lines(path))
+        yield from _decode(self.path, self._lines(self.path))
+        yield from _decode(self.path, self._unwritten)
         if self.header.cut:
             # The missing lines may include the ends of tests that seem unfinished.
             yield End()
@@ -186,53 +231,12 @@ class Journal:
         )
 
     def files(self) -> set[str]:
-        """Return the digests of the attachments in this file, not those in its parts."""
-        lines = filter(None, map(_parse, self._lines(self.path)))
+        """Return the digests of attachments in this file, not those in its parts."""
         return {
-            str(line.get("digest"))
-            for line in lines
-            if line.get("kind") == "attachment"
+            digest.decode()
+            for raw in self._lines(self.path)
+            for digest in _DIGEST.findall(raw)
         }
-
-    def _decode(self, path: Path, lines: Iterable[bytes]) -> Iterator[Record]:
-        torn = False
-        for number, (raw, line) in enumerate(_parse_all(lines), 1):
-            if not raw.strip():
-                continue
-            if line == TORN:
-                if torn:
-                    self.unreadable.pop()
-                torn = False
-                continue
-            if line is None:
-                # A kill leaves half a line at the end.
-                torn = raw.endswith(b"\n")
-                if torn:
-                    self.unreadable.append(_unreadable(path, number, raw))
-                continue
-            torn = False
-            try:
-                entry = DECODERS[line["kind"]](line)
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-                self.unreadable.append(_unreadable(path, number, raw))
-                continue
-            if isinstance(entry, _RECORDS):
-                if isinstance(entry, End):
-                    self.ended = max(self.ended, entry.at)
-                yield entry
-            elif isinstance(entry, Server):
-                self.use_server(entry.url)
-            elif isinstance(entry, LedgerEntry):
-                self.ledger.add(entry)
-            elif isinstance(entry, Clock):
-                self.clock_offset = entry.ahead
-            elif isinstance(entry, RunningSessions):
-                self.running.update(entry.runs)
-            elif isinstance(entry, CollectError):
-                self.uncollected.append(entry.nodeid)
-            elif isinstance(entry, Deselected):
-                # Every worker deselects the same tests.
-                self.deselected = max(self.deselected, entry.count)
 
     def _lines(self, path: Path) -> Iterator[bytes]:
         try:
@@ -243,9 +247,34 @@ class Journal:
                 # The rest of a longer line counts as a line that cannot be read.
                 yield from iter(partial(file.readline, _LONGEST), b"")
         except OSError as error:
-            if not self._kept:
+            if not self._unwritten:
                 msg = f"{path} cannot be read: {error.strerror or error}."
                 raise JournalError(msg) from error
+
+
+def _decode(path: Path, lines: Iterable[bytes]) -> Iterator[object]:
+    """Yield what each of *lines* says, an UnreadableLine if that cannot be read."""
+    unreadable: UnreadableLine | None = None
+    for number, (raw, line) in enumerate(_parse_all(lines), 1):
+        if not raw.strip():
+            continue
+        if unreadable is not None:
+            if line != TORN:
+                yield unreadable
+            unreadable = None
+        if line == TORN:
+            continue
+        if line is None:
+            # A kill leaves half a line at the end, and the next process says so.
+            if raw.endswith(b"\n"):
+                unreadable = _unreadable(path, number, raw)
+            continue
+        try:
+            yield DECODERS[line["kind"]](line)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            yield _unreadable(path, number, raw)
+    if unreadable is not None:
+        yield unreadable
 
 
 def _parse_all(lines: Iterable[bytes]) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
@@ -292,6 +321,40 @@ def _unreadable(path: Path, number: int, raw: bytes) -> UnreadableLine:
         with suppress(ValueError):
             name = json.loads(nodeid[1])
     return UnreadableLine(path, number, kind[1].decode() if kind else "", name or "")
+
+
+def _doubt(
+    nodes: list[NodeResult], unreadable: Sequence[UnreadableLine]
+) -> list[NodeResult]:
+    """Return *nodes*, each with the unreadable line that may be about it."""
+    doubts: dict[str, str] = {}
+    known = {node.nodeid for node in nodes if node.cases}
+    for line in unreadable:
+        tests = line.tests
+        if tests is None or not known.issuperset(tests):
+            tests = known
+        for nodeid in tests:
+            doubts.setdefault(nodeid, f"{line} cannot be read")
+    if not doubts:
+        return nodes
+    return [
+        replace(node, doubt=doubts[node.nodeid]) if node.nodeid in doubts else node
+        for node in nodes
+    ]
+
+
+def _dated(node: NodeResult, clock_offset: int) -> NodeResult:
+    """Return *node* with times of a clock that is *clock_offset* milliseconds."""
+    steps = tuple(
+        replace(step, at=step.at + clock_offset) if step.at else step
+        for step in node.evidence.steps
+    )
+    return replace(
+        node,
+        at=node.at + clock_offset if node.at else 0,
+        evidence=replace(node.evidence, steps=steps),
+        origin=replace(node.origin, started=node.origin.started + clock_offset),
+    )
 
 
 def find_hidden(path: Path, nodeid: str) -> str | None:

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 import re
-from typing import TypeVar
 
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import JournalError
@@ -23,17 +21,15 @@ from pytest_zephyr.journal.ledger import LedgerEntry
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import RunningSessions
 from pytest_zephyr.journal.ledger import Server
+from pytest_zephyr.journal.reader import Contents
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import last_kind
 from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.journal.writer import whole_of
-from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.jobs import count
 from pytest_zephyr.results.jobs import MergedResults
-from pytest_zephyr.results.jobs import Session
-from pytest_zephyr.results.records import NodeResult
 
 
 #: Delivered journals that are kept to look at.
@@ -50,16 +46,12 @@ _DAY = 24 * 3600 * 1000
 #: How sessions of pytest name their journals.
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
 
 @dataclass(frozen=True)
 class Run:
     """The journals of one run: several CI jobs with one run key and one target.
 
-    *others* count for the results, but are not being sent. What the journals say apart
-    from results is complete only after `read`.
+    *others* count for the results, but are not being sent.
     """
 
     journals: tuple[Journal, ...]
@@ -79,79 +71,85 @@ class Run:
         return [each.path for each in self.journals if each.header.cut]
 
     @property
-    def unreadable(self) -> list[UnreadableLine]:
-        """The lines of all journals that cannot be read."""
-        return [line for each in self.all for line in each.unreadable]
-
-    @property
-    def damaged(self) -> bool:
-        """Whether a journal that is sent has lines that cannot be read."""
-        return any(each.unreadable for each in self.journals)
-
-    @property
     def started(self) -> int:
         return min(journal.header.started for journal in self.journals)
 
-    @property
-    def uncollected(self) -> list[str]:
-        """The node ids of what could not be collected."""
-        nodeids = (nodeid for each in self.journals for nodeid in each.uncollected)
-        return list(dict.fromkeys(nodeids))
-
-    @property
-    def deselected(self) -> int:
-        """How many tests were not run because their test cases are not scheduled."""
-        return sum(each.deselected for each in self.journals)
-
-    def read(self) -> MergedResults:
-        """Return the results that count, with times of the server's clock.
-
-        They do not depend on the order of the journals.
-        """
-        return count(filter(None, map(_session, self.all)))
-
-    def use_server(self, server: str, writers: Sequence[JournalWriter]) -> None:
-        """Send to *server* from now on, and note that."""
-        turned = [journal.path for journal in self.all if journal.use_server(server)]
-        for writer in writers:
-            if writer.path in turned:
-                writer.append(line_of(Server(server)))
-
-    def memory(self, writers: Sequence[JournalWriter]) -> Memory:
-        """Return what earlier pushes noted; *writers* take what the next one notes."""
-
-        def note(*entries: LedgerEntry) -> None:
-            lines = list(map(line_of, entries))
-            for writer in writers:
-                writer.append_all(lines)
-
-        ledgers = [each.ledger for each in self.all]
-        return Memory(
-            receipts=frozenset(
-                (receipt.execution, receipt.digest)
-                for each in ledgers
-                for receipt in each.receipts
-            ),
-            uncertain=_merged(each.uncertain for each in ledgers),
-            attached=frozenset().union(*(each.attached for each in ledgers)),
-            attaching=_merged(each.attaching for each in ledgers),
-            stepped=_merged(each.stepped for each in ledgers),
-            open_since=max(each.ledger.open_since for each in self.journals),
-            places=tuple(each.path for each in self.all),
-            note_attaching=note,
-            note_attached=note,
-            note_stepped=note,
-            note_sending=note,
-            note_receipts=lambda receipts: note(*receipts),
-        )
+    def read(self) -> RunContents:
+        """Read all journals; one that was removed since it was found counts no more."""
+        own, others = map(_read_all, (self.journals, self.others))
+        sessions = [each.session for each in (*others.values(), *own.values())]
+        return RunContents(own, others, count(sessions))
 
     def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
         for writer in writers:
             writer.append(delivered_line())
 
 
-def _merged(mappings: Iterable[Mapping[_Key, _Value]]) -> dict[_Key, _Value]:
-    return {key: value for each in mappings for key, value in each.items()}
+@dataclass(frozen=True)
+class RunContents:
+    """What the journals of a run say: those that are sent, and the *others*, by path.
+
+    *results* are those that count, with times of the server's clock. They do not depend
+    on the order of the journals.
+    """
+
+    own: Mapping[Path, Contents]
+    others: Mapping[Path, Contents]
+    results: MergedResults
+
+    @property
+    def unreadable(self) -> list[UnreadableLine]:
+        """The lines of all journals that cannot be read."""
+        contents = (*self.others.values(), *self.own.values())
+        return [line for each in contents for line in each.unreadable]
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a journal that is sent has lines that cannot be read."""
+        return any(each.unreadable for each in self.own.values())
+
+    @property
+    def uncollected(self) -> list[str]:
+        """The node ids of what could not be collected."""
+        nodeids = (nodeid for each in self.own.values() for nodeid in each.uncollected)
+        return list(dict.fromkeys(nodeids))
+
+    @property
+    def deselected(self) -> int:
+        """How many tests were not run because their test cases are not scheduled."""
+        return sum(each.deselected for each in self.own.values())
+
+    def memory(self, server: str, writers: Sequence[JournalWriter]) -> Memory:
+        """Return what earlier pushes to *server* noted; *writers* take what more is noted."""
+
+        def note(*entries: LedgerEntry) -> None:
+            lines = list(map(line_of, entries))
+            for writer in writers:
+                writer.append_all(lines)
+
+        for writer in writers:
+            if writer.path in self.own and self.own[writer.path].server != server:
+                writer.append(line_of(Server(server)))
+        since = (each.memory(server).open_since for each in self.own.values())
+        memory = Memory(
+            last_write=max(since, default=0),
+            places=(*self.others, *self.own),
+            note=note,
+        )
+        for each in (*self.others.values(), *self.own.values()):
+            memory.merge(each.memory(server))
+        return memory
+
+
+def _read_all(journals: Iterable[Journal]) -> dict[Path, Contents]:
+    contents = {}
+    for journal in journals:
+        try:
+            contents[journal.path] = journal.read()
+        except JournalError:
+            if journal.path.exists():
+                raise
+    return contents
 
 
 @dataclass(frozen=True)
@@ -400,61 +398,3 @@ def group(
         for each in groups.values()
     ]
     return sorted(runs, key=lambda run: run.started)
-
-
-def _session(journal: Journal) -> Session | None:
-    """Read one journal; `None` if it was removed since it was found."""
-    header = journal.header
-    try:
-        nodes = fold(journal.records(), header.origin, calls=not header.setup_only)
-    except JournalError:
-        if journal.path.exists():
-            raise
-        return None
-    nodes = _doubt(nodes, journal.unreadable)
-    ended = max([journal.ended, *(node.at for node in nodes)], default=0)
-    return Session(
-        header.run,
-        header.job,
-        header.started + journal.clock_offset,
-        ended + journal.clock_offset,
-        [_dated(node, journal.clock_offset) for node in nodes]
-        if journal.clock_offset
-        else nodes,
-        frozenset(journal.running),
-        not journal.uncollected,
-    )
-
-
-def _doubt(
-    nodes: list[NodeResult], unreadable: Sequence[UnreadableLine]
-) -> list[NodeResult]:
-    """Return *nodes*, each with the unreadable line that may be about it."""
-    doubts: dict[str, str] = {}
-    known = {node.nodeid for node in nodes if node.cases}
-    for line in unreadable:
-        tests = line.tests
-        if tests is None or not known.issuperset(tests):
-            tests = known
-        for nodeid in tests:
-            doubts.setdefault(nodeid, f"{line} cannot be read")
-    if not doubts:
-        return nodes
-    return [
-        replace(node, doubt=doubts[node.nodeid]) if node.nodeid in doubts else node
-        for node in nodes
-    ]
-
-
-def _dated(node: NodeResult, clock_offset: int) -> NodeResult:
-    """Return *node* with times of a clock that is *clock_offset* milliseconds."""
-    steps = tuple(
-        replace(step, at=step.at + clock_offset) if step.at else step
-        for step in node.evidence.steps
-    )
-    return replace(
-        node,
-        at=node.at + clock_offset if node.at else 0,
-        evidence=replace(node.evidence, steps=steps),
-        origin=replace(node.origin, started=node.origin.started + clock_offset),
-    )

@@ -124,9 +124,9 @@ class StartupCheck:
     def pytest_xdist_node_collection_finished(self) -> None:
         """Look up the test cases that a worker has written to its journal."""
         if self._sender is not None:
-            for record in Journal(self._writer.path, self._writer.unwritten).records():
-                if isinstance(record, Item):
-                    self.take_item(record)
+            for entry in Journal(self._writer.path, self._writer.unwritten).entries():
+                if isinstance(entry, Item):
+                    self.take_item(entry)
             self._look_up()
 
     @property

@@ -55,13 +55,13 @@ class LookUp:
 class Push:
     """Send a journal at the end of its session; answered with `Pushed`.
 
-    *kept* are lines that the disk refused. *facts* are those of `LookedUp`, unchanged.
+    *unwritten* are lines that the disk refused. *facts* are those of `LookedUp`, unchanged.
     *seconds* is the time budget.
     """
 
     settings: Settings
     journal: Path
-    kept: tuple[str, ...]
+    unwritten: tuple[str, ...]
     facts: str
     seconds: float
 

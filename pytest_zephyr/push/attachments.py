@@ -197,7 +197,7 @@ class _FileSender:
     ) -> set[AttachmentKey]:
         """Attach uploaded files and return those that the answer confirms."""
         names = {each.key: self._names[each.key] for each, _ in there}
-        self._memory.note_attaching(Attaching(names))
+        self._memory.note(Attaching(names))
         self._uncertain.update(names)
         answered = self._client.attach(
             [
@@ -274,7 +274,7 @@ class _FileSender:
 
     def _note_attached(self, files: Sequence[FileToSend]) -> None:
         if files:
-            self._memory.note_attached(Attached(tuple(each.key for each in files)))
+            self._memory.note(Attached(tuple(each.key for each in files)))
             self._refusals = 0
             self._finish(files)
 

@@ -157,7 +157,7 @@ class ResultWriter:
     def _write(self, batch: Sequence[Change]) -> Sequence[Change]:
         """Write *batch* and return those changes that the answer does not confirm."""
         stamps = {change.execution.id: change.execution.stamp for change in batch}
-        self._memory.note_sending(Sending(stamps))
+        self._memory.note(Sending(stamps))
         no_bulk: ZephyrNotFound | None = None
         if self._has_bulk:
             try:
@@ -272,7 +272,7 @@ class ResultWriter:
         if not confirmed:
             return
         delivered = [each for each in confirmed if not each.overruled]
-        self._memory.note_receipts(list(map(_receipt_of, delivered)))
+        self._memory.note(*map(_receipt_of, delivered))
         self._delivered.update(each.execution.id for each in delivered)
         self._refusals = 0
         self._delivery.delivered += len(delivered)

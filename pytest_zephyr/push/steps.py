@@ -225,13 +225,13 @@ class StepResults:
             else:
                 digests[execution] = digest
         if digests:
-            self._memory.note_stepped(Stepped(digests))
+            self._memory.note(Stepped(digests))
 
     def settle(self) -> None:
         """Note what had to wait until the notes were attached as a file."""
         attached = all(each.name != NOTES for each in self._evidence.refused)
         if self._unsettled and attached:
-            self._memory.note_stepped(Stepped(self._unsettled))
+            self._memory.note(Stepped(self._unsettled))
 
     def _send(self, rows: Sequence[StepWrite], pending: dict[int, Change]) -> None:
         try:

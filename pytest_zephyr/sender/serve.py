@@ -41,12 +41,12 @@ def _answer(request: Message, lines: Iterator[bytes], say: Say) -> None:
     if isinstance(request, Check):
         _check(request, lines, say)
     elif isinstance(request, Push):
-        from pytest_zephyr.sender.session import SessionEnd
+        from pytest_zephyr.sender.session import push_session
 
         def progress(done: int, total: int, what: str = "results") -> None:
             say(Progress(done, total, what))
 
-        say(SessionEnd(request).push(progress))
+        say(push_session(request, progress))
     else:
         msg = f"{type(request).__name__} is not a request"
         raise ProtocolError(msg)

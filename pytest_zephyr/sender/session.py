@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,88 +30,79 @@ from pytest_zephyr.push.embedded import how_to_look
 from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
-from pytest_zephyr.sender.deliver import DeliveryRequest
 
 
-class SessionEnd:
-    """Sends the journal of a session and collects the lines of its summary."""
+def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
+    """Send the journal of a session and report *progress*.
 
-    def __init__(self, request: Push) -> None:
-        self._settings: Settings = request.settings
-        self._path: Path = request.journal
-        self._kept = [line.encode("ascii") for line in request.kept]
-        self._deadline = Deadline(request.seconds)
-        facts = request.facts
-        self._facts = load(ServerFacts, facts) if facts else ServerFacts()
-        self._siblings: list[Journal] = []
-        self._unreadable: list[str] = []
+    Raises JournalError if the journal cannot be read or is being sent already.
+    """
+    path, settings = request.journal, request.settings
+    unwritten = [line.encode("ascii") for line in request.unwritten]
+    deadline = Deadline(request.seconds)
+    facts = load(ServerFacts, request.facts) if request.facts else ServerFacts()
+    known: list[Journal] = []
+    problems: set[str] = set()
 
-    def push(self, progress: Callable[..., None]) -> Pushed:
-        """Send the journal and report *progress*.
-
-        Raises JournalError if the journal cannot be read or is being sent already.
-        """
-        with ExitStack() as stack:
-            writers = []
-            # Lines that could not be written are kept in memory: the disk is full.
-            if not self._kept:
-                writers.append(JournalWriter.reopen(self._path))
-                stack.callback(writers[0].close)
-            run = self._find_run()
-            note_running(run.journals, self._siblings, writers)
-            request = DeliveryRequest(
-                self._settings,
-                self._deadline,
-                writers,
-                keep_flags=False,
-                facts=self._facts,
-                progress=progress,
-            )
-            delivered = deliver(run, request, self._find_run)
-        prune(self._path.parent)
-        run = delivered.run
-        failed = delivered.delivery.failed or bool(run.cut) or run.damaged
-        return Pushed(tuple(self._lines(delivered)), failed)
-
-    def _find_run(self) -> Run:
-        """Return the journal of this session, with those of the same run in its directory."""
-        own = (Journal(self._path, self._kept),)
+    def find_run() -> Run:
+        """Return the journal of this session, with those of the same run beside it."""
+        nonlocal known
+        own = (Journal(path, unwritten),)
         if own[0].header.key:
-            problems: list[str] = []
-            self._siblings = open_all(
-                [self._path.parent], self._siblings, problems, recent=True
-            )
-            self._unreadable = sorted({*self._unreadable, *problems})
-        return Run(own, siblings(own, self._siblings))
+            new_problems: list[str] = []
+            known = open_all([path.parent], known, new_problems, recent=True)
+            problems.update(new_problems)
+        return Run(own, siblings(own, known))
 
-    def _lines(self, delivered: Delivered) -> list[str]:
-        """Return the lines of the summary, in their order."""
-        delivery, run = delivered.delivery, delivered.run
-        journal = display_path(self._path)
-        lines = [f"zephyr: {problem}" for problem in self._unreadable]
-        lines += cut_short(map(display_path, run.cut))
-        lines += [*unreadable(run.unreadable), *uncollected(run.uncollected)]
-        if self._facts.plan is not None:
-            cases = (case for node in delivered.results.nodes for case in node.cases)
-            untested = self._facts.untested(frozenset(cases))
-            lines.append(summary.planned_only(run.deselected, untested))
-        lines += summary.counted(delivered.results)
-        lines += summary.planned(delivery)
-        lines.append(summary.numbers(delivery, saved=not self._kept))
-        lines += summary.made(delivery)
-        lines += summary.evidence(delivery)
-        if self._settings.on_error != "ignore":
-            kept_in = [] if self._kept else [journal]
-            lines += summary.problems(delivery, kept_in, self._settings)
-        return [*lines, *self._link(delivered)]
+    with ExitStack() as stack:
+        writers = []
+        # Lines that could not be written are kept in memory: the disk is full.
+        if not unwritten:
+            writers.append(JournalWriter.reopen(path))
+            stack.callback(writers[0].close)
+        run = find_run()
+        note_running(run.journals, known, writers)
+        delivered = deliver(
+            run,
+            settings,
+            deadline,
+            writers,
+            keep_flags=False,
+            facts=facts,
+            progress=progress,
+            again=find_run,
+        )
+    prune(path.parent)
+    lines = [f"zephyr: {problem}" for problem in sorted(problems)]
+    lines += _lines(delivered, facts, settings, [] if unwritten else [path])
+    damaged = bool(delivered.run.cut) or delivered.contents.damaged
+    return Pushed(tuple(lines), delivered.delivery.failed or damaged)
 
-    def _link(self, delivered: Delivered) -> list[str]:
-        target, server = delivered.delivery.target, delivered.settings.url
-        if target is None or target.phase is None or server is None:
-            return []
-        if self._settings.url == SANDBOX:
-            database = display_path(self._settings.journal / SANDBOX_DATABASE)
+
+def _lines(
+    delivered: Delivered, facts: ServerFacts, settings: Settings, saved: Sequence[Path]
+) -> list[str]:
+    """Return the lines of the summary; what is undelivered is *saved* in a journal."""
+    delivery, contents = delivered.delivery, delivered.contents
+    lines = cut_short(map(display_path, delivered.run.cut))
+    lines += [*unreadable(contents.unreadable), *uncollected(contents.uncollected)]
+    if facts.plan is not None:
+        cases = (case for node in contents.results.nodes for case in node.cases)
+        untested = facts.untested(frozenset(cases))
+        lines.append(summary.planned_only(contents.deselected, untested))
+    lines += summary.counted(contents.results)
+    lines += summary.planned(delivery)
+    lines.append(summary.numbers(delivery, saved=bool(saved)))
+    lines += summary.made(delivery)
+    lines += summary.evidence(delivery)
+    if settings.on_error != "ignore":
+        journals = list(map(display_path, saved))
+        lines += summary.problems(delivery, journals, settings)
+    target, server = delivery.target, delivered.settings.url
+    if target is not None and target.phase is not None and server is not None:
+        where = summary.link(server, target)
+        if settings.url == SANDBOX:
+            database = display_path(settings.journal / SANDBOX_DATABASE)
             where = how_to_look(database, target.phase.id)
-        else:
-            where = summary.link(server, target)
-        return [f"look at phase {target.path}: {where}"]
+        lines.append(f"look at phase {target.path}: {where}")
+    return lines

@@ -94,11 +94,11 @@ class Recorded:
             writer.close()
         writer = JournalWriter.reopen(self.path)
         try:
-            run = Run((Journal(self.path),))
-            nodes = run.read().nodes
+            contents = Run((Journal(self.path),)).read()
             chosen = self.settings(**options)
+            memory = contents.memory("", [writer])
             with connect(chosen) as client:
-                return push(nodes, client, chosen, run.memory([writer]))
+                return push(contents.results.nodes, client, chosen, memory)
         finally:
             writer.close()
 

@@ -22,6 +22,7 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.ledger import LedgerEntry
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
@@ -90,20 +91,19 @@ class Journal:
     @property
     def memory(self) -> Memory:
         return Memory(
-            receipts=frozenset((each.execution, each.digest) for each in self.receipts),
+            receipts={(each.execution, each.digest) for each in self.receipts},
             uncertain=dict(self.uncertain),
-            note_sending=self._note_sending,
-            note_receipts=self._note_receipts,
+            note=self._note,
         )
 
-    def _note_sending(self, sending: Sending) -> None:
-        self.sendings.append(sending)
-        self.uncertain.update(sending.rows)
-
-    def _note_receipts(self, receipts: Iterable[Receipt]) -> None:
-        for receipt in receipts:
-            self.receipts.append(receipt)
-            self.uncertain.pop(receipt.execution, None)
+    def _note(self, *entries: LedgerEntry) -> None:
+        for entry in entries:
+            if isinstance(entry, Sending):
+                self.sendings.append(entry)
+                self.uncertain.update(entry.rows)
+            elif isinstance(entry, Receipt):
+                self.receipts.append(entry)
+                self.uncertain.pop(entry.execution, None)
 
 
 @pytest.fixture
@@ -545,19 +545,16 @@ def test_a_third_push_after_two_unclear_ones_writes_nothing_twice(world, deliver
 def test_what_is_about_to_be_written_is_noted_before_it_is(world, settings):
     """A process that is killed while it waits leaves a trace in the journal."""
     order: list[str] = []
-    memory = Memory(
-        note_sending=lambda sending: order.append(
-            f"noted {len(sending.rows)}, written {len(sent(world))}"
-        ),
-        note_receipts=lambda receipts: order.append(
-            f"receipts {len(receipts)}, written {len(sent(world))}"
-        ),
-    )
+
+    def note(*entries: LedgerEntry) -> None:
+        kind = type(entries[0]).__name__
+        order.append(f"{kind} {len(entries)}, written {len(sent(world))}")
+
     chosen = settings()
     with connect(chosen) as client:
-        push(nodes_of(SIX), client, chosen, memory)
+        push(nodes_of(SIX), client, chosen, Memory(note=note))
 
-    assert order == ["noted 6, written 0", "receipts 6, written 1"]
+    assert order == ["Sending 1, written 0", "Receipt 6, written 1"]
 
 
 # Receipts
@@ -616,10 +613,9 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     chosen = settings()
 
     def deliver(node: NodeResult) -> Delivery:
-        run = Run((disk.Journal(path),))
-        run.read()
+        memory = Run((disk.Journal(path),)).read().memory("", [writer])
         with connect(chosen) as client:
-            return push([node], client, chosen, run.memory([writer]))
+            return push([node], client, chosen, memory)
 
     deliver(failed(101))
     deliver(failed(101, at=AT + 1, duration=9_000))
@@ -671,7 +667,7 @@ def test_a_pass_does_not_keep_what_somebody_wrote_meanwhile(
     theirs = Origin(run=run, job=JobMark("b" * 8, "1"))
     ours = Origin(run="same", job=JobMark("a" * 8, "1"))
 
-    def meanwhile(_sending: Sending) -> None:
+    def meanwhile(*_entries: LedgerEntry) -> None:
         if not world.execution(101).results:
             deliver([failed(101, origin=theirs)])
             if kind:
@@ -679,7 +675,7 @@ def test_a_pass_does_not_keep_what_somebody_wrote_meanwhile(
 
     chosen = settings()
     with connect(chosen) as client:
-        memory = Memory(note_sending=meanwhile)
+        memory = Memory(note=meanwhile)
         delivery = push([node(101, origin=ours)], client, chosen, memory)
 
     held = world.execution(101)
@@ -709,7 +705,7 @@ def taken_away(many, settings):
     """Push, while executions vanish between the list and the first write."""
 
     def deliver(gone: Iterable[int]) -> Delivery:
-        def vanish(_sending: Sending) -> None:
+        def vanish(*_entries: LedgerEntry) -> None:
             for case in tuple(left):
                 unschedule(many, case)
                 left.remove(case)
@@ -717,7 +713,7 @@ def taken_away(many, settings):
         left = list(gone)
         chosen = settings()
         with connect(chosen) as client:
-            return push(nodes_of(MANY), client, chosen, Memory(note_sending=vanish))
+            return push(nodes_of(MANY), client, chosen, Memory(note=vanish))
 
     return deliver
 

@@ -195,7 +195,7 @@ def results(runs: Sequence[Run]) -> list[dict[str, object]]:
     """Return what would be written for each run, by case."""
     found: list[dict[str, object]] = []
     for run in runs:
-        plan = build_plan(run.read().nodes, Rules(mapped(), Context("always")))
+        plan = build_plan(run.read().results.nodes, Rules(mapped(), Context("always")))
         found.append(
             {
                 repr(each.case): (
@@ -217,7 +217,7 @@ def test_jobs_of_one_run_merge_worst_first(tmp_path):
     passed = write(tmp_path / "a.jsonl", *ran("t", "passed", duration=4_000), key="77")
     failed = write(tmp_path / "b.jsonl", *ran("t", "failed", duration=5_000), key="77")
     (run,) = group([Journal(passed), Journal(failed)])
-    (found,) = build_plan(run.read().nodes, Rules(mapped(), Context())).results
+    (found,) = build_plan(run.read().results.nodes, Rules(mapped(), Context())).results
 
     assert found.outcome is Outcome.FAILED
     assert found.milliseconds == 9
@@ -232,7 +232,7 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
         json.loads(journal_format.start_text("t")),
     )
     ended = write(tmp_path / "b.jsonl", journal_format.end_line())
-    (node,) = Run((Journal(died), Journal(ended))).read().nodes
+    (node,) = Run((Journal(died), Journal(ended))).read().results.nodes
 
     assert node.outcome is Outcome.CRASHED
 
@@ -248,9 +248,8 @@ def test_what_could_not_be_collected_is_told_once(tmp_path):
         for name in "ab"
     ]
     (run,) = group(map(Journal, paths))
-    run.read()
 
-    assert run.uncollected == ["t.py"]
+    assert run.read().uncollected == ["t.py"]
 
 
 TESTS = st.lists(
@@ -318,7 +317,7 @@ def test_merging_in_two_steps_is_merging_in_one(
 
 
 def without_notes(run: Run) -> dict[object, object]:
-    plan = build_plan(run.read().nodes, Rules(mapped(), Context("never")))
+    plan = build_plan(run.read().results.nodes, Rules(mapped(), Context("never")))
     return {
         each.case: (
             each.status,
@@ -343,9 +342,8 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
             for i, each in enumerate(receipts)
         )
     )
-    run.read()
 
-    assert run.memory([]).receipts == {(7, "d1"), (8, "d2")}
+    assert run.read().memory("", []).receipts == {(7, "d1"), (8, "d2")}
 
 
 def test_a_write_without_a_receipt_is_unclear(tmp_path):
@@ -356,9 +354,8 @@ def test_a_write_without_a_receipt_is_unclear(tmp_path):
         journal_format.line_of(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
-    run.read()
 
-    assert run.memory([]).uncertain == {7: "s2", 8: "s1"}
+    assert run.read().memory("", []).uncertain == {7: "s2", 8: "s1"}
 
 
 def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
@@ -369,9 +366,8 @@ def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
         journal_format.line_of(Receipt(101, 7, "2", "d1")),
     )
     run = Run((Journal(path),))
-    run.read()
 
-    assert run.memory([]).uncertain == {8: "s1"}
+    assert run.read().memory("", []).uncertain == {8: "s1"}
 
 
 def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
@@ -383,9 +379,8 @@ def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
         journal_format.line_of(Sending({7: "s2"})),
     )
     run = Run((Journal(path),))
-    run.read()
 
-    assert run.memory([]).uncertain == {7: "s2"}
+    assert run.read().memory("", []).uncertain == {7: "s2"}
 
 
 def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
@@ -393,17 +388,15 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
     paths = [write(tmp_path / f"{name}.jsonl", key="7") for name in "ab"]
     (run,) = group(map(Journal, paths))
     writers = [JournalWriter.reopen(path) for path in paths]
-    memory = run.memory(writers)
-    memory.note_sending(Sending({7: "s1"}))
-    memory.note_receipts([Receipt(101, 7, "1", "d1"), Receipt(102, 8, "1", "d2")])
+    memory = run.read().memory("", writers)
+    memory.note(Sending({7: "s1"}))
+    memory.note(Receipt(101, 7, "1", "d1"), Receipt(102, 8, "1", "d2"))
     run.note_delivered(writers)
     for writer in writers:
         writer.close()
-    again = [Run((Journal(path),)) for path in paths]
-    for each in again:
-        each.read()
+    again = [Run((Journal(path),)).read().memory("", []) for path in paths]
 
-    assert [each.memory([]).receipts for each in again] == [{(7, "d1"), (8, "d2")}] * 2
+    assert [each.receipts for each in again] == [{(7, "d1"), (8, "d2")}] * 2
     assert all(Journal(path).is_delivered() for path in paths)
 
 
@@ -540,7 +533,7 @@ def test_journals_that_vanish_are_no_surprise(tmp_path):
     paths[2].unlink()
     prune(tmp_path, keep=0)
 
-    assert [node.nodeid for node in run.read().nodes] == ["t.py::a"]
+    assert [node.nodeid for node in run.read().results.nodes] == ["t.py::a"]
     assert [each.is_delivered() for each in known] == [False] * 3
 
 
@@ -630,8 +623,8 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
     lines = path.read_bytes().splitlines(keepends=True)
     lines[line - 1] = lines[line - 1][:-3] + b"{\n"
     path.write_bytes(b"".join(lines))
-    run = Run((Journal(path),))
-    plan = build_plan(run.read().nodes, Rules(mapped(), Context()))
+    contents = Run((Journal(path),)).read()
+    plan = build_plan(contents.results.nodes, Rules(mapped(), Context()))
     found = {
         each.case: "held back"
         if f"{path}, line {line} cannot be read" in each.problem
@@ -641,7 +634,7 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
         for each in plan.results
     }
 
-    assert list(map(str, run.unreadable)) == [f"{path}, line {line}"]
+    assert list(map(str, contents.unreadable)) == [f"{path}, line {line}"]
     assert found == expected
 
 
@@ -688,7 +681,7 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
         "torn": lines[5][:20] + b'\n{"kind":"torn"}\n',
     }[lost]
     path.write_bytes(b"".join(lines))
-    nodes = Run((Journal(path),)).read().nodes
+    nodes = Run((Journal(path),)).read().results.nodes
     (found,) = build_plan(nodes, Rules(mapped(), Context())).results
 
     assert "so a test may have failed" in found.problem
@@ -702,7 +695,7 @@ def test_tests_that_only_set_up_are_no_doubt(tmp_path):
         line = journal_format.report_line(report(when, nodeid="t.py::a"))
         writer.append(line)
     writer.close()
-    (node,) = Run((Journal(path),)).read().nodes
+    (node,) = Run((Journal(path),)).read().results.nodes
 
     assert (node.outcome, node.doubt) == (Outcome.UNRUN, "")
 
@@ -729,21 +722,20 @@ def test_what_is_known_of_evidence_is_remembered(tmp_path):
     for path in paths:
         write(path)
     writers = [JournalWriter.reopen(path) for path in paths]
-    memory = Run(tuple(map(Journal, paths))).memory(writers)
+    memory = Run(tuple(map(Journal, paths))).read().memory("", writers)
     naming = {here: Naming("a.png"), there: Naming("a-d2.png", before=2)}
-    memory.note_attaching(Attaching(naming))
-    memory.note_attached(Attached((here,)))
-    memory.note_stepped(Stepped({7: "s1"}))
+    memory.note(Attaching(naming))
+    memory.note(Attached((here,)))
+    memory.note(Stepped({7: "s1"}))
     for writer in writers:
         writer.close()
 
     for path in paths:
-        run = Run((Journal(path),))
-        run.read()
-        found = run.memory([])
+        contents = Run((Journal(path),)).read()
+        found = contents.memory("", [])
 
         assert found.attaching == naming
         assert found.attached == {here}
         assert found.stepped == {7: "s1"}
         assert found.places == (path,)
-        assert run.journals[0].unreadable == []
+        assert contents.unreadable == []
