@@ -76,8 +76,10 @@ def when(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
 
 
-@routes.app_template_filter("seconds")
-def seconds(milliseconds: int) -> str:
+@routes.app_template_filter("duration")
+def duration(milliseconds: int) -> str:
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
     if milliseconds < 60_000:
         return f"{milliseconds / 1000:.3g} s"
     minutes, rest = divmod(round(milliseconds / 1000), 60)

@@ -40,6 +40,8 @@ NAMES = [
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        # What comes at all may come late on a busy machine.
+        expect.set_options(timeout=60_000)
         yield browser
         browser.close()
 
@@ -116,6 +118,17 @@ class Phase:
 
     def execute(self, number: int, status: str, notes: str = "") -> None:
         self._api.execute(self._row(number, status, notes)).raise_for_status()
+
+    def step(self, number: int, status: str) -> None:
+        result = {
+            "cyclePhaseId": self.id,
+            "releaseTestScheduleId": self.executions[number],
+            "testStepId": 1,
+            "status": status,
+        }
+        self._api.post(
+            "/execution/teststepresult/saveorupdate", json=[result]
+        ).raise_for_status()
 
     def add(self, case: int) -> None:
         self._store.adopt(self.id, [case])
@@ -227,6 +240,8 @@ def test_a_phase_updates_while_a_run_reports(tab: Page, phase: Phase) -> None:
 
     expect(line.locator("summary .status")).to_have_text("Pass")
     expect(line.locator(".notes")).to_have_text("now it works")
+    phase.step(1, "4")
+    expect(line.locator(".steps .status").first).to_have_text("Blocked")
     expect(line.locator("summary")).to_be_focused()
     expect(tab.get_by_role("button", name="WIP 3")).to_have_attribute(
         "aria-pressed", "true"

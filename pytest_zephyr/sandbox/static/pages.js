@@ -25,6 +25,8 @@
   const filter = () => {
     if (!rows) return;
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const offered = find(".chip").map((chip) => chip.dataset.status);
+    for (const status of chosen) if (!offered.includes(status)) chosen.delete(status);
     let shown = 0;
     for (const row of rows.children) {
       row.words ??= row.firstElementChild.textContent.toLowerCase();
@@ -54,6 +56,9 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const details = page.querySelector(".details");
     if (!details) return;
+    const html = details.outerHTML;
+    if (row.details === html) return;
+    row.details = html;
     localize(details);
     row.lastElementChild.replaceWith(document.adoptNode(details));
   };
@@ -82,7 +87,6 @@
     old.classList.remove("changed");
     void old.offsetWidth;
     old.classList.add("changed");
-    if (old.open) load(old);
   };
 
   const mergeList = (list, fresh) => {
@@ -128,6 +132,8 @@
       sent.set(fresh.id, html);
     }
     document.title = page.title;
+    // Steps and the rest of the notes change without a change of the row.
+    find(".row[open]").forEach(load);
     filter();
     return complete;
   };
