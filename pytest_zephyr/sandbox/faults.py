@@ -54,30 +54,35 @@ Kind = Literal[
 
 #: What each kind of fault does, for people; the values that it uses are in *asterisks*.
 EFFECTS: Mapping[Kind, str] = {
-    "status": "Rejects the request with *status* and *body*",
-    "status_after": "Carries the request out, but answers with *status* and *body*",
-    "html": "Answers with a login page or *body*; the request is not carried out",
-    "latency": "Answers correctly, but *seconds* late",
-    "hang": "Does not answer for *seconds*, then closes the connection; the request is"
-    " not carried out",
-    "hang_after": "Carries the request out, does not answer for *seconds*, then closes"
-    " the connection",
+    "status": "Rejects the request with the given *status* and *body*",
+    "status_after": "Carries the request out, but answers with the given *status* and"
+    " *body*",
+    "html": "Answers with a login page, or with the given *body*; the request is not"
+    " carried out",
+    "latency": "Answers correctly, but late by the given *seconds*",
+    "hang": "Does not answer for the given *seconds*, then closes the connection; the"
+    " request is not carried out",
+    "hang_after": "Carries the request out, does not answer for the given *seconds*,"
+    " then closes the connection",
     "cut_before": "Closes the connection; the request is not carried out",
     "cut_after": "Carries the request out, then closes the connection without an answer",
-    "omit_rows": "Leaves *rows* out of the list in the answer",
+    "omit_rows": "Leaves out as many rows of the answer's list as given by *rows*",
     "truncate": "Sends half of the answer, then closes the connection",
-    "not_json": "Carries the request out, but answers with *body* or invalid JSON",
+    "not_json": "Carries the request out, but answers with invalid JSON or the given"
+    " *body*",
     "not_utf8": "Carries the request out; the answer is not UTF-8",
-    "huge": "Adds white space to the answer, a MiB for each of *rows*",
-    "redirect": "Redirects to *location*; the request is not carried out",
+    "huge": "Adds white space to the answer, as many MiB as given by *rows*",
+    "redirect": "Redirects to the given *location*; the request is not carried out",
     "expire_cookie": "Ends all logins by cookie, as happens after 90 minutes",
     "missing": "Answers 404 without a body, like a server that lacks the call",
     "lie_result_size": "Says that the list is empty (resultSize 0) while it is not",
     "ignore_offset": "Sends the first page of a list again for every other page",
-    "foreign_rows": "Puts *rows* of another phase in front of the list",
-    "plain_text": "Carries the request out, but answers with *body* or other plain text",
-    "retry_after": "Rejects the request with *status* and asks to wait *seconds*"
-    " (header Retry-After)",
+    "foreign_rows": "Puts rows of another phase in front of the list, as many as given"
+    " by *rows*",
+    "plain_text": "Carries the request out, but answers with plain text or the given"
+    " *body*",
+    "retry_after": "Rejects the request with the given *status*, and asks to wait the"
+    " given *seconds* (header Retry-After)",
 }
 
 MARK = "sandbox.fault"

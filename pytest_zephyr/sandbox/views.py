@@ -6,7 +6,6 @@ from collections import Counter
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field
 import html
 from typing import Any
 
@@ -133,29 +132,25 @@ class Details:
     history: list[tuple[Status, str, int | None, int, str]]
 
 
-@dataclass
 class Statuses:
-    """The names of statuses; one without a name is the one of what was not executed."""
+    """The names of statuses; what is unset counts as not executed."""
 
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, session: Session, preference: str = executing.STATUSES) -> Statuses:
-        entries = executing.statuses(session, preference)
-        return cls({str(entry["id"]): str(entry["value"]) for entry in entries})
+    def __init__(self, session: Session, preference: str = executing.STATUSES) -> None:
+        self._names = executing.status_names(session, preference)
 
     def __getitem__(self, given: str | None) -> Status:
         identifier = given or NOT_EXECUTED
-        unnamed = "Not executed" if identifier == NOT_EXECUTED else f"Status {given}"
-        return Status(identifier, self.names.get(identifier) or unnamed)
+        return Status(identifier, self._names.get(identifier, f"Status {given}"))
 
     def tally(self, counts: Mapping[str, int], last: int | None = None) -> Tally:
-        rest = sorted(counts.keys() - self.names.keys() - {NOT_EXECUTED})
+        """Count in the order of the server's list, what is not executed at the end."""
+        order = [*self._names, *sorted(counts.keys() - self._names.keys())]
+        order.remove(NOT_EXECUTED)
+        order.append(NOT_EXECUTED)
         shares: list[Share] = []
         total = 0
-        for identifier in dict.fromkeys([*self.names, *rest, NOT_EXECUTED]):
-            count = counts.get(identifier, 0)
-            if count:
+        for identifier in order:
+            if count := counts.get(identifier, 0):
                 shares.append(Share(self[identifier], count, total))
                 total += count
         return Tally(tuple(shares), total, last)
@@ -163,7 +158,7 @@ class Statuses:
 
 def overview(session: Session) -> list[dict[str, Any]]:
     """Projects with their releases, cycles, newest first, and tallied phases."""
-    statuses = Statuses.read(session)
+    statuses = Statuses(session)
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     last: dict[int, int] = {}
     for phase_id, status, count, executed_on in session.execute(
@@ -219,7 +214,7 @@ def latest_phase(session: Session, release: int) -> int | None:
 
 def rows(session: Session, phase_id: int) -> tuple[list[Row], Tally]:
     """Results of a phase in the order they were assigned, and their counts."""
-    statuses = Statuses.read(session)
+    statuses = Statuses(session)
     chosen = select(Execution.id).where(Execution.phase_id == phase_id)
     files = _counts(
         session,
@@ -290,7 +285,7 @@ def details(session: Session, execution_id: int) -> Details | None:
     if found is None or where is None:
         return None
     execution, case = found
-    statuses = Statuses.read(session)
+    statuses = Statuses(session)
     people = tester_names(session)
     history = session.scalars(
         select(Result)
@@ -363,7 +358,7 @@ def first_line(notes: str | None) -> str:
 
 def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]:
     """Every step of the test case, and results on steps that it does not have."""
-    statuses = Statuses.read(session, STEP_STATUSES)
+    statuses = Statuses(session, STEP_STATUSES)
     steps = {
         step.order_id: step
         for step in session.scalars(select(Step).where(Step.case_id == case.id))

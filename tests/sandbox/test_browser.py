@@ -359,7 +359,7 @@ def test_the_form_of_a_fault_asks_for_what_the_fault_uses(tab: Page) -> None:
     tab.get_by_role("button", name="Add fault").click()
 
     active = tab.locator("section").filter(has_text="Active faults")
-    expect(active).to_contain_text("Answers correctly, but seconds late")
+    expect(active).to_contain_text("Answers correctly, but late by the given seconds")
     tab.get_by_role("button", name="Remove all faults").click()
     expect(active).to_contain_text("every request gets the right answer")
 
