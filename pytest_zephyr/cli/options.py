@@ -92,7 +92,7 @@ def add_command(
             if option.switch:
                 kind = {"action": "store_const", "const": "true"}
             parser.add_argument(
-                option.flag_name, dest=option.dest, help=option.help, **kind
+                option.flag_name, dest=option.ini_name, help=option.help, **kind
             )
     return parser
 
@@ -111,7 +111,7 @@ def find_given(args: argparse.Namespace) -> Given:
         flags={
             option.name: value
             for option in OPTIONS
-            if (value := getattr(args, option.dest, None)) is not None
+            if (value := getattr(args, option.ini_name, None)) is not None
         },
         environ=os.environ,
         ini={

@@ -9,4 +9,4 @@ from pytest_zephyr.client.targets import TargetCalls
 
 
 class Client(TargetCalls, RepositoryCalls, ExecutionCalls, EvidenceCalls):
-    """All calls, over one `Transport`."""
+    """All calls, over one HTTP session."""

@@ -63,7 +63,7 @@ class EvidenceCalls(Calls):
             for write in writes
         ]
         path = "execution/teststepresult/saveorupdate"
-        answered = decode.rows(self._transport.send("POST", path, None, body).payload)
+        answered = decode.rows(self.send("POST", path, None, body).payload)
         if answered is None:
             return None
         statuses: dict[tuple[int, int], str] = {}
@@ -80,7 +80,7 @@ class EvidenceCalls(Calls):
 
     def upload(self, parts: Mapping[str, Part]) -> dict[str, Uploaded]:
         """Upload files; return what the server stored, by the name of the part."""
-        answer = self._transport.upload(UPLOAD, parts)
+        answer = self.send_files(UPLOAD, parts)
         files = decode.entities(answer.payload, entities.uploaded) or []
         return {each.part: each for each in files if each.part in parts and each.path}
 
@@ -90,7 +90,7 @@ class EvidenceCalls(Calls):
         Returns the new attachments, `None` if the answer does not list them.
         """
         body = [_attach_request(each) for each in files]
-        answer = self._transport.send("POST", "attachment/list", None, body)
+        answer = self.send("POST", "attachment/list", None, body)
         made = decode.entities(answer.payload, entities.attachment) or []
         return made if all(each.item is not None for each in made) else None
 
@@ -101,7 +101,7 @@ class EvidenceCalls(Calls):
 
     def attachment_digest(self, attachment: Attachment) -> str:
         """Return the SHA-256 of an attachment that has a *file* id."""
-        return self._transport.download_digest(
+        return self.download_digest(
             DOWNLOAD, {"action": "download", "fileId": attachment.file}
         )
 

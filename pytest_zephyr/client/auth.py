@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
-from abc import abstractmethod
-import base64
 from http.cookies import CookieError
 from http.cookies import SimpleCookie
 
@@ -13,46 +10,30 @@ from requests import Response
 from requests.auth import AuthBase
 
 from pytest_zephyr.clock import monotonic
+from pytest_zephyr.config.credentials import encode_login
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import Secret
 
 
-class ZephyrAuth(AuthBase, ABC):
-    """A login; its `repr` shows no secret."""
+class HeaderAuth(AuthBase):
+    """A header with a credential: an API token, or user name and password in ASCII.
 
-    @abstractmethod
-    def __call__(self, request: PreparedRequest) -> PreparedRequest: ...
+    Only a token works with single sign-on.
+    """
+
+    def __init__(self, header: Secret) -> None:
+        self._header = header
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({HIDDEN})"
-
-
-class TokenAuth(ZephyrAuth):
-    """API token, sent as a bearer token; the only login that works with single sign-on."""
-
-    def __init__(self, token: Secret) -> None:
-        self._token = token
+        return f"HeaderAuth({HIDDEN})"
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        request.headers["Authorization"] = self._header.reveal()
         return request
 
 
-class BasicAuth(ZephyrAuth):
-    """User name and password, ASCII only."""
-
-    def __init__(self, username: str, password: Secret) -> None:
-        self._username = username
-        self._password = password
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        pair = f"{self._username}:{self._password.reveal()}".encode("ascii")
-        request.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-        return request
-
-
-class CookieAuth(ZephyrAuth):
+class CookieAuth(AuthBase):
     """The cookie named ``token`` that a login returns; it lasts 90 minutes.
 
     It is marked ``Secure``, so an ordinary cookie jar would not send it to a server on
@@ -62,10 +43,13 @@ class CookieAuth(ZephyrAuth):
     LIFETIME = 5400.0
     MARGIN = 60.0
 
-    def __init__(self, username: str, password: Secret) -> None:
-        self.basic = BasicAuth(username, password)
+    def __init__(self, basic: HeaderAuth) -> None:
+        self.basic = basic
         self._cookie: Secret | None = None
         self._expires = 0.0
+
+    def __repr__(self) -> str:
+        return f"CookieAuth({HIDDEN})"
 
     @property
     def current(self) -> bool:
@@ -105,9 +89,9 @@ class CookieAuth(ZephyrAuth):
         return request
 
 
-def make_auth(credential: Credential) -> ZephyrAuth:
+def make_auth(credential: Credential) -> HeaderAuth | CookieAuth:
+    secret = credential.secret.reveal()
     if credential.kind == "token":
-        return TokenAuth(credential.secret)
-    if credential.kind == "basic":
-        return BasicAuth(credential.username, credential.secret)
-    return CookieAuth(credential.username, credential.secret)
+        return HeaderAuth(Secret(f"Bearer {secret}"))
+    basic = HeaderAuth(Secret(f"Basic {encode_login(credential.username, secret)}"))
+    return basic if credential.kind == "basic" else CookieAuth(basic)

@@ -11,10 +11,7 @@ from typing import Any
 from typing import TypeVar
 
 from pytest_zephyr.client import decode
-from pytest_zephyr.client.paging import PAGE
-from pytest_zephyr.client.paging import Page
-from pytest_zephyr.client.paging import read_pages
-from pytest_zephyr.client.paging import row_key
+from pytest_zephyr.client.batching import PAGE
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
@@ -29,46 +26,22 @@ LOCK_PAUSE = 15.0
 Entity = TypeVar("Entity")
 
 
-class Calls:
-    """The base of all groups of calls, over one `Transport`."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    @property
-    def origin(self) -> str:
-        return self._transport.origin
-
-    @property
-    def clock_offset(self) -> int:
-        """How many milliseconds the server's clock is ahead of ours."""
-        return self._transport.clock_offset
+class Calls(Transport):
+    """The base of all groups of calls."""
 
     def _date(self, at: int) -> int:
         """Return *at*, or the server's time if that is earlier: no result is in the future."""
-        return min(at, now_ms() + self._transport.clock_offset)
-
-    def renew(self, seconds: float) -> None:
-        """Start a new time budget of *seconds*, and keep the login."""
-        self._transport.renew(Deadline(seconds))
+        return min(at, now_ms() + self.clock_offset)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """Limit the calls inside to *seconds* of the time budget."""
         whole = self.deadline
-        self._transport.renew(Deadline(min(seconds, whole.remaining()), whole.name))
+        self.renew(Deadline(min(seconds, whole.remaining()), whole.name))
         try:
             yield
         finally:
-            self._transport.renew(whole)
-
-    def pause(self, seconds: float) -> None:
-        """Wait, but no longer than the deadline allows."""
-        self._transport.pause(seconds)
-
-    @property
-    def deadline(self) -> Deadline:
-        return self._transport.deadline
+            self.renew(whole)
 
     def _get(
         self,
@@ -76,8 +49,7 @@ class Calls:
         params: Mapping[str, object] | None = None,
         api_version: str | None = None,
     ) -> object:
-        answer = self._transport.send("GET", path, params, api_version=api_version)
-        return answer.payload
+        return self.send("GET", path, params, api_version=api_version).payload
 
     def _list(
         self, path: str, read: Callable[[Mapping[str, Any]], Entity | None]
@@ -108,7 +80,7 @@ class Calls:
         """
         while True:
             try:
-                return self._transport.send(method, path, params, body).payload
+                return self.send(method, path, params, body).payload
             except ZephyrRefused as refused:
                 if refused.status != 400 or "is locked" not in str(refused):
                     raise
@@ -134,19 +106,28 @@ class Calls:
         self,
         path: str,
         params: Mapping[str, object],
-        key: Callable[[Mapping[str, Any]], object] = row_key,
+        key: Callable[[Mapping[str, Any]], object] = decode.row_key,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a paged list."""
+        """Yield the rows of a list that comes in pages.
 
-        def read(offset: int) -> Page:
+        It ends with a page that is shorter than `PAGE` and than the size that the server
+        states, or that repeats earlier rows because the server ignores the offset. The
+        total that a server names is not used.
+        """
+        seen: set[object] = set()
+        offset = 0
+        while True:
             payload = self._get(path, {**params, "offset": offset, "pagesize": PAGE})
             rows = decode.rows(payload)
             if rows is None:
                 raise self._unusable(path, "list")
+            fresh = [row for row in rows if key(row) not in seen]
+            seen.update(map(key, fresh))
+            yield from fresh
             size = decode.integer(decode.mapping(payload).get("pageNumber"))
-            return Page(rows, size)
-
-        return read_pages(read, key)
+            if not fresh or (len(rows) < PAGE and len(rows) != size):
+                return
+            offset += len(rows)
 
     def _unusable(self, path: str, kind: str) -> ZephyrRefused:
         msg = f"GET {path}: {self.origin} answered with no {kind} in it. Check zephyr_url."

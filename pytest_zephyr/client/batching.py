@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 
-#: The most rows that one call takes.
-BATCH = 500
+#: The most rows that one call takes, and the rows to ask for in one page.
+BATCH = PAGE = 500
 
 #: The most files and bytes of one upload; a single file may have more bytes.
 UPLOAD_FILES = 100

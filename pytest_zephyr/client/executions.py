@@ -17,7 +17,6 @@ from pytest_zephyr.client.entities import PhaseRow
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import PlacementId
 from pytest_zephyr.client.entities import VersionId
-from pytest_zephyr.client.paging import row_key
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 
@@ -44,7 +43,7 @@ class ExecutionWrite:
 
 
 def _phase_row_key(row: Mapping[str, Any]) -> object:
-    return row_key(decode.mapping(row.get("tct")))
+    return decode.row_key(decode.mapping(row.get("tct")))
 
 
 class ExecutionCalls(Calls):

@@ -29,6 +29,7 @@ from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.text import shorten
 
 
 _ERRORS: Mapping[int, type[ZephyrBadAnswer]] = {
@@ -80,7 +81,7 @@ class ResponseReader:
         self, method: str, path: str, error: Exception, deadline: Deadline
     ) -> ZephyrError:
         """Return the error to raise for a request that got no answer."""
-        reason = _cut(self.scrub(_reason(error)), 200)
+        reason = shorten(self.scrub(_reason(error)), 200)
         text = f"{method} {path}: no answer from {self.origin}"
         never_arrived = _contains(error, _BEFORE_SENDING)
         timed_out = _is_timeout(error)
@@ -156,7 +157,7 @@ class ResponseReader:
             pause = read_retry_after(response.headers.get("Retry-After"))
             if status in _UNAVAILABLE and pause:
                 text += f", retry after {pause:.0f} s"
-            message = _cut(self.scrub(_server_message(content)), 300)
+            message = shorten(self.scrub(_server_message(content)), 300)
             text += f": {message}" if message else "."
         if status == 407:
             text += " This comes from the proxy: check zephyr_proxy and HTTPS_PROXY."
@@ -206,10 +207,6 @@ def _server_message(content: bytes) -> str:
     message = next(filter(None, texts), "")
     printable = (char if char.isprintable() else " " for char in message)
     return " ".join("".join(printable).split())
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:

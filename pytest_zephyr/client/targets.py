@@ -47,7 +47,7 @@ class TargetCalls(Calls):
         try:
             payload = self._get("user/current")
         except ZephyrNotFound:
-            self._transport.api_version = "latest"
+            self.api_version = "latest"
             payload = self._get("user/current")
         user = entities.user(payload)
         if user is None:

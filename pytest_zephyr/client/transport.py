@@ -153,7 +153,7 @@ class Transport:
         response, content = self._call_logged_in(method, path, url, **options)
         return self._responses.read(method, path, response, content)
 
-    def upload(self, path: str, parts: Mapping[str, Part]) -> Answer:
+    def send_files(self, path: str, parts: Mapping[str, Part]) -> Answer:
         """Send files, by part name, to *path* of the origin. Raises as `send` does."""
         body = Multipart(parts)
         headers = {"Content-Type": body.content_type}

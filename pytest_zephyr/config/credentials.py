@@ -126,7 +126,7 @@ def secrets_of(credential: Credential, proxies: Iterable[str]) -> set[str]:
     secret = credential.secret.reveal()
     secrets = {secret}.union(*map(_proxy_secrets, proxies))
     if credential.kind != "token":
-        secrets.add(_encoded(credential.username, secret))
+        secrets.add(encode_login(credential.username, secret))
     return secrets - {""}
 
 
@@ -143,7 +143,7 @@ def known_secrets(
     password = environ.get("ZEPHYR_PASSWORD", "").strip()
     secrets = {environ.get("ZEPHYR_TOKEN", "").strip(), password}
     if password:
-        secrets.add(_encoded(environ.get("ZEPHYR_USERNAME", ""), password))
+        secrets.add(encode_login(environ.get("ZEPHYR_USERNAME", ""), password))
     if credential is not None:
         secrets |= secrets_of(credential, ())
     elif token_file is not None:
@@ -158,7 +158,7 @@ def known_secrets(
     return {secret for secret in secrets if len(secret) >= _SHORTEST}
 
 
-def _encoded(name: str, password: str) -> str:
+def encode_login(name: str, password: str) -> str:
     """Return name and password as basic authentication sends them."""
     return base64.b64encode(f"{name}:{password}".encode("utf-8", "replace")).decode()
 
@@ -172,4 +172,4 @@ def _proxy_secrets(proxy: str) -> set[str]:
         return set()
     name, _, password = userinfo.partition(":")
     decoded = unquote(password)
-    return {userinfo, password, decoded, _encoded(unquote(name), decoded)}
+    return {userinfo, password, decoded, encode_login(unquote(name), decoded)}

@@ -66,10 +66,6 @@ class Option:
     def ini_name(self) -> str:
         return table.ini_of(self.name)
 
-    @property
-    def dest(self) -> str:
-        return self.ini_name
-
 
 #: The parser and the default of each option.
 _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {

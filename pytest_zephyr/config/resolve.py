@@ -169,8 +169,9 @@ def resolve(given: Given) -> Settings:
             f"TLS certificates are not checked (from {sources['verify']}); anyone on the"
             f" network path can read the credential."
         )
+    needed = values.keys() & Settings.__dataclass_fields__.keys()
     return Settings(
-        **values,
+        **{name: values[name] for name in needed},
         credential=credential,
         sources=sources,
         raw=texts,

@@ -66,7 +66,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class Settings:
-    """Every value a run needs.
+    """Every value that a run or a push needs, except those for the tests themselves.
 
     *sources* maps the name of a setting to where its value came from: a flag, an
     environment variable, an ini key with its file, a journal, or ``default``.
@@ -75,10 +75,8 @@ class Settings:
     if it runs in this process. Times are in seconds.
     """
 
-    zephyr: bool
     url: str | None
     auth: Auth
-    token_file: Path | None
     project: Ref | None
     release: Ref | None
     cycle: Ref | None
@@ -89,7 +87,6 @@ class Settings:
     unknown_case: UnknownCase
     unmapped: Unmapped
     folder: str
-    map: Path | None
     only_planned: bool
     push: PushWhen
     journal: Path
@@ -98,9 +95,6 @@ class Settings:
     status_map: Mapping[str, str]
     comment: Comment
     notes_limit: int
-    capture: Capture
-    attach_max_size: int
-    attach_max_total: int
     timeout: float
     retries: int
     deadline: float
@@ -108,9 +102,6 @@ class Settings:
     client_cert: tuple[Path, ...] | None
     proxy: str | None = field(repr=False)
     run_key: str | None
-    show_config: bool
-    id_prefix: str
-    inherit: Inherit
     credential: Credential | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict, repr=False)

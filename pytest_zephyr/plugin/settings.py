@@ -129,7 +129,7 @@ def _all_given(config: pytest.Config) -> Given:
         flags={
             option.name: value
             for option in OPTIONS
-            if (value := getattr(config.option, option.dest, None)) is not None
+            if (value := getattr(config.option, option.ini_name, None)) is not None
         },
         environ=os.environ,
         ini=ini,

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
 
 
-@contextmanager
 def connect(
     settings: Settings, deadline: Deadline | None = None, clock_offset: int = 0
-) -> Iterator[Client]:
+) -> Client:
     """Open a client for the server in *settings*, by default with their deadline.
 
     *clock_offset* is how far the server's clock was ahead when it was last read.
@@ -22,6 +17,6 @@ def connect(
     assert settings.url is not None
     assert settings.credential is not None
     deadline = deadline or Deadline(settings.deadline)
-    with Transport(settings.url, settings.credential, settings, deadline) as transport:
-        transport.clock_offset = clock_offset
-        yield Client(transport)
+    client = Client(settings.url, settings.credential, settings, deadline)
+    client.clock_offset = clock_offset
+    return client

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 
+from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.protocol.codec import dump
 from pytest_zephyr.protocol.messages import Broken
@@ -63,7 +64,7 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
             asked = decode(line)
             assert isinstance(asked, LookUp), "only a look-up follows a check"
             if found.client is not None:
-                found.client.renew(request.seconds)
+                found.client.renew(Deadline(request.seconds))
             problems = preflight.look_up(found, settings, asked.cases)
             say(LookedUp(tuple(problems), dump(found.facts)))
             return

@@ -10,11 +10,11 @@ from dataclasses import replace
 from itertools import islice
 
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.batching import PAGE
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User
-from pytest_zephyr.client.paging import PAGE
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrBadAnswer

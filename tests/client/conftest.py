@@ -14,7 +14,6 @@ import trustme
 
 from pytest_zephyr import clock
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
 from tests.client.servers import Answer
@@ -39,16 +38,16 @@ def settings(world: World) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-def connected() -> Iterator[Callable[[Settings], Transport]]:
-    """Open transports that are closed at the end, each with its own deadline."""
+def connected() -> Iterator[Callable[..., Client]]:
+    """Open clients that are closed at the end, each with its own deadline."""
     with ExitStack() as stack:
 
-        def connect(settings: Settings) -> Transport:
+        def connect(settings: Settings, kind: type[Client] = Client) -> Client:
             assert settings.url is not None
             assert settings.credential is not None
             deadline = Deadline(settings.deadline)
             return stack.enter_context(
-                Transport(settings.url, settings.credential, settings, deadline)
+                kind(settings.url, settings.credential, settings, deadline)
             )
 
         yield connect
@@ -56,9 +55,9 @@ def connected() -> Iterator[Callable[[Settings], Transport]]:
 
 @pytest.fixture
 def client(
-    settings: Callable[..., Settings], connected: Callable[[Settings], Transport]
+    settings: Callable[..., Settings], connected: Callable[..., Client]
 ) -> Client:
-    return Client(connected(settings()))
+    return connected(settings())
 
 
 @pytest.fixture
@@ -105,10 +104,10 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def to_server(connected: Callable[[Settings], Transport]) -> Callable[..., Transport]:
+def to_server(connected: Callable[..., Client]) -> Callable[..., Client]:
     """Connect to an address with a token."""
 
-    def connect(url: str, **options: Any) -> Transport:
+    def connect(url: str, **options: Any) -> Client:
         return connected(settings_for(TOKEN, url=url, **options))
 
     return connect

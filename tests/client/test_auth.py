@@ -12,10 +12,9 @@ from requests import Request
 from urllib3 import HTTPHeaderDict
 
 from pytest_zephyr.client import auth
-from pytest_zephyr.client.auth import BasicAuth
 from pytest_zephyr.client.auth import CookieAuth
+from pytest_zephyr.client.auth import HeaderAuth
 from pytest_zephyr.client.auth import make_auth
-from pytest_zephyr.client.auth import TokenAuth
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.secret import Secret
 
@@ -32,10 +31,14 @@ def login_answer(*cookies: str) -> Any:
     return SimpleNamespace(raw=SimpleNamespace(headers=headers))
 
 
+def auth_of(kind: Any, secret: str) -> HeaderAuth | CookieAuth:
+    return make_auth(Credential(kind, "test", username="ada", secret=Secret(secret)))
+
+
 def logged_in(
     cookie: str = "token=abc; Max-Age=5400; Path=/flex; Secure",
 ) -> CookieAuth:
-    found = CookieAuth("ada", Secret("hunter2"))
+    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
     assert found.accept(login_answer(cookie))
     return found
 
@@ -49,13 +52,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_token_is_a_bearer_token():
-    signed = TokenAuth(Secret("t0ken"))(prepared())
+    signed = auth_of("token", "t0ken")(prepared())
 
     assert signed.headers["Authorization"] == "Bearer t0ken"
 
 
 def test_basic_is_a_pair_in_base64():
-    signed = BasicAuth("ada", Secret("hun:ter2"))(prepared())
+    signed = auth_of("basic", "hun:ter2")(prepared())
 
     scheme, _, pair = signed.headers["Authorization"].partition(" ")
     assert (scheme, base64.b64decode(pair)) == ("Basic", b"ada:hun:ter2")
@@ -95,7 +98,7 @@ def test_cookie_signs_a_repeated_request_once():
 
 
 def test_without_a_login_there_is_no_cookie():
-    found = CookieAuth("ada", Secret("hunter2"))
+    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
 
     assert not found.current
     assert "Cookie" not in found(prepared()).headers
@@ -138,14 +141,14 @@ def test_a_forgotten_cookie_is_not_sent():
     ],
 )
 def test_an_answer_without_a_token_cookie_is_no_login(cookies):
-    found = CookieAuth("ada", Secret("hunter2"))
+    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
 
     assert not found.accept(login_answer(*cookies))
     assert not found.current
 
 
 def test_the_token_cookie_is_found_among_several():
-    found = CookieAuth("ada", Secret("hunter2"))
+    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
     answer = login_answer("JSESSIONID=1; Path=/", "token=abc; Max-Age=60", "lb=7")
 
     assert found.accept(answer)
@@ -154,10 +157,10 @@ def test_the_token_cookie_is_found_among_several():
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("token", TokenAuth), ("basic", BasicAuth), ("cookie", CookieAuth)],
+    [("token", HeaderAuth), ("basic", HeaderAuth), ("cookie", CookieAuth)],
 )
 def test_credential_decides_the_login(kind, expected):
-    made = make_auth(Credential(kind, "test", username="ada", secret=Secret("x")))
+    made = auth_of(kind, "x")
 
     assert type(made) is expected
 
@@ -165,8 +168,8 @@ def test_credential_decides_the_login(kind, expected):
 @pytest.mark.parametrize(
     "login",
     [
-        pytest.param(TokenAuth(Secret("s3cret")), id="token"),
-        pytest.param(BasicAuth("ada", Secret("s3cret")), id="basic"),
+        pytest.param(auth_of("token", "s3cret"), id="token"),
+        pytest.param(auth_of("basic", "s3cret"), id="basic"),
         pytest.param(logged_in("token=s3cret"), id="cookie"),
     ],
 )

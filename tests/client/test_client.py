@@ -13,7 +13,6 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Release
 from pytest_zephyr.client.entities import User
 from pytest_zephyr.client.executions import ExecutionWrite
-from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -30,14 +29,14 @@ from tests.client.servers import settings_for
 
 @pytest.fixture
 def client_of(
-    scripted: Callable[..., ScriptedServer], connected: Callable[..., Transport]
+    scripted: Callable[..., ScriptedServer], connected: Callable[..., Client]
 ) -> Callable[..., tuple[Client, ScriptedServer]]:
     """Connect to a server that answers *say*: a function of the request, or JSON."""
 
     def start(say: Any) -> tuple[Client, ScriptedServer]:
         server = scripted(say if callable(say) else lambda _request: answer(say))
         settings = settings_for("t0ken", url=server.url, retries=0)
-        return Client(connected(settings)), server
+        return connected(settings), server
 
     return start
 

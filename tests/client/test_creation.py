@@ -65,12 +65,12 @@ class LateCases(Client):
 def creator(world, settings, connected):
     """Return a job that makes one test case while another does the same."""
     options = settings(unmapped="create", create="execution")
-    client = LateCases(connected(options))
+    client = connected(options, LateCases)
     new = NewCase("pay", "test_pay::test_card", "pay/test_pay.py::test_card")
 
     def rival(kind: str, *args: Any) -> None:
         if kind == client.contested:
-            first = Client(client._transport)
+            first = connected(options)
             if kind == "cases":
                 first.create_cases(args[0])
             elif args[0] == "Automation":
@@ -127,7 +127,7 @@ def test_of_two_that_made_the_same_the_lowest_id_stays(
 ):
     store = world.sandbox.store
     options = settings(**{**NAMES, "phase": "Regression"})
-    client = Late(connected(options))
+    client = connected(options, Late)
 
     def rival(kind: str, cycle: int = 0) -> None:
         if kind == contested == "cycle":
@@ -153,7 +153,7 @@ def test_an_unclear_creation_is_looked_up_and_not_repeated(
 ):
     world.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
     options = settings(**NAMES, timeout="1", retries="0")
-    client = Client(connected(options))
+    client = connected(options)
     create_missing(client, options, find_target(client, options))
 
     cycles = world.sandbox.store.cycles(world.release)

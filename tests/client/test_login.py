@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.client import auth
-from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
@@ -92,7 +91,7 @@ def test_an_expired_cookie_is_renewed_once_and_nothing_is_lost(world, by_passwor
 
 
 def test_cookies_that_expire_between_calls_are_renewed(world, by_password, connected):
-    client = Client(connected(by_password("cookie")))
+    client = connected(by_password("cookie"))
     client.current_user()
     world.sandbox.store.expire_cookies()
 
@@ -104,7 +103,7 @@ def test_a_cookie_about_to_run_out_is_renewed_before_it_does(
     world, by_password, connected, monkeypatch
 ):
     """After 90 minutes less a margin there is a login, and never a 401."""
-    client = Client(connected(by_password("cookie")))
+    client = connected(by_password("cookie"))
     client.current_user()
     later = time.monotonic() + 5341
     monkeypatch.setattr(auth, "monotonic", lambda: later)
@@ -123,14 +122,14 @@ def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
     )
 
     with pytest.raises(ZephyrUnauthorized):
-        Client(connected(by_password("cookie"))).current_user()
+        connected(by_password("cookie")).current_user()
 
     assert logins(world) == 2
     assert len(world.sandbox.requests) == 4
 
 
 def test_a_wrong_password_is_tried_once(world, by_password, connected):
-    client = Client(connected(by_password("cookie", password="wr0ng-password")))
+    client = connected(by_password("cookie", password="wr0ng-password"))
 
     with pytest.raises(ZephyrUnauthorized) as caught:
         client.current_user()
@@ -145,7 +144,7 @@ def test_a_wrong_password_is_tried_once(world, by_password, connected):
 
 def test_a_password_that_changes_during_a_run_ends_it(world, by_password, connected):
     """The cookie runs out and the login is refused: one more try, and a message."""
-    client = Client(connected(by_password("cookie")))
+    client = connected(by_password("cookie"))
     client.current_user()
     world.sandbox.store.expire_cookies()
     world.sandbox.faults.add(Fault("GET", "/manifest", status=401, times=None))
@@ -162,7 +161,7 @@ def test_a_login_without_a_cookie_says_what_to_use_instead(
     server = scripted(lambda _request: answer({}))
 
     with pytest.raises(ZephyrRefused, match=r"set no cookie named token.*ZEPHYR_TOKEN"):
-        Client(connected(by_password("cookie", url=server.url))).current_user()
+        connected(by_password("cookie", url=server.url)).current_user()
 
 
 def test_a_wrong_token_is_said_in_one_line_with_its_place(world, settings):
@@ -283,6 +282,6 @@ def test_an_address_without_any_zephyr_is_not_found(scripted, connected):
     server = scripted(lambda _request: answer(status=404))
 
     with pytest.raises(ZephyrRefused, match=r"GET user/current: 404 from http://127"):
-        Client(connected(settings_for("t0ken", url=server.url))).current_user()
+        connected(settings_for("t0ken", url=server.url)).current_user()
 
     assert len(server.seen) == 2

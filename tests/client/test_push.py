@@ -645,7 +645,7 @@ def test_a_pass_leaves_the_notes_of_a_person(world, client, deliver):
     user = client.current_user()
     execution = world.execution(101).id
     body = [{"rtsId": execution, "testerId": user.id, "status": "2", "notes": "Ada: ?"}]
-    client._transport.send("PUT", BULK.lstrip("/"), body=body)
+    client.send("PUT", BULK.lstrip("/"), body=body)
 
     deliver([node(101)])
 

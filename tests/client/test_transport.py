@@ -18,7 +18,6 @@ import pytest
 
 from pytest_zephyr import clock
 from pytest_zephyr.client import transport as module
-from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.config.settings import Settings
@@ -502,7 +501,7 @@ def test_a_number_of_great_length_is_no_crash(scripted, to_server):
     server = scripted(lambda _request: answer(b'{"id": ' + b"1" * 5000 + b"}"))
 
     with pytest.raises(ZephyrError):
-        Client(to_server(server.url)).current_user()
+        to_server(server.url).current_user()
 
 
 # What refusals say
