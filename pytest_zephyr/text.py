@@ -6,6 +6,10 @@ from collections.abc import Iterable
 import hashlib
 
 
+#: The longest name of a test case that the server takes.
+MAX_NAME = 255
+
+
 def one_line(text: str) -> str:
     """Return *text* with characters that a terminal might interpret escaped."""
     if text.isprintable():
@@ -27,6 +31,13 @@ def format_size(size: int) -> str:
 def short_digest(text: str, length: int) -> str:
     """Return the first *length* hexadecimal digits of the hash of *text*."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]
+
+
+def fitting(name: str) -> str:
+    """Cut *name* to what the server takes, with a digest that keeps it unique."""
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 10]}… {short_digest(name, 8)}"
 
 
 def shorten(text: str, longest: int) -> str:

@@ -18,6 +18,7 @@ import time
 from typing import BinaryIO
 
 from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.system import System
 from pytest_zephyr.text import format_size
 
@@ -74,6 +75,28 @@ class FileStore:
         self._max_total = max_total
         self._taken: set[str] = set()
         self._total = 0
+
+    def take(self, content: bytes | Path, name: str, kind: str = "") -> File | LeftOut:
+        """Copy an attachment; return it as evidence, or why it is missing.
+
+        *name* and content type *kind* are guessed if they are empty.
+        """
+        size = 0
+        try:
+            if isinstance(content, bytes):
+                size, beginning = len(content), content[:16]
+                digest = self.take_bytes(content)
+            else:
+                size = content.stat().st_size
+                with content.open("rb") as file:
+                    beginning = file.read(16)
+                    digest, size = self.take_file(file)
+        except (TooLarge, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            by_limit = isinstance(error, TooLarge)
+            return LeftOut(clean_name(name), size, reason, by_limit)
+        kind = kind or guess_type(name, beginning)
+        return File(clean_name(name or guess_name(kind)), kind, digest, size)
 
     def take_bytes(self, data: bytes) -> str:
         """Copy *data* and return its digest. Raises TooLarge or OSError."""

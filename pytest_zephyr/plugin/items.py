@@ -20,11 +20,10 @@ from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.marks import name_items
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.text import short_digest
+from pytest_zephyr.text import fitting
 
 
-#: The longest name the server takes, and the longest description that is sent.
-MAX_NAME = 255
+#: The longest description that is sent.
 MAX_DESCRIPTION = 4000
 
 #: Markers that say how to run a test rather than what it is about.
@@ -70,13 +69,6 @@ def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
         tags=tuple(sorted({mark.name for mark in item.iter_markers()} - _MECHANICS)),
         requirements=requirements,
     )
-
-
-def fitting(name: str) -> str:
-    """Cut *name* to what the server takes, with a digest that keeps it unique."""
-    if len(name) <= MAX_NAME:
-        return name
-    return f"{name[: MAX_NAME - 10]}… {short_digest(name, 8)}"
 
 
 class ItemLines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,39 +77,15 @@ class Recorder:
         if self.store is None:
             return
         # Scrub before truncating: half a secret would no longer match.
-        name = self.scrub(name)
-        size = 0
-        try:
-            if isinstance(content, bytes):
-                size, beginning = len(content), content[:16]
-                digest = self.store.take_bytes(content)
-            else:
-                size = content.stat().st_size
-                with content.open("rb") as file:
-                    beginning = file.read(16)
-                    file.seek(0)
-                    digest, size = self.store.take_file(file)
-        except (file_store.TooLarge, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            by_limit = isinstance(error, file_store.TooLarge)
-            self.leave_out(item, name, reason, size, by_limit=by_limit)
-            return
-        kind = kind or file_store.guess_type(name, beginning)
-        name = file_store.clean_name(name or file_store.guess_name(kind))
-        self.write(item, evidence.File(name, kind, digest, size))
+        taken = self.store.take(content, self.scrub(name), kind)
+        if isinstance(taken, evidence.LeftOut):
+            taken = replace(taken, reason=self.scrub(taken.reason))
+        self.write(item, taken)
 
-    def leave_out(
-        self,
-        item: pytest.Item,
-        name: str,
-        reason: str,
-        size: int = 0,
-        *,
-        by_limit: bool = False,
-    ) -> None:
+    def leave_out(self, item: pytest.Item, name: str, reason: str) -> None:
         """Write that something could not be attached; the summary names it."""
         name = file_store.clean_name(self.scrub(name) or "attachment")
-        self.write(item, evidence.LeftOut(name, size, self.scrub(reason), by_limit))
+        self.write(item, evidence.LeftOut(name, 0, self.scrub(reason)))
 
 
 RECORDER = pytest.StashKey[Recorder]()

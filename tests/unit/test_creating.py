@@ -12,11 +12,11 @@ import pytest
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
 from pytest_zephyr.config import placeholders
-from pytest_zephyr.plugin.items import fitting
-from pytest_zephyr.plugin.items import MAX_NAME
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.target.create_cases import path_of
 from pytest_zephyr.target.create_cycle import span
+from pytest_zephyr.text import fitting
+from pytest_zephyr.text import MAX_NAME
 from tests.unit.make import deterministic
 
 
