@@ -10,6 +10,8 @@ ZephyrError
           - ZephyrNotFound  404, 405, 410, or a name that the server does not have
   + JournalError            a journal cannot be read
       - NotAJournal         the file is not a journal, or has no first line
+  + ReportError             an XML file with results cannot be used
+      - NotJUnit            it is of another kind
   + Interrupted             the user pressed Ctrl-C
 
 Every message is one line: what did not work, with which value from where, and what to
@@ -83,3 +85,11 @@ class JournalError(ZephyrError):
 
 class NotAJournal(JournalError):
     """The file is not a journal, or its first line was not written."""
+
+
+class ReportError(ZephyrError):
+    """XML files with results cannot be used; the text has one line for each."""
+
+
+class NotJUnit(ReportError):
+    """The XML in the file is not JUnit XML."""

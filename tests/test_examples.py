@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import sys
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 EXPECTED: dict[str, dict[int | str, str | None]] = {
     "api": {301: "1", 302: "1", 303: "4"},
     "gherkin": {701: "1", 702: "1", "CART-2": "1", 703: "1", 704: "1"},
+    "junit": {701: "1", "CART-1": "1", 702: "1", 703: "2", 704: None},
     "map": {601: "1", 602: "1", 603: "1", 604: "1", "CART-1": "1"},
     "markers": dict.fromkeys(range(201, 209), "1"),
     "playwright": {501: "1", 502: "2"},
@@ -30,11 +32,17 @@ ATTACHED: dict[str, dict[int | str, list[str]]] = {
         302: ["get_orders_999.txt"],
         303: ["post_orders.txt"],
     },
+    "junit": {703: ["total.txt"]},
     "playwright": {502: ["test-failed-1.png", "trace.zip"]},
     "selenium": {403: ["screen.png", "page.html"]},
 }
 
 FAILING = {"playwright", "selenium"}
+
+#: The command of an example in which pytest does not run.
+COMMANDS = {
+    "junit": r"import results/shop.xml --zephyr-id-pattern TC-\d+ --push --zephyr-url sandbox"
+}
 
 
 def test_every_example_is_listed():
@@ -48,10 +56,14 @@ def test_example_runs(pytester, monkeypatch, name):
     # Including the plugins that most runs in this suite have no use for.
     monkeypatch.delenv("PYTEST_ADDOPTS")
     pytester.copy_example(name)
-    result = pytester.runpytest_subprocess("--zephyr", "--zephyr-url=sandbox")
+    if name in COMMANDS:
+        words = COMMANDS[name].split(" ")
+        result = pytester.run(sys.executable, "-m", "pytest_zephyr", *words)
+    else:
+        result = pytester.runpytest_subprocess("--zephyr", "--zephyr-url=sandbox")
+        result.stdout.fnmatch_lines(["look at phase *: run * sandbox --db *"])
 
     assert result.ret == (1 if name in FAILING else 0)
-    result.stdout.fnmatch_lines(["look at phase *: run * sandbox --db *"])
     executions = held(pytester.path / ".zephyr" / "sandbox.db")
     assert {case: each.status for case, each in executions.items()} == EXPECTED[name]
     assert {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -70,10 +71,12 @@ def add_command(
     text: str,
     *,
     json: bool = False,
+    also: Collection[str] = (),
 ) -> argparse.ArgumentParser:
     """Return the parser of a new command, with the flags that all commands have.
 
-    The flags that pytest has, too, have the same names and meanings.
+    The flags that pytest has, too, have the same names and meanings; those in *also* are
+    only for this command.
     """
     parser = commands.add_parser(name, help=text, allow_abbrev=False)
     parser.set_defaults(command=run)
@@ -87,7 +90,7 @@ def add_command(
             f"--zephyr-{refused}", action=_RejectCredential, help=argparse.SUPPRESS
         )
     for option in OPTIONS:
-        if option.flag and option.name not in _PYTEST_ONLY:
+        if option.flag and (option.name in also or option.name not in _PYTEST_ONLY):
             kind: dict[str, Any] = {"metavar": option.metavar}
             if option.switch:
                 kind = {"action": "store_const", "const": "true"}

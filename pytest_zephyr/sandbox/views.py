@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from pytest_zephyr.sandbox.data import executing
 from pytest_zephyr.sandbox.data import holdings
 from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
+from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
 from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
@@ -26,7 +27,22 @@ from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Requirement
+from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import Result
+from pytest_zephyr.sandbox.data.model import Step
+from pytest_zephyr.sandbox.data.model import StepResult
+from pytest_zephyr.sandbox.rows import tester_names
+
+
+#: What images begin with that browsers show, and their types.
+IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"RIFF": "image/webp",
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,34 @@ class Row:
     files: int
     results: int
     defects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepLine:
+    number: int
+    text: str
+    data: str
+    expected: str
+    status: Status
+    comment: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything about one result."""
+
+    place: Place
+    execution: Execution
+    case: Case
+    status: Status
+    notes: str
+    tester: str
+    steps: list[StepLine]
+    attachments: list[tuple[Attachment, bool]]
+    defects: list[Defect]
+    requirements: list[Requirement]
+    #: Status, first line of the notes, milliseconds, date and person; newest first.
+    history: list[tuple[Status, str, int | None, int, str]]
 
 
 class Statuses:
@@ -230,6 +274,79 @@ def rows(session: Session, phase_id: int) -> tuple[list[Row], Tally]:
     return found, statuses.tally(Counter(row.status.id for row in found))
 
 
+def details(session: Session, execution_id: int) -> Details | None:
+    found = session.execute(
+        select(Execution, Case)
+        .join(Placement, Placement.id == Execution.placement_id)
+        .join(Case, Case.id == Placement.case_id)
+        .where(Execution.id == execution_id)
+    ).first()
+    where = place(session, found[0].phase_id) if found else None
+    if found is None or where is None:
+        return None
+    execution, case = found
+    statuses = Statuses(session)
+    people = tester_names(session)
+    history = session.scalars(
+        select(Result)
+        .where(Result.execution_id == execution.id)
+        .order_by(Result.id.desc())
+    )
+    # Attachments may be large: only their first bytes are read.
+    attachments = session.execute(
+        select(Attachment, func.substr(Attachment.data, 1, 12))
+        .where(
+            Attachment.item_type == EXECUTION_ATTACHMENT,
+            Attachment.item_id == execution.id,
+        )
+        .order_by(Attachment.id)
+    )
+    return Details(
+        place=where,
+        execution=execution,
+        case=case,
+        status=statuses[execution.status],
+        notes=plain(execution.comment),
+        tester=people.get(execution.tester_id, "Anyone"),
+        steps=_steps(session, execution, case),
+        attachments=[
+            (row, image_type(start) is not None) for row, start in attachments
+        ],
+        defects=list(
+            session.scalars(
+                select(Defect)
+                .where(Defect.execution_id == execution.id)
+                .order_by(Defect.id)
+            )
+        ),
+        requirements=list(
+            session.scalars(
+                select(Requirement)
+                .join(RequirementLink, RequirementLink.requirement_id == Requirement.id)
+                .where(RequirementLink.testcase_id == case.testcase_id)
+                .order_by(Requirement.id)
+            )
+        ),
+        history=[
+            (
+                statuses[row.status],
+                first_line(row.comment),
+                row.actual_time,
+                row.executed_on,
+                people.get(row.executed_by, ""),
+            )
+            for row in history
+        ],
+    )
+
+
+def image_type(start: bytes) -> str | None:
+    """Return the type of an image that browsers show, by what the file begins with."""
+    return next(
+        (kind for magic, kind in IMAGES.items() if start.startswith(magic)), None
+    )
+
+
 def plain(notes: str | None) -> str:
     """Return notes as they are read: Zephyr shows them as HTML, so clients escape."""
     return html.unescape(notes or "")
@@ -237,6 +354,35 @@ def plain(notes: str | None) -> str:
 
 def first_line(notes: str | None) -> str:
     return plain(notes).strip().partition("\n")[0][:200]
+
+
+def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]:
+    """Every step of the test case, and results on steps that it does not have."""
+    statuses = Statuses(session, STEP_STATUSES)
+    steps = {
+        step.order_id: step
+        for step in session.scalars(select(Step).where(Step.case_id == case.id))
+    }
+    results = {
+        result.order_id: result
+        for result in session.scalars(
+            select(StepResult).where(StepResult.execution_id == execution.id)
+        )
+    }
+    lines = []
+    for number in sorted(steps.keys() | results.keys()):
+        step, result = steps.get(number), results.get(number)
+        lines.append(
+            StepLine(
+                number=number,
+                text=plain(step.text) if step else "",
+                data=plain(step.data) if step else "",
+                expected=plain(step.expected) if step else "",
+                status=statuses[result.status if result else None],
+                comment=plain(result.comment) if result else "",
+            )
+        )
+    return lines
 
 
 def _counts(session: Session, column: Any, *where: Any) -> dict[int, int]:

@@ -1,0 +1,105 @@
+"""`pytest-zephyr import`: turn JUnit XML of any tool into a journal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+import re
+
+from pytest_zephyr.cli import push
+from pytest_zephyr.cli.options import add_command
+from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import find_given
+from pytest_zephyr.cli.options import load_settings
+from pytest_zephyr.cli.options import NOT_ALL
+from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli.options import USAGE
+from pytest_zephyr.cli.output import complain
+from pytest_zephyr.cli.output import say
+from pytest_zephyr.config import ci
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.command_line import display_path
+from pytest_zephyr.config.command_line import send_later
+from pytest_zephyr.config.job import this_job
+from pytest_zephyr.errors import ReportError
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.junit.journal import Importer
+
+
+def declare(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        commands,
+        "import",
+        run,
+        "turn JUnit XML of any tool into a journal",
+        also=("capture", "attach_max_size", "map"),
+    )
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="JUnit XML files",
+    )
+    parser.add_argument(
+        "--zephyr-id-pattern",
+        type=_pattern,
+        metavar="REGEX",
+        help="finds ids in the names of tests: its first group, or all it matches",
+    )
+    parser.add_argument(
+        "--attachments",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="also take attachments from below DIR, not only from beside a file",
+    )
+    parser.add_argument("--push", action="store_true", help="send the journal at once")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load_settings(args)
+    if args.push:
+        settings.require_server()
+    words = ["import", *map(str, args.files)]
+    header = Header(
+        run="",
+        key=settings.run_key or "",
+        options=resolve.journaled(settings),
+        job=this_job(os.environ, Path.cwd(), Path.cwd(), words),
+        page=ci.job_url(os.environ),
+        commit=ci.commit(os.environ),
+        dry_run=settings.dry_run,
+    )
+    importer = Importer(
+        settings, find_given(args), args.zephyr_id_pattern, args.attachments
+    )
+    try:
+        journal = display_path(importer.write(args.files, header))
+    except ReportError as error:
+        complain(f"{error} Nothing was imported.")
+        return USAGE
+    for problem in importer.problems:
+        complain(problem)
+    if importer.tests:
+        for remark in importer.case_map.remarks() if importer.case_map else ():
+            say(remark)
+        counts = f"{importer.tests} tests, {importer.unmapped} without a test case"
+        say(f"{journal}: {counts}")
+    else:
+        say(f"{journal} has the same results; nothing was imported.")
+    done = NOT_ALL if importer.problems else OK
+    if args.push:
+        args.journals, args.force, args.json = [journal], False, False
+        return max(done, push.run(args))
+    say(send_later([journal], settings))
+    return done

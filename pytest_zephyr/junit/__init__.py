@@ -1,0 +1,3 @@
+"""Turns JUnit XML of any tool into a journal."""
+
+from __future__ import annotations

@@ -1,0 +1,300 @@
+"""Reads JUnit XML of any size, one test case at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
+from pathlib import Path
+import re
+import time
+from typing import Any
+from xml.sax import SAXParseException
+from xml.sax.handler import ContentHandler
+
+from pytest_zephyr.errors import ReportError
+from pytest_zephyr.text import shorten
+
+
+#: The elements that say how a test ended; Surefire writes some for other attempts.
+_ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNORECASE)
+
+#: Values of `status` and `result` that some tools write instead.
+_STATUSES = {
+    **dict.fromkeys(("failed", "fail", "failure"), "failure"),
+    **dict.fromkeys(("error", "errored", "broken"), "error"),
+    **dict.fromkeys(("skipped", "notrun", "disabled", "ignored", "pending"), "skipped"),
+    "suppressed": "skipped",
+}
+
+_SUITES = {"testsuites", "testsuite", "testrun"}
+
+#: How output names an attachment, in Jenkins' form; JSON may follow the path.
+_ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|(.+?)(?:\|\{.*?\})?\]\]")
+
+_TIMESTAMP = re.compile(
+    r"\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)[\d.,]*\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*"
+)
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+#: Characters that are read of a failure, and of a name or a message; elements inside each
+#: other; characters that are parsed at once.
+_MAX_TEXT, MAX_LINE, _DEEPEST, _CHUNK = 2**20, 1000, 200, 2**16
+
+
+class Text:
+    """A text of at least *limit* characters, if it has so many.
+
+    *attachments* are the paths of attachments in all of it.
+    """
+
+    def __init__(self, limit: int, text: str = "") -> None:
+        self.length = 0
+        self.attachments: dict[str, None] = {}
+        self._limit = limit
+        self._parts: list[str] = []
+        self._rest = ""
+        self.add(text)
+
+    def add(self, part: str) -> None:
+        if self.length < self._limit:
+            self._parts.append(part)
+        self.length += len(part)
+        # A path may be spread over several parts.
+        text, end = self._rest + part, 0
+        for match in _ATTACHMENT.finditer(text):
+            end = match.end()
+            if len(self.attachments) < 1000:
+                self.attachments[match[1].strip()] = None
+        self._rest = text[max(end, len(text) - MAX_LINE) :]
+
+    def __str__(self) -> str:
+        return "".join(self._parts).strip()
+
+
+@dataclass
+class Ending:
+    """How an attempt ended: *outcome* is failure, error or skipped.
+
+    *attempt* is ``flaky`` before and ``rerun`` after the attempt of the element itself.
+    """
+
+    attempt: str
+    outcome: str
+    message: str
+    type: str
+    output: Text
+    text: Text = field(default_factory=lambda: Text(_MAX_TEXT))
+
+
+@dataclass
+class TestElement:
+    """A ``testcase`` element; *where* is its file and line.
+
+    *ids* are texts that name test cases; *at* is its end in milliseconds since the epoch.
+    """
+
+    __test__ = False
+
+    path: Path
+    where: str
+    classname: str
+    name: str
+    statuses: str
+    seconds: float
+    at: int
+    output: Text
+    ids: list[Text]
+    endings: list[Ending] = field(default_factory=list)
+
+    @property
+    def full_name(self) -> str:
+        """``classname.name``; some tools write one name for both."""
+        names = dict.fromkeys((self.classname, self.name))
+        return ".".join(filter(None, names)) or "(no name)"
+
+    def attempts(self) -> list[list[Ending]]:
+        """Return the endings of each attempt, none if it passed."""
+        flaky = [[each] for each in self.endings if each.attempt == "flaky"]
+        rerun = [[each] for each in self.endings if each.attempt == "rerun"]
+        return [*flaky, [each for each in self.endings if not each.attempt], *rerun]
+
+
+class _Handler(ContentHandler):
+    """Makes a `TestElement` of each ``testcase`` in the file at *path*."""
+
+    def __init__(self, path: Path, max_output: int, parser: Any) -> None:
+        super().__init__()
+        self.finished: list[TestElement] = []
+        # The elements that are open, with the text that their content belongs to.
+        self.open: list[tuple[str, Text | None]] = [("", None)]
+        self._path, self._max_output, self._parser = path, max_output, parser
+        # No test has ended after the file was written.
+        self._latest = int(min(path.stat().st_mtime, time.time()) * 1000)
+        # When each open suite began, and the seconds of its tests so far.
+        self._suites = [(0, 0.0)]
+        self._cases: list[TestElement] = []
+
+    @property
+    def where(self) -> str:
+        return f"{self._path}, line {self._parser.getLineNumber()}"
+
+    def startElement(self, name: str, attrs: Any) -> None:
+        tag = name.rpartition(":")[2]
+        parent, text = self.open[-1]
+        if not parent and tag not in _SUITES:
+            raise ReportError(
+                f"{self.where}: <{shorten(tag, 40)}> is not the root of JUnit XML. Robot"
+                f" Framework writes it with --xunit, TestNG into junitreports, .NET with"
+                f" --logger junit."
+            )
+        if len(self.open) > _DEEPEST:
+            raise ReportError(f"{self.where}: {_DEEPEST} elements inside each other.")
+        if tag in _SUITES:
+            began = _milliseconds(attrs.get("timestamp", ""), self._latest)
+            self._suites.append((began or self._suites[-1][0], 0.0))
+        elif tag == "testcase":
+            self._cases.append(self._begin_case(attrs))
+        elif self._cases:
+            text = self._begin_detail(self._cases[-1], tag, attrs) or text
+        self.open.append((tag, text))
+
+    def _begin_case(self, attrs: Mapping[str, str]) -> TestElement:
+        return TestElement(
+            path=self._path,
+            where=self.where,
+            classname=shorten(attrs.get("classname", attrs.get("class", "")), MAX_LINE),
+            name=shorten(attrs.get("name", ""), MAX_LINE),
+            statuses=f"{attrs.get('result', '')} {attrs.get('status', '')}",
+            seconds=_seconds(attrs.get("time", "")),
+            at=_milliseconds(attrs.get("timestamp", ""), self._latest),
+            output=Text(self._max_output),
+            ids=[Text(MAX_LINE, attrs.get("zephyr", ""))],
+        )
+
+    def _begin_detail(
+        self, case: TestElement, tag: str, attrs: Mapping[str, str]
+    ) -> Text | None:
+        """Begin an element in *case*; return where its text belongs, if it says that."""
+        if match := _ENDINGS.fullmatch(tag):
+            output = Text(self._max_output) if match[1] else case.output
+            reason = attrs.get("message", "").strip(), attrs.get("type", "")
+            outcome = match[2].lower().replace("ignored", "skipped")
+            case.endings.append(Ending(match[1], outcome, *reason, output))
+            return case.endings[-1].text
+        if tag in {"system-out", "system-err"}:
+            in_ending = _ENDINGS.fullmatch(self.open[-1][0])
+            output = case.endings[-1].output if in_ending else case.output
+            output.add("\n" + f" {tag} ".center(80, "-") + "\n")
+            return output
+        if tag == "property" and attrs.get("name", "").lower() == "zephyr":
+            case.ids.append(Text(MAX_LINE, attrs.get("value", "")))
+            return case.ids[-1]
+        return None
+
+    def characters(self, content: str) -> None:
+        if (text := self.open[-1][1]) is not None:
+            text.add(content)
+
+    def endElement(self, name: str) -> None:
+        tag, _text = self.open.pop()
+        if tag in _SUITES:
+            self._suites.pop()
+        elif tag == "testcase":
+            case = self._cases.pop()
+            began, took = self._suites[-1]
+            self._suites[-1] = began, took + case.seconds
+            if case.at:
+                began, took = case.at, 0.0
+            end = began + round((took + case.seconds) * 1000)
+            case.at = min(end, self._latest) if began else self._latest
+            for status in case.statuses.lower().split():
+                if not case.endings and status in _STATUSES:
+                    outcome = _STATUSES[status]
+                    case.endings.append(Ending("", outcome, status, "", case.output))
+            self.finished.append(case)
+
+
+def _milliseconds(text: str, latest: int) -> int:
+    """Return a time in milliseconds since the epoch, 0 if *text* is none until *latest*.
+
+    Without a time zone it is local time or UTC, whichever is later.
+    """
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        return 0
+    zone = match[3] and re.sub("[A-Z]+", "Z", match[3])
+    moments = []
+    for each in [zone] if zone else ["Z", time.strftime("%z")]:
+        with suppress(ValueError, OverflowError):
+            moment = datetime.strptime(
+                f"{match[1]}{match[2]}{each}", "%Y-%m-%d%H:%M:%S%z"
+            )
+            moments.append(int(moment.timestamp()) * 1000)
+    # Some tools write 1970 for "never".
+    return max((each for each in moments if 10**12 < each <= latest), default=0)
+
+
+def _seconds(text: str) -> float:
+    """Return a duration such as ``1.5``, ``1,234.5`` or ``0,5``, 0 if *text* is none."""
+    with suppress(ValueError):
+        seconds = float(text.replace(",", "" if "." in text else "."))
+        return seconds if 0 < seconds < 10**8 else 0.0
+    return 0.0
+
+
+def read(path: Path, max_output: int) -> Iterator[TestElement]:
+    """Yield the test cases in the file at *path*. Raises ReportError.
+
+    At least *max_output* characters of the output of each are read.
+    """
+    try:
+        from defusedxml import DefusedXmlException
+        from defusedxml import sax
+    except ImportError as error:
+        raise ReportError(
+            "defusedxml, which reads XML, is not installed. Install it with: pip install"
+            " 'pytest-zephyr[junit]'"
+        ) from error
+    parser = sax.make_parser()
+    handler = _Handler(path, max_output, parser)
+    parser.setContentHandler(handler)
+    try:
+        # Decoded here: the parser knows few encodings, and does not forgive a bad byte.
+        with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
+            while chunk := file.read(_CHUNK):
+                parser.feed(_NOT_IN_XML.sub("\ufffd", chunk))
+                yield from handler.finished
+                handler.finished.clear()
+        parser.close()
+    except DefusedXmlException as error:
+        raise ReportError(
+            f"{path}, line {parser.getLineNumber()}: it defines or includes entities, which"
+            f" may read files or fill the memory. Remove its <!DOCTYPE>."
+        ) from error
+    except SAXParseException as error:
+        where, problem = f"{path}, line {error.getLineNumber()}", error.getMessage()
+        if "no element found" not in problem:
+            raise ReportError(f"{where}: not well-formed XML ({problem}).") from error
+        tag = handler.open[-1][0]
+        ends = f"ends inside <{tag}>" if tag else "has no XML"
+        raise ReportError(f"{where}: the file {ends}. Run its tests again.") from error
+    except (OSError, LookupError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ReportError(f"{path} cannot be read: {reason}.") from error
+    yield from handler.finished
+
+
+def _encoding(path: Path) -> str:
+    """Return the encoding of an XML file, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(400)
+    if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return "utf-16"
+    declared = re.match(rb"<\?xml[^>]*\sencoding\s*=\s*[\"']([\w.-]+)", start)
+    name = declared[1].decode("ascii").lower() if declared else "utf-8"
+    # Some tools on Windows declare UTF-16 and write UTF-8.
+    return "utf-8-sig" if name.startswith("utf") else name

@@ -1,0 +1,42 @@
+"""Fixtures that import XML files and send what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+import shutil
+from typing import Any
+
+import pytest
+
+from tests.conftest import Commanded
+
+
+REPORTS = Path(__file__).parent / "reports"
+
+
+@pytest.fixture
+def report(pytester: pytest.Pytester, phase_of_world: None) -> Callable[..., Path]:
+    """Return a copy of a report, or a file with this content."""
+
+    def make(name: str, content: str | bytes | None = None) -> Path:
+        path = pytester.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            shutil.copyfile(REPORTS / name, path)
+        else:
+            data = content.encode("utf-8") if isinstance(content, str) else content
+            path.write_bytes(data)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def import_(command: Callable[..., Commanded]) -> Callable[..., Commanded]:
+    """Call `pytest-zephyr import`."""
+
+    def call(*args: Any) -> Commanded:
+        return command("import", *args)
+
+    return call

@@ -1,0 +1,401 @@
+"""`pytest-zephyr import`: identity of journals, ids, attachments and times."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from pytest_zephyr.sandbox import Fault
+
+
+def suite(*cases: str, attrs: str = "") -> str:
+    return f'<testsuite name="s" {attrs}>{"".join(cases)}</testsuite>'
+
+
+def case(name: str, zephyr: object = "", body: str = "", attrs: str = "") -> str:
+    zephyr = f'zephyr="{zephyr}"' if zephyr else ""
+    return f'<testcase classname="C" name="{name}" {zephyr} {attrs}>{body}</testcase>'
+
+
+def out(*names: str) -> str:
+    lines = "\n".join(f"[[ATTACHMENT|{name}]]" for name in names)
+    return f"<system-out>before\n{lines}\nafter</system-out>"
+
+
+def journals(pytester):
+    return sorted((pytester.path / ".zephyr").glob("*.jsonl"))
+
+
+def attached(world, test_case):
+    """Return the content of the attachments of a test case by their names."""
+    store, names = world.sandbox.store, world.execution(test_case).attachments
+    return {
+        name: b"".join(store.attachment_bytes(world.phase, test_case, name))
+        for name, _, _ in names
+    }
+
+
+# Identity
+
+
+def test_a_journal_is_written_and_push_sends_it(report, import_, command, paste, world):
+    imported = import_(report("a.xml", suite(case("a", 101), case("b"))))
+
+    assert imported.ret == 0
+    assert ": 2 tests, 1 without a test case\n" in imported.out
+    assert world.writes == []
+    assert paste(imported.out).ret == 0
+    assert world.statuses()[101] == "1"
+
+
+def test_the_same_results_are_imported_once(report, import_, pytester, world):
+    path = report("a.xml", suite(case("a", 101, "<failure/>")))
+    copy = report("b.xml", path.read_text(encoding="utf-8"))
+    first, again, other = (import_(each, "--push") for each in (path, path, copy))
+
+    assert (first.ret, again.ret, other.ret) == (0, 0, 0)
+    assert "has the same results" in again.out
+    assert "has the same results" in other.out
+    assert len(journals(pytester)) == 1
+    assert world.execution(101).results == 1
+
+
+def test_the_same_results_from_another_directory_are_not_written_again(
+    report, import_, world
+):
+    """The server shows that they are there, although no receipt does."""
+    path = report("a.xml", suite(case("a", 101, "<failure/>")))
+    import_(path, "--push")
+    again = import_(path, "--push", "--zephyr-journal=other")
+
+    assert again.ret == 0
+    assert world.execution(101).results == 1
+
+
+def test_a_later_attempt_of_the_same_job_counts(report, import_, world):
+    """The rules of jobs are those of runs of pytest."""
+    key = "--zephyr-run-key=7"
+    begin = 'timestamp="2024-11-26T10:00:0{}Z"'
+    report("a.xml", suite(case("a", 101, "<failure/>"), attrs=begin.format(0)))
+    import_("a.xml", key)
+    report("a.xml", suite(case("a", 101), attrs=begin.format(5)))
+    import_("a.xml", key, "--push")
+
+    assert world.statuses()[101] == "1"
+    assert "after 2 attempts" in world.execution(101).comment
+
+
+def test_the_worst_of_two_jobs_counts_whatever_tool_ran_them(
+    pytester, report, import_, run_zephyr, command, world
+):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    run_zephyr("--zephyr-run-key=7", "--zephyr-push=never")
+    import_(report("a.xml", suite(case("a", 101, "<failure/>"))), "--zephyr-run-key=7")
+
+    assert command("push").ret == 0
+    assert world.statuses()[101] == "2"
+    assert "1 of 2 tests" in world.execution(101).comment
+
+
+def test_an_old_report_replaces_no_newer_result(report, import_, run_zephyr, world):
+    old = suite(case("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"')
+    import_(report("new.xml", suite(case("a", 101))), "--push")
+    pushed = import_(report("old.xml", old), "--push")
+
+    assert world.statuses()[101] == "1"
+    assert "newer results for 1 test cases" in pushed.out
+
+
+def test_several_files_are_one_run(report, import_, world):
+    """Tests with the same name are different tests; the worst of them decides."""
+    names = ("chrome.xml", "firefox.xml", "safari.xml")
+    files = [
+        report(name, suite(case("a", 101, "<failure/>" if number == 1 else "")))
+        for number, name in enumerate(names)
+    ]
+    import_(*files, "--push")
+
+    assert world.statuses()[101] == "2"
+    assert "failed C.a (2) (0.00 s)" in world.execution(101).comment
+    assert "1 of 3 tests" in world.execution(101).comment
+
+
+def test_an_import_that_fails_leaves_nothing(report, import_, pytester, world):
+    good = report("good.xml", suite(case("a", 101)))
+    bad = report("bad.xml", suite(case("a", 102))[:-12])
+    imported = import_(good, bad)
+
+    assert imported.ret == 2
+    assert imported.err == (
+        f"zephyr: {bad}, line 1: the file ends inside <testsuite>. Run its tests again."
+        " Nothing was imported.\n"
+    )
+    assert [path.name for path in (pytester.path / ".zephyr").iterdir()] == [
+        ".gitignore"
+    ]
+
+
+def test_push_needs_a_server_before_anything_is_written(
+    report, import_, pytester, monkeypatch, world
+):
+    monkeypatch.delenv("ZEPHYR_URL")
+    imported = import_(report("a.xml", suite(case("a", 101))), "--push")
+
+    assert imported.ret == 2
+    assert "no server" in imported.err
+    assert journals(pytester) == []
+
+
+def test_what_is_not_delivered_is_kept(report, import_, command, world):
+    world.sandbox.faults.add(Fault(kind="status", status=403, times=None))
+    imported = import_(report("a.xml", suite(case("a", 101))), "--push")
+
+    assert imported.ret == 1
+    world.sandbox.faults.clear()
+    assert command("push").ret == 0
+    assert world.statuses()[101] == "1"
+
+
+# Test cases
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        case("a", "TC-101, 102"),
+        case("a", body='<properties><property name="zephyr" value="TC-101;102"/></properties>'),
+        case("a", body='<properties><property name="Zephyr">101,\n102</property></properties>'),
+        case(
+            "a",
+            body='<properties><property name="zephyr" value="101"/>'
+            '<property name="zephyr" value="102"/></properties>',
+        ),
+        case("a TC-101 TC-102"),
+        case("a", attrs='class="TC-101 TC-102"').replace('classname="C"', ""),
+    ],
+    ids=["attribute", "property", "text", "properties", "name", "class"],
+)  # fmt: skip
+def test_ids_are_found(test, report, import_, world):
+    import_(report("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push")
+
+    held = {case for case, status in world.statuses().items() if status}
+    assert held == {101, 102}
+
+
+def test_alt_ids_are_found(report, import_, world):
+    world.schedule(110, alt="AUTH-1")
+    world.schedule(111, alt="AUTH-2")
+    path = report("a.xml", suite(case("a", "alt:AUTH-1"), case("AUTH-2 logs out")))
+    import_(path, r"--zephyr-id-pattern=(?P<alt>AUTH-\d+)", "--push")
+
+    assert world.statuses()[110] == "1"
+    assert world.statuses()[111] == "1"
+
+
+def test_a_property_counts_before_the_map_and_the_map_before_the_name(
+    report, import_, world
+):
+    report("map.csv", "C.TC-103 *,101\nC.b,102\nC.c,102\n")
+    tests = case("TC-103 a"), case("b", 104), case("TC-105 d")
+    imported = import_(
+        report("a.xml", suite(*tests)),
+        r"--zephyr-id-pattern=TC-\d+", "--zephyr-map=map.csv", "--push",
+    )  # fmt: skip
+
+    held = {case for case, status in world.statuses().items() if status}
+    assert held == {101, 104, 105}
+    assert (
+        "rows of map.csv match no test, or only tests with a marker: line 2"
+        in imported.text
+    )
+
+
+def test_the_map_has_node_ids_of_pytest_reports_too(report, import_, world):
+    report("map.csv", "tests/test_cart.py::TestCart::test_a,101\n")
+    test = '<testcase classname="tests.test_cart.TestCart" name="test_a"/>'
+    import_(report("a.xml", suite(test)), "--zephyr-map=map.csv", "--push")
+
+    assert world.statuses()[101] == "1"
+
+
+def test_an_invalid_id_is_named_and_the_rest_is_sent(report, import_, world):
+    path = report("a.xml", suite("\n", case("a", "SHOP-T7"), case("b", 101)))
+    imported = import_(path, "--push")
+
+    assert imported.ret == 1
+    assert f"{path}, line 2: 'SHOP-T7' is not a test case" in imported.err
+    assert "(C.a)" in imported.err
+    assert world.statuses()[101] == "1"
+
+
+def test_an_invalid_pattern_is_a_usage_error(report, import_):
+    with pytest.raises(SystemExit, match="2"):
+        import_(report("a.xml", suite(case("a"))), "--zephyr-id-pattern=(")
+
+
+def test_test_cases_are_created_for_tests_without_one(
+    report, import_, world, monkeypatch
+):
+    monkeypatch.setenv("ZEPHYR_RELEASE", str(world.release))
+    path = report("a.xml", suite(case("pays"), case("ships")))
+    imported = import_(
+        path, "--zephyr-unmapped=create", "--zephyr-create=execution", "--push"
+    )
+
+    assert imported.ret == 0
+    statuses = world.statuses()
+    assert [statuses[case] for case in sorted(statuses)[-2:]] == ["1", "1"]
+    import_(path, "--push", "--zephyr-unmapped=create", "--zephyr-create=execution")
+    assert len(world.statuses()) == len(statuses)
+
+
+# Attachments and output
+
+
+def test_attachments_beside_the_report_are_sent(report, import_, world):
+    """Playwright's paths begin elsewhere, and Windows has other separators."""
+    names = ("a.txt", "shots/b.txt", "shots/c.txt", "d e.txt")
+    for name in names:
+        report(f"build/{name}", name)
+    report("top.txt", "not below the report")
+    body = out(
+        "a.txt", "build/shots/b.txt", "C:\\work\\build\\shots\\c.txt",
+        'd e.txt|{"name": "{x}"}',
+    )  # fmt: skip
+    path = report("build/a.xml", suite(case("a", 101, body)))
+    imported = import_(path, "--push")
+
+    assert imported.ret == 0, imported.text
+    assert attached(world, 101) == {
+        "a.txt": b"a.txt", "b.txt": b"shots/b.txt", "c.txt": b"shots/c.txt",
+        "d e.txt": b"d e.txt",
+    }  # fmt: skip
+
+
+def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
+    """The report may be of somebody else's build."""
+    secret = report("secret.txt", "s3cret")
+    for hidden in ("build/.env", "build/.git/config"):
+        report(hidden, "s3cret")
+    build = pytester.path / "build"
+    (build / "link.txt").symlink_to(secret)
+    (build / "up").symlink_to(pytester.path)
+    os.mkfifo(build / "pipe")
+    names = (
+        "/etc/passwd", "../secret.txt", str(secret), "link.txt", "up/secret.txt", ".env",
+        ".git/config", "pipe", "missing.txt", ".", "..", "/", "%00",
+        "a" * 3000,
+    )  # fmt: skip
+    imported = import_(
+        report("build/a.xml", suite(case("a", 101, out(*names)))), "--push"
+    )
+
+    assert imported.ret == 1
+    assert attached(world, 101) == {}
+    assert "no file /etc/passwd below" in world.execution(101).comment
+    assert world.statuses()[101] == "1"
+
+
+def test_attachments_of_another_directory_are_sent_if_it_is_named(
+    report, import_, world
+):
+    report("shots/a.txt", "picture")
+    path = report("build/a.xml", suite(case("a", 101, out("../shots/a.txt"))))
+    imported = import_(path, "--attachments=shots", "--attachments=.", "--push")
+
+    assert imported.ret == 0
+    assert attached(world, 101) == {"a.txt": b"picture"}
+
+
+@pytest.mark.parametrize(
+    ("capture", "cases"),
+    [("none", set()), ("failed", {101}), ("all", {101, 102})],
+)
+def test_output_is_attached_as_the_option_says(capture, cases, report, import_, world):
+    tests = (
+        case(
+            "a", 101, "<system-out>one</system-out><system-err>two</system-err><error/>"
+        ),
+        case("b", 102, "<system-out>three</system-out>"),
+    )
+    import_(report("a.xml", suite(*tests)), f"--zephyr-capture={capture}", "--push")
+
+    held = {case for case in (101, 102) if attached(world, case)}
+    assert held == cases
+    if 101 in cases:
+        text = attached(world, 101)["output.txt"].decode()
+        assert [line.strip("- ") for line in text.split("\n") if line] == [
+            "system-out", "one", "system-err", "two"
+        ]  # fmt: skip
+
+
+def test_output_that_is_too_large_is_named(report, import_, world):
+    body = f"<system-out>{'x' * 5000}\n[[ATTACHMENT|a.txt]]\n{'x' * 5000}</system-out>"
+    report("a.txt", "here")
+    path = report("a.xml", suite(case("a", 101, body)))
+    imported = import_(
+        path, "--zephyr-capture=all", "--zephyr-attach-max-size=1K", "--push"
+    )
+
+    assert attached(world, 101) == {"a.txt": b"here"}
+    assert "output.txt is left out (C.a): 9.9K, larger than" in imported.text
+
+
+def test_a_credential_in_a_report_is_hidden(report, import_, pytester, world):
+    token = world.sandbox.token
+    body = (
+        f"<failure message='{token}'>{token}</failure><system-out>{token}</system-out>"
+    )
+    import_(report("a.xml", suite(case(token, 101, body))), "--zephyr-capture=all")
+
+    kept = b"".join(
+        path.read_bytes()
+        for path in (pytester.path / ".zephyr").rglob("*")
+        if path.is_file()
+    )
+    assert token.encode() not in kept
+    assert b"<hidden>" in kept
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-11-26T10:00:00Z", 1732615200000),
+        ("2024-11-26T10:00:00.123456789+02:00", 1732608000000),
+        ("2024-11-26 10:00:00,5 UTC", 1732615200000),
+        ("2024-11-26T10:00:00-0130", 1732620600000),
+        ("2024-11-26T10:00:00", 1732615200000),
+        ("1970-01-01T01:00:00.000", 1732630000000),
+        ("9999-12-31T23:59:59", 1732630000000),
+        ("yesterday", 1732630000000),
+        ("", 1732630000000),
+    ],
+)
+def test_times_of_suites(text, expected, report, import_, pytester, monkeypatch):
+    """Without a time, or with an impossible one, that of the file counts."""
+    path = report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
+    os.utime(path, (1732630000, 1732630000))
+    import_(path)
+    lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
+
+    assert {line["at"] for line in lines if "at" in line} == {expected}
+
+
+def test_a_test_ends_after_those_before_it(report, import_, pytester):
+    tests = case("a", attrs='time="1.5"'), case("b", attrs='time="0,25"')
+    inner = suite(case("c", attrs='time="1e-3"'))
+    begin = 'timestamp="2024-11-26T10:00:00Z"'
+    import_(report("a.xml", suite(*tests, inner, attrs=begin)))
+    lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
+
+    ends = {
+        line["nodeid"]: (line["at"] - 1732615200000, line["duration"])
+        for line in lines
+        if "duration" in line
+    }
+    assert ends == {"C.a": (1500, 1500000), "C.b": (1750, 250000), "C.c": (1, 1000)}

@@ -1,0 +1,62 @@
+"""Reports of many tools become the results that their tests had."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import untagged
+
+
+PASS, FAIL, BLOCKED = "1", "2", "4"
+
+#: The status of each test case after a report was sent; all others have none. Reports of
+#: tools in comments were written after their documentation, the others by the tool itself.
+EXPECTED: dict[str, dict[int, str]] = {
+    "behave.xml": {101: PASS, 102: FAIL, 103: FAIL},
+    "ctest.xml": {101: PASS, 102: FAIL, 104: FAIL, 106: FAIL},
+    "go.xml": {101: PASS, 102: FAIL, 103: FAIL},  # go-junit-report
+    "gtest.xml": {101: PASS, 102: FAIL, 105: PASS, 106: PASS},  # GoogleTest
+    "jest.xml": {101: PASS, 102: FAIL, 104: FAIL},
+    "node.xml": {101: PASS, 102: FAIL, 105: FAIL},
+    "nunit.xml": {101: PASS, 102: FAIL, 104: FAIL},  # NUnit 3, transformed
+    "phpunit.xml": {101: PASS, 102: FAIL, 103: FAIL},  # PHPUnit
+    "playwright.xml": {101: PASS, 102: PASS, 103: FAIL, 104: PASS, 110: FAIL},
+    "pytest.xml": {101: PASS, 102: FAIL, 103: FAIL, 105: BLOCKED, 106: PASS},
+    "robot.xml": {101: PASS, 102: FAIL},
+    "surefire.xml": {101: PASS, 102: FAIL, 103: PASS, 104: FAIL, 106: PASS},  # Maven
+    "testng.xml": {101: PASS, 102: FAIL},  # TestNG
+    "unittest.xml": {101: PASS, 102: FAIL, 104: FAIL, 105: BLOCKED, 106: FAIL},
+    "vitest.xml": {101: PASS, 102: FAIL},
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_server_has_the_results_of_a_report(name, report, import_, world):
+    """Test case ids are in properties and attributes, or in the names of tests."""
+    world.schedule(110, alt="AUTH-1")
+    pattern = r"--zephyr-id-pattern=(?i)TC-?(\d+)"
+    imported = import_(report(name), pattern, "--push")
+
+    held = {case: status for case, status in world.statuses().items() if status}
+    assert held == EXPECTED[name], imported.text
+
+
+def test_an_attempt_after_a_failure_counts(report, import_, world):
+    """Surefire writes earlier attempts of a test that passed, and later ones that failed."""
+    import_(report("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
+
+    passed = world.execution(103).comment
+    assert passed.startswith(
+        "passed shop.CartTest.tc103_flaky (0.00 s) after 3 attempts"
+    )
+    assert "first attempt: stock was not ready" in passed
+    failed = untagged(world.execution(102).comment)
+    assert failed.startswith(
+        "error shop.CartTest.tc102_total (0.01 s) after 3 attempts"
+    )
+    assert "java.net.ConnectException: no connection\n\tat shop.CartTest" in failed
+    assert (
+        "first attempt: total ==&gt; expected: &lt;12&gt; but was: &lt;11&gt;" in failed
+    )
+    assert "was: &lt;10&gt;" not in failed
+    assert world.execution(101).actual_time == 1_200_500
