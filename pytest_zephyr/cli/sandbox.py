@@ -44,13 +44,22 @@ _DEPTH = 4
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(commands, "sandbox", run, "run the embedded server")
     parser.add_argument(
-        "--port", type=int, default=PORT, help=f"port (default: {PORT})"
+        "--port",
+        type=_port,
+        default=PORT,
+        help=f"port to listen on, 0 for a free one (default: {PORT})",
     )
     parser.add_argument(
-        "--db", type=Path, help="SQLite file (default: in the directory of journals)"
+        "--db",
+        type=Path,
+        metavar="FILE",
+        help=f"SQLite file, created if it does not exist (default: {SANDBOX_DATABASE}"
+        " in the directory of journals)",
     )
     parser.add_argument(
-        "--empty", action="store_true", help="no demo project in a new database"
+        "--empty",
+        action="store_true",
+        help="leave the demo project out of a new database",
     )
 
 
@@ -69,9 +78,17 @@ def run(args: argparse.Namespace) -> int:
         sandbox = Sandbox(database, port=args.port)
         sandbox.start()
     except OSError as error:
-        what = error.filename or f"port {args.port}"
+        what, option = (
+            (error.filename, "--db")
+            if error.filename
+            else (
+                f"port {args.port}",
+                "--port",
+            )
+        )
+        why = str(error.strerror).partition(" (")[0].lower()
         raise SettingsError(
-            f"the sandbox cannot use {what}: {error.strerror}."
+            f"the sandbox cannot use {what}: {why}. Choose another with {option}."
         ) from error
     try:
         contents: tuple[str, ...] = ()
@@ -88,6 +105,16 @@ def run(args: argparse.Namespace) -> int:
     finally:
         sandbox.stop()
     return OK
+
+
+def _port(text: str) -> int:
+    """Read the number of a port."""
+    port = int(text) if text.isdecimal() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(
+            f"invalid port {text!r}: use a number from 0 to 65535"
+        )
+    return port
 
 
 def _introduction(sandbox: Sandbox, *contents: str) -> Iterator[str]:

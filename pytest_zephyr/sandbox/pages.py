@@ -21,6 +21,7 @@ from sqlalchemy.orm import undefer
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound
 
+from pytest_zephyr.sandbox import details
 from pytest_zephyr.sandbox import views
 from pytest_zephyr.sandbox.auth import is_page
 from pytest_zephyr.sandbox.data import catalog
@@ -185,7 +186,7 @@ def phase(phase_id: int) -> Response:
 @routes.get("/execution/<int:execution_id>")
 def execution(execution_id: int) -> Response:
     def render(session: Session, version: str) -> str:
-        found = views.details(session, execution_id)
+        found = details.details(session, execution_id)
         if found is None:
             abort(404, f"There is no execution {execution_id}.")
         return render_template("execution.html", one=found, version=version)
@@ -202,7 +203,7 @@ def file(ref_id: str) -> Response:
 def image(ref_id: str) -> Response:
     """Answer with an attachment that is an image, to be shown in a page."""
     row = _attachment(ref_id)
-    kind = views.image_type(row.data)
+    kind = details.image_type(row.data)
     if kind is None:
         abort(404, "This attachment is not an image.")
     response = Response(row.data, content_type=kind)

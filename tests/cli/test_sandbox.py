@@ -188,3 +188,31 @@ def test_users_try_their_pipeline_on_a_bad_day(
     assert "1 results kept in .zephyr" in ran.text
     assert met["met"] >= 1
     assert better.status_code == 401
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_wrong_port_is_a_message(command, capsys, port):
+    with pytest.raises(SystemExit):
+        command("sandbox", f"--port={port}")
+
+    said = capsys.readouterr().err
+    assert f"invalid port '{port}': use a number from 0 to 65535" in said
+
+
+def test_a_file_that_is_no_database_is_a_message(command, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("Not a database, but a text that is long enough.", "utf-8")
+
+    for path in ("a.txt", "."):
+        called = command("sandbox", "--port=0", "--db", path)
+
+        assert called.ret == 2
+        assert f"cannot use {path}: not a database of the sandbox. " in called.err
+
+
+def test_a_port_in_use_is_a_message(command, world):
+    port = world.sandbox.url.rpartition(":")[2]
+    called = command("sandbox", "--port", port)
+
+    assert called.ret == 2
+    assert f"cannot use port {port}: address already in use. Choose" in called.err

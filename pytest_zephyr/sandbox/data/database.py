@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
+import errno
 from pathlib import Path
 import secrets
 import sqlite3
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy import create_engine
 from sqlalchemy import event
 from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data.model import Table
@@ -40,8 +42,14 @@ class Database:
         # SQLite's own polling does.
         self._write_lock = threading.Lock()
         self._writer = self._engine.execution_options(sandbox_begin="BEGIN IMMEDIATE")
-        with self._writer.begin() as connection:
-            self._create(connection)
+        try:
+            with self._writer.begin() as connection:
+                self._create(connection)
+        except DatabaseError as error:
+            raise OSError(
+                errno.EINVAL, "not a database of the sandbox", path
+            ) from error
+        # SQLite counts the commits of all other connections for it.
         self._watcher = sqlite3.connect(path, check_same_thread=False)
         self._watch_lock = threading.Lock()
         self._opened = secrets.token_hex(4)
@@ -64,7 +72,6 @@ class Database:
     @property
     def version(self) -> str:
         """Text that changes whenever anyone, another process too, has written."""
-        # SQLite counts the commits of all connections other than this one.
         with self._watch_lock:
             (count,) = self._watcher.execute("PRAGMA data_version").fetchone()
         return f"{self._opened}-{count}"

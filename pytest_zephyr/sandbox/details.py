@@ -1,0 +1,169 @@
+"""Everything about one result, for its page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
+from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
+from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Defect
+from pytest_zephyr.sandbox.data.model import Execution
+from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Requirement
+from pytest_zephyr.sandbox.data.model import RequirementLink
+from pytest_zephyr.sandbox.data.model import Result
+from pytest_zephyr.sandbox.data.model import Step
+from pytest_zephyr.sandbox.data.model import StepResult
+from pytest_zephyr.sandbox.rows import tester_names
+from pytest_zephyr.sandbox.views import first_line
+from pytest_zephyr.sandbox.views import Place
+from pytest_zephyr.sandbox.views import place
+from pytest_zephyr.sandbox.views import plain
+from pytest_zephyr.sandbox.views import Status
+from pytest_zephyr.sandbox.views import Statuses
+
+
+#: What images begin with that browsers show, and their types.
+IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"RIFF": "image/webp",
+}
+
+
+@dataclass(frozen=True)
+class StepLine:
+    number: int
+    text: str
+    data: str
+    expected: str
+    status: Status
+    comment: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything about one result."""
+
+    place: Place
+    execution: Execution
+    case: Case
+    status: Status
+    notes: str
+    tester: str
+    steps: list[StepLine]
+    attachments: list[tuple[Attachment, bool]]
+    defects: list[Defect]
+    requirements: list[Requirement]
+    #: Status, first line of the notes, milliseconds, date and person; newest first.
+    history: list[tuple[Status, str, int | None, int, str]]
+
+
+def details(session: Session, execution_id: int) -> Details | None:
+    found = session.execute(
+        select(Execution, Case)
+        .join(Placement, Placement.id == Execution.placement_id)
+        .join(Case, Case.id == Placement.case_id)
+        .where(Execution.id == execution_id)
+    ).first()
+    where = place(session, found[0].phase_id) if found else None
+    if found is None or where is None:
+        return None
+    execution, case = found
+    statuses = Statuses(session)
+    people = tester_names(session)
+    history = session.scalars(
+        select(Result)
+        .where(Result.execution_id == execution.id)
+        .order_by(Result.id.desc())
+    )
+    # Attachments may be large: only their first bytes are read.
+    attachments = session.execute(
+        select(Attachment, func.substr(Attachment.data, 1, 12))
+        .where(
+            Attachment.item_type == EXECUTION_ATTACHMENT,
+            Attachment.item_id == execution.id,
+        )
+        .order_by(Attachment.id)
+    )
+    return Details(
+        place=where,
+        execution=execution,
+        case=case,
+        status=statuses[execution.status],
+        notes=plain(execution.comment),
+        tester=people.get(execution.tester_id, "Anyone"),
+        steps=_steps(session, execution, case),
+        attachments=[
+            (row, image_type(start) is not None) for row, start in attachments
+        ],
+        defects=list(
+            session.scalars(
+                select(Defect)
+                .where(Defect.execution_id == execution.id)
+                .order_by(Defect.id)
+            )
+        ),
+        requirements=list(
+            session.scalars(
+                select(Requirement)
+                .join(RequirementLink, RequirementLink.requirement_id == Requirement.id)
+                .where(RequirementLink.testcase_id == case.testcase_id)
+                .order_by(Requirement.id)
+            )
+        ),
+        history=[
+            (
+                statuses[row.status],
+                first_line(row.comment),
+                row.actual_time,
+                row.executed_on,
+                people.get(row.executed_by, ""),
+            )
+            for row in history
+        ],
+    )
+
+
+def image_type(start: bytes) -> str | None:
+    """Return the type of an image that browsers show, by what the file begins with."""
+    return next(
+        (kind for magic, kind in IMAGES.items() if start.startswith(magic)), None
+    )
+
+
+def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]:
+    """Every step of the test case, and results on steps that it does not have."""
+    statuses = Statuses(session, STEP_STATUSES)
+    steps = {
+        step.order_id: step
+        for step in session.scalars(select(Step).where(Step.case_id == case.id))
+    }
+    results = {
+        result.order_id: result
+        for result in session.scalars(
+            select(StepResult).where(StepResult.execution_id == execution.id)
+        )
+    }
+    lines = []
+    for number in sorted(steps.keys() | results.keys()):
+        step, result = steps.get(number), results.get(number)
+        lines.append(
+            StepLine(
+                number=number,
+                text=plain(step.text) if step else "",
+                data=plain(step.data) if step else "",
+                expected=plain(step.expected) if step else "",
+                status=statuses[result.status if result else None],
+                comment=plain(result.comment) if result else "",
+            )
+        )
+    return lines
