@@ -254,6 +254,18 @@ def test_a_phase_updates_while_a_run_reports(tab: Page, phase: Phase) -> None:
     ).to_be_visible()
 
 
+def test_the_first_results_of_a_phase_appear(
+    tab: Page, sandbox: Sandbox, target: Target
+) -> None:
+    """An empty phase says that it is empty, until it no longer is."""
+    tab.goto(f"/phase/{target.phase}")
+    expect(tab.get_by_text("Nothing is scheduled")).to_be_visible()
+    sandbox.store.adopt(target.phase, [7])
+    expect(row(tab, 7)).to_be_visible()
+    expect(tab.get_by_role("button", name="Not executed 1")).to_be_visible()
+    expect(tab.get_by_text("Nothing is scheduled")).to_be_hidden()
+
+
 def test_the_overview_updates_but_not_under_a_form(
     tab: Page, phase: Phase, sandbox: Sandbox
 ) -> None:

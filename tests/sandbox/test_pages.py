@@ -231,11 +231,12 @@ def test_projects_and_releases_are_added_by_forms(sandbox: Sandbox) -> None:
 def test_a_wrong_form_adds_nothing(
     sandbox: Sandbox, form: dict[str, str], said: str
 ) -> None:
-    """The page says what is wrong."""
+    """The page says what is wrong, and has what was typed."""
     answer = requests.post(f"{sandbox.url}/projects", data=form, timeout=30)
 
     assert answer.status_code == 400
     assert said in answer.text
+    assert f'value="{form["name"]}"' in answer.text
     assert sandbox.store.projects() == []
 
 

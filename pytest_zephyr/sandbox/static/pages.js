@@ -42,6 +42,7 @@
     document.getElementById("shown").value =
       shown === all ? "" : `${shown} of ${all} shown`;
     document.getElementById("nothing").hidden = shown > 0 || all === 0;
+    document.getElementById("none").hidden = all > 0;
     const query = new URLSearchParams();
     if (text.value) query.set("text", text.value);
     for (const status of chosen) query.append("status", status);
