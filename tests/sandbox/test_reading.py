@@ -65,7 +65,12 @@ def test_parser_templates_are_json_in_a_text(api: Api) -> None:
     assert api.get(f"/parsertemplate/{template['id']}").json() == template
     (entry,) = json.loads(template["jsonTemplate"])
     assert entry["testcase"] == {"name": "${testsuite.testcase:name}"}
-    assert [status["statusId"] for status in entry["statuses"]] == ["2", "2", "1"]
+    assert [status["statusId"] for status in entry["statuses"]] == [
+        "2",
+        "2",
+        "10",
+        "1",
+    ]
 
 
 def test_release_is_created_with_text_dates(

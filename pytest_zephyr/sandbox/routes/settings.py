@@ -11,6 +11,7 @@ from sqlalchemy import func
 from sqlalchemy import select
 
 from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.values import bad
@@ -23,24 +24,29 @@ from pytest_zephyr.sandbox.wire import store
 routes = Blueprint("settings", __name__)
 
 
-#: How clients that bring result files read one, by the vendor's template language.
+def _status(element: str, status: str) -> dict[str, str]:
+    """Status of the test cases that have *element*, whose text is attached."""
+    return {
+        "status": f"${{exists(testsuite.testcase.{element})}}",
+        "statusString": "true",
+        "statusId": status,
+        "attachmentText": f"${{testsuite.testcase.{element}}}",
+    }
+
+
+#: How clients that bring result files read one, in the vendor's template language.
 JUNIT = [
     {
         "packageName": "${testsuite.testcase:classname}",
         "testcase": {"name": "${testsuite.testcase:name}"},
+        "execution": {
+            "actualTime": "${testsuite.testcase:time}",
+            "actualTimeUnit": "SECONDS",
+        },
         "statuses": [
-            {
-                "status": "${exists(testsuite.testcase.failure)}",
-                "statusString": "true",
-                "statusId": "2",
-                "attachmentText": "${testsuite.testcase.failure}",
-            },
-            {
-                "status": "${exists(testsuite.testcase.error)}",
-                "statusString": "true",
-                "statusId": "2",
-                "attachmentText": "${testsuite.testcase.error}",
-            },
+            _status("failure", "2"),
+            _status("error", "2"),
+            _status("skipped", NOT_EXECUTED),
             {"default": "true", "statusId": "1"},
         ],
     }
