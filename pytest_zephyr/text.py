@@ -71,6 +71,17 @@ def one_of_several(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a count with its noun: ``1 test``, ``2 tests``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Return *parts* as a list in a sentence: ``a, b and c``."""
+    *others, last = parts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def first_few(names: Iterable[str]) -> str:
     """Return the first five of *names*, and how many more there are."""
     listed = list(names)

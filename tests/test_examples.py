@@ -61,7 +61,9 @@ def test_example_runs(pytester, monkeypatch, name):
         result = pytester.run(sys.executable, "-m", "pytest_zephyr", *words)
     else:
         result = pytester.runpytest_subprocess("--zephyr", "--zephyr-url=sandbox")
-        result.stdout.fnmatch_lines(["look at phase *: run * sandbox --db *"])
+        link = "View results: http://127.0.0.1:*/phase/*"
+        start = "  start its server with: * sandbox --db *"
+        result.stdout.fnmatch_lines([link, start], consecutive=True)
 
     assert result.ret == (1 if name in FAILING else 0)
     executions = held(pytester.path / ".zephyr" / "sandbox.db")

@@ -40,6 +40,7 @@ from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
+from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.sender.deliver import deliver
 
@@ -177,19 +178,26 @@ def _push_run(
         return _Pushed({"error": str(error)})
     delivery, contents = delivered.delivery, delivered.contents
     if not args.json:
-        problems = summary.problems(delivery, run.paths, settings)
+        found = describe_problems(delivery, run.paths, settings)
+        said = [text for line in found for text in line.shown]
+        count = summary.counts(delivery)
         for line in (
             *summary.planned(delivery),
-            f"{names}: {summary.numbers(delivery)}",
-            *summary.counted(contents.results),
+            replace(count, text=f"{names}: {count.text}"),
             *summary.made(delivery),
             *summary.evidence(delivery),
-            *problems,
-            *_corrections(run, settings, args, problems),
+            *summary.without_case(delivery),
+            *summary.counted(contents.results),
+            *found,
+        ):
+            for text in line.shown:
+                say(text)
+        for text in (
+            *_corrections(run, settings, args, said),
             *cut_short(run.cut),
             *unreadable(contents.unreadable),
         ):
-            say(line)
+            say(text)
     numbers: dict[str, list[int]] = {}
     for line_problem in contents.unreadable:
         numbers.setdefault(str(line_problem.path), []).append(line_problem.number)

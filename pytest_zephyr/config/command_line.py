@@ -41,11 +41,11 @@ def send_later(journals: Iterable[Path], settings: Settings) -> str:
 
 
 def kept_lines(
-    journals: Sequence[Path], settings: Settings, whose: str = ""
+    journals: Sequence[Path], settings: Settings, what: str = "results"
 ) -> list[str]:
-    """Say that *journals* have results, and how to send them; *whose* counts them."""
+    """Say that *journals* have results, and how to send them; *what* counts them."""
     names = ", ".join(map(str, journals))
-    return [f"zephyr: {whose}results kept in {names}", send_later(journals, settings)]
+    return [f"zephyr: {what} kept in {names}", send_later(journals, settings)]
 
 
 def display_path(path: Path) -> Path:

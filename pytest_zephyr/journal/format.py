@@ -176,6 +176,8 @@ def item_text(item: Item, hidden: str = "") -> str:
         _quoted(case) if isinstance(case, str) else str(case) for case in item.cases
     )
     more = ',"unmarked":true' if item.unmarked else ""
+    if item.invalid:
+        more += ',"invalid":true'
     return f'{{"kind":"item","nodeid":{_quoted(item.nodeid)},"cases":[{cases}]{more}}}'
 
 

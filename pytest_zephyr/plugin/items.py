@@ -50,6 +50,7 @@ def item_of(
         defects=tuple(dict.fromkeys(data.defects)),
         fields=tuple(data.fields.items()),
         changed=changed,
+        invalid=bool(data.problems),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Generator
+from collections.abc import Mapping
+from dataclasses import replace
 import os
 import sys
 from typing import Any
@@ -51,9 +53,24 @@ from pytest_zephyr.plugin.startup_check import StartupCheck
 from pytest_zephyr.protocol import messages
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
+from pytest_zephyr.results.lines import DRY_RUN
+from pytest_zephyr.results.lines import Level
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problem
+from pytest_zephyr.results.lines import problems
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
 from pytest_zephyr.text import one_line
+from pytest_zephyr.text import plural
+
+
+#: How a terminal shows the first line of each level.
+_MARKUP: Mapping[Level, dict[str, bool]] = {
+    "info": {},
+    "success": {"green": True},
+    "warning": {"yellow": True},
+    "error": {"red": True},
+}
 
 
 class ZephyrReporter:
@@ -93,7 +110,7 @@ class ZephyrReporter:
         )
         self.writer = JournalWriter.create(path, header, scrub)
         self._journal = display_path(path)
-        self._lines: list[str] = [f"zephyr: {text}" for text in settings.warnings]
+        self._lines = problems(settings.warnings, "warning")
         self._bugs: Counter[str] = Counter()
         self._undelivered = False
         self._uncollected: list[str] = []
@@ -111,8 +128,8 @@ class ZephyrReporter:
         self._bugs[bug] += 1
 
     def add_line(self, line: str) -> None:
-        """Show *line* in the summary."""
-        self._lines.append(line)
+        """Show a problem in the summary."""
+        self._lines.append(problem([line], "warning"))
 
     @guarded
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -144,9 +161,9 @@ class ZephyrReporter:
             with origin.as_it_was():
                 self._finish()
         except ZephyrError as error:
-            self._keep(f"zephyr: {error}")
+            self._keep(str(error))
         except KeyboardInterrupt:
-            self._keep("zephyr: interrupted before anything was sent.")
+            self._keep("interrupted before anything was sent.", code="interrupted")
         except ERRORS as error:
             self.note_bug("pytest_sessionfinish", error)
             self._keep()
@@ -179,12 +196,13 @@ class ZephyrReporter:
             known = open_all([journal.path.parent], recent=True)
             note_running([journal], known, [self.writer])
         if journal.header.cut:
-            self._lines += cut_short([self._journal])
-        self._lines += uncollected(self._uncollected)
+            self._lines += problems(cut_short([self._journal]))
+        self._lines += problems(uncollected(self._uncollected), "warning")
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
-            self._lines.append(f"results kept in {self._journal}")
-            self._lines.append(send_later([self._journal], self._settings))
+            text = f"results kept in {self._journal}"
+            again = send_later([self._journal], self._settings).strip()
+            self._lines.append(Line(text, more=(again,)))
 
     def _push(self) -> None:
         settings = self._settings
@@ -200,16 +218,17 @@ class ZephyrReporter:
                 answer = self._exchange(request, progress)
             except SenderLate:
                 self._keep(
-                    f"zephyr: the time budget of {settings.deadline:g} s"
+                    f"the time budget of {settings.deadline:g} s"
                     f" (zephyr_deadline) is spent.{progress.reached}"
                 )
             except SenderBug as error:
                 self.note_bug("the push", error)
                 self._keep()
             except SenderError as error:
-                self._keep(f"zephyr: {error}{progress.reached}")
+                self._keep(f"{error}{progress.reached}")
             except KeyboardInterrupt:
-                self._keep(f"zephyr: interrupted while sending.{progress.reached}")
+                text = f"interrupted while sending.{progress.reached}"
+                self._keep(text, code="interrupted")
             else:
                 self._lines += answer.lines
                 self._undelivered = answer.failed
@@ -238,15 +257,14 @@ class ZephyrReporter:
             # A later push would read a part of a journal as a run that died.
             self.writer.discard()
             result = "nothing was lost, the results were sent from memory."
-        self._lines.append(
-            f"zephyr: {self._journal} could not be written ({error.strerror or error});"
-            f" {result}"
-        )
+        text = f"{self._journal} could not be written ({error.strerror or error}); "
+        self._lines.append(Line(text + result, "error", code="journal"))
 
-    def _keep(self, *lines: str) -> None:
-        """Say that everything stays in the journal, after the *lines* that say why."""
+    def _keep(self, problem_text: str = "", code: str = "error") -> None:
+        """Say that everything stays in the journal, after the problem that is why."""
         self._undelivered = True
-        self._lines += lines
+        if problem_text:
+            self._lines.append(Line(problem_text, "error", code=code))
         readable = True
         try:
             Journal(self.writer.path)
@@ -254,13 +272,12 @@ class ZephyrReporter:
             readable = not isinstance(error, NotAJournal) and self.writer.path.exists()
             if readable:
                 # It is there, but this process cannot read it.
-                self._lines.append(f"zephyr: {error}")
+                self._lines.append(Line(str(error), "error", code="journal"))
         if readable and self.writer.broken is None:
-            self._lines += kept_lines([self._journal], self._settings)
+            lines = kept_lines([self._journal], self._settings)
         else:
-            self._lines.append(
-                f"zephyr: {self._journal} cannot be read back; the results are lost."
-            )
+            lines = [f"{self._journal} cannot be read back; the results are lost."]
+        self._lines.append(problem(lines, code="kept"))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
@@ -274,32 +291,37 @@ class ZephyrReporter:
                 self._set_exit_code(self._session)
 
     def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
-        lines = self._summary_lines(quiet=self._config.get_verbosity() < 0)
+        lines = self._summary_lines()
+        if self._config.get_verbosity() < 0:
+            lines = [each for each in lines if each.is_problem or each.code == DRY_RUN]
         if lines:
             terminal.section("zephyr")
         for line in lines:
-            terminal.line(line)
+            first, *more = line.shown
+            terminal.line(first, **_MARKUP[line.level])
+            for each in more:
+                terminal.line(each)
         self._lines = []
         self._bugs.clear()
 
-    def _summary_lines(self, *, quiet: bool = False) -> list[str]:
-        """Return all lines, bugs included; with *quiet* only problems and a dry run.
-
-        An indented line belongs to the one before it.
-        """
+    def _summary_lines(self) -> list[Line]:
+        """Return all lines, bugs included, without secrets and control characters."""
         bugs = [
-            f"zephyr: internal error in {bug} ({count} times), please report it."
+            f"internal error in {bug} ({plural(count, 'time')}), please report it."
             for bug, count in self._bugs.items()
         ]
-        lines = []
-        shown = True
-        for line in (*self._lines, *bugs):
-            if quiet and not line.startswith("  "):
-                shown = line.startswith(("zephyr: ", "dry run: "))
-            if shown:
-                # A bug, or the name of a test, may contain a secret or control characters.
-                lines.append(one_line(self.writer.scrub(line)))
-        return lines
+        return [
+            replace(
+                line,
+                text=self._clean(line.text),
+                more=tuple(map(self._clean, line.more)),
+            )
+            for line in (*self._lines, *problems(bugs, code="bug"))
+        ]
+
+    def _clean(self, text: str) -> str:
+        """Return a text that may contain the name of a test, or what a server said."""
+        return one_line(self.writer.scrub(text))
 
     @guarded
     def pytest_unconfigure(self) -> None:
@@ -308,8 +330,9 @@ class ZephyrReporter:
         ended = self._finished or self.startup_check.aborted
         if self._session is not None and not ended:
             # A hook of another plugin has failed.
-            self._keep("zephyr: the session ended before anything could be sent.")
+            self._keep("the session ended before anything could be sent.")
         self.writer.close()
         # Without pytest's terminal, or if that failed, they are not yet printed.
         for line in self._summary_lines():
-            sys.stderr.write(f"{line}\n")
+            for text in line.shown:
+                sys.stderr.write(f"{text}\n")

@@ -15,6 +15,7 @@ from typing import get_args
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.protocol.codec import from_json
 from pytest_zephyr.protocol.codec import to_json
+from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.records import CaseRef
 
 
@@ -108,7 +109,7 @@ class Progress:
 class Pushed:
     """The result of a push: *lines* for people, and whether something *failed*."""
 
-    lines: tuple[str, ...]
+    lines: tuple[Line, ...]
     failed: bool
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
@@ -15,6 +17,8 @@ from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.created import CreatedCases
 from pytest_zephyr.target.snapshot import Snapshot
 
@@ -107,22 +111,27 @@ class EvidenceDelivery:
 class Delivery:
     """What became of the results of a run.
 
-    Each of the *total* test cases is in one state: *delivered* now or *delivered_before*,
-    *skipped* because its outcome has no status, *older* than what the server has,
-    *overruled* by a worse result of another job, or *refused*. All others are still
-    `pending` in the journal.
+    Each of the *total* test cases is in one state: *reported* now or *reported_before*,
+    *skipped* because its outcome has no status or the test case is unknown and ignored,
+    *older* than what the server has, *overruled* by a worse result of another job, or
+    *refused*. All others are still `pending` in the journal. *results* are those of all of
+    them, and *new_cases* the test cases to create for tests without one.
 
-    *scheduled_twice* maps a test case that is in the phase more than once to the
-    execution that has its result. *planned* is what a dry run would have done. *creations* and *made*
-    are what was missing and what was created. *unmapped* are tests without a test case,
-    which is a failure if *unmapped_is_error*. *error* is why the push ended early.
+    *scheduled_twice* maps a test case that is in the phase more than once to the execution that
+    has its result. *planned* is what a dry run would have done. *creations* and *made*
+    are what was missing and what was created. *without_case* are tests that name no test
+    case, *invalid* those with an invalid marker, *unmapped* those without one that the
+    settings report, which is a failure if *unmapped_is_error*. *error* is why the push
+    ended early.
     """
 
     snapshot: Snapshot | None = None
     total: int = 0
-    delivered: int = 0
-    delivered_before: int = 0
-    skipped: int = 0
+    results: Sequence[CaseResult] = ()
+    new_cases: Collection[NewCase] = ()
+    reported: list[Change] = field(default_factory=list)
+    reported_before: list[Change] = field(default_factory=list)
+    skipped: list[CaseResult] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
     overruled: list[Change] = field(default_factory=list)
@@ -130,6 +139,8 @@ class Delivery:
     planned: Changes | None = None
     creations: Creations = field(default_factory=Creations)
     made: list[str] = field(default_factory=list)
+    without_case: list[NodeResult] = field(default_factory=list)
+    invalid: list[NodeResult] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
     unmapped_is_error: bool = False
     evidence: EvidenceDelivery = field(default_factory=EvidenceDelivery)
@@ -137,10 +148,16 @@ class Delivery:
 
     def add_earlier(self, earlier: Delivery) -> None:
         """Count what an earlier push of the same results did as done by this one."""
-        twice = min(self.delivered_before, earlier.delivered)
-        self.delivered_before -= twice
-        self.total += earlier.delivered - twice
-        self.delivered += earlier.delivered
+        before = {each.result.case: each for each in self.reported_before}
+        changes = (*self.reported, *self.older, *self.overruled)
+        results = [each.result for each in changes]
+        results += [each.result for each in self.refused]
+        settled = {each.case for each in (*results, *self.skipped)}
+        for change in earlier.reported:
+            case = change.result.case
+            if before.pop(case, None) is not None or case not in settled:
+                self.reported.append(change)
+        self.reported_before = list(before.values())
         self.made = [*earlier.made, *self.made]
         self.evidence.add_earlier(earlier.evidence)
 
@@ -153,9 +170,19 @@ class Delivery:
         return self.snapshot.target if self.snapshot else None
 
     @property
+    def delivered(self) -> int:
+        """How many results this push has written."""
+        return len(self.reported)
+
+    @property
+    def delivered_before(self) -> int:
+        """How many results the server had before."""
+        return len(self.reported_before)
+
+    @property
     def unchanged(self) -> int:
         """How many test cases keep the result that the server has."""
-        return self.skipped + len(self.older) + len(self.overruled)
+        return len(self.skipped) + len(self.older) + len(self.overruled)
 
     @property
     def pending(self) -> int:

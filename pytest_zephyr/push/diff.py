@@ -90,13 +90,14 @@ class Refusal:
     """A result that cannot be delivered, and why.
 
     It is not *serious* if the settings make it a warning, and *final* if another push
-    would change nothing.
+    would change nothing. *code* is a stable name of the reason for scripts.
     """
 
     result: CaseResult
     reason: str
     serious: bool = True
     final: bool = False
+    code: str = "refused"
 
 
 @dataclass
@@ -143,7 +144,10 @@ def compute(
     changes = Changes()
     for result in results:
         if result.problem:
-            changes.refused.append(Refusal(result, result.problem))
+            code = "uncertain" if result.uncertain else "status"
+            changes.refused.append(
+                Refusal(result, result.problem, final=result.uncertain, code=code)
+            )
             continue
         if result.status is None:
             changes.skipped.append(result)
@@ -154,7 +158,9 @@ def compute(
             continue
         if isinstance(found, list):
             reason = ambiguous_alt(result.case, found, place)
-            changes.refused.append(Refusal(result, reason, final=True))
+            changes.refused.append(
+                Refusal(result, reason, final=True, code="ambiguous")
+            )
             continue
         if found.case in index.scheduled_twice:
             changes.scheduled_twice[found.case] = found.id

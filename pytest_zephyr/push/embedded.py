@@ -68,11 +68,10 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
         )
 
 
-def how_to_look(database: Path, phase: int) -> str:
-    return (
-        f"run {command('sandbox', '--db', database)}"
-        f" and open http://127.0.0.1:{PORT}/phase/{phase}"
-    )
+def how_to_look(database: Path, phase: int) -> tuple[str, str]:
+    """Return the page of a phase in *database*, and how to start its server."""
+    start = f"start its server with: {command('sandbox', '--db', database)}"
+    return f"http://127.0.0.1:{PORT}/phase/{phase}", start
 
 
 def _place(settings: Settings, name: str) -> int | str:

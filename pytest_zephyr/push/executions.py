@@ -275,7 +275,7 @@ class ResultWriter:
         self._memory.note(*map(_receipt_of, delivered))
         self._delivered.update(each.execution.id for each in delivered)
         self._refusals = 0
-        self._delivery.delivered += len(delivered)
+        self._delivery.reported += delivered
         self._overrule([each for each in confirmed if each.overruled])
         self._progress(self._total - self._delivery.pending, self._total)
 

@@ -27,6 +27,7 @@ from pytest_zephyr.target.find_cases import WALK
 from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import format_case
+from pytest_zephyr.text import plural
 
 
 #: Milliseconds for which the job that created a phase may still be filling it.
@@ -98,7 +99,7 @@ class MissingCreator:
         creations, found, case = self.creations, self._snapshot.found, result.case
         settings = self._settings_of.of_result(result)
         placement = found.placements.get(case)
-        serious, final = True, False
+        serious, final, code = True, False, "not-in-phase"
         reason = f"test case {format_case(case)} has no execution in {self._place}"
         if placement is not None:
             if settings.may_create("execution"):
@@ -107,7 +108,7 @@ class MissingCreator:
             reason += "; to have it added: --zephyr-create=execution"
         elif case in found.ambiguous:
             reason = ambiguous_alt(case, found.ambiguous[str(case)], "Zephyr")
-            final = True
+            final, code = True, "ambiguous"
         elif not found.certain:
             reason += ", and no search finds it"
         elif settings.unknown_case == "ignore":
@@ -116,7 +117,8 @@ class MissingCreator:
         else:
             reason = self._snapshot.unknown(case)
             serious, final = settings.unknown_case == "error", True
-        creations.refused.append(Refusal(result, reason, serious, final))
+            code = "unknown-case"
+        creations.refused.append(Refusal(result, reason, serious, final, code))
 
     def make(self) -> None:
         """Create what the look found missing, and read the executions again."""
@@ -156,7 +158,7 @@ class MissingCreator:
             return
         created_cases = case_creator.create()
         new = sum(case in created_cases.placements for case in created_cases.missing)
-        self.made.append(f"{new} test cases in the repository")
+        self.made.append(plural(new, "test case"))
 
     def _is_young(self, phase: Phase) -> bool:
         """Return whether a job like this one may have created *phase* a moment ago."""
@@ -189,7 +191,7 @@ class MissingCreator:
             contested=contested,
         )
         if filled.added:
-            self.made.append(f"{filled.added} test cases in the phase")
+            self.made.append(plural(filled.added, "execution"))
         if filled.refused is not None:
             self._why_not = f": {filled.refused}"
         snapshot.take_executions(filled.executions)
@@ -215,7 +217,8 @@ class MissingCreator:
             elif case in not_created:
                 refused.append(Refusal(result, not_created[str(case)]))
             elif final:
-                refused.append(Refusal(result, self._why_not_added(case)))
+                reason = self._why_not_added(case)
+                refused.append(Refusal(result, reason, code="not-in-phase"))
             else:
                 missing.append(result)
         return replace(changes, skipped=left, missing=missing, refused=refused)

@@ -1,109 +1,184 @@
-"""Report what a push did: the numbers, a line per problem, and the link."""
+"""Report what a push did: the counts, a line per problem, and the link."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TypeVar
 
 from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.command_line import command
-from pytest_zephyr.config.command_line import kept_lines
-from pytest_zephyr.config.command_line import send_later
-from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
-from pytest_zephyr.push.diff import Change
-from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.jobs import MergedResults
+from pytest_zephyr.results.lines import DRY_RUN
+from pytest_zephyr.results.lines import Level
+from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.plan import CaseResult
-from pytest_zephyr.text import first_few
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.status import Status
 from pytest_zephyr.text import format_case
+from pytest_zephyr.text import listed
+from pytest_zephyr.text import plural
 
 
 #: Lines for one kind of problem; the rest is only counted.
 _SHOWN = 20
 
-_Problem = TypeVar("_Problem", Refusal, RefusedFile)
+#: Why a test case was left as it is, where the word of its outcome does not say it.
+_UNRUN = "not run"
+IGNORED = "unknown to Zephyr"
+OLDER = "newer result in Zephyr"
+OVERRULED = "worse result of another job"
 
 
-def numbers(delivery: Delivery, *, saved: bool = True) -> str:
-    """Return the counts of test cases in one line; *saved* if a journal keeps the rest."""
-    parts = [f"{len(delivery.refused)} refused", f"{delivery.unchanged} unchanged"]
-    if delivery.delivered_before:
-        parts.insert(0, f"{delivery.delivered_before} delivered before")
+def counts(delivery: Delivery) -> Line:
+    """Return what became of the test cases, in one line."""
+    if not delivery.total:
+        return Line("No test cases to report")
+    reported, would = [each.result for each in delivery.reported], ""
     if delivery.planned is not None:
-        parts.insert(0, f"{delivery.pending} to be delivered")
-    else:
-        parts.insert(0, f"{delivery.delivered} delivered")
-        rest = "kept in the journal" if saved else "not delivered"
-        parts.append(f"{delivery.pending} {rest}")
-    if delivery.unmapped and delivery.unmapped_is_error:
-        parts.append(f"{len(delivery.unmapped)} without a test case")
-    return ", ".join(parts)
+        would = "would be "
+        changes = delivery.planned
+        reported = [each.result for each in changes.writes] + changes.missing
+    new = len(delivery.creations.created_cases.missing) if would else 0
+    before = [each.result for each in delivery.reported_before]
+    parts = [
+        _with_reasons(
+            len(reported) + new, f"{would}reported", _statuses(reported, new)
+        ),
+        _with_reasons(len(before), "reported before", _statuses(before)),
+        _with_reasons(delivery.unchanged, "unchanged", _left_reasons(delivery)),
+        _with_reasons(len(delivery.refused), "refused", {}),
+        _with_reasons(0 if would else delivery.pending, "not sent", {}),
+    ]
+    text = f"{plural(delivery.total, 'test case')}: {', '.join(filter(None, parts))}"
+    return Line(text, _level(delivery))
 
 
-def evidence(delivery: Delivery) -> list[str]:
+def _level(delivery: Delivery) -> Level:
+    if delivery.failed:
+        return "error"
+    if delivery.refused or delivery.older or delivery.unmapped:
+        return "warning"
+    return "success" if delivery.reported or delivery.reported_before else "info"
+
+
+def _with_reasons(number: int, what: str, reasons: dict[str, int]) -> str:
+    """Return a count with its reasons, each with a count; a single one needs none."""
+    if not number:
+        return ""
+    shown = [f"{count} {reason}" for reason, count in reasons.items()]
+    if what == "unchanged" and len(reasons) == 1:
+        shown = list(reasons)
+    return f"{number} {what}" + (f" ({', '.join(shown)})" if shown else "")
+
+
+def statuses(results: Iterable[CaseResult]) -> Counter[Status]:
+    """Count *results* by status, in the order of Zephyr's ids."""
+    counter = Counter(each.status for each in results if each.status)
+    ordered = sorted(counter, key=lambda each: (len(each.id), each.id))
+    return Counter({each: counter[each] for each in ordered})
+
+
+def _statuses(results: Iterable[CaseResult], new: int = 0) -> dict[str, int]:
+    counted = {each.name: count for each, count in statuses(results).items()}
+    return {**counted, "new": new} if new else counted
+
+
+def why_left(result: CaseResult) -> str:
+    """Return why a result with nothing to send leaves its test case as it is."""
+    if result.status is not None:
+        return IGNORED
+    return _UNRUN if result.outcome is Outcome.UNRUN else result.outcome.value
+
+
+def _left_reasons(delivery: Delivery) -> dict[str, int]:
+    reasons = Counter(map(why_left, delivery.skipped))
+    more = {OLDER: len(delivery.older), OVERRULED: len(delivery.overruled)}
+    return {**reasons, **{why: count for why, count in more.items() if count}}
+
+
+def evidence(delivery: Delivery) -> list[Line]:
     """Return what became of the evidence, in at most one line."""
     sent = delivery.evidence
     parts = [
-        f"{count} {what}"
-        for count, what in (
-            (sent.files, "attachments sent"),
-            (sent.files_before, "sent before"),
-            (sent.steps, "step results sent"),
-            (len(sent.refused), "refused"),
-            (len(sent.left_out), "left out"),
-            (sent.files_pending, "kept in the journal"),
-            (sent.steps_pending, "test cases with steps kept in the journal"),
+        f"{plural(count, noun)} {what}"
+        for count, noun, what in (
+            (sent.files, "attachment", "uploaded"),
+            (sent.files_before, "attachment", "uploaded before"),
+            (sent.steps, "step result", "reported"),
+            (len(sent.refused), "file", "refused"),
+            (len(sent.left_out), "attachment", "left out"),
+            (sent.files_pending, "attachment", "not sent"),
         )
         if count
     ]
-    return [f"evidence: {', '.join(parts)}"] if parts else []
+    if sent.steps_pending:
+        parts.append(f"steps of {plural(sent.steps_pending, 'test case')} not sent")
+    return [Line(", ".join(parts))] if parts else []
 
 
-def planned(delivery: Delivery) -> list[str]:
-    """Return what a dry run would have created and written, a line for each."""
+def without_case(delivery: Delivery) -> list[Line]:
+    """Return how many tests name no valid test case, in at most one line."""
+    # A line of its own names those that the settings report.
+    unmarked = len(delivery.without_case) - len(delivery.unmapped)
+    return tests_without_case(unmarked, len(delivery.invalid))
+
+
+def tests_without_case(unmarked: int, invalid: int) -> list[Line]:
+    """Return how many tests have no marker or an invalid one, in at most one line."""
+    parts = []
+    if unmarked:
+        have = "has" if unmarked == 1 else "have"
+        parts.append(f"{plural(unmarked, 'test')} {have} no test case")
+    if invalid:
+        have = "has" if invalid == 1 else "have"
+        number = str(invalid) if unmarked else plural(invalid, "test")
+        parts.append(f"{number} {have} an invalid marker")
+    if not parts:
+        return []
+    them = "it" if unmarked + invalid == 1 else "them"
+    return [Line(f"{', '.join(parts)} ({command('drift')} shows {them})")]
+
+
+def planned(delivery: Delivery) -> list[Line]:
+    """Return what a dry run would have created and written."""
     if delivery.planned is None:
         return []
-    changes = delivery.planned
-    creations = delivery.creations
+    changes, creations = delivery.planned, delivery.creations
     new = creations.created_cases.missing
     results = len(changes.writes) + len(changes.missing) + len(new)
     requests = count_batches(results) + creations.requests
-    one = requests == 1
     lines = [
-        (
-            f"dry run: nothing was written; {results} results would be, with {requests}"
-            f" {'request that writes' if one else 'requests that write'}"
-        ),
-        *(f"  {each} would be created" for each in creations.containers),
+        *(f"{each} would be created" for each in creations.containers),
         *(
-            f"  folder {each!r} would be created"
+            f"folder {each!r} would be created"
             for each in creations.created_cases.folders
         ),
         *(
-            f"  test case {each.name!r} would be created for {each.script}"
+            f"test case {each.name!r} would be created for {each.script}"
             for each in new
         ),
     ]
-    lines += [f"  {_planned(each)}, after it was added" for each in changes.missing]
+    lines += [f"{_planned(each)}, after it was added" for each in changes.missing]
     carried = [node.evidence for each in changes.writes for node in each.result.nodes]
     if any(carried):
-        files = sum(len(each.files) for each in carried)
-        steps = sum(len(each.steps) for each in carried)
-        lines.append(f"  with {files} attachments and {steps} steps")
+        files = plural(sum(len(each.files) for each in carried), "attachment")
+        steps = plural(sum(len(each.steps) for each in carried), "step")
+        lines.append(f"with {files} and {steps}")
     lines += [
-        f"  {_planned(each.result)} on execution {each.execution.id}"
+        f"{_planned(each.result)} on execution {each.execution.id}"
         for each in changes.writes
     ]
     lines += [
-        f"  test case {format_case(result.case)}: unchanged ({result.outcome.value})"
+        f"test case {format_case(result.case)}: unchanged ({why_left(result)})"
         for result in changes.skipped
     ]
-    return lines
+    text = (
+        f"dry run: nothing was written; it takes {plural(requests, 'writing request')}"
+    )
+    return [Line(text, more=tuple(lines), code=DRY_RUN)]
 
 
 def _planned(result: CaseResult) -> str:
@@ -111,9 +186,9 @@ def _planned(result: CaseResult) -> str:
     return f"test case {format_case(result.case)}: {status}"
 
 
-def made(delivery: Delivery) -> list[str]:
+def made(delivery: Delivery) -> list[Line]:
     """Return what was created, in at most one line."""
-    return [f"created: {', '.join(delivery.made)}"] if delivery.made else []
+    return [Line(f"Created {listed(delivery.made)}")] if delivery.made else []
 
 
 def as_json(delivery: Delivery) -> dict[str, object]:
@@ -153,103 +228,11 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
     return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
-def problems(
-    delivery: Delivery, journals: Sequence[Path], settings: Settings
-) -> list[str]:
-    """Return a line per problem, and one for all results with the same problem.
-
-    *journals*, if any, keep what is not delivered. *settings* are those of the push, for
-    commands that are printed.
-    """
-    remarks = [*delivery.target.remarks] if delivery.target else []
-    remarks += delivery.creations.created_cases.remarks
-    lines = [f"zephyr: {remark}" for remark in remarks]
-    if delivery.unmapped:
-        counts = ", which counts as undelivered" if delivery.unmapped_is_error else ""
-        lines.append(
-            f"zephyr: {len(delivery.unmapped)} tests name no test case{counts}:"
-            f" {first_few(delivery.unmapped)}"
-        )
-    if delivery.error is not None:
-        lines += [f"zephyr: {line}" for line in str(delivery.error).splitlines()]
-    refusals = _by_reason(delivery.refused)
-    for reason, alike in list(refusals.items())[:_SHOWN]:
-        lines.append(f"zephyr: {reason} {_whose(alike)}")
-    if len(refusals) > _SHOWN:
-        lines.append(f"zephyr: and {len(refusals) - _SHOWN} more problems")
-    if delivery.scheduled_twice:
-        used = [
-            f"{case} (execution {each})"
-            for case, each in delivery.scheduled_twice.items()
-        ]
-        lines.append(
-            f"zephyr: {len(used)} test cases are in the phase more than once; only the"
-            f" first execution of each has the result: {first_few(used)}"
-        )
-    if delivery.overruled:
-        lines.append(
-            f"zephyr: other jobs or later attempts of this run found the results that"
-            f" count for {_cases(delivery.overruled)}"
-        )
-    if delivery.older:
-        lines.append(
-            f"zephyr: the server has newer results for {_cases(delivery.older)}"
-        )
-        if journals:
-            forced = command("push", *journals, "--force", settings=settings)
-            lines.append(f"        to replace them: {forced}")
-    lines += _about_files(delivery.evidence.refused, "was refused")
-    lines += _about_files(delivery.evidence.left_out, "is left out")
-    if final := sum(each.final for each in delivery.refused):
-        lines.append(
-            f"zephyr: {final} results cannot be assigned to a test case: correct the"
-            f" markers and run the tests again"
-        )
-    if not journals:
-        return lines
-    names = ", ".join(map(str, journals))
-    if delivery.planned is not None:
-        again = command("push", *journals, settings=settings)
-        lines.append(f"dry run: to send it: {again}")
-    elif delivery.waiting:
-        lines += kept_lines(journals, settings, f"{delivery.waiting} ")
-    elif delivery.evidence.pending or delivery.evidence.retryable:
-        lines.append(f"zephyr: evidence kept in {names}")
-        lines.append(send_later(journals, settings))
-    return lines
-
-
-def _cases(changes: Sequence[Change]) -> str:
-    names = first_few(format_case(each.result.case) for each in changes)
-    return f"{len(changes)} test cases, they are unchanged: {names}"
-
-
-def _by_reason(problems: Iterable[_Problem]) -> dict[str, list[_Problem]]:
-    by_reason: dict[str, list[_Problem]] = {}
-    for each in problems:
-        by_reason.setdefault(each.reason, []).append(each)
-    return by_reason
-
-
-def _about_files(files: Sequence[RefusedFile], what: str) -> list[str]:
-    """Return a line for each reason, with the first file and a count of the others."""
-    by_reason = _by_reason(files)
-    lines = [
-        f"zephyr: {alike[0].name} {what} ({alike[0].nodeid}"
-        + (f" and {len(alike) - 1} more" if len(alike) > 1 else "")
-        + f"): {reason}"
-        for reason, alike in list(by_reason.items())[:_SHOWN]
-    ]
-    if len(by_reason) > _SHOWN:
-        lines.append(f"zephyr: and {len(by_reason) - _SHOWN} more")
-    return lines
-
-
-def counted(results: MergedResults) -> list[str]:
+def counted(results: MergedResults) -> list[Line]:
     """Return which results of a run replaced others, and why some did not."""
     lines = [
-        f"{count} results of {earlier}.jsonl replaced by a later attempt of the same job,"
-        f" {later}.jsonl"
+        f"{plural(count, 'result')} of {earlier}.jsonl replaced by a later attempt of the"
+        f" same job, {later}.jsonl"
         for (earlier, later), count in results.replaced.items()
     ]
     separate_jobs = [
@@ -257,7 +240,7 @@ def counted(results: MergedResults) -> list[str]:
         f" different jobs of this run: {why}"
         for (worse, other), why in results.separate_jobs.items()
     ]
-    return [*lines[:_SHOWN], *separate_jobs[:_SHOWN]]
+    return list(map(Line, (*lines[:_SHOWN], *separate_jobs[:_SHOWN])))
 
 
 def counted_as_json(results: MergedResults) -> dict[str, object]:
@@ -274,28 +257,26 @@ def counted_as_json(results: MergedResults) -> dict[str, object]:
     }
 
 
-def planned_only(deselected: int, untested: int) -> str:
+def planned_only(deselected: int, untested: int) -> Line:
     """Return how the tests of a run and the test cases of its phase differ."""
-    return (
-        f"only planned: {deselected} tests were not run, their test case is not in"
-        f" the phase; {untested} test cases of the phase have no test"
+    were, their = ("was", "its") if deselected == 1 else ("were", "their")
+    have = "has" if untested == 1 else "have"
+    return Line(
+        f"only planned: {plural(deselected, 'test')} {were} not run, {their} test case is"
+        f" not in the phase; {plural(untested, 'test case')} of the phase {have} no test"
     )
 
 
-def _whose(refusals: list[Refusal]) -> str:
-    """Name the test cases of *refusals* and the first of their tests."""
-    first = refusals[0].result
-    tests = first.nodes[0].title if first.nodes else ""
-    if len(refusals) == 1:
-        return f"(test case {format_case(first.case)}, {tests})"
-    names = first_few(format_case(each.result.case) for each in refusals)
-    return f"({len(refusals)} test cases: {names}; first in {tests})"
+def link(url: str, path: str, *more: str) -> Line:
+    """Return where to see the results; *path* is the place in words."""
+    place = f"phase {path}" if path.startswith("id ") else path
+    return Line(f"View results: {url}  ({place})", more=more, url=url)
 
 
-def link(origin: str, target: Target) -> str:
+def page_of(server: str, target: Target) -> str:
     """Return the address of the release, or of the start page if it is not known.
 
     Zephyr has no known address for a single phase.
     """
     page = f"release/{target.release.id}" if target.release is not None else ""
-    return f"{origin}/flex/html5/{page}"
+    return f"{server}/flex/html5/{page}"

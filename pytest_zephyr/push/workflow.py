@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -94,8 +95,9 @@ def push(
             mapped = diff.by_visible_id(
                 (_with_new_case(node, created) for node in nodes), snapshot.executions
             )
+            delivery.results = planner.plan(mapped, snapshot.statuses).results
             return diff.compute(
-                planner.plan(mapped, snapshot.statuses).results,
+                delivery.results,
                 snapshot.executions,
                 f"phase {snapshot.known_target.path}",
                 memory.receipts,
@@ -118,7 +120,7 @@ def push(
             creator.find(changes.missing)
             settled = creator.settle(changes, final=True)
             delivery.refused += settled.refused[len(changes.refused) :]
-            delivery.skipped = len(settled.skipped)
+            delivery.skipped = settled.skipped
             changes = settled
         if settings.dry_run:
             delivery.planned = changes
@@ -163,6 +165,15 @@ class _Planner:
                 )
         return self._plan
 
+    def invalid(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
+        """Return the tests of *senders* that have an invalid marker."""
+        senders = self._senders
+        return [
+            each
+            for each in nodes
+            if each.invalid and (senders is None or each.origin.journal in senders)
+        ]
+
     def rules_of(self, journal: str) -> Rules:
         """Return the rules of the last plan for the results of *journal*."""
         return self._rules.get(journal, self._main)
@@ -182,9 +193,11 @@ def _count_expected(
 ) -> NewCases:
     """Count what is to be delivered and return the test cases that are to be created."""
     plan = planner.plan(nodes, status.STOCK)
-    delivery.skipped = sum(
-        result.status is None and not result.problem for result in plan.results
-    )
+    delivery.results = plan.results
+    delivery.skipped = [
+        each for each in plan.results if each.status is None and not each.problem
+    ]
+    delivery.invalid = planner.invalid(nodes)
     new = NewCases()
     for node in plan.unmapped:
         settings = planner.settings_of.of(node)
@@ -196,6 +209,9 @@ def _count_expected(
         if creates and node.new is not None:
             new.fields.setdefault(node.new, {}).update(node.evidence.fields)
             new.folders.setdefault(node.new, settings.folder)
+        elif node.unmarked:
+            delivery.without_case.append(node)
+    delivery.new_cases = new.fields.keys()
     delivery.total = len(plan.results) + len(new.fields)
     return new
 
@@ -238,8 +254,8 @@ def _with_new_case(node: NodeResult, created: CreatedCases) -> NodeResult:
 
 
 def _count(delivery: Delivery, changes: Changes) -> None:
-    delivery.delivered_before = len(changes.done)
-    delivery.skipped = len(changes.skipped)
+    delivery.reported_before = list(changes.done)
+    delivery.skipped = list(changes.skipped)
     delivery.older = list(changes.older)
     delivery.overruled = list(changes.overruled)
     delivery.refused = list(changes.refused)

@@ -132,6 +132,7 @@ class _Node:
     workers: tuple[_Attempts, ...] = ()
     marked: tuple[EvidenceValue, ...] = ()
     changed: bool = False
+    invalid: bool = False
 
     def take(self, item: Item) -> None:
         """Note what the markers of the test say; items may come in any order."""
@@ -145,7 +146,7 @@ class _Node:
             self.cases = item.cases or self.cases
             self.new = item.new or self.new
             self.marked = marked or self.marked
-        self.unmarked = item.unmarked
+        self.unmarked, self.invalid = item.unmarked, item.invalid
 
     def attempts_on(self, worker: str) -> _Attempts:
         for each in self.workers:
@@ -269,6 +270,7 @@ def _result(
         evidence=node.evidence(entries),
         origin=origin,
         doubt="the report of a test is missing" if silent else "",
+        invalid=node.invalid,
     )
 
 

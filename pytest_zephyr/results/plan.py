@@ -26,7 +26,7 @@ class CaseResult:
     """The result of one test case.
 
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
-    because of the *problem*. *milliseconds* is the sum over the tests, *at* the end of
+    because of the *problem*; it is *uncertain* if the journal is damaged. *milliseconds* is the sum over the tests, *at* the end of
     the last one in milliseconds since the epoch. *notes* is `None` if the notes must not
     change. *decided_by* is the journal of the test that decides. *statuses* are the ids
     of the statuses of *nodes*, empty if all of them have that of the test case.
@@ -42,6 +42,7 @@ class CaseResult:
     nodes: tuple[NodeResult, ...]
     decided_by: str = ""
     statuses: tuple[str, ...] = ()
+    uncertain: bool = False
 
     def findings(
         self, ended: Mapping[str, int], incomplete: Collection[str] = ()
@@ -141,11 +142,12 @@ def _case_result(
     deciding, choice, context = nodes[place], choices[place], rules_of[place].context
     outcome = deciding.outcome
     statuses = [each.status.id if each.status else "" for each in choices]
+    doubt = "" if choice.problem else _doubt(nodes, choice)
     return CaseResult(
         case=case,
         outcome=outcome,
         status=choice.status,
-        problem=choice.problem or _doubt(nodes, choice),
+        problem=choice.problem or doubt,
         milliseconds=round(sum(node.duration for node in nodes) / 1000),
         # The time of a result is that of tests that ran, if there are any.
         at=max([node.at for node in nodes if node.ran] or [node.at for node in nodes]),
@@ -153,6 +155,7 @@ def _case_result(
         nodes=tuple(nodes),
         decided_by=deciding.origin.journal,
         statuses=() if len(set(statuses)) == 1 else tuple(statuses),
+        uncertain=bool(doubt),
     )
 
 

@@ -80,8 +80,9 @@ class Item:
 
     *comment*, *defects* and *fields* come from its markers. *new* is the test case to
     create for a test without a marker, if any; *unmarked* says that it names no test case
-    and does not ask to be ignored. *changed* says that its markers were changed while it
-    ran; this replaces what was collected.
+    and does not ask to be ignored, *invalid* that one of its markers has a mistake.
+    *changed* says that its markers were changed while it ran; this replaces what was
+    collected.
     """
 
     nodeid: str
@@ -92,6 +93,7 @@ class Item:
     defects: tuple[str, ...] = ()
     fields: tuple[tuple[str, FieldValue], ...] = ()
     changed: bool = False
+    invalid: bool = False
 
     @property
     def evidence_values(self) -> Iterator[EvidenceValue]:
@@ -219,6 +221,7 @@ class NodeResult:
     evidence: Evidence = NOTHING
     origin: Origin = NOWHERE
     doubt: str = ""
+    invalid: bool = False
 
     @property
     def title(self) -> str:

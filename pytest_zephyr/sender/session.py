@@ -28,6 +28,9 @@ from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.embedded import how_to_look
 from pytest_zephyr.push.preflight import ServerFacts
+from pytest_zephyr.push.problems import describe_problems
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problems
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
 
@@ -42,7 +45,7 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
     deadline = Deadline(request.seconds)
     facts = load(ServerFacts, request.facts) if request.facts else ServerFacts()
     known: list[Journal] = []
-    problems: set[str] = set()
+    siblings_unreadable: set[str] = set()
 
     def find_run() -> Run:
         """Return the journal of this session, with those of the same run beside it."""
@@ -51,7 +54,7 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
         if own[0].header.key:
             new_problems: list[str] = []
             known = open_all([path.parent], known, new_problems, recent=True)
-            problems.update(new_problems)
+            siblings_unreadable.update(new_problems)
         return Run(own, siblings(own, known))
 
     with ExitStack() as stack:
@@ -73,36 +76,50 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
             again=find_run,
         )
     prune(path.parent)
-    lines = [f"zephyr: {problem}" for problem in sorted(problems)]
-    lines += _lines(delivered, facts, settings, [] if unwritten else [path])
+    saved = [] if unwritten else [path]
+    lines = _lines(delivered, facts, settings, sorted(siblings_unreadable), saved)
     damaged = bool(delivered.run.cut) or delivered.contents.damaged
     return Pushed(tuple(lines), delivered.delivery.failed or damaged)
 
 
 def _lines(
-    delivered: Delivered, facts: ServerFacts, settings: Settings, saved: Sequence[Path]
-) -> list[str]:
+    delivered: Delivered,
+    facts: ServerFacts,
+    settings: Settings,
+    unreadable_siblings: Sequence[str],
+    saved: Sequence[Path],
+) -> list[Line]:
     """Return the lines of the summary; what is undelivered is *saved* in a journal."""
     delivery, contents = delivered.delivery, delivered.contents
-    lines = cut_short(map(display_path, delivered.run.cut))
-    lines += [*unreadable(contents.unreadable), *uncollected(contents.uncollected)]
+    lines = [summary.counts(delivery)]
+    lines += summary.planned(delivery)
+    lines += summary.made(delivery)
+    lines += summary.evidence(delivery)
+    lines += summary.without_case(delivery)
     if facts.plan is not None:
         cases = (case for node in contents.results.nodes for case in node.cases)
         untested = facts.untested(frozenset(cases))
         lines.append(summary.planned_only(contents.deselected, untested))
     lines += summary.counted(contents.results)
-    lines += summary.planned(delivery)
-    lines.append(summary.numbers(delivery, saved=bool(saved)))
-    lines += summary.made(delivery)
-    lines += summary.evidence(delivery)
+    lines += problems(unreadable_siblings, "warning")
+    lines += problems(cut_short(map(display_path, delivered.run.cut)))
+    lines += problems(unreadable(contents.unreadable))
+    lines += problems(uncollected(contents.uncollected), "warning")
     if settings.on_error != "ignore":
         journals = list(map(display_path, saved))
-        lines += summary.problems(delivery, journals, settings)
-    target, server = delivery.target, delivered.settings.url
-    if target is not None and target.phase is not None and server is not None:
-        where = summary.link(server, target)
-        if settings.url == SANDBOX:
-            database = display_path(settings.journal / SANDBOX_DATABASE)
-            where = how_to_look(database, target.phase.id)
-        lines.append(f"look at phase {target.path}: {where}")
-    return lines
+        lines += describe_problems(delivery, journals, settings)
+    return [*lines, *_link(delivered, settings)]
+
+
+def _link(delivered: Delivered, settings: Settings) -> list[Line]:
+    """Return where to see the results, if there are any."""
+    delivery, server = delivered.delivery, delivered.settings.url
+    target = delivery.target
+    is_there = delivery.reported or delivery.reported_before
+    if target is None or target.phase is None or server is None or not is_there:
+        return []
+    if settings.url == SANDBOX:
+        database = display_path(settings.journal / SANDBOX_DATABASE)
+        url, how = how_to_look(database, target.phase.id)
+        return [summary.link(url, target.path, how)]
+    return [summary.link(summary.page_of(server, target), target.path)]

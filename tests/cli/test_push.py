@@ -71,7 +71,7 @@ def test_push_sends_what_a_run_left_and_a_second_one_writes_nothing(
     code, said = push(journal)
 
     assert code == 0
-    assert "2 delivered, 0 refused, 1 unchanged, 0 kept" in said
+    assert "3 test cases: 2 reported (1 Pass, 1 Fail), 1 unchanged (skipped)\n" in said
     assert world.statuses()[101] == "1"
     assert "broke" in world.execution(102).comment
 
@@ -112,7 +112,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
 
     assert code == 0
     assert world.writes == []
-    assert "2 results would be, with 1 request" in said
+    assert "2 would be reported (1 Pass, 1 Fail), 1 unchanged (skipped)" in said
     assert "test case 101: Pass on execution" in said
     assert "test case 102: Fail on execution" in said
     assert "test case 103: unchanged (skipped)" in said
@@ -141,8 +141,9 @@ def test_result_that_only_its_test_can_mend_is_told_once(
 
     assert code == 1
     assert "test case 999 is not known to Zephyr" in said
-    assert "correct the markers and run the tests again" in said
+    assert "fix the marker and run the tests again" in said
     assert "send" not in said
+    assert "1 test case: 1 refused" in said
     assert push() == (0, "nothing to send\n")
 
     world.schedule(999)
@@ -157,7 +158,7 @@ def test_result_without_a_place_is_sent_once_it_has_one(
     world.sandbox.store.add_case(world.release, testcase_id=201)
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(201)\ndef test_a(): pass\n")
     said = run_zephyr(same_exit=False).text
-    assert "1 results kept in .zephyr" in said
+    assert "1 result kept in .zephyr" in said
     assert paste(said).ret == 1
 
     world.sandbox.store.schedule(world.phase, 201)
@@ -175,7 +176,7 @@ def test_a_dry_run_is_sent_only_when_it_is_named(
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     when = () if at_once else ("--zephyr-push=never",)
     ran = run_zephyr("--zephyr-dry-run", *when, same_exit=False)
-    assert ("1 to be delivered, 0 refused, 0 unchanged" in ran.text) == at_once
+    assert ("1 test case: 1 would be reported (1 Pass)" in ran.text) == at_once
     code, said = push()
 
     assert code == 0
@@ -204,7 +205,7 @@ def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, 
 
     assert code == 1
     assert "no answer from http://127.0.0.1:9" in said
-    assert "2 kept" in said
+    assert "3 test cases: 1 unchanged (skipped), 2 not sent" in said
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_shards_of_one_run_merge_and_the_worst_decides(
     assert {c: world.statuses()[c] for c in (101, 102, 103)} == {
         101: "2", 102: "1", 103: "1"
     }  # fmt: skip
-    assert "3 delivered" in said
+    assert "3 test cases: 3 reported (2 Pass, 1 Fail)" in said
     assert push()[1] == "nothing to send\n"
 
 
@@ -316,7 +317,7 @@ def test_newer_result_of_the_server_is_left_unless_forced(
     assert code == 0
     assert world.statuses()[102] == "1"
     assert world.statuses()[101] == "1"
-    assert "the server has newer results for 1 test cases" in said
+    assert "the server has newer results for 1 test case, it is unchanged" in said
 
     assert paste(said).ret == 0
     assert world.statuses()[102] == "2"
@@ -431,7 +432,7 @@ def test_a_journal_with_impossible_options_does_not_keep_others_back(
 
     assert code == 1
     assert "invalid zephyr_comment 'no\\x1b' (from 0000-spoilt.jsonl): " in said
-    assert "2 delivered" in said
+    assert "2 reported (1 Pass, 1 Fail)" in said
     assert world.statuses()[101] == "1"
 
 
@@ -452,8 +453,8 @@ def test_evidence_that_did_not_arrive_is_sent_by_the_next_push(
     ran = run_zephyr("--zephyr-retries=0", "--zephyr-on-error=fail", same_exit=False)
 
     assert ran.ret == 8
-    assert "1 delivered, 0 refused" in ran.text
-    assert "evidence: 1 kept in the journal" in ran.text
+    assert "1 test case: 1 reported (1 Pass)" in ran.text
+    assert "1 attachment not sent" in ran.text
     assert "evidence kept in .zephyr" in ran.text
     world.sandbox.faults.clear()
 
@@ -462,8 +463,8 @@ def test_evidence_that_did_not_arrive_is_sent_by_the_next_push(
     code, said = push()
 
     assert code == 0
-    assert "0 delivered, 1 delivered before" in said
-    assert "evidence: 1 attachments sent" in said
+    assert "1 test case: 1 reported before (1 Pass)" in said
+    assert "1 attachment uploaded" in said
     assert world.execution(101).attachments == (("a.png", "image/png", 7),)
     assert world.execution(101).results == 1
     assert push() == (0, "nothing to send\n")

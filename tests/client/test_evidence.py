@@ -27,9 +27,9 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.push import summary
 from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
@@ -378,6 +378,10 @@ def test_what_waits_is_sent_though_an_older_run_left_its_like(world, recorded, l
     assert content(world, 101, "a.png") == [b"a", b"b"]
 
 
+def problem_texts(*args: Any) -> list[str]:
+    return [text for line in describe_problems(*args) for text in line.shown]
+
+
 @pytest.mark.parametrize("change", ["gone", "changed"])
 def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change):
     """No later push could send it; one that was changed is not what the test saw."""
@@ -388,7 +392,7 @@ def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change
 
     delivery = recorded.push()
 
-    (line,) = summary.problems(delivery, [recorded.path], recorded.settings())
+    (line,) = problem_texts(delivery, [recorded.path], recorded.settings())
     assert line.startswith("zephyr: a.png was refused (test_a.py::test_101): its copy")
     assert delivery.complete
     assert names(world, 101) == ["b.png"]
@@ -408,7 +412,7 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
     assert delivery.delivered == 5
     assert not delivery.complete
     assert delivery.failed
-    lines = summary.problems(delivery, [recorded.path], recorded.settings())
+    lines = problem_texts(delivery, [recorded.path], recorded.settings())
     assert any(
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
     )
@@ -434,7 +438,7 @@ def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):
     assert delivery.delivered == 2
     assert len(delivery.evidence.refused) == 180
     assert calls(world, UPLOAD) < 80
-    said = summary.problems(delivery, [recorded.path], recorded.settings())
+    said = problem_texts(delivery, [recorded.path], recorded.settings())
     assert sum("was refused" in line for line in said) == 1
 
 
@@ -464,7 +468,7 @@ def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
     assert not delivery.complete
     assert any(
         "evidence kept in" in each
-        for each in summary.problems(delivery, [recorded.path], recorded.settings())
+        for each in problem_texts(delivery, [recorded.path], recorded.settings())
     )
     assert recorded.push().complete
     assert names(world, 101) == ["a.png"]

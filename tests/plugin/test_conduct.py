@@ -41,7 +41,7 @@ HOOKS = [
     "pytest_zephyr.plugin.reporter.ZephyrReporter._finish",
     "pytest_zephyr.plugin.reporter.ZephyrReporter._push",
     "pytest_zephyr.sender.session.prune",
-    "pytest_zephyr.push.summary.numbers",
+    "pytest_zephyr.push.summary.counts",
     "pytest_zephyr.push.workflow.push",
     "pytest_zephyr.journal.format.report_line",
 ]

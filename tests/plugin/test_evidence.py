@@ -55,7 +55,7 @@ def test_all_that_a_test_says_stands_on_its_execution(
     )
     ran = run_zephyr("--zephyr-comment=never", *args, same_exit=False)
 
-    assert "evidence: 4 attachments sent" in ran.text
+    assert "4 attachments uploaded" in ran.text
     passed, failed = world.execution(101), world.execution(102)
     assert untagged(passed.comment).splitlines()[1:] == [
         "defects: BUG-7",
@@ -134,7 +134,7 @@ def test_any_value_is_taken_and_what_is_missing_is_named(pytester, run_zephyr, w
     assert ran.result.ret == 8
     ran.result.stdout.fnmatch_lines(
         [
-            "evidence: 3 attachments sent, 12 left out",
+            "3 attachments uploaded, 12 attachments left out",
             "zephyr: attach is left out (*): zephyr.attach: RuntimeError",
             "zephyr: attachment is left out (*): expected a path or bytes, got 7",
             "zephyr: attachment is left out (*test_awkward): there is no file ''",
@@ -286,7 +286,7 @@ def test_steps_land_on_the_steps_of_their_case(pytester, run_zephyr, world):
         "  passed Yield",
         "  failed Break - RuntimeError: no &lt;way&gt;",
     ]
-    assert "evidence: 3 step results sent" in ran.text
+    assert "3 step results reported" in ran.text
     paths = [each.path for each in world.sandbox.requests]
     assert sum("/teststep" in path for path in paths) == 3
 
@@ -357,7 +357,7 @@ def test_what_is_too_large_is_left_out_and_named(pytester, run_zephyr, world):
     )
     ran.result.stdout.fnmatch_lines(
         [
-            "evidence: 2 attachments sent, 2 left out",
+            "2 attachments uploaded, 2 attachments left out",
             "zephyr: film.webm is left out (*test_a): 2.9K, larger than *",
             "zephyr: one too many is left out (*test_a): 2K, more than *",
         ]

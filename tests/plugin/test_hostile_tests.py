@@ -91,7 +91,7 @@ def test_results_do_not_need_a_terminal(pytester, run_zephyr, world, conftest):
     ran = run_zephyr("-s", subprocess=True, same_exit=False)
 
     assert world.statuses()[101] == "2"
-    assert "1 delivered" in ran.text
+    assert "2 test cases: 1 reported (1 Fail), 1 refused" in ran.text
     assert "internal error in pytest_sessionfinish" not in ran.text
 
 
@@ -137,7 +137,7 @@ def test_a_run_that_a_test_starts_is_not_this_run(
             result = pytester.runpytest_{how}("-p", "zephyr")
             result.assert_outcomes(failed=1)
             result.stdout.fnmatch_lines(["zephyr: not reporting, because a test of a reporting run (process *) started this one; *"])
-            result.stdout.no_fnmatch_line("*delivered*")
+            result.stdout.no_fnmatch_line("*reported (*")
         """
     )
     ran = run_zephyr("-p", "pytester", subprocess=True, same_exit=False)
@@ -347,7 +347,7 @@ def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, world, 
     assert world.execution(101).results == world.execution(102).results == 1
     assert world.statuses()[101] == world.statuses()[102] == "1"
     assert not world.execution(101).comment
-    assert ran.text.count("2 delivered") == 1
+    assert ran.text.count("2 reported (2 Pass)") == 1
 
 
 EVIDENCE = """

@@ -99,8 +99,8 @@ def test_summary_has_numbers_and_link(run_zephyr, world):
         [
             f"zephyr: {world.sandbox.url} as *",
             "*= zephyr =*",
-            "5 delivered, 0 refused, 1 unchanged, 0 kept in the journal",
-            f"look at phase *: {world.sandbox.url}/flex/html5/*",
+            "6 test cases: 5 reported (2 Pass, 2 Fail, 1 Blocked), 1 unchanged (skipped)",
+            f"View results: {world.sandbox.url}/flex/html5/*  (phase id *)",
         ]
     )
 
@@ -109,7 +109,7 @@ def test_summary_has_numbers_and_link(run_zephyr, world):
 def test_quiet_run_prints_no_section_when_all_is_well(run_zephyr):
     ran = run_zephyr("-q")
 
-    assert "delivered" not in ran.text
+    assert "reported" not in ran.text
     assert "= zephyr =" not in ran.text
 
 
@@ -129,7 +129,9 @@ def test_names_lead_to_the_phase(pytester, run_zephyr, world, monkeypatch):
     ran = run_zephyr()
 
     assert world.statuses()[101] == "1"
-    assert "look at phase Payments > 1.0 > Nightly > Smoke" in ran.text
+    page = f"{world.sandbox.url}/flex/html5/release/{world.release}"
+    where = "Payments > 1.0 > Nightly > Smoke"
+    assert f"View results: {page}  ({where})" in ran.text
 
 
 def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, world):
@@ -199,7 +201,7 @@ def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(
     assert world.statuses()[101] == "1"
     assert "test case 999 is not known to Zephyr" in ran.text
     assert "test_unknown" in ran.text
-    assert "1 delivered, 1 refused" in ran.text
+    assert "2 test cases: 1 reported (1 Pass), 1 refused" in ran.text
 
 
 def test_three_hundred_results_cost_four_requests_with_ids(pytester, run_zephyr, world):
@@ -243,7 +245,7 @@ def test_three_hundred_results_cost_seven_requests_with_names(
         "--zephyr-phase=Smoke",
     )
 
-    assert "300 delivered" in ran.text
+    assert "300 test cases: 300 reported (300 Pass)" in ran.text
     assert len(world.sandbox.requests) == 7
 
 
@@ -251,7 +253,7 @@ def test_nothing_marked_means_nothing_is_sent(pytester, run_zephyr, world):
     pytester.makepyfile("def test_a(): pass")
     ran = run_zephyr()
 
-    assert "0 delivered, 0 refused" in ran.text
+    assert "No test cases to report" in ran.text
     assert world.writes == []
 
 

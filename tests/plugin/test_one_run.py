@@ -147,7 +147,7 @@ def test_what_was_delivered_to_one_server_is_new_to_another(
     again = command("push", journal, f"--zephyr-url={world.sandbox.url}", phase)
 
     assert again.ret == 0
-    assert "0 delivered, 1 delivered before" in again.text
+    assert "1 test case: 1 reported before (1 Fail)" in again.text
     assert world.execution(101).results == 1
 
 
@@ -358,7 +358,7 @@ def test_last_attempt_of_a_job_counts(
     held = world.execution(101)
     assert held.status == "1"
     assert re.search(r"test_a\[2\] \(\d\.\d\d s\) after 2 attempts", held.comment)
-    assert "1 results of" in said or "2 results of" in said
+    assert "1 result of" in said or "2 results of" in said
     assert "replaced by a later attempt of the same job" in said
 
 
@@ -477,10 +477,8 @@ def test_job_that_leaves_a_worse_result_says_so(
     ran = run_zephyr(key, "test_green.py", "--zephyr-journal=b", same_exit=False)
 
     assert ran.ret == 0
-    assert "0 delivered, 0 refused, 1 unchanged" in ran.text
-    assert (
-        "found the results that count for 1 test cases, they are unchanged" in ran.text
-    )
+    assert "1 test case: 1 unchanged (worse result of another job)" in ran.text
+    assert "found the results that count for 1 test case, it is unchanged" in ran.text
 
 
 @pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])

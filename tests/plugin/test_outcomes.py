@@ -280,7 +280,7 @@ def test_interrupted_run_pushes_what_finished(pytester, run_zephyr, world):
     assert {c: world.statuses()[c] for c in (101, 102, 103)} == {
         101: "1", 102: None, 103: None
     }  # fmt: skip
-    assert "1 delivered, 0 refused, 2 unchanged" in ran.text
+    assert "3 test cases: 1 reported (1 Pass), 2 unchanged (not run)" in ran.text
 
 
 @pytest.mark.parametrize(

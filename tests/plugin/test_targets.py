@@ -71,11 +71,8 @@ def test_three_hundred_results_fill_a_new_cycle_with_twenty_requests(
 
     assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1300)}
     assert len(world.sandbox.requests) <= 20
-    assert (
-        "created: cycle 'Build 7', phase 'Regression', 300 test cases in the phase"
-        in ran.text
-    )
-    assert "300 delivered" in ran.text
+    assert "Created cycle 'Build 7', phase 'Regression' and 300 executions" in ran.text
+    assert "300 test cases: 300 reported (270 Pass, 30 Fail)" in ran.text
 
 
 @pytest.mark.usefixtures("named")
@@ -166,7 +163,7 @@ def test_release_that_is_over_is_explained_if_the_server_minds(
     )
 
     assert f"ended on {over}; a cycle needs a release that has not ended" in ran.text
-    assert "1 kept in the journal" in ran.text
+    assert "1 test case: 1 not sent" in ran.text
 
 
 @pytest.mark.usefixtures("named")
@@ -198,7 +195,7 @@ def test_lock_that_lasts_leaves_the_journal(pytester, run_zephyr, world):
     )
 
     assert "is locked" in ran.text
-    assert "1 kept in the journal" in ran.text
+    assert "1 test case: 1 not sent" in ran.text
     assert cycles(world) == []
 
 
@@ -275,7 +272,7 @@ def test_four_jobs_at_once_leave_one_cycle_with_every_result(
         said = list(jobs.map(job, range(4)))
 
     assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, said
-    assert all("kept in the journal" not in text for text in said), said
+    assert all("not sent" not in text for text in said), said
 
 
 # Adding cases to a phase
@@ -302,7 +299,7 @@ def test_case_outside_the_phase_is_added_assigned_and_executed(
     assert world.statuses() == {
         **dict.fromkeys(range(101, 107)), 101: "1", 201: "1", 202: "2"
     }  # fmt: skip
-    assert "created: 2 test cases in the phase" in ran.text
+    assert "Created 2 executions" in ran.text
     assert len(world.sandbox.store.planned(world.phase)) == 8
 
 
@@ -365,7 +362,7 @@ def test_no_test_case_is_made_that_a_structured_phase_could_never_hold(
 
     assert world.writes == []
     assert "is structured, and nothing can be added to it" in ran.text
-    assert "0 delivered, 1 refused" in ran.text
+    assert "1 test case: 1 refused" in ran.text
 
 
 def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, world):
@@ -484,7 +481,7 @@ def test_test_without_a_marker_does_what_the_policy_says(
     )
 
     assert ran.ret == code
-    assert ("1 tests name no test case" in ran.text) == named
+    assert ("zephyr: 1 test has no test case: " in ran.text) == named
     assert ("::test_unmarked" in ran.text) == named
     assert "test_ignored" not in ran.text
 
@@ -517,7 +514,7 @@ def test_many(n): assert n != 2
     pytester.makeini("[pytest]\nmarkers = smoke\n")
     for _ in range(2):
         ran = run_zephyr(*CREATE, *workers, same_exit=False, subprocess=bool(workers))
-        assert "2 delivered, 0 refused" in ran.text
+        assert "2 test cases: 2 reported (1 Pass, 1 Fail)" in ran.text
 
     cases = {c.name: c for c in world.sandbox.store.cases(world.release)}
     new = {name: case for name, case in cases.items() if "::" in name}
@@ -547,7 +544,7 @@ def test_dry_run_says_what_would_be_made(pytester, run_zephyr, paste, world):
     )
     ran = run_zephyr(*CREATE, "--zephyr-dry-run")
 
-    assert "dry run: nothing was written; 2 results would be" in ran.text
+    assert "2 test cases: 2 would be reported (1 Pass, 1 new)" in ran.text
     for line in (
         "cycle 'Build 7' would be created",
         "phase 'Regression' would be created",
@@ -610,7 +607,7 @@ def test_test_cases_made_in_spite_of_a_server_error_are_not_made_again(
 
     names = [c.name for c in world.sandbox.store.cases(world.release) if "::" in c.name]
     assert len(names) == len(set(names)) == 5
-    assert "5 delivered" in ran.text
+    assert "5 test cases: 5 reported (5 Pass)" in ran.text
 
 
 @pytest.mark.usefixtures("named")
@@ -643,7 +640,7 @@ def test_number_of_writes_that_a_dry_run_tells_is_true(pytester, run_zephyr, wor
     said = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
     run_zephyr(*args, same_exit=False)
 
-    told = re.search(r"4 results would be, with (\d+) requests that write", said)
+    told = re.search(r"nothing was written; it takes (\d+) writing requests", said)
     assert told is not None
     assert int(told[1]) == len(world.writes)
 
@@ -669,7 +666,7 @@ def test_field_that_zephyr_lacks_stands_in_the_notes(pytester, run_zephyr, world
     )
     ran = run_zephyr(*CREATE, same_exit=False)
 
-    assert "1 delivered, 0 refused" in ran.text
+    assert "1 test case: 1 reported (1 Pass)" in ran.text
     (cycle,) = cycles(world)
     (phase,) = world.sandbox.store.phases(cycle.id)
     (execution,) = world.sandbox.store.executions(phase.id)
@@ -845,7 +842,7 @@ def test_structured_phase_named_by_its_id_is_not_added_to(pytester, run_zephyr, 
     ran = run_zephyr(f"--zephyr-phase={phase}", "--zephyr-create=execution")
 
     assert "it is a structured phase" in ran.text
-    assert "created:" not in ran.text
+    assert "Created" not in ran.text
     assert not any("bytree" in write for write in world.writes)
 
 

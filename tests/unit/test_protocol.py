@@ -38,6 +38,7 @@ from pytest_zephyr.protocol.messages import ProtocolError
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.push.preflight import ServerFacts
+from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.target.find_cases import CaseLookup
@@ -73,7 +74,7 @@ SETTINGS = resolve(
         Checked(("zephyr: a",), True, (1, "A-1"), -7),
         Checked(planned=()),
         Progress(1, 2, "files"),
-        Pushed(("a\nb",), False),
+        Pushed((Line("a\nb", "error", ("c",), "kept"),), False),
         Broken("no", bug=True),
     ],
     ids=lambda message: type(message).__name__,

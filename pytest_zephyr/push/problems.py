@@ -1,0 +1,169 @@
+"""Describe what went wrong in a push, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.command_line import kept_lines
+from pytest_zephyr.config.command_line import send_later
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import Interrupted
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push.diff import Change
+from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.results.lines import DRY_RUN
+from pytest_zephyr.results.lines import Level
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problem
+from pytest_zephyr.text import first_few
+from pytest_zephyr.text import format_case
+from pytest_zephyr.text import plural
+
+
+#: Lines for one kind of problem; the rest is only counted.
+_SHOWN = 20
+
+_Problem = TypeVar("_Problem", Refusal, RefusedFile)
+
+
+def describe_problems(
+    delivery: Delivery, journals: Sequence[Path], settings: Settings
+) -> list[Line]:
+    """Return a line per problem, and one for all results with the same problem.
+
+    *journals*, if any, keep what is not delivered. *settings* are those of the push, for
+    commands that are printed.
+    """
+    remarks = [*delivery.target.remarks] if delivery.target else []
+    remarks += delivery.creations.created_cases.remarks
+    lines = [Line(remark, "warning", code="remark") for remark in remarks]
+    if delivery.unmapped:
+        number = len(delivery.unmapped)
+        is_error = delivery.unmapped_is_error
+        text = (
+            f"{plural(number, 'test')} {'has' if number == 1 else 'have'} no test case"
+        )
+        text += f": {first_few(delivery.unmapped)}"
+        why = ("this counts as undelivered (zephyr_unmapped = error)",)
+        level: Level = "error" if is_error else "warning"
+        lines.append(Line(text, level, why if is_error else (), "unmapped"))
+    if delivery.error is not None:
+        code = "interrupted" if isinstance(delivery.error, Interrupted) else "error"
+        lines.append(problem(str(delivery.error).splitlines(), code=code))
+    lines += _about_refusals(delivery.refused)
+    if delivery.scheduled_twice:
+        used = [
+            f"{case} (execution {each})"
+            for case, each in delivery.scheduled_twice.items()
+        ]
+        is_one = len(used) == 1
+        text = (
+            f"{plural(len(used), 'test case')} {'is' if is_one else 'are'} in the phase"
+            f" more than once; only the first execution of each has the result:"
+            f" {first_few(used)}"
+        )
+        lines.append(Line(text, "warning", code="scheduled-twice"))
+    if delivery.overruled:
+        text = (
+            f"other jobs or later attempts of this run found the results that count for"
+            f" {_cases(delivery.overruled)}"
+        )
+        lines.append(Line(text, "warning", code="overruled"))
+    if delivery.older:
+        text = f"the server has newer results for {_cases(delivery.older)}"
+        forced = command("push", *journals, "--force", settings=settings)
+        more = (f"to replace them: {forced}",) if journals else ()
+        lines.append(Line(text, "warning", more, "older"))
+    lines += _about_files(delivery.evidence.refused, "was refused")
+    lines += _about_files(delivery.evidence.left_out, "is left out")
+    return [*lines, *_about_sending(delivery, journals, settings)]
+
+
+def _about_refusals(refused: Sequence[Refusal]) -> list[Line]:
+    """Return a line for each reason, and what helps where another push does not."""
+    lines = []
+    by_reason = _by_reason(refused)
+    for reason, alike in list(by_reason.items())[:_SHOWN]:
+        level: Level = "error" if any(each.serious for each in alike) else "warning"
+        lines.append(Line(f"{reason} {_whose(alike)}", level, code=alike[0].code))
+    if len(by_reason) > _SHOWN:
+        lines.append(Line(f"and {len(by_reason) - _SHOWN} more problems", "warning"))
+    final = [each for each in refused if each.final]
+    if final:
+        thing = "marker" if len(final) == 1 else "markers"
+        if any(each.code == "uncertain" for each in final):
+            advice = "run the tests again"
+        else:
+            advice = f"fix the {thing} and run the tests again"
+        last = lines[-1]
+        more = f"{advice}; another push would not change this"
+        if len(final) < len(refused):
+            more = f"for {len(final)} of them: {more}"
+        lines[-1] = Line(last.text, last.level, (*last.more, more), last.code)
+    return lines
+
+
+def _about_sending(
+    delivery: Delivery, journals: Sequence[Path], settings: Settings
+) -> list[Line]:
+    """Return how to send what was not sent."""
+    if not journals:
+        return []
+    if delivery.planned is not None:
+        again = command("push", *journals, settings=settings)
+        return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
+    if delivery.waiting:
+        lines = kept_lines(journals, settings, plural(delivery.waiting, "result"))
+        return [problem(lines, _waiting_level(delivery), code="kept")]
+    if delivery.evidence.pending or delivery.evidence.retryable:
+        names = ", ".join(map(str, journals))
+        lines = [f"evidence kept in {names}", send_later(journals, settings)]
+        return [problem(lines, _waiting_level(delivery), code="kept")]
+    return []
+
+
+def _waiting_level(delivery: Delivery) -> Level:
+    return "error" if delivery.failed else "warning"
+
+
+def _cases(changes: Sequence[Change]) -> str:
+    """Name the test cases of *changes*, which were not changed."""
+    names = first_few(format_case(each.result.case) for each in changes)
+    they = "it is" if len(changes) == 1 else "they are"
+    return f"{plural(len(changes), 'test case')}, {they} unchanged: {names}"
+
+
+def _by_reason(problems: Iterable[_Problem]) -> dict[str, list[_Problem]]:
+    by_reason: dict[str, list[_Problem]] = {}
+    for each in problems:
+        by_reason.setdefault(each.reason, []).append(each)
+    return by_reason
+
+
+def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
+    """Return a line for each reason, with the first file and a count of the others."""
+    by_reason = _by_reason(files)
+    lines = []
+    for reason, alike in list(by_reason.items())[:_SHOWN]:
+        more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
+        text = f"{alike[0].name} {what} ({alike[0].nodeid}{more}): {reason}"
+        level: Level = "warning" if all(each.by_limit for each in alike) else "error"
+        lines.append(Line(text, level, code="attachment"))
+    if len(by_reason) > _SHOWN:
+        lines.append(Line(f"and {len(by_reason) - _SHOWN} more", "warning"))
+    return lines
+
+
+def _whose(refusals: list[Refusal]) -> str:
+    """Name the test cases of *refusals* and the first of their tests."""
+    first = refusals[0].result
+    tests = first.nodes[0].title if first.nodes else ""
+    if len(refusals) == 1:
+        return f"(test case {format_case(first.case)}, {tests})"
+    names = first_few(format_case(each.result.case) for each in refusals)
+    return f"({len(refusals)} test cases: {names}; first in {tests})"

@@ -1,0 +1,55 @@
+"""The lines of a summary, which a terminal and a CI service show in their own ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+Level = Literal["info", "success", "warning", "error"]
+
+_PREFIX = "zephyr: "
+
+#: The code of what a dry run would do.
+DRY_RUN = "dry-run"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a summary; *more* are lines that belong to it, such as a command.
+
+    A warning or an error is a problem; *code* is a stable name of it for scripts. *url* is
+    an address in the text.
+    """
+
+    text: str
+    level: Level = "info"
+    more: tuple[str, ...] = ()
+    code: str = ""
+    url: str = ""
+
+    @property
+    def is_problem(self) -> bool:
+        return self.level in {"warning", "error"}
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines on a terminal."""
+        prefix, indent = (_PREFIX, " " * 8) if self.is_problem else ("", "  ")
+        return [f"{prefix}{self.text}", *(f"{indent}{each}" for each in self.more)]
+
+
+def problem(lines: Sequence[str], level: Level = "error", code: str = "") -> Line:
+    """Return one problem that messages describe in several *lines*."""
+    first, *more = lines
+    return Line(
+        first.removeprefix(_PREFIX), level, tuple(map(str.strip, more)), code=code
+    )
+
+
+def problems(
+    lines: Sequence[str], level: Level = "error", code: str = ""
+) -> list[Line]:
+    """Return a problem for each of *lines*."""
+    return [problem([line], level, code) for line in lines]
