@@ -92,7 +92,9 @@ def _about_refusals(refused: Sequence[Refusal]) -> list[Line]:
         level: Level = "error" if any(each.serious for each in alike) else "warning"
         lines.append(Line(f"{reason} {_whose(alike)}", level, code=alike[0].code))
     if len(by_reason) > _SHOWN:
-        lines.append(Line(f"and {len(by_reason) - _SHOWN} more problems", "warning"))
+        lines.append(
+            Line(f"and {len(by_reason) - _SHOWN} more problems", "warning", code="more")
+        )
     final = [each for each in refused if each.final]
     if final:
         thing = "marker" if len(final) == 1 else "markers"
@@ -155,7 +157,9 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
         level: Level = "warning" if all(each.by_limit for each in alike) else "error"
         lines.append(Line(text, level, code="attachment"))
     if len(by_reason) > _SHOWN:
-        lines.append(Line(f"and {len(by_reason) - _SHOWN} more", "warning"))
+        lines.append(
+            Line(f"and {len(by_reason) - _SHOWN} more", "warning", code="more")
+        )
     return lines
 
 

@@ -19,8 +19,8 @@ DRY_RUN = "dry-run"
 class Line:
     """A line of a summary; *more* are lines that belong to it, such as a command.
 
-    A warning or an error is a problem; *code* is a stable name of it for scripts. *url* is
-    an address in the text.
+    The *code* of a problem is a stable name of it for scripts. *url* is an address in the
+    text.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Line:
 
     @property
     def is_problem(self) -> bool:
-        return self.level in {"warning", "error"}
+        return self.code not in {"", DRY_RUN}
 
     @property
     def shown(self) -> list[str]:
@@ -40,7 +40,9 @@ class Line:
         return [f"{prefix}{self.text}", *(f"{indent}{each}" for each in self.more)]
 
 
-def problem(lines: Sequence[str], level: Level = "error", code: str = "") -> Line:
+def problem(
+    lines: Sequence[str], level: Level = "error", code: str = "problem"
+) -> Line:
     """Return one problem that messages describe in several *lines*."""
     first, *more = lines
     return Line(
@@ -49,7 +51,7 @@ def problem(lines: Sequence[str], level: Level = "error", code: str = "") -> Lin
 
 
 def problems(
-    lines: Sequence[str], level: Level = "error", code: str = ""
+    lines: Sequence[str], level: Level = "error", code: str = "problem"
 ) -> list[Line]:
     """Return a problem for each of *lines*."""
     return [problem([line], level, code) for line in lines]

@@ -531,7 +531,7 @@ def test_older_attempt_that_is_sent_later_changes_nothing(
 
     assert ran.ret == 0
     assert world.statuses()[101] == "2"
-    assert "the server has newer results for 1 test cases" in ran.text
+    assert "the server has newer results for 1 test case," in ran.text
 
 
 @pytest.mark.usefixtures("retried")
