@@ -86,6 +86,9 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
 #: The default of the option ``id_prefix``.
 ID_PREFIX = "(?:TC-?)?"
 
+#: The variable with the file for the tests that `pytest-zephyr drift` collects.
+COLLECTED = "_ZEPHYR_COLLECTED"
+
 #: Options that cannot be set in an ini file.
 NO_INI = ("show_config",)
 

@@ -16,6 +16,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 #: What the embedded server holds after each example: case or Alt ID to status.
 EXPECTED: dict[str, dict[int | str, str | None]] = {
     "api": {301: "1", 302: "1", 303: "4"},
+    "drift": {801: "1", 802: "1"},
     "gherkin": {701: "1", 702: "1", "CART-2": "1", 703: "1", 704: "1"},
     "junit": {701: "1", "CART-1": "1", 702: "1", 703: "2", 704: None},
     "map": {601: "1", 602: "1", 603: "1", 604: "1", "CART-1": "1"},

@@ -8,6 +8,7 @@ import io
 import sys
 
 from pytest_zephyr.cli import check
+from pytest_zephyr.cli import drift
 from pytest_zephyr.cli import import_
 from pytest_zephyr.cli import listing
 from pytest_zephyr.cli import push
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="pytest-zephyr", description="Report pytest results to Zephyr Enterprise."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (push, import_, check, listing, sandbox):
+    for module in (push, import_, check, drift, listing, sandbox):
         module.declare(commands)
     try:
         args = parser.parse_args(argv)

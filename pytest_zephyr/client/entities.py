@@ -109,6 +109,8 @@ class Placement:
     release: int | None = None
     name: str = ""
     alt: str = ""
+    automated: bool = False
+    script: str = ""
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,8 @@ def placement(row: Mapping[str, Any]) -> Placement | None:
         release=decode.integer(row.get("releaseId")),
         name=decode.text(case.get("name")),
         alt=decode.text(case.get("externalId")).strip(),
+        automated=decode.boolean(case.get("automated"), default=False),
+        script=decode.text(case.get("scriptName")),
     )
 
 

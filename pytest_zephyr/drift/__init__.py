@@ -1,0 +1,3 @@
+"""How tests and the test cases of a phase or folder differ."""
+
+from __future__ import annotations

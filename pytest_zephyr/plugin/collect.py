@@ -1,0 +1,28 @@
+"""Writes the collected tests to a journal: `pytest-zephyr drift` loads this plugin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pytest_zephyr import table
+from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.items import ItemLines
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Not for a run of pytest that a conftest starts.
+    path = os.environ.pop(table.COLLECTED, "")
+    if path:
+        local = plugin_settings.load_local(plugin_settings.given(config))
+        writer = JournalWriter.create(Path(path), Header("drift"), local.scrub)
+        lines = ItemLines(writer, local.marks, _note_bug)
+        config.pluginmanager.register(lines, "zephyr-collect")
+
+
+def _note_bug(hook: str, error: BaseException) -> None:
+    raise RuntimeError(f"zephyr: internal error in {hook}") from error

@@ -1,0 +1,299 @@
+"""`pytest-zephyr drift`: tests that were collected, and what the server holds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+
+from tests.conftest import World
+
+
+SUITE = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_planned(): pass
+
+    @pytest.mark.zephyr(alt="AUTH-1")
+    def test_alt(): pass
+
+    @pytest.mark.zephyr(201)
+    def test_elsewhere(): pass
+
+    @pytest.mark.zephyr(999, alt="NO-1")
+    @pytest.mark.parametrize("x", [1, 2])
+    def test_unknown(x): pass
+
+    @pytest.mark.parametrize("x", ["a,b", "c"])
+    def test_unmapped(x): pass
+
+    class TestCart:
+        def test_pay(self): pass
+
+    @pytest.mark.zephyr_ignore
+    def test_ignored(): pass
+
+    @pytest.mark.zephyr("nonsense")
+    def test_invalid(): pass
+"""
+
+
+@pytest.fixture
+def prepared(pytester, world, phase_of_world):
+    """Cases 101 to 106 and AUTH-1 are in the phase; 103 and 104 are automated."""
+    pytester.makepyfile(test_m=SUITE)
+    world.schedule(110, alt="AUTH-1")
+    world.sandbox.store.add_case(world.release, "Elsewhere", testcase_id=201)
+    for case, script in ((103, "test_gone.py::test_x"), (104, "")):
+        automate(world, case, script)
+    return pytester.path
+
+
+def automate(world: World, case: int, script: str) -> None:
+    """Mark a test case as automated, as a person does."""
+    answer = requests.put(
+        f"{world.sandbox.url}/flex/services/rest/v3/testcase",
+        json={
+            "testcase": {"testcaseId": case, "automated": True, "scriptName": script},
+            "releaseId": world.release,
+        },
+        headers={"Authorization": f"Bearer {world.sandbox.token}"},
+        timeout=30,
+    )
+    assert answer.ok, answer.text
+
+
+def test_every_difference_is_listed(prepared, world, command):
+    asked, wrote = len(world.sandbox.requests), world.writes
+    done = command("drift")
+
+    assert done.out.splitlines() == [
+        "phase id 4001: 7 test cases, 10 tests",
+        "test cases of this phase without a test: 3",
+        "  102  Test case 102",
+        "  105  Test case 105",
+        "  106  Test case 106",
+        "test cases marked as automated whose test is gone: 2",
+        "  103  Test case 103 (test_gone.py::test_x)",
+        "  104  Test case 104",
+        "tests without a test case: 3",
+        "  test_m.py::test_unmapped[a,b]",
+        "  test_m.py::test_unmapped[c]",
+        "  test_m.py::TestCart::test_pay",
+        "test cases that Zephyr does not know: 2",
+        "  999  test_m.py::test_unknown[1]  and 1 more",
+        "  'NO-1'  test_m.py::test_unknown[1]  and 1 more",
+        "test cases with a test that are not in this phase: 1",
+        "  201  Elsewhere  test_m.py::test_elsewhere",
+    ]
+    assert done.ret == 1
+    assert world.writes == wrote
+    assert len(world.sandbox.requests) - asked < 8
+    assert not (prepared / ".zephyr").exists()
+
+
+def test_json_and_markdown_say_the_same(prepared, world, command):
+    as_json = json.loads(command("drift", "--json").out)
+    lines = command("drift", "--markdown").out.splitlines()
+
+    assert as_json["phase"] == "id 4001"
+    assert as_json["drift"] is True
+    assert (as_json["cases"], as_json["tests"]) == (7, 10)
+    assert [each["case"] for each in as_json["untested"]] == [102, 105, 106]
+    assert [each["case"] for each in as_json["gone"]] == [103, 104]
+    assert as_json["unknown"][1] == {
+        "case": "NO-1",
+        "text": "",
+        "tests": ["test_m.py::test_unknown[1]", "test_m.py::test_unknown[2]"],
+    }
+    assert lines[0] == "# Drift: phase `id 4001`: 7 test cases, 10 tests"
+    assert "## tests without a test case: 3" in lines
+    assert "- `201` `Elsewhere` `test_m.py::test_elsewhere`" in lines
+
+
+def test_arguments_go_to_pytest_and_no_drift_is_success(prepared, world, command):
+    (prepared / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
+    selected = ("-k", "planned or alt or pay")
+    done = command("drift", "--zephyr-map=map.csv", "--", *selected)
+
+    assert done.ret == 0, done.text
+    assert done.out == "phase id 4001: 7 test cases, 3 tests, no drift\n"
+    assert command("drift", "--", *selected).ret == 1
+
+
+def test_journals_say_what_was_run(prepared, world, command, run_pytest):
+    """Of a directory, its latest run counts."""
+    run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
+    ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
+
+    by_directory = json.loads(command("drift", "--json", "--journals").out)
+    by_name = json.loads(command("drift", "--json", "--journals", *ran.journals).out)
+
+    for found in (by_directory, by_name):
+        assert [each["tests"] for each in found["unmapped"]] == [
+            ["test_m.py::test_unmapped[a,b]"],
+            ["test_m.py::test_unmapped[c]"],
+        ]
+        assert len(found["untested"]) == 4
+    assert (by_directory["tests"], by_name["tests"]) == (3, 4)
+
+
+@pytest.mark.parametrize("name", ["new.csv", "new.json"])
+def test_a_mapping_file_is_written_for_tests_without_a_case(
+    prepared, world, command, run_zephyr, name
+):
+    """It can be used at once, and gets the test cases one by one."""
+    done = command("drift", "--write-map", name)
+    path = prepared / name
+    text = path.read_text(encoding="utf-8")
+
+    assert done.ret == 1
+    assert (
+        f"{name} is written with 2 names of tests; add their test cases to it."
+        in done.err
+    )
+    if name == "new.csv":
+        assert text == (
+            "test,cases\ntest_m.py::test_unmapped[*],\ntest_m.py::TestCart::test_pay,\n"
+        )
+        path.write_text(text.replace("pay,", "pay,106"), encoding="utf-8")
+    else:
+        assert list(json.loads(text)) == [
+            "test_m.py::test_unmapped[*]",
+            "test_m.py::TestCart::test_pay",
+        ]
+        path.write_text(text.replace('pay": []', 'pay": 106'), encoding="utf-8")
+    ran = run_zephyr("--zephyr-map", name)
+    assert world.statuses()[106] == "1"
+    assert (
+        f"rows of {name} name no test case yet: line 2 'test_m.py::test_un" in ran.text
+    )
+
+    assert command("drift", "--write-map", name).ret == 2
+    assert "TestCart" in path.read_text(encoding="utf-8")
+
+
+def test_a_folder_is_compared_instead_of_the_phase(
+    prepared, world, command, monkeypatch
+):
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    store = world.sandbox.store
+    store.add_case(world.release, "Deep", testcase_id=301, folder=None)
+    release = f"--zephyr-release={world.release}"
+    everything = json.loads(command("drift", "--json", "--folder=/", release).out)
+    root = requests.get(
+        f"{world.sandbox.url}/flex/services/rest/v3/testcasetree/phases/{world.release}",
+        headers={"Authorization": f"Bearer {world.sandbox.token}"},
+        timeout=30,
+    ).json()[0]["name"]
+    one = json.loads(command("drift", "--json", f"--folder={root}", release).out)
+
+    for found in (everything, one):
+        assert 301 in [each["case"] for each in found["untested"]]
+        assert found["elsewhere"] == []
+        assert found["cases"] == 9
+    missing = command("drift", "--folder=Nowhere", release)
+    assert missing.ret == 2
+    assert "there is no folder 'Nowhere' in this release." in missing.err
+
+
+def test_tests_with_a_test_case_of_their_own_have_one(
+    prepared, world, command, run_zephyr, monkeypatch
+):
+    """``zephyr_unmapped = create`` finds it by its script."""
+    monkeypatch.setenv("ZEPHYR_UNMAPPED", "create")
+    monkeypatch.setenv("ZEPHYR_CREATE", "execution")
+    monkeypatch.setenv("ZEPHYR_RELEASE", str(world.release))
+    before = json.loads(command("drift", "--json").out)
+    run_zephyr("-k", "unmapped")
+    after = json.loads(command("drift", "--json").out)
+
+    assert len(before["unmapped"]) == 3
+    assert [each["tests"] for each in after["unmapped"]] == [
+        ["test_m.py::TestCart::test_pay"]
+    ]
+    assert len(after["gone"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--journals", "--", "tests"], "either --journals or arguments for pytest"),
+        (["--journals", "gone.jsonl"], "gone.jsonl"),
+        (["--journals", "."], ". is empty"),
+        (["--write-map", "test_m.py"], "test_m.py exists (--write-map); name a new"),
+        (["--write-map", "no/new.csv"], "new.csv cannot be written: No such file"),
+        (["--zephyr-phase=77"], "'77' (from --zephyr-phase) cannot be read: GET"),
+        (["--", "gone.py"], "pytest could not collect the tests (exit code 4)"),
+        (
+            ["--zephyr-map=test_m.py"],
+            "pytest could not collect the tests (exit code 4)",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_wrong_usage(prepared, command, args, said):
+    done = command("drift", *args)
+
+    assert done.ret == 2, done.text
+    assert said in done.err
+
+
+def test_tests_that_cannot_be_collected_are_shown(prepared, pytester, command):
+    pytester.makepyfile(test_broken="import nonsense")
+    done = command("drift")
+
+    assert done.ret == 2
+    assert "No module named 'nonsense'" in done.out
+    assert "pytest could not collect the tests (exit code 2)" in done.err
+
+
+def test_five_thousand_cases_take_few_requests(prepared, world, command):
+    store = world.sandbox.store
+    store.adopt(world.phase, range(10_000, 15_000), [])
+    asked = len(world.sandbox.requests)
+    done = command("drift", "--", "-k", "planned")
+
+    assert "phase id 4001: 5007 test cases, 1 tests" in done.out
+    assert len(world.sandbox.requests) - asked < 20
+
+
+def test_a_phase_that_does_not_exist_has_no_test_cases(
+    prepared, world, command, monkeypatch
+):
+    for name, value in (
+        ("PROJECT", "Payments"),
+        ("RELEASE", "name:1.0"),
+        ("CYCLE", "Nightly"),
+        ("PHASE", "New"),
+        ("CREATE", "phase"),
+    ):
+        monkeypatch.setenv(f"ZEPHYR_{name}", value)
+    done = command("drift", "--", "-k", "planned")
+
+    assert done.out.splitlines() == [
+        (
+            "phase Payments > 1.0 > Nightly > New, which does not exist yet: 0 test"
+            " cases, 1 tests"
+        ),
+        "test cases with a test that are not in this phase: 1",
+        "  101  Test case 101  test_m.py::test_planned",
+    ]
+
+
+def test_the_example_does_what_its_readme_says(pytester, run_pytest, command):
+    pytester.copy_example("drift")
+    run_pytest("--zephyr", "--zephyr-url=sandbox")
+    done = command("drift", "--zephyr-url=sandbox", "--", "-k", "not stock")
+
+    assert done.out.splitlines() == [
+        "phase Sandbox > Release 1 > Cycle 1 > Phase 1: 2 test cases, 3 tests",
+        "test cases of this phase without a test: 1",
+        "  802  Test case 802",
+        "tests without a test case: 2",
+        "  test_shop.py::test_price[$]",
+        "  test_shop.py::test_price[\\u20ac]",
+    ]
+    command("drift", "--zephyr-url=sandbox", "--write-map=map.csv")
+    assert "test_shop.py::test_price[*],\n" in (pytester.path / "map.csv").read_text()
