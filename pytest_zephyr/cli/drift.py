@@ -41,7 +41,12 @@ from pytest_zephyr.text import format_case
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
-        commands, "drift", run, "compare tests with test cases", json=True, also=("map",)
+        commands,
+        "drift",
+        run,
+        "compare tests with test cases",
+        json=True,
+        also=("map",),
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print Markdown, for a report"
