@@ -73,7 +73,7 @@ def compare(
             tests.setdefault(case, []).append(one_line(name))
         if item.new is not None and item.new.script in scripts:
             created.add(item.new.script)
-        elif getattr(item, "invalid", False):
+        elif item.invalid:
             drift.add("invalid", None, "", [one_line(name)])
         elif item.unmarked:
             drift.add("unmapped", None, "", [one_line(name)])

@@ -82,6 +82,8 @@ def test_every_difference_is_listed(prepared, world, command):
         "  test_m.py::test_unmapped[a,b]",
         "  test_m.py::test_unmapped[c]",
         "  test_m.py::TestCart::test_pay",
+        "tests with an invalid marker: 1",
+        "  test_m.py::test_invalid",
         "test cases that Zephyr does not know: 2",
         "  999  test_m.py::test_unknown[1]  and 1 more",
         "  'NO-1'  test_m.py::test_unknown[1]  and 1 more",
