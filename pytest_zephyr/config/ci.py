@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import re
+from typing import Literal
 from urllib.parse import quote
 from urllib.parse import urlsplit
 from urllib.parse import urlunsplit
@@ -25,28 +26,31 @@ _RUN_KEYS: tuple[tuple[str, ...], ...] = (
     ("TEAMCITY_BUILDCONF_NAME", "BUILD_NUMBER"),
 )
 
+Fact = Literal["build", "branch", "commit", "job_url", "checkout"]
+
 # Names of variables; the first one that is set counts. BUILD_NUMBER is of Jenkins and
-# TeamCity, BUILD_URL and WORKSPACE are of Jenkins.
-_BUILDS = """
-    GITHUB_RUN_NUMBER CI_PIPELINE_IID BUILD_BUILDNUMBER BITBUCKET_BUILD_NUMBER
-    CIRCLE_BUILD_NUM BUILDKITE_BUILD_NUMBER BUILD_NUMBER
-"""
-_BRANCHES = """
-    GITHUB_HEAD_REF GITHUB_REF_NAME CI_COMMIT_REF_NAME BUILD_SOURCEBRANCHNAME
-    BITBUCKET_BRANCH CIRCLE_BRANCH BUILDKITE_BRANCH BRANCH_NAME GIT_BRANCH
-    TEAMCITY_BUILD_BRANCH
-"""
-_COMMITS = """
-    GITHUB_SHA CI_COMMIT_SHA BUILD_SOURCEVERSION BITBUCKET_COMMIT CIRCLE_SHA1
-    BUILDKITE_COMMIT GIT_COMMIT BUILD_VCS_NUMBER
-"""
-_JOB_URLS = """
-    CI_JOB_URL CIRCLE_BUILD_URL BUILDKITE_BUILD_URL BUILD_URL
-"""
-_CHECKOUTS = """
-    GITHUB_WORKSPACE CI_PROJECT_DIR BUILD_SOURCESDIRECTORY BITBUCKET_CLONE_DIR
-    BUILDKITE_BUILD_CHECKOUT_PATH WORKSPACE
-"""
+# TeamCity, BUILD_URL and WORKSPACE are of Jenkins. The checkout is the directory of the
+# source code.
+_VARIABLES: Mapping[Fact, str] = {
+    "build": """
+        GITHUB_RUN_NUMBER CI_PIPELINE_IID BUILD_BUILDNUMBER BITBUCKET_BUILD_NUMBER
+        CIRCLE_BUILD_NUM BUILDKITE_BUILD_NUMBER BUILD_NUMBER
+    """,
+    "branch": """
+        GITHUB_HEAD_REF GITHUB_REF_NAME CI_COMMIT_REF_NAME BUILD_SOURCEBRANCHNAME
+        BITBUCKET_BRANCH CIRCLE_BRANCH BUILDKITE_BRANCH BRANCH_NAME GIT_BRANCH
+        TEAMCITY_BUILD_BRANCH
+    """,
+    "commit": """
+        GITHUB_SHA CI_COMMIT_SHA BUILD_SOURCEVERSION BITBUCKET_COMMIT CIRCLE_SHA1
+        BUILDKITE_COMMIT GIT_COMMIT BUILD_VCS_NUMBER
+    """,
+    "job_url": "CI_JOB_URL CIRCLE_BUILD_URL BUILDKITE_BUILD_URL BUILD_URL",
+    "checkout": """
+        GITHUB_WORKSPACE CI_PROJECT_DIR BUILD_SOURCESDIRECTORY BITBUCKET_CLONE_DIR
+        BUILDKITE_BUILD_CHECKOUT_PATH WORKSPACE
+    """,
+}
 
 #: Variables whose number grows with every attempt of a job. On GitLab, each attempt is
 #: another job with the same name.
@@ -72,19 +76,9 @@ def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def build(environ: Mapping[str, str]) -> str:
-    """Return the number of the build, empty if there is none."""
-    return _first(environ, _BUILDS)
-
-
-def branch(environ: Mapping[str, str]) -> str:
-    """Return the branch that is built, empty if there is none."""
-    return _first(environ, _BRANCHES)
-
-
-def commit(environ: Mapping[str, str]) -> str:
-    """Return the commit that is built, empty if there is none."""
-    return _first(environ, _COMMITS)
+def find(environ: Mapping[str, str], fact: Fact) -> str:
+    """Return what *environ* says about the build, empty if it does not."""
+    return _first(environ, _VARIABLES[fact])
 
 
 def attempt(environ: Mapping[str, str]) -> int:
@@ -95,14 +89,9 @@ def attempt(environ: Mapping[str, str]) -> int:
     return int(number) if number.isascii() and number.isdigit() else 0
 
 
-def checkout(environ: Mapping[str, str]) -> str:
-    """Return the directory of the source code, empty if there is none."""
-    return _first(environ, _CHECKOUTS)
-
-
 def job_url(environ: Mapping[str, str]) -> str:
     """Return the address of the page of the job, empty if there is none."""
-    url = _first(environ, _JOB_URLS)
+    url = find(environ, "job_url")
     for base, path in _JOB_PAGES:
         names = re.findall(r"{(\w+)}", path)
         if not url and all(map(environ.get, (base, *names))):

@@ -81,7 +81,7 @@ def this_job(
 
     *root* is pytest's root directory, *cwd* the one that pytest was started in.
     """
-    checkout = ci.checkout(environ)
+    checkout = ci.find(environ, "checkout")
 
     def portable(text: str) -> str:
         return text.replace(checkout, "{checkout}") if checkout else text

@@ -74,9 +74,9 @@ def values_of(
     return {
         "date": time.strftime("%Y-%m-%d", now),
         "time": time.strftime("%H-%M", now),
-        "build": build or ci.build(environ),
-        "branch": ci.branch(environ),
-        "commit": ci.commit(environ),
+        "build": build or ci.find(environ, "build"),
+        "branch": ci.find(environ, "branch"),
+        "commit": ci.find(environ, "commit"),
         "run": run or "",
     }
 

@@ -146,7 +146,7 @@ def resolve(given: Given) -> Settings:
     if values["run_key"] is None and (run := ci.run_key(environ)):
         values["run_key"], sources["run_key"] = run
         texts["run_key"] = run[0]
-    if values["build"] is None and (build := ci.build(environ)):
+    if values["build"] is None and (build := ci.find(environ, "build")):
         values["build"] = texts["build"] = build
         sources["build"] = "the CI service"
     problems += _fill_names(values, texts, sources, given)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 import errno
 from functools import partial
+import io
 import mimetypes
 import os
 from pathlib import Path
@@ -100,30 +101,15 @@ class FileStore:
 
     def take_bytes(self, data: bytes) -> str:
         """Copy *data* and return its digest. Raises TooLarge or OSError."""
-        self._check_size(len(data))
-        digest = System.sha256(data).hexdigest()
-        if not self._has(digest, len(data)):
-            self._finish(self._write([data]), digest, len(data))
-        return digest
+        return self.take_file(io.BytesIO(data))[0]
 
     def take_file(self, file: BinaryIO) -> tuple[str, int]:
         """Copy *file*; return digest and size. Raises TooLarge or OSError."""
         self._check_size(file.seek(0, os.SEEK_END))
         digest, size = _digest(_read(file))
         if not self._has(digest, size):
-            # Hash it again while copying: another process may still be writing to it.
-            hashed = System.sha256()
-            size = 0
-
-            def parts() -> Iterator[bytes]:
-                nonlocal size
-                for part in _read(file):
-                    hashed.update(part)
-                    size += len(part)
-                    yield part
-
-            temporary = self._write(parts())
-            digest = hashed.hexdigest()
+            # Another process may still be writing to it: what was copied counts.
+            temporary, digest, size = self._copy(_read(file))
             self._finish(temporary, digest, size)
         return digest, size
 
@@ -149,18 +135,23 @@ class FileStore:
     def _path(self, name: str) -> str:
         return f"{self._directory}{os.sep}{name}"
 
-    def _write(self, parts: Iterable[bytes]) -> str:
+    def _copy(self, parts: Iterable[bytes]) -> tuple[str, str, int]:
+        """Write *parts* to a new file; return its path, digest and size."""
         _make_directory(self._directory)
         temporary = self._path(f"{secrets.token_hex(8)}.tmp")
         number = System.open(temporary, _CREATE, 0o666)
-        try:
+
+        def written() -> Iterator[bytes]:
             for part in parts:
                 rest = memoryview(part)
                 while rest:
                     rest = rest[System.write(number, rest) :]
+                yield part
+
+        try:
+            return temporary, *_digest(written())
         finally:
             System.close(number)
-        return temporary
 
     def _finish(self, temporary: str, digest: str, size: int) -> None:
         """Rename a finished copy to its digest; other processes see only whole copies."""

@@ -15,38 +15,10 @@ from typing import Any
 
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import JournalError
-from pytest_zephyr.journal.ledger import Attached
-from pytest_zephyr.journal.ledger import Attaching
-from pytest_zephyr.journal.ledger import AttachmentKey
-from pytest_zephyr.journal.ledger import Clock
-from pytest_zephyr.journal.ledger import Naming
-from pytest_zephyr.journal.ledger import Receipt
-from pytest_zephyr.journal.ledger import RunningSessions
-from pytest_zephyr.journal.ledger import Sending
-from pytest_zephyr.journal.ledger import Server
-from pytest_zephyr.journal.ledger import Stepped
-from pytest_zephyr.results.evidence import Comment
-from pytest_zephyr.results.evidence import Defect
-from pytest_zephyr.results.evidence import EvidenceEntry
-from pytest_zephyr.results.evidence import EvidenceValue
-from pytest_zephyr.results.evidence import Field
-from pytest_zephyr.results.evidence import FieldValue
-from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.evidence import is_content_type
-from pytest_zephyr.results.evidence import is_file_name
-from pytest_zephyr.results.evidence import LeftOut
-from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.journal import ledger
+from pytest_zephyr.results import evidence
+from pytest_zephyr.results import records
 from pytest_zephyr.results.jobs import Job
-from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import End
-from pytest_zephyr.results.records import Item
-from pytest_zephyr.results.records import JobMark
-from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.results.records import Origin
-from pytest_zephyr.results.records import Passed
-from pytest_zephyr.results.records import Report
-from pytest_zephyr.results.records import Start
-from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.system import System
 from pytest_zephyr.text import short_digest
 
@@ -95,15 +67,15 @@ class Header:
         The options in *overrides* replace those in the header.
         """
         options = {**self.options, **(overrides or {})}
-        places = (options.get(name, "") for name in ("url", *TARGET))
+        places = (options.get(name, "") for name in ("url", *records.TARGET))
         target = (place.removeprefix("id:").strip() for place in places)
         return (self.key or self.run, *target)
 
     @property
-    def origin(self) -> Origin:
-        job = self.job.mark if self.job else JobMark(short_digest(self.run, 8))
+    def origin(self) -> records.Origin:
+        job = self.job.mark if self.job else records.JobMark(short_digest(self.run, 8))
         run = self.key or self.run
-        return Origin(self.page, self.commit, run, self.run, job, self.started)
+        return records.Origin(self.page, self.commit, run, self.run, job, self.started)
 
 
 @dataclass(frozen=True)
@@ -120,31 +92,39 @@ class Deselected:
     count: int
 
 
-_EVIDENCE: Mapping[str, type[EvidenceValue]] = {
-    "comment": Comment,
-    "defect": Defect,
-    "field": Field,
-    "attachment": File,
-    "step": Step,
-    "left_out": LeftOut,
+@dataclass(frozen=True)
+class AllDelivered:
+    """Nothing of the journal is left to send."""
+
+    at: int = 0
+
+
+_EVIDENCE: Mapping[str, type[evidence.EvidenceValue]] = {
+    "comment": evidence.Comment,
+    "defect": evidence.Defect,
+    "field": evidence.Field,
+    "attachment": evidence.File,
+    "step": evidence.Step,
+    "left_out": evidence.LeftOut,
 }
 
 _ENTRIES: Mapping[str, type] = {
-    "item": Item,
-    "start": Start,
-    "report": Report,
-    "passed": Passed,
+    "item": records.Item,
+    "start": records.Start,
+    "report": records.Report,
+    "passed": records.Passed,
     "collect_error": CollectError,
     "deselected": Deselected,
-    "end": End,
-    "server": Server,
-    "clock": Clock,
-    "beside": RunningSessions,
-    "receipt": Receipt,
-    "sending": Sending,
-    "attaching": Attaching,
-    "attached": Attached,
-    "stepped": Stepped,
+    "end": records.End,
+    "delivered": AllDelivered,
+    "server": ledger.Server,
+    "clock": ledger.Clock,
+    "beside": ledger.RunningSessions,
+    "receipt": ledger.Receipt,
+    "sending": ledger.Sending,
+    "attaching": ledger.Attaching,
+    "attached": ledger.Attached,
+    "stepped": ledger.Stepped,
 }
 
 _NAMES = {kind: name for name, kind in (*_ENTRIES.items(), *_EVIDENCE.items())}
@@ -166,7 +146,7 @@ def hidden_digest(nodeid: str) -> str:
 # The lines that every test has are built as texts, which is faster than an encoder.
 
 
-def item_text(item: Item, hidden: str = "") -> str:
+def item_text(item: records.Item, hidden: str = "") -> str:
     """Return the line of *item*; *hidden* is the digest of a node id with a secret."""
     if any((hidden, item.new, item.comment, item.defects, item.fields, item.changed)):
         new = item.new and _slim(item.new.__dict__)
@@ -196,33 +176,27 @@ def passed_text(nodeid: str, duration: int, worker: str = "") -> str:
     )
 
 
-def report_line(report: Report) -> dict[str, Any]:
+def report_line(report: records.Report) -> dict[str, Any]:
     return _slim({"kind": "report", **report.__dict__})
 
 
-def evidence_line(entry: EvidenceEntry) -> dict[str, Any]:
+def evidence_line(entry: evidence.EvidenceEntry) -> dict[str, Any]:
     line = {"kind": _NAMES[type(entry.value)], "nodeid": entry.nodeid}
     where = _slim({"attempt": entry.attempt, "worker": entry.worker})
     return line | where | _values(entry.value)
 
 
-def end_line() -> dict[str, Any]:
-    return {"kind": "end", "at": now_ms()}
-
-
-def delivered_line() -> dict[str, Any]:
-    return {"kind": "delivered", "at": now_ms()}
-
-
 def line_of(entry: object) -> dict[str, Any]:
-    """Return the line of any other *entry*; those that announce a write get the time."""
+    """Return the line of any other *entry*; those with a time get the present one."""
     line: dict[str, Any] = {"kind": _NAMES[type(entry)]}
-    if isinstance(entry, Sending | Attaching):
+    if isinstance(
+        entry, records.End | AllDelivered | ledger.Sending | ledger.Attaching
+    ):
         line["at"] = now_ms()
     for name, value in _values(entry).items():
         if not isinstance(value, Mapping):
             line.setdefault(name, value)
-        elif isinstance(entry, Attaching):
+        elif isinstance(entry, ledger.Attaching):
             line[name] = [
                 [*key, naming.name, naming.before] for key, naming in value.items()
             ]
@@ -275,13 +249,13 @@ def _natural(value: object) -> int:
     return value
 
 
-def _field_value(value: object) -> FieldValue:
+def _field_value(value: object) -> evidence.FieldValue:
     if isinstance(value, str | int | float):
         return value
     raise TypeError
 
 
-def _cases(value: object) -> tuple[CaseRef, ...]:
+def _cases(value: object) -> tuple[records.CaseRef, ...]:
     if not isinstance(value, list):
         raise TypeError
     return tuple(
@@ -291,23 +265,25 @@ def _cases(value: object) -> tuple[CaseRef, ...]:
     )
 
 
-def _case(value: object) -> CaseRef:
+def _case(value: object) -> records.CaseRef:
     (case,) = _cases([value])
     return case
 
 
-def _new_case(value: Any) -> NewCase | None:
+def _new_case(value: Any) -> records.NewCase | None:
     return None if value is None else _new_case_fields({"package": "", **value})
 
 
-def _attachment(execution: object, name: object, digest: object) -> AttachmentKey:
-    return AttachmentKey(_number(execution), _text(name), _text(digest))
+def _attachment(
+    execution: object, name: object, digest: object
+) -> ledger.AttachmentKey:
+    return ledger.AttachmentKey(_number(execution), _text(name), _text(digest))
 
 
-def _naming(name: object, before: object = 0) -> Naming:
-    if not is_file_name(_text(name)):
+def _naming(name: object, before: object = 0) -> ledger.Naming:
+    if not evidence.is_file_name(_text(name)):
         raise ValueError(name)
-    return Naming(_text(name), _number(before))
+    return ledger.Naming(_text(name), _number(before))
 
 
 _CHECKS: Mapping[str, _Check] = {
@@ -366,7 +342,7 @@ def _decoder(kind: Any, checks: Mapping[str, _Check] = _CHECKS) -> _Decoder:
     return decode
 
 
-_new_case_fields = _decoder(NewCase)
+_new_case_fields = _decoder(records.NewCase)
 _job: _Decoder = _decoder(Job, _HEADER_CHECKS)
 _header = _decoder(Header, _HEADER_CHECKS)
 _evidence = {name: _decoder(kind, _EVIDENCE_CHECKS) for name, kind in _EVIDENCE.items()}
@@ -384,7 +360,7 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
     return header
 
 
-def read_evidence(line: Mapping[str, Any]) -> EvidenceEntry:
+def read_evidence(line: Mapping[str, Any]) -> evidence.EvidenceEntry:
     """Read what `evidence_line` wrote."""
     kind = line["kind"]
     # Only a key that came later may be missing.
@@ -392,14 +368,14 @@ def read_evidence(line: Mapping[str, Any]) -> EvidenceEntry:
     if missing:
         raise KeyError(*missing)
     value = _evidence[kind](line)
-    if isinstance(value, File) and not (
-        is_file_name(value.name)
-        and is_content_type(value.type)
+    if isinstance(value, evidence.File) and not (
+        evidence.is_file_name(value.name)
+        and evidence.is_content_type(value.type)
         # It becomes the name of a file that is read and sent.
         and _DIGEST.fullmatch(value.digest)
     ):
         raise ValueError(value)
-    return EvidenceEntry(
+    return evidence.EvidenceEntry(
         nodeid=_text(line["nodeid"]),
         value=value,
         attempt=_natural(line.get("attempt", 0)),
@@ -410,7 +386,6 @@ def read_evidence(line: Mapping[str, Any]) -> EvidenceEntry:
 #: How the line of each kind is read.
 DECODERS: Mapping[str, _Decoder] = {
     "header": lambda _line: None,
-    "delivered": lambda _line: None,
     **{name: _decoder(kind) for name, kind in _ENTRIES.items()},
     **dict.fromkeys(_EVIDENCE, read_evidence),
 }

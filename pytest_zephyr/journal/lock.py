@@ -44,14 +44,6 @@ else:
         return True
 
 
-def locks_work(path: Path) -> bool:
-    """Return whether our lock on *path* keeps others out.
-
-    Some network file systems refuse locks, or grant all of them.
-    """
-    return is_locked(path)
-
-
 def is_locked(path: Path) -> bool:
     """Return whether some process holds the lock of the file at *path*."""
     try:

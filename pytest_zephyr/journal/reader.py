@@ -132,11 +132,6 @@ class Journal:
         self._unwritten = list(unwritten)
         self.header = self._read_header()
 
-    @property
-    def is_worker(self) -> bool:
-        """Whether this is the file of a worker, a part of another journal."""
-        return bool(self.header.worker)
-
     def is_delivered(self) -> bool:
         """Whether the last line says that nothing is left to send."""
         return last_kind(self.path) == "delivered"
@@ -155,16 +150,14 @@ class Journal:
         return locked or may_be_running(self.header.pid, here=here, path=self.path)
 
     def _read_header(self) -> Header:
-        for raw in (self._first_line(), *self._unwritten):
+        # A retry after a full disk begins with an empty line.
+        first = next(filter(bytes.strip, self._lines(self.path)), b"")
+        for raw in (first, *self._unwritten):
             line = _parse(raw)
             if line is not None and line.get("kind") == "header":
                 return read_header(line, self.path)
         msg = f"{self.path} is not a journal: its first line is not a header."
         raise NotAJournal(msg)
-
-    def _first_line(self) -> bytes:
-        # A retry after a full disk begins with an empty line.
-        return next(filter(bytes.strip, self._lines(self.path)), b"")
 
     def read(self) -> Contents:
         """Read all lines, those about tests as results with times of the server's clock."""

@@ -15,7 +15,6 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
-from pytest_zephyr.journal.format import delivered_line
 from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.ledger import LedgerEntry
 from pytest_zephyr.journal.ledger import Memory
@@ -80,10 +79,6 @@ class Run:
         sessions = [each.session for each in (*others.values(), *own.values())]
         return RunContents(own, others, count(sessions))
 
-    def note_delivered(self, writers: Iterable[JournalWriter]) -> None:
-        for writer in writers:
-            writer.append(delivered_line())
-
 
 @dataclass(frozen=True)
 class RunContents:
@@ -125,7 +120,7 @@ class RunContents:
         def note(*entries: LedgerEntry) -> None:
             lines = list(map(line_of, entries))
             for writer in writers:
-                writer.append_all(lines)
+                writer.append(*lines)
 
         for writer in writers:
             if writer.path in self.own and self.own[writer.path].server != server:
@@ -231,7 +226,7 @@ def open_all(
         for path in _files(directory)
         if (not recent or _is_recent(path))
         and (journal := by_path.get(path) or _open(path, problems)) is not None
-        and not journal.is_worker
+        and not journal.header.worker
     ]
 
 
@@ -254,7 +249,7 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
             journal = _open(each, problems, named=named)
             if journal is None:
                 continue
-            if journal.is_worker:
+            if journal.header.worker:
                 if named or not whole_of(each).exists():
                     parts.append(each)
             elif named or not (journal.is_delivered() or journal.header.dry_run):

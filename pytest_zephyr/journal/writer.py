@@ -21,7 +21,7 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import TORN
-from pytest_zephyr.journal.lock import locks_work
+from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.open_file import OpenFile
 from pytest_zephyr.journal.open_file import Shortened
 from pytest_zephyr.secret import Scrubber
@@ -66,6 +66,7 @@ class JournalWriter:
         self._file: OpenFile | None = None
         self._pid = System.process_id()
         self._header = b""
+        self._place = 0  # of the digit that changes in the header
 
     @classmethod
     def create(
@@ -78,12 +79,13 @@ class JournalWriter:
         except OSError as error:
             writer.broken = error
         else:
-            header = replace(header, unlocked=not locks_work(path))
+            # Some network file systems refuse locks, or grant all of them.
+            header = replace(header, unlocked=not is_locked(path))
         # It holds no secret, and a password may be an ordinary word.
         line = _bytes_of(System.encode(journal_format.header_line(header)))
         writer._append(line)
         if writer.broken is None:
-            writer._header = line
+            writer._header, writer._place = line, line.find(_CUT) + len(_CUT) - 1
         return writer
 
     def _create(self) -> OpenFile:
@@ -114,26 +116,16 @@ class JournalWriter:
         """Whether this process, not a parent that it was forked from, opened the journal."""
         return System.process_id() == self._pid
 
-    def append(self, line: dict[str, Any]) -> None:
-        self.append_text(System.encode(line))
+    def append(self, *lines: dict[str, Any]) -> None:
+        self.append_text(*map(System.encode, lines))
 
-    def append_text(self, text: str) -> None:
-        """Append a line of JSON in ASCII."""
-        self._append(self._encode(text))
+    def append_text(self, *texts: str) -> None:
+        """Append lines of JSON in ASCII with one write."""
+        self._append(*map(self._encode, texts))
 
-    def _append(self, data: bytes) -> None:
-        if self.broken is not None or not self._write(data):
-            self.unwritten.append(data)
-
-    def append_all(self, lines: Iterable[dict[str, Any]]) -> None:
-        """Append many lines with one write."""
-        self.append_texts(map(System.encode, lines))
-
-    def append_texts(self, texts: Iterable[str]) -> None:
-        """Append many lines of JSON in ASCII with one write."""
-        encoded = list(map(self._encode, texts))
-        if self.broken is not None or not self._write(b"".join(encoded)):
-            self.unwritten += encoded
+    def _append(self, *lines: bytes) -> None:
+        if self.broken is not None or not self._write(b"".join(lines)):
+            self.unwritten += lines
 
     def discard(self) -> None:
         """Remove the journal and the files of its workers."""
@@ -148,10 +140,9 @@ class JournalWriter:
         self.unwritten.clear()
         return kept
 
-    def append_unwritten(self, kept: Iterable[str]) -> None:
+    def append_unwritten(self, lines: Iterable[str]) -> None:
         """Append lines that `take_unwritten` returned in another process."""
-        for line in kept:
-            self._append(line.encode("ascii"))
+        self._append(*(line.encode("ascii") for line in lines))
 
     def retry(self) -> None:
         """Write the lines that the disk refused, and a file that was removed.
@@ -168,8 +159,7 @@ class JournalWriter:
         if self._write(b"\n" + b"".join(self.unwritten)):
             self.broken = None
             self.unwritten.clear()
-            place = _place_of_cut(self._header)
-            self._mark_cut(self._header[place : place + 1])
+            self._mark_cut(self._header[self._place : self._place + 1])
 
     def _write_again(self, removed: OpenFile) -> None:
         """Write the content of a *removed* file to its path again."""
@@ -191,8 +181,8 @@ class JournalWriter:
         lines = rest[len(self._header) :] if rest.startswith(self._header) else b""
         lines = lines[: lines.rfind(b"\n") + 1]
         if self._header:
-            place = _place_of_cut(self._header)
-            self._header = self._header[:place] + b"1" + self._header[place + 1 :]
+            start, end = self._header[: self._place], self._header[self._place + 1 :]
+            self._header = start + b"1" + end
         again = map(self._encode, self.lines_to_repeat())
         return b"".join([self._header, lines, *again])
 
@@ -243,16 +233,12 @@ class JournalWriter:
         """Change one digit of the header in place, which needs no room on the disk."""
         if self._file is not None and self._header:
             with suppress(OSError):
-                self._file.overwrite(_place_of_cut(self._header), cut)
+                self._file.overwrite(self._place, cut)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _place_of_cut(header: bytes) -> int:
-    return header.find(_CUT) + len(_CUT) - 1
 
 
 def make_directory(directory: Path) -> None:

@@ -58,6 +58,7 @@ from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
+from pytest_zephyr.results.records import End
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
 from pytest_zephyr.text import one_line
@@ -105,7 +106,7 @@ class ZephyrReporter:
             pid=System.process_id(),
             setup_only=bool(config.option.setuponly or config.option.setupplan),
             page=ci.job_url(os.environ),
-            commit=ci.commit(os.environ),
+            commit=ci.find(os.environ, "commit"),
             dry_run=settings.dry_run,
         )
         self.writer = JournalWriter.create(path, header, scrub)
@@ -180,7 +181,7 @@ class ZephyrReporter:
     def _finish(self) -> None:
         self.startup_check.close()
         note_changes(self._environ, os.environ)
-        self.writer.append(journal_format.end_line())
+        self.writer.append(journal_format.line_of(End()))
         self.writer.retry()
         if self._settings.push == "end":
             self._push()

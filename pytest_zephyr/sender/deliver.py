@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.format import AllDelivered
+from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
@@ -78,5 +80,6 @@ def deliver(
                 break
             run, contents, snapshot, earlier = new_run, new_run.read(), None, delivery
     if delivery.complete and not run.cut and not contents.damaged:
-        run.note_delivered(writers)
+        for writer in writers:
+            writer.append(line_of(AllDelivered()))
     return Delivered(delivery, run, contents, settings)

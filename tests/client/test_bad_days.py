@@ -19,6 +19,7 @@ from pytest_zephyr.client import transport
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
@@ -100,7 +101,7 @@ def journal(tmp_path: Path) -> Path:
                 )
             writer.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
             writer.append(journal_format.report_line(call))
-        writer.append(journal_format.end_line())
+        writer.append(journal_format.line_of(End()))
     return path
 
 

@@ -35,6 +35,7 @@ from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
@@ -90,7 +91,7 @@ class Recorded:
         """Push as the command does, with what earlier pushes wrote down."""
         if not self.path.exists():
             writer = JournalWriter.create(self.path, Header(self.path.stem))
-            writer.append_all([*self.lines, journal_format.end_line()])
+            writer.append(*[*self.lines, journal_format.line_of(End())])
             writer.close()
         writer = JournalWriter.reopen(self.path)
         try:

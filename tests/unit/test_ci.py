@@ -171,7 +171,7 @@ def test_without_a_service_there_is_no_key(environ):
 )
 def test_a_service_names_build_branch_and_commit(environ, build, branch, commit):
     """What a service leaves empty is not given."""
-    found = (ci.build(environ), ci.branch(environ), ci.commit(environ))
+    found = tuple(ci.find(environ, fact) for fact in ("build", "branch", "commit"))
 
     assert found == (build, branch, commit)
 

@@ -78,7 +78,7 @@ SENDING = Sending({7: "s1", 8: "s2"})
 def write(path: Path, *lines: dict[str, Any], header: Header = HEADER) -> Path:
     """Write a journal and close it."""
     writer = JournalWriter.create(path, header)
-    writer.append_all(lines)
+    writer.append(*lines)
     writer.close()
     assert writer.broken is None
     return path
@@ -96,7 +96,7 @@ def line_of(record: Record) -> dict[str, Any]:
         return {**json.loads(text), "at": record.at}
     if isinstance(record, EvidenceEntry):
         return evidence_line(record)
-    return {**journal_format.end_line(), "at": record.at}
+    return {**journal_format.line_of(End()), "at": record.at}
 
 
 def read(path: Path, kept: Iterable[bytes] = ()) -> list[Record]:
@@ -145,7 +145,7 @@ def test_what_a_push_did_is_read_apart(path):
         journal_format.line_of(SENDING),
         journal_format.line_of(RECEIPT),
         journal_format.line_of(journal_format.CollectError("t.py")),
-        journal_format.delivered_line(),
+        journal_format.line_of(journal_format.AllDelivered()),
     )
     journal = Journal(path)
 
@@ -181,7 +181,9 @@ def test_the_header_is_read_as_it_was_written(path):
 
 def test_times_are_those_of_writing(path):
     """A start and an end say when they were."""
-    write(path, json.loads(journal_format.start_text("a")), journal_format.end_line())
+    write(
+        path, json.loads(journal_format.start_text("a")), journal_format.line_of(End())
+    )
     start, end = read(path)
 
     assert isinstance(start, Start)
@@ -223,8 +225,8 @@ def test_a_known_secret_is_not_written(path, secret):
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         said = replace(REPORT, text=f"it was {secret}", outcome="passed")
         writer.append(journal_format.report_line(said))
-        writer.append_all(
-            [json.loads(journal_format.item_text(Item(f"a[{secret}]", (101,))))]
+        writer.append(
+            *[json.loads(journal_format.item_text(Item(f"a[{secret}]", (101,))))]
         )
     journal = Journal(path)
 
@@ -514,9 +516,9 @@ def test_a_disk_that_has_room_again_gets_what_was_kept(path, monkeypatch, room, 
 def test_what_somebody_removed_is_written_again(path, comes_back):
     """If that cannot be, it is in memory, and nobody calls it saved."""
     writer = JournalWriter.create(path, HEADER)
-    writer.append_all(map(line_of, RECORDS[:2]))
+    writer.append(*map(line_of, RECORDS[:2]))
     shutil.rmtree(path.parent)
-    writer.append_all(map(line_of, RECORDS[2:]))
+    writer.append(*map(line_of, RECORDS[2:]))
     if not comes_back:
         path.parent.write_bytes(b"in the way")
     writer.retry()
@@ -532,7 +534,7 @@ def test_items_of_a_full_disk_are_kept_all_together(path, monkeypatch):
     """Many lines that are written in one go are refused in one go."""
     full_disk(monkeypatch, 150)
     writer = JournalWriter.create(path, HEADER)
-    writer.append_all(line_of(Item(f"t{i}", (i,))) for i in range(20))
+    writer.append(*(line_of(Item(f"t{i}", (i,))) for i in range(20)))
     writer.close()
 
     assert {each.nodeid: each.cases for each in fold(read(path, writer.unwritten))} == {
@@ -552,7 +554,7 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, spoil):
     path = tmp_path / "journals" / "run.jsonl"
     spoil(path)
     writer = JournalWriter.create(path, HEADER)
-    writer.append_all(map(line_of, RECORDS))
+    writer.append(*map(line_of, RECORDS))
     writer.retry()
     writer.close()
 
@@ -587,8 +589,8 @@ def test_files_of_workers_are_read_along(path):
         writer.close()
 
     assert read(path) == [Item("gw0"), Item("gw1"), End(1)]
-    assert Journal(path.with_name("run.gw0.jsonl")).is_worker
-    assert not Journal(path).is_worker
+    assert Journal(path.with_name("run.gw0.jsonl")).header.worker
+    assert not Journal(path).header.worker
 
 
 def test_a_broken_file_of_a_worker_is_no_harm(path):
@@ -687,26 +689,35 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
     [
         pytest.param([], False, id="header only"),
         pytest.param([line_of(ITEM)], False, id="records"),
-        pytest.param([journal_format.delivered_line()], True, id="delivered"),
         pytest.param(
-            [journal_format.delivered_line(), line_of(End())], False, id="more came"
+            [journal_format.line_of(journal_format.AllDelivered())],
+            True,
+            id="delivered",
         ),
         pytest.param(
-            [journal_format.delivered_line(), journal_format.line_of(SENDING)],
+            [journal_format.line_of(journal_format.AllDelivered()), line_of(End())],
+            False,
+            id="more came",
+        ),
+        pytest.param(
+            [
+                journal_format.line_of(journal_format.AllDelivered()),
+                journal_format.line_of(SENDING),
+            ],
             False,
             id="sent again",
         ),
         pytest.param(
             [
                 line_of(report("call", "failed", text="x" * 9_000)),
-                journal_format.delivered_line(),
+                journal_format.line_of(journal_format.AllDelivered()),
             ],
             True,
             id="after a long line",
         ),
         pytest.param(
             [
-                journal_format.delivered_line(),
+                journal_format.line_of(journal_format.AllDelivered()),
                 line_of(report("call", "failed", text="x" * 9_000)),
             ],
             False,
@@ -723,7 +734,7 @@ def test_a_journal_is_delivered_if_that_is_its_last_word(path, lines, delivered)
 
 def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
     """A push that finds nothing to do writes a blank line."""
-    write(path, journal_format.delivered_line())
+    write(path, journal_format.line_of(journal_format.AllDelivered()))
     JournalWriter.reopen(path).close()
 
     assert Journal(path).is_delivered()
@@ -731,7 +742,7 @@ def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
 
 def test_half_a_last_line_is_not_delivered(path):
     """A push that was killed while it noted the end is repeated, and finds nothing."""
-    write(path, journal_format.delivered_line())
+    write(path, journal_format.line_of(journal_format.AllDelivered()))
     path.write_bytes(path.read_bytes()[:-5])
 
     assert not Journal(path).is_delivered()

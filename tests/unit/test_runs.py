@@ -48,6 +48,7 @@ from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Rules
+from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Outcome
 from tests.unit.make import deterministic
@@ -63,7 +64,7 @@ def write(
     run: str = "",
 ) -> Path:
     writer = JournalWriter.create(path, Header(run or path.stem, key, started))
-    writer.append_all(lines)
+    writer.append(*lines)
     writer.close()
     assert writer.broken is None
     return path
@@ -91,7 +92,7 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
     """Files of workers are parts, and what is delivered is done."""
     write(tmp_path / "b.jsonl")
     write(tmp_path / "a.jsonl")
-    write(tmp_path / "c.jsonl", journal_format.delivered_line())
+    write(tmp_path / "c.jsonl", journal_format.line_of(journal_format.AllDelivered()))
     journal_writer.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     found = find_journals([tmp_path])
@@ -102,7 +103,9 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
 
 def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
     """Sending it again finds nothing to write."""
-    path = write(tmp_path / "c.jsonl", journal_format.delivered_line())
+    path = write(
+        tmp_path / "c.jsonl", journal_format.line_of(journal_format.AllDelivered())
+    )
 
     assert names(find_journals([path]).journals) == ["c.jsonl"]
 
@@ -231,7 +234,7 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
         json.loads(journal_format.item_text(Item("t", (1,)))),
         json.loads(journal_format.start_text("t")),
     )
-    ended = write(tmp_path / "b.jsonl", journal_format.end_line())
+    ended = write(tmp_path / "b.jsonl", journal_format.line_of(End()))
     (node,) = Run((Journal(died), Journal(ended))).read().results.nodes
 
     assert node.outcome is Outcome.CRASHED
@@ -391,7 +394,8 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
     memory = run.read().memory("", writers)
     memory.note(Sending({7: "s1"}))
     memory.note(Receipt(101, 7, "1", "d1"), Receipt(102, 8, "1", "d2"))
-    run.note_delivered(writers)
+    for writer in writers:
+        writer.append(journal_format.line_of(journal_format.AllDelivered()))
     for writer in writers:
         writer.close()
     again = [Run((Journal(path),)).read().memory("", []) for path in paths]
@@ -406,7 +410,10 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
 def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
     """The last ones stay to be looked at."""
     for name in ("1", "2", "3"):
-        write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
+        write(
+            tmp_path / f"{name}.jsonl",
+            journal_format.line_of(journal_format.AllDelivered()),
+        )
         journal_writer.worker_journal(str(tmp_path / f"{name}.jsonl"), "gw0").close()
     prune(tmp_path, keep=2)
 
@@ -420,7 +427,7 @@ def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
 
 def test_what_is_not_delivered_is_never_removed(tmp_path):
     """Nor is what cannot be read: it may be a newer version's."""
-    write(tmp_path / "1.jsonl", journal_format.end_line())
+    write(tmp_path / "1.jsonl", journal_format.line_of(End()))
     (tmp_path / "2.jsonl").write_bytes(
         b'{"kind":"header","format":99}\n{"kind":"delivered"}\n'
     )
@@ -430,7 +437,7 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
     )
     write(
         tmp_path / "5.jsonl",
-        journal_format.delivered_line(),
+        journal_format.line_of(journal_format.AllDelivered()),
         journal_format.line_of(Sending({1: "s"})),
     )
     prune(tmp_path, keep=0)
@@ -441,7 +448,10 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
 def test_the_undelivered_do_not_count_as_kept(tmp_path):
     """However many wait, the last delivered one stays."""
     for name in ("1", "2"):
-        write(tmp_path / f"{name}.jsonl", journal_format.delivered_line())
+        write(
+            tmp_path / f"{name}.jsonl",
+            journal_format.line_of(journal_format.AllDelivered()),
+        )
     for name in ("3", "4"):
         write(tmp_path / f"{name}.jsonl")
     prune(tmp_path, keep=1)
@@ -470,7 +480,7 @@ def pictures(tmp_path):
             write(
                 tmp_path / f"{name}.jsonl",
                 evidence_line(said),
-                journal_format.delivered_line(),
+                journal_format.line_of(journal_format.AllDelivered()),
             )
     return digests
 
@@ -501,14 +511,14 @@ def test_journals_of_a_run_that_goes_on_are_not_removed(tmp_path):
     for name in ("1", "2", "3", "6"):
         write(
             tmp_path / f"{name}.jsonl",
-            journal_format.delivered_line(),
+            journal_format.line_of(journal_format.AllDelivered()),
             key=f"K{name}",
             started=now_ms(),
         )
     for name in ("0", "5"):
         write(
             tmp_path / f"{name}.jsonl",
-            journal_format.delivered_line(),
+            journal_format.line_of(journal_format.AllDelivered()),
             key="K1" if name == "5" else "K2",
             started=1,
         )
@@ -540,7 +550,10 @@ def test_journals_that_vanish_are_no_surprise(tmp_path):
 def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatch):
     """None of which has to look at them all."""
     for number in range(40):
-        write(tmp_path / f"{number:02}.jsonl", journal_format.delivered_line())
+        write(
+            tmp_path / f"{number:02}.jsonl",
+            journal_format.line_of(journal_format.AllDelivered()),
+        )
     monkeypatch.setattr(runs, "_AT_ONCE", 15)
     left = []
     for _session in range(4):
@@ -586,12 +599,12 @@ def test_without_locks_the_process_tells_whether_a_session_goes_on(
         job = Job(host=platform.node() if host == "here" else "elsewhere")
         path = tmp_path / "1.jsonl"
         writer = JournalWriter.create(path, Header("1", "K", job=job, pid=process.pid))
-        writer.append_all(ran("t.py::a", "passed"))
+        writer.append(*ran("t.py::a", "passed"))
         long_ago = time.time() - written
         os.utime(path, (long_ago, long_ago))
 
         assert Journal(path).is_running() is running
-        writer.append(journal_format.end_line())
+        writer.append(journal_format.line_of(End()))
         assert not Journal(path).is_running()
         writer.close()
 
@@ -618,7 +631,7 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
         *ran("t.py::a", "failed"),
         *ran("t.py::b", "passed"),
         *ran("t.py::c", "passed", case=102),
-        journal_format.end_line(),
+        journal_format.line_of(End()),
     )
     lines = path.read_bytes().splitlines(keepends=True)
     lines[line - 1] = lines[line - 1][:-3] + b"{\n"
@@ -671,7 +684,7 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
         tmp_path / "1.jsonl",
         *ran("t.py::a", "passed"),
         *ran("t.py::b", "failed"),
-        journal_format.end_line(),
+        journal_format.line_of(End()),
     )
     lines = path.read_bytes().splitlines(keepends=True)
     assert b"failed" in lines[5]
