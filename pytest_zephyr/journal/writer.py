@@ -117,15 +117,19 @@ class JournalWriter:
         return System.process_id() == self._pid
 
     def append(self, *lines: dict[str, Any]) -> None:
-        self.append_text(*map(System.encode, lines))
+        self.append_texts(map(System.encode, lines))
 
-    def append_text(self, *texts: str) -> None:
-        """Append lines of JSON in ASCII with one write."""
-        self._append(*map(self._encode, texts))
+    def append_text(self, text: str) -> None:
+        """Append a line of JSON in ASCII."""
+        self._append(self._encode(text))
 
-    def _append(self, *lines: bytes) -> None:
-        if self.broken is not None or not self._write(b"".join(lines)):
-            self.unwritten += lines
+    def append_texts(self, texts: Iterable[str]) -> None:
+        """Append many lines with one write."""
+        self._append(b"".join(map(self._encode, texts)))
+
+    def _append(self, lines: bytes) -> None:
+        if self.broken is not None or not self._write(lines):
+            self.unwritten += lines.splitlines(keepends=True)
 
     def discard(self) -> None:
         """Remove the journal and the files of its workers."""
@@ -142,7 +146,8 @@ class JournalWriter:
 
     def append_unwritten(self, lines: Iterable[str]) -> None:
         """Append lines that `take_unwritten` returned in another process."""
-        self._append(*(line.encode("ascii") for line in lines))
+        for line in lines:
+            self._append(line.encode("ascii"))
 
     def retry(self) -> None:
         """Write the lines that the disk refused, and a file that was removed.

@@ -94,7 +94,7 @@ class ItemLines:
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         keys = name_items(session.items, self._marks)
-        self._writer.append_text(*self._lines(session.items, keys))
+        self._writer.append_texts(self._lines(session.items, keys))
         self._writer.lines_to_repeat = lambda: self._lines(
             session.items, map(key_of, session.items)
         )
