@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         options=resolve.journaled(settings),
         job=this_job(os.environ, Path.cwd(), Path.cwd(), words),
         page=ci.job_url(os.environ),
-        commit=ci.commit(os.environ),
+        commit=ci.find(os.environ, "commit"),
         dry_run=settings.dry_run,
     )
     importer = Importer(
