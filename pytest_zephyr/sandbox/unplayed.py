@@ -9,9 +9,9 @@ import threading
 
 MOST = 200
 
-#: Ids in a path, and the version of the API.
+#: Ids in a path, and the versions of the API that are answered alike.
 _ID = re.compile(r"(?<=/)-?\d+(?=/|$)")
-_VERSION = re.compile(r"^/flex/services/rest/[^/]+")
+_VERSION = re.compile(r"^/flex/services/rest/(latest|v3|v4)(?=/)")
 
 
 class UnplayedCalls:

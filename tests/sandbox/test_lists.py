@@ -103,6 +103,7 @@ def test_calls_that_are_not_played_say_so_and_are_listed(
     api.get("/tcuh/testcase/1")
     answer = api.get("/tcuh/testcase/2")
     method = api.post("/execution/1", json={})
+    api.http.get(api.base.replace("/v3", "/v1") + "/project", timeout=30)
 
     assert answer.status_code == 404
     assert answer.json()["errorMsg"] == (
@@ -114,6 +115,7 @@ def test_calls_that_are_not_played_say_so_and_are_listed(
     assert listed == [
         {"method": "GET", "path": "/tcuh/testcase/{id}", "count": 2},
         {"method": "POST", "path": "/execution/{id}", "count": 1},
+        {"method": "GET", "path": "/flex/services/rest/v1/project", "count": 1},
     ]
     assert sandbox.unplayed.listed() == listed
     page = requests.get(f"{sandbox.url}/sandbox/", timeout=30).text
