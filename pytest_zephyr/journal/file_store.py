@@ -109,7 +109,7 @@ class FileStore:
         digest, size = _digest(_read(file))
         if not self._has(digest, size):
             # Another process may still be writing to it: what was copied counts.
-            temporary, digest, size = self._copy(_read(file))
+            temporary, digest, size = self._write(_read(file))
             self._finish(temporary, digest, size)
         return digest, size
 
@@ -135,7 +135,7 @@ class FileStore:
     def _path(self, name: str) -> str:
         return f"{self._directory}{os.sep}{name}"
 
-    def _copy(self, parts: Iterable[bytes]) -> tuple[str, str, int]:
+    def _write(self, parts: Iterable[bytes]) -> tuple[str, str, int]:
         """Write *parts* to a new file; return its path, digest and size."""
         _make_directory(self._directory)
         temporary = self._path(f"{secrets.token_hex(8)}.tmp")
