@@ -89,19 +89,12 @@ class Checker:
         except ZephyrUnreachable as error:
             if error.tls:
                 self._pass("address", client.origin)
-            hint = "" if "Check" in str(error) else " Check zephyr_url, and the server."
-            self._fail("TLS" if error.tls else "address", f"{error}{hint}")
+            self._fail("TLS" if error.tls else "address", error)
             return False
         except ZephyrBadAnswer as error:
             self._connected(client)
             if not isinstance(error, ZephyrUnauthorized):
-                hint = ""
-                if isinstance(error, ZephyrNotFound):
-                    hint = (
-                        " There is no Zephyr Enterprise at this address. Check"
-                        " zephyr_url."
-                    )
-                self._fail("address", f"{error}{hint}")
+                self._fail("address", error)
             elif error.status == 403:
                 self._pass("credential", str(credential))
                 self._fail("user", error)

@@ -98,7 +98,7 @@ class Calls(Transport):
     ) -> Entity:
         created = read(decode.mapping(self._write("POST", path, params, body)))
         if created is None:
-            msg = f"POST {path}: {self.origin} did not say what it created."
+            msg = f"{self.origin} did not say what POST {path} created."
             raise ZephyrWriteUncertain(msg)
         return created
 
@@ -130,5 +130,7 @@ class Calls(Transport):
             offset += len(rows)
 
     def _unusable(self, path: str, kind: str) -> ZephyrRefused:
-        msg = f"GET {path}: {self.origin} answered with no {kind} in it. Check zephyr_url."
+        msg = (
+            f"{self.server} answered GET {path} with no {kind} in it. Check zephyr_url."
+        )
         return ZephyrRefused(msg, status=200)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 import json
-import re
-import ssl
-from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError
-from urllib3.exceptions import NameResolutionError
-from urllib3.exceptions import NewConnectionError
-from urllib3.exceptions import ReadTimeoutError
 
 from pytest_zephyr.client import decode
 from pytest_zephyr.client.retries import read_retry_after
-from pytest_zephyr.clock import Deadline
-from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.client.server import Server
 from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
@@ -43,20 +33,23 @@ _ERRORS: Mapping[int, type[ZephyrBadAnswer]] = {
 #: From a server that is overloaded, or a gateway that cannot reach it.
 _UNAVAILABLE = {429, 502, 503, 504}
 
-_Kinds: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
-
-#: Errors after which the request certainly did not reach the server.
-_BEFORE_SENDING: _Kinds = (
-    NewConnectionError,
-    ConnectTimeoutError,
-    ssl.SSLCertVerificationError,
-)
-
-_TIMEOUTS: _Kinds = (
-    requests.Timeout,
-    ReadTimeoutError,
-    ConnectTimeoutError,
-    TimeoutError,
+#: What a user may not do if a request is refused: the verb by method, the thing by path.
+_VERBS = {"GET": "read", "POST": "create", "PUT": "change", "DELETE": "delete"}
+_THINGS = (
+    ("user", ""),
+    ("manifest", ""),
+    ("execution", "executions"),
+    ("assignmenttree", "phases"),
+    ("testcase/planning", "phases"),
+    ("cycle", "cycles and phases"),
+    ("release", "releases"),
+    ("project", "projects"),
+    ("testcasetree", "folders of test cases"),
+    ("requirement", "requirements"),
+    ("admin", "settings of the server"),
+    ("attachment", "attachments"),
+    ("flex", "attachments"),
+    ("", "test cases"),
 )
 
 
@@ -72,45 +65,8 @@ class Answer:
 class ResponseReader:
     """Reads the answers of one server; *scrub* hides secrets that a server may repeat."""
 
-    origin: str
-    credential: Credential
-    timeout: float
+    server: Server
     scrub: Scrubber
-
-    def no_answer(
-        self, method: str, path: str, error: Exception, deadline: Deadline
-    ) -> ZephyrError:
-        """Return the error to raise for a request that got no answer."""
-        reason = shorten(self.scrub(_reason(error)), 200)
-        text = f"{method} {path}: no answer from {self.origin}"
-        never_arrived = _contains(error, _BEFORE_SENDING)
-        timed_out = _is_timeout(error)
-        tls = isinstance(error, requests.exceptions.SSLError)
-        if tls:
-            text = f"{method} {path}: TLS with {self.origin} failed: {reason}"
-            text += f". {_tls_advice(reason.lower())}"
-        elif isinstance(error, requests.exceptions.ProxyError):
-            text += (
-                f": the proxy refused: {reason}. Check zephyr_proxy and the variables"
-                f" HTTPS_PROXY and NO_PROXY"
-            )
-            never_arrived = True
-        elif deadline.spent:
-            text += f"; the time budget of {deadline.seconds:g} s ({deadline.name})"
-            text += " is spent"
-        elif timed_out:
-            text += f" within {self.timeout:g} s"
-        elif _contains(error, NameResolutionError):
-            text += ": the name cannot be resolved. Check zephyr_url, and whether this"
-            text += " network reaches the server only through a proxy (zephyr_proxy)"
-        elif reason:
-            text += f": {reason}"
-        if method == "GET" or never_arrived:
-            return ZephyrUnreachable(self.scrub(f"{text}."), tls=tls)
-        return ZephyrWriteUncertain(
-            self.scrub(f"{text}; it may have been carried out."),
-            may_land_within=self.timeout if timed_out else 0.0,
-        )
 
     def read(
         self, method: str, path: str, response: requests.Response, content: bytes
@@ -127,12 +83,13 @@ class ResponseReader:
         except (ValueError, RecursionError):
             if kind == "text/plain":
                 return Answer(status, None)
-        msg = f"{method} {path}: {status} from {self.origin}, but with "
+        msg = f"{self.server} answered {method} {path} with "
         if kind == "text/html" or content.lstrip()[:1] == b"<":
-            msg += "a web page instead of JSON: a login page, a proxy, or an address"
-            msg += " that is not the server's. Check zephyr_url."
+            msg += "a web page instead of JSON, such as the login page of a proxy or of"
+            msg += " single sign-on. Check zephyr_url."
         else:
             msg += "a body that is not JSON, or JSON that is nested too deeply."
+            msg += " Check zephyr_url."
         if method != "GET":
             raise ZephyrWriteUncertain(msg)
         raise ZephyrRefused(msg, status=status)
@@ -144,57 +101,90 @@ class ResponseReader:
         status = response.status_code
         if 200 <= status < 300:
             return
-        text = f"{method} {path}: {status} from {self.origin}"
+        server = self.server
+        text = f"{server} answered {status} to {method} {path}"
+        message = shorten(self.scrub(_server_message(content)), 300)
+        said = f"{text}: {message}" if message else text
         if status == 401:
-            text += f". {_not_accepted(self.credential)}"
+            text = _login_failed(server)
+        elif status == 403:
+            text = _denied(server, method, path, said)
+        elif status == 407:
+            text = f"the proxy {server.proxy} wants a user name and password (407). Set"
+            text += " ZEPHYR_PROXY to http://USER:PASSWORD@HOST:PORT."
         elif 300 <= status < 400:
-            target = _origin_of(response.headers.get("Location", ""))
+            text += _redirected(server, response.headers.get("Location", ""))
+        elif _wants_tls(server, status, content):
+            text = f"{server} answered {status}: this port speaks https, not http. Set"
+            text += f" zephyr_url to {server.other_scheme()}."
+        elif status in {404, 405, 410} and path == "user/current":
             text += (
-                f", a redirect to {target or 'elsewhere'}. Set zephyr_url to the server's"
-                f" own address; a server with single sign-on needs a token."
+                f", so it is not the address of Zephyr Enterprise. {_shorter(server)}"
             )
         else:
             pause = read_retry_after(response.headers.get("Retry-After"))
             if status in _UNAVAILABLE and pause:
                 text += f", retry after {pause:.0f} s"
-            message = shorten(self.scrub(_server_message(content)), 300)
             text += f": {message}" if message else "."
-        if status == 407:
-            text += " This comes from the proxy: check zephyr_proxy and HTTPS_PROXY."
-        if status == 403:
-            text += f" Ask for the permission for {self.credential}."
         if status not in _UNAVAILABLE:
             kind = _ERRORS.get(status, ZephyrRefused)
             raise kind(text, status=status)
         if method == "GET" or status not in {502, 504}:
             raise ZephyrUnreachable(text)
-        late = self.timeout if status == 504 else 0.0
+        late = server.timeout if status == 504 else 0.0
         raise ZephyrWriteUncertain(text, may_land_within=late)
 
 
-def _tls_advice(reason: str) -> str:
-    if "mismatch, certificate is not valid for" in reason:
-        return "The certificate is for another name: check zephyr_url"
-    if "certificate verify failed" in reason:
-        return (
-            "If the server has a private certificate authority, name its certificate"
-            " with zephyr_verify"
-        )
-    if "wrong version number" in reason or "record layer failure" in reason:
-        return "The server does not speak TLS on that port: check zephyr_url"
-    return "Check zephyr_client_cert and zephyr_verify"
-
-
-def _not_accepted(credential: Credential) -> str:
+def _login_failed(server: Server) -> str:
+    credential = server.credential
+    start = f"login failed: {server} does not accept "
     if credential.kind == "token":
         return (
-            f"The token in {credential.source} was not accepted. Create a new one in"
-            f" your Zephyr profile and put it there."
+            f"{start}the token in {credential.source}. It is wrong, expired or revoked:"
+            f" create a new one in your Zephyr profile and put it there."
         )
     return (
-        f"{credential.username!r} with the password in ZEPHYR_PASSWORD was not accepted."
-        f" If the server has single sign-on, only a token is: ZEPHYR_TOKEN."
+        f"{start}user {credential.username!r} with the password in ZEPHYR_PASSWORD."
+        f" Correct ZEPHYR_USERNAME or ZEPHYR_PASSWORD; a server with single sign-on"
+        f" accepts only a token, ZEPHYR_TOKEN."
     )
+
+
+def _denied(server: Server, method: str, path: str, said: str) -> str:
+    thing = next(name for start, name in _THINGS if path.startswith(start))
+    what = f"{_VERBS[method]} {thing}{server.project}" if thing else "use the API"
+    return (
+        f"permission denied: {server.who} may not {what}. Ask a Zephyr administrator to"
+        f" allow it. ({said})"
+    )
+
+
+def _redirected(server: Server, location: str) -> str:
+    target = _origin_of(location)
+    text = f" with a redirect to {target or 'elsewhere'}. Set zephyr_url to "
+    if target and urlsplit(target).hostname == server.parts.hostname:
+        return f"{text}{target}{server.parts.path}."
+    return (
+        f"{text}the server's own address; a server with single sign-on needs a token"
+        f" (ZEPHYR_TOKEN)."
+    )
+
+
+def _wants_tls(server: Server, status: int, content: bytes) -> bool:
+    """Return whether this is how a TLS port answers plain http: nginx, Apache, Tomcat."""
+    if status != 400 or server.parts.scheme != "http":
+        return False
+    text = content[:4096].lower()
+    return any(
+        sign in text for sign in (b"https port", b"ssl-enabled", b"requires tls")
+    )
+
+
+def _shorter(server: Server) -> str:
+    parts = server.parts
+    if parts.path:
+        return f"Try zephyr_url = {parts.scheme}://{parts.netloc}" + "."
+    return "Set zephyr_url to the address of its login page."
 
 
 def _server_message(content: bytes) -> str:
@@ -209,37 +199,10 @@ def _server_message(content: bytes) -> str:
     return " ".join("".join(printable).split())
 
 
-def _chain(error: BaseException | None) -> Iterable[BaseException]:
-    """Yield *error* and the errors it wraps, the outermost first."""
-    while error is not None:
-        yield error
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((a for a in error.args if isinstance(a, BaseException)), None)
-        error = inner
-
-
-def _reason(error: Exception) -> str:
-    """Return the innermost reason of *error* in one line, without object addresses."""
-    innermost = list(_chain(error))[-1]
-    text = str(innermost) or type(innermost).__name__
-    text = re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", text)
-    text = re.sub(r"\w+\(host=.*?\): ", "", text)
-    return " ".join(text.split()).rstrip(".")
-
-
-def _contains(error: Exception, kinds: _Kinds) -> bool:
-    return any(isinstance(each, kinds) for each in _chain(error))
-
-
-def _is_timeout(error: Exception) -> bool:
-    # For urllib3 a refused connection is a kind of timeout.
-    return _contains(error, _TIMEOUTS) and not _contains(error, NewConnectionError)
-
-
 def _origin_of(url: str) -> str:
     try:
         parts = urlsplit(url)
+        host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
     except ValueError:
         return ""
-    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
+    return f"{parts.scheme}://{host}" if parts.hostname else ""

@@ -52,6 +52,7 @@ class TargetCalls(Calls):
         user = entities.user(payload)
         if user is None:
             raise self._unusable("user/current", "user")
+        self.server.user = user.name
         return user
 
     def statuses(self) -> list[Status]:

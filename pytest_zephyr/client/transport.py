@@ -17,8 +17,6 @@ import warnings
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError
-from requests.utils import get_environ_proxies
-from requests.utils import should_bypass_proxies
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.exceptions import MaxRetryError
 
@@ -26,10 +24,12 @@ from pytest_zephyr.client.auth import CookieAuth
 from pytest_zephyr.client.auth import make_auth
 from pytest_zephyr.client.multipart import Multipart
 from pytest_zephyr.client.multipart import Part
+from pytest_zephyr.client.no_answer import no_answer
 from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.responses import ResponseReader
 from pytest_zephyr.client.retries import DeadlineTimeout
 from pytest_zephyr.client.retries import PatientRetry
+from pytest_zephyr.client.server import Server
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.credentials import secrets_of
@@ -73,11 +73,10 @@ class Transport:
         self.deadline = deadline
         self._auth = make_auth(credential)
         self._timeout = settings.timeout
-        proxies = {} if settings.embedded else _proxies(origin, settings)
+        self.server = Server.of(origin, credential, settings)
+        proxies = self.server.proxies
         self._scrub = Scrubber(secrets_of(credential, proxies.values()))
-        self._responses = ResponseReader(
-            origin, credential, settings.timeout, self._scrub
-        )
+        self._responses = ResponseReader(self.server, self._scrub)
         verify = settings.verify
         self._verify = str(verify) if isinstance(verify, Path) else verify
         if verify is True:
@@ -201,8 +200,8 @@ class Transport:
             self._scrub.add(auth.cookie.reveal())
         else:
             msg = (
-                f"GET manifest: {self.origin} accepted the login but set no cookie"
-                f" named token. Use an API token instead: ZEPHYR_TOKEN."
+                f"{self.server} accepted the login but set no cookie named token. Use an"
+                f" API token instead: ZEPHYR_TOKEN."
             )
             raise ZephyrRefused(msg, status=200)
 
@@ -211,8 +210,8 @@ class Transport:
     ) -> tuple[requests.Response, bytes]:
         if self.deadline.spent:
             msg = (
-                f"{method} {path}: the time budget of {self.deadline.seconds:g} s"
-                f" ({self.deadline.name}) is spent."
+                f"the time budget of {self.deadline.seconds:g} s"
+                f" ({self.deadline.name}) is spent; {method} {path} was not sent."
             )
             raise ZephyrUnreachable(msg)
         try:
@@ -222,8 +221,8 @@ class Transport:
                 return self._ask(method, url, **options)
         except (requests.RequestException, OSError, ValueError) as error:
             # requests does not wrap every error of the libraries below it.
-            raise self._responses.no_answer(
-                method, path, error, self.deadline
+            raise no_answer(
+                self.server, method, path, error, self.deadline, self._scrub
             ) from None
 
     def _ask(
@@ -245,6 +244,7 @@ class Transport:
                 **self._options,
                 **options,
             ) as response:
+                self.server.answered = True
                 if "Age" not in response.headers:
                     # Otherwise a cache sent it, with an old date.
                     self._note_date(response.headers.get("Date", ""))
@@ -299,13 +299,6 @@ class Transport:
             # urllib3 before 2.0 does not notice this.
             msg = "the answer was cut off"
             raise ChunkedEncodingError(msg)
-
-
-def _proxies(origin: str, settings: Settings) -> dict[str, str]:
-    if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
-        return {"http": settings.proxy, "https": settings.proxy}
-    proxies: dict[str, str] = get_environ_proxies(origin)
-    return proxies
 
 
 def _environment_ca_file() -> str:

@@ -54,9 +54,10 @@ def deliver(
     facts = facts or ServerFacts()
     server, snapshot = str(settings.url), facts.snapshot
     contents, earlier = run.read(), Delivery()
+    user = snapshot.user.name if snapshot else ""
     with (
         served(settings, contents.results.nodes) as settings,
-        connect(settings, deadline, facts.clock_offset) as client,
+        connect(settings, deadline, facts.clock_offset, user) as client,
     ):
         while True:
             others = run.all if keep_flags else run.others

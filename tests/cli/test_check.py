@@ -119,11 +119,11 @@ def test_wrong_name_is_said_at_its_step(call, args, step, said):
 
 
 FAULTS = {
-    "401": ([], "credential", "The token in ZEPHYR_TOKEN was not accepted."),
+    "401": ([], "credential", "does not accept the token in ZEPHYR_TOKEN."),
     "403": (
         [Fault(path="/user/current", status=403)],
         "user",
-        "Ask for the permission",
+        "Ask a Zephyr administrator",
     ),
     "web page": (
         [Fault(path="/user/current", kind="html", times=None)],
@@ -160,11 +160,14 @@ def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--zephyr-url=http://127.0.0.1:9"], "Connection refused"),
+        (
+            ["--zephyr-url=http://127.0.0.1:9"],
+            "connection refused. Nothing listens on port 9",
+        ),
         (["--zephyr-url=http://no-such-host.invalid"], "cannot be resolved"),
         (
             ["--zephyr-url=http://zephyr.example", "--zephyr-proxy=http://127.0.0.1:9"],
-            "the proxy refused",
+            "no connection through the proxy http://127.0.0.1:9 (from --zephyr-proxy)",
         ),
     ],
     ids=["refused", "not resolved", "proxy"],
@@ -192,7 +195,7 @@ def test_certificate_that_is_not_trusted_is_said(call, private):
     assert code == 1
     assert rows(text)["address"] == ("ok", private.url)
     assert rows(text)["TLS"][0] == "WRONG"
-    assert "name its certificate with zephyr_verify" in rows(text)["TLS"][1]
+    assert "set zephyr_verify to the path" in rows(text)["TLS"][1]
 
 
 def test_missing_settings_are_said(call, monkeypatch):

@@ -397,7 +397,7 @@ def test_a_server_without_any_write_is_named(world, deliver):
 
     assert delivery.delivered == 0
     assert {each.result.case for each in delivery.refused} == set(SIX)
-    assert {"404 from" in each.reason for each in delivery.refused} == {True}
+    assert {" answered 404 to " in each.reason for each in delivery.refused} == {True}
 
 
 def test_what_was_sent_a_moment_ago_is_counted_once(world, deliver):
@@ -812,7 +812,7 @@ def test_a_status_that_the_server_refuses_is_named(world, deliver):
     }  # fmt: skip
     (refusal,) = delivery.refused
     assert refusal.result.case == 103
-    assert "400 from" in refusal.reason
+    assert " answered 400 to " in refusal.reason
     assert "Status 4 is not an active status" in refusal.reason
     assert results(world) == {101: 1, 102: 1, 103: 0, 104: 1, 105: 0, 106: 0}
 

@@ -66,7 +66,8 @@ def test_a_server_that_hangs_is_left_after_the_timeout(world, settings, connecte
         read(connected(settings(timeout=0.3, retries=0)))
 
     assert str(caught.value) == (
-        f"GET {READ}: no answer from {world.sandbox.url} within 0.3 s."
+        f"no answer from {world.sandbox.url} (from --zephyr-url) to GET {READ} within"
+        f" 0.3 s."
     )
 
 
@@ -94,7 +95,9 @@ def test_a_read_is_repeated(world, transport, fault):
 def test_a_refusal_is_not_repeated(world, transport, status):
     world.sandbox.faults.add(Fault(path=READ, status=status))
 
-    with pytest.raises(ZephyrBadAnswer, match=r"^GET ") as caught:
+    with pytest.raises(
+        ZephyrBadAnswer, match=r"^(http|login failed|permission denied)"
+    ) as caught:
         read(transport)
 
     assert count(world, READ) == 1
@@ -105,7 +108,7 @@ def test_a_read_answered_500_is_repeated_once(world, transport):
     """The server uses 500 for mistakes of the client too; asking on is no use."""
     world.sandbox.faults.add(Fault(path=READ, status=500, times=None))
 
-    with pytest.raises(ZephyrRefused, match="GET user/current: 500 from"):
+    with pytest.raises(ZephyrRefused, match="answered 500 to GET user/current"):
         read(transport)
 
     assert count(world, READ) == 2
@@ -115,7 +118,7 @@ def test_a_read_answered_500_is_repeated_once(world, transport):
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("status", "503 from .*: Service Unavailable"),
+        ("status", "answered 503 to .*: Service Unavailable"),
         ("truncate", "no answer from .*: "),
     ],
 )
@@ -182,7 +185,7 @@ def test_a_server_that_is_away_for_longer_than_we_have_is_left_at_once(
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(deadline=20)))
 
-    assert re.search(r"429 from .*, retry after 3(600|59\d) s: Too", str(caught.value))
+    assert re.search(r"429 to .*, retry after 3(600|59\d) s: Too", str(caught.value))
     assert pauses == []
     assert count(world, READ) == 1
 
@@ -230,7 +233,7 @@ def test_a_write_that_was_put_off_is_repeated(world, transport, status):
 def test_a_write_whose_end_is_not_known_is_sent_once(world, transport, fault, error):
     world.sandbox.faults.add(fault)
 
-    with pytest.raises(error, match=r"^PUT execution/bulk/execute: ") as caught:
+    with pytest.raises(error, match=r"PUT execution/bulk/execute") as caught:
         write(transport, world)
 
     assert type(caught.value) is error
@@ -247,8 +250,8 @@ def test_a_write_without_an_answer_is_unclear(world, settings, connected, kind):
 
     assert count(world, WRITE) <= 1
     assert str(caught.value) == (
-        f"PUT {WRITE}: no answer from {world.sandbox.url} within 0.3 s; it may have"
-        f" been carried out."
+        f"no answer from {world.sandbox.url} (from --zephyr-url) to PUT {WRITE} within"
+        f" 0.3 s. It may have been carried out."
     )
 
 
@@ -262,7 +265,9 @@ def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, pauses):
     assert not isinstance(caught.value, ZephyrWriteUncertain)
     assert len(pauses) == 3
     text = str(caught.value)
-    assert text.startswith(f"PUT {WRITE}: no answer from http://127.0.0.1:{port}: ")
+    assert text.startswith(
+        f"no answer from http://127.0.0.1:{port} (from --zephyr-url): "
+    )
     assert "refused" in text
     assert " 0x" not in text
 
@@ -338,7 +343,7 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
         read(transport)
 
     assert str(caught.value) == (
-        f"GET {READ}: the time budget of 0.01 s (zephyr_deadline) is spent."
+        f"the time budget of 0.01 s (zephyr_deadline) is spent; GET {READ} was not sent."
     )
     assert world.sandbox.requests == []
 
@@ -360,7 +365,7 @@ def test_an_answer_that_is_not_json_is_said(world, transport, fault, said):
     with pytest.raises(ZephyrRefused) as caught:
         read(transport)
 
-    where = f"GET {READ}: 200 from {world.sandbox.url}, but with {said}"
+    where = f"{world.sandbox.url} (from --zephyr-url) answered GET {READ} with {said}"
     assert str(caught.value).startswith(where)
     assert caught.value.status == 200
 
@@ -377,7 +382,10 @@ def test_a_web_page_with_a_refusal_is_the_refusal(world, transport, status):
     page = "<html><body><h1>Tomcat</h1><pre>at com.thed.zephyr</pre></body></html>"
     world.sandbox.faults.add(Fault(status=status, body=page, times=None))
 
-    with pytest.raises(ZephyrBadAnswer, match=f"{status} from") as caught:
+    with pytest.raises(
+        ZephyrBadAnswer,
+        match=r"^(http.* answered \d+ to |login failed|permission denied)",
+    ) as caught:
         read(transport)
 
     assert "<" not in str(caught.value).replace("<hidden>", "")
@@ -399,7 +407,7 @@ def test_a_read_that_is_cut_short_is_no_answer(world, settings, connected):
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(retries=50, deadline=0.3)))
 
-    assert f"GET {READ}: no answer from" in str(caught.value)
+    assert f"to GET {READ}: " in str(caught.value)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
@@ -446,14 +454,14 @@ def test_a_packed_answer_is_unpacked(scripted, to_server):
 def test_an_answer_that_is_packed_badly_is_no_answer(scripted, to_server):
     server = scripted(lambda _request: answer(b"not gzip", Content_Encoding="gzip"))
 
-    with pytest.raises(ZephyrUnreachable, match=f"GET {READ}: no answer from"):
+    with pytest.raises(ZephyrUnreachable, match=r"^no answer from http:"):
         read(to_server(server.url, retries=0))
 
 
 def test_rubbish_instead_of_http_is_no_answer(scripted, to_server):
     server = scripted(lambda _request: b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
 
-    with pytest.raises(ZephyrUnreachable, match=f"GET {READ}: no answer from"):
+    with pytest.raises(ZephyrUnreachable, match=r"^no answer from http:"):
         read(to_server(server.url, retries=0))
 
 
@@ -516,8 +524,8 @@ def test_a_refusal_carries_method_path_status_origin_and_the_servers_words(
     refused = caught.value
     assert refused.status == 500
     assert str(refused) == (
-        f"GET cycle/999999: 500 from {world.sandbox.url}: No row with the given"
-        f" identifier exists: [Cycle#999999]"
+        f"{world.sandbox.url} (from --zephyr-url) answered 500 to GET cycle/999999: No"
+        f" row with the given identifier exists: [Cycle#999999]"
     )
 
 
@@ -548,9 +556,10 @@ def test_status_decides_the_kind_of_error(world, transport, pauses, status, kind
         read(transport)
 
     assert type(caught.value) is kind
-    words = "The token in ZEPHYR_TOKEN" if status == 401 else HTTPStatus(status).phrase
-    where = f"GET {READ}: {status} from {world.sandbox.url}"
-    assert str(caught.value).startswith(where)
+    words = "the token in ZEPHYR_TOKEN" if status == 401 else HTTPStatus(status).phrase
+    if status in {404, 405, 410}:
+        words = "not the address of Zephyr Enterprise"
+    assert world.sandbox.url in str(caught.value)
     assert words in str(caught.value)
 
 
@@ -593,8 +602,8 @@ def test_no_redirect_takes_anything_to_another_host(scripted, to_server, status,
 
     assert other.seen == []
     assert len(server.seen) == 1
-    assert f"{status} from {server.url}, a redirect to http://127.0.0.1." in str(
-        caught.value
+    assert str(caught.value).endswith(
+        f"with a redirect to {other.url}. Set zephyr_url to {other.url}."
     )
 
 
@@ -607,7 +616,9 @@ def test_a_redirect_says_what_to_do(world, transport):
         read(transport)
 
     text = str(caught.value)
-    assert "a redirect to https://sso.example. Set zephyr_url" in text
+    assert (
+        "a redirect to https://sso.example. Set zephyr_url to the server's own" in text
+    )
     assert "a server with single sign-on needs a token" in text
     assert "pa55" not in text
     assert "t0k3n" not in text
@@ -619,7 +630,7 @@ def test_a_redirect_says_what_to_do(world, transport):
 def test_a_redirect_to_nonsense_is_our_own_error(scripted, to_server, location):
     server = scripted(lambda _request: answer(status=302, Location=location))
 
-    with pytest.raises(ZephyrRefused, match="302 from"):
+    with pytest.raises(ZephyrRefused, match="answered 302 to"):
         read(to_server(server.url))
 
 

@@ -186,8 +186,8 @@ def test_wrong_token_says_so_in_one_line_with_the_mend(
     ran.result.stdout.fnmatch_lines(
         [
             (
-                "zephyr: GET user/current: 401 from http*The token in ZEPHYR_TOKEN was not"
-                " accepted. Create a new one*"
+                "zephyr: login failed: http* does not accept the token in ZEPHYR_TOKEN"
+                ". It is wrong, expired or revoked: create a new one*"
             ),
             "zephyr: 2 results kept in .zephyr/*.jsonl",
             "*send them later with: * push .zephyr/*.jsonl",

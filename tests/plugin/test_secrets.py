@@ -165,7 +165,7 @@ def test_nothing_that_a_run_writes_holds_a_credential(
     if server == "good":
         assert world.statuses()[102] == "2"
     else:
-        assert "400 from" in text
+        assert "answered 400 to" in text
     # HTTP is none of this process's business.
     assert "Starting new HTTP connection" not in text + (
         pytester.path / "own.log"
