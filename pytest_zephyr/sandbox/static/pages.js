@@ -46,14 +46,15 @@
     const query = new URLSearchParams();
     if (text.value) query.set("text", text.value);
     for (const status of chosen) query.append("status", status);
-    history.replaceState(null, "", `${location.pathname}${query.size ? "?" : ""}${query}${location.hash}`);
+    const search = query.toString();
+    history.replaceState(null, "", `${location.pathname}${search && "?"}${search}${location.hash}`);
   };
 
   // A result's details are fetched when its row is opened.
 
   const load = async (row) => {
-    const answer = await fetch(row.dataset.details, { cache: "no-store" });
-    if (!answer.ok) return;
+    const answer = await fetch(row.dataset.details, { cache: "no-store" }).catch(() => null);
+    if (!answer?.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const details = page.querySelector(".details");
     if (!details) return;
