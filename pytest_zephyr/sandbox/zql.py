@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import false
 from sqlalchemy import func
 from sqlalchemy import or_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
@@ -24,6 +25,9 @@ from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
+from pytest_zephyr.sandbox.data.model import Project
+from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.data.values import read_date
@@ -37,9 +41,9 @@ _CONDITION = re.compile(
     rf"\s*(\w+)\s*(>=|<=|!=|[=~<>]|in\b)\s*({_VALUE}|{_LIST})\s*(and\b|$)",
     re.IGNORECASE | re.ASCII,
 )
+_EQUAL: Mapping[str, Callable[[Any, Any], Any]] = {"=": eq, "!=": ne}
 _COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
-    "=": eq,
-    "!=": ne,
+    **_EQUAL,
     ">": gt,
     ">=": ge,
     "<": lt,
@@ -95,6 +99,12 @@ def _condition(
     if entity == "execution" and name == "executedon":
         dates = [str(to_ms(read_date(value, name))) for value in values]
         return _number(Execution.executed_on, operator, dates)
+    if name == "automated":
+        (flag,) = values
+        return _EQUAL[operator](Case.automated, _FLAGS[flag.lower()])
+    if name in _OWNERS:
+        column, owner, label = _OWNERS[name]
+        return column.in_(select(owner.id).where(_text(label, operator, values)))
     if name in _TEXTS:
         return _text(_TEXTS[name], operator, values)
     numbers = _EXECUTION_NUMBERS if entity == "execution" else _NUMBERS
@@ -109,6 +119,12 @@ _TEXTS: Mapping[str, Any] = {
     "priority": Case.priority,
     "folder": Node.name,
 }
+_OWNERS: Mapping[str, tuple[Any, Any, Any]] = {
+    "creator": (Case.creator_id, User, User.username),
+    "release": (Node.release_id, Release, Release.name),
+    "project": (Case.project_id, Project, Project.name),
+}
+_FLAGS = {"true": True, "false": False}
 _NUMBERS: Mapping[str, Any] = {
     "testcaseid": Case.testcase_id,
     "version": Case.version,
@@ -135,7 +151,7 @@ def _text(column: Any, operator: str, values: list[str]) -> Condition:
     (value,) = values
     if operator == "~":
         return column.icontains(value, autoescape=True)
-    return {"=": eq, "!=": ne}[operator](column, value)
+    return _EQUAL[operator](column, value)
 
 
 def _tag(operator: str, values: list[str]) -> Condition:

@@ -280,7 +280,7 @@ def test_summaries_count_what_is_there(
         "defect": {
             "totalDefectCount": 1,
             "totalDefectIds": ["BUG-1"],
-            "statuses": {"Open": 1},
+            "statuses": [{"status": "Open", "defectCount": 1}],
         },
     }
     assert project == {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from flask import Blueprint
@@ -67,7 +66,9 @@ def release(release_id: int) -> Response:
                 "defect": {
                     "totalDefectCount": len(defects),
                     "totalDefectIds": list(defects),
-                    "statuses": dict(Counter([DEFECT_STATUS] * len(defects))),
+                    "statuses": [
+                        {"status": DEFECT_STATUS, "defectCount": len(defects)}
+                    ],
                 },
             }
         )
