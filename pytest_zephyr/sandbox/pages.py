@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from datetime import datetime
 from datetime import timezone
+from typing import Any
 from typing import cast
 
 from flask import abort
@@ -26,6 +27,7 @@ from pytest_zephyr.sandbox import views
 from pytest_zephyr.sandbox.auth import is_page
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import bad
@@ -230,18 +232,27 @@ def favicon() -> Response:
 
 
 @routes.get("/flex/html5")
-@routes.get("/flex/html5/<path:_rest>")
-def start_page(_rest: str = "") -> Response:
-    return cast(Response, redirect("/"))
+def start_page() -> Response:
+    """Lead to the phase with the newest result: clients that know no release link here."""
+    return _to_latest_phase("/")
 
 
 @routes.get("/flex/html5/release/<int:release_id>")
 def release(release_id: int) -> Response:
-    """Lead to the phase that was reported to last: clients can name its release only."""
+    """Lead to its phase with the newest result: clients cannot name a phase."""
     with store().database.reading() as session:
         if session.get(Release, release_id) is None:
             abort(404, f"There is no release {release_id}.")
-        phase_id = views.latest_phase(session, release_id)
-    if phase_id is None:
-        return cast(Response, redirect(f"/#release-{release_id}"))
-    return cast(Response, redirect(f"/phase/{phase_id}"))
+    return _to_latest_phase(f"/#release-{release_id}", Cycle.release_id == release_id)
+
+
+def _to_latest_phase(otherwise: str, *where: Any) -> Response:
+    with store().database.reading() as session:
+        phase_id = views.latest_phase(session, *where)
+    page = otherwise if phase_id is None else f"/phase/{phase_id}"
+    return cast(Response, redirect(page))
+
+
+@routes.get("/flex/html5/<path:_rest>")
+def other_page(_rest: str) -> Response:
+    return cast(Response, redirect("/"))

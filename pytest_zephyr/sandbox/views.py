@@ -156,13 +156,13 @@ def place(session: Session, phase_id: int) -> Place | None:
     return None if row is None else Place(*row)
 
 
-def latest_phase(session: Session, release: int) -> int | None:
-    """Id of the phase of *release* that has the newest result."""
+def latest_phase(session: Session, *where: Any) -> int | None:
+    """Id of the phase with the newest result among those whose cycle meets *where*."""
     return session.scalar(
         select(Execution.phase_id)
         .join(Phase, Phase.id == Execution.phase_id)
         .join(Cycle, Cycle.id == Phase.cycle_id)
-        .where(Cycle.release_id == release, Execution.last_result_id.is_not(None))
+        .where(Execution.last_result_id.is_not(None), *where)
         .order_by(Execution.last_result_id.desc())
         .limit(1)
     )

@@ -150,7 +150,7 @@ def test_files_are_downloads_and_images_are_shown(
 def test_addresses_of_the_real_pages_lead_somewhere(
     sandbox: Sandbox, api: Api, target: Target, tester: int
 ) -> None:
-    """The link to a release leads to its phase with the newest result."""
+    """Links to a release and to the start lead to the phase with the newest result."""
     release = f"{sandbox.url}/flex/html5/release/{target.release}"
     assert "Shop" in page(f"{sandbox.url}/flex/html5")
     empty = requests.get(release, allow_redirects=False, timeout=30)
@@ -161,7 +161,9 @@ def test_addresses_of_the_real_pages_lead_somewhere(
         api.execute({"rtsId": execution.id, "testerId": tester, "status": "1"})
 
     assert empty.headers["Location"] == f"/#release-{target.release}"
-    assert f"<h1>Phase 2 <small>phase {newest}" in page(release)
+    for url in (release, f"{sandbox.url}/flex/html5/"):
+        assert f"<h1>Phase 2 <small>phase {newest}" in page(url)
+    assert "<h1>Projects" in page(f"{sandbox.url}/flex/html5/login")
 
 
 @pytest.mark.parametrize(
