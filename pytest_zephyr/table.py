@@ -73,6 +73,11 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ),
     ("client_cert", "TLS client certificate: a PEM file, or certificate,key", "PATH"),
     ("proxy", "HTTP proxy", "URL"),
+    (
+        "report",
+        "Write what became of every test case to a file that ends in .json or .md",
+        "FILE",
+    ),
     ("run_key", "Name of the run; jobs with the same key are one run", "TEXT"),
     ("show_config", "Print every value and where it came from, and exit", ""),
     (

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace
 import json
+import os
 from pathlib import Path
 
 from pytest_zephyr.cli.destination import Destination
@@ -35,19 +36,34 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import unreadable
+from pytest_zephyr.journal.report_file import add_job_summary
+from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
+from pytest_zephyr.results import github
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problem
+from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.sender.deliver import deliver
+from pytest_zephyr.sender.deliver import Delivered
+from pytest_zephyr.sender.report import link_lines
+from pytest_zephyr.sender.report import run_report
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
-        commands, "push", run, "send undelivered results from journals", json=True
+        commands,
+        "push",
+        run,
+        "send undelivered results from journals",
+        json=True,
+        also={"report"},
     )
     parser.add_argument(
         "journals",
@@ -72,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
     # One budget for the whole command, reading included.
     deadline = Deadline(resolve.value("deadline", find_given(args)))
     found = find_journals(args.journals or [_directory(args)])
-    for problem in found.problems:
-        complain(problem)
+    for text in found.problems:
+        complain(text)
     flags = find_given(args).flags
     target = {name: str(flags[name]) for name in ("url", *TARGET) if name in flags}
     # Check the settings of all runs before anything is sent.
@@ -96,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             result = _push_run(run, settings, args, deadline)
         pushed.append(replace(result, as_json={"journals": names, **result.as_json}))
+    _publish(pushed, show=not args.json)
     complete = not found.problems and all(each.ok for each in pushed)
     only_problems = args.journals and not found.journals and found.problems
     if args.json:
@@ -136,6 +153,9 @@ class _Pushed:
     as_json: Mapping[str, object]
     ok: bool = False
     interrupted: bool = False
+    lines: tuple[Line, ...] = ()
+    report: RunReport | None = None
+    report_to: Path | None = None
 
 
 def _settings_of(
@@ -175,29 +195,14 @@ def _push_run(
         if not args.json:
             say(f"{names}: nothing sent")
             say(f"zephyr: {error}")
-        return _Pushed({"error": str(error)})
+        line = Line(f"{names}: nothing sent: {error}", "error", code="error")
+        return _Pushed({"error": str(error)}, lines=(line,))
     delivery, contents = delivered.delivery, delivered.contents
+    lines = _lines(delivered, settings, args)
     if not args.json:
-        found = describe_problems(delivery, run.paths, settings)
-        said = [text for line in found for text in line.shown]
-        count = summary.counts(delivery)
-        for line in (
-            *summary.planned(delivery),
-            replace(count, text=f"{names}: {count.text}"),
-            *summary.made(delivery),
-            *summary.evidence(delivery),
-            *summary.without_case(delivery),
-            *summary.counted(contents.results),
-            *found,
-        ):
+        for line in lines:
             for text in line.shown:
                 say(text)
-        for text in (
-            *_corrections(run, settings, args, said),
-            *cut_short(run.cut),
-            *unreadable(contents.unreadable),
-        ):
-            say(text)
     numbers: dict[str, list[int]] = {}
     for line_problem in contents.unreadable:
         numbers.setdefault(str(line_problem.path), []).append(line_problem.number)
@@ -210,7 +215,55 @@ def _push_run(
         },
         ok=not (delivery.failed or delivery.refused or run.cut or contents.damaged),
         interrupted=isinstance(delivery.error, Interrupted),
+        lines=tuple(lines),
+        report=run_report(delivered, lines) if settings.report else None,
+        report_to=settings.report,
     )
+
+
+def _lines(
+    delivered: Delivered, settings: Settings, args: argparse.Namespace
+) -> list[Line]:
+    """Return the lines of the summary of a run."""
+    delivery, run, contents = delivered.delivery, delivered.run, delivered.contents
+    found = describe_problems(delivery, run.paths, settings)
+    said = [text for line in found for text in line.shown]
+    corrections = _corrections(run, settings, args, said)
+    names = ", ".join(map(str, run.paths))
+    count = summary.counts(delivery)
+    return [
+        *summary.planned(delivery),
+        replace(count, text=f"{names}: {count.text}"),
+        *summary.made(delivery),
+        *summary.evidence(delivery),
+        *summary.without_case(delivery),
+        *summary.counted(contents.results),
+        *found,
+        *([problem(corrections, code="settings")] if corrections else []),
+        *problems(cut_short(run.cut)),
+        *problems(unreadable(contents.unreadable)),
+        *link_lines(delivered),
+    ]
+
+
+def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
+    """Write the reports that the user asked for, and tell the CI service."""
+    reports: dict[Path, list[RunReport]] = {}
+    for each in pushed:
+        if each.report is not None and each.report_to is not None:
+            reports.setdefault(each.report_to, []).append(each.report)
+    written = [write_report(path, runs, path) for path, runs in reports.items()]
+    lines = [*(line for each in pushed for line in each.lines), *written]
+    if lines:
+        written += add_job_summary(os.environ, lines)
+    for line in written:
+        if line.is_problem:
+            complain(line.text)
+        elif show:
+            say(line.text)
+    if show and os.environ.get(github.RUNS) == "true":
+        for command_line in github.commands((*lines, *written[len(reports) :])):
+            say(command_line)
 
 
 def _corrections(

@@ -144,7 +144,8 @@ class Execution:
     *status* is the id of the last result's status, empty if there is none.
     *executed_on* is in milliseconds since the epoch. *stamp* identifies the state; it
     changes with every result if *dated*, which needs a server that returns the id or
-    the time of a result. *attachments* is their number. `None` means unknown.
+    the time of a result. *attachments* is their number, *name* that of the test case.
+    `None` means unknown.
     """
 
     id: int
@@ -158,6 +159,7 @@ class Execution:
     stamp: str
     dated: bool
     attachments: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -318,6 +320,7 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         stamp=short_digest(repr(state), 12),
         dated=marks != (None, None, None),
         attachments=decode.integer(row.get("attachmentCount")),
+        name=decode.text(case.get("name")),
     )
 
 

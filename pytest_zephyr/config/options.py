@@ -101,6 +101,7 @@ _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
     "verify": (parse.verify, "true"),
     "client_cert": (parse.client_cert, None),
     "proxy": (parse.proxy, None),
+    "report": (parse.report, None),
     "run_key": (str, None),
     "show_config": (parse.boolean, "false"),
     "id_prefix": (parse.pattern, table.ID_PREFIX),
@@ -112,7 +113,7 @@ _JOURNALED = {
     *("unknown_case", "unmapped", "status_map", "comment", "notes_limit"),
 }
 _CONNECT = {"url", "auth", "token_file", "verify", "client_cert", "proxy"}
-_FILES = {"token_file", "map", "journal", "verify", "client_cert"}
+_FILES = {"report", "token_file", "map", "journal", "verify", "client_cert"}
 _NO_ENV = {"notes_limit", "attach_max_total", "show_config", "id_prefix", "inherit"}
 
 OPTIONS: tuple[Option, ...] = tuple(

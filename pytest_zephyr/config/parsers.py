@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from ipaddress import IPv6Address
 import math
 from pathlib import Path
+from pathlib import PurePath
 import re
 from urllib.parse import SplitResult
 from urllib.parse import urlsplit
 import warnings
 
+from pytest_zephyr.config import placeholders
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.results.records import Outcome
@@ -64,6 +66,13 @@ def path(text: str, base: Path = HERE) -> Path:
         return base / Path(text).expanduser()
     except RuntimeError:
         raise InvalidValue("the home directory of that user is not known") from None
+
+
+def report(text: str, base: Path = HERE) -> Path:
+    """Return the path of a report, whose placeholders are to be filled."""
+    if PurePath(text).suffix.lower() not in {".json", ".md"}:
+        raise InvalidValue("expected a file that ends in .json or .md")
+    return path(text, Path(placeholders.escape(str(base))))
 
 
 def seconds(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 import re
 import time
 
@@ -25,6 +26,9 @@ _HINTS = {
 
 #: Replaces ``{package}`` while the rest is filled; no option accepts this character.
 _PACKAGE = "\0"
+
+#: Characters that do not belong in the name of a file.
+_UNSAFE = re.compile(r"[^\w.+-]+")
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
@@ -61,6 +65,20 @@ def fill_folder(
     """
     filled = fill(text, {**values, "package": _PACKAGE}, environ)
     return escape(filled).replace(_PACKAGE, "{package}")
+
+
+def fill_path(
+    path: Path, values: Mapping[str, str], environ: Mapping[str, str]
+) -> Path:
+    """Return *path* with its placeholders filled by what may be a part of a file name.
+
+    Raises Unfilled as `fill` does.
+    """
+
+    def cleaned(texts: Mapping[str, str]) -> dict[str, str]:
+        return {name: _UNSAFE.sub("-", text) for name, text in texts.items()}
+
+    return Path(fill(str(path), cleaned(values), cleaned(environ)))
 
 
 def values_of(

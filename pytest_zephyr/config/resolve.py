@@ -219,6 +219,14 @@ def _fill_names(
     ``{package}`` in the folder differs from test to test and stays.
     """
     now = placeholders.values_of(given.environ, values["run_key"], values["build"])
+    if values["report"] is not None:
+        try:
+            values["report"] = placeholders.fill_path(
+                values["report"], now, given.environ
+            )
+        except placeholders.Unfilled as unfilled:
+            source = sources["report"]
+            yield f"invalid zephyr_report {texts['report']!r} (from {source}): {unfilled}."
     for name in (*TARGET, "folder"):
         ref = values[name]
         text = ref.name if isinstance(ref, Ref) else ref

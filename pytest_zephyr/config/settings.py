@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 import importlib.util
@@ -10,7 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results import tags
 from pytest_zephyr.results.notes import Comment
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.plan import Rules
+from pytest_zephyr.results.status import choices
+from pytest_zephyr.results.status import Status
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 
@@ -101,6 +107,7 @@ class Settings:
     verify: bool | Path
     client_cert: tuple[Path, ...] | None
     proxy: str | None = field(repr=False)
+    report: Path | None
     run_key: str | None
     credential: Credential | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -109,6 +116,13 @@ class Settings:
     pushing: bool = False
     embedded: bool = False
     warnings: tuple[str, ...] = ()
+
+    def rules(self, statuses: Sequence[Status]) -> Rules:
+        """Return the rules for results on a server that has *statuses*."""
+        source = self.sources.get("status_map", "default")
+        limit = self.notes_limit - min(tags.ROOM, self.notes_limit // 2)
+        context = Context(self.comment, limit)
+        return Rules(choices(self.status_map, source, statuses), context)
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""

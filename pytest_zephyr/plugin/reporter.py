@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Generator
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 import os
 import sys
 from typing import Any
@@ -34,6 +33,8 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import uncollected
 from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.report_file import add_job_summary
+from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.runs import note_running
 from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.writer import JournalWriter
@@ -50,11 +51,12 @@ from pytest_zephyr.plugin.sender_process import SenderError
 from pytest_zephyr.plugin.sender_process import SenderLate
 from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.plugin.startup_check import StartupCheck
+from pytest_zephyr.plugin.summary import show
+from pytest_zephyr.plugin.summary import unsent_report
 from pytest_zephyr.protocol import messages
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
-from pytest_zephyr.results.lines import DRY_RUN
-from pytest_zephyr.results.lines import Level
+from pytest_zephyr.results import github
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
@@ -63,15 +65,6 @@ from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
 from pytest_zephyr.text import one_line
 from pytest_zephyr.text import plural
-
-
-#: How a terminal shows the first line of each level.
-_MARKUP: Mapping[Level, dict[str, bool]] = {
-    "info": {},
-    "success": {"green": True},
-    "warning": {"yellow": True},
-    "error": {"red": True},
-}
 
 
 class ZephyrReporter:
@@ -116,6 +109,8 @@ class ZephyrReporter:
         self._undelivered = False
         self._uncollected: list[str] = []
         self._finished = False
+        # The sender has written the report.
+        self._reported = False
         self._session: pytest.Session | None = None
         self.startup_check = StartupCheck(
             config, settings, marks, self.writer, self.note_bug
@@ -169,9 +164,29 @@ class ZephyrReporter:
             self.note_bug("pytest_sessionfinish", error)
             self._keep()
         try:
+            with origin.as_it_was():
+                self._write_report()
             self._set_exit_code(session)
         except ERRORS as error:
             self.note_bug("pytest_sessionfinish", error)
+
+    def _write_report(self) -> None:
+        """Write the report that the user asked for, unless the sender has done so."""
+        path = self._settings.report
+        if path is None or self._reported:
+            return
+        lines = self._summary_lines()
+        reason = next((each.text for each in lines if each.is_problem), "")
+        if self._settings.push == "never":
+            reason = "not sent yet (zephyr_push = never)"
+        try:
+            journal = Journal(self.writer.path, self.writer.unwritten)
+            report = unsent_report(journal, self._settings, reason, lines)
+        except JournalError as error:
+            text = f"the report {display_path(path)} cannot be written: {error}"
+            self._lines.append(Line(text, "warning", code="report"))
+        else:
+            self._lines.append(write_report(path, [report], display_path(path)))
 
     def _set_exit_code(self, session: pytest.Session) -> None:
         failed = self._undelivered or self._bugs
@@ -231,6 +246,7 @@ class ZephyrReporter:
                 text = f"interrupted while sending.{progress.reached}"
                 self._keep(text, code="interrupted")
             else:
+                self._reported = True
                 self._lines += answer.lines
                 self._undelivered = answer.failed
 
@@ -292,18 +308,21 @@ class ZephyrReporter:
                 self._set_exit_code(self._session)
 
     def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
-        lines = self._summary_lines()
-        if self._config.get_verbosity() < 0:
-            lines = [each for each in lines if each.is_problem or each.code == DRY_RUN]
-        if lines:
-            terminal.section("zephyr")
-        for line in lines:
-            first, *more = line.shown
-            terminal.line(first, **_MARKUP[line.level])
-            for each in more:
-                terminal.line(each)
+        lines = self._publish()
+        show(terminal, lines, quiet=self._config.get_verbosity() < 0)
+        for annotation in self._annotations(lines):
+            terminal.line(annotation)
         self._lines = []
         self._bugs.clear()
+
+    def _publish(self) -> list[Line]:
+        """Add the summary to that of the CI job and return its lines."""
+        lines = self._summary_lines()
+        return [*lines, *add_job_summary(self._environ, lines)] if lines else []
+
+    def _annotations(self, lines: Sequence[Line]) -> list[str]:
+        on_github = self._environ.get(github.RUNS) == "true"
+        return github.commands(lines) if on_github else []
 
     def _summary_lines(self) -> list[Line]:
         """Return all lines, bugs included, without secrets and control characters."""
@@ -311,14 +330,8 @@ class ZephyrReporter:
             f"internal error in {bug} ({plural(count, 'time')}), please report it."
             for bug, count in self._bugs.items()
         ]
-        return [
-            replace(
-                line,
-                text=self._clean(line.text),
-                more=tuple(map(self._clean, line.more)),
-            )
-            for line in (*self._lines, *problems(bugs, code="bug"))
-        ]
+        lines = (*self._lines, *problems(bugs, code="bug"))
+        return [line.cleaned(self._clean) for line in lines]
 
     def _clean(self, text: str) -> str:
         """Return a text that may contain the name of a test, or what a server said."""
@@ -334,6 +347,7 @@ class ZephyrReporter:
             self._keep("the session ended before anything could be sent.")
         self.writer.close()
         # Without pytest's terminal, or if that failed, they are not yet printed.
-        for line in self._summary_lines():
-            for text in line.shown:
-                sys.stderr.write(f"{text}\n")
+        lines = self._publish()
+        shown = [text for line in lines for text in line.shown]
+        for text in (*shown, *self._annotations(lines)):
+            sys.stderr.write(f"{text}\n")

@@ -160,7 +160,8 @@ def load(config: pytest.Config, texts: Given) -> Settings:
             where = f"zephyr_{name} in {config.inipath or 'the ini options'}"
             raise SettingsError(options.credential_message(name, where))
     settings = resolve.resolve(texts)
-    return replace(settings, journal=config.rootpath / settings.journal)
+    report = settings.report and config.invocation_params.dir / settings.report
+    return replace(settings, journal=config.rootpath / settings.journal, report=report)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,7 +114,7 @@ class Delivery:
     *skipped* because its outcome has no status or the test case is unknown and ignored,
     *older* than what the server has, *overruled* by a worse result of another job, or
     *refused*. All others are still `pending` in the journal. *results* are those of all of
-    them, and *new_cases* the test cases to create for tests without one.
+    them, and *new_cases* the test cases to create, each with its tests.
 
     *scheduled_twice* maps a test case that is in the phase more than once to the execution that
     has its result. *planned* is what a dry run would have done. *creations* and *made*
@@ -128,7 +127,7 @@ class Delivery:
     snapshot: Snapshot | None = None
     total: int = 0
     results: Sequence[CaseResult] = ()
-    new_cases: Collection[NewCase] = ()
+    new_cases: dict[NewCase, list[NodeResult]] = field(default_factory=dict)
     reported: list[Change] = field(default_factory=list)
     reported_before: list[Change] = field(default_factory=list)
     skipped: list[CaseResult] = field(default_factory=list)

@@ -103,9 +103,8 @@ def _about_refusals(refused: Sequence[Refusal]) -> list[Line]:
         else:
             advice = f"fix the {thing} and run the tests again"
         last = lines[-1]
-        more = f"{advice}; another push would not change this"
-        if len(final) < len(refused):
-            more = f"for {len(final)} of them: {more}"
+        them = f" for {len(final)} of them" if len(final) < len(refused) else ""
+        more = f"{advice}; another push would not change this{them}"
         lines[-1] = Line(last.text, last.level, (*last.more, more), last.code)
     return lines
 

@@ -28,7 +28,6 @@ from pytest_zephyr.push.missing import NewCases
 from pytest_zephyr.push.own_settings import OwnSettings
 from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results import status
-from pytest_zephyr.results import tags
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import build_plan
@@ -140,7 +139,7 @@ class _Planner:
     ) -> None:
         self.settings_of = settings_of
         self._senders = senders
-        self._main = _rules(settings_of.main, status.STOCK)
+        self._main = settings_of.main.rules(status.STOCK)
         self._rules: dict[str, Rules] = {}
         self._planned: object = None
         self._plan = Plan((), ())
@@ -150,9 +149,9 @@ class _Planner:
 
         The plan of the last call is returned if nothing has changed since.
         """
-        self._main = _rules(self.settings_of.main, known)
+        self._main = self.settings_of.main.rules(known)
         own = self.settings_of.by_journal
-        self._rules = {name: _rules(settings, known) for name, settings in own.items()}
+        self._rules = {name: settings.rules(known) for name, settings in own.items()}
         inputs = (list(nodes), self._main, self._rules)
         if inputs != self._planned:
             self._planned, self._plan = inputs, build_plan(*inputs)
@@ -179,15 +178,6 @@ class _Planner:
         return self._rules.get(journal, self._main)
 
 
-def _rules(settings: Settings, known: Sequence[status.Status]) -> Rules:
-    source = settings.sources.get("status_map", "default")
-    limit = settings.notes_limit
-    return Rules(
-        status.choices(settings.status_map, source, known),
-        Context(settings.comment, limit - min(tags.ROOM, limit // 2)),
-    )
-
-
 def _count_expected(
     planner: _Planner, nodes: Sequence[NodeResult], delivery: Delivery
 ) -> NewCases:
@@ -209,9 +199,9 @@ def _count_expected(
         if creates and node.new is not None:
             new.fields.setdefault(node.new, {}).update(node.evidence.fields)
             new.folders.setdefault(node.new, settings.folder)
+            delivery.new_cases.setdefault(node.new, []).append(node)
         elif node.unmarked:
             delivery.without_case.append(node)
-    delivery.new_cases = new.fields.keys()
     delivery.total = len(plan.results) + len(new.fields)
     return new
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 
@@ -32,6 +34,10 @@ class Line:
     @property
     def is_problem(self) -> bool:
         return self.code not in {"", DRY_RUN}
+
+    def cleaned(self, clean: Callable[[str], str]) -> Line:
+        """Return this line with all texts as *clean* returns them."""
+        return replace(self, text=clean(self.text), more=tuple(map(clean, self.more)))
 
     @property
     def shown(self) -> list[str]:

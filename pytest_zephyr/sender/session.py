@@ -9,13 +9,12 @@ from pathlib import Path
 
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
-from pytest_zephyr.config.settings import SANDBOX
-from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import uncollected
 from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.runs import note_running
 from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
@@ -26,13 +25,14 @@ from pytest_zephyr.protocol.codec import load
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.push import summary
-from pytest_zephyr.push.embedded import how_to_look
 from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
+from pytest_zephyr.sender.report import link_lines
+from pytest_zephyr.sender.report import run_report
 
 
 def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
@@ -78,6 +78,11 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
     prune(path.parent)
     saved = [] if unwritten else [path]
     lines = _lines(delivered, facts, settings, sorted(siblings_unreadable), saved)
+    if settings.report is not None:
+        report = run_report(delivered, lines)
+        lines.append(
+            write_report(settings.report, [report], display_path(settings.report))
+        )
     damaged = bool(delivered.run.cut) or delivered.contents.damaged
     return Pushed(tuple(lines), delivered.delivery.failed or damaged)
 
@@ -108,18 +113,4 @@ def _lines(
     if settings.on_error != "ignore":
         journals = list(map(display_path, saved))
         lines += describe_problems(delivery, journals, settings)
-    return [*lines, *_link(delivered, settings)]
-
-
-def _link(delivered: Delivered, settings: Settings) -> list[Line]:
-    """Return where to see the results, if there are any."""
-    delivery, server = delivered.delivery, delivered.settings.url
-    target = delivery.target
-    is_there = delivery.reported or delivery.reported_before
-    if target is None or target.phase is None or server is None or not is_there:
-        return []
-    if settings.url == SANDBOX:
-        database = display_path(settings.journal / SANDBOX_DATABASE)
-        url, how = how_to_look(database, target.phase.id)
-        return [summary.link(url, target.path, how)]
-    return [summary.link(summary.page_of(server, target), target.path)]
+    return [*lines, *link_lines(delivered)]

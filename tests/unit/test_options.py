@@ -50,6 +50,7 @@ TABLE: Mapping[str, tuple[Any, str, Any, str, Any]] = {
     "only_planned": (False, "true", True, "no", False),
     "push": ("end", "never", "never", "end", "end"),
     "journal": (Path(".zephyr"), "a", Path("a"), "b", Path("b")),
+    "report": (None, "a.json", Path("a.json"), "b.md", Path("b.md")),
     "on_error": ("warn", "fail", "fail", "ignore", "ignore"),
     "status_map": ({}, "error=4", {"error": "4"}, "error=-", {"error": "-"}),
     "comment": ("failed", "always", "always", "never", "never"),
@@ -593,8 +594,8 @@ def test_a_relative_path_starts_where_it_stands(
     root = tmp_path / "project"
     for directory in (root, tmp_path):
         (directory / "etc").mkdir(parents=True)
-        (directory / "etc" / "a.pem").touch()
-    text, option = "etc/a.pem", BY_NAME[name]
+        (directory / "etc" / "a.md").touch()
+    text, option = "etc/a.md", BY_NAME[name]
     given = Given(
         flags={name: text} if place == "flag" else {},
         environ={option.env_name: text} if place == "env" else {},

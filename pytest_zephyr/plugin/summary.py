@@ -1,0 +1,86 @@
+"""The summary on a terminal, and the report of a session that was not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_zephyr.config.command_line import display_path
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.results.lines import DRY_RUN
+from pytest_zephyr.results.lines import Level
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.report import CaseRow
+from pytest_zephyr.results.report import row_of
+from pytest_zephyr.results.report import RunReport
+from pytest_zephyr.results.status import STOCK
+
+
+#: How a terminal shows the first line of each level.
+_MARKUP: Mapping[Level, dict[str, bool]] = {
+    "info": {},
+    "success": {"green": True},
+    "warning": {"yellow": True},
+    "error": {"red": True},
+}
+
+
+def show(
+    terminal: pytest.TerminalReporter, lines: Sequence[Line], *, quiet: bool
+) -> None:
+    """Print *lines* on a *terminal*; if it is *quiet*, only problems and a dry run."""
+    if quiet:
+        lines = [each for each in lines if each.is_problem or each.code == DRY_RUN]
+    if lines:
+        terminal.section("zephyr")
+    for line in lines:
+        first, *more = line.shown
+        terminal.line(first, **_MARKUP[line.level])
+        for each in more:
+            terminal.line(each)
+
+
+def unsent_report(
+    journal: Journal, settings: Settings, reason: str, lines: Sequence[Line]
+) -> RunReport:
+    """Return the report of a session; *reason* says why its results were not sent.
+
+    A push that did not end may have sent some of them: the journal has their receipts.
+    """
+    contents = Run((journal,)).read()
+    plan = build_plan(contents.results.nodes, settings.rules(STOCK))
+    receipts = contents.memory(str(settings.url), ()).receipts
+    sent = {digest: execution for execution, digest in receipts}
+
+    def cases() -> Iterator[CaseRow]:
+        for result in plan.results:
+            if result.problem:
+                yield row_of(result, "refused", result.problem)
+            elif result.status is None:
+                yield row_of(result, "unchanged", result.outcome.value)
+            elif sent and result.digest in sent:
+                row = row_of(result, "reported")
+                row.execution = sent[result.digest]
+                yield row
+            else:
+                yield row_of(result, "not_sent", reason)
+
+    facts = {
+        "run": journal.header.key or journal.header.run,
+        "journals": [str(display_path(journal.path))],
+        "server": settings.url,
+        "target": None,
+        "url": None,
+        "dry_run": settings.dry_run,
+        "complete": False,
+        "created": [],
+        "attachments": None,
+    }
+    without_case = [each for each in plan.unmapped if each.unmarked or each.invalid]
+    return RunReport(facts, lines, cases, without_case)

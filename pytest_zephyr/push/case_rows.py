@@ -1,0 +1,94 @@
+"""Tell what became of every test case of a push, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.push import summary
+from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.diff import Change
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import worst
+from pytest_zephyr.results.report import Action
+from pytest_zephyr.results.report import CaseRow
+from pytest_zephyr.results.report import row_of
+
+
+@dataclass(slots=True)
+class _Fate:
+    action: Action
+    reason: str = ""
+    execution: Execution | None = None
+
+
+def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
+    """Yield what became of each test case, in the order of the tests."""
+    fates = _fates(delivery)
+    snapshot = delivery.snapshot
+    executions = snapshot.executions if snapshot else ()
+    scheduled: dict[CaseRef | None, Execution] = {
+        each.case: each for each in executions
+    }
+    placements = snapshot.found.placements if snapshot else {}
+    for result in delivery.results:
+        fate = fates.get(result.case) or _pending(delivery)
+        row = row_of(result, fate.action, fate.reason)
+        execution = fate.execution or scheduled.get(result.case)
+        placement = placements.get(result.case)
+        if execution is not None:
+            row.id, row.alt, row.execution = execution.case, execution.alt, execution.id
+            row.name = execution.name or row.name
+        elif placement is not None:
+            row.id, row.alt, row.name = placement.case, placement.alt, placement.name
+        yield row
+    created = delivery.creations.created_cases
+    for new, nodes in delivery.new_cases.items():
+        if new not in created.placements and new not in created.refused:
+            yield _row_of_new(new, nodes, _pending(delivery))
+
+
+def _row_of_new(new: NewCase, nodes: Sequence[NodeResult], pending: _Fate) -> CaseRow:
+    """Return the row of a test case that was not created."""
+    return CaseRow(
+        id=None,
+        alt="",
+        name=new.name,
+        status="",
+        outcome=worst(node.outcome for node in nodes).value,
+        action=pending.action,
+        reason=pending.reason,
+        execution=None,
+        milliseconds=round(sum(node.duration for node in nodes) / 1000),
+        at=max((node.at for node in nodes), default=0),
+        tests=nodes,
+    )
+
+
+def _fates(delivery: Delivery) -> dict[CaseRef, _Fate]:
+    fates: dict[CaseRef, _Fate] = {}
+    groups: tuple[tuple[Action, str, list[Change]], ...] = (
+        ("reported", "", delivery.reported),
+        ("reported_before", "", delivery.reported_before),
+        ("unchanged", summary.OLDER, delivery.older),
+        ("unchanged", summary.OVERRULED, delivery.overruled),
+        ("would_report", "", delivery.planned.writes if delivery.planned else []),
+    )
+    for action, reason, changes in groups:
+        for change in changes:
+            fates[change.result.case] = _Fate(action, reason, change.execution)
+    for result in delivery.skipped:
+        fates[result.case] = _Fate("unchanged", summary.why_left(result))
+    for refusal in delivery.refused:
+        fates[refusal.result.case] = _Fate("refused", refusal.reason)
+    return fates
+
+
+def _pending(delivery: Delivery) -> _Fate:
+    if delivery.planned is not None:
+        return _Fate("would_report")
+    return _Fate("not_sent", str(delivery.error or ""))

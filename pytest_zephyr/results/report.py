@@ -1,0 +1,225 @@
+"""What became of every test case, as JSON or Markdown.
+
+``docs/report.schema.json`` describes the JSON. Reports are made piece by piece, because a
+run may have many test cases.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import timezone
+import json
+from typing import Any
+from typing import get_args
+from typing import Literal
+
+from pytest_zephyr.results import markdown
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.records import NodeResult
+
+
+#: Version of the JSON; it grows when a key gets another meaning or goes.
+FORMAT = 1
+
+Action = Literal[
+    "reported", "reported_before", "would_report", "unchanged", "refused", "not_sent"
+]
+
+_TITLES: Mapping[Action, str] = {
+    "reported": "reported",
+    "reported_before": "reported before",
+    "would_report": "would be reported",
+    "unchanged": "unchanged",
+    "refused": "refused",
+    "not_sent": "not sent",
+}
+
+
+@dataclass(slots=True)
+class CaseRow:
+    """What became of a test case, and the tests that decided it.
+
+    Without an *id* and an *alt* it is still to be created. *status* and *outcome* are those
+    of the result, *reason* says why it was not reported. *milliseconds* is the sum over the
+    tests, *at* the end of the last one in milliseconds since the epoch.
+    """
+
+    id: int | None
+    alt: str
+    name: str
+    status: str
+    outcome: str
+    action: Action
+    reason: str
+    execution: int | None
+    milliseconds: int
+    at: int
+    tests: Sequence[NodeResult]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """The report of one run: facts, the lines of its summary, and its test cases.
+
+    *cases* is called for each pass over them. *without_case* are tests without a valid
+    test case.
+    """
+
+    facts: Mapping[str, object]
+    lines: Sequence[Line]
+    cases: Callable[[], Iterable[CaseRow]]
+    without_case: Sequence[NodeResult] = ()
+
+
+def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
+    """Return the row of *result* as far as its tests say."""
+    new = next((node.new for node in result.nodes if node.new is not None), None)
+    # Without an id, a test case that could not be created has its name only.
+    is_new = new is not None and result.case == new.name
+    return CaseRow(
+        id=result.case if isinstance(result.case, int) else None,
+        alt=result.case if isinstance(result.case, str) and not is_new else "",
+        name=new.name if new is not None else "",
+        status=result.status.name if result.status is not None else "",
+        outcome=result.outcome.value,
+        action=action,
+        reason=reason,
+        execution=None,
+        milliseconds=result.milliseconds,
+        at=result.at,
+        tests=result.nodes,
+    )
+
+
+def render(suffix: str, runs: Iterable[RunReport]) -> Iterator[str]:
+    """Yield the pieces of a report of *runs* for a file with *suffix*."""
+    return _markdown(runs) if suffix.lower() == ".md" else _json(runs)
+
+
+# JSON: a test case on each line
+
+
+def _json(runs: Iterable[RunReport]) -> Iterator[str]:
+    yield f'{{\n"format": {FORMAT},\n"runs": ['
+    for number, run in enumerate(runs):
+        yield ",\n{\n" if number else "\n{\n"
+        facts = {**run.facts, **_counts(run), "problems": _problems(run.lines)}
+        for name, value in facts.items():
+            yield f"{_dump(name)}: {_dump(value)},\n"
+        yield from _list("test_cases", map(_case_as_json, run.cases()))
+        yield ",\n"
+        yield from _list("tests_without_test_case", map(_test, run.without_case))
+        yield "\n}"
+    yield "\n]\n}\n"
+
+
+def _list(name: str, values: Iterable[object]) -> Iterator[str]:
+    yield f'"{name}": ['
+    for number, value in enumerate(values):
+        yield f"{',' if number else ''}\n{_dump(value)}"
+    yield "\n]"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value)
+
+
+def _counts(run: RunReport) -> dict[str, object]:
+    actions: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
+    for row in run.cases():
+        actions[row.action] += 1
+        if row.action in {"reported", "reported_before", "would_report"}:
+            statuses[row.status] += 1
+    counts = {each: actions[each] for each in get_args(Action)}
+    return {
+        "counts": {"test_cases": actions.total(), **counts},
+        "statuses": {name: count for name, count in statuses.items() if name},
+    }
+
+
+def _problems(lines: Iterable[Line]) -> list[dict[str, object]]:
+    return [
+        {"code": each.code, "level": each.level, "text": each.text, "more": each.more}
+        for each in lines
+        if each.is_problem
+    ]
+
+
+def _case_as_json(row: CaseRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "alt_id": row.alt or None,
+        "name": row.name or None,
+        "status": row.status or None,
+        "outcome": row.outcome,
+        "action": row.action,
+        "reason": row.reason or None,
+        "execution": row.execution,
+        "seconds": row.milliseconds / 1000,
+        "finished": _time(row.at),
+        "tests": list(map(_test, row.tests)),
+    }
+
+
+def _test(node: NodeResult) -> dict[str, Any]:
+    return {
+        "nodeid": node.nodeid,
+        "outcome": node.outcome.value,
+        "seconds": node.duration / 1_000_000,
+        "message": message_of(node) or None,
+        "invalid_marker": node.invalid,
+    }
+
+
+def message_of(node: NodeResult) -> str:
+    """Return why a test failed or was skipped, in one line."""
+    return next((each.crash for each in node.failures if each.crash), node.reason)
+
+
+def _time(at: int) -> str | None:
+    if not at:
+        return None
+    return datetime.fromtimestamp(at / 1000, timezone.utc).isoformat(timespec="seconds")
+
+
+# Markdown
+
+
+def _markdown(runs: Iterable[RunReport]) -> Iterator[str]:
+    yield "# Test results in Zephyr\n"
+    for run in runs:
+        place = str(run.facts.get("target") or "no target")
+        yield f"\n## {markdown.escape(place)}\n\n"
+        yield from markdown.summary(run.lines)
+        yield "\n| Test case | Name | Status | Outcome | Action | Tests |\n"
+        yield "| --- | --- | --- | --- | --- | --- |\n"
+        yield from map(_case_as_row, run.cases())
+        if run.without_case:
+            yield "\n### Tests without a test case\n\n"
+            for node in run.without_case:
+                why = "invalid marker, " if node.invalid else ""
+                yield f"- {markdown.code(node.nodeid)} ({why}{node.outcome.value})\n"
+
+
+def _case_as_row(row: CaseRow) -> str:
+    action = _TITLES[row.action] + (f": {row.reason}" if row.reason else "")
+    shown = [markdown.code(node.nodeid) for node in row.tests[:5]]
+    more = f" and {len(row.tests) - 5} more" if len(row.tests) > 5 else ""
+    cells = (
+        markdown.escape(str(row.id or row.alt or "new")),
+        markdown.escape(row.name),
+        markdown.escape(row.status),
+        markdown.escape(row.outcome),
+        markdown.escape(action),
+        "<br>".join(shown) + more,
+    )
+    return f"| {' | '.join(cells)} |\n"

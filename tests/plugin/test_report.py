@@ -1,0 +1,217 @@
+"""``--zephyr-report`` says what became of every test case, however the push ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pytest_zephyr.sandbox import Fault
+from tests.unit.test_report import SCHEMA
+
+
+SUITE = """
+    import pytest
+
+    @pytest.mark.zephyr(101)
+    def test_ok(): pass
+
+    @pytest.mark.zephyr(102, 103)
+    def test_red(): assert 1 == 2
+
+    @pytest.mark.zephyr(104)
+    def test_later(): pytest.skip("later")
+
+    @pytest.mark.zephyr(999)
+    def test_unknown(): pass
+
+    @pytest.mark.zephyr("x")
+    def test_invalid(): pass
+
+    def test_unmarked(): pass
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    pytester.makepyfile(test_shop=SUITE)
+
+
+def read(path: Path) -> Any:
+    """Return the only run of a report, which must follow the documented schema."""
+    document = json.loads(path.read_text("utf-8"))
+    jsonschema.validate(document, SCHEMA)
+    (run,) = document["runs"]
+    return run
+
+
+def by_id(run: Any) -> dict[Any, Any]:
+    return {each["id"] or each["name"]: each for each in run["test_cases"]}
+
+
+@pytest.mark.usefixtures("suite")
+def test_report_has_every_test_case_with_what_became_of_it(run_zephyr, pytester, world):
+    ran = run_zephyr("--zephyr-report=out/{run}.json", "--zephyr-run-key=a/b")
+
+    run = read(pytester.path / "out" / "a-b.json")
+    cases = by_id(run)
+    assert "Report: out/a-b.json" in ran.text
+    assert {case: each["action"] for case, each in cases.items()} == {
+        101: "reported", 102: "reported", 103: "reported", 104: "unchanged", 999: "refused"
+    }  # fmt: skip
+    assert (cases[101]["status"], cases[102]["status"]) == ("Pass", "Fail")
+    assert cases[101]["name"] == "Test case 101"
+    assert cases[101]["execution"] == world.execution(101).id
+    assert cases[102]["tests"][0]["nodeid"] == "test_shop.py::test_red"
+    assert "assert 1 == 2" in cases[102]["tests"][0]["message"]
+    assert cases[104]["reason"] == "skipped"
+    assert "not known to Zephyr" in cases[999]["reason"]
+    assert [
+        (each["nodeid"], each["invalid_marker"])
+        for each in run["tests_without_test_case"]
+    ] == [("test_shop.py::test_unmarked", False), ("test_shop.py::test_invalid", True)]
+    assert run["statuses"] == {"Pass": 1, "Fail": 2}
+    assert run["url"] in ran.text
+    assert [each["code"] for each in run["problems"]] == ["unknown-case"]
+
+
+@pytest.mark.usefixtures("suite")
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "xdist"])
+def test_report_of_a_journal_that_was_only_written(run_zephyr, pytester, args):
+    run_zephyr(
+        "--zephyr-push=never", "--zephyr-report=r.json", *args, subprocess=bool(args)
+    )
+
+    run = read(pytester.path / "r.json")
+    assert run["counts"]["not_sent"] == 4
+    assert by_id(run)[101]["reason"] == "not sent yet (zephyr_push = never)"
+    assert by_id(run)[104]["action"] == "unchanged"
+    assert not run["complete"]
+
+
+@pytest.mark.usefixtures("suite")
+def test_report_of_a_push_that_failed_says_why(run_zephyr, pytester, world):
+    world.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
+    run_zephyr("--zephyr-report=r.json")
+
+    run = read(pytester.path / "r.json")
+    assert run["counts"]["reported"] == 0
+    assert "permission" in by_id(run)[101]["reason"]
+    assert run["problems"][-1]["more"][0].startswith("send them later with: ")
+
+
+@pytest.mark.usefixtures("suite")
+def test_report_is_written_when_the_sender_fails(run_zephyr, pytester, monkeypatch):
+    """The test process writes it, from the journal and the receipts in it."""
+    monkeypatch.setattr(
+        "pytest_zephyr.sender.session.prune", lambda *_args: 1 / 0, raising=True
+    )
+    run_zephyr("--zephyr-report=r.json")
+
+    run = read(pytester.path / "r.json")
+    assert by_id(run)[101]["action"] == "reported"
+    assert by_id(run)[999]["action"] == "not_sent"
+    assert run["problems"][-1]["code"] == "bug"
+
+
+@pytest.mark.usefixtures("suite")
+def test_report_of_a_dry_run_says_what_would_be_reported(run_zephyr, pytester, world):
+    ran = run_zephyr("--zephyr-dry-run", "--zephyr-report=r.md")
+
+    text = (pytester.path / "r.md").read_text("utf-8")
+    assert (
+        "| 102 | Test case 102 | Fail | failed | would be reported |"
+        " `test_shop.py::test_red` |\n"
+    ) in text
+    assert "6 tests" not in ran.text
+    assert world.writes == []
+
+
+@pytest.mark.usefixtures("suite")
+def test_report_that_cannot_be_written_is_named_and_changes_nothing(
+    run_zephyr, pytester, world
+):
+    (pytester.path / "out").write_text("")
+    ran = run_zephyr("--zephyr-report=out/r.json", "--zephyr-comment=never")
+
+    assert (
+        "zephyr: the report out/r.json (zephyr_report) cannot be written: " in ran.text
+    )
+    assert world.statuses()[101] == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("r.txt", "expected a file that ends in .json or .md"),
+        ("{branch}.json", "the CI service names no branch"),
+    ],
+)
+def test_report_with_a_wrong_name_is_a_usage_error(run_zephyr, name, why):
+    ran = run_zephyr(f"--zephyr-report={name}", same_exit=False)
+
+    assert ran.ret == 4
+    assert "invalid zephyr_report" in ran.text
+    assert why in ran.text
+
+
+@pytest.mark.usefixtures("suite")
+def test_push_reports_all_runs_in_one_file(run_zephyr, pytester, command):
+    for _ in range(2):
+        run_zephyr("--zephyr-push=never")
+    done = command("push", "--zephyr-report", "r.json")
+
+    document = json.loads((pytester.path / "r.json").read_text("utf-8"))
+    jsonschema.validate(document, SCHEMA)
+    assert "Report: r.json" in done.out
+    assert [run["counts"]["reported"] for run in document["runs"]] == [3, 3]
+
+
+@pytest.fixture
+def on_github(monkeypatch, tmp_path):
+    """Return the file for the summary of a job, as on GitHub Actions."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    return tmp_path / "summary.md"
+
+
+@pytest.mark.usefixtures("suite")
+def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, world):
+    """Nothing there has a secret, and what other steps wrote stays."""
+    on_github.write_text("before\n", encoding="utf-8")
+    ran = run_zephyr("-q")
+
+    text = on_github.read_text("utf-8")
+    assert text.startswith("before\n### Test results in Zephyr\n")
+    assert "5 test cases: 3 reported (1 Pass, 2 Fail), 1 unchanged (skipped)" in text
+    assert "- test case 999 is not known to Zephyr. " in text
+    ran.result.stdout.fnmatch_lines(
+        ["::warning title=pytest-zephyr::test case 999 is not known to Zephyr*"]
+    )
+    assert world.sandbox.token not in text + ran.text
+
+
+@pytest.mark.usefixtures("suite")
+def test_push_on_github_does_the_same(run_zephyr, command, on_github):
+    run_zephyr("--zephyr-push=never")
+    on_github.unlink()
+    done = command("push")
+
+    assert "5 test cases: 3 reported" in on_github.read_text("utf-8")
+    assert "\n::warning title=pytest-zephyr::test case 999 " in done.out
+
+
+@pytest.mark.usefixtures("suite")
+def test_job_summary_that_cannot_be_written_is_named(run_zephyr, on_github):
+    on_github.mkdir()
+    ran = run_zephyr()
+
+    assert "zephyr: the summary of the job (GITHUB_STEP_SUMMARY) cannot be" in ran.text
+
+
+@pytest.mark.usefixtures("suite")
+def test_elsewhere_there_are_no_annotations(run_zephyr):
+    assert "::warning" not in run_zephyr().text

@@ -1,0 +1,119 @@
+"""Reports, job summaries and annotations show any text as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pytest_zephyr.results import github
+from pytest_zephyr.results import markdown
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.report import render
+from pytest_zephyr.results.report import row_of
+from pytest_zephyr.results.report import RunReport
+from pytest_zephyr.results.status import Status
+from tests.unit.make import result
+
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs" / "report.schema.json").read_text("utf-8")
+)
+
+FACTS: dict[str, Any] = {
+    "run": "r",
+    "journals": [],
+    "server": None,
+    "target": "Payments > <b>1.0</b>",
+    "url": None,
+    "dry_run": False,
+    "complete": False,
+    "created": [],
+    "attachments": None,
+}
+
+NODE = NodeResult("test_a.py::test_x[a|`b`\ud800]", Outcome.FAILED, (101,))
+
+
+def reported(suffix: str, *lines: Line) -> str:
+    red = result(101, status=Status("2", "Fail"), nodes=(NODE,))
+    rows = [row_of(red, "refused", "no | such * case")]
+    run = RunReport(FACTS, lines, lambda: rows, [NODE])
+    return "".join(render(suffix, [run, run]))
+
+
+def test_json_of_any_text_follows_the_schema():
+    document = json.loads(reported(".json", Line("a\n%", "error", ("b",), "kept")))
+
+    jsonschema.validate(document, SCHEMA)
+    (run, _again) = document["runs"]
+    assert run["counts"]["refused"] == run["counts"]["test_cases"] == 1
+    assert run["test_cases"][0]["tests"][0]["nodeid"] == NODE.nodeid
+    assert run["problems"] == [
+        {"code": "kept", "level": "error", "text": "a\n%", "more": ["b"]}
+    ]
+
+
+def test_json_has_a_test_case_on_each_line():
+    assert reported(".json").count('\n{"id": 101, ') == 2
+
+
+def test_markdown_of_any_text_is_one_row():
+    text = reported(".MD", Line("all *well*"))
+
+    assert "## Payments > \\<b>1.0\\</b>\n" in text
+    assert "all \\*well\\*\n" in text
+    (row, _again) = [line for line in text.splitlines() if line.startswith("| 101 ")]
+    cells = row.replace("\\|", "").split(" | ")
+    assert len(cells) == 6
+    assert "refused: no \\| such \\* case" in row
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain_name", "`plain_name`"),
+        ("a`b", "`` a`b ``"),
+        ("a|b", r"`a\|b`"),
+        ("a\nb\x1b", r"`a\nb\x1b`"),
+    ],
+)
+def test_code_in_markdown_keeps_its_text(text, shown):
+    assert markdown.code(text) == shown
+
+
+def test_annotations_are_one_line_each_errors_first():
+    lines = [
+        Line("20 test cases", "success"),
+        Line("odd 100%\n::error::x", "warning", code="remark"),
+        Line("no answer", "error", ("send it: pytest-zephyr push",), "error"),
+    ]
+
+    assert github.commands(lines) == [
+        "::error title=pytest-zephyr::no answer%0Asend it: pytest-zephyr push",
+        "::warning title=pytest-zephyr::odd 100%25%0A::error::x",
+    ]
+
+
+def test_job_summary_lists_problems_with_their_command():
+    lines = [
+        Line("1 test case: 1 refused", "error"),
+        Line("<x> is unknown", "error", ("to fix it: a `b`",), "refused"),
+        Line("View results: https://z.example/a_b  (a_b)", url="https://z.example/a_b"),
+    ]
+    text = github.job_summary(lines)
+
+    assert text.startswith("### Test results in Zephyr\n\n1 test case: 1 refused\n\n")
+    assert "- \\<x> is unknown  \n  to fix it: `` a `b` ``\n" in text
+    assert "View results: <https://z.example/a_b>  (a\\_b)" in text
+
+
+def test_github_shows_no_more_than_ten_annotations_of_a_level():
+    lines: list[Any] = [Line(f"{n}", "error", code="refused") for n in range(30)]
+
+    assert len(github.commands(lines)) == 10
