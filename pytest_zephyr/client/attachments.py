@@ -59,7 +59,14 @@ class EvidenceCalls(Calls):
         does not list them.
         """
         body = [
-            _step_request(write, phase, self._date(write.executed_on))
+            {
+                "cyclePhaseId": phase,
+                "releaseTestScheduleId": write.execution,
+                "testStepId": write.step,
+                "status": int(write.status),
+                "executionDate": self._date(write.executed_on),
+                **({"comment": write.comment} if write.comment else {}),
+            }
             for write in writes
         ]
         path = "execution/teststepresult/saveorupdate"
@@ -89,7 +96,17 @@ class EvidenceCalls(Calls):
 
         Returns the new attachments, `None` if the answer does not list them.
         """
-        body = [_attach_request(each) for each in files]
+        body = [
+            {
+                "name": file.name,
+                "contentType": file.type,
+                "itemType": EXECUTION_ITEM,
+                "itemId": file.execution,
+                "tempPath": file.path,
+                "fileSize": file.size,
+            }
+            for file in files
+        ]
         answer = self.send("POST", "attachment/list", None, body)
         made = decode.entities(answer.payload, entities.attachment) or []
         return made if all(each.item is not None for each in made) else None
@@ -104,27 +121,3 @@ class EvidenceCalls(Calls):
         return self.download_digest(
             DOWNLOAD, {"action": "download", "fileId": attachment.file}
         )
-
-
-def _step_request(write: StepWrite, phase: int, date: int) -> dict[str, object]:
-    row: dict[str, object] = {
-        "cyclePhaseId": phase,
-        "releaseTestScheduleId": write.execution,
-        "testStepId": write.step,
-        "status": int(write.status),
-        "executionDate": date,
-    }
-    if write.comment:
-        row["comment"] = write.comment
-    return row
-
-
-def _attach_request(write: AttachWrite) -> dict[str, object]:
-    return {
-        "name": write.name,
-        "contentType": write.type,
-        "itemType": EXECUTION_ITEM,
-        "itemId": write.execution,
-        "tempPath": write.path,
-        "fileSize": write.size,
-    }

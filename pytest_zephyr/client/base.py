@@ -106,23 +106,28 @@ class Calls(Transport):
         self,
         path: str,
         params: Mapping[str, object],
-        key: Callable[[Mapping[str, Any]], object] = decode.row_key,
+        entity: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list that comes in pages.
+        """Yield the rows of a list that comes in pages; *entity* returns what has their id.
 
         It ends with a page that is shorter than `PAGE` and than the size that the server
         states, or that repeats earlier rows because the server ignores the offset. The
         total that a server names is not used.
         """
-        seen: set[object] = set()
+        ids: set[int | None] = set()
         offset = 0
         while True:
             payload = self._get(path, {**params, "offset": offset, "pagesize": PAGE})
             rows = decode.rows(payload)
             if rows is None:
                 raise self._unusable(path, "list")
-            fresh = [row for row in rows if key(row) not in seen]
-            seen.update(map(key, fresh))
+            numbers = [decode.integer(entity(row).get("id")) for row in rows]
+            fresh = [
+                row
+                for row, number in zip(rows, numbers, strict=True)
+                if number is None or number not in ids
+            ]
+            ids.update(numbers)
             yield from fresh
             size = decode.integer(decode.mapping(payload).get("pageNumber"))
             if not fresh or (len(rows) < PAGE and len(rows) != size):

@@ -36,12 +36,12 @@ def upload_batches(
     """Split *files* into batches for one upload each."""
     batch: list[Row] = []
     size = 0
-    for each in files:
-        more = size_of(each)
+    for file in files:
+        more = size_of(file)
         if batch and (size + more > UPLOAD_BYTES or len(batch) == UPLOAD_FILES):
             yield batch
             batch, size = [], 0
-        batch.append(each)
+        batch.append(file)
         size += more
     if batch:
         yield batch

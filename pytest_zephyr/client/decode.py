@@ -99,12 +99,6 @@ def rows(payload: object) -> list[dict[str, Any]] | None:
     return [row for row in results if isinstance(row, dict)]
 
 
-def row_key(row: Mapping[str, Any]) -> object:
-    """Return what identifies a row: its id, or the object itself without one."""
-    number = integer(row.get("id"))
-    return id(row) if number is None else number
-
-
 def entities(
     payload: object, read: Callable[[Mapping[str, Any]], Entity | None]
 ) -> list[Entity] | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
@@ -42,10 +41,6 @@ class ExecutionWrite:
     notes: str | None = None
 
 
-def _phase_row_key(row: Mapping[str, Any]) -> object:
-    return decode.row_key(decode.mapping(row.get("tct")))
-
-
 class ExecutionCalls(Calls):
     # Scheduling and assignment
 
@@ -55,9 +50,11 @@ class ExecutionCalls(Calls):
     def phase_rows(self, node: int) -> Iterator[PhaseRow]:
         """Yield the rows of one node of a phase's tree, assigned or not."""
         params = {"order": "orderId", "isascorder": True}
-        for row in self._pages(f"testcase/planning/{node}", params, _phase_row_key):
-            phase_row = entities.phase_row(row)
-            if phase_row is not None:
+        path = f"testcase/planning/{node}"
+        for row in self._pages(
+            path, params, lambda row: decode.mapping(row.get("tct"))
+        ):
+            if (phase_row := entities.phase_row(row)) is not None:
                 yield phase_row
 
     def add_to_phase(
@@ -136,10 +133,22 @@ class ExecutionCalls(Calls):
 
         Returns the executions as they are now, `None` if the answer has no list.
         """
-        body = [
-            _execution_request(write, tester, self._date(write.executed_on))
-            for write in writes
-        ]
+        body = []
+        for write in writes:
+            date = self._date(write.executed_on)
+            row: dict[str, object] = {
+                "rtsId": write.execution,
+                "testerId": tester,
+                "status": write.status,
+                "actualTime": write.milliseconds,
+                "executedOn": date,
+                "changedOn": date,
+                "changeBy": tester,
+            }
+            # The server fails on nulls.
+            if write.notes is not None:
+                row["notes"] = write.notes
+            body.append(row)
         return self._write_executions("PUT", "execution/bulk/execute", None, body)
 
     def execute_status(
@@ -187,21 +196,3 @@ def _execute_params(status: str, tester: int) -> dict[str, object]:
         "allExecutions": False,
         "includeanyoneuser": True,
     }
-
-
-def _execution_request(
-    write: ExecutionWrite, tester: int, date: int
-) -> dict[str, object]:
-    """Return one row of bulk/execute; the server fails on nulls."""
-    row: dict[str, object] = {
-        "rtsId": write.execution,
-        "testerId": tester,
-        "status": write.status,
-        "actualTime": write.milliseconds,
-        "executedOn": date,
-        "changedOn": date,
-        "changeBy": tester,
-    }
-    if write.notes is not None:
-        row["notes"] = write.notes
-    return row

@@ -29,7 +29,7 @@ class RepositoryCalls(Calls):
         page that has no new placement, or when each case was found in *release*.
         """
         missing = set(cases)
-        seen: set[PlacementId] = set()
+        ids: set[PlacementId] = set()
         params = {
             "word": f"testcaseId in ({','.join(map(str, cases))})",
             "entitytype": "testcase",
@@ -39,13 +39,13 @@ class RepositoryCalls(Calls):
             "is_cfield": False,
         }
         while True:
-            payload = self._get("advancesearch", {**params, "firstresult": len(seen)})
+            payload = self._get("advancesearch", {**params, "firstresult": len(ids)})
             page = decode.entities(payload, entities.placement)
             if page is None:
                 raise self._unusable("advancesearch", "list")
-            fresh = [each for each in page if each.id not in seen]
+            fresh = [each for each in page if each.id not in ids]
             yield from fresh
-            seen.update(each.id for each in fresh)
+            ids.update(each.id for each in fresh)
             missing -= {each.case for each in fresh if each.release in {release, None}}
             if not fresh or not missing:
                 return
@@ -77,8 +77,7 @@ class RepositoryCalls(Calls):
     def folder_cases(self, folder: int) -> Iterator[Placement]:
         params = {"order": "orderId", "isascorder": True, "dbsearch": True}
         for row in self._pages(f"testcase/tree/{folder}", params):
-            placement = entities.placement(row)
-            if placement is not None:
+            if (placement := entities.placement(row)) is not None:
                 yield placement
 
     def create_cases(

@@ -80,7 +80,8 @@ class Transport:
         verify = settings.verify
         self._verify = str(verify) if isinstance(verify, Path) else verify
         if verify is True:
-            self._verify = _environment_ca_file() or True
+            names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+            self._verify = next(filter(None, map(os.environ.get, names)), True)
         self._options: dict[str, Any] = {"proxies": proxies}
         if settings.client_cert:
             # With a key named, OpenSSL does not prompt for a pass phrase.
@@ -144,7 +145,10 @@ class Transport:
         """
         url = f"{self.origin}{REST}/{api_version or self.api_version}/{path}"
         options: dict[str, Any] = {
-            "params": {key: _query(value) for key, value in (params or {}).items()}
+            "params": {
+                key: str(value).lower() if isinstance(value, bool) else value
+                for key, value in (params or {}).items()
+            }
         }
         if body is not None:
             options["data"] = json.dumps(body).encode("ascii")
@@ -301,11 +305,6 @@ class Transport:
             raise ChunkedEncodingError(msg)
 
 
-def _environment_ca_file() -> str:
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    return next(filter(None, map(os.environ.get, names)), "")
-
-
 class _Session(requests.Session):
     """A session that ignores redirects, and does not read their bodies."""
 
@@ -318,9 +317,3 @@ class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignor
 
     def set_ok(self, cookie: object, request: object) -> bool:
         return False
-
-
-def _query(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value

@@ -75,9 +75,9 @@ class Run:
 
     def read(self) -> RunContents:
         """Read all journals; one that was removed since it was found counts no more."""
-        own, others = map(_read_all, (self.journals, self.others))
-        sessions = [each.session for each in (*others.values(), *own.values())]
-        return RunContents(own, others, count(sessions))
+        journals, others = map(_read_all, (self.journals, self.others))
+        sessions = [each.session for each in (*others.values(), *journals.values())]
+        return RunContents(journals, others, count(sessions))
 
 
 @dataclass(frozen=True)
@@ -88,31 +88,33 @@ class RunContents:
     on the order of the journals.
     """
 
-    own: Mapping[Path, Contents]
+    journals: Mapping[Path, Contents]
     others: Mapping[Path, Contents]
     results: MergedResults
 
     @property
     def unreadable(self) -> list[UnreadableLine]:
         """The lines of all journals that cannot be read."""
-        contents = (*self.others.values(), *self.own.values())
+        contents = (*self.others.values(), *self.journals.values())
         return [line for each in contents for line in each.unreadable]
 
     @property
     def damaged(self) -> bool:
         """Whether a journal that is sent has lines that cannot be read."""
-        return any(each.unreadable for each in self.own.values())
+        return any(each.unreadable for each in self.journals.values())
 
     @property
     def uncollected(self) -> list[str]:
         """The node ids of what could not be collected."""
-        nodeids = (nodeid for each in self.own.values() for nodeid in each.uncollected)
+        nodeids = (
+            nodeid for each in self.journals.values() for nodeid in each.uncollected
+        )
         return list(dict.fromkeys(nodeids))
 
     @property
     def deselected(self) -> int:
         """How many tests were not run because their test cases are not scheduled."""
-        return sum(each.deselected for each in self.own.values())
+        return sum(each.deselected for each in self.journals.values())
 
     def memory(self, server: str, writers: Sequence[JournalWriter]) -> Memory:
         """Return what earlier pushes to *server* noted; *writers* take what more is noted."""
@@ -123,15 +125,18 @@ class RunContents:
                 writer.append(*lines)
 
         for writer in writers:
-            if writer.path in self.own and self.own[writer.path].server != server:
+            if (
+                writer.path in self.journals
+                and self.journals[writer.path].server != server
+            ):
                 writer.append(line_of(Server(server)))
-        since = (each.memory(server).open_since for each in self.own.values())
+        since = (each.memory(server).open_since for each in self.journals.values())
         memory = Memory(
             last_write=max(since, default=0),
-            places=(*self.others, *self.own),
+            places=(*self.others, *self.journals),
             note=note,
         )
-        for each in (*self.others.values(), *self.own.values()):
+        for each in (*self.others.values(), *self.journals.values()):
             memory.merge(each.memory(server))
         return memory
 
@@ -370,11 +375,11 @@ def _prune_files(directory: Path) -> None:
 def group(
     journals: Iterable[Journal],
     overrides: Mapping[str, str] | None = None,
-    beside: Iterable[Path] = (),
+    directories: Iterable[Path] = (),
 ) -> list[Run]:
     """Group *journals* into runs, in the order in which these began.
 
-    *overrides* are options that replace those of all journals. *beside* are directories that
+    *overrides* are options that replace those of all journals. *directories* are directories that
     may have more journals of the same runs, besides their own.
     """
     journals = list(journals)
@@ -384,7 +389,7 @@ def group(
     known: list[Journal] = []
     if any(journal.header.key for journal in journals):
         parents = (journal.path.parent for journal in journals)
-        known = open_all(dict.fromkeys((*beside, *parents)))
+        known = open_all(dict.fromkeys((*directories, *parents)))
     runs = [
         Run(
             tuple(sorted(each, key=lambda journal: journal.header.run)),

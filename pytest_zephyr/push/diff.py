@@ -205,9 +205,9 @@ def decide(
         for each in result.findings(rules.ended, rules.incomplete)
     ]
     compared = tags.compare(tag.findings, ours)
-    if ours and not compared.own and not rules.force:
+    if ours and not compared.ours and not rules.force:
         return None
-    counting = ours if rules.force else compared.own
+    counting = ours if rules.force else compared.ours
     findings = [
         tags.Finding(each.job, each.status, each.at)
         for each in (*compared.others, *counting)

@@ -109,13 +109,13 @@ def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
     by_kind: dict[type[EvidenceValue], dict[object, Any]] = {
         kind: {} for kind in get_args(EvidenceValue)
     }
-    for each in evidence_values:
-        key: object = each
-        if isinstance(each, Step):
-            key = each.number
-        elif isinstance(each, Field):
-            key = each.name
-        by_kind[type(each)][key] = each
+    for value in evidence_values:
+        key: object = value
+        if isinstance(value, Step):
+            key = value.number
+        elif isinstance(value, Field):
+            key = value.name
+        by_kind[type(value)][key] = value
     if not any(by_kind.values()):
         return NOTHING
     return Evidence(

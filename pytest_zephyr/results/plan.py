@@ -108,11 +108,11 @@ class Plan:
 def build_plan(
     nodes: Iterable[NodeResult],
     rules: Rules,
-    own: Mapping[str, Rules] | None = None,
+    rules_by_journal: Mapping[str, Rules] | None = None,
 ) -> Plan:
     """Group *nodes* by test case; the worst of them decides.
 
-    *own* maps the run in a journal to its rules; *rules* are for all others.
+    *rules_by_journal* maps the run in a journal to its rules; *rules* are for all others.
     """
     groups: dict[CaseRef, list[NodeResult]] = {}
     unmapped = []
@@ -123,7 +123,8 @@ def build_plan(
             groups.setdefault(case, []).append(node)
     # Free each group once its result is built: a large run has many.
     results = tuple(
-        _case_result(case, groups.pop(case), rules, own or {}) for case in list(groups)
+        _case_result(case, groups.pop(case), rules, rules_by_journal or {})
+        for case in list(groups)
     )
     return Plan(results, tuple(unmapped))
 
@@ -132,9 +133,9 @@ def _case_result(
     case: CaseRef,
     nodes: Sequence[NodeResult],
     rules: Rules,
-    own: Mapping[str, Rules],
+    rules_by_journal: Mapping[str, Rules],
 ) -> CaseResult:
-    rules_of = [own.get(node.origin.journal, rules) for node in nodes]
+    rules_of = [rules_by_journal.get(node.origin.journal, rules) for node in nodes]
     choices = [
         each.choices[node.outcome] for each, node in zip(rules_of, nodes, strict=True)
     ]

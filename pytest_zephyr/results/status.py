@@ -93,23 +93,23 @@ def _choose(
 ) -> Choice:
     if text == NOTHING:
         return Choice()
-    found = _find(text, statuses)
+    status = _find(text, statuses)
     known = ", ".join(f"{each.name} ({each.id})" for each in statuses if each.active)
     origin = "the default" if source == "default" else f"from {source}"
-    if found is None:
+    if status is None:
         hint = did_you_mean(text, (each.name for each in statuses if each.active))
         return Choice(
             problem=f"{text!r} for {outcome.value} ({origin}) is not a status of this"
             f" server.{hint} It has: {known}."
         )
-    if not found.active:
+    if not status.active:
         return Choice(
-            problem=f"{found.name!r} for {outcome.value} ({origin}) is inactive on this"
+            problem=f"{status.name!r} for {outcome.value} ({origin}) is inactive on this"
             f" server. Map {outcome.value} to another status with zephyr_status_map:"
             f" {known}.",
             inactive=True,
         )
-    return Choice(found)
+    return Choice(status)
 
 
 def _find(text: str, statuses: Sequence[Status]) -> Status | None:

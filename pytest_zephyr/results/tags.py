@@ -106,17 +106,17 @@ def worst(findings: Iterable[Finding]) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The findings of *others* and the *own* ones that count: all but older attempts."""
+    """The findings of *others*, and of *ours* those that count: all but older attempts."""
 
     others: tuple[Finding, ...]
-    own: tuple[OwnFinding, ...]
+    ours: tuple[OwnFinding, ...]
 
 
-def compare(held: Iterable[Finding], own: Iterable[OwnFinding]) -> Comparison:
+def compare(theirs: Iterable[Finding], ours: Iterable[OwnFinding]) -> Comparison:
     """Return the findings that count, by the rules of `jobs` as far as tags allow."""
-    others = list(held)
+    others = list(theirs)
     counting: list[OwnFinding] = []
-    for mine in own:
+    for mine in ours:
         alike = [each for each in others if each.job.kind == mine.job.kind]
         here = [each for each in alike if each.job.place == mine.job.place]
         earlier = [

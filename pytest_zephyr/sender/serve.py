@@ -57,14 +57,14 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
     from pytest_zephyr.push import preflight
 
     settings = request.settings
-    with preflight.check_server(settings, request.seconds) as found:
-        failed = bool(found.problems)
-        say(Checked(found.lines, failed, found.planned, found.clock_offset))
+    with preflight.check_server(settings, request.seconds) as checked:
+        failed = bool(checked.problems)
+        say(Checked(checked.lines, failed, checked.planned, checked.clock_offset))
         for line in lines:
             asked = decode(line)
             assert isinstance(asked, LookUp), "only a look-up follows a check"
-            if found.client is not None:
-                found.client.renew(Deadline(request.seconds))
-            problems = preflight.look_up(found, settings, asked.cases)
-            say(LookedUp(tuple(problems), dump(found.facts)))
+            if checked.client is not None:
+                checked.client.renew(Deadline(request.seconds))
+            problems = preflight.look_up(checked, settings, asked.cases)
+            say(LookedUp(tuple(problems), dump(checked.facts)))
             return

@@ -50,12 +50,12 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
     def find_run() -> Run:
         """Return the journal of this session, with those of the same run beside it."""
         nonlocal known
-        own = (Journal(path, unwritten),)
-        if own[0].header.key:
+        journals = (Journal(path, unwritten),)
+        if journals[0].header.key:
             new_problems: list[str] = []
             known = open_all([path.parent], known, new_problems, recent=True)
             siblings_unreadable.update(new_problems)
-        return Run(own, siblings(own, known))
+        return Run(journals, siblings(journals, known))
 
     with ExitStack() as stack:
         writers = []
