@@ -829,7 +829,7 @@ def test_a_server_that_refuses_everything_is_left_soon(many, deliver, status, bu
 
     assert delivery.delivered == 0
     assert 0 < len(delivery.refused) < 60
-    assert {f"{status} from" in each.reason for each in delivery.refused} == {True}
+    assert {f"answered {status} to" in each.reason for each in delivery.refused} == {True}
     assert delivery.pending == 120 - len(delivery.refused)
     assert f"{delivery.pending} results were not sent" in str(delivery.error)
     assert len(many.sandbox.requests) < 120
