@@ -37,6 +37,7 @@ from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.table import COLLECTED
 from pytest_zephyr.text import format_case
+from pytest_zephyr.text import one_line
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -92,7 +93,10 @@ def run(args: argparse.Namespace) -> int:
         journals = _journals(args.journals or [settings.journal])
         items = [item for each in journals for item in _items(each)]
     try:
-        with served(settings) as settings, reading(settings) as client:
+        with (
+            served(settings) as settings,
+            reading(settings, settings.deadline) as client,
+        ):
             drift, place = read_drift(client, settings, items, args.folder)
     except ZephyrError as error:
         complain(error)
@@ -172,7 +176,7 @@ def _lines(drift: Drift, kind: str, place: str, *, markdown: bool) -> Iterator[s
                 parts.insert(0, format_case(one.case))
             if len(one.tests) > 1:
                 parts.append(f"and {len(one.tests) - 1} more")
-            parts = [part.replace("`", "'") for part in parts if part]
+            parts = [one_line(part).replace("`", "'") for part in parts if part]
             yield f"- `{'` `'.join(parts)}`" if markdown else f"  {'  '.join(parts)}"
 
 

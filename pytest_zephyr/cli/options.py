@@ -138,10 +138,10 @@ def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
 
 
 @contextmanager
-def reading(settings: Settings) -> Iterator[Client]:
-    """Open a client for a command that only reads."""
+def reading(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client]:
+    """Open a client for a command that only reads, in at most *budget* seconds."""
     deadline = Deadline(settings.deadline)
-    if settings.deadline > _READ_BUDGET:
-        deadline = Deadline(_READ_BUDGET, "for a command that only reads")
+    if settings.deadline > budget:
+        deadline = Deadline(budget, "for a command that only reads")
     with watchdog(deadline, NOT_ALL), connect(settings, deadline) as client:
         yield client

@@ -11,7 +11,6 @@ from typing import Literal
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
-from pytest_zephyr.text import one_line
 
 
 Kind = Literal["untested", "gone", "unmapped", "invalid", "unknown", "elsewhere"]
@@ -70,17 +69,17 @@ def compare(
     created = set()
     for name, item in by_name.items():
         for case in item.cases:
-            tests.setdefault(case, []).append(one_line(name))
+            tests.setdefault(case, []).append(name)
         if item.new is not None and item.new.script in scripts:
             created.add(item.new.script)
         elif item.invalid:
-            drift.add("invalid", None, "", [one_line(name)])
+            drift.add("invalid", None, "", [name])
         elif item.unmarked:
-            drift.add("unmapped", None, "", [one_line(name)])
+            drift.add("unmapped", None, "", [name])
     for case, each in planned.items():
         if not (case in tests or each.alt in tests or each.script in created):
             script = f" ({each.script})" if each.automated and each.script else ""
             kind: Kind = "gone" if each.automated else "untested"
-            drift.add(kind, case, one_line(each.name + script))
+            drift.add(kind, case, each.name + script)
     known = {*planned, *(each.alt for each in planned.values())}
     return drift, {case: names for case, names in tests.items() if case not in known}

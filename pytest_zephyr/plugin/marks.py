@@ -153,7 +153,8 @@ class Marks:
         if self._ask_hook(item, data):
             return data
         if not data.cases and not data.problems and self.case_map is not None:
-            names = item.nodeid, junit_name(item.nodeid)
+            nodeid = _plain_id(item, item.name)
+            names = dict.fromkeys([nodeid, item.nodeid, junit_name(nodeid)])
             data.cases += self.case_map.cases_of(_name_of(item, self), names)
         if not data.cases and not data.problems:
             data.unmarked = self.creating or not levels
@@ -377,12 +378,13 @@ def _without_secrets(item: Any, marks: Marks) -> str:
 
 
 def function_id(item: pytest.Item) -> str:
-    """Return the node id of the function of *item*, without parameters.
+    """Return the node id of the function of *item*, without parameters."""
+    return _plain_id(item, getattr(item, "originalname", None) or item.name)
 
-    It does not use the item's node id, which plugins rewrite and append to.
-    """
+
+def _plain_id(item: pytest.Item, name: str) -> str:
+    """Return the node id of *item* with this name, whatever plugins append to it."""
     parent = item.parent.nodeid if item.parent is not None else ""
-    name = getattr(item, "originalname", None) or item.name
     return "::".join(filter(None, [parent, name]))
 
 

@@ -15,7 +15,7 @@ from pytest_zephyr.text import first_few
 
 
 #: Length of the pieces of text that globs are found by.
-_PIECE = 4
+_PIECE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,25 @@ def test_workers_map_their_tests_and_each_remark_is_shown_once(
     assert ran.text.count("test_m.py::TestCart::test_pay (lines 4, 6)") == 1
 
 
+@needs_xdist
+def test_names_have_no_group_of_pytest_xdist(pytester, world, run_zephyr):
+    """It appends the group to node ids."""
+    pytester.makepyfile(
+        test_m="""
+        import pytest
+
+        @pytest.mark.xdist_group("one")
+        @pytest.mark.parametrize("x", [1])
+        def test_a(x): pass
+        """
+    )
+    pytester.makefile(".csv", map="test_m.py::test_a[1],101\n")
+    args = ("-n1", "--dist=loadgroup")
+    run_zephyr("--zephyr-map=map.csv", *args, subprocess=True)
+
+    assert world.statuses()[101] == "1"
+
+
 def test_the_journal_has_the_test_cases_and_needs_no_map(
     suite, world, run_zephyr, command
 ):
