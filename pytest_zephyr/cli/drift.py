@@ -152,7 +152,7 @@ def _collect(args: argparse.Namespace) -> list[Item]:
         )
         # 5: there are no tests.
         if done.returncode not in {0, 5} or not path.exists():
-            say(done.stdout + done.stderr)
+            sys.stderr.write(done.stdout + done.stderr)
             raise SettingsError(
                 f"pytest could not collect the tests (exit code {done.returncode})."
             )
@@ -205,4 +205,5 @@ def _pattern(nodeid: str) -> str:
     """Return the pattern for the function of a test, with any parameters."""
     file, colons, name = nodeid.partition("::")
     function, bracket, _params = name.partition("[")
-    return f"{file}{colons}{function}" + ("[*]" if bracket else "")
+    has_params = bracket and name.endswith("]")
+    return f"{file}{colons}{function}[*]" if has_params else nodeid

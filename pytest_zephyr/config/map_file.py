@@ -22,9 +22,8 @@ from pytest_zephyr.text import one_line
 from pytest_zephyr.text import shorten
 
 
-#: The first cell of a heading, and the names of the same in JSON.
-PATTERN_NAMES = ("test", "tests", "pattern", "nodeid", "node id", "node_id")
-_CASE_NAMES = ("case", "cases")
+#: First cells of a heading.
+_HEADINGS = {"test", "tests", "pattern", "nodeid", "node id", "node_id"}
 
 #: What may stand between cells; Excel writes semicolons in many countries.
 _DELIMITERS = ",;\t"
@@ -52,26 +51,26 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
     """
     try:
         if not path.is_file():
-            raise SettingsError(f"there is no file {path} ({source}).")
+            raise SettingsError(f"there is no file {path} (from {source}).")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(
-            f"{path} ({source}) cannot be read: {error.strerror}."
+            f"{path} (from {source}) cannot be read: {error.strerror}."
         ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SettingsError(
-            f"{path} ({source}), line {line}: the text is not UTF-8. In Excel, save it as"
+            f"{path} (from {source}), line {line}: the text is not UTF-8. In Excel, save it as"
             f" 'CSV UTF-8'."
         ) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if path.suffix.lower() == ".json":
-        rows, problems = _read_rows(_of_json(text), ids)
+        rows, problems = _read_rows(_json_entries(text), ids)
     else:
         rows, problems = _of_csv(text, ids)
     if problems:
         more = len(problems) - _MAX_PROBLEMS
-        listed = [f"{path} ({source}), {one_line(each)}." for each in problems]
+        listed = [f"{path} (from {source}), {one_line(each)}." for each in problems]
         if more > 0:
             listed[_MAX_PROBLEMS:] = [f"and {more} more problems in {path}."]
         raise SettingsError("\n".join(listed))
@@ -89,7 +88,7 @@ def _read_rows(
                 rows.append(MapRow(line, _pattern(pattern), _cases(values, ids)))
             except ValueError as error:
                 problems.append(f"line {line}: {error}")
-    except (csv.Error, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         problems.append(str(error))
     return rows, problems
 
@@ -121,62 +120,52 @@ def _of_csv(text: str, ids: CaseIds) -> tuple[list[MapRow], list[str]]:
     lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
     first = next(lines, "")
     delimiters = sorted(filter(first.__contains__, _DELIMITERS), key=first.index)
-    best: tuple[list[MapRow], list[str]] = [], []
-    for number, delimiter in enumerate(delimiters or [","]):
-        read = _read_rows(_csv_entries(text, delimiter), ids)
-        if not number or len(read[1]) < len(best[1]):
-            best = read
-        if not best[1]:
+    results = []
+    for delimiter in delimiters or [","]:
+        results.append(_read_rows(_csv_entries(text, delimiter), ids))
+        if not results[-1][1]:
             break
-    return best
+    return min(results, key=lambda result: len(result[1]))
 
 
 def _csv_entries(
     text: str, delimiter: str
-) -> Iterator[tuple[int, str, Sequence[object]]]:
+) -> Iterator[tuple[int, object, Sequence[object]]]:
     reader = csv.reader(
         io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True
     )
-    line, is_first = 0, True
-    while True:
-        start = line + 1
-        try:
-            cells = [cell.strip() for cell in next(reader)]
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise ValueError(f"line {start}: {error}") from None
-        line = reader.line_num
-        if not any(cells) or cells[0].startswith("#"):
-            continue
-        is_heading = is_first and cells[0].lower() in PATTERN_NAMES
-        is_first = False
-        if not is_heading:
-            yield start, cells[0], cells[1:]
+    line = 0
+    try:
+        for row in reader:
+            start, line = line + 1, reader.line_num
+            cells = [cell.strip() for cell in row]
+            if any(cells) and not (
+                cells[0][:1] == "#" or cells[0].lower() in _HEADINGS
+            ):
+                yield start, cells[0], cells[1:]
+    except csv.Error as error:
+        raise ValueError(f"line {line + 1}: {error}") from None
 
 
-def _of_json(text: str) -> Iterator[tuple[int, object, Sequence[object]]]:
+def _json_entries(text: str) -> Iterator[tuple[int, object, Sequence[object]]]:
+    """Read ``{pattern: cases}``, or a list of rows, whose first value is the pattern."""
     document = json.loads(text, object_pairs_hook=_Pairs)
     if not isinstance(document, list):
         raise ValueError(f"expected {{pattern: test cases}}, got {_short(document)}")
     line, position = 1, 0
     for entry in document:
-        if isinstance(document, _Pairs):
-            pattern, cases = entry
-        elif isinstance(entry, _Pairs):
-            pattern, cases = (
-                next((value for key, value in entry if key in names), None)
-                for names in (PATTERN_NAMES, _CASE_NAMES)
-            )
-        else:
-            pattern, *cases = entry if isinstance(entry, list) and entry else [entry]
+        values = entry if isinstance(entry, list | tuple) and entry else [entry]
+        if isinstance(entry, _Pairs) and entry:
+            values = [value for _key, value in entry]
+        pattern, *cases = values
         for written in (json.dumps(pattern, ensure_ascii=False), json.dumps(pattern)):
             if (found := text.find(written, position)) >= 0:
                 line += text.count("\n", position, found)
                 position = found + len(written)
                 break
-        is_list = isinstance(cases, list) and cases and not isinstance(cases, _Pairs)
-        yield line, pattern, cases if is_list else [cases or None]
+        if len(cases) == 1 and type(cases[0]) is list:
+            cases = cases[0] or [None]
+        yield line, pattern, cases
 
 
 def _short(value: object) -> str:

@@ -40,7 +40,19 @@ class CaseMap:
 
     def __init__(self, rows: Iterable[MapRow] = (), source: str = "the map") -> None:
         self._source = source
-        self._rows, self._unfilled, self._repeated = _merge(rows)
+        self._unfilled: list[MapRow] = []
+        self._repeated: list[MapRow] = []
+        merged: dict[str, MapRow] = {}
+        for row in rows:
+            first = merged.get(row.pattern, row)
+            new = [case for case in row.cases if case not in first.cases]
+            if not row.cases:
+                self._unfilled.append(row)
+            elif first is row or new:
+                merged[row.pattern] = replace(first, cases=(*first.cases, *new))
+            else:
+                self._repeated.append(row)
+        self._rows = list(merged.values())
         self._used: set[int] = set()
         self._ambiguous: dict[str, list[int]] = {}
         self._exact: dict[str, int] = {}
@@ -108,24 +120,6 @@ class CaseMap:
                 f" exact name counts, else the first row: {first_few(tests)}"
             )
         return lines
-
-
-def _merge(
-    rows: Iterable[MapRow],
-) -> tuple[list[MapRow], list[MapRow], list[MapRow]]:
-    """Return one row for each pattern, rows without a test case, and repetitions."""
-    merged: dict[str, MapRow] = {}
-    unfilled, repeated = [], []
-    for row in rows:
-        first = merged.setdefault(row.pattern, row) if row.cases else row
-        new = tuple(case for case in row.cases if case not in first.cases)
-        if not row.cases:
-            unfilled.append(row)
-        elif new:
-            merged[row.pattern] = replace(first, cases=first.cases + new)
-        elif first is not row:
-            repeated.append(row)
-    return list(merged.values()), unfilled, repeated
 
 
 def _matches(parts: Sequence[str], name: str) -> bool:

@@ -247,7 +247,7 @@ def test_tests_that_cannot_be_collected_are_shown(prepared, pytester, command):
     done = command("drift")
 
     assert done.ret == 2
-    assert "No module named 'nonsense'" in done.out
+    assert "No module named 'nonsense'" in done.err
     assert "pytest could not collect the tests (exit code 2)" in done.err
 
 

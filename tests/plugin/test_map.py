@@ -137,7 +137,7 @@ def test_a_wrong_row_is_a_usage_error_before_the_first_test(
 
     assert ran.ret == 4
     assert (
-        "zephyr: map.csv (ZEPHYR_MAP), line 2: 'x' is not a test case: use its number,"
+        "zephyr: map.csv (from ZEPHYR_MAP), line 2: 'x' is not a test case: use its number,"
         " as 123 or TC-123, or alt:AUTH-1 for an Alt ID." in ran.text
     )
     assert not ran.journals

@@ -117,7 +117,7 @@ def test_every_wrong_row_of_a_csv_file_is_named(read, content, problem):
         read(content)
 
     assert problem in str(raised.value)
-    assert "map.csv (--zephyr-map), line " in str(raised.value)
+    assert "map.csv (from --zephyr-map), line " in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,14 @@ def test_every_wrong_row_of_a_csv_file_is_named(read, content, problem):
         ("[7]", "line 1: 7 is not the name of a test"),
         ("[[]]", "line 1: [] is not the name of a test"),
         ("[null]", "line 1: None is not the name of a test"),
-        ('[{"cases": 1}]', "line 1: None is not the name of a test"),
+        ('[{"cases": 1}]', "line 1: 1 is not the name of a test"),
+        ('["a"]', "line 1: there is no test case next to the name"),
+        ('{"a": 0}', "line 1: 0 is not a test case"),
+        ('{"a": false}', "line 1: False is not a test case"),
+        ('{"a": [[1]]}', "line 1: [1] is not a test case"),
+        ("[{}]", "line 1: [] is not the name of a test"),
         ("[" * 100_000, "recursion"),
-        ('{"a": ' + "9" * 5000 + "}", "(--zephyr-map), "),
+        ('{"a": ' + "9" * 5000 + "}", "(from --zephyr-map), "),
         ('{"a": 1,}', "line 1 column 9"),
     ],
 )
@@ -160,13 +165,23 @@ def test_what_is_no_file_is_named(tmp_path, make):
     make(tmp_path / "map.csv")
 
     with pytest.raises(
-        SettingsError, match=r"there is no file .*map.csv \(ZEPHYR_MAP\)"
+        SettingsError, match=r"there is no file .*map.csv \(from ZEPHYR_MAP\)"
     ):
         read_map(tmp_path / "map.csv", "ZEPHYR_MAP", IDS)
 
 
-def test_an_empty_file_has_no_rows(read):
-    assert read("").remarks() == []
+@pytest.mark.parametrize(
+    ("name", "content"), [("m.csv", ""), ("m.csv", "\ufeff"), ("m.json", "{}")]
+)
+def test_an_empty_file_has_no_rows(read, name, content):
+    assert read(content, name).remarks() == []
+
+
+@pytest.mark.parametrize("cases", ["null", "[]", '""'])
+def test_a_row_may_be_filled_in_later(read, cases):
+    found = read(f'{{"a": {cases}}}', "map.json")
+
+    assert "name no test case yet: line 1 'a'" in found.remarks()[0]
 
 
 def mapped(*rows: str) -> CaseMap:
