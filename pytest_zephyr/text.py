@@ -82,11 +82,11 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def first_few(names: Iterable[str]) -> str:
-    """Return the first five of *names*, and how many more there are."""
+def first_few(names: Iterable[str], count: int = 5) -> str:
+    """Return the first *count* of *names*, and how many more there are."""
     listed = list(names)
-    more = f", … {len(listed) - 5} more" if len(listed) > 5 else ""
-    return ", ".join(listed[:5]) + more
+    more = f", … {len(listed) - count} more" if len(listed) > count else ""
+    return ", ".join(listed[:count]) + more
 
 
 def ambiguous_alt(alt: int | str, cases: Iterable[int], place: str) -> str:

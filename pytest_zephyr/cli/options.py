@@ -17,6 +17,7 @@ from pytest_zephyr import table
 from pytest_zephyr.cli import inifiles
 from pytest_zephyr.cli.watchdog import watchdog
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
@@ -25,7 +26,6 @@ from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
-from pytest_zephyr.push.connection import connect
 
 
 #: Exit codes: all done; something failed; wrong usage or an invalid setting.

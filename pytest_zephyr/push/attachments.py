@@ -1,26 +1,32 @@
-"""Send attachments, each file once to each execution it belongs to."""
+"""Collect the files of results, and attach each once to each execution it belongs to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from dataclasses import replace
 from functools import partial
+import hashlib
+from itertools import groupby
 from pathlib import PurePath
 from urllib.parse import quote
 from urllib.parse import unquote
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.attachments import AttachWrite
+from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.batching import upload_batches
 from pytest_zephyr.client.entities import Attachment
 from pytest_zephyr.client.entities import Uploaded
 from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.file_store import find_copy
 from pytest_zephyr.journal.file_store import read_copy
@@ -31,42 +37,94 @@ from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Naming
 from pytest_zephyr.push.delivery import EvidenceDelivery
 from pytest_zephyr.push.delivery import RefusedFile
-from pytest_zephyr.push.files_to_send import FileToSend
+from pytest_zephyr.push.diff import Change
+from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import full_text
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.text import format_size
 
 
-#: How often a batch is sent before what is still not confirmed counts as failed.
-_ATTEMPTS = 3
-
-#: Refusals in a row after which the server is taken to refuse everything.
-_HOPELESS = 20
-
-#: The attachments of an execution, by name and size.
-_Listing = dict[tuple[str, int | None], list[Attachment]]
+#: The name of the file with the whole of notes that were cut.
+NOTES = "notes.txt"
 
 
-def send(
-    files: Sequence[FileToSend],
-    client: Client,
-    memory: Memory,
-    evidence: EvidenceDelivery,
-    progress: Callable[..., None],
-) -> None:
-    """Send those of *files* that have no receipt, and count them in *evidence*.
+@dataclass(frozen=True)
+class FileToSend:
+    """A file to attach to an execution; *text* returns its content if there is no copy.
 
-    Raises ZephyrError if the rest cannot be sent now.
+    *existing_files* is how many attachments the execution had when it was read, `None` if unknown.
     """
-    new = [each for each in files if each.key not in memory.attached]
-    evidence.files_before += len(files) - len(new)
-    evidence.files_pending = len(new)
-    sender = _FileSender(client, memory, evidence, new)
-    for batch in upload_batches(new, lambda each: each.file.size):
-        sender.skip_attached(batch)
-        sender.send(batch)
-        progress(len(new) - evidence.files_pending, len(new), "attachments")
+
+    execution: int
+    file: File
+    nodeid: str
+    existing_files: int | None = None
+    text: Callable[[], str] | None = None
+
+    @property
+    def key(self) -> AttachmentKey:
+        return AttachmentKey(self.execution, self.file.name, self.file.digest)
 
 
-class _FileSender:
-    """Sends files in batches, and lists attachments to find out what is uncertain."""
+def files_to_send(
+    changes: Iterable[Change],
+    context_of: Callable[[CaseResult], Context],
+    notes_incomplete: Collection[int] = (),
+) -> list[FileToSend]:
+    """Return the files of results, and the whole of notes that were cut.
+
+    The notes of executions in *notes_incomplete* do not list all that they should.
+    """
+    files: dict[AttachmentKey, FileToSend] = {}
+    for change in changes:
+        context = context_of(change.result)
+        whole = change.execution.id in notes_incomplete
+        for row in _of_change(change, context, whole=whole):
+            files.setdefault(row.key, row)
+    return list(files.values())
+
+
+def _of_change(
+    change: Change, context: Context, *, whole: bool
+) -> Iterator[FileToSend]:
+    execution, existing = change.execution.id, change.execution.attachments
+    result = change.result
+    for node in result.nodes:
+        for file in node.evidence.files:
+            yield FileToSend(execution, file, node.nodeid, existing)
+
+    def text() -> str:
+        return full_text(result.nodes, result.outcome, context, always=whole) or ""
+
+    content = text().encode()
+    if content:
+        digest = hashlib.sha256(content).hexdigest()
+        file = File(NOTES, "text/plain", digest, len(content))
+        yield FileToSend(execution, file, result.nodes[0].nodeid, existing, text)
+
+
+def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
+    """Return the files that were excluded while the tests ran."""
+    files = {
+        RefusedFile(
+            file.name,
+            node.nodeid,
+            f"{format_size(file.size)}, {file.reason}" if file.size else file.reason,
+            by_limit=file.by_limit,
+        )
+        for change in changes
+        for node in change.result.nodes
+        for file in node.evidence.left_out
+    }
+    return sorted(files, key=lambda each: (each.nodeid, each.name, each.reason))
+
+
+class FileSender(BatchWriter[FileToSend]):
+    """Sends those of *files* that have no receipt, and counts them in *evidence*."""
+
+    # A refusal does not say which files were attached before it.
+    reads_back_refusals = True
 
     def __init__(
         self,
@@ -75,110 +133,75 @@ class _FileSender:
         evidence: EvidenceDelivery,
         files: Sequence[FileToSend],
     ) -> None:
-        self._client = client
+        super().__init__(client)
         self._memory = memory
         self._evidence = evidence
-        self._names: dict[AttachmentKey, Naming] = dict(memory.attaching)
+        self._rows = [each for each in files if each.key not in memory.attached]
+        evidence.files_before += len(files) - len(self._rows)
+        evidence.files_pending = len(self._rows)
         # Files that may be attached without a receipt.
         self._uncertain: set[AttachmentKey] = set(memory.attaching)
-        self._finished: set[AttachmentKey] = set()
-        self._refusals = 0
         self._digests: dict[str, str] = {"": ""}
-        self._choose_names(files)
-
-    def _choose_names(self, files: Sequence[FileToSend]) -> None:
-        """Give each file a name that no other file of its execution has."""
+        self._names: dict[AttachmentKey, Naming] = dict(memory.attaching)
         taken = {(key.execution, each.name) for key, each in self._names.items()}
-        for each in files:
-            if each.key in self._names:
+        for row in self._rows:
+            if row.key in self._names:
                 continue
-            name = each.file.name
-            if (each.execution, name) in taken:
+            name = row.file.name
+            if (row.execution, name) in taken:
+                # Another file of this execution has the name.
                 path = PurePath(name)
-                name = f"{path.stem}-{each.file.digest[:8]}{path.suffix}"
-            taken.add((each.execution, name))
-            self._names[each.key] = Naming(name)
+                name = f"{path.stem}-{row.file.digest[:8]}{path.suffix}"
+            taken.add((row.execution, name))
+            self._names[row.key] = Naming(name)
 
-    def skip_attached(self, files: Sequence[FileToSend]) -> None:
+    def run(self, progress: Callable[..., None]) -> None:
+        """Send the files. Raises ZephyrError if the rest cannot be sent now."""
+        for batch in upload_batches(self._rows, lambda row: row.file.size):
+            self._skip_attached(batch)
+            self.send(batch)
+            done = len(self._rows) - self._evidence.files_pending
+            progress(done, len(self._rows), "attachments")
+
+    def _skip_attached(self, files: Sequence[FileToSend]) -> None:
         """Skip those of *files* that are attached already, whoever attached them."""
-        for execution, group in _by_execution(files).items():
+        for _, group in groupby(files, lambda row: row.execution):
+            rows = list(group)
             # Without attachments or uncertain files there is nothing to list.
             if all(
-                each.existing_files == 0 and each.key not in self._uncertain
-                for each in group
+                row.existing_files == 0 and row.key not in self._uncertain
+                for row in rows
             ):
                 continue
             # On a server that cannot list them, every file is sent.
             with suppress(ZephyrNotFound):
-                attached = self._attached_of(execution, group)
-                self._note_attached(attached)
-                self._evidence.files_before += len(attached)
+                self._evidence.files_before += self._note(rows)
 
-    def send(self, batch: Sequence[FileToSend]) -> None:
-        """Send *batch*, look for what is not confirmed, and send it again if needed."""
-        error: ZephyrWriteUncertain | None = None
-        for _ in range(_ATTEMPTS):
-            batch, error = self._open(batch), None
-            try:
-                batch = self._write(batch)
-            except ZephyrWriteUncertain as uncertain:
-                error = uncertain
-            except ZephyrRefused as refused:
-                batch = self._settle(batch)
-                if batch:
-                    self._divide(batch, refused)
-                return
-            batch = self._settle(batch)
-            if (
-                error is not None
-                and error.may_land_within
-                and any(each.key in self._uncertain for each in batch)
-            ):
-                # A slow server may still be writing: sent again, it would be there twice.
-                self._client.pause(error.may_land_within)
-                batch = self._settle(batch)
-            if not batch:
-                return
-        if error is not None:
-            raise error
-        self._refuse(batch, "the server's answer left it out, and it is not there")
+    def key(self, row: FileToSend) -> AttachmentKey:
+        return row.key
 
-    def _divide(self, batch: Sequence[FileToSend], refused: ZephyrRefused) -> None:
-        """Halve a refused batch until the refused files are alone."""
-        self._refusals += 1
-        if len(batch) == 1 or self._refusals > _HOPELESS:
-            self._refuse(batch, str(refused))
-            return
-        middle = len(batch) // 2
-        self.send(batch[:middle])
-        self.send(batch[middle:])
-
-    def _open(self, files: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        return [each for each in files if each.key not in self._finished]
-
-    def _write(self, batch: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        """Upload and attach *batch*; return what the answers leave out."""
-        readers = {each: reader for each in batch if (reader := self._reader(each))}
+    def write(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
+        readers = {each: reader for each in rows if (reader := self._reader(each))}
         if not readers:
             return ()
-        parts = {f"releaseTestSchedule{n}": each for n, each in enumerate(readers)}
-        uploaded = self._client.upload(
-            {
-                part: Part(
-                    self._names[each.key].name,
-                    each.file.type,
-                    each.file.size,
-                    readers[each],
-                )
-                for part, each in parts.items()
-            }
-        )
-        there = [
-            (each, uploaded[part]) for part, each in parts.items() if part in uploaded
-        ]
-        attached = self._attach(there) if there else set()
-        self._done([each for each in readers if each.key in attached])
-        return [each for each in readers if each.key not in attached]
+        parts = {f"releaseTestSchedule{n}": row for n, row in enumerate(readers)}
+        contents = {
+            part: Part(
+                self._names[row.key].name, row.file.type, row.file.size, readers[row]
+            )
+            for part, row in parts.items()
+        }
+        try:
+            uploaded = self._client.upload(contents)
+        except ZephyrWriteUncertain as uncertain:
+            # An upload that arrives late attaches nothing.
+            raise ZephyrWriteUncertain(str(uncertain)) from None
+        uploads = {
+            row: uploaded[part] for part, row in parts.items() if part in uploaded
+        }
+        if uploads:
+            self._attach(uploads)
+        return rows
 
     def _reader(self, each: FileToSend) -> Callable[[], Iterable[bytes]] | None:
         """Return what yields the content of a file, `None` if there is none to send."""
@@ -188,76 +211,70 @@ class _FileSender:
         copy = find_copy(each.file, self._memory.places)
         if copy is None:
             reason = "its copy beside the journal is gone or was changed"
-            self._refuse([each], reason, final=True)
+            self.refuse([each], reason, final=True)
             return None
         return partial(read_copy, copy, each.file.size)
 
-    def _attach(
-        self, there: Sequence[tuple[FileToSend, Uploaded]]
-    ) -> set[AttachmentKey]:
-        """Attach uploaded files and return those that the answer confirms."""
-        names = {each.key: self._names[each.key] for each, _ in there}
+    def _attach(self, uploads: Mapping[FileToSend, Uploaded]) -> None:
+        """Attach uploaded files and note those that the answer confirms."""
+        names = {row.key: self._names[row.key] for row in uploads}
         self._memory.note(Attaching(names))
         self._uncertain.update(names)
         answered = self._client.attach(
             [
                 AttachWrite(
-                    execution=each.execution,
-                    name=_name_for(names[each.key].name, upload),
+                    execution=row.execution,
+                    name=_name_for(names[row.key].name, upload),
                     path=upload.path,
-                    type=each.file.type,
-                    size=each.file.size,
+                    type=row.file.type,
+                    size=row.file.size,
                 )
-                for each, upload in there
+                for row, upload in uploads.items()
             ]
         )
-        if answered is None:
-            return set(names)
-        confirmed = {(each.item, unquote(each.name)) for each in answered}
-        return {
-            key
-            for key, naming in names.items()
-            if (key.execution, unquote(naming.name)) in confirmed
-        }
+        attached = list(uploads)
+        if answered is not None:
+            confirmed = {(each.item, unquote(each.name)) for each in answered}
+            attached = [
+                row
+                for row in uploads
+                if (row.execution, unquote(names[row.key].name)) in confirmed
+            ]
+        self._evidence.files += self._finish_attached(attached)
 
-    def _settle(self, batch: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        """Return what of *batch* is neither attached nor refused."""
-        batch = self._open(batch)
-        uncertain = [each for each in batch if each.key in self._uncertain]
-        attached: list[FileToSend] = []
-        for execution, group in _by_execution(uncertain).items():
-            attached += self._attached_of(execution, group)
-        self._done(attached)
-        return self._open(batch)
+    def read_back(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
+        uncertain = [row for row in rows if row.key in self._uncertain]
+        self._evidence.files += self._note(uncertain)
+        return rows
 
-    def _attached_of(
-        self, execution: int, files: Sequence[FileToSend]
-    ) -> list[FileToSend]:
-        """Return those of *files* that *execution* has."""
-        listing: _Listing = {}
-        for each in self._client.attachments(execution):
-            # Some servers may return names as they were encoded.
-            listing.setdefault((unquote(each.name), each.size), []).append(each)
-        return [each for each in files if self._is_attached(each, listing)]
+    def _note(self, files: Sequence[FileToSend]) -> int:
+        """Note those of *files* that their executions have, and return their number."""
+        attached = []
+        for execution, group in groupby(files, lambda row: row.execution):
+            listed = self._client.attachments(execution)
+            attached += [row for row in group if self._is_attached(row, listed)]
+        return self._finish_attached(attached)
 
-    def _is_attached(self, each: FileToSend, listing: _Listing) -> bool:
+    def _is_attached(self, row: FileToSend, listed: Sequence[Attachment]) -> bool:
         """Return whether an execution has a file, by name, size and content.
 
         Where contents cannot be read, an uncertain file counts as attached if there are
         more of its name and size than before.
         """
-        naming = self._names[each.key]
+        naming = self._names[row.key]
+        # Some servers may return names as they were encoded.
         name = unquote(naming.name)
         alike = [
-            *listing.get((name, each.file.size), ()),
-            *listing.get((name, None), ()),
+            other
+            for other in listed
+            if unquote(other.name) == name and other.size in {row.file.size, None}
         ]
-        digests = {self._digest(other) for other in alike}
-        if each.key not in self._uncertain:
-            self._names[each.key] = replace(naming, before=len(alike))
+        digests = set(map(self._digest, alike))
+        if row.key not in self._uncertain:
+            self._names[row.key] = replace(naming, before=len(alike))
         elif "" in digests and len(alike) > naming.before:
             return True
-        return each.file.digest in digests
+        return row.file.digest in digests
 
     def _digest(self, attachment: Attachment) -> str:
         """Return the digest of what the server has, empty if it cannot be read."""
@@ -268,34 +285,23 @@ class _FileSender:
                 self._digests[file] = self._client.attachment_digest(attachment)
         return self._digests[file]
 
-    def _done(self, files: Sequence[FileToSend]) -> None:
-        self._note_attached(files)
-        self._evidence.files += len(files)
-
-    def _note_attached(self, files: Sequence[FileToSend]) -> None:
+    def _finish_attached(self, files: Sequence[FileToSend]) -> int:
         if files:
-            self._memory.note(Attached(tuple(each.key for each in files)))
-            self._refusals = 0
+            self._memory.note(Attached(tuple(row.key for row in files)))
             self._finish(files)
+        return len(files)
 
-    def _refuse(
-        self, files: Sequence[FileToSend], reason: str, *, final: bool = False
+    def refuse(
+        self, rows: Sequence[FileToSend], reason: str, *, final: bool = False
     ) -> None:
-        self._finish(files)
+        self._finish(rows)
         self._evidence.refused += [
-            RefusedFile(each.file.name, each.nodeid, reason, final) for each in files
+            RefusedFile(each.file.name, each.nodeid, reason, final) for each in rows
         ]
 
     def _finish(self, files: Sequence[FileToSend]) -> None:
-        self._finished.update(each.key for each in files)
+        self.finished.update(map(self.key, files))
         self._evidence.files_pending -= len(files)
-
-
-def _by_execution(files: Iterable[FileToSend]) -> dict[int, list[FileToSend]]:
-    groups: dict[int, list[FileToSend]] = {}
-    for each in files:
-        groups.setdefault(each.execution, []).append(each)
-    return groups
 
 
 def _name_for(name: str, upload: Uploaded) -> str:

@@ -34,7 +34,7 @@ def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
     scheduled: dict[CaseRef | None, Execution] = {
         each.case: each for each in executions
     }
-    placements = snapshot.found.placements if snapshot else {}
+    placements = snapshot.lookup.placements if snapshot else {}
     for result in delivery.results:
         fate = fates.get(result.case) or _pending(delivery)
         row = row_of(result, fate.action, fate.reason)

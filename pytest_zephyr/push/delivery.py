@@ -18,24 +18,21 @@ from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
-from pytest_zephyr.target.created import CreatedCases
+from pytest_zephyr.target.create_cases import CreatedCases
 from pytest_zephyr.target.snapshot import Snapshot
 
 
 @dataclass
 class Creations:
-    """What is to be created, and what cannot be.
+    """What is to be created.
 
     *containers* are the cycle and phase to create, *created_cases* the new test cases,
-    *additions* the test cases to add to the phase. *ignored* are results of test cases
-    that Zephyr does not have, with ``zephyr_unknown_case = ignore``.
+    *additions* the test cases to add to the phase.
     """
 
     containers: list[str] = field(default_factory=list)
     created_cases: CreatedCases = field(default_factory=CreatedCases)
     additions: list[Placement] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-    ignored: list[CaseResult] = field(default_factory=list)
 
     @property
     def needed(self) -> bool:

@@ -152,34 +152,35 @@ def compute(
         if result.status is None:
             changes.skipped.append(result)
             continue
-        found = index.find(result.case)
-        if found is None:
+        execution = index.find(result.case)
+        if execution is None:
             changes.missing.append(result)
             continue
-        if isinstance(found, list):
-            reason = ambiguous_alt(result.case, found, place)
+        if isinstance(execution, list):
+            reason = ambiguous_alt(result.case, execution, place)
             changes.refused.append(
                 Refusal(result, reason, final=True, code="ambiguous")
             )
             continue
-        if found.case in index.scheduled_twice:
-            changes.scheduled_twice[found.case] = found.id
-        if delivered and (found.id, result.digest) in delivered:
-            changes.done.append(Change(result, found, None))
+        if execution.case in index.scheduled_twice:
+            changes.scheduled_twice[execution.case] = execution.id
+        unwritten = Change(result, execution, None)
+        if delivered and (execution.id, result.digest) in delivered:
+            changes.done.append(unwritten)
             continue
-        change = decide(result, found, rules)
+        change = decide(result, execution, rules)
         if change is None:
-            changes.older.append(Change(result, found, None))
+            changes.older.append(unwritten)
             continue
-        before = uncertain.get(found.id)
+        before = uncertain.get(execution.id)
         if before is not None and was_written(change, before):
-            changes.found_on_server.append(Change(result, found, None))
-        elif found.executed_on == result.at and found.status == result.status.id:
+            changes.found_on_server.append(unwritten)
+        elif (execution.executed_on, execution.status) == (result.at, result.status.id):
             # A journal that was sent from a copy has no receipts; the server shows it.
-            changes.done.append(Change(result, found, None))
+            changes.done.append(unwritten)
         elif change.overruled:
             changes.overruled.append(change)
-        elif not rules.force and _is_newer(found, result, rules):
+        elif not rules.force and _is_newer(execution, result, rules):
             changes.older.append(change)
         else:
             changes.writes.append(change)
@@ -187,19 +188,19 @@ def compute(
 
 
 def decide(
-    result: CaseResult, found: Execution, rules: DiffRules, *, written: bool = False
+    result: CaseResult, execution: Execution, rules: DiffRules, *, written: bool = False
 ) -> Change | None:
-    """Return how *result* changes the execution *found*.
+    """Return how *result* changes *execution*.
 
     Returns `None` if later attempts of its jobs have reported. Somebody who changed the
     status after the tag was written has decided, and the tag does not count, unless the
     result was *written* just now.
     """
     assert result.status is not None
-    if not found.comment and result.notes is None and result.status.id == PASS:
+    if not execution.comment and result.notes is None and result.status.id == PASS:
         # A plain pass on an execution without notes needs no tag.
-        return Change(result, found, None)
-    tag = _tag_of_run(result, found, written=written)
+        return Change(result, execution, None)
+    tag = _tag_of_run(result, execution, written=written)
     ours = [
         replace(each, at=min(each.at, rules.now))
         for each in result.findings(rules.ended, rules.incomplete)
@@ -216,52 +217,54 @@ def decide(
     verdict = max(base, tags.worst(compared.others), key=severity)
     new_tag = tags.Tag(result.run, max(min(result.at, rules.now), tag.at), findings)
     if severity(verdict) == result.status.severity or rules.force:
-        return _write(result, found, str(new_tag), rules.limit)
-    has_verdict = severity(found.status) == severity(verdict)
+        return _write(result, execution, str(new_tag), rules.limit)
+    has_verdict = severity(execution.status) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
-        return Change(result, found, None, "", verdict)
-    notes = tags.strip(found.comment) if has_verdict or written else ELSEWHERE
-    return Change(result, found, notes, str(new_tag), verdict)
+        return Change(result, execution, None, "", verdict)
+    notes = tags.strip(execution.comment) if has_verdict or written else ELSEWHERE
+    return Change(result, execution, notes, str(new_tag), verdict)
 
 
-def _tag_of_run(result: CaseResult, found: Execution, *, written: bool) -> tags.Tag:
-    """Return the tag that the run of *result* wrote on *found*, or an empty one."""
-    tag = tags.find(found.comment)
+def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> tags.Tag:
+    """Return the tag that the run of *result* wrote on *execution*, or an empty one."""
+    tag = tags.find(execution.comment)
     if (
         tag is not None
         and tag.run == result.run
-        and (written or severity(found.status) == severity(tags.worst(tag.findings)))
+        and (
+            written or severity(execution.status) == severity(tags.worst(tag.findings))
+        )
     ):
         return tag
     return tags.Tag(result.run, 0)
 
 
-def _write(result: CaseResult, found: Execution, tag: str, limit: int) -> Change:
+def _write(result: CaseResult, execution: Execution, tag: str, limit: int) -> Change:
     """Return the change that writes *result*, with its notes and tag."""
     assert result.status is not None
     passed = result.status.id == PASS
-    bare = tags.strip(found.comment)
+    bare = tags.strip(execution.comment)
     notes = result.notes
-    if notes is None and is_ours(found.comment):
+    if notes is None and is_ours(execution.comment):
         # Notes of an earlier run must not stay with another result.
         notes = summary(result.nodes, result.outcome)
     if notes is None and not passed and len(bare) + len(tag) < limit:
         notes = bare
-    if notes is None and bare != found.comment:
+    if notes is None and bare != execution.comment:
         # The tag of another result must not stay.
         notes = bare or summary(result.nodes, result.outcome)
     is_plain = passed and result.notes is None
-    return Change(result, found, notes, "" if notes is None or is_plain else tag)
+    return Change(result, execution, notes, "" if notes is None or is_plain else tag)
 
 
-def _is_newer(found: Execution, result: CaseResult, rules: DiffRules) -> bool:
-    """Return whether *found* has a newer result of another run."""
-    tag = tags.find(found.comment)
+def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> bool:
+    """Return whether *execution* has a newer result of another run."""
+    tag = tags.find(execution.comment)
     if tag is not None and tag.run == result.run:
         return False
     if tag is not None and tag.at > result.at:
         return True
-    return (found.executed_on or 0) > result.at and rules.is_late(result)
+    return (execution.executed_on or 0) > result.at and rules.is_late(result)
 
 
 def by_visible_id(
@@ -277,8 +280,8 @@ def by_visible_id(
     index = _Index(executions)
 
     def visible(case: CaseRef) -> CaseRef:
-        found = index.find(case) if isinstance(case, str) else case
-        number = found.case if isinstance(found, Execution) else None
+        match = index.find(case) if isinstance(case, str) else case
+        number = match.case if isinstance(match, Execution) else None
         return case if number is None else number
 
     return [

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.batching import batches
+from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.executions import ExecutionWrite
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
@@ -26,19 +25,8 @@ from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.diff import Refusal
 
 
-#: How often a batch is sent before what is still not confirmed counts as failed.
-_ATTEMPTS = 3
-
-#: Refusals in a row after which the server may be refusing everything; finding one bad
-#: row in a batch of 500 takes nine.
-_DOUBTFUL = 30
-
-#: Results that are then sent alone, spread over all that wait, to find out.
-_SAMPLE = 10
-
-
-class ResultWriter:
-    """Writes results in batches, and halves a batch that the server refuses."""
+class ResultWriter(BatchWriter[Change]):
+    """Writes the results of a push and notes their receipts."""
 
     def __init__(
         self,
@@ -48,8 +36,8 @@ class ResultWriter:
         progress: Callable[[int, int], None],
         rules: DiffRules,
     ) -> None:
+        super().__init__(client)
         assert delivery.snapshot is not None
-        self._client = client
         self._delivery = delivery
         self._memory = memory
         self._progress = progress
@@ -58,116 +46,41 @@ class ResultWriter:
         self._rules = rules
         self._has_bulk = True
         self._total = delivery.pending
-        self._writes: Sequence[Change] = ()
         self._delivered: set[int] = set()
-        # Refused, or left to another job.
-        self._dropped: set[int] = set()
-        self._renewed: set[int] = set()
-        self._refusals = 0
-        self._is_hopeless = False
 
     def run(self, changes: Changes) -> list[Change]:
         """Write *changes* and return those that the server has now."""
         self._confirmed(changes.found_on_server)
-        self._writes = changes.writes
         tags_only = [each for each in changes.overruled if each.text is not None]
-        for batch in batches([*changes.writes, *tags_only]):
-            self._send(batch)
+        self.send_all([*changes.writes, *tags_only])
         sent = (*changes.found_on_server, *changes.writes)
         return [each for each in sent if each.execution.id in self._delivered]
 
-    def _send(self, batch: Sequence[Change]) -> None:
-        """Send *batch*, read back what is not confirmed, and send it again if needed."""
-        error: ZephyrRefused | ZephyrWriteUncertain | None = None
-        for _ in range(_ATTEMPTS):
-            batch, error = self._open(batch), None
-            if not batch or self._is_hopeless:
-                return
-            try:
-                missing = self._write(batch)
-            except (ZephyrRefused, ZephyrWriteUncertain) as failed:
-                missing, error = self._open(batch), failed
-            # A server error may come after a part of the work was done.
-            if not isinstance(error, ZephyrRefused) or error.status >= 500:
-                batch = self._settle(missing)
-            if not batch:
-                return
-            if isinstance(error, ZephyrRefused):
-                # After progress, the row that was refused may be among the done ones.
-                if error.status >= 500 and len(batch) < len(missing):
-                    self._send(batch)
-                else:
-                    self._divide(batch, error)
-                return
-            if error is None:
-                reason = "the server's answer left it out, and it is not there"
-                self._refuse(
-                    [each for each in batch if each.execution.id not in self._renewed],
-                    reason,
-                )
-                self._renewed.clear()
-            elif error.may_land_within:
-                # A slow server may still be writing: sent again, it would be there twice.
-                self._client.pause(error.may_land_within)
-                batch = self._settle(batch)
-        if error is not None and batch:
-            raise error
-        self._refuse(self._open(batch), "somebody else keeps changing its execution")
+    def key(self, row: Change) -> int:
+        return row.execution.id
 
-    def _open(self, batch: Sequence[Change]) -> Sequence[Change]:
-        return [
-            each
-            for each in batch
-            if each.execution.id not in self._delivered
-            and each.execution.id not in self._dropped
-        ]
+    def give_up(self, rows: Sequence[Change], refused: ZephyrRefused) -> None:
+        waiting = sum(not each.overruled for each in rows)
+        self._delivery.error = ZephyrError(
+            f"{refused} The last {self._refusals} tries were all refused, so"
+            f" {waiting} results were not sent."
+        )
 
-    def _divide(self, batch: Sequence[Change], refused: ZephyrRefused) -> None:
-        """Halve a refused batch until the refused rows are alone."""
-        batch = self._open(batch)
-        self._refusals += 1
-        if len(batch) == 1:
-            self._refuse(batch, str(refused))
-        if self._refusals == _DOUBTFUL:
-            self._sample(refused)
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            self._send(batch[:middle])
-            self._send(batch[middle:])
-
-    def _sample(self, refused: ZephyrRefused) -> None:
-        """Give up unless the server takes one of a few results, each sent alone.
-
-        The bad rows may be neighbours, with good ones further on.
-        """
-        waiting = self._open(self._writes)
-        last = len(waiting) - 1
-        for number in range(_SAMPLE):
-            self._send(waiting[number * last // (_SAMPLE - 1) :][:1])
-            if not self._refusals:
-                return
-        waiting = self._open(waiting)
-        if waiting:
-            self._is_hopeless = True
-            self._delivery.error = ZephyrError(
-                f"{refused} The last {self._refusals} tries were all refused, so"
-                f" {len(waiting)} results were not sent."
-            )
-
-    def _write(self, batch: Sequence[Change]) -> Sequence[Change]:
-        """Write *batch* and return those changes that the answer does not confirm."""
-        stamps = {change.execution.id: change.execution.stamp for change in batch}
+    def write(self, rows: Sequence[Change]) -> Sequence[Change]:
+        stamps = {change.execution.id: change.execution.stamp for change in rows}
         self._memory.note(Sending(stamps))
         no_bulk: ZephyrNotFound | None = None
         if self._has_bulk:
             try:
-                rows = list(map(_write_of, batch))
-                return self._confirm(batch, self._client.execute(rows, self._tester))
+                answered = self._client.execute(
+                    list(map(_write_of, rows)), self._tester
+                )
+                return self._confirm(rows, answered)
             except ZephyrNotFound as error:
                 self._has_bulk, no_bulk = False, error
         missing: list[Change] = []
         try:
-            self._write_without_bulk(batch, missing)
+            self._write_without_bulk(rows, missing)
         except ZephyrNotFound:
             if no_bulk is None:
                 raise
@@ -176,7 +89,7 @@ class ResultWriter:
             raise no_bulk from None
         except ZephyrBadAnswer:
             # What was written before the refusal must not be written again.
-            self._settle(missing)
+            self.missing(missing)
             raise
         return missing
 
@@ -204,38 +117,33 @@ class ResultWriter:
         self, batch: Sequence[Change], answered: Sequence[Execution] | None
     ) -> Sequence[Change]:
         """Note what *answered* confirms and return the rest."""
-        rows = {each.id: each for each in answered or ()}
-        confirmed: list[Change] = []
-        missing: list[Change] = []
-        for change in batch:
-            row = rows.get(change.execution.id)
-            # A row without a status confirms the write, but not which status it wrote.
-            is_confirmed = (
-                row is not None
+        rows = {row.id: row for row in answered or ()}
+        self._confirmed(
+            [
+                change
+                for change in batch
+                if (row := rows.get(change.execution.id)) is not None
+                # A row without a status confirms the write, but not which status.
                 and row.status in {"", change.status}
                 and not diff.keeps_foreign(change, row)
-            )
-            (confirmed if is_confirmed else missing).append(change)
-        self._confirmed(confirmed)
-        return missing
+            ]
+        )
+        return self.open(batch)
 
-    def _settle(self, uncertain: Sequence[Change]) -> Sequence[Change]:
+    def read_back(self, rows: Sequence[Change]) -> Sequence[Change]:
         """Read the phase again and return the changes that were not written.
 
         Where somebody else has written meanwhile, the result is compared once more.
         """
-        uncertain = self._open(uncertain)
-        if not uncertain:
-            return uncertain
         assert self._target.phase is not None
         release = self._target.release
-        rows = self._client.executions(
+        executions = self._client.executions(
             self._target.phase.id, release.id if release else None
         )
-        now = {each.id: each for each in rows}
+        now = {each.id: each for each in executions}
         written: list[Change] = []
         missing: list[Change] = []
-        for change in uncertain:
+        for change in rows:
             before = change.execution
             current = replace(change, execution=now.get(before.id, before))
             if diff.was_written(current, before.stamp):
@@ -244,12 +152,12 @@ class ResultWriter:
                 missing.append(current)
             else:
                 missing.append(self._decide_again(current))
-                self._renewed.add(before.id)
+                self.changed.add(before.id)
         self._confirmed(written)
         self._overrule(
             [each for each in missing if each.overruled and each.text is None]
         )
-        return self._open(missing)
+        return self.open(missing)
 
     def _decide_again(self, change: Change) -> Change:
         """Return *change* as it is on the execution that it has now."""
@@ -273,27 +181,30 @@ class ResultWriter:
             return
         delivered = [each for each in confirmed if not each.overruled]
         self._memory.note(*map(_receipt_of, delivered))
-        self._delivered.update(each.execution.id for each in delivered)
-        self._refusals = 0
+        ids = set(map(self.key, delivered))
+        self._delivered |= ids
+        self.finished |= ids
         self._delivery.reported += delivered
         self._overrule([each for each in confirmed if each.overruled])
         self._progress(self._total - self._delivery.pending, self._total)
 
     def _overrule(self, overruled: Sequence[Change]) -> None:
         """Note that another job decides, if that turned out only now."""
-        self._dropped.update(each.execution.id for each in overruled)
+        if not overruled:
+            return
+        self.finished.update(map(self.key, overruled))
         known = {each.execution.id for each in self._delivery.overruled}
         self._delivery.overruled += [
             each for each in overruled if each.execution.id not in known
         ]
 
-    def _refuse(self, refused: Sequence[Change], reason: str) -> None:
-        ids = {each.execution.id for each in refused}
-        self._dropped |= ids
+    def refuse(self, rows: Sequence[Change], reason: str) -> None:
+        ids = set(map(self.key, rows))
+        self.finished |= ids
         self._delivery.overruled = [
             each for each in self._delivery.overruled if each.execution.id not in ids
         ]
-        self._delivery.refused += [Refusal(each.result, reason) for each in refused]
+        self._delivery.refused += [Refusal(each.result, reason) for each in rows]
 
 
 def _write_of(change: Change) -> ExecutionWrite:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import ExitStack
 from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
@@ -20,7 +20,6 @@ from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import CaseRef
@@ -59,20 +58,20 @@ class ServerFacts:
         )
 
 
-@dataclass
 class Preflight:
-    """What the check before the tests found out.
+    """Checks the server, and collects what is wrong.
 
     The user has to fix *problems*, but not *remarks*. *unreachable* says why the server
-    could not be checked, which is not a configuration problem. *client* is logged in.
+    could not be checked, which is not a configuration problem.
     """
 
-    problems: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    unreachable: str = ""
-    snapshot: Snapshot | None = None
-    plan: dict[int, str] | None = None
-    client: Client | None = None
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+        self.problems: list[str] = []
+        self.remarks: list[str] = []
+        self.unreachable = ""
+        self.facts = ServerFacts()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -91,18 +90,115 @@ class Preflight:
     @property
     def planned(self) -> tuple[CaseRef, ...] | None:
         """Every name of every test case of the plan, `None` if it was not read."""
-        if self.plan is None:
+        plan = self.facts.plan
+        if plan is None:
             return None
-        return tuple(dict.fromkeys([*self.plan, *filter(None, self.plan.values())]))
+        return tuple(dict.fromkeys([*plan, *filter(None, plan.values())]))
 
-    @property
-    def clock_offset(self) -> int:
-        """How many milliseconds the server's clock is ahead of ours."""
-        return self.client.clock_offset if self.client else 0
+    def run(self, stack: ExitStack, seconds: float) -> None:
+        """Check the server with a client that *stack* closes, for at most *seconds*."""
+        settings = self._settings
+        deadline = Deadline(seconds)
+        if seconds < settings.deadline:
+            deadline = Deadline(seconds, "for the check before the tests")
+        try:
+            client = stack.enter_context(connect(settings, deadline))
+            snapshot = self.facts.snapshot = read_user_and_statuses(client)
+            self.facts.clock_offset = client.clock_offset
+            self._check_statuses(snapshot)
+            self._check_target(client, snapshot)
+            self._client = client
+        except (ZephyrUnreachable, ZephyrBadAnswer) as error:
+            self._note(error)
+        if settings.only_planned and self.facts.plan is None and not self.problems:
+            why = "the plan for --zephyr-only-planned cannot be read"
+            self.problems.append(f"{why}: {self.unreachable}")
+            self.unreachable = ""
 
-    @property
-    def facts(self) -> ServerFacts:
-        return ServerFacts(self.snapshot, self.clock_offset, self.plan)
+    def _note(self, error: ZephyrError) -> None:
+        # Other refusals may come from a server or proxy that is down for the moment.
+        if isinstance(error, ZephyrBadAnswer) and error.status in {
+            NO_SUCH_NAME,
+            401,
+            403,
+        }:
+            self.problems.append(str(error))
+        else:
+            self.unreachable = str(error)
+
+    def _check_statuses(self, snapshot: Snapshot) -> None:
+        """Report statuses that the server does not have; an inactive one is no typo."""
+        status_map = self._settings.status_map
+        source = self._settings.sources.get("status_map", "default")
+        choices = status.choices(status_map, source, snapshot.statuses)
+        for name in status_map:
+            choice = choices[Outcome(name)]
+            if choice.problem and not choice.inactive:
+                self.problems.append(choice.problem)
+
+    def _check_target(self, client: Client, snapshot: Snapshot) -> None:
+        """Read the target and its executions; with `only_planned`, the plan, too."""
+        settings = self._settings
+        try:
+            target = snapshot.read_target(client, settings)
+        except ZephyrBadAnswer as error:
+            self._note(error)
+            if error.status == NO_SUCH_NAME:
+                self._plan_nothing()
+            return
+        if target.phase is None and target.cycle is None:
+            self.problems += missing_for_cycle(client, settings, target)
+        try:
+            snapshot.read_executions(client, None if settings.only_planned else KEPT)
+        except ZephyrNotFound as missing:
+            self._note(missing)
+            self._plan_nothing()
+            return
+        if settings.only_planned and target.phase is not None:
+            self.facts.plan = snapshot.read_scheduled(client)
+        elif settings.only_planned:
+            self.remarks.append(f"{settings.describe('phase')} does not exist yet.")
+            self._plan_nothing()
+
+    def _plan_nothing(self) -> None:
+        """Take a phase that does not exist for one without test cases."""
+        if self._settings.only_planned:
+            self.facts.plan = {}
+            self.remarks.append("only planned tests run, so none is selected.")
+
+    def look_up(
+        self, cases: Iterable[CaseRef], seconds: float
+    ) -> list[tuple[CaseRef, str]]:
+        """Return those of *cases* that Zephyr does not know, each with a message.
+
+        Leaves out those that could not be looked up within *seconds*.
+        """
+        client, snapshot, settings = self._client, self.facts.snapshot, self._settings
+        if client is None or snapshot is None or snapshot.target is None:
+            return []
+        client.renew(Deadline(seconds))
+        if settings.unknown_case == "ignore":
+            return []
+        scheduled = {
+            name for row in snapshot.executions for name in (row.case, row.alt)
+        }
+        missing = [case for case in cases if case not in scheduled]
+        if settings.unknown_case != "error" or settings.on_error != "fail":
+            missing = missing[:_LOOKED_UP]
+        walk = WALK if settings.may_create("execution") else 0
+        try:
+            lookup = snapshot.look_up(client, missing, walk)
+        except ZephyrError:
+            # If this is still a problem at the end, the push reports it.
+            return []
+        problems: list[tuple[CaseRef, str]] = []
+        for case in missing:
+            if case in lookup.ambiguous:
+                same_alt = lookup.ambiguous[str(case)]
+                problems.append((case, ambiguous_alt(case, same_alt, "Zephyr")))
+            elif lookup.certain and not lookup.has(case):
+                problems.append((case, snapshot.unknown(case)))
+        return problems
 
 
 @contextmanager
@@ -112,118 +208,14 @@ def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
     This takes at most *seconds*. The client stays open in the block. A ZephyrError is not
     raised but described by what is yielded.
     """
-    found = Preflight()
+    preflight = Preflight(settings)
     with ExitStack() as stack:
         if settings.url != SANDBOX:
-            _check(found, settings, stack, seconds)
+            preflight.run(stack, seconds)
         elif settings.only_planned:
             # The embedded server creates all test cases of a run.
             inside = stack.enter_context(served(settings))
-            _check(found, replace(inside, unknown_case="ignore"), stack, seconds)
-            found.snapshot = None
-        yield found
-
-
-def _check(
-    found: Preflight, settings: Settings, stack: ExitStack, seconds: float
-) -> None:
-    deadline = Deadline(seconds)
-    if seconds < settings.deadline:
-        deadline = Deadline(seconds, "for the check before the tests")
-    try:
-        client = stack.enter_context(connect(settings, deadline))
-        found.snapshot = read_user_and_statuses(client)
-        _check_statuses(found, settings)
-        _check_target(found, client, settings)
-        found.client = client
-    except (ZephyrUnreachable, ZephyrBadAnswer) as error:
-        _note(found, error)
-    if settings.only_planned and found.plan is None and not found.problems:
-        why = f"the plan for --zephyr-only-planned cannot be read: {found.unreachable}"
-        found.problems.append(why)
-        found.unreachable = ""
-
-
-def _note(found: Preflight, error: ZephyrError) -> None:
-    # Other refusals may come from a server or proxy that is down for the moment.
-    if isinstance(error, ZephyrBadAnswer) and error.status in {NO_SUCH_NAME, 401, 403}:
-        found.problems.append(str(error))
-    else:
-        found.unreachable = str(error)
-
-
-def _check_statuses(found: Preflight, settings: Settings) -> None:
-    """Report statuses that the server does not have; an inactive one is no typo."""
-    assert found.snapshot is not None
-    source = settings.sources.get("status_map", "default")
-    choices = status.choices(settings.status_map, source, found.snapshot.statuses)
-    for name in settings.status_map:
-        choice = choices[Outcome(name)]
-        if choice.problem and not choice.inactive:
-            found.problems.append(choice.problem)
-
-
-def _check_target(found: Preflight, client: Client, settings: Settings) -> None:
-    assert found.snapshot is not None
-    try:
-        target = found.snapshot.read_target(client, settings)
-    except ZephyrBadAnswer as refused:
-        _note(found, refused)
-        if settings.only_planned and refused.status == NO_SUCH_NAME:
-            _plan_nothing(found)
-        return
-    if target.phase is None and target.cycle is None:
-        found.problems += missing_for_cycle(client, settings, target)
-    try:
-        found.snapshot.read_executions(client, None if settings.only_planned else KEPT)
-    except ZephyrNotFound as missing:
-        _note(found, missing)
-        if settings.only_planned:
-            _plan_nothing(found)
-        return
-    if settings.only_planned and target.phase is None:
-        found.remarks.append(f"{settings.describe('phase')} does not exist yet.")
-        _plan_nothing(found)
-    elif settings.only_planned:
-        found.plan = found.snapshot.read_scheduled(client)
-
-
-def _plan_nothing(found: Preflight) -> None:
-    """Take a phase that does not exist for one without test cases."""
-    found.plan = {}
-    found.remarks.append("only planned tests run, so none is selected.")
-
-
-def look_up(
-    found: Preflight, settings: Settings, cases: Iterable[CaseRef]
-) -> list[tuple[CaseRef, str]]:
-    """Return those of *cases* that Zephyr does not know, each with a message.
-
-    Leaves out those that could not be looked up in time.
-    """
-    snapshot, client = found.snapshot, found.client
-    if snapshot is None or client is None or snapshot.target is None:
-        return []
-    if settings.unknown_case == "ignore":
-        return []
-    scheduled = {name for each in snapshot.executions for name in (each.case, each.alt)}
-    missing = [case for case in cases if case not in scheduled]
-    strict = settings.unknown_case == "error" and settings.on_error == "fail"
-    if not strict:
-        missing = missing[:_LOOKED_UP]
-    if not missing:
-        return []
-    walk = WALK if settings.may_create("execution") else 0
-    try:
-        looked_up = snapshot.look_up(client, missing, walk)
-    except ZephyrError:
-        # If this is still a problem at the end, the push reports it.
-        return []
-    problems: list[tuple[CaseRef, str]] = []
-    for case in missing:
-        if case in looked_up.ambiguous:
-            same_alt = looked_up.ambiguous[str(case)]
-            problems.append((case, ambiguous_alt(case, same_alt, "Zephyr")))
-        elif looked_up.certain and not looked_up.has(case):
-            problems.append((case, snapshot.unknown(case)))
-    return problems
+            preflight = Preflight(replace(inside, unknown_case="ignore"))
+            preflight.run(stack, seconds)
+            preflight.facts.snapshot = None
+        yield preflight

@@ -13,20 +13,20 @@ import re
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.attachments import StepWrite
+from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Stepped
+from pytest_zephyr.push.attachments import NOTES
 from pytest_zephyr.push.delivery import EvidenceDelivery
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
-from pytest_zephyr.push.files_to_send import NOTES
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import escape
@@ -40,9 +40,6 @@ from pytest_zephyr.results.status import PASS
 from pytest_zephyr.text import short_digest
 
 
-#: Refusals in a row after which the server is taken to refuse everything.
-_HOPELESS = 20
-
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -52,10 +49,10 @@ _STATUSES = {"passed": PASS, "failed": FAIL}
 
 @dataclass(frozen=True)
 class Matched:
-    """Steps of tests: by number those that the test case has, and the *foreign* others."""
+    """Steps of tests: those that the test case has *by_number*, and all others."""
 
-    own: dict[int, Step]
-    foreign: tuple[Step, ...]
+    by_number: dict[int, Step]
+    others: tuple[Step, ...]
 
 
 def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matched:
@@ -68,16 +65,16 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
         without_markup = html.unescape(_TAG.sub(" ", each.text))
         for name in (each.number, folded(each.text), folded(without_markup)):
             numbers.setdefault(name, each.number)
-    own: dict[int, Step] = {}
-    foreign = []
+    by_number: dict[int, Step] = {}
+    others = []
     for step in steps_of(nodes):
         label = step.label if isinstance(step.label, int) else folded(step.label)
         number = numbers.get(label)
         if number is None:
-            foreign.append(step)
-        elif number not in own or _weight(step) > _weight(own[number]):
-            own[number] = step
-    return Matched(dict(sorted(own.items())), tuple(foreign))
+            others.append(step)
+        elif number not in by_number or _weight(step) > _weight(by_number[number]):
+            by_number[number] = step
+    return Matched(dict(sorted(by_number.items())), tuple(others))
 
 
 def folded(text: str) -> str:
@@ -104,7 +101,7 @@ def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
     ]
 
 
-class StepResults:
+class StepResults(BatchWriter[StepWrite]):
     """The steps of one push: read once for each test case, written after the results.
 
     *notes_incomplete* are the executions whose notes do not list all steps that Zephyr
@@ -114,15 +111,15 @@ class StepResults:
     def __init__(
         self, client: Client, memory: Memory, evidence: EvidenceDelivery, phase: int
     ) -> None:
-        self._client = client
+        super().__init__(client)
         self._memory = memory
         self._evidence = evidence
         self._phase = phase
-        self._case_steps: dict[int, list[CaseStep]] = {}
+        self._matched: dict[int, Matched] = {}
         self._refused: set[int] = set()
         self._forbidden: ZephyrUnauthorized | None = None
-        self._refusals = 0
-        self._unsettled: dict[int, str] = {}
+        self._pending: dict[int, Change] = {}
+        self._unlisted: dict[int, str] = {}
         self.notes_incomplete: set[int] = set()
 
     def add_to_notes(
@@ -144,33 +141,26 @@ class StepResults:
             for change in with_steps:
                 self._read(change)
 
-        def noted(change: Change) -> Change:
-            foreign, result = self._match(change).foreign, change.result
-            if not foreign:
+        def with_steps_in_notes(change: Change) -> Change:
+            matched, result = self._matched.get(change.execution.id), change.result
+            if matched is None or not matched.others:
                 return change
             context = context_of(result)
-            notes = write_notes(result.nodes, result.outcome, context, foreign)
+            notes = write_notes(result.nodes, result.outcome, context, matched.others)
             return replace(change, notes=notes)
 
-        return replace(changes, writes=list(map(noted, changes.writes)))
-
-    def _match(self, change: Change) -> Matched:
-        """Match the steps of a test case, none if they were not read."""
-        case_steps = self._case_steps.get(change.execution.id)
-        if case_steps is None:
-            return Matched({}, ())
-        return match(change.result.nodes, case_steps)
+        return replace(changes, writes=list(map(with_steps_in_notes, changes.writes)))
 
     def _read(self, change: Change) -> None:
         """Read the steps of a test case unless they are known. Raises ZephyrUnreachable."""
         version, execution = change.execution.version, change.execution.id
-        if execution in self._case_steps or execution in self._refused:
+        if execution in self._matched or execution in self._refused:
             return
         try:
             if self._forbidden is not None:
                 raise self._forbidden
             steps = [] if version is None else self._client.case_steps(version)
-            self._case_steps[execution] = steps
+            self._matched[execution] = match(change.result.nodes, steps)
         except ZephyrBadAnswer as refused:
             if refused.status == 401:
                 raise
@@ -179,93 +169,89 @@ class StepResults:
                 self._forbidden = refused
             self._refuse(change, "steps", f"not read: {refused}")
 
-    def _lists_foreign(self, change: Change) -> bool:
-        """Return whether the notes list all steps that Zephyr does not have."""
-        if change.execution.id not in self._case_steps:
-            return False
-        notes = change.execution.comment if change.notes is None else change.notes
-        return not self._match(change).foreign or lists_all_steps(notes)
-
-    def write(self, confirmed: Iterable[Change]) -> None:
+    def write_all(self, confirmed: Iterable[Change]) -> None:
         """Write the step results of results that the server has.
 
         Raises ZephyrError if the rest cannot be written now.
         """
-        pending = {
+        self._pending = {
             change.execution.id: change
             for change in confirmed
             if _has_steps(change)
             and self._memory.stepped.get(change.execution.id) != _digest(change)
         }
-        self._evidence.steps_pending += len(pending)
+        self._evidence.steps_pending += len(self._pending)
         rows: list[StepWrite] = []
-        for execution, change in pending.items():
+        for execution, change in self._pending.items():
             self._read(change)
-            rows += writes(execution, self._match(change).own)
-            if not self._lists_foreign(change):
+            matched = self._matched.get(execution)
+            if matched is not None:
+                rows += writes(execution, matched.by_number)
+            notes = change.execution.comment if change.notes is None else change.notes
+            if matched is None or (matched.others and not lists_all_steps(notes)):
                 self.notes_incomplete.add(execution)
-        sent = 0
+        self._rows, sent = rows, 0
         for batch in batches(rows):
-            self._send(batch, pending)
+            self.send(batch)
             sent += len(batch)
             # A test case is done when all of its rows were sent.
-            self._done(pending, {row.execution for row in rows[sent:]})
-        self._done(pending, set())
+            self._note_done({row.execution for row in rows[sent:]})
+        self._note_done(set())
 
-    def _done(self, pending: dict[int, Change], coming: set[int]) -> None:
+    def _note_done(self, unsent: set[int]) -> None:
         """Note what is written, unless a part of it was refused."""
         digests = {}
-        for execution in [each for each in pending if each not in coming]:
-            digest = _digest(pending.pop(execution))
+        for execution in [each for each in self._pending if each not in unsent]:
+            digest = _digest(self._pending.pop(execution))
             self._evidence.steps_pending -= 1
             if execution in self._refused:
                 continue
             if execution in self.notes_incomplete:
-                self._unsettled[execution] = digest
+                self._unlisted[execution] = digest
             else:
                 digests[execution] = digest
         if digests:
             self._memory.note(Stepped(digests))
 
-    def settle(self) -> None:
+    def note_unlisted(self) -> None:
         """Note what had to wait until the notes were attached as a file."""
         attached = all(each.name != NOTES for each in self._evidence.refused)
-        if self._unsettled and attached:
-            self._memory.note(Stepped(self._unsettled))
+        if self._unlisted and attached:
+            self._memory.note(Stepped(self._unlisted))
 
-    def _send(self, rows: Sequence[StepWrite], pending: dict[int, Change]) -> None:
+    def key(self, row: StepWrite) -> tuple[int, int]:
+        return row.execution, row.step
+
+    def write(self, rows: Sequence[StepWrite]) -> Sequence[StepWrite]:
+        """Write *rows*; the answer says of each whether it was written."""
         try:
-            try:
-                answered = self._client.save_steps(self._phase, rows)
-            except ZephyrWriteUncertain:
-                # Writing the same results twice changes nothing.
-                answered = self._client.save_steps(self._phase, rows)
-        except ZephyrBadAnswer as refused:
+            answered = self._client.save_steps(self._phase, rows)
+        except (ZephyrUnauthorized, ZephyrNotFound) as refused:
             if refused.status == 401:
                 raise
-            self._refusals += 1
-            whole = isinstance(refused, ZephyrUnauthorized | ZephyrNotFound)
-            if whole or len(rows) == 1 or self._refusals > _HOPELESS:
-                for row in rows:
-                    change = pending[row.execution]
-                    self._refuse(change, f"step {row.step}", str(refused))
-                return
-            middle = len(rows) // 2
-            self._send(rows[:middle], pending)
-            self._send(rows[middle:], pending)
-            return
-        self._refusals = 0
+            # The server takes no step results, or none of this user.
+            self.refuse(rows, str(refused))
+            return ()
+        self.finished.update(map(self.key, rows))
         for row in rows:
-            status: str | None = row.status
-            if answered is not None:
-                status = answered.get((row.execution, row.step))
+            status = answered.get(self.key(row)) if answered is not None else row.status
             if status == row.status:
                 self._evidence.steps += 1
-                continue
-            reason = f"the server answered that its status is {status}"
-            if status is None:
-                reason = "the server's answer left it out"
-            self._refuse(pending[row.execution], f"step {row.step}", reason)
+            elif status is None:
+                self.refuse([row], "the server's answer left it out")
+            else:
+                reason = f"the server answered that its status is {status}"
+                self.refuse([row], reason)
+        return ()
+
+    def read_back(self, rows: Sequence[StepWrite]) -> Sequence[StepWrite]:
+        """Return *rows*: writing the same results twice changes nothing."""
+        return rows
+
+    def refuse(self, rows: Sequence[StepWrite], reason: str) -> None:
+        self.finished.update(map(self.key, rows))
+        for row in rows:
+            self._refuse(self._pending[row.execution], f"step {row.step}", reason)
 
     def _refuse(self, change: Change, name: str, reason: str) -> None:
         self._refused.add(change.execution.id)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import now_ms
@@ -15,27 +13,23 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.push import attachments
 from pytest_zephyr.push import diff
+from pytest_zephyr.push.attachments import files_to_send
+from pytest_zephyr.push.attachments import FileSender
+from pytest_zephyr.push.attachments import left_out
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.executions import ResultWriter
-from pytest_zephyr.push.files_to_send import files_to_send
-from pytest_zephyr.push.files_to_send import left_out
 from pytest_zephyr.push.missing import MissingCreator
-from pytest_zephyr.push.missing import NewCases
-from pytest_zephyr.push.own_settings import OwnSettings
+from pytest_zephyr.push.planning import Planner
 from pytest_zephyr.push.steps import StepResults
-from pytest_zephyr.results import status
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.notes import Context
-from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import CaseResult
-from pytest_zephyr.results.plan import Plan
-from pytest_zephyr.results.plan import Rules
+from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
-from pytest_zephyr.target.created import CreatedCases
+from pytest_zephyr.target.create_cases import CaseDetails
 from pytest_zephyr.target.snapshot import read_snapshot
 from pytest_zephyr.target.snapshot import Snapshot
 
@@ -65,9 +59,8 @@ def push(
     What was written before stays written and has its receipts.
     """
     delivery = Delivery()
-    settings_of = OwnSettings(settings, settings_by_journal or {})
-    settings = settings_of.widest
-    planner = _Planner(settings_of, senders)
+    planner = Planner(settings, settings_by_journal or {}, senders)
+    settings = planner.widest
     # Until the statuses of the server are known, count by those that every server has.
     new = _count_expected(planner, nodes, delivery)
     if not delivery.pending:
@@ -75,49 +68,48 @@ def push(
     try:
         if not settings.dry_run:
             _wait_for_killed_push(client, settings, memory)
-        snapshot = delivery.snapshot = _read_server(client, settings, snapshot)
-        creator = MissingCreator(client, settings_of, snapshot)
+        snapshot = delivery.snapshot = read_snapshot(client, settings, snapshot)
+        planner.use_statuses(snapshot.statuses)
+        creator = MissingCreator(client, planner, snapshot)
         delivery.creations, delivery.made = creator.creations, creator.made
         creates = settings.may_create("execution")
 
-        def rules() -> DiffRules:
-            return DiffRules(
-                results.ended if results else {},
-                results.incomplete if results else (),
-                now_ms() + client.clock_offset,
-                force,
-                settings.notes_limit,
-            )
+        rules = DiffRules(
+            results.ended if results else {},
+            results.incomplete if results else (),
+            now_ms() + client.clock_offset,
+            force,
+            settings.notes_limit,
+        )
 
         def compute() -> Changes:
-            created = creator.creations.created_cases
             mapped = diff.by_visible_id(
-                (_with_new_case(node, created) for node in nodes), snapshot.executions
+                map(creator.with_new_case, nodes), snapshot.executions
             )
-            delivery.results = planner.plan(mapped, snapshot.statuses).results
+            delivery.results = planner.plan(mapped).results
             return diff.compute(
                 delivery.results,
                 snapshot.executions,
                 f"phase {snapshot.known_target.path}",
                 memory.receipts,
                 memory.uncertain,
-                rules(),
+                rules,
             )
 
         changes = compute()
         if creates and (changes.missing or new):
             creator.find(changes.missing, new)
             if not settings.dry_run:
-                creator.make()
+                creator.create()
                 changes = compute()
-            changes = creator.settle(changes, final=not settings.dry_run)
+            changes = creator.explain_missing(changes, final=not settings.dry_run)
         _count(delivery, changes)
         if not settings.dry_run:
-            _carry_out(changes, client, planner, memory, delivery, progress, rules())
+            _carry_out(changes, client, planner, memory, delivery, progress, rules)
         if not creates:
             # Last, because what has no execution can only be named.
             creator.find(changes.missing)
-            settled = creator.settle(changes, final=True)
+            settled = creator.explain_missing(changes, final=True)
             delivery.refused += settled.refused[len(changes.refused) :]
             delivery.skipped = settled.skipped
             changes = settled
@@ -131,78 +123,31 @@ def push(
     return delivery
 
 
-class _Planner:
-    """Plans the results of *senders*, by the settings of their journals."""
-
-    def __init__(
-        self, settings_of: OwnSettings, senders: AbstractSet[str] | None
-    ) -> None:
-        self.settings_of = settings_of
-        self._senders = senders
-        self._main = settings_of.main.rules(status.STOCK)
-        self._rules: dict[str, Rules] = {}
-        self._planned: object = None
-        self._plan = Plan((), ())
-
-    def plan(self, nodes: Sequence[NodeResult], known: Sequence[status.Status]) -> Plan:
-        """Return the results for a server with *known* statuses.
-
-        The plan of the last call is returned if nothing has changed since.
-        """
-        self._main = self.settings_of.main.rules(known)
-        own = self.settings_of.by_journal
-        self._rules = {name: settings.rules(known) for name, settings in own.items()}
-        inputs = (list(nodes), self._main, self._rules)
-        if inputs != self._planned:
-            self._planned, self._plan = inputs, build_plan(*inputs)
-            senders = self._senders
-            if senders is not None:
-                results, unmapped = self._plan.results, self._plan.unmapped
-                self._plan = Plan(
-                    tuple(each for each in results if each.journals & senders),
-                    tuple(each for each in unmapped if each.origin.journal in senders),
-                )
-        return self._plan
-
-    def invalid(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
-        """Return the tests of *senders* that have an invalid marker."""
-        senders = self._senders
-        return [
-            each
-            for each in nodes
-            if each.invalid and (senders is None or each.origin.journal in senders)
-        ]
-
-    def rules_of(self, journal: str) -> Rules:
-        """Return the rules of the last plan for the results of *journal*."""
-        return self._rules.get(journal, self._main)
-
-
 def _count_expected(
-    planner: _Planner, nodes: Sequence[NodeResult], delivery: Delivery
-) -> NewCases:
+    planner: Planner, nodes: Sequence[NodeResult], delivery: Delivery
+) -> dict[NewCase, CaseDetails]:
     """Count what is to be delivered and return the test cases that are to be created."""
-    plan = planner.plan(nodes, status.STOCK)
+    plan = planner.plan(nodes)
     delivery.results = plan.results
     delivery.skipped = [
         each for each in plan.results if each.status is None and not each.problem
     ]
     delivery.invalid = planner.invalid(nodes)
-    new = NewCases()
+    new: dict[NewCase, CaseDetails] = {}
     for node in plan.unmapped:
-        settings = planner.settings_of.of(node)
+        settings = planner.settings_of(node)
         if settings.unmapped in {"warn", "error"} and node.unmarked:
             delivery.unmapped.append(node.title)
             delivery.unmapped_is_error |= settings.unmapped == "error"
         choice = planner.rules_of(node.origin.journal).choices[node.outcome]
         creates = settings.unmapped == "create" and choice.status is not None
         if creates and node.new is not None:
-            new.fields.setdefault(node.new, {}).update(node.evidence.fields)
-            new.folders.setdefault(node.new, settings.folder)
+            details = new.setdefault(node.new, CaseDetails(settings.folder))
+            details.fields.update(node.evidence.fields)
             delivery.new_cases.setdefault(node.new, []).append(node)
         elif node.unmarked:
             delivery.without_case.append(node)
-    delivery.total = len(plan.results) + len(new.fields)
+    delivery.total = len(plan.results) + len(new)
     return new
 
 
@@ -214,33 +159,6 @@ def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) ->
     passed = (now_ms() - memory.open_since) / 1000
     if 0 <= passed < settings.timeout:
         client.pause(settings.timeout - passed)
-
-
-def _read_server(
-    client: Client, settings: Settings, snapshot: Snapshot | None
-) -> Snapshot:
-    """Read what the server has, except for what was read a moment ago."""
-    if snapshot is None:
-        return read_snapshot(client, settings)
-    if not snapshot.fresh:
-        if snapshot.target is not None and snapshot.target.phase is None:
-            # Somebody may have created the phase since.
-            snapshot.target = None
-        snapshot.read_target(client, settings)
-        snapshot.read_executions(client)
-    return snapshot
-
-
-def _with_new_case(node: NodeResult, created: CreatedCases) -> NodeResult:
-    """Return *node* with the test case that was created or found for it."""
-    if node.new is None:
-        return node
-    if node.new in created.placements:
-        return replace(node, cases=(created.placements[node.new].case,))
-    if node.new in created.refused:
-        # Without an id, messages can only use its name.
-        return replace(node, cases=(node.new.name,))
-    return node
 
 
 def _count(delivery: Delivery, changes: Changes) -> None:
@@ -258,7 +176,7 @@ def _count(delivery: Delivery, changes: Changes) -> None:
 def _carry_out(
     changes: Changes,
     client: Client,
-    planner: _Planner,
+    planner: Planner,
     memory: Memory,
     delivery: Delivery,
     progress: Callable[..., None],
@@ -278,7 +196,7 @@ def _carry_out(
     writer = ResultWriter(client, delivery, memory, progress, rules)
     confirmed = [*writer.run(changes), *changes.done]
     evidence.left_out += left_out(confirmed)
-    steps.write(confirmed)
+    steps.write_all(confirmed)
     files = files_to_send(confirmed, context_of, steps.notes_incomplete)
-    attachments.send(files, client, memory, evidence, progress)
-    steps.settle()
+    FileSender(client, memory, evidence, files).run(progress)
+    steps.note_unlisted()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.format import AllDelivered
@@ -13,10 +14,9 @@ from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import served
-from pytest_zephyr.push.own_settings import own_settings
+from pytest_zephyr.push.planning import own_settings
 from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.push.workflow import push
 

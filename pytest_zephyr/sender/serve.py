@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 
-from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.protocol.codec import dump
 from pytest_zephyr.protocol.messages import Broken
@@ -56,15 +55,12 @@ def _answer(request: Message, lines: Iterator[bytes], say: Say) -> None:
 def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
     from pytest_zephyr.push import preflight
 
-    settings = request.settings
-    with preflight.check_server(settings, request.seconds) as checked:
-        failed = bool(checked.problems)
-        say(Checked(checked.lines, failed, checked.planned, checked.clock_offset))
+    with preflight.check_server(request.settings, request.seconds) as checked:
+        failed, offset = bool(checked.problems), checked.facts.clock_offset
+        say(Checked(checked.lines, failed, checked.planned, offset))
         for line in lines:
             asked = decode(line)
             assert isinstance(asked, LookUp), "only a look-up follows a check"
-            if checked.client is not None:
-                checked.client.renew(Deadline(request.seconds))
-            problems = preflight.look_up(checked, settings, asked.cases)
-            say(LookedUp(tuple(problems), dump(checked.facts)))
+            unknown = checked.look_up(asked.cases, request.seconds)
+            say(LookedUp(tuple(unknown), dump(checked.facts)))
             return

@@ -6,10 +6,13 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
 from pathlib import PurePosixPath
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.batching import batches
+from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.config import placeholders
@@ -19,13 +22,9 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.target.created import CreatedCases
 from pytest_zephyr.target.folders import Folders
 from pytest_zephyr.target.folders import Path
 
-
-#: How often to send test cases, and read back what was created.
-_LOOKS = 3
 
 _NOTHING = "\0"
 
@@ -41,21 +40,42 @@ def path_of(case: NewCase, template: str) -> Path:
     return tuple(part for part in parts if part) or ("Automation",)
 
 
-class CaseCreator:
+@dataclass
+class CaseDetails:
+    """The folder of a new test case, as a template, and its custom fields by name."""
+
+    folder: str
+    fields: dict[str, FieldValue] = field(default_factory=dict)
+
+
+@dataclass
+class CreatedCases:
+    """New test cases and their placements.
+
+    *missing* are those, and *folders* the paths, that were not there before; *refused*
+    says why a case could not be created, *remarks* is what else to report.
+    """
+
+    placements: dict[NewCase, Placement] = field(default_factory=dict)
+    missing: list[NewCase] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    refused: dict[NewCase, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+class CaseCreator(BatchWriter[Key]):
     """Finds test cases in their folders of a release, and creates those that are missing.
 
-    *templates* has the folder of each, *cases* its custom fields, by display name or by
-    field name. The folder and the exact name identify a test case.
+    The folder and the exact name identify a test case.
     """
 
     def __init__(
         self,
         client: Client,
-        templates: Mapping[NewCase, str],
         release: int,
-        cases: Mapping[NewCase, Mapping[str, FieldValue]],
+        cases: Mapping[NewCase, CaseDetails],
     ) -> None:
-        self._client = client
+        super().__init__(client)
         self._release = release
         self._cases = cases
         self._names: dict[str, str] = {}
@@ -64,8 +84,8 @@ class CaseCreator:
         self._created: list[tuple[Key, Placement]] = []
         # Tests of several files can have the same test case.
         self._same: dict[Key, list[NewCase]] = {}
-        for case in cases:
-            path = path_of(case, templates[case])
+        for case, details in cases.items():
+            path = path_of(case, details.folder)
             self._same.setdefault((path, case.name), []).append(case)
 
     def find(self) -> CreatedCases:
@@ -75,26 +95,23 @@ class CaseCreator:
         done.folders = ["/".join(path) for path in self._folders.missing(paths)]
         for path in paths:
             self._recognise(path)
-        done.missing = [
-            same[0] for same in self._same.values() if same[0] not in done.placements
-        ]
+        done.missing = [self._same[key][0] for key in self.open(list(self._same))]
         return done
 
     def create(self) -> CreatedCases:
         """Create what `find` has not found."""
         done = self._done
-        wanted = {
-            key: same for key, same in self._same.items() if same[0] in done.missing
-        }
-        if any(self._values(same) for same in wanted.values()):
+        missing = self.open(list(self._same))
+        if any(self._values(self._same[key]) for key in missing):
             self._names = self._client.field_names()
-        self._folders.make(path for path, _name in wanted)
-        keys = [key for key in wanted if self._has_folder(key)]
-        for batch in batches(keys):
-            self._create_batch(batch)
+        self._folders.create(path for path, _name in missing)
+        for key in missing:
+            if self._folders.find(key[0]) is None:
+                self.refuse([key], self._folders.why_not(key[0]))
+        keys = self.open(missing)
+        self.send_all(keys)
         # Another job may have created the same cases; the oldest ones count.
-        for path in dict.fromkeys(path for path, _name in keys):
-            self._recognise(path)
+        self.read_back(keys)
         self._link(key for key in keys if self._same[key][0] not in done.refused)
         return done
 
@@ -114,21 +131,15 @@ class CaseCreator:
         Those that are in use or cannot be removed are listed in a remark.
         """
         remaining = [
-            f"test case {each.case}"
-            for each in self.duplicates
-            if not self._remove(each, used)
+            f"test case {placement.case}"
+            for placement in self.duplicates
+            if not self._remove(placement, used)
         ]
-        for number, path in self._folders.duplicates.items():
-            try:
-                empty = not self._client.folder(number).children and not any(
-                    True for _ in self._client.folder_cases(number)
-                )
-                if empty:
-                    self._client.delete_folder(number)
-                    continue
-            except ZephyrError:
-                pass
-            remaining.append(f"folder {'/'.join(path)} (id {number})")
+        remaining += [
+            f"folder {'/'.join(path)} (id {number})"
+            for number, path in self._folders.duplicates.items()
+            if not self._remove_folder(number)
+        ]
         if remaining:
             self._done.remarks.append(
                 f"another job created the same test cases at the same time; not needed"
@@ -139,28 +150,28 @@ class CaseCreator:
         """Remove a test case of ours, unless it is in use or its id is ambiguous."""
         if duplicate.folder is None or duplicate.case in used:
             return False
-        try:
+        with suppress(ZephyrError):
             cases = list(self._client.folder_cases(duplicate.folder))
             # A server may read the id as that of a version: there must be none.
             versions = {int(each.version) for each in cases}
-            if duplicate not in cases or int(duplicate.id) in versions:
-                return False
-            self._client.delete_cases(duplicate.folder, [duplicate.id])
-        except ZephyrError:
-            return False
-        return True
-
-    def refuse(self, reason: str) -> None:
-        """Refuse all that `find` has not found, for one *reason*."""
-        for key, same in self._same.items():
-            if same[0] in self._done.missing:
-                self._refuse(key, reason)
-
-    def _has_folder(self, key: Key) -> bool:
-        if self._folders.find(key[0]) is not None:
-            return True
-        self._refuse(key, self._folders.why_not(key[0]))
+            if duplicate in cases and int(duplicate.id) not in versions:
+                self._client.delete_cases(duplicate.folder, [duplicate.id])
+                return True
         return False
+
+    def _remove_folder(self, number: int) -> bool:
+        """Remove a folder of ours if it is empty."""
+        with suppress(ZephyrError):
+            if not self._client.folder(number).children and not any(
+                True for _ in self._client.folder_cases(number)
+            ):
+                self._client.delete_folder(number)
+                return True
+        return False
+
+    def refuse_all(self, reason: str) -> None:
+        """Refuse all that `find` has not found, for one *reason*."""
+        self.refuse(self.open(list(self._same)), reason)
 
     def _recognise(self, path: Path) -> None:
         """Note the existing cases in the folder *path*; the oldest of each name counts."""
@@ -172,55 +183,33 @@ class CaseCreator:
             self._place((path, placement.name.strip()), placement)
 
     def _place(self, key: Key, placement: Placement) -> None:
+        self.finished.add(key)
         for case in self._same.get(key, ()):
             self._done.placements[case] = placement
 
-    def _refuse(self, key: Key, reason: str) -> None:
-        for case in self._same[key]:
-            self._done.refused[case] = reason
+    def refuse(self, rows: Sequence[Key], reason: str) -> None:
+        self.finished.update(rows)
+        for key in rows:
+            self._done.refused |= dict.fromkeys(self._same[key], reason)
 
-    def _open(self, batch: Sequence[Key]) -> list[Key]:
-        return [key for key in batch if self._same[key][0] not in self._done.placements]
+    def key(self, row: Key) -> Key:
+        return row
 
-    def _create_batch(self, batch: Sequence[Key]) -> None:
-        """Create *batch*; halve it if refused, until the refused case is alone."""
-        for _ in range(_LOOKS):
-            refused: ZephyrRefused | None = None
-            made: Sequence[Placement] = ()
-            try:
-                made = self._client.create_cases(list(map(self._request, batch)))
-            except ZephyrWriteUncertain:
-                pass
-            except ZephyrRefused as error:
-                refused = error
-            self._take(batch, made)
-            batch = self._open(batch)
-            if batch and (refused is None or refused.status >= 500):
-                # The server may have created more than its answer lists.
-                for path in dict.fromkeys(path for path, _name in batch):
-                    self._recognise(path)
-                batch = self._open(batch)
-            if not batch:
-                return
-            if refused is not None and len(batch) > 1:
-                middle = len(batch) // 2
-                self._create_batch(batch[:middle])
-                self._create_batch(batch[middle:])
-                return
-            if refused is not None:
-                self._refuse(batch[0], str(refused))
-                return
-        for key in batch:
-            self._refuse(key, "the server did not create it and did not say why.")
-
-    def _take(self, batch: Sequence[Key], made: Iterable[Placement]) -> None:
-        """Note the placements in *made* of the cases of *batch*."""
-        by_name = {(each.folder, each.name.strip()): each for each in made}
-        for path, name in batch:
+    def write(self, rows: Sequence[Key]) -> Sequence[Key]:
+        created = self._client.create_cases(list(map(self._request, rows)))
+        by_name = {(each.folder, each.name.strip()): each for each in created}
+        for path, name in rows:
             placement = by_name.get((self._folders.find(path), name))
             if placement is not None:
                 self._place((path, name), placement)
                 self._created.append(((path, name), placement))
+        return rows
+
+    def read_back(self, rows: Sequence[Key]) -> Sequence[Key]:
+        """Look for *rows* in their folders: an answer may not list all that was created."""
+        for path in dict.fromkeys(path for path, _name in rows):
+            self._recognise(path)
+        return rows
 
     def _request(self, key: Key) -> tuple[int, Mapping[str, object]]:
         folder = self._folders.find(key[0])
@@ -246,7 +235,9 @@ class CaseCreator:
     def _values(self, same: Sequence[NewCase]) -> dict[str, FieldValue]:
         """Return the custom fields that all tests of one case set."""
         return {
-            name: value for case in same for name, value in self._cases[case].items()
+            name: value
+            for case in same
+            for name, value in self._cases[case].fields.items()
         }
 
     def _link(self, keys: Iterable[Key]) -> None:

@@ -21,7 +21,6 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
-from pytest_zephyr.target.created import CreatedTarget
 
 
 #: How often to create what is missing and read it back.
@@ -34,17 +33,17 @@ _DAYS = 30
 Thing = TypeVar("Thing", Cycle, Phase)
 
 
-def create_missing(client: Client, settings: Settings, target: Target) -> CreatedTarget:
-    """Create the cycle and the phase that *target* lacks.
+class TargetCreator:
+    """Creates the cycle and the phase that *target* lacks.
 
     The server has no locks and no unique names. So the cycles are read again after
     every creation. Of several with one name the lowest id counts; one that this
     process created in addition is removed if it is empty.
+
+    *made* names what was created. *contested* says that another job created the phase
+    at the same time, *remarks* what could not be cleaned up after that.
     """
-    return _Creator(client, settings, target).run()
 
-
-class _Creator:
     def __init__(self, client: Client, settings: Settings, target: Target) -> None:
         assert target.release is not None, "creating a cycle or phase needs a release"
         self._client = client
@@ -53,44 +52,46 @@ class _Creator:
         self._target = target
         self._cycles: list[int] = []
         self._phases: list[tuple[int, int]] = []
-        self._uncertain: ZephyrWriteUncertain | None = None
+        self.made: list[str] = []
+        self.remarks: list[str] = []
+        self.contested = False
 
-    def run(self) -> CreatedTarget:
+    def create(self) -> Target:
+        """Return the target with its cycle and phase."""
         target = self._target
         if target.cycle is None and (
             problems := missing_for_cycle(self._client, self._settings, target)
         ):
             raise ZephyrNotFound("\n".join(problems))
+        error: ZephyrUnreachable = ZephyrUnreachable(
+            f"{self._settings.describe('phase')}: it was created, but the server does"
+            f" not list it. Send the results later."
+        )
         for _ in range(_LOOKS):
             if target.phase is not None:
                 break
             try:
                 if target.cycle is None:
-                    self._make_cycle(target)
+                    self._create_cycle(target)
                 else:
-                    self._make_phase(target.cycle)
+                    phase = self._client.create_phase(
+                        self._name("phase"), target.cycle, self._release.id
+                    )
+                    self._phases.append((target.cycle.id, phase.id))
             except ZephyrWriteUncertain as uncertain:
                 # `_read` finds out whether it happened.
-                self._uncertain = uncertain
+                error = uncertain
             target = self._read()
-        if target.phase is None:
-            if self._uncertain is not None:
-                raise self._uncertain
-            msg = (
-                f"{self._settings.describe('phase')}: it was created, but the server does"
-                f" not list it. Send the results later."
-            )
-            raise ZephyrUnreachable(msg)
-        assert target.cycle is not None
-        created = CreatedTarget(target)
-        self._remove_duplicates(target.cycle, target.phase, created.remarks)
+        if target.phase is None or target.cycle is None:
+            raise error
+        self._remove_duplicates(target.cycle, target.phase)
         if target.cycle.id in self._cycles:
-            created.made.append(f"cycle {target.cycle.name!r}")
+            self.made.append(f"cycle {target.cycle.name!r}")
         if (target.cycle.id, target.phase.id) in self._phases:
-            created.made.append(f"phase {target.phase.name!r}")
+            self.made.append(f"phase {target.phase.name!r}")
         else:
-            created.contested = self._target.phase is None
-        return created
+            self.contested = self._target.phase is None
+        return target
 
     def _read(self) -> Target:
         """Read the cycle and the phase again; the lowest id of each name counts."""
@@ -105,7 +106,7 @@ class _Creator:
         name: str = getattr(self._settings, kind).name
         return name.strip()
 
-    def _make_cycle(self, target: Target) -> None:
+    def _create_cycle(self, target: Target) -> None:
         start, end = self._dates(target)
         new = NewCycle(
             name=self._name("cycle"),
@@ -147,20 +148,14 @@ class _Creator:
             text += f" (new cycle {self._name('cycle')!r} from {start} to {end})"
         return ZephyrRefused(text, status=refused.status)
 
-    def _make_phase(self, cycle: Cycle) -> None:
-        phase = self._client.create_phase(self._name("phase"), cycle, self._release.id)
-        self._phases.append((cycle.id, phase.id))
-
-    def _remove_duplicates(
-        self, cycle: Cycle, phase: Phase, remarks: list[str]
-    ) -> None:
+    def _remove_duplicates(self, cycle: Cycle, phase: Phase) -> None:
         """Remove our own cycle and phase, if empty, when another job's ones count."""
         for cycle_id, phase_id in self._phases:
             if phase_id != phase.id and not self._in_use(phase_id):
                 try:
                     self._client.delete_phase(cycle_id, phase_id)
                 except ZephyrError as error:
-                    remarks.append(_left_over("phase", phase_id, error))
+                    self.remarks.append(_left_over("phase", phase_id, error))
         for cycle_id in self._cycles:
             if cycle_id == cycle.id:
                 continue
@@ -168,17 +163,16 @@ class _Creator:
                 if not self._client.cycle(cycle_id).phases:
                     self._client.delete_cycle(cycle_id)
             except ZephyrError as error:
-                remarks.append(_left_over("cycle", cycle_id, error))
+                self.remarks.append(_left_over("cycle", cycle_id, error))
 
     def _in_use(self, phase: int) -> bool:
-        try:
+        with suppress(ZephyrError):
             return any(True for _ in self._client.executions(phase)) or any(
                 True
                 for node in self._client.phase_tree(phase).walk()
                 for _ in self._client.phase_rows(node.id)
             )
-        except ZephyrError:
-            return True
+        return True
 
 
 def _left_over(kind: str, number: int, error: ZephyrError) -> str:

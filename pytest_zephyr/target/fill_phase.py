@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+from contextlib import suppress
 import time
 from typing import Any
 
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.batching import batches
-from pytest_zephyr.client.entities import Execution
-from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import PhaseRow
 from pytest_zephyr.client.entities import Placement
-from pytest_zephyr.client.entities import PlacementId
-from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrWriteUncertain
-from pytest_zephyr.target.created import FilledPhase
+from pytest_zephyr.target.snapshot import Snapshot
 
 
 #: Seconds between two reads while another job fills the same phase, and how many.
@@ -28,82 +26,71 @@ _LOOKS = 8
 #: Reads in a row without new rows, after which the other job counts as done.
 _QUIET = 3
 
-#: Returns the id that a server expects for a test case to add.
-_Ids = Callable[[Placement], VersionId | PlacementId]
 
+class PhaseFiller(BatchWriter[Placement]):
+    """Adds test cases to a phase and assigns them, so that they have executions.
 
-def fill_phase(
-    client: Client,
-    phase: Phase,
-    release: int | None,
-    wanted: Sequence[Placement],
-    tester: int,
-    *,
-    fresh: bool = False,
-    contested: bool = False,
-) -> FilledPhase:
-    """Add and assign test cases until each of *wanted* has an execution in *phase*.
-
-    Those that are in the phase are not added again, and no other row is assigned. A
-    *fresh* phase is known to be empty. A *contested* one is also being filled by another
-    job, whose rows are waited for.
+    *added* counts those that were not in the phase before, *why_not* is the first refusal.
     """
-    return _Filler(client, phase, release, wanted, tester).run(
-        fresh=fresh, contested=contested
-    )
 
-
-class _Filler:
     def __init__(
-        self,
-        client: Client,
-        phase: Phase,
-        release: int | None,
-        wanted: Sequence[Placement],
-        tester: int,
+        self, client: Client, snapshot: Snapshot, placements: Iterable[Placement]
     ) -> None:
-        self._client = client
+        super().__init__(client)
+        phase = snapshot.known_target.phase
+        assert phase is not None, "a missing phase is created first"
+        self._snapshot = snapshot
         self._phase = phase
-        self._release = release
-        self._wanted = wanted
-        self._tester = tester
-        self._refused: ZephyrRefused | None = None
+        self._placements: dict[int, Placement] = {p.case: p for p in placements}
         self._nodes: list[int] = []
         self._tree = phase.tree
+        # Old servers expect placement ids, newer ones version ids.
+        self._expects_versions = True
+        self.added = 0
+        self.why_not = ""
 
-    def run(self, *, fresh: bool, contested: bool) -> FilledPhase:
+    def fill(self, *, fresh: bool, contested: bool) -> None:
+        """Add and assign until each test case has an execution, and read all executions.
+
+        Those that are in the phase are not added again, and no other row is assigned. A
+        *fresh* phase is known to be empty. A *contested* one is also being filled by
+        another job, whose rows are waited for.
+        """
+        if contested:
+            self._snapshot.read_executions(self._client)
+        for case in self._scheduled():
+            self._placements.pop(case, None)
+        if not self._placements:
+            return
         rows: list[PhaseRow] = []
         if contested:
             rows = self._wait_for_others()
         elif not fresh:
-            rows = self._rows()
+            rows = self._read()
         # Nothing can be added to a structured phase; its folders decide.
         missing = self._without(rows) if self._phase.free_form else []
-        self._add(missing, lambda each: each.version)
+        self.send_all(missing)
         if self._is_ours_alone(rows):
-            self._assign_all()
+            # If that is refused, each row is assigned by itself.
+            self._assign(self._client.assign_all, self._root())
         else:
-            self._assign_each(self._rows())
-        executions = self._executions()
-        if self._unscheduled(executions):
-            executions = self._retry()
-        scheduled = {each.case for each in executions}
-        return FilledPhase(
-            executions,
-            added=sum(each.case in scheduled for each in missing),
-            refused=self._refused,
-        )
+            self._assign_each(self._read())
+        self._snapshot.read_executions(self._client)
+        if self._placements.keys() - self._scheduled():
+            self._retry()
+        self.added = len(self._scheduled() & {each.case for each in missing})
 
-    def _retry(self) -> list[Execution]:
+    def _retry(self) -> None:
         """Try other calls for the test cases that have no execution yet."""
-        rows = self._rows()
+        rows = self._read()
         absent = self._without(rows) if self._phase.free_form else []
         if absent:
-            # Old servers expect placement ids, newer ones version ids.
-            self._add(absent, lambda each: each.id)
-            rows = self._rows()
+            self._expects_versions = False
+            self.finished.clear()
+            self.send_all(absent)
+            rows = self._read()
         self._assign_each(rows)
-        return self._executions()
+        self._snapshot.read_executions(self._client)
 
     # Reading
 
@@ -112,7 +99,7 @@ class _Filler:
             self._tree = self._client.phase_tree(self._phase.id).id
         return self._tree
 
-    def _rows(self) -> list[PhaseRow]:
+    def _read(self) -> list[PhaseRow]:
         if not self._nodes:
             tree = self._client.phase_tree(self._phase.id)
             self._tree = tree.id
@@ -121,78 +108,72 @@ class _Filler:
 
     def _wait_for_others(self) -> list[PhaseRow]:
         """Read until the other job has added all wanted cases, or adds no more."""
-        rows = self._rows()
+        rows = self._read()
         quiet = 0
         for _ in range(_LOOKS):
             if not self._without(rows) or quiet == _QUIET:
                 break
             time.sleep(PATIENCE)
-            before, rows = len(rows), self._rows()
+            before, rows = len(rows), self._read()
             quiet = quiet + 1 if rows and len(rows) == before else 0
         return rows
 
-    def _executions(self) -> list[Execution]:
-        return list(self._client.executions(self._phase.id, self._release))
+    def _scheduled(self) -> set[int]:
+        cases = (each.case for each in self._snapshot.executions)
+        return {case for case in cases if case is not None}
 
     def _without(self, rows: Iterable[PhaseRow]) -> list[Placement]:
         present = {row.placement.case for row in rows}
-        return [each for each in self._wanted if each.case not in present]
-
-    def _unscheduled(self, executions: Iterable[Execution]) -> bool:
-        scheduled = {each.case for each in executions}
-        return any(each.case not in scheduled for each in self._wanted)
+        return [each for each in self._placements.values() if each.case not in present]
 
     def _is_ours_alone(self, rows: Iterable[PhaseRow]) -> bool:
         """Whether every unassigned row of the phase is ours, so that assign-all is safe."""
-        wanted = {each.case for each in self._wanted}
-        return all(row.assigned or row.placement.case in wanted for row in rows)
+        return all(
+            row.assigned or row.placement.case in self._placements for row in rows
+        )
 
     # Writing
 
-    def _add(self, placements: Sequence[Placement], ids: _Ids) -> None:
-        for batch in batches(placements):
-            try:
-                self._add_batch(batch, ids)
-            except ZephyrWriteUncertain:
-                present = {row.placement.case for row in self._rows()}
-                rest = [each for each in batch if each.case not in present]
-                if rest:
-                    self._add_batch(rest, ids)
-            except ZephyrRefused as refused:
-                self._refused = self._refused or refused
-                return
+    def key(self, row: Placement) -> int:
+        return row.case
 
-    def _add_batch(self, batch: Sequence[Placement], ids: _Ids) -> None:
+    def write(self, rows: Sequence[Placement]) -> Sequence[Placement]:
         chosen: dict[int, list[Any]] = {}
-        for each in batch:
-            chosen.setdefault(each.folder or 0, []).append(ids(each))
-        self._client.add_to_phase(self._phase.id, self._root(), chosen)
-
-    def _assign_all(self) -> None:
+        for each in rows:
+            number = each.version if self._expects_versions else each.id
+            chosen.setdefault(each.folder or 0, []).append(number)
         try:
-            self._client.assign_all(self._phase.id, self._root(), self._tester)
+            self._client.add_to_phase(self._phase.id, self._root(), chosen)
         except ZephyrRefused as refused:
-            # Each row is then assigned by itself; if that fails, too, this is the reason.
-            self._refused = self._refused or refused
-        except ZephyrWriteUncertain:
-            # The executions show whether it happened.
-            return
+            # The server may expect other ids, so the rest is not tried with these.
+            self.refuse(self._rows, str(refused))
+        return ()
+
+    def read_back(self, rows: Sequence[Placement]) -> Sequence[Placement]:
+        absent = self._without(self._read())
+        return [each for each in rows if each in absent]
+
+    def refuse(self, rows: Sequence[Placement], reason: str) -> None:
+        self.finished.update(map(self.key, rows))
+        self.why_not = self.why_not or reason
+
+    def _assign(self, call: Callable[..., object], what: object) -> None:
+        """Assign *what* to the tester; the executions show whether it happened."""
+        with suppress(ZephyrWriteUncertain):
+            try:
+                call(self._phase.id, what, self._snapshot.user.id)
+            except ZephyrRefused as refused:
+                self.why_not = self.why_not or str(refused)
 
     def _assign_each(self, rows: Iterable[PhaseRow]) -> None:
-        wanted = {each.case for each in self._wanted}
         scheduled: set[int] = set()
         by_node: dict[int | None, list[Placement]] = {}
         for row in sorted(rows, key=lambda row: (not row.assigned, row.placement.id)):
             case = row.placement.case
-            if case in wanted and case not in scheduled:
+            if case in self._placements and case not in scheduled:
                 scheduled.add(case)
                 if not row.assigned:
                     by_node.setdefault(row.placement.folder, []).append(row.placement)
         for waiting in by_node.values():
             for batch in batches(waiting):
-                try:
-                    self._client.assign(self._phase.id, batch, self._tester)
-                except ZephyrWriteUncertain:
-                    continue
-                except ZephyrRefused as refused:
-                    self._refused = self._refused or refused
+                self._assign(self._client.assign, batch)

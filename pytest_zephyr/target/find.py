@@ -23,6 +23,7 @@ from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.text import closest
+from pytest_zephyr.text import first_few
 
 
 #: Existing names to list when one is not found.
@@ -102,9 +103,9 @@ class Finder:
         ref = self._ref("release")
         if self._settings.project is None and ref.id is not None:
             return Release(ref.id, "")
-        found = self._pick("release", ref, self._releases(), self._name_project())
-        assert found is not None, "a release is never created"
-        return found
+        release = self._pick("release", ref, self._releases(), self._name_project())
+        assert release is not None, "a release is never created"
+        return release
 
     def _by_id(self, kind: Kind, call: Callable[[int], Answer], number: int) -> Answer:
         """Make a call with the id of a *kind*; if *thorough*, explain an unknown id."""
@@ -126,9 +127,9 @@ class Finder:
         ref = self._ref("project")
         if ref.id is not None and not self._thorough:
             return Project(ref.id, "")
-        found = self._pick("project", ref, self._client.projects(), "this server")
-        assert found is not None, "a project is never created"
-        return found
+        project = self._pick("project", ref, self._client.projects(), "this server")
+        assert project is not None, "a project is never created"
+        return project
 
     def _releases(self) -> list[Release]:
         """Return the releases of the project without the hidden one."""
@@ -172,11 +173,11 @@ class Finder:
             release = self.find_release()
             return self._by_id("release", self._client.cycles, release.id), release
         if settings.cycle is not None and settings.cycle.id is not None:
-            cycle, found = self.find_cycle()
+            cycle, above = self.find_cycle()
             assert cycle is not None, "a cycle with an id is not to be created"
-            if cycle.phases or found is None:
-                return [cycle], found
-            return self._client.cycles(found.id), found
+            if cycle.phases or above is None:
+                return [cycle], above
+            return self._client.cycles(above.id), above
         number = self._client.phase_tree(phase).release
         if number is None:
             raise ZephyrNotFound(
@@ -270,22 +271,22 @@ class Finder:
             if kind == "cycle" and ref.id is not None:
                 text += self._other_release(ref.id)
             raise ZephyrNotFound(text)
-        found = min(matches, key=lambda each: each.id)
+        lowest = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
             ids = ", ".join(map(str, sorted(each.id for each in matches)))
             self._remarks.append(
-                f"{len(matches)} {kind}s of {place} are called {found.name!r} (ids {ids});"
+                f"{len(matches)} {kind}s of {place} are called {lowest.name!r} (ids {ids});"
                 f" the lowest id is taken. Set zephyr_{kind} to an id to choose."
             )
-        return found
+        return lowest
 
     def _other_release(self, cycle: int) -> str:
         """Say in which release a cycle really is, if the server knows."""
         try:
-            found = self._client.cycle(cycle).release
+            release = self._client.cycle(cycle).release
         except ZephyrBadAnswer:
             return ""
-        return "" if found is None else f" Cycle {cycle} is in release id {found}."
+        return "" if release is None else f" Cycle {cycle} is in release id {release}."
 
     def _not_found(
         self, kind: str, ref: Ref, listed: Sequence[Entity], place: str
@@ -293,11 +294,10 @@ class Finder:
         names = {each.name: each.id for each in sorted(listed, key=lambda e: -e.id)}
         text = ref.name or str(ref.id)
         close = closest(text, names)
-        shown = sorted(names, key=lambda name: (name != close, names[name]))[:_SHOWN]
-        known = ", ".join(f"{name!r} ({names[name]})" for name in shown)
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        close_first = sorted(names, key=lambda name: (name != close, names[name]))
+        known = first_few((f"{name!r} ({names[name]})" for name in close_first), _SHOWN)
         hint = f" Did you mean {close!r}?" if close else ""
-        has = f" There are: {known}{more}." if names else f" There is no {kind} at all."
+        has = f" There are: {known}." if names else f" There is no {kind} at all."
         create = ""
         phase = self._settings.phase
         is_new = phase is None or phase.id is None

@@ -37,6 +37,19 @@ class CaseLookup:
     def has(self, case: CaseRef) -> bool:
         return case in self.placements or case in self.ambiguous
 
+    def choose(
+        self, case: CaseRef, candidates: Iterable[Placement], release: int | None
+    ) -> None:
+        """Add the one of *candidates* that is in *release*, or the oldest."""
+        matches = [each for each in candidates if case in (each.case, each.alt)]
+        cases = sorted({each.case for each in matches})
+        if len(cases) > 1:
+            self.ambiguous[str(case)] = list(map(int, cases))
+        elif matches:
+            self.placements[case] = min(
+                matches, key=lambda each: (each.release != release, each.id)
+            )
+
 
 def find_cases(
     client: Client, cases: Iterable[CaseRef], release: int | None, *, walk: int = 0
@@ -46,29 +59,29 @@ def find_cases(
     The server's search comes first. It may not know recent changes, or be missing:
     then at most *walk* calls, or as many as needed, read the folders of *release*.
     """
-    wanted = list(dict.fromkeys(cases))
+    cases = list(dict.fromkeys(cases))
     candidates: dict[CaseRef, list[Placement]] = {}
-    searched = _search(client, wanted, release or 0, candidates)
-    missing = {case for case in wanted if not candidates.get(case)}
+    searched = _search(client, cases, release or 0, candidates)
+    missing = {case for case in cases if not candidates.get(case)}
     walked = False
     if missing and release is not None and (walk or not searched):
         # Without a search only the time budget limits the walk.
         walked = _walk(client, release, missing, candidates, walk if searched else None)
-    found = CaseLookup(certain=searched or walked)
-    for case in wanted:
-        _choose(case, candidates.get(case, ()), release, found)
-    return found
+    lookup = CaseLookup(certain=searched or walked)
+    for case in cases:
+        lookup.choose(case, candidates.get(case, ()), release)
+    return lookup
 
 
 def _search(
     client: Client,
-    wanted: Sequence[CaseRef],
+    cases: Sequence[CaseRef],
     release: int,
     candidates: dict[CaseRef, list[Placement]],
 ) -> bool:
     """Search by id and Alt ID; return whether the server could search for all."""
-    ids = [VisibleId(case) for case in wanted if isinstance(case, int)]
-    alts = [case for case in wanted if isinstance(case, str)]
+    ids = [VisibleId(case) for case in cases if isinstance(case, int)]
+    alts = [case for case in cases if isinstance(case, str)]
     try:
         for start in range(0, len(ids), SEARCH):
             for placement in client.search_cases(ids[start : start + SEARCH], release):
@@ -112,20 +125,3 @@ def _walk(
     except ZephyrRefused:
         return False
     return True
-
-
-def _choose(
-    case: CaseRef,
-    placements: Sequence[Placement],
-    release: int | None,
-    found: CaseLookup,
-) -> None:
-    matches = [each for each in placements if case in (each.case, each.alt)]
-    cases = sorted({each.case for each in matches})
-    if len(cases) > 1:
-        found.ambiguous[str(case)] = [int(each) for each in cases]
-    elif matches:
-        # The given release first, then the oldest placement.
-        found.placements[case] = min(
-            matches, key=lambda each: (each.release != release, each.id)
-        )

@@ -40,20 +40,19 @@ class Folders:
 
     def missing(self, paths: Iterable[Path]) -> list[Path]:
         """Return the missing ones of *paths* and their parents, parents first."""
-        wanted = {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
-        return sorted(path for path in wanted if self.find(path) is None)
+        needed = {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
+        return sorted(path for path in needed if self.find(path) is None)
 
-    def make(self, paths: Iterable[Path]) -> None:
+    def create(self, paths: Iterable[Path]) -> None:
         """Create what is missing of *paths*, and read back whether it is there."""
-        wanted = list(paths)
+        paths = list(paths)
         made: dict[int, Path] = {}
         for _ in range(_LOOKS):
-            todo = [path for path in self.missing(wanted) if not self._refusal(path)]
+            todo = [path for path in self.missing(paths) if path not in self.refused]
             if not todo:
                 break
             for path in todo:
-                if not self._refusal(path):
-                    self._make(path, made)
+                self._create(path, made)
             for root in {path[0] for path in todo}:
                 self._forget(root)
         self.duplicates |= {
@@ -64,25 +63,21 @@ class Folders:
 
     def why_not(self, path: Path) -> str:
         """Say why the folder at *path* could not be created."""
-        return self._refusal(path) or (
+        return self.refused.get(path) or (
             f"the folder {'/'.join(path)} was created, but the server does not list it."
         )
 
-    def _refusal(self, path: Path) -> str:
-        """Return why the folder at *path* or one of its parents was refused."""
-        parents = (path[:depth] for depth in range(1, len(path) + 1))
-        return next(
-            (self.refused[each] for each in parents if each in self.refused), ""
-        )
-
-    def _make(self, path: Path, made: dict[int, Path]) -> None:
+    def _create(self, path: Path, made: dict[int, Path]) -> None:
+        if path[:-1] in self.refused:
+            self.refused[path] = self.refused[path[:-1]]
+            return
         parent = self._ids.get(path[:-1])
         if len(path) > 1 and parent is None:
             return
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
         except ZephyrWriteUncertain:
-            # `make` reads back whether it happened.
+            # `create` reads back whether it happened.
             return
         except ZephyrRefused as refused:
             if refused.status < 500:

@@ -40,7 +40,7 @@ KEPT = 4 * PAGE
 class Snapshot:
     """What was read so far; *complete* says that *executions* is complete.
 
-    *found* has the test cases that were looked up in the repository, *described* is the
+    *lookup* has the test cases that were looked up in the repository, *described* is the
     phase as the user named it.
     """
 
@@ -50,7 +50,7 @@ class Snapshot:
     executions: list[Execution] = field(default_factory=list)
     complete: bool = False
     read_at: float = 0.0
-    found: CaseLookup = field(default_factory=CaseLookup)
+    lookup: CaseLookup = field(default_factory=CaseLookup)
     described: str = ""
 
     @property
@@ -70,10 +70,6 @@ class Snapshot:
             for each in self.executions
         )
         return message + did_you_mean(str(case), known)
-
-    def take_executions(self, executions: list[Execution]) -> None:
-        self.executions, self.complete = executions, True
-        self.read_at = monotonic()
 
     def read_target(self, client: Client, settings: Settings) -> Target:
         self.described = settings.describe("phase")
@@ -123,18 +119,18 @@ class Snapshot:
         self, client: Client, cases: Iterable[CaseRef], walk: int = 0
     ) -> CaseLookup:
         """Find *cases* in the repository, unless they were found before."""
-        unknown = [case for case in cases if not self.found.has(case)]
+        unknown = [case for case in cases if not self.lookup.has(case)]
         if unknown:
             try:
-                found = find_cases(client, unknown, self._release(client), walk=walk)
+                lookup = find_cases(client, unknown, self._release(client), walk=walk)
             except ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
-                found = CaseLookup()
-            self.found.placements |= found.placements
-            self.found.ambiguous |= found.ambiguous
-            self.found.certain = found.certain
-        return self.found
+                lookup = CaseLookup()
+            self.lookup.placements |= lookup.placements
+            self.lookup.ambiguous |= lookup.ambiguous
+            self.lookup.certain = lookup.certain
+        return self.lookup
 
     def _check_phase(self, client: Client, phase: Phase) -> None:
         try:
@@ -155,11 +151,17 @@ class Snapshot:
         return None if phase is None else client.phase_tree(phase.id).release
 
 
-def read_snapshot(client: Client, settings: Settings) -> Snapshot:
-    """Read all that a push needs."""
-    snapshot = read_user_and_statuses(client)
-    snapshot.read_target(client, settings)
-    snapshot.read_executions(client)
+def read_snapshot(
+    client: Client, settings: Settings, snapshot: Snapshot | None = None
+) -> Snapshot:
+    """Read all that a push needs, except for what *snapshot* has of a moment ago."""
+    snapshot = snapshot or read_user_and_statuses(client)
+    if not snapshot.fresh:
+        if snapshot.target is not None and snapshot.target.phase is None:
+            # Somebody may have created the phase since.
+            snapshot.target = None
+        snapshot.read_target(client, settings)
+        snapshot.read_executions(client)
     return snapshot
 
 

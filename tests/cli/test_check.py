@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from pytest_zephyr.cli import main
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.target.find import find_target

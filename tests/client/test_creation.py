@@ -11,7 +11,8 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.target.create_cases import CaseCreator
-from pytest_zephyr.target.create_cycle import create_missing
+from pytest_zephyr.target.create_cases import CaseDetails
+from pytest_zephyr.target.create_cycle import TargetCreator
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import find_cases
 
@@ -77,9 +78,8 @@ def creator(world, settings, connected):
                 first.create_folder("Automation", world.release, None)
 
     client.rival = rival
-    creator = CaseCreator(
-        client, {new: "Automation/{package}"}, world.release, {new: {}}
-    )
+    details = CaseDetails("Automation/{package}")
+    creator = CaseCreator(client, world.release, {new: details})
 
     def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
         client.contested, client.deletes = contested, deletes
@@ -136,14 +136,15 @@ def test_of_two_that_made_the_same_the_lowest_id_stays(
             store.add_phase(cycle, "Regression")
 
     client.rival = rival
-    created = create_missing(client, options, find_target(client, options))
+    creator = TargetCreator(client, options, find_target(client, options))
+    target = creator.create()
 
     (cycle,) = [c for c in store.cycles(world.release) if c.name == "Build 7"]
     (phase,) = store.phases(cycle.id)
-    assert created.target.cycle is not None
-    assert created.target.phase is not None
-    assert (created.target.cycle.id, created.target.phase.id) == (cycle.id, phase.id)
-    assert created.contested == (contested == "phase")
+    assert target.cycle is not None
+    assert target.phase is not None
+    assert (target.cycle.id, target.phase.id) == (cycle.id, phase.id)
+    assert creator.contested == (contested == "phase")
 
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
@@ -154,7 +155,7 @@ def test_an_unclear_creation_is_looked_up_and_not_repeated(
     world.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
     options = settings(**NAMES, timeout="1", retries="0")
     client = connected(options)
-    create_missing(client, options, find_target(client, options))
+    TargetCreator(client, options, find_target(client, options)).create()
 
     cycles = world.sandbox.store.cycles(world.release)
     (cycle,) = [each for each in cycles if each.name == "Build 7"]

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
@@ -27,7 +28,6 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.push.workflow import push

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.target.find import find_target
 from tests.client.servers import answer
@@ -164,7 +164,7 @@ def test_of_many_names_twenty_are_shown_and_the_closest_is_among_them(world, fin
 
     text = str(caught.value)
     assert "There are: 'Zoological' (" in text
-    assert text.endswith("and 32 more.")
+    assert text.endswith("… 32 more.")
     assert text.count("' (") == 21
 
 

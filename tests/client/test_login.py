@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.client import auth
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.records import NodeResult

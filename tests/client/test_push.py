@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from pytest_zephyr.client.api import connect
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -28,7 +29,6 @@ from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.push.connection import connect
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.records import CaseRef
@@ -829,7 +829,9 @@ def test_a_server_that_refuses_everything_is_left_soon(many, deliver, status, bu
 
     assert delivery.delivered == 0
     assert 0 < len(delivery.refused) < 60
-    assert {f"answered {status} to" in each.reason for each in delivery.refused} == {True}
+    assert {f"answered {status} to" in each.reason for each in delivery.refused} == {
+        True
+    }
     assert delivery.pending == 120 - len(delivery.refused)
     assert f"{delivery.pending} results were not sent" in str(delivery.error)
     assert len(many.sandbox.requests) < 120

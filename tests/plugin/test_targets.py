@@ -402,6 +402,28 @@ def test_other_ways_are_found(pytester, run_zephyr, world, fault, case):
     assert world.sandbox.store.planned(world.phase).count(case) == 1
 
 
+def test_refusal_after_an_uncertain_answer_costs_no_other_result(
+    pytester, run_zephyr, world
+):
+    """A test case that the phase does not take is named; the others get their result."""
+    add_cases(world, [201])
+    world.sandbox.faults.add(Fault(method="POST", path="/bytree/", kind="cut_before"))
+    world.sandbox.faults.add(
+        Fault(method="POST", path="/bytree/", status=400, times=None)
+    )
+    pytester.makepyfile(
+        test_new=ONE.format(case=201), test_scheduled=ONE.format(case=101)
+    )
+    ran = run_zephyr(
+        *NAMES[:2], f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
+        "--zephyr-retries=0", same_exit=False,
+    )  # fmt: skip
+
+    assert world.statuses()[101] == "1"
+    assert "test case 201 could not be added to phase" in ran.text
+    assert "400 from" in ran.text
+
+
 # Unknown ids, and tests without a marker
 
 

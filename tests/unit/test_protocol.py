@@ -125,7 +125,7 @@ FACTS = ServerFacts(
             Execution(1, 101, "", VersionId(9), "1", "ok", 5, 6, "abc", True, None)
         ],
         complete=True,
-        found=CaseLookup(
+        lookup=CaseLookup(
             {
                 101: Placement(PlacementId(1), VisibleId(101), VersionId(2)),
                 "A-1": Placement(PlacementId(2), VisibleId(102), VersionId(3)),

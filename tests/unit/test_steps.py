@@ -43,8 +43,8 @@ def test_a_step_is_matched_by_number_or_text(label, number):
     step = Step(1, label, outcome="passed")
     found = match([ran(step)], CASE)
 
-    assert found.own == ({number: step} if number else {})
-    assert found.foreign == (() if number else (step,))
+    assert found.by_number == ({number: step} if number else {})
+    assert found.others == (() if number else (step,))
 
 
 def test_the_worst_of_several_decides():
@@ -53,14 +53,14 @@ def test_the_worst_of_several_decides():
         Step(n, 2, outcome=o) for n, o in enumerate(("passed", "failed", "passed"))
     ]
 
-    assert match([ran(each) for each in steps], CASE).own == {2: steps[1]}
-    assert match([ran(*steps)], CASE).own == {2: steps[1]}
+    assert match([ran(each) for each in steps], CASE).by_number == {2: steps[1]}
+    assert match([ran(*steps)], CASE).by_number == {2: steps[1]}
 
 
 def test_a_crash_fails_the_step_it_came_in_and_no_other():
     done, open_step = Step(1, 1, outcome="passed"), Step(2, 2)
-    crashed = match([ran(done, open_step, outcome=Outcome.CRASHED)], CASE).own
-    stopped = match([ran(done, open_step, outcome=Outcome.UNRUN)], CASE).own
+    crashed = match([ran(done, open_step, outcome=Outcome.CRASHED)], CASE).by_number
+    stopped = match([ran(done, open_step, outcome=Outcome.UNRUN)], CASE).by_number
 
     assert [step.outcome for step in crashed.values()] == ["passed", "failed"]
     assert [step.outcome for step in stopped.values()] == ["passed", ""]
@@ -95,4 +95,4 @@ def test_what_was_not_executed_is_not_written():
 def test_signs_of_html_make_no_difference(written, in_zephyr):
     step = Step(1, written, outcome="passed")
 
-    assert match([ran(step)], [CaseStep(1, in_zephyr)]).own == {1: step}
+    assert match([ran(step)], [CaseStep(1, in_zephyr)]).by_number == {1: step}

@@ -1,0 +1,148 @@
+"""Write rows in batches, and decide what happens to a batch that fails."""
+
+from __future__ import annotations
+
+from abc import ABC
+from abc import abstractmethod
+from collections.abc import Hashable
+from collections.abc import Sequence
+from typing import Generic
+from typing import TypeVar
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.batching import batches
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrWriteUncertain
+
+
+#: How often a batch is sent without progress before the writer gives up.
+_TRIES = 3
+
+#: Refusals in a row after which the server may be refusing everything; finding one bad
+#: row in a batch of 500 takes nine.
+_DOUBTFUL = 30
+
+#: Rows that are then sent alone, spread over all that wait, to find out.
+_SAMPLE = 10
+
+Row = TypeVar("Row")
+
+
+class BatchWriter(ABC, Generic[Row]):
+    """Sends rows in batches, reads back what is uncertain, and halves what is refused.
+
+    Subclasses add to *finished* the keys of rows that are written or refused, and to
+    *changed* those of rows that somebody else has changed, which are sent again.
+    """
+
+    #: Whether a part of a refused request may be done; after a server error it always may.
+    reads_back_refusals = False
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._rows: Sequence[Row] = ()
+        self._refusals = 0
+        self.finished: set[Hashable] = set()
+        self.changed: set[Hashable] = set()
+
+    @abstractmethod
+    def key(self, row: Row) -> Hashable:
+        """Return what identifies *row*."""
+
+    @abstractmethod
+    def write(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Write *rows* and return those that the answer does not confirm."""
+
+    @abstractmethod
+    def read_back(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return those of *rows* that were not written."""
+
+    @abstractmethod
+    def refuse(self, rows: Sequence[Row], reason: str) -> None:
+        """Note that *rows* are not written."""
+
+    def give_up(self, rows: Sequence[Row], refused: ZephyrRefused) -> None:
+        """Note that the server refuses everything, so that *rows* are not sent."""
+        self.refuse(rows, str(refused))
+
+    def open(self, rows: Sequence[Row]) -> Sequence[Row]:
+        return [row for row in rows if self.key(row) not in self.finished]
+
+    def send_all(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+        for batch in batches(rows):
+            self.send(batch)
+
+    def send(self, batch: Sequence[Row]) -> None:
+        """Send *batch* until it is finished, or three times without progress."""
+        tries = 0
+        error: ZephyrRefused | ZephyrWriteUncertain | None = None
+        while (batch := self.open(batch)) and tries < _TRIES:
+            size, error = len(batch), None
+            try:
+                batch = self.write(batch)
+            except (ZephyrRefused, ZephyrWriteUncertain) as failed:
+                error = failed
+            if (
+                not isinstance(error, ZephyrRefused)
+                or error.status >= 500
+                or self.reads_back_refusals
+            ):
+                batch = self.missing(batch)
+            if isinstance(error, ZephyrWriteUncertain) and error.may_land_within:
+                # A slow server may still be writing: sent again, it would be there twice.
+                if batch:
+                    self._client.pause(error.may_land_within)
+                batch = self.missing(batch)
+            batch = self.open(batch)
+            progress = len(batch) < size
+            if progress:
+                self._refusals = 0
+            # After progress, the row that was refused may be among the done ones.
+            if isinstance(error, ZephyrRefused) and not (
+                progress and error.status >= 500
+            ):
+                self._divide(batch, error)
+                return
+            if error is None:
+                reason = "the server's answer left it out, and it is not there"
+                self.refuse(
+                    [r for r in batch if self.key(r) not in self.changed], reason
+                )
+                self.changed.clear()
+            tries = 1 if progress else tries + 1
+        if batch and error is not None:
+            raise error
+        self.refuse(batch, "somebody else keeps changing its execution")
+
+    def missing(self, batch: Sequence[Row]) -> Sequence[Row]:
+        """Return what of *batch* is neither written nor refused."""
+        batch = self.open(batch)
+        return self.read_back(batch) if batch else batch
+
+    def _divide(self, batch: Sequence[Row], refused: ZephyrRefused) -> None:
+        """Halve a refused batch until the refused rows are alone."""
+        self._refusals += 1
+        if len(batch) == 1:
+            self.refuse(batch, str(refused))
+        if self._refusals == _DOUBTFUL:
+            self._sample(refused)
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self.send(batch[:middle])
+            self.send(batch[middle:])
+
+    def _sample(self, refused: ZephyrRefused) -> None:
+        """Give up unless the server takes one of a few rows, each sent alone.
+
+        The bad rows may be neighbours, with good ones further on.
+        """
+        waiting = self.open(self._rows)
+        last = len(waiting) - 1
+        for number in range(_SAMPLE):
+            self.send(waiting[number * last // (_SAMPLE - 1) :][:1])
+            if not self._refusals:
+                return
+        if waiting := self.open(waiting):
+            self.finished.update(map(self.key, waiting))
+            self.give_up(waiting, refused)

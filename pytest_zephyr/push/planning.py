@@ -1,0 +1,108 @@
+"""Plan the results of each journal by the settings it was written with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.settings import CREATE
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.results import status
+from pytest_zephyr.results.plan import build_plan
+from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.plan import Plan
+from pytest_zephyr.results.plan import Rules
+from pytest_zephyr.results.records import NodeResult
+
+
+#: Values of ``zephyr_unknown_case``, the strictest last.
+_SERIOUS = ("ignore", "warn", "error")
+
+
+def own_settings(
+    settings: Settings, journals: Iterable[Journal], *, keep_flags: bool
+) -> dict[str, Settings]:
+    """Return the settings for the results of each journal, by the name of its run.
+
+    With *keep_flags* the flags of the call override those in the journals.
+    """
+    return {
+        each.header.run: resolve.of_journal(
+            settings, each.header.options, each.path.name, keep_flags=keep_flags
+        )
+        for each in journals
+    }
+
+
+class Planner:
+    """Plans the results of the journals in *senders*, by default of all.
+
+    *by_journal* has the settings of journals that have others than *main*. *widest* are
+    those of the push, but create whatever any of the journals may create.
+    """
+
+    def __init__(
+        self,
+        main: Settings,
+        by_journal: Mapping[str, Settings],
+        senders: AbstractSet[str] | None,
+    ) -> None:
+        self._main = main
+        self._by_journal = by_journal
+        self._senders = senders
+        self._inputs: object = None
+        self._plan = Plan((), ())
+        everyone = (main, *by_journal.values())
+        create = max((each.create for each in everyone), key=CREATE.index)
+        self.widest = replace(main, create=create)
+        self.use_statuses(status.STOCK)
+
+    def use_statuses(self, known: Sequence[status.Status]) -> None:
+        """Plan for a server with *known* statuses."""
+        self._main_rules = self._main.rules(known)
+        self._rules = {name: s.rules(known) for name, s in self._by_journal.items()}
+
+    def settings_of(self, node: NodeResult) -> Settings:
+        return self._by_journal.get(node.origin.journal, self._main)
+
+    def rules_of(self, journal: str) -> Rules:
+        return self._rules.get(journal, self._main_rules)
+
+    def strictest(self, result: CaseResult) -> Settings:
+        """Return settings that create the most and are strictest about unknown cases."""
+        settings = [self.settings_of(node) for node in result.nodes] or [self._main]
+        return replace(
+            self._main,
+            create=max((each.create for each in settings), key=CREATE.index),
+            unknown_case=max(
+                (each.unknown_case for each in settings), key=_SERIOUS.index
+            ),
+        )
+
+    def plan(self, nodes: Iterable[NodeResult]) -> Plan:
+        """Return the plan for *nodes*, the last one if nothing has changed since."""
+        inputs = (list(nodes), self._main_rules, self._rules)
+        if inputs != self._inputs:
+            self._inputs, self._plan = inputs, build_plan(*inputs)
+            senders = self._senders
+            if senders is not None:
+                results, unmapped = self._plan.results, self._plan.unmapped
+                self._plan = Plan(
+                    tuple(each for each in results if each.journals & senders),
+                    tuple(each for each in unmapped if each.origin.journal in senders),
+                )
+        return self._plan
+
+    def invalid(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
+        """Return the tests of *senders* that have an invalid marker."""
+        senders = self._senders
+        return [
+            each
+            for each in nodes
+            if each.invalid and (senders is None or each.origin.journal in senders)
+        ]

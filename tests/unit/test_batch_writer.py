@@ -1,0 +1,135 @@
+"""What becomes of a batch that fails; each user of the rule is tested with a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.batch_writer import BatchWriter
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.errors import ZephyrUnauthorized
+from pytest_zephyr.errors import ZephyrWriteUncertain
+
+
+Fault = Callable[[Sequence[int], set[int]], None]
+
+
+class Store(BatchWriter[int]):
+    """A server in memory; *fault* may write rows and raise before the rest is written."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(cast(Client, None))
+        self.fault = fault
+        self.written: set[int] = set()
+        self.refused: dict[int, str] = {}
+
+    def key(self, row: int) -> int:
+        return row
+
+    def write(self, rows: Sequence[int]) -> Sequence[int]:
+        assert not self.written.intersection(rows), "nothing is written twice"
+        self.fault(rows, self.written)
+        self.written.update(rows)
+        self.finished.update(rows)
+        return ()
+
+    def read_back(self, rows: Sequence[int]) -> Sequence[int]:
+        self.finished.update(self.written)
+        return [row for row in rows if row not in self.written]
+
+    def refuse(self, rows: Sequence[int], reason: str) -> None:
+        self.finished.update(rows)
+        self.refused.update(dict.fromkeys(rows, reason))
+
+
+ROWS = range(1200)
+
+
+@pytest.mark.parametrize(
+    "bad", [{7}, {0, 1199}, set(range(400, 450)), set(range(0, 1200, 24))]
+)
+def test_every_good_row_is_written_and_every_bad_one_named(bad):
+    def fault(rows: Sequence[int], _written: set[int]) -> None:
+        if bad.intersection(rows):
+            raise ZephyrRefused("400 no", status=400)
+
+    store = Store(fault)
+    store.send_all(ROWS)
+
+    assert store.written == set(ROWS) - bad
+    assert store.refused == dict.fromkeys(bad, "400 no")
+
+
+def test_a_server_that_fails_after_each_row_gets_all_of_them():
+    """Progress counts, however often the server fails; one row at a time is enough."""
+
+    def fault(rows: Sequence[int], written: set[int]) -> None:
+        if len(rows) > 1:
+            written.add(rows[0])
+            raise ZephyrRefused("500 oops", status=500)
+
+    store = Store(fault)
+    store.send_all(ROWS)
+
+    assert store.written == set(ROWS)
+    assert store.refused == {}
+
+
+def test_an_uncertain_write_is_given_up_after_three_tries_without_progress():
+    tries = 0
+
+    def fault(rows: Sequence[int], written: set[int]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            written.update(rows[:10])
+        raise ZephyrWriteUncertain("no answer")
+
+    store = Store(fault)
+    with pytest.raises(ZephyrWriteUncertain):
+        store.send_all(ROWS)
+
+    assert store.written == set(range(10))
+    assert store.refused == {}
+
+
+def test_a_server_that_refuses_everything_is_left_soon():
+    requests = 0
+
+    def fault(_rows: Sequence[int], _written: set[int]) -> None:
+        nonlocal requests
+        requests += 1
+        raise ZephyrRefused("400 no", status=400)
+
+    store = Store(fault)
+    store.send_all(ROWS)
+
+    assert requests < 60
+    assert store.refused == dict.fromkeys(ROWS, "400 no")
+
+
+def test_a_login_that_is_not_accepted_refuses_no_row():
+    def fault(_rows: Sequence[int], _written: set[int]) -> None:
+        raise ZephyrUnauthorized("401", status=401)
+
+    store = Store(fault)
+    with pytest.raises(ZephyrUnauthorized):
+        store.send_all(ROWS)
+
+    assert store.refused == {}
+
+
+def test_what_an_answer_leaves_out_is_refused_at_once():
+    class Silent(Store):
+        def write(self, rows: Sequence[int]) -> Sequence[int]:
+            self.finished.update(rows[1:])
+            return rows[:1]
+
+    store = Silent(lambda _rows, _written: None)
+    store.send_all(ROWS[:3])
+
+    assert store.refused == {0: "the server's answer left it out, and it is not there"}
