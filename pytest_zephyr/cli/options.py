@@ -106,16 +106,9 @@ def find_given(args: argparse.Namespace) -> Given:
         ini = inifiles.load(args.config_file.absolute())
     else:
         ini = inifiles.find(Path.cwd())
-    for name in table.REFUSED:
-        if ini.options.get(f"zephyr_{name}"):
-            where = f"zephyr_{name} in {ini.root / ini.name}"
-            raise SettingsError(options.credential_message(name, where))
+    options.reject_credentials(ini.options.get, ini.root / ini.name)
     return Given(
-        flags={
-            option.name: value
-            for option in OPTIONS
-            if (value := getattr(args, option.ini_name, None)) is not None
-        },
+        flags=options.flags_of(args),
         environ=os.environ,
         ini={
             option.name: (ini.options[option.ini_name], ini.name)

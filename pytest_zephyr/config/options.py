@@ -17,6 +17,7 @@ from pytest_zephyr.config.settings import OnError
 from pytest_zephyr.config.settings import PushWhen
 from pytest_zephyr.config.settings import UnknownCase
 from pytest_zephyr.config.settings import Unmapped
+from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.notes import Comment
 from pytest_zephyr.results.records import TARGET
 
@@ -131,6 +132,23 @@ OPTIONS: tuple[Option, ...] = tuple(
 )
 
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+
+
+def flags_of(namespace: object) -> dict[str, object]:
+    """Return what the flags in a *namespace* of argparse say, by the name of the option."""
+    return {
+        option.name: value
+        for option in OPTIONS
+        if (value := getattr(namespace, option.ini_name, None)) is not None
+    }
+
+
+def reject_credentials(read: Callable[[str], object], file: object) -> None:
+    """Raise SettingsError if *read* finds a credential in an ini *file*."""
+    for name in table.REFUSED:
+        if read(f"zephyr_{name}"):
+            where = f"zephyr_{name} in {file}"
+            raise SettingsError(credential_message(name, where))
 
 
 def credential_message(name: str, where: str) -> str:

@@ -104,10 +104,6 @@ class Stepped:
 LedgerEntry = Receipt | Sending | Attaching | Attached | Stepped
 
 
-def _ignore(*_entries: LedgerEntry) -> None:
-    pass
-
-
 @dataclass
 class Memory:
     """What earlier pushes of the same results to one server noted, and how to note more.
@@ -126,7 +122,7 @@ class Memory:
     stepped: dict[int, str] = field(default_factory=dict)
     last_write: int = 0
     places: tuple[Path, ...] = ()
-    note: Callable[..., None] = _ignore
+    note: Callable[..., None] = lambda *_entries: None
 
     @property
     def open_since(self) -> int:

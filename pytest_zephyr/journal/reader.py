@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from dataclasses import replace
 import errno
 from functools import partial
-import io
 import json
 from pathlib import Path
 import platform
@@ -43,6 +42,7 @@ from pytest_zephyr.journal.ledger import Server
 from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.lock import may_be_running
 from pytest_zephyr.journal.writer import parts_of
+from pytest_zephyr.journal.writer import read_tail
 from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.jobs import Session
 from pytest_zephyr.results.records import End
@@ -215,13 +215,8 @@ class Journal:
             yield End()
 
     def length(self) -> int:
-        """Return the number of bytes that are about tests, in all files of the run."""
-        return sum(
-            len(raw)
-            for path in (self.path, *parts_of(self.path))
-            for raw in self._lines(path)
-            if not (kind := _KIND.match(raw)) or kind[1].decode() not in _ABOUT_NO_TEST
-        )
+        """Return the number of entries that are about tests, in all files of the run."""
+        return sum(isinstance(entry, _ABOUT_ONE_TEST) for entry in self.entries())
 
     def files(self) -> set[str]:
         """Return the digests of attachments in this file, not those in its parts."""
@@ -365,13 +360,5 @@ def find_hidden(path: Path, nodeid: str) -> str | None:
 
 def last_kind(path: Path) -> str:
     """Return the kind of the last line of a file without reading all of it."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, io.SEEK_END)
-            file.seek(max(0, file.tell() - 4096))
-            tail = file.read().rstrip()
-    except OSError:
-        # Another process has removed it.
-        return ""
-    last = _parse(tail.rpartition(b"\n")[2])
+    last = _parse(read_tail(path).rstrip().rpartition(b"\n")[2])
     return str(last.get("kind")) if last else ""

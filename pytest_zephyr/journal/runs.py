@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 import re
 
@@ -152,7 +153,7 @@ def _read_all(journals: Iterable[Journal]) -> dict[Path, Contents]:
     return contents
 
 
-@dataclass(frozen=True)
+@dataclass
 class JournalSelection:
     """The journals to be sent, and the *problems* with those that cannot be read.
 
@@ -160,10 +161,10 @@ class JournalSelection:
     journals of the same runs.
     """
 
-    journals: tuple[Journal, ...]
-    problems: tuple[str, ...] = ()
-    dry_runs: tuple[Path, ...] = ()
-    directories: tuple[Path, ...] = ()
+    journals: list[Journal] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    dry_runs: list[Path] = field(default_factory=list)
+    directories: list[Path] = field(default_factory=list)
 
 
 def siblings(
@@ -243,51 +244,46 @@ def _is_recent(path: Path) -> bool:
 
 def find_journals(paths: Iterable[Path]) -> JournalSelection:
     """Return the journals of *paths*: files, or the undelivered ones of directories."""
-    paths = list(paths)
+    selection = JournalSelection()
     by_name: dict[str, Journal] = {}
-    dry_runs: list[Path] = []
     parts: list[Path] = []
-    problems: list[str] = []
-    for path in paths:
-        named = not path.is_dir()
-        for each in _files(path):
-            journal = _open(each, problems, named=named)
+    for given in paths:
+        named = not given.is_dir()
+        selection.directories.append(given.parent if named else given)
+        for path in _files(given):
+            journal = _open(path, selection.problems, named=named)
             if journal is None:
                 continue
             if journal.header.worker:
-                if named or not whole_of(each).exists():
-                    parts.append(each)
+                if named or not whole_of(path).exists():
+                    parts.append(path)
             elif named or not (journal.is_delivered() or journal.header.dry_run):
                 # Of two copies of one run the one with more of its tests is meant.
                 other = by_name.setdefault(journal.header.run, journal)
                 if other is not journal and journal.length() > other.length():
                     by_name[journal.header.run] = journal
             elif not journal.is_delivered():
-                dry_runs.append(each)
-    for run, journal in list(by_name.items()):
+                selection.dry_runs.append(path)
+    journals = []
+    for journal in by_name.values():
         if journal.is_running():
-            problems.append(f"{journal.path} is in use: its run goes on.")
-            del by_name[run]
-    resolved = {each.path.resolve() for each in by_name.values()}
-    problems += [
+            selection.problems.append(f"{journal.path} is in use: its run goes on.")
+        else:
+            journals.append(journal)
+    resolved = {each.path.resolve() for each in journals}
+    selection.problems += [
         f"{part} is a part of {whole_of(part)}; push that."
         for part in parts
         if whole_of(part).resolve() not in resolved
     ]
     # A pattern that names real runs may match dry runs of the same run by accident.
-    real = {
-        each.header.identity() for each in by_name.values() if not each.header.dry_run
-    }
-    for run, journal in list(by_name.items()):
+    real = {each.header.identity() for each in journals if not each.header.dry_run}
+    for journal in journals:
         if journal.header.dry_run and journal.header.identity() in real:
-            dry_runs.append(by_name.pop(run).path)
-    directories = [path if path.is_dir() else path.parent for path in paths]
-    return JournalSelection(
-        tuple(by_name.values()),
-        tuple(problems),
-        tuple(dry_runs),
-        tuple(dict.fromkeys(directories)),
-    )
+            selection.dry_runs.append(journal.path)
+        else:
+            selection.journals.append(journal)
+    return selection
 
 
 def _files(path: Path) -> Sequence[Path]:

@@ -105,7 +105,7 @@ class JournalWriter:
             writer.close()
             msg = f"{path} is in use: its run goes on, or another push is sending it."
             raise JournalError(msg)
-        if _is_torn(path):
+        if not (read_tail(path) or b"\n").endswith(b"\n"):
             # The next line must not continue it.
             writer._write(b"\n")
             writer.append(TORN)
@@ -257,13 +257,12 @@ def make_directory(directory: Path) -> None:
         ignore.write_text("*\n", encoding="utf-8")
 
 
-def _is_torn(path: Path) -> bool:
+def read_tail(path: Path) -> bytes:
+    """Return the last bytes of a file, none if another process has removed it."""
     with suppress(OSError), path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
-    return False
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+        return file.read()
+    return b""
 
 
 def _is_ours(path: Path) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import partial
 import os
 from pathlib import Path
 import sys
@@ -15,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr import table
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.credentials import known_secrets
@@ -126,11 +126,7 @@ def _all_given(config: pytest.Config) -> Given:
     named: str | None = getattr(config.option, "inifilename", None)
     is_elsewhere = path and path.parent not in {here, *here.parents}
     return Given(
-        flags={
-            option.name: value
-            for option in OPTIONS
-            if (value := getattr(config.option, option.ini_name, None)) is not None
-        },
+        flags=options.flags_of(config.option),
         environ=os.environ,
         ini=ini,
         ini_root=path.parent if path else config.rootpath,
@@ -155,10 +151,8 @@ def usage_errors() -> Iterator[None]:
 @usage_errors()
 def load(config: pytest.Config, texts: Given) -> Settings:
     """Return the settings of this run. Raises UsageError with every problem."""
-    for name in table.REFUSED:
-        if _ini(config, f"zephyr_{name}"):
-            where = f"zephyr_{name} in {config.inipath or 'the ini options'}"
-            raise SettingsError(options.credential_message(name, where))
+    place = config.inipath or "the ini options"
+    options.reject_credentials(partial(_ini, config), place)
     settings = resolve.resolve(texts)
     report = settings.report and config.invocation_params.dir / settings.report
     return replace(settings, journal=config.rootpath / settings.journal, report=report)

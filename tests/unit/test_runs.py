@@ -98,7 +98,7 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
     found = find_journals([tmp_path])
 
     assert names(found.journals) == ["a.jsonl", "b.jsonl"]
-    assert found.problems == ()
+    assert found.problems == []
 
 
 def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
@@ -128,14 +128,14 @@ def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
     whole.unlink()
     found = find_journals([part])
 
-    assert found.journals == ()
-    assert found.problems == (f"{part} is a part of {whole}; push that.",)
+    assert found.journals == []
+    assert found.problems == [f"{part} is a part of {whole}; push that."]
     write(whole)
     monkeypatch.chdir(tmp_path)
     for paths in ([part, whole], [Path("a.gw0.jsonl"), tmp_path], [whole, part.name]):
         found = find_journals(map(Path, paths))
         assert names(found.journals) == ["a.jsonl"]
-        assert found.problems == ()
+        assert found.problems == []
 
 
 def test_a_path_that_is_not_there_is_a_problem(tmp_path):
@@ -661,9 +661,9 @@ def test_a_journal_whose_header_is_spoilt_is_named(tmp_path):
     (tmp_path / "2026-11-26T02-19-20-ab12ce.jsonl").write_bytes(b'{"kind":"hea')
     found = find_journals([tmp_path])
 
-    assert found.problems == (
-        f"{path} is not a journal: its first line is not a header.",
-    )
+    assert found.problems == [
+        f"{path} is not a journal: its first line is not a header."
+    ]
 
 
 def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
