@@ -13,6 +13,7 @@ import sys
 
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.text import plural
 
 
 PROGRAM = "pytest-zephyr"
@@ -46,6 +47,22 @@ def kept_lines(
     """Say that *journals* have results, and how to send them; *what* counts them."""
     names = ", ".join(map(str, journals))
     return [f"zephyr: {what} kept in {names}", send_later(journals, settings)]
+
+
+def without_case_line(unmarked: int, invalid: int) -> str:
+    """Say how many tests have no marker or an invalid one; empty if there are none."""
+    parts = []
+    if unmarked:
+        have = "has" if unmarked == 1 else "have"
+        parts.append(f"{plural(unmarked, 'test')} {have} no test case")
+    if invalid:
+        have = "has" if invalid == 1 else "have"
+        number = str(invalid) if unmarked else plural(invalid, "test")
+        parts.append(f"{number} {have} an invalid marker")
+    if not parts:
+        return ""
+    them = "it" if unmarked + invalid == 1 else "them"
+    return f"{', '.join(parts)} ({command('drift')} shows {them})"
 
 
 def display_path(path: Path) -> Path:

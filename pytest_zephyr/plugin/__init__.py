@@ -96,13 +96,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
-    """Return whether tests are to run, and any source sets the option ``zephyr``."""
+    """Return whether tests are to run, and any source sets the option ``zephyr``.
+
+    With ``--collect-only``, which checks test cases, only the flag counts.
+    """
     other = (
-        *("collectonly", "help", "version", "markers", "cacheshow"),
+        *("help", "version", "markers", "cacheshow"),
         *("showfixtures", "show_fixtures_per_test"),
     )
     if any(getattr(option, name, None) for name in other):
         return False
+    if getattr(option, "collectonly", False):
+        # An editor that lists the tests must not wait for a server.
+        return bool(option.zephyr == "true")
     if option.zephyr is not None:
         return bool(option.zephyr == "true")
     # pytest 8 has only `inicfg`, which is deprecated in 9.
@@ -114,7 +120,17 @@ def _may_report(config: pytest.Config, option: argparse.Namespace) -> bool:
 
 @pytest.fixture
 def zephyr(request: pytest.FixtureRequest) -> Zephyr:
-    """Put comments, attachments, steps, defects and fields on the result in Zephyr."""
+    """Add to the result in Zephyr, as ``zephyr.attach("page.png")`` or ``zephyr.comment("slow")``.
+
+    It takes comments, attachments, steps, defects and fields, and does nothing while
+    reporting is off::
+
+        def test_checkout(zephyr, tmp_path):
+            with zephyr.step("Open the cart"):
+                ...
+            zephyr.attach(tmp_path / "receipt.pdf")
+            zephyr.defect("SHOP-7")
+    """
     from pytest_zephyr.plugin.fixture import Zephyr
 
     return Zephyr(request.node)

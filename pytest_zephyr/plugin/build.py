@@ -36,7 +36,9 @@ def begin(config: pytest.Config) -> None:
         config.pluginmanager.register(_Silenced(), "zephyr-silenced")
         return
     try:
-        if workerinput is None:
+        if config.option.collectonly:
+            plugins = _checking_plugins(config, texts)
+        elif workerinput is None:
             plugins = _controller_plugins(config, texts)
         else:
             plugins = _worker_plugins(config, texts, workerinput)
@@ -69,6 +71,24 @@ class _Unbuilt:
             failing = resolve.value("on_error", self._texts) == "fail"
             if failing and not session.exitstatus:
                 session.exitstatus = plugin_settings.UNDELIVERED
+
+
+def _checking_plugins(config: pytest.Config, texts: Given) -> dict[str, object]:
+    """Return what checks the collected tests, with ``--collect-only``."""
+    from pytest_zephyr.plugin.collect_check import CollectCheck
+
+    settings = plugin_settings.load(config, texts)
+    with plugin_settings.usage_errors():
+        if settings.push == "end":
+            settings.require_server()
+    local = plugin_settings.load_local(texts, settings.credential)
+    check = CollectCheck(config, settings, local.marks, local.scrub)
+    plugins: dict[str, object] = {"collect-check": check}
+    if local.marks.case_map is not None:
+        from pytest_zephyr.plugin.map_use import MapUse
+
+        plugins["map-use"] = MapUse(local.marks, check.note_bug, check.add_line)
+    return plugins
 
 
 def _controller_plugins(config: pytest.Config, texts: Given) -> dict[str, object]:

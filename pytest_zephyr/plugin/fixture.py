@@ -8,6 +8,7 @@ from dataclasses import replace
 import itertools
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -160,11 +161,14 @@ class ZephyrRecord(Zephyr):
     attachments and so on, and may change *text*, the failure as pytest shows it.
     """
 
+    when: Literal["setup", "call", "teardown"]
+    outcome: Literal["passed", "failed", "skipped"]
+
     def __init__(self, item: pytest.Item, report: pytest.TestReport) -> None:
         super().__init__(item)
         self.nodeid = report.nodeid
-        self.when = str(report.when)
-        self.outcome: str = report.outcome
+        self.when = report.when
+        self.outcome = report.outcome
         self.text = report.longreprtext
 
     @property

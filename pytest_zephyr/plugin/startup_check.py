@@ -217,7 +217,9 @@ class StartupCheck:
         assert isinstance(answer, LookedUp), "the answer to LookUp"
         self.facts = answer.facts
         settings = self._settings
-        lines = [f"zephyr: {text} ({tests[case]})" for case, text in answer.problems]
+        lines = [
+            f"zephyr: {text} ({tests[case]})" for case, text, _code in answer.problems
+        ]
         if not lines or settings.on_error == "ignore":
             return
         if settings.on_error == "fail" and settings.unknown_case == "error":

@@ -47,9 +47,13 @@ class Check:
 
 @dataclass(frozen=True)
 class LookUp:
-    """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`."""
+    """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
+
+    With *all* each is looked up, in the phase as well, however long that takes.
+    """
 
     cases: tuple[CaseRef, ...]
+    all: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,14 @@ class Checked:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """The *problems* with test cases that were looked up, each with a text for people.
+    """The *problems* with test cases that were looked up: case, text for people, and code.
 
-    *facts* are what a push need not request again, as JSON for the sender.
+    An *error* says why not all of them could be looked up. *facts* are what a push need not request again, as JSON for the sender.
     """
 
     problems: tuple[tuple[Any, ...], ...] = ()
     facts: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,19 @@ from pytest_zephyr.target.snapshot import KEPT
 from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import ambiguous_alt
+from pytest_zephyr.text import format_case
 
 
 #: How many ids are looked up before the tests, unless an unknown one aborts the run. The
 #: push looks up the rest.
 _LOOKED_UP = 1000
+
+#: Codes of a test case that exists, but has no execution; TO_ADD is no problem.
+NOT_IN_PHASE = "not-in-phase"
+TO_ADD = "to-add"
+
+#: A test case with a problem, a message about it, and a stable name of the problem.
+CaseProblem = tuple[CaseRef, str, str]
 
 
 @dataclass
@@ -166,38 +174,67 @@ class Preflight:
             self.facts.plan = {}
             self.remarks.append("only planned tests run, so none is selected.")
 
-    def look_up(
-        self, cases: Iterable[CaseRef], seconds: float
-    ) -> list[tuple[CaseRef, str]]:
-        """Return those of *cases* that Zephyr does not know, each with a message.
+    def look_up(self, cases: Iterable[CaseRef], seconds: float) -> list[CaseProblem]:
+        """Return those of *cases* that Zephyr does not know.
 
         Leaves out those that could not be looked up within *seconds*.
         """
-        client, snapshot, settings = self._client, self.facts.snapshot, self._settings
-        if client is None or snapshot is None or snapshot.target is None:
-            return []
-        client.renew(Deadline(seconds))
+        settings = self._settings
+        limit: int | None = _LOOKED_UP
+        if settings.unknown_case == "error" and settings.on_error == "fail":
+            limit = None
         if settings.unknown_case == "ignore":
             return []
-        scheduled = {
-            name for row in snapshot.executions for name in (row.case, row.alt)
-        }
-        missing = [case for case in cases if case not in scheduled]
-        if settings.unknown_case != "error" or settings.on_error != "fail":
-            missing = missing[:_LOOKED_UP]
-        walk = WALK if settings.may_create("execution") else 0
         try:
-            lookup = snapshot.look_up(client, missing, walk)
+            problems = self._look_up(cases, seconds, limit)
         except ZephyrError:
             # If this is still a problem at the end, the push reports it.
             return []
-        problems: list[tuple[CaseRef, str]] = []
+        return [each for each in problems if each[2] not in {NOT_IN_PHASE, TO_ADD}]
+
+    def look_up_all(
+        self, cases: Iterable[CaseRef], seconds: float
+    ) -> list[CaseProblem]:
+        """Return those of *cases* that are not in the phase.
+
+        Raises ZephyrError if they could not be looked up within *seconds*.
+        """
+        snapshot = self.facts.snapshot
+        if self._client is None or snapshot is None or snapshot.target is None:
+            raise ZephyrError("the test cases could not be checked.")
+        if not snapshot.complete:
+            snapshot.read_executions(self._client)
+        return self._look_up(cases, seconds)
+
+    def _look_up(
+        self, cases: Iterable[CaseRef], seconds: float, limit: int | None = None
+    ) -> list[CaseProblem]:
+        """Say what is wrong with those of *cases* that have no execution, at most *limit*."""
+        client, snapshot = self._client, self.facts.snapshot
+        if client is None or snapshot is None or snapshot.target is None:
+            return []
+        client.renew(Deadline(seconds))
+        scheduled = {
+            name for row in snapshot.executions for name in (row.case, row.alt)
+        }
+        missing = [case for case in cases if case not in scheduled][:limit]
+        creates = self._settings.may_create("execution")
+        lookup = snapshot.look_up(client, missing, WALK if creates else 0)
+        place = f"phase {snapshot.known_target.path}"
+        problems: list[CaseProblem] = []
         for case in missing:
+            text = f"test case {format_case(case)} has no execution in {place}"
             if case in lookup.ambiguous:
-                same_alt = lookup.ambiguous[str(case)]
-                problems.append((case, ambiguous_alt(case, same_alt, "Zephyr")))
-            elif lookup.certain and not lookup.has(case):
-                problems.append((case, snapshot.unknown(case)))
+                text = ambiguous_alt(case, lookup.ambiguous[str(case)], "Zephyr")
+                problems.append((case, text, "ambiguous"))
+            elif lookup.has(case):
+                text += "; to have it added: --zephyr-create=execution"
+                problems.append((case, text, TO_ADD if creates else NOT_IN_PHASE))
+            elif lookup.certain:
+                problems.append((case, snapshot.unknown(case), "unknown-case"))
+            else:
+                text += ", and no search finds it"
+                problems.append((case, text, NOT_IN_PHASE))
         return problems
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pytest_zephyr.client.batching import count_batches
 from pytest_zephyr.client.entities import Target
-from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.results.jobs import MergedResults
@@ -123,23 +123,8 @@ def without_case(delivery: Delivery) -> list[Line]:
     """Return how many tests name no valid test case, in at most one line."""
     # A line of its own names those that the settings report.
     unmarked = len(delivery.without_case) - len(delivery.unmapped)
-    return tests_without_case(unmarked, len(delivery.invalid))
-
-
-def tests_without_case(unmarked: int, invalid: int) -> list[Line]:
-    """Return how many tests have no marker or an invalid one, in at most one line."""
-    parts = []
-    if unmarked:
-        have = "has" if unmarked == 1 else "have"
-        parts.append(f"{plural(unmarked, 'test')} {have} no test case")
-    if invalid:
-        have = "has" if invalid == 1 else "have"
-        number = str(invalid) if unmarked else plural(invalid, "test")
-        parts.append(f"{number} {have} an invalid marker")
-    if not parts:
-        return []
-    them = "it" if unmarked + invalid == 1 else "them"
-    return [Line(f"{', '.join(parts)} ({command('drift')} shows {them})")]
+    line = without_case_line(unmarked, len(delivery.invalid))
+    return [Line(line)] if line else []
 
 
 def planned(delivery: Delivery) -> list[Line]:

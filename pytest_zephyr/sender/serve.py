@@ -61,6 +61,13 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
         for line in lines:
             asked = decode(line)
             assert isinstance(asked, LookUp), "only a look-up follows a check"
-            unknown = checked.look_up(asked.cases, request.seconds)
-            say(LookedUp(tuple(unknown), dump(checked.facts)))
+            if asked.all:
+                try:
+                    problems = checked.look_up_all(asked.cases, request.seconds)
+                    say(LookedUp(tuple(problems)))
+                except ZephyrError as error:
+                    say(LookedUp(error=str(error)))
+                return
+            problems = checked.look_up(asked.cases, request.seconds)
+            say(LookedUp(tuple(problems), dump(checked.facts)))
             return

@@ -40,7 +40,9 @@ def alone(monkeypatch):
 
 
 @pytest.mark.usefixtures("alone")
-@pytest.mark.parametrize("args", [[], ["--no-zephyr"], ["--zephyr", "--collect-only"]])
+@pytest.mark.parametrize(
+    "args", [[], ["--no-zephyr"], ["-o", "zephyr=true", "--collect-only"]]
+)
 def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
     """Neither an HTTP library nor a plugin object; the entry point is all there is."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(1)\ndef test_a(): pass\n")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+from typing import get_type_hints
+
 import pytest
 
+from pytest_zephyr import ZephyrRecord
 from tests.conftest import needs_xdist
 from tests.conftest import untagged
 
@@ -242,6 +246,20 @@ def test_marker_that_only_adds_leaves_the_cases_to_the_next_level(
         "test_c: 5 is not the key of a defect",
     ):
         assert said in ran.text
+
+
+def test_type_checkers_know_the_words_of_a_record():
+    """A comparison with a word that pytest does not have is found."""
+    hints = get_type_hints(ZephyrRecord)
+
+    assert get_args(hints["when"]) == ("setup", "call", "teardown")
+    assert get_args(hints["outcome"]) == ("passed", "failed", "skipped")
+
+
+def test_fixtures_are_listed_with_an_example(pytester, run_pytest):
+    ran = run_pytest("--fixtures")
+
+    assert 'as ``zephyr.attach("page.png")``' in ran.text
 
 
 def test_step_of_a_hook_stands_beside_those_of_the_test(pytester, run_zephyr, world):

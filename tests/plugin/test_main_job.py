@@ -257,14 +257,6 @@ def test_nothing_marked_means_nothing_is_sent(pytester, run_zephyr, world):
     assert world.writes == []
 
 
-def test_collect_only_writes_no_journal(pytester, run_zephyr, world):
-    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    ran = run_zephyr("--collect-only")
-
-    assert ran.journals == []
-    assert list(world.sandbox.requests) == []
-
-
 def test_second_run_writes_again_and_replaces_the_old_notes(
     pytester, run_zephyr, world
 ):

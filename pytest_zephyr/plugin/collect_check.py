@@ -1,0 +1,189 @@
+"""Checks the test cases of collected tests against the server: ``--collect-only``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+import itertools
+
+import pytest
+
+from pytest_zephyr import origin
+from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.command_line import without_case_line
+from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.guard import ERRORS
+from pytest_zephyr.plugin.guard import guarded
+from pytest_zephyr.plugin.items import item_of
+from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.plugin.marks import name_items
+from pytest_zephyr.plugin.only_planned import OnlyPlanned
+from pytest_zephyr.plugin.sender_process import GRACE
+from pytest_zephyr.plugin.sender_process import SenderError
+from pytest_zephyr.plugin.sender_process import SenderProcess
+from pytest_zephyr.plugin.summary import show
+from pytest_zephyr.protocol.messages import Check
+from pytest_zephyr.protocol.messages import Checked
+from pytest_zephyr.protocol.messages import LookedUp
+from pytest_zephyr.protocol.messages import LookUp
+from pytest_zephyr.results.lines import Level
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problem
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.secret import Scrubber
+from pytest_zephyr.text import one_line
+from pytest_zephyr.text import plural
+
+
+#: Problems of one kind that are shown; the rest is only counted.
+_SHOWN = 20
+
+
+class CollectCheck:
+    """Says what is wrong with markers and test cases, without running a test.
+
+    It writes nothing, neither to the server nor to a journal.
+    """
+
+    def __init__(
+        self, config: pytest.Config, settings: Settings, marks: Marks, scrub: Scrubber
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._marks = marks
+        self._scrub = scrub
+        self._lines = [
+            Line(text, "warning", code="settings") for text in settings.warnings
+        ]
+        # The first test of each test case.
+        self._tests: dict[CaseRef, str] = {}
+
+    def note_bug(self, hook: str, error: BaseException) -> None:
+        text = f"internal error in {hook}: {error!r}, please report it."
+        self._lines.append(Line(text, "error", code="bug"))
+
+    def add_line(self, line: str) -> None:
+        self._lines.append(problem([line], "warning"))
+
+    # First of its hook, before pytest lists the tests, but after all plugins that modify
+    # the items.
+    @pytest.hookimpl(tryfirst=True)
+    @guarded
+    @origin.as_it_was()
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        settings = self._settings
+        if settings.url == SANDBOX or settings.push == "never":
+            self._read_markers(session)
+            why = "the embedded server creates every test case"
+            if settings.push == "never":
+                why = "zephyr_push is never"
+            self._count(session, f"not looked up, because {why}")
+            return
+        try:
+            with SenderProcess(self._config.invocation_params.dir) as sender:
+                self._check(session, sender)
+        except SenderError as error:
+            self._lines.append(Line(str(error), "error", code="error"))
+
+    def _check(self, session: pytest.Session, sender: SenderProcess) -> None:
+        """Check the server, then the test cases. Raises SenderError."""
+        seconds = self._settings.deadline
+        sender.send(Check(self._settings, seconds))
+        checked = sender.answer(Deadline(seconds + GRACE))
+        assert isinstance(checked, Checked), "the answer to Check"
+        self._lines += [problem([line], code="server") for line in checked.lines]
+        if checked.planned is not None:
+            planned = frozenset(checked.planned)
+            unwritten = JournalWriter(self._settings.journal)
+            only = OnlyPlanned(lambda: planned, self._marks, unwritten)
+            only.pytest_collection_finish(session)
+        self._read_markers(session)
+        sender.send(LookUp(tuple(self._tests), all=True))
+        answer = sender.answer(Deadline(seconds + GRACE))
+        assert isinstance(answer, LookedUp), "the answer to LookUp"
+        if answer.error:
+            if not checked.lines:
+                self._lines.append(Line(answer.error, "error", code="error"))
+            self._count(session, "not checked")
+            return
+        counts = Counter(code for _case, _text, code in answer.problems)
+        there = len(self._tests) - counts.total()
+        kinds = (
+            (there, "in the phase"),
+            (counts["to-add"], "to be added to it"),
+            (counts["not-in-phase"], "not in the phase"),
+            (counts["unknown-case"], "unknown to Zephyr"),
+            (counts["ambiguous"], "ambiguous"),
+        )
+        self._count(
+            session, ", ".join(f"{count} {what}" for count, what in kinds if count)
+        )
+        unknown_case = self._settings.unknown_case
+        level: Level = "error" if unknown_case == "error" else "warning"
+        no_problem = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
+        self._add(
+            [
+                Line(f"{text} ({self._tests[case]})", level, code=code)
+                for case, text, code in answer.problems
+                if code not in no_problem
+            ]
+        )
+
+    def _read_markers(self, session: pytest.Session) -> None:
+        """Note the test cases of the collected tests, and what is wrong with markers."""
+        unmarked = 0
+        invalid: list[Line] = []
+        for item, key in zip(
+            session.items, name_items(session.items, self._marks), strict=True
+        ):
+            record = item_of(item, self._marks, key)
+            unmarked += record.unmarked and record.new is None
+            invalid += [
+                Line(f"{key}: {text}", "warning", code="invalid-marker")
+                for text in self._marks.problems_of(item)
+            ]
+            for case in record.cases:
+                self._tests.setdefault(case, key)
+        tests = {line.text.partition(": ")[0] for line in invalid}
+        if line := without_case_line(unmarked, len(tests)):
+            self._lines.append(Line(line))
+        self._add(invalid)
+
+    def _count(self, session: pytest.Session, what: str) -> None:
+        cases = plural(len(self._tests), "test case")
+        tests = plural(len(session.items), "test")
+        is_right = not any(line.is_problem for line in self._lines)
+        text = (
+            f"{cases} of {tests}: {what}" if self._tests else f"No test case in {tests}"
+        )
+        level: Level = "success" if is_right and "phase" in what else "info"
+        self._lines.insert(0, Line(text, level))
+
+    def _add(self, lines: Sequence[Line]) -> None:
+        self._lines += itertools.islice(lines, _SHOWN)
+        if len(lines) > _SHOWN:
+            more = f"and {len(lines) - _SHOWN} more problems"
+            self._lines.append(Line(more, "warning", code="more"))
+
+    @pytest.hookimpl(trylast=True)
+    @guarded
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        failed = any(line.is_problem for line in self._lines)
+        if failed and self._settings.on_error == "fail" and not session.exitstatus:
+            session.exitstatus = plugin_settings.UNDELIVERED
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        try:
+            lines = [line.cleaned(self._clean) for line in self._lines]
+            quiet = self._config.get_verbosity() < 0
+            show(terminalreporter, lines, quiet=quiet)
+        except ERRORS as error:
+            self.note_bug("pytest_terminal_summary", error)
+
+    def _clean(self, text: str) -> str:
+        return one_line(self._scrub(text))

@@ -1,0 +1,133 @@
+"""``--collect-only --zephyr`` checks every test case, and runs and writes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_zephyr.sandbox import Fault
+from tests.conftest import needs_xdist
+
+
+SUITE = """
+    import pytest
+
+    @pytest.mark.zephyr(101, 102)
+    def test_right(): raise SystemExit("it ran")
+
+    @pytest.mark.zephyr(201)
+    def test_elsewhere(): pass
+
+    @pytest.mark.zephyr(1011)
+    def test_unknown(): pass
+
+    @pytest.mark.zephyr("SHOP-7", 103)
+    def test_invalid(): pass
+
+    def test_unmarked(): pass
+"""
+
+
+@pytest.fixture
+def check(pytester, run_zephyr, world):
+    """Collect a suite, and expect that nothing was written anywhere."""
+    world.sandbox.store.add_case(world.release, testcase_id=201)
+    pytester.makepyfile(test_shop=SUITE)
+
+    def run(*args, **options):
+        options.setdefault("same_exit", False)
+        ran = run_zephyr("--collect-only", *args, **options)
+        assert world.writes == []
+        assert not (pytester.path / ".zephyr").exists()
+        return ran
+
+    return run
+
+
+def test_every_test_case_is_checked(check):
+    ran = check()
+
+    assert ran.ret == 0
+    ran.result.stdout.fnmatch_lines(
+        [
+            "*<Function test_right>",
+            "*= zephyr =*",
+            "5 test cases of 5 tests: 3 in the phase, 1 not in the phase, 1 unknown to Zephyr",
+            "1 test has no test case, 1 has an invalid marker (* drift shows them)",
+            "zephyr: test_shop.py::test_invalid: 'SHOP-7' is not a test case id: *",
+            "zephyr: test case 201 has no execution in phase id *; to have it added: *",
+            "zephyr: test case 1011 is not known to Zephyr. Did you mean 101? (*unknown)",
+        ]
+    )
+
+
+@pytest.mark.parametrize(("policy", "code"), [("warn", 0), ("fail", 8)])
+def test_exit_code_follows_the_policy(check, policy, code):
+    assert check(f"--zephyr-on-error={policy}").ret == code
+
+
+def test_what_would_be_added_is_no_problem(check):
+    ran = check("--zephyr-create=execution", "--zephyr-unknown-case=ignore")
+
+    assert "3 in the phase, 1 to be added to it, 1 unknown to Zephyr" in ran.text
+    assert "has no execution" not in ran.text
+    assert "is not known" not in ran.text
+
+
+def test_quiet_keeps_the_problems(check):
+    ran = check("-q")
+
+    assert "zephyr: test case 1011 is not known to Zephyr" in ran.text
+    assert "5 test cases of" not in ran.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault("GET", "*", status=401, times=None), "login failed"),
+        (
+            Fault("GET", "*search*", status=503, times=None),
+            "answered 503 to GET advancesearch",
+        ),
+    ],
+    ids=["login", "look-up"],
+)
+def test_server_that_cannot_be_asked_is_named_once(check, world, fault, said):
+    world.sandbox.faults.add(fault)
+    ran = check("--zephyr-retries=0")
+
+    assert ran.text.count(said) == 1
+    assert "5 test cases of 5 tests: not checked" in ran.text
+    assert "zephyr: test_shop.py::test_invalid: " in ran.text
+
+
+def test_only_planned_lists_what_would_run(check):
+    ran = check("--zephyr-only-planned")
+
+    assert "test_right" in ran.text
+    assert "<Function test_elsewhere>" not in ran.text
+    assert "3 test cases of 2 tests: 3 in the phase" in ran.text
+
+
+@pytest.mark.parametrize("args", [["--zephyr-push=never"], ["--zephyr-url=sandbox"]])
+def test_without_a_server_the_markers_are_checked(check, world, args):
+    ran = check(*args)
+
+    assert "5 test cases of 5 tests: not looked up, because " in ran.text
+    assert "zephyr: test_shop.py::test_invalid: " in ran.text
+    assert world.sandbox.requests == []
+
+
+@needs_xdist
+def test_workers_change_nothing(check):
+    ran = check("-n2", subprocess=True)
+
+    assert "5 test cases of 5 tests: 3 in the phase, 1 not in the phase" in ran.text
+
+
+def test_an_editor_that_lists_tests_asks_no_server(pytester, run_pytest, world, check):
+    """Only the flag asks for the check, not an ini file that makes runs report."""
+    pytester.makeini("[pytest]\nzephyr = true\n")
+    ran = run_pytest("--collect-only")
+
+    assert "zephyr: " not in ran.text
+    assert world.sandbox.requests == []
