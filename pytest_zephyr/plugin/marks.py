@@ -11,6 +11,7 @@ from dataclasses import field
 import functools
 import re
 from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,14 +21,16 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.case_ids import CaseIds
 from pytest_zephyr.results.case_ids import scale_hint
 from pytest_zephyr.results.case_ids import scale_number
-from pytest_zephyr.results.case_map import CaseMap
-from pytest_zephyr.results.case_map import junit_name
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import number_nodeid
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
+
+
+if TYPE_CHECKING:
+    from pytest_zephyr.results.case_map import CaseMap
 
 
 _SHORTEST_SECRET = 4
@@ -153,9 +156,8 @@ class Marks:
         if self._ask_hook(item, data):
             return data
         if not data.cases and not data.problems and self.case_map is not None:
-            nodeid = _plain_id(item, item.name)
-            names = dict.fromkeys([nodeid, item.nodeid, junit_name(nodeid)])
-            data.cases += self.case_map.cases_of(_name_of(item, self), names)
+            nodeids = _plain_id(item, item.name), item.nodeid
+            data.cases += self.case_map.cases_of_item(_name_of(item, self), nodeids)
         if not data.cases and not data.problems:
             data.unmarked = self.creating or not levels
             if not data.unmarked:

@@ -69,6 +69,11 @@ class CaseMap:
             rarest = min(pieces, key=lambda each: (counts[each], each), default="")
             self._globs.setdefault(rarest, []).append((parts, number))
 
+    def cases_of_item(self, test: str, nodeids: Iterable[str]) -> tuple[CaseRef, ...]:
+        """Return the test cases of a *test* of pytest, whose node id may have additions."""
+        names = dict.fromkeys(nodeids)
+        return self.cases_of(test, [*names, *map(junit_name, names)])
+
     def cases_of(self, test: str, names: Iterable[str]) -> tuple[CaseRef, ...]:
         """Return the test cases of a *test* with these *names*; *test* is for messages."""
         numbers = self._rows_of(names)

@@ -86,6 +86,27 @@ def test_workers_do_not_import_an_http_library(pytester, monkeypatch):
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.usefixtures("alone")
+def test_a_run_without_a_mapping_file_does_not_load_what_reads_one(
+    pytester, monkeypatch
+):
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_modules():
+            loaded = " ".join(sys.modules)
+            assert "pytest_zephyr.plugin.marks" in loaded
+            for name in ("map_file", "case_map", "map_use", "gherkin", "collect"):
+                assert f".{name}" not in loaded
+        """
+    )
+    monkeypatch.setenv("ZEPHYR_PUSH", "never")
+    result = pytester.runpytest_subprocess("-p", "zephyr", "--zephyr")
+
+    result.assert_outcomes(passed=1)
+
+
 def test_public_names_are_those_documented():
     assert pytest_zephyr.__all__ == [
         "PytestZephyrWarning",
