@@ -231,29 +231,35 @@ def sender(root: Path) -> None:
             journal = root / f"large{results}.jsonl"
             _write_journal(journal, results)
             before = len(sandbox.requests)
-            code = (
-                "import re, resource, sys; from pytest_zephyr.cli import main;"
-                "code = main(sys.argv[1:]);"
-                "used = resource.getrusage(resource.RUSAGE_SELF);"
-                "status = open('/proc/self/status').read();"
-                "size = re.search('VmHWM:\\s+([0-9]+)', status)[1];"
-                "print(size, used.ru_utime + used.ru_stime, code)"
-            )
             flags = [f"--zephyr-url={environ['ZEPHYR_URL']}", "--zephyr-deadline=1000"]
             flags.append(f"--zephyr-phase={environ['ZEPHYR_PHASE']}")
-            done = subprocess.run(
-                [sys.executable, "-c", code, "push", str(journal), *flags],
-                env={**os.environ, **environ},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            size, cpu, exit_code = done.stdout.split()[-3:]
-            assert exit_code == "0", done.stdout
+            size, cpu = _command("push", str(journal), *flags, **environ)
             say(
-                f"sender, {results} results: {int(size) / 1024:.0f} MB,"
-                f" {len(sandbox.requests) - before} requests, {float(cpu):.1f} s of CPU"
+                f"sender, {results} results: {size:.0f} MB,"
+                f" {len(sandbox.requests) - before} requests, {cpu:.1f} s of CPU"
             )
+
+
+def _command(*args: str, **environ: str) -> tuple[float, float]:
+    """Return the most memory (MB) and the seconds of CPU of a command of ours."""
+    code = (
+        "import re, resource, sys; from pytest_zephyr.cli import main;"
+        "code = main(sys.argv[1:]);"
+        "used = resource.getrusage(resource.RUSAGE_SELF);"
+        "status = open('/proc/self/status').read();"
+        "size = re.search('VmHWM:\\s+([0-9]+)', status)[1];"
+        "print(size, used.ru_utime + used.ru_stime, code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    size, cpu, exit_code = done.stdout.split()[-3:]
+    assert exit_code == "0", done.stdout
+    return int(size) / 1024, float(cpu)
 
 
 def _write_journal(path: Path, results: int) -> None:
@@ -290,9 +296,42 @@ def journals(root: Path) -> None:
     say(f"journals: 5,000 old ones add {seconds[1] - seconds[0]:.2f} s to a session")
 
 
+def imports(root: Path) -> None:
+    """Memory and CPU of an import of 200 MB: many tests, much output, one huge text."""
+    trace = "at shop.Cart.total(Cart.java:12)\n" * 25
+    failure = f'<failure message="expected 12">{trace}</failure>'
+    line = "0123456789 abcdefghijklmnopqrstuvwxyz \u20ac\n" * 1_000
+    shapes = {
+        "many tests": (200_000, failure, 1),
+        "much output": (1_000, line, 5),
+        "one text": (1, line, 5_000),
+    }
+    for name, (tests, content, times) in shapes.items():
+        path = root / "large.xml"
+        with path.open("w", encoding="utf-8") as file:
+            file.write("<testsuites><testsuite name='large'>\n")
+            for n in range(tests):
+                file.write(
+                    f'<testcase classname="shop.Cart" name="t{n}" zephyr="{n + 1}">'
+                )
+                file.write("" if content is failure else "<system-out>")
+                for _ in range(times):
+                    file.write(content)
+                file.write("" if content is failure else "</system-out>")
+                file.write("</testcase>\n")
+            file.write("</testsuite></testsuites>\n")
+        for capture in ("none", "all"):
+            flags = f"--zephyr-capture={capture}", f"--zephyr-journal={root / capture}"
+            size, cpu = _command("import", str(path), *flags)
+            say(
+                f"imports, {name} ({path.stat().st_size / 1e6:.0f} MB), output {capture}:"
+                f" {size:.0f} MB, {cpu:.1f} s of CPU"
+            )
+
+
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     each.__name__: each
-    for each in (off, slope, start, memory, requests, sender, journals)
+    for each in (off, slope, start, memory, requests, sender, journals, imports)
 }
 
 
