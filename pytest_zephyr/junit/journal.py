@@ -14,6 +14,7 @@ from pathlib import Path
 import re
 import secrets
 import time
+from typing import Any
 
 from pytest_zephyr.config import map_file
 from pytest_zephyr.config import resolve
@@ -137,15 +138,13 @@ class Importer:
             seen.add(hash(nodeid))
             ended = max(ended, test.at)
             attempts = test.attempts()
-            lines = list(
-                map(journal_format.report_line, _reports(test, nodeid, attempts))
-            )
+            lines = list(_report_lines(test, nodeid, attempts))
             for value in self._evidence(test, attempts[-1]):
                 entry = EvidenceEntry(nodeid, value, len(attempts) - 1)
                 lines.append(journal_format.evidence_line(entry))
             item = journal_format.item_text(self._item(test, nodeid))
             writer.append_texts([item, *map(System.encode, lines)])
-        writer.append(journal_format.line_of(records.End(ended)))
+        writer.append({"kind": "end", "at": ended})
 
     def _item(self, test: TestElement, nodeid: str) -> records.Item:
         self.tests += 1
@@ -212,41 +211,42 @@ class Importer:
             yield self._store.take(content, "output.txt")
 
 
-def _reports(
+def _report_lines(
     test: TestElement, nodeid: str, attempts: Sequence[Sequence[Ending]]
-) -> Iterator[records.Report]:
-    """Yield the reports that pytest would write for a test with these *attempts*."""
-    last = len(attempts) - 1
-    passed = records.Report(nodeid, "call", "passed", at=test.at)
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines that pytest's reports of such *attempts* would have."""
+    last, microseconds = len(attempts) - 1, round(test.seconds * 1_000_000)
+    if attempts == [[]]:
+        passed = records.Passed(nodeid, microseconds, test.at)
+        yield journal_format.line_of(passed)
+        return
     for number, endings in enumerate(attempts):
-        outcome = "failed" if number == last else "rerun"
         for ending in endings:
-            text = str(ending.text) or ending.message
-            if ending.outcome == "skipped":
-                yield replace(
-                    passed,
-                    outcome="skipped",
-                    xfail=ending.type.lower().endswith("xfail"),
-                    reason=shorten(
-                        " ".join((ending.message or text).split()), MAX_LINE
-                    ),
-                )
-                continue
-            line = (ending.message or ending.type or text or ending.outcome).partition(
-                "\n"
-            )
-            yield replace(
-                passed,
+            text, is_skip = str(ending.text), ending.outcome == "skipped"
+            title = ending.message or ending.type or text or ending.outcome
+            reason = " ".join((ending.message or text).split()) if is_skip else ""
+            report = records.Report(
+                nodeid,
                 when="setup" if ending.outcome == "error" else "call",
-                outcome=outcome,
+                outcome="skipped"
+                if is_skip
+                else "failed"
+                if number == last
+                else "rerun",
+                at=test.at,
                 attempt=number,
-                crash=shorten(line[0], MAX_LINE),
-                text=fit(text, _MAX_TEXT),
+                xfail=ending.type.lower().endswith("xfail"),
+                reason=shorten(reason, MAX_LINE),
+                crash="" if is_skip else shorten(title.partition("\n")[0], MAX_LINE),
+                text="" if is_skip else fit(text or ending.message, _MAX_TEXT),
             )
-    passed = replace(passed, attempt=last)
+            yield journal_format.report_line(report)
+    end = records.Report(
+        nodeid, "teardown", "passed", microseconds, test.at, attempt=last
+    )
     if not attempts[-1]:
-        yield passed
-    yield replace(passed, when="teardown", duration=round(test.seconds * 1_000_000))
+        yield journal_format.report_line(replace(end, when="call", duration=0))
+    yield journal_format.report_line(end)
 
 
 def find_file(name: str, directories: Iterable[Path]) -> Path | None:

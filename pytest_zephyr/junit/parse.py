@@ -40,9 +40,11 @@ _TIMESTAMP = re.compile(
 )
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
-#: Characters that are read of a failure, and of a name or a message; elements inside each
-#: other; characters that are parsed at once.
-_MAX_TEXT, MAX_LINE, _DEEPEST, _CHUNK = 2**20, 1000, 200, 2**16
+#: Characters that are read of a failure, and of a name or a message.
+_MAX_TEXT, MAX_LINE = 2**20, 1000
+
+#: Characters to parse at once, and in a tag or comment; elements inside each other.
+_CHUNK, _LONGEST_TAG, _DEEPEST = 2**16, 2**24, 200
 
 
 class Text:
@@ -131,6 +133,8 @@ class _Handler(ContentHandler):
         self.finished: list[TestElement] = []
         # The elements that are open, with the text that their content belongs to.
         self.open: list[tuple[str, Text | None]] = [("", None)]
+        #: Characters since the parser has last found something.
+        self.silent = 0
         self._path, self._max_output, self._parser = path, max_output, parser
         # No test has ended after the file was written.
         self._latest = int(min(path.stat().st_mtime, time.time()) * 1000)
@@ -143,6 +147,7 @@ class _Handler(ContentHandler):
         return f"{self._path}, line {self._parser.getLineNumber()}"
 
     def startElement(self, name: str, attrs: Any) -> None:
+        self.silent = 0
         tag = name.rpartition(":")[2]
         parent, text = self.open[-1]
         if not parent and tag not in _SUITES:
@@ -196,10 +201,12 @@ class _Handler(ContentHandler):
         return None
 
     def characters(self, content: str) -> None:
+        self.silent = 0
         if (text := self.open[-1][1]) is not None:
             text.add(content)
 
     def endElement(self, name: str) -> None:
+        self.silent = 0
         tag, _text = self.open.pop()
         if tag in _SUITES:
             self._suites.pop()
@@ -265,8 +272,12 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
     try:
         # Decoded here: the parser knows few encodings, and does not forgive a bad byte.
         with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
+            parser.feed("")
             while chunk := file.read(_CHUNK):
+                handler.silent += len(chunk)
                 parser.feed(_NOT_IN_XML.sub("\ufffd", chunk))
+                if handler.silent > _LONGEST_TAG:
+                    raise ReportError(f"{handler.where}: a tag of more than 16M.")
                 yield from handler.finished
                 handler.finished.clear()
         parser.close()

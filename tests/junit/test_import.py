@@ -105,7 +105,7 @@ def test_an_old_report_replaces_no_newer_result(report, import_, run_zephyr, wor
     pushed = import_(report("old.xml", old), "--push")
 
     assert world.statuses()[101] == "1"
-    assert "newer results for 1 test cases" in pushed.out
+    assert "--force" in pushed.out
 
 
 def test_several_files_are_one_run(report, import_, world):

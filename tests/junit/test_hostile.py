@@ -1,0 +1,199 @@
+"""Files that are broken, foreign or made to do harm."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+
+import pytest
+
+
+CASE = '<testcase classname="C" name="a" zephyr="101"/>'
+ENTITIES = '<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">'
+
+#: Content of a file, and what is said about it after its name.
+REFUSED: dict[str, tuple[str | bytes, str]] = {
+    "empty": ("", ", line 1: the file has no XML. Run its tests again."),
+    "blank": (" \n\n", ", line 3: the file has no XML. Run its tests again."),
+    "cut in a text": (
+        f"<testsuite>\n{CASE}\n<testcase><failure>a",
+        ", line 3: the file ends inside <failure>. Run its tests again.",
+    ),
+    "cut in a tag": (
+        "<testsuite>\n<testcase na",
+        ", line 2: not well-formed XML (unclosed token).",
+    ),
+    "other end": (
+        "<testsuite>\n<testcase></testsuite>",
+        ", line 2: not well-formed XML (mismatched tag).",
+    ),
+    "two documents": (
+        f"<testsuite>{CASE}</testsuite>\n<testsuite/>",
+        ", line 2: not well-formed XML (junk after document element).",
+    ),
+    "JSON": ('{"a": 1}', ", line 1: not well-formed XML ("),
+    "gzip": (gzip.compress(b"<testsuite/>"), ", line 1: not well-formed XML ("),
+    "web page": (
+        "<!DOCTYPE html>\n<html><body>Login</body></html>",
+        ", line 2: <html> is not the root of JUnit XML.",
+    ),
+    "other report": ("<robot/>", ", line 1: <robot> is not the root of JUnit XML."),
+    "entity bomb": (
+        f'<!DOCTYPE t [{ENTITIES}]><testsuite><testcase name="&c;"/></testsuite>',
+        ", line 1: it defines or includes entities,",
+    ),
+    "entity of a file": (
+        '<!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/passwd">]>\n<testsuite>&x;</testsuite>',
+        ", line 1: it defines or includes entities,",
+    ),
+    "parameter entity": (
+        '<!DOCTYPE t [<!ENTITY % x SYSTEM "file:///etc/passwd"> %x;]><testsuite/>',
+        ", line 1: it defines or includes entities,",
+    ),
+    "DTD of a server": (
+        '<!DOCTYPE t SYSTEM "http://127.0.0.1:9/t.dtd"><testsuite/>',
+        ", line 1: it defines or includes entities,",
+    ),
+    "deep": (
+        "<testsuite>" * 10_000,
+        ", line 1: 200 elements inside each other.",
+    ),
+    "huge tag": (
+        f'<testsuite>\n<testcase name="{"a" * (2**24 + 2**17)}"/></testsuite>',
+        ", line 2: a tag of more than 16M.",
+    ),
+    "unknown encoding": (
+        '<?xml version="1.0" encoding="klingon"?><testsuite/>',
+        " cannot be read: unknown encoding: klingon.",
+    ),
+    "encoding of no text": (
+        '<?xml version="1.0" encoding="base64"?><testsuite/>',
+        " cannot be read: 'base64' is not a text encoding",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_file_that_cannot_be_used_is_named_with_its_line(
+    kind, report, import_, pytester
+):
+    content, said = REFUSED[kind]
+    path = report("a.xml", content)
+    imported = import_(report("good.xml", f"<testsuite>{CASE}</testsuite>"), path)
+
+    assert imported.ret == 2
+    assert imported.err.startswith(f"zephyr: {path}{said}")
+    assert imported.err.endswith("Nothing was imported.\n")
+    assert not list((pytester.path / ".zephyr").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "name", ["absent.xml", "directory", "pipe"], ids=["absent", "directory", "pipe"]
+)
+def test_what_is_no_file_is_named(name, import_, pytester):
+    (pytester.path / "directory").mkdir()
+    os.mkfifo(pytester.path / "pipe")
+    imported = import_(name)
+
+    assert imported.ret == 2
+    assert imported.err == f"zephyr: there is no file {name}. Nothing was imported.\n"
+
+
+def test_files_without_a_test_are_named(report, import_):
+    imported = import_(report("a.xml", "<testsuites><testsuite/></testsuites>"))
+
+    assert imported.ret == 2
+    assert "no test case in" in imported.err
+
+
+def test_a_missing_library_is_named_with_its_extra(report, import_, monkeypatch):
+    monkeypatch.setitem(sys.modules, "defusedxml", None)
+    imported = import_(report("a.xml", f"<testsuite>{CASE}</testsuite>"))
+
+    assert imported.ret == 2
+    assert "pip install 'pytest-zephyr[junit]'" in imported.err
+
+
+NAMES = {
+    "ISO-8859-1": "größe",
+    "UTF-8": "größe \N{SNOWMAN}",
+    "UTF-16": "größe \N{SNOWMAN}",
+    "Shift_JIS": "テスト",
+    "windows-1251": "тест",
+}
+
+
+@pytest.mark.parametrize("encoding", NAMES)
+def test_encodings(encoding, report, import_, world):
+    failure = f"<failure>{NAMES[encoding]}</failure>"
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><testsuite>'
+        f'<testcase name="a" zephyr="101">{failure}</testcase></testsuite>'
+    )
+    import_(report("a.xml", text.encode(encoding)), "--push")
+
+    assert NAMES[encoding] in world.execution(101).comment
+
+
+@pytest.mark.parametrize(
+    ("failure", "notes"),
+    [
+        (b"\x1b[31mred\x00", "\ufffd[31mred\ufffd"),
+        (b"gr\xf6\xdfe", "gr\ufffd\ufffde"),
+        (b"\xed\xa0\x80", "\ufffd"),
+        ("\ufffe \u202e".encode(), "\ufffd"),
+        (b"<b>bold</b> &lt;i&gt;", "bold &lt;i&gt;"),
+    ],
+    ids=["control characters", "bad byte", "surrogate", "no character", "markup"],
+)
+def test_what_xml_must_not_hold_is_replaced(failure, notes, report, import_, world):
+    content = b'<testsuite><testcase name="a" zephyr="101"><failure>%b</failure>'
+    content += b"</testcase></testsuite>"
+    imported = import_(report("a.xml", content % failure), "--push")
+
+    assert imported.ret == 0, imported.text
+    assert notes in world.execution(101).comment
+
+
+def test_thousands_of_suites_and_equal_names(report, import_, world):
+    suites = "".join(
+        f'<testsuite name="s{number}">{CASE * 3}</testsuite>' for number in range(1000)
+    )
+    failed = CASE.replace("/>", "><failure/></testcase>")
+    path = report(
+        "a.xml", f"<testsuites>{suites}<testsuite>{failed}</testsuite></testsuites>"
+    )
+    imported = import_(path, "--push")
+
+    assert imported.ret == 0, imported.text
+    assert world.statuses()[101] == "2"
+    assert world.execution(101).comment.startswith("failed: 1 of 3001 tests")
+
+
+def test_long_names_and_impossible_numbers(report, import_, world):
+    tests = (
+        f'<testcase name="{"a" * 10**6}" zephyr="101" time="1e400"/>'
+        '<testcase zephyr="102" time="NaN"/><testcase name="" zephyr="103" time="-1"/>'
+        '<testcase name="&#x202e;b" zephyr="104" time="1:30" line="?"/>'
+    )
+    attrs = 'timestamp="0000-99-99T99:99:99" tests="-1"'
+    imported = import_(
+        report("a.xml", f"<testsuite {attrs}>{tests}</testsuite>"), "--push"
+    )
+
+    assert imported.ret == 0, imported.text
+    assert {case: world.statuses()[case] for case in (101, 102, 103, 104)} == (
+        dict.fromkeys((101, 102, 103, 104), "1")
+    )
+
+
+def test_a_test_inside_of_another_is_one_of_its_own(report, import_, world):
+    inner = '<testcase name="b" zephyr="102"><failure/></testcase>'
+    outer = f'<testcase name="a" zephyr="101">{inner}</testcase>'
+    import_(
+        report("a.xml", f"<t:testsuite xmlns:t='urn:t'>{outer}</t:testsuite>"), "--push"
+    )
+
+    assert world.statuses()[101] == "1"
+    assert world.statuses()[102] == "2"
