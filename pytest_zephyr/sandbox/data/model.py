@@ -29,6 +29,7 @@ class FirstId(int, Enum):
     VERSION = 20_000_001
     PLACEMENT = 30_000_001
     EXECUTION = 50_000_001
+    # Below a million: a client takes ids of folders from there on for its own.
     NODE = 600_001
     RESULT = 70_000_001
     ATTACHMENT = 80_000_001
