@@ -19,7 +19,6 @@ from pytest_zephyr.config.settings import Inherit
 from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.case_ids import CaseIds
-from pytest_zephyr.results.case_ids import scale_hint
 from pytest_zephyr.results.case_ids import scale_number
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
@@ -254,7 +253,7 @@ class Marks:
             return text
         if number := scale_number(value):
             return (
-                f"{text}{scale_hint(value)}; in Zephyr Enterprise it is a number,"
+                f"{text} but a key of Zephyr Scale; in Zephyr Enterprise it is a number,"
                 f" as zephyr({number}), or an Alt ID, as zephyr(alt=…)"
             )
         return (

@@ -48,9 +48,10 @@ class CaseIds:
                 return alt
         elif (case := self.number(text)) is not None:
             return case
+        scale = " but a key of Zephyr Scale" if scale_number(text) else ""
         raise ValueError(
-            f"{text!r} is not a test case{scale_hint(text)}: use its number, as 123 or"
-            f" TC-123, or {ALT}AUTH-1 for an Alt ID"
+            f"{text!r} is not a test case{scale}: use its number, as 123 or TC-123, or"
+            f" {ALT}AUTH-1 for an Alt ID"
         )
 
 
@@ -58,8 +59,3 @@ def scale_number(text: str) -> str | None:
     """Return the number in a key of Zephyr Scale, `None` if *text* is none."""
     key = _SCALE_KEY.fullmatch(text.strip())
     return key[1] if key else None
-
-
-def scale_hint(text: str) -> str:
-    """Return an addition to a message about *text* if it is a key of Zephyr Scale."""
-    return " but a key of Zephyr Scale" if scale_number(text) else ""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from itertools import chain
+from itertools import takewhile
 
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.text import first_few
@@ -117,7 +118,7 @@ class CaseMap:
         ]
         if self._ambiguous:
             tests = [
-                f"{name} (lines {', '.join(str(self._rows[each].line) for each in numbers)})"
+                f"{name} (lines {first_few(str(self._rows[each].line) for each in numbers)})"
                 for name, numbers in self._ambiguous.items()
             ]
             lines.append(
@@ -161,11 +162,8 @@ def junit_name(nodeid: str) -> str:
     """Return ``classname.name`` of a node id, as pytest writes it into JUnit XML."""
     address, bracket, params = nodeid.partition("[")
     file, *names = address.split("::")
-    return (
-        ".".join([file.replace("/", ".").removesuffix(".py"), *names])
-        + bracket
-        + params
-    )
+    module = file.removesuffix(".py").replace("/", ".")
+    return ".".join([module, *names]) + bracket + params
 
 
 def nodeid_of(classname: str, name: str) -> str:
@@ -174,7 +172,5 @@ def nodeid_of(classname: str, name: str) -> str:
     There the name of a class begins with a capital letter, that of a module does not.
     """
     parts = classname.split(".")
-    count = next(
-        (at for at, part in enumerate(parts) if part[:1].isupper()), len(parts)
-    )
-    return "::".join(["/".join(parts[:count]) + ".py", *parts[count:], name])
+    modules = list(takewhile(lambda part: not part[:1].isupper(), parts))
+    return "::".join([f"{'/'.join(modules)}.py", *parts[len(modules) :], name])
