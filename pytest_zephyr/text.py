@@ -65,21 +65,15 @@ def format_case(case: int | str) -> str:
     return str(case) if isinstance(case, int) else repr(case)
 
 
-def one_of_several(names: Iterable[str]) -> str:
-    """Return *names* as a choice: ``never, execution or phase``."""
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
-
-
 def plural(number: int, noun: str) -> str:
     """Return a count with its noun: ``1 test``, ``2 tests``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def listed(parts: Iterable[str]) -> str:
+def listed(parts: Iterable[str], conjunction: str = "and") -> str:
     """Return *parts* as a list in a sentence: ``a, b and c``."""
     *others, last = parts
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def first_few(names: Iterable[str], count: int = 5) -> str:

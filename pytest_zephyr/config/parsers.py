@@ -18,7 +18,7 @@ from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.text import did_you_mean
-from pytest_zephyr.text import one_of_several
+from pytest_zephyr.text import listed
 
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -55,7 +55,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
             return text
         hint = did_you_mean(text, allowed)
         end = f".{hint}" if hint else ""
-        raise InvalidValue(f"choose {one_of_several(allowed)}{end}")
+        raise InvalidValue(f"choose {listed(allowed, 'or')}{end}")
 
     return parse
 

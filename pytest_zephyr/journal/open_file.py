@@ -82,17 +82,11 @@ class OpenFile:
         finally:
             System.close(number)
 
-    def take_back(self, size: int) -> None:
-        """Remove the last *size* bytes."""
+    def take_back(self, size: int | None = None) -> None:
+        """Remove the last *size* bytes, by default all."""
         self._check()
-        self._size -= size
+        self._size -= self._size if size is None else size
         System.truncate(self._number, self._size)
-
-    def clear(self) -> None:
-        """Remove all of it."""
-        self._check()
-        self._size = 0
-        System.truncate(self._number, 0)
 
     def close(self) -> None:
         if self.is_open:

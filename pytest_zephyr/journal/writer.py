@@ -208,7 +208,7 @@ class JournalWriter:
             written = self._file.write(data)
         except Shortened:
             data = self._repaired(self._file.read_all()) + data
-            self._file.clear()
+            self._file.take_back()
             return self._write(data)
         except OSError as error:
             if error.errno == errno.EBADF and self._open_again(self._file):
@@ -253,7 +253,10 @@ def make_directory(directory: Path) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     ignore = directory / ".gitignore"
-    if not ignore.exists() and all(map(_is_ours, directory.iterdir())):
+    if not ignore.exists() and all(
+        path.suffix == SUFFIX or path.name.startswith(_OUR_PREFIXES)
+        for path in directory.iterdir()
+    ):
         ignore.write_text("*\n", encoding="utf-8")
 
 
@@ -263,10 +266,6 @@ def read_tail(path: Path) -> bytes:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
         return file.read()
     return b""
-
-
-def _is_ours(path: Path) -> bool:
-    return path.suffix == SUFFIX or path.name.startswith(_OUR_PREFIXES)
 
 
 def _bytes_of(text: str) -> bytes:

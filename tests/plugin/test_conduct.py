@@ -36,7 +36,7 @@ HOOKS = [
     "pytest_zephyr.journal.format.item_text",
     "pytest_zephyr.journal.format.start_text",
     "pytest_zephyr.journal.format.passed_text",
-    "pytest_zephyr.journal.format.end_line",
+    "pytest_zephyr.journal.format.line_of",
     "pytest_zephyr.plugin.reports.to_record",
     "pytest_zephyr.plugin.reporter.ZephyrReporter._finish",
     "pytest_zephyr.plugin.reporter.ZephyrReporter._push",
