@@ -14,11 +14,11 @@ from pytest_zephyr import origin
 
 
 def now_ms(
-    _monotonic: Callable[[], int] = time.monotonic_ns,
-    _offset: int = origin.WALL_OFFSET,
+    _monotonic: Callable[[], float] = time.monotonic,
+    _offset: float = origin.WALL_OFFSET,
 ) -> int:
     """Return milliseconds since the epoch."""
-    return (_offset + _monotonic()) // 1_000_000
+    return int((_offset + _monotonic()) * 1000)
 
 
 def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:

@@ -22,9 +22,9 @@ import time
 #: start.
 RUN = "_ZEPHYR_RUN"
 
-#: The difference between wall clock and monotonic clock in nanoseconds, and the monotonic
-#: time of this import in seconds.
-WALL_OFFSET = time.time_ns() - time.monotonic_ns()
+#: The difference between wall clock and monotonic clock, and the monotonic time of this
+#: import, in seconds.
+WALL_OFFSET = time.time() - time.monotonic()
 BEGAN = time.monotonic()
 
 EXECUTABLE = sys.executable

@@ -153,7 +153,7 @@ def item_text(item: records.Item, hidden: str = "") -> str:
         line = {"kind": "item", "hidden": hidden, **_values(item), "new": new}
         return System.encode(_slim(line))
     cases = ",".join(
-        _quoted(case) if isinstance(case, str) else str(case) for case in item.cases
+        [_quoted(case) if isinstance(case, str) else str(case) for case in item.cases]
     )
     more = ',"unmarked":true' if item.unmarked else ""
     if item.invalid:

@@ -121,7 +121,9 @@ class JournalWriter:
 
     def append_text(self, text: str) -> None:
         """Append a line of JSON in ASCII."""
-        self._append(self._encode(text))
+        data = self._encode(text)
+        if self.broken is not None or not self._write(data):
+            self.unwritten.append(data)
 
     def append_texts(self, texts: Iterable[str]) -> None:
         """Append many lines with one write."""

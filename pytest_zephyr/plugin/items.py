@@ -47,7 +47,7 @@ def item_of(
         unmarked=data.unmarked,
         new=new,
         comment=data.comment,
-        defects=tuple(dict.fromkeys(data.defects)),
+        defects=tuple(dict.fromkeys(data.defects)) if data.defects else (),
         fields=tuple(data.fields.items()),
         changed=changed,
         invalid=bool(data.problems),

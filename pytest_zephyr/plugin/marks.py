@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
+_COLLECTIONS = (list, tuple, set, frozenset)
 
 #: Names of parameters whose values must not be shown.
 _SECRET = re.compile(
@@ -95,7 +96,8 @@ class Marks:
     def of(self, item: pytest.Item) -> MarkerData:
         """Return what the markers of *item* say now."""
         data = self._read(item)
-        data.cases = list(dict.fromkeys(data.cases))
+        if len(data.cases) > 1:
+            data.cases = list(dict.fromkeys(data.cases))
         item.stash[_LAST_READ] = _fingerprint(item)
         if data.problems or _PROBLEMS in item.stash:
             item.stash[_PROBLEMS] = data.problems
@@ -105,7 +107,7 @@ class Marks:
         """Return what was wrong with the markers of *item* when they were last read."""
         if _LAST_READ not in item.stash:
             self.of(item)
-        return item.stash.get(_PROBLEMS, [])
+        return item.stash[_PROBLEMS] if _PROBLEMS in item.stash else []  # noqa: SIM401
 
     def changed(self, item: pytest.Item) -> bool:
         """Return whether *item* has other markers than when they were last read."""
@@ -117,7 +119,7 @@ class Marks:
         texts = {
             text
             for name, value in item.callspec.params.items()
-            if _SECRET.search(name)
+            if _is_secret(name)
             for text in _texts_of(value)
             # Shorter ones are a part of ordinary words.
             if len(text) >= _SHORTEST_SECRET
@@ -187,7 +189,8 @@ class Marks:
     def _add(self, mark: pytest.Mark, item: pytest.Item, data: MarkerData) -> None:
         """Add to *data* what *mark* says; the closest mark, which comes first, wins."""
         before = len(data.cases) + len(data.problems)
-        self._add_ids(mark.args, data)
+        for value in mark.args:
+            self._add_ids(value, data)
         for name, value in mark.kwargs.items():
             if name in _TEXTS:
                 attribute, expected = _TEXTS[name]
@@ -211,7 +214,7 @@ class Marks:
             data.problems.append("the zephyr marker names no test case")
 
     def _add_ids(self, values: object, data: MarkerData) -> None:
-        for value in _flat(values):
+        for value in _flat(values) if isinstance(values, _COLLECTIONS) else (values,):
             case = self._ids.number(value)
             if case is None:
                 data.problems.append(self._not_an_id(value))
@@ -281,8 +284,10 @@ def _levels(item: pytest.Item) -> list[list[pytest.Mark]] | None:
             levels += _by_class(node, marks)
         elif marks and node is item and (callspec := getattr(item, "callspec", None)):
             of_params = set(map(id, callspec.marks))
-            levels.append([mark for mark in marks if id(mark) in of_params])
-            levels.append([mark for mark in marks if id(mark) not in of_params])
+            by_owner: tuple[list[pytest.Mark], list[pytest.Mark]] = [], []
+            for mark in marks:
+                by_owner[id(mark) not in of_params].append(mark)
+            levels += by_owner
         elif marks:
             levels.append(marks)
         node = node.parent
@@ -310,13 +315,14 @@ def _escape(text: str) -> str:
 
 def _fingerprint(item: pytest.Item) -> int:
     """Return a number that changes when *item* gets or loses a marker."""
-    number = 1
+    numbers: list[int] = []
     node: Any = item
     while node is not None:
         if node.own_markers:
-            number = hash((number, *map(id, node.own_markers)))
+            numbers += map(id, node.own_markers)
+            numbers.append(0)
         node = node.parent
-    return number
+    return hash(tuple(numbers))
 
 
 #: The journal's name for an item if it is not the node id, and the names for the next
@@ -347,12 +353,13 @@ def name_items(items: Iterable[pytest.Item], marks: Marks) -> Iterator[str]:
 
 def key_of(item: pytest.Item) -> str:
     """Return the journal's name for *item*, usually its node id."""
-    return item.stash.get(_KEY, item.nodeid)
+    # Asked first: a stash that lacks a key raises, which is slow.
+    return item.stash[_KEY] if _KEY in item.stash else item.nodeid  # noqa: SIM401
 
 
 def begin_item(item: pytest.Item) -> str:
     """Return the journal's name for *item*, which is about to run, perhaps once more."""
-    if keys := item.stash.get(_NEXT_KEYS, None):
+    if _NEXT_KEYS in item.stash and (keys := item.stash[_NEXT_KEYS]):
         item.stash[_KEY] = keys.pop(0)
     return key_of(item)
 
@@ -360,7 +367,7 @@ def begin_item(item: pytest.Item) -> str:
 def _name_of(item: pytest.Item, marks: Marks) -> str:
     """Return the node id of *item*, with secret parameters hidden."""
     params = getattr(getattr(item, "callspec", None), "params", ())
-    if not any(map(_SECRET.search, params)):
+    if not any(map(_is_secret, params)):
         return item.nodeid
     marks.note_secrets(item)
     return _without_secrets(item, marks)
@@ -369,13 +376,19 @@ def _name_of(item: pytest.Item, marks: Marks) -> str:
 def _without_secrets(item: Any, marks: Marks) -> str:
     callspec = item.callspec
     params = ", ".join(
-        f"{name}={HIDDEN if _SECRET.search(name) else marks.short(value)}"
+        f"{name}={HIDDEN if _is_secret(name) else marks.short(value)}"
         for name, value in callspec.params.items()
     )
     # Number the values, whatever tests are selected; the first needs no number.
     numbers = [callspec.indices.get(name, 0) + 1 for name in callspec.params]
     number = f" #{'.'.join(map(str, numbers))}" if max(numbers) > 1 else ""
     return f"{function_id(item)}[{params}]{number}"
+
+
+@functools.lru_cache(maxsize=256)
+def _is_secret(name: str) -> bool:
+    """Return whether the values of a parameter with this *name* must not be shown."""
+    return _SECRET.search(name) is not None
 
 
 def function_id(item: pytest.Item) -> str:
@@ -391,7 +404,7 @@ def _plain_id(item: pytest.Item, name: str) -> str:
 
 def _flat(values: object, depth: int = 10) -> Iterator[object]:
     """Yield what is in *values*, lists and tuples opened; a list may contain itself."""
-    if isinstance(values, list | tuple | set | frozenset) and depth:
+    if isinstance(values, _COLLECTIONS) and depth:
         for value in values:
             yield from _flat(value, depth - 1)
     else:
@@ -404,7 +417,7 @@ def _texts_of(value: object, depth: int = 5) -> Iterator[str]:
         return
     if isinstance(value, Mapping):
         value = list(value.values())
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, _COLLECTIONS):
         for content in value:
             yield from _texts_of(content, depth - 1)
         return

@@ -34,8 +34,9 @@ def forget_attempts(item: pytest.Item) -> None:
 
 def begin_attempt(item: pytest.Item) -> int:
     """Count a setup of *item*; return the number of the attempt, from 0."""
-    item.stash[_SETUPS] = item.stash.get(_SETUPS, 0) + 1
-    return attempt_of(item)
+    setups = item.stash[_SETUPS] if _SETUPS in item.stash else 0  # noqa: SIM401 - quicker
+    item.stash[_SETUPS] = setups + 1
+    return max(setups, getattr(item, "execution_count", 1) - 1)
 
 
 def attempt_of(item: pytest.Item) -> int:
@@ -43,8 +44,7 @@ def attempt_of(item: pytest.Item) -> int:
 
     pytest-rerunfailures counts over processes, too: a worker may have died.
     """
-    counted = getattr(item, "execution_count", 1)
-    return max(counted, item.stash.get(_SETUPS, 1)) - 1
+    return max(item.stash.get(_SETUPS, 1), getattr(item, "execution_count", 1)) - 1
 
 
 @dataclass(frozen=True)

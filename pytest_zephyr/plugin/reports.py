@@ -33,7 +33,7 @@ from pytest_zephyr.results.records import Report
 
 
 #: The reports of a test that has simply passed.
-_PASSED = ("setup", "call", "teardown")
+_PASSED = ["setup", "call", "teardown"]
 
 #: The attribute of a report that carries a `Stamp`.
 STAMP = "zephyr"
@@ -98,26 +98,24 @@ class ReportLines:
     def pytest_runtest_protocol(
         self, item: pytest.Item
     ) -> Generator[None, object, object]:
-        self._begin(item)
+        try:
+            self._item = item
+            self._key = begin_item(item)
+            forget_attempts(item)
+            self._passed = []
+            self._attempt = 0
+            self._writer.append_text(journal_format.start_text(self._key, self._worker))
+        except ERRORS as error:
+            self.note_bug("pytest_runtest_protocol", error)
         try:
             return (yield)
         finally:
-            self._end(item)
-
-    @guarded
-    def _begin(self, item: pytest.Item) -> None:
-        self._item = item
-        self._key = begin_item(item)
-        forget_attempts(item)
-        self._passed = []
-        self._attempt = 0
-        self._writer.append_text(journal_format.start_text(self._key, self._worker))
-
-    @guarded
-    def _end(self, item: pytest.Item) -> None:
-        """Write what other wrappers did to the markers, unless a fork ran the test."""
-        if self._writer.is_ours:
-            self._write_markers(item)
+            try:
+                # What other wrappers did to the markers, unless a fork ran the test.
+                if self._marks.changed(item) and self._writer.is_ours:
+                    self._write_markers(item)
+            except ERRORS as error:
+                self.note_bug("pytest_runtest_protocol", error)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -125,7 +123,8 @@ class ReportLines:
             self._attempt = begin_attempt(item)
             if self._attempt:
                 self._write_failure(item)
-            self._write_markers(item)
+            if self._marks.changed(item):
+                self._write_markers(item)
             problems = self._marks.problems_of(item)
         except ERRORS as error:
             self.note_bug("pytest_runtest_setup", error)
@@ -140,7 +139,8 @@ class ReportLines:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if call.when == "teardown":
+        is_last = call.when == "teardown"
+        if is_last and self._marks.changed(item):
             self._note_markers(item, report)
         if self._record_hook.get_hookimpls():
             self._call_record_hook(item, report)
@@ -150,15 +150,21 @@ class ReportLines:
             self._failed = item, report
         if self._capture != "none":
             self._attach_output(item, report)
-        if call.when == "teardown" and (bugs := self._take_bugs(item)):
+        if is_last and (bugs := self._take_bugs(item)):
             _add_to_stamp(report, "bugs", bugs)
-        self._add_kept_lines(report)
+        if self._writer.unwritten:
+            self._add_kept_lines(report)
         return report
 
     # Before a worker sends the report, with the lines that could not be written.
     @pytest.hookimpl(tryfirst=True)
-    @guarded
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        try:
+            self._log(report)
+        except ERRORS as error:
+            self.note_bug("pytest_runtest_logreport", error)
+
+    def _log(self, report: pytest.TestReport) -> None:
         if hasattr(report, STAMP):
             stamp: Stamp = getattr(report, STAMP)
             self._writer.append_unwritten(stamp.pop("kept", ()))
@@ -183,12 +189,14 @@ class ReportLines:
             and not hasattr(report, "wasxfail")
         )
         if is_plain:
-            self._passed.append((str(report.when), report.duration, now_ms()))
+            passed = self._passed
+            passed.append((str(report.when), report.duration, now_ms()))
             if report.when != "teardown":
                 return
-            phases, durations, _times = zip(*self._passed, strict=True)
-            if phases == _PASSED:
-                total = sum(map(_microseconds, durations))
+            if [when for when, _duration, _at in passed] == _PASSED:
+                total = sum(
+                    [_microseconds(duration) for _when, duration, _at in passed]
+                )
                 text = journal_format.passed_text(self._key, total, self._worker)
                 self._writer.append_text(text)
                 self._passed = []
@@ -245,19 +253,19 @@ class ReportLines:
             self._warn(item, report, problem)
 
     def _write_markers(self, item: pytest.Item) -> list[str]:
-        """Write the markers of *item* if they were changed; return their new problems."""
-        if not self._marks.changed(item):
-            return []
+        """Write the changed markers of *item*; return their new problems."""
         before = self._marks.problems_of(item)
         record = item_of(item, self._marks, changed=True)
         self._writer.append_text(journal_format.item_text(record))
         return [text for text in self._marks.problems_of(item) if text not in before]
 
     def _take_bugs(self, item: pytest.Item) -> list[str]:
-        recorder = item.config.stash[RECORDER]
-        bugs = [*self._bugs, *recorder.bugs]
+        recorded = item.config.stash[RECORDER].bugs
+        if not self._bugs and not recorded:
+            return []
+        bugs = [*self._bugs, *recorded]
         self._bugs = []
-        recorder.bugs.clear()
+        recorded.clear()
         return bugs
 
     def _call_record_hook(self, item: pytest.Item, report: pytest.TestReport) -> None:
