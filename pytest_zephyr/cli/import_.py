@@ -28,20 +28,10 @@ from pytest_zephyr.junit.journal import Importer
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "import",
-        run,
-        "turn JUnit XML of any tool into a journal",
-        also=("capture", "attach_max_size", "map"),
-    )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="JUnit XML files",
-    )
+    also = ("capture", "attach_max_size", "map")
+    text = "turn JUnit XML of any tool into a journal"
+    parser = add_command(commands, "import", run, text, also=also)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JUnit XML")
     parser.add_argument(
         "--zephyr-id-pattern",
         type=_pattern,
@@ -54,7 +44,7 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
         default=[],
         type=Path,
         metavar="DIR",
-        help="also take attachments from below DIR, not only from beside a file",
+        help="where attachments may be, besides the directory of each file",
     )
     parser.add_argument("--push", action="store_true", help="send the journal at once")
 
@@ -80,9 +70,8 @@ def run(args: argparse.Namespace) -> int:
         commit=ci.find(os.environ, "commit"),
         dry_run=settings.dry_run,
     )
-    importer = Importer(
-        settings, find_given(args), args.zephyr_id_pattern, args.attachments
-    )
+    given, pattern = find_given(args), args.zephyr_id_pattern
+    importer = Importer(settings, given, pattern, args.attachments)
     try:
         journal = display_path(importer.write(args.files, header))
     except ReportError as error:
@@ -90,13 +79,14 @@ def run(args: argparse.Namespace) -> int:
         return USAGE
     for problem in importer.problems:
         complain(problem)
-    if importer.tests:
-        for remark in importer.case_map.remarks() if importer.case_map else ():
-            say(remark)
-        counts = f"{importer.tests} tests, {importer.unmapped} without a test case"
-        say(f"{journal}: {counts}")
-    else:
+    for remark in importer.remarks:
+        say(remark)
+    if not importer.tests:
         say(f"{journal} has the same results; nothing was imported.")
+    else:
+        say(
+            f"{journal}: {importer.tests} tests, {importer.unmapped} without a test case"
+        )
     done = NOT_ALL if importer.problems else OK
     if args.push:
         args.journals, args.force, args.json = [journal], False, False

@@ -14,7 +14,6 @@ from pathlib import Path
 import re
 import secrets
 import time
-from typing import Any
 
 from pytest_zephyr.config import map_file
 from pytest_zephyr.config import resolve
@@ -37,6 +36,7 @@ from pytest_zephyr.junit.parse import TestElement
 from pytest_zephyr.results import records
 from pytest_zephyr.results.case_ids import ALT
 from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.case_map import nodeid_of
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
@@ -77,11 +77,14 @@ class Importer:
         sizes = self._options["attach_max_size"], self._options["attach_max_total"]
         self._max_output = 0 if self._capture == "none" else sizes[0]
         self._store = FileStore(settings.journal / DIRECTORY, *sizes)
-        secrets = known_secrets(
-            given.environ, settings.credential, proxy=settings.proxy
-        )
-        self._scrub = Scrubber(secrets)
-        self.case_map = map_file.load(given)
+        known = known_secrets(given.environ, settings.credential, proxy=settings.proxy)
+        self._scrub = Scrubber(known)
+        self._map = map_file.load(given) or CaseMap()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to say about rows of the mapping file."""
+        return self._map.remarks() if self.tests else []
 
     def write(self, files: Sequence[Path], header: Header) -> Path:
         """Return the journal with the results of *files*; write it if there is none yet.
@@ -96,7 +99,7 @@ class Importer:
         if first is None:
             names = ", ".join(map(str, files))
             raise ReportError(f"no test case in {names}. Were any tests run?")
-        started = first.at - round(first.seconds * 1000)
+        started = first.at - first.microseconds // 1000
         day = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
         header = replace(header, run=f"{day}-{digest}", started=started)
         temporary = directory / f"{secrets.token_hex(8)}.tmp"
@@ -138,12 +141,19 @@ class Importer:
             seen.add(hash(nodeid))
             ended = max(ended, test.at)
             attempts = test.attempts()
-            lines = list(_report_lines(test, nodeid, attempts))
+            if attempts == [[]]:
+                passed = records.Passed(nodeid, test.microseconds, test.at)
+                lines = [journal_format.line_of(passed)]
+            else:
+                reports = _reports(test, nodeid, attempts)
+                lines = list(map(journal_format.report_line, reports))
             for value in self._evidence(test, attempts[-1]):
                 entry = EvidenceEntry(nodeid, value, len(attempts) - 1)
                 lines.append(journal_format.evidence_line(entry))
             item = journal_format.item_text(self._item(test, nodeid))
             writer.append_texts([item, *map(System.encode, lines)])
+            if writer.broken is not None:
+                break
         writer.append({"kind": "end", "at": ended})
 
     def _item(self, test: TestElement, nodeid: str) -> records.Item:
@@ -164,13 +174,9 @@ class Importer:
         """Return the test cases of *test*. Raises ValueError for an invalid id."""
         if cases := self._ids.read(",".join(map(str, test.ids))):
             return cases
-        if self.case_map is not None:
-            names = (
-                f"{test.classname}.{test.name}",
-                nodeid_of(test.classname, test.name),
-            )
-            if mapped := self.case_map.cases_of(test.full_name, names):
-                return mapped
+        names = f"{test.classname}.{test.name}", nodeid_of(test.classname, test.name)
+        if mapped := self._map.cases_of(test.full_name, names):
+            return mapped
         for name in (test.name, test.classname) if self.id_pattern else ():
             for match in re.finditer(self.id_pattern or "", name):
                 alt = match.groupdict().get("alt")
@@ -195,58 +201,40 @@ class Importer:
                 where = ", ".join(map(str, places))
                 reason = f"no file {shorten(name, 200)} below {where} (--attachments)"
                 yield LeftOut(clean_name(label), 0, self._scrub(reason))
-        capture = self._capture
         failed = any(each.outcome != "skipped" for each in last)
-        if (
-            not output.length
-            or capture == "none"
-            or (capture == "failed" and not failed)
-        ):
-            return
-        if output.length > self._max_output:
-            reason = "larger than zephyr_attach_max_size"
-            yield LeftOut("output.txt", output.length, reason, by_limit=True)
-        else:
+        wanted = {"none": False, "failed": failed, "all": True}[self._capture]
+        if wanted and output.length:
             content = self._scrub(str(output)).encode("utf-8", "replace")
-            yield self._store.take(content, "output.txt")
+            taken = self._store.take(content, "output.txt")
+            is_cut = isinstance(taken, LeftOut)
+            yield replace(taken, size=output.length) if is_cut else taken
 
 
-def _report_lines(
+def _reports(
     test: TestElement, nodeid: str, attempts: Sequence[Sequence[Ending]]
-) -> Iterator[dict[str, Any]]:
-    """Yield the lines that pytest's reports of such *attempts* would have."""
-    last, microseconds = len(attempts) - 1, round(test.seconds * 1_000_000)
-    if attempts == [[]]:
-        passed = records.Passed(nodeid, microseconds, test.at)
-        yield journal_format.line_of(passed)
-        return
+) -> Iterator[records.Report]:
+    """Yield what pytest would report of such *attempts*."""
+    report = records.Report(nodeid, "call", "passed", at=test.at)
     for number, endings in enumerate(attempts):
+        report = replace(report, attempt=number)
         for ending in endings:
-            text, is_skip = str(ending.text), ending.outcome == "skipped"
+            text = str(ending.text) or ending.message
+            if ending.outcome == "skipped":
+                reason = " ".join((ending.message or text).split())[:MAX_LINE]
+                is_xfail = ending.type.lower().endswith("xfail")
+                yield replace(report, outcome="skipped", xfail=is_xfail, reason=reason)
+                continue
             title = ending.message or ending.type or text or ending.outcome
-            reason = " ".join((ending.message or text).split()) if is_skip else ""
-            report = records.Report(
-                nodeid,
+            yield replace(
+                report,
                 when="setup" if ending.outcome == "error" else "call",
-                outcome="skipped"
-                if is_skip
-                else "failed"
-                if number == last
-                else "rerun",
-                at=test.at,
-                attempt=number,
-                xfail=ending.type.lower().endswith("xfail"),
-                reason=shorten(reason, MAX_LINE),
-                crash="" if is_skip else shorten(title.partition("\n")[0], MAX_LINE),
-                text="" if is_skip else fit(text or ending.message, _MAX_TEXT),
+                outcome="failed" if endings is attempts[-1] else "rerun",
+                crash=title.partition("\n")[0][:MAX_LINE],
+                text=fit(text, _MAX_TEXT),
             )
-            yield journal_format.report_line(report)
-    end = records.Report(
-        nodeid, "teardown", "passed", microseconds, test.at, attempt=last
-    )
     if not attempts[-1]:
-        yield journal_format.report_line(replace(end, when="call", duration=0))
-    yield journal_format.report_line(end)
+        yield report
+    yield replace(report, when="teardown", duration=test.microseconds)
 
 
 def find_file(name: str, directories: Iterable[Path]) -> Path | None:

@@ -48,7 +48,7 @@ _CHUNK, _LONGEST_TAG, _DEEPEST = 2**16, 2**24, 200
 
 
 class Text:
-    """A text of at least *limit* characters, if it has so many.
+    """A text, or a bit more than its first *limit* characters.
 
     *attachments* are the paths of attachments in all of it.
     """
@@ -62,7 +62,7 @@ class Text:
         self.add(text)
 
     def add(self, part: str) -> None:
-        if self.length < self._limit:
+        if self.length <= self._limit:
             self._parts.append(part)
         self.length += len(part)
         # A path may be spread over several parts.
@@ -106,7 +106,7 @@ class TestElement:
     classname: str
     name: str
     statuses: str
-    seconds: float
+    microseconds: int
     at: int
     output: Text
     ids: list[Text]
@@ -138,8 +138,8 @@ class _Handler(ContentHandler):
         self._path, self._max_output, self._parser = path, max_output, parser
         # No test has ended after the file was written.
         self._latest = int(min(path.stat().st_mtime, time.time()) * 1000)
-        # When each open suite began, and the seconds of its tests so far.
-        self._suites = [(0, 0.0)]
+        # When each open suite began, and the microseconds of its tests so far.
+        self._suites = [(0, 0)]
         self._cases: list[TestElement] = []
 
     @property
@@ -160,7 +160,7 @@ class _Handler(ContentHandler):
             raise ReportError(f"{self.where}: {_DEEPEST} elements inside each other.")
         if tag in _SUITES:
             began = _milliseconds(attrs.get("timestamp", ""), self._latest)
-            self._suites.append((began or self._suites[-1][0], 0.0))
+            self._suites.append((began or self._suites[-1][0], 0))
         elif tag == "testcase":
             self._cases.append(self._begin_case(attrs))
         elif self._cases:
@@ -174,7 +174,7 @@ class _Handler(ContentHandler):
             classname=shorten(attrs.get("classname", attrs.get("class", "")), MAX_LINE),
             name=shorten(attrs.get("name", ""), MAX_LINE),
             statuses=f"{attrs.get('result', '')} {attrs.get('status', '')}",
-            seconds=_seconds(attrs.get("time", "")),
+            microseconds=_microseconds(attrs.get("time", "")),
             at=_milliseconds(attrs.get("timestamp", ""), self._latest),
             output=Text(self._max_output),
             ids=[Text(MAX_LINE, attrs.get("zephyr", ""))],
@@ -213,11 +213,9 @@ class _Handler(ContentHandler):
         elif tag == "testcase":
             case = self._cases.pop()
             began, took = self._suites[-1]
-            self._suites[-1] = began, took + case.seconds
-            if case.at:
-                began, took = case.at, 0.0
-            end = began + round((took + case.seconds) * 1000)
-            case.at = min(end, self._latest) if began else self._latest
+            self._suites[-1] = began, took + case.microseconds
+            begin = case.at or (began and began + took // 1000) or self._latest
+            case.at = min(begin + case.microseconds // 1000, self._latest)
             for status in case.statuses.lower().split():
                 if not case.endings and status in _STATUSES:
                     outcome = _STATUSES[status]
@@ -245,12 +243,12 @@ def _milliseconds(text: str, latest: int) -> int:
     return max((each for each in moments if 10**12 < each <= latest), default=0)
 
 
-def _seconds(text: str) -> float:
+def _microseconds(text: str) -> int:
     """Return a duration such as ``1.5``, ``1,234.5`` or ``0,5``, 0 if *text* is none."""
     with suppress(ValueError):
         seconds = float(text.replace(",", "" if "." in text else "."))
-        return seconds if 0 < seconds < 10**8 else 0.0
-    return 0.0
+        return round(seconds * 1_000_000) if 0 < seconds < 10**8 else 0
+    return 0
 
 
 def read(path: Path, max_output: int) -> Iterator[TestElement]:
