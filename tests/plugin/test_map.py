@@ -189,9 +189,20 @@ def test_hooks_and_ignored_tests_are_not_mapped(pytester, world, run_zephyr):
     assert "by hand" in world.execution(105).comment
 
 
-def test_a_mapped_test_is_planned_and_gets_no_test_case_of_its_own(
-    suite, world, run_zephyr
+def test_no_test_case_is_created_for_a_mapped_test(
+    suite, world, run_zephyr, monkeypatch
 ):
+    monkeypatch.setenv("ZEPHYR_RELEASE", str(world.release))
+    (suite / "map.csv").write_text("test_m.py*,101\n")
+    create = ("--zephyr-create=execution", "--zephyr-unmapped=create")
+    run_zephyr("--zephyr-map=map.csv", *create)
+    assert not any("testcase" in write for write in world.writes)
+
+    run_zephyr(*create)
+    assert any("testcase" in write for write in world.writes)
+
+
+def test_a_mapped_test_can_be_planned(suite, world, run_zephyr):
     (suite / "map.csv").write_text("*::test_passes,101\n*::test_pay,999\n")
     ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-only-planned")
 
