@@ -26,11 +26,19 @@ NO_SUCH_NAME = 0
 
 
 class ZephyrError(Exception):
-    """Base class of all errors that this package raises."""
+    """Base class of all errors that this package raises; *code* names it for scripts."""
+
+    @property
+    def code(self) -> str:
+        return "error"
 
 
 class SettingsError(ZephyrError):
     """One or more settings are wrong or missing; the text has one line for each."""
+
+    @property
+    def code(self) -> str:
+        return "settings"
 
 
 class ZephyrUnreachable(ZephyrError):
@@ -42,6 +50,10 @@ class ZephyrUnreachable(ZephyrError):
     def __init__(self, message: str, *, tls: bool = False) -> None:
         super().__init__(message)
         self.tls = tls
+
+    @property
+    def code(self) -> str:
+        return "tls" if self.tls else "unreachable"
 
 
 class ZephyrWriteUncertain(ZephyrUnreachable):
@@ -58,6 +70,10 @@ class ZephyrWriteUncertain(ZephyrUnreachable):
 class Interrupted(ZephyrError):
     """The user pressed Ctrl-C."""
 
+    @property
+    def code(self) -> str:
+        return "interrupted"
+
 
 class ZephyrBadAnswer(ZephyrError):
     """The server answered, but not with what was asked for."""
@@ -65,6 +81,15 @@ class ZephyrBadAnswer(ZephyrError):
     def __init__(self, message: str, *, status: int = NO_SUCH_NAME) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def code(self) -> str:
+        codes = {
+            401: "login-failed",
+            403: "permission-denied",
+            NO_SUCH_NAME: "not-found",
+        }
+        return codes.get(self.status, "bad-answer")
 
 
 class ZephyrUnauthorized(ZephyrBadAnswer):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.metadata import version
 import io
 import sys
 
 from pytest_zephyr.cli import check
 from pytest_zephyr.cli import drift
 from pytest_zephyr.cli import import_
+from pytest_zephyr.cli import journals
 from pytest_zephyr.cli import listing
 from pytest_zephyr.cli import push
 from pytest_zephyr.cli import sandbox
 from pytest_zephyr.cli.options import NOT_ALL
+from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.errors import JournalError
@@ -29,11 +32,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="pytest-zephyr", description="Report pytest results to Zephyr Enterprise."
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (push, import_, check, drift, listing, sandbox):
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"pytest-zephyr {version('pytest-zephyr')}",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for module in (push, journals, import_, check, drift, listing, sandbox):
         module.declare(commands)
     try:
         args = parser.parse_args(argv)
+        if "command" not in args:
+            parser.print_help()
+            return OK
         return int(args.command(args))
     except (SettingsError, JournalError) as error:
         complain(error)

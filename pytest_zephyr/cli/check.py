@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from dataclasses import dataclass
+import json
+from typing import Literal
 
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import CONNECTION
 from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import reading
+from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
@@ -22,30 +28,36 @@ from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import NO_SERVER
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.push.embedded import served
+from pytest_zephyr.push.preflight import status_problems
 from pytest_zephyr.results import status
-from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find import Finder
+from pytest_zephyr.text import plural
 
 
 #: The steps; each one needs those before it.
 STEPS = ("address", "TLS", "credential", "user", "statuses", *TARGET)
 
 
+State = Literal["ok", "FAIL", "warning", "skipped"]
+
+
 @dataclass(frozen=True)
 class Finding:
-    """The result of one step; *ok* is `None` if it was not checked or is not needed."""
+    """The result of one step; a *code* is a stable name of a problem for scripts."""
 
     step: str
-    ok: bool | None = None
+    state: State = "skipped"
     text: str = ""
+    code: str = ""
 
 
 class Checker:
@@ -57,14 +69,20 @@ class Checker:
 
     @property
     def failed(self) -> bool:
-        return any(finding.ok is False for finding in self.findings.values())
+        return bool(self.problems)
+
+    @property
+    def problems(self) -> list[Finding]:
+        return [each for each in self.findings.values() if each.state == "FAIL"]
 
     def check_settings(self) -> bool:
         """Check that there are an address and a credential to try."""
         if self._settings.url is None:
-            self._fail("address", NO_SERVER)
+            self._fail("address", SettingsError(NO_SERVER))
         elif self._settings.credential is None:
-            self._fail("credential", missing_credential(self._settings.auth))
+            self._fail(
+                "credential", SettingsError(missing_credential(self._settings.auth))
+            )
         return not self.failed
 
     def run(self, client: Client) -> None:
@@ -72,14 +90,14 @@ class Checker:
             self._check_statuses(client)
             self._check_target(client)
 
-    def _note(self, step: str, ok: bool | None, text: str) -> None:
-        self.findings[step] = Finding(step, ok, text)
+    def _note(self, step: str, state: State, text: str, code: str = "") -> None:
+        self.findings[step] = Finding(step, state, text, code)
 
     def _pass(self, step: str, text: str) -> None:
-        self._note(step, True, text)
+        self._note(step, "ok", text)
 
-    def _fail(self, step: str, error: object) -> None:
-        self._note(step, False, str(error))
+    def _fail(self, step: str, error: ZephyrError) -> None:
+        self._note(step, "FAIL", str(error), error.code)
 
     def _log_in(self, client: Client) -> bool:
         credential = self._settings.credential
@@ -96,7 +114,7 @@ class Checker:
             if not isinstance(error, ZephyrUnauthorized):
                 self._fail("address", error)
             elif error.status == 403:
-                self._pass("credential", str(credential))
+                self._pass("credential", f"{credential.kind} from {credential.source}")
                 self._fail("user", error)
             else:
                 self._fail("credential", error)
@@ -110,9 +128,10 @@ class Checker:
         self._pass("address", client.origin)
         if client.origin.startswith("http://"):
             text = "not encrypted: anyone on the network path can read the credential"
-            self._note("TLS", None, text)
+            self._note("TLS", "warning", text)
         elif self._settings.verify is False:
-            self._note("TLS", None, f"not checked ({self._settings.sources['verify']})")
+            source = self._settings.sources["verify"]
+            self._note("TLS", "warning", f"certificate is not checked (from {source})")
         else:
             self._pass("TLS", "certificate is trusted")
 
@@ -122,16 +141,17 @@ class Checker:
         except ZephyrError as error:
             self._fail("statuses", error)
             return
-        source = self._settings.sources.get("status_map", "default")
-        mapped = self._settings.status_map
-        choices = status.choices(mapped, source, statuses or status.STOCK)
-        problems = [choices[Outcome(name)].problem for name in mapped]
-        if any(problems):
-            self._fail("statuses", " ".join(filter(None, problems)))
-        else:
+        wrong = status_problems(self._settings, statuses or status.STOCK)
+        if wrong:
+            problems = " ".join(choice.problem for choice in wrong)
+            self._note("statuses", "FAIL", problems, "unknown-status")
+        elif statuses:
             names = [f"{each.name} ({each.id})" for each in statuses if each.active]
-            unknown = "the server does not list them; the stock ones are used"
-            self._pass("statuses", ", ".join(names) or unknown)
+            self._pass("statuses", ", ".join(names))
+        else:
+            stock = ", ".join(f"{each.name} ({each.id})" for each in status.STOCK)
+            text = f"the server's list cannot be read; the usual ones are used: {stock}"
+            self._note("statuses", "warning", text)
 
     def _check_target(self, client: Client) -> None:
         finder = Finder(client, self._settings, thorough=True)
@@ -143,7 +163,7 @@ class Checker:
         }
         for step in self._needed():
             if getattr(self._settings, step) is None:
-                self._fail(step, missing_place(step))
+                self._fail(step, SettingsError(missing_place(step)))
                 return
             try:
                 self._pass(step, steps[step]())
@@ -151,14 +171,14 @@ class Checker:
                 self._fail(step, self._target_problem(finder) or error)
                 return
 
-    def _target_problem(self, finder: Finder) -> str:
+    def _target_problem(self, finder: Finder) -> ZephyrError | None:
         """Return the problem that a run would report of the target, if it has one."""
         try:
             self._settings.require_server()
             finder.find()
         except ZephyrError as error:
-            return str(error)
-        return ""
+            return error
+        return None
 
     def _needed(self) -> list[str]:
         """Return the steps to the phase; above an id only those that are set."""
@@ -217,6 +237,7 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
         run,
         "test address, login and target, step by step",
         json=True,
+        only=(*CONNECTION, *TARGET, "create", "environment", "build", "status_map"),
     )
 
 
@@ -226,10 +247,30 @@ def run(args: argparse.Namespace) -> int:
         if checker.check_settings():
             with reading(settings) as client:
                 checker.run(client)
-    marks = {True: "ok", False: "WRONG", None: "-"}
-    say_table(
-        checker.findings.values(),
-        lambda each: (each.step, marks[each.ok], each.text),
-        as_json=args.json,
-    )
+    if args.json:
+        say(json.dumps(_as_json(checker, settings), indent=2))
+    else:
+        say_table(
+            checker.findings.values(),
+            ("STEP", "STATE", "DETAILS"),
+            lambda each: (each.step, each.state, each.text),
+        )
+        say("")
+        number = len(checker.problems)
+        say(f"{plural(number, 'problem')} found" if number else "no problems found")
     return NOT_ALL if checker.failed else OK
+
+
+def _as_json(checker: Checker, settings: Settings) -> dict[str, object]:
+    places = {name: getattr(settings, name) for name in TARGET}
+    return {
+        "url": settings.url,
+        "target": {name: ref and (ref.id or ref.name) for name, ref in places.items()},
+        "complete": not checker.failed,
+        "steps": list(map(asdict, checker.findings.values())),
+        "counts": Counter(each.state for each in checker.findings.values()),
+        "problems": [
+            {"code": each.code, "step": each.step, "text": each.text}
+            for each in checker.problems
+        ],
+    }

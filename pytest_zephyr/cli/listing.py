@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import CONNECTION
 from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.options import reading
 from pytest_zephyr.cli.output import complain
+from pytest_zephyr.cli.output import say
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
@@ -99,9 +101,31 @@ KINDS: Mapping[str, Callable[[Client, Settings], list[Entry]]] = {
 }
 
 
+#: What the last column of each list says, and where its entries are.
+_MORE = {
+    "releases": "DATES",
+    "cycles": "DATES",
+    "phases": "KIND",
+    "statuses": "STATE",
+    "projects": "",
+}
+_PARENTS = {"releases": "project", "cycles": "release", "phases": "cycle"}
+
+
+def _place(kind: str, settings: Settings) -> str:
+    """Name what has no entries of *kind*."""
+    parent = _PARENTS.get(kind)
+    return f"{parent} {settings.describe(parent)}" if parent else str(settings.url)
+
+
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = add_command(
-        commands, "list", run, "print names and ids of the server", json=True
+        commands,
+        "list",
+        run,
+        "print names and ids of the server",
+        json=True,
+        only=(*CONNECTION, "project", "release", "cycle"),
     )
     parser.add_argument("kind", choices=tuple(KINDS), help="what to list")
 
@@ -119,7 +143,13 @@ def run(args: argparse.Namespace) -> int:
         except ZephyrError as error:
             complain(error)
             return NOT_ALL
+    if not entries and not args.json:
+        say(f"no {args.kind} in {_place(args.kind, settings)}")
+        return OK
     say_table(
-        entries, lambda each: (str(each.id), each.name, each.more), as_json=args.json
+        entries,
+        ("ID", "NAME", _MORE[args.kind]),
+        lambda each: (str(each.id), each.name, each.more),
+        as_json=args.json,
     )
     return OK

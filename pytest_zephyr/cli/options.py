@@ -40,6 +40,13 @@ _PYTEST_ONLY = {
 }
 
 
+#: Options for a command that reads from the server.
+CONNECTION = (
+    *("url", "auth", "token_file", "verify", "client_cert", "proxy"),
+    *("timeout", "retries", "deadline"),
+)
+
+
 #: Time budget in seconds of a command that only reads.
 _READ_BUDGET = 30.0
 
@@ -72,13 +79,18 @@ def add_command(
     *,
     json: bool = False,
     also: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> argparse.ArgumentParser:
-    """Return the parser of a new command, with the flags that all commands have.
+    """Return the parser of a new command, with flags that pytest has, too.
 
-    The flags that pytest has, too, have the same names and meanings; those in *also* are
-    only for this command.
+    These are all that make sense outside pytest and those in *also*, or *only* those.
     """
-    parser = commands.add_parser(name, help=text, allow_abbrev=False)
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        allow_abbrev=False,
+    )
     parser.set_defaults(command=run)
     if json:
         parser.add_argument(
@@ -90,7 +102,10 @@ def add_command(
             f"--zephyr-{refused}", action=_RejectCredential, help=argparse.SUPPRESS
         )
     for option in OPTIONS:
-        if option.flag and (option.name in also or option.name not in _PYTEST_ONLY):
+        wanted = option.name in (only or also) or (
+            only is None and option.name not in _PYTEST_ONLY
+        )
+        if option.flag and wanted:
             kind: dict[str, Any] = {"metavar": option.metavar}
             if option.switch:
                 kind = {"action": "store_const", "const": "true"}

@@ -26,13 +26,22 @@ def complain(text: object) -> None:
 
 
 def say_table(
-    items: Iterable[Any], row: Callable[[Any], tuple[str, str, str]], *, as_json: bool
+    items: Iterable[Any],
+    headers: tuple[str, str, str],
+    row: Callable[[Any], tuple[str, str, str]],
+    *,
+    as_json: bool = False,
 ) -> None:
-    """Print one *row* for each dataclass of *items* in columns, or all *as_json*."""
+    """Print one *row* for each dataclass of *items* below *headers*, or all *as_json*.
+
+    A last header without a cell below it is left out.
+    """
     if as_json:
         say(json.dumps(list(map(asdict, items)), indent=2))
         return
     rows = list(map(row, items))
+    more = headers[2] if any(each[2] for each in rows) else ""
+    rows.insert(0, (headers[0], headers[1], more))
     first = max((len(row[0]) for row in rows), default=0)
     second = max((len(row[1]) for row in rows), default=0)
     for one, two, three in rows:

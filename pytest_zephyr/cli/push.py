@@ -49,6 +49,7 @@ from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.report import problems_as_json
 from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
@@ -102,13 +103,13 @@ def run(args: argparse.Namespace) -> int:
     for run, settings in runs:
         names = [str(journal.path) for journal in run.journals]
         if pushed and pushed[-1].interrupted:
-            error = "interrupted before it was sent."
-            result = _Pushed({"error": error}, interrupted=True)
+            error = Interrupted("interrupted before it was sent.")
+            result = _Pushed(_failed(error), interrupted=True)
             if not args.json:
                 say(f"{', '.join(names)}: nothing sent, interrupted before")
         elif isinstance(settings, SettingsError):
             complain(settings)
-            result = _Pushed({"error": str(settings)})
+            result = _Pushed(_failed(settings))
         else:
             result = _push_run(run, settings, args, deadline)
         pushed.append(replace(result, as_json={"journals": names, **result.as_json}))
@@ -195,8 +196,8 @@ def _push_run(
         if not args.json:
             say(f"{names}: nothing sent")
             say(f"zephyr: {error}")
-        line = Line(f"{names}: nothing sent: {error}", "error", code="error")
-        return _Pushed({"error": str(error)}, lines=(line,))
+        line = Line(f"{names}: nothing sent: {error}", "error", code=error.code)
+        return _Pushed(_failed(error, settings), lines=(line,))
     delivery, contents = delivered.delivery, delivered.contents
     lines = _lines(delivered, settings, args)
     if not args.json:
@@ -208,6 +209,9 @@ def _push_run(
         numbers.setdefault(str(line_problem.path), []).append(line_problem.number)
     return _Pushed(
         {
+            "server": settings.url,
+            "url": next((line.url for line in lines if line.url), None),
+            "problems": problems_as_json(lines),
             **summary.as_json(delivery),
             **summary.counted_as_json(contents.results),
             "cut_short": list(map(str, run.cut)),
@@ -219,6 +223,19 @@ def _push_run(
         report=run_report(delivered, lines) if settings.report else None,
         report_to=settings.report,
     )
+
+
+def _failed(error: ZephyrError, settings: Settings | None = None) -> dict[str, object]:
+    """Return for scripts that nothing of a run was sent, with the keys of any run."""
+    line = Line(str(error), "error", code=error.code)
+    return {
+        "server": settings.url if settings else None,
+        "url": None,
+        "target": None,
+        "statuses": {},
+        "problems": problems_as_json([line]),
+        "error": str(error),
+    }
 
 
 def _lines(

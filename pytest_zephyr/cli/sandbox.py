@@ -42,7 +42,9 @@ _DEPTH = 4
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add_command(commands, "sandbox", run, "run the embedded server")
+    parser = add_command(
+        commands, "sandbox", run, "run the embedded server", only=("journal",)
+    )
     parser.add_argument(
         "--port",
         type=_port,

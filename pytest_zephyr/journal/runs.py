@@ -26,6 +26,7 @@ from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.reader import last_kind
 from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.journal.writer import whole_of
 from pytest_zephyr.results.jobs import count
@@ -284,6 +285,18 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
         else:
             selection.journals.append(journal)
     return selection
+
+
+def journal_files(path: Path) -> list[Path]:
+    """Return the journal at *path*, or those in the directory, without parts of workers."""
+    return [each for each in _files(path) if path == each or "." not in each.stem]
+
+
+def discard(path: Path) -> None:
+    """Remove a journal, the files of its workers, and attachments no longer named."""
+    for part in (*parts_of(path), path):
+        part.unlink(missing_ok=True)
+    _prune_files(path.parent)
 
 
 def _files(path: Path) -> Sequence[Path]:

@@ -42,6 +42,9 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+#: The problem of a marker without a test case.
+_NO_CASE = "the zephyr marker names no test case; give it an id, as in @pytest.mark.zephyr(101)"
+
 #: Arguments of the marker that take one text or several: where they are collected, and
 #: what each text must be.
 _TEXTS = {
@@ -162,7 +165,7 @@ class Marks:
         if not data.cases and not data.problems:
             data.unmarked = self.creating or not levels
             if not data.unmarked:
-                data.problems.append("the zephyr marker names no test case")
+                data.problems.append(_NO_CASE)
         return data
 
     def _ask_hook(self, item: pytest.Item, data: MarkerData) -> bool:
@@ -211,7 +214,7 @@ class Marks:
             else:
                 data.problems.append(f"the zephyr marker takes no argument {name!r}")
         if not mark.kwargs and len(data.cases) + len(data.problems) == before:
-            data.problems.append("the zephyr marker names no test case")
+            data.problems.append(_NO_CASE)
 
     def _add_ids(self, values: object, data: MarkerData) -> None:
         for value in _flat(values) if isinstance(values, _COLLECTIONS) else (values,):

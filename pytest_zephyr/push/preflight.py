@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -64,6 +65,16 @@ class ServerFacts:
             case not in cases and alt not in cases
             for case, alt in (self.plan or {}).items()
         )
+
+
+def status_problems(
+    settings: Settings, statuses: Sequence[status.Status]
+) -> list[status.Choice]:
+    """Return the wrong choices of the user's own status map, with their problems."""
+    source = settings.sources.get("status_map", "default")
+    choices = status.choices(settings.status_map, source, statuses)
+    mapped = (choices[Outcome(name)] for name in settings.status_map)
+    return [choice for choice in mapped if choice.problem]
 
 
 class Preflight:
@@ -136,13 +147,8 @@ class Preflight:
 
     def _check_statuses(self, snapshot: Snapshot) -> None:
         """Report statuses that the server does not have; an inactive one is no typo."""
-        status_map = self._settings.status_map
-        source = self._settings.sources.get("status_map", "default")
-        choices = status.choices(status_map, source, snapshot.statuses)
-        for name in status_map:
-            choice = choices[Outcome(name)]
-            if choice.problem and not choice.inactive:
-                self.problems.append(choice.problem)
+        wrong = status_problems(self._settings, snapshot.statuses)
+        self.problems += [choice.problem for choice in wrong if not choice.inactive]
 
     def _check_target(self, client: Client, snapshot: Snapshot) -> None:
         """Read the target and its executions; with `only_planned`, the plan, too."""

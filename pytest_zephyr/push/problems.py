@@ -11,7 +11,6 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import kept_lines
 from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import Interrupted
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Change
@@ -53,8 +52,8 @@ def describe_problems(
         level: Level = "error" if is_error else "warning"
         lines.append(Line(text, level, why if is_error else (), "unmapped"))
     if delivery.error is not None:
-        code = "interrupted" if isinstance(delivery.error, Interrupted) else "error"
-        lines.append(problem(str(delivery.error).splitlines(), code=code))
+        text = str(delivery.error)
+        lines.append(problem(text.splitlines(), code=delivery.error.code))
     lines += _about_refusals(delivery.refused)
     if delivery.scheduled_twice:
         used = [

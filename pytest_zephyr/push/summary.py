@@ -179,6 +179,8 @@ def made(delivery: Delivery) -> list[Line]:
 def as_json(delivery: Delivery) -> dict[str, object]:
     """Return what became of the results of a run, for scripts."""
     return {
+        "target": delivery.target.path if delivery.target else None,
+        "statuses": _statuses(each.result for each in delivery.reported),
         "delivered": delivery.delivered,
         "delivered_before": delivery.delivered_before,
         "left": delivery.unchanged,

@@ -111,7 +111,7 @@ def _json(runs: Iterable[RunReport]) -> Iterator[str]:
     yield f'{{\n"format": {FORMAT},\n"runs": ['
     for number, run in enumerate(runs):
         yield ",\n{\n" if number else "\n{\n"
-        facts = {**run.facts, **_counts(run), "problems": _problems(run.lines)}
+        facts = {**run.facts, **_counts(run), "problems": problems_as_json(run.lines)}
         for name, value in facts.items():
             yield f"{_dump(name)}: {_dump(value)},\n"
         yield from _list("test_cases", map(_case_as_json, run.cases()))
@@ -146,7 +146,8 @@ def _counts(run: RunReport) -> dict[str, object]:
     }
 
 
-def _problems(lines: Iterable[Line]) -> list[dict[str, object]]:
+def problems_as_json(lines: Iterable[Line]) -> list[dict[str, object]]:
+    """Return the problems among *lines* for scripts."""
     return [
         {"code": each.code, "level": each.level, "text": each.text, "more": each.more}
         for each in lines

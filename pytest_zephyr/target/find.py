@@ -156,7 +156,6 @@ class Finder:
                     return self._target(release, cycle, phase)
         if named is not None and not matches and release is not None:
             text = self._not_found("cycle", named, cycles, self._name_release(release))
-            text += self._other_release(named.id) if named.id is not None else ""
         else:
             if named is not None:
                 place = f"cycle {matches[0].name!r}" if matches else f"cycle {named}"
@@ -267,10 +266,7 @@ class Finder:
         if not matches:
             if kind in CREATE and ref.name and self._settings.may_create(kind):
                 return None
-            text = self._not_found(kind, ref, listed, place)
-            if kind == "cycle" and ref.id is not None:
-                text += self._other_release(ref.id)
-            raise ZephyrNotFound(text)
+            raise ZephyrNotFound(self._not_found(kind, ref, listed, place))
         lowest = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
             ids = ", ".join(map(str, sorted(each.id for each in matches)))
@@ -280,13 +276,29 @@ class Finder:
             )
         return lowest
 
-    def _other_release(self, cycle: int) -> str:
-        """Say in which release a cycle really is, if the server knows."""
+    def _other_release(self, ref: Ref) -> str:
+        """Say in which release of the project a cycle really is, if the server knows."""
         try:
-            release = self._client.cycle(cycle).release
+            number = self._client.cycle(ref.id).release if ref.id is not None else None
+            releases = self._releases() if self._settings.project else []
+            if ref.id is None:
+                number = next(
+                    (
+                        each.id
+                        for each in releases[:_SHOWN]
+                        if any(_matches(ref, c) for c in self._client.cycles(each.id))
+                    ),
+                    None,
+                )
         except ZephyrBadAnswer:
             return ""
-        return "" if release is None else f" Cycle {cycle} is in release id {release}."
+        if number is None:
+            return ""
+        name = next((each.name for each in releases if each.id == number), None)
+        where = f"id {number}" if name is None else f"{name!r} ({number})"
+        return (
+            f" It is in release {where}: set zephyr_release to that, or take a cycle of"
+        )
 
     def _not_found(
         self, kind: str, ref: Ref, listed: Sequence[Entity], place: str
@@ -304,6 +316,9 @@ class Finder:
         if kind in CREATE and ref.name and not close and is_new:
             create = f" To create it: --zephyr-create={kind}."
         described = self._settings.describe(kind)
+        if kind == "cycle" and not close and (other := self._other_release(ref)):
+            has = f" {place}: {known}." if names else f" {place}; it has none yet."
+            return f"{described} is not a cycle of {place}.{other}{has}"
         return f"{described} is not a {kind} of {place}.{hint}{has}{create}"
 
 

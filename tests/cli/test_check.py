@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 import itertools
 import json
+import re
 import ssl
 
 import pytest
@@ -48,7 +50,8 @@ def call(run_zephyr, capsys, monkeypatch):
 def rows(text: str) -> dict[str, tuple[str, str]]:
     """Read the table of `check`: the state and the text of each step."""
     found = {}
-    for line in text.splitlines():
+    table, _, _ = text.partition("\n\n")
+    for line in table.splitlines()[1:]:
         step, state, *rest = line.split(maxsplit=2)
         found[step] = (state, rest[0] if rest else "")
     return found
@@ -61,7 +64,7 @@ def test_all_steps_are_well(call, world):
     assert code == 0
     assert table["address"] == ("ok", world.sandbox.url)
     assert table["TLS"] == (
-        "-", "not encrypted: anyone on the network path can read the credential"
+        "warning", "not encrypted: anyone on the network path can read the credential"
     )  # fmt: skip
     assert table["credential"] == ("ok", "token from ZEPHYR_TOKEN")
     assert table["user"][0] == "ok"
@@ -79,7 +82,7 @@ def test_id_of_a_phase_is_all_it_needs(call, world):
     code, said = call("check", f"--zephyr-phase={world.phase}")
 
     assert code == 0
-    assert rows(said)["project"] == ("-", "")
+    assert rows(said)["project"] == ("skipped", "")
     assert rows(said)["phase"][0] == "ok"
 
 
@@ -114,7 +117,7 @@ def test_wrong_name_is_said_at_its_step(call, args, step, said):
     code, text = call("check", *NAMES, *args)
 
     assert code == 1
-    assert rows(text)[step][0] == "WRONG"
+    assert rows(text)[step][0] == "FAIL"
     assert said in rows(text)[step][1]
 
 
@@ -153,7 +156,7 @@ def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
     code, text = call("check", *NAMES)
 
     assert code == 1
-    assert rows(text)[step][0] == "WRONG"
+    assert rows(text)[step][0] == "FAIL"
     assert said in rows(text)[step][1]
 
 
@@ -176,7 +179,7 @@ def test_no_answer_is_told_apart(call, args, said):
     code, text = call("check", *NAMES, "--zephyr-retries=0", *args)
 
     assert code == 1
-    assert rows(text)["address"][0] == "WRONG"
+    assert rows(text)["address"][0] == "FAIL"
     assert said in rows(text)["address"][1]
 
 
@@ -194,7 +197,7 @@ def test_certificate_that_is_not_trusted_is_said(call, private):
 
     assert code == 1
     assert rows(text)["address"] == ("ok", private.url)
-    assert rows(text)["TLS"][0] == "WRONG"
+    assert rows(text)["TLS"][0] == "FAIL"
     assert "set zephyr_verify to the path" in rows(text)["TLS"][1]
 
 
@@ -210,12 +213,18 @@ def test_missing_settings_are_said(call, monkeypatch):
     assert rows(text)["address"][1].startswith("no server. Set zephyr_url")
 
 
-def test_check_is_readable_for_scripts(call):
+def test_check_is_readable_for_scripts(call, world):
     code, text = call("check", "--json", *NAMES, "--zephyr-phase=Smok")
-    document = {each["step"]: each["ok"] for each in json.loads(text)}
+    document = json.loads(text)
+    states = {each["step"]: each["state"] for each in document["steps"]}
 
     assert code == 1
-    assert (document["cycle"], document["phase"]) == (True, False)
+    assert document["url"] == world.sandbox.url
+    assert document["target"]["phase"] == "Smok"
+    assert document["counts"] == {"ok": 7, "warning": 1, "FAIL": 1}
+    assert (states["cycle"], states["phase"]) == ("ok", "FAIL")
+    (problem,) = document["problems"]
+    assert (problem["code"], problem["step"]) == ("not-found", "phase")
 
 
 @pytest.mark.parametrize("by", ["id", "name"])
@@ -243,7 +252,7 @@ def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
         except (SettingsError, ZephyrError):
             fits = False
 
-        assert (code, "WRONG" in said) == ((0, False) if fits else (1, True)), options
+        assert (code, "FAIL" in said) == ((0, False) if fits else (1, True)), options
 
 
 def test_wrong_value_is_wrong_usage(call):
@@ -275,9 +284,10 @@ def test_names_and_ids_are_listed(call, world, kind):
         "statuses": (1, "Pass"),
     }[kind]
     code, text = call("list", kind, *LISTS[kind])
-    listed = [line.split()[:2] for line in text.splitlines()]
+    headers, *listed = [line.split()[:2] for line in text.splitlines()]
 
     assert code == 0
+    assert headers == ["ID", "NAME"]
     assert listed[0] == [str(expected[0]), expected[1]]
 
     code, text = call("list", kind, "--json", *LISTS[kind])
@@ -317,5 +327,69 @@ def test_lists_say_what_else_there_is(call, world):
     _, statuses = call("list", "statuses")
     _, phases = call("list", "phases", *NAMES[:3])
 
-    assert statuses.splitlines()[1].split() == ["5", "Old", "inactive"]
+    assert statuses.splitlines()[2].split() == ["5", "Old", "inactive"]
     assert phases.split()[-1] == "free-form"
+
+
+def test_an_empty_list_is_said(call, world):
+    release = world.sandbox.store.add_release(world.project, "2.0")
+    code, text = call("list", "cycles", f"--zephyr-release={release}")
+
+    assert code == 0
+    assert text == f"no cycles in release '{release}' (from --zephyr-release)\n"
+
+
+def test_a_list_of_statuses_that_cannot_be_read_is_not_ok(call, world):
+    """The usual statuses are used, and `check` says so."""
+    world.sandbox.faults.add(Fault(path="/admin/preference", status=403, times=None))
+    code, text = call("check", *NAMES)
+
+    assert code == 0
+    state, said = rows(text)["statuses"]
+    assert state == "warning"
+    assert said == (
+        "the server's list cannot be read; the usual ones are used: Pass (1), Fail (2),"
+        " WIP (3), Blocked (4)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "last"),
+    [([], "no problems found"), (["--zephyr-phase=Smok"], "1 problem found")],
+    ids=["none", "one"],
+)
+def test_the_problems_are_counted(call, args, last):
+    assert call("check", *NAMES, *args)[1].splitlines()[-1] == last
+
+
+def test_what_is_not_reached_is_skipped(call, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
+    table = rows(call("check", *NAMES)[1])
+
+    assert {step for step, (state, _) in table.items() if state == "skipped"} == {
+        *("user", "statuses", "project", "release", "cycle", "phase")
+    }
+
+
+# The command itself
+
+
+def test_a_bare_command_prints_help(call):
+    code, text = call()
+
+    assert code == 0
+    assert "check     test address, login and target, step by step" in text
+
+
+def test_the_version_is_printed(call):
+    assert call("--version") == (0, f"pytest-zephyr {version('pytest-zephyr')}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [("sandbox", {"journal"}), ("journals", {"journal"})],
+)
+def test_a_command_takes_only_the_flags_that_it_needs(call, name, flags):
+    _, text = call(name, "--help")
+
+    assert set(re.findall(r"--zephyr-([\w-]+)", text)) == flags

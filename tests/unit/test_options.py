@@ -611,3 +611,21 @@ def test_a_relative_path_starts_where_it_stands(
     home = Given(ini={name: ("~", "tox.ini")}, ini_root=root)
     if name in {"token_file", "journal"}:
         assert resolve.value(name, home) == Path.home()
+
+
+#: Options whose default the help describes in words, or that have none to name.
+IN_WORDS = {"id_prefix", "status_map"}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        each
+        for each in OPTIONS
+        if each.default is not None and not each.switch and each.name not in IN_WORDS
+    ],
+    ids=lambda option: option.name,
+)
+def test_the_help_of_an_option_has_its_default(option):
+    """`pytest --help` says what happens if nothing is set."""
+    assert f"default: {option.default})" in option.help

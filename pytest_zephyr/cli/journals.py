@@ -1,0 +1,157 @@
+"""`pytest-zephyr journals`: list the journals of a directory, or discard some."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict
+from dataclasses import dataclass
+from datetime import datetime
+import json
+from pathlib import Path
+
+from pytest_zephyr.cli.options import add_command
+from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import find_given
+from pytest_zephyr.cli.options import NOT_ALL
+from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli.output import complain
+from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import say_table
+from pytest_zephyr.config import resolve
+from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.command_line import display_path
+from pytest_zephyr.errors import JournalError
+from pytest_zephyr.journal.reader import Journal
+from pytest_zephyr.journal.runs import discard
+from pytest_zephyr.journal.runs import journal_files
+from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.text import plural
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A journal; *state* is delivered, waiting, running, dry run or unreadable."""
+
+    path: str
+    state: str
+    started: str = ""
+    run: str = ""
+    server: str = ""
+    target: str = ""
+    tests: int = 0
+    problem: str = ""
+
+    @property
+    def summary(self) -> str:
+        if self.problem:
+            return self.problem
+        place = self.target or "no target"
+        return f"{self.started}  {plural(self.tests, 'test')}  {place}"
+
+
+def declare(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        commands,
+        "journals",
+        run,
+        "list journals, or discard some",
+        json=True,
+        only=("journal",),
+    )
+    parser.add_argument(
+        "journals",
+        nargs="*",
+        type=Path,
+        metavar="JOURNAL|DIR",
+        help="journals, or directories of them (default: those of the project)",
+    )
+    parser.add_argument(
+        "--discard",
+        action="store_true",
+        help="remove the journals that are named, sent or not",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    given = find_given(args)
+    default = given.ini_root / resolve.value("journal", given)
+    if args.discard:
+        return _discard(args.journals)
+    places = args.journals or [default]
+    # A directory that was not named need not be there.
+    found = places if args.journals or default.is_dir() else []
+    entries = [_entry(path) for place in found for path in journal_files(place)]
+    if args.json:
+        say(json.dumps([asdict(each) for each in entries], indent=2))
+    elif not entries:
+        say(f"no journals in {', '.join(str(display_path(each)) for each in places)}")
+    else:
+        headers = ("JOURNAL", "STATE", "RUN")
+        say_table(entries, headers, lambda each: (each.path, each.state, each.summary))
+        waiting = [each.path for each in entries if each.state == "waiting"]
+        if waiting:
+            say("")
+            again = command("push", *map(display_path, places))
+            say(f"To send what waits: {again}")
+    return OK
+
+
+def _entry(path: Path) -> Entry:
+    shown = str(display_path(path))
+    try:
+        journal = Journal(path)
+        contents = journal.read()
+    except JournalError as error:
+        return Entry(shown, "unreadable", problem=str(error))
+    header, options = journal.header, journal.header.options
+    places = (options.get(name, "").removeprefix("name:") for name in TARGET)
+    return Entry(
+        path=shown,
+        state=_state(journal),
+        started=f"{datetime.fromtimestamp(header.started / 1000):%Y-%m-%d %H:%M}",
+        run=header.key or header.run,
+        server=options.get("url", ""),
+        target=" > ".join(filter(None, places)),
+        tests=len(contents.session.nodes),
+    )
+
+
+def _state(journal: Journal) -> str:
+    if journal.is_delivered():
+        return "delivered"
+    if journal.is_running():
+        return "running"
+    return "dry run" if journal.header.dry_run else "waiting"
+
+
+def _discard(paths: list[Path]) -> int:
+    """Remove journals that were named; a directory would be too much."""
+    if not paths:
+        complain("--discard needs the journals to remove, for example one that")
+        complain(f"{command('journals')} lists.")
+        return NOT_ALL
+    problems = list(_problems(paths))
+    for problem in problems:
+        complain(problem)
+    if problems:
+        return NOT_ALL
+    for path in paths:
+        discard(path)
+        say(f"removed {path}")
+    return OK
+
+
+def _problems(paths: list[Path]) -> Iterator[str]:
+    """Say which of *paths* cannot be removed; none is removed then."""
+    for path in paths:
+        if path.is_dir():
+            yield f"{path} is a directory. Name the journals in it, nothing was removed."
+            continue
+        try:
+            running = Journal(path).is_running()
+        except JournalError as error:
+            yield f"{error} Nothing was removed."
+            continue
+        if running:
+            yield f"{path} is in use: its run goes on. Nothing was removed."

@@ -1,0 +1,286 @@
+"""The twelve likeliest mistakes, and the line that a user reads about each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import ssl
+from typing import Any
+
+import pytest
+import trustme
+
+from pytest_zephyr.sandbox import Fault
+from pytest_zephyr.sandbox import Sandbox
+from tests.client.servers import answer
+from tests.client.servers import ConnectProxy
+from tests.client.servers import refusing_port
+from tests.client.servers import ScriptedServer
+
+
+pytestmark = pytest.mark.usefixtures("phase_of_world")
+
+INI = """
+[pytest]
+zephyr_project = Payments
+zephyr_release = name:1.0
+zephyr_cycle = Nightly
+zephyr_phase = Smoke
+zephyr_retries = 0
+"""
+
+SUITE = "import pytest\n@pytest.mark.zephyr({})\ndef test_a(): pass\n"
+
+
+@pytest.fixture
+def check(
+    command: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Return what `check` says of the step that fails."""
+    monkeypatch.delenv("ZEPHYR_PHASE")
+    (pytester.path / "pytest.ini").write_text(INI)
+
+    def call(*args: str) -> str:
+        ran = command("check", *args)
+        assert ran.ret == 1, ran.text
+        (line,) = [
+            line for line in ran.out.splitlines() if line.split()[1:2] == ["FAIL"]
+        ]
+        assert ran.out.splitlines()[-1] == "1 problem found"
+        return str(line.split(maxsplit=2)[2])
+
+    return call
+
+
+@pytest.fixture
+def tls_server() -> Iterator[Sandbox]:
+    """A server with a certificate that nobody here trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with Sandbox(tls=context) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("how", ["wrong", "expired"])
+def test_a_token_that_is_not_accepted(check, world, monkeypatch, how):
+    if how == "wrong":
+        monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
+    else:
+        world.sandbox.faults.add(Fault(path="/user/current", status=401, times=None))
+
+    assert check() == (
+        f"login failed: {world.sandbox.url} (from ZEPHYR_URL) does not accept the token in"
+        f" ZEPHYR_TOKEN. It is wrong, expired or revoked: create a new one in your Zephyr"
+        f" profile and put it there."
+    )
+
+
+def test_an_address_pasted_from_the_browser_works(command, world, monkeypatch):
+    """What the browser shows after the server is cut off."""
+    monkeypatch.setenv("ZEPHYR_URL", f"{world.sandbox.url}/flex/html5/release/1?a=1#b")
+    ran = command("check")
+
+    assert ran.out.splitlines()[1].split() == ["address", "ok", world.sandbox.url]
+    assert ran.ret == 0
+
+
+def test_an_address_with_another_path(check, world, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_URL", f"{world.sandbox.url}/projects/7")
+
+    assert check() == (
+        f"{world.sandbox.url}/projects/7 (from ZEPHYR_URL) answered 404 to GET"
+        f" user/current, so it is not the address of Zephyr Enterprise. Try zephyr_url ="
+        f" {world.sandbox.url}."
+    )
+
+
+def test_https_on_an_http_port(check, world, monkeypatch):
+    url = world.sandbox.url.replace("http:", "https:")
+    monkeypatch.setenv("ZEPHYR_URL", url)
+
+    assert check() == (
+        f"no answer from {url} (from ZEPHYR_URL): this port speaks http, not https. Set"
+        f" zephyr_url to {world.sandbox.url}."
+    )
+
+
+def test_http_on_an_https_port(check, tls_server, monkeypatch):
+    url = tls_server.url.replace("https:", "http:")
+    monkeypatch.setenv("ZEPHYR_URL", url)
+
+    assert check() == (
+        f"no answer from {url} (from ZEPHYR_URL): the connection was closed. This port"
+        f" may speak https; try zephyr_url = {tls_server.url}."
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html>400 The plain HTTP request was sent to HTTPS port</html>",
+        b"Bad Request\nThis combination of host and port requires TLS.\n",
+    ],
+    ids=["nginx", "Tomcat"],
+)
+def test_http_on_an_https_port_of_a_common_server(check, monkeypatch, page):
+    with ScriptedServer(lambda _request: answer(page, 400, "text/html")) as server:
+        monkeypatch.setenv("ZEPHYR_URL", server.url)
+        https = server.url.replace("http:", "https:")
+
+        assert check() == (
+            f"{server.url} (from ZEPHYR_URL) answered 400: this port speaks https, not"
+            f" http. Set zephyr_url to {https}."
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("zephyr.example.com", "https://zephyr.example.com"),
+        ("localhost:8765", "http://localhost:8765"),
+    ],
+)
+def test_an_address_without_a_scheme(command, monkeypatch, text, meant):
+    monkeypatch.setenv("ZEPHYR_URL", text)
+    ran = command("check")
+
+    assert ran.ret == 2
+    assert ran.err == (
+        f"zephyr: invalid zephyr_url '{text}' (from ZEPHYR_URL): expected https://host,"
+        f" http://host or the word sandbox. Did you mean {meant}?\n"
+    )
+
+
+def test_a_wrong_project(check):
+    assert check("--zephyr-project=Paymnets").startswith(
+        "'Paymnets' (from --zephyr-project) is not a project of this server. Did you mean"
+        " 'Payments'?"
+    )
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_a_cycle_of_another_release(check, world, by):
+    _, other, cycle, _ = world.sandbox.store.ensure_target(
+        "Payments", "2.0", "Weekly", "Full"
+    )
+    given = {"name": "Weekly", "id": str(cycle)}[by]
+
+    assert check(f"--zephyr-cycle={given}") == (
+        f"'{given}' (from --zephyr-cycle) is not a cycle of release '1.0'. It is in release"
+        f" '2.0' ({other}): set zephyr_release to that, or take a cycle of release '1.0':"
+        f" 'Nightly' ({world.cycle})."
+    )
+
+
+def test_a_typing_mistake_in_an_id(check, run_pytest, pytester):
+    pytester.makepyfile(SUITE.format(1022))
+    said = run_pytest("--zephyr").text
+
+    assert (
+        "zephyr: test case 1022 is not known to Zephyr. Did you mean 102?"
+        " (test_a_typing_mistake_in_an_id.py::test_a)"
+    ) in said.splitlines()
+
+
+def test_a_marker_without_an_id(run_pytest, pytester):
+    pytester.makepyfile(SUITE.format(""))
+    said = run_pytest("--zephyr").text
+
+    assert (
+        "PytestZephyrWarning: test_a_marker_without_an_id.py::test_a: the zephyr marker"
+        " names no test case; give it an id, as in @pytest.mark.zephyr(101)"
+    ) in said
+
+
+def test_no_network(check, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_URL", "https://no-such-host.invalid")
+
+    assert check() == (
+        "no answer from https://no-such-host.invalid (from ZEPHYR_URL): the host name"
+        " no-such-host.invalid cannot be resolved. Check its spelling and your network; if"
+        " only a proxy leads out of this network, set zephyr_proxy."
+    )
+
+
+def test_a_port_where_nobody_listens(check, monkeypatch):
+    """On this machine it may be the embedded server that is not running."""
+    port = refusing_port()
+    monkeypatch.setenv("ZEPHYR_URL", f"http://127.0.0.1:{port}")
+    said = check()
+
+    assert said.startswith(
+        f"no answer from http://127.0.0.1:{port} (from ZEPHYR_URL): connection refused."
+        f" Nothing listens on port {port} of this machine. To start the embedded server"
+        f" there: "
+    )
+    assert said.endswith(f" sandbox --port {port}.")
+
+
+def test_a_proxy_that_is_away(check, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_URL", "http://zephyr.example")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{(port := refusing_port())}")
+
+    assert check() == (
+        f"no connection through the proxy http://127.0.0.1:{port} (from HTTP_PROXY) to"
+        f" http://zephyr.example (from ZEPHYR_URL): connection refused. Check the address"
+        f" of the proxy; to connect without it, name zephyr.example in NO_PROXY."
+    )
+
+
+def test_a_proxy_that_wants_a_password(check, tls_server, monkeypatch):
+    with ConnectProxy("s3cret") as proxy:
+        monkeypatch.setenv("ZEPHYR_URL", "https://zephyr.example")
+        monkeypatch.setenv("ZEPHYR_PROXY", proxy.url)
+
+        assert check() == (
+            f"no connection through the proxy {proxy.url} (from ZEPHYR_PROXY): it wants a"
+            f" user name and password (407). Set ZEPHYR_PROXY to"
+            f" http://USER:PASSWORD@HOST:PORT."
+        )
+
+
+def test_a_certificate_that_nobody_here_trusts(check, tls_server, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_URL", tls_server.url)
+
+    assert check() == (
+        f"the certificate of {tls_server.url} (from ZEPHYR_URL) is not trusted: this"
+        f" machine does not know the authority that signed it. Ask the administrator of"
+        f" the server for the certificate of the authority that signed it, and set"
+        f" zephyr_verify to the path of that file."
+    )
+
+
+def test_a_missing_permission(check, world):
+    world.sandbox.faults.add(Fault(path="/cycle/release", status=403, times=None))
+
+    assert check() == (
+        f"permission denied: user 'Test Manager' (token in ZEPHYR_TOKEN) may not read"
+        f" cycles and phases in project 'Payments'. Ask a Zephyr administrator to allow it."
+        f" ({world.sandbox.url} (from ZEPHYR_URL) answered 403 to GET"
+        f" cycle/release/{world.release}: Forbidden)"
+    )
+
+
+def test_a_permission_that_is_missing_when_results_are_written(
+    check, run_pytest, pytester, world
+):
+    world.sandbox.faults.add(Fault("PUT", status=403, times=None))
+    pytester.makepyfile(SUITE.format(101))
+    said = run_pytest("--zephyr").text
+
+    assert (
+        f"zephyr: permission denied: user 'Test Manager' (token in ZEPHYR_TOKEN) may not"
+        f" change executions in project 'Payments'. Ask a Zephyr administrator to allow"
+        f" it. ({world.sandbox.url} (from ZEPHYR_URL) answered 403 to PUT"
+        f" execution/bulk/execute: Forbidden)"
+    ) in said.splitlines()
+
+
+def test_a_wrong_value(command, pytester):
+    ran = command("check", "--zephyr-create=X")
+
+    assert ran.ret == 2
+    assert ran.err == (
+        "zephyr: invalid zephyr_create 'X' (from --zephyr-create): choose never,"
+        " execution, phase or cycle.\n"
+    )
