@@ -41,8 +41,8 @@ class ResultWriter(BatchWriter[Change]):
         self._delivery = delivery
         self._memory = memory
         self._progress = progress
+        self._snapshot = delivery.snapshot
         self._tester = delivery.snapshot.user.id
-        self._target = delivery.snapshot.known_target
         self._rules = rules
         self._has_bulk = True
         self._total = delivery.pending
@@ -135,12 +135,8 @@ class ResultWriter(BatchWriter[Change]):
 
         Where somebody else has written meanwhile, the result is compared once more.
         """
-        assert self._target.phase is not None
-        release = self._target.release
-        executions = self._client.executions(
-            self._target.phase.id, release.id if release else None
-        )
-        now = {each.id: each for each in executions}
+        self._snapshot.read_executions(self._client)
+        now = {each.id: each for each in self._snapshot.executions}
         written: list[Change] = []
         missing: list[Change] = []
         for change in rows:

@@ -80,15 +80,16 @@ class Snapshot:
     def read_executions(self, client: Client, limit: int | None = None) -> None:
         """Read the executions of the phase, at most *limit* of them."""
         target = self.target
-        self.executions, self.complete = [], True
+        executions: list[Execution] = []
         if target is not None and target.phase is not None:
             release = target.release.id if target.release else None
             rows = client.executions(target.phase.id, release)
-            self.executions = list(islice(rows, limit))
-            self.complete = limit is None or len(self.executions) < limit
-            if not self.executions and not target.phase.name:
+            executions = list(islice(rows, limit))
+            if not executions and not target.phase.name:
                 # A missing phase looks like an empty one.
                 self._check_phase(client, target.phase)
+        self.executions = executions
+        self.complete = limit is None or len(executions) < limit
         self.read_at = monotonic()
 
     def read_phase(self, client: Client) -> None:
