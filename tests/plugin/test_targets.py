@@ -421,7 +421,7 @@ def test_refusal_after_an_uncertain_answer_costs_no_other_result(
 
     assert world.statuses()[101] == "1"
     assert "test case 201 could not be added to phase" in ran.text
-    assert "400 from" in ran.text
+    assert "answered 400 to POST assignmenttree" in ran.text
 
 
 # Unknown ids, and tests without a marker
