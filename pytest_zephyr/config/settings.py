@@ -134,6 +134,12 @@ class Settings:
             f"{text!r} ({'the default' if source == 'default' else f'from {source}'})"
         )
 
+    @property
+    def target_path(self) -> str:
+        """The place for the results as the settings name it, in words."""
+        places = (self.project, self.release, self.cycle, self.phase)
+        return " > ".join(ref.name or f"id {ref.id}" for ref in places if ref)
+
     def may_create(self, kind: Create) -> bool:
         """Return whether a missing *kind* may be created."""
         return CREATE.index(self.create) >= CREATE.index(kind)

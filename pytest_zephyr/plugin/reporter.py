@@ -178,7 +178,7 @@ class ZephyrReporter:
         lines = self._summary_lines()
         reason = next((each.text for each in lines if each.is_problem), "")
         if self._settings.push == "never":
-            reason = "not sent yet (zephyr_push = never)"
+            reason = "zephyr_push is never"
         try:
             journal = Journal(self.writer.path, self.writer.unwritten)
             report = unsent_report(journal, self._settings, reason, lines)

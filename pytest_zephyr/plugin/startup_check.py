@@ -252,8 +252,7 @@ class StartupCheck:
         settings = self._settings
         if settings.push == "never":
             return f"journal only, {display_path(self._writer.path)}"
-        places = (settings.project, settings.release, settings.cycle, settings.phase)
-        path = " > ".join(ref.name or f"id {ref.id}" for ref in places if ref)
+        path = settings.target_path
         if settings.url == SANDBOX:
             database = display_path(settings.journal / SANDBOX_DATABASE)
             return f"embedded sandbox ({database})" + (f", {path}" if path else "")

@@ -75,7 +75,7 @@ def unsent_report(
         "run": journal.header.key or journal.header.run,
         "journals": [str(display_path(journal.path))],
         "server": settings.url,
-        "target": None,
+        "target": settings.target_path or None,
         "url": None,
         "dry_run": settings.dry_run,
         "complete": False,

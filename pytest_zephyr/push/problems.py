@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,27 +85,24 @@ def describe_problems(
 
 
 def _about_refusals(refused: Sequence[Refusal]) -> list[Line]:
-    """Return a line for each reason, and what helps where another push does not."""
+    """Return a line for each reason; those that no other push changes come last."""
     lines = []
-    by_reason = _by_reason(refused)
+    by_reason = _by_reason(sorted(refused, key=lambda each: each.final))
     for reason, alike in list(by_reason.items())[:_SHOWN]:
         level: Level = "error" if any(each.serious for each in alike) else "warning"
         lines.append(Line(f"{reason} {_whose(alike)}", level, code=alike[0].code))
     if len(by_reason) > _SHOWN:
-        lines.append(
-            Line(f"and {len(by_reason) - _SHOWN} more problems", "warning", code="more")
-        )
+        text = f"and {len(by_reason) - _SHOWN} more problems"
+        lines.append(Line(text, "warning", code="more"))
     final = [each for each in refused if each.final]
     if final:
-        thing = "marker" if len(final) == 1 else "markers"
-        if any(each.code == "uncertain" for each in final):
-            advice = "run the tests again"
-        else:
-            advice = f"fix the {thing} and run the tests again"
-        last = lines[-1]
-        them = f" for {len(final)} of them" if len(final) < len(refused) else ""
-        more = f"{advice}; another push would not change this{them}"
-        lines[-1] = Line(last.text, last.level, (*last.more, more), last.code)
+        advice = "run the tests again"
+        if any(each.code != "uncertain" for each in final):
+            advice = (
+                f"fix {'the marker' if len(final) == 1 else 'the markers'} and {advice}"
+            )
+        more = f"{advice}; another push would not change this"
+        lines[-1] = replace(lines[-1], more=(more,))
     return lines
 
 
@@ -166,6 +164,7 @@ def _whose(refusals: list[Refusal]) -> str:
     first = refusals[0].result
     tests = first.nodes[0].title if first.nodes else ""
     if len(refusals) == 1:
-        return f"(test case {format_case(first.case)}, {tests})"
+        case = f"test case {format_case(first.case)}"
+        return f"({tests})" if case in refusals[0].reason else f"({case}, {tests})"
     names = first_few(format_case(each.result.case) for each in refusals)
     return f"({len(refusals)} test cases: {names}; first in {tests})"

@@ -34,10 +34,14 @@ def _command(text: str) -> str:
 
 def summary(lines: Iterable[Line]) -> Iterator[str]:
     """Yield the lines of a summary as Markdown: paragraphs, and a list of problems."""
+    in_list = False
     for line in lines:
         text = escape(line.text)
         if line.url:
             before, _, after = line.text.partition(line.url)
             text = f"{escape(before)}<{line.url}>{escape(after)}"
         more = "".join(f"  \n  {_command(each)}" for each in line.more)
-        yield f"- {text}{more}\n" if line.is_problem else f"{text}{more}\n\n"
+        if in_list and not line.is_problem:
+            yield "\n"
+        in_list = line.is_problem
+        yield f"- {text}{more}\n" if in_list else f"{text}{more}\n\n"

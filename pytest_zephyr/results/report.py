@@ -198,7 +198,7 @@ def _time(at: int) -> str | None:
 def _markdown(runs: Iterable[RunReport]) -> Iterator[str]:
     yield "# Test results in Zephyr\n"
     for run in runs:
-        place = str(run.facts.get("target") or "no target")
+        place = str(run.facts.get("target") or "Not sent")
         yield f"\n## {markdown.escape(place)}\n\n"
         yield from markdown.summary(run.lines)
         yield "\n| Test case | Name | Status | Outcome | Action | Tests |\n"

@@ -39,13 +39,14 @@ def run_report(delivered: Delivered, lines: Iterable[Line]) -> RunReport:
     delivery, settings, run = delivered.delivery, delivered.settings, delivered.run
     scrub = Scrubber(known_secrets(os.environ, settings.credential))
     lines = [line.cleaned(scrub) for line in lines]
+    target = delivery.target
     header, sent = run.journals[0].header, delivery.evidence
     damaged = bool(run.cut) or delivered.contents.damaged
     facts = {
         "run": header.key or header.run,
         "journals": [str(display_path(path)) for path in run.paths],
         "server": SANDBOX if settings.embedded else settings.url,
-        "target": delivery.target.path if delivery.target else None,
+        "target": target.path if target else settings.target_path or None,
         "url": next((line.url for line in lines if line.url), None),
         "dry_run": delivery.planned is not None,
         "complete": delivery.complete and not damaged,

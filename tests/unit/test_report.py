@@ -109,7 +109,7 @@ def test_job_summary_lists_problems_with_their_command():
     text = github.job_summary(lines)
 
     assert text.startswith("### Test results in Zephyr\n\n1 test case: 1 refused\n\n")
-    assert "- \\<x> is unknown  \n  to fix it: `` a `b` ``\n" in text
+    assert "- \\<x> is unknown  \n  to fix it: `` a `b` ``\n\nView" in text
     assert "View results: <https://z.example/a_b>  (a\\_b)" in text
 
 
