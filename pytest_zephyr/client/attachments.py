@@ -46,7 +46,6 @@ class AttachWrite:
 
 class EvidenceCalls(Calls):
     def case_steps(self, version: int) -> list[CaseStep]:
-        """Return the steps of a version of a test case."""
         block = decode.mapping(self._get(f"testcase/{version}/teststep"))
         return decode.entities(block.get("steps"), entities.case_step) or []
 

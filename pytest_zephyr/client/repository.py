@@ -51,7 +51,6 @@ class RepositoryCalls(Calls):
                 return
 
     def cases_by_alt(self, alt: str) -> list[Placement]:
-        """Return the placements of the test cases with this Alt ID."""
         payload = self._get("testcase/altid", {"altids": alt})
         listed = decode.entities(payload, entities.placement) or []
         return [each for each in listed if each.alt == alt]

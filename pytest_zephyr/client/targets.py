@@ -26,8 +26,6 @@ ENVIRONMENT_WANTED = "cycle.environment.enabled"
 
 @dataclass(frozen=True)
 class NewCycle:
-    """A cycle to be created."""
-
     name: str
     release: int
     start: date
@@ -86,7 +84,6 @@ class TargetCalls(Calls):
         return self._list(f"release/project/{project}", entities.release)
 
     def cycles(self, release: int) -> list[Cycle]:
-        """Return the cycles of a release, each with its phases."""
         return self._list(f"cycle/release/{release}", entities.cycle)
 
     def cycle(self, cycle: int) -> Cycle:

@@ -257,15 +257,12 @@ def _fill_names(
 
 def _read(option: Option, given: Given) -> tuple[Any, str, str]:
     """Return the value of *option*, its text and its source. Raises SettingsError."""
-    found = given.find(option)
-    if found is None:
+    text_and_source = given.find(option)
+    if text_and_source is None:
         default = option.default
-        return (
-            None if default is None else option.parse(default),
-            default or "",
-            "default",
-        )
-    text, source = found
+        value = None if default is None else option.parse(default)
+        return value, default or "", "default"
+    text, source = text_and_source
     if not text and option.name in TARGET:
         # An empty flag unsets an inherited value.
         return None, "", source

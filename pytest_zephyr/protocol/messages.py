@@ -134,7 +134,6 @@ _KINDS: dict[str, type[Any]] = {each.__name__: each for each in get_args(Message
 
 
 def encode(message: Message) -> bytes:
-    """Return *message* as one line."""
     document = {"kind": type(message).__name__, **to_json(message)}
     return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
 

@@ -190,7 +190,6 @@ def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
 
 
 def _step_lines(steps: Sequence[Step]) -> list[str]:
-    """Return a line for each of *steps*, indented by its depth."""
     lines = ["steps:"] if steps else []
     for step in steps:
         label = step.label if isinstance(step.label, str) else f"step {step.label}"

@@ -97,7 +97,6 @@ class Item:
 
     @property
     def evidence_values(self) -> Iterator[EvidenceValue]:
-        """The evidence in the markers."""
         if self.comment:
             yield Comment(self.comment)
         yield from map(Defect, self.defects)

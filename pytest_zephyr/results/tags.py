@@ -95,7 +95,6 @@ def find(notes: str) -> Tag | None:
 
 
 def strip(notes: str) -> str:
-    """Return *notes* without their tag."""
     return _TAG.sub("", notes)
 
 
