@@ -25,6 +25,7 @@ from pytest_zephyr.cli.options import reading
 from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say
+from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.drift.compare import Drift
 from pytest_zephyr.drift.compare import TITLES
 from pytest_zephyr.drift.read import read_drift
@@ -80,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(args)
     if args.folder is None:
         settings.require_server()
+    elif settings.release is None:
+        raise SettingsError(missing_place("release"))
     else:
         settings.require_login()
     if args.journals is not None and args.args:

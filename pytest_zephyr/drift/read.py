@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 
 from pytest_zephyr.client.api import Client
@@ -31,7 +30,7 @@ def read_drift(
     name, release, planned = read(client, settings, folder or "")
     drift, others = compare(items, {each.case: each for each in planned})
     if others:
-        found = find_cases(client, others, release())
+        found = find_cases(client, others, release)
         for case, tests in others.items():
             if case in found.ambiguous:
                 why = ambiguous_alt(case, found.ambiguous[str(case)], "Zephyr")
@@ -45,21 +44,22 @@ def read_drift(
     return drift, name
 
 
-_Place = tuple[str, Callable[[], int | None], list[Placement]]
+#: Name, release and test cases.
+_Place = tuple[str, int | None, list[Placement]]
 
 
 def _read_phase(client: Client, settings: Settings, _folder: str) -> _Place:
     target = find_target(client, settings)
     if target.phase is None:
         release = target.release.id if target.release else None
-        return f"{target.path}, which does not exist yet", lambda: release, []
+        return f"{target.path}, which does not exist yet", release, []
     try:
         tree = client.phase_tree(target.phase.id)
     except ZephyrRefused as refused:
         message = f"{settings.describe('phase')} cannot be read: {refused}"
         raise ZephyrNotFound(message) from refused
     rows = (row for node in tree.walk() for row in client.phase_rows(node.id))
-    return target.path, lambda: tree.release, [row.placement for row in rows]
+    return target.path, tree.release, [row.placement for row in rows]
 
 
 def _read_folder(client: Client, settings: Settings, folder: str) -> _Place:
@@ -76,4 +76,4 @@ def _read_folder(client: Client, settings: Settings, folder: str) -> _Place:
         raise ZephyrNotFound(f"there is no folder {folder!r} in this release.")
     nodes = (node for each in folders for node in each.walk())
     cases = [each for node in nodes for each in client.folder_cases(node.id)]
-    return "/".join(names) or "all folders", lambda: release, cases
+    return "/".join(names) or "/", release, cases

@@ -227,6 +227,7 @@ def test_tests_with_a_test_case_of_their_own_have_one(
         (["--journals", "."], ". is empty"),
         (["--write-map", "test_m.py"], "test_m.py exists (--write-map); name a new"),
         (["--write-map", "no/new.csv"], "new.csv cannot be written: No such file"),
+        (["--folder=/"], "no release. Set zephyr_release"),
         (["--zephyr-phase=77"], "'77' (from --zephyr-phase) cannot be read: http"),
         (["--", "gone.py"], "pytest could not collect the tests (exit code 4)"),
         (
