@@ -27,6 +27,7 @@ from pytest_zephyr.cli.watchdog import watchdog
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.parsers import InvalidValue
 from pytest_zephyr.config.settings import Settings
@@ -51,6 +52,7 @@ from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.results.report import problems_as_json
 from pytest_zephyr.results.report import RunReport
+from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
 from pytest_zephyr.sender.report import link_lines
@@ -109,7 +111,8 @@ def run(args: argparse.Namespace) -> int:
                 say(f"{', '.join(names)}: nothing sent, interrupted before")
         elif isinstance(settings, SettingsError):
             complain(settings)
-            result = _Pushed(_failed(settings))
+            line = problem(str(settings).splitlines(), code=settings.code)
+            result = _Pushed(_failed(settings), lines=(line,))
         else:
             result = _push_run(run, settings, args, deadline)
         pushed.append(replace(result, as_json={"journals": names, **result.as_json}))
@@ -270,7 +273,9 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
         if each.report is not None and each.report_to is not None:
             reports.setdefault(each.report_to, []).append(each.report)
     written = [write_report(path, runs, path) for path, runs in reports.items()]
-    lines = [*(line for each in pushed for line in each.lines), *written]
+    scrub = Scrubber(known_secrets(os.environ))
+    lines = [line.cleaned(scrub) for each in pushed for line in each.lines]
+    lines += written
     if lines:
         written += add_job_summary(os.environ, lines)
     for line in written:

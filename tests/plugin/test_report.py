@@ -215,3 +215,16 @@ def test_job_summary_that_cannot_be_written_is_named(run_zephyr, on_github):
 @pytest.mark.usefixtures("suite")
 def test_elsewhere_there_are_no_annotations(run_zephyr):
     assert "::warning" not in run_zephyr().text
+
+
+def test_push_with_a_wrong_setting_in_a_journal_is_annotated(
+    run_zephyr, pytester, command, on_github
+):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    journal = run_zephyr("--zephyr-push=never", "--zephyr-comment=always").journals[0]
+    text = journal.read_text("utf-8").replace('"always"', '"sometimes"')
+    journal.write_text(text, encoding="utf-8")
+    done = command("push")
+
+    assert "::error title=pytest-zephyr::invalid zephyr_comment 'sometimes'" in done.out
+    assert "- invalid zephyr\\_comment 'sometimes'" in on_github.read_text("utf-8")
