@@ -88,12 +88,10 @@ def rows(payload: object) -> list[dict[str, Any]] | None:
 
     Returns `None` if *payload* is no list at all.
     """
-    if isinstance(payload, list):
-        if len(payload) == 1 and isinstance(mapping(payload[0]).get("results"), list):
-            payload = payload[0]
-        else:
-            return [row for row in payload if isinstance(row, dict)]
-    results = mapping(payload).get("results")
+    if isinstance(payload, list) and len(payload) == 1:
+        inner = mapping(payload[0])
+        payload = inner if isinstance(inner.get("results"), list) else payload
+    results = payload if isinstance(payload, list) else mapping(payload).get("results")
     if not isinstance(results, list):
         return None
     return [row for row in results if isinstance(row, dict)]

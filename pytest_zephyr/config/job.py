@@ -65,6 +65,15 @@ _ARGUMENTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 #: Letters of pytest's flags without a value; the first ones only change the output.
 _PRINTING, _SWITCHES = "vq", "vqxsl"
 
+#: Flags of pytest and pytest-xdist that do not change the results.
+_IGNORED_SWITCHES = """
+    --lf --last-failed --ff --failed-first --nf --new-first --sw --stepwise --sw-skip
+    --stepwise-skip --sw-reset --stepwise-reset -v --verbose -q --quiet --no-zephyr
+"""
+_IGNORED_VALUES = """
+    --lfnf --last-failed-no-failures -n --numprocesses --verbosity --dist --maxprocesses -p
+"""
+
 #: Names of variables whose values may be secrets. They share one digest.
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CRED|COOKIE|JWT|URL|URI|PROXY|DSN", re.IGNORECASE
@@ -142,27 +151,12 @@ def significant(arguments: Iterable[str]) -> list[str]:
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False
     )
-    for flags in (
-        ("--lf", "--last-failed"),
-        ("--ff", "--failed-first"),
-        ("--nf", "--new-first"),
-        ("--sw", "--stepwise"),
-        ("--sw-skip", "--stepwise-skip"),
-        ("--sw-reset", "--stepwise-reset"),
-        ("-v", "--verbose"),
-        ("-q", "--quiet"),
-        ("--no-zephyr",),
+    for action, flags in (
+        ("store_true", _IGNORED_SWITCHES),
+        ("store", _IGNORED_VALUES),
     ):
-        parser.add_argument(*flags, action="store_true")
-    for flags in (
-        ("--lfnf", "--last-failed-no-failures"),
-        ("-n", "--numprocesses"),
-        ("--verbosity",),
-        ("--dist",),
-        ("--maxprocesses",),
-        ("-p",),
-    ):
-        parser.add_argument(*flags)
+        for flag in flags.split():
+            parser.add_argument(flag, action=action)
     for option in OPTIONS:
         if option.flag:
             action = "store_true" if option.switch else "store"
