@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "pytest-zephyr"
 author = "The pytest-zephyr maintainers"
-copyright = "The pytest-zephyr maintainers"  # noqa: A001 - Sphinx reads this name
+copyright = "The pytest-zephyr maintainers"
 release = version_of("pytest-zephyr")
 
 extensions = ["myst_parser", "sphinx_copybutton"]
