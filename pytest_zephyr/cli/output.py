@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import asdict
 import json
+import os
 import sys
 from typing import Any
 
@@ -14,9 +15,13 @@ from pytest_zephyr.text import one_line
 
 def say(text: str) -> None:
     """Print the lines of *text* on standard output."""
-    for line in text.split("\n"):
-        sys.stdout.write(f"{one_line(line)}\n")
-    sys.stdout.flush()
+    try:
+        for line in text.split("\n"):
+            sys.stdout.write(f"{one_line(line)}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as head, has closed the pipe; a push must still go on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: object) -> None:

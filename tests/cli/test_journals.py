@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -101,3 +103,17 @@ def test_discard_needs_names(command, journal):
     assert ran.ret == 1
     assert "--discard needs the journals to remove" in ran.err
     assert journal.exists()
+
+
+def test_a_reader_that_stops_reading_ends_nothing(journal):
+    """A reader such as ``head`` may close its end of the pipe."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest_zephyr", "journals"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (result.returncode, result.stderr) == (0, "")
