@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 
@@ -376,7 +377,7 @@ def test_a_credential_in_a_report_is_hidden(report, import_, pytester, world):
         ("", 1732630000000),
     ],
 )
-def test_times_of_suites(text, expected, report, import_, pytester, monkeypatch):
+def test_times_of_suites(text, expected, report, import_, pytester):
     """Without a time, or with an impossible one, that of the file counts."""
     path = report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
     os.utime(path, (1732630000, 1732630000))
@@ -399,3 +400,24 @@ def test_a_test_ends_after_those_before_it(report, import_, pytester):
         if "duration" in line
     }
     assert ends == {"C.a": (1500, 1500000), "C.b": (1750, 250000), "C.c": (1, 1000)}
+
+
+@pytest.mark.parametrize("zone", ["EST5", "JST-9", "UTC0"])
+@pytest.mark.parametrize("written", ["local", "UTC"])
+def test_a_time_without_a_zone_is_local_or_utc(
+    zone, written, report, import_, pytester, monkeypatch
+):
+    """Pytest wrote local time for years, and Jest writes UTC."""
+    ended = 1732615200
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        moment = (time.localtime if written == "local" else time.gmtime)(ended)
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", moment)
+        path = report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
+        os.utime(path, (ended + 60, ended + 60))
+        import_(path)
+    time.tzset()
+    lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
+
+    assert {line["at"] for line in lines if "at" in line} == {ended * 1000}
