@@ -244,7 +244,7 @@ def find_file(name: str, directories: Iterable[Path]) -> Path | None:
     may be from strangers: nothing that is hidden, or that ``..`` or a link leads to
     outside of the directory, is attached.
     """
-    parts = [part for part in re.split(r"[\\/]+", name) if part]
+    parts = [part for part in re.split(r"[\\/]+", name) if part][-20:]
     ends = ["/".join(parts[start:]) for start in range(max(1, len(parts) - 1))]
     for directory in directories:
         for end in (name, *ends):

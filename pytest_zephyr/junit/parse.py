@@ -33,7 +33,7 @@ _STATUSES = {
 _SUITES = {"testsuites", "testsuite", "testrun"}
 
 #: How output names an attachment, in Jenkins' form; JSON may follow the path.
-_ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|(.+?)(?:\|\{.*?\})?\]\]")
+_ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|([^|\n]+?)(?:\|\{[^\n\]]{0,500}\})?\]\]")
 
 _TIMESTAMP = re.compile(
     r"\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)[\d.,]*\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*"
