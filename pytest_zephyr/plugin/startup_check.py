@@ -240,7 +240,7 @@ class StartupCheck:
         for line in map(self._clean, lines):
             try:
                 terminal.ensure_newline()
-                terminal.write_line(line)
+                terminal.write_line(line, yellow=True)
             except ERRORS:
                 # There is no terminal reporter, or another plugin has replaced it.
                 sys.stderr.write(f"{line}\n")

@@ -6,6 +6,8 @@ import textwrap
 
 import pytest
 
+from pytest_zephyr.sandbox import Fault
+
 
 OUTCOMES = """
     import pytest
@@ -319,3 +321,39 @@ def test_milliseconds_and_time_of_execution_are_sent(pytester, run_zephyr, world
     execution = world.execution(101)
     assert execution.actual_time >= 50
     assert execution.executed_on is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "colour", "first"),
+    [
+        ("pass", "32", "1 test case: 1 reported (1 Pass)"),
+        ("pytest.skip('x')", "", "1 test case: 1 unchanged (skipped)"),
+    ],
+    ids=["green", "none"],
+)
+def test_colours_follow_what_became_of_the_results(
+    pytester, run_zephyr, body, colour, first
+):
+    """A failed test that was reported is no problem of the report."""
+    pytester.makepyfile(
+        f"import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): {body}\n"
+    )
+    text = run_zephyr("--color=yes").text
+
+    shown = f"\x1b[{colour}m{first}\x1b[0m" if colour else f"\n{first}\n"
+    assert shown in text
+
+
+def test_problems_are_yellow_and_failures_of_the_push_red(pytester, run_zephyr, world):
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.zephyr(101, 999)\ndef test_a(): pass\n"
+    )
+    assert (
+        "\x1b[33mzephyr: test case 999 is not known" in run_zephyr("--color=yes").text
+    )
+
+    world.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
+    text = run_zephyr("--color=yes").text
+
+    assert "\x1b[31m2 test cases: 2 not sent\x1b[0m" in text
+    assert "\x1b[31mzephyr: 2 results kept in " in text
