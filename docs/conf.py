@@ -14,18 +14,29 @@ author = "The pytest-zephyr maintainers"
 copyright = "The pytest-zephyr maintainers"
 release = version_of("pytest-zephyr")
 
-extensions = ["myst_parser", "sphinx_copybutton"]
+extensions = ["myst_parser", "reference", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_*", "README.md"]
 nitpicky = True
+# Types of others in signatures; their sites are not read while this one is built.
+nitpick_ignore_regex = [
+    ("py:class", r"_?pytest\..*"),
+    ("py:class", r"os\..*"),
+    ("py:class", r"Cases|pytest_zephyr\.plugin\.step_block\.StepBlock"),
+]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = "pytest-zephyr"
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
+html_extra_path = ["report.schema.json"]
+add_module_names = False
+default_role = "code"
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "friendly"
 

@@ -20,6 +20,42 @@ do next. No message has a secret.
 
 from __future__ import annotations
 
+from typing import Literal
+
+
+#: The stable names of problems, for scripts; `docs/reference/codes.md` describes them.
+Code = Literal[
+    "ambiguous",
+    "attachment",
+    "bad-answer",
+    "bug",
+    "error",
+    "interrupted",
+    "invalid-marker",
+    "journal",
+    "kept",
+    "login-failed",
+    "more",
+    "not-found",
+    "not-in-phase",
+    "older",
+    "overruled",
+    "permission-denied",
+    "problem",
+    "refused",
+    "remark",
+    "report",
+    "scheduled-twice",
+    "server",
+    "settings",
+    "status",
+    "tls",
+    "uncertain",
+    "unknown-case",
+    "unknown-status",
+    "unmapped",
+    "unreachable",
+]
 
 #: The status of a ZephyrNotFound for a name; no response of the server has it.
 NO_SUCH_NAME = 0
@@ -29,7 +65,7 @@ class ZephyrError(Exception):
     """Base class of all errors that this package raises; *code* names it for scripts."""
 
     @property
-    def code(self) -> str:
+    def code(self) -> Code:
         return "error"
 
 
@@ -37,7 +73,7 @@ class SettingsError(ZephyrError):
     """One or more settings are wrong or missing; the text has one line for each."""
 
     @property
-    def code(self) -> str:
+    def code(self) -> Code:
         return "settings"
 
 
@@ -52,7 +88,7 @@ class ZephyrUnreachable(ZephyrError):
         self.tls = tls
 
     @property
-    def code(self) -> str:
+    def code(self) -> Code:
         return "tls" if self.tls else "unreachable"
 
 
@@ -71,7 +107,7 @@ class Interrupted(ZephyrError):
     """The user pressed Ctrl-C."""
 
     @property
-    def code(self) -> str:
+    def code(self) -> Code:
         return "interrupted"
 
 
@@ -83,8 +119,8 @@ class ZephyrBadAnswer(ZephyrError):
         self.status = status
 
     @property
-    def code(self) -> str:
-        codes = {
+    def code(self) -> Code:
+        codes: dict[int, Code] = {
             401: "login-failed",
             403: "permission-denied",
             NO_SUCH_NAME: "not-found",

@@ -23,12 +23,8 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line *argv* and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A character that the console cannot encode must not end a push.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with all commands."""
     parser = argparse.ArgumentParser(
         prog="pytest-zephyr", description="Report pytest results to Zephyr Enterprise."
     )
@@ -40,6 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (push, journals, import_, check, drift, listing, sandbox):
         module.declare(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line *argv* and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the console cannot encode must not end a push.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    parser = build_parser()
     try:
         args = parser.parse_args(argv)
         if "command" not in args:

@@ -28,6 +28,7 @@ from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import NO_SERVER
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import Code
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
@@ -57,7 +58,7 @@ class Finding:
     step: str
     state: State = "skipped"
     text: str = ""
-    code: str = ""
+    code: Code | Literal[""] = ""
 
 
 class Checker:
@@ -90,7 +91,9 @@ class Checker:
             self._check_statuses(client)
             self._check_target(client)
 
-    def _note(self, step: str, state: State, text: str, code: str = "") -> None:
+    def _note(
+        self, step: str, state: State, text: str, code: Code | Literal[""] = ""
+    ) -> None:
         self.findings[step] = Finding(step, state, text, code)
 
     def _pass(self, step: str, text: str) -> None:

@@ -24,6 +24,7 @@ from pytest_zephyr.config.job import as_started
 from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import this_job
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import Code
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
 from pytest_zephyr.errors import ZephyrError
@@ -277,7 +278,7 @@ class ZephyrReporter:
         text = f"{self._journal} could not be written ({error.strerror or error}); "
         self._lines.append(Line(text + result, "error", code="journal"))
 
-    def _keep(self, problem_text: str = "", code: str = "error") -> None:
+    def _keep(self, problem_text: str = "", code: Code = "error") -> None:
         """Say that everything stays in the journal, after the problem that is why."""
         self._undelivered = True
         if problem_text:

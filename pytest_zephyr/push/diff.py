@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.errors import Code
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.notes import ELSEWHERE
 from pytest_zephyr.results.notes import is_ours
@@ -97,7 +98,7 @@ class Refusal:
     reason: str
     serious: bool = True
     final: bool = False
-    code: str = "refused"
+    code: Code = "refused"
 
 
 @dataclass
@@ -144,7 +145,7 @@ def compute(
     changes = Changes()
     for result in results:
         if result.problem:
-            code = "uncertain" if result.uncertain else "status"
+            code: Code = "uncertain" if result.uncertain else "status"
             changes.refused.append(
                 Refusal(result, result.problem, final=result.uncertain, code=code)
             )

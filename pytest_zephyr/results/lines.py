@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Literal
 
+from pytest_zephyr.errors import Code
+
 
 Level = Literal["info", "success", "warning", "error"]
 
 _PREFIX = "zephyr: "
 
 #: The code of what a dry run would do.
-DRY_RUN = "dry-run"
+DRY_RUN: Literal["dry-run"] = "dry-run"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Line:
     text: str
     level: Level = "info"
     more: tuple[str, ...] = ()
-    code: str = ""
+    code: Code | Literal["", "dry-run"] = ""
     url: str = ""
 
     @property
@@ -47,7 +49,7 @@ class Line:
 
 
 def problem(
-    lines: Sequence[str], level: Level = "error", code: str = "problem"
+    lines: Sequence[str], level: Level = "error", code: Code = "problem"
 ) -> Line:
     """Return one problem that messages describe in several *lines*."""
     first, *more = lines
@@ -57,7 +59,7 @@ def problem(
 
 
 def problems(
-    lines: Sequence[str], level: Level = "error", code: str = "problem"
+    lines: Sequence[str], level: Level = "error", code: Code = "problem"
 ) -> list[Line]:
     """Return a problem for each of *lines*."""
     return [problem([line], level, code) for line in lines]
