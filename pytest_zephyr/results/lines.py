@@ -30,7 +30,7 @@ class Line:
     text: str
     level: Level = "info"
     more: tuple[str, ...] = ()
-    code: Code | Literal["", "dry-run"] = ""
+    code: Literal[Code, "", "dry-run"] = ""
     url: str = ""
 
     @property
