@@ -983,5 +983,5 @@ def test_a_run_a_check_and_a_push_judge_a_target_alike(
         assert said in text
         assert where in text
     assert (warned.ret, checked.ret, pushed.ret, failed.ret) == (0, 1, 1, 4)
-    assert "WRONG" in checked.text
+    assert "FAIL" in checked.text
     assert world.writes == []
