@@ -101,9 +101,10 @@ def _reader(kind: Any) -> Any:
 
 
 def _read_union(kinds: tuple[Any, ...], data: Any) -> Any:
-    if type(data) in kinds:
+    literals = [kind for kind in kinds if typing.get_origin(kind) is typing.Literal]
+    if type(data) in kinds or any(data in typing.get_args(kind) for kind in literals):
         return data
-    others = [each for each in kinds if each not in _PLAIN]
+    others = [kind for kind in kinds if kind not in (*_PLAIN, *literals)]
     if data is None or len(others) != 1:
         raise TypeError(f"expected one of {kinds}, got {type(data).__name__}")
     return _reader(others[0])(data)

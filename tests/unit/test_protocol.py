@@ -143,6 +143,9 @@ def test_facts_survive_the_way_through_the_test_process() -> None:
     assert load(ServerFacts, dump(ServerFacts())) == ServerFacts()
 
 
+Letter = Literal["a", "b"]
+
+
 @dataclass(frozen=True)
 class Sample:
     """Every kind of hint that a message may have."""
@@ -150,7 +153,8 @@ class Sample:
     text: str
     size: float
     flag: bool
-    choice: Literal["a", "b"]
+    choice: Letter
+    wider: Letter | Literal["", "c"]
     day: date | None
     path: Path | bool
     secret: Secret
@@ -166,6 +170,7 @@ class Sample:
         size=st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
         flag=st.booleans(),
         choice=st.sampled_from(["a", "b"]),
+        wider=st.sampled_from(["a", "b", "", "c"]),
         day=st.none() | st.dates(),
         path=st.booleans()
         | st.builds(Path, st.from_regex(r"[a-z]{1,5}", fullmatch=True)),
