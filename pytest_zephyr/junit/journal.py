@@ -203,11 +203,12 @@ class Importer:
                 yield LeftOut(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
         wanted = {"none": False, "failed": failed, "all": True}[self._capture]
-        if wanted and output.length:
+        if wanted and output.length > self._max_output:
+            reason = "larger than zephyr_attach_max_size"
+            yield LeftOut("output.txt", output.length, reason, by_limit=True)
+        elif wanted and output.length:
             content = self._scrub(str(output)).encode("utf-8", "replace")
-            taken = self._store.take(content, "output.txt")
-            is_cut = isinstance(taken, LeftOut)
-            yield replace(taken, size=output.length) if is_cut else taken
+            yield self._store.take(content, "output.txt")
 
 
 def _reports(
