@@ -1,7 +1,17 @@
 """pytest plugin that reports test results to Zephyr Enterprise.
 
 The public names are `Zephyr` and `ZephyrRecord`, for type hints, and
-`PytestZephyrWarning`, for warning filters.
+`PytestZephyrWarning`, for warning filters; ``__version__`` is a text::
+
+    from pytest_zephyr import Zephyr
+
+
+    def test_checkout(zephyr: Zephyr):
+        zephyr.comment("paid with a test card")
+
+Everything else is used by its name in pytest: options, the markers ``zephyr`` and
+``zephyr_ignore``, the fixture ``zephyr``, and the hooks ``pytest_zephyr_cases`` and
+``pytest_zephyr_record``. Other modules may change without notice.
 """
 
 from __future__ import annotations

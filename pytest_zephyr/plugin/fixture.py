@@ -35,10 +35,20 @@ _STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
 
 
 class Zephyr:
-    """What a test can put on its result; does nothing while reporting is off.
+    """What a test can put on its result, the value of the fixture ``zephyr``.
 
-    No call fails a test or warns. Any value is accepted, and shown with `str`; an empty
-    one is ignored. The summary names what could not be used.
+    It does nothing while reporting is off. No call raises or warns, whatever it is given:
+    any value is accepted and converted with `str`, an empty one is ignored, and the
+    summary names what could not be used, such as a missing file. Everything is in the
+    journal at once, so a test that is killed keeps what it said before::
+
+        @pytest.mark.zephyr(101)
+        def test_checkout(zephyr: Zephyr, tmp_path):
+            with zephyr.step("Open the cart"):
+                ...
+            zephyr.attach(tmp_path / "receipt.pdf")
+
+    After reruns the last attempt counts, with what it added.
     """
 
     def __init__(self, item: pytest.Item) -> None:
@@ -52,7 +62,14 @@ class Zephyr:
         return f"<Zephyr of {self._item.nodeid}>"
 
     def comment(self, text: object) -> None:
-        """Put *text* into the notes of the execution."""
+        """Put *text* into the notes of the execution.
+
+        It may have several lines. Several comments of a test are listed in their order,
+        and one that is repeated is there once; it is there whatever
+        ``--zephyr-comment`` says::
+
+            zephyr.comment("paid with a test card")
+        """
         with self._recording("comment") as recorder:
             if content := _text_of(text):
                 recorder.write(self._item, evidence.Comment(content))
@@ -63,9 +80,22 @@ class Zephyr:
         name: str | None = None,
         type: str | None = None,
     ) -> None:
-        """Attach the file at the path *source*, copied at once, or the bytes *source*.
+        """Attach a file to the execution.
 
-        *name* and content *type* are guessed from the path or from the content.
+        *source* is the path of a file, as `str` or `os.PathLike`, which is copied at
+        once and may be removed afterwards, or the content as `bytes`. *name* is the name
+        of the attachment in Zephyr, by default that of the file; *type* is a media type
+        such as ``image/png``. Both are guessed from the path or the content if they are
+        not given::
+
+            zephyr.attach("logs/server.log")
+            zephyr.attach(page.screenshot(), name="page.png")
+            zephyr.attach(data, name="answer", type="application/json")
+
+        A file larger than ``--zephyr-attach-max-size`` is left out and named in the
+        summary; one that does not exist, too, and it counts for
+        ``--zephyr-on-error=fail``. The content is sent as it is: unlike texts, it is not
+        searched for secrets.
         """
         with self._recording("attach") as recorder:
             label = "" if name is None else _line_of(name)
@@ -87,7 +117,12 @@ class Zephyr:
                 recorder.leave_out(self._item, label, reason)
 
     def attach_text(self, text: object, name: str = "text.txt") -> None:
-        """Attach *text* as a file."""
+        """Attach *text* as a file with this *name*, in UTF-8.
+
+        Known credentials in it are hidden::
+
+            zephyr.attach_text(response.text, name="answer.json")
+        """
         with self._recording("attach_text") as recorder:
             label = _line_of(name) or "text.txt"
             kind = "" if Path(label).suffix else "text/plain"
@@ -96,13 +131,25 @@ class Zephyr:
                 recorder.attach(self._item, data, label, kind)
 
     def defect(self, key: object) -> None:
-        """Name a defect by its key, such as ``BUG-7``."""
+        """Name a defect in the notes, by its *key* in the defect tracker.
+
+        It is a text; no link to the tracker is made::
+
+            zephyr.defect("SHOP-7")
+        """
         with self._recording("defect") as recorder:
             if label := _line_of(key):
                 recorder.write(self._item, evidence.Defect(label))
 
     def field(self, name: object, value: object) -> None:
-        """Give a field of the result a value."""
+        """Put a *name* and its *value* into the notes, as a line ``name: value``.
+
+        The last value of a name counts. Numbers and `bool` stay what they are in the
+        journal, all else becomes a text::
+
+            zephyr.field("browser", "firefox")
+            zephyr.field("items", 3)
+        """
         with self._recording("field") as recorder:
             label, text = _line_of(name), _text_of(value)
             content = value if isinstance(value, int | float) else text
@@ -112,7 +159,19 @@ class Zephyr:
     def step(self, label: object) -> StepBlock:
         """Return a step: a context manager, and a decorator of functions of any kind.
 
-        *label* is a text, or the number of a step of the test case.
+        *label* is a text, or the number of a step of the test case, from 1. The result
+        lands on the step of the test case with this number or this text; one that Zephyr
+        does not have is listed in the notes. A block that ends regularly has passed; one
+        that an exception leaves has failed, or was skipped by `pytest.skip`, and the
+        exception goes on. Steps may contain others::
+
+            with zephyr.step("Open the cart"):
+                with zephyr.step(2):
+                    ...
+
+
+            @zephyr.step("Pay")
+            def pay(): ...
         """
         name: str | int = "step"
         with self._recording("step"):
@@ -157,12 +216,22 @@ class Zephyr:
 class ZephyrRecord(Zephyr):
     """One report of a test, before it is written to the journal.
 
-    *when* is setup, call or teardown, *outcome* is pytest's. A hook may add comments,
-    attachments and so on, and may change *text*, the failure as pytest shows it.
+    The hook ``pytest_zephyr_record`` gets one for setup, call and teardown of each test.
+    It has the methods of `Zephyr`, and *nodeid*. It may change *text*; all else is for
+    reading::
+
+        def pytest_zephyr_record(item, record: ZephyrRecord):
+            if record.failed and record.when == "call":
+                record.text = record.text.replace("10.0.0.7", "the server")
+                record.comment("failed in the call")
     """
 
+    #: The part of the test that this reports.
     when: Literal["setup", "call", "teardown"]
+    #: How it went, as pytest has it; an expected failure is ``skipped``.
     outcome: Literal["passed", "failed", "skipped"]
+    #: The failure as pytest shows it, with line breaks; empty if there is none.
+    text: str
 
     def __init__(self, item: pytest.Item, report: pytest.TestReport) -> None:
         super().__init__(item)
@@ -173,6 +242,7 @@ class ZephyrRecord(Zephyr):
 
     @property
     def failed(self) -> bool:
+        """Whether the outcome is ``failed``."""
         return self.outcome == "failed"
 
 

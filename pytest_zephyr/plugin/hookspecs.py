@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 @pytest.hookspec(firstresult=True)
 def pytest_zephyr_cases(item: pytest.Item) -> Cases:
-    r"""Return the test cases that *item* proves; they replace those of its markers.
+    r"""Return the test cases that *item* verifies; they replace those of its markers.
 
-    `None` keeps the markers' cases, an empty list reports the test to none. The first
-    result that is not `None` wins. For Alt IDs return a marker::
+    The result is an id as a marker takes it (``7``, ``"7"``, ``"TC-7"``), an iterable of
+    them, or a marker, such as ``pytest.mark.zephyr(alt="AUTH-1")`` for an Alt ID. `None`
+    keeps the markers' test cases, an empty list reports the test to none. The first
+    result that is not `None` wins. An exception, or an id that is not valid, is a
+    `PytestZephyrWarning` on the test::
 
         def pytest_zephyr_cases(item):
             if match := re.search(r"_TC(\d+)", item.name):
@@ -33,7 +36,9 @@ def pytest_zephyr_cases(item: pytest.Item) -> Cases:
 def pytest_zephyr_record(item: pytest.Item, record: ZephyrRecord) -> None:
     """Add to the result of *item*, or change its failure text.
 
-    Called for every report of a test, before its fixtures are torn down::
+    Called for every report of a test, setup, call and teardown; at that of the call its
+    fixtures are still active. The return value is ignored, and an exception is a
+    `PytestZephyrWarning` on the test::
 
         def pytest_zephyr_record(item, record):
             if record.failed and "page" in item.funcargs:

@@ -1,0 +1,97 @@
+"""The documents of the project, and the blocks of code in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+import re
+import shlex
+import textwrap
+
+
+ROOT = Path(__file__).parents[2]
+
+SITE = ROOT / "docs"
+
+PAGES = sorted(
+    path for path in SITE.rglob("*.md") if path.relative_to(SITE).parts[0] != "_build"
+)
+
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *PAGES, *sorted(ROOT.glob("examples/*/*.md"))]
+
+_BLOCK = re.compile(
+    r"^(?P<indent> *)(?P<fence>```+)(?P<info>[^`\n]*)\n(?P<body>.*?)^ *(?P=fence) *$",
+    re.MULTILINE | re.DOTALL,
+)
+_OPTION = re.compile(r":(\w+): *(.*)\n")
+
+#: Words that end a command, and begin another.
+_OPERATORS = {"&&", "||", "|", ";", "&", "do", "then", "{", "}", ">", ">>", "2>&1"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code in a *document*; its *caption* is the name of a file."""
+
+    document: Path
+    line: int
+    language: str
+    text: str
+    caption: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(document: Path) -> Iterator[Block]:
+    """Yield the blocks of *document* with their language."""
+    source = document.read_text("utf-8")
+    for found in _BLOCK.finditer(source):
+        directive, _, argument = found["info"].strip().partition(" ")
+        text = textwrap.dedent(found["body"])
+        options = {}
+        if directive.startswith("{"):
+            if directive not in {"{code-block}", "{code}"}:
+                continue
+            while match := _OPTION.match(text):
+                options[match[1]] = match[2].strip()
+                text = text[match.end() :]
+            language = argument.strip()
+        else:
+            language = directive
+        line = source.count("\n", 0, found.start()) + 1
+        caption = options.get("caption", "")
+        yield Block(document, line, language, text.strip("\n") + "\n", caption)
+
+
+BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
+
+
+def commands_of(block: Block) -> Iterator[list[str]]:
+    """Yield the commands of *block*, each as its words.
+
+    In a ``console`` block they follow a prompt; what else is in it is output.
+    """
+    text = block.text.replace("\\\n", " ")
+    for line in text.splitlines():
+        if block.language == "console":
+            if not line.startswith("$ "):
+                continue
+            line = line[2:]
+        yield from split(line)
+
+
+def split(line: str) -> Iterator[list[str]]:
+    """Yield the commands on a *line* of a shell, each as its words."""
+    words: list[str] = []
+    for word in [*shlex.split(line, comments=True), ";"]:
+        name = word.rstrip(";")
+        if word not in _OPERATORS and name == word:
+            words.append(word)
+            continue
+        if name != word and name:
+            words.append(name)
+        if words:
+            yield words
+        words = []

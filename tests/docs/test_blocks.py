@@ -1,0 +1,252 @@
+"""What people copy from the documents is right: code, settings and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+import configparser
+import json
+from pathlib import Path
+import re
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from pytest_zephyr.cli import build_parser
+from pytest_zephyr.config.options import BY_NAME
+from pytest_zephyr.config.options import Option
+from pytest_zephyr.config.options import OPTIONS
+from pytest_zephyr.table import REFUSED
+from tests.conftest import Ran
+from tests.docs.blocks import BLOCKS
+from tests.docs.blocks import commands_of
+from tests.docs.blocks import DOCUMENTS
+from tests.docs.blocks import ROOT
+from tests.docs.blocks import split
+
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
+
+#: Languages without a check: output, a file of ours, or another language.
+UNCHECKED = {"", "text", "csv", "gherkin", "java", "javascript", "xml", "html", "md"}
+
+SHELLS = {"console", "sh", "bash", "shell"}
+
+#: Flags of other plugins that need not be installed here.
+FOREIGN = {
+    *(
+        "--cov",
+        "--headed",
+        "--html",
+        "--junitxml",
+        "--junit-xml",
+        "--output",
+        "--reruns",
+    ),
+    *("--screenshot", "--splits", "--group", "--tracing", "--video", "--browser"),
+    *("--shard-id", "--num-shards", "--retries", "--base-url", "--alluredir"),
+}
+
+#: Variables of ours that are no option.
+CREDENTIALS = {f"ZEPHYR_{name.upper()}" for name in REFUSED}
+
+BY_INI = {option.ini_name: option for option in OPTIONS if option.ini}
+BY_ENV = {option.env_name: option for option in OPTIONS if option.env}
+
+
+def blocks(*languages: str) -> pytest.MarkDecorator:
+    found = [block for block in BLOCKS if block.language in languages]
+    return pytest.mark.parametrize("block", found, ids=str)
+
+
+def test_every_language_is_checked_or_known():
+    checked = {"python", "toml", "ini", "yaml", "json", "groovy", *SHELLS}
+
+    unknown = {block.language for block in BLOCKS} - checked - UNCHECKED
+    assert not unknown, [str(each) for each in BLOCKS if each.language in unknown]
+
+
+@blocks("python")
+def test_python_compiles(block):
+    compile(block.text, str(block), "exec")
+
+
+@blocks("json")
+def test_json_is_valid(block):
+    for text in block.text.strip().split("\n\n"):
+        json.loads(text)
+
+
+@blocks("toml")
+def test_toml_sets_options_that_exist(block):
+    document = tomllib.loads(block.text)
+    tool = document.get("tool", {}).get("pytest", {})
+    for section in (document.get("pytest", {}), tool, tool.get("ini_options", {})):
+        check_settings(section)
+
+
+@blocks("ini")
+def test_ini_files_set_options_that_exist(block):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(block.text)
+    for name in parser.sections():
+        check_settings(parser[name])
+
+
+@blocks("yaml")
+def test_yaml_has_commands_and_variables_that_exist(block, pytestconfig):
+    for document in yaml.safe_load_all(block.text):
+        for key, value in pairs(document):
+            if key in BY_ENV:
+                check_value(BY_ENV[key], str(value))
+            elif isinstance(value, str):
+                lines = value.replace("\\\n", " ").splitlines()
+                check_commands(pytestconfig, commands_in(lines))
+
+
+@blocks("groovy")
+def test_pipelines_of_jenkins_have_commands_that_exist(block, pytestconfig):
+    quoted = re.findall(
+        r"sh\s+(?:'''(.*?)'''|'([^']*)'|\"([^\"]*)\")", block.text, re.S
+    )
+    assert quoted
+    for text in map("".join, quoted):
+        check_commands(pytestconfig, commands_in(text.splitlines()))
+
+
+@blocks(*SHELLS)
+def test_commands_exist(block, pytestconfig):
+    check_commands(pytestconfig, commands_of(block))
+
+
+@pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_every_option_that_is_named_exists(document):
+    """Flags, variables and ini keys, in texts and in code."""
+    text = document.read_text("utf-8")
+    flags = {option.flag_name for option in OPTIONS if option.flag}
+    parser = build_parser()
+    commands: Any = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    for command in commands.values():
+        flags |= command._option_string_actions.keys()
+    refused = {f"--zephyr-{name}" for name in REFUSED}
+
+    named = set(re.findall(r"--(?:no-)?zephyr(?:-[a-z]+)*\b(?!-\*)", text))
+    assert not named - flags - refused - {"--no-zephyr"}
+    named = set(re.findall(r"(?<![\w{])ZEPHYR(?:_[A-Z]+)+\b", text))
+    assert not named - BY_ENV.keys() - CREDENTIALS - {"ZEPHYR_RUN"}
+    named = set(re.findall(r"(?<![\w/.])zephyr(?:_[a-z]+)+\b", text))
+    names = {f"zephyr_{name}" for name in REFUSED} | {"zephyr_ignore"}
+    assert not named - BY_INI.keys() - names
+
+
+def pages_with_files() -> Iterator[Any]:
+    """Yield documents with blocks of Python that name their file in a caption."""
+    for document in DOCUMENTS:
+        files: dict[str, str] = {}
+        for block in BLOCKS:
+            if block.document == document and re.fullmatch(
+                r"(test_.*|conftest)\.py", block.caption
+            ):
+                files[block.caption] = files.get(block.caption, "") + block.text
+        if any(name.startswith("test_") for name in files):
+            yield pytest.param(files, id=str(document.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("files", list(pages_with_files()))
+def test_tests_of_a_page_run_and_are_reported(files, pytester, run_zephyr):
+    """They pass, but for those of a file that is called `test_failing.py`."""
+    for name, text in files.items():
+        (pytester.path / name).write_text(text, encoding="utf-8")
+
+    ran: Ran = run_zephyr("--zephyr-create=execution", same_exit=False)
+
+    assert ran.ret == ("test_failing.py" in files), ran.text
+    assert " test case" in ran.text
+    assert "internal error" not in ran.text
+
+
+def check_settings(section: Any) -> None:
+    for key, value in section.items():
+        if key.startswith("zephyr"):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            check_value(BY_INI[key], text)
+
+
+def check_value(option: Option, text: str) -> None:
+    """Have *option* read a value; files need not exist, and variables have no value."""
+    if not option.files and "$" not in text:
+        option.parse(text)
+
+
+def pairs(document: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each plain value in *document* with its key."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from pairs(value, str(name))
+    elif isinstance(document, list):
+        for value in document:
+            yield from pairs(value, key)
+    else:
+        yield key, document
+
+
+def commands_in(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the commands in *lines* that may also be texts."""
+    for line in lines:
+        if "pytest" in line:
+            yield from split(line.strip())
+
+
+def check_commands(config: pytest.Config, found: Iterable[list[str]]) -> None:
+    for words in found:
+        while words and re.fullmatch(r"\w+=.*", words[0], re.S):
+            name, _, value = words.pop(0).partition("=")
+            if name in BY_ENV:
+                check_value(BY_ENV[name], value)
+        words = words[words[0] in {"export", "exec", "!"} :] if words else words
+        if not words:
+            continue
+        program, *rest = words
+        program = Path(program).name
+        if program in {"python", "python3", "py"} and rest[:1] == ["-m"]:
+            program, rest = rest[1].replace("_", "-"), rest[2:]
+        if program == "pytest":
+            check_pytest(config, rest)
+        elif program == "pytest-zephyr":
+            check_command(rest)
+        elif "=" in program and program.partition("=")[0] in BY_ENV:
+            name, _, value = program.partition("=")
+            check_value(BY_ENV[name], value)
+
+
+def check_pytest(config: pytest.Config, words: list[str]) -> None:
+    parse: Callable[..., Any] = config._parser.parse_known_and_unknown_args
+    given, unknown = parse(words)
+    flags = {word.partition("=")[0] for word in unknown if word.startswith("-")}
+    assert not flags - FOREIGN
+    for option in OPTIONS:
+        value = getattr(given, option.ini_name, None)
+        if isinstance(value, str) and option.flag:
+            check_value(option, value)
+
+
+def check_command(words: list[str]) -> None:
+    if words[:1] in ([], ["--help"], ["--version"]) or "--help" in words:
+        return
+    try:
+        given = build_parser().parse_args(words)
+    except SystemExit:
+        pytest.fail(f"pytest-zephyr {' '.join(words)} is not a valid command")
+    for name in BY_NAME:
+        value = getattr(given, BY_NAME[name].ini_name, None)
+        if isinstance(value, str):
+            check_value(BY_NAME[name], value)
