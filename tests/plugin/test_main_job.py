@@ -52,7 +52,7 @@ def suite(pytester):
 
 @pytest.mark.usefixtures("suite")
 def test_each_outcome_has_its_default_status(run_zephyr, world):
-    """The statuses of design 2.3 stand on the executions; skipped is left alone."""
+    """Each execution has the default status of its outcome; skipped is unchanged."""
     run_zephyr()
 
     assert world.statuses() == {

@@ -237,7 +237,7 @@ TABLE: dict[str, tuple[Sequence[Record], Outcome]] = {
 
 @pytest.mark.parametrize(("records", "outcome"), TABLE.values(), ids=TABLE)
 def test_records_of_a_test_fold_into_its_outcome(records, outcome):
-    """What happened in pytest is one of eight outcomes (design 2.3)."""
+    """What happened in pytest is one of eight outcomes."""
     (folded,) = fold(records)
 
     assert folded.outcome is outcome

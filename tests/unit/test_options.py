@@ -147,7 +147,7 @@ def test_a_journal_does_not_say_how_to_reach_a_server(name):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_each_option_has_its_default(name):
-    """The defaults of design 2.2."""
+    """The defaults that the documentation lists."""
     assert resolve.value(name, Given()) == TABLE[name][0]
 
 

@@ -36,7 +36,7 @@ from tests.unit.make import WIP
     ids=lambda value: getattr(value, "value", ""),
 )
 def test_each_outcome_has_its_default_status(outcome, status):
-    """The last column of design 2.3."""
+    """The default status of each outcome."""
     assert mapped()[outcome] == Choice(status)
 
 
