@@ -44,6 +44,9 @@ _TIMEOUTS: _Kinds = (
 #: How a server that speaks TLS ends a connection that does not.
 _CLOSED: _Kinds = (ConnectionError, http.client.BadStatusLine)
 
+#: What people copy, at the end of a message.
+_COPIED = re.compile(r"(zephyr_url \S+ https?:\S+|--port \d+)$")
+
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH}
 
 
@@ -76,7 +79,9 @@ def no_answer(
     else:
         text = _not_connected(server, method, error, reason) or f"{call}: {reason}"
     if method == "GET" or at_proxy or _contains(error, _BEFORE_SENDING):
-        return ZephyrUnreachable(scrub(f"{text}."), tls=tls)
+        # An address or a command at the end is copied without a full stop.
+        end = "" if _COPIED.search(text) else "."
+        return ZephyrUnreachable(scrub(text + end), tls=tls)
     return ZephyrWriteUncertain(
         scrub(f"{text}. It may have been carried out."),
         may_land_within=server.timeout if timed_out else 0.0,

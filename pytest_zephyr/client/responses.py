@@ -116,7 +116,7 @@ class ResponseReader:
             text += _redirected(server, response.headers.get("Location", ""))
         elif _wants_tls(server, status, content):
             text = f"{server} answered {status}: this port speaks https, not http. Set"
-            text += f" zephyr_url to {server.other_scheme()}."
+            text += f" zephyr_url to {server.other_scheme()}"
         elif status in {404, 405, 410} and path == "user/current":
             text += (
                 f", so it is not the address of Zephyr Enterprise. {_shorter(server)}"
@@ -163,7 +163,7 @@ def _redirected(server: Server, location: str) -> str:
     target = _origin_of(location)
     text = f" with a redirect to {target or 'elsewhere'}. Set zephyr_url to "
     if target and urlsplit(target).hostname == server.parts.hostname:
-        return f"{text}{target}{server.parts.path}."
+        return f"{text}{target}{server.parts.path}"
     return (
         f"{text}the server's own address; a server with single sign-on needs a token"
         f" (ZEPHYR_TOKEN)."
@@ -183,7 +183,7 @@ def _wants_tls(server: Server, status: int, content: bytes) -> bool:
 def _shorter(server: Server) -> str:
     parts = server.parts
     if parts.path:
-        return f"Try zephyr_url = {parts.scheme}://{parts.netloc}" + "."
+        return f"Try zephyr_url = {parts.scheme}://{parts.netloc}"
     return "Set zephyr_url to the address of its login page."
 
 

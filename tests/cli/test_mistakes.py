@@ -90,7 +90,7 @@ def test_an_address_with_another_path(check, world, monkeypatch):
     assert check() == (
         f"{world.sandbox.url}/projects/7 (from ZEPHYR_URL) answered 404 to GET"
         f" user/current, so it is not the address of Zephyr Enterprise. Try zephyr_url ="
-        f" {world.sandbox.url}."
+        f" {world.sandbox.url}"
     )
 
 
@@ -100,7 +100,7 @@ def test_https_on_an_http_port(check, world, monkeypatch):
 
     assert check() == (
         f"no answer from {url} (from ZEPHYR_URL): this port speaks http, not https. Set"
-        f" zephyr_url to {world.sandbox.url}."
+        f" zephyr_url to {world.sandbox.url}"
     )
 
 
@@ -110,7 +110,7 @@ def test_http_on_an_https_port(check, tls_server, monkeypatch):
 
     assert check() == (
         f"no answer from {url} (from ZEPHYR_URL): the connection was closed. This port"
-        f" may speak https; try zephyr_url = {tls_server.url}."
+        f" may speak https; try zephyr_url = {tls_server.url}"
     )
 
 
@@ -129,7 +129,7 @@ def test_http_on_an_https_port_of_a_common_server(check, monkeypatch, page):
 
         assert check() == (
             f"{server.url} (from ZEPHYR_URL) answered 400: this port speaks https, not"
-            f" http. Set zephyr_url to {https}."
+            f" http. Set zephyr_url to {https}"
         )
 
 
@@ -213,7 +213,7 @@ def test_a_port_where_nobody_listens(check, monkeypatch):
         f" Nothing listens on port {port} of this machine. To start the embedded server"
         f" there: "
     )
-    assert said.endswith(f" sandbox --port {port}.")
+    assert said.endswith(f" sandbox --port {port}")
 
 
 def test_a_proxy_that_is_away(check, monkeypatch):

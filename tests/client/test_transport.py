@@ -603,7 +603,7 @@ def test_no_redirect_takes_anything_to_another_host(scripted, to_server, status,
     assert other.seen == []
     assert len(server.seen) == 1
     assert str(caught.value).endswith(
-        f"with a redirect to {other.url}. Set zephyr_url to {other.url}."
+        f"with a redirect to {other.url}. Set zephyr_url to {other.url}"
     )
 
 
