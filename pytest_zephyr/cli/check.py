@@ -23,6 +23,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Project
 from pytest_zephyr.client.entities import Release
+from pytest_zephyr.client.entities import User
 from pytest_zephyr.config.settings import missing_credential
 from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import NO_SERVER
@@ -41,6 +42,7 @@ from pytest_zephyr.results import status
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find import Finder
+from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import plural
 
 
@@ -66,6 +68,7 @@ class Checker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._user: User | None = None
         self.findings = {step: Finding(step) for step in STEPS}
 
     @property
@@ -106,7 +109,7 @@ class Checker:
         credential = self._settings.credential
         assert credential is not None
         try:
-            user = client.current_user()
+            user = self._user = client.current_user()
         except ZephyrUnreachable as error:
             if error.tls:
                 self._pass("address", client.origin)
@@ -209,22 +212,14 @@ class Checker:
             ):
                 raise ZephyrNotFound(" ".join(problems))
             return "to be created"
-        release = target.release.id if target.release else None
-        first = next(client.executions(target.phase.id, release), None)
-        tree = None
-        if first is None and not target.phase.name:
-            # A wrong id would look like a phase without executions.
-            try:
-                tree = client.phase_tree(target.phase.id)
-            except ZephyrBadAnswer as refused:
-                raise ZephyrNotFound(
-                    f"{self._settings.describe('phase')} is not a phase of this server."
-                    f" The server answered: {refused}"
-                ) from None
-        name = target.phase.name or (tree.name if tree else "")
+        assert self._user is not None, "the login comes first"
+        snapshot = Snapshot(
+            self._user, target=target, described=self._settings.describe("phase")
+        )
+        snapshot.read_executions(client, 1)
         kind = "free-form" if target.phase.free_form else "structured"
-        more = "has executions" if first else "has no executions"
-        return f"{name} ({target.phase.id}), {kind}, {more}".lstrip()
+        more = "has executions" if snapshot.executions else "has no executions"
+        return f"{target.phase.name} ({target.phase.id}), {kind}, {more}".lstrip()
 
 
 def _named(entity: Project | Release | Cycle | None) -> str:

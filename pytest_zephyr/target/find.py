@@ -154,7 +154,9 @@ class Finder:
             for phase in cycle.phases:
                 if phase.id == number:
                     return self._target(release, cycle, phase)
+        where = self._where_is(number, cycles)
         if named is not None and not matches and release is not None:
+            where = where.replace("It is", f"Phase {number} is", 1)
             text = self._not_found("cycle", named, cycles, self._name_release(release))
         else:
             if named is not None:
@@ -163,7 +165,7 @@ class Finder:
                 assert release is not None
                 place = self._name_release(release)
             text = f"{self._settings.describe('phase')} is not a phase of {place}."
-        raise ZephyrNotFound(f"{text} {self._where_is(number, cycles)}")
+        raise ZephyrNotFound(f"{text} {where}")
 
     def _cycles_above(self, phase: int) -> tuple[Sequence[Cycle], Release | None]:
         """Return the cycles that may contain *phase*, and their release if it is known."""
