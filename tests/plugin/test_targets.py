@@ -971,7 +971,7 @@ def test_a_run_a_check_and_a_push_judge_a_target_alike(
     monkeypatch.setenv("ZEPHYR_CYCLE", "Release candidate")
     pytester.makepyfile(ONE.format(case=101))
     said = "'Release candidate' (from ZEPHYR_CYCLE) is not a cycle of release '1.0'."
-    where = f"It is in cycle 'Nightly' ({world.cycle})."
+    where = f"Phase {world.phase} is in cycle 'Nightly' ({world.cycle})."
 
     warned = run_zephyr(same_exit=False)
     checked = command("check")
