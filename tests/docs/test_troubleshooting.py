@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from pytest_zephyr import errors
 from tests.docs.blocks import ROOT
 from tests.docs.blocks import SITE
 
@@ -37,21 +38,58 @@ def listed() -> Iterator[str]:
             yield from re.findall(r"`([^`]+)`", line.split(" | ")[0])
 
 
-def texts() -> Iterator[str]:
-    """Yield every text in the code, with an ellipsis for each value in it."""
+def trees() -> Iterator[ast.Module]:
+    """Yield the modules of the package without the embedded server, as trees."""
     for path in (ROOT / "pytest_zephyr").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                parts = [getattr(each, "value", "…") for each in node.values]
-                yield "".join(p if isinstance(p, str) else "…" for p in parts)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+        if path.parent.name != "sandbox":
+            yield ast.parse(path.read_text("utf-8"))
 
 
-CODE = "\n".join(texts())
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Yield every text in *tree*, with an ellipsis for each value in it."""
+    if isinstance(tree, ast.JoinedStr):
+        parts = [getattr(each, "value", "…") for each in tree.values]
+        yield "".join(part if isinstance(part, str) else "…" for part in parts)
+    elif isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        yield tree.value
+    else:
+        for child in ast.iter_child_nodes(tree):
+            yield from texts(child)
+
+
+CODE = "\n".join(text for tree in trees() for text in texts(tree))
 
 
 @pytest.mark.parametrize("message", [each for each in listed() if each not in OTHERS])
 def test_every_message_of_the_page_is_in_the_code(message):
     for part in FILLED.get(message, message).split("…"):
         assert part.strip(" '") in CODE
+
+
+#: What a message is made with, besides the errors of the package.
+MAKERS = {"InvalidValue", "Unfilled", "Line", "Refusal", "complain", "problem"}
+
+
+def messages() -> Iterator[str]:
+    """Yield the texts of errors and of lines in the summary."""
+    makers = MAKERS | {name for name in vars(errors) if name[0].isupper()}
+    for tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in makers:
+                for argument in node.args:
+                    yield from texts(argument)
+
+
+def test_every_message_has_a_place_on_the_page():
+    """Three words in a row of it are there."""
+    page = " ".join(PAGE.replace("`", "").split())
+
+    missing = []
+    for message in sorted(set(messages())):
+        parts = [re.findall(r"\S+", part) for part in message.split("…")]
+        found = [
+            " ".join(words[n : n + 3]) for words in parts for n in range(len(words) - 2)
+        ]
+        if found and not any(each.strip(" .,:;()'") in page for each in found):
+            missing.append(message)
+    assert not missing
