@@ -18,9 +18,9 @@ from pytest_zephyr.cli.options import OK
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.config.settings import require_sandbox
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
-from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.push.embedded import PORT
+from pytest_zephyr.push.embedded import refusal
 
 
 if TYPE_CHECKING:
@@ -80,18 +80,11 @@ def run(args: argparse.Namespace) -> int:
         sandbox = Sandbox(database, port=args.port)
         sandbox.start()
     except OSError as error:
-        what, option = (
-            (error.filename, "--db")
-            if error.filename
-            else (
-                f"port {args.port}",
-                "--port",
-            )
-        )
-        why = str(error.strerror).partition(" (")[0].lower()
-        raise SettingsError(
-            f"the sandbox cannot use {what}: {why}. Choose another with {option}."
-        ) from error
+        if error.filename:
+            advice = "Choose another with --db, or rename it."
+            raise refusal(error, error.filename, advice) from error
+        advice = "Choose another with --port."
+        raise refusal(error, f"port {args.port}", advice) from error
     try:
         contents: tuple[str, ...] = ()
         if is_new and not args.empty:

@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import require_sandbox
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.secret import Secret
@@ -47,7 +49,14 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
 
     database = settings.journal / SANDBOX_DATABASE
     make_directory(database.parent)
-    with Sandbox(database) as sandbox:
+    sandbox = Sandbox(database)
+    try:
+        sandbox.start()
+    except OSError as error:
+        raise refusal(
+            error, display_path(database), "Rename it, and a new one is made."
+        ) from error
+    with sandbox:
         places = {name: _place(settings, name) for name in _PLACES}
         project, release, cycle, phase = sandbox.store.ensure_target(**places)
         known = dict.fromkeys(case for node in nodes for case in node.cases)
@@ -66,6 +75,12 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
             cycle=Ref(cycle, str(places["cycle"])),
             phase=Ref(phase, str(places["phase"])),
         )
+
+
+def refusal(error: OSError, what: object, advice: str) -> SettingsError:
+    """Return the message for what keeps the embedded server from starting."""
+    why = str(error.strerror).partition(" (")[0].lower()
+    return SettingsError(f"the sandbox cannot use {what}: {why}. {advice}")
 
 
 def how_to_look(database: Path, phase: int) -> tuple[str, str]:

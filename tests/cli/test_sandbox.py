@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from contextlib import contextmanager
 import os
 from pathlib import Path
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 import requests
 
+from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sandbox import Store
 
 
@@ -206,6 +209,38 @@ def test_a_file_that_is_no_database_is_a_message(command, monkeypatch, tmp_path)
 
         assert called.ret == 2
         assert f"cannot use {path}: not a database of the sandbox. " in called.err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("ALTER TABLE release DROP COLUMN description", id="older"),
+        pytest.param("ALTER TABLE release ADD COLUMN colour TEXT", id="newer"),
+        pytest.param("CREATE TABLE bookmark (title TEXT)", id="of another program"),
+    ],
+)
+def test_a_database_of_another_version_is_a_message(
+    command, monkeypatch, tmp_path, change
+):
+    """The command and a run say what to do, and change nothing in the file."""
+    monkeypatch.chdir(tmp_path)
+    Path(".zephyr").mkdir()
+    database = Path(".zephyr", "sandbox.db")
+    with Sandbox(database):
+        pass
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(change)
+    before = database.read_bytes()
+
+    served = command("sandbox", "--port=0", "--db", str(database))
+    checked = command("check", "--zephyr-url=sandbox")
+
+    for called in (served, checked):
+        assert called.ret == 2
+        said = f"cannot use {database}: made by another version of the sandbox. "
+        assert said in called.err
+        assert "ename it" in called.err
+    assert database.read_bytes() == before
 
 
 def test_a_port_in_use_is_a_message(command, world):

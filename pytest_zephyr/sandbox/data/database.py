@@ -44,6 +44,7 @@ class Database:
         self._writer = self._engine.execution_options(sandbox_begin="BEGIN IMMEDIATE")
         try:
             with self._writer.begin() as connection:
+                self._check_tables(connection, path)
                 self._create(connection)
         except DatabaseError as error:
             raise OSError(
@@ -95,6 +96,29 @@ class Database:
     def _begun(connection: Connection) -> None:
         begin = connection.get_execution_options().get("sandbox_begin", "BEGIN")
         connection.exec_driver_sql(begin)
+
+    @staticmethod
+    def _check_tables(connection: Connection, path: Path) -> None:
+        """Refuse a file whose tables are not those of this version."""
+        held = {
+            (table, column)
+            for table, column in connection.execute(
+                text(
+                    "SELECT m.name, c.name"
+                    " FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c"
+                    " WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+                )
+            )
+        }
+        there = {table for table, _column in held}
+        known = {
+            (table.name, column.name)
+            for table in Table.metadata.tables.values()
+            for column in table.columns
+            if table.name in there
+        }
+        if held != known:
+            raise OSError(errno.EINVAL, "made by another version of the sandbox", path)
 
     @staticmethod
     def _create(connection: Connection) -> None:
