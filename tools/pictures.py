@@ -1,0 +1,132 @@
+"""Take the pictures in the documents: a run in a terminal, and what the sandbox shows."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+import re
+from shutil import which
+from tempfile import TemporaryDirectory
+from textwrap import dedent
+
+from playwright.sync_api import Browser
+from playwright.sync_api import sync_playwright
+
+from tools.record import demo
+from tools.record import SITE
+from tools.record import Stage
+
+
+TARGET = SITE / "_static" / "pictures"
+
+SUITE = """
+    import pytest
+
+
+    @pytest.mark.zephyr(101)
+    def test_log_in(zephyr):
+        with zephyr.step("Open the login page"):
+            pass
+        with zephyr.step("Enter name and password"):
+            pass
+
+
+    @pytest.mark.zephyr(102)
+    @pytest.mark.parametrize("password", ["", "guess", "engine "])
+    def test_wrong_password(password):
+        assert password != "engine"
+
+
+    @pytest.mark.zephyr(103)
+    def test_log_out():
+        pass
+
+
+    @pytest.mark.zephyr(104)
+    def test_reset_password(zephyr):
+        with zephyr.step("Ask for the e-mail"):
+            zephyr.attach_text("250 queued", name="mail.log")
+        with zephyr.step("Follow its link"):
+            link = "https://shop.example/"
+            zephyr.field("browser", "firefox")
+            zephyr.defect("SHOP-7")
+            assert link == "https://shop.example/reset"
+
+
+    @pytest.mark.zephyr(105)
+    @pytest.mark.xfail(reason="SHOP-12: addresses are not checked yet")
+    def test_change_address():
+        raise ValueError("no @")
+
+
+    @pytest.mark.zephyr(999)
+    def test_refund():
+        pass
+"""
+
+_COLOURS = {
+    "1": "font-weight:bold",
+    "31": "color:#ff7b72",
+    "32": "color:#56d364",
+    "33": "color:#e3b341",
+    "35": "color:#d2a8ff",
+    "36": "color:#76e3ea",
+    "90": "color:#8b949e",
+    "94": "color:#79c0ff",
+}
+
+_TERMINAL = """<!doctype html><meta charset=utf-8><style>
+pre {{ background: #0d1117; color: #e6edf3; font: 14px/1.45 monospace; padding: 18px 22px;
+       margin: 0; width: max-content; max-width: 1060px; white-space: pre-wrap;
+       border-radius: 8px }}
+</style><pre>{}</pre>"""
+
+
+def take() -> None:
+    """Run the suite, and write the pictures of what it and the sandbox show."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as name, demo() as variables:
+        directory = Path(name)
+        (directory / "test_account.py").write_text(dedent(SUITE), "utf-8")
+        stage = Stage(directory, variables)
+        command = "pytest --zephyr --color=yes --tb=short"
+        output = re.sub(r"^plugins: .*\n", "", stage.run(command), flags=re.MULTILINE)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=which("chromium"))
+            shown = f"\x1b[32m$\x1b[0m {command.replace(' --color=yes', '')}\n{output}"
+            _take_terminal(browser, shown)
+            _take_pages(browser, variables["ZEPHYR_URL"])
+            browser.close()
+
+
+def _take_terminal(browser: Browser, text: str) -> None:
+    tab = browser.new_page(
+        device_scale_factor=2, viewport={"width": 1100, "height": 800}
+    )
+    tab.set_content(_TERMINAL.format(_as_html(text.rstrip())))
+    tab.locator("pre").screenshot(path=TARGET / "terminal.png", omit_background=True)
+
+
+def _take_pages(browser: Browser, address: str) -> None:
+    tab = browser.new_page(viewport={"width": 1000, "height": 540})
+    tab.goto(address)
+    tab.get_by_role("link", name="Smoke").click()
+    tab.locator(".row").first.wait_for()
+    tab.screenshot(path=TARGET / "phase.png")
+    tab.set_viewport_size({"width": 1000, "height": 1400})
+    row = tab.locator(".row").filter(has=tab.get_by_text("104", exact=True))
+    row.locator("summary").click()
+    row.locator(".notes").wait_for()
+    row.screenshot(path=TARGET / "result.png")
+
+
+def _as_html(text: str) -> str:
+    """Return the *text* of a terminal with its colours."""
+    pieces = re.split(r"\x1b\[([\d;]*)m", text)
+    html = [escape(pieces[0])]
+    styles: list[str] = []
+    for codes, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        for code in codes.split(";"):
+            styles = [*styles, _COLOURS[code]] if code in _COLOURS else []
+        html.append(f'<span style="{";".join(styles)}">{escape(piece)}</span>')
+    return "".join(html)
