@@ -46,7 +46,7 @@ PLACE = "/home/ada/shop"
 ADDRESS = "http://127.0.0.1:8765"
 
 _PART = re.compile(
-    r"^<!-- (?P<verb>files|run|recorded)(?: from (?P<start>[^:]+))?(?:: (?P<what>.+?))? -->$"
+    r"^<!-- (?P<verb>files|run|recorded)(?: from (?P<start>[^:\n]+?))?(?:: (?P<what>.+?))? -->$"
     r"|^(?P<fence>```+)(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
@@ -101,6 +101,9 @@ class Stage:
             "HOME": str(directory),
             "LANG": "C.UTF-8",
             "COLUMNS": "80",
+            # Other plugins would print lines of their own.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "pytest_zephyr.plugin",
             **variables,
         }
 

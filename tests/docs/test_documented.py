@@ -109,7 +109,7 @@ def test_links_lead_somewhere(document: Path, target: str) -> None:
     parts = urlsplit(target)
     if target.startswith(PROJECT) and parts.path.count("/") > 4:
         _owner, _name, view, branch, path = parts.path[1:].split("/", 4)
-        assert (view in {"blob", "tree"}, branch) == (True, "main")
+        assert (view in {"blob", "tree", "raw"}, branch) == (True, "main")
         assert (ROOT / path).exists()
     elif parts.scheme:
         assert parts.scheme in {"https", "http", "path"}
