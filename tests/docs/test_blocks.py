@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import configparser
 import json
 from pathlib import Path
@@ -21,6 +22,7 @@ from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.table import REFUSED
 from tests.conftest import Ran
+from tests.docs.blocks import Block
 from tests.docs.blocks import BLOCKS
 from tests.docs.blocks import commands_of
 from tests.docs.blocks import DOCUMENTS
@@ -36,8 +38,6 @@ else:
 
 #: Languages without a check: output, a file of ours, or another language.
 UNCHECKED = {"", "text", "csv", "gherkin", "java", "javascript", "xml", "html", "md"}
-
-SHELLS = {"console", "sh", "bash", "shell"}
 
 #: Flags of other plugins that need not be installed here.
 FOREIGN = {
@@ -61,69 +61,69 @@ BY_INI = {option.ini_name: option for option in OPTIONS if option.ini}
 BY_ENV = {option.env_name: option for option in OPTIONS if option.env}
 
 
-def blocks(*languages: str) -> pytest.MarkDecorator:
-    found = [block for block in BLOCKS if block.language in languages]
-    return pytest.mark.parametrize("block", found, ids=str)
-
-
-def test_every_language_is_checked_or_known():
-    checked = {"python", "toml", "ini", "yaml", "json", "groovy", *SHELLS}
-
-    unknown = {block.language for block in BLOCKS} - checked - UNCHECKED
-    assert not unknown, [str(each) for each in BLOCKS if each.language in unknown]
-
-
-@blocks("python")
-def test_python_compiles(block):
+def check_python(block: Block, _config: pytest.Config) -> None:
     compile(block.text, str(block), "exec")
 
 
-@blocks("json")
-def test_json_is_valid(block):
+def check_json(block: Block, _config: pytest.Config) -> None:
     for text in block.text.strip().split("\n\n"):
         json.loads(text)
 
 
-@blocks("toml")
-def test_toml_sets_options_that_exist(block):
+def check_toml(block: Block, _config: pytest.Config) -> None:
     document = tomllib.loads(block.text)
     tool = document.get("tool", {}).get("pytest", {})
     for section in (document.get("pytest", {}), tool, tool.get("ini_options", {})):
         check_settings(section)
 
 
-@blocks("ini")
-def test_ini_files_set_options_that_exist(block):
+def check_ini(block: Block, _config: pytest.Config) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(block.text)
     for name in parser.sections():
         check_settings(parser[name])
 
 
-@blocks("yaml")
-def test_yaml_has_commands_and_variables_that_exist(block, pytestconfig):
+def check_yaml(block: Block, config: pytest.Config) -> None:
     for document in yaml.safe_load_all(block.text):
         for key, value in pairs(document):
             if key in BY_ENV:
                 check_value(BY_ENV[key], str(value))
             elif isinstance(value, str):
                 lines = value.replace("\\\n", " ").splitlines()
-                check_commands(pytestconfig, commands_in(lines))
+                check_commands(config, commands_in(lines))
 
 
-@blocks("groovy")
-def test_pipelines_of_jenkins_have_commands_that_exist(block, pytestconfig):
+def check_groovy(block: Block, config: pytest.Config) -> None:
     quoted = re.findall(
         r"sh\s+(?:'''(.*?)'''|'([^']*)'|\"([^\"]*)\")", block.text, re.S
     )
     assert quoted
     for text in map("".join, quoted):
-        check_commands(pytestconfig, commands_in(text.splitlines()))
+        check_commands(config, commands_in(text.splitlines()))
 
 
-@blocks(*SHELLS)
-def test_commands_exist(block, pytestconfig):
-    check_commands(pytestconfig, commands_of(block))
+def check_shell(block: Block, config: pytest.Config) -> None:
+    check_commands(config, commands_of(block))
+
+
+CHECKS: Mapping[str, Callable[[Block, pytest.Config], None]] = {
+    "python": check_python,
+    "json": check_json,
+    "toml": check_toml,
+    "ini": check_ini,
+    "yaml": check_yaml,
+    "groovy": check_groovy,
+    **dict.fromkeys(["console", "sh", "bash", "powershell"], check_shell),
+}
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if block.language not in UNCHECKED], ids=str
+)
+def test_what_people_copy_is_right(block, pytestconfig):
+    """Code compiles, settings and flags exist and have values that are allowed."""
+    CHECKS[block.language](block, pytestconfig)
 
 
 @pytest.mark.parametrize(
