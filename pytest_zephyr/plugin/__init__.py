@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in table.MARKERS:
         config.addinivalue_line("markers", line)
     if hasattr(config.hook, "pytest_bdd_apply_tag"):
-        from pytest_zephyr.plugin.gherkin import GherkinTags
+        from pytest_zephyr.plugin.collection.gherkin import GherkinTags
 
         config.pluginmanager.register(GherkinTags(config), "zephyr-tags")
     if _may_report(config, config.option):

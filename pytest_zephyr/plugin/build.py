@@ -12,9 +12,9 @@ from pytest_zephyr.config import resolve
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.journal.writer import worker_journal
 from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.collection.items import ItemLines
+from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.guard import ERRORS
-from pytest_zephyr.plugin.items import ItemLines
-from pytest_zephyr.plugin.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.reporter import ZephyrReporter
@@ -85,7 +85,7 @@ def _checking_plugins(config: pytest.Config, texts: Given) -> dict[str, object]:
     check = CollectCheck(config, settings, local.marks, local.scrub)
     plugins: dict[str, object] = {"collect-check": check}
     if local.marks.case_map is not None:
-        from pytest_zephyr.plugin.map_use import MapUse
+        from pytest_zephyr.plugin.collection.map_use import MapUse
 
         plugins["map-use"] = MapUse(local.marks, check.note_bug, check.add_line)
     return plugins
@@ -112,7 +112,7 @@ def _controller_plugins(config: pytest.Config, texts: Given) -> dict[str, object
         "items": ItemLines(writer, marks, reporter.note_bug, check.take_item),
     }
     if marks.case_map is not None:
-        from pytest_zephyr.plugin.map_use import MapUse
+        from pytest_zephyr.plugin.collection.map_use import MapUse
 
         plugins["map-use"] = MapUse(marks, reporter.note_bug, reporter.add_line)
     return plugins
@@ -131,7 +131,7 @@ def _worker_plugins(
     reports = ReportLines(config, marks, local.capture, writer, worker)
     plugins = {"reports": reports, "items": ItemLines(writer, marks, reports.note_bug)}
     if marks.case_map is not None:
-        from pytest_zephyr.plugin.map_use import MapUse
+        from pytest_zephyr.plugin.collection.map_use import MapUse
 
         plugins["map-use"] = MapUse(marks, reports.note_bug)
     if PLANNED_KEY in workerinput:

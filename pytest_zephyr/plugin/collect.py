@@ -11,7 +11,7 @@ from pytest_zephyr import table
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
-from pytest_zephyr.plugin.items import ItemLines
+from pytest_zephyr.plugin.collection.items import ItemLines
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -42,9 +42,9 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.progress import Progress
 from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug

@@ -17,14 +17,14 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.reader import find_hidden
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import part_of
+from pytest_zephyr.plugin.collection.items import item_of
+from pytest_zephyr.plugin.collection.marks import begin_item
+from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.fixture import Zephyr
 from pytest_zephyr.plugin.fixture import ZephyrRecord
 from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.items import item_of
-from pytest_zephyr.plugin.marks import begin_item
-from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import forget_attempts
 from pytest_zephyr.plugin.recorder import RECORDER

@@ -29,7 +29,7 @@ from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.lock import is_alive
 from pytest_zephyr.origin import RUN
-from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
 

@@ -20,10 +20,10 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin.collection.marks import Marks
+from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.marks import Marks
-from pytest_zephyr.plugin.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError

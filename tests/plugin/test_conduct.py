@@ -30,8 +30,8 @@ SUITE = """
 STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
 
 HOOKS = [
-    "pytest_zephyr.plugin.marks.Marks.of",
-    "pytest_zephyr.plugin.items.item_of",
+    "pytest_zephyr.plugin.collection.marks.Marks.of",
+    "pytest_zephyr.plugin.collection.items.item_of",
     "pytest_zephyr.plugin.reports.item_of",
     "pytest_zephyr.journal.format.item_text",
     "pytest_zephyr.journal.format.start_text",
@@ -443,7 +443,7 @@ PLACES = {
     "exit code": "pytest_zephyr.plugin.reporter.ZephyrReporter._set_exit_code",
     "reporter": "pytest_zephyr.plugin.reporter.ZephyrReporter.__init__",
     "settings": "pytest_zephyr.plugin.settings.load_local",
-    "items": "pytest_zephyr.plugin.items.item_of",
+    "items": "pytest_zephyr.plugin.collection.items.item_of",
     "preflight": "pytest_zephyr.push.preflight.check_server",
 }
 

@@ -95,10 +95,11 @@ def test_a_run_without_a_mapping_file_does_not_load_what_reads_one(
         import sys
 
         def test_modules():
-            loaded = " ".join(sys.modules)
-            assert "pytest_zephyr.plugin.marks" in loaded
+            ours = {name for name in sys.modules if name.startswith("pytest_zephyr")}
+            loaded = {name.rpartition(".")[2] for name in ours}
+            assert "marks" in loaded
             for name in ("map_file", "case_map", "map_use", "gherkin", "collect"):
-                assert f".{name}" not in loaded
+                assert name not in loaded
         """
     )
     monkeypatch.setenv("ZEPHYR_PUSH", "never")

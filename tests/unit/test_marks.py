@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.config.options import BY_NAME
-from pytest_zephyr.plugin.marks import MarkerData
-from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.plugin.collection.marks import MarkerData
+from pytest_zephyr.plugin.collection.marks import Marks
 from tests.unit.make import deterministic
 
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_zephyr.journal.format import Deselected
 from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.plugin.marks import Marks
+from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.results.records import CaseRef
 
 

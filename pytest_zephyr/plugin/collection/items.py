@@ -12,12 +12,12 @@ import pytest
 
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin.collection.marks import function_id
+from pytest_zephyr.plugin.collection.marks import key_of
+from pytest_zephyr.plugin.collection.marks import Marks
+from pytest_zephyr.plugin.collection.marks import name_items
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.marks import function_id
-from pytest_zephyr.plugin.marks import key_of
-from pytest_zephyr.plugin.marks import Marks
-from pytest_zephyr.plugin.marks import name_items
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.text import fitting

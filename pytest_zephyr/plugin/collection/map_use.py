@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.marks import Marks
 from pytest_zephyr.results.case_map import MapRow
 
 
