@@ -187,15 +187,13 @@ def evidence_line(entry: evidence.EvidenceEntry) -> dict[str, Any]:
 
 
 def line_of(entry: object) -> dict[str, Any]:
-    """Return the line of any other *entry*; those with a time get the present one."""
+    """Return the line of any other *entry*; one without its time gets the present one."""
     line: dict[str, Any] = {"kind": _NAMES[type(entry)]}
-    if isinstance(
-        entry, records.End | AllDelivered | ledger.Sending | ledger.Attaching
-    ):
-        line["at"] = now_ms()
     for name, value in _values(entry).items():
-        if not isinstance(value, Mapping):
-            line.setdefault(name, value)
+        if name == "at":
+            line[name] = value or now_ms()
+        elif not isinstance(value, Mapping):
+            line[name] = value
         elif isinstance(entry, ledger.Attaching):
             line[name] = [
                 [*key, naming.name, naming.before] for key, naming in value.items()

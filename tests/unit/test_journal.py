@@ -96,7 +96,7 @@ def line_of(record: Record) -> dict[str, Any]:
         return {**json.loads(text), "at": record.at}
     if isinstance(record, EvidenceEntry):
         return evidence_line(record)
-    return {**journal_format.line_of(End()), "at": record.at}
+    return journal_format.line_of(record)
 
 
 def read(path: Path, kept: Iterable[bytes] = ()) -> list[Record]:
@@ -757,7 +757,7 @@ CASES = st.lists(WHOLE | TEXT, max_size=2).map(tuple)
 ANY_RECORD = st.one_of(
     st.builds(Item, NAME, CASES, st.booleans()),
     st.builds(Start, NAME, WHOLE),
-    st.builds(End, WHOLE),
+    st.builds(End, WHOLE.filter(bool)),
     st.builds(Passed, NAME, WHOLE, WHOLE, TEXT),
     st.builds(
         Report,
