@@ -38,14 +38,6 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="REGEX",
         help="finds ids in the names of tests: its first group, or all it matches",
     )
-    parser.add_argument(
-        "--attachments",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="where attachments may be, besides the directory of each file",
-    )
     parser.add_argument("--push", action="store_true", help="send the journal at once")
 
 
@@ -70,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
         commit=ci.find(os.environ, "commit"),
         dry_run=settings.dry_run,
     )
-    given, pattern = find_given(args), args.zephyr_id_pattern
-    importer = Importer(settings, given, pattern, args.attachments)
+    importer = Importer(settings, find_given(args), args.zephyr_id_pattern)
     try:
         journal = display_path(importer.write(args.files, header))
     except ReportError as error:
@@ -79,14 +70,11 @@ def run(args: argparse.Namespace) -> int:
         return USAGE
     for problem in importer.problems:
         complain(problem)
-    for remark in importer.remarks:
-        say(remark)
-    if not importer.tests:
-        say(f"{journal} has the same results; nothing was imported.")
+    if importer.tests:
+        counts = f"{importer.tests} tests, {importer.unmapped} without a test case"
+        say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
     else:
-        say(
-            f"{journal}: {importer.tests} tests, {importer.unmapped} without a test case"
-        )
+        say(f"{journal} has the same results; nothing was imported.")
     done = NOT_ALL if importer.problems else OK
     if args.push:
         args.journals, args.force, args.json = [journal], False, False

@@ -22,43 +22,42 @@ from pytest_zephyr.text import shorten
 #: The elements that say how a test ended; Surefire writes some for other attempts.
 _ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNORECASE)
 
-#: Values of `status` and `result` that some tools write instead.
+#: The first letters of values of `status` and `result` that some tools write instead.
 _STATUSES = {
-    **dict.fromkeys(("failed", "fail", "failure"), "failure"),
-    **dict.fromkeys(("error", "errored", "broken"), "error"),
-    **dict.fromkeys(("skipped", "notrun", "disabled", "ignored", "pending"), "skipped"),
-    "suppressed": "skipped",
+    "fail": "failure",
+    "erro": "error",
+    "brok": "error",
+    **dict.fromkeys(("skip", "notr", "disa", "igno", "pend", "supp"), "skipped"),
 }
 
 _SUITES = {"testsuites", "testsuite", "testrun"}
+_TESTS = _SUITES | {"testcase"}
 
-#: How output names an attachment, in Jenkins' form; JSON may follow the path.
+#: How output names an attachment; JSON may follow the path.
 _ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|([^|\n]+?)(?:\|\{[^\n\]]{0,500}\})?\]\]")
 
 _TIMESTAMP = re.compile(
     r"\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)[\d.,]*\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*"
 )
+_MOMENT = "%Y-%m-%d%H:%M:%S%z"
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 #: Characters that are read of a failure, and of a name or a message.
 _MAX_TEXT, MAX_LINE = 2**20, 1000
 
-#: Characters to parse at once, and in a tag or comment; elements inside each other.
-_CHUNK, _LONGEST_TAG, _DEEPEST = 2**16, 2**24, 200
+#: Characters to parse at once, such parts in a tag, and elements inside each other.
+_CHUNK, _LONGEST_TAG, _DEEPEST = 2**16, 2**8, 200
 
 
 class Text:
-    """A text, or a bit more than its first *limit* characters.
-
-    *attachments* are the paths of attachments in all of it.
-    """
+    """A bit more than the first *limit* characters of a text, and all its attachments."""
 
     def __init__(self, limit: int, text: str = "") -> None:
         self.length = 0
         self.attachments: dict[str, None] = {}
         self._limit = limit
         self._parts: list[str] = []
-        self._rest = ""
+        self._last = ""
         self.add(text)
 
     def add(self, part: str) -> None:
@@ -66,12 +65,11 @@ class Text:
             self._parts.append(part)
         self.length += len(part)
         # A path may be spread over several parts.
-        text, end = self._rest + part, 0
-        for match in _ATTACHMENT.finditer(text):
-            end = match.end()
+        self._last += part
+        for match in _ATTACHMENT.finditer(self._last):
             if len(self.attachments) < 1000:
                 self.attachments[match[1].strip()] = None
-        self._rest = text[max(end, len(text) - MAX_LINE) :]
+        self._last = self._last[-MAX_LINE:]
 
     def __str__(self) -> str:
         return "".join(self._parts).strip()
@@ -91,26 +89,33 @@ class Ending:
     output: Text
     text: Text = field(default_factory=lambda: Text(_MAX_TEXT))
 
+    @property
+    def title(self) -> str:
+        text = self.message or self.type or str(self.text) or self.outcome
+        return text.partition("\n")[0][:MAX_LINE]
 
-@dataclass
+
 class TestElement:
-    """A ``testcase`` element; *where* is its file and line.
+    """A ``testcase`` element, or a suite; *where* is its file and line.
 
-    *ids* are texts that name test cases; *at* is its end in milliseconds since the epoch.
+    *ids* is a text that names test cases. *began*, 0 if that is unknown, and *at*, its
+    end, are in milliseconds since the epoch. The tests inside took *inner* microseconds.
     """
 
     __test__ = False
 
-    path: Path
-    where: str
-    classname: str
-    name: str
-    statuses: str
-    microseconds: int
-    at: int
-    output: Text
-    ids: list[Text]
-    endings: list[Ending] = field(default_factory=list)
+    def __init__(self, path: Path, where: str, tag: str, attrs: Mapping[str, str]):
+        self.path, self.where, self.is_suite = path, where, tag in _SUITES
+        self.classname = shorten(
+            attrs.get("classname", attrs.get("class", "")), MAX_LINE
+        )
+        self.name = shorten(attrs.get("name", ""), MAX_LINE)
+        self.statuses = f"{attrs.get('result', '')} {attrs.get('status', '')}".lower()
+        self.microseconds = 0 if self.is_suite else _microseconds(attrs.get("time", ""))
+        self.began = self.at = self.inner = 0
+        self.ids = Text(MAX_LINE, attrs.get("zephyr", ""))
+        self.output = Text(0)
+        self.endings: list[Ending] = []
 
     @property
     def full_name(self) -> str:
@@ -126,28 +131,23 @@ class TestElement:
 
 
 class _Handler(ContentHandler):
-    """Makes a `TestElement` of each ``testcase`` in the file at *path*."""
+    """Makes a `TestElement` of each ``testcase``, and of each suite that has failed."""
 
     def __init__(self, path: Path, max_output: int, parser: Any) -> None:
         super().__init__()
         self.finished: list[TestElement] = []
         # The elements that are open, with the text that their content belongs to.
         self.open: list[tuple[str, Text | None]] = [("", None)]
-        #: Characters since the parser has last found something.
-        self.silent = 0
+        self._tests: list[TestElement] = []
         self._path, self._max_output, self._parser = path, max_output, parser
         # No test has ended after the file was written.
         self._latest = int(min(path.stat().st_mtime, time.time()) * 1000)
-        # When each open suite began, and the microseconds of its tests so far.
-        self._suites = [(0, 0)]
-        self._cases: list[TestElement] = []
 
     @property
     def where(self) -> str:
         return f"{self._path}, line {self._parser.getLineNumber()}"
 
     def startElement(self, name: str, attrs: Any) -> None:
-        self.silent = 0
         tag = name.rpartition(":")[2]
         parent, text = self.open[-1]
         if not parent and tag not in _SUITES:
@@ -158,69 +158,62 @@ class _Handler(ContentHandler):
             )
         if len(self.open) > _DEEPEST:
             raise ReportError(f"{self.where}: {_DEEPEST} elements inside each other.")
-        if tag in _SUITES:
-            began = _milliseconds(attrs.get("timestamp", ""), self._latest)
-            self._suites.append((began or self._suites[-1][0], 0))
-        elif tag == "testcase":
-            self._cases.append(self._begin_case(attrs))
-        elif self._cases:
-            text = self._begin_detail(self._cases[-1], tag, attrs) or text
+        if tag in _TESTS:
+            test = TestElement(self._path, self.where, tag, attrs)
+            test.output = Text(self._max_output)
+            test.began = _milliseconds(attrs.get("timestamp", ""), self._latest)
+            if test.is_suite and not test.began and self._tests:
+                test.began = self._tests[-1].began
+            self._tests.append(test)
+        else:
+            text = self._begin_detail(self._tests[-1], tag, attrs) or text
         self.open.append((tag, text))
 
-    def _begin_case(self, attrs: Mapping[str, str]) -> TestElement:
-        return TestElement(
-            path=self._path,
-            where=self.where,
-            classname=shorten(attrs.get("classname", attrs.get("class", "")), MAX_LINE),
-            name=shorten(attrs.get("name", ""), MAX_LINE),
-            statuses=f"{attrs.get('result', '')} {attrs.get('status', '')}",
-            microseconds=_microseconds(attrs.get("time", "")),
-            at=_milliseconds(attrs.get("timestamp", ""), self._latest),
-            output=Text(self._max_output),
-            ids=[Text(MAX_LINE, attrs.get("zephyr", ""))],
-        )
-
     def _begin_detail(
-        self, case: TestElement, tag: str, attrs: Mapping[str, str]
+        self, test: TestElement, tag: str, attrs: Mapping[str, str]
     ) -> Text | None:
-        """Begin an element in *case*; return where its text belongs, if it says that."""
+        """Begin an element in *test*; return where its text belongs, if it says that."""
         if match := _ENDINGS.fullmatch(tag):
-            output = Text(self._max_output) if match[1] else case.output
+            output = Text(self._max_output) if match[1] else test.output
             reason = attrs.get("message", "").strip(), attrs.get("type", "")
             outcome = match[2].lower().replace("ignored", "skipped")
-            case.endings.append(Ending(match[1], outcome, *reason, output))
-            return case.endings[-1].text
+            test.endings.append(Ending(match[1], outcome, *reason, output))
+            return test.endings[-1].text
         if tag in {"system-out", "system-err"}:
             in_ending = _ENDINGS.fullmatch(self.open[-1][0])
-            output = case.endings[-1].output if in_ending else case.output
+            output = test.endings[-1].output if in_ending else test.output
             output.add("\n" + f" {tag} ".center(80, "-") + "\n")
             return output
         if tag == "property" and attrs.get("name", "").lower() == "zephyr":
-            case.ids.append(Text(MAX_LINE, attrs.get("value", "")))
-            return case.ids[-1]
+            test.ids.add("," + attrs.get("value", ""))
+            return test.ids
         return None
 
     def characters(self, content: str) -> None:
-        self.silent = 0
         if (text := self.open[-1][1]) is not None:
             text.add(content)
 
     def endElement(self, name: str) -> None:
-        self.silent = 0
         tag, _text = self.open.pop()
-        if tag in _SUITES:
-            self._suites.pop()
-        elif tag == "testcase":
-            case = self._cases.pop()
-            began, took = self._suites[-1]
-            self._suites[-1] = began, took + case.microseconds
-            begin = case.at or (began and began + took // 1000) or self._latest
-            case.at = min(begin + case.microseconds // 1000, self._latest)
-            for status in case.statuses.lower().split():
-                if not case.endings and status in _STATUSES:
-                    outcome = _STATUSES[status]
-                    case.endings.append(Ending("", outcome, status, "", case.output))
-            self.finished.append(case)
+        if tag not in _TESTS:
+            return
+        test = self._tests.pop()
+        if not test.is_suite:
+            suite = self._tests[-1]
+            if suite.began and not test.began:
+                test.began = suite.began + suite.inner // 1000
+            suite.inner += test.microseconds
+            for status in test.statuses.split():
+                if not test.endings and status[:4] in _STATUSES:
+                    outcome = _STATUSES[status[:4]]
+                    test.endings.append(Ending("", outcome, status, "", test.output))
+        else:
+            test.endings = [each for each in test.endings if each.outcome != "skipped"]
+            if not test.endings:
+                return
+        took = (test.microseconds + test.inner) // 1000
+        test.at = min((test.began or self._latest) + took, self._latest)
+        self.finished.append(test)
 
 
 def _milliseconds(text: str, latest: int) -> int:
@@ -235,9 +228,7 @@ def _milliseconds(text: str, latest: int) -> int:
     moments = []
     for each in [zone] if zone else ["Z", time.strftime("%z")]:
         with suppress(ValueError, OverflowError):
-            moment = datetime.strptime(
-                f"{match[1]}{match[2]}{each}", "%Y-%m-%d%H:%M:%S%z"
-            )
+            moment = datetime.strptime(f"{match[1]}{match[2]}{each}", _MOMENT)
             moments.append(int(moment.timestamp()) * 1000)
     # Some tools write 1970 for "never".
     return max((each for each in moments if 10**12 < each <= latest), default=0)
@@ -271,13 +262,19 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
         # Decoded here: the parser knows few encodings, and does not forgive a bad byte.
         with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
             parser.feed("")
+            place: object = None
+            stays = 0
             while chunk := file.read(_CHUNK):
-                handler.silent += len(chunk)
                 parser.feed(_NOT_IN_XML.sub("\ufffd", chunk))
-                if handler.silent > _LONGEST_TAG:
-                    raise ReportError(f"{handler.where}: a tag of more than 16M.")
                 yield from handler.finished
                 handler.finished.clear()
+                before, place = (
+                    place,
+                    (parser.getLineNumber(), parser.getColumnNumber()),
+                )
+                stays = stays + 1 if place == before else 0
+                if stays > _LONGEST_TAG:
+                    raise ReportError(f"{handler.where}: a tag of more than 16M.")
         parser.close()
     except DefusedXmlException as error:
         raise ReportError(

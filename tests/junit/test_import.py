@@ -188,8 +188,8 @@ def test_ids_are_found(test, report, import_, world):
 def test_alt_ids_are_found(report, import_, world):
     world.schedule(110, alt="AUTH-1")
     world.schedule(111, alt="AUTH-2")
-    path = report("a.xml", suite(case("a", "alt:AUTH-1"), case("AUTH-2 logs out")))
-    import_(path, r"--zephyr-id-pattern=(?P<alt>AUTH-\d+)", "--push")
+    path = report("a.xml", suite(case("a", "alt:AUTH-1"), case("logs out alt:AUTH-2")))
+    import_(path, r"--zephyr-id-pattern=alt:\S+", "--push")
 
     assert world.statuses()[110] == "1"
     assert world.statuses()[111] == "1"
@@ -252,6 +252,54 @@ def test_test_cases_are_created_for_tests_without_one(
     assert len(world.statuses()) == len(statuses)
 
 
+# Suites
+
+
+BROKEN = '<failure message="no database">after all tests</failure>'
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    ['zephyr="102"', 'timestamp="2024-11-26T10:00:00Z" time="9" zephyr="102"'],
+    ids=["attribute", "times"],
+)
+def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
+    attrs, report, import_, world
+):
+    path = report("a.xml", suite(case("a", 101), BROKEN, attrs=attrs))
+    imported = import_(path, "--push")
+
+    assert imported.ret == 0, imported.text
+    assert world.statuses()[101] == "1"
+    assert world.statuses()[102] == "2"
+    assert world.execution(102).comment.startswith("failed s (0.00 s)")
+    assert "no database\nafter all tests" in world.execution(102).comment
+
+
+def test_the_suite_of_the_map_and_of_its_name_has_a_result(report, import_, world):
+    report("map.csv", "mapped,101\n")
+    suites = (
+        suite(BROKEN).replace('"s"', f'"{name}"') for name in ("mapped", "TC-102")
+    )
+    path = report("a.xml", f"<testsuites>{''.join(suites)}</testsuites>")
+    import_(path, "--zephyr-map=map.csv", r"--zephyr-id-pattern=TC-\d+", "--push")
+
+    assert world.statuses()[101] == "2"
+    assert world.statuses()[102] == "2"
+
+
+def test_a_suite_that_fails_without_a_test_case_is_named(report, import_, world):
+    path = report("a.xml", suite("\n", case("a", 101), "<skipped/>", BROKEN))
+    imported = import_(path, "--push")
+
+    assert imported.ret == 1
+    assert imported.err == (
+        f"zephyr: {path}, line 1: the suite s failed outside of its tests, and names no"
+        " test case: no database. Give its name one in the file of --zephyr-map.\n"
+    )
+    assert world.statuses()[101] == "1"
+
+
 # Attachments and output
 
 
@@ -297,17 +345,6 @@ def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
     assert attached(world, 101) == {}
     assert "no file /etc/passwd below" in world.execution(101).comment
     assert world.statuses()[101] == "1"
-
-
-def test_attachments_of_another_directory_are_sent_if_it_is_named(
-    report, import_, world
-):
-    report("shots/a.txt", "picture")
-    path = report("build/a.xml", suite(case("a", 101, out("../shots/a.txt"))))
-    imported = import_(path, "--attachments=shots", "--attachments=.", "--push")
-
-    assert imported.ret == 0
-    assert attached(world, 101) == {"a.txt": b"picture"}
 
 
 @pytest.mark.parametrize(

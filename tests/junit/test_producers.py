@@ -60,3 +60,12 @@ def test_an_attempt_after_a_failure_counts(report, import_, world):
     )
     assert "was: &lt;10&gt;" not in failed
     assert world.execution(101).actual_time == 1_200_500
+
+
+def test_a_message_of_several_lines_is_whole(report, import_, world):
+    """NUnit writes only the place into the text."""
+    import_(report("nunit.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
+    notes = world.execution(102).comment.replace("\r", "")
+
+    assert "Expected: 12\n  But was:  11\n" in notes
+    assert "CartTest.cs:line 21" in notes
