@@ -36,6 +36,7 @@ html_show_copyright = False
 html_copy_source = False
 html_extra_path = ["report.schema.json"]
 add_module_names = False
+autodoc_member_order = "bysource"
 default_role = "code"
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "friendly"

@@ -163,7 +163,7 @@ def ci_variables() -> Iterator[str]:
     for service, rows in facts.items():
         yield f"### {service}"
         yield from _rows(
-            ("Read for", "Variables; the first one that is set counts"),
+            ("Read for", "Variables"),
             ((fact, _code(names)) for fact, names in rows.items()),
         )
 
