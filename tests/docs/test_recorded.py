@@ -6,8 +6,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import Block
+from tests.docs.blocks import BLOCKS
 from tests.docs.blocks import SITE
 from tools import record
+
+
+def is_output(block: Block) -> bool:
+    """Return whether *block* shows what a command printed."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    if block.language == "console":
+        return any(not line.startswith("$ ") for line in lines)
+    return any("== zephyr ==" in line for line in lines)
+
+
+@pytest.mark.parametrize("block", [each for each in BLOCKS if is_output(each)], ids=str)
+def test_output_of_commands_is_recorded(block: Block) -> None:
+    before = block.document.read_text("utf-8").splitlines()[block.line - 2]
+
+    assert before.startswith("<!-- recorded")
 
 
 @pytest.mark.parametrize(
