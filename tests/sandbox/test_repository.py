@@ -9,6 +9,8 @@ import pytest
 from pytest_zephyr.sandbox import Sandbox
 from tests.sandbox.conftest import Api
 from tests.sandbox.conftest import Target
+from tests.sandbox.test_attachments import attach
+from tests.sandbox.test_attachments import send
 
 
 @pytest.fixture
@@ -146,6 +148,35 @@ def test_all_cases_of_a_folder_are_removed_without_ids(
     api.delete(path, json={"selectedAll": 0, "ids": []})
 
     assert [case.folder for case in sandbox.store.cases(target.release)] == ["Other"]
+
+
+def test_nothing_of_a_removed_case_comes_back(
+    sandbox: Sandbox, api: Api, target: Target, folder: int
+) -> None:
+    """No version, no requirement, no file; its visible id is not given again."""
+    sandbox.store.add_requirement(target.release, "Pay", alt="REQ-1")
+    row = api.post("/testcase", json=case_in(folder)).json()
+    number = row["testcase"]["testcaseId"]
+    changed = {"testcase": {"testcaseId": number}, "releaseId": target.release}
+    api.put("/testcase?forceCreateNewVersion=true", json=changed)
+    link = {"testcaseId": number, "releaseId": target.release}
+    map_it = [{"requirementId": [], "requirementAltId": ["REQ-1"], **link}]
+    api.post("/requirement/bulk", json=map_it)
+    (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
+    attach(api, sent, number, "testcase")
+
+    body = {"selectedAll": 0, "ids": [row["id"]]}
+    api.delete(f"/testcase?tcrCatalogTreeId={folder}", json=body)
+
+    assert api.get(f"/testcase/versions?testcaseid={number}").json() == []
+    assert api.get(f"/attachment?itemid={number}&type=testcase").json() == []
+    counted = api.get(f"/summary/release/{target.release}").json()["requirement"]
+    assert counted["unmappedRequirementCount"] == 1
+    (said,) = api.post("/requirement/bulk", json=map_it).json()
+    assert "does not exist" in said
+    after = api.post("/testcase", json=case_in(folder)).json()["testcase"]
+    assert after["testcaseId"] == number + 1
+    assert after["requirementIds"] == []
 
 
 def test_cases_and_folders_are_removed(

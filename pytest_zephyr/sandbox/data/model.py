@@ -225,6 +225,14 @@ class Case(Table):
     modified_on: Mapped[int]
 
 
+class RemovedCase(Table):
+    """The visible id of a test case that is gone; it is not given again."""
+
+    __tablename__ = "removed_case"
+
+    testcase_id: Mapped[int] = mapped_column(primary_key=True)
+
+
 class Placement(Table):
     """A test case in a folder (the API's tct)."""
 

@@ -15,12 +15,15 @@ from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data.catalog import check_name
 from pytest_zephyr.sandbox.data.database import next_ids
+from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import FirstId
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import RemovedCase
+from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import Step
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import now_ms
@@ -65,8 +68,11 @@ def below(session: Session, node_id: int) -> list[int]:
 
 
 def next_testcase_ids(session: Session, count: int) -> range:
-    last = session.scalar(select(func.max(Case.testcase_id))) or 0
-    first = max(last + 1, FirstId.TESTCASE)
+    given = (
+        session.scalar(select(func.max(table.testcase_id))) or 0
+        for table in (Case, RemovedCase)
+    )
+    first = max(FirstId.TESTCASE, *(last + 1 for last in given))
     return range(first, first + count)
 
 
@@ -132,7 +138,7 @@ def add_cases(
 
 
 def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
-    """Take placements out of *node*; a test case that is in no folder any more is gone."""
+    """Take placements out of *node*; a test case that is in no folder is gone."""
     for some in chunks(ids):
         chosen = Placement.node_id == node.id, Placement.id.in_(some)
         cases = list(session.scalars(select(Placement.case_id).where(*chosen)))
@@ -150,9 +156,25 @@ def remove_folder(session: Session, node: Node) -> None:
 
 
 def _remove_unplaced(session: Session, cases: Iterable[int]) -> None:
-    placed = select(Placement.case_id)
+    """Remove the test cases of *cases* of which no version is in a folder."""
+    placed = select(Case.testcase_id).join(Placement, Placement.case_id == Case.id)
     for some in chunks(cases):
-        session.execute(delete(Case).where(Case.id.in_(some), Case.id.not_in(placed)))
+        gone = session.scalars(
+            select(Case.testcase_id)
+            .where(Case.id.in_(some), Case.testcase_id.not_in(placed))
+            .distinct()
+        ).all()
+        for table, condition in (
+            (Case, Case.testcase_id.in_(gone)),
+            (RequirementLink, RequirementLink.testcase_id.in_(gone)),
+            (
+                Attachment,
+                (Attachment.item_type == "testcase") & Attachment.item_id.in_(gone),
+            ),
+        ):
+            session.execute(delete(table).where(condition))
+        for testcase_id in gone:
+            session.merge(RemovedCase(testcase_id=testcase_id))
 
 
 def new_version(session: Session, case: Case) -> Case:
