@@ -142,19 +142,26 @@ def _problem(problem: Problem) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Answer for unknown paths and wrong methods; those of the API are written down."""
+    """Answer for unknown paths, wrong methods and errors of the sandbox itself.
+
+    Calls of the API that it does not play are written down.
+    """
     if error.code == 404 and auth.is_page(request.path):
         return pages.not_found(error)
     if error.response is not None:
         return Response(
             status=error.response.status_code, headers=dict(error.response.headers)
         )
-    if request.path.startswith("/flex/") and error.code in (404, 405):
-        unplayed().add(request.method, request.path)
-        message = f"The sandbox does not play {request.method} {request.path}."
-        response = answer({"errorMsg": message, "errorCode": error.name}, error.code)
-    else:
+    if not request.path.startswith("/flex/"):
         response = Response(status=error.code)
+    else:
+        message = error.description
+        if error.code in (404, 405):
+            unplayed().add(request.method, request.path)
+            message = f"The sandbox does not play {request.method} {request.path}."
+        response = answer(
+            {"errorMsg": message, "errorCode": error.name}, error.code or 500
+        )
     response.headers.extend(
         (name, value) for name, value in error.get_headers() if name.lower() == "allow"
     )

@@ -99,10 +99,14 @@ def read_bool(value: object, default: bool = False) -> bool:
 def body() -> Any:
     """Return the JSON of the request; a null is as good as a missing key."""
     if not request.is_json:
-        raise Problem(415, "Content-Type must be application/json")
+        message = "Content-Type must be application/json"
+        raise Problem(415, message, "Unsupported Media Type")
     try:
-        return _without_nulls(json.loads(request.get_data()))
-    except ValueError:
+        value = json.loads(request.get_data())
+        # A text with half a character in it cannot be stored.
+        json.dumps(value, ensure_ascii=False).encode()
+        return _without_nulls(value)
+    except (ValueError, RecursionError):
         raise bad("Bad Request") from None
 
 
@@ -162,6 +166,14 @@ def maybe_int(row: Mapping[str, Any], key: str) -> int | None:
         return long_int(value)
     except ValueError:
         raise bad(f'For input string: "{value}"') from None
+
+
+def maybe_moment(row: Mapping[str, Any], key: str) -> int | None:
+    """Milliseconds under *key*, if a date can be made of them."""
+    moment = maybe_int(row, key)
+    if moment is not None:
+        read_date(moment, key)
+    return moment
 
 
 def want_text(row: Mapping[str, Any], key: str) -> str:

@@ -9,12 +9,13 @@ from operator import ge
 from operator import gt
 from operator import le
 from operator import lt
-from operator import ne
 import re
 from typing import Any
 
+from sqlalchemy import and_
 from sqlalchemy import false
 from sqlalchemy import func
+from sqlalchemy import not_
 from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -41,7 +42,10 @@ _CONDITION = re.compile(
     rf"\s*(\w+)\s*(>=|<=|!=|[=~<>]|in\b)\s*({_VALUE}|{_LIST})\s*(and\b|$)",
     re.IGNORECASE | re.ASCII,
 )
-_EQUAL: Mapping[str, Callable[[Any, Any], Any]] = {"=": eq, "!=": ne}
+_EQUAL: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": eq,
+    "!=": lambda column, value: column.is_distinct_from(value),
+}
 _COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
     **_EQUAL,
     ">": gt,
@@ -90,7 +94,8 @@ def _condition(
         # Which id is meant is not documented. Ids of different kinds never meet here.
         columns = [Case.testcase_id, Case.id, Placement.id]
         columns += [Execution.id] if entity == "execution" else []
-        return or_(*(_number(column, operator, values) for column in columns))
+        either = and_ if operator == "!=" else or_
+        return either(*(_number(column, operator, values) for column in columns))
     if name == "tag":
         return _tag(operator, values)
     if entity == "execution" and name == "status":
@@ -158,10 +163,11 @@ def _tag(operator: str, values: list[str]) -> Condition:
     """Tags are words of one text; ``~`` finds a part of a word, too."""
     if operator == "~":
         return _text(Case.tag, operator, values)
-    {"=": eq, "in": eq}[operator]
+    negated = {"=": False, "in": False, "!=": True}[operator]
     words = " " + Case.tag + " "
     tagged = (words.contains(f" {value} ", autoescape=True) for value in values)
-    return or_(false(), *tagged)
+    found = or_(false(), *tagged)
+    return not_(found) if negated else found
 
 
 def _status(session: Session, value: str) -> str:

@@ -302,7 +302,10 @@ def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
 
 def read_json(body: bytes) -> Any:
     """Return what *body* says; raise ValueError for what only Python takes as JSON."""
-    return json.loads(body.decode("utf-8"), parse_constant=refuse)
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def refuse(constant: str) -> NoReturn:

@@ -84,6 +84,8 @@ def test_every_execution_is_remembered(
         pytest.param({"testerId": 1}, 500, "User", id="unknown-tester"),
         pytest.param({"actualTime": "soon"}, 400, "soon", id="no-number"),
         pytest.param({"rtsId": True}, 400, "True", id="no-id"),
+        pytest.param({"executedOn": 10**18}, 400, "executedOn", id="no-date"),
+        pytest.param({"notes": "\ud83d"}, 400, "Bad Request", id="half-a-character"),
     ],
 )
 def test_one_wrong_row_spoils_the_call(
@@ -160,6 +162,7 @@ def test_notes_can_be_changed_alone(
     state = sandbox.store.execution(target.phase, 1)
     assert state is not None
     assert (state.comment, state.results, state.status) == ("later", 0, None)
+    assert api.put(f"/execution/{ids[0]}", json={"notes": ""}).json()["comment"] == ""
 
 
 def test_many_executions_get_one_status(

@@ -122,6 +122,19 @@ def test_calls_that_are_not_played_say_so_and_are_listed(
     assert "/tcuh/testcase/{id}" in page
 
 
+def test_error_of_the_sandbox_itself_is_json(
+    sandbox: Sandbox, api: Api, tester: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Clients take HTML for a page of a proxy; the cause is logged."""
+    sandbox.store.set_preference("testresult.testresultStatus.LOV", "no JSON")
+
+    answer = api.execute({"rtsId": 1, "testerId": tester, "status": "1"})
+
+    assert answer.status_code == 500
+    assert answer.json()["errorCode"] == "Internal Server Error"
+    assert "JSONDecodeError" in caplog.text
+
+
 def test_unplayed_calls_are_not_listed_without_end(sandbox: Sandbox, api: Api) -> None:
     """A client that calls many paths does not fill the list."""
     for number in range(210):
@@ -161,7 +174,8 @@ def test_body_must_be_json(api: Api) -> None:
     """A body without its content type is not read."""
     assert api.post("/cycle", data="{}").status_code == 415
     headers = {"Content-Type": "application/json"}
-    assert api.post("/cycle", data="{", headers=headers).status_code == 400
+    for wrong in ("{", "[" * 100_000, b"\xff"):
+        assert api.post("/cycle", data=wrong, headers=headers).status_code == 400
 
 
 def test_projects_and_releases_are_listed(

@@ -147,7 +147,7 @@ def test_whole_folder_keeps_its_hierarchy(
         api,
         target,
         root,
-        {"treeid": folder, "tctIds": [], "isExclusion": False},
+        {"treeid": folder, "tctIds": None, "isExclusion": None},
         hierarchy="True",
     )
 

@@ -32,6 +32,7 @@ def test_users_are_read_one_by_one_and_all(
     "path",
     [
         "/user/9",
+        "/user/-10",
         "/user/project/9",
         "/project/user/9",
         "/project/project/9",

@@ -145,7 +145,7 @@ def test_all_cases_of_a_folder_are_removed_without_ids(
 
     api.delete(path, json={"selectedAll": 1, "ids": []})
     assert len(sandbox.store.cases(target.release)) == 3
-    api.delete(path, json={"selectedAll": 0, "ids": []})
+    api.delete(path, json={"selectedAll": 0, "ids": None})
 
     assert [case.folder for case in sandbox.store.cases(target.release)] == ["Other"]
 

@@ -36,6 +36,7 @@ from pytest_zephyr.sandbox.wire import body_batch
 from pytest_zephyr.sandbox.wire import body_object
 from pytest_zephyr.sandbox.wire import limited
 from pytest_zephyr.sandbox.wire import maybe_int
+from pytest_zephyr.sandbox.wire import maybe_moment
 from pytest_zephyr.sandbox.wire import maybe_text
 from pytest_zephyr.sandbox.wire import page
 from pytest_zephyr.sandbox.wire import plain
@@ -139,12 +140,12 @@ def step_status(given: Mapping[str, Any]) -> str | None:
 def execute_one(execution_id: int) -> Response:
     given = body_object() if request.get_data() else {}
     if not request.args.get("status") and "notes" in given:
-        return answer(_set_notes(execution_id, want_text(given, "notes")))
+        return answer(_set_notes(execution_id, maybe_text(given, "notes")))
     verdict = from_query(execution_id, maybe_text(given, "notes"))
     return answer(carry_out([verdict], step_status(given))[0])
 
 
-def _set_notes(execution_id: int, notes: str) -> dict[str, Any]:
+def _set_notes(execution_id: int, notes: str | None) -> dict[str, Any]:
     """Change the notes of an execution without executing it."""
     with store().database.writing() as session:
         row = executing.executions_by_id(session, [execution_id])[execution_id]
@@ -170,7 +171,7 @@ def execute_each() -> Response:
             status=want_text(row, "status"),
             notes=maybe_text(row, "notes"),
             actual_time=maybe_int(row, "actualTime"),
-            executed_on=maybe_int(row, "executedOn"),
+            executed_on=maybe_moment(row, "executedOn"),
         )
         for row in body_batch()
     ]
@@ -205,7 +206,7 @@ def save_steps() -> Response:
             order_id=want_int(row, "testStepId"),
             status=want_text(row, "status"),
             comment=maybe_text(row, "comment"),
-            executed_on=maybe_int(row, "executionDate"),
+            executed_on=maybe_moment(row, "executionDate"),
         )
         for row in body_batch()
         if want_int(row, "cyclePhaseId") >= 0

@@ -93,7 +93,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
     selections = [
         Selection(
             node=want_int(row, "treeid"),
-            versions=frozenset(want_ids(row.get("tctIds"))),
+            versions=frozenset(want_ids(row.get("tctIds", []))),
             only=read_bool(row.get("isExclusion")),
         )
         for row in body_list()

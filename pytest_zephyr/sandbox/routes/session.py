@@ -44,7 +44,7 @@ def users(project_id: int | None = None) -> Response:
         return answer([shapes.user(row) for row in rows])
 
 
-@routes.get("/user/<int:user_id>")
+@routes.get("/user/<signed:user_id>")
 def one_user(user_id: int) -> Response:
     with store().database.reading() as session:
         return answer(shapes.user(get(session, User, user_id)))

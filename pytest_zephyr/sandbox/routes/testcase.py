@@ -127,7 +127,7 @@ def delete_cases() -> Response:
     A selection of 0 without ids is all of the folder, as a client sends it.
     """
     given = body_object()
-    ids = limited(want_ids(given.get("ids")))
+    ids = limited(want_ids(given.get("ids", [])))
     folder = query_int("tcrCatalogTreeId")
     if folder is None:
         raise bad("getTcrCatalogTreeId is null")
