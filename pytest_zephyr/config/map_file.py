@@ -30,6 +30,9 @@ _DELIMITERS = ",;\t"
 
 _MAX_PROBLEMS = 20
 
+#: A line, a pattern, and test cases.
+_Entry = tuple[int, object, Sequence[object]]
+
 
 class _Pairs(list[tuple[str, object]]):
     """The keys and values of a JSON object, repeated keys too."""
@@ -67,7 +70,14 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
     if path.suffix.lower() == ".json":
         rows, problems = _read_rows(_json_entries(text), ids)
     else:
-        rows, problems = _of_csv(text, ids)
+        # The delimiter is the one that leads to the fewest problems.
+        lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
+        first = next(lines, "")
+        delimiters = sorted(filter(first.__contains__, _DELIMITERS), key=first.index)
+        readings = (
+            _read_rows(_csv_entries(text, each), ids) for each in delimiters or ","
+        )
+        rows, problems = min(readings, key=lambda reading: len(reading[1]))
     if problems:
         more = len(problems) - _MAX_PROBLEMS
         listed = [f"{path} (from {source}), {one_line(each)}." for each in problems]
@@ -78,9 +88,9 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
 
 
 def _read_rows(
-    entries: Iterable[tuple[int, object, Sequence[object]]], ids: CaseIds
+    entries: Iterable[_Entry], ids: CaseIds
 ) -> tuple[list[MapRow], list[str]]:
-    """Return the rows of *entries* (line, pattern, test cases), and what is wrong."""
+    """Return the rows of *entries*, and what is wrong."""
     rows, problems = [], []
     try:
         for line, pattern, values in entries:
@@ -115,22 +125,7 @@ def _cases(values: Sequence[object], ids: CaseIds) -> tuple[CaseRef, ...]:
     return tuple(dict.fromkeys(cases))
 
 
-def _of_csv(text: str, ids: CaseIds) -> tuple[list[MapRow], list[str]]:
-    """Read *text* with the delimiter that leads to the fewest problems."""
-    lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
-    first = next(lines, "")
-    delimiters = sorted(filter(first.__contains__, _DELIMITERS), key=first.index)
-    results = []
-    for delimiter in delimiters or [","]:
-        results.append(_read_rows(_csv_entries(text, delimiter), ids))
-        if not results[-1][1]:
-            break
-    return min(results, key=lambda result: len(result[1]))
-
-
-def _csv_entries(
-    text: str, delimiter: str
-) -> Iterator[tuple[int, object, Sequence[object]]]:
+def _csv_entries(text: str, delimiter: str) -> Iterator[_Entry]:
     reader = csv.reader(
         io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True
     )
@@ -138,16 +133,15 @@ def _csv_entries(
     try:
         for row in reader:
             start, line = line + 1, reader.line_num
-            cells = [cell.strip() for cell in row]
-            if any(cells) and not (
-                cells[0][:1] == "#" or cells[0].lower() in _HEADINGS
-            ):
-                yield start, cells[0], cells[1:]
+            first, *cells = (cell.strip() for cell in row or [""])
+            is_heading = first[:1] == "#" or first.lower() in _HEADINGS
+            if not is_heading and any([first, *cells]):
+                yield start, first, cells
     except csv.Error as error:
         raise ValueError(f"line {line + 1}: {error}") from None
 
 
-def _json_entries(text: str) -> Iterator[tuple[int, object, Sequence[object]]]:
+def _json_entries(text: str) -> Iterator[_Entry]:
     """Read ``{pattern: cases}``, or a list of rows, whose first value is the pattern."""
     document = json.loads(text, object_pairs_hook=_Pairs)
     if not isinstance(document, list):

@@ -15,10 +15,6 @@ from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.text import first_few
 
 
-#: Length of the pieces of text that globs are found by.
-_PIECE = 3
-
-
 @dataclass(frozen=True, slots=True)
 class MapRow:
     """One row: a pattern for tests, their test cases, and its line in the file.
@@ -46,18 +42,17 @@ class CaseMap:
         merged: dict[str, MapRow] = {}
         for row in rows:
             first = merged.get(row.pattern, row)
-            new = [case for case in row.cases if case not in first.cases]
+            cases = tuple(dict.fromkeys((*first.cases, *row.cases)))
             if not row.cases:
                 self._unfilled.append(row)
-            elif first is row or new:
-                merged[row.pattern] = replace(first, cases=(*first.cases, *new))
-            else:
+            elif first is not row and cases == first.cases:
                 self._repeated.append(row)
+            else:
+                merged[row.pattern] = replace(first, cases=cases)
         self._rows = list(merged.values())
         self._used: set[int] = set()
         self._ambiguous: dict[str, list[int]] = {}
         self._exact: dict[str, int] = {}
-        self._globs: dict[str, list[tuple[list[str], int]]] = {}
         globs = []
         for number, row in enumerate(self._rows):
             for name in {row.pattern, _as_pytest_escapes(row.pattern)}:
@@ -65,6 +60,7 @@ class CaseMap:
                 if len(parts := name.split("*")) > 1:
                     globs.append((parts, number, set(chain(*map(_pieces, parts)))))
         # Index each glob by its rarest piece; one without any is tried with every name.
+        self._globs: dict[str, list[tuple[list[str], int]]] = {}
         counts = Counter(chain(*(pieces for _parts, _number, pieces in globs)))
         for parts, number, pieces in globs:
             rarest = min(pieces, key=lambda each: (counts[each], each), default="")
@@ -77,14 +73,6 @@ class CaseMap:
 
     def cases_of(self, test: str, names: Iterable[str]) -> tuple[CaseRef, ...]:
         """Return the test cases of a *test* with these *names*; *test* is for messages."""
-        numbers = self._rows_of(names)
-        self._used.update(numbers)
-        if len(numbers) > 1:
-            self._ambiguous[test] = numbers
-        return self._rows[numbers[0]].cases if numbers else ()
-
-    def _rows_of(self, names: Iterable[str]) -> list[int]:
-        """Return the numbers of the rows for *names*, the one that counts first."""
         exact, globs = [], set()
         for name in names:
             if name in self._exact:
@@ -93,7 +81,11 @@ class CaseMap:
                 for parts, number in self._globs.get(piece, ()):
                     if number not in globs and _matches(parts, name):
                         globs.add(number)
-        return list(dict.fromkeys([*exact, *sorted(globs)]))
+        numbers = list(dict.fromkeys([*exact, *sorted(globs)]))
+        self._used.update(numbers)
+        if len(numbers) > 1:
+            self._ambiguous[test] = numbers
+        return self._rows[numbers[0]].cases if numbers else ()
 
     def remarks(
         self, is_selected: Callable[[MapRow], bool] = lambda _row: True
@@ -102,19 +94,16 @@ class CaseMap:
 
         Rows that are not *is_selected* are for tests that were not to be run.
         """
-        unused = [
-            row
-            for number, row in enumerate(self._rows)
-            if number not in self._used and is_selected(row)
-        ]
+        unused = (row for n, row in enumerate(self._rows) if n not in self._used)
+        problems = {
+            "match no test, or only tests with a marker": filter(is_selected, unused),
+            "repeat an earlier one": self._repeated,
+            "name no test case yet": self._unfilled,
+        }
         lines = [
-            f"zephyr: rows of {self._source} {problem}: {first_few(map(_row, rows))}"
-            for rows, problem in (
-                (unused, "match no test, or only tests with a marker"),
-                (self._repeated, "repeat an earlier one"),
-                (self._unfilled, "name no test case yet"),
-            )
-            if rows
+            f"zephyr: rows of {self._source} {problem}: {few}"
+            for problem, rows in problems.items()
+            if (few := first_few(f"line {row.line} {row.pattern!r}" for row in rows))
         ]
         if self._ambiguous:
             tests = [
@@ -142,12 +131,8 @@ def _matches(parts: Sequence[str], name: str) -> bool:
     return start <= end
 
 
-def _row(row: MapRow) -> str:
-    return f"line {row.line} {row.pattern!r}"
-
-
 def _pieces(text: str) -> set[str]:
-    return {text[start : start + _PIECE] for start in range(len(text) - _PIECE + 1)}
+    return {text[start : start + 3] for start in range(len(text) - 2)}
 
 
 def _as_pytest_escapes(pattern: str) -> str:
