@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import csv
 from dataclasses import asdict
 import io
@@ -26,9 +26,9 @@ from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.config.settings import missing_place
-from pytest_zephyr.drift.compare import Drift
-from pytest_zephyr.drift.compare import TITLES
-from pytest_zephyr.drift.read import read_drift
+from pytest_zephyr.drift import Drift
+from pytest_zephyr.drift import read_drift
+from pytest_zephyr.drift import TITLES
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal.reader import Journal
@@ -41,40 +41,22 @@ from pytest_zephyr.text import format_case
 from pytest_zephyr.text import one_line
 
 
+#: Writes the tests that pytest collects to a file.
+_PLUGIN = "pytest_zephyr.plugin.collect"
+
+
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "drift",
-        run,
-        "compare tests with test cases",
-        json=True,
-        also=("map",),
-    )
-    parser.add_argument(
-        "--markdown", action="store_true", help="print Markdown, for a report"
-    )
-    parser.add_argument(
-        "--folder",
-        metavar="PATH",
-        help="compare with this repository folder, and those below, instead of the phase",
-    )
-    parser.add_argument(
-        "--journals",
-        nargs="*",
-        type=Path,
-        metavar="JOURNAL|DIR",
-        help="take the tests from journals, of a directory from its latest run"
-        " (default: collect them)",
-    )
-    parser.add_argument(
-        "--write-map",
-        type=Path,
-        metavar="FILE",
-        help="write a new mapping file for the tests without a test case",
-    )
-    parser.add_argument(
-        "args", nargs="*", metavar="-- ARGS", help="arguments for pytest"
-    )
+    text = "compare tests with test cases"
+    parser = add_command(commands, "drift", run, text, json=True, also=("map",))
+    add = parser.add_argument
+    add("--markdown", action="store_true", help="print Markdown, for a report")
+    text = "compare with this repository folder, and those below, instead of the phase"
+    add("--folder", metavar="PATH", help=text)
+    text = "take the tests from journals, of a directory from its latest run"
+    add("--journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
+    text = "write a new mapping file for the tests without a test case"
+    add("--write-map", type=Path, metavar="FILE", help=text)
+    add("args", nargs="*", metavar="-- ARGS", help="arguments for pytest")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,27 +77,24 @@ def run(args: argparse.Namespace) -> int:
     else:
         journals = _journals(args.journals or [settings.journal])
         items = [item for each in journals for item in _items(each)]
+    budget = settings.deadline
     try:
-        with (
-            served(settings) as settings,
-            reading(settings, settings.deadline) as client,
-        ):
-            drift, place = read_drift(client, settings, items, args.folder)
+        with served(settings) as settings, reading(settings, budget) as client:
+            drift = read_drift(client, settings, items, args.folder)
     except ZephyrError as error:
         complain(error)
         return USAGE
     kind = "phase" if args.folder is None else "folder"
     if args.json:
-        counts = {"drift": bool(drift), "cases": drift.cases, "tests": drift.tests}
-        differences = asdict(drift)["differences"]
-        say(json.dumps({kind: place, **counts, **differences}, indent=2))
+        counts = {"cases": drift.cases, "tests": drift.tests}
+        head = {kind: drift.place, "drift": any(drift.kinds.values()), **counts}
+        say(json.dumps({**head, **asdict(drift)["kinds"]}, indent=2))
     else:
-        for line in _lines(drift, kind, place, markdown=args.markdown):
-            say(line)
+        say("\n".join(_lines(drift, kind, markdown=args.markdown)))
     if target is not None:
-        names = [each.tests[0] for each in drift.differences["unmapped"]]
-        _write_map(target, dict.fromkeys(map(_pattern, names)))
-    return NOT_ALL if drift else OK
+        names = [each.tests[0] for each in drift.kinds["unmapped"]]
+        _write_map(target, list(dict.fromkeys(map(_pattern, names))))
+    return NOT_ALL if any(drift.kinds.values()) else OK
 
 
 def _items(journal: Journal) -> Iterator[Item]:
@@ -135,9 +114,7 @@ def _journals(paths: Iterable[Path]) -> Iterator[Journal]:
 
 
 def _collect(args: argparse.Namespace) -> list[Item]:
-    """Have pytest collect the tests, with a plugin of ours that writes them to a file."""
-    plugin = "pytest_zephyr.plugin.collect"
-    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", plugin]
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", _PLUGIN]
     if args.config_file is not None:
         words += ["-c", str(args.config_file)]
     if args.zephyr_map is not None:
@@ -162,46 +139,39 @@ def _collect(args: argparse.Namespace) -> list[Item]:
         return list(_items(Journal(path)))
 
 
-def _lines(drift: Drift, kind: str, place: str, *, markdown: bool) -> Iterator[str]:
-    code = "`" if markdown else ""
-    yield (
-        f"{'# Drift: ' if markdown else ''}{kind} {code}{place}{code}: {drift.cases} test"
-        f" cases, {drift.tests} tests" + ("" if drift else ", no drift")
-    )
-    for each, differences in drift.differences.items():
-        if not differences:
-            continue
-        title = f"{TITLES[each].format(place=kind)}: {len(differences)}"
-        yield from ("", f"## {title}", "") if markdown else (title,)
+def _lines(drift: Drift, kind: str, *, markdown: bool) -> Iterator[str]:
+    mark, code = ("# Drift: ", "`") if markdown else ("", "")
+    counts = f"{drift.cases} test cases, {drift.tests} tests"
+    end = "" if any(drift.kinds.values()) else ", no drift"
+    yield f"{mark}{kind} {code}{drift.place}{code}: {counts}{end}"
+    for each, differences in drift.kinds.items():
+        if differences:
+            title = f"{TITLES[each].format(place=kind)}: {len(differences)}"
+            yield f"\n## {title}\n" if markdown else title
         for one in differences:
-            parts = [one.text, *one.tests[:1]]
-            if one.case is not None:
-                parts.insert(0, format_case(one.case))
+            parts = [] if one.case is None else [format_case(one.case)]
+            parts += [one.text, *one.tests[:1]]
             if len(one.tests) > 1:
                 parts.append(f"and {len(one.tests) - 1} more")
             parts = [one_line(part).replace("`", "'") for part in parts if part]
             yield f"- `{'` `'.join(parts)}`" if markdown else f"  {'  '.join(parts)}"
 
 
-def _write_map(path: Path, patterns: Collection[str]) -> None:
+def _write_map(path: Path, patterns: Sequence[str]) -> None:
     """Write a row for each test function, without test cases."""
+    table = io.StringIO()
     if path.suffix.lower() == ".json":
-        rows: dict[str, list[int]] = {pattern: [] for pattern in patterns}
-        text = json.dumps(rows, indent=2, ensure_ascii=False)
+        json.dump(dict.fromkeys(patterns, ()), table, indent=2, ensure_ascii=False)
     else:
-        table = io.StringIO()
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerows([("test", "cases"), *((each, "") for each in patterns)])
-        text = table.getvalue()
+        rows = [("test", "cases"), *((each, "") for each in patterns)]
+        csv.writer(table, lineterminator="\n").writerows(rows)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+            file.write(table.getvalue())
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
-    complain(
-        f"{path} is written with {len(patterns)} names of tests; add their test cases to"
-        f" it."
-    )
+    count = f"{len(patterns)} names of tests"
+    complain(f"{path} is written with {count}; add their test cases to it.")
 
 
 def _pattern(nodeid: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 import re
 import sys
 from typing import Any
@@ -38,7 +37,8 @@ class GherkinTags:
         # refuses markers with their names, which cannot be registered as patterns.
         known = getattr(pytest.mark, "_markers", None)
         if isinstance(known, set):
-            pytest.mark._markers = _Known(known, self._names_cases)
+            ours = pytest.mark._markers = _Known(known)
+            ours.is_ours = self._names_cases
             config.add_cleanup(lambda: setattr(pytest.mark, "_markers", known))
 
     def _names_cases(self, tag: str) -> bool:
@@ -55,63 +55,56 @@ class GherkinTags:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            callspec = getattr(item, "callspec", None)
-            for mark in [*getattr(callspec, "marks", ())]:
-                # It is a tag of the examples.
-                if callspec is not None and self._names_cases(mark.name):
-                    item.add_marker(_marker([mark.name]))
-                    callspec.marks.append(item.own_markers[-1])
-            tags = self._tags.get(getattr(item, "function", None))
-            if tags is not None:
-                self._add_markers(item, tags)
-
-    def _add_markers(self, item: Any, tags: Iterable[str]) -> None:
         """Add the markers of the closest level that names test cases, or of all."""
-        of_params = getattr(getattr(item, "callspec", None), "marks", ())
-        has_marker = any(
-            mark.name == "zephyr" and mark not in of_params for mark in item.own_markers
-        )
-        for level in _levels(item.function, tags):
-            if names := list(filter(self._names_cases, sorted(level))):
-                item.add_marker(_marker(names))
-                has_marker = True
+        for item in items:
+            function = getattr(item, "function", None)
+            of_params = getattr(getattr(item, "callspec", None), "marks", [])
             # A marker of the function is as close as the tags of the scenario.
-            if has_marker and not self._is_union:
-                return
+            is_marked = any(
+                mark.name == "zephyr" and mark not in of_params
+                for mark in item.own_markers
+            )
+            for mark in [*of_params]:
+                # It is a tag of the examples.
+                if self._names_cases(mark.name):
+                    item.add_marker(_marker([mark.name]))
+                    of_params.append(item.own_markers[-1])
+            for level in _levels(function, self._tags.get(function, ())):
+                names = list(filter(self._names_cases, sorted(level)))
+                if names:
+                    item.add_marker(_marker(names))
+                is_marked = is_marked or bool(names)
+                if is_marked and not self._is_union:
+                    break
 
 
 class _Known(set[str]):
     """Names of markers that pytest knows, and those of our tags."""
 
-    def __init__(self, names: Iterable[str], is_ours: Callable[[str], bool]) -> None:
-        super().__init__(names)
-        self._is_ours = is_ours
+    is_ours: Callable[[str], bool]
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or self._is_ours(str(name))
+        return super().__contains__(name) or self.is_ours(str(name))
 
 
-def _levels(function: Any, tags: Iterable[str]) -> Iterator[Iterable[str]]:
-    """Yield the tags of the scenario, its rule and its feature; else all *tags* as one."""
+def _levels(function: Any, tags: Iterable[str]) -> list[Iterable[str]]:
+    """Return the tags of the scenario, its rule and its feature; else all *tags* as one."""
     module = sys.modules.get("pytest_bdd.scenario")
     known = getattr(module, "scenario_wrapper_template_registry", {})
     # Up to version 8 it is an attribute.
     scenario = known.get(function) or getattr(function, "__scenario__", None)
-    if scenario is None:
-        yield tags
-        return
-    yield scenario.tags
-    yield getattr(getattr(scenario, "rule", None), "tags", ())
-    yield scenario.feature.tags
+    if scenario is None or not tags:
+        return [tags]
+    return [
+        scenario.tags,
+        getattr(getattr(scenario, "rule", None), "tags", ()),
+        scenario.feature.tags,
+    ]
 
 
 def _marker(tags: Iterable[str]) -> pytest.MarkDecorator:
     """Return the zephyr marker for *tags*; `Marks` says what is wrong with one."""
-    ids: list[str] = []
-    alts: list[str] = []
-    for tag in tags:
-        for text in tag.removeprefix(_TAG).split(","):
-            is_alt = text.startswith(_ALT)
-            (alts if is_alt else ids).append(text.removeprefix(_ALT))
-    return pytest.mark.zephyr(*ids, alt=alts) if alts else pytest.mark.zephyr(*ids)
+    texts = [text for tag in tags for text in tag.removeprefix(_TAG).split(",")]
+    ids = [text for text in texts if not text.startswith(_ALT)]
+    alts = [text.removeprefix(_ALT) for text in texts if text.startswith(_ALT)]
+    return pytest.mark.zephyr(*ids, **({"alt": alts} if alts else {}))
