@@ -19,27 +19,23 @@ from typing import Any
 from pytest_zephyr.config import map_file
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.credentials import known_secrets
-from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ReportError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import clean_name
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
-from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.junit.parse import Ending
 from pytest_zephyr.junit.parse import MAX_LINE
 from pytest_zephyr.junit.parse import read
 from pytest_zephyr.junit.parse import TestElement
+from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results.case_ids import CaseIds
 from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.case_map import nodeid_of
-from pytest_zephyr.results.evidence import EvidenceEntry
-from pytest_zephyr.results.evidence import EvidenceValue
-from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.notes import fit
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
@@ -60,7 +56,10 @@ class Importer:
     """
 
     def __init__(
-        self, settings: Settings, given: Given, id_pattern: re.Pattern[str] | None
+        self,
+        settings: Settings,
+        given: resolve.Given,
+        id_pattern: re.Pattern[str] | None,
     ) -> None:
         self.tests = 0
         self.unmapped = 0
@@ -76,7 +75,7 @@ class Importer:
         self._scrub = Scrubber(known)
         self.case_map = map_file.load(given) or CaseMap()
 
-    def write(self, files: Sequence[Path], header: Header) -> Path:
+    def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
         """Return the journal with the results of *files*; write it if there is none yet.
 
         Raises ReportError.
@@ -104,7 +103,7 @@ class Importer:
         writer.close()
         return temporary.replace(directory / f"{header.run}{SUFFIX}")
 
-    def _digest(self, files: Iterable[Path], header: Header) -> str:
+    def _digest(self, files: Sequence[Path], header: journal_format.Header) -> str:
         """Return a digest of *files* and of what else decides the results."""
         contents = []
         for path in filter(None, [*files, self._options["map"]]):
@@ -116,9 +115,8 @@ class Importer:
                     hashed.update(part)
             contents.append(hashed.hexdigest())
         options = sorted(header.options.items()), header.key, header.dry_run
-        return short_digest(
-            repr((sorted(contents), options, self._options, self._pattern)), 12
-        )
+        text = repr((sorted(contents), options, self._options, self._pattern))
+        return short_digest(text, 12)
 
     def _append(self, tests: Iterable[TestElement], writer: JournalWriter) -> None:
         ended = 0
@@ -132,7 +130,7 @@ class Importer:
             attempts = test.attempts()
             lines = [System.encode(each) for each in _lines(test, nodeid, attempts)]
             for value in self._evidence(test, attempts[-1]):
-                entry = EvidenceEntry(nodeid, value, len(attempts) - 1)
+                entry = evidence.EvidenceEntry(nodeid, value, len(attempts) - 1)
                 lines.append(System.encode(journal_format.evidence_line(entry)))
             item = journal_format.item_text(self._item(test, nodeid))
             writer.append_texts([item, *lines])
@@ -150,11 +148,10 @@ class Importer:
             self.problems.append(f"{test.where}: {error} ({test.full_name}).")
         self.unmapped += item.unmarked
         if item.unmarked and test.is_suite:
-            failure = test.endings[0].title
             self.problems.append(
                 f"{test.where}: the suite {test.full_name} failed outside of its tests, and"
-                f" names no test case: {failure}. Give its name one in the file of"
-                f" --zephyr-map."
+                f" names no test case: {test.endings[0].title}. Give its name one in the"
+                f" file of --zephyr-map."
             )
         elif item.unmarked and self._settings.unmapped == "create":
             name = fitting(test.name or nodeid)
@@ -177,7 +174,7 @@ class Importer:
 
     def _evidence(
         self, test: TestElement, last: Sequence[Ending]
-    ) -> Iterator[EvidenceValue]:
+    ) -> Iterator[evidence.EvidenceValue]:
         """Yield the attachments of the last attempt and, if wanted, its output."""
         output = last[-1].output if last and last[-1].attempt else test.output
         named = [output.attachments, *(each.text.attachments for each in last)]
@@ -187,12 +184,12 @@ class Importer:
                 yield self._store.take(path, label)
             else:
                 reason = f"no file {shorten(name, 200)} below {test.path.parent}"
-                yield LeftOut(clean_name(label), 0, self._scrub(reason))
+                yield evidence.LeftOut(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
         wanted = self._capture == "all" or (failed and self._capture == "failed")
         if wanted and output.length > self._max_output:
             reason = "larger than zephyr_attach_max_size"
-            yield LeftOut("output.txt", output.length, reason, by_limit=True)
+            yield evidence.LeftOut("output.txt", output.length, reason, by_limit=True)
         elif wanted and output.length:
             content = self._scrub(str(output)).encode("utf-8", "replace")
             yield self._store.take(content, "output.txt")

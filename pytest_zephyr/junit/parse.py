@@ -25,8 +25,7 @@ _ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNOR
 #: The first letters of values of `status` and `result` that some tools write instead.
 _STATUSES = {
     "fail": "failure",
-    "erro": "error",
-    "brok": "error",
+    **dict.fromkeys(("erro", "brok", "abor", "cras", "time"), "error"),
     **dict.fromkeys(("skip", "notr", "disa", "igno", "pend", "supp"), "skipped"),
 }
 
@@ -106,9 +105,8 @@ class TestElement:
 
     def __init__(self, path: Path, where: str, tag: str, attrs: Mapping[str, str]):
         self.path, self.where, self.is_suite = path, where, tag in _SUITES
-        self.classname = shorten(
-            attrs.get("classname", attrs.get("class", "")), MAX_LINE
-        )
+        classname = attrs.get("classname", attrs.get("class", ""))
+        self.classname = shorten(classname, MAX_LINE)
         self.name = shorten(attrs.get("name", ""), MAX_LINE)
         self.statuses = f"{attrs.get('result', '')} {attrs.get('status', '')}".lower()
         self.microseconds = 0 if self.is_suite else _microseconds(attrs.get("time", ""))
