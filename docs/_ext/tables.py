@@ -144,13 +144,14 @@ def ci_variables() -> Iterator[str]:
 
     for names in ci._RUN_KEYS:
         add("Run key", *names)
-    for fact, title in (
+    titles: tuple[tuple[ci.Fact, str], ...] = (
         ("build", "Build, for `{build}` and cycles that are created"),
         ("branch", "Branch, for `{branch}`"),
         ("commit", "Commit, for `{commit}` and the notes"),
         ("job_url", "Page of the job, for the notes"),
         ("checkout", "Directory of the source code, to recognise a job elsewhere"),
-    ):
+    )
+    for fact, title in titles:
         for name in ci._VARIABLES[fact].split():
             add(title, name)
         if fact == "job_url":
@@ -291,8 +292,7 @@ def _flattened(properties: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _kind_of(value: Mapping[str, Any]) -> str:
     if "$ref" in value:
-        name = value["$ref"].rpartition("/")[2]
-        return name.replace("_", " ")
+        return str(value["$ref"]).rpartition("/")[2].replace("_", " ")
     if "enum" in value:
         return _code(value["enum"])
     if "const" in value:
