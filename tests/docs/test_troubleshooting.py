@@ -26,6 +26,8 @@ FILLED = {
     "is not a project of this server": "is not a … of this server",
     "is not a release of …": "is not a … of …",
     "have no test case": "… no test case",
+    "pytest_zephyr_record of …": "… of …",
+    "pytest_zephyr_cases of …": "… of …",
 }
 
 
