@@ -35,7 +35,6 @@ from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results.case_ids import CaseIds
 from pytest_zephyr.results.case_map import CaseMap
-from pytest_zephyr.results.case_map import nodeid_of
 from pytest_zephyr.results.notes import fit
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
@@ -162,8 +161,8 @@ class Importer:
         """Return the test cases of *test*. Raises ValueError for an invalid id."""
         if cases := self._ids.read(str(test.ids)):
             return cases
-        names = f"{test.classname}.{test.name}", nodeid_of(test.classname, test.name)
-        if mapped := self.case_map.cases_of(test.full_name, [test.full_name, *names]):
+        names = test.full_name, f"{test.classname}.{test.name}"
+        if mapped := self.case_map.cases_of(test.full_name, names):
             return mapped
         for name in (test.name, test.classname) if self._pattern else ():
             for match in re.finditer(self._pattern or "", name):

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from itertools import chain
-from itertools import takewhile
 
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.text import first_few
@@ -52,11 +51,12 @@ class CaseMap:
         self._rows = list(merged.values())
         self._used: set[int] = set()
         self._ambiguous: dict[str, list[int]] = {}
-        self._exact: dict[str, int] = {}
+        self._exact: dict[str, list[int]] = {}
         globs = []
         for number, row in enumerate(self._rows):
-            for name in {row.pattern, _as_pytest_escapes(row.pattern)}:
-                self._exact.setdefault(name, number)
+            names = {row.pattern, _as_pytest_escapes(row.pattern)}
+            for name in names.union(map(junit_name, names)):
+                self._exact.setdefault(name, []).append(number)
                 if len(parts := name.split("*")) > 1:
                     globs.append((parts, number, set(chain(*map(_pieces, parts)))))
         # Index each glob by its rarest piece; one without any is tried with every name.
@@ -73,10 +73,10 @@ class CaseMap:
 
     def cases_of(self, test: str, names: Iterable[str]) -> tuple[CaseRef, ...]:
         """Return the test cases of a *test* with these *names*; *test* is for messages."""
-        exact, globs = [], set()
+        exact: list[int] = []
+        globs: set[int] = set()
         for name in names:
-            if name in self._exact:
-                exact.append(self._exact[name])
+            exact += self._exact.get(name, ())
             for piece in ("", *_pieces(name)) if self._globs else ():
                 for parts, number in self._globs.get(piece, ()):
                     if number not in globs and _matches(parts, name):
@@ -149,13 +149,3 @@ def junit_name(nodeid: str) -> str:
     file, *names = address.split("::")
     module = file.removesuffix(".py").replace("/", ".")
     return ".".join([module, *names]) + bracket + params
-
-
-def nodeid_of(classname: str, name: str) -> str:
-    """Return the likely node id of a test in JUnit XML of pytest.
-
-    There the name of a class begins with a capital letter, that of a module does not.
-    """
-    parts = classname.split(".")
-    modules = list(takewhile(lambda part: not part[:1].isupper(), parts))
-    return "::".join([f"{'/'.join(modules)}.py", *parts[len(modules) :], name])

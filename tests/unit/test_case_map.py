@@ -15,7 +15,6 @@ from pytest_zephyr.results.case_ids import CaseIds
 from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.case_map import junit_name
 from pytest_zephyr.results.case_map import MapRow
-from pytest_zephyr.results.case_map import nodeid_of
 from pytest_zephyr.results.records import CaseRef
 from tests.unit.make import deterministic
 
@@ -54,7 +53,7 @@ B = "tests/test_a.py::TestB::test_y[1,2]"
         f'"{B}",102;alt:AUTH-1\n{A},tc101\n',
         f"{A}\t101\n{B}\t102\talt:AUTH-1\n",
         f'Test,Case\n{A},101\n"{B}",TC-102\n"{B}",ALT: AUTH-1\n',
-        f"# ours\n\nnode id;case\n{A};101\n;;\n{B};102;alt:AUTH-1;\n",
+        f"sep=;\n# ours\n\nTest Name;case\n{A};101\n;;\n{B};102;alt:AUTH-1;\n",
         f'{A} , 101\r"{B}", "102\nalt:AUTH-1"',
     ],
     ids=[
@@ -269,10 +268,9 @@ def test_names_of_junit_xml_are_those_of_pytest():
     assert junit_name("tests/a/test_b.py::TestC::test_d[x/y::z]") == (
         "tests.a.test_b.TestC.test_d[x/y::z]"
     )
-    assert nodeid_of("tests.a.test_b.TestC", "test_d[x]") == (
-        "tests/a/test_b.py::TestC::test_d[x]"
-    )
-    assert nodeid_of("test_b", "test_d") == "test_b.py::test_d"
+    for row in ("tests/a/test_b.py::TestC::test_d[x]", "tests/a/*", "*::test_d[*]"):
+        assert cases_of(mapped(row), "tests.a.test_b.TestC.test_d[x]") == (1,)
+        assert cases_of(mapped(row), "tests.b.test_b.TestC.test_e[x]") == ()
 
 
 class Counting(str):
