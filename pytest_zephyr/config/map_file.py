@@ -24,14 +24,7 @@ from pytest_zephyr.text import shorten
 
 #: First cells of a heading, without spaces; Excel writes the last one.
 _HEADINGS = {
-    "test",
-    "tests",
-    "pattern",
-    "nodeid",
-    "node_id",
-    "name",
-    "testname",
-    "sep=",
+    *["test", "tests", "pattern", "nodeid", "node_id", "name", "testname", "sep="]
 }
 
 #: What may stand between cells; Excel writes semicolons in many countries.
@@ -61,20 +54,17 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
 
     *source* says which option names the file.
     """
+    where = f"{path} (from {source})"
     try:
         if not path.is_file():
-            raise SettingsError(f"there is no file {path} (from {source}).")
+            raise SettingsError(f"there is no file {where}.")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SettingsError(
-            f"{path} (from {source}) cannot be read: {error.strerror}."
-        ) from error
+        raise SettingsError(f"{where} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise SettingsError(
-            f"{path} (from {source}), line {line}: the text is not UTF-8. In Excel, save it as"
-            f" 'CSV UTF-8'."
-        ) from error
+        problem = "the text is not UTF-8. In Excel, save it as 'CSV UTF-8'."
+        raise SettingsError(f"{where}, line {line}: {problem}") from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if path.suffix.lower() == ".json":
         rows, problems = _read_rows(_json_entries(text), ids)
@@ -83,15 +73,14 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
         lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
         first = next(lines, "")
         delimiters = sorted(filter(first.__contains__, _DELIMITERS), key=first.index)
-        readings = (
+        readings = [
             _read_rows(_csv_entries(text, each), ids) for each in delimiters or ","
-        )
+        ]
         rows, problems = min(readings, key=lambda reading: len(reading[1]))
     if problems:
-        more = len(problems) - _MAX_PROBLEMS
-        listed = [f"{path} (from {source}), {one_line(each)}." for each in problems]
-        if more > 0:
-            listed[_MAX_PROBLEMS:] = [f"and {more} more problems in {path}."]
+        listed = [f"{where}, {one_line(each)}." for each in problems[:_MAX_PROBLEMS]]
+        if (more := len(problems) - _MAX_PROBLEMS) > 0:
+            listed.append(f"and {more} more problems in {path}.")
         raise SettingsError("\n".join(listed))
     return CaseMap(rows, path.name)
 
@@ -104,7 +93,7 @@ def _read_rows(
     try:
         for line, pattern, values in entries:
             try:
-                rows.append(MapRow(line, _pattern(pattern), _cases(values, ids)))
+                rows.append(_row(line, pattern, values, ids))
             except ValueError as error:
                 problems.append(f"line {line}: {error}")
     except (ValueError, RecursionError) as error:
@@ -112,15 +101,10 @@ def _read_rows(
     return rows, problems
 
 
-def _pattern(value: object) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    if text and text.isprintable():
-        return text
-    raise ValueError(f"{_short(value)} is not the name of a test")
-
-
-def _cases(values: Sequence[object], ids: CaseIds) -> tuple[CaseRef, ...]:
-    """Return the test cases of a row. Raises ValueError."""
+def _row(line: int, pattern: object, values: Sequence[object], ids: CaseIds) -> MapRow:
+    name = pattern.strip() if isinstance(pattern, str) else ""
+    if not name or not name.isprintable():
+        raise ValueError(f"{_short(pattern)} is not the name of a test")
     if not values:
         raise ValueError("there is no test case next to the name of the test")
     cases: list[CaseRef] = []
@@ -131,7 +115,7 @@ def _cases(values: Sequence[object], ids: CaseIds) -> tuple[CaseRef, ...]:
             cases.append(case)
         elif value is not None:
             raise ValueError(f"{_short(value)} is not a test case")
-    return tuple(dict.fromkeys(cases))
+    return MapRow(line, name, tuple(dict.fromkeys(cases)))
 
 
 def _csv_entries(text: str, delimiter: str) -> Iterator[_Entry]:

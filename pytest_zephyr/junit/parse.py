@@ -164,13 +164,12 @@ class _Handler(ContentHandler):
                 test.began = self._tests[-1].began
             self._tests.append(test)
         else:
-            text = self._begin_detail(self._tests[-1], tag, attrs) or text
+            text = self._begin_detail(tag, attrs) or text
         self.open.append((tag, text))
 
-    def _begin_detail(
-        self, test: TestElement, tag: str, attrs: Mapping[str, str]
-    ) -> Text | None:
-        """Begin an element in *test*; return where its text belongs, if it says that."""
+    def _begin_detail(self, tag: str, attrs: Mapping[str, str]) -> Text | None:
+        """Begin an element in a test; return where its text belongs, if it says that."""
+        test = self._tests[-1]
         if match := _ENDINGS.fullmatch(tag):
             output = Text(self._max_output) if match[1] else test.output
             reason = attrs.get("message", "").strip(), attrs.get("type", "")

@@ -60,11 +60,8 @@ class MapUse:
 
         assert self._marks.case_map is not None, "there is a map"
         remarks = self._marks.case_map.remarks(is_selected)
-        output: dict[str, Any] | None = getattr(config, "workeroutput", None)
-        if output is not None:
-            output[_REMARKS] = remarks
-        else:
-            self._take(remarks)
+        getattr(config, "workeroutput", {})[_REMARKS] = remarks
+        self._take(remarks)
 
     @pytest.hookimpl(optionalhook=True)
     @guarded
