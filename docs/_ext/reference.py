@@ -61,6 +61,10 @@ class OptionEntry(ObjectDescription[str]):
         signode["ids"].append(node_id)
         self.state.document.note_explicit_target(signode)
         domain = self.env.domains.standard_domain
+        # The search of the site puts what is in the index first.
+        self.indexnode["entries"] += [
+            ("single", each, node_id, "main", None) for each in _names(option)
+        ]
         if option.flag:
             domain.add_program_option(None, option.flag_name, self.env.docname, node_id)
         if name == "zephyr":
@@ -82,6 +86,15 @@ class OptionEntry(ObjectDescription[str]):
         if name not in BY_NAME:
             raise self.error(f"there is no option {name!r}")
         return BY_NAME[name]
+
+
+def _names(option: Option) -> Iterator[str]:
+    if option.flag:
+        yield option.flag_name
+    if option.env:
+        yield option.env_name
+    if option.ini:
+        yield option.ini_name
 
 
 def _facts(option: Option) -> Iterator[str]:

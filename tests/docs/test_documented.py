@@ -50,7 +50,7 @@ def test_every_command_has_an_entry():
 
 
 def test_every_code_of_a_problem_is_described():
-    codes = re.findall(r"^\| `([a-z-]+)` \|", reference("codes"), re.M)
+    codes = re.findall(r"^([a-z-]+)\n  [A-Z`]", reference("codes"), re.M)
 
     assert sorted(codes) == sorted(get_args(Code))
 
