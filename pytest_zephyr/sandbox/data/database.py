@@ -46,7 +46,10 @@ class Database:
             with self._writer.begin() as connection:
                 self._check_tables(connection, path)
                 self._create(connection)
-        except DatabaseError as error:
+        except (DatabaseError, OSError) as error:
+            self._engine.dispose()
+            if isinstance(error, OSError):
+                raise
             raise OSError(
                 errno.EINVAL, "not a database of the sandbox", path
             ) from error
