@@ -75,8 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if args.journals is None:
         items = _collect(args)
     else:
-        journals = _journals(args.journals or [settings.journal])
-        items = [item for each in journals for item in _items(each)]
+        items = _items(_journals(args.journals or [settings.journal]))
     budget = settings.deadline
     try:
         with served(settings) as settings, reading(settings, budget) as client:
@@ -97,8 +96,9 @@ def run(args: argparse.Namespace) -> int:
     return NOT_ALL if any(drift.kinds.values()) else OK
 
 
-def _items(journal: Journal) -> Iterator[Item]:
-    return (record for record in journal.entries() if isinstance(record, Item))
+def _items(journals: Iterable[Journal]) -> list[Item]:
+    entries = (entry for journal in journals for entry in journal.entries())
+    return [entry for entry in entries if isinstance(entry, Item)]
 
 
 def _journals(paths: Iterable[Path]) -> Iterator[Journal]:
@@ -136,7 +136,7 @@ def _collect(args: argparse.Namespace) -> list[Item]:
             raise SettingsError(
                 f"pytest could not collect the tests (exit code {done.returncode})."
             )
-        return list(_items(Journal(path)))
+        return _items([Journal(path)])
 
 
 def _lines(drift: Drift, kind: str, *, markdown: bool) -> Iterator[str]:
@@ -161,7 +161,8 @@ def _write_map(path: Path, patterns: Sequence[str]) -> None:
     """Write a row for each test function, without test cases."""
     table = io.StringIO()
     if path.suffix.lower() == ".json":
-        json.dump(dict.fromkeys(patterns, ()), table, indent=2, ensure_ascii=False)
+        text = json.dumps(dict.fromkeys(patterns, ()), indent=2, ensure_ascii=False)
+        table.write(f"{text}\n")
     else:
         rows = [("test", "cases"), *((each, "") for each in patterns)]
         csv.writer(table, lineterminator="\n").writerows(rows)

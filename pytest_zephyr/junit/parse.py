@@ -26,7 +26,9 @@ _ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNOR
 _STATUSES = {
     "fail": "failure",
     **dict.fromkeys(("erro", "brok", "abor", "cras", "time"), "error"),
-    **dict.fromkeys(("skip", "notr", "disa", "igno", "pend", "supp"), "skipped"),
+    **dict.fromkeys(
+        ("skip", "notr", "disa", "igno", "pend", "supp", "inco"), "skipped"
+    ),
 }
 
 _SUITES = {"testsuites", "testsuite", "testrun"}
@@ -108,7 +110,8 @@ class TestElement:
         classname = attrs.get("classname", attrs.get("class", ""))
         self.classname = shorten(classname, MAX_LINE)
         self.name = shorten(attrs.get("name", ""), MAX_LINE)
-        self.statuses = f"{attrs.get('result', '')} {attrs.get('status', '')}".lower()
+        words = (attrs.get(name, "").lower() for name in ("result", "status"))
+        self.statuses = [re.sub(r"[\W_]", "", word) for word in words]
         self.microseconds = 0 if self.is_suite else _microseconds(attrs.get("time", ""))
         self.began = self.at = self.inner = 0
         self.ids = Text(MAX_LINE, attrs.get("zephyr", ""))
@@ -200,7 +203,7 @@ class _Handler(ContentHandler):
             if suite.began and not test.began:
                 test.began = suite.began + suite.inner // 1000
             suite.inner += test.microseconds
-            for status in test.statuses.split():
+            for status in test.statuses:
                 if not test.endings and status[:4] in _STATUSES:
                     outcome = _STATUSES[status[:4]]
                     test.endings.append(Ending("", outcome, status, "", test.output))

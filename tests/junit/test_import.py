@@ -252,6 +252,28 @@ def test_test_cases_are_created_for_tests_without_one(
     assert len(world.statuses()) == len(statuses)
 
 
+# Outcomes
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("passed", "1"), ("run", "1"), ("Success", "1"), ("FAILED", "2"),
+        ("Failure", "2"), ("error", "2"), ("broken", "2"), ("Aborted", "2"),
+        ("timeout", "2"), ("Inconclusive", None), ("not_run", None),
+        ("not run", None), ("skipped", None),
+    ],
+)  # fmt: skip
+def test_an_attribute_says_how_a_test_ended(status, expected, report, import_, world):
+    """Some tools write no element."""
+    for name in ("status", "result"):
+        tests = case("a", 101, attrs=f'{name}="{status}"')
+        imported = import_(report("a.xml", suite(tests)), "--push")
+
+        assert imported.ret == 0, imported.text
+        assert world.statuses()[101] == expected
+
+
 # Suites
 
 
