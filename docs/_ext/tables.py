@@ -15,6 +15,7 @@ from typing import Any
 from pytest_zephyr import table
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import job
+from pytest_zephyr.config import map_file
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.placeholders import PLACEHOLDERS
@@ -26,6 +27,7 @@ from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import NOTHING
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.sandbox.faults import EFFECTS
+from pytest_zephyr.sandbox.faults import Fault
 
 
 _SCHEMA = Path(__file__).parents[1] / "report.schema.json"
@@ -260,6 +262,11 @@ def _missing(field: Any) -> str:
     return f"`{json.dumps(field.default)}`"
 
 
+def map_headings() -> Iterator[str]:
+    """Yield the words in the first cell of a heading of a mapping file."""
+    yield _code(sorted(map_file._HEADINGS))
+
+
 def report_keys() -> Iterator[str]:
     """Yield a section for each object of the JSON report."""
     schema = json.loads(_SCHEMA.read_text("utf-8"))
@@ -300,6 +307,32 @@ def _kind_of(value: Mapping[str, Any]) -> str:
     kinds = value["type"] if isinstance(value["type"], list) else [value["type"]]
     text = " or ".join("text" if kind == "string" else kind for kind in kinds)
     return f"{text} of {_kind_of(value['items'])}" if "items" in value else text
+
+
+_OF_FAULTS: Mapping[str, str] = {
+    "method": "Method of the requests that it hits; `*` for all",
+    "path": "Part of their path after `/flex`, or a pattern with `*` for all of it",
+    "kind": "What happens, see below",
+    "status": "Status of the answer",
+    "body": "Text of the answer",
+    "seconds": "How long it takes",
+    "times": "How many requests it hits; `null` for all",
+    "after": "How many requests it spares before",
+    "location": "Where it redirects to",
+    "rows": "How many rows, or MiB",
+    "headers": "Headers of the answer: pairs of a name and a value",
+}
+
+
+def fault_keys() -> Iterator[str]:
+    """Yield a table of the keys of a fault."""
+    return _rows(
+        ("Key", "Meaning", "Default"),
+        (
+            (f"`{each.name}`", _OF_FAULTS[each.name], f"`{json.dumps(each.default)}`")
+            for each in fields(Fault)
+        ),
+    )
 
 
 def faults() -> Iterator[str]:

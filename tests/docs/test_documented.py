@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import inspect
+import json
 from pathlib import Path
 import re
 from typing import Any
@@ -53,6 +54,18 @@ def test_every_code_of_a_problem_is_described():
     codes = re.findall(r"^([a-z-]+)\n  [A-Z`]", reference("codes"), re.M)
 
     assert sorted(codes) == sorted(get_args(Code))
+
+
+def test_every_key_of_the_report_is_described():
+    def check(part: Any) -> None:
+        for key, value in part.get("properties", {}).items():
+            assert value.get("description"), key
+            check(value)
+            check(value.get("items", {}))
+
+    schema = json.loads((SITE / "report.schema.json").read_text("utf-8"))
+    for part in (schema, *schema["$defs"].values()):
+        check(part)
 
 
 def test_every_argument_of_the_marker_is_described():
