@@ -49,7 +49,12 @@ def executions_query() -> Query:
 
 
 def total(session: Session, query: Query) -> int:
-    return session.scalar(query.with_only_columns(func.count())) or 0
+    return (
+        session.scalar(
+            query.with_only_columns(func.count(), maintain_column_froms=True)
+        )
+        or 0
+    )
 
 
 def envelope(

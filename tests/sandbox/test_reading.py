@@ -135,6 +135,8 @@ def test_cases_are_read_and_counted_by_node(
     root, child, leaf = tree
     for number, folder in enumerate((root, child, leaf, leaf), 1):
         sandbox.store.add_case(target.release, testcase_id=number, folder=folder)
+    later = sandbox.store.add_release(target.project, "Release 2")
+    sandbox.store.add_case(later, testcase_id=5)
     sandbox.store.adopt(target.phase, [1, 2])
     phase_tree = api.get(f"/assignmenttree/{target.phase}").json()["id"]
 
@@ -146,7 +148,7 @@ def test_cases_are_read_and_counted_by_node(
     assert count(tcrcatalogtreeid=root, releaseid=target.release) == 4
     assert count(tcrcatalogtreeid=leaf) == 2
     assert count(tcrcatalogtreeid=phase_tree, releaseid=target.release) == 2
-    assert count(releaseid=target.release) == count() == 4
+    assert (count(releaseid=target.release), count()) == (4, 5)
     assert api.get("/testcase/nodes?treeids=1,2").status_code == 404
 
 
@@ -246,6 +248,8 @@ def test_summaries_count_what_is_there(
 ) -> None:
     """Of a release and of a project."""
     store = sandbox.store
+    store.add_user("ada", "secret")
+    store.add_release(target.project, "Release 2")
     store.adopt(target.phase, [1, 2, 3])
     store.plan(target.phase, store.add_case(target.release, testcase_id=4))
     mapped = store.add_requirement(target.release, "Users log in")
@@ -290,9 +294,9 @@ def test_summaries_count_what_is_there(
         "automatedTestCaseCount": 1,
         "manualTestCaseCount": 3,
         "automationPercentage": 25,
-        "teamCount": 1,
-        "totalReleaseCount": 2,
-        "visibleReleaseCount": 1,
+        "teamCount": 2,
+        "totalReleaseCount": 3,
+        "visibleReleaseCount": 2,
     }
     empty = store.add_project("Empty")
     assert api.get(f"/summary/project/{empty}").json()["automationPercentage"] == 0

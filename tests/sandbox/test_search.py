@@ -68,15 +68,16 @@ def test_hundred_rows_are_the_most(sandbox: Sandbox, api: Api, target: Target) -
 def test_other_projects_are_not_searched(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
-    """The release says which project is meant."""
+    """The release or the project says which one is meant."""
     project = sandbox.store.add_project("Other")
     other = sandbox.store.add_release(project, "Release")
 
-    answer = api.post(
-        "/advancesearch/zql", json=query(target, "testcaseId = 1", releaseid=other)
-    )
+    def found(**where: int) -> list[int]:
+        body = {"entitytype": "testcase", "word": "testcaseId = 1", **where}
+        return visible(api.post("/advancesearch/zql", json=body))
 
-    assert visible(answer) == []
+    assert found(releaseid=other) == found(projectid=project) == []
+    assert found(projectid=target.project) == [1]
 
 
 @pytest.mark.usefixtures("cases")
