@@ -18,8 +18,8 @@ from sqlalchemy import select
 from pytest_zephyr.sandbox.data.model import Cookie
 from pytest_zephyr.sandbox.data.model import Token
 from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.values import forbidden
 from pytest_zephyr.sandbox.data.values import now_ms
-from pytest_zephyr.sandbox.data.values import Problem
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import store
 
@@ -49,9 +49,7 @@ def require_user() -> None:
         raise Unauthorized
     g.user = found
     if not found.permitted and not path.rstrip("/").endswith(FREE):
-        raise Problem(
-            403, "User does not have access to perform this operation", "Forbidden"
-        )
+        raise forbidden()
 
 
 def refuse() -> Response:

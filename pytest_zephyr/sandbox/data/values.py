@@ -32,6 +32,12 @@ def unknown(entity: str, identifier: object) -> Problem:
     )
 
 
+def forbidden() -> Problem:
+    return Problem(
+        403, "User does not have access to perform this operation", "Forbidden"
+    )
+
+
 def no_id() -> Problem:
     """Return the server's own error for an id that was not given."""
     return Problem(

@@ -213,14 +213,9 @@ def save_steps() -> Response:
     ]
     with store().database.writing() as session:
         ids = executing.save_steps(session, verdicts)
-        shape = {row["id"]: row for row in _step_results(session, verdicts)}
+        executions = {verdict.execution for verdict in verdicts}
+        shape = {row["id"]: row for row in step_result_shapes(session, executions)}
         return answer([shape[identifier] for identifier in ids])
-
-
-def _step_results(
-    session: Session, verdicts: list[StepVerdict]
-) -> list[dict[str, Any]]:
-    return step_result_shapes(session, {verdict.execution for verdict in verdicts})
 
 
 def step_result_shapes(session: Session, executions: set[int]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import User
-from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import forbidden
 from pytest_zephyr.sandbox.rows import envelope
 from pytest_zephyr.sandbox.rows import Json
 from pytest_zephyr.sandbox.rows import Query
@@ -125,7 +125,5 @@ def release(release_id: int) -> Response:
     with store().database.reading() as session:
         row = get(session, Release, release_id)
         if row.locked_until > time.time():
-            raise Problem(
-                403, "User does not have access to perform this operation", "Forbidden"
-            )
+            raise forbidden()
         return answer(shapes.release(row))
