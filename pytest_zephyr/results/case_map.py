@@ -66,16 +66,12 @@ class CaseMap:
             rarest = min(pieces, key=lambda each: (counts[each], each), default="")
             self._globs.setdefault(rarest, []).append((parts, number))
 
-    def cases_of_item(self, test: str, nodeids: Iterable[str]) -> tuple[CaseRef, ...]:
-        """Return the test cases of a *test* of pytest, whose node id may have additions."""
-        names = dict.fromkeys(nodeids)
-        return self.cases_of(test, [*names, *map(junit_name, names)])
-
     def cases_of(self, test: str, names: Iterable[str]) -> tuple[CaseRef, ...]:
         """Return the test cases of a *test* with these *names*; *test* is for messages."""
+        names = dict.fromkeys(names)
         exact: list[int] = []
         globs: set[int] = set()
-        for name in names:
+        for name in [*names, *map(junit_name, names)]:
             exact += self._exact.get(name, ())
             for piece in ("", *_pieces(name)) if self._globs else ():
                 for parts, number in self._globs.get(piece, ()):

@@ -161,7 +161,7 @@ class Marks:
             return data
         if not data.cases and not data.problems and self.case_map is not None:
             nodeids = _plain_id(item, item.name), item.nodeid
-            data.cases += self.case_map.cases_of_item(_name_of(item, self), nodeids)
+            data.cases += self.case_map.cases_of(_name_of(item, self), nodeids)
         if not data.cases and not data.problems:
             data.unmarked = self.creating or not levels
             if not data.unmarked:
