@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 import re
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser
 from playwright.sync_api import sync_playwright
 
 from tools.record import demo
+from tools.record import part
 from tools.record import SITE
 from tools.record import Stage
 
@@ -64,6 +67,8 @@ SUITE = """
         pass
 """
 
+_COLOUR = re.compile(r"\x1b\[([\d;]*)m")
+
 _COLOURS = {
     "1": "font-weight:bold",
     "31": "color:#ff7b72",
@@ -82,21 +87,37 @@ pre {{ background: #0d1117; color: #e6edf3; font: 14px/1.45 monospace; padding: 
 </style><pre>{}</pre>"""
 
 
-def take() -> None:
-    """Run the suite, and write the pictures of what it and the sandbox show."""
-    TARGET.mkdir(parents=True, exist_ok=True)
+#: What the terminal is shown to say about the report.
+TEXT = TARGET / "terminal.txt"
+
+COMMAND = "pytest --zephyr --tb=short"
+
+
+@contextmanager
+def played() -> Iterator[tuple[str, str]]:
+    """Run the suite; yield what its terminal shows, and the address of the sandbox."""
     with TemporaryDirectory() as name, demo() as variables:
         directory = Path(name)
         (directory / "test_account.py").write_text(dedent(SUITE), "utf-8")
-        stage = Stage(directory, variables)
-        command = "pytest --zephyr --color=yes --tb=short"
-        output = re.sub(r"^plugins: .*\n", "", stage.run(command), flags=re.MULTILINE)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=which("chromium"))
-            shown = f"\x1b[32m$\x1b[0m {command.replace(' --color=yes', '')}\n{output}"
-            _take_terminal(browser, shown)
-            _take_pages(browser, variables["ZEPHYR_URL"])
-            browser.close()
+        output = Stage(directory, variables).run(f"{COMMAND} --color=yes")
+        shown = re.sub(r"^plugins: .*\n", "", output, flags=re.MULTILINE)
+        yield shown, variables["ZEPHYR_URL"]
+
+
+def said(shown: str) -> str:
+    """Return what a terminal that has *shown* this says about the report, without colours."""
+    return part(_COLOUR.sub("", shown), "== zephyr ==")
+
+
+def take() -> None:
+    """Write the pictures of a run, and of what the sandbox has of it."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with played() as (shown, address), sync_playwright() as playwright:
+        TEXT.write_text(said(shown), "utf-8")
+        browser = playwright.chromium.launch(executable_path=which("chromium"))
+        _take_terminal(browser, f"\x1b[32m$\x1b[0m {COMMAND}\n{shown}")
+        _take_pages(browser, address)
+        browser.close()
 
 
 def _take_terminal(browser: Browser, text: str) -> None:
@@ -122,7 +143,7 @@ def _take_pages(browser: Browser, address: str) -> None:
 
 def _as_html(text: str) -> str:
     """Return the *text* of a terminal with its colours."""
-    pieces = re.split(r"\x1b\[([\d;]*)m", text)
+    pieces = _COLOUR.split(text)
     html = [escape(pieces[0])]
     styles: list[str] = []
     for codes, piece in zip(pieces[1::2], pieces[2::2], strict=True):

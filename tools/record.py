@@ -132,10 +132,10 @@ class Stage:
 
     def _recording(self, marker: re.Match[str], body: str) -> str:
         if marker["what"] is not None:
-            return _part(self.run(marker["what"]), marker["start"])
+            return part(self.run(marker["what"]), marker["start"])
         commands = [line[2:] for line in body.splitlines() if line.startswith("$ ")]
         return "".join(
-            f"$ {command}\n{_part(self.run(command), marker['start'])}"
+            f"$ {command}\n{part(self.run(command), marker['start'])}"
             for command in commands
         )
 
@@ -196,7 +196,7 @@ def _moved(text: str, ahead: timedelta) -> str:
     return str(date.fromisoformat(text) + ahead)
 
 
-def _part(text: str, start: str | None) -> str:
+def part(text: str, start: str | None) -> str:
     """Return the lines of *text* from the first one with *start* to the next ``===``."""
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
     if start is not None:

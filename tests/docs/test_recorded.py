@@ -9,6 +9,7 @@ import pytest
 from tests.docs.blocks import Block
 from tests.docs.blocks import BLOCKS
 from tests.docs.blocks import SITE
+from tools import pictures
 from tools import record
 
 
@@ -33,3 +34,9 @@ def test_output_of_commands_is_recorded(block: Block) -> None:
 def test_recordings_of_a_page_are_current(page: Path) -> None:
     """If they are not: `python tools/record.py`, and see what has changed."""
     assert record.record(page) == page.read_text("utf-8")
+
+
+def test_the_picture_of_a_terminal_is_current():
+    """If it is not: `python tools/record.py --pictures`."""
+    with pictures.played() as (shown, _address):
+        assert pictures.said(shown) == pictures.TEXT.read_text("utf-8")
