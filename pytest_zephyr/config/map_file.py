@@ -23,9 +23,16 @@ from pytest_zephyr.text import shorten
 
 
 #: First cells of a heading, without spaces; Excel writes the last one.
-_HEADINGS = {
-    *["test", "tests", "pattern", "nodeid", "node_id", "name", "testname", "sep="]
-}
+_HEADINGS = (
+    "test",
+    "tests",
+    "pattern",
+    "nodeid",
+    "node_id",
+    "name",
+    "testname",
+    "sep=",
+)
 
 #: What may stand between cells; Excel writes semicolons in many countries.
 _DELIMITERS = ",;\t"
@@ -73,10 +80,9 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
         lines = (line for line in text.split("\n") if line.strip() and line[0] != "#")
         first = next(lines, "")
         delimiters = sorted(filter(first.__contains__, _DELIMITERS), key=first.index)
-        readings = [
-            _read_rows(_csv_entries(text, each), ids) for each in delimiters or ","
-        ]
-        rows, problems = min(readings, key=lambda reading: len(reading[1]))
+        readings = (_csv_entries(text, each) for each in delimiters or ",")
+        results = (_read_rows(each, ids) for each in readings)
+        rows, problems = min(results, key=lambda result: len(result[1]))
     if problems:
         listed = [f"{where}, {one_line(each)}." for each in problems[:_MAX_PROBLEMS]]
         if (more := len(problems) - _MAX_PROBLEMS) > 0:

@@ -25,9 +25,9 @@ _ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNOR
 #: The first letters of values of `status` and `result` that some tools write instead.
 _STATUSES = {
     "fail": "failure",
-    **dict.fromkeys(("erro", "brok", "abor", "cras", "time"), "error"),
+    **dict.fromkeys(["erro", "brok", "abor", "cras", "time"], "error"),
     **dict.fromkeys(
-        ("skip", "notr", "disa", "igno", "pend", "supp", "inco"), "skipped"
+        ["skip", "notr", "disa", "igno", "pend", "supp", "inco"], "skipped"
     ),
 }
 
@@ -268,11 +268,8 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
                 parser.feed(_NOT_IN_XML.sub("\ufffd", chunk))
                 yield from handler.finished
                 handler.finished.clear()
-                before, place = (
-                    place,
-                    (parser.getLineNumber(), parser.getColumnNumber()),
-                )
-                stays = stays + 1 if place == before else 0
+                now = parser.getLineNumber(), parser.getColumnNumber()
+                stays, place = (stays + 1 if now == place else 0), now
                 if stays > _LONGEST_TAG:
                     raise ReportError(f"{handler.where}: a tag of more than 16M.")
         parser.close()
