@@ -22,17 +22,8 @@ from pytest_zephyr.text import one_line
 from pytest_zephyr.text import shorten
 
 
-#: First cells of a heading, without spaces; Excel writes the last one.
-_HEADINGS = (
-    "test",
-    "tests",
-    "pattern",
-    "nodeid",
-    "node_id",
-    "name",
-    "testname",
-    "sep=",
-)
+#: First cells of a heading, as one word; Excel writes the last one.
+_HEADINGS = ("test", "tests", "pattern", "nodeid", "name", "testname", "sep=")
 
 #: What may stand between cells; Excel writes semicolons in many countries.
 _DELIMITERS = ",;\t"
@@ -133,7 +124,8 @@ def _csv_entries(text: str, delimiter: str) -> Iterator[_Entry]:
         for row in reader:
             start, line = line + 1, reader.line_num
             first, *cells = (cell.strip() for cell in row or [""])
-            is_heading = first[:1] == "#" or first.lower().replace(" ", "") in _HEADINGS
+            word = first.lower().replace(" ", "").replace("_", "")
+            is_heading = first[:1] == "#" or word in _HEADINGS
             if not is_heading and any([first, *cells]):
                 yield start, first, cells
     except csv.Error as error:
