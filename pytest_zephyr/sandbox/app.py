@@ -92,7 +92,7 @@ def create_app(
 
 @cache
 def _flask() -> Flask:
-    """The application of every sandbox of this process; its routes are made once."""
+    """Return the application of all sandboxes of this process; its routes are built once."""
     app = Flask(__name__)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -129,7 +129,7 @@ def _flask() -> Flask:
 
 
 def _forget_version(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Every version of the API is answered alike."""
+    """Drop the version: every version of the API has the same answers."""
     if values is not None:
         values.pop("version", None)
 
@@ -144,7 +144,7 @@ def _problem(problem: Problem) -> Response:
 def _http_error(error: HTTPException) -> Response:
     """Answer for unknown paths, wrong methods and errors of the sandbox itself.
 
-    Calls of the API that it does not play are written down.
+    Calls of the API that it does not play are counted.
     """
     if error.code == 404 and auth.is_page(request.path):
         return pages.not_found(error)

@@ -44,11 +44,11 @@ def require_user() -> None:
     if is_page(path):
         return
     by_password = path.rstrip("/").endswith("/manifest")
-    found = _by_password() if by_password else _by_any()
-    if found is None:
+    caller = _by_password() if by_password else _by_any()
+    if caller is None:
         raise Unauthorized
-    g.user = found
-    if not found.permitted and not path.rstrip("/").endswith(FREE):
+    g.user = caller
+    if not caller.permitted and not path.rstrip("/").endswith(FREE):
         raise forbidden()
 
 

@@ -68,16 +68,16 @@ class Details:
 
 
 def details(session: Session, execution_id: int) -> Details | None:
-    found = session.execute(
+    row_and_case = session.execute(
         select(Execution, Case)
         .join(Placement, Placement.id == Execution.placement_id)
         .join(Case, Case.id == Placement.case_id)
         .where(Execution.id == execution_id)
     ).first()
-    where = place(session, found[0].phase_id) if found else None
-    if found is None or where is None:
+    where = place(session, row_and_case[0].phase_id) if row_and_case else None
+    if row_and_case is None or where is None:
         return None
-    execution, case = found
+    execution, case = row_and_case
     statuses = Statuses(session)
     people = tester_names(session)
     history = session.scalars(

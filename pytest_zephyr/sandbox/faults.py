@@ -102,7 +102,7 @@ class Fault:
     """What goes wrong with requests whose method and path match.
 
     *path* is part of the path after ``/flex``, or a pattern with ``*`` for all of it.
-    The first *after* matches are spared, the next *times* are hit (None: all).
+    It skips the first *after* matches, and applies to the next *times* (None: all).
 
     What each *kind* does, and with which of the other values, is in `EFFECTS`.
     """
@@ -123,7 +123,7 @@ class Fault:
         if self.method not in ("*", method):
             return False
         path = path.removeprefix("/flex")
-        if any(sign in self.path for sign in "*?["):
+        if any(char in self.path for char in "*?["):
             return fnmatchcase(path, self.path)
         return self.path in path
 

@@ -40,7 +40,7 @@ from pytest_zephyr.sandbox.wire import store
 
 routes = Blueprint("pages", __name__)
 
-#: Pages load nothing from elsewhere, and nothing in them is a program.
+#: Pages load only what the sandbox serves; scripts inside the HTML do not run.
 _ONLY_OURS = "; ".join(
     (
         "default-src 'none'",
@@ -90,9 +90,9 @@ def duration(milliseconds: int) -> str:
 
 
 def live(render: Callable[[Session, str], str]) -> Response:
-    """Answer with a page, or without one as long as nobody has written anything.
+    """Answer with a page, or with 304 while the database is unchanged.
 
-    A page that shows what is in the database asks for itself again and again.
+    A page that shows the database reads its own address again and again.
     """
     version = store().database.version
     if request.if_none_match.contains(version):
@@ -144,7 +144,7 @@ def add_release(project_id: int) -> Response:
 def _added(
     add: Callable[[Session, str, date | None, date | None], Project | Release],
 ) -> Response:
-    """Add what a form describes, and lead to it; else show what is wrong."""
+    """Add what a form describes and redirect to it, or show what is wrong."""
     name, start, end = (
         request.form.get(field, "").strip() for field in ("name", "start", "end")
     )
@@ -188,10 +188,10 @@ def phase(phase_id: int) -> Response:
 @routes.get("/execution/<int:execution_id>")
 def execution(execution_id: int) -> Response:
     def render(session: Session, version: str) -> str:
-        found = details.details(session, execution_id)
-        if found is None:
+        shown = details.details(session, execution_id)
+        if shown is None:
             abort(404, f"There is no execution {execution_id}.")
-        return render_template("execution.html", one=found, version=version)
+        return render_template("execution.html", one=shown, version=version)
 
     return live(render)
 
@@ -233,13 +233,13 @@ def favicon() -> Response:
 
 @routes.get("/flex/html5")
 def start_page() -> Response:
-    """Lead to the phase with the newest result: clients that know no release link here."""
+    """Redirect to the phase with the newest result: clients that know no release link here."""
     return _to_latest_phase("/")
 
 
 @routes.get("/flex/html5/release/<int:release_id>")
 def release(release_id: int) -> Response:
-    """Lead to its phase with the newest result: clients cannot name a phase."""
+    """Redirect to its phase with the newest result: clients cannot name a phase."""
     with store().database.reading() as session:
         if session.get(Release, release_id) is None:
             abort(404, f"There is no release {release_id}.")

@@ -78,36 +78,36 @@ def envelope(
 
 
 def placement_shapes(session: Session, query: Query) -> list[Json]:
-    found = session.execute(query).all()
-    mapped = requirements_of(session, [case.testcase_id for _, case, _ in found])
+    rows = session.execute(query).all()
+    mapped = requirements_of(session, [case.testcase_id for _, case, _ in rows])
     return [
         shapes.placement(placement, case, release, mapped[case.testcase_id])
-        for placement, case, release in found
+        for placement, case, release in rows
     ]
 
 
 def requirements_of(session: Session, testcases: Iterable[int]) -> dict[int, list[int]]:
     """Ids of the requirements that each test case is mapped to."""
-    found: dict[int, list[int]] = defaultdict(list)
+    by_case: dict[int, list[int]] = defaultdict(list)
     for some in chunks(testcases):
         for link in session.scalars(
             select(RequirementLink)
             .where(RequirementLink.testcase_id.in_(some))
             .order_by(RequirementLink.requirement_id)
         ):
-            found[link.testcase_id].append(link.requirement_id)
-    return found
+            by_case[link.testcase_id].append(link.requirement_id)
+    return by_case
 
 
 def placements_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     """Shapes of the placements with *ids*, in the order of their ids."""
-    found: list[Json] = []
+    result: list[Json] = []
     for some in chunks(ids):
-        found += placement_shapes(
+        result += placement_shapes(
             session,
             placements_query().where(Placement.id.in_(some)).order_by(Placement.id),
         )
-    return found
+    return result
 
 
 def execution_shapes(session: Session, query: Query) -> list[Json]:
@@ -137,13 +137,13 @@ def execution_shapes(session: Session, query: Query) -> list[Json]:
 
 def executions_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     """Shapes of the executions with *ids*, in the order of their ids."""
-    found: list[Json] = []
+    result: list[Json] = []
     for some in chunks(dict.fromkeys(ids)):
-        found += execution_shapes(
+        result += execution_shapes(
             session,
             executions_query().where(Execution.id.in_(some)).order_by(Execution.id),
         )
-    return found
+    return result
 
 
 def tester_names(session: Session) -> dict[int, str]:
@@ -170,13 +170,13 @@ def node_shapes(
 ) -> list[Json]:
     """Trees of the nodes that meet *where*, from *roots* or from the top."""
     nodes = session.scalars(select(Node).where(*where).order_by(Node.id)).all()
-    held = session.execute(
+    sizes = session.execute(
         select(Placement.node_id, func.count())
         .join(Node, Node.id == Placement.node_id)
         .where(*where)
         .group_by(Placement.node_id)
     )
-    counts: dict[int, int] = {row[0]: row[1] for row in held}
+    counts: dict[int, int] = {row[0]: row[1] for row in sizes}
     children: dict[int, list[Node]] = defaultdict(list)
     for node in nodes:
         if node.parent_id is not None:

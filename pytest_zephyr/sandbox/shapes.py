@@ -244,34 +244,37 @@ def case(row: Case, release_id: int | None, requirements: Sequence[int] = ()) ->
     }
 
 
-def tct(row: Placement, held: Case, release_id: int) -> Json:
+def tct(row: Placement, case_version: Case, release_id: int) -> Json:
     """A placement without its case."""
     return {
         "id": row.id,
         "tcrCatalogTreeId": row.node_id,
         "revision": 0,
         "stateFlag": 0,
-        "lastModifiedOn": held.modified_on,
-        "versionNumber": held.version,
+        "lastModifiedOn": case_version.modified_on,
+        "versionNumber": case_version.version,
         "createDatetime": row.created_on,
-        "createdById": held.creator_id,
-        "modifiedById": held.creator_id,
-        "projectId": held.project_id,
+        "createdById": case_version.creator_id,
+        "modifiedById": case_version.creator_id,
+        "projectId": case_version.project_id,
         "releaseId": release_id,
         "isDerivedFromBDD": False,
         "orderId": row.id,
-        "maxVersionNumber": held.version,
-        "projectIdParam": held.project_id,
+        "maxVersionNumber": case_version.version,
+        "projectIdParam": case_version.project_id,
         "original": True,
     }
 
 
 def placement(
-    row: Placement, held: Case, release_id: int, requirements: Sequence[int] = ()
+    row: Placement,
+    case_version: Case,
+    release_id: int,
+    requirements: Sequence[int] = (),
 ) -> Json:
     return {
-        **tct(row, held, release_id),
-        "testcase": case(held, release_id, requirements),
+        **tct(row, case_version, release_id),
+        "testcase": case(case_version, release_id, requirements),
     }
 
 
@@ -303,13 +306,13 @@ def step_block(
 
 def execution(
     row: Execution,
-    held: Mapping[str, Any],
+    placement_shape: Mapping[str, Any],
     estimated_time: int,
     testers: Mapping[int, str],
     attachments: int,
     defects: Iterable[Defect],
 ) -> Json:
-    """An execution; *held* is the shape of its placement."""
+    """An execution; *placement_shape* is the shape of its placement."""
     shape = {
         "id": row.id,
         "assignmentDate": row.assigned_on,
@@ -324,10 +327,10 @@ def execution(
         "defects": [defect(entry) for entry in defects],
         "lastModifiedOn": row.modified_on,
         "createDatetime": row.assigned_on,
-        "tcrTreeTestcase": held,
+        "tcrTreeTestcase": placement_shape,
     }
     if row.last_result_id is not None and row.executed_on is not None:
-        shape["versionId"] = str(held["versionNumber"])
+        shape["versionId"] = str(placement_shape["versionNumber"])
         shape["lastTestResult"] = {
             "id": row.last_result_id,
             "executionDate": row.executed_on,

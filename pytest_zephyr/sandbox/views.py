@@ -186,7 +186,7 @@ def rows(session: Session, phase_id: int) -> tuple[list[Row], Tally]:
         .order_by(Defect.id)
     ):
         defects[execution].append(key)
-    found = [
+    lines = [
         Row(
             id=identifier,
             testcase_id=testcase_id,
@@ -227,7 +227,7 @@ def rows(session: Session, phase_id: int) -> tuple[list[Row], Tally]:
             .order_by(Execution.id)
         )
     ]
-    return found, statuses.tally(Counter(row.status.id for row in found))
+    return lines, statuses.tally(Counter(row.status.id for row in lines))
 
 
 def plain(notes: str | None) -> str:

@@ -97,7 +97,7 @@ def read_bool(value: object, default: bool = False) -> bool:
 
 
 def body() -> Any:
-    """Return the JSON of the request; a null is as good as a missing key."""
+    """Return the JSON of the request; a null counts as a missing key."""
     if not request.is_json:
         message = "Content-Type must be application/json"
         raise Problem(415, message, "Unsupported Media Type")

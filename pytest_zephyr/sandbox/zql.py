@@ -59,7 +59,7 @@ Condition = Any
 
 def conditions(session: Session, text: str, entity: str) -> list[Condition]:
     """Return what rows of an entity must meet; raise the server's 400 for other ZQL."""
-    found = []
+    parsed = []
     rest, more = text, "and"
     while more:
         match = _CONDITION.match(rest)
@@ -68,7 +68,7 @@ def conditions(session: Session, text: str, entity: str) -> list[Condition]:
         name, operator, value, more = match.groups()
         rest = rest[match.end() :]
         try:
-            found.append(
+            parsed.append(
                 _condition(
                     session,
                     entity,
@@ -79,7 +79,7 @@ def conditions(session: Session, text: str, entity: str) -> list[Condition]:
             )
         except (LookupError, ValueError, Problem):
             raise bad(f"ZQL is not valid: {text}") from None
-    return found
+    return parsed
 
 
 def _unquoted(value: str) -> str:
@@ -89,9 +89,9 @@ def _unquoted(value: str) -> str:
 def _condition(
     session: Session, entity: str, name: str, operator: str, values: list[str]
 ) -> Condition:
-    """Return one condition; raise LookupError or ValueError if there is no such."""
+    """Return one condition; raise LookupError or ValueError if it is not supported."""
     if name == "id":
-        # Which id is meant is not documented. Ids of different kinds never meet here.
+        # Which id is meant is not documented. Ids of different kinds differ here.
         columns = [Case.testcase_id, Case.id, Placement.id]
         columns += [Execution.id] if entity == "execution" else []
         either = and_ if operator == "!=" else or_
@@ -166,8 +166,8 @@ def _tag(operator: str, values: list[str]) -> Condition:
     negated = {"=": False, "in": False, "!=": True}[operator]
     words = " " + Case.tag + " "
     tagged = (words.contains(f" {value} ", autoescape=True) for value in values)
-    found = or_(false(), *tagged)
-    return not_(found) if negated else found
+    matches = or_(false(), *tagged)
+    return not_(matches) if negated else matches
 
 
 def _status(session: Session, value: str) -> str:

@@ -212,7 +212,7 @@ def phases_of(
     session: Session, cycles: list[int]
 ) -> dict[int, list[tuple[Phase, int]]]:
     """Phases of *cycles* by cycle, each with the id of its root node."""
-    found: dict[int, list[tuple[Phase, int]]] = {}
+    phases: dict[int, list[tuple[Phase, int]]] = {}
     rows = session.execute(
         select(Phase, Node.id)
         .join(Node, (Node.phase_id == Phase.id) & Node.parent_id.is_(None))
@@ -220,8 +220,8 @@ def phases_of(
         .order_by(Phase.id)
     )
     for phase, root in rows:
-        found.setdefault(phase.cycle_id, []).append((phase, root))
-    return found
+        phases.setdefault(phase.cycle_id, []).append((phase, root))
+    return phases
 
 
 def release_of_phase(session: Session, phase: Phase) -> Release:

@@ -103,7 +103,7 @@ class Database:
     @staticmethod
     def _check_tables(connection: Connection, path: Path) -> None:
         """Refuse a file whose tables are not those of this version."""
-        held = {
+        present = {
             (table, column)
             for table, column in connection.execute(
                 text(
@@ -113,14 +113,14 @@ class Database:
                 )
             )
         }
-        there = {table for table, _column in held}
+        present_tables = {table for table, _column in present}
         known = {
             (table.name, column.name)
             for table in Table.metadata.tables.values()
             for column in table.columns
-            if table.name in there
+            if table.name in present_tables
         }
-        if held != known:
+        if present != known:
             raise OSError(errno.EINVAL, "made by another version of the sandbox", path)
 
     @staticmethod

@@ -77,14 +77,14 @@ def check_statuses(session: Session, given: set[str], preference: str) -> None:
 
 def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Execution]:
     """Executions by id, all of them; an unknown id is the server's own error."""
-    found: dict[int, Execution] = {}
+    executions: dict[int, Execution] = {}
     for some in chunks(set(ids)):
         rows = session.scalars(select(Execution).where(Execution.id.in_(some)))
-        found.update((row.id, row) for row in rows)
+        executions.update((row.id, row) for row in rows)
     for identifier in ids:
-        if identifier not in found:
+        if identifier not in executions:
             raise unknown("ReleaseTestSchedule", identifier)
-    return found
+    return executions
 
 
 def execute(session: Session, actor: int, verdicts: Sequence[Verdict]) -> None:
@@ -142,10 +142,10 @@ def set_all_steps(session: Session, executions: Sequence[int], status: str) -> N
 def save_steps(session: Session, verdicts: Sequence[StepVerdict]) -> list[int]:
     """Keep one result per execution and step; returns their ids, in order."""
     check_statuses(session, {verdict.status for verdict in verdicts}, STEP_STATUSES)
-    wanted = {verdict.execution for verdict in verdicts}
-    executions_by_id(session, list(wanted))
+    execution_ids = {verdict.execution for verdict in verdicts}
+    executions_by_id(session, list(execution_ids))
     present: dict[tuple[int, int], StepResult] = {}
-    for some in chunks(wanted):
+    for some in chunks(execution_ids):
         rows = session.scalars(
             select(StepResult).where(StepResult.execution_id.in_(some))
         )

@@ -195,18 +195,6 @@ def executions(
     ]
 
 
-def step_texts(session: Session, phase: int) -> dict[tuple[int, int], str]:
-    """What the steps of the cases in *phase* say, by visible id and number."""
-    rows = session.execute(
-        select(Case.testcase_id, Step.order_id, Step.text)
-        .join(Step, Step.case_id == Case.id)
-        .join(Placement, Placement.case_id == Case.id)
-        .join(Execution, Execution.placement_id == Placement.id)
-        .where(Execution.phase_id == phase)
-    )
-    return {(case, order): text for case, order, text in rows}
-
-
 def planned(session: Session, phase: int) -> list[int]:
     """Visible ids of the cases in *phase*, assigned or not, once per row."""
     return list(

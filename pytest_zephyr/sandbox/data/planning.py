@@ -99,7 +99,7 @@ def assign(
 
 def unassigned(session: Session, nodes: Iterable[int]) -> list[tuple[int, int]]:
     """Placement and creator of every unassigned case below *nodes*."""
-    found: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int]] = []
     for some in chunks(nodes):
         rows = session.execute(
             select(Placement.id, Case.creator_id)
@@ -108,8 +108,8 @@ def unassigned(session: Session, nodes: Iterable[int]) -> list[tuple[int, int]]:
             .where(Placement.node_id.in_(some), Execution.id.is_(None))
             .order_by(Placement.id)
         )
-        found.extend((placement, creator) for placement, creator in rows)
-    return found
+        pairs.extend((placement, creator) for placement, creator in rows)
+    return pairs
 
 
 def phase_node(session: Session, phase: Phase, node_id: int) -> Node:
@@ -166,17 +166,17 @@ def add_placements(
     """Put the cases of repository *placements* into *target*; returns how many."""
     if not phase.free_form:
         raise bad("Test cases can only be added to a free form phase.")
-    wanted = list(placements)
-    found: dict[int, int] = {}
-    for some in chunks(wanted):
+    ids = list(placements)
+    case_ids: dict[int, int] = {}
+    for some in chunks(ids):
         rows = session.execute(
             select(Placement.id, Placement.case_id)
             .join(Node, Node.id == Placement.node_id)
             .where(Placement.id.in_(some), Node.phase_id.is_(None))
         )
-        found.update((placement, case) for placement, case in rows)
-    add_to_node(session, target.id, [found[p] for p in wanted if p in found])
-    return len(found)
+        case_ids.update((placement, case) for placement, case in rows)
+    add_to_node(session, target.id, [case_ids[p] for p in ids if p in case_ids])
+    return len(case_ids)
 
 
 def mirrored(session: Session, target: Node, source_id: int) -> Node:

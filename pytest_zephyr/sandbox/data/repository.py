@@ -78,13 +78,13 @@ def next_testcase_ids(session: Session, count: int) -> range:
 
 def known_testcases(session: Session, testcase_ids: Iterable[int]) -> dict[int, Case]:
     """Newest version of each of the test cases that exist."""
-    found: dict[int, Case] = {}
+    newest: dict[int, Case] = {}
     for some in chunks(set(testcase_ids)):
         rows = session.scalars(
             select(Case).where(Case.testcase_id.in_(some)).order_by(Case.version)
         )
-        found.update((case.testcase_id, case) for case in rows)
-    return found
+        newest.update((case.testcase_id, case) for case in rows)
+    return newest
 
 
 def add_cases(

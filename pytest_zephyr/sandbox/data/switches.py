@@ -1,4 +1,4 @@
-"""Switches: how strict the sandbox is where nobody knows how the real server is."""
+"""Switches: how strict the sandbox is where the real server's rules are not known."""
 
 from __future__ import annotations
 

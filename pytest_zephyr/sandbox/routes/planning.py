@@ -154,13 +154,13 @@ def assign_tree(phase_id: int, node_id: int, source: int, tester: int) -> Respon
             waiting = [row[0] for row in planning.unassigned(session, nodes)]
             planning.assign(session, phase_id, waiting, [tester] * len(waiting))
             return answer(len(waiting))
-        held = session.scalars(
+        executions = session.scalars(
             select(Execution.id)
             .join(Placement, Placement.id == Execution.placement_id)
             .where(Placement.node_id.in_(nodes), Execution.tester_id == source)
         ).all()
-        executing.reassign(session, held, tester)
-        return answer(len(held))
+        executing.reassign(session, executions, tester)
+        return answer(len(executions))
 
 
 @routes.post("/execution/modify")
@@ -168,20 +168,20 @@ def modify() -> Response:
     given = body_object().get("createRTSList")
     rows = limited(want_rows(given, "createRTSList cannot be null."))
     with store().database.writing() as session:
-        made: list[int] = []
+        ids: list[int] = []
         for row in rows:
             phase = get(session, Phase, want_int(row, "cyclePhaseId"))
             tester = want_int(row, "testerId")
             planning.check_tester(session, tester)
             placement = get(session, Placement, want_int(row, "tctId"))
             planning.phase_node(session, phase, placement.node_id)
-            held = session.scalar(
+            execution = session.scalar(
                 select(Execution).where(Execution.placement_id == placement.id)
             )
-            if held is None:
-                made += planning.assign(session, phase.id, [placement.id], [tester])
+            if execution is None:
+                ids += planning.assign(session, phase.id, [placement.id], [tester])
             else:
-                held.tester_id = tester
-                made.append(held.id)
+                execution.tester_id = tester
+                ids.append(execution.id)
         session.flush()
-        return answer(executions_by_id(session, made))
+        return answer(executions_by_id(session, ids))

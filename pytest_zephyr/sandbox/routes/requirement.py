@@ -55,7 +55,7 @@ def map_cases() -> Response:
             if testcase_id not in repository.known_testcases(session, [testcase_id]):
                 messages.append(f"Test case {testcase_id} does not exist.")
                 continue
-            found = session.scalars(
+            chosen = session.scalars(
                 select(Requirement).where(
                     or_(
                         Requirement.id.in_(want_ids(row.get("requirementId", []))),
@@ -63,13 +63,13 @@ def map_cases() -> Response:
                     )
                 )
             ).all()
-            for requirement in found:
+            for requirement in chosen:
                 session.merge(
                     RequirementLink(
                         requirement_id=requirement.id, testcase_id=testcase_id
                     )
                 )
             messages.append(
-                f"Test case {testcase_id} is mapped to {len(found)} requirements."
+                f"Test case {testcase_id} is mapped to {len(chosen)} requirements."
             )
     return answer(messages)
