@@ -78,9 +78,9 @@ def listed(parts: Iterable[str], conjunction: str = "and") -> str:
 
 def first_few(names: Iterable[str], count: int = 5) -> str:
     """Return the first *count* of *names*, and how many more there are."""
-    listed = list(names)
-    more = f", … {len(listed) - count} more" if len(listed) > count else ""
-    return ", ".join(listed[:count]) + more
+    all_names = list(names)
+    more = f", … {len(all_names) - count} more" if len(all_names) > count else ""
+    return ", ".join(all_names[:count]) + more
 
 
 def ambiguous_alt(alt: int | str, cases: Iterable[int], place: str) -> str:

@@ -90,8 +90,8 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     # One budget for the whole command, reading included.
     deadline = Deadline(resolve.value("deadline", find_given(args)))
-    found = find_journals(args.journals or [_directory(args)])
-    for text in found.problems:
+    selection = find_journals(args.journals or [_directory(args)])
+    for text in selection.problems:
         complain(text)
     flags = find_given(args).flags
     target = {name: str(flags[name]) for name in ("url", *TARGET) if name in flags}
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     destination = Destination()
     runs = [
         (run, _settings_of(run, args, destination))
-        for run in group(found.journals, target, found.directories)
+        for run in group(selection.journals, target, selection.directories)
     ]
     pushed: list[_Pushed] = []
     for run, settings in runs:
@@ -117,19 +117,23 @@ def run(args: argparse.Namespace) -> int:
             result = _push_run(run, settings, args, deadline)
         pushed.append(replace(result, as_json={"journals": names, **result.as_json}))
     _publish(pushed, show=not args.json)
-    complete = not found.problems and all(each.ok for each in pushed)
-    only_problems = args.journals and not found.journals and found.problems
+    complete = not selection.problems and all(each.ok for each in pushed)
+    only_problems = args.journals and not selection.journals and selection.problems
     if args.json:
         documents = [each.as_json for each in pushed]
-        document = {"runs": documents, "problems": found.problems, "complete": complete}
+        document = {
+            "runs": documents,
+            "problems": selection.problems,
+            "complete": complete,
+        }
         say(json.dumps(document, indent=2))
     elif not pushed and not only_problems:
         say("nothing to send")
-    if found.dry_runs and not args.json:
+    if selection.dry_runs and not args.json:
         shared = None
         with suppress(SettingsError):
             shared = load_settings(args)
-        for path in found.dry_runs:
+        for path in selection.dry_runs:
             again = command("push", path, settings=shared)
             say(f"{path} is of a dry run. To send it: {again}")
     if only_problems:
@@ -216,7 +220,7 @@ def _push_run(
             "url": next((line.url for line in lines if line.url), None),
             "problems": problems_as_json(lines),
             **summary.as_json(delivery),
-            **summary.counted_as_json(contents.results),
+            **summary.merged_as_json(contents.results),
             "cut_short": list(map(str, run.cut)),
             "unreadable": numbers,
         },
@@ -246,19 +250,19 @@ def _lines(
 ) -> list[Line]:
     """Return the lines of the summary of a run."""
     delivery, run, contents = delivered.delivery, delivered.run, delivered.contents
-    found = describe_problems(delivery, run.paths, settings)
-    said = [text for line in found for text in line.shown]
-    corrections = _corrections(run, settings, args, said)
+    problem_lines = describe_problems(delivery, run.paths, settings)
+    texts = [text for line in problem_lines for text in line.shown]
+    corrections = _corrections(run, settings, args, texts)
     names = ", ".join(map(str, run.paths))
     count = summary.counts(delivery)
     return [
         *summary.planned(delivery),
         replace(count, text=f"{names}: {count.text}"),
-        *summary.made(delivery),
+        *summary.created(delivery),
         *summary.evidence(delivery),
         *summary.without_case(delivery),
-        *summary.counted(contents.results),
-        *found,
+        *summary.merged(contents.results),
+        *problem_lines,
         *([problem(corrections, code="settings")] if corrections else []),
         *problems(cut_short(run.cut)),
         *problems(unreadable(contents.unreadable)),
@@ -283,7 +287,7 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
             complain(line.text)
         elif show:
             say(line.text)
-    if show and os.environ.get(github.RUNS) == "true":
+    if show and os.environ.get(github.ACTIONS) == "true":
         for command_line in github.commands((*lines, *written[len(reports) :])):
             say(command_line)
 

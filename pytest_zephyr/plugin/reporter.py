@@ -322,7 +322,7 @@ class ZephyrReporter:
         return [*lines, *add_job_summary(self._environ, lines)] if lines else []
 
     def _annotations(self, lines: Sequence[Line]) -> list[str]:
-        on_github = self._environ.get(github.RUNS) == "true"
+        on_github = self._environ.get(github.ACTIONS) == "true"
         return github.commands(lines) if on_github else []
 
     def _summary_lines(self) -> list[Line]:

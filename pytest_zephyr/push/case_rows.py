@@ -20,7 +20,7 @@ from pytest_zephyr.results.report import row_of
 
 
 @dataclass(slots=True)
-class _Fate:
+class _Decision:
     action: Action
     reason: str = ""
     execution: Execution | None = None
@@ -28,7 +28,7 @@ class _Fate:
 
 def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
     """Yield what became of each test case, in the order of the tests."""
-    fates = _fates(delivery)
+    decisions = _decisions(delivery)
     snapshot = delivery.snapshot
     executions = snapshot.executions if snapshot else ()
     scheduled: dict[CaseRef | None, Execution] = {
@@ -36,9 +36,9 @@ def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
     }
     placements = snapshot.lookup.placements if snapshot else {}
     for result in delivery.results:
-        fate = fates.get(result.case) or _pending(delivery)
-        row = row_of(result, fate.action, fate.reason)
-        execution = fate.execution or scheduled.get(result.case)
+        decision = decisions.get(result.case) or _pending(delivery)
+        row = row_of(result, decision.action, decision.reason)
+        execution = decision.execution or scheduled.get(result.case)
         placement = placements.get(result.case)
         if execution is not None:
             row.id, row.alt, row.execution = execution.case, execution.alt, execution.id
@@ -52,7 +52,9 @@ def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
             yield _row_of_new(new, nodes, _pending(delivery))
 
 
-def _row_of_new(new: NewCase, nodes: Sequence[NodeResult], pending: _Fate) -> CaseRow:
+def _row_of_new(
+    new: NewCase, nodes: Sequence[NodeResult], pending: _Decision
+) -> CaseRow:
     """Return the row of a test case that was not created."""
     return CaseRow(
         id=None,
@@ -69,8 +71,8 @@ def _row_of_new(new: NewCase, nodes: Sequence[NodeResult], pending: _Fate) -> Ca
     )
 
 
-def _fates(delivery: Delivery) -> dict[CaseRef, _Fate]:
-    fates: dict[CaseRef, _Fate] = {}
+def _decisions(delivery: Delivery) -> dict[CaseRef, _Decision]:
+    decisions: dict[CaseRef, _Decision] = {}
     groups: tuple[tuple[Action, str, list[Change]], ...] = (
         ("reported", "", delivery.reported),
         ("reported_before", "", delivery.reported_before),
@@ -80,15 +82,15 @@ def _fates(delivery: Delivery) -> dict[CaseRef, _Fate]:
     )
     for action, reason, changes in groups:
         for change in changes:
-            fates[change.result.case] = _Fate(action, reason, change.execution)
+            decisions[change.result.case] = _Decision(action, reason, change.execution)
     for result in delivery.skipped:
-        fates[result.case] = _Fate("unchanged", summary.why_left(result))
+        decisions[result.case] = _Decision("unchanged", summary.why_unchanged(result))
     for refusal in delivery.refused:
-        fates[refusal.result.case] = _Fate("refused", refusal.reason)
-    return fates
+        decisions[refusal.result.case] = _Decision("refused", refusal.reason)
+    return decisions
 
 
-def _pending(delivery: Delivery) -> _Fate:
+def _pending(delivery: Delivery) -> _Decision:
     if delivery.planned is not None:
-        return _Fate("would_report")
-    return _Fate("not_sent", str(delivery.error or ""))
+        return _Decision("would_report")
+    return _Decision("not_sent", str(delivery.error or ""))

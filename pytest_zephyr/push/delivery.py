@@ -114,7 +114,7 @@ class Delivery:
     them, and *new_cases* the test cases to create, each with its tests.
 
     *scheduled_twice* maps a test case that is in the phase more than once to the execution that
-    has its result. *planned* is what a dry run would have done. *creations* and *made*
+    has its result. *planned* is what a dry run would have done. *creations* and *created*
     are what was missing and what was created. *without_case* are tests that name no test
     case, *invalid* those with an invalid marker, *unmapped* those without one that the
     settings report, which is a failure if *unmapped_is_error*. *error* is why the push
@@ -134,7 +134,7 @@ class Delivery:
     scheduled_twice: Mapping[int, int] = field(default_factory=dict)
     planned: Changes | None = None
     creations: Creations = field(default_factory=Creations)
-    made: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
     without_case: list[NodeResult] = field(default_factory=list)
     invalid: list[NodeResult] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
@@ -154,7 +154,7 @@ class Delivery:
             if before.pop(case, None) is not None or case not in settled:
                 self.reported.append(change)
         self.reported_before = list(before.values())
-        self.made = [*earlier.made, *self.made]
+        self.created = [*earlier.created, *self.created]
         self.evidence.add_earlier(earlier.evidence)
 
     @property

@@ -36,7 +36,7 @@ _YOUNG = 15 * 60 * 1000
 class MissingCreator:
     """Finds out what the server that *snapshot* describes lacks, and creates it.
 
-    *made* names what was created, for messages.
+    *created* names what was created, for messages.
     """
 
     def __init__(self, client: Client, planner: Planner, snapshot: Snapshot) -> None:
@@ -46,7 +46,7 @@ class MissingCreator:
         self._snapshot = snapshot
         self._case_creator: CaseCreator | None = None
         self.creations = Creations()
-        self.made: list[str] = []
+        self.created: list[str] = []
         # By test case; none if its result is ignored.
         self._refusals: dict[CaseRef, Refusal | None] = {}
         self._why_not = ""
@@ -132,7 +132,7 @@ class MissingCreator:
             creator = TargetCreator(self._client, self._settings, target)
             snapshot.target = creator.create()
             created_cases.remarks += creator.remarks
-            self.made += creator.made
+            self.created += creator.created
             contested = creator.contested
         phase = snapshot.known_target.phase
         assert phase is not None
@@ -148,7 +148,7 @@ class MissingCreator:
         )
         filler.fill(fresh=is_new and not contested, contested=contested)
         if filler.added:
-            self.made.append(plural(filler.added, "execution"))
+            self.created.append(plural(filler.added, "execution"))
         self._why_not = f": {filler.why_not}" if filler.why_not else ""
         if case_creator is not None:
             used = {VisibleId(each.case) for each in snapshot.executions if each.case}
@@ -164,7 +164,7 @@ class MissingCreator:
             return
         created_cases = case_creator.create()
         new = sum(case in created_cases.placements for case in created_cases.missing)
-        self.made.append(plural(new, "test case"))
+        self.created.append(plural(new, "test case"))
 
     def _is_young(self, phase: Phase) -> bool:
         """Return whether a job like this one may have created *phase* a moment ago."""

@@ -21,7 +21,7 @@ from pytest_zephyr.results.records import NodeResult
 
 
 #: Values of ``zephyr_unknown_case``, the strictest last.
-_SERIOUS = ("ignore", "warn", "error")
+_UNKNOWN_CASE = ("ignore", "warn", "error")
 
 
 def own_settings(
@@ -57,8 +57,8 @@ class Planner:
         self._senders = senders
         self._inputs: object = None
         self._plan = Plan((), ())
-        everyone = (main, *by_journal.values())
-        create = max((each.create for each in everyone), key=CREATE.index)
+        all_settings = (main, *by_journal.values())
+        create = max((each.create for each in all_settings), key=CREATE.index)
         self.widest = replace(main, create=create)
         self.use_statuses(status.STOCK)
 
@@ -80,7 +80,7 @@ class Planner:
             self._main,
             create=max((each.create for each in settings), key=CREATE.index),
             unknown_case=max(
-                (each.unknown_case for each in settings), key=_SERIOUS.index
+                (each.unknown_case for each in settings), key=_UNKNOWN_CASE.index
             ),
         )
 

@@ -61,10 +61,10 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
     White space, case and the markup that Zephyr's editor adds make no difference.
     """
     numbers: dict[str | int, int] = {}
-    for each in case_steps:
-        without_markup = html.unescape(_TAG.sub(" ", each.text))
-        for name in (each.number, folded(each.text), folded(without_markup)):
-            numbers.setdefault(name, each.number)
+    for case_step in case_steps:
+        without_markup = html.unescape(_TAG.sub(" ", case_step.text))
+        for name in (case_step.number, folded(case_step.text), folded(without_markup)):
+            numbers.setdefault(name, case_step.number)
     by_number: dict[int, Step] = {}
     others = []
     for step in steps_of(nodes):

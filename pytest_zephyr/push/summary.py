@@ -25,7 +25,7 @@ from pytest_zephyr.text import plural
 #: Lines for one kind of problem; the rest is only counted.
 _SHOWN = 20
 
-#: Why a test case was left as it is, where the word of its outcome does not say it.
+#: Why a test case is unchanged, where the word of its outcome does not say it.
 _UNRUN = "not run"
 IGNORED = "unknown to Zephyr"
 OLDER = "newer result in Zephyr"
@@ -48,7 +48,7 @@ def counts(delivery: Delivery) -> Line:
             len(reported) + new, f"{would}reported", _statuses(reported, new)
         ),
         _with_reasons(len(before), "reported before", _statuses(before)),
-        _with_reasons(delivery.unchanged, "unchanged", _left_reasons(delivery)),
+        _with_reasons(delivery.unchanged, "unchanged", _unchanged_reasons(delivery)),
         _with_reasons(len(delivery.refused), "refused", {}),
         _with_reasons(0 if would else delivery.pending, "not sent", {}),
     ]
@@ -86,15 +86,15 @@ def _statuses(results: Iterable[CaseResult], new: int = 0) -> dict[str, int]:
     return {**counted, "new": new} if new else counted
 
 
-def why_left(result: CaseResult) -> str:
+def why_unchanged(result: CaseResult) -> str:
     """Return why a result with nothing to send leaves its test case as it is."""
     if result.status is not None:
         return IGNORED
     return _UNRUN if result.outcome is Outcome.UNRUN else result.outcome.value
 
 
-def _left_reasons(delivery: Delivery) -> dict[str, int]:
-    reasons = Counter(map(why_left, delivery.skipped))
+def _unchanged_reasons(delivery: Delivery) -> dict[str, int]:
+    reasons = Counter(map(why_unchanged, delivery.skipped))
     more = {OLDER: len(delivery.older), OVERRULED: len(delivery.overruled)}
     return {**reasons, **{why: count for why, count in more.items() if count}}
 
@@ -157,7 +157,7 @@ def planned(delivery: Delivery) -> list[Line]:
         for each in changes.writes
     ]
     lines += [
-        f"test case {format_case(result.case)}: unchanged ({why_left(result)})"
+        f"test case {format_case(result.case)}: unchanged ({why_unchanged(result)})"
         for result in changes.skipped
     ]
     text = (
@@ -171,9 +171,9 @@ def _planned(result: CaseResult) -> str:
     return f"test case {format_case(result.case)}: {status}"
 
 
-def made(delivery: Delivery) -> list[Line]:
+def created(delivery: Delivery) -> list[Line]:
     """Return what was created, in at most one line."""
-    return [Line(f"Created {listed(delivery.made)}")] if delivery.made else []
+    return [Line(f"Created {listed(delivery.created)}")] if delivery.created else []
 
 
 def as_json(delivery: Delivery) -> dict[str, object]:
@@ -184,7 +184,7 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         "delivered": delivery.delivered,
         "delivered_before": delivery.delivered_before,
         "left": delivery.unchanged,
-        "created": delivery.made,
+        "created": delivery.created,
         "unmapped": delivery.unmapped,
         "kept": delivery.pending,
         "refused": [
@@ -215,7 +215,7 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
     return {"name": file.name, "test": file.nodeid, "reason": file.reason}
 
 
-def counted(results: MergedResults) -> list[Line]:
+def merged(results: MergedResults) -> list[Line]:
     """Return which results of a run replaced others, and why some did not."""
     lines = [
         f"{plural(count, 'result')} of {earlier}.jsonl replaced by a later attempt of the"
@@ -230,8 +230,8 @@ def counted(results: MergedResults) -> list[Line]:
     return list(map(Line, (*lines[:_SHOWN], *separate_jobs[:_SHOWN])))
 
 
-def counted_as_json(results: MergedResults) -> dict[str, object]:
-    """Return the same as `counted`, for scripts."""
+def merged_as_json(results: MergedResults) -> dict[str, object]:
+    """Return the same as `merged`, for scripts."""
     return {
         "replaced": [
             {"journal": earlier, "by": later, "tests": count}

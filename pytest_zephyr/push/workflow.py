@@ -71,7 +71,7 @@ def push(
         snapshot = delivery.snapshot = read_snapshot(client, settings, snapshot)
         planner.use_statuses(snapshot.statuses)
         creator = MissingCreator(client, planner, snapshot)
-        delivery.creations, delivery.made = creator.creations, creator.made
+        delivery.creations, delivery.created = creator.creations, creator.created
         creates = settings.may_create("execution")
 
         rules = DiffRules(

@@ -56,6 +56,6 @@ class CaseIds:
 
 
 def scale_number(text: str) -> str | None:
-    """Return the number in a key of Zephyr Scale, `None` if *text* is none."""
+    """Return the number in a key of Zephyr Scale, `None` if *text* is no such key."""
     key = _SCALE_KEY.fullmatch(text.strip())
     return key[1] if key else None

@@ -11,12 +11,12 @@ from pytest_zephyr.results import markdown
 from pytest_zephyr.results.lines import Line
 
 
-#: The variable that says that a process runs there, and the one that names the file to
-#: which Markdown for the summary of the job is added.
-RUNS = "GITHUB_ACTIONS"
+#: The variable that is ``true`` on GitHub Actions, and the one that names the file for
+#: the summary of the job, in Markdown.
+ACTIONS = "GITHUB_ACTIONS"
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
-#: GitHub shows so many annotations of each level and step.
+#: How many annotations of each level GitHub shows for one step.
 _SHOWN = 10
 
 

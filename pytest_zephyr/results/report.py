@@ -26,7 +26,7 @@ from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 
 
-#: Version of the JSON; it grows when a key gets another meaning or goes.
+#: Version of the JSON; it is increased when a key changes its meaning or is removed.
 FORMAT = 1
 
 Action = Literal[
@@ -80,7 +80,7 @@ class RunReport:
 
 
 def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
-    """Return the row of *result* as far as its tests say."""
+    """Return the row of *result*, with what its tests say."""
     new = next((node.new for node in result.nodes if node.new is not None), None)
     # Without an id, a test case that could not be created has its name only.
     is_new = new is not None and result.case == new.name

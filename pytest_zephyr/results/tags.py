@@ -145,10 +145,10 @@ def compare(theirs: Iterable[Finding], ours: Iterable[OwnFinding]) -> Comparison
     return Comparison(tuple(others), tuple(counting))
 
 
-def _written(each: Finding) -> str:
-    attempt = f".{each.job.attempt}" if each.job.attempt else ""
-    at = _in_base_36(_bounded(each.at))
-    return f"{each.job.kind}.{each.job.place}{attempt}:{each.status}@{at}"
+def _written(finding: Finding) -> str:
+    attempt = f".{finding.job.attempt}" if finding.job.attempt else ""
+    at = _in_base_36(_bounded(finding.at))
+    return f"{finding.job.kind}.{finding.job.place}{attempt}:{finding.status}@{at}"
 
 
 def _bounded(at: int) -> int:

@@ -41,13 +41,13 @@ def deliver(
     force: bool = False,
     facts: ServerFacts | None = None,
     progress: Callable[..., None] = lambda *_done: None,
-    again: Callable[[], Run] | None = None,
+    find_run: Callable[[], Run] | None = None,
 ) -> Delivered:
     """Push *run* and note in its journals, with *writers*, what was delivered.
 
     With *keep_flags* each journal has the settings of its header, overridden by the flags
     of the call; otherwise the journals that are sent have *settings*. With *force* newer
-    results are replaced. *facts* were read before. *again* finds the run once more. If
+    results are replaced. *facts* were read before. *find_run* reads the run again. If
     another session of it has ended meanwhile, neither push knew of the other's results, so
     they are merged and pushed again.
     """
@@ -76,7 +76,7 @@ def deliver(
                 force=force,
             )
             delivery.add_earlier(earlier)
-            new_run = again() if again is not None and not delivery.error else run
+            new_run = find_run() if find_run is not None and not delivery.error else run
             if set(new_run.others) <= set(run.others):
                 break
             run, contents, snapshot, earlier = new_run, new_run.read(), None, delivery

@@ -50,7 +50,7 @@ def run_report(delivered: Delivered, lines: Iterable[Line]) -> RunReport:
         "url": next((line.url for line in lines if line.url), None),
         "dry_run": delivery.planned is not None,
         "complete": delivery.complete and not damaged,
-        "created": delivery.made,
+        "created": delivery.created,
         "attachments": {
             "uploaded": sent.files,
             "uploaded_before": sent.files_before,

@@ -59,15 +59,15 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
         failed, offset = bool(checked.problems), checked.facts.clock_offset
         say(Checked(checked.lines, failed, checked.planned, offset))
         for line in lines:
-            asked = decode(line)
-            assert isinstance(asked, LookUp), "only a look-up follows a check"
-            if asked.all:
+            follow_up = decode(line)
+            assert isinstance(follow_up, LookUp), "only a look-up follows a check"
+            if follow_up.all:
                 try:
-                    problems = checked.look_up_all(asked.cases, request.seconds)
+                    problems = checked.look_up_all(follow_up.cases, request.seconds)
                     say(LookedUp(tuple(problems)))
                 except ZephyrError as error:
                     say(LookedUp(error=str(error)))
                 return
-            problems = checked.look_up(asked.cases, request.seconds)
+            problems = checked.look_up(follow_up.cases, request.seconds)
             say(LookedUp(tuple(problems), dump(checked.facts)))
             return

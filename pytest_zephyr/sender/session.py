@@ -73,7 +73,7 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
             keep_flags=False,
             facts=facts,
             progress=progress,
-            again=find_run,
+            find_run=find_run,
         )
     prune(path.parent)
     saved = [] if unwritten else [path]
@@ -98,14 +98,14 @@ def _lines(
     delivery, contents = delivered.delivery, delivered.contents
     lines = [summary.counts(delivery)]
     lines += summary.planned(delivery)
-    lines += summary.made(delivery)
+    lines += summary.created(delivery)
     lines += summary.evidence(delivery)
     lines += summary.without_case(delivery)
     if facts.plan is not None:
         cases = (case for node in contents.results.nodes for case in node.cases)
         untested = facts.untested(frozenset(cases))
         lines.append(summary.planned_only(contents.deselected, untested))
-    lines += summary.counted(contents.results)
+    lines += summary.merged(contents.results)
     lines += problems(unreadable_siblings, "warning")
     lines += problems(cut_short(map(display_path, delivered.run.cut)))
     lines += problems(unreadable(contents.unreadable))

@@ -40,7 +40,7 @@ class TargetCreator:
     every creation. Of several with one name the lowest id counts; one that this
     process created in addition is removed if it is empty.
 
-    *made* names what was created. *contested* says that another job created the phase
+    *created* names what was created. *contested* says that another job created the phase
     at the same time, *remarks* what could not be cleaned up after that.
     """
 
@@ -52,7 +52,7 @@ class TargetCreator:
         self._target = target
         self._cycles: list[int] = []
         self._phases: list[tuple[int, int]] = []
-        self.made: list[str] = []
+        self.created: list[str] = []
         self.remarks: list[str] = []
         self.contested = False
 
@@ -86,9 +86,9 @@ class TargetCreator:
             raise error
         self._remove_duplicates(target.cycle, target.phase)
         if target.cycle.id in self._cycles:
-            self.made.append(f"cycle {target.cycle.name!r}")
+            self.created.append(f"cycle {target.cycle.name!r}")
         if (target.cycle.id, target.phase.id) in self._phases:
-            self.made.append(f"phase {target.phase.name!r}")
+            self.created.append(f"phase {target.phase.name!r}")
         else:
             self.contested = self._target.phase is None
         return target

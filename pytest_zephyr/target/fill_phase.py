@@ -138,12 +138,12 @@ class PhaseFiller(BatchWriter[Placement]):
         return row.case
 
     def write(self, rows: Sequence[Placement]) -> Sequence[Placement]:
-        chosen: dict[int, list[Any]] = {}
-        for each in rows:
-            number = each.version if self._expects_versions else each.id
-            chosen.setdefault(each.folder or 0, []).append(number)
+        numbers: dict[int, list[Any]] = {}
+        for placement in rows:
+            number = placement.version if self._expects_versions else placement.id
+            numbers.setdefault(placement.folder or 0, []).append(number)
         try:
-            self._client.add_to_phase(self._phase.id, self._root(), chosen)
+            self._client.add_to_phase(self._phase.id, self._root(), numbers)
         except ZephyrRefused as refused:
             # The server may expect other ids, so the rest is not tried with these.
             self.refuse(self._rows, str(refused))

@@ -79,7 +79,7 @@ class Finder:
     def find(self) -> Target:
         ref = self._ref("phase")
         if ref.id is not None:
-            return self._find_phase_id(ref, ref.id)
+            return self._find_phase_id(ref.id)
         cycle, release = self.find_cycle()
         phase = None
         if cycle is not None:
@@ -143,7 +143,7 @@ class Finder:
 
     # The id of a phase, with or without what is above it
 
-    def _find_phase_id(self, ref: Ref, number: int) -> Target:
+    def _find_phase_id(self, number: int) -> Target:
         above = ("project", "release", "cycle")
         if not any(getattr(self._settings, name) for name in above):
             return self._target(None, None, Phase(number, ""))
