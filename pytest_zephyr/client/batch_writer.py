@@ -22,7 +22,7 @@ _TRIES = 3
 #: row in a batch of 500 takes nine.
 _DOUBTFUL = 30
 
-#: Rows that are then sent alone, spread over all that wait, to find out.
+#: How many rows are then sent alone, spread over all that wait, to find out.
 _SAMPLE = 10
 
 Row = TypeVar("Row")
@@ -98,7 +98,7 @@ class BatchWriter(ABC, Generic[Row]):
             progress = len(batch) < size
             if progress:
                 self._refusals = 0
-            # After progress, the row that was refused may be among the done ones.
+            # After progress, the row that was refused may be among the finished ones.
             if isinstance(error, ZephyrRefused) and not (
                 progress and error.status >= 500
             ):

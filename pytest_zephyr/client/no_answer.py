@@ -44,7 +44,7 @@ _TIMEOUTS: _Kinds = (
 #: How a server that speaks TLS ends a connection that does not.
 _CLOSED: _Kinds = (ConnectionError, http.client.BadStatusLine)
 
-#: What people copy, at the end of a message.
+#: Settings and flags to copy, at the end of a message.
 _COPIED = re.compile(r"(zephyr_url \S+ https?:\S+|--port \d+)$")
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH}
@@ -175,7 +175,7 @@ def _other_port(server: Server) -> str:
 
 
 def _plain(reason: str) -> str:
-    """Return the reason without what only a programmer reads."""
+    """Return *reason* without error numbers and the words of urllib3."""
     text = re.sub(r"^Failed to establish a new connection: ", "", reason)
     text = re.sub(r"\[Errno -?\d+\] ", "", text).rstrip(".")
     return text[:1].lower() + text[1:]

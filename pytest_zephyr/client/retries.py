@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 #: Failures of TLS that come from the connection, so a retry may help.
-_PASSING = (SSLEOFError, SSLSyscallError, SSLZeroReturnError)
+_TRANSIENT = (SSLEOFError, SSLSyscallError, SSLZeroReturnError)
 
 
 class DeadlineTimeout(Timeout):
@@ -45,7 +45,7 @@ class DeadlineTimeout(Timeout):
         return Timeout(connect=seconds, read=seconds)
 
 
-class PatientRetry(Retry):
+class DeadlineRetry(Retry):
     """Decides when a request is repeated, within a deadline.
 
     Status 429 and 503 say that a call was not carried out: it is always repeated. A
@@ -97,8 +97,8 @@ class PatientRetry(Retry):
         """
         if not isinstance(error, SSLError):
             return True
-        passing = any(isinstance(each, _PASSING) for each in error.args)
-        return passing and self._is_method_retryable(method or "")
+        transient = any(isinstance(each, _TRANSIENT) for each in error.args)
+        return transient and self._is_method_retryable(method or "")
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         wait = _retry_after(response)

@@ -27,8 +27,8 @@ from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.client.no_answer import no_answer
 from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.responses import ResponseReader
+from pytest_zephyr.client.retries import DeadlineRetry
 from pytest_zephyr.client.retries import DeadlineTimeout
-from pytest_zephyr.client.retries import PatientRetry
 from pytest_zephyr.client.server import Server
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
@@ -96,7 +96,7 @@ class Transport:
         http.trust_env = False
         http.headers["User-Agent"] = f"pytest-zephyr/{version('pytest-zephyr')}"
         http.headers["Accept"] = JSON
-        retry = PatientRetry(
+        retry = DeadlineRetry(
             self._retries,
             redirect=0,
             raise_on_status=False,

@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 import pytest
 
-from pytest_zephyr.client.retries import PatientRetry
+from pytest_zephyr.client.retries import DeadlineRetry
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import SettingsError
@@ -259,13 +259,13 @@ def test_a_file_that_is_of_no_use_for_tls_is_not_tried_again(
 ):
     """It is the same at the next try; what it says names the settings to look at."""
     tries: list[object] = []
-    increment = PatientRetry.increment
+    increment = DeadlineRetry.increment
 
-    def counting(retry: PatientRetry, *args: Any, **kwargs: Any) -> PatientRetry:
+    def counting(retry: DeadlineRetry, *args: Any, **kwargs: Any) -> DeadlineRetry:
         tries.append(kwargs.get("error"))
         return increment(retry, *args, **kwargs)
 
-    monkeypatch.setattr(PatientRetry, "increment", counting)
+    monkeypatch.setattr(DeadlineRetry, "increment", counting)
     useless = tmp_path / "useless.pem"
     useless.write_text("no certificate\n", encoding="utf-8")
     certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
