@@ -83,14 +83,14 @@ def read_drift(
             kinds[kind].append(Difference(number, each.name + script))
     known = {*planned, *(each.alt for each in placements)}
     if others := [case for case in tests if case not in known]:
-        found = find_cases(client, others, release)
+        lookup = find_cases(client, others, release)
         for case in others:
-            kind = "elsewhere" if case in found.placements else "unknown"
-            text = "" if found.certain else "the server cannot search for it"
-            if case in found.ambiguous:
-                text = ambiguous_alt(case, found.ambiguous[str(case)], "Zephyr")
-            elif case in found.placements:
-                text = found.placements[case].name
+            kind = "elsewhere" if case in lookup.placements else "unknown"
+            text = "" if lookup.certain else "the server cannot search for it"
+            if case in lookup.ambiguous:
+                text = ambiguous_alt(case, lookup.ambiguous[str(case)], "Zephyr")
+            elif case in lookup.placements:
+                text = lookup.placements[case].name
             kinds[kind].append(Difference(case, text, tests[case]))
     return Drift(place, len(planned), len(by_name), kinds)
 

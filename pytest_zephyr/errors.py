@@ -11,7 +11,6 @@ ZephyrError
   + JournalError            a journal cannot be read
       - NotAJournal         the file is not a journal, or has no first line
   + ReportError             an XML file with results cannot be used
-      - NotJUnit            it is of another kind
   + Interrupted             the user pressed Ctrl-C
 
 Every message is one line: what did not work, with which value from where, and what to
@@ -150,7 +149,3 @@ class NotAJournal(JournalError):
 
 class ReportError(ZephyrError):
     """XML files with results cannot be used; the text has one line for each."""
-
-
-class NotJUnit(ReportError):
-    """The XML in the file is not JUnit XML."""

@@ -121,7 +121,7 @@ def _collect(args: argparse.Namespace) -> list[Item]:
         words += ["--zephyr-map", args.zephyr_map]
     with TemporaryDirectory() as directory:
         path = Path(directory) / "collected.jsonl"
-        done = subprocess.run(  # noqa: S603 - what the user asked for
+        process = subprocess.run(  # noqa: S603 - what the user asked for
             [*words, *args.args, "--no-zephyr"],
             env={**os.environ, COLLECTED: str(path)},
             stdin=subprocess.DEVNULL,
@@ -131,10 +131,10 @@ def _collect(args: argparse.Namespace) -> list[Item]:
             check=False,
         )
         # 5: there are no tests.
-        if done.returncode not in {0, 5} or not path.exists():
-            sys.stderr.write(done.stdout + done.stderr)
+        if process.returncode not in {0, 5} or not path.exists():
+            sys.stderr.write(process.stdout + process.stderr)
             raise SettingsError(
-                f"pytest could not collect the tests (exit code {done.returncode})."
+                f"pytest could not collect the tests (exit code {process.returncode})."
             )
         return _items([Journal(path)])
 
@@ -148,11 +148,11 @@ def _lines(drift: Drift, kind: str, *, markdown: bool) -> Iterator[str]:
         if differences:
             title = f"{TITLES[each].format(place=kind)}: {len(differences)}"
             yield f"\n## {title}\n" if markdown else title
-        for one in differences:
-            parts = [] if one.case is None else [format_case(one.case)]
-            parts += [one.text, *one.tests[:1]]
-            if len(one.tests) > 1:
-                parts.append(f"and {len(one.tests) - 1} more")
+        for difference in differences:
+            parts = [] if difference.case is None else [format_case(difference.case)]
+            parts += [difference.text, *difference.tests[:1]]
+            if len(difference.tests) > 1:
+                parts.append(f"and {len(difference.tests) - 1} more")
             parts = [one_line(part).replace("`", "'") for part in parts if part]
             yield f"- `{'` `'.join(parts)}`" if markdown else f"  {'  '.join(parts)}"
 

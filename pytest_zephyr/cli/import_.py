@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
         say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
     else:
         say(f"{journal} has the same results; nothing was imported.")
-    done = NOT_ALL if importer.problems else OK
+    exit_code = NOT_ALL if importer.problems else OK
     if args.push:
         args.journals, args.force, args.json = [journal], False, False
-        return max(done, push.run(args))
+        return max(exit_code, push.run(args))
     say(send_later([journal], settings))
-    return done
+    return exit_code

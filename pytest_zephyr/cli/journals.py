@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
         return _discard(args.journals)
     places = args.journals or [default]
     # A directory that was not named need not be there.
-    found = places if args.journals or default.is_dir() else []
-    entries = [_entry(path) for place in found for path in journal_files(place)]
+    existing = places if args.journals or default.is_dir() else []
+    entries = [_entry(path) for place in existing for path in journal_files(place)]
     if args.json:
         say(json.dumps([asdict(each) for each in entries], indent=2))
     elif not entries:

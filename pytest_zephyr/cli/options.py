@@ -102,10 +102,10 @@ def add_command(
             f"--zephyr-{refused}", action=_RejectCredential, help=argparse.SUPPRESS
         )
     for option in OPTIONS:
-        wanted = option.name in (only or also) or (
+        is_included = option.name in (only or also) or (
             only is None and option.name not in _PYTEST_ONLY
         )
-        if option.flag and wanted:
+        if option.flag and is_included:
             kind: dict[str, Any] = {"metavar": option.metavar}
             if option.switch:
                 kind = {"action": "store_const", "const": "true"}

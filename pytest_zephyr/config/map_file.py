@@ -40,11 +40,11 @@ class _Pairs(list[tuple[str, object]]):
 
 def load(given: Given) -> CaseMap | None:
     """Return the map that the options name, if any. Raises SettingsError."""
-    found = given.find(BY_NAME["map"])
-    if found is None:
+    option = given.find(BY_NAME["map"])
+    if option is None:
         return None
     ids = CaseIds(resolve.value("id_prefix", given))
-    return read_map(resolve.value("map", given), found[1], ids)
+    return read_map(resolve.value("map", given), option[1], ids)
 
 
 def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:

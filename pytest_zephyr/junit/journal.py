@@ -50,8 +50,8 @@ _MAX_TEXT = 20_000
 class Importer:
     """Writes the results of XML files to journals.
 
-    *problems* are ids of test cases that are none, and suites that failed without naming
-    a test case.
+    *problems* are invalid ids of test cases, and suites that failed without naming a test
+    case.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Importer:
     def _evidence(
         self, test: TestElement, last: Sequence[Ending]
     ) -> Iterator[evidence.EvidenceValue]:
-        """Yield the attachments of the last attempt and, if wanted, its output."""
+        """Yield the attachments of the last attempt and, if the settings say so, its output."""
         output = last[-1].output if last and last[-1].attempt else test.output
         named = [output.attachments, *(each.text.attachments for each in last)]
         for name in dict.fromkeys(chain(*named)):
@@ -185,11 +185,11 @@ class Importer:
                 reason = f"no file {shorten(name, 200)} below {test.path.parent}"
                 yield evidence.LeftOut(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
-        wanted = self._capture == "all" or (failed and self._capture == "failed")
-        if wanted and output.length > self._max_output:
+        sends_output = self._capture == "all" or (failed and self._capture == "failed")
+        if sends_output and output.length > self._max_output:
             reason = "larger than zephyr_attach_max_size"
             yield evidence.LeftOut("output.txt", output.length, reason, by_limit=True)
-        elif wanted and output.length:
+        elif sends_output and output.length:
             content = self._scrub(str(output)).encode("utf-8", "replace")
             yield self._store.take(content, "output.txt")
 

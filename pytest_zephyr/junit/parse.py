@@ -46,7 +46,7 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 #: Characters that are read of a failure, and of a name or a message.
 _MAX_TEXT, MAX_LINE = 2**20, 1000
 
-#: Characters to parse at once, such parts in a tag, and elements inside each other.
+#: Characters to parse at once, and the most such chunks in a tag and nested elements.
 _CHUNK, _LONGEST_TAG, _DEEPEST = 2**16, 2**8, 200
 
 
@@ -171,7 +171,7 @@ class _Handler(ContentHandler):
         self.open.append((tag, text))
 
     def _begin_detail(self, tag: str, attrs: Mapping[str, str]) -> Text | None:
-        """Begin an element in a test; return where its text belongs, if it says that."""
+        """Begin an element in a test; return what collects its text, if anything."""
         test = self._tests[-1]
         if match := _ENDINGS.fullmatch(tag):
             output = Text(self._max_output) if match[1] else test.output
@@ -211,13 +211,13 @@ class _Handler(ContentHandler):
             test.endings = [each for each in test.endings if each.outcome != "skipped"]
             if not test.endings:
                 return
-        took = (test.microseconds + test.inner) // 1000
-        test.at = min((test.began or self._latest) + took, self._latest)
+        milliseconds = (test.microseconds + test.inner) // 1000
+        test.at = min((test.began or self._latest) + milliseconds, self._latest)
         self.finished.append(test)
 
 
 def _milliseconds(text: str, latest: int) -> int:
-    """Return a time in milliseconds since the epoch, 0 if *text* is none until *latest*.
+    """Return a time in milliseconds since the epoch, 0 if *text* is not a time up to *latest*.
 
     Without a time zone it is local time or UTC, whichever is later.
     """
@@ -235,7 +235,7 @@ def _milliseconds(text: str, latest: int) -> int:
 
 
 def _microseconds(text: str) -> int:
-    """Return a duration such as ``1.5``, ``1,234.5`` or ``0,5``, 0 if *text* is none."""
+    """Return a duration such as ``1.5``, ``1,234.5`` or ``0,5``, 0 if *text* is not one."""
     with suppress(ValueError):
         seconds = float(text.replace(",", "" if "." in text else "."))
         return round(seconds * 1_000_000) if 0 < seconds < 10**8 else 0

@@ -110,9 +110,9 @@ class CollectCheck:
             self._count(session, "not checked")
             return
         counts = Counter(code for _case, _text, code in answer.problems)
-        there = len(self._tests) - counts.total()
+        in_phase = len(self._tests) - counts.total()
         kinds = (
-            (there, "in the phase"),
+            (in_phase, "in the phase"),
             (counts["to-add"], "to be added to it"),
             (counts["not-in-phase"], "not in the phase"),
             (counts["unknown-case"], "unknown to Zephyr"),

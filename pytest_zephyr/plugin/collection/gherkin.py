@@ -19,9 +19,9 @@ _ALT = "alt:"
 
 
 class GherkinTags:
-    """Has tags that name test cases count as zephyr markers of their scenario.
+    """Turns tags that name test cases into zephyr markers of their scenario.
 
-    pytest-bdd turns each tag into a marker with its name, which pytest would not know.
+    pytest-bdd makes a marker with the name of each tag, which pytest would not know.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -29,7 +29,7 @@ class GherkinTags:
         try:
             self._id = re.compile(rf"(?:{prefix})\d{{1,19}}", re.ASCII | re.IGNORECASE)
         except re.error:
-            # A run that reports says so.
+            # A run that reports says that the prefix is invalid.
             self._id = re.compile(r"(?!)")
         self._is_union = config.getini("zephyr_inherit") == "union"
         self._tags: dict[object, list[str]] = {}
@@ -42,7 +42,7 @@ class GherkinTags:
             config.add_cleanup(lambda: setattr(pytest.mark, "_markers", known))
 
     def _names_cases(self, tag: str) -> bool:
-        # Only digits may be anything.
+        # A tag of digits alone may mean anything.
         is_id = self._id.fullmatch(tag) and not tag.isdecimal()
         return tag.startswith(_TAG) or bool(is_id)
 

@@ -20,7 +20,7 @@ _REMARKS = "zephyr_map"
 
 
 class MapUse:
-    """Has *tell* take the remarks about the map; a worker sends them at its end.
+    """Passes remarks about the map to *tell*; a worker sends them to the controller.
 
     A controller has no items, and gets the same remarks from each worker.
     """
@@ -33,7 +33,7 @@ class MapUse:
     ) -> None:
         self._marks = marks
         self._tell = tell
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._places: set[str] = set()
         self.note_bug = note_bug
 
@@ -70,8 +70,8 @@ class MapUse:
 
     def _take(self, remarks: Iterable[str]) -> None:
         for remark in remarks:
-            if remark not in self._told and self._tell is not None:
-                self._told.add(remark)
+            if remark not in self._reported and self._tell is not None:
+                self._reported.add(remark)
                 self._tell(remark)
 
     def _add_places(self, items: Iterable[pytest.Item]) -> None:

@@ -26,6 +26,7 @@ from pytest_zephyr.results.records import number_nodeid
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
+from pytest_zephyr.text import shorten
 
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Marks:
             text = self._scrub(one_line(repr(value)))
         except ERRORS:
             text = f"<{type(value).__name__}>"
-        return text if len(text) <= 80 else f"{text[:77]}..."
+        return shorten(text, 80)
 
     def _read(self, item: pytest.Item) -> MarkerData:
         data = MarkerData()
