@@ -108,7 +108,7 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ),
     (
         "verify",
-        "Check TLS certificates: true, false, or a path to trusted ones (default: true)",
+        "Trusted TLS certificates: true, false, system, or a path (default: true)",
         "BOOL|PATH",
     ),
     ("client_cert", "TLS client certificate: a PEM file, or certificate,key", "PATH"),

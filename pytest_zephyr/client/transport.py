@@ -9,6 +9,7 @@ from importlib.metadata import version
 import json
 import os
 from pathlib import Path
+import ssl
 import time
 from typing import Any
 from typing import TYPE_CHECKING
@@ -78,7 +79,8 @@ class Transport:
         self._scrub = Scrubber(secrets_of(credential, proxies.values()))
         self._responses = ResponseReader(self.server, self._scrub)
         verify = settings.verify
-        self._verify = str(verify) if isinstance(verify, Path) else verify
+        self._verify = str(verify) if isinstance(verify, Path) else bool(verify)
+        self._adapter = _SystemTrust if verify == "system" else HTTPAdapter
         if verify is True:
             names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
             self._verify = next(filter(None, map(os.environ.get, names)), True)
@@ -105,7 +107,7 @@ class Transport:
             deadline=self.deadline,
         )
         for scheme in ("http://", "https://"):
-            http.mount(scheme, HTTPAdapter(max_retries=retry))
+            http.mount(scheme, self._adapter(max_retries=retry))
         if not isinstance(self._auth, CookieAuth):
             # A session cookie next to a token could mix two logins.
             http.cookies.set_policy(_NoCookies())
@@ -310,6 +312,28 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
+
+
+class _SystemTrust(HTTPAdapter):
+    """Trusts the certificates that the operating system trusts, and no others."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        self._context = _system_context()
+        super().init_poolmanager(*args, **options, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        # Not those of certifi, which requests has set.
+        conn.ca_certs = None
+
+
+def _system_context() -> ssl.SSLContext:
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined,misc]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from importlib.util import find_spec
 from ipaddress import IPv6Address
 import math
 from pathlib import Path
 from pathlib import PurePath
 import re
+from typing import Literal
 from urllib.parse import SplitResult
 from urllib.parse import urlsplit
 import warnings
@@ -190,13 +192,18 @@ def _path_check(check: Callable[[], bool]) -> bool:
         return False
 
 
-def verify(text: str, base: Path = HERE) -> bool | Path:
+def verify(text: str, base: Path = HERE) -> Literal["system"] | bool | Path:
     if text.lower() in _TRUE | _FALSE:
         return boolean(text)
+    if text.lower() == "system":
+        if find_spec("truststore") is None:
+            raise InvalidValue("it needs the package truststore; install that")
+        return "system"
     trusted = path(text, base)
     if not _path_check(trusted.exists):
         raise InvalidValue(
-            "choose true, false, or a file or directory of certificates that exists"
+            "choose true, false, system, or a file or directory of certificates that"
+            " exists"
         )
     if _path_check(trusted.is_dir) and not _path_check(
         lambda: any(_HASHED_NAME.fullmatch(file.name) for file in trusted.iterdir())

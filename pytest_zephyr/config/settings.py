@@ -104,7 +104,7 @@ class Settings:
     timeout: float
     retries: int
     deadline: float
-    verify: bool | Path
+    verify: Literal["system"] | bool | Path
     client_cert: tuple[Path, ...] | None
     proxy: str | None = field(repr=False)
     report: Path | None

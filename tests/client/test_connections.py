@@ -168,6 +168,21 @@ def test_a_private_authority_is_trusted_by_the_environment(
             assert read(transport).status == 200
 
 
+def test_the_system_is_asked_which_authorities_it_trusts(
+    tls, ca_file, monkeypatch, pauses
+):
+    """OpenSSL reads those of the system from the file that a variable names."""
+    with Sandbox(tls=tls) as sandbox:
+        settings = settings_for(sandbox.token, url=sandbox.url, verify="system")
+        with _open(settings) as transport, pytest.raises(ZephyrUnreachable) as caught:
+            read(transport)
+        assert "certificate" in str(caught.value)
+
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+        with _open(settings) as transport:
+            assert read(transport).status == 200
+
+
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
 def test_an_unknown_authority_is_refused_with_the_mend(tls, pauses, call):
     with Sandbox(tls=tls) as sandbox:
@@ -341,6 +356,16 @@ def test_a_tunnel_leads_to_a_server_with_tls(
     assert read(transport).status == 200
     assert proxy.tunnels == [secure.url.removeprefix("https://")]
     assert "authorization" not in proxy.seen[0].headers
+
+
+def test_the_system_is_asked_behind_a_tunnel_too(
+    secure, ca_file, tunnel, connected, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    options = {"verify": "system", "proxy": tunnel().url}
+    transport = connected(settings_for(secure.token, url=secure.url, **options))
+
+    assert read(transport).status == 200
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])

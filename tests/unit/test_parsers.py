@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import sys
 from typing import Any
 
 from hypothesis import example
@@ -177,6 +178,7 @@ def test_a_forced_kind_needs_its_value(text, allowed):
         ("auth", "cookie", "cookie"),
         ("verify", "No", False),
         ("verify", "1", True),
+        ("verify", "System", "system"),
         ("verify", HERE, Path(HERE)),
         ("client_cert", HERE, (Path(HERE),)),
         ("client_cert", f"{HERE}, {HERE}", (Path(HERE), Path(HERE))),
@@ -212,8 +214,12 @@ def test_a_text_becomes_its_value(name, text, value):
         ("on_error", "fial", "choose warn, fail or ignore. Did you mean fail?"),
         ("unknown_case", "warm", "choose ignore, warn or error. Did you mean warn?"),
         ("inherit", "unions", "choose closest or union. Did you mean union?"),
-        ("verify", "/no/such/file", "choose true, false, or a file or directory"),
-        ("verify", "a" * 300, "choose true, false, or a file or directory"),
+        (
+            "verify",
+            "/no/such/file",
+            "choose true, false, system, or a file or directory",
+        ),
+        ("verify", "a" * 300, "choose true, false, system, or a file or directory"),
         ("client_cert", str(Path(__file__).parent), "expected a PEM file"),
         ("client_cert", "/no/such.pem", "expected a PEM file with certificate and key"),
         ("client_cert", "a" * 300, "expected a PEM file with certificate and key"),
@@ -316,3 +322,11 @@ def test_any_text_is_a_value_or_a_settings_error(name: str, text: str) -> None:
     except SettingsError as error:
         message = str(error)
         assert f"zephyr_{name}" in message or name == "zephyr"
+
+
+def test_the_certificates_of_the_system_need_a_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "truststore", None)
+    with pytest.raises(
+        SettingsError, match="needs the package truststore; install that"
+    ):
+        resolve.value("verify", Given(environ={"ZEPHYR_VERIFY": "system"}))
