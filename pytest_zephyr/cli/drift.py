@@ -39,6 +39,7 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.table import COLLECTED
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import one_line
+from pytest_zephyr.text import plural
 
 
 #: Writes the tests that pytest collects to a file.
@@ -171,8 +172,8 @@ def _write_map(path: Path, patterns: Sequence[str]) -> None:
             file.write(table.getvalue())
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
-    count = f"{len(patterns)} names of tests"
-    complain(f"{path} is written with {count}; add their test cases to it.")
+    count = plural(len(patterns), "name")
+    complain(f"{path} is written with {count} of tests; add their test cases to it.")
 
 
 def _pattern(nodeid: str) -> str:
