@@ -33,11 +33,11 @@ routes = Blueprint("repository", __name__)
 
 
 def flat(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """*nodes* and all below them, in one list."""
-    found = []
+    """Return *nodes* and all below them, in one list."""
+    result = []
     for node in nodes:
-        found += [node, *flat(node["categories"])]
-    return found
+        result += [node, *flat(node["categories"])]
+    return result
 
 
 def release_nodes(release_id: int | None) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def release_nodes(release_id: int | None) -> list[dict[str, Any]]:
 @routes.get("/testcasetree")
 def nodes() -> Response:
     kind = request.args.get("type")
-    found = [
+    matches = [
         node
         for node in flat(release_nodes(query_int("releaseid")))
         if kind in (None, "", node["type"])
@@ -59,9 +59,9 @@ def nodes() -> Response:
     return answer(
         {
             "firstResult": 0,
-            "resultSize": len(found),
+            "resultSize": len(matches),
             "pageNumber": DEFAULT_PAGE,
-            "results": found,
+            "results": matches,
             "type": "testcasetree",
         }
     )
@@ -74,12 +74,12 @@ def nodes_lite() -> Response:
         raise Problem(417, "release Id and type are mandatory.", "Expectation Failed")
     parent = query_int("parentid") or None
     offset, limit = query_int("offset") or 0, query_int("limit")
-    found = [
+    matches = [
         {**node, "categories": []}
         for node in flat(release_nodes(release_id))
         if node["type"] == kind and parent in (None, node.get("parentId"))
     ]
-    return answer(found[offset : offset + limit] if limit else found[offset:])
+    return answer(matches[offset : offset + limit] if limit else matches[offset:])
 
 
 @routes.get("/testcasetree/phases/<int:release_id>")
@@ -154,11 +154,11 @@ def create_node() -> Response:
             raise bad(f"A node of type {kind} cannot be created here.")
         if parent is not None and parent.release_id != release.id:
             raise bad("The parent belongs to another release.")
-        made = repository.add_folder(
+        folder = repository.add_folder(
             session,
             release,
             want_text(given, "name"),
             parent=parent,
             description=maybe_text(given, "description") or "",
         )
-        return answer(node_shapes(session, Node.id == made.id, roots=[made.id])[0])
+        return answer(node_shapes(session, Node.id == folder.id, roots=[folder.id])[0])

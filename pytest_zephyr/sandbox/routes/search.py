@@ -45,7 +45,7 @@ def search_cases() -> Response:
     if not word:
         raise bad("Insufficient parameters. word and zqlquery both cannot be null")
     return answer(
-        found(word, "testcase", query_int("releaseid"), bool(query), part=page())
+        run_search(word, "testcase", query_int("releaseid"), bool(query), part=page())
     )
 
 
@@ -53,7 +53,7 @@ def search_cases() -> Response:
 def search() -> Response:
     return answer(
         [
-            found(
+            run_search(
                 request.args.get("word"),
                 request.args.get("entitytype", ""),
                 query_int("releaseid"),
@@ -74,7 +74,7 @@ def search_zql() -> Response:
     given = body_object()
     return answer(
         [
-            found(
+            run_search(
                 want_text(given, "word"),
                 want_text(given, "entitytype"),
                 maybe_int(given, "releaseid"),
@@ -96,7 +96,7 @@ def part(first: int | None, most: int | None, *, ascending: bool) -> Page:
     return Page(max(first or 0, 0), size, ascending)
 
 
-def found(
+def run_search(
     word: str | None,
     entity: str,
     release: int | None,
@@ -105,7 +105,7 @@ def found(
     project: int | None = None,
     part: Page,
 ) -> dict[str, Any]:
-    """Return an envelope of what was found.
+    """Return one page of the matches, in an envelope.
 
     A word is looked for in the whole project of *release*; without one all rows of the
     release are found. Without a release nothing limits the search.

@@ -53,7 +53,7 @@ def read_steps(value: Any) -> list[dict[str, Any]]:
 
 
 def _read(step: dict[str, Any]) -> dict[str, Any]:
-    """What was sent of a step, in the right types."""
+    """Return the sent parts of a step, in the right types."""
     texts = {key: maybe_text(step, key) for key in ("step", "data", "result")}
     order = maybe_int(step, "orderId")
     return shapes.present(orderId=order, **texts)
@@ -61,7 +61,7 @@ def _read(step: dict[str, Any]) -> dict[str, Any]:
 
 @routes.post(ONE_STEP)
 def add_step(version_id: int, placement_id: int) -> Response:
-    """Add one step: the last, or the one that is to have its number from now on."""
+    """Add a step at the end, or before the step that has its number."""
     step = _sent_step()
     with store().database.writing() as session:
         case = _placed_case(session, version_id, placement_id)
@@ -81,11 +81,11 @@ def change_step(version_id: int, placement_id: int) -> Response:
     step = _sent_step()
     with store().database.writing() as session:
         case = _placed_case(session, version_id, placement_id)
-        for each in repository.steps_of(session, version_id):
-            if each.order_id == step.get("orderId"):
-                each.text = step.get("step", each.text)
-                each.data = step.get("data", each.data)
-                each.expected = step.get("result", each.expected)
+        for row in repository.steps_of(session, version_id):
+            if row.order_id == step.get("orderId"):
+                row.text = step.get("step", row.text)
+                row.data = step.get("data", row.data)
+                row.expected = step.get("result", row.expected)
                 session.flush()
                 return answer(_block(session, case))
     raise unknown("TestStep", step.get("orderId"))

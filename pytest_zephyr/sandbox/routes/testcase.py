@@ -55,7 +55,7 @@ TEXTS = {
 
 
 def read_fields(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of a test case from what was sent of them."""
+    """Return the columns of a test case that were sent."""
     fields: dict[str, Any] = {
         column: maybe_text(given, key) for key, column in TEXTS.items() if key in given
     }
@@ -87,9 +87,9 @@ def create_cases() -> Response:
 
 
 def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Make all of the test cases, or none."""
+    """Create all of the test cases, or none."""
     with store().database.writing() as session:
-        made: list[int] = []
+        created: list[int] = []
         folders: dict[int, list[dict[str, Any]]] = {}
         for row in given:
             if row.get("tcrCatalogTreeId") is None:
@@ -116,8 +116,8 @@ def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 if isinstance(block, dict):
                     steps = read_steps(block.get("steps", []))
                     repository.set_steps(session, version, steps)
-            made += placements
-        return placements_by_id(session, made)
+            created += placements
+        return placements_by_id(session, created)
 
 
 @routes.delete("/testcase")
@@ -159,7 +159,7 @@ def update_case() -> Response:
             setattr(case, column, value)
         case.modified_on = now_ms()
         session.flush()
-        found = placement_shapes(
+        shapes_of_case = placement_shapes(
             session,
             placements_query().where(
                 Placement.case_id == case.id,
@@ -167,9 +167,9 @@ def update_case() -> Response:
                 Node.release_id == release_id,
             ),
         )
-        if not found:
+        if not shapes_of_case:
             raise unknown("Release", release_id)
-        return answer(found[0])
+        return answer(shapes_of_case[0])
 
 
 @routes.put("/testcase/update")

@@ -83,8 +83,8 @@ def one_case(either_id: int) -> Response:
     """
     with store().database.reading() as session:
         by_id = placements_query().where(Placement.id == either_id)
-        found = placement_shapes(session, by_id)
-        return answer(found[0] if found else _by_version(session, either_id))
+        matches = placement_shapes(session, by_id)
+        return answer(matches[0] if matches else _by_version(session, either_id))
 
 
 def _by_version(session: Session, version_id: int) -> dict[str, Any]:
