@@ -63,7 +63,7 @@ class Server:
 
     @property
     def who(self) -> str:
-        """The user, with the credential that stands for it."""
+        """The user and the credential of the login, for a message."""
         if self.user and self.credential.kind == "token":
             return f"user {self.user!r} (token in {self.credential.source})"
         return f"user {self.user!r}" if self.user else str(self.credential)

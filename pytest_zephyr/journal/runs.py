@@ -76,7 +76,7 @@ class Run:
         return min(journal.header.started for journal in self.journals)
 
     def read(self) -> RunContents:
-        """Read all journals; one that was removed since it was found counts no more."""
+        """Read all journals; one that was removed meanwhile does not count."""
         journals, others = map(_read_all, (self.journals, self.others))
         sessions = [each.session for each in (*others.values(), *journals.values())]
         return RunContents(journals, others, count(sessions))

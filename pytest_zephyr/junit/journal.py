@@ -204,20 +204,23 @@ def _lines(
     report = records.Report(nodeid, "call", "passed", at=test.at)
     for number, endings in enumerate(attempts):
         outcome = "failed" if endings is attempts[-1] else "rerun"
-        for each in endings:
-            text, is_skipped = str(each.text) or each.message, each.outcome == "skipped"
-            if "\n" in each.message and each.message not in text:
-                text = f"{each.message}\n{text}"
+        for ending in endings:
+            text, is_skipped = (
+                str(ending.text) or ending.message,
+                ending.outcome == "skipped",
+            )
+            if "\n" in ending.message and ending.message not in text:
+                text = f"{ending.message}\n{text}"
             ended = replace(
                 report,
                 attempt=number,
-                when="setup" if each.outcome == "error" else "call",
+                when="setup" if ending.outcome == "error" else "call",
                 outcome="skipped" if is_skipped else outcome,
-                xfail=is_skipped and each.type.lower().endswith("xfail"),
-                reason=" ".join((each.message or text).split())[
+                xfail=is_skipped and ending.type.lower().endswith("xfail"),
+                reason=" ".join((ending.message or text).split())[
                     : MAX_LINE * is_skipped
                 ],
-                crash=each.title,
+                crash=ending.title,
                 text=fit(text, _MAX_TEXT),
             )
             yield journal_format.report_line(ended)

@@ -160,7 +160,7 @@ class _Node:
         return any(each.worker == worker and not each.finished for each in self.workers)
 
     def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
-        """The evidence of the last attempt, which may have died before its reports."""
+        """Return the evidence of the last attempt, even if it crashed before its reports."""
         if not entries and not self.marked:
             return NOTHING
         last = {each.worker: each.last for each in self.workers}

@@ -11,7 +11,7 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
 #: How often to create missing folders and read them back.
-_LOOKS = 3
+_ROUNDS = 3
 
 #: The names of a folder and its parents, from the root down.
 Path = tuple[str, ...]
@@ -46,18 +46,18 @@ class Folders:
     def create(self, paths: Iterable[Path]) -> None:
         """Create what is missing of *paths*, and read back whether it is there."""
         paths = list(paths)
-        made: dict[int, Path] = {}
-        for _ in range(_LOOKS):
+        created: dict[int, Path] = {}
+        for _ in range(_ROUNDS):
             todo = [path for path in self.missing(paths) if path not in self.refused]
             if not todo:
                 break
             for path in todo:
-                self._create(path, made)
+                self._create(path, created)
             for root in {path[0] for path in todo}:
                 self._forget(root)
         self.duplicates |= {
             number: path
-            for number, path in sorted(made.items(), key=lambda each: -len(each[1]))
+            for number, path in sorted(created.items(), key=lambda each: -len(each[1]))
             if self.find(path) not in {number, None}
         }
 
@@ -67,7 +67,7 @@ class Folders:
             f"the folder {'/'.join(path)} was created, but the server does not list it."
         )
 
-    def _create(self, path: Path, made: dict[int, Path]) -> None:
+    def _create(self, path: Path, created: dict[int, Path]) -> None:
         if path[:-1] in self.refused:
             self.refused[path] = self.refused[path[:-1]]
             return
@@ -83,7 +83,7 @@ class Folders:
             if refused.status < 500:
                 self.refused[path] = str(refused)
             return
-        made[folder.id], self._ids[path] = path, folder.id
+        created[folder.id], self._ids[path] = path, folder.id
 
     def _load(self, root: str) -> None:
         if self._roots is None:
@@ -106,7 +106,7 @@ class Folders:
                 self._take(below, child)
 
     def _forget(self, root: str) -> None:
-        """Read the tree of *root* again when it is asked for next."""
+        """Have the tree of *root* read again at its next use."""
         self._roots = None
         self._read.discard(root)
         self._ids = {path: n for path, n in self._ids.items() if path[0] != root}
