@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from pytest_zephyr.cli.options import add_command
 from pytest_zephyr.cli.options import Commands
+from pytest_zephyr.cli.options import CONNECTION
 from pytest_zephyr.cli.options import load_settings
 from pytest_zephyr.cli.options import NOT_ALL
 from pytest_zephyr.cli.options import OK
@@ -36,6 +37,7 @@ from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results.records import Item
+from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.table import COLLECTED
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import one_line
@@ -48,7 +50,8 @@ _PLUGIN = "pytest_zephyr.plugin.collect"
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
     text = "compare tests with test cases"
-    parser = add_command(commands, "drift", run, text, json=True, also=("map",))
+    only = (*CONNECTION, *TARGET, "map", "journal")
+    parser = add_command(commands, "drift", run, text, json=True, only=only)
     add = parser.add_argument
     add("--markdown", action="store_true", help="print Markdown, for a report")
     text = "compare with this repository folder, and those below, instead of the phase"

@@ -36,7 +36,7 @@ USAGE = 2
 #: Options that only apply to a run of pytest.
 _PYTEST_ONLY = {
     *("zephyr", "push", "on_error", "show_config", "id_prefix", "inherit", "map"),
-    *("capture", "attach_max_size", "report"),
+    *("capture", "attach_max_size", "report", "only_planned"),
 }
 
 
