@@ -23,8 +23,8 @@ from pytest_zephyr.target.create_cases import CaseDetails
 from pytest_zephyr.target.create_cycle import TargetCreator
 from pytest_zephyr.target.fill_phase import PhaseFiller
 from pytest_zephyr.target.find_cases import WALK
+from pytest_zephyr.target.snapshot import NOT_IN_PHASE
 from pytest_zephyr.target.snapshot import Snapshot
-from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import plural
 
@@ -99,25 +99,14 @@ class MissingCreator:
         """Note what becomes of a result without an execution."""
         lookup, case = self._snapshot.lookup, result.case
         settings = self._planner.strictest(result)
-        reason = f"test case {format_case(case)} has no execution in {self._place}"
-        refusal: Refusal | None = None
         if case in lookup.placements and settings.may_create("execution"):
             self.creations.additions.append(lookup.placements[case])
             return
-        if case in lookup.placements:
-            reason += "; to have it added: --zephyr-create=execution"
-            refusal = Refusal(result, reason, code="not-in-phase")
-        elif case in lookup.ambiguous:
-            reason = ambiguous_alt(case, lookup.ambiguous[str(case)], "Zephyr")
-            refusal = Refusal(result, reason, final=True, code="ambiguous")
-        elif not lookup.certain:
-            reason += ", and no search finds it"
-            refusal = Refusal(result, reason, code="not-in-phase")
-        elif settings.unknown_case != "ignore":
-            serious = settings.unknown_case == "error"
-            reason = self._snapshot.unknown(case)
-            refusal = Refusal(result, reason, serious, final=True, code="unknown-case")
-        self._refusals[case] = refusal
+        reason, code = self._snapshot.why_missing(case)
+        severity = settings.unknown_case if code == "unknown-case" else "error"
+        final = code != NOT_IN_PHASE
+        refusal = Refusal(result, reason, severity == "error", final, code)
+        self._refusals[case] = None if severity == "ignore" else refusal
 
     def create(self) -> None:
         """Create what `find` found missing, and read the executions again."""

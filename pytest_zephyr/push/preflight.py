@@ -28,18 +28,16 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find_cases import WALK
 from pytest_zephyr.target.snapshot import KEPT
+from pytest_zephyr.target.snapshot import NOT_IN_PHASE
 from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
-from pytest_zephyr.text import ambiguous_alt
-from pytest_zephyr.text import format_case
 
 
 #: How many ids are looked up before the tests, unless an unknown one aborts the run. The
 #: push looks up the rest.
 _LOOKED_UP = 1000
 
-#: Codes of a test case that exists, but has no execution; TO_ADD is no problem.
-NOT_IN_PHASE = "not-in-phase"
+#: The code of a test case to add to the phase, which is no problem.
 TO_ADD = "to-add"
 
 #: A test case with a problem, a message about it, and a stable name of the problem.
@@ -226,21 +224,11 @@ class Preflight:
         missing = [case for case in cases if case not in scheduled][:limit]
         creates = self._settings.may_create("execution")
         lookup = snapshot.look_up(client, missing, WALK if creates else 0)
-        place = f"phase {snapshot.known_target.path}"
         problems: list[CaseProblem] = []
         for case in missing:
-            text = f"test case {format_case(case)} has no execution in {place}"
-            if case in lookup.ambiguous:
-                text = ambiguous_alt(case, lookup.ambiguous[str(case)], "Zephyr")
-                problems.append((case, text, "ambiguous"))
-            elif lookup.has(case):
-                text += "; to have it added: --zephyr-create=execution"
-                problems.append((case, text, TO_ADD if creates else NOT_IN_PHASE))
-            elif lookup.certain:
-                problems.append((case, snapshot.unknown(case), "unknown-case"))
-            else:
-                text += ", and no search finds it"
-                problems.append((case, text, NOT_IN_PHASE))
+            text, code = snapshot.why_missing(case)
+            is_to_add = creates and case in lookup.placements
+            problems.append((case, text, TO_ADD if is_to_add else code))
         return problems
 
 

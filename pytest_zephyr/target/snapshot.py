@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from itertools import islice
+from typing import Literal
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batching import PAGE
@@ -17,6 +18,7 @@ from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import Code
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.results import status
@@ -25,9 +27,13 @@ from pytest_zephyr.results.status import Status
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.find_cases import find_cases
+from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import format_case
 
+
+#: The code of a test case that exists, or may exist, but has no execution.
+NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 
 #: Seconds after which executions are read again.
 FRESH = 60.0
@@ -62,8 +68,20 @@ class Snapshot:
         assert self.target is not None, "read_target comes first"
         return self.target
 
-    def unknown(self, case: CaseRef) -> str:
-        """Return the message for a test case that Zephyr does not have."""
+    def why_missing(self, case: CaseRef) -> tuple[str, Code]:
+        """Return why *case*, which was looked up, has no execution, and the code of that."""
+        if case in self.lookup.ambiguous:
+            cases = self.lookup.ambiguous[str(case)]
+            return ambiguous_alt(case, cases, "Zephyr"), "ambiguous"
+        place = f"phase {self.known_target.path}"
+        text = f"test case {format_case(case)} has no execution in {place}"
+        if case in self.lookup.placements:
+            return f"{text}; to have it added: --zephyr-create=execution", NOT_IN_PHASE
+        if not self.lookup.certain:
+            return f"{text}, and no search finds it", NOT_IN_PHASE
+        return self._unknown(case), "unknown-case"
+
+    def _unknown(self, case: CaseRef) -> str:
         message = f"test case {format_case(case)} is not known to Zephyr."
         known = (
             str(each.alt if isinstance(case, str) else each.case)
