@@ -92,7 +92,7 @@ def create_app(
 
 @cache
 def _flask() -> Flask:
-    """Return the application of all sandboxes of this process; its routes are built once."""
+    """Return the application of all sandboxes of this process, built only once."""
     app = Flask(__name__)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

@@ -34,7 +34,7 @@ class Unauthorized(Exception):
 
 
 def is_page(path: str) -> bool:
-    """Whether *path* is for people, who need no login."""
+    """Return whether *path* is for people, who need no login."""
     return not path.startswith("/flex/") or path.startswith("/flex/html5")
 
 

@@ -141,7 +141,7 @@ def image_type(start: bytes) -> str | None:
 
 
 def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]:
-    """Every step of the test case, and results on steps that it does not have."""
+    """Return all steps of the test case, and results on steps that it does not have."""
     statuses = Statuses(session, STEP_STATUSES)
     steps = {
         step.order_id: step

@@ -147,7 +147,7 @@ class Faults:
             self._met = []
 
     def listed(self) -> list[dict[str, Any]]:
-        """Each fault as JSON, with the number of matches so far."""
+        """Return each fault as JSON, with the number of matches so far."""
         with self._lock:
             return [
                 {**_plain(fault), "met": met}
@@ -155,7 +155,7 @@ class Faults:
             ]
 
     def take(self, method: str, path: str, start: int) -> tuple[int, Fault] | None:
-        """First fault from position *start* that hits this request, if any."""
+        """Return the first fault from position *start* that applies to a request."""
         with self._lock:
             for index in range(start, len(self._armed)):
                 fault = self._armed[index]

@@ -233,7 +233,7 @@ def favicon() -> Response:
 
 @routes.get("/flex/html5")
 def start_page() -> Response:
-    """Redirect to the phase with the newest result: clients that know no release link here."""
+    """Redirect to the phase with the newest result: for clients that know no release."""
     return _to_latest_phase("/")
 
 

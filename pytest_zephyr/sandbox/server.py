@@ -121,7 +121,7 @@ class Sandbox:
         return f"{self._url}/phase/{phase_id}"
 
     def start(self) -> Sandbox:
-        """Serve; returns itself. Raises OSError if the port is taken."""
+        """Start to serve and return the sandbox. Raises OSError if the port is taken."""
         if self._server is not None:
             return self
         host, port = self._address

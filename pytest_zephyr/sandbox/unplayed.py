@@ -28,7 +28,7 @@ class UnplayedCalls:
                 self._counts[call] += 1
 
     def listed(self) -> list[dict[str, str | int]]:
-        """Each call as JSON, in the order they were first made."""
+        """Return each call as JSON, in the order of the first calls."""
         with self._lock:
             return [
                 {"method": method, "path": path, "count": count}

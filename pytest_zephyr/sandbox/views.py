@@ -245,5 +245,5 @@ def _counts(session: Session, column: Any, *where: Any) -> dict[int, int]:
 
 
 def waiting(session: Session, phase_id: int) -> int:
-    """How many test cases of a phase are assigned to nobody."""
+    """Count the unassigned test cases of a phase."""
     return len(holdings.waiting(session, phase_id))

@@ -216,7 +216,7 @@ def page() -> Page:
 
 
 def read_twins(row: Mapping[str, Any], prefix: str) -> tuple[date | None, date | None]:
-    """Both dates, each from either of its twin fields."""
+    """Read both dates, each from either of its two fields."""
     dates = []
     for short, long in (
         ("startDate", f"{prefix}StartDate"),

@@ -160,7 +160,7 @@ def _text(column: Any, operator: str, values: list[str]) -> Condition:
 
 
 def _tag(operator: str, values: list[str]) -> Condition:
-    """Tags are words of one text; ``~`` finds a part of a word, too."""
+    """Return a condition on tags, the words of a text; ``~`` finds a part of one, too."""
     if operator == "~":
         return _text(Case.tag, operator, values)
     negated = {"=": False, "in": False, "!=": True}[operator]

@@ -179,7 +179,7 @@ def add_phase(
     identifier: int | None = None,
     free_form: bool = True,
 ) -> tuple[Phase, Node]:
-    """Phase and the root node of its own tree."""
+    """Add a phase; return it and the root node of its tree."""
     check_name(name, "phase")
     check_within("phase", (start, end), "cycle", (cycle.start, cycle.end))
     now = now_ms()

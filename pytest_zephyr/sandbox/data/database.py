@@ -65,7 +65,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Session whose changes are kept if the block ends well, all or none."""
+        """Open a session; all changes are kept if the block succeeds, else none."""
         with (
             self._write_lock,
             Session(self._writer, expire_on_commit=False) as session,

@@ -76,7 +76,7 @@ def check_statuses(session: Session, given: set[str], preference: str) -> None:
 
 
 def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Execution]:
-    """Executions by id, all of them; an unknown id is the server's own error."""
+    """Return all executions by id; an unknown id is the server's own error."""
     executions: dict[int, Execution] = {}
     for some in chunks(set(ids)):
         rows = session.scalars(select(Execution).where(Execution.id.in_(some)))

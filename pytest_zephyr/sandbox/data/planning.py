@@ -180,7 +180,7 @@ def add_placements(
 
 
 def mirrored(session: Session, target: Node, source_id: int) -> Node:
-    """Folder of the phase for a repository folder; created if missing."""
+    """Return the folder of the phase for a repository folder, created if missing."""
     path: list[Node] = []
     node = session.get(Node, source_id)
     while node is not None:

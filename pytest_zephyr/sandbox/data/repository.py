@@ -30,7 +30,7 @@ from pytest_zephyr.sandbox.data.values import now_ms
 
 
 def chunks(values: Iterable[int], size: int = 10_000) -> Iterable[list[int]]:
-    """*values* in lists short enough for one SQL statement."""
+    """Yield *values* in lists short enough for one SQL statement."""
     rest = list(values)
     for start in range(0, len(rest), size):
         yield rest[start : start + size]
@@ -138,7 +138,7 @@ def add_cases(
 
 
 def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
-    """Take placements out of *node*; a test case that is in no folder is gone."""
+    """Remove placements from *node*, and test cases that are then in no folder."""
     for some in chunks(ids):
         chosen = Placement.node_id == node.id, Placement.id.in_(some)
         cases = list(session.scalars(select(Placement.case_id).where(*chosen)))

@@ -78,7 +78,7 @@ class Store:
     def add_user(
         self, username: str, password: str, *, permissions: bool = True
     ) -> tuple[int, str]:
-        """Id and API token of a new user; without *permissions* all is 403."""
+        """Add a user, to whom all is 403 without *permissions*; return id and API token."""
         with self.database.writing() as session:
             return seeding.add_user(session, username, password, permitted=permissions)
 

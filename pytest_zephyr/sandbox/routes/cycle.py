@@ -112,7 +112,7 @@ def update_cycle(cycle_id: int) -> Response:
 
 
 def _one_twin(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """*given* with each date under its short name only."""
+    """Return *given* with each date under its short name only."""
     short = dict(given)
     for which in ("Start", "End"):
         long = short.pop(f"{prefix}{which}Date", None)

@@ -98,7 +98,7 @@ def execution(execution_id: int) -> Response:
 
 
 def from_query(execution_id: int, notes: str | None = None) -> Verdict:
-    """What the query says about one execution."""
+    """Return what the query says about one execution."""
     status = request.args.get("status")
     if not status:
         raise bad("status cannot be null.")

@@ -99,6 +99,6 @@ def project(project_id: int) -> Response:
 
 
 def _cases(session: Session, *where: Any) -> int:
-    """How many test cases there are, however many versions each has."""
+    """Count the test cases, however many versions each has."""
     count = func.count(Case.testcase_id.distinct())
     return session.scalar(select(count).where(*where)) or 0
