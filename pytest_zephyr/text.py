@@ -70,6 +70,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def have(number: int) -> str:
+    """Return the verb after a count: ``1 test has``, ``2 tests have``."""
+    return "has" if number == 1 else "have"
+
+
 def listed(parts: Iterable[str], conjunction: str = "and") -> str:
     """Return *parts* as a list in a sentence: ``a, b and c``."""
     *others, last = parts

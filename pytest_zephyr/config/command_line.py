@@ -13,6 +13,7 @@ import sys
 
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
 
@@ -53,12 +54,10 @@ def without_case_line(unmarked: int, invalid: int) -> str:
     """Say how many tests have no marker or an invalid one; empty if there are none."""
     parts = []
     if unmarked:
-        have = "has" if unmarked == 1 else "have"
-        parts.append(f"{plural(unmarked, 'test')} {have} no test case")
+        parts.append(f"{plural(unmarked, 'test')} {have(unmarked)} no test case")
     if invalid:
-        have = "has" if invalid == 1 else "have"
         number = str(invalid) if unmarked else plural(invalid, "test")
-        parts.append(f"{number} {have} an invalid marker")
+        parts.append(f"{number} {have(invalid)} an invalid marker")
     if not parts:
         return ""
     them = "it" if unmarked + invalid == 1 else "them"

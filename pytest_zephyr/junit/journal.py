@@ -174,7 +174,7 @@ class Importer:
     def _evidence(
         self, test: TestElement, last: Sequence[Ending]
     ) -> Iterator[evidence.EvidenceValue]:
-        """Yield the attachments of the last attempt and, if the settings say so, its output."""
+        """Yield the attachments of the last attempt and, by the settings, its output."""
         output = last[-1].output if last and last[-1].attempt else test.output
         named = [output.attachments, *(each.text.attachments for each in last)]
         for name in dict.fromkeys(chain(*named)):

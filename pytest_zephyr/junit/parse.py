@@ -217,7 +217,7 @@ class _Handler(ContentHandler):
 
 
 def _milliseconds(text: str, latest: int) -> int:
-    """Return a time in milliseconds since the epoch, 0 if *text* is not a time up to *latest*.
+    """Return the milliseconds since the epoch of *text*, 0 if it is no time up to *latest*.
 
     Without a time zone it is local time or UTC, whichever is later.
     """
@@ -235,7 +235,7 @@ def _milliseconds(text: str, latest: int) -> int:
 
 
 def _microseconds(text: str) -> int:
-    """Return a duration such as ``1.5``, ``1,234.5`` or ``0,5``, 0 if *text* is not one."""
+    """Return a duration such as ``1.5``, ``1,234.5`` or ``0,5``; 0 for any other text."""
     with suppress(ValueError):
         seconds = float(text.replace(",", "" if "." in text else "."))
         return round(seconds * 1_000_000) if 0 < seconds < 10**8 else 0

@@ -22,6 +22,7 @@ from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.text import first_few
 from pytest_zephyr.text import format_case
+from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
 
@@ -45,10 +46,8 @@ def describe_problems(
     if delivery.unmapped:
         number = len(delivery.unmapped)
         is_error = delivery.unmapped_is_error
-        text = (
-            f"{plural(number, 'test')} {'has' if number == 1 else 'have'} no test case"
-        )
-        text += f": {first_few(delivery.unmapped)}"
+        names = first_few(delivery.unmapped)
+        text = f"{plural(number, 'test')} {have(number)} no test case: {names}"
         why = ("this counts as undelivered (zephyr_unmapped = error)",)
         level: Level = "error" if is_error else "warning"
         lines.append(Line(text, level, why if is_error else (), "unmapped"))

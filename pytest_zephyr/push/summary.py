@@ -18,6 +18,7 @@ from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.text import format_case
+from pytest_zephyr.text import have
 from pytest_zephyr.text import listed
 from pytest_zephyr.text import plural
 
@@ -247,10 +248,10 @@ def merged_as_json(results: MergedResults) -> dict[str, object]:
 def planned_only(deselected: int, untested: int) -> Line:
     """Return how the tests of a run and the test cases of its phase differ."""
     were, their = ("was", "its") if deselected == 1 else ("were", "their")
-    have = "has" if untested == 1 else "have"
     return Line(
         f"only planned: {plural(deselected, 'test')} {were} not run, {their} test case is"
-        f" not in the phase; {plural(untested, 'test case')} of the phase {have} no test"
+        f" not in the phase; {plural(untested, 'test case')} of the phase"
+        f" {have(untested)} no test"
     )
 
 

@@ -160,7 +160,7 @@ class _Node:
         return any(each.worker == worker and not each.finished for each in self.workers)
 
     def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
-        """Return the evidence of the last attempt, even if it crashed before its reports."""
+        """Return the evidence of the last attempt, even of one without reports."""
         if not entries and not self.marked:
             return NOTHING
         last = {each.worker: each.last for each in self.workers}

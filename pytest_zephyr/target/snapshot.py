@@ -69,7 +69,7 @@ class Snapshot:
         return self.target
 
     def why_missing(self, case: CaseRef) -> tuple[str, Code]:
-        """Return why *case*, which was looked up, has no execution, and the code of that."""
+        """Return why *case* has no execution, after `look_up`, and the code of the reason."""
         if case in self.lookup.ambiguous:
             cases = self.lookup.ambiguous[str(case)]
             return ambiguous_alt(case, cases, "Zephyr"), "ambiguous"
