@@ -96,7 +96,7 @@ class OpenFile:
 
     def _check(self) -> os.stat_result:
         status = System.fstat(self._number)
-        if _identity(status) != self._identity:
+        if (status.st_dev, status.st_ino) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return status
 

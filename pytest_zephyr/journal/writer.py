@@ -82,7 +82,8 @@ class JournalWriter:
             # Some network file systems refuse locks, or grant all of them.
             header = replace(header, unlocked=not is_locked(path))
         # It holds no secret, and a password may be an ordinary word.
-        line = _bytes_of(System.encode(journal_format.header_line(header)))
+        encoded = System.encode(journal_format.header_line(header))
+        line = encoded.encode("ascii") + b"\n"
         writer._append(line)
         if writer.broken is None:
             writer._header, writer._place = line, line.find(_CUT) + len(_CUT) - 1
@@ -201,10 +202,11 @@ class JournalWriter:
                 for key, value in json.loads(text).items()
             }
             text = System.encode(clean)
-        return _bytes_of(text)
+        # ASCII only: a lone surrogate in captured output survives as an escape.
+        return text.encode("ascii") + b"\n"
 
     def _write(self, data: bytes) -> bool:
-        if self._file is None or not self.is_ours:
+        if self._file is None or System.process_id() != self._pid:
             return False
         try:
             written = self._file.write(data)
@@ -268,11 +270,6 @@ def read_tail(path: Path) -> bytes:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
         return file.read()
     return b""
-
-
-def _bytes_of(text: str) -> bytes:
-    # ASCII only: a lone surrogate in captured output survives as an escape.
-    return text.encode("ascii") + b"\n"
 
 
 def worker_journal(

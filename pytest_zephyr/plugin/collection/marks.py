@@ -278,21 +278,23 @@ def _levels(item: pytest.Item) -> list[list[pytest.Mark]] | None:
     levels: list[list[pytest.Mark]] = []
     node: Any = item
     while node is not None:
-        marks = []
+        marks: list[pytest.Mark] = []
         for mark in node.own_markers:
             if mark.name == "zephyr":
                 marks.append(mark)
             elif mark.name == "zephyr_ignore":
                 return None
-        if marks and isinstance(node, pytest.Class):
+        if not marks:
+            pass
+        elif isinstance(node, pytest.Class):
             levels += _by_class(node, marks)
-        elif marks and node is item and (callspec := getattr(item, "callspec", None)):
+        elif node is item and (callspec := getattr(item, "callspec", None)):
             of_params = set(map(id, callspec.marks))
             by_owner: tuple[list[pytest.Mark], list[pytest.Mark]] = [], []
             for mark in marks:
                 by_owner[id(mark) not in of_params].append(mark)
             levels += by_owner
-        elif marks:
+        else:
             levels.append(marks)
         node = node.parent
     return levels
