@@ -25,6 +25,7 @@ from pytest_zephyr.config.job import this_job
 from pytest_zephyr.errors import ReportError
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.junit.journal import Importer
+from pytest_zephyr.text import plural
 
 
 def declare(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -71,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
     for problem in importer.problems:
         complain(problem)
     if importer.tests:
-        counts = f"{importer.tests} tests, {importer.unmapped} without a test case"
+        counts = plural(importer.tests, "test")
+        if importer.unmapped:
+            counts += f", {importer.unmapped} without a test case"
         say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
     else:
         say(f"{journal} has the same results; nothing was imported.")

@@ -57,6 +57,7 @@ def test_the_same_results_are_imported_once(report, import_, pytester, world):
     first, again, other = (import_(each, "--push") for each in (path, path, copy))
 
     assert (first.ret, again.ret, other.ret) == (0, 0, 0)
+    assert ": 1 test\n" in first.out
     assert "has the same results" in again.out
     assert "has the same results" in other.out
     assert len(journals(pytester)) == 1
