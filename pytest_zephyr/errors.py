@@ -136,7 +136,23 @@ class ZephyrRefused(ZephyrBadAnswer):
 
 
 class ZephyrNotFound(ZephyrRefused):
-    """The server does not have this address, or nothing with this name."""
+    """The server does not have this address, or nothing with this name.
+
+    *option* is the one with the wrong value, such as ``phase``, and *instead* a value
+    that was probably meant.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = NO_SUCH_NAME,
+        option: str = "",
+        instead: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status)
+        self.option = option
+        self.instead = instead
 
 
 class JournalError(ZephyrError):

@@ -12,6 +12,7 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import kept_lines
 from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Change
@@ -116,6 +117,12 @@ def _about_sending(
         return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
     if delivery.waiting:
         lines = kept_lines(journals, settings, plural(delivery.waiting, "result"))
+        if isinstance(delivery.error, ZephyrNotFound) and delivery.error.option:
+            # The journal keeps the wrong value.
+            flag = f"--zephyr-{delivery.error.option}"
+            value = delivery.error.instead or delivery.error.option.upper()
+            again = command("push", *journals, flag, value, settings=settings)
+            lines[1:] = [f"        send them to the right one with: {again}"]
         return [problem(lines, _waiting_level(delivery), code="kept")]
     if delivery.evidence.pending or delivery.evidence.retryable:
         names = ", ".join(map(str, journals))

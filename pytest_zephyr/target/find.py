@@ -165,7 +165,7 @@ class Finder:
                 assert release is not None
                 place = self._name_release(release)
             text = f"{self._settings.describe('phase')} is not a phase of {place}."
-        raise ZephyrNotFound(f"{text} {where}")
+        raise ZephyrNotFound(f"{text} {where}", option="phase")
 
     def _cycles_above(self, phase: int) -> tuple[Sequence[Cycle], Release | None]:
         """Return the cycles that may contain *phase*, and their release if it is known."""
@@ -268,7 +268,11 @@ class Finder:
         if not matches:
             if kind in CREATE and ref.name and self._settings.may_create(kind):
                 return None
-            raise ZephyrNotFound(self._not_found(kind, ref, listed, place))
+            raise ZephyrNotFound(
+                self._not_found(kind, ref, listed, place),
+                option=kind,
+                instead=closest(ref.name or str(ref.id), [e.name for e in listed]),
+            )
         lowest = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
             ids = ", ".join(map(str, sorted(each.id for each in matches)))

@@ -914,6 +914,27 @@ def test_typo_is_answered_before_the_first_test(
     assert ran.journals == []
 
 
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("wrong", ["project=Payment", "cycle=Nightley", "phase=Smok"])
+def test_results_of_a_typo_are_sent_by_the_printed_command(
+    pytester, run_zephyr, world, paste, wrong
+):
+    """The journal keeps the wrong name, so the command has the one that was meant."""
+    pytester.makepyfile(ONE.format(case=101))
+    ran = run_zephyr(
+        "--zephyr-project=Payments", "--zephyr-release=name:1.0",
+        "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", f"--zephyr-{wrong}",
+    )  # fmt: skip
+    option, _, name = wrong.partition("=")
+    pasted = paste(ran.text)
+
+    ran.result.stdout.fnmatch_lines(
+        [f"*send them to the right one with: * push * --zephyr-{option} {name[:4]}*"]
+    )
+    assert pasted.ret == 0, pasted.out + pasted.err
+    assert world.statuses()[101] == "1"
+
+
 def test_all_problems_are_said_at_once(pytester, run_zephyr):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
