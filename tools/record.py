@@ -42,7 +42,7 @@ SITE = Path(__file__).resolve().parents[1] / "docs"
 
 #: The day, the place and the sandbox that all recordings show.
 DAY = date(2026, 11, 26)
-PLACE = "/home/ada/shop"
+PLACE = "/path/to/shop"
 ADDRESS = "http://127.0.0.1:8765"
 
 _PART = re.compile(
