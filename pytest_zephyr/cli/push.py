@@ -45,7 +45,7 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
-from pytest_zephyr.results import github
+from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
@@ -287,9 +287,9 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
             complain(line.text)
         elif show:
             say(line.text)
-    if show and os.environ.get(github.ACTIONS) == "true":
-        for command_line in github.commands((*lines, *written[len(reports) :])):
-            say(command_line)
+    if show:
+        for text in github_annotations((*lines, *written[len(reports) :]), os.environ):
+            say(text)
 
 
 def _corrections(

@@ -10,10 +10,14 @@ import os
 from pathlib import Path
 import secrets
 
-from pytest_zephyr.results import github
+from pytest_zephyr.results.lines import as_markdown
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.report import render
 from pytest_zephyr.results.report import RunReport
+
+
+#: The variable on GitHub Actions that names the file for the summary of the job.
+_JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def write_report(path: Path, runs: Iterable[RunReport], shown: Path) -> Line:
@@ -55,13 +59,14 @@ def add_job_summary(environ: Mapping[str, str], lines: Sequence[Line]) -> list[L
 
     Returns the problem if that fails.
     """
-    path = environ.get(github.SUMMARY)
+    path = environ.get(_JOB_SUMMARY)
     if not path:
         return []
+    pieces = ("### Test results in Zephyr\n\n", *as_markdown(lines), "\n")
     try:
-        _write(Path(path), [github.job_summary(lines)], "a")
+        _write(Path(path), pieces, "a")
     except OSError as error:
-        text = f"the summary of the job ({github.SUMMARY}) cannot be written: "
+        text = f"the summary of the job ({_JOB_SUMMARY}) cannot be written: "
         text += f"{error.strerror or error}."
         return [Line(text, "warning", code="report")]
     return []

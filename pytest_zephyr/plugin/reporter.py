@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Generator
-from collections.abc import Sequence
 import os
 import sys
 from typing import Any
@@ -57,7 +56,7 @@ from pytest_zephyr.plugin.summary import unsent_report
 from pytest_zephyr.protocol import messages
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
-from pytest_zephyr.results import github
+from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
@@ -311,7 +310,7 @@ class ZephyrReporter:
     def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
         lines = self._publish()
         show(terminal, lines, quiet=self._config.get_verbosity() < 0)
-        for annotation in self._annotations(lines):
+        for annotation in github_annotations(lines, self._environ):
             terminal.line(annotation)
         self._lines = []
         self._bugs.clear()
@@ -320,10 +319,6 @@ class ZephyrReporter:
         """Add the summary to that of the CI job and return its lines."""
         lines = self._summary_lines()
         return [*lines, *add_job_summary(self._environ, lines)] if lines else []
-
-    def _annotations(self, lines: Sequence[Line]) -> list[str]:
-        on_github = self._environ.get(github.ACTIONS) == "true"
-        return github.commands(lines) if on_github else []
 
     def _summary_lines(self) -> list[Line]:
         """Return all lines, bugs included, without secrets and control characters."""
@@ -350,5 +345,5 @@ class ZephyrReporter:
         # Without pytest's terminal, or if that failed, they are not yet printed.
         lines = self._publish()
         shown = [text for line in lines for text in line.shown]
-        for text in (*shown, *self._annotations(lines)):
+        for text in (*shown, *github_annotations(lines, self._environ)):
             sys.stderr.write(f"{text}\n")

@@ -57,17 +57,13 @@ def _row_of_new(
 ) -> CaseRow:
     """Return the row of a test case that was not created."""
     return CaseRow(
-        id=None,
-        alt="",
-        name=new.name,
-        status="",
+        tests=nodes,
         outcome=worst(node.outcome for node in nodes).value,
-        action=pending.action,
-        reason=pending.reason,
-        execution=None,
         milliseconds=round(sum(node.duration for node in nodes) / 1000),
         at=max((node.at for node in nodes), default=0),
-        tests=nodes,
+        action=pending.action,
+        reason=pending.reason,
+        name=new.name,
     )
 
 

@@ -1,14 +1,22 @@
-"""The lines of a summary, which a terminal and a CI service show in their own ways."""
+"""The lines of a summary, and how a terminal, GitHub Actions and Markdown show them.
+
+For GitHub Actions see "Workflow commands for GitHub Actions" in its documentation.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+import re
 from typing import Literal
 
 from pytest_zephyr.errors import Code
+from pytest_zephyr.text import one_line
 
 
 Level = Literal["info", "success", "warning", "error"]
@@ -17,6 +25,11 @@ _PREFIX = "zephyr: "
 
 #: The code of what a dry run would do.
 DRY_RUN: Literal["dry-run"] = "dry-run"
+
+#: How many annotations of each level GitHub shows for one step.
+_MAX_ANNOTATIONS = 10
+
+_SPECIAL_IN_MARKDOWN = re.compile(r"([\\`*_\[\]<|#~&$])")
 
 
 @dataclass(frozen=True)
@@ -63,3 +76,51 @@ def problems(
 ) -> list[Line]:
     """Return a problem for each of *lines*."""
     return [problem([line], level, code) for line in lines]
+
+
+def github_annotations(lines: Iterable[Line], environ: Mapping[str, str]) -> list[str]:
+    """Return what annotates a job on GitHub with the problems in *lines*, errors first.
+
+    The list is empty if *environ* is not that of a job on GitHub.
+    """
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return []
+    by_level: dict[str, list[str]] = {"error": [], "warning": []}
+    for line in filter(lambda line: line.is_problem, lines):
+        text = "\n".join((line.text, *line.more))
+        text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        level = "error" if line.level == "error" else "warning"
+        by_level[level].append(f"::{level} title=pytest-zephyr::{text}")
+    return [text for texts in by_level.values() for text in texts[:_MAX_ANNOTATIONS]]
+
+
+def as_markdown(lines: Iterable[Line]) -> Iterator[str]:
+    """Yield *lines* as Markdown: paragraphs, and a list of problems."""
+    in_list = False
+    for line in lines:
+        text = markdown_text(line.text)
+        if line.url:
+            before, _, after = line.text.partition(line.url)
+            text = f"{markdown_text(before)}<{line.url}>{markdown_text(after)}"
+        for more in line.more:
+            # A command follows a colon.
+            before, colon, command = more.partition(": ")
+            text += f"  \n  {markdown_text(before)}{colon}"
+            text += markdown_code(command) if colon else ""
+        if in_list and not line.is_problem:
+            yield "\n"
+        in_list = line.is_problem
+        yield f"- {text}\n" if in_list else f"{text}\n\n"
+
+
+def markdown_text(text: str) -> str:
+    """Return *text* on one line, without anything that Markdown interprets."""
+    return _SPECIAL_IN_MARKDOWN.sub(r"\\\1", one_line(text))
+
+
+def markdown_code(text: str) -> str:
+    """Return *text* on one line as code, which may stand in a table."""
+    text = one_line(text).replace("|", "\\|")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    padding = " " if "`" in text else ""
+    return f"{fence}{padding}{text}{padding}{fence}"

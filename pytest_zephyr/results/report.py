@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from datetime import timezone
 import json
-from typing import Any
 from typing import get_args
 from typing import Literal
 
-from pytest_zephyr.results import markdown
+from pytest_zephyr.results.lines import as_markdown
 from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import markdown_code
+from pytest_zephyr.results.lines import markdown_text
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 
@@ -33,15 +34,6 @@ Action = Literal[
     "reported", "reported_before", "would_report", "unchanged", "refused", "not_sent"
 ]
 
-_TITLES: Mapping[Action, str] = {
-    "reported": "reported",
-    "reported_before": "reported before",
-    "would_report": "would be reported",
-    "unchanged": "unchanged",
-    "refused": "refused",
-    "not_sent": "not sent",
-}
-
 
 @dataclass(slots=True)
 class CaseRow:
@@ -52,17 +44,17 @@ class CaseRow:
     tests, *at* the end of the last one in milliseconds since the epoch.
     """
 
-    id: int | None
-    alt: str
-    name: str
-    status: str
+    tests: Sequence[NodeResult]
     outcome: str
-    action: Action
-    reason: str
-    execution: int | None
     milliseconds: int
     at: int
-    tests: Sequence[NodeResult]
+    action: Action
+    reason: str = ""
+    status: str = ""
+    id: int | None = None
+    alt: str = ""
+    name: str = ""
+    execution: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,22 +73,23 @@ class RunReport:
 
 def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
     """Return the row of *result*, with what its tests say."""
-    new = next((node.new for node in result.nodes if node.new is not None), None)
-    # Without an id, a test case that could not be created has its name only.
-    is_new = new is not None and result.case == new.name
-    return CaseRow(
-        id=result.case if isinstance(result.case, int) else None,
-        alt=result.case if isinstance(result.case, str) and not is_new else "",
-        name=new.name if new is not None else "",
-        status=result.status.name if result.status is not None else "",
+    name = next((node.new.name for node in result.nodes if node.new), "")
+    row = CaseRow(
+        tests=result.nodes,
         outcome=result.outcome.value,
-        action=action,
-        reason=reason,
-        execution=None,
         milliseconds=result.milliseconds,
         at=result.at,
-        tests=result.nodes,
+        action=action,
+        reason=reason,
+        status=result.status.name if result.status else "",
+        name=name,
     )
+    if isinstance(result.case, int):
+        row.id = result.case
+    elif result.case != name:
+        # A test case that could not be created has its name only.
+        row.alt = result.case
+    return row
 
 
 def render(suffix: str, runs: Iterable[RunReport]) -> Iterator[str]:
@@ -113,7 +106,7 @@ def _json(runs: Iterable[RunReport]) -> Iterator[str]:
         yield ",\n{\n" if number else "\n{\n"
         facts = {**run.facts, **_counts(run), "problems": problems_as_json(run.lines)}
         for name, value in facts.items():
-            yield f"{_dump(name)}: {_dump(value)},\n"
+            yield f"{json.dumps(name)}: {json.dumps(value)},\n"
         yield from _list("test_cases", map(_case_as_json, run.cases()))
         yield ",\n"
         yield from _list("tests_without_test_case", map(_test, run.without_case))
@@ -124,12 +117,8 @@ def _json(runs: Iterable[RunReport]) -> Iterator[str]:
 def _list(name: str, values: Iterable[object]) -> Iterator[str]:
     yield f'"{name}": ['
     for number, value in enumerate(values):
-        yield f"{',' if number else ''}\n{_dump(value)}"
+        yield f"{',' if number else ''}\n{json.dumps(value)}"
     yield "\n]"
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value)
 
 
 def _counts(run: RunReport) -> dict[str, object]:
@@ -171,19 +160,16 @@ def _case_as_json(row: CaseRow) -> dict[str, object]:
     }
 
 
-def _test(node: NodeResult) -> dict[str, Any]:
+def _test(node: NodeResult) -> dict[str, object]:
+    crashes = (failure.crash for failure in node.failures)
     return {
         "nodeid": node.nodeid,
         "outcome": node.outcome.value,
         "seconds": node.duration / 1_000_000,
-        "message": message_of(node) or None,
+        # Why it failed or was skipped, in one line.
+        "message": next(filter(None, crashes), node.reason) or None,
         "invalid_marker": node.invalid,
     }
-
-
-def message_of(node: NodeResult) -> str:
-    """Return why a test failed or was skipped, in one line."""
-    return next((each.crash for each in node.failures if each.crash), node.reason)
 
 
 def _time(at: int) -> str | None:
@@ -199,8 +185,8 @@ def _markdown(runs: Iterable[RunReport]) -> Iterator[str]:
     yield "# Test results in Zephyr\n"
     for run in runs:
         place = str(run.facts.get("target") or "Not sent")
-        yield f"\n## {markdown.escape(place)}\n\n"
-        yield from markdown.summary(run.lines)
+        yield f"\n## {markdown_text(place)}\n\n"
+        yield from as_markdown(run.lines)
         yield "\n| Test case | Name | Status | Outcome | Action | Tests |\n"
         yield "| --- | --- | --- | --- | --- | --- |\n"
         yield from map(_case_as_row, run.cases())
@@ -208,19 +194,21 @@ def _markdown(runs: Iterable[RunReport]) -> Iterator[str]:
             yield "\n### Tests without a test case\n\n"
             for node in run.without_case:
                 why = "invalid marker, " if node.invalid else ""
-                yield f"- {markdown.code(node.nodeid)} ({why}{node.outcome.value})\n"
+                yield f"- {markdown_code(node.nodeid)} ({why}{node.outcome.value})\n"
 
 
 def _case_as_row(row: CaseRow) -> str:
-    action = _TITLES[row.action] + (f": {row.reason}" if row.reason else "")
-    shown = [markdown.code(node.nodeid) for node in row.tests[:5]]
+    action = row.action.replace("_", " ").replace("would report", "would be reported")
+    if row.reason:
+        action += f": {row.reason}"
+    shown = [markdown_code(node.nodeid) for node in row.tests[:5]]
     more = f" and {len(row.tests) - 5} more" if len(row.tests) > 5 else ""
     cells = (
-        markdown.escape(str(row.id or row.alt or "new")),
-        markdown.escape(row.name),
-        markdown.escape(row.status),
-        markdown.escape(row.outcome),
-        markdown.escape(action),
+        markdown_text(str(row.id or row.alt or "new")),
+        markdown_text(row.name),
+        markdown_text(row.status),
+        markdown_text(row.outcome),
+        markdown_text(action),
         "<br>".join(shown) + more,
     )
     return f"| {' | '.join(cells)} |\n"

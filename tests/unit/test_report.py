@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_zephyr.results import github
-from pytest_zephyr.results import markdown
+from pytest_zephyr.results.lines import as_markdown
+from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import markdown_code
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.report import render
@@ -36,6 +37,8 @@ FACTS: dict[str, Any] = {
     "created": [],
     "attachments": None,
 }
+
+GITHUB = {"GITHUB_ACTIONS": "true"}
 
 NODE = NodeResult("test_a.py::test_x[a|`b`\ud800]", Outcome.FAILED, (101,))
 
@@ -84,7 +87,7 @@ def test_markdown_of_any_text_is_one_row():
     ],
 )
 def test_code_in_markdown_keeps_its_text(text, shown):
-    assert markdown.code(text) == shown
+    assert markdown_code(text) == shown
 
 
 def test_annotations_are_one_line_each_errors_first():
@@ -94,21 +97,21 @@ def test_annotations_are_one_line_each_errors_first():
         Line("no answer", "error", ("send it: pytest-zephyr push",), "error"),
     ]
 
-    assert github.commands(lines) == [
+    assert github_annotations(lines, GITHUB) == [
         "::error title=pytest-zephyr::no answer%0Asend it: pytest-zephyr push",
         "::warning title=pytest-zephyr::odd 100%25%0A::error::x",
     ]
 
 
-def test_job_summary_lists_problems_with_their_command():
+def test_markdown_lists_problems_with_their_command():
     lines = [
         Line("1 test case: 1 refused", "error"),
         Line("<x> is unknown", "error", ("to fix it: a `b`",), "refused"),
         Line("View results: https://z.example/a_b  (a_b)", url="https://z.example/a_b"),
     ]
-    text = github.job_summary(lines)
+    text = "".join(as_markdown(lines))
 
-    assert text.startswith("### Test results in Zephyr\n\n1 test case: 1 refused\n\n")
+    assert text.startswith("1 test case: 1 refused\n\n")
     assert "- \\<x> is unknown  \n  to fix it: `` a `b` ``\n\nView" in text
     assert "View results: <https://z.example/a_b>  (a\\_b)" in text
 
@@ -116,4 +119,4 @@ def test_job_summary_lists_problems_with_their_command():
 def test_github_shows_no_more_than_ten_annotations_of_a_level():
     lines: list[Any] = [Line(f"{n}", "error", code="refused") for n in range(30)]
 
-    assert len(github.commands(lines)) == 10
+    assert len(github_annotations(lines, GITHUB)) == 10
