@@ -24,9 +24,7 @@ from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Project
 from pytest_zephyr.client.entities import Release
 from pytest_zephyr.client.entities import User
-from pytest_zephyr.config.settings import missing_credential
 from pytest_zephyr.config.settings import missing_place
-from pytest_zephyr.config.settings import NO_SERVER
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Code
@@ -81,12 +79,10 @@ class Checker:
 
     def check_settings(self) -> bool:
         """Check that there are an address and a credential to try."""
-        if self._settings.url is None:
-            self._fail("address", SettingsError(NO_SERVER))
-        elif self._settings.credential is None:
-            self._fail(
-                "credential", SettingsError(missing_credential(self._settings.auth))
-            )
+        try:
+            self._settings.require_login()
+        except SettingsError as error:
+            self._fail("address" if self._settings.url is None else "credential", error)
         return not self.failed
 
     def run(self, client: Client) -> None:

@@ -15,10 +15,14 @@ from pytest_zephyr.results import tags
 from pytest_zephyr.results.notes import Comment
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import Rules
+from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.status import Choice
 from pytest_zephyr.results.status import choices
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
+from pytest_zephyr.text import from_source
 
 
 #: The address of the embedded server, and its database in the directory of journals.
@@ -38,10 +42,16 @@ Create = Literal["never", "execution", "phase", "cycle"]
 CREATE: tuple[Create, ...] = ("never", "execution", "phase", "cycle")
 
 
-NO_SERVER = (
-    "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment to its"
-    " address, or try --zephyr-url sandbox."
-)
+#: What to say if there is no credential, by the way to log in.
+_SET_USERNAME = "Set ZEPHYR_USERNAME and ZEPHYR_PASSWORD in the environment."
+_NO_CREDENTIAL: Mapping[Auth, str] = {
+    "auto": "no credential. Set ZEPHYR_TOKEN in the environment (or zephyr_token_file),"
+    " or ZEPHYR_USERNAME and ZEPHYR_PASSWORD.",
+    "token": "no token. Set ZEPHYR_TOKEN in the environment, or name a file that holds"
+    " the token with zephyr_token_file.",
+    "basic": f"no credential for zephyr_auth = basic. {_SET_USERNAME}",
+    "cookie": f"no credential for zephyr_auth = cookie. {_SET_USERNAME}",
+}
 
 
 @dataclass(frozen=True)
@@ -119,20 +129,19 @@ class Settings:
 
     def rules(self, statuses: Sequence[Status]) -> Rules:
         """Return the rules for results on a server that has *statuses*."""
-        source = self.sources.get("status_map", "default")
         limit = self.notes_limit - min(tags.ROOM, self.notes_limit // 2)
-        context = Context(self.comment, limit)
-        return Rules(choices(self.status_map, source, statuses), context)
+        return Rules(self.choices(statuses), Context(self.comment, limit))
+
+    def choices(self, statuses: Sequence[Status]) -> dict[Outcome, Choice]:
+        """Return the status of each outcome on a server that has *statuses*."""
+        return choices(self.status_map, self.sources["status_map"], statuses)
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
-        text = self.raw.get(name, "")
+        text = self.raw[name]
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
-        source = self.sources.get(name, "default")
-        return (
-            f"{text!r} ({'the default' if source == 'default' else f'from {source}'})"
-        )
+        return f"{text!r} ({from_source(self.sources[name])})"
 
     @property
     def target_path(self) -> str:
@@ -147,9 +156,12 @@ class Settings:
     def require_login(self) -> None:
         """Raise SettingsError unless there is a server, and a credential for it."""
         if self.url is None:
-            raise SettingsError(NO_SERVER)
+            raise SettingsError(
+                "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment"
+                " to its address, or try --zephyr-url sandbox."
+            )
         if self.credential is None and self.url != SANDBOX:
-            raise SettingsError(missing_credential(self.auth))
+            raise SettingsError(_NO_CREDENTIAL[self.auth])
 
     def require_server(self, journal: Path | None = None) -> None:
         """Raise SettingsError unless a server, a credential and a phase are named.
@@ -164,7 +176,7 @@ class Settings:
             self.require_login()
         except SettingsError as error:
             problems.append(str(error))
-        problems += self._missing_target(journal)
+        problems += [missing_place(name, journal) for name in self.missing_places()]
         if self.unmapped == "create" and self.release is None:
             problems.append(
                 f"no release, which {self.describe('unmapped')} needs: test cases are"
@@ -173,16 +185,16 @@ class Settings:
         if problems:
             raise SettingsError("\n".join(problems))
 
-    def _missing_target(self, journal: Path | None) -> list[str]:
-        """Say what is missing to find the phase; nothing is needed above an id."""
-        missing = []
-        for name in ("phase", "cycle", "release", "project"):
+    def missing_places(self, lowest: str = "phase") -> list[str]:
+        """Return what is not set and needed to find *lowest*; an id needs nothing above."""
+        missing: list[str] = []
+        for name in TARGET[TARGET.index(lowest) :: -1]:
             ref: Ref | None = getattr(self, name)
             if ref is None:
-                missing.append(name)
+                missing.insert(0, name)
             elif ref.id is not None:
                 break
-        return [missing_place(name, journal) for name in reversed(missing)]
+        return missing
 
 
 def require_sandbox() -> None:
@@ -202,22 +214,4 @@ def missing_place(name: str, journal: Path | None = None) -> str:
     return (
         f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
         f" environment to a name or an id."
-    )
-
-
-def missing_credential(auth: Auth) -> str:
-    """Say that there is no credential for *auth*, and how to set one."""
-    if auth == "token":
-        return (
-            "no token. Set ZEPHYR_TOKEN in the environment, or name a file that holds"
-            " the token with zephyr_token_file."
-        )
-    if auth == "auto":
-        return (
-            "no credential. Set ZEPHYR_TOKEN in the environment (or zephyr_token_file),"
-            " or ZEPHYR_USERNAME and ZEPHYR_PASSWORD."
-        )
-    return (
-        f"no credential for zephyr_auth = {auth}. Set ZEPHYR_USERNAME and"
-        f" ZEPHYR_PASSWORD in the environment."
     )

@@ -69,8 +69,7 @@ def status_problems(
     settings: Settings, statuses: Sequence[status.Status]
 ) -> list[status.Choice]:
     """Return the wrong choices of the user's own status map, with their problems."""
-    source = settings.sources.get("status_map", "default")
-    choices = status.choices(settings.status_map, source, statuses)
+    choices = settings.choices(statuses)
     mapped = (choices[Outcome(name)] for name in settings.status_map)
     return [choice for choice in mapped if choice.problem]
 

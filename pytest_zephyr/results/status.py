@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.text import did_you_mean
+from pytest_zephyr.text import from_source
 
 
 PASS = "1"
@@ -95,16 +96,15 @@ def _choose(
         return Choice()
     status = _find(text, statuses)
     known = ", ".join(f"{each.name} ({each.id})" for each in statuses if each.active)
-    origin = "the default" if source == "default" else f"from {source}"
     if status is None:
         hint = did_you_mean(text, (each.name for each in statuses if each.active))
         return Choice(
-            problem=f"{text!r} for {outcome.value} ({origin}) is not a status of this"
+            problem=f"{text!r} for {outcome.value} ({from_source(source)}) is not a status of this"
             f" server.{hint} It has: {known}."
         )
     if not status.active:
         return Choice(
-            problem=f"{status.name!r} for {outcome.value} ({origin}) is inactive on this"
+            problem=f"{status.name!r} for {outcome.value} ({from_source(source)}) is inactive on this"
             f" server. Map {outcome.value} to another status with zephyr_status_map:"
             f" {known}.",
             inactive=True,
