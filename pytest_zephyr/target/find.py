@@ -64,7 +64,8 @@ def find_target(client: Client, settings: Settings) -> Target:
 class Finder:
     """Looks up project, release, cycle and phase.
 
-    A *thorough* one also finds out whether an id exists at all.
+    A *thorough* one also finds out whether an id exists at all. *places* has what was
+    found so far, `None` for what is to be created.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Finder:
         self._client = client
         self._settings = settings
         self._thorough = thorough
+        self.places: dict[str, _Listed | None] = {}
         self._project: Project | None = None
         self._remarks: list[str] = []
 
@@ -93,6 +95,7 @@ class Finder:
             cycle = self._by_id("cycle", self._client.cycle, ref.id)
             release = None if cycle.release is None else Release(cycle.release, "")
             self._check_project("cycle", release)
+            self.places["cycle"] = cycle
             return cycle, release
         release = self.find_release()
         cycles = self._by_id("release", self._client.cycles, release.id)
@@ -102,7 +105,8 @@ class Finder:
         """Return the release, without name and dates if only its id is set."""
         ref = self._ref("release")
         if self._settings.project is None and ref.id is not None:
-            return Release(ref.id, "")
+            by_id = self.places["release"] = Release(ref.id, "")
+            return by_id
         release = self._pick("release", ref, self._releases(), self._name_project())
         assert release is not None, "a release is never created"
         return release
@@ -146,13 +150,17 @@ class Finder:
     def _find_phase_id(self, number: int) -> Target:
         above = ("project", "release", "cycle")
         if not any(getattr(self._settings, name) for name in above):
-            return self._target(None, None, Phase(number, ""))
+            phase = self.places["phase"] = Phase(number, "")
+            return self._target(None, None, phase)
         cycles, release = self._cycles_above(number)
         named = self._settings.cycle
         matches = [each for each in cycles if named is None or _matches(named, each)]
+        if named is not None and matches:
+            self.places["cycle"] = matches[0]
         for cycle in matches:
             for phase in cycle.phases:
                 if phase.id == number:
+                    self.places |= {"cycle": cycle, "phase": phase}
                     return self._target(release, cycle, phase)
         where = self._where_is(number, cycles)
         if named is not None and not matches and release is not None:
@@ -267,6 +275,7 @@ class Finder:
         matches = [each for each in listed if _matches(ref, each)]
         if not matches:
             if kind in CREATE and ref.name and self._settings.may_create(kind):
+                self.places[kind] = None
                 return None
             raise ZephyrNotFound(
                 self._not_found(kind, ref, listed, place),
@@ -280,6 +289,7 @@ class Finder:
                 f"{len(matches)} {kind}s of {place} are called {lowest.name!r} (ids {ids});"
                 f" the lowest id is taken. Set zephyr_{kind} to an id to choose."
             )
+        self.places[kind] = lowest
         return lowest
 
     def _other_release(self, ref: Ref) -> str:

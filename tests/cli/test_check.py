@@ -121,6 +121,22 @@ def test_wrong_name_is_said_at_its_step(call, args, step, said):
     assert said in rows(text)[step][1]
 
 
+def test_wrong_name_is_said_though_no_phase_is_set(call):
+    code, text = call("check", NAMES[0], NAMES[1], "--zephyr-cycle=Nightley")
+
+    assert code == 1
+    assert "Did you mean 'Nightly'?" in rows(text)["cycle"][1]
+    assert rows(text)["phase"][0] == "skipped"
+
+
+def test_what_is_above_an_unset_place_is_checked(call, world):
+    code, text = call("check", *NAMES[:3])
+
+    assert code == 1
+    assert rows(text)["cycle"] == ("ok", f"Nightly ({world.cycle})")
+    assert rows(text)["phase"][1].startswith("no phase. Set zephyr_phase")
+
+
 FAULTS = {
     "401": ([], "credential", "does not accept the token in ZEPHYR_TOKEN."),
     "403": (
