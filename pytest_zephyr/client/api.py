@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pytest_zephyr.client.attachments import EvidenceCalls
 from pytest_zephyr.client.executions import ExecutionCalls
-from pytest_zephyr.client.repository import RepositoryCalls
-from pytest_zephyr.client.targets import TargetCalls
+from pytest_zephyr.client.projects import ProjectCalls
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
 
 
-class Client(TargetCalls, RepositoryCalls, ExecutionCalls, EvidenceCalls):
+class Client(ProjectCalls, ExecutionCalls):
     """All calls, over one HTTP session."""
 
 

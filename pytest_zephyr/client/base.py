@@ -11,7 +11,6 @@ from typing import Any
 from typing import TypeVar
 
 from pytest_zephyr.client import decode
-from pytest_zephyr.client.batching import PAGE
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
@@ -19,6 +18,9 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 
+
+#: The rows to ask for in one page of a list.
+PAGE = 500
 
 #: Seconds between two tries while another user has a release locked.
 LOCK_PAUSE = 15.0

@@ -19,11 +19,11 @@ from urllib.parse import quote
 from urllib.parse import unquote
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.attachments import AttachWrite
 from pytest_zephyr.client.batch_writer import BatchWriter
-from pytest_zephyr.client.batching import upload_batches
+from pytest_zephyr.client.batch_writer import upload_batches
 from pytest_zephyr.client.entities import Attachment
 from pytest_zephyr.client.entities import Uploaded
+from pytest_zephyr.client.executions import AttachWrite
 from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound

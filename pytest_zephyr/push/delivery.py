@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from pytest_zephyr.client.batching import count_batches
+from pytest_zephyr.client.batch_writer import count_batches
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User

@@ -12,10 +12,10 @@ import html
 import re
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.attachments import StepWrite
+from pytest_zephyr.client.batch_writer import batches
 from pytest_zephyr.client.batch_writer import BatchWriter
-from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import CaseStep
+from pytest_zephyr.client.executions import StepWrite
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrUnauthorized

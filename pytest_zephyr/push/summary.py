@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pytest_zephyr.client.batching import count_batches
+from pytest_zephyr.client.batch_writer import count_batches
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.push.delivery import Delivery

@@ -13,7 +13,6 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Target
-from pytest_zephyr.client.targets import NewCycle
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
@@ -108,18 +107,18 @@ class TargetCreator:
 
     def _create_cycle(self, target: Target) -> None:
         start, end = self._dates(target)
-        new = NewCycle(
-            name=self._name("cycle"),
-            release=self._release.id,
-            start=start,
-            end=end,
-            build=self._settings.build or "",
-            environment=self._settings.environment or "",
-        )
         try:
-            self._cycles.append(self._client.create_cycle(new).id)
+            cycle = self._client.create_cycle(
+                self._name("cycle"),
+                self._release.id,
+                start,
+                end,
+                build=self._settings.build or "",
+                environment=self._settings.environment or "",
+            )
         except ZephyrBadAnswer as refused:
             raise self._explained(refused, start, end) from None
+        self._cycles.append(cycle.id)
 
     def _dates(self, target: Target) -> tuple[date, date]:
         """Return the dates of a new cycle: from today to the end of its release."""

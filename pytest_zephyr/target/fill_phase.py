@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.batch_writer import batches
 from pytest_zephyr.client.batch_writer import BatchWriter
-from pytest_zephyr.client.batching import batches
 from pytest_zephyr.client.entities import PhaseRow
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.errors import ZephyrRefused

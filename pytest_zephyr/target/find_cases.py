@@ -10,7 +10,7 @@ from dataclasses import field
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import VisibleId
-from pytest_zephyr.client.repository import SEARCH
+from pytest_zephyr.client.projects import SEARCH
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.records import CaseRef
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Literal
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.batching import PAGE
+from pytest_zephyr.client.base import PAGE
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Target

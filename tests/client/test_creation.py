@@ -31,9 +31,9 @@ class Late(Client):
 
     rival: Any
 
-    def create_cycle(self, new: Any) -> Any:
+    def create_cycle(self, *args: Any, **options: Any) -> Any:
         self.rival("cycle")
-        return super().create_cycle(new)
+        return super().create_cycle(*args, **options)
 
     def create_phase(self, *args: Any) -> Any:
         self.rival("phase", args[1].id)

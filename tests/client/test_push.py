@@ -123,7 +123,7 @@ def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
 @pytest.fixture
 def many(world, monkeypatch):
     """The world with 120 more cases, which fill three batches of 50 at most."""
-    monkeypatch.setattr("pytest_zephyr.client.batching.BATCH", 50)
+    monkeypatch.setattr("pytest_zephyr.client.batch_writer.BATCH", 50)
     world.sandbox.store.adopt(world.phase, MANY)
     return world
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_zephyr.client.attachments import StepWrite
 from pytest_zephyr.client.entities import CaseStep
+from pytest_zephyr.client.executions import StepWrite
 from pytest_zephyr.push.steps import match
 from pytest_zephyr.push.steps import writes
 from pytest_zephyr.results.evidence import Evidence

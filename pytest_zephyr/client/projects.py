@@ -1,0 +1,241 @@
+"""Calls about the user, projects, releases, cycles and phases, and the test repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import date
+
+from pytest_zephyr.client import decode
+from pytest_zephyr.client import entities
+from pytest_zephyr.client.base import Calls
+from pytest_zephyr.errors import ZephyrBadAnswer
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
+from pytest_zephyr.results.status import Status
+
+
+STATUS_LIST = "testresult.testresultStatus.LOV"
+
+ENVIRONMENT_WANTED = "cycle.environment.enabled"
+
+#: The most ids in one search, and the most results in its answer.
+SEARCH = 100
+
+
+class ProjectCalls(Calls):
+    # User and settings
+
+    def current_user(self) -> entities.User:
+        """Return the user of the credential; this is also its cheapest check.
+
+        It must be the first call: it finds out which API version the server has.
+        """
+        try:
+            payload = self._get("user/current")
+        except ZephyrNotFound:
+            self.api_version = "latest"
+            payload = self._get("user/current")
+        user = entities.user(payload)
+        if user is None:
+            raise self._unusable("user/current", "user")
+        self.server.user = user.name
+        return user
+
+    def statuses(self) -> list[Status]:
+        """Return all execution statuses, inactive ones too; none if the server has no list."""
+        for path, params, version in (
+            ("admin/preference", {"key": STATUS_LIST}, None),
+            ("admin/preference/all/system", {"name": STATUS_LIST}, "v4"),
+        ):
+            try:
+                payload = self._get(path, params, version)
+            except ZephyrBadAnswer as refused:
+                if refused.status == 401:
+                    raise
+                continue
+            for preference in decode.rows(payload) or [decode.mapping(payload)]:
+                if decode.text(preference.get("name")) in {STATUS_LIST, ""}:
+                    statuses = entities.statuses(preference)
+                    if statuses:
+                        return statuses
+        return []
+
+    # Projects, releases, cycles and phases
+
+    def projects(self) -> list[entities.Project]:
+        return self._list("project/lite", entities.project)
+
+    def project(self, project: int) -> entities.Project:
+        return self._one(f"project/{project}", entities.project, "project")
+
+    def releases(self, project: int) -> list[entities.Release]:
+        return self._list(f"release/project/{project}", entities.release)
+
+    def cycles(self, release: int) -> list[entities.Cycle]:
+        return self._list(f"cycle/release/{release}", entities.cycle)
+
+    def cycle(self, cycle: int) -> entities.Cycle:
+        return self._one(f"cycle/{cycle}", entities.cycle, "cycle")
+
+    def wants_environment(self) -> bool:
+        """Return whether every cycle must name its environment."""
+        try:
+            payload = self._get("admin/preference", {"key": ENVIRONMENT_WANTED})
+        except ZephyrRefused:
+            # The server does not have this setting.
+            return False
+        value = decode.mapping(payload).get("value")
+        return decode.boolean(value, default=False)
+
+    def create_cycle(
+        self,
+        name: str,
+        release: int,
+        start: date,
+        end: date,
+        *,
+        build: str = "",
+        environment: str = "",
+    ) -> entities.Cycle:
+        body = {
+            "name": name,
+            "releaseId": release,
+            "build": build,
+            "environment": environment,
+            "status": 0,
+            "cycleStartDate": _us(start),
+            "cycleEndDate": _us(end),
+        }
+        return self._create("cycle", body, entities.cycle)
+
+    def delete_cycle(self, cycle: int) -> None:
+        self._write("DELETE", f"cycle/{cycle}")
+
+    def create_phase(
+        self, name: str, cycle: entities.Cycle, release: int
+    ) -> entities.Phase:
+        """Create a free-form phase with the dates of its cycle."""
+        body: dict[str, object] = {
+            "name": name,
+            "cycleId": cycle.id,
+            "releaseId": release,
+            "freeForm": True,
+        }
+        for key, day in (("phaseStartDate", cycle.start), ("phaseEndDate", cycle.end)):
+            if day is not None:
+                body[key] = _us(day)
+        return self._create(f"cycle/{cycle.id}/phase", body, entities.phase)
+
+    def delete_phase(self, cycle: int, phase: int) -> None:
+        self._write("DELETE", f"cycle/{cycle}/phase/{phase}")
+
+    # Test repository
+
+    def search_cases(
+        self, cases: Sequence[entities.VisibleId], release: int
+    ) -> Iterator[entities.Placement]:
+        """Yield the placements of up to 100 test cases that a search finds.
+
+        A server may return shorter pages than requested. So the search ends with a
+        page that has no new placement, or when each case was found in *release*.
+        """
+        missing = set(cases)
+        ids: set[entities.PlacementId] = set()
+        params = {
+            "word": f"testcaseId in ({','.join(map(str, cases))})",
+            "entitytype": "testcase",
+            "releaseid": release,
+            "zql": True,
+            "maxresults": SEARCH,
+            "is_cfield": False,
+        }
+        while True:
+            payload = self._get("advancesearch", {**params, "firstresult": len(ids)})
+            page = decode.entities(payload, entities.placement)
+            if page is None:
+                raise self._unusable("advancesearch", "list")
+            fresh = [each for each in page if each.id not in ids]
+            yield from fresh
+            ids.update(each.id for each in fresh)
+            missing -= {each.case for each in fresh if each.release in {release, None}}
+            if not fresh or not missing:
+                return
+
+    def cases_by_alt(self, alt: str) -> list[entities.Placement]:
+        payload = self._get("testcase/altid", {"altids": alt})
+        listed = decode.entities(payload, entities.placement) or []
+        return [each for each in listed if each.alt == alt]
+
+    def root_folders(self, release: int) -> list[entities.Folder]:
+        return self._list(f"testcasetree/phases/{release}", entities.folder)
+
+    def folder(self, folder: int) -> entities.Folder:
+        """Return a folder with all folders below it."""
+        return self._one(f"testcasetree/{folder}", entities.folder, "folder")
+
+    def create_folder(
+        self, name: str, release: int, parent: int | None
+    ) -> entities.Folder:
+        """Create a folder, at the root without a *parent*."""
+        body = {
+            "name": name,
+            "description": "",
+            "type": "Phase" if parent is None else "Module",
+            "releaseId": release,
+        }
+        params = {"parentid": parent or 0}
+        return self._create("testcasetree", body, entities.folder, params)
+
+    def folder_cases(self, folder: int) -> Iterator[entities.Placement]:
+        params = {"order": "orderId", "isascorder": True, "dbsearch": True}
+        for row in self._pages(f"testcase/tree/{folder}", params):
+            if (placement := entities.placement(row)) is not None:
+                yield placement
+
+    def create_cases(
+        self, cases: Sequence[tuple[int, Mapping[str, object]]]
+    ) -> list[entities.Placement]:
+        """Create up to 500 test cases, each in a folder; return placements in any order."""
+        body = [
+            {"tcrCatalogTreeId": folder, "testcase": dict(fields)}
+            for folder, fields in cases
+        ]
+        payload = self._write("POST", "testcase/bulk", body=body)
+        return decode.entities(payload, entities.placement) or []
+
+    def delete_cases(
+        self, folder: int, placements: Sequence[entities.PlacementId]
+    ) -> None:
+        """Remove test cases from a folder; this deletes those that are in no other."""
+        body = {"selectedAll": 0, "ids": list(placements)}
+        self._write("DELETE", "testcase", {"tcrCatalogTreeId": folder}, body)
+
+    def delete_folder(self, folder: int) -> None:
+        self._write("DELETE", f"testcasetree/{folder}")
+
+    def link_requirements(
+        self, links: Mapping[entities.VisibleId, Sequence[str]], release: int
+    ) -> None:
+        """Link test cases to requirements, which are given by Alt ID."""
+        body = [
+            {"requirementAltId": list(alts), "testcaseId": case, "releaseId": release}
+            for case, alts in links.items()
+        ]
+        self._write("POST", "requirement/bulk", body=body)
+
+    def field_names(self) -> dict[str, str]:
+        """Map the display and field names of custom fields of test cases to field names."""
+        names: dict[str, str] = {}
+        for row in decode.rows(self._get("field/entity/testcase")) or []:
+            name = decode.text(row.get("fieldName"))
+            if name and not decode.boolean(row.get("systemField"), default=False):
+                names.setdefault(decode.text(row.get("displayName")), name)
+                names[name] = name
+        return names
+
+
+def _us(day: date) -> str:
+    """Return *day* as text; the server shifts numbers to its own time zone."""
+    return day.strftime("%m/%d/%Y")
