@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import hashlib
 
 
-#: The longest name of a test case that the server takes.
+#: The longest name of anything that the server takes.
 MAX_NAME = 255
 
 

@@ -144,23 +144,23 @@ def ci_variables() -> Iterator[str]:
             known = facts.setdefault(service, {}).setdefault(fact, [])
             known += [each for each in variables if each not in known]
 
-    for names in ci._RUN_KEYS:
-        add("Run key", *names)
     titles: tuple[tuple[ci.Fact, str], ...] = (
+        ("run_key", "Run key"),
         ("build", "Build, for `{build}` and cycles that are created"),
         ("branch", "Branch, for `{branch}`"),
         ("commit", "Commit, for `{commit}` and the notes"),
         ("job_url", "Page of the job, for the notes"),
         ("checkout", "Directory of the source code, to recognise a job elsewhere"),
+        ("attempt", "Attempt of the job"),
     )
     for fact, title in titles:
         for name in ci._VARIABLES[fact].split():
             add(title, name)
+        if fact == "run_key":
+            add(title, "BUILD_NUMBER", of="TEAMCITY_")
         if fact == "job_url":
             for base, path in ci._JOB_PAGES:
                 add(title, base, *re.findall(r"{(\w+)}", path), of=base)
-    for name in ci._ATTEMPTS.split():
-        add("Attempt of the job", name)
     add("Attempt of the job", "CI_JOB_NAME")
     add("Summary of the job and annotations", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
     for service, rows in facts.items():

@@ -14,24 +14,17 @@ from urllib.parse import urlsplit
 from urllib.parse import urlunsplit
 
 
-#: Variables that together name one run, over all its jobs and their attempts.
-_RUN_KEYS: tuple[tuple[str, ...], ...] = (
-    ("GITHUB_RUN_ID",),
-    ("CI_PIPELINE_ID",),
-    ("BUILD_BUILDID",),
-    ("BITBUCKET_BUILD_NUMBER",),
-    ("CIRCLE_WORKFLOW_ID",),
-    ("BUILDKITE_BUILD_ID",),
-    ("BUILD_TAG",),
-    ("TEAMCITY_BUILDCONF_NAME", "BUILD_NUMBER"),
-)
-
-Fact = Literal["build", "branch", "commit", "job_url", "checkout"]
+Fact = Literal["run_key", "build", "branch", "commit", "job_url", "checkout", "attempt"]
 
 # Names of variables; the first one that is set counts. BUILD_NUMBER is of Jenkins and
-# TeamCity, BUILD_URL and WORKSPACE are of Jenkins. The checkout is the directory of the
-# source code.
+# TeamCity, BUILD_URL and WORKSPACE are of Jenkins. The run key is the same for all jobs of
+# a run and their attempts, the checkout is the directory of the source code, and the
+# number of the attempt grows. On GitLab, each attempt is another job with the same name.
 _VARIABLES: Mapping[Fact, str] = {
+    "run_key": """
+        GITHUB_RUN_ID CI_PIPELINE_ID BUILD_BUILDID BITBUCKET_BUILD_NUMBER
+        CIRCLE_WORKFLOW_ID BUILDKITE_BUILD_ID BUILD_TAG TEAMCITY_BUILDCONF_NAME
+    """,
     "build": """
         GITHUB_RUN_NUMBER CI_PIPELINE_IID BUILD_BUILDNUMBER BITBUCKET_BUILD_NUMBER
         CIRCLE_BUILD_NUM BUILDKITE_BUILD_NUMBER BUILD_NUMBER
@@ -50,11 +43,8 @@ _VARIABLES: Mapping[Fact, str] = {
         GITHUB_WORKSPACE CI_PROJECT_DIR BUILD_SOURCESDIRECTORY BITBUCKET_CLONE_DIR
         BUILDKITE_BUILD_CHECKOUT_PATH WORKSPACE
     """,
+    "attempt": "GITHUB_RUN_ATTEMPT SYSTEM_JOBATTEMPT CI_JOB_ID",
 }
-
-#: Variables whose number grows with every attempt of a job. On GitLab, each attempt is
-#: another job with the same name.
-_ATTEMPTS = "GITHUB_RUN_ATTEMPT SYSTEM_JOBATTEMPT CI_JOB_ID"
 
 #: A variable with an address, and the path of the page of a job with its variables.
 _JOB_PAGES = (
@@ -69,21 +59,24 @@ _JOB_PAGES = (
 
 def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the key of the run in *environ* and the variable it came from."""
-    for names in _RUN_KEYS:
-        if environ.get(names[0]):
-            key = "-".join(environ[name] for name in names if environ.get(name))
-            return key, names[0]
-    return None
+    name = next(filter(environ.get, _VARIABLES["run_key"].split()), None)
+    if name is None:
+        return None
+    key = environ[name]
+    if name == "TEAMCITY_BUILDCONF_NAME" and (number := environ.get("BUILD_NUMBER")):
+        # All runs of a configuration have its name.
+        key = f"{key}-{number}"
+    return key, name
 
 
 def find(environ: Mapping[str, str], fact: Fact) -> str:
     """Return what *environ* says about the build, empty if it does not."""
-    return _first(environ, _VARIABLES[fact])
+    return next(filter(None, map(environ.get, _VARIABLES[fact].split())), "")
 
 
 def attempt(environ: Mapping[str, str]) -> int:
     """Return the number that grows with every attempt of a job, 0 if there is none."""
-    number = _first(environ, _ATTEMPTS)
+    number = find(environ, "attempt")
     if number == environ.get("CI_JOB_ID") and not environ.get("CI_JOB_NAME"):
         return 0
     return int(number) if number.isascii() and number.isdigit() else 0
@@ -105,7 +98,3 @@ def job_url(environ: Mapping[str, str]) -> str:
         return ""
     # Some services are set up with a name and a password in their address.
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _first(environ: Mapping[str, str], names: str) -> str:
-    return next(filter(None, map(environ.get, names.split())), "")

@@ -26,7 +26,10 @@ def command(*words: object, settings: Settings | None = None) -> str:
     Adds the flags in *settings* that the command would not know otherwise, and the ini
     file if it was named. A flag with the password of a proxy is not added.
     """
-    listed = _program()
+    on_path = shutil.which(PROGRAM)
+    listed = [sys.executable, "-m", "pytest_zephyr"]
+    if on_path is not None and Path(on_path).parent == Path(sys.executable).parent:
+        listed = [PROGRAM]
     for word in words:
         # A path like -x would be read as a flag.
         is_flag_like = isinstance(word, Path) and str(word).startswith("-")
@@ -72,21 +75,12 @@ def display_path(path: Path) -> Path:
         return path
 
 
-def _program() -> list[str]:
-    """Return the words that start our program, by its name if that is on PATH."""
-    on_path = shutil.which(PROGRAM)
-    if on_path is not None and Path(on_path).parent == Path(sys.executable).parent:
-        return [PROGRAM]
-    return [sys.executable, "-m", "pytest_zephyr"]
-
-
 def _flags(settings: Settings, listed: Sequence[str]) -> list[str]:
     flags = []
     if settings.config_file is not None:
         flags += ["-c", str(settings.config_file)]
     for option in OPTIONS:
-        text = settings.raw.get(option.name, "")
-        source = settings.sources.get(option.name, "")
+        text, source = settings.raw[option.name], settings.sources[option.name]
         typed = source == option.flag_name or source.startswith("-o ")
         # The journal has the options that decide the result.
         needed = option.connects or (option.journaled and settings.pushing)

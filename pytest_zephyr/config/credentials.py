@@ -10,13 +10,12 @@ import os
 from pathlib import Path
 import shlex
 import stat
-from typing import Any
 from typing import Literal
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
+from pytest_zephyr.config.settings import Auth
 from pytest_zephyr.config.settings import Credential
-from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.secret import Secret
 
@@ -29,23 +28,22 @@ _SHORTEST = 6
 
 
 def find_credential(
-    values: Mapping[str, Any],
-    sources: Mapping[str, str],
+    auth: Auth,
+    token_file: Path | None,
+    source: str,
     environ: Mapping[str, str],
     warnings: list[str],
 ) -> Credential | None:
-    """Return the credential for these *values*, `None` if none is given.
+    """Return the credential to log in with by *auth*, `None` if none is given.
 
-    Appends to *warnings* what is unsafe. Raises SettingsError for an invalid credential.
+    *source* says which option names the *token_file*. Appends to *warnings* what is
+    unsafe. Raises SettingsError for an invalid credential.
     """
-    auth = values["auth"]
-    if values["url"] == SANDBOX:
-        return None
     if auth in {"auto", "token"}:
-        token = _token(values["token_file"], sources["token_file"], environ, warnings)
+        token = _token(token_file, source, environ, warnings)
         if token or auth == "token":
             return token
-    return _password("basic" if auth == "auto" else auth, environ)
+    return _password("cookie" if auth == "cookie" else "basic", environ)
 
 
 def _token(
@@ -150,11 +148,9 @@ def known_secrets(
         with suppress(OSError, UnicodeDecodeError):
             # Not from a pipe: it gives its token only once, to the process that logs in.
             secrets.add(_read(token_file) if token_file.is_file() else "")
-    proxies = [proxy or ""]
-    for name, address in environ.items():
-        if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
-            proxies.append(address)
-    secrets = secrets.union(*map(_proxy_secrets, proxies))
+    names = {"http_proxy", "https_proxy", "all_proxy"}
+    proxies = [value for name, value in environ.items() if name.lower() in names]
+    secrets.update(*map(_proxy_secrets, [*proxies, proxy or ""]))
     return {secret for secret in secrets if len(secret) >= _SHORTEST}
 
 

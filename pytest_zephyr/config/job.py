@@ -151,16 +151,11 @@ def significant(arguments: Iterable[str]) -> list[str]:
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False
     )
-    for action, flags in (
-        ("store_true", _IGNORED_SWITCHES),
-        ("store", _IGNORED_VALUES),
-    ):
-        for flag in flags.split():
-            parser.add_argument(flag, action=action)
-    for option in OPTIONS:
-        if option.flag:
-            action = "store_true" if option.switch else "store"
-            parser.add_argument(option.flag_name, action=action)
+    ours = [option for option in OPTIONS if option.flag]
+    switches = [option.flag_name for option in ours if option.switch]
+    others = [option.flag_name for option in ours if not option.switch]
+    parser.add_argument(*_IGNORED_SWITCHES.split(), *switches, action="store_true")
+    parser.add_argument(*_IGNORED_VALUES.split(), *others)
     given = list(map(_without_printing, arguments))
     try:
         return parser.parse_known_args(given)[1]

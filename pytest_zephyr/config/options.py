@@ -9,14 +9,7 @@ from typing import get_args
 
 from pytest_zephyr import table
 from pytest_zephyr.config import parsers as parse
-from pytest_zephyr.config.settings import Auth
-from pytest_zephyr.config.settings import Capture
-from pytest_zephyr.config.settings import CREATE
-from pytest_zephyr.config.settings import Inherit
-from pytest_zephyr.config.settings import OnError
-from pytest_zephyr.config.settings import PushWhen
-from pytest_zephyr.config.settings import UnknownCase
-from pytest_zephyr.config.settings import Unmapped
+from pytest_zephyr.config import settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.notes import Comment
 from pytest_zephyr.results.records import TARGET
@@ -72,28 +65,28 @@ class Option:
 _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
     "zephyr": (parse.boolean, "false"),
     "url": (parse.url, None),
-    "auth": (parse.one_of(*get_args(Auth)), "auto"),
+    "auth": (parse.one_of(*get_args(settings.Auth)), "auto"),
     "token_file": (parse.path, None),
     "project": (parse.ref, None),
     "release": (parse.ref, None),
     "cycle": (parse.ref, None),
     "phase": (parse.ref, None),
-    "create": (parse.one_of(*CREATE), "never"),
+    "create": (parse.one_of(*settings.CREATE), "never"),
     "environment": (str, None),
     "build": (str, None),
-    "unknown_case": (parse.one_of(*get_args(UnknownCase)), "warn"),
-    "unmapped": (parse.one_of(*get_args(Unmapped)), "ignore"),
+    "unknown_case": (parse.one_of(*get_args(settings.UnknownCase)), "warn"),
+    "unmapped": (parse.one_of(*get_args(settings.Unmapped)), "ignore"),
     "folder": (str, "Automation/{package}"),
     "map": (parse.path, None),
     "only_planned": (parse.boolean, "false"),
-    "push": (parse.one_of(*get_args(PushWhen)), "end"),
+    "push": (parse.one_of(*get_args(settings.PushWhen)), "end"),
     "journal": (parse.path, ".zephyr"),
     "dry_run": (parse.boolean, "false"),
-    "on_error": (parse.one_of(*get_args(OnError)), "warn"),
+    "on_error": (parse.one_of(*get_args(settings.OnError)), "warn"),
     "status_map": (parse.status_map, ""),
     "comment": (parse.one_of(*get_args(Comment)), "failed"),
     "notes_limit": (parse.whole_number(200, 1_000_000), "4000"),
-    "capture": (parse.one_of(*get_args(Capture)), "none"),
+    "capture": (parse.one_of(*get_args(settings.Capture)), "none"),
     "attach_max_size": (parse.size, "10M"),
     "attach_max_total": (parse.size, "2G"),
     "timeout": (parse.seconds, "30"),
@@ -106,7 +99,7 @@ _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
     "run_key": (str, None),
     "show_config": (parse.boolean, "false"),
     "id_prefix": (parse.pattern, table.ID_PREFIX),
-    "inherit": (parse.one_of(*get_args(Inherit)), "closest"),
+    "inherit": (parse.one_of(*get_args(settings.Inherit)), "closest"),
 }
 
 _JOURNALED = {

@@ -37,16 +37,14 @@ class Unfilled(ValueError):
     """A placeholder is unknown or has no value; the text says which and why."""
 
 
-def fill(text: str, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
+def fill(text: str, values: Mapping[str, str]) -> str:
     """Return *text* with its placeholders filled in; ``{{`` and ``}}`` are braces.
 
     Raises Unfilled for a placeholder that is unknown or has no value.
     """
 
     def replace(match: re.Match[str]) -> str:
-        if match[1] is None:
-            return match[0][0]
-        return _value(match[1], values, environ)
+        return match[0][0] if match[1] is None else _value(match[1], values)
 
     return _PLACEHOLDER.sub(replace, text)
 
@@ -56,29 +54,22 @@ def escape(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def fill_folder(
-    text: str, values: Mapping[str, str], environ: Mapping[str, str]
-) -> str:
+def fill_folder(text: str, values: Mapping[str, str]) -> str:
     """Return the path of a folder with all placeholders filled but ``{package}``.
 
     Raises Unfilled as `fill` does.
     """
-    filled = fill(text, {**values, "package": _PACKAGE}, environ)
+    filled = fill(text, {**values, "package": _PACKAGE})
     return escape(filled).replace(_PACKAGE, "{package}")
 
 
-def fill_path(
-    path: Path, values: Mapping[str, str], environ: Mapping[str, str]
-) -> Path:
+def fill_path(path: Path, values: Mapping[str, str]) -> Path:
     """Return *path* with its placeholders filled by what may be a part of a file name.
 
     Raises Unfilled as `fill` does.
     """
-
-    def cleaned(texts: Mapping[str, str]) -> dict[str, str]:
-        return {name: _UNSAFE.sub("-", text) for name, text in texts.items()}
-
-    return Path(fill(str(path), cleaned(values), cleaned(environ)))
+    safe = {name: _UNSAFE.sub("-", value) for name, value in values.items()}
+    return Path(fill(str(path), safe))
 
 
 def values_of(
@@ -96,17 +87,18 @@ def values_of(
         "branch": ci.find(environ, "branch"),
         "commit": ci.find(environ, "commit"),
         "run": run or "",
+        **{f"env:{name}": value for name, value in environ.items()},
     }
 
 
-def _value(name: str, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
+def _value(name: str, values: Mapping[str, str]) -> str:
     if name.startswith("env:"):
         variable = name.removeprefix("env:")
         if variable in _CREDENTIALS:
             raise Unfilled(f"{{{name}}} is a credential, which must not be in a name")
-        if not environ.get(variable):
+        if not values.get(name):
             raise Unfilled(f"the variable {variable} of {{{name}}} is not set")
-        return environ[variable]
+        return values[name]
     if name not in values:
         package = ("package",) if "package" in values else ()
         known = [f"{{{each}}}" for each in (*PLACEHOLDERS, *package)]

@@ -10,6 +10,7 @@ from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import parsers as parse
@@ -19,6 +20,7 @@ from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.settings import Ref
+from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.records import TARGET
@@ -26,14 +28,12 @@ from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import NOTHING
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.text import MAX_NAME
 from pytest_zephyr.text import shorten
 
 
 #: Longest text of an option. A longer one is a mistake in a pipeline.
 _MAX_TEXT = 4096
-
-#: Longest name of anything in Zephyr.
-_MAX_NAME = 255
 
 _DEFAULT_MAP_TEXT = ",".join(
     f"{outcome.value}={status}"
@@ -85,12 +85,20 @@ class Given:
             yield self.environ[option.env_name], option.env_name
         if option.ini and option.name in self.ini:
             value, file = self.ini[option.name]
-            yield as_text(value), ini_source(option.ini_name, file)
+            name = option.ini_name
+            yield as_text(value), f"-o {name}" if file == "-o" else f"{name} in {file}"
+        if option.name == "run_key" and (run_key := ci.run_key(self.environ)):
+            yield run_key
+        if option.name == "build":
+            yield ci.find(self.environ, "build"), "the CI service"
 
 
-def ini_source(name: str, file: str) -> str:
-    """Return the source of ini key *name* for messages; *file* may be ``-o``."""
-    return f"-o {name}" if file == "-o" else f"{name} in {file}"
+class OptionValue(NamedTuple):
+    """The value of an option, the text that it was given as, and where that came from."""
+
+    value: Any
+    text: str
+    source: str
 
 
 def as_text(value: object) -> str:
@@ -106,7 +114,7 @@ def as_text(value: object) -> str:
 
 def value(name: str, given: Given) -> Any:
     """Return the value of one option. Raises SettingsError."""
-    return _read(BY_NAME[name], given)[0]
+    return _read(BY_NAME[name], given).value
 
 
 def journaled(settings: Settings) -> dict[str, str]:
@@ -132,49 +140,46 @@ def journaled(settings: Settings) -> dict[str, str]:
 def resolve(given: Given) -> Settings:
     """Return the Settings for what was *given*. Raises SettingsError with every problem."""
     problems: list[str] = []
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    texts: dict[str, str] = {}
+    options: dict[str, OptionValue] = {}
     for option in OPTIONS:
-        name = option.name
         try:
-            values[name], texts[name], sources[name] = _read(option, given)
+            options[option.name] = _read(option, given)
         except SettingsError as error:
             problems.append(str(error))
-            values[name], texts[name], sources[name] = None, "", ""
-    environ = given.environ if given.header is None else {}
-    if values["run_key"] is None and (run := ci.run_key(environ)):
-        values["run_key"], sources["run_key"] = run
-        texts["run_key"] = run[0]
-    if values["build"] is None and (build := ci.find(environ, "build")):
-        values["build"] = texts["build"] = build
-        sources["build"] = "the CI service"
-    problems += _fill_names(values, texts, sources, given)
-    if values["unmapped"] == "create" and values["create"] == "never":
+            options[option.name] = OptionValue(None, "", "")
+    problems += _fill_names(options, given)
+    unmapped, create = options["unmapped"], options["create"]
+    if unmapped.value == "create" and create.value == "never":
         problems.append(
-            f"'create' (from {sources['unmapped']}) creates test cases, so zephyr_create"
-            f" must be execution, phase or cycle; it is never (from {sources['create']})."
+            f"'create' (from {unmapped.source}) creates test cases, so zephyr_create"
+            f" must be execution, phase or cycle; it is never (from {create.source})."
         )
     if problems:
         raise SettingsError("\n".join(problems))
     warnings: list[str] = []
-    credential = find_credential(values, sources, given.environ, warnings)
-    if (source := sources["proxy"]) != "ZEPHYR_PROXY" and "@" in texts["proxy"]:
-        warnings.append(
-            f"others can read the credential of the proxy in {source}; put the address"
-            f" into ZEPHYR_PROXY in the environment."
+    credential = None
+    if options["url"].value != SANDBOX:
+        auth, (token_file, _text, source) = options["auth"], options["token_file"]
+        credential = find_credential(
+            auth.value, token_file, source, given.environ, warnings
         )
-    if values["verify"] is False:
+    proxy, verify = options["proxy"], options["verify"]
+    if proxy.source != "ZEPHYR_PROXY" and "@" in proxy.text:
         warnings.append(
-            f"TLS certificates are not checked (from {sources['verify']}); anyone on the"
+            f"others can read the credential of the proxy in {proxy.source}; put the"
+            f" address into ZEPHYR_PROXY in the environment."
+        )
+    if verify.value is False:
+        warnings.append(
+            f"TLS certificates are not checked (from {verify.source}); anyone on the"
             f" network path can read the credential."
         )
-    needed = values.keys() & Settings.__dataclass_fields__.keys()
+    needed = options.keys() & Settings.__dataclass_fields__.keys()
     return Settings(
-        **{name: values[name] for name in needed},
+        **{name: options[name].value for name in needed},
         credential=credential,
-        sources=sources,
-        raw=texts,
+        sources={name: each.source for name, each in options.items()},
+        raw={name: each.text for name, each in options.items()},
         config_file=given.config_file,
         pushing=given.header is not None,
         warnings=tuple(warnings),
@@ -203,69 +208,60 @@ def of_journal(
             value, _text, source = _read(option, given)
             if option.name == "folder":
                 with suppress(placeholders.Unfilled):
-                    value = placeholders.fill_folder(str(value), {}, {})
+                    value = placeholders.fill_folder(str(value), {})
             values[option.name], sources[option.name] = value, source
     return replace(settings, **values, sources=sources)
 
 
-def _fill_names(
-    values: dict[str, Any],
-    texts: dict[str, str],
-    sources: Mapping[str, str],
-    given: Given,
-) -> Iterator[str]:
-    """Fill the placeholders of names in *values*; yield the problems.
+def _fill_names(options: dict[str, OptionValue], given: Given) -> Iterator[str]:
+    """Fill the placeholders of names in *options*; yield the problems.
 
     ``{package}`` in the folder differs from test to test and stays.
     """
-    now = placeholders.values_of(given.environ, values["run_key"], values["build"])
-    if values["report"] is not None:
-        try:
-            values["report"] = placeholders.fill_path(
-                values["report"], now, given.environ
-            )
-        except placeholders.Unfilled as unfilled:
-            source = sources["report"]
-            yield f"invalid zephyr_report {texts['report']!r} (from {source}): {unfilled}."
-    for name in (*TARGET, "folder"):
-        ref = values[name]
-        text = ref.name if isinstance(ref, Ref) else ref
-        if text is None:
+    now = placeholders.values_of(
+        given.environ, options["run_key"].value, options["build"].value
+    )
+    for name in ("report", *TARGET, "folder"):
+        value, text, source = options[name]
+        if value is None or (isinstance(value, Ref) and value.name is None):
             continue
         # The names in a journal are filled already. One that was edited by hand must
         # not reveal our environment.
-        journaled = sources[name] == given.header_name
-        context = ({}, {}) if journaled else (now, given.environ)
+        journaled = source == given.header_name
+        values = {} if journaled else now
         try:
-            if name == "folder":
-                values[name] = placeholders.fill_folder(text, *context)
-                continue
-            filled = placeholders.fill(text, *context)
+            if name == "report":
+                value = placeholders.fill_path(value, values)
+            elif name == "folder":
+                value = placeholders.fill_folder(value, values)
+            else:
+                value = Ref(name=placeholders.fill(value.name, values))
         except placeholders.Unfilled as unfilled:
-            yield f"invalid zephyr_{name} {text!r} (from {sources[name]}): {unfilled}."
+            yield f"invalid zephyr_{name} {text!r} (from {source}): {unfilled}."
             continue
-        if len(filled) > _MAX_NAME:
+        if isinstance(value, Ref) and len(str(value.name)) > MAX_NAME:
             yield (
-                f"invalid zephyr_{name} {text[:60]!r}… (from {sources[name]}): it has"
-                f" {len(filled)} characters, a name in Zephyr has at most {_MAX_NAME}."
+                f"invalid zephyr_{name} {text[:60]!r}… (from {source}): it has"
+                f" {len(str(value.name))} characters, a name in Zephyr has at most"
+                f" {MAX_NAME}."
             )
-        values[name] = Ref(name=filled)
-        if journaled:
+        elif isinstance(value, Ref) and journaled:
             # Without the "name:" and the doubled braces of the journal.
-            texts[name] = filled
+            text = str(value.name)
+        options[name] = OptionValue(value, text, source)
 
 
-def _read(option: Option, given: Given) -> tuple[Any, str, str]:
-    """Return the value of *option*, its text and its source. Raises SettingsError."""
+def _read(option: Option, given: Given) -> OptionValue:
+    """Return the value of *option*. Raises SettingsError."""
     text_and_source = given.find(option)
     if text_and_source is None:
         default = option.default
         value = None if default is None else option.parse(default)
-        return value, default or "", "default"
+        return OptionValue(value, default or "", "default")
     text, source = text_and_source
     if not text and option.name in TARGET:
         # An empty flag unsets an inherited value.
-        return None, "", source
+        return OptionValue(None, "", source)
     try:
         if not text:
             raise parse.InvalidValue("it is empty")
@@ -276,10 +272,10 @@ def _read(option: Option, given: Given) -> tuple[Any, str, str]:
         if not text.replace("\n", "").isprintable():
             raise parse.InvalidValue("it has a control character")
         if not option.files:
-            return option.parse(text), text, source
+            return OptionValue(option.parse(text), text, source)
         in_file = source.startswith(f"{option.ini_name} in ")
         base = given.ini_root if in_file else parse.HERE
-        return option.parse(text, base), text, source
+        return OptionValue(option.parse(text, base), text, source)
     except parse.InvalidValue as error:
         if option.name in {"url", "proxy"}:
             text = mask_userinfo(text)

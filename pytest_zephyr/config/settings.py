@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import field
 import importlib.util
 from pathlib import Path
+from typing import get_args
 from typing import Literal
 
 from pytest_zephyr.errors import SettingsError
@@ -39,8 +40,7 @@ Unmapped = Literal["ignore", "warn", "error", "create"]
 Create = Literal["never", "execution", "phase", "cycle"]
 
 #: What may be created; each value includes the ones before it.
-CREATE: tuple[Create, ...] = ("never", "execution", "phase", "cycle")
-
+CREATE: tuple[Create, ...] = get_args(Create)
 
 #: What to say if there is no credential, by the way to log in.
 _SET_USERNAME = "Set ZEPHYR_USERNAME and ZEPHYR_PASSWORD in the environment."

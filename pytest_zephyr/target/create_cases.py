@@ -35,7 +35,7 @@ Key = tuple[Path, str]
 def path_of(case: NewCase, template: str) -> Path:
     """Return the folder of *case* from a *template* with ``{package}`` in it."""
     # A test in the root directory has no package.
-    filled = placeholders.fill(template, {"package": case.package or _NOTHING}, {})
+    filled = placeholders.fill(template, {"package": case.package or _NOTHING})
     parts = (part.replace(_NOTHING, "").strip() for part in filled.split("/"))
     return tuple(part for part in parts if part) or ("Automation",)
 

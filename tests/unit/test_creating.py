@@ -97,7 +97,7 @@ def test_a_folder_is_a_path(template, package, expected):
 def test_a_folder_keeps_its_package_until_there_is_a_test():
     """Everything else is filled in once."""
     values = {"build": "7", "date": "2026-11-24"}
-    filled = placeholders.fill_folder("CI {build}/{package}/{{a}}", values, {})
+    filled = placeholders.fill_folder("CI {build}/{package}/{{a}}", values)
 
     assert filled == "CI 7/{package}/{{a}}"
     assert path_of(NewCase("p", "t"), filled) == ("CI 7", "p", "{a}")
@@ -105,7 +105,7 @@ def test_a_folder_keeps_its_package_until_there_is_a_test():
 
 def test_an_unknown_placeholder_of_a_folder_names_those_there_are():
     with pytest.raises(placeholders.Unfilled, match=r"Did you mean \{package\}"):
-        placeholders.fill_folder("{pakage}", {"build": "7"}, {})
+        placeholders.fill_folder("{pakage}", {"build": "7"})
 
 
 CASE = {"id": "2024", "testcaseId": 2016, "name": "N", "externalId": " A-1 "}

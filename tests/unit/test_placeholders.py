@@ -45,12 +45,12 @@ VALUES = {
 )
 def test_placeholders_are_filled_in(text, filled):
     """Two braces are one that is meant as such."""
-    assert fill(text, VALUES, {"STAGE": "blue"}) == filled
+    assert fill(text, VALUES | {"env:STAGE": "blue"}) == filled
 
 
 def test_a_value_is_not_filled_in_again():
     """What a variable holds is a text, whatever it looks like."""
-    assert fill("{env:A}", VALUES, {"A": "{env:B}", "B": "x"}) == "{env:B}"
+    assert fill("{env:A}", VALUES | {"env:A": "{env:B}", "env:B": "x"}) == "{env:B}"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_value_is_not_filled_in_again():
 def test_a_placeholder_without_a_value_says_why(text, reason):
     """The message has the placeholder, and where its value would come from."""
     with pytest.raises(Unfilled) as caught:
-        fill(text, values_of({}, None, None), {"EMPTY": ""})
+        fill(text, values_of({"EMPTY": ""}, None, None))
 
     assert str(caught.value).startswith(reason)
 
