@@ -206,16 +206,16 @@ def decide(
         replace(each, at=min(each.at, rules.now))
         for each in result.findings(rules.ended, rules.incomplete)
     ]
-    compared = tags.compare(tag.findings, ours)
-    if ours and not compared.ours and not rules.force:
+    others, counting = tags.compare(tag.findings, ours)
+    if rules.force:
+        counting = ours
+    elif ours and not counting:
         return None
-    counting = ours if rules.force else compared.ours
     findings = [
-        tags.Finding(each.job, each.status, each.at)
-        for each in (*compared.others, *counting)
+        tags.Finding(each.job, each.status, each.at) for each in (*others, *counting)
     ]
     base = tags.worst(counting) if counting else result.status.id
-    verdict = max(base, tags.worst(compared.others), key=severity)
+    verdict = max(base, tags.worst(others), key=severity)
     new_tag = tags.Tag(result.run, max(min(result.at, rules.now), tag.at), findings)
     if severity(verdict) == result.status.severity or rules.force:
         return _write(result, execution, str(new_tag), rules.limit)

@@ -15,7 +15,6 @@ from pytest_zephyr.results.evidence import gather
 from pytest_zephyr.results.evidence import NOTHING
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import End
-from pytest_zephyr.results.records import Failure
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
@@ -66,18 +65,18 @@ class _Attempts:
 
     worker: str
     last: int = 0
-    earlier: Failure | None = None
+    earlier: Report | None = None
     first: int = 0
     outcome: Outcome | None = None
     finished: bool = False
     rerun: bool = False
     duration: int = 0
     reason: str = ""
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[Report, ...] = ()
     called: bool = False
 
     def add(self, report: Report) -> None:
-        failure = _failure(report)
+        failure = None if report.outcome in {"passed", "skipped"} else report
         # The report of a crash has no attempt: it ended the last one, or the one after
         # it if a rerun was announced.
         attempt = report.attempt
@@ -91,12 +90,12 @@ class _Attempts:
             self.last, self.outcome, self.failures = attempt, None, ()
             self.finished = self.rerun = self.called = False
             self.duration, self.reason = 0, ""
-        self.called = self.called or report.when == "call"
         if failure:
             self.failures += (failure,)
+        self.called |= report.when == "call"
         self.outcome = _worse(classify(report), self.outcome)
-        self.rerun = self.rerun or is_repeated(report)
-        self.finished = self.finished or report.when in {"teardown", "???"}
+        self.rerun |= is_repeated(report)
+        self.finished |= report.when in {"teardown", "???"}
         self.duration += report.duration
         self.reason = report.reason or self.reason
 
@@ -110,7 +109,7 @@ class _Attempts:
         """Whether a test was set up and torn down without an outcome."""
         return self.verdict is Outcome.UNRUN and not (self.called or self.outcome)
 
-    def _note_earlier(self, attempt: int, failure: Failure | None) -> None:
+    def _note_earlier(self, attempt: int, failure: Report | None) -> None:
         if failure and (self.earlier is None or attempt < self.first):
             self.earlier, self.first = failure, attempt
 
@@ -272,9 +271,3 @@ def _result(
         doubt="the report of a test is missing" if silent else "",
         invalid=node.invalid,
     )
-
-
-def _failure(report: Report) -> Failure | None:
-    if report.outcome != "failed" and not is_repeated(report):
-        return None
-    return Failure(report.when, report.crash, report.text, report.subtest)

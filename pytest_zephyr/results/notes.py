@@ -11,9 +11,9 @@ from typing import Literal
 
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.evidence import Step
-from pytest_zephyr.results.records import Failure
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
+from pytest_zephyr.results.records import Report
 from pytest_zephyr.text import format_size
 
 
@@ -219,7 +219,7 @@ def _node_line(node: NodeResult) -> str:
     return f"{node.outcome.value} {node.title} ({seconds}){attempts}{reason}"
 
 
-def _failure_text(node: NodeResult, failure: Failure) -> str:
+def _failure_text(node: NodeResult, failure: Report) -> str:
     when = "crash" if failure.when == "???" else failure.when
     title = failure.crash or f"{when} of {node.title}"
     if failure.subtest:

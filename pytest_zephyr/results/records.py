@@ -156,16 +156,6 @@ Record = Item | Start | Report | Passed | EvidenceEntry | End
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why an attempt failed: the part of the test, the line and the text."""
-
-    when: str
-    crash: str
-    text: str
-    subtest: str = ""
-
-
-@dataclass(frozen=True)
 class JobMark:
     """A job in few characters, for tags: digests of what it does and of where it ran.
 
@@ -213,8 +203,8 @@ class NodeResult:
     at: int = 0
     attempts: int = 1
     reason: str = ""
-    failures: tuple[Failure, ...] = ()
-    earlier: Failure | None = None
+    failures: tuple[Report, ...] = ()
+    earlier: Report | None = None
     unmarked: bool = False
     new: NewCase | None = None
     evidence: Evidence = NOTHING

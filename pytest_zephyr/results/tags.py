@@ -46,6 +46,12 @@ class Finding:
     status: str
     at: int
 
+    def __str__(self) -> str:
+        """Return the finding as it is written in a tag."""
+        attempt = f".{self.job.attempt}" if self.job.attempt else ""
+        at = _in_base_36(_bounded(self.at))
+        return f"{self.job.kind}.{self.job.place}{attempt}:{self.status}@{at}"
+
 
 @dataclass(frozen=True)
 class OwnFinding(Finding):
@@ -71,7 +77,7 @@ class Tag:
         head = f"[pytest-zephyr run={self.run} at={_bounded(self.at)} jobs="
         jobs = ""
         for each in sorted(self.findings, key=lambda each: -severity(each.status)):
-            more = f"{jobs},{_written(each)}" if jobs else _written(each)
+            more = f"{jobs},{each}" if jobs else str(each)
             if len(head) + len(more) + 1 > ROOM:
                 break
             jobs = more
@@ -103,16 +109,13 @@ def worst(findings: Iterable[Finding]) -> str:
     return max((each.status for each in findings), key=severity, default=PASS)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The findings of *others*, and of *ours* those that count: all but older attempts."""
+def compare(
+    theirs: Iterable[Finding], ours: Iterable[OwnFinding]
+) -> tuple[list[Finding], list[OwnFinding]]:
+    """Return those of *theirs* and of *ours* that count: all but older attempts.
 
-    others: tuple[Finding, ...]
-    ours: tuple[OwnFinding, ...]
-
-
-def compare(theirs: Iterable[Finding], ours: Iterable[OwnFinding]) -> Comparison:
-    """Return the findings that count, by the rules of `jobs` as far as tags allow."""
+    The rules are those of `jobs`, as far as tags allow.
+    """
     others = list(theirs)
     counting: list[OwnFinding] = []
     for mine in ours:
@@ -142,13 +145,7 @@ def compare(theirs: Iterable[Finding], ours: Iterable[OwnFinding]) -> Comparison
         counting.append(mine)
         for each in earlier:
             others.remove(each)
-    return Comparison(tuple(others), tuple(counting))
-
-
-def _written(finding: Finding) -> str:
-    attempt = f".{finding.job.attempt}" if finding.job.attempt else ""
-    at = _in_base_36(_bounded(finding.at))
-    return f"{finding.job.kind}.{finding.job.place}{attempt}:{finding.status}@{at}"
+    return others, counting
 
 
 def _bounded(at: int) -> int:

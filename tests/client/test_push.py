@@ -32,7 +32,6 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import Failure
 from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Origin
@@ -45,6 +44,7 @@ from tests.client.servers import Seen
 from tests.client.servers import settings_for
 from tests.conftest import untagged
 from tests.conftest import World
+from tests.unit.make import failure
 
 
 BULK = "/execution/bulk/execute"
@@ -69,7 +69,7 @@ def node(case: CaseRef, outcome: Outcome = Outcome.PASSED, **more: Any) -> NodeR
 
 def failed(case: CaseRef, **more: Any) -> NodeResult:
     """Return a failure, which has notes; a pass has none."""
-    failures = (Failure("call", "assert 1 == 2", "    assert 1 == 2"),)
+    failures = (failure("call", "assert 1 == 2", "    assert 1 == 2"),)
     return node(case, Outcome.FAILED, failures=failures, **more)
 
 

@@ -33,6 +33,10 @@ def report(when: str, outcome: str = "passed", **values: Any) -> Report:
     return Report(**{"nodeid": NODEID, **values, "when": when, "outcome": outcome})
 
 
+def failure(when: str, crash: str, text: str = "", subtest: str = "") -> Report:
+    return report(when, "failed", crash=crash, text=text, subtest=subtest)
+
+
 def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:
     return NodeResult(nodeid, outcome, **values)
 

@@ -17,10 +17,10 @@ from pytest_zephyr.config.job import this_job
 from pytest_zephyr.results.jobs import count
 from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.jobs import Session
-from pytest_zephyr.results.records import Failure
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from tests.unit.make import deterministic
+from tests.unit.make import failure
 from tests.unit.make import node
 
 
@@ -151,10 +151,10 @@ def test_a_repetition_is_of_one_job_with_all_its_tests():
 
 def test_the_attempt_that_counts_tells_of_those_before():
     """How many there were, and why the first failed."""
-    first = Failure("call", "one", "")
+    first = failure("call", "one", "")
     sessions = [
         session("a", FAILED, 0, failures=(first,)),
-        session("b", FAILED, 10, failures=(Failure("call", "two", ""),), attempts=2),
+        session("b", FAILED, 10, failures=(failure("call", "two", ""),), attempts=2),
         session("c", PASSED, 20),
     ]
     (found,) = count(sessions).nodes

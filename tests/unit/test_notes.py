@@ -19,12 +19,12 @@ from pytest_zephyr.results.notes import full_text
 from pytest_zephyr.results.notes import is_ours
 from pytest_zephyr.results.notes import summary
 from pytest_zephyr.results.notes import write_notes
-from pytest_zephyr.results.records import Failure
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import worst
 from tests.unit.make import deterministic
+from tests.unit.make import failure
 from tests.unit.make import node
 
 
@@ -36,12 +36,12 @@ def notes_of(*nodes: NodeResult, **context: object) -> str | None:
 FAILED = node(
     Outcome.FAILED,
     duration=1_234_567,
-    failures=(Failure("call", "test_pay.py:3: assert 1 == 2", "def test…"),),
+    failures=(failure("call", "test_pay.py:3: assert 1 == 2", "def test…"),),
 )
 FLAKY = node(
     Outcome.PASSED,
     attempts=2,
-    earlier=Failure("call", "test_pay.py:3: TimeoutError", ""),
+    earlier=failure("call", "test_pay.py:3: TimeoutError", ""),
 )
 
 
@@ -101,7 +101,7 @@ def test_a_reason_stands_behind_its_test():
 def test_a_failed_subtest_is_named():
     """Which of the subtests failed stands before the place."""
     tested = node(
-        Outcome.FAILED, failures=(Failure("call", "t.py:1: no", "", "[euro]"),)
+        Outcome.FAILED, failures=(failure("call", "t.py:1: no", "", "[euro]"),)
     )
 
     assert (notes_of(tested) or "").endswith("\n\n[euro]: t.py:1: no")
@@ -109,7 +109,7 @@ def test_a_failed_subtest_is_named():
 
 def test_a_failure_without_a_place_says_in_which_part_it_was():
     """A crash report has no place, a fixture's may have none."""
-    tested = node(Outcome.ERROR, failures=(Failure("teardown", "", "stack"),))
+    tested = node(Outcome.ERROR, failures=(failure("teardown", "", "stack"),))
 
     assert (notes_of(tested) or "").endswith(
         "\n\nteardown of test_pay.py::test_card\nstack"
@@ -170,8 +170,8 @@ def test_all_that_a_test_says_is_escaped():
         Outcome.FAILED,
         "t[<b>]",
         reason="<i>",
-        failures=(Failure("call", "<u>", "<script>", "<s>"),),
-        earlier=Failure("call", "<p>", ""),
+        failures=(failure("call", "<u>", "<script>", "<s>"),),
+        earlier=failure("call", "<p>", ""),
     )
     found = notes_of(tested) or ""
 
@@ -200,7 +200,7 @@ def test_a_long_text_is_cut_from_its_middle(text, limit, expected):
 
 def test_notes_keep_to_their_limit():
     """The limit counts what is sent, after escaping."""
-    tested = node(Outcome.FAILED, failures=(Failure("call", "", "<" * 5_000),))
+    tested = node(Outcome.FAILED, failures=(failure("call", "", "<" * 5_000),))
     found = notes_of(tested, limit=1_000) or ""
 
     assert 900 < len(found) <= 1_000
@@ -213,7 +213,7 @@ def test_no_cut_goes_through_another(limit):
     """Whatever fills the notes: what was said, the failure, or where it ran."""
     tested = node(
         Outcome.FAILED,
-        failures=(Failure("call", "", "x" * 5_000),),
+        failures=(failure("call", "", "x" * 5_000),),
         evidence=Evidence(comments=("y" * 5_000,)),
         origin=Origin("https://ci.example/" + "z" * 5_000),
     )
@@ -231,7 +231,7 @@ def test_no_cut_goes_through_another(limit):
 def test_our_notes_are_recognised(outcome, count):
     """Whatever we wrote may be replaced by a later run, cut or not."""
     nodes = [
-        node(outcome, f"t.py::test_a[{i}]", failures=(Failure("call", "", "x" * 500),))
+        node(outcome, f"t.py::test_a[{i}]", failures=(failure("call", "", "x" * 500),))
         for i in range(count)
     ]
 
@@ -433,10 +433,9 @@ def test_job_and_commit_stand_at_the_end_once():
 
 def test_only_the_failure_is_cut():
     """What was said and where it ran stay whole; the whole text is there, too."""
-    failure = Failure("call", "t.py:1: no", "<" * 5000)
     tested = node(
         Outcome.FAILED,
-        failures=(failure,),
+        failures=(failure("call", "t.py:1: no", "<" * 5000),),
         evidence=SAID,
         origin=Origin("https://ci.example/1"),
     )
@@ -454,7 +453,7 @@ def test_only_the_failure_is_cut():
     ("length", "is_cut"), [(10, False), (900, False), (1100, True), (5000, True)]
 )
 def test_notes_that_fit_have_no_whole_text(length, is_cut):
-    tested = node(Outcome.FAILED, failures=(Failure("call", "", "x" * length),))
+    tested = node(Outcome.FAILED, failures=(failure("call", "", "x" * length),))
     whole = full_text([tested], Outcome.FAILED, Context(limit=1000))
 
     assert (whole is not None) == is_cut
