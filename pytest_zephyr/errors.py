@@ -59,36 +59,34 @@ Code = Literal[
 #: The status of a ZephyrNotFound for a name; no response of the server has it.
 NO_SUCH_NAME = 0
 
+_CODES: dict[int, Code] = {
+    401: "login-failed",
+    403: "permission-denied",
+    NO_SUCH_NAME: "not-found",
+}
+
 
 class ZephyrError(Exception):
     """Base class of all errors that this package raises; *code* names it for scripts."""
 
-    @property
-    def code(self) -> Code:
-        return "error"
+    code: Code = "error"
 
 
 class SettingsError(ZephyrError):
     """One or more settings are wrong or missing; the text has one line for each."""
 
-    @property
-    def code(self) -> Code:
-        return "settings"
+    code: Code = "settings"
 
 
 class ZephyrUnreachable(ZephyrError):
     """The server gave no usable answer; trying again later may help.
 
-    *tls* is set if it was reached, but no trusted connection could be made.
+    The *code* ``tls`` says that it was reached, but no trusted connection could be made.
     """
 
-    def __init__(self, message: str, *, tls: bool = False) -> None:
+    def __init__(self, message: str, *, code: Code = "unreachable") -> None:
         super().__init__(message)
-        self.tls = tls
-
-    @property
-    def code(self) -> Code:
-        return "tls" if self.tls else "unreachable"
+        self.code = code
 
 
 class ZephyrWriteUncertain(ZephyrUnreachable):
@@ -105,9 +103,7 @@ class ZephyrWriteUncertain(ZephyrUnreachable):
 class Interrupted(ZephyrError):
     """The user pressed Ctrl-C."""
 
-    @property
-    def code(self) -> Code:
-        return "interrupted"
+    code: Code = "interrupted"
 
 
 class ZephyrBadAnswer(ZephyrError):
@@ -116,15 +112,7 @@ class ZephyrBadAnswer(ZephyrError):
     def __init__(self, message: str, *, status: int = NO_SUCH_NAME) -> None:
         super().__init__(message)
         self.status = status
-
-    @property
-    def code(self) -> Code:
-        codes: dict[int, Code] = {
-            401: "login-failed",
-            403: "permission-denied",
-            NO_SUCH_NAME: "not-found",
-        }
-        return codes.get(self.status, "bad-answer")
+        self.code = _CODES.get(status, "bad-answer")
 
 
 class ZephyrUnauthorized(ZephyrBadAnswer):

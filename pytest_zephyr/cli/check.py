@@ -101,9 +101,10 @@ class Checker:
         try:
             user = client.current_user()
         except ZephyrUnreachable as error:
-            if error.tls:
-                self._pass("address", client.origin)
-            self._fail("TLS" if error.tls else "address", error)
+            reached = error.code == "tls"
+            if reached:
+                self._pass("address", client.server.origin)
+            self._fail("TLS" if reached else "address", error)
             return None
         except ZephyrBadAnswer as error:
             self._check_encryption(client)
@@ -121,8 +122,8 @@ class Checker:
         return user
 
     def _check_encryption(self, client: Client) -> None:
-        self._pass("address", client.origin)
-        if client.origin.startswith("http://"):
+        self._pass("address", client.server.origin)
+        if client.server.origin.startswith("http://"):
             text = "not encrypted: anyone on the network path can read the credential"
             self._note("TLS", "warning", text)
         elif self._settings.verify is False:

@@ -17,7 +17,6 @@ from pytest_zephyr import table
 from pytest_zephyr.cli import inifiles
 from pytest_zephyr.cli.watchdog import watchdog
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.api import connect
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
@@ -151,5 +150,5 @@ def reading(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client
     deadline = Deadline(settings.deadline)
     if settings.deadline > budget:
         deadline = Deadline(budget, "for a command that only reads")
-    with watchdog(deadline, NOT_ALL), connect(settings, deadline) as client:
+    with watchdog(deadline, NOT_ALL), Client(settings, deadline) as client:
         yield client

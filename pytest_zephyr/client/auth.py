@@ -56,15 +56,8 @@ class CookieAuth(AuthBase):
         """Whether there is a cookie that does not expire within the margin."""
         return self._cookie is not None and monotonic() < self._expires
 
-    @property
-    def cookie(self) -> Secret:
-        return self._cookie or Secret("")
-
-    def forget(self) -> None:
-        self._cookie = None
-
-    def accept(self, response: Response) -> bool:
-        """Store the cookie of a login's answer; return whether there was one."""
+    def accept(self, response: Response) -> Secret | None:
+        """Store the cookie of a login's answer and return it, `None` if there is none."""
         # raw.headers keeps several Set-Cookie headers apart, response.headers does not.
         for header in response.raw.headers.getlist("Set-Cookie"):
             try:
@@ -77,8 +70,8 @@ class CookieAuth(AuthBase):
             lifetime = float(age) if age.isdigit() else self.LIFETIME
             self._cookie = Secret(morsel.value)
             self._expires = monotonic() + max(lifetime - self.MARGIN, lifetime / 2)
-            return True
-        return False
+            return self._cookie
+        return None
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if self._cookie is not None:

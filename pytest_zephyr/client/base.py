@@ -51,7 +51,7 @@ class Calls(Transport):
         params: Mapping[str, object] | None = None,
         api_version: str | None = None,
     ) -> object:
-        return self.send("GET", path, params, api_version=api_version).payload
+        return self.send("GET", path, params, api_version=api_version)
 
     def _list(
         self, path: str, read: Callable[[Mapping[str, Any]], Entity | None]
@@ -82,7 +82,7 @@ class Calls(Transport):
         """
         while True:
             try:
-                return self.send(method, path, params, body).payload
+                return self.send(method, path, params, body)
             except ZephyrRefused as refused:
                 if refused.status != 400 or "is locked" not in str(refused):
                     raise
@@ -100,7 +100,7 @@ class Calls(Transport):
     ) -> Entity:
         created = read(decode.mapping(self._write("POST", path, params, body)))
         if created is None:
-            msg = f"{self.origin} did not say what POST {path} created."
+            msg = f"{self.server.origin} did not say what POST {path} created."
             raise ZephyrWriteUncertain(msg)
         return created
 

@@ -236,7 +236,7 @@ class ExecutionCalls(Calls):
             for write in writes
         ]
         path = "execution/teststepresult/saveorupdate"
-        answered = decode.rows(self.send("POST", path, None, body).payload)
+        answered = decode.rows(self.send("POST", path, None, body))
         if answered is None:
             return None
         statuses: dict[tuple[int, int], str] = {}
@@ -254,7 +254,7 @@ class ExecutionCalls(Calls):
     def upload(self, parts: Mapping[str, Part]) -> dict[str, Uploaded]:
         """Upload files; return what the server stored, by the name of the part."""
         answer = self.send_files(UPLOAD, parts)
-        files = decode.entities(answer.payload, entities.uploaded) or []
+        files = decode.entities(answer, entities.uploaded) or []
         return {each.part: each for each in files if each.part in parts and each.path}
 
     def attach(self, files: Sequence[AttachWrite]) -> list[Attachment] | None:
@@ -274,7 +274,7 @@ class ExecutionCalls(Calls):
             for file in files
         ]
         answer = self.send("POST", "attachment/list", None, body)
-        made = decode.entities(answer.payload, entities.attachment) or []
+        made = decode.entities(answer, entities.attachment) or []
         return made if all(each.item is not None for each in made) else None
 
     def attachments(self, execution: int) -> list[Attachment]:

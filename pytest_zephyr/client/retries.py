@@ -25,6 +25,7 @@ from pytest_zephyr.clock import Deadline
 
 
 if TYPE_CHECKING:
+    from requests import Response
     from typing_extensions import Self
     from urllib3.response import BaseHTTPResponse
 
@@ -84,7 +85,7 @@ class DeadlineRetry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        too_late = (_retry_after(response) or 0) > self.deadline.remaining()
+        too_late = (retry_after(response) or 0) > self.deadline.remaining()
         if self.deadline.spent or too_late or not self._may_help(method, error):
             raise MaxRetryError(_pool, url or "", error)
         return super().increment(method, url, response, error, _pool, _stacktrace)
@@ -101,20 +102,18 @@ class DeadlineRetry(Retry):
         return transient and self._is_method_retryable(method or "")
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        wait = _retry_after(response)
+        wait = retry_after(response)
         if wait is None:
             # Half of it at random, so that many jobs do not retry at the same time.
             wait = self.get_backoff_time() * random.uniform(0.5, 1)  # noqa: S311
         time.sleep(max(0.0, min(wait, self.deadline.remaining())))
 
 
-def _retry_after(response: BaseHTTPResponse | None) -> float | None:
-    return read_retry_after(response.headers.get("Retry-After") if response else None)
-
-
-def read_retry_after(header: str | None) -> float | None:
-    """Return the seconds in a *header*, a number or a date; `None` if there are none."""
+def retry_after(response: BaseHTTPResponse | Response | None) -> float | None:
+    """Return the seconds that an answer asks to wait, `None` if it does not say."""
+    header = None if response is None else response.headers.get("Retry-After")
     try:
+        # It is a number or a date.
         return float(Retry().parse_retry_after(header)) if header else None
     except (InvalidHeader, ValueError, OverflowError):
         return None

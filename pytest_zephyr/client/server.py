@@ -2,64 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import field
 import os
-from urllib.parse import SplitResult
 from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies
 from requests.utils import select_proxy
 from requests.utils import should_bypass_proxies
 
-from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.credentials import secrets_of
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.secret import mask_userinfo
+from pytest_zephyr.secret import Scrubber
 
 
-@dataclass
 class Server:
-    """One server; *user* is known after the login, *answered* after the first answer.
+    """The server of *settings*.
 
-    *source* says where its address came from, and is empty if no user named it.
+    *user* is known after the login, *answered* is set after the first answer. *proxy* is
+    its proxy, with the source, for a message. *scrub* hides secrets in what it sends.
     """
 
-    origin: str
-    source: str
-    credential: Credential
-    project: str
-    timeout: float
-    proxies: dict[str, str] = field(repr=False)
-    proxy_source: str
-    user: str = ""
-    answered: bool = False
-
-    @classmethod
-    def of(cls, origin: str, credential: Credential, settings: Settings) -> Server:
+    def __init__(self, settings: Settings, user: str) -> None:
+        assert settings.url is not None
+        assert settings.credential is not None
+        self.origin = settings.url
+        self.parts = urlsplit(self.origin)
+        self.credential = settings.credential
+        self.project = settings.project
+        self.timeout = settings.timeout
+        self.user = user
+        self.answered = False
         source = settings.sources.get("url", "default")
-        proxies, proxy_source = _proxies(origin, settings)
-        return cls(
-            origin=origin,
-            source="" if settings.embedded or source == "default" else source,
-            credential=credential,
-            project=f" in project {settings.project}" if settings.project else "",
-            timeout=settings.timeout,
-            proxies=proxies,
-            proxy_source=proxy_source,
-        )
+        is_named = not settings.embedded and source != "default"
+        self._name = f"{self.origin} (from {source})" if is_named else self.origin
+        self.proxies, source = _proxies(self.origin, settings)
+        proxy = select_proxy(self.origin, self.proxies) or ""
+        self.proxy_has_login = "@" in proxy
+        self.proxy = f"{mask_userinfo(proxy)} (from {source})"
+        self.scrub = Scrubber(secrets_of(self.credential, self.proxies.values()))
 
     def __str__(self) -> str:
-        return f"{self.origin} (from {self.source})" if self.source else self.origin
-
-    @property
-    def proxy(self) -> str:
-        """The proxy with its source, for a message."""
-        proxy = select_proxy(self.origin, self.proxies) or ""
-        return f"{mask_userinfo(proxy)} (from {self.proxy_source})"
-
-    @property
-    def proxy_has_login(self) -> bool:
-        return "@" in (select_proxy(self.origin, self.proxies) or "")
+        return self._name
 
     @property
     def who(self) -> str:
@@ -67,10 +50,6 @@ class Server:
         if self.user and self.credential.kind == "token":
             return f"user {self.user!r} (token in {self.credential.source})"
         return f"user {self.user!r}" if self.user else str(self.credential)
-
-    @property
-    def parts(self) -> SplitResult:
-        return urlsplit(self.origin)
 
     def other_scheme(self) -> str:
         """Return the address with http in place of https, or the reverse."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.api import connect
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
@@ -118,7 +117,7 @@ class Preflight:
         if seconds < settings.deadline:
             deadline = Deadline(seconds, "for the check before the tests")
         try:
-            client = stack.enter_context(connect(settings, deadline))
+            client = stack.enter_context(Client(settings, deadline))
             snapshot = self.facts.snapshot = read_user_and_statuses(client)
             self.facts.clock_offset = client.clock_offset
             self._check_statuses(snapshot)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_zephyr.client.api import connect
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.format import AllDelivered
@@ -57,7 +57,9 @@ def deliver(
     user = snapshot.user.name if snapshot else ""
     with (
         served(settings, contents.results.nodes) as settings,
-        connect(settings, deadline, facts.clock_offset, user) as client,
+        Client(
+            settings, deadline, clock_offset=facts.clock_offset, user=user
+        ) as client,
     ):
         while True:
             others = run.all if keep_flags else run.others

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from pytest_zephyr.cli import main
-from pytest_zephyr.client.api import connect
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.sandbox import Fault
@@ -262,7 +262,7 @@ def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
         settings = settings_for(world.sandbox.token, url=world.sandbox.url, **options)
         try:
             settings.require_server()
-            with connect(settings) as client:
+            with Client(settings) as client:
                 phase = find_target(client, settings).phase
             fits = phase is not None and phase.id == world.phase
         except (SettingsError, ZephyrError):

@@ -14,7 +14,6 @@ import trustme
 
 from pytest_zephyr import clock
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import Settings
 from tests.client.servers import Answer
 from tests.client.servers import ScriptedServer
@@ -43,12 +42,7 @@ def connected() -> Iterator[Callable[..., Client]]:
     with ExitStack() as stack:
 
         def connect(settings: Settings, kind: type[Client] = Client) -> Client:
-            assert settings.url is not None
-            assert settings.credential is not None
-            deadline = Deadline(settings.deadline)
-            return stack.enter_context(
-                kind(settings.url, settings.credential, settings, deadline)
-            )
+            return stack.enter_context(kind(settings))
 
         yield connect
 

@@ -6,7 +6,6 @@ import base64
 import traceback
 from typing import Any
 
-from pytest_zephyr.client.responses import Answer
 from pytest_zephyr.client.transport import Transport
 from tests.client.servers import answer
 
@@ -22,11 +21,11 @@ PROXY_PASSWORD = "pr0xy-pass"
 SECRETS = (TOKEN, PASSWORD, PAIR, COOKIE, PROXY_PASSWORD)
 
 
-def read(transport: Transport) -> Answer:
+def read(transport: Transport) -> object:
     return transport.send("GET", READ)
 
 
-def write(transport: Transport, world: Any = None, body: object = None) -> Answer:
+def write(transport: Transport, world: Any = None, body: object = None) -> object:
     """Give case 101 the status Pass, or send *body*."""
     if world is not None:
         tester = world.sandbox.store.user.id

@@ -123,14 +123,6 @@ def test_cookie_is_renewed_before_it_runs_out(clock, header, seconds):
     assert not found.current
 
 
-def test_a_forgotten_cookie_is_not_sent():
-    found = logged_in()
-    found.forget()
-
-    assert not found.current
-    assert "Cookie" not in found(prepared()).headers
-
-
 @pytest.mark.parametrize(
     "cookies",
     [

@@ -233,10 +233,6 @@ def test_execute_without_a_list_in_the_answer_tells_nothing(world, client, kind)
         assert client.execute(writes, tester) is None
 
 
-def test_origin_is_the_address(world, client):
-    assert client.origin == world.sandbox.url
-
-
 # Pages
 
 

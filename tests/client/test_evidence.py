@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.client.api import connect
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
@@ -98,7 +98,7 @@ class Recorded:
             contents = Run((Journal(self.path),)).read()
             chosen = self.settings(**options)
             memory = contents.memory("", [writer])
-            with connect(chosen) as client:
+            with Client(chosen) as client:
                 return push(contents.results.nodes, client, chosen, memory)
         finally:
             writer.close()

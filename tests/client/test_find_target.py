@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.client.api import connect
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -26,7 +26,7 @@ def find(world: World) -> Callable[..., Target]:
     def find(**places: Any) -> Target:
         settings = settings_for(world.sandbox.token, url=world.sandbox.url, **places)
         settings.require_server()
-        with connect(settings) as client:
+        with Client(settings) as client:
             return find_target(client, settings)
 
     return find
@@ -226,7 +226,7 @@ def test_white_space_around_a_name_is_no_part_of_it(scripted):
     settings = settings_for(
         "t0ken", url=scripted(say).url, release="1", cycle="Nightly", phase="Smoke"
     )
-    with connect(settings) as client:
+    with Client(settings) as client:
         assert phase_of(find_target(client, settings)) == 6
 
 
@@ -376,7 +376,7 @@ def test_the_order_of_a_list_does_not_choose(scripted):
     settings = settings_for(
         "t0ken", url=server.url, release="1", cycle="Nightly", phase="S"
     )
-    with connect(settings) as client:
+    with Client(settings) as client:
         target = find_target(client, settings)
 
     assert phase_of(target) == 30

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.client import auth
-from pytest_zephyr.client.api import connect
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
@@ -28,7 +28,7 @@ PASSED = NodeResult("test_a.py::test_one", Outcome.PASSED, (101,), at=1_764_633_
 
 
 def deliver(settings: Settings) -> Delivery:
-    with connect(settings) as client:
+    with Client(settings) as client:
         return push([PASSED], client, settings, Memory())
 
 

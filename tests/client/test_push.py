@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from pytest_zephyr.client.api import connect
+from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -114,7 +114,7 @@ def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
         nodes: Iterable[NodeResult], journal: Journal | None = None, **options: Any
     ) -> Delivery:
         chosen: Settings = options.pop("settings", None) or settings(**options)
-        with connect(chosen) as client:
+        with Client(chosen) as client:
             return push(list(nodes), client, chosen, (journal or Journal()).memory)
 
     return deliver
@@ -225,7 +225,7 @@ def test_every_row_of_a_batch_has_its_own_values(many, deliver):
 def test_progress_counts_what_is_delivered(many, settings):
     seen: list[tuple[int, int]] = []
     chosen = settings()
-    with connect(chosen) as client:
+    with Client(chosen) as client:
         push(
             nodes_of(MANY),
             client,
@@ -551,7 +551,7 @@ def test_what_is_about_to_be_written_is_noted_before_it_is(world, settings):
         order.append(f"{kind} {len(entries)}, written {len(sent(world))}")
 
     chosen = settings()
-    with connect(chosen) as client:
+    with Client(chosen) as client:
         push(nodes_of(SIX), client, chosen, Memory(note=note))
 
     assert order == ["Sending 1, written 0", "Receipt 6, written 1"]
@@ -614,7 +614,7 @@ def test_a_delivered_result_does_not_hide_the_next_one(
 
     def deliver(node: NodeResult) -> Delivery:
         memory = Run((disk.Journal(path),)).read().memory("", [writer])
-        with connect(chosen) as client:
+        with Client(chosen) as client:
             return push([node], client, chosen, memory)
 
     deliver(failed(101))
@@ -674,7 +674,7 @@ def test_a_pass_does_not_keep_what_somebody_wrote_meanwhile(
                 world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
 
     chosen = settings()
-    with connect(chosen) as client:
+    with Client(chosen) as client:
         memory = Memory(note=meanwhile)
         delivery = push([node(101, origin=ours)], client, chosen, memory)
 
@@ -712,7 +712,7 @@ def taken_away(many, settings):
 
         left = list(gone)
         chosen = settings()
-        with connect(chosen) as client:
+        with Client(chosen) as client:
             return push(nodes_of(MANY), client, chosen, Memory(note=vanish))
 
     return deliver
@@ -765,7 +765,7 @@ def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
         world = replace(filled[1], sandbox=sandbox)
         sandbox.store.adopt(world.phase, MANY)
         settings = settings_for(sandbox.token, url=sandbox.url, phase=world.phase)
-        with connect(settings) as client:
+        with Client(settings) as client:
             delivery = push(nodes_of(MANY, failed), client, settings, Memory())
 
         assert delivery.complete
@@ -781,7 +781,7 @@ def test_whatever_the_refusal_of_one_row_it_alone_is_named(
     """The batch is halved, for every status that says no."""
     chosen = settings()
     culprit = world.execution(104).id
-    with connect(chosen) as client:
+    with Client(chosen) as client:
         send = client.execute
 
         def execute(rows: Any, tester: int) -> Any:
@@ -914,7 +914,7 @@ def test_an_answer_without_a_row_that_was_not_written_is_said(scripted):
 
     server = scripted(say)
     settings = settings_for("t0ken", url=server.url, phase=7)
-    with connect(settings) as client:
+    with Client(settings) as client:
         delivery = push([node(101), node(102)], client, settings, Memory())
 
     assert delivery.delivered == 1
@@ -984,7 +984,7 @@ def test_a_server_that_goes_away_at_any_step_keeps_everything(
 
 def test_an_unknown_target_keeps_everything_and_names_what_exists(world, settings):
     chosen = settings(cycle=world.cycle, phase="Smoek")
-    with connect(chosen) as client:
+    with Client(chosen) as client:
         delivery = push(nodes_of(SIX), client, chosen, Memory())
 
     assert isinstance(delivery.error, ZephyrNotFound)
@@ -1039,7 +1039,7 @@ def test_nothing_that_a_server_says_escapes_as_a_crash(scripted, body):
     """The errors of a push are in what it returns."""
     server = scripted(lambda _request: answer(body))
     settings = settings_for("t0ken", url=server.url, phase=7)
-    with connect(settings) as client:
+    with Client(settings) as client:
         delivery = push([node(101)], client, settings, Memory())
 
     assert delivery.error is not None
@@ -1065,7 +1065,7 @@ def test_a_number_that_is_none_is_missing(scripted, number):
         return answer(listed if request.path == "execution" else {})
 
     settings = settings_for("t0ken", url=scripted(say).url, phase=7)
-    with connect(settings) as client:
+    with Client(settings) as client:
         delivery = push([node(101)], client, settings, Memory())
 
     assert delivery.error is None
