@@ -224,7 +224,9 @@ def _push_run(
             "cut_short": list(map(str, run.cut)),
             "unreadable": numbers,
         },
-        ok=not (delivery.failed or delivery.refused or run.cut or contents.damaged),
+        ok=not (
+            delivery.failed or delivery.changes.refused or run.cut or contents.damaged
+        ),
         interrupted=isinstance(delivery.error, Interrupted),
         lines=tuple(lines),
         report=run_report(delivered, lines) if settings.report else None,

@@ -46,10 +46,8 @@ def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
         elif placement is not None:
             row.id, row.alt, row.name = placement.case, placement.alt, placement.name
         yield row
-    created = delivery.creations.created_cases
-    for new, nodes in delivery.new_cases.items():
-        if new not in created.placements and new not in created.refused:
-            yield _row_of_new(new, nodes, _pending(delivery))
+    for new, tests in delivery.new_cases.items():
+        yield _row_of_new(new, tests.nodes, _pending(delivery))
 
 
 def _row_of_new(
@@ -68,25 +66,26 @@ def _row_of_new(
 
 
 def _decisions(delivery: Delivery) -> dict[CaseRef, _Decision]:
+    changes = delivery.changes
     decisions: dict[CaseRef, _Decision] = {}
     groups: tuple[tuple[Action, str, list[Change]], ...] = (
-        ("reported", "", delivery.reported),
-        ("reported_before", "", delivery.reported_before),
-        ("unchanged", summary.OLDER, delivery.older),
-        ("unchanged", summary.OVERRULED, delivery.overruled),
-        ("would_report", "", delivery.planned.writes if delivery.planned else []),
+        ("reported", "", changes.reported),
+        ("reported_before", "", changes.reported_before),
+        ("unchanged", summary.OLDER, changes.older),
+        ("unchanged", summary.OVERRULED, changes.overruled),
+        ("would_report", "", changes.writes if delivery.previewed else []),
     )
-    for action, reason, changes in groups:
-        for change in changes:
+    for action, reason, group in groups:
+        for change in group:
             decisions[change.result.case] = _Decision(action, reason, change.execution)
-    for result in delivery.skipped:
+    for result in changes.skipped:
         decisions[result.case] = _Decision("unchanged", summary.why_unchanged(result))
-    for refusal in delivery.refused:
+    for refusal in changes.refused:
         decisions[refusal.result.case] = _Decision("refused", refusal.reason)
     return decisions
 
 
 def _pending(delivery: Delivery) -> _Decision:
-    if delivery.planned is not None:
+    if delivery.previewed:
         return _Decision("would_report")
     return _Decision("not_sent", str(delivery.error or ""))

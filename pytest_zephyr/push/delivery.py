@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -10,42 +9,41 @@ from dataclasses import field
 from pytest_zephyr.client.batch_writer import count_batches
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import Target
-from pytest_zephyr.client.entities import User
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
-from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.create_cases import CreatedCases
+from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.snapshot import Snapshot
 
 
 @dataclass
 class Creations:
-    """What is to be created.
+    """What the server lacks.
 
-    *containers* are the cycle and phase to create, *created_cases* the new test cases,
-    *additions* the test cases to add to the phase.
+    *containers* are the cycle and phase to create, *new_cases* the new test cases,
+    *additions* the test cases to add to the phase. *created* names what was created.
     """
 
     containers: list[str] = field(default_factory=list)
-    created_cases: CreatedCases = field(default_factory=CreatedCases)
+    new_cases: CreatedCases = field(default_factory=CreatedCases)
     additions: list[Placement] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
 
     @property
     def needed(self) -> bool:
-        return bool(self.additions or self.created_cases.missing)
+        return bool(self.additions or self.new_cases.missing)
 
     @property
     def requests(self) -> int:
         """How many writing requests it takes to create everything."""
-        new = self.created_cases.missing
+        new = self.new_cases.missing
         added = len(self.additions) + len(new)
         return (
             len(self.containers)
-            + len(self.created_cases.folders)
+            + len(self.new_cases.folders)
             + count_batches(len(new))
             + any(case.requirements for case in new)
             + (count_batches(added) + 1 if added else 0)
@@ -105,104 +103,82 @@ class EvidenceDelivery:
 
 @dataclass
 class Delivery:
-    """What became of the results of a run.
+    """What became of a run: of its *results* in *changes*, and of everything else.
 
-    Each of the *total* test cases is in one state: *reported* now or *reported_before*,
-    *skipped* because its outcome has no status or the test case is unknown and ignored,
-    *older* than what the server has, *overruled* by a worse result of another job, or
-    *refused*. All others are still `pending` in the journal. *results* are those of all of
-    them, and *new_cases* the test cases to create, each with its tests.
-
-    *scheduled_twice* maps a test case that is in the phase more than once to the execution that
-    has its result. *planned* is what a dry run would have done. *creations* and *created*
-    are what was missing and what was created. *without_case* are tests that name no test
-    case, *invalid* those with an invalid marker, *unmapped* those without one that the
-    settings report, which is a failure if *unmapped_is_error*. *error* is why the push
-    ended early.
+    *new_cases* are the test cases that were to be created and were not, each with its
+    tests; *creations* is all that was missing on the server. *without_case* are tests that
+    name no test case, *invalid* those with an invalid marker, *unmapped* those without one
+    that the settings report, which is a failure if *unmapped_is_error*. *previewed* says
+    that this was a dry run, in which `changes` has what would be written. *error* is why the
+    push ended early.
     """
 
     snapshot: Snapshot | None = None
-    total: int = 0
     results: Sequence[CaseResult] = ()
-    new_cases: dict[NewCase, list[NodeResult]] = field(default_factory=dict)
-    reported: list[Change] = field(default_factory=list)
-    reported_before: list[Change] = field(default_factory=list)
-    skipped: list[CaseResult] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-    older: list[Change] = field(default_factory=list)
-    overruled: list[Change] = field(default_factory=list)
-    scheduled_twice: Mapping[int, int] = field(default_factory=dict)
-    planned: Changes | None = None
+    changes: Changes = field(default_factory=Changes)
+    new_cases: dict[NewCase, NewCaseTests] = field(default_factory=dict)
     creations: Creations = field(default_factory=Creations)
-    created: list[str] = field(default_factory=list)
     without_case: list[NodeResult] = field(default_factory=list)
     invalid: list[NodeResult] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
     unmapped_is_error: bool = False
     evidence: EvidenceDelivery = field(default_factory=EvidenceDelivery)
+    previewed: bool = False
     error: ZephyrError | None = None
 
     def add_earlier(self, earlier: Delivery) -> None:
         """Count what an earlier push of the same results did as done by this one."""
-        before = {each.result.case: each for each in self.reported_before}
-        changes = (*self.reported, *self.older, *self.overruled)
-        results = [each.result for each in changes]
-        results += [each.result for each in self.refused]
-        settled = {each.case for each in (*results, *self.skipped)}
-        for change in earlier.reported:
-            case = change.result.case
-            if before.pop(case, None) is not None or case not in settled:
-                self.reported.append(change)
-        self.reported_before = list(before.values())
-        self.created = [*earlier.created, *self.created]
+        reported, changes = earlier.changes.reported, self.changes
+        cases = {each.result.case for each in reported}
+        if cases:
+            waiting = {each.case for each in changes.missing}
+            for each in (*changes.writes, *changes.reported_before):
+                waiting.add(each.result.case)
+            changes.reported += [
+                each for each in reported if each.result.case in waiting
+            ]
+            changes.missing = [
+                each for each in changes.missing if each.case not in cases
+            ]
+            for name in ("writes", "reported_before"):
+                rest = [
+                    each
+                    for each in getattr(changes, name)
+                    if each.result.case not in cases
+                ]
+                setattr(changes, name, rest)
+        self.creations.created[:0] = earlier.creations.created
         self.evidence.add_earlier(earlier.evidence)
-
-    @property
-    def user(self) -> User | None:
-        return self.snapshot.user if self.snapshot else None
 
     @property
     def target(self) -> Target | None:
         return self.snapshot.target if self.snapshot else None
 
     @property
-    def delivered(self) -> int:
-        """How many results this push has written."""
-        return len(self.reported)
-
-    @property
-    def delivered_before(self) -> int:
-        """How many results the server had before."""
-        return len(self.reported_before)
-
-    @property
-    def unchanged(self) -> int:
-        """How many test cases keep the result that the server has."""
-        return len(self.skipped) + len(self.older) + len(self.overruled)
+    def total(self) -> int:
+        """The number of test cases."""
+        return len(self.results) + len(self.new_cases)
 
     @property
     def pending(self) -> int:
-        """How many results were neither delivered nor refused."""
-        settled = (
-            self.delivered + self.delivered_before + self.unchanged + len(self.refused)
-        )
-        return self.total - settled
+        """How many test cases got no result, and may get it from another push."""
+        return self.changes.pending + len(self.new_cases)
 
     @property
     def waiting(self) -> int:
         """How many results another push may deliver."""
-        return self.pending + sum(not each.final for each in self.refused)
+        return self.pending + sum(not each.final for each in self.changes.refused)
 
     @property
     def complete(self) -> bool:
         """Whether another push would change nothing; never after a dry run."""
         waits = self.waiting or self.evidence.pending or self.evidence.retryable
-        return not waits and self.planned is None and self.error is None
+        return not (waits or self.previewed or self.error)
 
     @property
     def failed(self) -> bool:
         """Whether something went wrong that the settings count as undelivered."""
-        waits = (self.pending or self.evidence.pending) and self.planned is None
-        refused = any(each.serious for each in self.refused)
+        waits = (self.pending or self.evidence.pending) and not self.previewed
+        refused = any(each.serious for each in self.changes.refused)
         unmapped = self.unmapped and self.unmapped_is_error
         return bool(waits or refused or unmapped or self.evidence.lost or self.error)

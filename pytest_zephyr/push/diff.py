@@ -55,14 +55,15 @@ class DiffRules:
 class Change:
     """A result and the execution to write it to, in the state it was read in.
 
-    *tag* comes after the notes, see `tags`. The result is *overruled*, by the id of a
-    status, if other jobs or later attempts of its run decide. Then that status stays, and
-    at most the tag is written, with what this job found.
+    *notes* are to be written, `None` to leave them unchanged. *tag* comes after them, see
+    `tags`. The result is *overruled*, by the id of a status, if other jobs or later
+    attempts of its run decide. Then that status stays, and at most the tag is written, with
+    what this job found.
     """
 
     result: CaseResult
     execution: Execution
-    notes: str | None
+    notes: str | None = None
     tag: str = ""
     overruled: str = ""
 
@@ -80,7 +81,7 @@ class Change:
 
     @property
     def text(self) -> str | None:
-        """The notes to write, `None` to leave them unchanged."""
+        """The notes with their tag, `None` to leave them unchanged."""
         if self.notes is None or not self.tag:
             return self.notes
         return f"{self.notes}\n{self.tag}" if self.notes else self.tag
@@ -103,24 +104,34 @@ class Refusal:
 
 @dataclass
 class Changes:
-    """What a push has to do with each result.
+    """What becomes of the results of a push; each of them is in one list.
 
-    *writes* are to be written. *found_on_server* were written, although no receipt says
-    so; *done* were delivered before. *skipped* have no status to send. *older* stay
-    unwritten because the server has a newer result, *overruled* because it has a worse one of
-    another job of the run. *missing* have no execution. *scheduled_twice* maps a
-    test case that has several executions to the one that is used.
+    *writes* are still to be written, and *missing* have no execution. *reported* are on the
+    server since this push, or since one that was killed before it noted so;
+    *reported_before* were delivered earlier. The others leave their test case unchanged:
+    *skipped* have no status to send, or an unknown test case that is ignored; *older* are
+    those for which the server has a newer result, *overruled* those for which another job of
+    the run has a worse one. *scheduled_twice* maps a test case that has several executions
+    to the one that is used.
     """
 
     writes: list[Change] = field(default_factory=list)
-    found_on_server: list[Change] = field(default_factory=list)
-    done: list[Change] = field(default_factory=list)
+    missing: list[CaseResult] = field(default_factory=list)
+    reported: list[Change] = field(default_factory=list)
+    reported_before: list[Change] = field(default_factory=list)
     skipped: list[CaseResult] = field(default_factory=list)
     older: list[Change] = field(default_factory=list)
     overruled: list[Change] = field(default_factory=list)
-    missing: list[CaseResult] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     scheduled_twice: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> int:
+        return len(self.writes) + len(self.missing)
+
+    @property
+    def unchanged(self) -> int:
+        return len(self.skipped) + len(self.older) + len(self.overruled)
 
 
 def compute(
@@ -149,42 +160,39 @@ def compute(
             changes.refused.append(
                 Refusal(result, result.problem, final=result.uncertain, code=code)
             )
-            continue
-        if result.status is None:
+        elif result.status is None:
             changes.skipped.append(result)
-            continue
-        execution = index.find(result.case)
-        if execution is None:
+        elif (execution := index.find(result.case)) is None:
             changes.missing.append(result)
-            continue
-        if isinstance(execution, list):
+        elif isinstance(execution, list):
             reason = ambiguous_alt(result.case, execution, place)
             changes.refused.append(
                 Refusal(result, reason, final=True, code="ambiguous")
             )
-            continue
-        if execution.case in index.scheduled_twice:
-            changes.scheduled_twice[execution.case] = execution.id
-        unwritten = Change(result, execution, None)
-        if delivered and (execution.id, result.digest) in delivered:
-            changes.done.append(unwritten)
-            continue
-        change = decide(result, execution, rules)
-        if change is None:
-            changes.older.append(unwritten)
-            continue
-        before = uncertain.get(execution.id)
-        if before is not None and was_written(change, before):
-            changes.found_on_server.append(unwritten)
-        elif (execution.executed_on, execution.status) == (result.at, result.status.id):
-            # A journal that was sent from a copy has no receipts; the server shows it.
-            changes.done.append(unwritten)
-        elif change.overruled:
-            changes.overruled.append(change)
-        elif not rules.force and _is_newer(execution, result, rules):
-            changes.older.append(change)
         else:
-            changes.writes.append(change)
+            if execution.case in index.scheduled_twice:
+                changes.scheduled_twice[execution.case] = execution.id
+            if delivered and (execution.id, result.digest) in delivered:
+                changes.reported_before.append(Change(result, execution))
+                continue
+            change = decide(result, execution, rules)
+            before = uncertain.get(execution.id)
+            if change is None:
+                changes.older.append(Change(result, execution))
+            elif before is not None and was_written(change, before):
+                changes.reported.append(Change(result, execution))
+            elif (
+                execution.executed_on == result.at
+                and execution.status == result.status.id
+            ):
+                # A journal that was sent from a copy has no receipts; the server shows it.
+                changes.reported_before.append(Change(result, execution))
+            elif change.overruled:
+                changes.overruled.append(change)
+            elif not rules.force and _is_newer(execution, result, rules):
+                changes.older.append(change)
+            else:
+                changes.writes.append(change)
     return changes
 
 
@@ -200,7 +208,7 @@ def decide(
     assert result.status is not None
     if not execution.comment and result.notes is None and result.status.id == PASS:
         # A plain pass on an execution without notes needs no tag.
-        return Change(result, execution, None)
+        return Change(result, execution)
     tag = _tag_of_run(result, execution, written=written)
     ours = [
         replace(each, at=min(each.at, rules.now))
@@ -303,9 +311,10 @@ def was_written(change: Change, before: str) -> bool:
 
 def keeps_foreign(change: Change, now: Execution) -> bool:
     """Return whether *now* still has notes of another run or job."""
-    return change.text is None and (
-        is_ours(now.comment) or tags.find(now.comment) is not None
-    )
+    comment = now.comment
+    if not comment or change.text is not None:
+        return False
+    return is_ours(comment) or tags.find(comment) is not None
 
 
 class _Index:

@@ -18,52 +18,58 @@ from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
 from pytest_zephyr.push import diff
-from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.target.snapshot import Snapshot
 
 
 class ResultWriter(BatchWriter[Change]):
-    """Writes the results of a push and notes their receipts."""
+    """Writes the results of a push, notes their receipts, and updates *changes*.
+
+    *error* says why the rest was not sent, if the server refuses everything.
+    """
 
     def __init__(
         self,
         client: Client,
-        delivery: Delivery,
+        snapshot: Snapshot,
+        changes: Changes,
+        rules: DiffRules,
         memory: Memory,
         progress: Callable[[int, int], None],
-        rules: DiffRules,
     ) -> None:
         super().__init__(client)
-        assert delivery.snapshot is not None
-        self._delivery = delivery
+        self._snapshot = snapshot
+        self._changes = changes
+        self._rules = rules
         self._memory = memory
         self._progress = progress
-        self._snapshot = delivery.snapshot
-        self._tester = delivery.snapshot.user.id
-        self._rules = rules
+        self._tester = snapshot.user.id
+        self._overruled = {each.execution.id: each for each in changes.overruled}
+        self._not_sent: list[Change] = []
         self._has_bulk = True
-        self._total = delivery.pending
-        self._delivered: set[int] = set()
+        self.error: ZephyrError | None = None
 
-    def run(self, changes: Changes) -> list[Change]:
-        """Write *changes* and return those that the server has now."""
-        self._confirmed(changes.found_on_server)
+    def run(self) -> None:
+        changes = self._changes
+        self._note_receipts(changes.reported)
         tags_only = [each for each in changes.overruled if each.text is not None]
-        self.send_all([*changes.writes, *tags_only])
-        sent = (*changes.found_on_server, *changes.writes)
-        return [each for each in sent if each.execution.id in self._delivered]
+        try:
+            self.send_all([*changes.writes, *tags_only])
+        finally:
+            changes.writes = [*self.open(changes.writes), *self._not_sent]
+            changes.overruled = list(self._overruled.values())
 
     def key(self, row: Change) -> int:
         return row.execution.id
 
     def give_up(self, rows: Sequence[Change], refused: ZephyrRefused) -> None:
-        waiting = sum(not each.overruled for each in rows)
-        self._delivery.error = ZephyrError(
+        self._not_sent = [each for each in rows if not each.overruled]
+        self.error = ZephyrError(
             f"{refused} The last {self._refusals} tries were all refused, so"
-            f" {waiting} results were not sent."
+            f" {len(self._not_sent)} results were not sent."
         )
 
     def write(self, rows: Sequence[Change]) -> Sequence[Change]:
@@ -72,10 +78,8 @@ class ResultWriter(BatchWriter[Change]):
         no_bulk: ZephyrNotFound | None = None
         if self._has_bulk:
             try:
-                answered = self._client.execute(
-                    list(map(_write_of, rows)), self._tester
-                )
-                return self._confirm(rows, answered)
+                writes = list(map(_write_of, rows))
+                return self._confirm(rows, self._client.execute(writes, self._tester))
             except ZephyrNotFound as error:
                 self._has_bulk, no_bulk = False, error
         missing: list[Change] = []
@@ -118,17 +122,21 @@ class ResultWriter(BatchWriter[Change]):
     ) -> Sequence[Change]:
         """Note what *answered* confirms and return the rest."""
         rows = {row.id: row for row in answered or ()}
-        self._confirmed(
-            [
-                change
-                for change in batch
-                if (row := rows.get(change.execution.id)) is not None
+        confirmed: list[Change] = []
+        rest: list[Change] = []
+        for change in batch:
+            row = rows.get(change.execution.id)
+            if (
+                row is not None
                 # A row without a status confirms the write, but not which status.
-                and row.status in {"", change.status}
+                and row.status in ("", change.status)
                 and not diff.keeps_foreign(change, row)
-            ]
-        )
-        return self.open(batch)
+            ):
+                confirmed.append(change)
+            else:
+                rest.append(change)
+        self._confirmed(confirmed)
+        return rest
 
     def read_back(self, rows: Sequence[Change]) -> Sequence[Change]:
         """Read the phase again and return the changes that were not written.
@@ -137,23 +145,22 @@ class ResultWriter(BatchWriter[Change]):
         """
         self._snapshot.read_executions(self._client)
         now = {each.id: each for each in self._snapshot.executions}
-        written: list[Change] = []
+        confirmed: list[Change] = []
         missing: list[Change] = []
         for change in rows:
             before = change.execution
             current = replace(change, execution=now.get(before.id, before))
             if diff.was_written(current, before.stamp):
-                written.append(current)
+                confirmed.append(current)
             elif current.execution.stamp == before.stamp:
                 missing.append(current)
             else:
-                missing.append(self._decide_again(current))
                 self.changed.add(before.id)
-        self._confirmed(written)
-        self._overrule(
-            [each for each in missing if each.overruled and each.text is None]
-        )
-        return self.open(missing)
+                decided = self._decide_again(current)
+                is_settled = decided.overruled and decided.text is None
+                (confirmed if is_settled else missing).append(decided)
+        self._confirmed(confirmed)
+        return missing
 
     def _decide_again(self, change: Change) -> Change:
         """Return *change* as it is on the execution that it has now."""
@@ -162,7 +169,7 @@ class ResultWriter(BatchWriter[Change]):
         decided = diff.decide(change.result, now, self._rules, written=written)
         if decided is None:
             # A later attempt has reported meanwhile.
-            return Change(change.result, now, None, "", now.status)
+            return Change(change.result, now, overruled=now.status)
         if (
             decided.overruled
             or change.overruled
@@ -173,34 +180,31 @@ class ResultWriter(BatchWriter[Change]):
         return replace(decided, notes=change.notes)
 
     def _confirmed(self, confirmed: Sequence[Change]) -> None:
+        """Note what became of changes that the server has."""
         if not confirmed:
             return
-        delivered = [each for each in confirmed if not each.overruled]
-        self._memory.note(*map(_receipt_of, delivered))
-        ids = set(map(self.key, delivered))
-        self._delivered |= ids
-        self.finished |= ids
-        self._delivery.reported += delivered
-        self._overrule([each for each in confirmed if each.overruled])
-        self._progress(self._total - self._delivery.pending, self._total)
+        reported = [each for each in confirmed if not each.overruled]
+        self._note_receipts(reported)
+        self.finished.update(map(self.key, confirmed))
+        self._changes.reported += reported
+        self._forget_overruled(reported)
+        self._overruled.update(
+            (each.execution.id, each) for each in confirmed if each.overruled
+        )
+        self._progress(len(self.finished), len(self._rows))
 
-    def _overrule(self, overruled: Sequence[Change]) -> None:
-        """Note that another job decides, if that turned out only now."""
-        if not overruled:
-            return
-        self.finished.update(map(self.key, overruled))
-        known = {each.execution.id for each in self._delivery.overruled}
-        self._delivery.overruled += [
-            each for each in overruled if each.execution.id not in known
-        ]
+    def _note_receipts(self, reported: Sequence[Change]) -> None:
+        if reported:
+            self._memory.note(*map(_receipt_of, reported))
 
     def refuse(self, rows: Sequence[Change], reason: str) -> None:
-        ids = set(map(self.key, rows))
-        self.finished |= ids
-        self._delivery.overruled = [
-            each for each in self._delivery.overruled if each.execution.id not in ids
-        ]
-        self._delivery.refused += [Refusal(each.result, reason) for each in rows]
+        self.finished.update(map(self.key, rows))
+        self._forget_overruled(rows)
+        self._changes.refused += [Refusal(each.result, reason) for each in rows]
+
+    def _forget_overruled(self, decided: Sequence[Change]) -> None:
+        for change in decided if self._overruled else ():
+            self._overruled.pop(change.execution.id, None)
 
 
 def _write_of(change: Change) -> ExecutionWrite:

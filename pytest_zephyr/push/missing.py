@@ -19,7 +19,7 @@ from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.create_cases import CaseCreator
-from pytest_zephyr.target.create_cases import CaseDetails
+from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.create_cycle import TargetCreator
 from pytest_zephyr.target.fill_phase import PhaseFiller
 from pytest_zephyr.target.find_cases import WALK
@@ -36,17 +36,22 @@ _YOUNG = 15 * 60 * 1000
 class MissingCreator:
     """Finds out what the server that *snapshot* describes lacks, and creates it.
 
-    *created* names what was created, for messages.
+    Notes in *creations* what is missing and what was created.
     """
 
-    def __init__(self, client: Client, planner: Planner, snapshot: Snapshot) -> None:
+    def __init__(
+        self,
+        client: Client,
+        planner: Planner,
+        snapshot: Snapshot,
+        creations: Creations,
+    ) -> None:
         self._client = client
         self._planner = planner
         self._settings = planner.widest
         self._snapshot = snapshot
+        self._creations = creations
         self._case_creator: CaseCreator | None = None
-        self.creations = Creations()
-        self.created: list[str] = []
         # By test case; none if its result is ignored.
         self._refusals: dict[CaseRef, Refusal | None] = {}
         self._why_not = ""
@@ -58,17 +63,17 @@ class MissingCreator:
     def find(
         self,
         missing: Sequence[CaseResult],
-        new: Mapping[NewCase, CaseDetails] | None = None,
+        new: Mapping[NewCase, NewCaseTests] | None = None,
     ) -> None:
         """Find the test cases of *missing* and *new* without writing anything."""
-        creations, snapshot = self.creations, self._snapshot
+        creations, snapshot = self._creations, self._snapshot
         creates = self._settings.may_create("execution")
         release = snapshot.known_target.release
         if new and release is not None:
             self._case_creator = CaseCreator(self._client, release.id, new)
-            creations.created_cases = self._case_creator.find()
+            creations.new_cases = self._case_creator.find()
             scheduled = {each.case for each in snapshot.executions}
-            placements = creations.created_cases.placements.values()
+            placements = creations.new_cases.placements.values()
             by_case = {each.case: each for each in placements}
             creations.additions += [p for c, p in by_case.items() if c not in scheduled]
         if missing:
@@ -87,7 +92,7 @@ class MissingCreator:
 
     def with_new_case(self, node: NodeResult) -> NodeResult:
         """Return *node* with the test case that was created or found for it."""
-        created = self.creations.created_cases
+        created = self._creations.new_cases
         if node.new in created.placements:
             return replace(node, cases=(created.placements[node.new].case,))
         if node.new in created.refused:
@@ -100,7 +105,7 @@ class MissingCreator:
         lookup, case = self._snapshot.lookup, result.case
         settings = self._planner.strictest(result)
         if case in lookup.placements and settings.may_create("execution"):
-            self.creations.additions.append(lookup.placements[case])
+            self._creations.additions.append(lookup.placements[case])
             return
         reason, code = self._snapshot.why_missing(case)
         severity = settings.unknown_case if code == "unknown-case" else "error"
@@ -110,8 +115,8 @@ class MissingCreator:
 
     def create(self) -> None:
         """Create what `find` found missing, and read the executions again."""
-        creations, snapshot = self.creations, self._snapshot
-        created_cases = creations.created_cases
+        creations, snapshot = self._creations, self._snapshot
+        created_cases = creations.new_cases
         if not creations.needed:
             return
         is_new = snapshot.known_target.phase is None
@@ -121,7 +126,7 @@ class MissingCreator:
             creator = TargetCreator(self._client, self._settings, target)
             snapshot.target = creator.create()
             created_cases.remarks += creator.remarks
-            self.created += creator.created
+            creations.created += creator.created
             contested = creator.contested
         phase = snapshot.known_target.phase
         assert phase is not None
@@ -137,7 +142,7 @@ class MissingCreator:
         )
         filler.fill(fresh=is_new and not contested, contested=contested)
         if filler.added:
-            self.created.append(plural(filler.added, "execution"))
+            creations.created.append(plural(filler.added, "execution"))
         self._why_not = f": {filler.why_not}" if filler.why_not else ""
         if case_creator is not None:
             used = {VisibleId(each.case) for each in snapshot.executions if each.case}
@@ -153,7 +158,7 @@ class MissingCreator:
             return
         created_cases = case_creator.create()
         new = sum(case in created_cases.placements for case in created_cases.missing)
-        self.created.append(plural(new, "test case"))
+        self._creations.created.append(plural(new, "test case"))
 
     def _is_young(self, phase: Phase) -> bool:
         """Return whether a job like this one may have created *phase* a moment ago."""
@@ -161,29 +166,28 @@ class MissingCreator:
         made_by_jobs = named and self._settings.may_create("phase")
         return made_by_jobs and now_ms() - (phase.created or 0) < _YOUNG
 
-    def explain_missing(self, changes: Changes, *, final: bool) -> Changes:
-        """Return *changes* with a reason for every result that is still missing.
+    def explain_missing(self, changes: Changes, *, final: bool) -> None:
+        """Give a reason for every result of *changes* that is still missing.
 
         Unless this is *final*, those that would be added stay missing.
         """
-        created_cases = self.creations.created_cases
-        not_created = {case.name: why for case, why in created_cases.refused.items()}
-        skipped, missing, refused = [*changes.skipped], [], [*changes.refused]
-        for result in changes.missing:
+        refused = self._creations.new_cases.refused.items()
+        not_created = {case.name: why for case, why in refused}
+        results, changes.missing = changes.missing, []
+        for result in results:
             case = result.case
             refusal = self._refusals.get(case)
             if refusal is not None:
-                refused.append(replace(refusal, result=result))
+                changes.refused.append(replace(refusal, result=result))
             elif case in self._refusals:
-                skipped.append(result)
+                changes.skipped.append(result)
             elif case in not_created:
-                refused.append(Refusal(result, not_created[str(case)]))
+                changes.refused.append(Refusal(result, not_created[str(case)]))
             elif final:
                 reason = self._why_not_added(case)
-                refused.append(Refusal(result, reason, code="not-in-phase"))
+                changes.refused.append(Refusal(result, reason, code="not-in-phase"))
             else:
-                missing.append(result)
-        return replace(changes, skipped=skipped, missing=missing, refused=refused)
+                changes.missing.append(result)
 
     def _why_not_added(self, case: CaseRef) -> str:
         phase, why = self._snapshot.known_target.phase, self._why_not

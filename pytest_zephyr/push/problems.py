@@ -41,8 +41,9 @@ def describe_problems(
     *journals*, if any, keep what is not delivered. *settings* are those of the push, for
     commands that are printed.
     """
+    changes = delivery.changes
     remarks = [*delivery.target.remarks] if delivery.target else []
-    remarks += delivery.creations.created_cases.remarks
+    remarks += delivery.creations.new_cases.remarks
     lines = [Line(remark, "warning", code="remark") for remark in remarks]
     if delivery.unmapped:
         number = len(delivery.unmapped)
@@ -55,11 +56,11 @@ def describe_problems(
     if delivery.error is not None:
         text = str(delivery.error)
         lines.append(problem(text.splitlines(), code=delivery.error.code))
-    lines += _about_refusals(delivery.refused)
-    if delivery.scheduled_twice:
+    lines += _about_refusals(changes.refused)
+    if changes.scheduled_twice:
         used = [
             f"{case} (execution {each})"
-            for case, each in delivery.scheduled_twice.items()
+            for case, each in changes.scheduled_twice.items()
         ]
         is_one = len(used) == 1
         text = (
@@ -68,14 +69,14 @@ def describe_problems(
             f" {first_few(used)}"
         )
         lines.append(Line(text, "warning", code="scheduled-twice"))
-    if delivery.overruled:
+    if changes.overruled:
         text = (
             f"other jobs or later attempts of this run found the results that count for"
-            f" {_cases(delivery.overruled)}"
+            f" {_cases(changes.overruled)}"
         )
         lines.append(Line(text, "warning", code="overruled"))
-    if delivery.older:
-        text = f"the server has newer results for {_cases(delivery.older)}"
+    if changes.older:
+        text = f"the server has newer results for {_cases(changes.older)}"
         forced = command("push", *journals, "--force", settings=settings)
         more = (f"to replace them: {forced}",) if journals else ()
         lines.append(Line(text, "warning", more, "older"))
@@ -112,7 +113,7 @@ def _about_sending(
     """Return how to send what was not sent."""
     if not journals:
         return []
-    if delivery.planned is not None:
+    if delivery.previewed:
         again = command("push", *journals, settings=settings)
         return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
     if delivery.waiting:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from dataclasses import replace
 import html
 import re
 
@@ -26,7 +25,6 @@ from pytest_zephyr.push.attachments import NOTES
 from pytest_zephyr.push.delivery import EvidenceDelivery
 from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Change
-from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import escape
@@ -123,16 +121,16 @@ class StepResults(BatchWriter[StepWrite]):
         self.notes_incomplete: set[int] = set()
 
     def add_to_notes(
-        self, changes: Changes, context_of: Callable[[CaseResult], Context]
-    ) -> Changes:
-        """Return *changes* with notes that list the steps Zephyr does not have.
+        self, changes: Iterable[Change], context_of: Callable[[CaseResult], Context]
+    ) -> None:
+        """Have the notes of *changes* list the steps that Zephyr does not have.
 
         Results are more important, so reading the steps takes at most a quarter of the
         time that is left.
         """
-        with_steps = list(filter(_has_steps, changes.writes))
+        with_steps = list(filter(_has_steps, changes))
         if not with_steps:
-            return changes
+            return
         # What is not read now is read before the step results are written.
         with (
             suppress(ZephyrUnreachable),
@@ -140,16 +138,13 @@ class StepResults(BatchWriter[StepWrite]):
         ):
             for change in with_steps:
                 self._read(change)
-
-        def with_steps_in_notes(change: Change) -> Change:
+        for change in with_steps:
             matched, result = self._matched.get(change.execution.id), change.result
-            if matched is None or not matched.others:
-                return change
-            context = context_of(result)
-            notes = write_notes(result.nodes, result.outcome, context, matched.others)
-            return replace(change, notes=notes)
-
-        return replace(changes, writes=list(map(with_steps_in_notes, changes.writes)))
+            if matched is not None and matched.others:
+                context = context_of(result)
+                change.notes = write_notes(
+                    result.nodes, result.outcome, context, matched.others
+                )
 
     def _read(self, change: Change) -> None:
         """Read the steps of a test case unless they are known. Raises ZephyrUnreachable."""

@@ -10,6 +10,7 @@ from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.lines import DRY_RUN
 from pytest_zephyr.results.lines import Level
@@ -37,20 +38,20 @@ def counts(delivery: Delivery) -> Line:
     """Return what became of the test cases, in one line."""
     if not delivery.total:
         return Line("No test cases to report")
-    reported, would = [each.result for each in delivery.reported], ""
-    if delivery.planned is not None:
+    changes, would = delivery.changes, ""
+    reported = [each.result for each in changes.reported]
+    if delivery.previewed:
         would = "would be "
-        changes = delivery.planned
-        reported = [each.result for each in changes.writes] + changes.missing
-    new = len(delivery.creations.created_cases.missing) if would else 0
-    before = [each.result for each in delivery.reported_before]
+        reported += [each.result for each in changes.writes] + changes.missing
+    new = len(delivery.new_cases) if would else 0
+    before = [each.result for each in changes.reported_before]
     parts = [
         _with_reasons(
             len(reported) + new, f"{would}reported", _statuses(reported, new)
         ),
         _with_reasons(len(before), "reported before", _statuses(before)),
-        _with_reasons(delivery.unchanged, "unchanged", _unchanged_reasons(delivery)),
-        _with_reasons(len(delivery.refused), "refused", {}),
+        _with_reasons(changes.unchanged, "unchanged", _unchanged_reasons(changes)),
+        _with_reasons(len(changes.refused), "refused", {}),
         _with_reasons(0 if would else delivery.pending, "not sent", {}),
     ]
     text = f"{plural(delivery.total, 'test case')}: {', '.join(filter(None, parts))}"
@@ -60,9 +61,10 @@ def counts(delivery: Delivery) -> Line:
 def _level(delivery: Delivery) -> Level:
     if delivery.failed:
         return "error"
-    if delivery.refused or delivery.older or delivery.unmapped:
+    changes = delivery.changes
+    if changes.refused or changes.older or delivery.unmapped:
         return "warning"
-    return "success" if delivery.reported or delivery.reported_before else "info"
+    return "success" if changes.reported or changes.reported_before else "info"
 
 
 def _with_reasons(number: int, what: str, reasons: dict[str, int]) -> str:
@@ -94,9 +96,9 @@ def why_unchanged(result: CaseResult) -> str:
     return _UNRUN if result.outcome is Outcome.UNRUN else result.outcome.value
 
 
-def _unchanged_reasons(delivery: Delivery) -> dict[str, int]:
-    reasons = Counter(map(why_unchanged, delivery.skipped))
-    more = {OLDER: len(delivery.older), OVERRULED: len(delivery.overruled)}
+def _unchanged_reasons(changes: Changes) -> dict[str, int]:
+    reasons = Counter(map(why_unchanged, changes.skipped))
+    more = {OLDER: len(changes.older), OVERRULED: len(changes.overruled)}
     return {**reasons, **{why: count for why, count in more.items() if count}}
 
 
@@ -130,18 +132,15 @@ def without_case(delivery: Delivery) -> list[Line]:
 
 def planned(delivery: Delivery) -> list[Line]:
     """Return what a dry run would have created and written."""
-    if delivery.planned is None:
+    if not delivery.previewed:
         return []
-    changes, creations = delivery.planned, delivery.creations
-    new = creations.created_cases.missing
+    changes, creations = delivery.changes, delivery.creations
+    new = creations.new_cases.missing
     results = len(changes.writes) + len(changes.missing) + len(new)
     requests = count_batches(results) + creations.requests
     lines = [
         *(f"{each} would be created" for each in creations.containers),
-        *(
-            f"folder {each!r} would be created"
-            for each in creations.created_cases.folders
-        ),
+        *(f"folder {each!r} would be created" for each in creations.new_cases.folders),
         *(
             f"test case {each.name!r} would be created for {each.script}"
             for each in new
@@ -174,18 +173,20 @@ def _planned(result: CaseResult) -> str:
 
 def created(delivery: Delivery) -> list[Line]:
     """Return what was created, in at most one line."""
-    return [Line(f"Created {listed(delivery.created)}")] if delivery.created else []
+    names = delivery.creations.created
+    return [Line(f"Created {listed(names)}")] if names else []
 
 
 def as_json(delivery: Delivery) -> dict[str, object]:
     """Return what became of the results of a run, for scripts."""
+    changes = delivery.changes
     return {
         "target": delivery.target.path if delivery.target else None,
-        "statuses": _statuses(each.result for each in delivery.reported),
-        "delivered": delivery.delivered,
-        "delivered_before": delivery.delivered_before,
-        "left": delivery.unchanged,
-        "created": delivery.created,
+        "statuses": _statuses(each.result for each in changes.reported),
+        "delivered": len(changes.reported),
+        "delivered_before": len(changes.reported_before),
+        "left": changes.unchanged,
+        "created": delivery.creations.created,
         "unmapped": delivery.unmapped,
         "kept": delivery.pending,
         "refused": [
@@ -194,7 +195,7 @@ def as_json(delivery: Delivery) -> dict[str, object]:
                 "reason": each.reason,
                 "tests": [node.title for node in each.result.nodes],
             }
-            for each in delivery.refused
+            for each in changes.refused
         ],
         "evidence": {
             "attachments": delivery.evidence.files,
@@ -204,9 +205,9 @@ def as_json(delivery: Delivery) -> dict[str, object]:
             "refused": list(map(_file_as_json, delivery.evidence.refused)),
             "left_out": list(map(_file_as_json, delivery.evidence.left_out)),
         },
-        "older": [each.result.case for each in delivery.older],
-        "overruled": [each.result.case for each in delivery.overruled],
-        "doubled": {str(case): used for case, used in delivery.scheduled_twice.items()},
+        "older": [each.result.case for each in changes.older],
+        "overruled": [each.result.case for each in changes.overruled],
+        "doubled": {str(case): used for case, used in changes.scheduled_twice.items()},
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
     }

@@ -18,7 +18,6 @@ from pytest_zephyr.push.attachments import files_to_send
 from pytest_zephyr.push.attachments import FileSender
 from pytest_zephyr.push.attachments import left_out
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.executions import ResultWriter
 from pytest_zephyr.push.missing import MissingCreator
@@ -27,9 +26,8 @@ from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.plan import CaseResult
-from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
-from pytest_zephyr.target.create_cases import CaseDetails
+from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.snapshot import read_snapshot
 from pytest_zephyr.target.snapshot import Snapshot
 
@@ -58,11 +56,10 @@ def push(
     A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
     What was written before stays written and has its receipts.
     """
-    delivery = Delivery()
     planner = Planner(settings, settings_by_journal or {}, senders)
     settings = planner.widest
     # Until the statuses of the server are known, count by those that every server has.
-    new = _count_expected(planner, nodes, delivery)
+    delivery = _count_expected(planner, nodes)
     if not delivery.pending:
         return delivery
     try:
@@ -70,10 +67,8 @@ def push(
             _wait_for_killed_push(client, settings, memory)
         snapshot = delivery.snapshot = read_snapshot(client, settings, snapshot)
         planner.use_statuses(snapshot.statuses)
-        creator = MissingCreator(client, planner, snapshot)
-        delivery.creations, delivery.created = creator.creations, creator.created
+        creator = MissingCreator(client, planner, snapshot, delivery.creations)
         creates = settings.may_create("execution")
-
         rules = DiffRules(
             results.ended if results else {},
             results.incomplete if results else (),
@@ -82,12 +77,12 @@ def push(
             settings.notes_limit,
         )
 
-        def compute() -> Changes:
+        def compare() -> None:
             mapped = diff.by_visible_id(
                 map(creator.with_new_case, nodes), snapshot.executions
             )
             delivery.results = planner.plan(mapped).results
-            return diff.compute(
+            delivery.changes = diff.compute(
                 delivery.results,
                 snapshot.executions,
                 f"phase {snapshot.known_target.path}",
@@ -96,26 +91,25 @@ def push(
                 rules,
             )
 
-        changes = compute()
-        if creates and (changes.missing or new):
-            creator.find(changes.missing, new)
+        compare()
+        if creates and (delivery.changes.missing or delivery.new_cases):
+            creator.find(delivery.changes.missing, delivery.new_cases)
             if not settings.dry_run:
                 creator.create()
-                changes = compute()
-            changes = creator.explain_missing(changes, final=not settings.dry_run)
-        _count(delivery, changes)
+            compare()
+            delivery.new_cases = {
+                case: tests
+                for case, tests in delivery.new_cases.items()
+                if case in delivery.creations.new_cases.not_created
+            }
+            creator.explain_missing(delivery.changes, final=not settings.dry_run)
         if not settings.dry_run:
-            _carry_out(changes, client, planner, memory, delivery, progress, rules)
+            _carry_out(delivery, snapshot, client, planner, memory, progress, rules)
         if not creates:
             # Last, because what has no execution can only be named.
-            creator.find(changes.missing)
-            settled = creator.explain_missing(changes, final=True)
-            delivery.refused += settled.refused[len(changes.refused) :]
-            delivery.skipped = settled.skipped
-            changes = settled
-        if settings.dry_run:
-            delivery.planned = changes
-            delivery.total += len(creator.creations.created_cases.missing)
+            creator.find(delivery.changes.missing)
+            creator.explain_missing(delivery.changes, final=True)
+        delivery.previewed = settings.dry_run
     except ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:
@@ -123,17 +117,14 @@ def push(
     return delivery
 
 
-def _count_expected(
-    planner: Planner, nodes: Sequence[NodeResult], delivery: Delivery
-) -> dict[NewCase, CaseDetails]:
-    """Count what is to be delivered and return the test cases that are to be created."""
+def _count_expected(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
+    """Return what is to be delivered, before anything is known of the server."""
     plan = planner.plan(nodes)
-    delivery.results = plan.results
-    delivery.skipped = [
-        each for each in plan.results if each.status is None and not each.problem
-    ]
-    delivery.invalid = planner.invalid(nodes)
-    new: dict[NewCase, CaseDetails] = {}
+    delivery = Delivery(results=plan.results, invalid=planner.invalid(nodes))
+    changes = delivery.changes
+    for result in plan.results:
+        has_nothing = result.status is None and not result.problem
+        (changes.skipped if has_nothing else changes.missing).append(result)
     for node in plan.unmapped:
         settings = planner.settings_of(node)
         if settings.unmapped in {"warn", "error"} and node.unmarked:
@@ -142,13 +133,13 @@ def _count_expected(
         choice = planner.rules_of(node.origin.journal).choices[node.outcome]
         creates = settings.unmapped == "create" and choice.status is not None
         if creates and node.new is not None:
-            details = new.setdefault(node.new, CaseDetails(settings.folder))
-            details.fields.update(node.evidence.fields)
-            delivery.new_cases.setdefault(node.new, []).append(node)
+            tests = delivery.new_cases.setdefault(
+                node.new, NewCaseTests(settings.folder)
+            )
+            tests.nodes.append(node)
         elif node.unmarked:
             delivery.without_case.append(node)
-    delivery.total = len(plan.results) + len(new)
-    return new
+    return delivery
 
 
 def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) -> None:
@@ -161,40 +152,30 @@ def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) ->
         client.pause(settings.timeout - passed)
 
 
-def _count(delivery: Delivery, changes: Changes) -> None:
-    delivery.reported_before = list(changes.done)
-    delivery.skipped = list(changes.skipped)
-    delivery.older = list(changes.older)
-    delivery.overruled = list(changes.overruled)
-    delivery.refused = list(changes.refused)
-    delivery.scheduled_twice = changes.scheduled_twice
-    waiting = (*changes.writes, *changes.found_on_server, *changes.missing)
-    settled = delivery.delivered_before + delivery.unchanged + len(delivery.refused)
-    delivery.total = settled + len(waiting)
-
-
 def _carry_out(
-    changes: Changes,
+    delivery: Delivery,
+    snapshot: Snapshot,
     client: Client,
     planner: Planner,
     memory: Memory,
-    delivery: Delivery,
     progress: Callable[..., None],
     rules: DiffRules,
 ) -> None:
     """Write the results, then the evidence of those that the server has."""
-    phase = delivery.target.phase if delivery.target else None
+    phase = snapshot.known_target.phase
     if phase is None:
         return
 
     def context_of(result: CaseResult) -> Context:
         return planner.rules_of(result.decided_by).context
 
-    evidence = delivery.evidence
+    changes, evidence = delivery.changes, delivery.evidence
     steps = StepResults(client, memory, evidence, phase.id)
-    changes = steps.add_to_notes(changes, context_of)
-    writer = ResultWriter(client, delivery, memory, progress, rules)
-    confirmed = [*writer.run(changes), *changes.done]
+    steps.add_to_notes(changes.writes, context_of)
+    writer = ResultWriter(client, snapshot, changes, rules, memory, progress)
+    writer.run()
+    delivery.error = writer.error
+    confirmed = [*changes.reported, *changes.reported_before]
     evidence.left_out += left_out(confirmed)
     steps.write_all(confirmed)
     files = files_to_send(confirmed, context_of, steps.notes_incomplete)

@@ -24,7 +24,7 @@ def link_lines(delivered: Delivered) -> list[Line]:
     """Return where to see the results, if there are any."""
     delivery, settings = delivered.delivery, delivered.settings
     target = delivery.target
-    is_there = delivery.reported or delivery.reported_before
+    is_there = delivery.changes.reported or delivery.changes.reported_before
     if target is None or target.phase is None or not is_there:
         return []
     if settings.embedded:
@@ -48,9 +48,9 @@ def run_report(delivered: Delivered, lines: Iterable[Line]) -> RunReport:
         "server": SANDBOX if settings.embedded else settings.url,
         "target": target.path if target else settings.target_path or None,
         "url": next((line.url for line in lines if line.url), None),
-        "dry_run": delivery.planned is not None,
+        "dry_run": delivery.previewed,
         "complete": delivery.complete and not damaged,
-        "created": delivery.created,
+        "created": delivery.creations.created,
         "attachments": {
             "uploaded": sent.files,
             "uploaded_before": sent.files_before,

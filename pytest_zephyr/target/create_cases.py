@@ -22,6 +22,7 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.records import NewCase
+from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.folders import Folders
 from pytest_zephyr.target.folders import Path
 
@@ -41,11 +42,11 @@ def path_of(case: NewCase, template: str) -> Path:
 
 
 @dataclass
-class CaseDetails:
-    """The folder of a new test case, as a template, and its custom fields by name."""
+class NewCaseTests:
+    """The folder of a new test case, as a template, and its tests."""
 
     folder: str
-    fields: dict[str, FieldValue] = field(default_factory=dict)
+    nodes: list[NodeResult] = field(default_factory=list)
 
 
 @dataclass
@@ -62,6 +63,11 @@ class CreatedCases:
     refused: dict[NewCase, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
+    @property
+    def not_created(self) -> set[NewCase]:
+        """The missing ones that are not there yet, and were not refused."""
+        return {*self.missing} - self.placements.keys() - self.refused.keys()
+
 
 class CaseCreator(BatchWriter[Key]):
     """Finds test cases in their folders of a release, and creates those that are missing.
@@ -73,7 +79,7 @@ class CaseCreator(BatchWriter[Key]):
         self,
         client: Client,
         release: int,
-        cases: Mapping[NewCase, CaseDetails],
+        cases: Mapping[NewCase, NewCaseTests],
     ) -> None:
         super().__init__(client)
         self._release = release
@@ -84,8 +90,8 @@ class CaseCreator(BatchWriter[Key]):
         self._created: list[tuple[Key, Placement]] = []
         # Tests of several files can have the same test case.
         self._same: dict[Key, list[NewCase]] = {}
-        for case, details in cases.items():
-            path = path_of(case, details.folder)
+        for case, tests in cases.items():
+            path = path_of(case, tests.folder)
             self._same.setdefault((path, case.name), []).append(case)
 
     def find(self) -> CreatedCases:
@@ -237,7 +243,8 @@ class CaseCreator(BatchWriter[Key]):
         return {
             name: value
             for case in same
-            for name, value in self._cases[case].fields.items()
+            for node in self._cases[case].nodes
+            for name, value in node.evidence.fields
         }
 
     def _link(self, keys: Iterable[Key]) -> None:

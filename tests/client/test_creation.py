@@ -11,7 +11,7 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.target.create_cases import CaseCreator
-from pytest_zephyr.target.create_cases import CaseDetails
+from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.create_cycle import TargetCreator
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import find_cases
@@ -78,7 +78,7 @@ def creator(world, settings, connected):
                 first.create_folder("Automation", world.release, None)
 
     client.rival = rival
-    details = CaseDetails("Automation/{package}")
+    details = NewCaseTests("Automation/{package}")
     creator = CaseCreator(client, world.release, {new: details})
 
     def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:

@@ -234,7 +234,7 @@ def test_an_answer_that_is_lost_neither_loses_nor_doubles_a_file(
     first = recorded.push()
     second = recorded.push()
 
-    assert first.delivered == 3
+    assert len(first.changes.reported) == 3
     assert second.complete
     for case in (101, 102, 103):
         assert names(world, case) == ["a b.png"]
@@ -410,7 +410,7 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
 
     delivery = recorded.push()
 
-    assert delivery.delivered == 5
+    assert len(delivery.changes.reported) == 5
     assert not delivery.complete
     assert delivery.failed
     lines = problem_texts(delivery, [recorded.path], recorded.settings())
@@ -436,7 +436,7 @@ def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):
 
     delivery = recorded.push()
 
-    assert delivery.delivered == 2
+    assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 180
     assert calls(world, UPLOAD) < 80
     said = problem_texts(delivery, [recorded.path], recorded.settings())
@@ -449,7 +449,7 @@ def test_a_user_who_may_not_attach_is_told_so_once(world, recorded):
 
     delivery = recorded.push()
 
-    assert delivery.delivered == 1
+    assert len(delivery.changes.reported) == 1
     assert delivery.evidence.files_pending == 2
     assert "permission" in str(delivery.error)
     assert calls(world, UPLOAD) == 1
@@ -464,7 +464,7 @@ def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
     delivery = recorded.push(timeout=0.3)
     world.sandbox.faults.clear()
 
-    assert delivery.delivered == 1
+    assert len(delivery.changes.reported) == 1
     assert delivery.evidence.files_pending == 1
     assert not delivery.complete
     assert any(
@@ -526,7 +526,7 @@ def test_steps_that_could_not_be_written_are_written_later(stepped, recorded):
     stepped.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
 
     first = recorded.push(retries=0)
-    assert (first.delivered, first.evidence.steps_pending) == (1, 1)
+    assert (len(first.changes.reported), first.evidence.steps_pending) == (1, 1)
     assert not first.complete
     stepped.sandbox.faults.clear()
 
@@ -542,7 +542,7 @@ def test_steps_that_cannot_be_read_now_cost_no_result(stepped, recorded):
     stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=None))
 
     first = recorded.push(retries=0)
-    assert (first.delivered, first.evidence.steps_pending) == (2, 2)
+    assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
     stepped.sandbox.faults.clear()
 
     assert recorded.push().complete
@@ -558,7 +558,7 @@ def test_a_case_whose_steps_cannot_be_read_costs_no_result(stepped, recorded):
 
     delivery = recorded.push()
 
-    assert delivery.delivered == 2
+    assert len(delivery.changes.reported) == 2
     (refused,) = delivery.evidence.refused
     assert "answered 400 to GET testcase/" in refused.reason
     (noted,) = [case for case in (7, 8) if stepped.execution(case).attachments]
@@ -572,7 +572,7 @@ def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
 
     delivery = recorded.push()
 
-    assert delivery.delivered == 1
+    assert len(delivery.changes.reported) == 1
     assert [each.name for each in delivery.evidence.refused] == ["step 1"]
     assert stepped.execution(7).steps == {2: ("1", None), 3: ("1", None)}
 
@@ -626,7 +626,7 @@ def test_a_hanging_read_of_steps_costs_no_result(stepped, recorded):
     stepped.sandbox.faults.add(hang)
 
     first = recorded.push(deadline=2)
-    assert (first.delivered, first.evidence.steps_pending) == (2, 2)
+    assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
     assert not stepped.execution(7).comment
     stepped.sandbox.faults.clear()
 
@@ -691,7 +691,7 @@ def test_a_server_that_takes_no_step_results_is_not_asked_for_each(
 
     delivery = recorded.push()
 
-    assert delivery.delivered == 1
+    assert len(delivery.changes.reported) == 1
     assert not delivery.complete
     assert calls(world, SAVE) <= most
     assert len(delivery.evidence.refused) == (0 if status == 401 else 100)
@@ -705,7 +705,7 @@ def test_a_user_who_may_not_read_steps_is_asked_for_once(stepped, recorded):
 
     delivery = recorded.push()
 
-    assert delivery.delivered == 2
+    assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 2
     assert calls(stepped, "/teststep") == 1
 
@@ -738,7 +738,10 @@ def test_a_copy_of_a_journal_with_steps_changes_nothing(stepped, recorded):
     delivery = Recorded(copied, recorded.settings).push()
 
     assert delivery.complete
-    assert (delivery.delivered_before, delivery.delivered) == (2, 0)
+    assert (len(delivery.changes.reported_before), len(delivery.changes.reported)) == (
+        2,
+        0,
+    )
     assert stepped.execution(7).comment == notes
     assert stepped.execution(7).results == 1
     assert names(stepped, 7) == []

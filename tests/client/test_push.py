@@ -158,7 +158,7 @@ def test_a_result_stands_on_the_execution(world, deliver):
     delivery = deliver([node(101), failed(102, duration=90_000)])
 
     assert delivery.complete
-    assert delivery.delivered == 2
+    assert len(delivery.changes.reported) == 2
     passed, failure = world.execution(101), world.execution(102)
     assert (passed.status, passed.comment, passed.actual_time) == ("1", None, 1500)
     assert (failure.status, failure.actual_time) == ("2", 90)
@@ -167,8 +167,8 @@ def test_a_result_stands_on_the_execution(world, deliver):
     )
     assert passed.executed_on == failure.executed_on == AT
     assert passed.executed_by == world.sandbox.store.user.id
-    assert delivery.user is not None
-    assert delivery.user.name == "Test Manager"
+    assert delivery.snapshot is not None
+    assert delivery.snapshot.user.name == "Test Manager"
 
 
 def test_cases_without_a_result_are_left_alone(world, deliver):
@@ -182,7 +182,7 @@ def test_results_are_sent_in_batches_of_500(thousand, deliver):
     delivery = deliver(nodes_of(THOUSAND), journal)
 
     assert delivery.complete
-    assert delivery.delivered == len(journal.receipts) == 1200
+    assert len(delivery.changes.reported) == len(journal.receipts) == 1200
     batches = [len(json.loads(each.body)) for each in sent(thousand)]
     assert batches == [500, 500, 200]
     held = results(thousand)
@@ -241,7 +241,7 @@ def test_without_results_nothing_is_asked(world, deliver):
     delivery = deliver([node(101, Outcome.SKIPPED)])
 
     assert delivery.complete
-    assert delivery.unchanged == 1
+    assert delivery.changes.unchanged == 1
     assert world.sandbox.requests == []
 
 
@@ -271,8 +271,8 @@ def test_a_case_that_is_not_in_the_phase_is_refused_and_named(world, deliver):
     delivery = deliver([node(101), node(999), node("NONE-1")])
 
     assert world.execution(101).status == "1"
-    assert (delivery.delivered, delivery.pending) == (1, 0)
-    assert [(each.result.case, each.reason) for each in delivery.refused] == [
+    assert (len(delivery.changes.reported), delivery.pending) == (1, 0)
+    assert [(each.result.case, each.reason) for each in delivery.changes.refused] == [
         (999, "test case 999 is not known to Zephyr."),
         ("NONE-1", "test case 'NONE-1' is not known to Zephyr."),
     ]
@@ -288,7 +288,7 @@ def test_an_inactive_status_is_refused_before_the_server_does(world, deliver):
 
     assert (world.execution(101).status, world.execution(103).status) == ("1", "2")
     assert world.execution(102).status is None
-    (refusal,) = delivery.refused
+    (refusal,) = delivery.changes.refused
     assert refusal.result.case == 102
     assert "inactive" in refusal.reason
 
@@ -371,7 +371,7 @@ def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(world, de
 
     delivery = deliver([node(101), failed(102), node(103)])
 
-    assert [each.result.case for each in delivery.refused] == [102]
+    assert [each.result.case for each in delivery.changes.refused] == [102]
     assert results(world) == {**dict.fromkeys(SIX, 0), 101: 1, 103: 1}
 
 
@@ -384,9 +384,9 @@ def test_the_reason_that_the_server_gave_first_is_shown(world, deliver):
 
     delivery = deliver([failed(101), node(102)])
 
-    assert len(delivery.refused) == 2
-    assert {reason in each.reason for each in delivery.refused} == {True}, (
-        delivery.refused
+    assert len(delivery.changes.refused) == 2
+    assert {reason in each.reason for each in delivery.changes.refused} == {True}, (
+        delivery.changes.refused
     )
 
 
@@ -395,9 +395,11 @@ def test_a_server_without_any_write_is_named(world, deliver):
 
     delivery = deliver(nodes_of(SIX))
 
-    assert delivery.delivered == 0
-    assert {each.result.case for each in delivery.refused} == set(SIX)
-    assert {" answered 404 to " in each.reason for each in delivery.refused} == {True}
+    assert len(delivery.changes.reported) == 0
+    assert {each.result.case for each in delivery.changes.refused} == set(SIX)
+    assert {
+        " answered 404 to " in each.reason for each in delivery.changes.refused
+    } == {True}
 
 
 def test_what_was_sent_a_moment_ago_is_counted_once(world, deliver):
@@ -407,7 +409,7 @@ def test_what_was_sent_a_moment_ago_is_counted_once(world, deliver):
     second = deliver([node(101), node(102), node(103)], journal)
     second.add_earlier(first)
 
-    assert (second.delivered, second.delivered_before) == (3, 0)
+    assert (len(second.changes.reported), len(second.changes.reported_before)) == (3, 0)
 
 
 # Writes whose end is not known
@@ -445,7 +447,7 @@ def test_after_a_bad_day_everything_is_there_once(world, deliver, fault):
     delivery = deliver(nodes_of(SIX, failed), journal, timeout=0.4)
 
     assert delivery.complete
-    assert (delivery.delivered, len(journal.receipts)) == (6, 6)
+    assert (len(delivery.changes.reported), len(journal.receipts)) == (6, 6)
     assert world.statuses() == dict.fromkeys(SIX, "2")
     assert results(world) == dict.fromkeys(SIX, 1)
 
@@ -484,7 +486,7 @@ def test_a_server_that_never_gives_a_clear_answer_is_given_up(world, deliver, ki
 
     assert len(sent(world)) <= 3
     assert max(results(world).values()) <= 1
-    assert delivery.delivered + delivery.pending == 6
+    assert len(delivery.changes.reported) + delivery.pending == 6
     if kind == "truncate":
         assert delivery.complete
     else:
@@ -501,7 +503,11 @@ def test_an_answer_that_cannot_be_settled_keeps_the_results(world, deliver):
     delivery = deliver(nodes_of(SIX), journal)
 
     assert delivery.error is not None
-    assert (delivery.delivered, delivery.pending, journal.receipts) == (0, 6, [])
+    assert (len(delivery.changes.reported), delivery.pending, journal.receipts) == (
+        0,
+        6,
+        [],
+    )
     assert results(world) == dict.fromkeys(SIX, 1)
 
 
@@ -522,7 +528,7 @@ def test_the_next_push_settles_what_an_earlier_one_left_unclear(
     delivery = deliver(nodes_of(SIX), journal)
 
     assert delivery.complete
-    assert delivery.delivered == 6
+    assert len(delivery.changes.reported) == 6
     assert len(sent(world)) - before == again
     assert results(world) == dict.fromkeys(SIX, 1)
 
@@ -568,7 +574,10 @@ def test_a_second_push_writes_nothing(world, deliver):
     delivery = deliver([*nodes_of(SIX[:3]), *nodes_of(SIX[3:], failed)], journal)
 
     assert delivery.complete
-    assert (delivery.delivered_before, delivery.delivered) == (6, 0)
+    assert (len(delivery.changes.reported_before), len(delivery.changes.reported)) == (
+        6,
+        0,
+    )
     assert len(world.writes) == writes
     assert results(world) == dict.fromkeys(SIX, 1)
 
@@ -581,9 +590,13 @@ def test_a_second_push_writes_what_the_first_could_not(many, deliver):
 
     second = deliver(nodes_of(MANY), journal)
 
-    assert (first.delivered, first.pending) == (50, 70)
+    assert (len(first.changes.reported), first.pending) == (50, 70)
     assert isinstance(first.error, ZephyrUnreachable)
-    assert (second.delivered_before, second.delivered, second.complete) == (
+    assert (
+        len(second.changes.reported_before),
+        len(second.changes.reported),
+        second.complete,
+    ) == (
         50,
         70,
         True,
@@ -682,9 +695,9 @@ def test_a_pass_does_not_keep_what_somebody_wrote_meanwhile(
     assert (held.status, held.comment[: len(said)]) == (status, said)
     assert "assert 1 == 2" in held.comment if run == "same" else held.comment == said
     counts = (
-        delivery.delivered,
-        delivery.unchanged,
-        len(delivery.overruled),
+        len(delivery.changes.reported),
+        delivery.changes.unchanged,
+        len(delivery.changes.overruled),
         delivery.pending,
     )
     assert counts == ((1, 0, 0, 0) if run == "other" else (0, 1, 1, 0))
@@ -733,12 +746,12 @@ def test_one_bad_row_does_not_cost_the_others(many, taken_away, gone):
     delivery = taken_away(gone)
 
     assert delivery.error is None
-    assert [each.result.case for each in delivery.refused] == gone
-    assert (delivery.delivered, delivery.pending) == (120 - len(gone), 0)
+    assert [each.result.case for each in delivery.changes.refused] == gone
+    assert (len(delivery.changes.reported), delivery.pending) == (120 - len(gone), 0)
     held = results(many)
     assert {held[case] for case in MANY if case not in gone} == {1}
     assert {
-        "No row with the given identifier" in r.reason for r in delivery.refused
+        "No row with the given identifier" in r.reason for r in delivery.changes.refused
     } == {True}
 
 
@@ -793,10 +806,10 @@ def test_whatever_the_refusal_of_one_row_it_alone_is_named(
         monkeypatch.setattr(client, "execute", execute)
         delivery = push(nodes_of(SIX), client, chosen, Memory())
 
-    (refusal,) = delivery.refused
+    (refusal,) = delivery.changes.refused
     assert refusal.result.case == 104
     assert f"{status} from there" in refusal.reason
-    assert delivery.delivered == 5
+    assert len(delivery.changes.reported) == 5
     assert delivery.pending == 0
 
 
@@ -810,7 +823,7 @@ def test_a_status_that_the_server_refuses_is_named(world, deliver):
     assert world.statuses() == {
         101: "1", 102: "1", 103: None, 104: "2", 105: None, 106: None
     }  # fmt: skip
-    (refusal,) = delivery.refused
+    (refusal,) = delivery.changes.refused
     assert refusal.result.case == 103
     assert " answered 400 to " in refusal.reason
     assert "Status 4 is not an active status" in refusal.reason
@@ -827,12 +840,12 @@ def test_a_server_that_refuses_everything_is_left_soon(many, deliver, status, bu
 
     delivery = deliver(nodes_of(MANY, failed))
 
-    assert delivery.delivered == 0
-    assert 0 < len(delivery.refused) < 60
-    assert {f"answered {status} to" in each.reason for each in delivery.refused} == {
-        True
-    }
-    assert delivery.pending == 120 - len(delivery.refused)
+    assert len(delivery.changes.reported) == 0
+    assert 0 < len(delivery.changes.refused) < 60
+    assert {
+        f"answered {status} to" in each.reason for each in delivery.changes.refused
+    } == {True}
+    assert delivery.pending == 120 - len(delivery.changes.refused)
     assert f"{delivery.pending} results were not sent" in str(delivery.error)
     assert len(many.sandbox.requests) < 120
     assert max(results(many).values()) == 0
@@ -870,9 +883,9 @@ def test_many_bad_rows_cost_no_good_one(client, world, settings, monkeypatch, ba
 
     held = results(world)
     assert {held[case] for case in cases if case not in bad} == {1}
-    assert delivery.delivered == 1000 - len(bad)
-    assert {each.result.case for each in delivery.refused} == tried_alone
-    assert len(delivery.refused) + delivery.pending == len(bad)
+    assert len(delivery.changes.reported) == 1000 - len(bad)
+    assert {each.result.case for each in delivery.changes.refused} == tried_alone
+    assert len(delivery.changes.refused) + delivery.pending == len(bad)
     assert requests < 11 * len(bad)
 
 
@@ -883,7 +896,7 @@ def test_after_a_refusal_at_last_a_second_push_tries_again(world, deliver):
     deliver(nodes_of(SIX), journal)
     world.sandbox.faults.clear()
 
-    assert deliver(nodes_of(SIX), journal).delivered == 6
+    assert len(deliver(nodes_of(SIX), journal).changes.reported) == 6
     assert results(world) == dict.fromkeys(SIX, 1)
 
 
@@ -917,8 +930,8 @@ def test_an_answer_without_a_row_that_was_not_written_is_said(scripted):
     with Client(settings) as client:
         delivery = push([node(101), node(102)], client, settings, Memory())
 
-    assert delivery.delivered == 1
-    (refusal,) = delivery.refused
+    assert len(delivery.changes.reported) == 1
+    (refusal,) = delivery.changes.refused
     assert refusal.result.case == 102
     assert refusal.reason == "the server's answer left it out, and it is not there"
     assert sum(each.method == "PUT" for each in server.seen) == 1
@@ -934,8 +947,8 @@ def test_a_401_in_the_middle_keeps_the_rest(many, deliver):
     delivery = deliver(nodes_of(MANY), journal)
 
     assert isinstance(delivery.error, ZephyrUnauthorized)
-    assert (delivery.delivered, delivery.pending) == (50, 70)
-    assert delivery.refused == []
+    assert (len(delivery.changes.reported), delivery.pending) == (50, 70)
+    assert delivery.changes.refused == []
     assert len(journal.receipts) == 50
     assert len(sent(many)) == 2
     held = results(many)
@@ -949,7 +962,7 @@ def test_a_401_while_a_bad_row_is_looked_for_keeps_the_rest(many, deliver):
     delivery = deliver(nodes_of(MANY))
 
     assert isinstance(delivery.error, ZephyrUnauthorized)
-    assert (delivery.delivered, delivery.pending) == (0, 120)
+    assert (len(delivery.changes.reported), delivery.pending) == (0, 120)
     assert len(sent(many)) == 4
 
 
@@ -978,7 +991,7 @@ def test_a_server_that_goes_away_at_any_step_keeps_everything(
     delivery = deliver(nodes_of(SIX), timeout=0.3, retries=0)
 
     assert isinstance(delivery.error, kind)
-    assert (delivery.delivered, delivery.pending) == (0, 6)
+    assert (len(delivery.changes.reported), delivery.pending) == (0, 6)
     assert world.statuses() == dict.fromkeys(SIX)
 
 
@@ -1022,7 +1035,7 @@ def test_a_push_does_not_outlast_its_deadline(many, deliver, pauses, fault):
 
     assert delivery.error is not None
     assert all(each <= 1 for each in pauses)
-    assert delivery.delivered + delivery.pending == 120
+    assert len(delivery.changes.reported) + delivery.pending == 120
 
 
 @pytest.mark.parametrize(
@@ -1069,4 +1082,4 @@ def test_a_number_that_is_none_is_missing(scripted, number):
         delivery = push([node(101)], client, settings, Memory())
 
     assert delivery.error is None
-    assert [each.result.case for each in delivery.refused] == [101]
+    assert [each.result.case for each in delivery.changes.refused] == [101]

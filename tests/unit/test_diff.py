@@ -114,7 +114,7 @@ def test_a_delivered_result_is_not_written_again():
         [result(), result(102)], [execution(1), execution(2, 102)], PLACE, delivered
     )
 
-    assert [each.result for each in changes.done] == [result()]
+    assert [each.result for each in changes.reported_before] == [result()]
     assert [each.result.case for each in changes.writes] == [102]
     elsewhere = compute([result()], [execution(3)], PLACE, delivered)
     assert [each.execution.id for each in elsewhere.writes] == [3]
@@ -177,7 +177,7 @@ def test_an_unclear_write_is_looked_up_before_it_is_repeated(
     now = execution(status=status, stamp=stamp, dated=dated)
     changes = compute([result(status=FAIL)], [now], PLACE, uncertain={now.id: "before"})
 
-    assert len(changes.found_on_server) == found_on_server
+    assert len(changes.reported) == found_on_server
     assert len(changes.writes) == (not found_on_server)
 
 
@@ -263,8 +263,8 @@ def test_every_result_is_accounted_for(results, executions, uncertain, newer_win
     changes = compute(results, executions, PLACE, delivered, uncertain, rules)
     kept = changes.older + changes.overruled
     named = [
-        *(each.result.case for each in changes.writes + changes.found_on_server + kept),
-        *(each.result.case for each in changes.done),
+        *(each.result.case for each in changes.writes + changes.reported + kept),
+        *(each.result.case for each in changes.reported_before),
         *(each.case for each in changes.skipped + changes.missing),
         *(each.result.case for each in changes.refused),
     ]

@@ -83,7 +83,7 @@ def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
     delivery = push(nodes, cast(Client, phase), SETTINGS, Memory())
 
     assert delivery.complete
-    assert delivery.delivered == 1
+    assert len(delivery.changes.reported) == 1
     assert phase.rows[1].status == "2"
     assert phase.rows[1].milliseconds == 5
     assert "by_alt" in phase.rows[1].comment
@@ -110,4 +110,4 @@ def test_an_alt_id_is_enough_where_the_server_tells_no_visible_id() -> None:
     delivery = push(nodes, cast(Client, phase), SETTINGS, Memory())
 
     assert {each.id: each.status for each in phase.rows.values()} == {1: "2", 2: "1"}
-    assert [each.result.case for each in delivery.refused] == ["A-3"]
+    assert [each.result.case for each in delivery.changes.refused] == ["A-3"]
