@@ -9,18 +9,17 @@ import io
 import sys
 
 from pytest_zephyr.cli import check
+from pytest_zephyr.cli import common
 from pytest_zephyr.cli import drift
 from pytest_zephyr.cli import import_
 from pytest_zephyr.cli import journals
 from pytest_zephyr.cli import listing
 from pytest_zephyr.cli import push
 from pytest_zephyr.cli import sandbox
-from pytest_zephyr.cli.options import NOT_ALL
-from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.errors import ZephyrError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,11 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv)
         if "command" not in args:
             parser.print_help()
-            return OK
+            return common.OK
         return int(args.command(args))
-    except (SettingsError, JournalError) as error:
+    except ZephyrError as error:
         complain(error)
-        return USAGE
+        is_usage = isinstance(error, SettingsError | JournalError)
+        return common.USAGE if is_usage else common.NOT_ALL
     except KeyboardInterrupt:
         complain("interrupted; delivered results are noted in their journals.")
-        return NOT_ALL
+        return common.NOT_ALL

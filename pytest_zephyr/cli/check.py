@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from dataclasses import asdict
 from dataclasses import dataclass
-import json
 from typing import Literal
 
-from pytest_zephyr.cli.options import add_command
-from pytest_zephyr.cli.options import Commands
-from pytest_zephyr.cli.options import CONNECTION
-from pytest_zephyr.cli.options import load_settings
-from pytest_zephyr.cli.options import NOT_ALL
-from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import reading
+from pytest_zephyr.cli import common
 from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import say_json
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Target
@@ -76,7 +69,7 @@ class Checker:
         except SettingsError as error:
             self._fail("address" if settings.url is None else "credential", error)
             return
-        with reading(settings) as client:
+        with common.reading(settings) as client:
             user = self._log_in(client)
             if user is not None:
                 self._check_statuses(client)
@@ -194,22 +187,24 @@ class Checker:
         return f"{phase.name} ({phase.id}), {kind}, {more}".lstrip()
 
 
-def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    add_command(
-        commands,
-        "check",
-        run,
-        "test address, login and target, step by step",
-        json=True,
-        only=(*CONNECTION, *TARGET, "create", "environment", "build", "status_map"),
+def declare(commands: common.Commands) -> None:
+    text = "test address, login and target, step by step"
+    flags = (
+        *common.CONNECTION,
+        *TARGET,
+        "create",
+        "environment",
+        "build",
+        "status_map",
     )
+    common.add_command(commands, "check", run, text, flags, json=True)
 
 
 def run(args: argparse.Namespace) -> int:
-    with served(load_settings(args)) as settings:
+    with served(common.load_settings(args)) as settings:
         checker = Checker(settings)
         checker.run()
-    findings, problems = checker.findings.values(), checker.problems
+    findings, problems = list(checker.findings.values()), checker.problems
     if args.json:
         places = {name: getattr(settings, name) for name in TARGET}
         document = {
@@ -218,20 +213,17 @@ def run(args: argparse.Namespace) -> int:
                 name: ref and (ref.id or ref.name) for name, ref in places.items()
             },
             "complete": not problems,
-            "steps": list(map(asdict, findings)),
+            "steps": findings,
             "counts": Counter(each.state for each in findings),
             "problems": [
                 {"code": each.code, "step": each.step, "text": each.text}
                 for each in problems
             ],
         }
-        say(json.dumps(document, indent=2))
+        say_json(document)
     else:
-        say_table(
-            findings,
-            ("STEP", "STATE", "DETAILS"),
-            lambda each: (each.step, each.state, each.text),
-        )
-        number = len(problems)
-        say(f"\n{plural(number, 'problem')} found" if number else "\nno problems found")
-    return NOT_ALL if problems else OK
+        rows = ((each.step, each.state, each.text) for each in findings)
+        say_table(("STEP", "STATE", "DETAILS"), rows)
+        count = plural(len(problems), "problem") if problems else "no problems"
+        say(f"\n{count} found")
+    return common.NOT_ALL if problems else common.OK

@@ -6,6 +6,7 @@ header never decides alone where a credential goes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 import sys
@@ -21,57 +22,43 @@ from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.text import one_line
 
 
-def ask_on_terminal(question: str) -> bool:
-    """Ask a person at a terminal; return False if there is no terminal."""
+def ask_on_terminal(url: str) -> bool:
+    """Ask a person at a terminal about *url*; return False if there is no terminal."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    sys.stderr.write(one_line(question))
+    sys.stderr.write(one_line(f"Send the credential to {url}? [y/N] "))
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-class Destination:
-    """Chooses the server for each run of a push; asks once for each address."""
+def choose(settings: Settings, run: Run, confirm: Callable[[str], bool]) -> Settings:
+    """Return *settings* with the server to push *run* to. Raises SettingsError."""
 
-    def __init__(self) -> None:
-        self._answers: dict[str, bool] = {}
+    def push_to(url: str) -> str:
+        return command("push", *run.paths, "--zephyr-url", url, settings=settings)
 
-    def choose(self, settings: Settings, run: Run) -> Settings:
-        """Return *settings* with the server to push *run* to. Raises SettingsError."""
-        path = run.journals[0].path
-        try:
-            named = parsers.url(run.journals[0].header.options.get("url", ""))
-        except parsers.InvalidValue:
-            # There is no address in the journal, or an invalid one.
-            return settings
-        if settings.url is None:
-            if named != SANDBOX and not self._confirm(named):
-                again = command(
-                    "push", *run.paths, "--zephyr-url", named, settings=settings
-                )
-                raise SettingsError(
-                    f"no server is set for this push; only {path} names one, {named}."
-                    f" To send the credential there: {again}"
-                )
-            return replace(settings, url=named)
-        if named != settings.url:
-            _reject_foreign_ids(settings, named, path)
-            if settings.sources["url"] != BY_NAME["url"].flag_name:
-                again = command(
-                    "push", *run.paths, "--zephyr-url", settings.url, settings=settings
-                )
-                raise SettingsError(
-                    f"{path} was written for {named}, and this call is for"
-                    f" {settings.describe('url')}. Nothing was sent. If that is what you"
-                    f" want: {again}"
-                )
+    path = run.paths[0]
+    try:
+        named = parsers.url(run.journals[0].header.options.get("url", ""))
+    except parsers.InvalidValue:
+        # There is no address in the journal, or an invalid one.
         return settings
-
-    def _confirm(self, url: str) -> bool:
-        if url not in self._answers:
-            question = f"Send the credential to {url}? [y/N] "
-            self._answers[url] = ask_on_terminal(question)
-        return self._answers[url]
+    if settings.url is None:
+        if named != SANDBOX and not confirm(named):
+            raise SettingsError(
+                f"no server is set for this push; only {path} names one, {named}."
+                f" To send the credential there: {push_to(named)}"
+            )
+        return replace(settings, url=named)
+    if named != settings.url:
+        _reject_foreign_ids(settings, named, path)
+        if settings.sources["url"] != BY_NAME["url"].flag_name:
+            raise SettingsError(
+                f"{path} was written for {named}, and this call is for"
+                f" {settings.describe('url')}. Nothing was sent. If that is what you"
+                f" want: {push_to(settings.url)}"
+            )
+    return settings
 
 
 def _reject_foreign_ids(settings: Settings, named: str, journal: Path) -> None:

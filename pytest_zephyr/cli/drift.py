@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import csv
-from dataclasses import asdict
-import io
+from dataclasses import dataclass
 import json
 import os
 from pathlib import Path
@@ -16,29 +15,29 @@ import subprocess
 import sys
 from tempfile import TemporaryDirectory
 
-from pytest_zephyr.cli.options import add_command
-from pytest_zephyr.cli.options import Commands
-from pytest_zephyr.cli.options import CONNECTION
-from pytest_zephyr.cli.options import load_settings
-from pytest_zephyr.cli.options import NOT_ALL
-from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import reading
-from pytest_zephyr.cli.options import USAGE
+from pytest_zephyr.cli import common
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say
-from pytest_zephyr.config.settings import missing_place
-from pytest_zephyr.drift import Drift
-from pytest_zephyr.drift import read_drift
-from pytest_zephyr.drift import TITLES
+from pytest_zephyr.cli.output import say_json
+from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Placement
+from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.push.embedded import served
+from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.table import COLLECTED
+from pytest_zephyr.target.find import find_target
+from pytest_zephyr.target.find import Finder
+from pytest_zephyr.target.find_cases import find_cases
+from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import one_line
 from pytest_zephyr.text import plural
@@ -47,11 +46,39 @@ from pytest_zephyr.text import plural
 #: Writes the tests that pytest collects to a file.
 _PLUGIN = "pytest_zephyr.plugin.collect"
 
+#: The kinds of differences, with what to print above them; *place* is a phase or folder.
+TITLES = {
+    "untested": "test cases of this {place} without a test",
+    "gone": "test cases marked as automated whose test is gone",
+    "unmapped": "tests without a test case",
+    "invalid": "tests with an invalid marker",
+    "unknown": "test cases that Zephyr does not know",
+    "elsewhere": "test cases with a test that are not in this {place}",
+}
 
-def declare(commands: Commands[argparse.ArgumentParser]) -> None:
+
+@dataclass(frozen=True)
+class Difference:
+    """A test case with its *tests*, or only one of both; *text* is for people."""
+
+    case: CaseRef | None = None
+    text: str = ""
+    tests: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A phase or folder with its test cases, and the release that it is in."""
+
+    name: str
+    release: int | None
+    placements: Sequence[Placement]
+
+
+def declare(commands: common.Commands) -> None:
     text = "compare tests with test cases"
-    only = (*CONNECTION, *TARGET, "map", "journal")
-    parser = add_command(commands, "drift", run, text, json=True, only=only)
+    flags = (*common.CONNECTION, *TARGET, "map", "journal")
+    parser = common.add_command(commands, "drift", run, text, flags, json=True)
     add = parser.add_argument
     add("--markdown", action="store_true", help="print Markdown, for a report")
     text = "compare with this repository folder, and those below, instead of the phase"
@@ -64,45 +91,63 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load_settings(args)
+    settings = common.load_settings(args)
     if args.folder is None:
         settings.require_server()
-    elif settings.release is None:
-        raise SettingsError(missing_place("release"))
     else:
+        settings.require_place("release")
         settings.require_login()
     if args.journals is not None and args.args:
         raise SettingsError("use either --journals or arguments for pytest.")
-    target: Path | None = args.write_map
-    if target is not None and target.exists():
-        raise SettingsError(f"{target} exists (--write-map); name a new file.")
+    new_map: Path | None = args.write_map
+    if new_map is not None and new_map.exists():
+        raise SettingsError(f"{new_map} exists (--write-map); name a new file.")
     if args.journals is None:
-        items = _collect(args)
+        tests = _collect(args)
     else:
-        items = _items(_journals(args.journals or [settings.journal]))
-    budget = settings.deadline
+        tests = _tests_of(_journals(args.journals or [settings.journal]))
     try:
-        with served(settings) as settings, reading(settings, budget) as client:
-            drift = read_drift(client, settings, items, args.folder)
+        with (
+            served(settings) as settings,
+            common.reading(settings, settings.deadline) as client,
+        ):
+            client.current_user()
+            if args.folder is None:
+                place = _read_phase(client, settings)
+            else:
+                place = _read_folder(client, settings, args.folder)
+            differences = _compare(client, tests, place)
     except ZephyrError as error:
         complain(error)
-        return USAGE
+        return common.USAGE
     kind = "phase" if args.folder is None else "folder"
+    counts = {
+        "cases": len({each.case for each in place.placements}),
+        "tests": len(tests),
+    }
+    is_drift = any(differences.values())
     if args.json:
-        counts = {"cases": drift.cases, "tests": drift.tests}
-        head = {kind: drift.place, "drift": any(drift.kinds.values()), **counts}
-        say(json.dumps({**head, **asdict(drift)["kinds"]}, indent=2))
+        say_json({kind: place.name, "drift": is_drift, **counts, **differences})
     else:
-        say("\n".join(_lines(drift, kind, markdown=args.markdown)))
-    if target is not None:
-        names = [each.tests[0] for each in drift.kinds["unmapped"]]
-        _write_map(target, list(dict.fromkeys(map(_pattern, names))))
-    return NOT_ALL if any(drift.kinds.values()) else OK
+        mark, code = ("# Drift: ", "`") if args.markdown else ("", "")
+        say(
+            f"{mark}{kind} {code}{place.name}{code}: {counts['cases']} test cases,"
+            f" {counts['tests']} tests{'' if is_drift else ', no drift'}"
+        )
+        for line in _lines(differences, kind, markdown=args.markdown):
+            say(line)
+    if new_map is not None:
+        names = (each.tests[0] for each in differences["unmapped"])
+        _write_map(new_map, list(dict.fromkeys(map(_pattern, names))))
+    return common.NOT_ALL if is_drift else common.OK
 
 
-def _items(journals: Iterable[Journal]) -> list[Item]:
+# The tests, by node id: they may be in several journals, and change their markers.
+
+
+def _tests_of(journals: Iterable[Journal]) -> dict[str, Item]:
     entries = (entry for journal in journals for entry in journal.entries())
-    return [entry for entry in entries if isinstance(entry, Item)]
+    return {entry.nodeid: entry for entry in entries if isinstance(entry, Item)}
 
 
 def _journals(paths: Iterable[Path]) -> Iterator[Journal]:
@@ -117,7 +162,8 @@ def _journals(paths: Iterable[Path]) -> Iterator[Journal]:
             yield Journal(path)
 
 
-def _collect(args: argparse.Namespace) -> list[Item]:
+def _collect(args: argparse.Namespace) -> dict[str, Item]:
+    """Return the tests that pytest collects."""
     words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", _PLUGIN]
     if args.config_file is not None:
         words += ["-c", str(args.config_file)]
@@ -140,39 +186,109 @@ def _collect(args: argparse.Namespace) -> list[Item]:
             raise SettingsError(
                 f"pytest could not collect the tests (exit code {process.returncode})."
             )
-        return _items([Journal(path)])
+        return _tests_of([Journal(path)])
 
 
-def _lines(drift: Drift, kind: str, *, markdown: bool) -> Iterator[str]:
-    mark, code = ("# Drift: ", "`") if markdown else ("", "")
-    counts = f"{drift.cases} test cases, {drift.tests} tests"
-    end = "" if any(drift.kinds.values()) else ", no drift"
-    yield f"{mark}{kind} {code}{drift.place}{code}: {counts}{end}"
-    for each, differences in drift.kinds.items():
-        if differences:
-            title = f"{TITLES[each].format(place=kind)}: {len(differences)}"
+# The test cases
+
+
+def _read_phase(client: Client, settings: Settings) -> Place:
+    target = find_target(client, settings)
+    if target.phase is None:
+        release = target.release.id if target.release else None
+        return Place(f"{target.path}, which does not exist yet", release, ())
+    try:
+        tree = client.phase_tree(target.phase.id)
+    except ZephyrRefused as refused:
+        message = f"{settings.describe('phase')} cannot be read: {refused}"
+        raise ZephyrNotFound(message) from refused
+    rows = (row for node in tree.walk() for row in client.phase_rows(node.id))
+    return Place(target.path, tree.release, [row.placement for row in rows])
+
+
+def _read_folder(client: Client, settings: Settings, path: str) -> Place:
+    release = Finder(client, settings).find_release().id
+    names = [name.strip() for name in path.split("/") if name.strip()]
+    folders = client.root_folders(release)
+    if names:
+        folders = [each for each in folders if each.name.strip() == names[0]]
+    folders = [client.folder(each.id) for each in folders]
+    for name in names[1:]:
+        children = (child for each in folders for child in each.children)
+        folders = [child for child in children if child.name.strip() == name]
+    if not folders:
+        raise ZephyrNotFound(f"there is no folder {path!r} in this release.")
+    nodes = (node for each in folders for node in each.walk())
+    cases = [each for node in nodes for each in client.folder_cases(node.id)]
+    return Place("/".join(names) or "/", release, cases)
+
+
+# Their differences
+
+
+def _compare(
+    client: Client, tests: dict[str, Item], place: Place
+) -> dict[str, list[Difference]]:
+    """Return how *tests* and the test cases of *place* differ, with every kind."""
+    differences: dict[str, list[Difference]] = {kind: [] for kind in TITLES}
+    scripts = {each.script for each in place.placements}
+    created = set()
+    tests_by_case: dict[CaseRef, list[str]] = {}
+    for nodeid, item in tests.items():
+        for case in item.cases:
+            tests_by_case.setdefault(case, []).append(nodeid)
+        if item.new is not None and item.new.script in scripts:
+            created.add(item.new.script)
+        elif item.invalid or item.unmarked:
+            kind = "invalid" if item.invalid else "unmapped"
+            differences[kind].append(Difference(tests=[nodeid]))
+    for each in {each.case: each for each in place.placements}.values():
+        is_tested = each.case in tests_by_case or each.alt in tests_by_case
+        if not is_tested and each.script not in created:
+            script = f" ({each.script})" if each.automated and each.script else ""
+            kind = "gone" if each.automated else "untested"
+            differences[kind].append(Difference(each.case, each.name + script))
+    known = {name for each in place.placements for name in (each.case, each.alt)}
+    if others := [case for case in tests_by_case if case not in known]:
+        lookup = find_cases(client, others, place.release)
+        for case in others:
+            kind = "elsewhere" if case in lookup.placements else "unknown"
+            text = "" if lookup.certain else "the server cannot search for it"
+            if case in lookup.ambiguous:
+                text = ambiguous_alt(case, lookup.ambiguous[str(case)], "Zephyr")
+            elif case in lookup.placements:
+                text = lookup.placements[case].name
+            differences[kind].append(Difference(case, text, tests_by_case[case]))
+    return differences
+
+
+def _lines(
+    differences: dict[str, list[Difference]], place: str, *, markdown: bool
+) -> Iterator[str]:
+    for kind, listed in differences.items():
+        if listed:
+            title = f"{TITLES[kind].format(place=place)}: {len(listed)}"
             yield f"\n## {title}\n" if markdown else title
-        for difference in differences:
-            parts = [] if difference.case is None else [format_case(difference.case)]
-            parts += [difference.text, *difference.tests[:1]]
-            if len(difference.tests) > 1:
-                parts.append(f"and {len(difference.tests) - 1} more")
+        for each in listed:
+            parts = [] if each.case is None else [format_case(each.case)]
+            parts += [each.text, *each.tests[:1]]
+            if len(each.tests) > 1:
+                parts.append(f"and {len(each.tests) - 1} more")
             parts = [one_line(part).replace("`", "'") for part in parts if part]
             yield f"- `{'` `'.join(parts)}`" if markdown else f"  {'  '.join(parts)}"
 
 
 def _write_map(path: Path, patterns: Sequence[str]) -> None:
     """Write a row for each test function, without test cases."""
-    table = io.StringIO()
-    if path.suffix.lower() == ".json":
-        text = json.dumps(dict.fromkeys(patterns, ()), indent=2, ensure_ascii=False)
-        table.write(f"{text}\n")
-    else:
-        rows = [("test", "cases"), *((each, "") for each in patterns)]
-        csv.writer(table, lineterminator="\n").writerows(rows)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(table.getvalue())
+            if path.suffix.lower() == ".json":
+                table = dict.fromkeys(patterns, ())
+                json.dump(table, file, indent=2, ensure_ascii=False)
+                file.write("\n")
+            else:
+                rows = [("test", "cases"), *((each, "") for each in patterns)]
+                csv.writer(file, lineterminator="\n").writerows(rows)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
     count = plural(len(patterns), "name")

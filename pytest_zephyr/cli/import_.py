@@ -7,14 +7,8 @@ import os
 from pathlib import Path
 import re
 
+from pytest_zephyr.cli import common
 from pytest_zephyr.cli import push
-from pytest_zephyr.cli.options import add_command
-from pytest_zephyr.cli.options import Commands
-from pytest_zephyr.cli.options import find_given
-from pytest_zephyr.cli.options import load_settings
-from pytest_zephyr.cli.options import NOT_ALL
-from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import USAGE
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.config import ci
@@ -28,10 +22,10 @@ from pytest_zephyr.junit.journal import Importer
 from pytest_zephyr.text import plural
 
 
-def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    also = ("capture", "attach_max_size", "map")
+def declare(commands: common.Commands) -> None:
     text = "turn JUnit XML of any tool into a journal"
-    parser = add_command(commands, "import", run, text, also=also)
+    flags = (*common.SENDING, "capture", "attach_max_size", "map")
+    parser = common.add_command(commands, "import", run, text, flags)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JUnit XML")
     parser.add_argument(
         "--zephyr-id-pattern",
@@ -50,7 +44,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load_settings(args)
+    settings = common.load_settings(args)
     if args.push:
         settings.require_server()
     words = ["import", *map(str, args.files)]
@@ -63,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
         commit=ci.find(os.environ, "commit"),
         dry_run=settings.dry_run,
     )
-    importer = Importer(settings, find_given(args), args.zephyr_id_pattern)
+    importer = Importer(settings, common.find_given(args), args.zephyr_id_pattern)
     try:
         journal = display_path(importer.write(args.files, header))
     except ReportError as error:
         complain(f"{error} Nothing was imported.")
-        return USAGE
+        return common.USAGE
     for problem in importer.problems:
         complain(problem)
     if importer.tests:
@@ -78,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
     else:
         say(f"{journal} has the same results; nothing was imported.")
-    exit_code = NOT_ALL if importer.problems else OK
+    exit_code = common.NOT_ALL if importer.problems else common.OK
     if args.push:
         args.journals, args.force, args.json = [journal], False, False
         return max(exit_code, push.run(args))

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import asdict
 from dataclasses import dataclass
 from datetime import datetime
-import json
 from pathlib import Path
 
-from pytest_zephyr.cli.options import add_command
-from pytest_zephyr.cli.options import Commands
-from pytest_zephyr.cli.options import find_given
-from pytest_zephyr.cli.options import NOT_ALL
-from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli import common
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import say_json
 from pytest_zephyr.cli.output import say_table
-from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.errors import JournalError
@@ -50,32 +43,21 @@ class Entry:
         return f"{self.started}  {plural(self.tests, 'test')}  {place}"
 
 
-def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "journals",
-        run,
-        "list journals, or discard some",
-        json=True,
-        only=("journal",),
+def declare(commands: common.Commands) -> None:
+    text = "list journals, or discard some"
+    parser = common.add_command(
+        commands, "journals", run, text, ("journal",), json=True
     )
+    text = "journals, or directories of them (default: those of the project)"
     parser.add_argument(
-        "journals",
-        nargs="*",
-        type=Path,
-        metavar="JOURNAL|DIR",
-        help="journals, or directories of them (default: those of the project)",
+        "journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text
     )
-    parser.add_argument(
-        "--discard",
-        action="store_true",
-        help="remove the journals that are named, sent or not",
-    )
+    text = "remove the journals that are named, sent or not"
+    parser.add_argument("--discard", action="store_true", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
-    given = find_given(args)
-    default = given.ini_root / resolve.value("journal", given)
+    default = common.journal_directory(args)
     if args.discard:
         return _discard(args.journals)
     places = args.journals or [default]
@@ -83,18 +65,16 @@ def run(args: argparse.Namespace) -> int:
     existing = places if args.journals or default.is_dir() else []
     entries = [_entry(path) for place in existing for path in journal_files(place)]
     if args.json:
-        say(json.dumps([asdict(each) for each in entries], indent=2))
+        say_json(entries)
     elif not entries:
         say(f"no journals in {', '.join(str(display_path(each)) for each in places)}")
     else:
-        headers = ("JOURNAL", "STATE", "RUN")
-        say_table(entries, headers, lambda each: (each.path, each.state, each.summary))
-        waiting = [each.path for each in entries if each.state == "waiting"]
-        if waiting:
-            say("")
+        rows = ((each.path, each.state, each.summary) for each in entries)
+        say_table(("JOURNAL", "STATE", "RUN"), rows)
+        if any(each.state == "waiting" for each in entries):
             again = command("push", *map(display_path, places))
-            say(f"To send what waits: {again}")
-    return OK
+            say(f"\nTo send what waits: {again}")
+    return common.OK
 
 
 def _entry(path: Path) -> Entry:
@@ -126,32 +106,27 @@ def _state(journal: Journal) -> str:
 
 
 def _discard(paths: list[Path]) -> int:
-    """Remove journals that were named; a directory would be too much."""
+    """Remove journals that were named, none if one of them cannot be removed."""
     if not paths:
         complain("--discard needs the journals to remove, for example one that")
         complain(f"{command('journals')} lists.")
-        return NOT_ALL
-    problems = list(_problems(paths))
+        return common.NOT_ALL
+    problems = list(filter(None, map(_why_not_removed, paths)))
     for problem in problems:
-        complain(problem)
+        complain(f"{problem} Nothing was removed.")
     if problems:
-        return NOT_ALL
+        return common.NOT_ALL
     for path in paths:
         discard(path)
         say(f"removed {path}")
-    return OK
+    return common.OK
 
 
-def _problems(paths: list[Path]) -> Iterator[str]:
-    """Say which of *paths* cannot be removed; none is removed then."""
-    for path in paths:
-        if path.is_dir():
-            yield f"{path} is a directory. Name the journals in it, nothing was removed."
-            continue
-        try:
-            running = Journal(path).is_running()
-        except JournalError as error:
-            yield f"{error} Nothing was removed."
-            continue
-        if running:
-            yield f"{path} is in use: its run goes on. Nothing was removed."
+def _why_not_removed(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a directory. Name the journals in it."
+    try:
+        is_running = Journal(path).is_running()
+    except JournalError as error:
+        return str(error)
+    return f"{path} is in use: its run goes on." if is_running else ""

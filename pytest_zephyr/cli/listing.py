@@ -7,23 +7,14 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_zephyr.cli.options import add_command
-from pytest_zephyr.cli.options import Commands
-from pytest_zephyr.cli.options import CONNECTION
-from pytest_zephyr.cli.options import load_settings
-from pytest_zephyr.cli.options import NOT_ALL
-from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import reading
-from pytest_zephyr.cli.output import complain
+from pytest_zephyr.cli import common
 from pytest_zephyr.cli.output import say
+from pytest_zephyr.cli.output import say_json
 from pytest_zephyr.cli.output import say_table
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Release
-from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.target.find import Finder
 
@@ -42,29 +33,22 @@ def _projects(client: Client, _settings: Settings) -> list[Entry]:
 
 
 def _releases(client: Client, settings: Settings) -> list[Entry]:
-    _require(settings, "project")
     project = Finder(client, settings).find_project()
-    releases = client.releases(project.id)
-    return [_dated(release) for release in releases if not release.hidden]
+    return [_dated(each) for each in client.releases(project.id) if not each.hidden]
 
 
 def _cycles(client: Client, settings: Settings) -> list[Entry]:
-    return [_dated(each) for each in client.cycles(_release(client, settings))]
+    release = Finder(client, settings).find_release()
+    return [_dated(each) for each in client.cycles(release.id)]
 
 
 def _dated(entity: Release | Cycle) -> Entry:
-    span = ""
-    if entity.start or entity.end:
-        span = f"{entity.start or ''} to {entity.end or ''}".strip()
-    return Entry(entity.id, entity.name, span)
+    dates = f"{entity.start or ''} to {entity.end or ''}".strip()
+    return Entry(entity.id, entity.name, "" if dates == "to" else dates)
 
 
 def _phases(client: Client, settings: Settings) -> list[Entry]:
-    _require(settings, "cycle")
-    assert settings.cycle is not None
-    if settings.cycle.id is None or settings.release is not None:
-        _release(client, settings)
-    cycle, _ = Finder(client, settings).find_cycle()
+    cycle, _release = Finder(client, settings).find_cycle()
     return [
         Entry(each.id, each.name, "free-form" if each.free_form else "structured")
         for each in (cycle.phases if cycle else ())
@@ -78,78 +62,38 @@ def _statuses(client: Client, _settings: Settings) -> list[Entry]:
     ]
 
 
-def _release(client: Client, settings: Settings) -> int:
-    _require(settings, "release")
-    assert settings.release is not None
-    if settings.release.id is None:
-        _require(settings, "project")
-    return Finder(client, settings).find_release().id
-
-
-def _require(settings: Settings, name: str) -> None:
-    if getattr(settings, name) is None:
-        raise SettingsError(missing_place(name))
-
-
-#: What can be listed, and how.
-KINDS: Mapping[str, Callable[[Client, Settings], list[Entry]]] = {
-    "projects": _projects,
-    "releases": _releases,
-    "cycles": _cycles,
-    "phases": _phases,
-    "statuses": _statuses,
+#: What can be listed: how to read it, what it is in, and the header of the details.
+KINDS: Mapping[str, tuple[Callable[[Client, Settings], list[Entry]], str, str]] = {
+    "projects": (_projects, "", ""),
+    "releases": (_releases, "project", "DATES"),
+    "cycles": (_cycles, "release", "DATES"),
+    "phases": (_phases, "cycle", "KIND"),
+    "statuses": (_statuses, "", "STATE"),
 }
 
 
-#: What the last column of each list says, and where its entries are.
-_MORE = {
-    "releases": "DATES",
-    "cycles": "DATES",
-    "phases": "KIND",
-    "statuses": "STATE",
-    "projects": "",
-}
-_PARENTS = {"releases": "project", "cycles": "release", "phases": "cycle"}
-
-
-def _place(kind: str, settings: Settings) -> str:
-    """Name what has no entries of *kind*."""
-    parent = _PARENTS.get(kind)
-    return f"{parent} {settings.describe(parent)}" if parent else str(settings.url)
-
-
-def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "list",
-        run,
-        "print names and ids of the server",
-        json=True,
-        only=(*CONNECTION, "project", "release", "cycle"),
-    )
+def declare(commands: common.Commands) -> None:
+    text = "print names and ids of the server"
+    flags = (*common.CONNECTION, "project", "release", "cycle")
+    parser = common.add_command(commands, "list", run, text, flags, json=True)
     parser.add_argument("kind", choices=tuple(KINDS), help="what to list")
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load_settings(args)
+    read, parent, details = KINDS[args.kind]
+    settings = common.load_settings(args)
     settings.require_login()
-    with served(settings) as settings:
-        try:
-            with reading(settings) as client:
-                client.current_user()
-                entries = KINDS[args.kind](client, settings)
-        except SettingsError:
-            raise
-        except ZephyrError as error:
-            complain(error)
-            return NOT_ALL
-    if not entries and not args.json:
-        say(f"no {args.kind} in {_place(args.kind, settings)}")
-        return OK
-    say_table(
-        entries,
-        ("ID", "NAME", _MORE[args.kind]),
-        lambda each: (str(each.id), each.name, each.more),
-        as_json=args.json,
-    )
-    return OK
+    with served(settings) as settings, common.reading(settings) as client:
+        if parent:
+            settings.require_place(parent)
+        client.current_user()
+        entries = read(client, settings)
+    if args.json:
+        say_json(entries)
+    elif entries:
+        rows = ((str(each.id), each.name, each.more) for each in entries)
+        say_table(("ID", "NAME", details), rows)
+    else:
+        place = f"{parent} {settings.describe(parent)}" if parent else settings.url
+        say(f"no {args.kind} in {place}")
+    return common.OK

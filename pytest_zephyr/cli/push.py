@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace
-import json
+from functools import cache
 import os
 from pathlib import Path
 
-from pytest_zephyr.cli.destination import Destination
-from pytest_zephyr.cli.options import add_command
-from pytest_zephyr.cli.options import Commands
-from pytest_zephyr.cli.options import find_given
-from pytest_zephyr.cli.options import load_settings
-from pytest_zephyr.cli.options import NOT_ALL
-from pytest_zephyr.cli.options import OK
-from pytest_zephyr.cli.options import USAGE
+from pytest_zephyr.cli import common
+from pytest_zephyr.cli import destination
 from pytest_zephyr.cli.output import complain
 from pytest_zephyr.cli.output import say
-from pytest_zephyr.cli.watchdog import watchdog
+from pytest_zephyr.cli.output import say_json
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
@@ -59,26 +55,29 @@ from pytest_zephyr.sender.report import link_lines
 from pytest_zephyr.sender.report import run_report
 
 
-def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "push",
-        run,
-        "send undelivered results from journals",
-        json=True,
-        also={"report"},
-    )
-    parser.add_argument(
-        "journals",
-        nargs="*",
-        type=Path,
-        metavar="JOURNAL|DIR",
-        help="journals, or directories of them (default: all undelivered ones)",
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="also overwrite newer results"
-    )
-    parser.add_argument(
+@dataclass(frozen=True)
+class _Pushed:
+    """The result of pushing one run: a *document* for scripts, and lines for people.
+
+    *report* is the report that the user asked for, with its path.
+    """
+
+    document: Mapping[str, object]
+    lines: Sequence[Line]
+    ok: bool = False
+    interrupted: bool = False
+    report: tuple[Path, RunReport] | None = None
+
+
+def declare(commands: common.Commands) -> None:
+    text = "send undelivered results from journals"
+    flags = (*common.SENDING, "report")
+    parser = common.add_command(commands, "push", run, text, flags, json=True)
+    add = parser.add_argument
+    text = "journals, or directories of them (default: all undelivered ones)"
+    add("journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
+    add("--force", action="store_true", help="also overwrite newer results")
+    add(
         "--dry-run",
         dest="zephyr_dry_run",
         action="store_const",
@@ -88,98 +87,73 @@ def declare(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    given = common.find_given(args)
     # One budget for the whole command, reading included.
-    deadline = Deadline(resolve.value("deadline", find_given(args)))
+    deadline = Deadline(resolve.value("deadline", given))
     selection = find_journals(args.journals or [_directory(args)])
     for text in selection.problems:
         complain(text)
-    flags = find_given(args).flags
+    flags = given.flags
     target = {name: str(flags[name]) for name in ("url", *TARGET) if name in flags}
-    # Check the settings of all runs before anything is sent.
-    destination = Destination()
+    # Check the settings of all runs before anything is sent; ask once for each address.
+    confirm = cache(destination.ask_on_terminal)
     runs = [
-        (run, _settings_of(run, args, destination))
+        (run, _settings_of(run, args, confirm))
         for run in group(selection.journals, target, selection.directories)
     ]
     pushed: list[_Pushed] = []
     for run, settings in runs:
-        names = [str(journal.path) for journal in run.journals]
         if pushed and pushed[-1].interrupted:
             error = Interrupted("interrupted before it was sent.")
-            result = _Pushed(_failed(error), interrupted=True)
-            if not args.json:
-                say(f"{', '.join(names)}: nothing sent, interrupted before")
+            pushed.append(_not_sent(run, error))
         elif isinstance(settings, SettingsError):
-            complain(settings)
-            line = problem(str(settings).splitlines(), code=settings.code)
-            result = _Pushed(_failed(settings), lines=(line,))
+            pushed.append(_not_sent(run, settings))
         else:
-            result = _push_run(run, settings, args, deadline)
-        pushed.append(replace(result, as_json={"journals": names, **result.as_json}))
+            pushed.append(_push_run(run, settings, args, deadline))
+        if not args.json:
+            for line in pushed[-1].lines:
+                say("\n".join(line.shown))
     _publish(pushed, show=not args.json)
     complete = not selection.problems and all(each.ok for each in pushed)
     only_problems = args.journals and not selection.journals and selection.problems
     if args.json:
-        documents = [each.as_json for each in pushed]
-        document = {
-            "runs": documents,
-            "problems": selection.problems,
-            "complete": complete,
-        }
-        say(json.dumps(document, indent=2))
-    elif not pushed and not only_problems:
-        say("nothing to send")
-    if selection.dry_runs and not args.json:
-        shared = None
-        with suppress(SettingsError):
-            shared = load_settings(args)
-        for path in selection.dry_runs:
-            again = command("push", path, settings=shared)
-            say(f"{path} is of a dry run. To send it: {again}")
+        documents = [each.document for each in pushed]
+        problems = selection.problems
+        say_json({"runs": documents, "problems": problems, "complete": complete})
+    else:
+        if not pushed and not only_problems:
+            say("nothing to send")
+        _name_dry_runs(selection.dry_runs, args)
     if only_problems:
-        return USAGE
-    return OK if complete else NOT_ALL
+        return common.USAGE
+    return common.OK if complete else common.NOT_ALL
 
 
 def _directory(args: argparse.Namespace) -> Path:
-    given = find_given(args)
-    # Only this option is read: placeholders in the ini file need no value here.
-    directory: Path = given.ini_root / resolve.value("journal", given)
+    directory = common.journal_directory(args)
     if not directory.is_dir():
         # Report invalid settings first.
-        load_settings(args)
+        common.load_settings(args)
         raise JournalError(
             f"there is no directory of journals {directory}. Name a journal to push."
         )
     return directory
 
 
-@dataclass(frozen=True)
-class _Pushed:
-    """The result of pushing one run."""
-
-    as_json: Mapping[str, object]
-    ok: bool = False
-    interrupted: bool = False
-    lines: tuple[Line, ...] = ()
-    report: RunReport | None = None
-    report_to: Path | None = None
-
-
 def _settings_of(
-    run: Run, args: argparse.Namespace, destination: Destination
+    run: Run, args: argparse.Namespace, confirm: Callable[[str], bool]
 ) -> Settings | SettingsError:
     """Return the settings of a run, or the error if those in its journal are invalid.
 
     Raises SettingsError if settings from elsewhere are invalid.
     """
     try:
-        settings = load_settings(args, run)
+        settings = common.load_settings(args, run)
     except SettingsError as error:
-        load_settings(args)
+        common.load_settings(args)
         return error
-    settings = destination.choose(settings, run)
-    settings.require_server(journal=run.journals[0].path)
+    settings = destination.choose(settings, run, confirm)
+    settings.require_server(journal=run.paths[0])
     return settings
 
 
@@ -188,63 +162,64 @@ def _push_run(
 ) -> _Pushed:
     for warning in settings.warnings:
         complain(warning)
-    names = ", ".join(str(journal.path) for journal in run.journals)
     try:
         with ExitStack() as stack:
             writers = []
-            for journal in run.journals:
-                writers.append(JournalWriter.reopen(journal.path))
+            for path in run.paths:
+                writers.append(JournalWriter.reopen(path))
                 stack.callback(writers[-1].close)
-            stack.enter_context(watchdog(deadline, NOT_ALL))
+            stack.enter_context(common.limited(deadline))
             delivered = deliver(
                 run, settings, deadline, writers, keep_flags=True, force=args.force
             )
     except ZephyrError as error:
-        if not args.json:
-            say(f"{names}: nothing sent")
-            say(f"zephyr: {error}")
-        line = Line(f"{names}: nothing sent: {error}", "error", code=error.code)
-        return _Pushed(_failed(error, settings), lines=(line,))
+        return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
     lines = _lines(delivered, settings, args)
-    if not args.json:
-        for line in lines:
-            for text in line.shown:
-                say(text)
-    numbers: dict[str, list[int]] = {}
-    for line_problem in contents.unreadable:
-        numbers.setdefault(str(line_problem.path), []).append(line_problem.number)
+    unreadable_lines: dict[str, list[int]] = {}
+    for each in contents.unreadable:
+        unreadable_lines.setdefault(str(each.path), []).append(each.number)
+    document = {
+        "journals": list(map(str, run.paths)),
+        "server": settings.url,
+        "url": next((line.url for line in lines if line.url), None),
+        "problems": problems_as_json(lines),
+        **summary.as_json(delivery),
+        **summary.merged_as_json(contents.results),
+        "cut_short": list(map(str, run.cut)),
+        "unreadable": unreadable_lines,
+    }
+    report = None
+    if settings.report is not None:
+        report = settings.report, run_report(delivered, lines)
+    is_damaged = bool(run.cut) or contents.damaged
     return _Pushed(
-        {
-            "server": settings.url,
-            "url": next((line.url for line in lines if line.url), None),
-            "problems": problems_as_json(lines),
-            **summary.as_json(delivery),
-            **summary.merged_as_json(contents.results),
-            "cut_short": list(map(str, run.cut)),
-            "unreadable": numbers,
-        },
-        ok=not (
-            delivery.failed or delivery.changes.refused or run.cut or contents.damaged
-        ),
+        document,
+        lines,
+        ok=not (delivery.failed or delivery.changes.refused or is_damaged),
         interrupted=isinstance(delivery.error, Interrupted),
-        lines=tuple(lines),
-        report=run_report(delivered, lines) if settings.report else None,
-        report_to=settings.report,
+        report=report,
     )
 
 
-def _failed(error: ZephyrError, settings: Settings | None = None) -> dict[str, object]:
-    """Return for scripts that nothing of a run was sent, with the keys of any run."""
-    line = Line(str(error), "error", code=error.code)
-    return {
+def _not_sent(
+    run: Run, error: ZephyrError, settings: Settings | None = None
+) -> _Pushed:
+    """Return that nothing of a run was sent; the document has the keys of any run."""
+    names = ", ".join(map(str, run.paths))
+    text = f"{names}: nothing sent: {error}"
+    document: dict[str, object] = {
+        "journals": list(map(str, run.paths)),
         "server": settings.url if settings else None,
         "url": None,
         "target": None,
         "statuses": {},
-        "problems": problems_as_json([line]),
+        "problems": problems_as_json([problem([str(error)], code=error.code)]),
         "error": str(error),
     }
+    is_interrupted = isinstance(error, Interrupted)
+    line = problem(text.splitlines(), code=error.code)
+    return _Pushed(document, [line], interrupted=is_interrupted)
 
 
 def _lines(
@@ -276,8 +251,9 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
     """Write the reports that the user asked for, and tell the CI service."""
     reports: dict[Path, list[RunReport]] = {}
     for each in pushed:
-        if each.report is not None and each.report_to is not None:
-            reports.setdefault(each.report_to, []).append(each.report)
+        if each.report is not None:
+            path, report = each.report
+            reports.setdefault(path, []).append(report)
     written = [write_report(path, runs, path) for path, runs in reports.items()]
     scrub = Scrubber(known_secrets(os.environ))
     lines = [line.cleaned(scrub) for each in pushed for line in each.lines]
@@ -294,36 +270,37 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
             say(text)
 
 
+def _name_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
+    settings = None
+    with suppress(SettingsError):
+        settings = common.load_settings(args)
+    for path in journals:
+        again = command("push", path, settings=settings)
+        say(f"{path} is of a dry run. To send it: {again}")
+
+
 def _corrections(
     run: Run, settings: Settings, args: argparse.Namespace, problems: Sequence[str]
 ) -> list[str]:
     """Name settings from the journal that failed and have another value here now."""
-    path = run.journals[0].path
-    names = (*TARGET, "create", "status_map")
-    if not any(f"(from {path.name})" in line for line in problems):
+    if not any(f"(from {run.paths[0].name})" in line for line in problems):
         return []
-    here = find_given(args)
+    here = common.find_given(args)
     lines, flags = [], []
     has_target = any(here.find(BY_NAME[name]) for name in TARGET)
-    for name in names:
-        now = here.find(BY_NAME[name])
+    for name in (*TARGET, "create", "status_map"):
+        option = BY_NAME[name]
+        now = here.find(option)
         if now is None and not (has_target and name in TARGET):
             continue
-        text, source = now or ("", "not set any more")
-        try:
-            value = BY_NAME[name].parse(text) if text else None
-        except InvalidValue:
-            differs = True
-        else:
-            differs = value != getattr(settings, name)
-        if differs:
-            flags += [BY_NAME[name].flag_name, text]
-            here_now = (
-                f"{text!r} (from {source}) is not used" if now else "it was unset"
-            )
-            lines.append(
-                f"zephyr: zephyr_{name}: {here_now}; the journal keeps its own value."
-            )
+        text, source = now or ("", "")
+        with suppress(InvalidValue):
+            value = option.parse(text) if text else None
+            if value == getattr(settings, name):
+                continue
+        what = f"{text!r} (from {source}) is not used" if now else "it was unset"
+        flags += [option.flag_name, text]
+        lines.append(f"zephyr: zephyr_{name}: {what}; the journal keeps its own value.")
     if flags:
         again = command("push", *run.paths, *flags, settings=settings)
         lines.append(f"        to use what is here: {again}")

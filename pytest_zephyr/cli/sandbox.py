@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import suppress
 import os
 from pathlib import Path
 import shlex
@@ -11,58 +13,38 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from pytest_zephyr.cli.options import add_command
-from pytest_zephyr.cli.options import Commands
-from pytest_zephyr.cli.options import load_settings
-from pytest_zephyr.cli.options import OK
+from pytest_zephyr.cli import common
 from pytest_zephyr.cli.output import say
 from pytest_zephyr.config.settings import require_sandbox
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.push.embedded import PORT
 from pytest_zephyr.push.embedded import refusal
+from pytest_zephyr.results.records import TARGET
 
 
 if TYPE_CHECKING:
-    from pytest_zephyr.sandbox import CycleState
-    from pytest_zephyr.sandbox import PhaseState
-    from pytest_zephyr.sandbox import ProjectState
-    from pytest_zephyr.sandbox import ReleaseState
     from pytest_zephyr.sandbox import Sandbox
     from pytest_zephyr.sandbox import Store
-
-    _Place = ProjectState | ReleaseState | CycleState | PhaseState
 
 
 #: How many places are listed.
 _SHOWN = 20
 
-#: Project, release, cycle and phase.
-_DEPTH = 4
 
-
-def declare(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands, "sandbox", run, "run the embedded server", only=("journal",)
+def declare(commands: common.Commands) -> None:
+    text = "run the embedded server"
+    parser = common.add_command(commands, "sandbox", run, text, ("journal",))
+    add = parser.add_argument
+    text = f"port to listen on, 0 for a free one (default: {PORT})"
+    add("--port", type=_port, default=PORT, help=text)
+    text = (
+        f"SQLite file, created if it does not exist (default: {SANDBOX_DATABASE} in the"
+        f" directory of journals)"
     )
-    parser.add_argument(
-        "--port",
-        type=_port,
-        default=PORT,
-        help=f"port to listen on, 0 for a free one (default: {PORT})",
-    )
-    parser.add_argument(
-        "--db",
-        type=Path,
-        metavar="FILE",
-        help=f"SQLite file, created if it does not exist (default: {SANDBOX_DATABASE}"
-        " in the directory of journals)",
-    )
-    parser.add_argument(
-        "--empty",
-        action="store_true",
-        help="leave the demo project out of a new database",
-    )
+    add("--db", type=Path, metavar="FILE", help=text)
+    text = "leave the demo project out of a new database"
+    add("--empty", action="store_true", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,36 +52,29 @@ def run(args: argparse.Namespace) -> int:
     from pytest_zephyr.sandbox import add_demo
     from pytest_zephyr.sandbox import Sandbox
 
-    database = args.db or load_settings(args).journal / SANDBOX_DATABASE
+    database = args.db or common.journal_directory(args) / SANDBOX_DATABASE
     if args.db is None or not database.parent.is_dir():
         make_directory(database.parent)
     is_new = not database.exists()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
     try:
-        sandbox = Sandbox(database, port=args.port)
-        sandbox.start()
+        sandbox = Sandbox(database, port=args.port).start()
     except OSError as error:
         if error.filename:
             advice = "Choose another with --db, or rename it."
             raise refusal(error, error.filename, advice) from error
         advice = "Choose another with --port."
         raise refusal(error, f"port {args.port}", advice) from error
-    try:
-        contents: tuple[str, ...] = ()
-        if is_new and not args.empty:
-            contents = add_demo(sandbox.store)
+    with sandbox, suppress(KeyboardInterrupt):
+        contents = add_demo(sandbox.store) if is_new and not args.empty else ()
         say(f"Zephyr sandbox at {sandbox.url}, database {database}")
-        for line in _introduction(sandbox, *contents):
+        for line in _introduction(sandbox, contents):
             say(line)
         # On Windows, Ctrl-C does not interrupt a wait without a timeout.
         while not stop.wait(0.5):
             pass
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sandbox.stop()
-    return OK
+    return common.OK
 
 
 def _port(text: str) -> int:
@@ -112,14 +87,14 @@ def _port(text: str) -> int:
     return port
 
 
-def _introduction(sandbox: Sandbox, *contents: str) -> Iterator[str]:
+def _introduction(sandbox: Sandbox, contents: Iterable[str]) -> Iterator[str]:
     """Say what *sandbox* holds, and what to copy to report to it."""
     places = list(_places(sandbox.store))
     yield ""
     if not places:
         yield f"It holds no project yet. Add one at {sandbox.url}"
-    for kind, place, depth in places[:_SHOWN]:
-        yield f"{'  ' * (depth + 1)}{place.name} ({kind} {place.id})"
+    for depth, kind, number, name in places[:_SHOWN]:
+        yield f"{'  ' * (depth + 1)}{name} ({kind} {number})"
     if len(places) > _SHOWN:
         yield f"  … and {len(places) - _SHOWN} more, see {sandbox.url}"
     for line in contents:
@@ -129,17 +104,16 @@ def _introduction(sandbox: Sandbox, *contents: str) -> Iterator[str]:
     yield ""
     yield _export("ZEPHYR_URL", sandbox.url)
     yield _export("ZEPHYR_TOKEN", sandbox.token)
-    target: list[tuple[str, str]] = []
-    for kind, place, depth in places:
+    target: list[str] = []
+    for depth, kind, number, name in places:
         # A name that would be read as an id or as a placeholder is given as an id.
-        is_plain = not place.name.isdecimal() and not set("{}:") & set(place.name)
-        name = place.name if is_plain else str(place.id)
-        target[depth:] = [(f"ZEPHYR_{kind.split()[-1].upper()}", name)]
-        if len(target) == _DEPTH:
+        is_plain = not name.isdecimal() and not set("{}:") & set(name)
+        variable = f"ZEPHYR_{kind.split()[-1].upper()}"
+        target[depth:] = [_export(variable, name if is_plain else str(number))]
+        if len(target) == len(TARGET):
             break
-    for variable, name in target:
-        yield _export(variable, name)
-    if len(target) == _DEPTH:
+    yield from target
+    if len(target) == len(TARGET):
         yield "  pytest --zephyr"
     else:
         yield ""
@@ -154,19 +128,19 @@ def _introduction(sandbox: Sandbox, *contents: str) -> Iterator[str]:
     yield "Stop the sandbox with Ctrl-C."
 
 
-def _places(store: Store) -> Iterator[tuple[str, _Place, int]]:
-    """Yield projects, releases, cycles and phases, each with its kind and its depth."""
+def _places(store: Store) -> Iterator[tuple[int, str, int, str]]:
+    """Yield depth, kind, id and name of projects, releases, cycles and phases."""
     for project in store.projects():
-        yield "project", project, 0
+        yield 0, "project", project.id, project.name
         for release in store.releases(project.id):
             if release.hidden:
                 continue
-            yield "release", release, 1
+            yield 1, "release", release.id, release.name
             for cycle in store.cycles(release.id):
-                yield "cycle", cycle, 2
+                yield 2, "cycle", cycle.id, cycle.name
                 for phase in store.phases(cycle.id):
                     kind = "phase" if phase.free_form else "structured phase"
-                    yield kind, phase, 3
+                    yield 3, kind, phase.id, phase.name
 
 
 def _export(variable: str, value: str) -> str:

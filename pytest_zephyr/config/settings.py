@@ -196,6 +196,11 @@ class Settings:
                 break
         return missing
 
+    def require_place(self, name: str) -> None:
+        """Raise SettingsError unless all is set that is needed to find a place."""
+        if missing := self.missing_places(name):
+            raise SettingsError("\n".join(map(missing_place, missing)))
+
 
 def require_sandbox() -> None:
     """Raise SettingsError unless the libraries of the embedded server are installed."""

@@ -122,6 +122,6 @@ def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, world, start, 
 
     assert process.returncode == 1
     assert said.count("zephyr: interrupted while sending.") == 1
-    assert said.count("nothing sent, interrupted before") == runs - 1
+    assert said.count("nothing sent: interrupted before it was sent.") == runs - 1
     assert "Traceback" not in said
     assert finish(world, pytester, runs) == {101: "1", 102: "1"}

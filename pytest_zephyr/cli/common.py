@@ -1,4 +1,4 @@
-"""Flags, settings and exit codes that the commands share."""
+"""What the commands share: exit codes, flags, settings and the time budget."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 import os
 from pathlib import Path
+import sys
+import threading
 from typing import Any
 from typing import NoReturn
+from typing import TypeAlias
 
 from pytest_zephyr import table
 from pytest_zephyr.cli import inifiles
-from pytest_zephyr.cli.watchdog import watchdog
+from pytest_zephyr.cli.output import complain
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.results.records import TARGET
 
 
 #: Exit codes: all done; something failed; wrong usage or an invalid setting.
@@ -32,101 +35,77 @@ OK = 0
 NOT_ALL = 1
 USAGE = 2
 
-#: Options that only apply to a run of pytest.
-_PYTEST_ONLY = {
-    *("zephyr", "push", "on_error", "show_config", "id_prefix", "inherit", "map"),
-    *("capture", "attach_max_size", "report", "only_planned"),
-}
-
-
 #: Options for a command that reads from the server.
 CONNECTION = (
     *("url", "auth", "token_file", "verify", "client_cert", "proxy"),
     *("timeout", "retries", "deadline"),
 )
 
+#: Options for a command that sends results.
+SENDING = (
+    *(*CONNECTION, *TARGET, "create", "environment", "build", "unknown_case"),
+    *("unmapped", "folder", "journal", "dry_run", "status_map", "comment", "run_key"),
+)
 
 #: Time budget in seconds of a command that only reads.
 _READ_BUDGET = 30.0
 
+#: Seconds after the time budget, in which nearly everything ends by itself.
+_GRACE = 2.0
 
 #: The object that argparse adds the parsers of commands to.
-Commands = argparse._SubParsersAction
-
-
-class _RejectCredential(argparse.Action):
-    """Reject a flag with a credential, without showing its value."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> NoReturn:
-        flag = option_string or ""
-        raise SettingsError(
-            options.credential_message(flag.removeprefix("--zephyr-"), flag)
-        )
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_command(
-    commands: Commands[argparse.ArgumentParser],
+    commands: Commands,
     name: str,
     run: Callable[[argparse.Namespace], int],
     text: str,
+    flags: Collection[str],
     *,
     json: bool = False,
-    also: Collection[str] = (),
-    only: Collection[str] | None = None,
 ) -> argparse.ArgumentParser:
-    """Return the parser of a new command, with flags that pytest has, too.
-
-    These are all that make sense outside pytest and those in *also*, or *only* those.
-    """
+    """Return the parser of a new command, with the *flags* that pytest has, too."""
+    description = f"{text[0].upper()}{text[1:]}."
     parser = commands.add_parser(
-        name,
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
-        allow_abbrev=False,
+        name, help=text, description=description, allow_abbrev=False
     )
     parser.set_defaults(command=run)
+    add = parser.add_argument
     if json:
-        parser.add_argument(
-            "--json", action="store_true", help="print JSON, for scripts"
-        )
-    parser.add_argument("-c", "--config-file", type=Path, help="ini file to read")
+        add("--json", action="store_true", help="print JSON, for scripts")
+    add("-c", "--config-file", type=Path, help="ini file to read")
     for refused in table.REFUSED:
-        parser.add_argument(
-            f"--zephyr-{refused}", action=_RejectCredential, help=argparse.SUPPRESS
-        )
-    for option in OPTIONS:
-        is_included = option.name in (only or also) or (
-            only is None and option.name not in _PYTEST_ONLY
-        )
-        if option.flag and is_included:
+        reject = partial(_reject_credential, refused)
+        add(f"--zephyr-{refused}", type=reject, help=argparse.SUPPRESS)
+    for option in options.OPTIONS:
+        if option.name in flags:
             kind: dict[str, Any] = {"metavar": option.metavar}
             if option.switch:
                 kind = {"action": "store_const", "const": "true"}
-            parser.add_argument(
-                option.flag_name, dest=option.ini_name, help=option.help, **kind
-            )
+            add(option.flag_name, dest=option.ini_name, help=option.help, **kind)
     return parser
 
 
-def find_given(args: argparse.Namespace) -> Given:
+def _reject_credential(name: str, _value: str) -> NoReturn:
+    """Reject a flag with a credential, without showing its value."""
+    raise SettingsError(options.credential_message(name, f"--zephyr-{name}"))
+
+
+def find_given(args: argparse.Namespace) -> resolve.Given:
     """Return what flags, environment and the ini file say. Raises SettingsError."""
     if args.config_file is not None:
         ini = inifiles.load(args.config_file.absolute())
     else:
         ini = inifiles.find(Path.cwd())
     options.reject_credentials(ini.options.get, ini.root / ini.name)
-    return Given(
+    return resolve.Given(
         flags=options.flags_of(args),
         environ=os.environ,
         ini={
             option.name: (ini.options[option.ini_name], ini.name)
-            for option in OPTIONS
+            for option in options.OPTIONS
             if option.ini and option.ini_name in ini.options
         },
         ini_root=ini.root,
@@ -144,11 +123,43 @@ def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
     return replace(settings, journal=given.ini_root / settings.journal)
 
 
+def journal_directory(args: argparse.Namespace) -> Path:
+    """Return the directory of journals. No other option needs a valid value."""
+    given = find_given(args)
+    directory: Path = given.ini_root / resolve.value("journal", given)
+    return directory
+
+
 @contextmanager
 def reading(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client]:
     """Open a client for a command that only reads, in at most *budget* seconds."""
     deadline = Deadline(settings.deadline)
     if settings.deadline > budget:
         deadline = Deadline(budget, "for a command that only reads")
-    with watchdog(deadline, NOT_ALL), Client(settings, deadline) as client:
+    with limited(deadline), Client(settings, deadline) as client:
         yield client
+
+
+@contextmanager
+def limited(deadline: Deadline) -> Iterator[None]:
+    """End the program if the block outlasts the *deadline*.
+
+    Nothing else stops the look-up of a host name, or a server that sends a byte now and
+    then.
+    """
+
+    def end() -> None:
+        complain(
+            f"the time budget of {deadline.seconds:g} s ({deadline.name}) is spent;"
+            f" delivered results are noted in their journals."
+        )
+        sys.stdout.flush()
+        os._exit(NOT_ALL)
+
+    timer = threading.Timer(deadline.remaining() + _GRACE, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
