@@ -56,8 +56,11 @@ class OpenFile:
 
     def write(self, data: bytes) -> int:
         """Append *data*, or as much as there is room for; return how much that was."""
-        if self._check().st_size < self._size:
-            raise Shortened
+        if not self._has_our_size():
+            size = self._check().st_size
+            if size < self._size:
+                raise Shortened
+            self._size = size
         written = System.write(self._number, data)
         self._size += written
         return written
@@ -93,6 +96,16 @@ class OpenFile:
             System.close(self._number)
         # The number may belong to another file from now on.
         self._identity = (0, 0)
+
+    def _has_our_size(self) -> bool:
+        """Return whether nothing has changed; quicker than `_check`, so it comes first.
+
+        A different file behind our descriptor that is exactly as long is not noticed.
+        """
+        try:
+            return System.seek(self._number, 0, os.SEEK_END) == self._size
+        except OSError:
+            return False
 
     def _check(self) -> os.stat_result:
         status = System.fstat(self._number)
