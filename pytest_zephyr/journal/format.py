@@ -227,7 +227,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _number(value: object) -> int:
     """Read a number of 64 bits."""
-    if not isinstance(value, int | float) or abs(value) >= 2**63:
+    if not isinstance(value, (int, float)) or abs(value) >= 2**63:
         raise ValueError(value)
     return int(value)
 
@@ -329,13 +329,11 @@ def _decoder(kind: Any, checks: Mapping[str, _Check] = _CHECKS) -> _Decoder:
     by_name = {each.name: checks[str(each.type)] for each in fields(kind)}
 
     def decode(line: Mapping[str, Any]) -> Any:
-        return kind(
-            **{
-                name: by_name[name](value)
-                for name, value in line.items()
-                if name in by_name
-            }
-        )
+        values = {}
+        for name, value in line.items():
+            if name in by_name:
+                values[name] = by_name[name](value)
+        return kind(**values)
 
     return decode
 
