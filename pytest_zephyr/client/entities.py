@@ -162,6 +162,15 @@ class Execution:
     name: str = ""
 
 
+@dataclass(slots=True)
+class ExecutionState:
+    """What an answer says about an execution; *status* as in `Execution`."""
+
+    id: int
+    status: str
+    comment: str
+
+
 @dataclass(frozen=True)
 class CaseStep:
     """A step of a test case; its *number* counts from 1."""
@@ -300,7 +309,7 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         return None
     case = decode.mapping(decode.mapping(row.get("tcrTreeTestcase")).get("testcase"))
     last = decode.mapping(row.get("lastTestResult"))
-    status = decode.text(row.get("status")) or decode.text(last.get("executionStatus"))
+    status = _status_of(row)
     executed_on = last.get("executionDate") or last.get("execDate")
     if executed_on is None and status:
         # Without the date of the result, the date of the last change is the best.
@@ -322,6 +331,18 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         attachments=decode.integer(row.get("attachmentCount")),
         name=decode.text(case.get("name")),
     )
+
+
+def execution_state(row: Mapping[str, Any]) -> ExecutionState | None:
+    number = decode.integer(row.get("id"))
+    if number is None:
+        return None
+    return ExecutionState(number, _status_of(row), decode.text(row.get("comment")))
+
+
+def _status_of(row: Mapping[str, Any]) -> str:
+    last = decode.mapping(row.get("lastTestResult"))
+    return decode.text(row.get("status")) or decode.text(last.get("executionStatus"))
 
 
 def case_step(row: Mapping[str, Any]) -> CaseStep | None:

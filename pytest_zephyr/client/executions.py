@@ -13,6 +13,7 @@ from pytest_zephyr.client.base import Calls
 from pytest_zephyr.client.entities import Attachment
 from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.client.entities import ExecutionState
 from pytest_zephyr.client.entities import Folder
 from pytest_zephyr.client.entities import PhaseRow
 from pytest_zephyr.client.entities import Placement
@@ -127,7 +128,8 @@ class ExecutionCalls(Calls):
         }
         if rows and rows[0].folder is not None:
             body["tcrCatalogTreeId"] = rows[0].folder
-        return self._write_executions("POST", "execution/modify", None, body) or []
+        answer = self._write("POST", "execution/modify", None, body)
+        return decode.entities(answer, entities.execution) or []
 
     # Executions
 
@@ -160,10 +162,10 @@ class ExecutionCalls(Calls):
 
     def execute(
         self, writes: Sequence[ExecutionWrite], tester: int
-    ) -> list[Execution] | None:
+    ) -> list[ExecutionState] | None:
         """Write status, notes and time of up to 500 executions in one call.
 
-        Returns the executions as they are now, `None` if the answer has no list.
+        Returns how the executions are now, `None` if the answer has no list.
         """
         body = []
         for write in writes:
@@ -181,18 +183,17 @@ class ExecutionCalls(Calls):
             if write.notes is not None:
                 row["notes"] = write.notes
             body.append(row)
-        return self._write_executions("PUT", "execution/bulk/execute", None, body)
+        answer = self._write("PUT", "execution/bulk/execute", None, body)
+        return decode.entities(answer, entities.execution_state)
 
     def execute_status(
         self, executions: Sequence[int], status: str, tester: int
-    ) -> list[Execution] | None:
+    ) -> list[ExecutionState] | None:
         """Write the same status to up to 500 executions."""
-        return self._write_executions(
-            "PUT",
-            "execution/bulk",
-            _execute_params(status, tester),
-            {"ids": list(executions), "serachView": False},
-        )
+        body = {"ids": list(executions), "serachView": False}
+        params = _execute_params(status, tester)
+        answer = self._write("PUT", "execution/bulk", params, body)
+        return decode.entities(answer, entities.execution_state)
 
     def execute_one(self, write: ExecutionWrite, tester: int) -> None:
         """Write one execution; the call for servers without bulk/execute."""
@@ -287,16 +288,6 @@ class ExecutionCalls(Calls):
         return self.download_digest(
             DOWNLOAD, {"action": "download", "fileId": attachment.file}
         )
-
-    def _write_executions(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, object] | None,
-        body: object,
-    ) -> list[Execution] | None:
-        payload = self._write(method, path, params, body)
-        return decode.entities(payload, entities.execution)
 
 
 def _execute_params(status: str, tester: int) -> dict[str, object]:

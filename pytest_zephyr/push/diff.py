@@ -304,14 +304,13 @@ def by_visible_id(
 def was_written(change: Change, before: str) -> bool:
     """Return whether the execution shows that *change* was written since *before*."""
     now = change.execution
-    if now.status != change.status or keeps_foreign(change, now):
+    if now.status != change.status or keeps_foreign(change, now.comment):
         return False
     return now.stamp != before or not now.dated
 
 
-def keeps_foreign(change: Change, now: Execution) -> bool:
-    """Return whether *now* still has notes of another run or job."""
-    comment = now.comment
+def keeps_foreign(change: Change, comment: str) -> bool:
+    """Return whether the *comment* of its execution still is that of another run or job."""
     if not comment or change.text is not None:
         return False
     return is_ours(comment) or tags.find(comment) is not None

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import BatchWriter
-from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.client.entities import ExecutionState
 from pytest_zephyr.client.executions import ExecutionWrite
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
@@ -118,7 +118,7 @@ class ResultWriter(BatchWriter[Change]):
                 self._confirmed([change])
 
     def _confirm(
-        self, batch: Sequence[Change], answered: Sequence[Execution] | None
+        self, batch: Sequence[Change], answered: Sequence[ExecutionState] | None
     ) -> Sequence[Change]:
         """Note what *answered* confirms and return the rest."""
         rows = {row.id: row for row in answered or ()}
@@ -130,7 +130,7 @@ class ResultWriter(BatchWriter[Change]):
                 row is not None
                 # A row without a status confirms the write, but not which status.
                 and row.status in ("", change.status)
-                and not diff.keeps_foreign(change, row)
+                and not diff.keeps_foreign(change, row.comment)
             ):
                 confirmed.append(change)
             else:
@@ -165,7 +165,9 @@ class ResultWriter(BatchWriter[Change]):
     def _decide_again(self, change: Change) -> Change:
         """Return *change* as it is on the execution that it has now."""
         now = change.execution
-        written = now.status == change.status and diff.keeps_foreign(change, now)
+        written = now.status == change.status and diff.keeps_foreign(
+            change, now.comment
+        )
         decided = diff.decide(change.result, now, self._rules, written=written)
         if decided is None:
             # A later attempt has reported meanwhile.
