@@ -135,7 +135,7 @@ class _Node:
 
     def take(self, item: Item) -> None:
         """Note what the markers of the test say; items may come in any order."""
-        marked = tuple(item.evidence_values)
+        marked = item.evidence_values
         if item.changed:
             self.cases, self.new, self.marked = item.cases, item.new, marked
             self.changed = True
@@ -203,7 +203,8 @@ def fold(
         else:
             if isinstance(record, Report) and record.when == "???":
                 node = _running(nodes, record) or node
-            node.at = max(node.at, record.at)
+            if record.at > node.at:
+                node.at = record.at
             attempts = node.attempts_on(record.worker)
             if isinstance(record, Start):
                 node.started = True
@@ -249,9 +250,8 @@ def _result(
         ]
         verdicts.append(Outcome.UNRUN if ended else Outcome.CRASHED)
     deciding = max(
-        workers,
+        workers or [_Attempts("")],
         key=lambda each: (each.outcome or Outcome.UNRUN).rank,
-        default=_Attempts(""),
     )
     silent = calls and any(each.is_silent for each in workers)
     return NodeResult(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from enum import Enum
@@ -96,11 +95,12 @@ class Item:
     invalid: bool = False
 
     @property
-    def evidence_values(self) -> Iterator[EvidenceValue]:
-        if self.comment:
-            yield Comment(self.comment)
-        yield from map(Defect, self.defects)
-        yield from (Field(name, value) for name, value in self.fields)
+    def evidence_values(self) -> tuple[EvidenceValue, ...]:
+        if not (self.comment or self.defects or self.fields):
+            return ()
+        comments = (Comment(self.comment),) if self.comment else ()
+        fields = (Field(name, value) for name, value in self.fields)
+        return (*comments, *map(Defect, self.defects), *fields)
 
 
 @dataclass(slots=True)
