@@ -14,7 +14,7 @@ from pytest_zephyr.cli.output import say
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import display_path
-from pytest_zephyr.config.command_line import send_later
+from pytest_zephyr.config.command_line import kept_lines
 from pytest_zephyr.config.job import this_job
 from pytest_zephyr.errors import ReportError
 from pytest_zephyr.journal.format import Header
@@ -76,5 +76,6 @@ def run(args: argparse.Namespace) -> int:
     if args.push:
         args.journals, args.force, args.json = [journal], False, False
         return max(exit_code, push.run(args))
-    say(send_later([journal], settings))
+    _kept, again = kept_lines([journal], settings)
+    say(f"        {again}")
     return exit_code

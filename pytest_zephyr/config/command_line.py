@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 import os
 from pathlib import Path
@@ -39,18 +38,15 @@ def command(*words: object, settings: Settings | None = None) -> str:
     return subprocess.list2cmdline(listed) if os.name == "nt" else shlex.join(listed)
 
 
-def send_later(journals: Iterable[Path], settings: Settings) -> str:
-    """Return the line that says how to send *journals* later."""
-    again = command("push", *journals, settings=settings)
-    return f"        send them later with: {again}"
-
-
 def kept_lines(
     journals: Sequence[Path], settings: Settings, what: str = "results"
 ) -> list[str]:
-    """Say that *journals* have results, and how to send them; *what* counts them."""
-    names = ", ".join(map(str, journals))
-    return [f"zephyr: {what} kept in {names}", send_later(journals, settings)]
+    """Say that *journals* have *what* was not sent, and how to send it later."""
+    again = command("push", *journals, settings=settings)
+    return [
+        f"{what} kept in {', '.join(map(str, journals))}",
+        f"send them later with: {again}",
+    ]
 
 
 def without_case_line(unmarked: int, invalid: int) -> str:

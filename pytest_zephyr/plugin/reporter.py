@@ -18,7 +18,6 @@ from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.command_line import kept_lines
-from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.job import as_started
 from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import this_job
@@ -216,8 +215,7 @@ class ZephyrReporter:
         self._lines += problems(uncollected(self._uncollected), "warning")
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
-            text = f"results kept in {self._journal}"
-            again = send_later([self._journal], self._settings).strip()
+            text, again = kept_lines([self._journal], self._settings)
             self._lines.append(Line(text, more=(again,)))
 
     def _push(self) -> None:

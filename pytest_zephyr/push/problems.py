@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import kept_lines
-from pytest_zephyr.config.command_line import send_later
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.push.delivery import Delivery
@@ -116,6 +115,7 @@ def _about_sending(
     if delivery.previewed:
         again = command("push", *journals, settings=settings)
         return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
+    level: Level = "error" if delivery.failed else "warning"
     if delivery.waiting:
         lines = kept_lines(journals, settings, plural(delivery.waiting, "result"))
         if isinstance(delivery.error, ZephyrNotFound) and delivery.error.option:
@@ -123,17 +123,12 @@ def _about_sending(
             flag = f"--zephyr-{delivery.error.option}"
             value = delivery.error.instead or delivery.error.option.upper()
             again = command("push", *journals, flag, value, settings=settings)
-            lines[1:] = [f"        send them to the right one with: {again}"]
-        return [problem(lines, _waiting_level(delivery), code="kept")]
+            lines[1:] = [f"send them to the right one with: {again}"]
+        return [problem(lines, level, code="kept")]
     if delivery.evidence.pending or delivery.evidence.retryable:
-        names = ", ".join(map(str, journals))
-        lines = [f"evidence kept in {names}", send_later(journals, settings)]
-        return [problem(lines, _waiting_level(delivery), code="kept")]
+        lines = kept_lines(journals, settings, "evidence")
+        return [problem(lines, level, code="kept")]
     return []
-
-
-def _waiting_level(delivery: Delivery) -> Level:
-    return "error" if delivery.failed else "warning"
 
 
 def _cases(changes: Sequence[Change]) -> str:

@@ -76,12 +76,13 @@ class _Attempts:
     called: bool = False
 
     def add(self, report: Report) -> None:
-        failure = None if report.outcome in {"passed", "skipped"} else report
+        repeated = is_repeated(report)
+        failure = report if repeated or report.outcome == "failed" else None
         # The report of a crash has no attempt: it ended the last one, or the one after
         # it if a rerun was announced.
         attempt = report.attempt
         if report.when == "???":
-            attempt = self.last + (self.rerun and not is_repeated(report))
+            attempt = self.last + (self.rerun and not repeated)
         if attempt < self.last:
             self._note_earlier(attempt, failure)
             return
@@ -94,7 +95,7 @@ class _Attempts:
             self.failures += (failure,)
         self.called |= report.when == "call"
         self.outcome = _worse(classify(report), self.outcome)
-        self.rerun |= is_repeated(report)
+        self.rerun |= repeated
         self.finished |= report.when in {"teardown", "???"}
         self.duration += report.duration
         self.reason = report.reason or self.reason
@@ -103,11 +104,6 @@ class _Attempts:
         self.called = self.finished = True
         self.outcome = _worse(Outcome.PASSED, self.outcome)
         self.duration += passed.duration
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether a test was set up and torn down without an outcome."""
-        return self.verdict is Outcome.UNRUN and not (self.called or self.outcome)
 
     def _note_earlier(self, attempt: int, failure: Report | None) -> None:
         if failure and (self.earlier is None or attempt < self.first):
@@ -240,20 +236,18 @@ def _result(
 ) -> NodeResult:
     workers = sorted(node.workers, key=lambda each: each.worker)
     verdicts = [verdict for each in workers if (verdict := each.verdict)]
-    unfinished = [each for each in workers if each.verdict is None and not each.rerun]
+    unfinished = [each.outcome for each in workers if not (each.finished or each.rerun)]
     if unfinished or (node.started and not verdicts):
         # A failure counts, however the process ended.
-        verdicts += [
-            each.outcome
-            for each in unfinished
-            if each.outcome and each.outcome.is_failure
-        ]
+        verdicts += [each for each in unfinished if each and each.is_failure]
         verdicts.append(Outcome.UNRUN if ended else Outcome.CRASHED)
     deciding = max(
         workers or [_Attempts("")],
         key=lambda each: (each.outcome or Outcome.UNRUN).rank,
     )
-    silent = calls and any(each.is_silent for each in workers)
+    uncalled = any(
+        each.verdict is Outcome.UNRUN and not each.called for each in workers
+    )
     return NodeResult(
         nodeid=nodeid,
         outcome=worst(verdicts),
@@ -268,6 +262,6 @@ def _result(
         new=node.new,
         evidence=node.evidence(entries),
         origin=origin,
-        doubt="the report of a test is missing" if silent else "",
+        doubt="the report of a test is missing" if calls and uncalled else "",
         invalid=node.invalid,
     )

@@ -44,17 +44,11 @@ class Job:
 
     def differences(self, other: Job) -> list[str]:
         """Name the differences to *other*, for people."""
-        names = ("directory", "interpreter", "arguments", "host", "checkout")
-        variables = sorted({*self.environment, *other.environment})
-        return [
-            f"the {name}"
-            for name in names
-            if getattr(self, name) != getattr(other, name)
-        ] + [
-            f"the variable {each}"
-            for each in variables
-            if self.environment.get(each) != other.environment.get(each)
-        ]
+        fields = ("directory", "interpreter", "arguments", "host", "checkout")
+        names = [name for name in fields if getattr(self, name) != getattr(other, name)]
+        variables = dict(self.environment.items() ^ other.environment.items())
+        names += [f"variable {name}" for name in sorted(variables)]
+        return [f"the {name}" for name in names]
 
     @cached_property
     def mark(self) -> JobMark:
@@ -97,9 +91,7 @@ class Session:
         if self.job is None or earlier.job is None:
             return False
         return (
-            self.job.mark.kind == earlier.job.mark.kind
-            and self.job.host == earlier.job.host
-            and self.job.checkout == earlier.job.checkout
+            replace(earlier.job, attempt=self.job.attempt) == self.job
             and earlier.ended <= self.started
             and earlier.name not in self.still_running
         )

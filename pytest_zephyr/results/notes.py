@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+import html
 import re
 from typing import Literal
 
@@ -115,7 +116,7 @@ def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
     """Return one line that can replace notes of an earlier run."""
     if len(nodes) == 1:
         return escape(_node_line(nodes[0]))
-    return f"{outcome.value}: {_count(nodes, outcome)}"
+    return _count(nodes, outcome)
 
 
 def is_ours(comment: str) -> bool:
@@ -126,7 +127,7 @@ def is_ours(comment: str) -> bool:
 
 def _count(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
     count = sum(node.outcome is outcome for node in nodes)
-    return f"{count} of {len(nodes)} tests"
+    return f"{outcome.value}: {count} of {len(nodes)} tests"
 
 
 def _needs_notes(
@@ -158,7 +159,7 @@ def _compose(
         return None
     head = [_node_line(node) for node in nodes] + extra
     if len(nodes) > 1:
-        head.insert(0, f"{outcome.value}: {_count(nodes, outcome)}")
+        head.insert(0, _count(nodes, outcome))
     if not whole:
         return "\n".join(head), "", ""
     failures = ""
@@ -229,10 +230,7 @@ def _failure_text(node: NodeResult, failure: Report) -> str:
 
 def escape(text: str) -> str:
     """Escape what HTML would read as markup, and drop what XML cannot carry."""
-    text = _printable(text)
-    for plain, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(plain, escaped)
-    return text
+    return html.escape(_printable(text), quote=False)
 
 
 def _printable(text: str) -> str:
@@ -246,12 +244,8 @@ def fit(text: str, limit: int) -> str:
     note = _CUT.format(len(text))
     room = max(limit - len(note), 0)
     head, tail = text[: room - room // 3], text[len(text) - room // 3 :]
-    # Half an escape such as &lt; would be shown as it is.
-    start = head.rfind("&", max(0, len(head) - 4))
-    if start >= 0 and ";" not in head[start:]:
-        head = head[:start]
-    end = tail.find(";", 0, 4)
-    if end >= 0 and "&" not in tail[:end]:
-        tail = tail[end + 1 :]
+    # A part of an escape such as &lt; would be shown as it is.
+    head = re.sub(r"&[^&;]{0,3}\Z", "", head)
+    tail = re.sub(r"\A[^&;]{0,3};", "", tail)
     left_out = len(text) - len(head) - len(tail)
     return (head + _CUT.format(left_out) + tail)[:limit]

@@ -26,10 +26,11 @@ class CaseResult:
     """The result of one test case.
 
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
-    because of the *problem*; it is *uncertain* if the journal is damaged. *milliseconds* is the sum over the tests, *at* the end of
-    the last one in milliseconds since the epoch. *notes* is `None` if the notes must not
-    change. *decided_by* is the journal of the test that decides. *statuses* are the ids
-    of the statuses of *nodes*, empty if all of them have that of the test case.
+    because of the *problem*; it is *uncertain* if the journal is damaged. *milliseconds*
+    is the sum over the tests, *at* the end of the last one in milliseconds since the
+    epoch. *notes* is `None` if the notes must not change. *decided_by* is the journal of
+    the test that decides. *statuses* are the ids of the statuses of *nodes*, empty if all
+    of them have that of the test case.
     """
 
     case: CaseRef
@@ -52,21 +53,24 @@ class CaseResult:
         *ended* says when sessions were over, *incomplete* names those of which some files
         could not be collected, both by the name of the run in their journal.
         """
-        idle = {node.origin.journal for node in self.nodes if not node.ran}
+        partial = {node.origin.journal for node in self.nodes if not node.ran}
+        partial.update(incomplete)
         by_journal: dict[str, OwnFinding] = {}
         same = (self.status.id if self.status else "",) * len(self.nodes)
         for node, status in zip(self.nodes, self.statuses or same, strict=True):
-            origin = node.origin
-            before = by_journal.get(origin.journal)
             if not node.ran or not status:
                 continue
+            origin, at = node.origin, node.at
+            if before := by_journal.get(origin.journal):
+                status = max(status, before.status, key=severity)
+                at = max(at, before.at)
             by_journal[origin.journal] = OwnFinding(
                 origin.job,
-                max(status, before.status, key=severity) if before else status,
-                max(node.at, before.at) if before else node.at,
+                status,
+                at,
                 started=origin.started,
                 ended=ended.get(origin.journal, origin.started),
-                whole=origin.journal not in idle and origin.journal not in incomplete,
+                whole=origin.journal not in partial,
             )
         return list(by_journal.values())
 

@@ -116,11 +116,11 @@ def _find(text: str, statuses: Sequence[Status]) -> Status | None:
     """Find a status by id, else by name; exact spelling wins over folded case."""
     folded = text.casefold()
     return min(
-        (
+        [
             each
             for each in statuses
             if text == each.id or folded == each.name.casefold()
-        ),
+        ],
         # Of two with one name, the active one is meant.
         key=lambda each: (text != each.id, text != each.name, not each.active),
         default=None,

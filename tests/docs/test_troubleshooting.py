@@ -26,6 +26,7 @@ FILLED = {
     "is not a project of this server": "is not a … of this server",
     "is not a release of …": "is not a … of …",
     "have no test case": "… no test case",
+    "results kept in …": "… kept in …",
     "pytest_zephyr_record of …": "… of …",
     "pytest_zephyr_cases of …": "… of …",
 }
