@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-import itertools
 
 import pytest
 
@@ -29,6 +27,7 @@ from pytest_zephyr.protocol.messages import Check
 from pytest_zephyr.protocol.messages import Checked
 from pytest_zephyr.protocol.messages import LookedUp
 from pytest_zephyr.protocol.messages import LookUp
+from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
@@ -36,10 +35,6 @@ from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.text import one_line
 from pytest_zephyr.text import plural
-
-
-#: Problems of one kind that are shown; the rest is only counted.
-_SHOWN = 20
 
 
 class CollectCheck:
@@ -124,7 +119,7 @@ class CollectCheck:
         unknown_case = self._settings.unknown_case
         level: Level = "error" if unknown_case == "error" else "warning"
         no_problem = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
-        self._add(
+        self._lines += first_lines(
             [
                 Line(f"{text} ({self._tests[case]})", level, code=code)
                 for case, text, code in answer.problems
@@ -150,7 +145,7 @@ class CollectCheck:
         tests = {line.text.partition(": ")[0] for line in invalid}
         if line := without_case_line(unmarked, len(tests)):
             self._lines.append(Line(line))
-        self._add(invalid)
+        self._lines += first_lines(invalid)
 
     def _count(self, session: pytest.Session, what: str) -> None:
         cases = plural(len(self._tests), "test case")
@@ -161,12 +156,6 @@ class CollectCheck:
         )
         level: Level = "success" if is_right and "phase" in what else "info"
         self._lines.insert(0, Line(text, level))
-
-    def _add(self, lines: Sequence[Line]) -> None:
-        self._lines += itertools.islice(lines, _SHOWN)
-        if len(lines) > _SHOWN:
-            more = f"and {len(lines) - _SHOWN} more problems"
-            self._lines.append(Line(more, "warning", code="more"))
 
     @pytest.hookimpl(trylast=True)
     @guarded

@@ -17,6 +17,7 @@ from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.lines import DRY_RUN
+from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
@@ -25,9 +26,6 @@ from pytest_zephyr.text import format_case
 from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
-
-#: Lines for one kind of problem; the rest is only counted.
-_SHOWN = 20
 
 _Problem = TypeVar("_Problem", Refusal, RefusedFile)
 
@@ -88,12 +86,10 @@ def _about_refusals(refused: Sequence[Refusal]) -> list[Line]:
     """Return a line for each reason; those that no other push changes come last."""
     lines = []
     by_reason = _by_reason(sorted(refused, key=lambda each: each.final))
-    for reason, alike in list(by_reason.items())[:_SHOWN]:
+    for reason, alike in by_reason.items():
         level: Level = "error" if any(each.serious for each in alike) else "warning"
         lines.append(Line(f"{reason} {_whose(alike)}", level, code=alike[0].code))
-    if len(by_reason) > _SHOWN:
-        text = f"and {len(by_reason) - _SHOWN} more problems"
-        lines.append(Line(text, "warning", code="more"))
+    lines = first_lines(lines)
     final = [each for each in refused if each.final]
     if final:
         advice = "run the tests again"
@@ -147,18 +143,13 @@ def _by_reason(problems: Iterable[_Problem]) -> dict[str, list[_Problem]]:
 
 def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
     """Return a line for each reason, with the first file and a count of the others."""
-    by_reason = _by_reason(files)
     lines = []
-    for reason, alike in list(by_reason.items())[:_SHOWN]:
+    for reason, alike in _by_reason(files).items():
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
         text = f"{alike[0].name} {what} ({alike[0].nodeid}{more}): {reason}"
         level: Level = "warning" if all(each.by_limit for each in alike) else "error"
         lines.append(Line(text, level, code="attachment"))
-    if len(by_reason) > _SHOWN:
-        lines.append(
-            Line(f"and {len(by_reason) - _SHOWN} more", "warning", code="more")
-        )
-    return lines
+    return first_lines(lines)
 
 
 def _whose(refusals: list[Refusal]) -> str:

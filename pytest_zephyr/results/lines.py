@@ -78,6 +78,14 @@ def problems(
     return [problem([line], level, code) for line in lines]
 
 
+def first_lines(lines: Sequence[Line], count: int = 20) -> list[Line]:
+    """Return the first *count* of *lines*, and one that says how many more there are."""
+    more = len(lines) - count
+    if more <= 0:
+        return list(lines)
+    return [*lines[:count], Line(f"and {more} more problems", "warning", code="more")]
+
+
 def github_annotations(lines: Iterable[Line], environ: Mapping[str, str]) -> list[str]:
     """Return what annotates a job on GitHub with the problems in *lines*, errors first.
 
