@@ -8,6 +8,7 @@ from importlib.metadata import version
 import io
 import sys
 
+from pytest_zephyr import errors
 from pytest_zephyr.cli import check
 from pytest_zephyr.cli import common
 from pytest_zephyr.cli import drift
@@ -17,9 +18,6 @@ from pytest_zephyr.cli import listing
 from pytest_zephyr.cli import push
 from pytest_zephyr.cli import sandbox
 from pytest_zephyr.cli.output import complain
-from pytest_zephyr.errors import JournalError
-from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.errors import ZephyrError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.print_help()
             return common.OK
         return int(args.command(args))
-    except ZephyrError as error:
+    except errors.ZephyrError as error:
         complain(error)
-        is_usage = isinstance(error, SettingsError | JournalError)
+        is_usage = isinstance(error, errors.SettingsError | errors.JournalError)
         return common.USAGE if is_usage else common.NOT_ALL
     except KeyboardInterrupt:
         complain("interrupted; delivered results are noted in their journals.")

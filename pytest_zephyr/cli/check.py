@@ -7,22 +7,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_zephyr import errors
 from pytest_zephyr.cli import common
-from pytest_zephyr.cli.output import say
-from pytest_zephyr.cli.output import say_json
-from pytest_zephyr.cli.output import say_table
+from pytest_zephyr.cli import output
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User
 from pytest_zephyr.config.settings import missing_place
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import Code
-from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.preflight import status_problems
 from pytest_zephyr.results import status
@@ -48,7 +40,7 @@ class Finding:
     step: str
     state: State = "skipped"
     text: str = ""
-    code: Code | Literal[""] = ""
+    code: errors.Code | Literal[""] = ""
 
 
 class Checker:
@@ -66,7 +58,7 @@ class Checker:
         settings = self._settings
         try:
             settings.require_login()
-        except SettingsError as error:
+        except errors.SettingsError as error:
             self._fail("address" if settings.url is None else "credential", error)
             return
         with common.reading(settings) as client:
@@ -76,15 +68,16 @@ class Checker:
                 self._check_target(client, user)
 
     def _note(
-        self, step: str, state: State, text: str, code: Code | Literal[""] = ""
+        self,
+        step: str,
+        text: str,
+        state: State = "ok",
+        code: errors.Code | Literal[""] = "",
     ) -> None:
         self.findings[step] = Finding(step, state, text, code)
 
-    def _pass(self, step: str, text: str) -> None:
-        self._note(step, "ok", text)
-
-    def _fail(self, step: str, error: ZephyrError) -> None:
-        self._note(step, "FAIL", str(error), error.code)
+    def _fail(self, step: str, error: errors.ZephyrError) -> None:
+        self._note(step, str(error), "FAIL", error.code)
 
     def _log_in(self, client: Client) -> User | None:
         """Check the steps to the user, and return it if they are well."""
@@ -93,42 +86,39 @@ class Checker:
         accepted = f"{credential.kind} from {credential.source}"
         try:
             user = client.current_user()
-        except ZephyrUnreachable as error:
+        except errors.ZephyrUnreachable as error:
             reached = error.code == "tls"
             if reached:
-                self._pass("address", client.server.origin)
+                self._note("address", client.server.origin)
             self._fail("TLS" if reached else "address", error)
             return None
-        except ZephyrBadAnswer as error:
+        except errors.ZephyrBadAnswer as error:
             self._check_encryption(client)
-            if not isinstance(error, ZephyrUnauthorized):
-                self._fail("address", error)
-            elif error.status == 403:
-                self._pass("credential", accepted)
-                self._fail("user", error)
-            else:
-                self._fail("credential", error)
+            if error.status == 403:
+                self._note("credential", accepted)
+            steps = {401: "credential", 403: "user"}
+            self._fail(steps.get(error.status, "address"), error)
             return None
         self._check_encryption(client)
-        self._pass("credential", accepted)
-        self._pass("user", f"{user.name} ({user.id})")
+        self._note("credential", accepted)
+        self._note("user", f"{user.name} ({user.id})")
         return user
 
     def _check_encryption(self, client: Client) -> None:
-        self._pass("address", client.server.origin)
+        self._note("address", client.server.origin)
         if client.server.origin.startswith("http://"):
             text = "not encrypted: anyone on the network path can read the credential"
-            self._note("TLS", "warning", text)
+            self._note("TLS", text, "warning")
         elif self._settings.verify is False:
             source = self._settings.sources["verify"]
-            self._note("TLS", "warning", f"certificate is not checked (from {source})")
+            self._note("TLS", f"certificate is not checked (from {source})", "warning")
         else:
-            self._pass("TLS", "certificate is trusted")
+            self._note("TLS", "certificate is trusted")
 
     def _check_statuses(self, client: Client) -> None:
         try:
             listed = client.statuses()
-        except ZephyrError as error:
+        except errors.ZephyrError as error:
             self._fail("statuses", error)
             return
         statuses = listed or status.STOCK
@@ -137,12 +127,12 @@ class Checker:
         )
         if wrong := status_problems(self._settings, statuses):
             problems = " ".join(choice.problem for choice in wrong)
-            self._note("statuses", "FAIL", problems, "unknown-status")
+            self._note("statuses", problems, "FAIL", "unknown-status")
         elif listed:
-            self._pass("statuses", names)
+            self._note("statuses", names)
         else:
             text = f"the server's list cannot be read; the usual ones are used: {names}"
-            self._note("statuses", "warning", text)
+            self._note("statuses", text, "warning")
 
     def _check_target(self, client: Client, user: User) -> None:
         settings = self._settings
@@ -158,9 +148,9 @@ class Checker:
                     finder.find_release()
                 elif missing[0] == "phase":
                     finder.find_cycle()
-                raise SettingsError(missing_place(missing[0]))
-            self._pass("phase", self._check_phase(client, finder.find(), user))
-        except ZephyrError as error:
+                raise errors.SettingsError(missing_place(missing[0]))
+            self._note("phase", self._check_phase(client, finder.find(), user))
+        except errors.ZephyrError as error:
             failed = next(
                 (step for step in steps if step not in finder.places), "phase"
             )
@@ -169,7 +159,7 @@ class Checker:
             if step in finder.places and self.findings[step].state == "skipped":
                 place = finder.places[step]
                 text = f"{place.name} ({place.id})".lstrip() if place else _TO_CREATE
-                self._pass(step, text)
+                self._note(step, text)
 
     def _check_phase(self, client: Client, target: Target, user: User) -> str:
         """Return what to say of the phase. Raises ZephyrError if it cannot be used."""
@@ -178,7 +168,7 @@ class Checker:
             if target.cycle is None and (
                 problems := missing_for_cycle(client, settings, target)
             ):
-                raise ZephyrNotFound(" ".join(problems))
+                raise errors.ZephyrNotFound(" ".join(problems))
             return _TO_CREATE
         snapshot = Snapshot(user, target=target, described=settings.describe("phase"))
         snapshot.read_executions(client, 1)
@@ -189,14 +179,8 @@ class Checker:
 
 def declare(commands: common.Commands) -> None:
     text = "test address, login and target, step by step"
-    flags = (
-        *common.CONNECTION,
-        *TARGET,
-        "create",
-        "environment",
-        "build",
-        "status_map",
-    )
+    also = ("create", "environment", "build", "status_map")
+    flags = (*common.CONNECTION, *TARGET, *also)
     common.add_command(commands, "check", run, text, flags, json=True)
 
 
@@ -220,10 +204,10 @@ def run(args: argparse.Namespace) -> int:
                 for each in problems
             ],
         }
-        say_json(document)
+        output.say_json(document)
     else:
         rows = ((each.step, each.state, each.text) for each in findings)
-        say_table(("STEP", "STATE", "DETAILS"), rows)
+        output.say_table(("STEP", "STATE", "DETAILS"), rows)
         count = plural(len(problems), "problem") if problems else "no problems"
-        say(f"\n{count} found")
+        output.say(f"\n{count} found")
     return common.NOT_ALL if problems else common.OK

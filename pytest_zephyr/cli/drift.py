@@ -15,17 +15,12 @@ import subprocess
 import sys
 from tempfile import TemporaryDirectory
 
+from pytest_zephyr import errors
 from pytest_zephyr.cli import common
-from pytest_zephyr.cli.output import complain
-from pytest_zephyr.cli.output import say
-from pytest_zephyr.cli.output import say_json
+from pytest_zephyr.cli import output
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import open_all
@@ -98,10 +93,10 @@ def run(args: argparse.Namespace) -> int:
         settings.require_place("release")
         settings.require_login()
     if args.journals is not None and args.args:
-        raise SettingsError("use either --journals or arguments for pytest.")
+        raise errors.SettingsError("use either --journals or arguments for pytest.")
     new_map: Path | None = args.write_map
     if new_map is not None and new_map.exists():
-        raise SettingsError(f"{new_map} exists (--write-map); name a new file.")
+        raise errors.SettingsError(f"{new_map} exists (--write-map); name a new file.")
     if args.journals is None:
         tests = _collect(args)
     else:
@@ -117,25 +112,22 @@ def run(args: argparse.Namespace) -> int:
             else:
                 place = _read_folder(client, settings, args.folder)
             differences = _compare(client, tests, place)
-    except ZephyrError as error:
-        complain(error)
+    except errors.ZephyrError as error:
+        output.complain(error)
         return common.USAGE
     kind = "phase" if args.folder is None else "folder"
-    counts = {
-        "cases": len({each.case for each in place.placements}),
-        "tests": len(tests),
-    }
+    cases = len({each.case for each in place.placements})
     is_drift = any(differences.values())
     if args.json:
-        say_json({kind: place.name, "drift": is_drift, **counts, **differences})
+        counts = {"cases": cases, "tests": len(tests)}
+        output.say_json({kind: place.name, "drift": is_drift, **counts, **differences})
     else:
         mark, code = ("# Drift: ", "`") if args.markdown else ("", "")
-        say(
-            f"{mark}{kind} {code}{place.name}{code}: {counts['cases']} test cases,"
-            f" {counts['tests']} tests{'' if is_drift else ', no drift'}"
-        )
+        counted = f"{cases} test cases, {len(tests)} tests"
+        end = "" if is_drift else ", no drift"
+        output.say(f"{mark}{kind} {code}{place.name}{code}: {counted}{end}")
         for line in _lines(differences, kind, markdown=args.markdown):
-            say(line)
+            output.say(line)
     if new_map is not None:
         names = (each.tests[0] for each in differences["unmapped"])
         _write_map(new_map, list(dict.fromkeys(map(_pattern, names))))
@@ -156,7 +148,9 @@ def _journals(paths: Iterable[Path]) -> Iterator[Journal]:
         if path.is_dir():
             problems: list[str] = []
             if not (runs := group(open_all([path], problems=problems))):
-                raise SettingsError(problems[0] if problems else f"{path} is empty.")
+                raise errors.SettingsError(
+                    problems[0] if problems else f"{path} is empty."
+                )
             yield from runs[-1].journals
         else:
             yield Journal(path)
@@ -183,7 +177,7 @@ def _collect(args: argparse.Namespace) -> dict[str, Item]:
         # 5: there are no tests.
         if process.returncode not in {0, 5} or not path.exists():
             sys.stderr.write(process.stdout + process.stderr)
-            raise SettingsError(
+            raise errors.SettingsError(
                 f"pytest could not collect the tests (exit code {process.returncode})."
             )
         return _tests_of([Journal(path)])
@@ -199,9 +193,9 @@ def _read_phase(client: Client, settings: Settings) -> Place:
         return Place(f"{target.path}, which does not exist yet", release, ())
     try:
         tree = client.phase_tree(target.phase.id)
-    except ZephyrRefused as refused:
+    except errors.ZephyrRefused as refused:
         message = f"{settings.describe('phase')} cannot be read: {refused}"
-        raise ZephyrNotFound(message) from refused
+        raise errors.ZephyrNotFound(message) from refused
     rows = (row for node in tree.walk() for row in client.phase_rows(node.id))
     return Place(target.path, tree.release, [row.placement for row in rows])
 
@@ -217,7 +211,7 @@ def _read_folder(client: Client, settings: Settings, path: str) -> Place:
         children = (child for each in folders for child in each.children)
         folders = [child for child in children if child.name.strip() == name]
     if not folders:
-        raise ZephyrNotFound(f"there is no folder {path!r} in this release.")
+        raise errors.ZephyrNotFound(f"there is no folder {path!r} in this release.")
     nodes = (node for each in folders for node in each.walk())
     cases = [each for node in nodes for each in client.folder_cases(node.id)]
     return Place("/".join(names) or "/", release, cases)
@@ -290,9 +284,13 @@ def _write_map(path: Path, patterns: Sequence[str]) -> None:
                 rows = [("test", "cases"), *((each, "") for each in patterns)]
                 csv.writer(file, lineterminator="\n").writerows(rows)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
+        raise errors.SettingsError(
+            f"{path} cannot be written: {error.strerror}."
+        ) from error
     count = plural(len(patterns), "name")
-    complain(f"{path} is written with {count} of tests; add their test cases to it.")
+    output.complain(
+        f"{path} is written with {count} of tests; add their test cases to it."
+    )
 
 
 def _pattern(nodeid: str) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 import re
 
 from pytest_zephyr.cli import common
+from pytest_zephyr.cli import output
 from pytest_zephyr.cli import push
-from pytest_zephyr.cli.output import complain
-from pytest_zephyr.cli.output import say
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import display_path
@@ -61,21 +60,21 @@ def run(args: argparse.Namespace) -> int:
     try:
         journal = display_path(importer.write(args.files, header))
     except ReportError as error:
-        complain(f"{error} Nothing was imported.")
+        output.complain(f"{error} Nothing was imported.")
         return common.USAGE
     for problem in importer.problems:
-        complain(problem)
+        output.complain(problem)
     if importer.tests:
         counts = plural(importer.tests, "test")
         if importer.unmapped:
             counts += f", {importer.unmapped} without a test case"
-        say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
+        output.say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
     else:
-        say(f"{journal} has the same results; nothing was imported.")
+        output.say(f"{journal} has the same results; nothing was imported.")
     exit_code = common.NOT_ALL if importer.problems else common.OK
     if args.push:
         args.journals, args.force, args.json = [journal], False, False
         return max(exit_code, push.run(args))
     _kept, again = kept_lines([journal], settings)
-    say(f"        {again}")
+    output.say(f"        {again}")
     return exit_code

@@ -8,10 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_zephyr.cli import common
-from pytest_zephyr.cli.output import complain
-from pytest_zephyr.cli.output import say
-from pytest_zephyr.cli.output import say_json
-from pytest_zephyr.cli.output import say_table
+from pytest_zephyr.cli import output
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.errors import JournalError
@@ -34,13 +31,6 @@ class Entry:
     target: str = ""
     tests: int = 0
     problem: str = ""
-
-    @property
-    def summary(self) -> str:
-        if self.problem:
-            return self.problem
-        place = self.target or "no target"
-        return f"{self.started}  {plural(self.tests, 'test')}  {place}"
 
 
 def declare(commands: common.Commands) -> None:
@@ -65,16 +55,23 @@ def run(args: argparse.Namespace) -> int:
     existing = places if args.journals or default.is_dir() else []
     entries = [_entry(path) for place in existing for path in journal_files(place)]
     if args.json:
-        say_json(entries)
+        output.say_json(entries)
     elif not entries:
-        say(f"no journals in {', '.join(str(display_path(each)) for each in places)}")
+        output.say(
+            f"no journals in {', '.join(str(display_path(each)) for each in places)}"
+        )
     else:
-        rows = ((each.path, each.state, each.summary) for each in entries)
-        say_table(("JOURNAL", "STATE", "RUN"), rows)
+        output.say_table(("JOURNAL", "STATE", "RUN"), map(_row, entries))
         if any(each.state == "waiting" for each in entries):
             again = command("push", *map(display_path, places))
-            say(f"\nTo send what waits: {again}")
+            output.say(f"\nTo send what waits: {again}")
     return common.OK
+
+
+def _row(entry: Entry) -> output.Row:
+    place = entry.target or "no target"
+    details = f"{entry.started}  {plural(entry.tests, 'test')}  {place}"
+    return entry.path, entry.state, entry.problem or details
 
 
 def _entry(path: Path) -> Entry:
@@ -108,17 +105,17 @@ def _state(journal: Journal) -> str:
 def _discard(paths: list[Path]) -> int:
     """Remove journals that were named, none if one of them cannot be removed."""
     if not paths:
-        complain("--discard needs the journals to remove, for example one that")
-        complain(f"{command('journals')} lists.")
+        output.complain("--discard needs the journals to remove, for example one that")
+        output.complain(f"{command('journals')} lists.")
         return common.NOT_ALL
     problems = list(filter(None, map(_why_not_removed, paths)))
     for problem in problems:
-        complain(f"{problem} Nothing was removed.")
+        output.complain(f"{problem} Nothing was removed.")
     if problems:
         return common.NOT_ALL
     for path in paths:
         discard(path)
-        say(f"removed {path}")
+        output.say(f"removed {path}")
     return common.OK
 
 

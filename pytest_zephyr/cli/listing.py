@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_zephyr.cli import common
-from pytest_zephyr.cli.output import say
-from pytest_zephyr.cli.output import say_json
-from pytest_zephyr.cli.output import say_table
+from pytest_zephyr.cli import output
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Release
@@ -89,11 +87,11 @@ def run(args: argparse.Namespace) -> int:
         client.current_user()
         entries = read(client, settings)
     if args.json:
-        say_json(entries)
+        output.say_json(entries)
     elif entries:
         rows = ((str(each.id), each.name, each.more) for each in entries)
-        say_table(("ID", "NAME", details), rows)
+        output.say_table(("ID", "NAME", details), rows)
     else:
         place = f"{parent} {settings.describe(parent)}" if parent else settings.url
-        say(f"no {args.kind} in {place}")
+        output.say(f"no {args.kind} in {place}")
     return common.OK

@@ -15,11 +15,10 @@ from functools import cache
 import os
 from pathlib import Path
 
+from pytest_zephyr import errors
 from pytest_zephyr.cli import common
 from pytest_zephyr.cli import destination
-from pytest_zephyr.cli.output import complain
-from pytest_zephyr.cli.output import say
-from pytest_zephyr.cli.output import say_json
+from pytest_zephyr.cli import output
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
@@ -27,10 +26,6 @@ from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.parsers import InvalidValue
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import Interrupted
-from pytest_zephyr.errors import JournalError
-from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.report_file import add_job_summary
@@ -92,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     deadline = Deadline(resolve.value("deadline", given))
     selection = find_journals(args.journals or [_directory(args)])
     for text in selection.problems:
-        complain(text)
+        output.complain(text)
     flags = given.flags
     target = {name: str(flags[name]) for name in ("url", *TARGET) if name in flags}
     # Check the settings of all runs before anything is sent; ask once for each address.
@@ -104,25 +99,25 @@ def run(args: argparse.Namespace) -> int:
     pushed: list[_Pushed] = []
     for run, settings in runs:
         if pushed and pushed[-1].interrupted:
-            error = Interrupted("interrupted before it was sent.")
+            error = errors.Interrupted("interrupted before it was sent.")
             pushed.append(_not_sent(run, error))
-        elif isinstance(settings, SettingsError):
+        elif isinstance(settings, errors.SettingsError):
             pushed.append(_not_sent(run, settings))
         else:
             pushed.append(_push_run(run, settings, args, deadline))
         if not args.json:
             for line in pushed[-1].lines:
-                say("\n".join(line.shown))
+                output.say("\n".join(line.shown))
     _publish(pushed, show=not args.json)
     complete = not selection.problems and all(each.ok for each in pushed)
     only_problems = args.journals and not selection.journals and selection.problems
     if args.json:
         documents = [each.document for each in pushed]
         problems = selection.problems
-        say_json({"runs": documents, "problems": problems, "complete": complete})
+        output.say_json({"runs": documents, "problems": problems, "complete": complete})
     else:
         if not pushed and not only_problems:
-            say("nothing to send")
+            output.say("nothing to send")
         _name_dry_runs(selection.dry_runs, args)
     if only_problems:
         return common.USAGE
@@ -134,7 +129,7 @@ def _directory(args: argparse.Namespace) -> Path:
     if not directory.is_dir():
         # Report invalid settings first.
         common.load_settings(args)
-        raise JournalError(
+        raise errors.JournalError(
             f"there is no directory of journals {directory}. Name a journal to push."
         )
     return directory
@@ -142,14 +137,14 @@ def _directory(args: argparse.Namespace) -> Path:
 
 def _settings_of(
     run: Run, args: argparse.Namespace, confirm: Callable[[str], bool]
-) -> Settings | SettingsError:
+) -> Settings | errors.SettingsError:
     """Return the settings of a run, or the error if those in its journal are invalid.
 
     Raises SettingsError if settings from elsewhere are invalid.
     """
     try:
         settings = common.load_settings(args, run)
-    except SettingsError as error:
+    except errors.SettingsError as error:
         common.load_settings(args)
         return error
     settings = destination.choose(settings, run, confirm)
@@ -161,7 +156,7 @@ def _push_run(
     run: Run, settings: Settings, args: argparse.Namespace, deadline: Deadline
 ) -> _Pushed:
     for warning in settings.warnings:
-        complain(warning)
+        output.complain(warning)
     try:
         with ExitStack() as stack:
             writers = []
@@ -172,7 +167,7 @@ def _push_run(
             delivered = deliver(
                 run, settings, deadline, writers, keep_flags=True, force=args.force
             )
-    except ZephyrError as error:
+    except errors.ZephyrError as error:
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
     lines = _lines(delivered, settings, args)
@@ -197,13 +192,13 @@ def _push_run(
         document,
         lines,
         ok=not (delivery.failed or delivery.changes.refused or is_damaged),
-        interrupted=isinstance(delivery.error, Interrupted),
+        interrupted=isinstance(delivery.error, errors.Interrupted),
         report=report,
     )
 
 
 def _not_sent(
-    run: Run, error: ZephyrError, settings: Settings | None = None
+    run: Run, error: errors.ZephyrError, settings: Settings | None = None
 ) -> _Pushed:
     """Return that nothing of a run was sent; the document has the keys of any run."""
     names = ", ".join(map(str, run.paths))
@@ -217,7 +212,7 @@ def _not_sent(
         "problems": problems_as_json([problem([str(error)], code=error.code)]),
         "error": str(error),
     }
-    is_interrupted = isinstance(error, Interrupted)
+    is_interrupted = isinstance(error, errors.Interrupted)
     line = problem(text.splitlines(), code=error.code)
     return _Pushed(document, [line], interrupted=is_interrupted)
 
@@ -262,21 +257,21 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
         written += add_job_summary(os.environ, lines)
     for line in written:
         if line.is_problem:
-            complain(line.text)
+            output.complain(line.text)
         elif show:
-            say(line.text)
+            output.say(line.text)
     if show:
         for text in github_annotations((*lines, *written[len(reports) :]), os.environ):
-            say(text)
+            output.say(text)
 
 
 def _name_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
     settings = None
-    with suppress(SettingsError):
+    with suppress(errors.SettingsError):
         settings = common.load_settings(args)
     for path in journals:
         again = command("push", path, settings=settings)
-        say(f"{path} is of a dry run. To send it: {again}")
+        output.say(f"{path} is of a dry run. To send it: {again}")
 
 
 def _corrections(

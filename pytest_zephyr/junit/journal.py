@@ -63,6 +63,7 @@ class Importer:
         self.tests = 0
         self.unmapped = 0
         self.problems: list[str] = []
+        self.case_map = map_file.load(given) or CaseMap()
         self._settings, self._pattern = settings, id_pattern
         names = ("id_prefix", "capture", "attach_max_size", "attach_max_total", "map")
         self._options = {name: resolve.value(name, given) for name in names}
@@ -72,7 +73,6 @@ class Importer:
         self._store = FileStore(settings.journal / DIRECTORY, size, total)
         known = known_secrets(given.environ, settings.credential, proxy=settings.proxy)
         self._scrub = Scrubber(known)
-        self.case_map = map_file.load(given) or CaseMap()
 
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
         """Return the journal with the results of *files*; write it if there is none yet.
@@ -165,9 +165,9 @@ class Importer:
         if mapped := self.case_map.cases_of(test.full_name, names):
             return mapped
         for name in (test.name, test.classname) if self._pattern else ():
-            for match in re.finditer(self._pattern or "", name):
-                cases += self._ids.read(match[min(match.re.groups, 1)] or "")
-            if cases:
+            matches = re.finditer(self._pattern or "", name)
+            texts = (match[min(match.re.groups, 1)] or "" for match in matches)
+            if cases := self._ids.read(",".join(texts)):
                 break
         return cases
 
@@ -203,32 +203,33 @@ def _lines(
         return
     report = records.Report(nodeid, "call", "passed", at=test.at)
     for number, endings in enumerate(attempts):
-        outcome = "failed" if endings is attempts[-1] else "rerun"
+        report = replace(report, attempt=number)
+        outcome = "failed" if number == len(attempts) - 1 else "rerun"
         for ending in endings:
-            text, is_skipped = (
-                str(ending.text) or ending.message,
-                ending.outcome == "skipped",
-            )
-            if "\n" in ending.message and ending.message not in text:
-                text = f"{ending.message}\n{text}"
-            ended = replace(
-                report,
-                attempt=number,
-                when="setup" if ending.outcome == "error" else "call",
-                outcome="skipped" if is_skipped else outcome,
-                xfail=is_skipped and ending.type.lower().endswith("xfail"),
-                reason=" ".join((ending.message or text).split())[
-                    : MAX_LINE * is_skipped
-                ],
-                crash=ending.title,
-                text=fit(text, _MAX_TEXT),
-            )
-            yield journal_format.report_line(ended)
-    report = replace(report, attempt=len(attempts) - 1)
+            yield journal_format.report_line(_ended(report, ending, outcome))
     if not attempts[-1]:
         yield journal_format.report_line(report)
     end = replace(report, when="teardown", duration=test.microseconds)
     yield journal_format.report_line(end)
+
+
+def _ended(report: records.Report, ending: Ending, outcome: str) -> records.Report:
+    """Return *report* of an attempt with its *ending*; a failure has this *outcome*."""
+    text = str(ending.text) or ending.message
+    if "\n" in ending.message and ending.message not in text:
+        text = f"{ending.message}\n{text}"
+    report = replace(
+        report,
+        when="setup" if ending.outcome == "error" else "call",
+        outcome=outcome,
+        crash=ending.title,
+        text=fit(text, _MAX_TEXT),
+    )
+    if ending.outcome != "skipped":
+        return report
+    reason = " ".join((ending.message or text).split())[:MAX_LINE]
+    is_xfail = ending.type.lower().endswith("xfail")
+    return replace(report, outcome="skipped", reason=reason, xfail=is_xfail)
 
 
 def find_file(name: str, directory: Path) -> Path | None:
