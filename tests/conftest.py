@@ -26,7 +26,6 @@ import requests
 
 import pytest_zephyr
 from pytest_zephyr.cli import main
-from pytest_zephyr.client import retries
 from pytest_zephyr.client import transport
 from pytest_zephyr.plugin import sender_process
 from pytest_zephyr.protocol.messages import encode
@@ -72,8 +71,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between repeats, which are noted and not made."""
     pauses: list[float] = []
-    for module in (retries, transport):
-        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(transport, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
 
 

@@ -39,11 +39,11 @@ class Calls(Transport):
     def within(self, seconds: float) -> Iterator[None]:
         """Limit the calls inside to *seconds* of the time budget."""
         whole = self.deadline
-        self.renew(Deadline(min(seconds, whole.remaining()), whole.name))
+        self.deadline = Deadline(min(seconds, whole.remaining()), whole.name)
         try:
             yield
         finally:
-            self.renew(whole)
+            self.deadline = whole
 
     def _get(
         self,

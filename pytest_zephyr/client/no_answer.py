@@ -13,6 +13,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError
 from urllib3.exceptions import NameResolutionError
 from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ProtocolError
 from urllib3.exceptions import ReadTimeoutError
 
 from pytest_zephyr.client.server import Server
@@ -30,12 +31,32 @@ _BEFORE_SENDING = (
     ssl.SSLCertVerificationError,
 )
 
+#: Errors that a second try may not have: broken connections, and answers that are cut off.
+_TRANSIENT = (
+    ReadTimeoutError,
+    ProtocolError,
+    requests.exceptions.ChunkedEncodingError,
+    ssl.SSLEOFError,
+    ssl.SSLSyscallError,
+    ssl.SSLZeroReturnError,
+)
+
 _TIMEOUTS = (requests.Timeout, ReadTimeoutError, ConnectTimeoutError, TimeoutError)
 
 #: How a server that speaks TLS ends a connection that does not.
 _CLOSED = (ConnectionError, http.client.BadStatusLine)
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH}
+
+
+def may_repeat(method: str, error: Exception) -> bool:
+    """Return whether to repeat a request after *error*: a write that was sent never."""
+    causes = list(_causes(error))
+    if isinstance(error, requests.exceptions.ProxyError):
+        return True
+    if _contains(causes, NewConnectionError, ConnectTimeoutError):
+        return True
+    return method == "GET" and _contains(causes, *_TRANSIENT)
 
 
 def no_answer(

@@ -7,9 +7,10 @@ import json
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from pytest_zephyr.client import decode
-from pytest_zephyr.client.retries import retry_after
 from pytest_zephyr.client.server import Server
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrNotFound
@@ -178,3 +179,13 @@ def _server_message(content: bytes) -> str:
     )
     printable = (char if char.isprintable() else " " for char in message)
     return " ".join("".join(printable).split())
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Return the seconds that an answer asks to wait, `None` if it does not say."""
+    header = response.headers.get("Retry-After")
+    try:
+        # It is a number or a date.
+        return float(Retry().parse_retry_after(header)) if header else None
+    except (InvalidHeader, ValueError, OverflowError):
+        return None

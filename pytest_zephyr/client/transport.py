@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 import hashlib
@@ -11,6 +10,7 @@ from importlib.metadata import version
 import json
 import os
 from pathlib import Path
+import random
 import ssl
 import time
 from typing import Any
@@ -19,19 +19,17 @@ import warnings
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ChunkedEncodingError
 from urllib3.exceptions import InsecureRequestWarning
-from urllib3.exceptions import MaxRetryError
 
 from pytest_zephyr.client.auth import CookieAuth
 from pytest_zephyr.client.auth import make_auth
 from pytest_zephyr.client.multipart import Multipart
 from pytest_zephyr.client.multipart import Part
+from pytest_zephyr.client.no_answer import may_repeat
 from pytest_zephyr.client.no_answer import no_answer
 from pytest_zephyr.client.responses import check_status
 from pytest_zephyr.client.responses import read_payload
-from pytest_zephyr.client.retries import DeadlineRetry
-from pytest_zephyr.client.retries import DeadlineTimeout
+from pytest_zephyr.client.responses import retry_after
 from pytest_zephyr.client.server import Server
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
@@ -51,6 +49,9 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 #: Milliseconds that two clocks may differ because of the time a message takes.
 _SAME_TIME = 5000
+
+#: Seconds between two tries.
+_LONGEST_PAUSE = 120
 
 
 class Transport:
@@ -74,43 +75,29 @@ class Transport:
         self.deadline = deadline or Deadline(settings.deadline)
         self.clock_offset = clock_offset
         self.api_version = "v3"
-        self._settings = settings
+        self._retries = settings.retries
         self._auth = make_auth(settings.credential)
-        self._http = self._session()
-
-    def _session(self) -> requests.Session:
-        settings = self._settings
-        http = _Session()
+        self._http = http = _Session()
         # The settings already include what the environment says.
         http.trust_env = False
         http.proxies = self.server.proxies
         http.stream = True
+        http.headers["User-Agent"] = f"pytest-zephyr/{version('pytest-zephyr')}"
+        http.headers["Accept"] = JSON
         http.verify = bool(settings.verify)
-        if isinstance(settings.verify, Path):
+        if settings.verify == "system":
+            http.mount("https://", _SystemTrust())
+        elif isinstance(settings.verify, Path):
             http.verify = str(settings.verify)
-        elif settings.verify is True:
+        elif settings.verify:
             names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
             http.verify = next(filter(None, map(os.environ.get, names)), True)
         if settings.client_cert:
             # With a key named, OpenSSL does not prompt for a pass phrase.
             http.cert = str(settings.client_cert[0]), str(settings.client_cert[-1])
-        http.headers["User-Agent"] = f"pytest-zephyr/{version('pytest-zephyr')}"
-        http.headers["Accept"] = JSON
-        retry = DeadlineRetry(
-            settings.retries,
-            redirect=0,
-            raise_on_status=False,
-            allowed_methods={"GET"},
-            backoff_factor=0.5,
-            deadline=self.deadline,
-        )
-        adapter = _SystemTrust if settings.verify == "system" else HTTPAdapter
-        for scheme in ("http://", "https://"):
-            http.mount(scheme, adapter(max_retries=retry))
         if not isinstance(self._auth, CookieAuth):
             # A session cookie next to a token could mix two logins.
             http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        return http
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +109,6 @@ class Transport:
         """Start a new time budget with new connections, and keep the login."""
         self.close()
         self.deadline = deadline
-        self._http = self._session()
 
     def close(self) -> None:
         self._http.close()
@@ -184,13 +170,16 @@ class Transport:
     ) -> tuple[requests.Response, bytes]:
         """Make a call, and repeat it with a new login if the old one has expired."""
         auth = self._auth
-        if isinstance(auth, CookieAuth) and not auth.current:
-            self._login(auth)
-        response, content = self._call(method, path, url, auth=auth, **options)
-        if response.status_code == 401 and isinstance(auth, CookieAuth):
-            self._login(auth)
+        with warnings.catch_warnings():
+            # The plugin has its own warning about certificates that are not verified.
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            if isinstance(auth, CookieAuth) and not auth.current:
+                self._login(auth)
             response, content = self._call(method, path, url, auth=auth, **options)
-        return response, content
+            if response.status_code == 401 and isinstance(auth, CookieAuth):
+                self._login(auth)
+                response, content = self._call(method, path, url, auth=auth, **options)
+            return response, content
 
     def _login(self, auth: CookieAuth) -> None:
         """Get a new session cookie."""
@@ -207,62 +196,63 @@ class Transport:
         self.server.scrub.add(cookie.reveal())
 
     def _call(
-        self, method: str, path: str, url: str, **options: Any
+        self, method: str, path: str, url: str, *, digest: bool = False, **options: Any
     ) -> tuple[requests.Response, bytes]:
+        """Return a response with its whole body, or with the *digest* of a good one.
+
+        Status 429 and 503 say that a call was not carried out: it is always repeated. A
+        read is also repeated after 502, 504, a broken connection, and once after a 500.
+        A write is repeated only if it never reached the server.
+
+        A DNS lookup, or a server that sends one byte at a time, can outlast the deadline:
+        whoever runs a client in a process must be able to end that process.
+        """
         if self.deadline.spent:
             msg = (
                 f"the time budget of {self.deadline.seconds:g} s"
                 f" ({self.deadline.name}) is spent; {method} {path} was not sent."
             )
             raise ZephyrUnreachable(msg)
-        try:
-            with warnings.catch_warnings():
-                # The plugin has its own warning about certificates that are not verified.
-                warnings.simplefilter("ignore", InsecureRequestWarning)
-                return self._ask(method, url, **options)
-        except (requests.RequestException, OSError, ValueError) as error:
-            # requests does not wrap every error of the libraries below it.
-            raise no_answer(self.server, method, path, error, self.deadline) from None
-
-    def _ask(
-        self, method: str, url: str, *, digest: bool = False, **options: Any
-    ) -> tuple[requests.Response, bytes]:
-        """Return a response with its whole body, or with the *digest* of a good one.
-
-        urllib3 repeats a request that gets no answer, this one whose body is cut off.
-        """
-        retry = None
-        for tries_left in range(self._settings.retries, -1, -1):
-            with self._http.request(
-                method,
-                url,
-                timeout=DeadlineTimeout(self.server.timeout, self.deadline),  # type: ignore[arg-type]
-                **options,
-            ) as response:
-                self.server.answered = True
-                if "Age" not in response.headers:
-                    # Otherwise a cache sent it, with an old date.
-                    self._note_date(response.headers.get("Date", ""))
-                try:
-                    is_file = digest and response.status_code == 200
-                    read = _read_digest if is_file else _read
-                    return response, read(response)
-                except ChunkedEncodingError as error:
-                    if method != "GET" or not tries_left:
-                        raise
-                    cut_off = error
-            retry = retry or response.raw.retries
-            assert retry is not None, "the adapter gives every answer its own"
+        repeated = {429, 500, 502, 503, 504} if method == "GET" else {429, 503}
+        tries = 0
+        while True:
+            timeout = max(0.05, min(self.server.timeout, self.deadline.remaining()))
+            is_last = tries == self._retries
+            pause: float | None = None
             try:
-                retry = retry.increment(method, url, error=cut_off)
-            except MaxRetryError:
-                raise cut_off from None
-            retry.sleep()
-        raise AssertionError("the last try returns or raises")
+                with self._http.request(
+                    method, url, timeout=timeout, **options
+                ) as response:
+                    status = response.status_code
+                    pause = retry_after(response)
+                    too_late = (pause or 0.0) >= self.deadline.remaining()
+                    if is_last or too_late or status not in repeated:
+                        self._note_date(response)
+                        read = _read_digest if digest and status == 200 else _read
+                        return response, read(response)
+                if status == 500:
+                    repeated.remove(500)
+            except (requests.RequestException, OSError, ValueError) as error:
+                # requests does not wrap every error of the libraries below it.
+                can_wait = not is_last and self.deadline.remaining() > 0
+                if not can_wait or not may_repeat(method, error):
+                    raise no_answer(
+                        self.server, method, path, error, self.deadline
+                    ) from None
+            if pause is None:
+                # Half of 0, 1, 2, 4 … s at random: many jobs must not retry at once.
+                pause = min(2**tries // 2, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
+            self.pause(pause)
+            tries += 1
 
-    def _note_date(self, text: str) -> None:
+    def _note_date(self, response: requests.Response) -> None:
         """Compare the date of an answer, in whole seconds, with our clock."""
+        self.server.answered = True
+        if "Age" in response.headers:
+            # A cache sent it, with an old date.
+            return
         try:
+            text = response.headers.get("Date", "")
             date = parsedate_to_datetime(text).timestamp() * 1000
         except (TypeError, ValueError, OverflowError):
             return
@@ -274,7 +264,7 @@ def _read(response: requests.Response) -> bytes:
     """Read the whole body, unless it is too large."""
     chunks = []
     size = 0
-    for chunk in _chunks(response):
+    for chunk in response.iter_content(64 * 1024):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_ANSWER:
@@ -285,17 +275,9 @@ def _read(response: requests.Response) -> bytes:
 
 def _read_digest(response: requests.Response) -> bytes:
     digest = hashlib.sha256()
-    for chunk in _chunks(response):
+    for chunk in response.iter_content(64 * 1024):
         digest.update(chunk)
     return digest.hexdigest().encode("ascii")
-
-
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    yield from response.iter_content(64 * 1024)
-    if response.raw.length_remaining:
-        # urllib3 before 2.0 does not notice this.
-        msg = "the answer was cut off"
-        raise ChunkedEncodingError(msg)
 
 
 class _Session(requests.Session):

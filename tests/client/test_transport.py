@@ -276,7 +276,8 @@ def test_a_write_is_taken_by_a_server_that_comes_up(to_server, monkeypatch):
     port = refusing_port()
     later = Sandbox(port=port)
     monkeypatch.setattr(
-        "pytest_zephyr.client.retries.time",
+        module,
+        "time",
         SimpleNamespace(sleep=lambda _seconds: later.start()),
     )
     try:
