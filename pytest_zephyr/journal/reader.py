@@ -27,18 +27,8 @@ from typing import get_args
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
-from pytest_zephyr.journal.format import CollectError
-from pytest_zephyr.journal.format import DECODERS
-from pytest_zephyr.journal.format import Deselected
-from pytest_zephyr.journal.format import Header
-from pytest_zephyr.journal.format import hidden_digest
-from pytest_zephyr.journal.format import read_header
-from pytest_zephyr.journal.format import TORN
-from pytest_zephyr.journal.ledger import Clock
-from pytest_zephyr.journal.ledger import LedgerEntry
-from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.journal.ledger import RunningSessions
-from pytest_zephyr.journal.ledger import Server
+from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.lock import may_be_running
 from pytest_zephyr.journal.writer import parts_of
@@ -113,15 +103,15 @@ class Contents:
     unreadable: Sequence[UnreadableLine]
     uncollected: Sequence[str]
     deselected: int
-    memories: Mapping[str, Memory]
+    memories: Mapping[str, ledger.Memory]
     server: str
 
-    def memory(self, server: str) -> Memory:
+    def memory(self, server: str) -> ledger.Memory:
         """Return what was noted about *server*, or about one without an address.
 
         What one server has says nothing about another, whose ids may be the same.
         """
-        return self.memories.get(server if self.server else "", Memory())
+        return self.memories.get(server if self.server else "", ledger.Memory())
 
 
 class Journal:
@@ -149,13 +139,13 @@ class Journal:
         here = self.header.job is not None and self.header.job.host == platform.node()
         return locked or may_be_running(self.header.pid, here=here, path=self.path)
 
-    def _read_header(self) -> Header:
+    def _read_header(self) -> journal_format.Header:
         # A retry after a full disk begins with an empty line.
         first = next(filter(bytes.strip, self._lines(self.path)), b"")
         for raw in (first, *self._unwritten):
             line = _parse(raw)
             if line is not None and line.get("kind") == "header":
-                return read_header(line, self.path)
+                return journal_format.read_header(line, self.path)
         msg = f"{self.path} is not a journal: its first line is not a header."
         raise NotAJournal(msg)
 
@@ -163,7 +153,7 @@ class Journal:
         """Read all lines, those about tests as results with times of the server's clock."""
         header = self.header
         server = header.options.get("url", "")
-        memories: defaultdict[str, Memory] = defaultdict(Memory)
+        memories: defaultdict[str, ledger.Memory] = defaultdict(ledger.Memory)
         others: defaultdict[type, list[Any]] = defaultdict(list)
 
         def records() -> Iterator[Record]:
@@ -171,12 +161,12 @@ class Journal:
             for entry in self.entries():
                 if isinstance(entry, _ABOUT_ONE_TEST):
                     yield entry
-                elif isinstance(entry, LedgerEntry):
+                elif isinstance(entry, ledger.LedgerEntry):
                     memories[server].add(entry)
-                elif isinstance(entry, Server):
+                elif isinstance(entry, ledger.Server):
                     if not server:
                         # Earlier entries do not say which server they are about.
-                        memories[entry.url] = memories.pop("", Memory())
+                        memories[entry.url] = memories.pop("", ledger.Memory())
                     server = entry.url
                 else:
                     others[type(entry)].append(entry)
@@ -186,22 +176,24 @@ class Journal:
         nodes = fold(records(), header.origin, calls=not header.setup_only)
         unreadable = others[UnreadableLine]
         nodes = _doubt(nodes, unreadable)
-        offset = others[Clock][-1].ahead if others[Clock] else 0
+        offset = others[ledger.Clock][-1].ahead if others[ledger.Clock] else 0
         ended = max(
             [end.at for end in others[End]] + [node.at for node in nodes] or [0]
         )
-        uncollected = [error.nodeid for error in others[CollectError]]
+        uncollected = [error.nodeid for error in others[journal_format.CollectError]]
         session = Session(
             header.run,
             header.job,
             header.started + offset,
             ended + offset,
             [_dated(node, offset) for node in nodes] if offset else nodes,
-            {run for running in others[RunningSessions] for run in running.runs},
+            {run for running in others[ledger.RunningSessions] for run in running.runs},
             not uncollected,
         )
         # Every worker deselects the same tests.
-        deselected = max((each.count for each in others[Deselected]), default=0)
+        deselected = max(
+            (each.count for each in others[journal_format.Deselected]), default=0
+        )
         return Contents(session, unreadable, uncollected, deselected, memories, server)
 
     def entries(self) -> Iterator[object]:
@@ -247,10 +239,10 @@ def _decode(path: Path, lines: Iterable[bytes]) -> Iterator[object]:
         if not raw.strip():
             continue
         if unreadable is not None:
-            if line != TORN:
+            if line != journal_format.TORN:
                 yield unreadable
             unreadable = None
-        if line == TORN:
+        if line == journal_format.TORN:
             continue
         if line is None:
             # A kill leaves half a line at the end, and the next process says so.
@@ -258,7 +250,7 @@ def _decode(path: Path, lines: Iterable[bytes]) -> Iterator[object]:
                 unreadable = _unreadable(path, number, raw)
             continue
         try:
-            yield DECODERS[line["kind"]](line)
+            yield journal_format.DECODERS[line["kind"]](line)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             yield _unreadable(path, number, raw)
     if unreadable is not None:
@@ -350,7 +342,7 @@ def find_hidden(path: Path, nodeid: str) -> str | None:
 
     `None` if it has no such test.
     """
-    digest = f'"hidden":"{hidden_digest(nodeid)}"'.encode("ascii")
+    digest = f'"hidden":"{journal_format.hidden_digest(nodeid)}"'.encode("ascii")
     with suppress(OSError), path.open("rb") as file:
         for raw in file:
             if digest in raw and (line := _parse(raw)) is not None:

@@ -14,17 +14,11 @@ import re
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.errors import NotAJournal
+from pytest_zephyr.journal import ledger
+from pytest_zephyr.journal import reader
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import remove_unnamed
 from pytest_zephyr.journal.format import line_of
-from pytest_zephyr.journal.ledger import LedgerEntry
-from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.journal.ledger import RunningSessions
-from pytest_zephyr.journal.ledger import Server
-from pytest_zephyr.journal.reader import Contents
-from pytest_zephyr.journal.reader import Journal
-from pytest_zephyr.journal.reader import last_kind
-from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.journal.writer import SUFFIX
@@ -55,11 +49,11 @@ class Run:
     *others* count for the results, but are not being sent.
     """
 
-    journals: tuple[Journal, ...]
-    others: tuple[Journal, ...] = ()
+    journals: tuple[reader.Journal, ...]
+    others: tuple[reader.Journal, ...] = ()
 
     @property
-    def all(self) -> tuple[Journal, ...]:
+    def all(self) -> tuple[reader.Journal, ...]:
         return (*self.others, *self.journals)
 
     @property
@@ -90,12 +84,12 @@ class RunContents:
     on the order of the journals.
     """
 
-    journals: Mapping[Path, Contents]
-    others: Mapping[Path, Contents]
+    journals: Mapping[Path, reader.Contents]
+    others: Mapping[Path, reader.Contents]
     results: MergedResults
 
     @property
-    def unreadable(self) -> list[UnreadableLine]:
+    def unreadable(self) -> list[reader.UnreadableLine]:
         """The lines of all journals that cannot be read."""
         contents = (*self.others.values(), *self.journals.values())
         return [line for each in contents for line in each.unreadable]
@@ -118,10 +112,10 @@ class RunContents:
         """How many tests were not run because their test cases are not scheduled."""
         return sum(each.deselected for each in self.journals.values())
 
-    def memory(self, server: str, writers: Sequence[JournalWriter]) -> Memory:
+    def memory(self, server: str, writers: Sequence[JournalWriter]) -> ledger.Memory:
         """Return what earlier pushes to *server* noted; *writers* take what more is noted."""
 
-        def note(*entries: LedgerEntry) -> None:
+        def note(*entries: ledger.LedgerEntry) -> None:
             lines = list(map(line_of, entries))
             for writer in writers:
                 writer.append(*lines)
@@ -131,9 +125,9 @@ class RunContents:
                 writer.path in self.journals
                 and self.journals[writer.path].server != server
             ):
-                writer.append(line_of(Server(server)))
+                writer.append(line_of(ledger.Server(server)))
         since = (each.memory(server).open_since for each in self.journals.values())
-        memory = Memory(
+        memory = ledger.Memory(
             last_write=max(since, default=0),
             places=(*self.others, *self.journals),
             note=note,
@@ -143,7 +137,7 @@ class RunContents:
         return memory
 
 
-def _read_all(journals: Iterable[Journal]) -> dict[Path, Contents]:
+def _read_all(journals: Iterable[reader.Journal]) -> dict[Path, reader.Contents]:
     contents = {}
     for journal in journals:
         try:
@@ -162,17 +156,17 @@ class JournalSelection:
     journals of the same runs.
     """
 
-    journals: list[Journal] = field(default_factory=list)
+    journals: list[reader.Journal] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     dry_runs: list[Path] = field(default_factory=list)
     directories: list[Path] = field(default_factory=list)
 
 
 def siblings(
-    journals: Sequence[Journal],
-    known: Iterable[Journal],
+    journals: Sequence[reader.Journal],
+    known: Iterable[reader.Journal],
     overrides: Mapping[str, str] | None = None,
-) -> tuple[Journal, ...]:
+) -> tuple[reader.Journal, ...]:
     """Return the *known* journals that are of the same run as *journals*.
 
     The worst result of the jobs of one run counts, whichever job is sent last, so
@@ -183,22 +177,22 @@ def siblings(
 
 
 def note_running(
-    journals: Sequence[Journal],
-    known: Iterable[Journal],
+    journals: Sequence[reader.Journal],
+    known: Iterable[reader.Journal],
     writers: Iterable[JournalWriter],
 ) -> None:
     """Have *writers* note which of the *known* journals of this run still run."""
     same = _of_same_run(journals, known)
     if running := tuple(each.header.run for each in same if each.is_running()):
         for writer in writers:
-            writer.append(line_of(RunningSessions(running)))
+            writer.append(line_of(ledger.RunningSessions(running)))
 
 
 def _of_same_run(
-    journals: Sequence[Journal],
-    known: Iterable[Journal],
+    journals: Sequence[reader.Journal],
+    known: Iterable[reader.Journal],
     overrides: Mapping[str, str] | None = None,
-) -> list[Journal]:
+) -> list[reader.Journal]:
     header = journals[0].header
     if not header.key:
         return []
@@ -215,11 +209,11 @@ def _of_same_run(
 
 def open_all(
     directories: Iterable[Path],
-    known: Iterable[Journal] = (),
+    known: Iterable[reader.Journal] = (),
     problems: list[str] | None = None,
     *,
     recent: bool = False,
-) -> list[Journal]:
+) -> list[reader.Journal]:
     """Return the journals in *directories*, and add those that cannot be read to *problems*.
 
     A *known* journal is not opened again. With *recent* only those that were written to
@@ -246,7 +240,7 @@ def _is_recent(path: Path) -> bool:
 def find_journals(paths: Iterable[Path]) -> JournalSelection:
     """Return the journals of *paths*: files, or the undelivered ones of directories."""
     selection = JournalSelection()
-    by_name: dict[str, Journal] = {}
+    by_name: dict[str, reader.Journal] = {}
     parts: list[Path] = []
     for given in paths:
         named = not given.is_dir()
@@ -303,14 +297,16 @@ def _files(path: Path) -> Sequence[Path]:
     return sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
 
 
-def _open(path: Path, problems: list[str], *, named: bool = False) -> Journal | None:
+def _open(
+    path: Path, problems: list[str], *, named: bool = False
+) -> reader.Journal | None:
     """Open a journal, or add to *problems* why not.
 
     A file that was not *named* is no problem if it is something else, or if another
     session has removed it meanwhile.
     """
     try:
-        return Journal(path)
+        return reader.Journal(path)
     except JournalError as error:
         foreign = isinstance(error, NotAJournal) and not _lost_its_header(path)
         if named or (path.exists() and not foreign):
@@ -336,12 +332,14 @@ def prune(directory: Path, keep: int = KEEP) -> None:
     paths = [path for path in reversed(_files(directory)) if "." not in path.stem]
     newest = 0
     while keep and newest < min(len(paths), _NEAR):
-        keep -= last_kind(paths[newest]) == "delivered"
+        keep -= reader.last_kind(paths[newest]) == "delivered"
         newest += 1
     if keep:
         return
     old = [
-        path for path in paths[newest:][-_AT_ONCE:] if last_kind(path) == "delivered"
+        path
+        for path in paths[newest:][-_AT_ONCE:]
+        if reader.last_kind(path) == "delivered"
     ]
     journals = [each for path in old if (each := _open(path, [])) is not None]
     recent = now_ms() - _DAY
@@ -373,7 +371,7 @@ def _prune_files(directory: Path) -> None:
     named: set[str] = set()
     for path in _files(directory):
         try:
-            named |= Journal(path).files()
+            named |= reader.Journal(path).files()
         except JournalError:
             if path.exists():
                 # A newer version may have written it, and it may name any of them.
@@ -382,7 +380,7 @@ def _prune_files(directory: Path) -> None:
 
 
 def group(
-    journals: Iterable[Journal],
+    journals: Iterable[reader.Journal],
     overrides: Mapping[str, str] | None = None,
     directories: Iterable[Path] = (),
 ) -> list[Run]:
@@ -392,10 +390,10 @@ def group(
     may have more journals of the same runs, besides their own.
     """
     journals = list(journals)
-    groups: dict[tuple[str, ...], list[Journal]] = {}
+    groups: dict[tuple[str, ...], list[reader.Journal]] = {}
     for journal in journals:
         groups.setdefault(journal.header.identity(overrides), []).append(journal)
-    known: list[Journal] = []
+    known: list[reader.Journal] = []
     if any(journal.header.key for journal in journals):
         parents = (journal.path.parent for journal in journals)
         known = open_all(dict.fromkeys((*directories, *parents)))
