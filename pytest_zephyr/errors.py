@@ -78,6 +78,10 @@ class SettingsError(ZephyrError):
     code: Code = "settings"
 
 
+class InvalidValue(ValueError):
+    """The text of an option is not allowed; the message says what is."""
+
+
 class ZephyrUnreachable(ZephyrError):
     """The server gave no usable answer; trying again later may help.
 

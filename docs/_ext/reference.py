@@ -23,7 +23,7 @@ from pytest_zephyr.cli import build_parser
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.config.parsers import InvalidValue
+from pytest_zephyr.errors import InvalidValue
 
 
 #: A value that no option with a choice allows.

@@ -16,6 +16,7 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.results.records import TARGET
@@ -40,7 +41,7 @@ def choose(settings: Settings, run: Run, confirm: Callable[[str], bool]) -> Sett
     path = run.paths[0]
     try:
         named = parsers.url(run.journals[0].header.options.get("url", ""))
-    except parsers.InvalidValue:
+    except InvalidValue:
         # There is no address in the journal, or an invalid one.
         return settings
     if settings.url is None:

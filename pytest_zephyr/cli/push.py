@@ -24,7 +24,6 @@ from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.options import BY_NAME
-from pytest_zephyr.config.parsers import InvalidValue
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import unreadable
@@ -289,7 +288,7 @@ def _corrections(
         if now is None and not (has_target and name in TARGET):
             continue
         text, source = now or ("", "")
-        with suppress(InvalidValue):
+        with suppress(errors.InvalidValue):
             value = option.parse(text) if text else None
             if value == getattr(settings, name):
                 continue

@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.case_ids import CaseIds
@@ -40,11 +39,10 @@ class _Pairs(list[tuple[str, object]]):
 
 def load(given: Given) -> CaseMap | None:
     """Return the map that the options name, if any. Raises SettingsError."""
-    option = given.find(BY_NAME["map"])
-    if option is None:
+    path, _text, source = resolve.read("map", given)
+    if path is None:
         return None
-    ids = CaseIds(resolve.value("id_prefix", given))
-    return read_map(resolve.value("map", given), option[1], ids)
+    return read_map(path, source, CaseIds(resolve.value("id_prefix", given)))
 
 
 def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:

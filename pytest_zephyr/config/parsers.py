@@ -18,6 +18,7 @@ import warnings
 from pytest_zephyr.config import placeholders
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import listed
@@ -39,15 +40,9 @@ _OTHER_PRODUCT = re.compile(
 )
 
 
-class InvalidValue(ValueError):
-    """The value of an option is not allowed; the text says what is."""
-
-
 def boolean(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
     raise InvalidValue("choose true or false")
 
 

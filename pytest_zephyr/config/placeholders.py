@@ -8,6 +8,7 @@ import re
 import time
 
 from pytest_zephyr.config import ci
+from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.text import did_you_mean
 
 
@@ -33,14 +34,10 @@ _UNSAFE = re.compile(r"[^\w.+-]+")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
-class Unfilled(ValueError):
-    """A placeholder is unknown or has no value; the text says which and why."""
-
-
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return *text* with its placeholders filled in; ``{{`` and ``}}`` are braces.
 
-    Raises Unfilled for a placeholder that is unknown or has no value.
+    Raises InvalidValue for a placeholder that is unknown or has no value.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -57,7 +54,7 @@ def escape(text: str) -> str:
 def fill_folder(text: str, values: Mapping[str, str]) -> str:
     """Return the path of a folder with all placeholders filled but ``{package}``.
 
-    Raises Unfilled as `fill` does.
+    Raises InvalidValue as `fill` does.
     """
     filled = fill(text, {**values, "package": _PACKAGE})
     return escape(filled).replace(_PACKAGE, "{package}")
@@ -66,7 +63,7 @@ def fill_folder(text: str, values: Mapping[str, str]) -> str:
 def fill_path(path: Path, values: Mapping[str, str]) -> Path:
     """Return *path* with its placeholders filled by what may be a part of a file name.
 
-    Raises Unfilled as `fill` does.
+    Raises InvalidValue as `fill` does.
     """
     safe = {name: _UNSAFE.sub("-", value) for name, value in values.items()}
     return Path(fill(str(path), safe))
@@ -95,17 +92,19 @@ def _value(name: str, values: Mapping[str, str]) -> str:
     if name.startswith("env:"):
         variable = name.removeprefix("env:")
         if variable in _CREDENTIALS:
-            raise Unfilled(f"{{{name}}} is a credential, which must not be in a name")
+            raise InvalidValue(
+                f"{{{name}}} is a credential, which must not be in a name"
+            )
         if not values.get(name):
-            raise Unfilled(f"the variable {variable} of {{{name}}} is not set")
+            raise InvalidValue(f"the variable {variable} of {{{name}}} is not set")
         return values[name]
     if name not in values:
         package = ("package",) if "package" in values else ()
         known = [f"{{{each}}}" for each in (*PLACEHOLDERS, *package)]
         hint = did_you_mean(f"{{{name}}}", known)
-        raise Unfilled(
+        raise InvalidValue(
             f"{{{name}}} is not a placeholder.{hint} There are: {', '.join(known)}"
         )
     if not values[name]:
-        raise Unfilled(f"{{{name}}} has no value here; {_HINTS[name]}")
+        raise InvalidValue(f"{{{name}}} has no value here; {_HINTS[name]}")
     return values[name]

@@ -22,6 +22,7 @@ from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.results.status import DEFAULT_MAP
@@ -114,7 +115,7 @@ def as_text(value: object) -> str:
 
 def value(name: str, given: Given) -> Any:
     """Return the value of one option. Raises SettingsError."""
-    return _read(BY_NAME[name], given).value
+    return read(name, given).value
 
 
 def journaled(settings: Settings) -> dict[str, str]:
@@ -143,7 +144,7 @@ def resolve(given: Given) -> Settings:
     options: dict[str, OptionValue] = {}
     for option in OPTIONS:
         try:
-            options[option.name] = _read(option, given)
+            options[option.name] = read(option.name, given)
         except SettingsError as error:
             problems.append(str(error))
             options[option.name] = OptionValue(None, "", "")
@@ -189,27 +190,27 @@ def resolve(given: Given) -> Settings:
 def of_journal(
     settings: Settings,
     options: Mapping[str, str],
-    name: str,
+    journal: str,
     *,
     keep_flags: bool,
 ) -> Settings:
-    """Return *settings* for the results of the journal *name* with its own *options*.
+    """Return *settings* for the results of a *journal* with its own *options*.
 
     With *keep_flags* the flags of this call apply to all journals. Invalid values in the
     journal are ignored.
     """
     values: dict[str, Any] = {}
     sources = dict(settings.sources)
-    given = Given(header=options, header_name=name)
-    for option in map(BY_NAME.__getitem__, _OF_RESULTS):
-        if keep_flags and sources.get(option.name) == option.flag_name:
+    given = Given(header=options, header_name=journal)
+    for name in _OF_RESULTS:
+        if keep_flags and sources[name] == BY_NAME[name].flag_name:
             continue
         with suppress(SettingsError):
-            value, _text, source = _read(option, given)
-            if option.name == "folder":
-                with suppress(placeholders.Unfilled):
-                    value = placeholders.fill_folder(str(value), {})
-            values[option.name], sources[option.name] = value, source
+            value, _text, source = read(name, given)
+            if name == "folder":
+                with suppress(InvalidValue):
+                    value = placeholders.fill_folder(value, {})
+            values[name], sources[name] = value, source
     return replace(settings, **values, sources=sources)
 
 
@@ -235,55 +236,62 @@ def _fill_names(options: dict[str, OptionValue], given: Given) -> Iterator[str]:
             elif name == "folder":
                 value = placeholders.fill_folder(value, values)
             else:
-                value = Ref(name=placeholders.fill(value.name, values))
-        except placeholders.Unfilled as unfilled:
-            yield f"invalid zephyr_{name} {text!r} (from {source}): {unfilled}."
+                value = Ref(name=_fill_name(value.name, values))
+        except InvalidValue as error:
+            yield _describe_invalid(name, text, source, error)
             continue
-        if isinstance(value, Ref) and len(str(value.name)) > MAX_NAME:
-            yield (
-                f"invalid zephyr_{name} {text[:60]!r}… (from {source}): it has"
-                f" {len(str(value.name))} characters, a name in Zephyr has at most"
-                f" {MAX_NAME}."
-            )
-        elif isinstance(value, Ref) and journaled:
+        if isinstance(value, Ref) and journaled:
             # Without the "name:" and the doubled braces of the journal.
             text = str(value.name)
         options[name] = OptionValue(value, text, source)
 
 
-def _read(option: Option, given: Given) -> OptionValue:
-    """Return the value of *option*. Raises SettingsError."""
+def _fill_name(text: str, values: Mapping[str, str]) -> str:
+    name = placeholders.fill(text, values)
+    if len(name) > MAX_NAME:
+        raise InvalidValue(
+            f"it has {len(name)} characters, a name in Zephyr has at most {MAX_NAME}"
+        )
+    return name
+
+
+def read(name: str, given: Given) -> OptionValue:
+    """Return the value of an option with its text and source. Raises SettingsError."""
+    option = BY_NAME[name]
     text_and_source = given.find(option)
     if text_and_source is None:
         default = option.default
         value = None if default is None else option.parse(default)
         return OptionValue(value, default or "", "default")
     text, source = text_and_source
-    if not text and option.name in TARGET:
+    if not text and name in TARGET:
         # An empty flag unsets an inherited value.
         return OptionValue(None, "", source)
     try:
         if not text:
-            raise parse.InvalidValue("it is empty")
+            raise InvalidValue("it is empty")
         if len(text) > _MAX_TEXT:
-            raise parse.InvalidValue(
+            raise InvalidValue(
                 f"it has {len(text)} characters, {_MAX_TEXT} are allowed"
             )
         if not text.replace("\n", "").isprintable():
-            raise parse.InvalidValue("it has a control character")
+            raise InvalidValue("it has a control character")
         if not option.files:
             return OptionValue(option.parse(text), text, source)
         in_file = source.startswith(f"{option.ini_name} in ")
         base = given.ini_root if in_file else parse.HERE
         return OptionValue(option.parse(text, base), text, source)
-    except parse.InvalidValue as error:
-        if option.name in {"url", "proxy"}:
-            text = mask_userinfo(text)
-        end = "" if str(error).endswith("?") else "."
-        raise SettingsError(
-            f"invalid {option.ini_name} {shorten(text, 100)!r} (from {source}):"
-            f" {error}{end}"
-        ) from None
+    except InvalidValue as error:
+        message = _describe_invalid(name, text, source, error)
+        raise SettingsError(message) from None
+
+
+def _describe_invalid(name: str, text: str, source: str, error: InvalidValue) -> str:
+    """Return the message for the *text* of option *name*, without a credential."""
+    if name in {"url", "proxy"}:
+        text = mask_userinfo(text)
+    key, end = BY_NAME[name].ini_name, "" if str(error).endswith("?") else "."
+    return f"invalid {key} {shorten(text, 100)!r} (from {source}): {error}{end}"
 
 
 def describe(settings: Settings) -> list[str]:

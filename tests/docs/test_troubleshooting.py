@@ -26,6 +26,7 @@ FILLED = {
     "is not a project of this server": "is not a … of this server",
     "is not a release of …": "is not a … of …",
     "have no test case": "… no test case",
+    "invalid zephyr_… '…' (from …): …": "invalid … (from …): …",
     "results kept in …": "… kept in …",
     "pytest_zephyr_record of …": "… of …",
     "pytest_zephyr_cases of …": "… of …",
@@ -70,7 +71,7 @@ def test_every_message_of_the_page_is_in_the_code(message):
 
 
 #: What a message is made with, besides the errors of the package.
-MAKERS = {"InvalidValue", "Unfilled", "Line", "Refusal", "complain", "problem"}
+MAKERS = {"InvalidValue", "Line", "Refusal", "complain", "problem"}
 
 
 def messages() -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
 from pytest_zephyr.config import placeholders
+from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.target.create_cases import path_of
 from pytest_zephyr.target.create_cycle import span
@@ -104,7 +105,7 @@ def test_a_folder_keeps_its_package_until_there_is_a_test():
 
 
 def test_an_unknown_placeholder_of_a_folder_names_those_there_are():
-    with pytest.raises(placeholders.Unfilled, match=r"Did you mean \{package\}"):
+    with pytest.raises(InvalidValue, match=r"Did you mean \{package\}"):
         placeholders.fill_folder("{pakage}", {"build": "7"})
 
 

@@ -11,10 +11,10 @@ import pytest
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.placeholders import fill
 from pytest_zephyr.config.placeholders import PLACEHOLDERS
-from pytest_zephyr.config.placeholders import Unfilled
 from pytest_zephyr.config.placeholders import values_of
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.settings import Ref
+from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from tests.unit.make import deterministic
 
@@ -70,7 +70,7 @@ def test_a_value_is_not_filled_in_again():
 )
 def test_a_placeholder_without_a_value_says_why(text, reason):
     """The message has the placeholder, and where its value would come from."""
-    with pytest.raises(Unfilled) as caught:
+    with pytest.raises(InvalidValue) as caught:
         fill(text, values_of({"EMPTY": ""}, None, None))
 
     assert str(caught.value).startswith(reason)
