@@ -229,9 +229,7 @@ def _lines(
     return [
         *summary.planned(delivery),
         replace(count, text=f"{names}: {count.text}"),
-        *summary.created(delivery),
-        *summary.evidence(delivery),
-        *summary.without_case(delivery),
+        *summary.details(delivery),
         *summary.merged(contents.results),
         *problem_lines,
         *([problem(corrections, code="settings")] if corrections else []),

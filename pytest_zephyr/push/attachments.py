@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
@@ -78,30 +77,35 @@ def files_to_send(
     """
     files: dict[AttachmentKey, FileToSend] = {}
     for change in changes:
-        context = context_of(change.result)
-        whole = change.execution.id in notes_incomplete
-        for row in _of_change(change, context, whole=whole):
+        result, execution = change.result, change.execution
+        rows = [
+            FileToSend(execution.id, file, node.nodeid, execution.attachments)
+            for node in result.nodes
+            for file in node.evidence.files
+        ]
+        is_incomplete = execution.id in notes_incomplete
+        # Without notes, none were cut.
+        if is_incomplete or result.notes is not None:
+            rows += _full_notes(change, context_of(result), always=is_incomplete)
+        for row in rows:
             files.setdefault(row.key, row)
     return list(files.values())
 
 
-def _of_change(
-    change: Change, context: Context, *, whole: bool
-) -> Iterator[FileToSend]:
-    execution, existing = change.execution.id, change.execution.attachments
-    result = change.result
-    for node in result.nodes:
-        for file in node.evidence.files:
-            yield FileToSend(execution, file, node.nodeid, existing)
+def _full_notes(change: Change, context: Context, *, always: bool) -> list[FileToSend]:
+    result, execution = change.result, change.execution
 
     def text() -> str:
-        return full_text(result.nodes, result.outcome, context, always=whole) or ""
+        return full_text(result.nodes, result.outcome, context, always=always) or ""
 
     content = text().encode()
-    if content:
-        digest = hashlib.sha256(content).hexdigest()
-        file = File(NOTES, "text/plain", digest, len(content))
-        yield FileToSend(execution, file, result.nodes[0].nodeid, existing, text)
+    if not content:
+        return []
+    digest = hashlib.sha256(content).hexdigest()
+    file = File(NOTES, "text/plain", digest, len(content))
+    nodeid = result.nodes[0].nodeid
+    # The text is not kept until it is sent: there may be many.
+    return [FileToSend(execution.id, file, nodeid, execution.attachments, text)]
 
 
 def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
@@ -168,29 +172,29 @@ class FileSender(BatchWriter[FileToSend]):
         for _, group in groupby(files, lambda row: row.execution):
             rows = list(group)
             # Without attachments or uncertain files there is nothing to list.
-            if all(
-                row.existing_files == 0 and row.key not in self._uncertain
-                for row in rows
+            if any(
+                row.existing_files != 0 or row.key in self._uncertain for row in rows
             ):
-                continue
-            # On a server that cannot list them, every file is sent.
-            with suppress(ZephyrNotFound):
-                self._evidence.files_before += self._note(rows)
+                # On a server that cannot list them, every file is sent.
+                with suppress(ZephyrNotFound):
+                    self._evidence.files_before += self._note(rows)
 
     def key(self, row: FileToSend) -> AttachmentKey:
         return row.key
 
     def write(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        readers = {each: reader for each in rows if (reader := self._reader(each))}
-        if not readers:
+        parts: dict[str, FileToSend] = {}
+        contents: dict[str, Part] = {}
+        for number, row in enumerate(rows):
+            reader = self._reader(row)
+            if reader is not None:
+                part, file = f"releaseTestSchedule{number}", row.file
+                parts[part] = row
+                contents[part] = Part(
+                    self._names[row.key].name, file.type, file.size, reader
+                )
+        if not parts:
             return ()
-        parts = {f"releaseTestSchedule{n}": row for n, row in enumerate(readers)}
-        contents = {
-            part: Part(
-                self._names[row.key].name, row.file.type, row.file.size, readers[row]
-            )
-            for part, row in parts.items()
-        }
         try:
             uploaded = self._client.upload(contents)
         except ZephyrWriteUncertain as uncertain:
@@ -205,8 +209,7 @@ class FileSender(BatchWriter[FileToSend]):
 
     def _reader(self, each: FileToSend) -> Callable[[], Iterable[bytes]] | None:
         """Return what yields the content of a file, `None` if there is none to send."""
-        if each.text is not None:
-            text = each.text
+        if text := each.text:
             return lambda: [text().encode()]
         copy = find_copy(each.file, self._memory.places)
         if copy is None:

@@ -6,48 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from pytest_zephyr.client.batch_writer import count_batches
-from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
-from pytest_zephyr.target.create_cases import CreatedCases
 from pytest_zephyr.target.create_cases import NewCaseTests
+from pytest_zephyr.target.creations import Creations
 from pytest_zephyr.target.snapshot import Snapshot
-
-
-@dataclass
-class Creations:
-    """What the server lacks.
-
-    *containers* are the cycle and phase to create, *new_cases* the new test cases,
-    *additions* the test cases to add to the phase. *created* names what was created.
-    """
-
-    containers: list[str] = field(default_factory=list)
-    new_cases: CreatedCases = field(default_factory=CreatedCases)
-    additions: list[Placement] = field(default_factory=list)
-    created: list[str] = field(default_factory=list)
-
-    @property
-    def needed(self) -> bool:
-        return bool(self.additions or self.new_cases.missing)
-
-    @property
-    def requests(self) -> int:
-        """How many writing requests it takes to create everything."""
-        new = self.new_cases.missing
-        added = len(self.additions) + len(new)
-        return (
-            len(self.containers)
-            + len(self.new_cases.folders)
-            + count_batches(len(new))
-            + any(case.requirements for case in new)
-            + (count_batches(added) + 1 if added else 0)
-        )
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def compute(
     """
     rules = rules or DiffRules()
     uncertain = uncertain or {}
-    index = _Index(executions)
+    index = ExecutionIndex(executions)
     changes = Changes()
     for result in results:
         if result.problem:
@@ -286,7 +286,7 @@ def by_visible_id(
     nodes = list(nodes)
     if not any(isinstance(case, str) for node in nodes for case in node.cases):
         return nodes
-    index = _Index(executions)
+    index = ExecutionIndex(executions)
 
     def visible(case: CaseRef) -> CaseRef:
         match = index.find(case) if isinstance(case, str) else case
@@ -316,7 +316,7 @@ def keeps_foreign(change: Change, comment: str) -> bool:
     return is_ours(comment) or tags.find(comment) is not None
 
 
-class _Index:
+class ExecutionIndex:
     """Executions by visible id and by Alt ID; of several for one case, the oldest."""
 
     def __init__(self, executions: Iterable[Execution]) -> None:

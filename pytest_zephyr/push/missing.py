@@ -10,7 +10,6 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.clock import now_ms
-from pytest_zephyr.push.delivery import Creations
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.push.planning import Planner
@@ -21,6 +20,7 @@ from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.create_cases import CaseCreator
 from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.create_cycle import TargetCreator
+from pytest_zephyr.target.creations import Creations
 from pytest_zephyr.target.fill_phase import PhaseFiller
 from pytest_zephyr.target.find_cases import WALK
 from pytest_zephyr.target.snapshot import NOT_IN_PHASE
@@ -70,11 +70,10 @@ class MissingCreator:
         creates = self._settings.may_create("execution")
         release = snapshot.known_target.release
         if new and release is not None:
-            self._case_creator = CaseCreator(self._client, release.id, new)
-            creations.new_cases = self._case_creator.find()
+            self._case_creator = CaseCreator(self._client, release.id, new, creations)
+            self._case_creator.find()
             scheduled = {each.case for each in snapshot.executions}
-            placements = creations.new_cases.placements.values()
-            by_case = {each.case: each for each in placements}
+            by_case = {each.case: each for each in creations.placements.values()}
             creations.additions += [p for c, p in by_case.items() if c not in scheduled]
         if missing:
             # A case to add may be so new that only a walk through the folders finds it.
@@ -92,10 +91,10 @@ class MissingCreator:
 
     def with_new_case(self, node: NodeResult) -> NodeResult:
         """Return *node* with the test case that was created or found for it."""
-        created = self._creations.new_cases
-        if node.new in created.placements:
-            return replace(node, cases=(created.placements[node.new].case,))
-        if node.new in created.refused:
+        creations = self._creations
+        if node.new in creations.placements:
+            return replace(node, cases=(creations.placements[node.new].case,))
+        if node.new in creations.refused:
             # Without an id, messages can only use its name.
             return replace(node, cases=(node.new.name,))
         return node
@@ -103,40 +102,40 @@ class MissingCreator:
     def _sort(self, result: CaseResult) -> None:
         """Note what becomes of a result without an execution."""
         lookup, case = self._snapshot.lookup, result.case
-        settings = self._planner.strictest(result)
-        if case in lookup.placements and settings.may_create("execution"):
+        settings = self._planner.settings_for(result)
+        may_add = any(each.may_create("execution") for each in settings)
+        if case in lookup.placements and may_add:
             self._creations.additions.append(lookup.placements[case])
             return
         reason, code = self._snapshot.why_missing(case)
-        severity = settings.unknown_case if code == "unknown-case" else "error"
-        final = code != NOT_IN_PHASE
-        refusal = Refusal(result, reason, severity == "error", final, code)
-        self._refusals[case] = None if severity == "ignore" else refusal
+        severities: set[str] = {"error"}
+        if code == "unknown-case":
+            severities = {each.unknown_case for each in settings}
+        refusal = Refusal(
+            result, reason, "error" in severities, code != NOT_IN_PHASE, code
+        )
+        self._refusals[case] = None if severities == {"ignore"} else refusal
 
     def create(self) -> None:
         """Create what `find` found missing, and read the executions again."""
         creations, snapshot = self._creations, self._snapshot
-        created_cases = creations.new_cases
         if not creations.needed:
             return
-        is_new = snapshot.known_target.phase is None
-        contested = False
+        target, contested = snapshot.known_target, False
+        is_new = target.phase is None
         if is_new:
-            target = snapshot.known_target
-            creator = TargetCreator(self._client, self._settings, target)
+            creator = TargetCreator(self._client, self._settings, target, creations)
             snapshot.target = creator.create()
-            created_cases.remarks += creator.remarks
-            creations.created += creator.created
             contested = creator.contested
         phase = snapshot.known_target.phase
         assert phase is not None
         case_creator = self._case_creator
-        if case_creator is not None and created_cases.missing:
+        if case_creator is not None and creations.cases:
             self._create_cases(case_creator, phase)
             contested = contested or bool(case_creator.duplicates)
         # Whoever created the phase a moment ago may be filling it with the same cases.
         contested = contested or (not is_new and self._is_young(phase))
-        new = map(created_cases.placements.get, created_cases.missing)
+        new = map(creations.placements.get, creations.cases)
         filler = PhaseFiller(
             self._client, snapshot, [*creations.additions, *filter(None, new)]
         )
@@ -156,9 +155,10 @@ class MissingCreator:
                 f" nothing can be added to it"
             )
             return
-        created_cases = case_creator.create()
-        new = sum(case in created_cases.placements for case in created_cases.missing)
-        self._creations.created.append(plural(new, "test case"))
+        case_creator.create()
+        creations = self._creations
+        if new := sum(case in creations.placements for case in creations.cases):
+            creations.created.append(plural(new, "test case"))
 
     def _is_young(self, phase: Phase) -> bool:
         """Return whether a job like this one may have created *phase* a moment ago."""
@@ -171,7 +171,7 @@ class MissingCreator:
 
         Unless this is *final*, those that would be added stay missing.
         """
-        refused = self._creations.new_cases.refused.items()
+        refused = self._creations.refused.items()
         not_created = {case.name: why for case, why in refused}
         results, changes.missing = changes.missing, []
         for result in results:

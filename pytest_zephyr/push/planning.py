@@ -20,10 +20,6 @@ from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import NodeResult
 
 
-#: Values of ``zephyr_unknown_case``, the strictest last.
-_UNKNOWN_CASE = ("ignore", "warn", "error")
-
-
 def own_settings(
     settings: Settings, journals: Iterable[Journal], *, keep_flags: bool
 ) -> dict[str, Settings]:
@@ -73,16 +69,9 @@ class Planner:
     def rules_of(self, journal: str) -> Rules:
         return self._rules.get(journal, self._main_rules)
 
-    def strictest(self, result: CaseResult) -> Settings:
-        """Return settings that create the most and are strictest about unknown cases."""
-        settings = [self.settings_of(node) for node in result.nodes] or [self._main]
-        return replace(
-            self._main,
-            create=max((each.create for each in settings), key=CREATE.index),
-            unknown_case=max(
-                (each.unknown_case for each in settings), key=_UNKNOWN_CASE.index
-            ),
-        )
+    def settings_for(self, result: CaseResult) -> list[Settings]:
+        """Return the settings of all tests of *result*."""
+        return [self.settings_of(node) for node in result.nodes] or [self._main]
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
         """Return the plan for *nodes*, the last one if nothing has changed since."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import ExitStack
-from dataclasses import dataclass
 from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
@@ -18,7 +16,6 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import NO_SUCH_NAME
 from pytest_zephyr.errors import ZephyrBadAnswer
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import status
@@ -43,27 +40,6 @@ TO_ADD = "to-add"
 CaseProblem = tuple[CaseRef, str, str]
 
 
-@dataclass
-class ServerFacts:
-    """What was read before the tests, so that the push need not read it again.
-
-    *clock_offset* is how many milliseconds the server's clock is ahead of ours. *plan* maps the
-    test cases of the phase to their Alt IDs. It is empty if there is no such phase, and
-    `None` if it was not read.
-    """
-
-    snapshot: Snapshot | None = None
-    clock_offset: int = 0
-    plan: dict[int, str] | None = None
-
-    def untested(self, cases: Collection[CaseRef]) -> int:
-        """Return how many test cases of the plan have no test; *cases* are those that have."""
-        return sum(
-            case not in cases and alt not in cases
-            for case, alt in (self.plan or {}).items()
-        )
-
-
 def status_problems(
     settings: Settings, statuses: Sequence[status.Status]
 ) -> list[status.Choice]:
@@ -77,7 +53,8 @@ class Preflight:
     """Checks the server, and collects what is wrong.
 
     The user has to fix *problems*, but not *remarks*. *unreachable* says why the server
-    could not be checked, which is not a configuration problem.
+    could not be checked, which is not a configuration problem. *snapshot* is what was read,
+    so that the push need not read it again.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -86,7 +63,7 @@ class Preflight:
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self.unreachable = ""
-        self.facts = ServerFacts()
+        self.snapshot: Snapshot | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -104,11 +81,11 @@ class Preflight:
 
     @property
     def planned(self) -> tuple[CaseRef, ...] | None:
-        """Every name of every test case of the plan, `None` if it was not read."""
-        plan = self.facts.plan
-        if plan is None:
+        """Every name of every test case of the phase, `None` if they were not read."""
+        scheduled = self.snapshot.scheduled if self.snapshot else None
+        if scheduled is None:
             return None
-        return tuple(dict.fromkeys([*plan, *filter(None, plan.values())]))
+        return tuple(dict.fromkeys([*scheduled, *filter(None, scheduled.values())]))
 
     def run(self, stack: ExitStack, seconds: float) -> None:
         """Check the server with a client that *stack* closes, for at most *seconds*."""
@@ -118,62 +95,44 @@ class Preflight:
             deadline = Deadline(seconds, "for the check before the tests")
         try:
             client = stack.enter_context(Client(settings, deadline))
-            snapshot = self.facts.snapshot = read_user_and_statuses(client)
-            self.facts.clock_offset = client.clock_offset
-            self._check_statuses(snapshot)
+            snapshot = self.snapshot = read_user_and_statuses(client)
+            # An inactive status is no typing mistake.
+            wrong = status_problems(settings, snapshot.statuses)
+            self.problems += [choice.problem for choice in wrong if not choice.inactive]
             self._check_target(client, snapshot)
             self._client = client
-        except (ZephyrUnreachable, ZephyrBadAnswer) as error:
-            self._note(error)
-        if settings.only_planned and self.facts.plan is None and not self.problems:
+        except ZephyrUnreachable as error:
+            self.unreachable = str(error)
+        except ZephyrBadAnswer as error:
+            if error.status in {401, 403}:
+                self.problems.append(str(error))
+            else:
+                # Perhaps the server, or a proxy, is down for the moment.
+                self.unreachable = str(error)
+        if settings.only_planned and self.planned is None and not self.problems:
             why = "the plan for --zephyr-only-planned cannot be read"
             self.problems.append(f"{why}: {self.unreachable}")
             self.unreachable = ""
 
-    def _note(self, error: ZephyrError) -> None:
-        # Other refusals may come from a server or proxy that is down for the moment.
-        if isinstance(error, ZephyrBadAnswer) and error.status in {
-            NO_SUCH_NAME,
-            401,
-            403,
-        }:
-            self.problems.append(str(error))
-        else:
-            self.unreachable = str(error)
-
-    def _check_statuses(self, snapshot: Snapshot) -> None:
-        """Report statuses that the server does not have; an inactive one is no typo."""
-        wrong = status_problems(self._settings, snapshot.statuses)
-        self.problems += [choice.problem for choice in wrong if not choice.inactive]
-
     def _check_target(self, client: Client, snapshot: Snapshot) -> None:
-        """Read the target and its executions; with `only_planned`, the plan, too."""
+        """Read the target and its executions; with `only_planned`, all its test cases."""
         settings = self._settings
         try:
             target = snapshot.read_target(client, settings)
-        except ZephyrBadAnswer as error:
-            self._note(error)
-            if error.status == NO_SUCH_NAME:
-                self._plan_nothing()
-            return
-        if target.phase is None and target.cycle is None:
-            self.problems += missing_for_cycle(client, settings, target)
-        try:
+            if target.phase is None and target.cycle is None:
+                self.problems += missing_for_cycle(client, settings, target)
             snapshot.read_executions(client, None if settings.only_planned else KEPT)
-        except ZephyrNotFound as missing:
-            self._note(missing)
-            self._plan_nothing()
-            return
-        if settings.only_planned and target.phase is not None:
-            self.facts.plan = snapshot.read_scheduled(client)
-        elif settings.only_planned:
-            self.remarks.append(f"{settings.describe('phase')} does not exist yet.")
-            self._plan_nothing()
-
-    def _plan_nothing(self) -> None:
-        """Take a phase that does not exist for one without test cases."""
-        if self._settings.only_planned:
-            self.facts.plan = {}
+            if settings.only_planned and target.phase is not None:
+                snapshot.read_scheduled(client)
+            elif settings.only_planned:
+                self.remarks.append(f"{settings.describe('phase')} does not exist yet.")
+        except ZephyrBadAnswer as error:
+            if error.status != NO_SUCH_NAME:
+                raise
+            self.problems.append(str(error))
+        if settings.only_planned and snapshot.scheduled is None:
+            # A phase that does not exist has no test cases.
+            snapshot.scheduled = {}
             self.remarks.append("only planned tests run, so none is selected.")
 
     def look_up(self, cases: Iterable[CaseRef], seconds: float) -> list[CaseProblem]:
@@ -182,11 +141,10 @@ class Preflight:
         Leaves out those that could not be looked up within *seconds*.
         """
         settings = self._settings
-        limit: int | None = _LOOKED_UP
-        if settings.unknown_case == "error" and settings.on_error == "fail":
-            limit = None
         if settings.unknown_case == "ignore":
             return []
+        aborts = settings.unknown_case == "error" and settings.on_error == "fail"
+        limit = None if aborts else _LOOKED_UP
         try:
             problems = self._look_up(cases, seconds, limit)
         except ZephyrError:
@@ -201,7 +159,7 @@ class Preflight:
 
         Raises ZephyrError if they could not be looked up within *seconds*.
         """
-        snapshot = self.facts.snapshot
+        snapshot = self.snapshot
         if self._client is None or snapshot is None or snapshot.target is None:
             raise ZephyrError("the test cases could not be checked.")
         if not snapshot.complete:
@@ -212,7 +170,7 @@ class Preflight:
         self, cases: Iterable[CaseRef], seconds: float, limit: int | None = None
     ) -> list[CaseProblem]:
         """Say what is wrong with those of *cases* that have no execution, at most *limit*."""
-        client, snapshot = self._client, self.facts.snapshot
+        client, snapshot = self._client, self.snapshot
         if client is None or snapshot is None or snapshot.target is None:
             return []
         client.renew(Deadline(seconds))
@@ -222,12 +180,11 @@ class Preflight:
         missing = [case for case in cases if case not in scheduled][:limit]
         creates = self._settings.may_create("execution")
         lookup = snapshot.look_up(client, missing, WALK if creates else 0)
-        problems: list[CaseProblem] = []
-        for case in missing:
-            text, code = snapshot.why_missing(case)
-            is_to_add = creates and case in lookup.placements
-            problems.append((case, text, TO_ADD if is_to_add else code))
-        return problems
+        reasons = [(case, *snapshot.why_missing(case)) for case in missing]
+        return [
+            (case, text, TO_ADD if creates and case in lookup.placements else code)
+            for case, text, code in reasons
+        ]
 
 
 @contextmanager
@@ -246,5 +203,9 @@ def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
             inside = stack.enter_context(served(settings))
             preflight = Preflight(replace(inside, unknown_case="ignore"))
             preflight.run(stack, seconds)
-            preflight.facts.snapshot = None
+            if preflight.snapshot is not None:
+                # The push has a server of its own.
+                preflight.snapshot = replace(
+                    preflight.snapshot, target=None, executions=[], complete=False
+                )
         yield preflight

@@ -40,7 +40,7 @@ def describe_problems(
     """
     changes = delivery.changes
     remarks = [*delivery.target.remarks] if delivery.target else []
-    remarks += delivery.creations.new_cases.remarks
+    remarks += delivery.creations.remarks
     lines = [Line(remark, "warning", code="remark") for remark in remarks]
     if delivery.unmapped:
         number = len(delivery.unmapped)
@@ -55,15 +55,12 @@ def describe_problems(
         lines.append(problem(text.splitlines(), code=delivery.error.code))
     lines += _about_refusals(changes.refused)
     if changes.scheduled_twice:
-        used = [
-            f"{case} (execution {each})"
-            for case, each in changes.scheduled_twice.items()
-        ]
-        is_one = len(used) == 1
+        twice = changes.scheduled_twice
+        used = first_few(f"{case} (execution {twice[case]})" for case in twice)
         text = (
-            f"{plural(len(used), 'test case')} {'is' if is_one else 'are'} in the phase"
-            f" more than once; only the first execution of each has the result:"
-            f" {first_few(used)}"
+            f"{plural(len(twice), 'test case')} {'is' if len(twice) == 1 else 'are'} in"
+            f" the phase more than once; only the first execution of each has the result:"
+            f" {used}"
         )
         lines.append(Line(text, "warning", code="scheduled-twice"))
     if changes.overruled:
@@ -85,8 +82,7 @@ def describe_problems(
 def _about_refusals(refused: Sequence[Refusal]) -> list[Line]:
     """Return a line for each reason; those that no other push changes come last."""
     lines = []
-    by_reason = _by_reason(sorted(refused, key=lambda each: each.final))
-    for reason, alike in by_reason.items():
+    for reason, alike in _by_reason(sorted(refused, key=lambda each: each.final)):
         level: Level = "error" if any(each.serious for each in alike) else "warning"
         lines.append(Line(f"{reason} {_whose(alike)}", level, code=alike[0].code))
     lines = first_lines(lines)
@@ -111,7 +107,6 @@ def _about_sending(
     if delivery.previewed:
         again = command("push", *journals, settings=settings)
         return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
-    level: Level = "error" if delivery.failed else "warning"
     if delivery.waiting:
         lines = kept_lines(journals, settings, plural(delivery.waiting, "result"))
         if isinstance(delivery.error, ZephyrNotFound) and delivery.error.option:
@@ -120,11 +115,11 @@ def _about_sending(
             value = delivery.error.instead or delivery.error.option.upper()
             again = command("push", *journals, flag, value, settings=settings)
             lines[1:] = [f"send them to the right one with: {again}"]
-        return [problem(lines, level, code="kept")]
-    if delivery.evidence.pending or delivery.evidence.retryable:
+    elif delivery.evidence.pending or delivery.evidence.retryable:
         lines = kept_lines(journals, settings, "evidence")
-        return [problem(lines, level, code="kept")]
-    return []
+    else:
+        return []
+    return [problem(lines, "error" if delivery.failed else "warning", code="kept")]
 
 
 def _cases(changes: Sequence[Change]) -> str:
@@ -134,17 +129,17 @@ def _cases(changes: Sequence[Change]) -> str:
     return f"{plural(len(changes), 'test case')}, {they} unchanged: {names}"
 
 
-def _by_reason(problems: Iterable[_Problem]) -> dict[str, list[_Problem]]:
+def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Problem]]]:
     by_reason: dict[str, list[_Problem]] = {}
     for each in problems:
         by_reason.setdefault(each.reason, []).append(each)
-    return by_reason
+    return by_reason.items()
 
 
 def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
     """Return a line for each reason, with the first file and a count of the others."""
     lines = []
-    for reason, alike in _by_reason(files).items():
+    for reason, alike in _by_reason(files):
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
         text = f"{alike[0].name} {what} ({alike[0].nodeid}{more}): {reason}"
         level: Level = "warning" if all(each.by_limit for each in alike) else "error"

@@ -1,23 +1,31 @@
-"""Report what a push did: the counts, a line per problem, and the link."""
+"""Report what a push did: in lines, as JSON, and for each test case."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 
 from pytest_zephyr.client.batch_writer import count_batches
-from pytest_zephyr.client.entities import Target
+from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
+from pytest_zephyr.push.diff import ExecutionIndex
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.lines import DRY_RUN
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.plan import CaseResult
+from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Outcome
-from pytest_zephyr.results.status import Status
+from pytest_zephyr.results.records import worst
+from pytest_zephyr.results.report import Action
+from pytest_zephyr.results.report import CaseRow
+from pytest_zephyr.results.report import row_of
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import have
 from pytest_zephyr.text import listed
@@ -29,45 +37,43 @@ _SHOWN = 20
 
 #: Why a test case is unchanged, where the word of its outcome does not say it.
 _UNRUN = "not run"
-IGNORED = "unknown to Zephyr"
-OLDER = "newer result in Zephyr"
-OVERRULED = "worse result of another job"
+_IGNORED = "unknown to Zephyr"
+_OLDER = "newer result in Zephyr"
+_OVERRULED = "worse result of another job"
 
 
 def counts(delivery: Delivery) -> Line:
     """Return what became of the test cases, in one line."""
     if not delivery.total:
         return Line("No test cases to report")
-    changes, would = delivery.changes, ""
+    changes, would, new = delivery.changes, "", 0
     reported = [each.result for each in changes.reported]
     if delivery.previewed:
-        would = "would be "
+        would, new = "would be ", len(delivery.new_cases)
         reported += [each.result for each in changes.writes] + changes.missing
-    new = len(delivery.new_cases) if would else 0
     before = [each.result for each in changes.reported_before]
+    statuses = _by_status(reported) | ({"new": new} if new else {})
+    reasons = Counter(map(_why_unchanged, changes.skipped))
+    reasons += Counter({_OLDER: len(changes.older), _OVERRULED: len(changes.overruled)})
     parts = [
-        _with_reasons(
-            len(reported) + new, f"{would}reported", _statuses(reported, new)
-        ),
-        _with_reasons(len(before), "reported before", _statuses(before)),
-        _with_reasons(changes.unchanged, "unchanged", _unchanged_reasons(changes)),
+        _with_reasons(len(reported) + new, f"{would}reported", statuses),
+        _with_reasons(len(before), "reported before", _by_status(before)),
+        _with_reasons(changes.unchanged, "unchanged", reasons),
         _with_reasons(len(changes.refused), "refused", {}),
         _with_reasons(0 if would else delivery.pending, "not sent", {}),
     ]
     text = f"{plural(delivery.total, 'test case')}: {', '.join(filter(None, parts))}"
-    return Line(text, _level(delivery))
-
-
-def _level(delivery: Delivery) -> Level:
+    level: Level = "info"
     if delivery.failed:
-        return "error"
-    changes = delivery.changes
-    if changes.refused or changes.older or delivery.unmapped:
-        return "warning"
-    return "success" if changes.reported or changes.reported_before else "info"
+        level = "error"
+    elif changes.refused or changes.older or delivery.unmapped:
+        level = "warning"
+    elif changes.reported or changes.reported_before:
+        level = "success"
+    return Line(text, level)
 
 
-def _with_reasons(number: int, what: str, reasons: dict[str, int]) -> str:
+def _with_reasons(number: int, what: str, reasons: Mapping[str, int]) -> str:
     """Return a count with its reasons, each with a count; a single one needs none."""
     if not number:
         return ""
@@ -77,34 +83,23 @@ def _with_reasons(number: int, what: str, reasons: dict[str, int]) -> str:
     return f"{number} {what}" + (f" ({', '.join(shown)})" if shown else "")
 
 
-def statuses(results: Iterable[CaseResult]) -> Counter[Status]:
+def _by_status(results: Iterable[CaseResult]) -> dict[str, int]:
     """Count *results* by status, in the order of Zephyr's ids."""
     counter = Counter(each.status for each in results if each.status)
     ordered = sorted(counter, key=lambda each: (len(each.id), each.id))
-    return Counter({each: counter[each] for each in ordered})
+    return {each.name: counter[each] for each in ordered}
 
 
-def _statuses(results: Iterable[CaseResult], new: int = 0) -> dict[str, int]:
-    counted = {each.name: count for each, count in statuses(results).items()}
-    return {**counted, "new": new} if new else counted
-
-
-def why_unchanged(result: CaseResult) -> str:
+def _why_unchanged(result: CaseResult) -> str:
     """Return why a result with nothing to send leaves its test case as it is."""
     if result.status is not None:
-        return IGNORED
+        return _IGNORED
     return _UNRUN if result.outcome is Outcome.UNRUN else result.outcome.value
 
 
-def _unchanged_reasons(changes: Changes) -> dict[str, int]:
-    reasons = Counter(map(why_unchanged, changes.skipped))
-    more = {OLDER: len(changes.older), OVERRULED: len(changes.overruled)}
-    return {**reasons, **{why: count for why, count in more.items() if count}}
-
-
-def evidence(delivery: Delivery) -> list[Line]:
-    """Return what became of the evidence, in at most one line."""
-    sent = delivery.evidence
+def details(delivery: Delivery) -> list[Line]:
+    """Return what was created, what became of the evidence, and which tests have no case."""
+    created, sent = delivery.creations.created, delivery.evidence
     parts = [
         f"{plural(count, noun)} {what}"
         for count, noun, what in (
@@ -119,15 +114,14 @@ def evidence(delivery: Delivery) -> list[Line]:
     ]
     if sent.steps_pending:
         parts.append(f"steps of {plural(sent.steps_pending, 'test case')} not sent")
-    return [Line(", ".join(parts))] if parts else []
-
-
-def without_case(delivery: Delivery) -> list[Line]:
-    """Return how many tests name no valid test case, in at most one line."""
-    # A line of its own names those that the settings report.
+    # A line of its own names the tests without a test case that the settings report.
     unmarked = len(delivery.without_case) - len(delivery.unmapped)
-    line = without_case_line(unmarked, len(delivery.invalid))
-    return [Line(line)] if line else []
+    texts = (
+        f"Created {listed(created)}" if created else "",
+        ", ".join(parts),
+        without_case_line(unmarked, len(delivery.invalid)),
+    )
+    return [Line(text) for text in texts if text]
 
 
 def planned(delivery: Delivery) -> list[Line]:
@@ -135,12 +129,12 @@ def planned(delivery: Delivery) -> list[Line]:
     if not delivery.previewed:
         return []
     changes, creations = delivery.changes, delivery.creations
-    new = creations.new_cases.missing
+    new = creations.cases
     results = len(changes.writes) + len(changes.missing) + len(new)
     requests = count_batches(results) + creations.requests
     lines = [
         *(f"{each} would be created" for each in creations.containers),
-        *(f"folder {each!r} would be created" for each in creations.new_cases.folders),
+        *(f"folder {each!r} would be created" for each in creations.folders),
         *(
             f"test case {each.name!r} would be created for {each.script}"
             for each in new
@@ -157,7 +151,7 @@ def planned(delivery: Delivery) -> list[Line]:
         for each in changes.writes
     ]
     lines += [
-        f"test case {format_case(result.case)}: unchanged ({why_unchanged(result)})"
+        f"test case {format_case(result.case)}: unchanged ({_why_unchanged(result)})"
         for result in changes.skipped
     ]
     text = (
@@ -171,18 +165,12 @@ def _planned(result: CaseResult) -> str:
     return f"test case {format_case(result.case)}: {status}"
 
 
-def created(delivery: Delivery) -> list[Line]:
-    """Return what was created, in at most one line."""
-    names = delivery.creations.created
-    return [Line(f"Created {listed(names)}")] if names else []
-
-
 def as_json(delivery: Delivery) -> dict[str, object]:
     """Return what became of the results of a run, for scripts."""
     changes = delivery.changes
     return {
         "target": delivery.target.path if delivery.target else None,
-        "statuses": _statuses(each.result for each in changes.reported),
+        "statuses": _by_status(each.result for each in changes.reported),
         "delivered": len(changes.reported),
         "delivered_before": len(changes.reported_before),
         "left": changes.unchanged,
@@ -256,16 +244,52 @@ def planned_only(deselected: int, untested: int) -> Line:
     )
 
 
-def link(url: str, path: str, *more: str) -> Line:
-    """Return where to see the results; *path* is the place in words."""
-    place = f"phase {path}" if path.startswith("id ") else path
-    return Line(f"View results: {url}  ({place})", more=more, url=url)
+def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
+    """Yield what became of each test case, in the order of the tests."""
+    decided = _actions(delivery.changes)
+    undecided: tuple[Action, str] = "not_sent", str(delivery.error or "")
+    if delivery.previewed:
+        undecided = "would_report", ""
+    snapshot = delivery.snapshot
+    scheduled = ExecutionIndex(snapshot.executions if snapshot else ())
+    placements = snapshot.lookup.placements if snapshot else {}
+    for result in delivery.results:
+        row = row_of(result, *decided.get(result.case, undecided))
+        execution = scheduled.find(result.case)
+        if isinstance(execution, Execution):
+            row.id, row.alt, row.execution = execution.case, execution.alt, execution.id
+            row.name = execution.name or row.name
+        elif placement := placements.get(result.case):
+            row.id, row.alt, row.name = placement.case, placement.alt, placement.name
+        yield row
+    for new, tests in delivery.new_cases.items():
+        nodes = tests.nodes
+        yield CaseRow(
+            tests=nodes,
+            outcome=worst(node.outcome for node in nodes).value,
+            milliseconds=round(sum(node.duration for node in nodes) / 1000),
+            at=max(node.at for node in nodes),
+            action=undecided[0],
+            reason=undecided[1],
+            name=new.name,
+        )
 
 
-def page_of(server: str, target: Target) -> str:
-    """Return the address of the release, or of the start page if it is not known.
-
-    Zephyr has no known address for a single phase.
-    """
-    page = f"release/{target.release.id}" if target.release is not None else ""
-    return f"{server}/flex/html5/{page}"
+def _actions(changes: Changes) -> dict[CaseRef, tuple[Action, str]]:
+    """Return what became of each test case that is not pending, and why."""
+    groups: tuple[tuple[Action, str, list[Change]], ...] = (
+        ("reported", "", changes.reported),
+        ("reported_before", "", changes.reported_before),
+        ("unchanged", _OLDER, changes.older),
+        ("unchanged", _OVERRULED, changes.overruled),
+    )
+    actions = {
+        each.result.case: (action, reason)
+        for action, reason, group in groups
+        for each in group
+    }
+    for result in changes.skipped:
+        actions[result.case] = "unchanged", _why_unchanged(result)
+    for refusal in changes.refused:
+        actions[refusal.result.case] = "refused", refusal.reason
+    return actions

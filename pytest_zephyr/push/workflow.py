@@ -100,7 +100,7 @@ def push(
             delivery.new_cases = {
                 case: tests
                 for case, tests in delivery.new_cases.items()
-                if case in delivery.creations.new_cases.not_created
+                if case in delivery.creations.not_created
             }
             creator.explain_missing(delivery.changes, final=not settings.dry_run)
         if not settings.dry_run:

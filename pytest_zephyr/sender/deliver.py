@@ -17,8 +17,8 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.planning import own_settings
-from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.target.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def deliver(
     *,
     keep_flags: bool,
     force: bool = False,
-    facts: ServerFacts | None = None,
+    snapshot: Snapshot | None = None,
     progress: Callable[..., None] = lambda *_done: None,
     find_run: Callable[[], Run] | None = None,
 ) -> Delivered:
@@ -47,19 +47,15 @@ def deliver(
 
     With *keep_flags* each journal has the settings of its header, overridden by the flags
     of the call; otherwise the journals that are sent have *settings*. With *force* newer
-    results are replaced. *facts* were read before. *find_run* reads the run again. If
+    results are replaced. *snapshot* was read before. *find_run* reads the run again. If
     another session of it has ended meanwhile, neither push knew of the other's results, so
     they are merged and pushed again.
     """
-    facts = facts or ServerFacts()
-    server, snapshot = str(settings.url), facts.snapshot
-    contents, earlier = run.read(), Delivery()
-    user = snapshot.user.name if snapshot else ""
+    server, contents, earlier = str(settings.url), run.read(), Delivery()
+    offset, user = (snapshot.clock_offset, snapshot.user.name) if snapshot else (0, "")
     with (
         served(settings, contents.results.nodes) as settings,
-        Client(
-            settings, deadline, clock_offset=facts.clock_offset, user=user
-        ) as client,
+        Client(settings, deadline, clock_offset=offset, user=user) as client,
     ):
         while True:
             others = run.all if keep_flags else run.others

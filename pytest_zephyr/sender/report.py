@@ -10,9 +10,8 @@ from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
-from pytest_zephyr.push import summary
-from pytest_zephyr.push.case_rows import case_rows
 from pytest_zephyr.push.embedded import how_to_look
+from pytest_zephyr.push.summary import case_rows
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.report import CaseRow
 from pytest_zephyr.results.report import RunReport
@@ -27,11 +26,16 @@ def link_lines(delivered: Delivered) -> list[Line]:
     is_there = delivery.changes.reported or delivery.changes.reported_before
     if target is None or target.phase is None or not is_there:
         return []
+    # Zephyr has no known address for a single phase.
+    page = f"release/{target.release.id}" if target.release is not None else ""
+    url = f"{settings.url}/flex/html5/{page}"
+    more: list[str] = []
     if settings.embedded:
         database = display_path(settings.journal / SANDBOX_DATABASE)
-        url, how = how_to_look(database, target.phase.id)
-        return [summary.link(url, target.path, how)]
-    return [summary.link(summary.page_of(str(settings.url), target), target.path)]
+        url, *more = how_to_look(database, target.phase.id)
+    path = target.path
+    place = f"phase {path}" if path.startswith("id ") else path
+    return [Line(f"View results: {url}  ({place})", more=tuple(more), url=url)]
 
 
 def run_report(delivered: Delivered, lines: Iterable[Line]) -> RunReport:

@@ -56,7 +56,8 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
     from pytest_zephyr.push import preflight
 
     with preflight.check_server(request.settings, request.seconds) as checked:
-        failed, offset = bool(checked.problems), checked.facts.clock_offset
+        snapshot, failed = checked.snapshot, bool(checked.problems)
+        offset = snapshot.clock_offset if snapshot else 0
         say(Checked(checked.lines, failed, checked.planned, offset))
         for line in lines:
             follow_up = decode(line)
@@ -69,5 +70,5 @@ def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
                     say(LookedUp(error=str(error)))
                 return
             problems = checked.look_up(follow_up.cases, request.seconds)
-            say(LookedUp(tuple(problems), dump(checked.facts)))
+            say(LookedUp(tuple(problems), dump(snapshot) if snapshot else ""))
             return

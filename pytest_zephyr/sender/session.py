@@ -25,7 +25,6 @@ from pytest_zephyr.protocol.codec import load
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.push import summary
-from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
@@ -33,6 +32,7 @@ from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
 from pytest_zephyr.sender.report import link_lines
 from pytest_zephyr.sender.report import run_report
+from pytest_zephyr.target.snapshot import Snapshot
 
 
 def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
@@ -43,7 +43,7 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
     path, settings = request.journal, request.settings
     unwritten = [line.encode("ascii") for line in request.unwritten]
     deadline = Deadline(request.seconds)
-    facts = load(ServerFacts, request.facts) if request.facts else ServerFacts()
+    snapshot = load(Snapshot, request.facts) if request.facts else None
     known: list[Journal] = []
     siblings_unreadable: set[str] = set()
 
@@ -71,13 +71,13 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
             deadline,
             writers,
             keep_flags=False,
-            facts=facts,
+            snapshot=snapshot,
             progress=progress,
             find_run=find_run,
         )
     prune(path.parent)
     saved = [] if unwritten else [path]
-    lines = _lines(delivered, facts, settings, sorted(siblings_unreadable), saved)
+    lines = _lines(delivered, snapshot, settings, sorted(siblings_unreadable), saved)
     if settings.report is not None:
         report = run_report(delivered, lines)
         lines.append(
@@ -89,7 +89,7 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
 
 def _lines(
     delivered: Delivered,
-    facts: ServerFacts,
+    snapshot: Snapshot | None,
     settings: Settings,
     unreadable_siblings: Sequence[str],
     saved: Sequence[Path],
@@ -98,12 +98,13 @@ def _lines(
     delivery, contents = delivered.delivery, delivered.contents
     lines = [summary.counts(delivery)]
     lines += summary.planned(delivery)
-    lines += summary.created(delivery)
-    lines += summary.evidence(delivery)
-    lines += summary.without_case(delivery)
-    if facts.plan is not None:
-        cases = (case for node in contents.results.nodes for case in node.cases)
-        untested = facts.untested(frozenset(cases))
+    lines += summary.details(delivery)
+    if snapshot is not None and snapshot.scheduled is not None:
+        cases = {case for node in contents.results.nodes for case in node.cases}
+        untested = sum(
+            case not in cases and alt not in cases
+            for case, alt in snapshot.scheduled.items()
+        )
         lines.append(summary.planned_only(contents.deselected, untested))
     lines += summary.merged(contents.results)
     lines += problems(unreadable_siblings, "warning")

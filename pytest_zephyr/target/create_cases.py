@@ -23,6 +23,7 @@ from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.target.creations import Creations
 from pytest_zephyr.target.folders import Folders
 from pytest_zephyr.target.folders import Path
 
@@ -49,30 +50,11 @@ class NewCaseTests:
     nodes: list[NodeResult] = field(default_factory=list)
 
 
-@dataclass
-class CreatedCases:
-    """New test cases and their placements.
-
-    *missing* are those, and *folders* the paths, that were not there before; *refused*
-    says why a case could not be created, *remarks* is what else to report.
-    """
-
-    placements: dict[NewCase, Placement] = field(default_factory=dict)
-    missing: list[NewCase] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    refused: dict[NewCase, str] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-
-    @property
-    def not_created(self) -> set[NewCase]:
-        """The missing ones that are not there yet, and were not refused."""
-        return {*self.missing} - self.placements.keys() - self.refused.keys()
-
-
 class CaseCreator(BatchWriter[Key]):
     """Finds test cases in their folders of a release, and creates those that are missing.
 
-    The folder and the exact name identify a test case.
+    The folder and the exact name identify a test case. Notes in *creations* what exists, what
+    is missing, and what could not be created.
     """
 
     def __init__(
@@ -80,13 +62,14 @@ class CaseCreator(BatchWriter[Key]):
         client: Client,
         release: int,
         cases: Mapping[NewCase, NewCaseTests],
+        creations: Creations,
     ) -> None:
         super().__init__(client)
         self._release = release
         self._cases = cases
         self._names: dict[str, str] = {}
         self._folders = Folders(client, release)
-        self._done = CreatedCases()
+        self._creations = creations
         self._created: list[tuple[Key, Placement]] = []
         # Tests of several files can have the same test case.
         self._same: dict[Key, list[NewCase]] = {}
@@ -94,19 +77,17 @@ class CaseCreator(BatchWriter[Key]):
             path = path_of(case, tests.folder)
             self._same.setdefault((path, case.name), []).append(case)
 
-    def find(self) -> CreatedCases:
+    def find(self) -> None:
         """Find the existing test cases; nothing is written."""
-        done = self._done
+        creations = self._creations
         paths = dict.fromkeys(path for path, _name in self._same)
-        done.folders = ["/".join(path) for path in self._folders.missing(paths)]
+        creations.folders = ["/".join(path) for path in self._folders.missing(paths)]
         for path in paths:
             self._recognise(path)
-        done.missing = [self._same[key][0] for key in self.open(list(self._same))]
-        return done
+        creations.cases = [self._same[key][0] for key in self.open(list(self._same))]
 
-    def create(self) -> CreatedCases:
+    def create(self) -> None:
         """Create what `find` has not found."""
-        done = self._done
         missing = self.open(list(self._same))
         if any(self._values(self._same[key]) for key in missing):
             self._names = self._client.field_names()
@@ -118,13 +99,13 @@ class CaseCreator(BatchWriter[Key]):
         self.send_all(keys)
         # Another job may have created the same cases; the oldest ones count.
         self.read_back(keys)
-        self._link(key for key in keys if self._same[key][0] not in done.refused)
-        return done
+        refused = self._creations.refused
+        self._link(key for key in keys if self._same[key][0] not in refused)
 
     @property
     def duplicates(self) -> list[Placement]:
         """Our copies of test cases that another job created before."""
-        chosen = self._done.placements
+        chosen = self._creations.placements
         return [
             placement
             for key, placement in self._created
@@ -147,7 +128,7 @@ class CaseCreator(BatchWriter[Key]):
             if not self._remove_folder(number)
         ]
         if remaining:
-            self._done.remarks.append(
+            self._creations.remarks.append(
                 f"another job created the same test cases at the same time; not needed"
                 f" and not removed: {', '.join(remaining)}"
             )
@@ -168,7 +149,8 @@ class CaseCreator(BatchWriter[Key]):
     def _remove_folder(self, number: int) -> bool:
         """Remove a folder of ours if it is empty."""
         with suppress(ZephyrError):
-            if not self._client.folder(number).children and not any(
+            has_folders = self._client.folder(number).children
+            if not has_folders and not any(
                 True for _ in self._client.folder_cases(number)
             ):
                 self._client.delete_folder(number)
@@ -182,21 +164,19 @@ class CaseCreator(BatchWriter[Key]):
     def _recognise(self, path: Path) -> None:
         """Note the existing cases in the folder *path*; the oldest of each name counts."""
         folder = self._folders.find(path)
-        if folder is None:
-            return
-        cases = self._client.folder_cases(folder)
+        cases = self._client.folder_cases(folder) if folder is not None else ()
         for placement in sorted(cases, key=lambda each: -each.case):
             self._place((path, placement.name.strip()), placement)
 
     def _place(self, key: Key, placement: Placement) -> None:
         self.finished.add(key)
         for case in self._same.get(key, ()):
-            self._done.placements[case] = placement
+            self._creations.placements[case] = placement
 
     def refuse(self, rows: Sequence[Key], reason: str) -> None:
         self.finished.update(rows)
         for key in rows:
-            self._done.refused |= dict.fromkeys(self._same[key], reason)
+            self._creations.refused |= dict.fromkeys(self._same[key], reason)
 
     def key(self, row: Key) -> Key:
         return row
@@ -252,7 +232,7 @@ class CaseCreator(BatchWriter[Key]):
         for key in keys:
             same = self._same[key]
             alts = dict.fromkeys(alt for case in same for alt in case.requirements)
-            placement = self._done.placements.get(same[0])
+            placement = self._creations.placements.get(same[0])
             if alts and placement is not None:
                 links[placement.case] = list(alts)
         if not links:
@@ -260,4 +240,4 @@ class CaseCreator(BatchWriter[Key]):
         try:
             self._client.link_requirements(links, self._release)
         except (ZephyrRefused, ZephyrWriteUncertain) as error:
-            self._done.remarks.append(f"requirements could not be linked: {error}")
+            self._creations.remarks.append(f"requirements could not be linked: {error}")

@@ -20,6 +20,7 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.target.creations import Creations
 
 
 #: How often to create what is missing and read it back.
@@ -39,20 +40,25 @@ class TargetCreator:
     every creation. Of several with one name the lowest id counts; one that this
     process created in addition is removed if it is empty.
 
-    *created* names what was created. *contested* says that another job created the phase
-    at the same time, *remarks* what could not be cleaned up after that.
+    *creations* names what was created, and what could not be cleaned up. *contested* says
+    that another job created the phase at the same time.
     """
 
-    def __init__(self, client: Client, settings: Settings, target: Target) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        target: Target,
+        creations: Creations,
+    ) -> None:
         assert target.release is not None, "creating a cycle or phase needs a release"
         self._client = client
         self._settings = settings
         self._release = target.release
         self._target = target
+        self._creations = creations
         self._cycles: list[int] = []
         self._phases: list[tuple[int, int]] = []
-        self.created: list[str] = []
-        self.remarks: list[str] = []
         self.contested = False
 
     def create(self) -> Target:
@@ -85,9 +91,9 @@ class TargetCreator:
             raise error
         self._remove_duplicates(target.cycle, target.phase)
         if target.cycle.id in self._cycles:
-            self.created.append(f"cycle {target.cycle.name!r}")
+            self._creations.created.append(f"cycle {target.cycle.name!r}")
         if (target.cycle.id, target.phase.id) in self._phases:
-            self.created.append(f"phase {target.phase.name!r}")
+            self._creations.created.append(f"phase {target.phase.name!r}")
         else:
             self.contested = self._target.phase is None
         return target
@@ -154,7 +160,7 @@ class TargetCreator:
                 try:
                     self._client.delete_phase(cycle_id, phase_id)
                 except ZephyrError as error:
-                    self.remarks.append(_left_over("phase", phase_id, error))
+                    self._creations.remarks.append(_left_over("phase", phase_id, error))
         for cycle_id in self._cycles:
             if cycle_id == cycle.id:
                 continue
@@ -162,7 +168,7 @@ class TargetCreator:
                 if not self._client.cycle(cycle_id).phases:
                     self._client.delete_cycle(cycle_id)
             except ZephyrError as error:
-                self.remarks.append(_left_over("cycle", cycle_id, error))
+                self._creations.remarks.append(_left_over("cycle", cycle_id, error))
 
     def _in_use(self, phase: int) -> bool:
         with suppress(ZephyrError):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Literal
-from typing import Protocol
 from typing import TypeVar
 
 from pytest_zephyr.client.api import Client
@@ -32,15 +31,8 @@ _SHOWN = 20
 
 Kind = Literal["project", "release", "cycle", "phase"]
 
-
-class _Listed(Protocol):
-    @property
-    def id(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-
-
-Entity = TypeVar("Entity", bound=_Listed)
+Place = Project | Release | Cycle | Phase
+Entity = TypeVar("Entity", Project, Release, Cycle, Phase)
 Answer = TypeVar("Answer")
 
 
@@ -74,7 +66,7 @@ class Finder:
         self._client = client
         self._settings = settings
         self._thorough = thorough
-        self.places: dict[str, _Listed | None] = {}
+        self.places: dict[str, Place | None] = {}
         self._project: Project | None = None
         self._remarks: list[str] = []
 
@@ -83,9 +75,9 @@ class Finder:
         if ref.id is not None:
             return self._find_phase_id(ref.id)
         cycle, release = self.find_cycle()
-        phase = None
-        if cycle is not None:
-            phase = self._pick("phase", ref, cycle.phases, f"cycle {cycle.name!r}")
+        if cycle is None:
+            return self._target(release)
+        phase = self._pick("phase", ref, cycle.phases, f"cycle {cycle.name!r}")
         return self._target(release, cycle, phase)
 
     def find_cycle(self) -> tuple[Cycle | None, Release | None]:
@@ -148,20 +140,17 @@ class Finder:
     # The id of a phase, with or without what is above it
 
     def _find_phase_id(self, number: int) -> Target:
-        above = ("project", "release", "cycle")
-        if not any(getattr(self._settings, name) for name in above):
-            phase = self.places["phase"] = Phase(number, "")
-            return self._target(None, None, phase)
+        settings, named = self._settings, self._settings.cycle
+        if not (settings.project or settings.release or named):
+            only_id = self.places["phase"] = Phase(number, "")
+            return self._target(phase=only_id)
         cycles, release = self._cycles_above(number)
-        named = self._settings.cycle
         matches = [each for each in cycles if named is None or _matches(named, each)]
         if named is not None and matches:
             self.places["cycle"] = matches[0]
-        for cycle in matches:
-            for phase in cycle.phases:
-                if phase.id == number:
-                    self.places |= {"cycle": cycle, "phase": phase}
-                    return self._target(release, cycle, phase)
+        for cycle, phase in _with_phase(number, matches):
+            self.places |= {"cycle": cycle, "phase": phase}
+            return self._target(release, cycle, phase)
         where = self._where_is(number, cycles)
         if named is not None and not matches and release is not None:
             where = where.replace("It is", f"Phase {number} is", 1)
@@ -172,7 +161,7 @@ class Finder:
             else:
                 assert release is not None
                 place = self._name_release(release)
-            text = f"{self._settings.describe('phase')} is not a phase of {place}."
+            text = f"{settings.describe('phase')} is not a phase of {place}."
         raise ZephyrNotFound(f"{text} {where}", option="phase")
 
     def _cycles_above(self, phase: int) -> tuple[Sequence[Cycle], Release | None]:
@@ -212,27 +201,28 @@ class Finder:
 
     def _where_is(self, phase: int, cycles: Sequence[Cycle]) -> str:
         """Say where a phase really is, and what to set."""
-        cycle = _cycle_of(phase, cycles)
         release = ""
-        if cycle is None:
+        if not _with_phase(phase, cycles):
             try:
                 number = self._client.phase_tree(phase).release
-                others = self._client.cycles(number) if number is not None else ()
+                cycles = self._client.cycles(number) if number is not None else ()
             except ZephyrRefused:
                 return "There is no phase with this id, or it cannot be read."
-            cycle = _cycle_of(phase, others)
             release = f" of release id {number}"
-        if cycle is None:
-            return "The server does not say where it is."
-        return (
-            f"It is in cycle {cycle.name!r} ({cycle.id}){release}. Set that, or nothing"
-            f" above the phase: its id is enough."
-        )
+        for cycle, _phase in _with_phase(phase, cycles):
+            return (
+                f"It is in cycle {cycle.name!r} ({cycle.id}){release}. Set that, or"
+                f" nothing above the phase: its id is enough."
+            )
+        return "The server does not say where it is."
 
     # Messages
 
     def _target(
-        self, release: Release | None, cycle: Cycle | None, phase: Phase | None
+        self,
+        release: Release | None = None,
+        cycle: Cycle | None = None,
+        phase: Phase | None = None,
     ) -> Target:
         known = {
             "project": self._project,
@@ -294,18 +284,17 @@ class Finder:
 
     def _other_release(self, ref: Ref) -> str:
         """Say in which release of the project a cycle really is, if the server knows."""
+        releases: Sequence[Release] = ()
+        number = None
         try:
-            number = self._client.cycle(ref.id).release if ref.id is not None else None
-            releases = self._releases() if self._settings.project else []
-            if ref.id is None:
-                number = next(
-                    (
-                        each.id
-                        for each in releases[:_SHOWN]
-                        if any(_matches(ref, c) for c in self._client.cycles(each.id))
-                    ),
-                    None,
-                )
+            if self._settings.project:
+                releases = self._releases()
+            if ref.id is not None:
+                number = self._client.cycle(ref.id).release
+            for each in releases[:_SHOWN] if ref.id is None else ():
+                if any(_matches(ref, c) for c in self._client.cycles(each.id)):
+                    number = each.id
+                    break
         except ZephyrBadAnswer:
             return ""
         if number is None:
@@ -338,11 +327,17 @@ class Finder:
         return f"{described} is not a {kind} of {place}.{hint}{has}{create}"
 
 
-def _cycle_of(phase: int, cycles: Iterable[Cycle]) -> Cycle | None:
-    return next((c for c in cycles if any(p.id == phase for p in c.phases)), None)
+def _with_phase(number: int, cycles: Iterable[Cycle]) -> list[tuple[Cycle, Phase]]:
+    """Return the phase with an id, and its cycle, if it is in one of *cycles*."""
+    return [
+        (cycle, phase)
+        for cycle in cycles
+        for phase in cycle.phases
+        if phase.id == number
+    ]
 
 
-def _matches(ref: Ref, thing: _Listed) -> bool:
+def _matches(ref: Ref, thing: Place) -> bool:
     """Return whether *ref* names *thing*; white space around a name is ignored."""
     if ref.id is not None:
         return thing.id == ref.id

@@ -37,24 +37,11 @@ class CaseLookup:
     def has(self, case: CaseRef) -> bool:
         return case in self.placements or case in self.ambiguous
 
-    def choose(
-        self, case: CaseRef, candidates: Iterable[Placement], release: int | None
-    ) -> None:
-        """Add the one of *candidates* that is in *release*, or the oldest."""
-        matches = [each for each in candidates if case in (each.case, each.alt)]
-        cases = sorted({each.case for each in matches})
-        if len(cases) > 1:
-            self.ambiguous[str(case)] = list(map(int, cases))
-        elif matches:
-            self.placements[case] = min(
-                matches, key=lambda each: (each.release != release, each.id)
-            )
-
 
 def find_cases(
     client: Client, cases: Iterable[CaseRef], release: int | None, *, walk: int = 0
 ) -> CaseLookup:
-    """Find *cases*; of several placements the one in *release* counts.
+    """Find *cases*; of several placements the one in *release* counts, else the oldest.
 
     The server's search comes first. It may not know recent changes, or be missing:
     then at most *walk* calls, or as many as needed, read the folders of *release*.
@@ -69,7 +56,14 @@ def find_cases(
         walked = _walk(client, release, missing, candidates, walk if searched else None)
     lookup = CaseLookup(certain=searched or walked)
     for case in cases:
-        lookup.choose(case, candidates.get(case, ()), release)
+        matches = [p for p in candidates.get(case, ()) if case in (p.case, p.alt)]
+        numbers = sorted({each.case for each in matches})
+        if len(numbers) > 1:
+            lookup.ambiguous[str(case)] = list(map(int, numbers))
+        elif matches:
+            lookup.placements[case] = min(
+                matches, key=lambda each: (each.release != release, each.id)
+            )
     return lookup
 
 

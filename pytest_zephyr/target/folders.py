@@ -27,16 +27,15 @@ class Folders:
     def __init__(self, client: Client, release: int) -> None:
         self._client = client
         self._release = release
-        self._roots: dict[str, int] | None = None
-        self._read: set[str] = set()
-        self._ids: dict[Path, int] = {}
+        self._roots: list[Folder] | None = None
+        # The ids of all folders below each root that was read.
+        self._trees: dict[str, dict[Path, int]] = {}
         self.refused: dict[Path, str] = {}
         self.duplicates: dict[int, Path] = {}
 
     def find(self, path: Path) -> int | None:
         """Return the id of the folder at *path*."""
-        self._load(path[0])
-        return self._ids.get(path)
+        return self._tree(path[0]).get(path)
 
     def missing(self, paths: Iterable[Path]) -> list[Path]:
         """Return the missing ones of *paths* and their parents, parents first."""
@@ -53,8 +52,10 @@ class Folders:
                 break
             for path in todo:
                 self._create(path, created)
-            for root in {path[0] for path in todo}:
-                self._forget(root)
+            # Read them again.
+            self._roots = None
+            for path in todo:
+                self._trees.pop(path[0], None)
         self.duplicates |= {
             number: path
             for number, path in sorted(created.items(), key=lambda each: -len(each[1]))
@@ -71,7 +72,8 @@ class Folders:
         if path[:-1] in self.refused:
             self.refused[path] = self.refused[path[:-1]]
             return
-        parent = self._ids.get(path[:-1])
+        tree = self._tree(path[0])
+        parent = tree.get(path[:-1])
         if len(path) > 1 and parent is None:
             return
         try:
@@ -83,30 +85,23 @@ class Folders:
             if refused.status < 500:
                 self.refused[path] = str(refused)
             return
-        created[folder.id], self._ids[path] = path, folder.id
+        created[folder.id], tree[path] = path, folder.id
 
-    def _load(self, root: str) -> None:
-        if self._roots is None:
-            self._roots = {}
-            for each in sorted(
-                self._client.root_folders(self._release), key=lambda each: each.id
-            ):
-                self._roots.setdefault(each.name.strip(), each.id)
-        if root in self._read:
-            return
-        self._read.add(root)
-        if root in self._roots:
-            self._take((root,), self._client.folder(self._roots[root]))
+    def _tree(self, root: str) -> dict[Path, int]:
+        if root not in self._trees:
+            if self._roots is None:
+                self._roots = self._client.root_folders(self._release)
+            ids = [each.id for each in self._roots if each.name.strip() == root]
+            tree = self._trees[root] = {}
+            if ids:
+                _add_folder((root,), self._client.folder(min(ids)), tree)
+        return self._trees[root]
 
-    def _take(self, path: Path, folder: Folder) -> None:
-        self._ids[path] = folder.id
-        for child in sorted(folder.children, key=lambda each: each.id):
-            below = (*path, child.name.strip())
-            if below not in self._ids:
-                self._take(below, child)
 
-    def _forget(self, root: str) -> None:
-        """Have the tree of *root* read again at its next use."""
-        self._roots = None
-        self._read.discard(root)
-        self._ids = {path: n for path, n in self._ids.items() if path[0] != root}
+def _add_folder(path: Path, folder: Folder, tree: dict[Path, int]) -> None:
+    """Add *folder* and all below it to *tree*."""
+    tree[path] = folder.id
+    for child in sorted(folder.children, key=lambda each: each.id):
+        below = (*path, child.name.strip())
+        if below not in tree:
+            _add_folder(below, child, tree)

@@ -48,7 +48,9 @@ class Snapshot:
 
     *lookup* has the test cases that were looked up in the repository, *described* is the
     phase as the user named it. Only a report needs names of test cases; *named* says that
-    the executions have them.
+    the executions have them. *scheduled* maps all test cases of the phase to their Alt IDs,
+    `None` if they were not read. *clock_offset* is how many milliseconds the server's clock
+    is ahead of ours.
     """
 
     user: User
@@ -60,6 +62,8 @@ class Snapshot:
     lookup: CaseLookup = field(default_factory=CaseLookup)
     described: str = ""
     named: bool = True
+    scheduled: dict[int, str] | None = None
+    clock_offset: int = 0
 
     @property
     def fresh(self) -> bool:
@@ -128,17 +132,16 @@ class Snapshot:
                     self.target = replace(self.known_target, phase=each, cycle=cycle)
                     return
 
-    def read_scheduled(self, client: Client) -> dict[int, str]:
-        """Return the Alt ID of each test case in the phase, assigned or not, by its id."""
-        plan = {
+    def read_scheduled(self, client: Client) -> None:
+        """Read the Alt ID of each test case in the phase, assigned or not."""
+        scheduled = {
             each.case: each.alt for each in self.executions if each.case is not None
         }
         phase = self.known_target.phase
-        if phase is not None:
-            for node in client.phase_tree(phase.id).walk():
-                for row in client.phase_rows(node.id):
-                    plan[row.placement.case] = row.placement.alt
-        return plan
+        for node in client.phase_tree(phase.id).walk() if phase else ():
+            for row in client.phase_rows(node.id):
+                scheduled[row.placement.case] = row.placement.alt
+        self.scheduled = scheduled
 
     def look_up(
         self, client: Client, cases: Iterable[CaseRef], walk: int = 0
@@ -193,4 +196,5 @@ def read_snapshot(
 def read_user_and_statuses(client: Client) -> Snapshot:
     """Read the current user and the statuses."""
     user = client.current_user()
-    return Snapshot(user, client.statuses() or status.STOCK)
+    statuses = client.statuses() or status.STOCK
+    return Snapshot(user, statuses, clock_offset=client.clock_offset)

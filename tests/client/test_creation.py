@@ -13,6 +13,7 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.target.create_cases import CaseCreator
 from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.create_cycle import TargetCreator
+from pytest_zephyr.target.creations import Creations
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import find_cases
 
@@ -79,12 +80,13 @@ def creator(world, settings, connected):
 
     client.rival = rival
     details = NewCaseTests("Automation/{package}")
-    creator = CaseCreator(client, world.release, {new: details})
+    creations = Creations()
+    creator = CaseCreator(client, world.release, {new: details}, creations)
 
     def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
         client.contested, client.deletes = contested, deletes
         creator.find()
-        done = creator.create()
+        creator.create()
         duplicates = [each.case for each in creator.duplicates]
         creator.remove_duplicates(duplicates if used else [])
         (root,) = [
@@ -95,7 +97,7 @@ def creator(world, settings, connected):
         tree = list(client.folder(root.id).walk())
         cases = [each.case for node in tree for each in client.folder_cases(node.id)]
         names = [each.name for each in tree]
-        return names, cases, done.placements[new].case, done.remarks
+        return names, cases, creations.placements[new].case, creations.remarks
 
     return run
 
@@ -136,7 +138,7 @@ def test_of_two_that_made_the_same_the_lowest_id_stays(
             store.add_phase(cycle, "Regression")
 
     client.rival = rival
-    creator = TargetCreator(client, options, find_target(client, options))
+    creator = TargetCreator(client, options, find_target(client, options), Creations())
     target = creator.create()
 
     (cycle,) = [c for c in store.cycles(world.release) if c.name == "Build 7"]
@@ -155,7 +157,7 @@ def test_an_unclear_creation_is_looked_up_and_not_repeated(
     world.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
     options = settings(**NAMES, timeout="1", retries="0")
     client = connected(options)
-    TargetCreator(client, options, find_target(client, options)).create()
+    TargetCreator(client, options, find_target(client, options), Creations()).create()
 
     cycles = world.sandbox.store.cycles(world.release)
     (cycle,) = [each for each in cycles if each.name == "Build 7"]

@@ -37,7 +37,6 @@ from pytest_zephyr.protocol.messages import Progress
 from pytest_zephyr.protocol.messages import ProtocolError
 from pytest_zephyr.protocol.messages import Push
 from pytest_zephyr.protocol.messages import Pushed
-from pytest_zephyr.push.preflight import ServerFacts
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.secret import Secret
@@ -114,33 +113,28 @@ def test_what_is_no_message_is_said_without_its_content(line: bytes) -> None:
     assert "s3cret" not in str(caught.value)
 
 
-FACTS = ServerFacts(
-    Snapshot(
-        User(1, "Ada"),
-        list(STOCK),
-        target=Target(
-            "A > B", Phase(4, "B", created=7), Cycle(2, "A", (Phase(4, "B"),))
-        ),
-        executions=[
-            Execution(1, 101, "", VersionId(9), "1", "ok", 5, 6, "abc", True, None)
-        ],
-        complete=True,
-        lookup=CaseLookup(
-            {
-                101: Placement(PlacementId(1), VisibleId(101), VersionId(2)),
-                "A-1": Placement(PlacementId(2), VisibleId(102), VersionId(3)),
-            },
-            {"A-2": [103, 104]},
-        ),
+SNAPSHOT = Snapshot(
+    User(1, "Ada"),
+    list(STOCK),
+    target=Target("A > B", Phase(4, "B", created=7), Cycle(2, "A", (Phase(4, "B"),))),
+    executions=[
+        Execution(1, 101, "", VersionId(9), "1", "ok", 5, 6, "abc", True, None)
+    ],
+    complete=True,
+    lookup=CaseLookup(
+        {
+            101: Placement(PlacementId(1), VisibleId(101), VersionId(2)),
+            "A-1": Placement(PlacementId(2), VisibleId(102), VersionId(3)),
+        },
+        {"A-2": [103, 104]},
     ),
+    scheduled={101: "", 102: "A-1"},
     clock_offset=-12,
-    plan={101: "", 102: "A-1"},
 )
 
 
 def test_facts_survive_the_way_through_the_test_process() -> None:
-    assert load(ServerFacts, dump(FACTS)) == FACTS
-    assert load(ServerFacts, dump(ServerFacts())) == ServerFacts()
+    assert load(Snapshot, dump(SNAPSHOT)) == SNAPSHOT
 
 
 Letter = Literal["a", "b"]
