@@ -40,35 +40,35 @@ def choose(settings: Settings, run: Run, confirm: Callable[[str], bool]) -> Sett
 
     path = run.paths[0]
     try:
-        named = parsers.url(run.journals[0].header.options.get("url", ""))
+        journal_url = parsers.url(run.journals[0].header.options.get("url", ""))
     except InvalidValue:
         # There is no address in the journal, or an invalid one.
         return settings
     if settings.url is None:
-        if named != SANDBOX and not confirm(named):
+        if journal_url != SANDBOX and not confirm(journal_url):
             raise SettingsError(
-                f"no server is set for this push; only {path} names one, {named}."
-                f" To send the credential there: {push_to(named)}"
+                f"no server is set for this push; only {path} names one, {journal_url}."
+                f" To send the credential there: {push_to(journal_url)}"
             )
-        return replace(settings, url=named)
-    if named != settings.url:
-        _reject_foreign_ids(settings, named, path)
+        return replace(settings, url=journal_url)
+    if journal_url != settings.url:
+        _reject_foreign_ids(settings, journal_url, path)
         if settings.sources["url"] != BY_NAME["url"].flag_name:
             raise SettingsError(
-                f"{path} was written for {named}, and this call is for"
+                f"{path} was written for {journal_url}, and this call is for"
                 f" {settings.describe('url')}. Nothing was sent. If that is what you"
                 f" want: {push_to(settings.url)}"
             )
     return settings
 
 
-def _reject_foreign_ids(settings: Settings, named: str, journal: Path) -> None:
+def _reject_foreign_ids(settings: Settings, journal_url: str, journal: Path) -> None:
     """Raise SettingsError for ids in the journal, which belong to another server."""
     for name in TARGET:
         ref = getattr(settings, name)
         in_journal = settings.sources[name] == journal.name
         if ref is not None and ref.id is not None and in_journal:
             raise SettingsError(
-                f"{settings.describe(name)} is an id of {named}. On {settings.url}, it"
+                f"{settings.describe(name)} is an id of {journal_url}. On {settings.url}, it"
                 f" is another {name} or none. Name it with --zephyr-{name}."
             )

@@ -12,8 +12,8 @@ from pytest_zephyr.cli import output
 from pytest_zephyr.cli import push
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
+from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
-from pytest_zephyr.config.command_line import kept_lines
 from pytest_zephyr.config.job import this_job
 from pytest_zephyr.errors import ReportError
 from pytest_zephyr.journal.format import Header
@@ -75,6 +75,6 @@ def run(args: argparse.Namespace) -> int:
     if args.push:
         args.journals, args.force, args.json = [journal], False, False
         return max(exit_code, push.run(args))
-    _kept, again = kept_lines([journal], settings)
-    output.say(f"        {again}")
+    again = command("push", journal, settings=settings)
+    output.say(f"        send them later with: {again}")
     return exit_code

@@ -35,15 +35,12 @@ class Entry:
 
 def declare(commands: common.Commands) -> None:
     text = "list journals, or discard some"
-    parser = common.add_command(
-        commands, "journals", run, text, ("journal",), json=True
-    )
+    parser = common.add_command(commands, "journals", run, text, {"journal"}, json=True)
+    add = parser.add_argument
     text = "journals, or directories of them (default: those of the project)"
-    parser.add_argument(
-        "journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text
-    )
+    add("journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
     text = "remove the journals that are named, sent or not"
-    parser.add_argument("--discard", action="store_true", help=text)
+    add("--discard", action="store_true", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,9 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.say_json(entries)
     elif not entries:
-        output.say(
-            f"no journals in {', '.join(str(display_path(each)) for each in places)}"
-        )
+        output.say(f"no journals in {', '.join(map(str, map(display_path, places)))}")
     else:
         output.say_table(("JOURNAL", "STATE", "RUN"), map(_row, entries))
         if any(each.state == "waiting" for each in entries):

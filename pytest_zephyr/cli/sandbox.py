@@ -34,7 +34,7 @@ _SHOWN = 20
 
 def declare(commands: common.Commands) -> None:
     text = "run the embedded server"
-    parser = common.add_command(commands, "sandbox", run, text, ("journal",))
+    parser = common.add_command(commands, "sandbox", run, text, {"journal"})
     add = parser.add_argument
     text = f"port to listen on, 0 for a free one (default: {PORT})"
     add("--port", type=_port, default=PORT, help=text)
@@ -97,35 +97,28 @@ def _introduction(sandbox: Sandbox, contents: Iterable[str]) -> Iterator[str]:
         yield f"{'  ' * (depth + 1)}{name} ({kind} {number})"
     if len(places) > _SHOWN:
         yield f"  … and {len(places) - _SHOWN} more, see {sandbox.url}"
-    for line in contents:
-        yield f"  {line}"
-    yield ""
-    yield "To report to it, copy these lines into another terminal:"
-    yield ""
+    yield from (f"  {line}" for line in contents)
+    yield "\nTo report to it, copy these lines into another terminal:\n"
     yield _export("ZEPHYR_URL", sandbox.url)
     yield _export("ZEPHYR_TOKEN", sandbox.token)
     target: list[str] = []
     for depth, kind, number, name in places:
+        if len(target) == len(TARGET):
+            break
         # A name that would be read as an id or as a placeholder is given as an id.
         is_plain = not name.isdecimal() and not set("{}:") & set(name)
         variable = f"ZEPHYR_{kind.split()[-1].upper()}"
         target[depth:] = [_export(variable, name if is_plain else str(number))]
-        if len(target) == len(TARGET):
-            break
     yield from target
     if len(target) == len(TARGET):
         yield "  pytest --zephyr"
     else:
-        yield ""
-        yield "and set ZEPHYR_PROJECT, ZEPHYR_RELEASE, ZEPHYR_CYCLE and ZEPHYR_PHASE; with"
+        yield "\nand set ZEPHYR_PROJECT, ZEPHYR_RELEASE, ZEPHYR_CYCLE and ZEPHYR_PHASE; with"
         yield "--zephyr-create cycle a run creates the cycle and the phase."
-    yield ""
-    yield "A name and a password log in, too, instead of the token:"
-    yield ""
+    yield "\nA name and a password log in, too, instead of the token:\n"
     yield _export("ZEPHYR_USERNAME", sandbox.username)
     yield _export("ZEPHYR_PASSWORD", sandbox.password)
-    yield ""
-    yield "Stop the sandbox with Ctrl-C."
+    yield "\nStop the sandbox with Ctrl-C."
 
 
 def _places(store: Store) -> Iterator[tuple[int, str, int, str]]:

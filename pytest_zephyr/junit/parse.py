@@ -275,16 +275,16 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
         parser.close()
     except DefusedXmlException as error:
         raise ReportError(
-            f"{path}, line {parser.getLineNumber()}: it defines or includes entities, which"
-            f" may read files or fill the memory. Remove its <!DOCTYPE>."
+            f"{handler.where}: it defines or includes entities, which may read files or"
+            f" fill the memory. Remove its <!DOCTYPE>."
         ) from error
     except SAXParseException as error:
-        where, problem = f"{path}, line {error.getLineNumber()}", error.getMessage()
-        if "no element found" not in problem:
-            raise ReportError(f"{where}: not well-formed XML ({problem}).") from error
-        tag = handler.open[-1][0]
-        ends = f"ends inside <{tag}>" if tag else "has no XML"
-        raise ReportError(f"{where}: the file {ends}. Run its tests again.") from error
+        problem = f"not well-formed XML ({error.getMessage()})."
+        if "no element found" in problem:
+            tag, _text = handler.open[-1]
+            ends = f"ends inside <{tag}>" if tag else "has no XML"
+            problem = f"the file {ends}. Run its tests again."
+        raise ReportError(f"{handler.where}: {problem}") from error
     except (OSError, LookupError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ReportError(f"{path} cannot be read: {reason}.") from error

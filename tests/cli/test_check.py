@@ -58,8 +58,8 @@ def rows(text: str) -> dict[str, tuple[str, str]]:
 
 
 def test_all_steps_are_well(call, world):
-    code, said = call("check", *NAMES)
-    table = rows(said)
+    code, printed = call("check", *NAMES)
+    table = rows(printed)
 
     assert code == 0
     assert table["address"] == ("ok", world.sandbox.url)
@@ -79,27 +79,27 @@ def test_all_steps_are_well(call, world):
 
 
 def test_id_of_a_phase_is_all_it_needs(call, world):
-    code, said = call("check", f"--zephyr-phase={world.phase}")
+    code, printed = call("check", f"--zephyr-phase={world.phase}")
 
     assert code == 0
-    assert rows(said)["project"] == ("skipped", "")
-    assert rows(said)["phase"][0] == "ok"
+    assert rows(printed)["project"] == ("skipped", "")
+    assert rows(printed)["phase"][0] == "ok"
 
 
 def test_what_may_be_created_is_no_mistake(call, world):
-    code, said = call(
+    code, printed = call(
         "check", *NAMES[:2], "--zephyr-cycle=New", "--zephyr-phase=New",
         "--zephyr-create=cycle",
     )  # fmt: skip
 
     assert code == 0
-    assert rows(said)["cycle"] == ("ok", "to be created")
-    assert rows(said)["phase"] == ("ok", "to be created")
+    assert rows(printed)["cycle"] == ("ok", "to be created")
+    assert rows(printed)["phase"] == ("ok", "to be created")
     assert world.writes == []
 
 
 @pytest.mark.parametrize(
-    ("args", "step", "said"),
+    ("args", "step", "message"),
     [
         (["--zephyr-project=Payment"], "project", "Did you mean 'Payments'?"),
         (["--zephyr-release=name:1"], "release", "is not a release of project"),
@@ -113,12 +113,12 @@ def test_what_may_be_created_is_no_mistake(call, world):
     ],
     ids=["project", "release", "cycle", "phase", "status"],
 )
-def test_wrong_name_is_said_at_its_step(call, args, step, said):
+def test_wrong_name_is_said_at_its_step(call, args, step, message):
     code, text = call("check", *NAMES, *args)
 
     assert code == 1
     assert rows(text)[step][0] == "FAIL"
-    assert said in rows(text)[step][1]
+    assert message in rows(text)[step][1]
 
 
 def test_wrong_name_is_said_though_no_phase_is_set(call):
@@ -164,7 +164,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
-    faults, step, said = FAULTS[name]
+    faults, step, message = FAULTS[name]
     for fault in faults:
         world.sandbox.faults.add(fault)
     if name == "401":
@@ -173,11 +173,11 @@ def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
 
     assert code == 1
     assert rows(text)[step][0] == "FAIL"
-    assert said in rows(text)[step][1]
+    assert message in rows(text)[step][1]
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (
             ["--zephyr-url=http://127.0.0.1:9"],
@@ -191,12 +191,12 @@ def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
     ],
     ids=["refused", "not resolved", "proxy"],
 )
-def test_no_answer_is_told_apart(call, args, said):
+def test_no_answer_is_told_apart(call, args, message):
     code, text = call("check", *NAMES, "--zephyr-retries=0", *args)
 
     assert code == 1
     assert rows(text)["address"][0] == "FAIL"
-    assert said in rows(text)["address"][1]
+    assert message in rows(text)["address"][1]
 
 
 @pytest.fixture
@@ -258,7 +258,9 @@ def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
             for n, (step, values) in enumerate(zip(steps, chosen, strict=True))
             if values is not None
         }
-        code, said = call("check", *(f"--zephyr-{k}={v}" for k, v in options.items()))
+        code, printed = call(
+            "check", *(f"--zephyr-{k}={v}" for k, v in options.items())
+        )
         settings = settings_for(world.sandbox.token, url=world.sandbox.url, **options)
         try:
             settings.require_server()
@@ -268,7 +270,7 @@ def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
         except (SettingsError, ZephyrError):
             fits = False
 
-        assert (code, "FAIL" in said) == ((0, False) if fits else (1, True)), options
+        assert (code, "FAIL" in printed) == ((0, False) if fits else (1, True)), options
 
 
 def test_wrong_value_is_wrong_usage(call):
@@ -321,7 +323,7 @@ def test_lists_work_with_ids(call, world):
 
 
 @pytest.mark.parametrize(
-    ("args", "code", "said"),
+    ("args", "code", "message"),
     [
         (["releases"], 2, "no project. Set zephyr_project"),
         (["phases", *NAMES[:2]], 2, "no cycle. Set zephyr_cycle"),
@@ -331,11 +333,11 @@ def test_lists_work_with_ids(call, world):
     ],
     ids=["no project", "no cycle", "typo", "away", "no such list"],
 )
-def test_what_cannot_be_listed_is_said(call, args, code, said):
+def test_what_cannot_be_listed_is_said(call, args, code, message):
     found, text = call("list", *args, "--zephyr-retries=0")
 
     assert found == code
-    assert said in text
+    assert message in text
 
 
 def test_lists_say_what_else_there_is(call, world):
@@ -361,9 +363,9 @@ def test_a_list_of_statuses_that_cannot_be_read_is_not_ok(call, world):
     code, text = call("check", *NAMES)
 
     assert code == 0
-    state, said = rows(text)["statuses"]
+    state, text = rows(text)["statuses"]
     assert state == "warning"
-    assert said == (
+    assert text == (
         "the server's list cannot be read; the usual ones are used: Pass (1), Fail (2),"
         " WIP (3), Blocked (4)"
     )

@@ -220,7 +220,7 @@ def test_tests_with_a_test_case_of_their_own_have_one(
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["--journals", "--", "tests"], "either --journals or arguments for pytest"),
         (["--journals", "gone.jsonl"], "gone.jsonl"),
@@ -236,11 +236,11 @@ def test_tests_with_a_test_case_of_their_own_have_one(
         ),
     ],
 )
-def test_what_cannot_be_compared_is_wrong_usage(prepared, command, args, said):
+def test_what_cannot_be_compared_is_wrong_usage(prepared, command, args, message):
     done = command("drift", *args)
 
     assert done.ret == 2, done.text
-    assert said in done.err
+    assert message in done.err
 
 
 def test_tests_that_cannot_be_collected_are_shown(prepared, pytester, command):

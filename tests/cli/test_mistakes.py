@@ -174,22 +174,22 @@ def test_a_cycle_of_another_release(check, world, by):
 
 def test_a_typing_mistake_in_an_id(check, run_pytest, pytester):
     pytester.makepyfile(SUITE.format(1022))
-    said = run_pytest("--zephyr").text
+    printed = run_pytest("--zephyr").text
 
     assert (
         "zephyr: test case 1022 is not known to Zephyr. Did you mean 102?"
         " (test_a_typing_mistake_in_an_id.py::test_a)"
-    ) in said.splitlines()
+    ) in printed.splitlines()
 
 
 def test_a_marker_without_an_id(run_pytest, pytester):
     pytester.makepyfile(SUITE.format(""))
-    said = run_pytest("--zephyr").text
+    printed = run_pytest("--zephyr").text
 
     assert (
         "PytestZephyrWarning: test_a_marker_without_an_id.py::test_a: the zephyr marker"
         " names no test case; give it an id, as in @pytest.mark.zephyr(101)"
-    ) in said
+    ) in printed
 
 
 def test_no_network(check, monkeypatch):
@@ -206,14 +206,14 @@ def test_a_port_where_nobody_listens(check, monkeypatch):
     """On this machine it may be the embedded server that is not running."""
     port = refusing_port()
     monkeypatch.setenv("ZEPHYR_URL", f"http://127.0.0.1:{port}")
-    said = check()
+    printed = check()
 
-    assert said.startswith(
+    assert printed.startswith(
         f"no answer from http://127.0.0.1:{port} (from ZEPHYR_URL): connection refused."
         f" Nothing listens on port {port} of this machine. To start the embedded server"
         f" there: "
     )
-    assert said.endswith(f" sandbox --port {port}")
+    assert printed.endswith(f" sandbox --port {port}")
 
 
 def test_a_proxy_that_is_away(check, monkeypatch):
@@ -266,14 +266,14 @@ def test_a_permission_that_is_missing_when_results_are_written(
 ):
     world.sandbox.faults.add(Fault("PUT", status=403, times=None))
     pytester.makepyfile(SUITE.format(101))
-    said = run_pytest("--zephyr").text
+    printed = run_pytest("--zephyr").text
 
     assert (
         f"zephyr: permission denied: user 'Test Manager' (token in ZEPHYR_TOKEN) may not"
         f" change executions in project 'Payments'. Ask a Zephyr administrator to allow"
         f" it. ({world.sandbox.url} (from ZEPHYR_URL) answered 403 to PUT"
         f" execution/bulk/execute: Forbidden)"
-    ) in said.splitlines()
+    ) in printed.splitlines()
 
 
 def test_a_wrong_value(command, pytester):

@@ -1,4 +1,4 @@
-"""`pytest-zephyr push`: what a run left is sent, once, and said."""
+"""`pytest-zephyr push`: what a run left is sent once, and what is printed about it."""
 
 from __future__ import annotations
 
@@ -68,10 +68,12 @@ def journal(pytester, run_zephyr):
 def test_push_sends_what_a_run_left_and_a_second_one_writes_nothing(
     push, journal, world
 ):
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 0
-    assert "3 test cases: 2 reported (1 Pass, 1 Fail), 1 unchanged (skipped)\n" in said
+    assert (
+        "3 test cases: 2 reported (1 Pass, 1 Fail), 1 unchanged (skipped)\n" in printed
+    )
     assert world.statuses()[101] == "1"
     assert "broke" in world.execution(102).comment
 
@@ -84,10 +86,10 @@ def test_without_arguments_all_undelivered_journals_are_sent(push, world):
     assert push()[0] == 0
     assert world.statuses()[102] == "2"
 
-    code, said = push()
+    code, printed = push()
 
     assert code == 0
-    assert said == "nothing to send\n"
+    assert printed == "nothing to send\n"
 
 
 def test_the_time_budget_is_for_the_whole_command(
@@ -97,10 +99,10 @@ def test_the_time_budget_is_for_the_whole_command(
     for _ in range(3):
         run_zephyr("--zephyr-push=never", same_exit=False)
     world.sandbox.faults.add(Fault(kind="hang", seconds=3600, times=None))
-    code, said = push("--zephyr-deadline=1")
+    code, printed = push("--zephyr-deadline=1")
 
     assert code == 1
-    assert said.count("the time budget of 1 s (zephyr_deadline) is spent") == 4
+    assert printed.count("the time budget of 1 s (zephyr_deadline) is spent") == 4
     assert len(world.sandbox.requests) <= 1
     world.sandbox.faults.clear()
     assert push()[0] == 0
@@ -108,22 +110,22 @@ def test_the_time_budget_is_for_the_whole_command(
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
-    code, said = push("--dry-run", journal)
+    code, printed = push("--dry-run", journal)
 
     assert code == 0
     assert world.writes == []
-    assert "2 would be reported (1 Pass, 1 Fail), 1 unchanged (skipped)" in said
-    assert "test case 101: Pass on execution" in said
-    assert "test case 102: Fail on execution" in said
-    assert "test case 103: unchanged (skipped)" in said
+    assert "2 would be reported (1 Pass, 1 Fail), 1 unchanged (skipped)" in printed
+    assert "test case 101: Pass on execution" in printed
+    assert "test case 102: Fail on execution" in printed
+    assert "test case 103: unchanged (skipped)" in printed
     assert push(journal)[0] == 0
     assert world.statuses()[101] == "1"
 
 
 def test_json_is_for_scripts(push, journal, world):
     world.sandbox.store.adopt(world.phase, [])
-    code, said = push("--json", journal)
-    document = json.loads(said)
+    code, printed = push("--json", journal)
+    document = json.loads(printed)
 
     assert code == 0
     assert document["complete"] is True
@@ -140,13 +142,13 @@ def test_result_that_only_its_test_can_mend_is_told_once(
     """No message promises that another push would bring it; naming it tries again."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
     journal = run_zephyr("--zephyr-push=never").journals[0]
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 1
-    assert "test case 999 is not known to Zephyr" in said
-    assert "fix the marker and run the tests again" in said
-    assert "send" not in said
-    assert "1 test case: 1 refused" in said
+    assert "test case 999 is not known to Zephyr" in printed
+    assert "fix the marker and run the tests again" in printed
+    assert "send" not in printed
+    assert "1 test case: 1 refused" in printed
     assert push() == (0, "nothing to send\n")
 
     world.schedule(999)
@@ -160,13 +162,13 @@ def test_result_without_a_place_is_sent_once_it_has_one(
 ):
     world.sandbox.store.add_case(world.release, testcase_id=201)
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(201)\ndef test_a(): pass\n")
-    said = run_zephyr(same_exit=False).text
-    assert "1 result kept in .zephyr" in said
-    assert paste(said).ret == 1
+    printed = run_zephyr(same_exit=False).text
+    assert "1 result kept in .zephyr" in printed
+    assert paste(printed).ret == 1
 
     world.sandbox.store.schedule(world.phase, 201)
 
-    assert paste(said).ret == 0
+    assert paste(printed).ret == 0
     assert world.statuses()[201] == "1"
 
 
@@ -180,13 +182,13 @@ def test_a_dry_run_is_sent_only_when_it_is_named(
     when = () if at_once else ("--zephyr-push=never",)
     ran = run_zephyr("--zephyr-dry-run", *when, same_exit=False)
     assert ("1 test case: 1 would be reported (1 Pass)" in ran.text) == at_once
-    code, said = push()
+    code, printed = push()
 
     assert code == 0
-    assert said.startswith("nothing to send\n")
-    assert f"{ran.journals[0]} is of a dry run. To send it: " in said
+    assert printed.startswith("nothing to send\n")
+    assert f"{ran.journals[0]} is of a dry run. To send it: " in printed
     assert world.writes == []
-    assert paste(ran.text if at_once else said).ret == 0
+    assert paste(ran.text if at_once else printed).ret == 0
     assert world.statuses()[101] == "1"
     assert push() == (0, "nothing to send\n")
 
@@ -204,15 +206,15 @@ def test_a_dry_run_is_no_part_of_another_run(pytester, push, run_zephyr, world):
 
 def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, world):
     unreachable = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={world.phase}")
-    code, said = push(*unreachable, "--zephyr-retries=0", journal)
+    code, printed = push(*unreachable, "--zephyr-retries=0", journal)
 
     assert code == 1
-    assert "no answer from http://127.0.0.1:9" in said
-    assert "3 test cases: 1 unchanged (skipped), 2 not sent" in said
+    assert "no answer from http://127.0.0.1:9" in printed
+    assert "3 test cases: 1 unchanged (skipped), 2 not sent" in printed
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["no/such.jsonl"], "cannot be read"),
         (["--zephyr-timeout=soon"], "'soon' (from --zephyr-timeout)"),
@@ -221,22 +223,22 @@ def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, 
     ],
     ids=["no journal", "wrong value", "unknown flag", "no ini file"],
 )
-def test_wrong_usage_exits_with_two(push, args, said):
+def test_wrong_usage_exits_with_two(push, args, message):
     code, printed = push(*args)
 
     assert code == 2
-    assert said in printed
+    assert message in printed
 
 
 def test_journal_of_a_newer_version_is_refused_with_a_clear_word(push, journal):
     lines = journal.read_text(encoding="utf-8").splitlines()
     header = json.loads(lines[0]) | {"format": 99}
     journal.write_text("\n".join([json.dumps(header), *lines[1:]]), encoding="utf-8")
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 2
-    assert "has format 99" in said
-    assert "Install a newer one" in said
+    assert "has format 99" in printed
+    assert "Install a newer one" in printed
 
 
 def test_half_a_line_at_the_end_is_skipped(push, journal, world):
@@ -275,14 +277,14 @@ def test_shards_of_one_run_merge_and_the_worst_decides(
                 "--zephyr-run-key=build-7",
                 same_exit=False,
             )
-    code, said = push()
+    code, printed = push()
 
     assert code == 0
     assert len(world.writes) == 1
     assert {c: world.statuses()[c] for c in (101, 102, 103)} == {
         101: "2", 102: "1", 103: "1"
     }  # fmt: skip
-    assert "3 test cases: 3 reported (2 Pass, 1 Fail)" in said
+    assert "3 test cases: 3 reported (2 Pass, 1 Fail)" in printed
     assert push()[1] == "nothing to send\n"
 
 
@@ -315,14 +317,14 @@ def test_newer_result_of_the_server_is_left_unless_forced(
     run_zephyr(same_exit=False)
     assert world.statuses()[102] == "1"
     age(journal, 90)
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 0
     assert world.statuses()[102] == "1"
     assert world.statuses()[101] == "1"
-    assert "the server has newer results for 1 test case, it is unchanged" in said
+    assert "the server has newer results for 1 test case, it is unchanged" in printed
 
-    assert paste(said).ret == 0
+    assert paste(printed).ret == 0
     assert world.statuses()[102] == "2"
 
 
@@ -349,10 +351,10 @@ def test_journal_in_use_is_not_touched(pytester, push, journal, world):
 
     with journal.open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        code, said = push(journal)
+        code, printed = push(journal)
 
     assert code == 1
-    assert "is in use" in said
+    assert "is in use" in printed
     assert world.writes == []
 
 
@@ -385,10 +387,10 @@ def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, wo
     (journal,) = ran.journals
 
     assert push(part) == (2, f"zephyr: {part} is a part of {journal}; push that.\n")
-    code, said = push(*sorted((pytester.path / ".zephyr").glob("*.jsonl")))
+    code, printed = push(*sorted((pytester.path / ".zephyr").glob("*.jsonl")))
 
     assert code == 0
-    assert "zephyr:" not in said
+    assert "zephyr:" not in printed
     assert "hello" in world.execution(101).comment
 
 
@@ -398,8 +400,10 @@ def test_certificates_that_are_not_checked_are_warned_of_each_time(
     monkeypatch.setenv("ZEPHYR_VERIFY", "false")
 
     for _ in range(2):
-        said = push(journal)[1]
-        assert "zephyr: TLS certificates are not checked (from ZEPHYR_VERIFY)" in said
+        printed = push(journal)[1]
+        assert (
+            "zephyr: TLS certificates are not checked (from ZEPHYR_VERIFY)" in printed
+        )
 
 
 def test_a_console_of_another_encoding_does_not_end_a_push(
@@ -431,11 +435,11 @@ def test_a_journal_with_impossible_options_does_not_keep_others_back(
     }
     rest = text.split("\n", 1)[1]
     spoilt.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
-    code, said = push()
+    code, printed = push()
 
     assert code == 1
-    assert "invalid zephyr_comment 'no\\x1b' (from 0000-spoilt.jsonl): " in said
-    assert "2 reported (1 Pass, 1 Fail)" in said
+    assert "invalid zephyr_comment 'no\\x1b' (from 0000-spoilt.jsonl): " in printed
+    assert "2 reported (1 Pass, 1 Fail)" in printed
     assert world.statuses()[101] == "1"
 
 
@@ -461,13 +465,13 @@ def test_evidence_that_did_not_arrive_is_sent_by_the_next_push(
     assert "evidence kept in .zephyr" in ran.text
     world.sandbox.faults.clear()
 
-    code, said = push("--dry-run")
+    code, printed = push("--dry-run")
     assert code == 0
-    code, said = push()
+    code, printed = push()
 
     assert code == 0
-    assert "1 test case: 1 reported before (1 Pass)" in said
-    assert "1 attachment uploaded" in said
+    assert "1 test case: 1 reported before (1 Pass)" in printed
+    assert "1 attachment uploaded" in printed
     assert world.execution(101).attachments == (("a.png", "image/png", 7),)
     assert world.execution(101).results == 1
     assert push() == (0, "nothing to send\n")
@@ -494,20 +498,20 @@ def stranger():
 
 
 @pytest.mark.parametrize("auth", ["token", "basic", "cookie"])
-@pytest.mark.parametrize("told", [True, False], ids=["another is told", "none is told"])
+@pytest.mark.parametrize("is_set", [True, False], ids=["another is set", "none is set"])
 def test_an_address_that_only_a_header_names_gets_no_credential(
-    push, journal, world, stranger, monkeypatch, told, auth
+    push, journal, world, stranger, monkeypatch, is_set, auth
 ):
     monkeypatch.setenv("ZEPHYR_AUTH", auth)
     monkeypatch.setenv("ZEPHYR_USERNAME", world.sandbox.username)
     monkeypatch.setenv("ZEPHYR_PASSWORD", world.sandbox.password)
-    if not told:
+    if not is_set:
         monkeypatch.delenv("ZEPHYR_URL")
     path = edited(journal, url=stranger.url)
-    code, said = push(path)
+    code, printed = push(path)
 
     assert code == 2
-    assert stranger.url in said
+    assert stranger.url in printed
     assert stranger.seen == []
     assert world.sandbox.requests == []
 
@@ -517,10 +521,10 @@ def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
 ):
     """Nobody is at a terminal; whoever pastes the command has read the address."""
     monkeypatch.delenv("ZEPHYR_URL")
-    code, said = push(journal)
+    code, printed = push(journal)
     assert code == 2
 
-    assert paste(said).ret == 0
+    assert paste(printed).ret == 0
     assert world.statuses()[101] == "1"
 
 
@@ -548,16 +552,16 @@ def test_a_person_at_a_terminal_is_asked(
 def test_ids_of_a_header_are_not_used_on_another_server(push, journal, world):
     """There they are other things; names mean what they say."""
     other = edited(journal, url="https://zephyr.example")
-    code, said = push("--zephyr-url", world.sandbox.url, other)
+    code, printed = push("--zephyr-url", world.sandbox.url, other)
 
     assert code == 2
     assert (
         f"'{world.phase}' (from edited.jsonl) is an id of https://zephyr.example"
-        in said
+        in printed
     )
     assert world.sandbox.requests == []
-    told = ("--zephyr-url", world.sandbox.url, "--zephyr-phase", str(world.phase))
-    assert push(*told, other)[0] == 0
+    flags = ("--zephyr-url", world.sandbox.url, "--zephyr-phase", str(world.phase))
+    assert push(*flags, other)[0] == 0
     assert world.statuses()[101] == "1"
 
 
@@ -569,10 +573,12 @@ def test_what_a_journal_does_not_name_is_asked_for_as_a_flag(
     header = json.loads(lines[0])
     del header["options"]["phase"]
     journal.write_text("\n".join([json.dumps(header), *lines[1:]]), encoding="utf-8")
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 2
-    assert f"no phase in {journal}. Give a name or an id with --zephyr-phase." in said
+    assert (
+        f"no phase in {journal}. Give a name or an id with --zephyr-phase." in printed
+    )
     assert push(journal, f"--zephyr-phase={world.phase}")[0] == 0
 
 
@@ -602,13 +608,13 @@ def test_typos_that_were_mended_since_are_corrected_by_what_is_printed(
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     (journal,) = run_zephyr().journals
     write_ini(names)
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 1
     for name in typos:
-        assert f"{names[name]!r} (from zephyr_{name} in tox.ini) is not used" in said
-    assert said.count("is not used") == len(typos)
-    assert paste(said).ret == 0
+        assert f"{names[name]!r} (from zephyr_{name} in tox.ini) is not used" in printed
+    assert printed.count("is not used") == len(typos)
+    assert paste(printed).ret == 0
     assert world.statuses()[101] == "1"
 
 
@@ -626,11 +632,11 @@ def test_what_is_printed_for_a_run_names_all_of_its_journals(
         )
         run_zephyr("--zephyr-run-key=K", "--zephyr-push=never", same_exit=False)
     pytester.makeini(f"{names}zephyr_create = phase\n")
-    code, said = push()
+    code, printed = push()
 
     assert code == 1
-    assert "'phase' (from zephyr_create in tox.ini) is not used" in said
-    assert paste(said).ret == 0
+    assert "'phase' (from zephyr_create in tox.ini) is not used" in printed
+    assert paste(printed).ret == 0
     assert push() == (0, "nothing to send\n")
     phases = world.sandbox.store.phases(world.cycle)
     (made,) = [each.id for each in phases if each.name == "New"]
@@ -646,11 +652,11 @@ def test_a_place_that_was_taken_back_is_unset_by_what_is_printed(
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     (journal,) = run_zephyr().journals
     pytester.makeini(f"[pytest]\nzephyr_phase = {world.phase}")
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 1
-    assert "zephyr_cycle: it was unset; the journal keeps its own" in said
-    assert paste(said).ret == 0
+    assert "zephyr_cycle: it was unset; the journal keeps its own" in printed
+    assert paste(printed).ret == 0
     assert world.statuses()[101] == "1"
 
 
@@ -701,13 +707,13 @@ def test_what_somebody_spoilt_is_told(pytester, push, journal, world):
     spoilt = next(n for n, line in enumerate(lines) if b'"report"' in line)
     lines[spoilt] = lines[spoilt][:20] + b"\n"
     journal.write_bytes(b"".join(lines))
-    code, said = push(journal)
+    code, printed = push(journal)
 
     assert code == 1
-    assert f"{journal}, line {spoilt + 1} cannot be read" in said
-    code, said = push("--json", journal)
+    assert f"{journal}, line {spoilt + 1} cannot be read" in printed
+    code, printed = push("--json", journal)
     assert code == 1
-    document = json.loads(said)
+    document = json.loads(printed)
     assert document["complete"] is False
     assert document["runs"][0]["unreadable"] == {str(journal): [spoilt + 1]}
 
@@ -719,7 +725,7 @@ def test_a_directory_of_parts_alone_is_not_nothing(pytester, push, run_zephyr, w
     alone = pytester.mkdir("alone")
     (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
     part.rename(alone / part.name)
-    code, said = push(alone)
+    code, printed = push(alone)
 
     assert code == 2
-    assert "is a part of" in said
+    assert "is a part of" in printed

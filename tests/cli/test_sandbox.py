@@ -28,7 +28,7 @@ posix_shell = pytest.mark.skipif(
 
 @contextmanager
 def served(*args: str, cwd: Path) -> Iterator[list[str]]:
-    """Run the command, and yield the lines that it said when it served."""
+    """Run the command, and yield the lines that it prints while it serves."""
     server = subprocess.Popen(
         [sys.executable, "-m", "pytest_zephyr", "sandbox", "--port=0", *args],
         stdout=subprocess.PIPE,
@@ -99,9 +99,9 @@ def test_the_command_that_a_run_prints_shows_its_results(pytester, run_pytest):
     assert printed is not None
     database = str(pytester.path / ".zephyr" / "sandbox.db")
 
-    said = serve(*shlex.split(printed[1]), cwd=pytester.path)[0]
-    assert said.startswith("Zephyr sandbox at")
-    assert Path(said.split(", database ")[1].strip()).resolve() == Path(database)
+    text = serve(*shlex.split(printed[1]), cwd=pytester.path)[0]
+    assert text.startswith("Zephyr sandbox at")
+    assert Path(text.split(", database ")[1].strip()).resolve() == Path(database)
 
 
 @posix_shell
@@ -116,7 +116,7 @@ def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatc
         release = f"{url}/flex/html5/release/2002"
         (reported,) = re.findall(r"<h1>(\w+)", requests.get(release, timeout=30).text)
 
-    said = "\n".join(lines)
+    printed = "\n".join(lines)
     for place in (
         "Demo shop (project 1001)",
         "1.0 (release 2002)",
@@ -124,7 +124,7 @@ def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatc
         "Regression (structured phase 4002)",
         "Test cases 101 to 112",
     ):
-        assert place in said
+        assert place in printed
     assert ran.ret == 0
     assert reported == "Smoke"
     store = Store(pytester.path / "new.db")
@@ -142,11 +142,11 @@ def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatc
 def test_an_empty_database_stays_empty(tmp_path):
     """Nor does a later start fill it: only a new one gets the demo."""
     for args in (["--empty"], []):
-        said = "\n".join(serve("--db", "a.db", *args, cwd=tmp_path))
+        printed = "\n".join(serve("--db", "a.db", *args, cwd=tmp_path))
 
-        assert "It holds no project yet." in said
-        assert "ZEPHYR_TOKEN=" in said
-        assert "Demo" not in said
+        assert "It holds no project yet." in printed
+        assert "ZEPHYR_TOKEN=" in printed
+        assert "Demo" not in printed
 
 
 @posix_shell
@@ -196,8 +196,8 @@ def test_a_wrong_port_is_a_message(command, capsys, port):
     with pytest.raises(SystemExit):
         command("sandbox", f"--port={port}")
 
-    said = capsys.readouterr().err
-    assert f"invalid port '{port}': use a number from 0 to 65535" in said
+    printed = capsys.readouterr().err
+    assert f"invalid port '{port}': use a number from 0 to 65535" in printed
 
 
 def test_a_file_that_is_no_database_is_a_message(command, monkeypatch, tmp_path):
@@ -237,8 +237,8 @@ def test_a_database_of_another_version_is_a_message(
 
     for called in (served, checked):
         assert called.ret == 2
-        said = f"cannot use {database}: made by another version of the sandbox. "
-        assert said in called.err
+        printed = f"cannot use {database}: made by another version of the sandbox. "
+        assert printed in called.err
         assert "ename it" in called.err
     assert database.read_bytes() == before
 

@@ -78,12 +78,12 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 def test_a_file_that_cannot_be_used_is_named_with_its_line(
     kind, report, import_, pytester
 ):
-    content, said = REFUSED[kind]
+    content, message = REFUSED[kind]
     path = report("a.xml", content)
     imported = import_(report("good.xml", f"<testsuite>{CASE}</testsuite>"), path)
 
     assert imported.ret == 2
-    assert imported.err.startswith(f"zephyr: {path}{said}")
+    assert imported.err.startswith(f"zephyr: {path}{message}")
     assert imported.err.endswith("Nothing was imported.\n")
     assert not list((pytester.path / ".zephyr").glob("*.jsonl"))
 
