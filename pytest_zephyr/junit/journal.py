@@ -21,11 +21,16 @@ from pytest_zephyr.config import resolve
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ReportError
-from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal.file_store import clean_name
+from pytest_zephyr.journal.file_store import DIRECTORY
+from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import SUFFIX
-from pytest_zephyr.junit import parse
+from pytest_zephyr.junit.parse import Ending
+from pytest_zephyr.junit.parse import MAX_LINE
+from pytest_zephyr.junit.parse import read
+from pytest_zephyr.junit.parse import TestElement
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results.case_ids import CaseIds
@@ -65,9 +70,7 @@ class Importer:
         prefix, self._capture, size, total, _map = self._options.values()
         self._ids = CaseIds(prefix)
         self._max_output = 0 if self._capture == "none" else size
-        self._store = file_store.FileStore(
-            settings.journal / file_store.DIRECTORY, size, total
-        )
+        self._store = FileStore(settings.journal / DIRECTORY, size, total)
         known = known_secrets(given.environ, settings.credential, proxy=settings.proxy)
         self._scrub = Scrubber(known)
 
@@ -79,7 +82,7 @@ class Importer:
         directory, digest = self._settings.journal, self._digest(files, header)
         for path in directory.glob(f"*-{digest}{SUFFIX}"):
             return path
-        tests = (test for path in files for test in parse.read(path, self._max_output))
+        tests = (test for path in files for test in read(path, self._max_output))
         first = next(tests, None)
         if first is None:
             names = ", ".join(map(str, files))
@@ -114,9 +117,7 @@ class Importer:
         text = repr((sorted(contents), options, self._options, self._pattern))
         return short_digest(text, 12)
 
-    def _append(
-        self, tests: Iterable[parse.TestElement], writer: JournalWriter
-    ) -> None:
+    def _append(self, tests: Iterable[TestElement], writer: JournalWriter) -> None:
         ended = 0
         # By hashes of names: there may be very many.
         counts = Counter[int]()
@@ -136,7 +137,7 @@ class Importer:
                 break
         writer.append(journal_format.line_of(records.End(ended)))
 
-    def _item(self, test: parse.TestElement, nodeid: str) -> records.Item:
+    def _item(self, test: TestElement, nodeid: str) -> records.Item:
         self.tests += 1
         item = records.Item(nodeid)
         try:
@@ -156,7 +157,7 @@ class Importer:
             item.new = records.NewCase(test.classname, name, test.full_name)
         return item
 
-    def _cases(self, test: parse.TestElement) -> Sequence[records.CaseRef]:
+    def _cases(self, test: TestElement) -> Sequence[records.CaseRef]:
         """Return the test cases of *test*. Raises ValueError for an invalid id."""
         if cases := self._ids.read(str(test.ids)):
             return cases
@@ -171,7 +172,7 @@ class Importer:
         return cases
 
     def _evidence(
-        self, test: parse.TestElement, last: Sequence[parse.Ending]
+        self, test: TestElement, last: Sequence[Ending]
     ) -> Iterator[evidence.EvidenceValue]:
         """Yield the attachments of the last attempt and, by the settings, its output."""
         output = last[-1].output if last and last[-1].attempt else test.output
@@ -182,9 +183,7 @@ class Importer:
                 yield self._store.take(path, label)
             else:
                 reason = f"no file {shorten(name, 200)} below {test.path.parent}"
-                yield evidence.LeftOut(
-                    file_store.clean_name(label), 0, self._scrub(reason)
-                )
+                yield evidence.LeftOut(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
         sends_output = self._capture == "all" or (failed and self._capture == "failed")
         if sends_output and output.length > self._max_output:
@@ -196,7 +195,7 @@ class Importer:
 
 
 def _lines(
-    test: parse.TestElement, nodeid: str, attempts: Sequence[Sequence[parse.Ending]]
+    test: TestElement, nodeid: str, attempts: Sequence[Sequence[Ending]]
 ) -> Iterator[dict[str, Any]]:
     """Yield the lines of what pytest would report of such *attempts*."""
     if attempts == [[]]:
@@ -214,9 +213,7 @@ def _lines(
     yield journal_format.report_line(end)
 
 
-def _ended(
-    report: records.Report, ending: parse.Ending, outcome: str
-) -> records.Report:
+def _ended(report: records.Report, ending: Ending, outcome: str) -> records.Report:
     """Return *report* of an attempt with its *ending*; a failure has this *outcome*."""
     text = str(ending.text) or ending.message
     if "\n" in ending.message and ending.message not in text:
@@ -230,7 +227,7 @@ def _ended(
     )
     if ending.outcome != "skipped":
         return report
-    reason = " ".join((ending.message or text).split())[: parse.MAX_LINE]
+    reason = " ".join((ending.message or text).split())[:MAX_LINE]
     is_xfail = ending.type.lower().endswith("xfail")
     return replace(report, outcome="skipped", reason=reason, xfail=is_xfail)
 
