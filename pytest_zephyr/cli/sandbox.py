@@ -18,8 +18,7 @@ from pytest_zephyr.cli.output import say
 from pytest_zephyr.config.settings import require_sandbox
 from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.journal.writer import make_directory
-from pytest_zephyr.push.embedded import PORT
-from pytest_zephyr.push.embedded import refusal
+from pytest_zephyr.push import embedded
 from pytest_zephyr.results.records import TARGET
 
 
@@ -36,8 +35,8 @@ def declare(commands: common.Commands) -> None:
     text = "run the embedded server"
     parser = common.add_command(commands, "sandbox", run, text, {"journal"})
     add = parser.add_argument
-    text = f"port to listen on, 0 for a free one (default: {PORT})"
-    add("--port", type=_port, default=PORT, help=text)
+    text = f"port to listen on, 0 for a free one (default: {embedded.PORT})"
+    add("--port", type=_port, default=embedded.PORT, help=text)
     text = (
         f"SQLite file, created if it does not exist (default: {SANDBOX_DATABASE} in the"
         f" directory of journals)"
@@ -50,7 +49,6 @@ def declare(commands: common.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     require_sandbox()
     from pytest_zephyr.sandbox import add_demo
-    from pytest_zephyr.sandbox import Sandbox
 
     database = args.db or common.journal_directory(args) / SANDBOX_DATABASE
     if args.db is None or not database.parent.is_dir():
@@ -58,14 +56,8 @@ def run(args: argparse.Namespace) -> int:
     is_new = not database.exists()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
-    try:
-        sandbox = Sandbox(database, port=args.port).start()
-    except OSError as error:
-        if error.filename:
-            advice = "Choose another with --db, or rename it."
-            raise refusal(error, error.filename, advice) from error
-        advice = "Choose another with --port."
-        raise refusal(error, f"port {args.port}", advice) from error
+    advice = "Choose another with --db, or rename it."
+    sandbox = embedded.start(database, advice, args.port)
     with sandbox, suppress(KeyboardInterrupt):
         contents = add_demo(sandbox.store) if is_new and not args.empty else ()
         say(f"Zephyr sandbox at {sandbox.url}, database {database}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
@@ -20,6 +21,10 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import make_directory
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.secret import Secret
+
+
+if TYPE_CHECKING:
+    from pytest_zephyr.sandbox import Sandbox
 
 
 #: Where `pytest-zephyr sandbox` listens.
@@ -45,18 +50,9 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
         yield settings
         return
     require_sandbox()
-    from pytest_zephyr.sandbox import Sandbox
-
     database = settings.journal / SANDBOX_DATABASE
     make_directory(database.parent)
-    sandbox = Sandbox(database)
-    try:
-        sandbox.start()
-    except OSError as error:
-        raise refusal(
-            error, display_path(database), "Rename it, and a new one is made."
-        ) from error
-    with sandbox:
+    with start(database, "Rename it, and a new one is made.") as sandbox:
         places = {name: _place(settings, name) for name in _PLACES}
         project, release, cycle, phase = sandbox.store.ensure_target(**places)
         known = dict.fromkeys(case for node in nodes for case in node.cases)
@@ -77,10 +73,22 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
         )
 
 
-def refusal(error: OSError, what: object, advice: str) -> SettingsError:
-    """Return the message for what keeps the embedded server from starting."""
-    why = str(error.strerror).partition(" (")[0].lower()
-    return SettingsError(f"the sandbox cannot use {what}: {why}. {advice}")
+def start(database: Path, advice: str, port: int = 0) -> Sandbox:
+    """Start the embedded server; *advice* is for a *database* that is not one.
+
+    Raises SettingsError.
+    """
+    from pytest_zephyr.sandbox import Sandbox
+
+    try:
+        return Sandbox(database, port=port).start()
+    except OSError as error:
+        what: object = display_path(database)
+        if not error.filename and port:
+            what, advice = f"port {port}", "Choose another with --port."
+        why = str(error.strerror).partition(" (")[0].lower()
+        message = f"the sandbox cannot use {what}: {why}. {advice}"
+        raise SettingsError(message) from error
 
 
 def how_to_look(database: Path, phase: int) -> tuple[str, str]:
