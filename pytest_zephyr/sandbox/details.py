@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
-from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Defect
@@ -20,6 +19,7 @@ from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import Result
 from pytest_zephyr.sandbox.data.model import Step
 from pytest_zephyr.sandbox.data.model import StepResult
+from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.rows import tester_names
 from pytest_zephyr.sandbox.views import first_line
 from pytest_zephyr.sandbox.views import Place

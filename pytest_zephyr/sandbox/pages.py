@@ -178,7 +178,7 @@ def phase(phase_id: int) -> Response:
             place=place,
             rows=rows,
             tally=tally,
-            waiting=views.waiting(session, phase_id),
+            waiting=views.count_unassigned(session, phase_id),
             version=version,
         )
 

@@ -13,7 +13,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import shapes
-from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Defect
@@ -22,6 +21,7 @@ from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.repository import chunks
 from pytest_zephyr.sandbox.wire import Page
 
@@ -135,7 +135,7 @@ def execution_shapes(session: Session, query: Query) -> list[Json]:
     ]
 
 
-def executions_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
+def shapes_of_executions(session: Session, ids: Iterable[int]) -> list[Json]:
     """Shapes of the executions with *ids*, in the order of their ids."""
     result: list[Json] = []
     for some in chunks(dict.fromkeys(ids)):

@@ -14,9 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data import executing
-from pytest_zephyr.sandbox.data import holdings
+from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
-from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Cycle
@@ -27,6 +26,7 @@ from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Result
+from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 
 
 @dataclass(frozen=True)
@@ -244,6 +244,6 @@ def _counts(session: Session, column: Any, *where: Any) -> dict[int, int]:
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-def waiting(session: Session, phase_id: int) -> int:
+def count_unassigned(session: Session, phase_id: int) -> int:
     """Count the unassigned test cases of a phase."""
-    return len(holdings.waiting(session, phase_id))
+    return len(queries.unassigned(session, phase_id))

@@ -8,16 +8,16 @@ import secrets
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data import executing
-from pytest_zephyr.sandbox.data import holdings
 from pytest_zephyr.sandbox.data import planning
+from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import seeding
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.executing import StepVerdict
 from pytest_zephyr.sandbox.data.executing import Verdict
-from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import RequirementLink
+from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.data.values import now_ms
 
@@ -122,9 +122,9 @@ def _fill(session: Session, phase_id: int, folder: int) -> None:
     phase = get(session, Phase, phase_id)
     user = seeding.first_user(session).id
     planning.copy_tree(session, phase, planning.repository_node(session, folder))
-    placements = [placement for placement, _ in holdings.waiting(session, phase_id)]
+    placements = [placement for placement, _ in queries.unassigned(session, phase_id)]
     planning.assign(session, phase_id, placements, [user] * len(placements))
-    ids = {row.testcase_id: row.id for row in holdings.executions(session, phase_id)}
+    ids = {row.testcase_id: row.id for row in queries.executions(session, phase_id)}
     night = now_ms() - 8 * 3_600_000
     last_week = night - 7 * 86_400_000
     executing.execute(

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data import catalog
-from pytest_zephyr.sandbox.data import holdings
 from pytest_zephyr.sandbox.data import planning
+from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.executing import STATUSES
@@ -233,7 +233,7 @@ def adopt(
     )
     known.update(zip(ids, versions[: len(ids)], strict=True))
     named.update(zip(new_alts, versions[len(ids) :], strict=True))
-    present = set(holdings.placed(session, phase_id))
+    present = set(queries.placed(session, phase_id))
     wanted = dict.fromkeys(
         [*(known[i] for i in testcase_ids), *(named[alt] for alt in alts)]
     )
@@ -241,7 +241,7 @@ def adopt(
     planning.add_to_node(session, root.id, [v for v in wanted if v not in present])
     waiting = [
         placement
-        for placement, version in holdings.waiting(session, phase_id)
+        for placement, version in queries.unassigned(session, phase_id)
         if version in wanted
     ]
     planning.assign(session, phase_id, waiting, [user] * len(waiting))

@@ -12,8 +12,8 @@ from sqlalchemy import delete
 from sqlalchemy import select
 
 from pytest_zephyr.sandbox.data import catalog
-from pytest_zephyr.sandbox.data import holdings
 from pytest_zephyr.sandbox.data import planning
+from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data import seeding
 from pytest_zephyr.sandbox.data import switches
@@ -21,7 +21,6 @@ from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.database import Database
 from pytest_zephyr.sandbox.data.executing import executions_by_id
 from pytest_zephyr.sandbox.data.executing import STATUSES
-from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Cookie
 from pytest_zephyr.sandbox.data.model import Cycle
@@ -33,6 +32,7 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import Token
 from pytest_zephyr.sandbox.data.model import User
+from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.states import CaseState
 from pytest_zephyr.sandbox.data.states import CycleState
 from pytest_zephyr.sandbox.data.states import ExecutionState
@@ -327,41 +327,41 @@ class Store:
 
     def projects(self) -> list[ProjectState]:
         with self.database.reading() as session:
-            return holdings.projects(session)
+            return queries.projects(session)
 
     def releases(self, project: int) -> list[ReleaseState]:
         with self.database.reading() as session:
-            return holdings.releases(session, project)
+            return queries.releases(session, project)
 
     def cycles(self, release: int) -> list[CycleState]:
         with self.database.reading() as session:
-            return holdings.cycles(session, release)
+            return queries.cycles(session, release)
 
     def phases(self, cycle: int) -> list[PhaseState]:
         with self.database.reading() as session:
-            return holdings.phases(session, cycle)
+            return queries.phases(session, cycle)
 
     def cases(self, release: int) -> list[CaseState]:
         with self.database.reading() as session:
-            return holdings.cases(session, release)
+            return queries.cases(session, release)
 
     def planned(self, phase: int) -> list[int]:
         """Visible ids of the cases in *phase*, assigned or not, once per row."""
         with self.database.reading() as session:
-            return holdings.planned(session, phase)
+            return queries.planned(session, phase)
 
     def executions(self, phase: int) -> list[ExecutionState]:
         with self.database.reading() as session:
-            return holdings.executions(session, phase)
+            return queries.executions(session, phase)
 
     def execution(self, phase: int, testcase_id: int) -> ExecutionState | None:
         with self.database.reading() as session:
-            found = holdings.executions(session, phase, testcase_id)
+            found = queries.executions(session, phase, testcase_id)
         return found[0] if found else None
 
     def attachment_bytes(self, phase: int, testcase_id: int, name: str) -> list[bytes]:
         with self.database.reading() as session:
-            ids = [row.id for row in holdings.executions(session, phase, testcase_id)]
+            ids = [row.id for row in queries.executions(session, phase, testcase_id)]
             return list(
                 session.scalars(
                     select(Attachment.data)

@@ -16,13 +16,13 @@ from sqlalchemy.orm import undefer
 
 from pytest_zephyr.sandbox import shapes
 from pytest_zephyr.sandbox.data import executing
-from pytest_zephyr.sandbox.data import holdings
+from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data.catalog import get
-from pytest_zephyr.sandbox.data.holdings import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import Upload
+from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.values import bad
 from pytest_zephyr.sandbox.data.values import no_id
 from pytest_zephyr.sandbox.data.values import now_ms
@@ -173,7 +173,7 @@ def attachments() -> Response:
     if item_type is None or item_id is None:
         raise no_id()
     with store().database.reading() as session:
-        rows = holdings.attachments(session, item_type, [item_id])
+        rows = queries.attachments(session, item_type, [item_id])
         return answer([shapes.attachment(row) for row in rows])
 
 

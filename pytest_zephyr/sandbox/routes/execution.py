@@ -29,8 +29,8 @@ from pytest_zephyr.sandbox.data.values import no_id
 from pytest_zephyr.sandbox.routes.attachment import attach_sent
 from pytest_zephyr.sandbox.rows import envelope
 from pytest_zephyr.sandbox.rows import execution_shapes
-from pytest_zephyr.sandbox.rows import executions_by_id
 from pytest_zephyr.sandbox.rows import executions_query
+from pytest_zephyr.sandbox.rows import shapes_of_executions
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_batch
 from pytest_zephyr.sandbox.wire import body_object
@@ -94,7 +94,7 @@ def listed(*where: Any) -> dict[str, Any]:
 def execution(execution_id: int) -> Response:
     with store().database.reading() as session:
         executing.executions_by_id(session, [execution_id])
-        return answer(executions_by_id(session, [execution_id])[0])
+        return answer(shapes_of_executions(session, [execution_id])[0])
 
 
 def from_query(execution_id: int, notes: str | None = None) -> Verdict:
@@ -126,7 +126,7 @@ def carry_out(
             executing.set_all_steps(session, ids, step_status)
         if then is not None:
             then(session)
-        return executions_by_id(session, ids)
+        return shapes_of_executions(session, ids)
 
 
 def step_status(given: Mapping[str, Any]) -> str | None:
@@ -151,7 +151,7 @@ def _set_notes(execution_id: int, notes: str | None) -> dict[str, Any]:
         row = executing.executions_by_id(session, [execution_id])[execution_id]
         row.comment = notes
         session.flush()
-        return executions_by_id(session, [execution_id])[0]
+        return shapes_of_executions(session, [execution_id])[0]
 
 
 @routes.put("/execution/bulk")

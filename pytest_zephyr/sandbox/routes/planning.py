@@ -25,11 +25,11 @@ from pytest_zephyr.sandbox.data.planning import Selection
 from pytest_zephyr.sandbox.data.values import unknown
 from pytest_zephyr.sandbox.rows import envelope
 from pytest_zephyr.sandbox.rows import execution_shapes
-from pytest_zephyr.sandbox.rows import executions_by_id
 from pytest_zephyr.sandbox.rows import executions_query
 from pytest_zephyr.sandbox.rows import node_shapes
 from pytest_zephyr.sandbox.rows import placement_shapes
 from pytest_zephyr.sandbox.rows import placements_query
+from pytest_zephyr.sandbox.rows import shapes_of_executions
 from pytest_zephyr.sandbox.wire import answer
 from pytest_zephyr.sandbox.wire import body_list
 from pytest_zephyr.sandbox.wire import body_object
@@ -184,4 +184,4 @@ def modify() -> Response:
                 execution.tester_id = tester
                 ids.append(execution.id)
         session.flush()
-        return answer(executions_by_id(session, ids))
+        return answer(shapes_of_executions(session, ids))

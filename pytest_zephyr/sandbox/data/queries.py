@@ -231,7 +231,7 @@ def placed(session: Session, phase: int) -> list[int]:
     )
 
 
-def waiting(session: Session, phase: int) -> list[tuple[int, int]]:
+def unassigned(session: Session, phase: int) -> list[tuple[int, int]]:
     """Placement and version of the unassigned cases in *phase*."""
     rows = session.execute(
         select(Placement.id, Placement.case_id)
