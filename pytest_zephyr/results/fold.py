@@ -13,10 +13,8 @@ from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import gather
 from pytest_zephyr.results.evidence import NOTHING
-from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
-from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import NOWHERE
 from pytest_zephyr.results.records import number_nodeid
@@ -119,29 +117,27 @@ class _Attempts:
 
 @dataclass(slots=True)
 class _Node:
-    cases: tuple[CaseRef, ...] = ()
-    unmarked: bool = False
-    new: NewCase | None = None
+    """The *result* of one node, which is not complete before the last record."""
+
+    result: NodeResult
     started: bool = False
-    at: int = 0
     workers: tuple[_Attempts, ...] = ()
     marked: tuple[EvidenceValue, ...] = ()
     changed: bool = False
-    invalid: bool = False
 
-    def take(self, item: Item) -> None:
+    def add_item(self, item: Item) -> None:
         """Note what the markers of the test say; items may come in any order."""
-        marked = item.evidence_values
+        result, marked = self.result, item.evidence_values
         if item.changed:
-            self.cases, self.new, self.marked = item.cases, item.new, marked
+            result.cases, result.new, self.marked = item.cases, item.new, marked
             self.changed = True
         elif self.changed:
             return
         else:
-            self.cases = item.cases or self.cases
-            self.new = item.new or self.new
+            result.cases = item.cases or result.cases
+            result.new = item.new or result.new
             self.marked = marked or self.marked
-        self.unmarked, self.invalid = item.unmarked, item.invalid
+        result.unmarked, result.invalid = item.unmarked, item.invalid
 
     def attempts_on(self, worker: str) -> _Attempts:
         for each in self.workers:
@@ -163,6 +159,39 @@ class _Node:
             last[entry.worker] = max(entry.attempt, last.get(entry.worker, 0))
         latest = (each.value for each in entries if each.attempt == last[each.worker])
         return gather([*self.marked, *latest])
+
+    def complete(
+        self, entries: Sequence[EvidenceEntry], *, ended: bool, calls: bool
+    ) -> NodeResult:
+        """Return the result with its outcome; parameters as in `fold`."""
+        result = self.result
+        workers = sorted(self.workers, key=lambda each: each.worker)
+        verdicts = [verdict for each in workers if (verdict := each.verdict)]
+        unfinished = [
+            each.outcome for each in workers if not (each.finished or each.rerun)
+        ]
+        if unfinished or (self.started and not verdicts):
+            # A failure counts, however the process ended.
+            verdicts += [each for each in unfinished if each and each.is_failure]
+            verdicts.append(Outcome.UNRUN if ended else Outcome.CRASHED)
+        result.outcome = worst(verdicts)
+        if workers:
+            deciding = max(
+                workers, key=lambda each: (each.outcome or Outcome.UNRUN).rank
+            )
+            result.reason, result.failures = deciding.reason, deciding.failures
+            result.earlier = deciding.earlier
+            result.duration = sum(each.duration for each in workers)
+            result.attempts = max(each.last for each in workers) + 1
+        uncalled = (
+            each
+            for each in workers
+            if each.verdict is Outcome.UNRUN and not each.called
+        )
+        if calls and any(uncalled):
+            result.doubt = "the report of a test is missing"
+        result.evidence = self.evidence(entries)
+        return result
 
 
 def _worse(outcome: Outcome | None, other: Outcome | None) -> Outcome | None:
@@ -191,16 +220,17 @@ def fold(
             continue
         node = nodes.get(record.nodeid)
         if node is None:
-            node = nodes[record.nodeid] = _Node()
+            result = NodeResult(record.nodeid, Outcome.UNRUN, origin=origin)
+            node = nodes[record.nodeid] = _Node(result)
         if isinstance(record, Item):
-            node.take(record)
+            node.add_item(record)
         elif isinstance(record, EvidenceEntry):
             evidence.setdefault(record.nodeid, []).append(record)
         else:
             if isinstance(record, Report) and record.when == "???":
                 node = _running(nodes, record) or node
-            if record.at > node.at:
-                node.at = record.at
+            if record.at > node.result.at:
+                node.result.at = record.at
             attempts = node.attempts_on(record.worker)
             if isinstance(record, Start):
                 node.started = True
@@ -208,11 +238,9 @@ def fold(
                 attempts.add_pass(record)
             else:
                 attempts.add(record)
-    # Free each node once its result is built: a large run has many.
+    # Free each node once its result is complete: a large run has many.
     return [
-        _result(
-            nodeid, nodes.pop(nodeid), evidence.pop(nodeid, ()), ended, calls, origin
-        )
+        nodes.pop(nodeid).complete(evidence.pop(nodeid, ()), ended=ended, calls=calls)
         for nodeid in list(nodes)
     ]
 
@@ -224,44 +252,3 @@ def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
         if node is None or node.runs_on(crash.worker):
             return node
     return None
-
-
-def _result(
-    nodeid: str,
-    node: _Node,
-    entries: Sequence[EvidenceEntry],
-    ended: bool,
-    calls: bool,
-    origin: Origin,
-) -> NodeResult:
-    workers = sorted(node.workers, key=lambda each: each.worker)
-    verdicts = [verdict for each in workers if (verdict := each.verdict)]
-    unfinished = [each.outcome for each in workers if not (each.finished or each.rerun)]
-    if unfinished or (node.started and not verdicts):
-        # A failure counts, however the process ended.
-        verdicts += [each for each in unfinished if each and each.is_failure]
-        verdicts.append(Outcome.UNRUN if ended else Outcome.CRASHED)
-    deciding = max(
-        workers or [_Attempts("")],
-        key=lambda each: (each.outcome or Outcome.UNRUN).rank,
-    )
-    uncalled = any(
-        each.verdict is Outcome.UNRUN and not each.called for each in workers
-    )
-    return NodeResult(
-        nodeid=nodeid,
-        outcome=worst(verdicts),
-        cases=node.cases,
-        duration=sum(each.duration for each in workers),
-        at=node.at,
-        attempts=max((each.last for each in workers), default=0) + 1,
-        reason=deciding.reason,
-        failures=deciding.failures,
-        earlier=deciding.earlier,
-        unmarked=node.unmarked,
-        new=node.new,
-        evidence=node.evidence(entries),
-        origin=origin,
-        doubt="the report of a test is missing" if calls and uncalled else "",
-        invalid=node.invalid,
-    )
