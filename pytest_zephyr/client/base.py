@@ -10,13 +10,11 @@ import time
 from typing import Any
 from typing import TypeVar
 
+from pytest_zephyr import errors
 from pytest_zephyr.client import decode
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
 #: The rows to ask for in one page of a list.
@@ -83,12 +81,12 @@ class Calls(Transport):
         while True:
             try:
                 return self.send(method, path, params, body)
-            except ZephyrRefused as refused:
+            except errors.ZephyrRefused as refused:
                 if refused.status != 400 or "is locked" not in str(refused):
                     raise
                 if self.deadline.remaining() <= LOCK_PAUSE:
                     msg = f"{refused} Still locked when the time budget ended."
-                    raise ZephyrUnreachable(msg) from None
+                    raise errors.ZephyrUnreachable(msg) from None
             time.sleep(LOCK_PAUSE)
 
     def _create(
@@ -101,7 +99,7 @@ class Calls(Transport):
         created = read(decode.mapping(self._write("POST", path, params, body)))
         if created is None:
             msg = f"{self.server.origin} did not say what POST {path} created."
-            raise ZephyrWriteUncertain(msg)
+            raise errors.ZephyrWriteUncertain(msg)
         return created
 
     def _pages(
@@ -136,8 +134,8 @@ class Calls(Transport):
                 return
             offset += len(rows)
 
-    def _unusable(self, path: str, kind: str) -> ZephyrRefused:
+    def _unusable(self, path: str, kind: str) -> errors.ZephyrRefused:
         msg = (
             f"{self.server} answered GET {path} with no {kind} in it. Check zephyr_url."
         )
-        return ZephyrRefused(msg, status=200)
+        return errors.ZephyrRefused(msg, status=200)

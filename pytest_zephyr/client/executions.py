@@ -10,16 +10,6 @@ from dataclasses import dataclass
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
 from pytest_zephyr.client.base import Calls
-from pytest_zephyr.client.entities import Attachment
-from pytest_zephyr.client.entities import CaseStep
-from pytest_zephyr.client.entities import Execution
-from pytest_zephyr.client.entities import ExecutionState
-from pytest_zephyr.client.entities import Folder
-from pytest_zephyr.client.entities import PhaseRow
-from pytest_zephyr.client.entities import Placement
-from pytest_zephyr.client.entities import PlacementId
-from pytest_zephyr.client.entities import Uploaded
-from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
@@ -77,10 +67,10 @@ class AttachWrite:
 class ExecutionCalls(Calls):
     # Scheduling and assignment
 
-    def phase_tree(self, phase: int) -> Folder:
+    def phase_tree(self, phase: int) -> entities.Folder:
         return self._one(f"assignmenttree/{phase}", entities.folder, "tree")
 
-    def phase_rows(self, node: int) -> Iterator[PhaseRow]:
+    def phase_rows(self, node: int) -> Iterator[entities.PhaseRow]:
         """Yield the rows of one node of a phase's tree, assigned or not."""
         params = {"order": "orderId", "isascorder": True}
         path = f"testcase/planning/{node}"
@@ -94,7 +84,9 @@ class ExecutionCalls(Calls):
         self,
         phase: int,
         tree: int,
-        chosen: Mapping[int, Sequence[VersionId] | Sequence[PlacementId]],
+        chosen: Mapping[
+            int, Sequence[entities.VersionId] | Sequence[entities.PlacementId]
+        ],
     ) -> None:
         """Add test cases of repository folders to a free-form phase.
 
@@ -114,8 +106,8 @@ class ExecutionCalls(Calls):
         self._write("PUT", path, {"cascade": True, "easmode": _EASMODE})
 
     def assign(
-        self, phase: int, rows: Sequence[Placement], tester: int
-    ) -> list[Execution]:
+        self, phase: int, rows: Sequence[entities.Placement], tester: int
+    ) -> list[entities.Execution]:
         """Assign up to 500 rows of one node to *tester*; return the new executions."""
         body = {
             "selectedAll": 1,
@@ -133,7 +125,9 @@ class ExecutionCalls(Calls):
 
     # Executions
 
-    def executions(self, phase: int, release: int | None = None) -> Iterator[Execution]:
+    def executions(
+        self, phase: int, release: int | None = None
+    ) -> Iterator[entities.Execution]:
         """Yield the executions of *phase*.
 
         Raises ZephyrRefused if a row is of another phase: the server ignores filters
@@ -162,7 +156,7 @@ class ExecutionCalls(Calls):
 
     def execute(
         self, writes: Sequence[ExecutionWrite], tester: int
-    ) -> list[ExecutionState] | None:
+    ) -> list[entities.ExecutionState] | None:
         """Write status, notes and time of up to 500 executions in one call.
 
         Returns how the executions are now, `None` if the answer has no list.
@@ -188,7 +182,7 @@ class ExecutionCalls(Calls):
 
     def execute_status(
         self, executions: Sequence[int], status: str, tester: int
-    ) -> list[ExecutionState] | None:
+    ) -> list[entities.ExecutionState] | None:
         """Write the same status to up to 500 executions."""
         body = {"ids": list(executions), "serachView": False}
         params = _execute_params(status, tester)
@@ -213,7 +207,7 @@ class ExecutionCalls(Calls):
 
     # Steps and attachments
 
-    def case_steps(self, version: int) -> list[CaseStep]:
+    def case_steps(self, version: int) -> list[entities.CaseStep]:
         block = decode.mapping(self._get(f"testcase/{version}/teststep"))
         return decode.entities(block.get("steps"), entities.case_step) or []
 
@@ -252,13 +246,13 @@ class ExecutionCalls(Calls):
         matches = any((each.execution, each.step) in statuses for each in writes)
         return statuses if matches or not statuses else None
 
-    def upload(self, parts: Mapping[str, Part]) -> dict[str, Uploaded]:
+    def upload(self, parts: Mapping[str, Part]) -> dict[str, entities.Uploaded]:
         """Upload files; return what the server stored, by the name of the part."""
         answer = self.send_files(UPLOAD, parts)
         files = decode.entities(answer, entities.uploaded) or []
         return {each.part: each for each in files if each.part in parts and each.path}
 
-    def attach(self, files: Sequence[AttachWrite]) -> list[Attachment] | None:
+    def attach(self, files: Sequence[AttachWrite]) -> list[entities.Attachment] | None:
         """Attach uploaded files to their executions, up to 500 in one call.
 
         Returns the new attachments, `None` if the answer does not list them.
@@ -278,12 +272,12 @@ class ExecutionCalls(Calls):
         made = decode.entities(answer, entities.attachment) or []
         return made if all(each.item is not None for each in made) else None
 
-    def attachments(self, execution: int) -> list[Attachment]:
+    def attachments(self, execution: int) -> list[entities.Attachment]:
         params = {"itemid": execution, "type": EXECUTION_ITEM}
         payload = self._get("attachment", params)
         return decode.entities(payload, entities.attachment) or []
 
-    def attachment_digest(self, attachment: Attachment) -> str:
+    def attachment_digest(self, attachment: entities.Attachment) -> str:
         """Return the SHA-256 of an attachment that has a *file* id."""
         return self.download_digest(
             DOWNLOAD, {"action": "download", "fileId": attachment.file}

@@ -10,12 +10,9 @@ import re
 import ssl
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError
-from urllib3.exceptions import NameResolutionError
-from urllib3.exceptions import NewConnectionError
-from urllib3.exceptions import ProtocolError
-from urllib3.exceptions import ReadTimeoutError
+import urllib3
 
+from pytest_zephyr.client.server import Call
 from pytest_zephyr.client.server import Server
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import command
@@ -26,22 +23,27 @@ from pytest_zephyr.text import shorten
 
 #: Errors after which the request certainly did not reach the server.
 _BEFORE_SENDING = (
-    NewConnectionError,
-    ConnectTimeoutError,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
     ssl.SSLCertVerificationError,
 )
 
 #: Errors that a second try may not have: broken connections, and answers that are cut off.
 _TRANSIENT = (
-    ReadTimeoutError,
-    ProtocolError,
+    urllib3.exceptions.ReadTimeoutError,
+    urllib3.exceptions.ProtocolError,
     requests.exceptions.ChunkedEncodingError,
     ssl.SSLEOFError,
     ssl.SSLSyscallError,
     ssl.SSLZeroReturnError,
 )
 
-_TIMEOUTS = (requests.Timeout, ReadTimeoutError, ConnectTimeoutError, TimeoutError)
+_TIMEOUTS = (
+    requests.Timeout,
+    urllib3.exceptions.ReadTimeoutError,
+    urllib3.exceptions.ConnectTimeoutError,
+    TimeoutError,
+)
 
 #: How a server that speaks TLS ends a connection that does not.
 _CLOSED = (ConnectionError, http.client.BadStatusLine)
@@ -49,18 +51,22 @@ _CLOSED = (ConnectionError, http.client.BadStatusLine)
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH}
 
 
-def may_repeat(method: str, error: Exception) -> bool:
+def may_repeat(call: Call, error: Exception) -> bool:
     """Return whether to repeat a request after *error*: a write that was sent never."""
     causes = list(_causes(error))
     if isinstance(error, requests.exceptions.ProxyError):
         return True
-    if _contains(causes, NewConnectionError, ConnectTimeoutError):
+    if _contains(
+        causes,
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.ConnectTimeoutError,
+    ):
         return True
-    return method == "GET" and _contains(causes, *_TRANSIENT)
+    return call.method == "GET" and _contains(causes, *_TRANSIENT)
 
 
 def no_answer(
-    server: Server, method: str, path: str, error: Exception, deadline: Deadline
+    server: Server, call: Call, error: Exception, deadline: Deadline
 ) -> ZephyrUnreachable:
     """Return the error to raise for a request that got no answer."""
     causes = list(_causes(error))
@@ -69,32 +75,31 @@ def no_answer(
     untrusted = isinstance(error, requests.exceptions.SSLError)
     # For urllib3 a refused connection is a kind of timeout.
     timed_out = _contains(causes, *_TIMEOUTS) and not _contains(
-        causes, NewConnectionError
+        causes, urllib3.exceptions.NewConnectionError
     )
     start = f"no answer from {server}"
-    call = f"{start} to {method} {path}"
     if untrusted:
         text = _untrusted(server, reason)
     elif at_proxy:
         text = _no_proxy(server, reason)
     elif deadline.spent:
-        text = f"{call}: the time budget of {deadline.seconds:g} s ({deadline.name})"
+        text = f"{start} to {call}: the time budget of {deadline.seconds:g} s ({deadline.name})"
         text += " is spent."
-    elif timed_out and _contains(causes, ConnectTimeoutError):
+    elif timed_out and _contains(causes, urllib3.exceptions.ConnectTimeoutError):
         text = f"{start} within {server.timeout:g} s: no connection."
         text += " Check the address, the network and its firewall, or set zephyr_proxy."
     elif timed_out:
-        text = f"{call} within {server.timeout:g} s."
-    elif _contains(causes, NameResolutionError):
+        text = f"{start} to {call} within {server.timeout:g} s."
+    elif _contains(causes, urllib3.exceptions.NameResolutionError):
         text = f"{start}: the host name {server.parts.hostname} cannot be resolved."
         text += (
             " Check its spelling and your network; if only a proxy leads out of this"
         )
         text += " network, set zephyr_proxy."
-    elif _contains(causes, NewConnectionError):
+    elif _contains(causes, urllib3.exceptions.NewConnectionError):
         text = f"{start}: {_plain(reason)}. {_not_connected(server, reason)}"
     elif (
-        method == "GET"
+        call.method == "GET"
         and not server.answered
         and server.parts.scheme == "http"
         and _contains(causes, *_CLOSED)
@@ -102,9 +107,9 @@ def no_answer(
         text = f"{start}: the connection was closed. This port may speak https; try"
         text += f" zephyr_url = {server.other_scheme()}"
     else:
-        text = f"{call}: {reason}."
+        text = f"{start} to {call}: {reason}."
     text = server.scrub(text)
-    if method == "GET" or at_proxy or _contains(causes, *_BEFORE_SENDING):
+    if call.method == "GET" or at_proxy or _contains(causes, *_BEFORE_SENDING):
         return ZephyrUnreachable(text, code="tls" if untrusted else "unreachable")
     return ZephyrWriteUncertain(
         f"{text.removesuffix('.')}. It may have been carried out.",

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import date
 
+from pytest_zephyr import errors
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
 from pytest_zephyr.client.base import Calls
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.status import Status
 
 
@@ -34,7 +32,7 @@ class ProjectCalls(Calls):
         """
         try:
             payload = self._get("user/current")
-        except ZephyrNotFound:
+        except errors.ZephyrNotFound:
             self.api_version = "latest"
             payload = self._get("user/current")
         user = entities.user(payload)
@@ -51,7 +49,7 @@ class ProjectCalls(Calls):
         ):
             try:
                 payload = self._get(path, params, version)
-            except ZephyrBadAnswer as refused:
+            except errors.ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
                 continue
@@ -83,7 +81,7 @@ class ProjectCalls(Calls):
         """Return whether every cycle must name its environment."""
         try:
             payload = self._get("admin/preference", {"key": ENVIRONMENT_WANTED})
-        except ZephyrRefused:
+        except errors.ZephyrRefused:
             # The server does not have this setting.
             return False
         value = decode.mapping(payload).get("value")

@@ -10,21 +10,17 @@ import requests
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
+from pytest_zephyr import errors
 from pytest_zephyr.client import decode
+from pytest_zephyr.client.server import Call
 from pytest_zephyr.client.server import Server
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.text import shorten
 
 
-_ERRORS: Mapping[int, type[ZephyrBadAnswer]] = {
-    401: ZephyrUnauthorized,
-    403: ZephyrUnauthorized,
-    **dict.fromkeys((404, 405, 410), ZephyrNotFound),
+_ERRORS: Mapping[int, type[errors.ZephyrBadAnswer]] = {
+    401: errors.ZephyrUnauthorized,
+    403: errors.ZephyrUnauthorized,
+    **dict.fromkeys((404, 405, 410), errors.ZephyrNotFound),
 }
 
 #: From a server that is overloaded, or a gateway that cannot reach it.
@@ -49,18 +45,19 @@ _THINGS = {
     "": "test cases",
 }
 
+#: The largest answer to read, in bytes; a page of 500 executions has about 1 MB.
+MAX_ANSWER = 64 * 1024 * 1024
+
 #: Words with which a port for TLS answers plain http: nginx, Apache, Tomcat.
 _WANTS_TLS = (b"https port", b"ssl-enabled", b"requires tls")
 
 
-def read_payload(
-    server: Server, method: str, path: str, response: requests.Response, content: bytes
-) -> object:
-    """Return the JSON of an answer, `None` for no body or plain text.
+def read_payload(server: Server, call: Call, response: requests.Response) -> object:
+    """Return the JSON of a good answer, `None` for no body or plain text.
 
-    Raises as `check_status`, and ZephyrRefused or ZephyrWriteUncertain for other bodies.
+    Raises ZephyrRefused for other bodies, ZephyrWriteUncertain if they answer a write.
     """
-    check_status(server, method, path, response, content)
+    content = _read(response)
     if not content.strip():
         return None
     content_type = response.headers.get("Content-Type", "").partition(";")[0]
@@ -74,28 +71,25 @@ def read_payload(
     if content_type == "text/html" or content.lstrip()[:1] == b"<":
         body = "a web page instead of JSON, such as the login page of a proxy or of"
         body += " single sign-on"
-    msg = f"{server} answered {method} {path} with {body}. Check zephyr_url."
-    if method != "GET":
-        raise ZephyrWriteUncertain(msg)
-    raise ZephyrRefused(msg, status=response.status_code)
+    msg = f"{server} answered {call} with {body}. Check zephyr_url."
+    if call.method != "GET":
+        raise errors.ZephyrWriteUncertain(msg)
+    raise errors.ZephyrRefused(msg, status=response.status_code)
 
 
-def check_status(
-    server: Server, method: str, path: str, response: requests.Response, content: bytes
-) -> None:
+def check_status(server: Server, call: Call, response: requests.Response) -> None:
     """Raise the error that the status of an answer stands for, unless it is 2xx."""
     status = response.status_code
     if 200 <= status < 300:
         return
-    text = f"{server} answered {status} to {method} {path}"
+    content = _read(response)
+    text = f"{server} answered {status} to {call}"
     message = shorten(server.scrub(_server_message(content)), 300)
     if status == 401:
         text = _login_failed(server)
     elif status == 403:
         answer = f"{text}: {message}" if message else text
-        text = (
-            f"permission denied: {server.who} may not {_action(server, method, path)}."
-        )
+        text = f"permission denied: {server.who} may not {_action(server, call)}."
         text += f" Ask a Zephyr administrator to allow it. ({answer})"
     elif status == 407:
         text = f"the proxy {server.proxy} wants a user name and password (407). Set"
@@ -109,7 +103,7 @@ def check_status(
     ):
         text = f"{server} answered {status}: this port speaks https, not http. Set"
         text += f" zephyr_url to {server.other_scheme()}"
-    elif _ERRORS.get(status) is ZephyrNotFound and path == "user/current":
+    elif _ERRORS.get(status) is errors.ZephyrNotFound and call.path == "user/current":
         parts = server.parts
         text += ", so it is not the address of Zephyr Enterprise. "
         if parts.path:
@@ -122,11 +116,24 @@ def check_status(
             text += f", retry after {pause:.0f} s"
         text += f": {message}" if message else "."
     if status not in _UNAVAILABLE:
-        raise _ERRORS.get(status, ZephyrRefused)(text, status=status)
-    if method == "GET" or status not in {502, 504}:
-        raise ZephyrUnreachable(text)
+        raise _ERRORS.get(status, errors.ZephyrRefused)(text, status=status)
+    if call.method == "GET" or status not in {502, 504}:
+        raise errors.ZephyrUnreachable(text)
     late = server.timeout if status == 504 else 0.0
-    raise ZephyrWriteUncertain(text, may_land_within=late)
+    raise errors.ZephyrWriteUncertain(text, may_land_within=late)
+
+
+def _read(response: requests.Response) -> bytes:
+    """Read the whole body, unless it is too large."""
+    chunks = []
+    size = 0
+    for chunk in response.iter_content(64 * 1024):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            msg = f"the answer has more than {MAX_ANSWER // 1024 // 1024} MB"
+            raise requests.RequestException(msg)
+    return b"".join(chunks)
 
 
 def _login_failed(server: Server) -> str:
@@ -144,13 +151,13 @@ def _login_failed(server: Server) -> str:
     )
 
 
-def _action(server: Server, method: str, path: str) -> str:
+def _action(server: Server, call: Call) -> str:
     """Return what a request does, for a message: ``read releases in project 'A'``."""
-    thing = next(name for start, name in _THINGS.items() if path.startswith(start))
+    thing = next(name for start, name in _THINGS.items() if call.path.startswith(start))
     if not thing:
         return "use the API"
     project = f" in project {server.project}" if server.project else ""
-    return f"{_VERBS[method]} {thing}{project}"
+    return f"{_VERBS[call.method]} {thing}{project}"
 
 
 def _redirected(server: Server, location: str) -> str:

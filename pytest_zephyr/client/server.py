@@ -1,8 +1,10 @@
-"""The server as messages name it: its address, the way to it, and who logs in."""
+"""The server and its calls as messages name them: addresses, proxies, who logs in."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import os
+from typing import Any
 from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies
@@ -13,6 +15,19 @@ from pytest_zephyr.config.credentials import secrets_of
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Scrubber
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to *url*; *options* are those of requests, messages name the *path*."""
+
+    method: str
+    path: str
+    url: str
+    options: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
 
 
 class Server:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 import hashlib
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
@@ -15,12 +17,15 @@ import ssl
 import time
 from typing import Any
 from typing import TYPE_CHECKING
+from typing import TypeVar
 import warnings
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.exceptions import InsecureRequestWarning
 
+from pytest_zephyr import errors
 from pytest_zephyr.client.auth import CookieAuth
 from pytest_zephyr.client.auth import make_auth
 from pytest_zephyr.client.multipart import Multipart
@@ -30,12 +35,11 @@ from pytest_zephyr.client.no_answer import no_answer
 from pytest_zephyr.client.responses import check_status
 from pytest_zephyr.client.responses import read_payload
 from pytest_zephyr.client.responses import retry_after
+from pytest_zephyr.client.server import Call
 from pytest_zephyr.client.server import Server
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnreachable
 
 
 if TYPE_CHECKING:
@@ -44,14 +48,13 @@ if TYPE_CHECKING:
 REST = "/flex/services/rest"
 JSON = "application/json"
 
-#: The largest answer to read, in bytes; a page of 500 executions has about 1 MB.
-MAX_ANSWER = 64 * 1024 * 1024
-
 #: Milliseconds that two clocks may differ because of the time a message takes.
 _SAME_TIME = 5000
 
 #: Seconds between two tries.
 _LONGEST_PAUSE = 120
+
+Result = TypeVar("Result")
 
 
 class Transport:
@@ -140,65 +143,60 @@ class Transport:
         if body is not None:
             options["data"] = json.dumps(body).encode("ascii")
             options["headers"] = {"Content-Type": JSON}
-        response, content = self._call_logged_in(method, path, url, **options)
-        return read_payload(self.server, method, path, response, content)
+        return self._payload(Call(method, path, url, options))
 
     def send_files(self, path: str, parts: Mapping[str, Part]) -> object:
         """Send files, by part name, to *path* of the origin. Raises as `send` does."""
         body = Multipart(parts)
-        headers = {"Content-Type": body.content_type}
-        response, content = self._call_logged_in(
-            "POST", path, f"{self.server.origin}/{path}", data=body, headers=headers
+        options = {"data": body, "headers": {"Content-Type": body.content_type}}
+        return self._payload(
+            Call("POST", path, f"{self.server.origin}/{path}", options)
         )
-        return read_payload(self.server, "POST", path, response, content)
 
     def download_digest(self, path: str, params: Mapping[str, str]) -> str:
         """Return the SHA-256 of a file from *path* of the origin. Raises as `send`."""
-        response, content = self._call_logged_in(
-            "GET",
-            path,
-            f"{self.server.origin}/{path}",
-            digest=True,
-            params=params,
-            headers={"Accept": "*/*"},
-        )
-        check_status(self.server, "GET", path, response, content)
-        return content.decode("ascii")
+        options = {"params": params, "headers": {"Accept": "*/*"}}
+        call = Call("GET", path, f"{self.server.origin}/{path}", options)
+        return self._send_logged_in(call, _read_digest)
 
-    def _call_logged_in(
-        self, method: str, path: str, url: str, **options: Any
-    ) -> tuple[requests.Response, bytes]:
-        """Make a call, and repeat it with a new login if the old one has expired."""
+    def _payload(self, call: Call) -> object:
+        return self._send_logged_in(call, partial(read_payload, self.server, call))
+
+    def _send_logged_in(
+        self, call: Call, read: Callable[[requests.Response], Result]
+    ) -> Result:
+        """Send a call, and repeat it with a new login if the old one has expired."""
         auth = self._auth
         with warnings.catch_warnings():
             # The plugin has its own warning about certificates that are not verified.
             warnings.simplefilter("ignore", InsecureRequestWarning)
-            if isinstance(auth, CookieAuth) and not auth.current:
+            if isinstance(auth, CookieAuth):
+                if not auth.current:
+                    self._login(auth)
+                try:
+                    return self._send(call, auth, read)
+                except errors.ZephyrUnauthorized as refused:
+                    if refused.status != 401:
+                        raise
                 self._login(auth)
-            response, content = self._call(method, path, url, auth=auth, **options)
-            if response.status_code == 401 and isinstance(auth, CookieAuth):
-                self._login(auth)
-                response, content = self._call(method, path, url, auth=auth, **options)
-            return response, content
+            return self._send(call, auth, read)
 
     def _login(self, auth: CookieAuth) -> None:
         """Get a new session cookie."""
         url = f"{self.server.origin}{REST}/latest/manifest"
-        response, content = self._call("GET", "manifest", url, auth=auth.basic)
-        check_status(self.server, "GET", "manifest", response, content)
-        cookie = auth.accept(response)
+        cookie = self._send(Call("GET", "manifest", url, {}), auth.basic, auth.accept)
         if cookie is None:
             msg = (
                 f"{self.server} accepted the login but set no cookie named token. Use an"
                 f" API token instead: ZEPHYR_TOKEN."
             )
-            raise ZephyrRefused(msg, status=200)
+            raise errors.ZephyrRefused(msg, status=200)
         self.server.scrub.add(cookie.reveal())
 
-    def _call(
-        self, method: str, path: str, url: str, *, digest: bool = False, **options: Any
-    ) -> tuple[requests.Response, bytes]:
-        """Return a response with its whole body, or with the *digest* of a good one.
+    def _send(
+        self, call: Call, auth: AuthBase, read: Callable[[requests.Response], Result]
+    ) -> Result:
+        """Return what *read* returns for a good answer, and raise for any other.
 
         Status 429 and 503 say that a call was not carried out: it is always repeated. A
         read is also repeated after 502, 504, a broken connection, and once after a 500.
@@ -210,10 +208,10 @@ class Transport:
         if self.deadline.spent:
             msg = (
                 f"the time budget of {self.deadline.seconds:g} s"
-                f" ({self.deadline.name}) is spent; {method} {path} was not sent."
+                f" ({self.deadline.name}) is spent; {call} was not sent."
             )
-            raise ZephyrUnreachable(msg)
-        repeated = {429, 500, 502, 503, 504} if method == "GET" else {429, 503}
+            raise errors.ZephyrUnreachable(msg)
+        repeated = {429, 500, 502, 503, 504} if call.method == "GET" else {429, 503}
         tries = 0
         while True:
             timeout = max(0.05, min(self.server.timeout, self.deadline.remaining()))
@@ -221,24 +219,22 @@ class Transport:
             pause: float | None = None
             try:
                 with self._http.request(
-                    method, url, timeout=timeout, **options
+                    call.method, call.url, auth=auth, timeout=timeout, **call.options
                 ) as response:
                     status = response.status_code
                     pause = retry_after(response)
                     too_late = (pause or 0.0) >= self.deadline.remaining()
                     if is_last or too_late or status not in repeated:
                         self._note_date(response)
-                        read = _read_digest if digest and status == 200 else _read
-                        return response, read(response)
+                        check_status(self.server, call, response)
+                        return read(response)
                 if status == 500:
                     repeated.remove(500)
             except (requests.RequestException, OSError, ValueError) as error:
                 # requests does not wrap every error of the libraries below it.
                 can_wait = not is_last and self.deadline.remaining() > 0
-                if not can_wait or not may_repeat(method, error):
-                    raise no_answer(
-                        self.server, method, path, error, self.deadline
-                    ) from None
+                if not can_wait or not may_repeat(call, error):
+                    raise no_answer(self.server, call, error, self.deadline) from None
             if pause is None:
                 # Half of 0, 1, 2, 4 … s at random: many jobs must not retry at once.
                 pause = min(2**tries // 2, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
@@ -260,24 +256,11 @@ class Transport:
         self.clock_offset = clock_offset if abs(clock_offset) > _SAME_TIME else 0
 
 
-def _read(response: requests.Response) -> bytes:
-    """Read the whole body, unless it is too large."""
-    chunks = []
-    size = 0
-    for chunk in response.iter_content(64 * 1024):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_ANSWER:
-            msg = f"the answer has more than {MAX_ANSWER // 1024 // 1024} MB"
-            raise requests.RequestException(msg)
-    return b"".join(chunks)
-
-
-def _read_digest(response: requests.Response) -> bytes:
+def _read_digest(response: requests.Response) -> str:
     digest = hashlib.sha256()
     for chunk in response.iter_content(64 * 1024):
         digest.update(chunk)
-    return digest.hexdigest().encode("ascii")
+    return digest.hexdigest()
 
 
 class _Session(requests.Session):

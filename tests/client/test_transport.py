@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pytest_zephyr import clock
+from pytest_zephyr.client import responses
 from pytest_zephyr.client import transport as module
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.config.settings import Settings
@@ -414,7 +415,7 @@ def test_a_read_that_is_cut_short_is_no_answer(world, settings, connected):
 def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, packed):
     """Memory is bounded by the limit, whatever comes and however it is packed."""
     limit = 4 * 1024 * 1024
-    monkeypatch.setattr(module, "MAX_ANSWER", limit)
+    monkeypatch.setattr(responses, "MAX_ANSWER", limit)
     data = b" " * (64 * 1024 * 1024)
     headers: dict[str, Any] = {"Content_Encoding": "gzip"} if packed else {}
     whole = answer(gzip.compress(data, 1) if packed else data, **headers)
