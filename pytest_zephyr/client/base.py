@@ -25,6 +25,9 @@ LOCK_PAUSE = 15.0
 
 Entity = TypeVar("Entity")
 
+#: Reads an entity from its row; `None` if it is not in it.
+Reader = Callable[[Mapping[str, Any]], Entity | None]
+
 
 class Calls(Transport):
     """The base of all groups of calls."""
@@ -43,25 +46,21 @@ class Calls(Transport):
         finally:
             self.deadline = whole
 
-    def _get(
-        self,
-        path: str,
-        params: Mapping[str, object] | None = None,
-        api_version: str | None = None,
-    ) -> object:
-        return self.send("GET", path, params, api_version=api_version)
+    def _get(self, path: str, params: Mapping[str, object] | None = None) -> object:
+        return self.send("GET", path, params)
 
     def _list(
-        self, path: str, read: Callable[[Mapping[str, Any]], Entity | None]
+        self,
+        path: str,
+        read: Reader[Entity],
+        params: Mapping[str, object] | None = None,
     ) -> list[Entity]:
-        listed = decode.entities(self._get(path), read)
-        if listed is None:
+        rows = decode.entities(self._get(path, params), read)
+        if rows is None:
             raise self._unusable(path, "list")
-        return listed
+        return rows
 
-    def _one(
-        self, path: str, read: Callable[[Mapping[str, Any]], Entity | None], kind: str
-    ) -> Entity:
+    def _one(self, path: str, read: Reader[Entity], kind: str) -> Entity:
         entity = read(decode.mapping(self._get(path)))
         if entity is None:
             raise self._unusable(path, kind)
@@ -93,7 +92,7 @@ class Calls(Transport):
         self,
         path: str,
         body: object,
-        read: Callable[[Mapping[str, Any]], Entity | None],
+        read: Reader[Entity],
         params: Mapping[str, object] | None = None,
     ) -> Entity:
         created = read(decode.mapping(self._write("POST", path, params, body)))

@@ -55,12 +55,11 @@ def upload_batches(
     batch: list[Row] = []
     size = 0
     for file in files:
-        more = size_of(file)
-        if batch and (size + more > UPLOAD_BYTES or len(batch) == UPLOAD_FILES):
+        size += size_of(file)
+        if batch and (size > UPLOAD_BYTES or len(batch) == UPLOAD_FILES):
             yield batch
-            batch, size = [], 0
+            batch, size = [], size_of(file)
         batch.append(file)
-        size += more
     if batch:
         yield batch
 
@@ -102,7 +101,7 @@ class BatchWriter(ABC, Generic[Row]):
         """Note that the server refuses everything, so that *rows* are not sent."""
         self.refuse(rows, str(refused))
 
-    def open(self, rows: Sequence[Row]) -> Sequence[Row]:
+    def unfinished(self, rows: Sequence[Row]) -> Sequence[Row]:
         return [row for row in rows if self.key(row) not in self.finished]
 
     def send_all(self, rows: Sequence[Row]) -> None:
@@ -114,7 +113,7 @@ class BatchWriter(ABC, Generic[Row]):
         """Send *batch* until it is finished, or three times without progress."""
         tries = 0
         error: ZephyrRefused | ZephyrWriteUncertain | None = None
-        while (batch := self.open(batch)) and tries < _TRIES:
+        while (batch := self.unfinished(batch)) and tries < _TRIES:
             size, error = len(batch), None
             try:
                 batch = self.write(batch)
@@ -131,7 +130,7 @@ class BatchWriter(ABC, Generic[Row]):
                 if batch:
                     self._client.pause(error.may_land_within)
                 batch = self.missing(batch)
-            batch = self.open(batch)
+            batch = self.unfinished(batch)
             progress = len(batch) < size
             if progress:
                 self._refusals = 0
@@ -154,7 +153,7 @@ class BatchWriter(ABC, Generic[Row]):
 
     def missing(self, batch: Sequence[Row]) -> Sequence[Row]:
         """Return what of *batch* is neither written nor refused."""
-        batch = self.open(batch)
+        batch = self.unfinished(batch)
         return self.read_back(batch) if batch else batch
 
     def _divide(self, batch: Sequence[Row], refused: ZephyrRefused) -> None:
@@ -174,12 +173,12 @@ class BatchWriter(ABC, Generic[Row]):
 
         The bad rows may be neighbours, with good ones further on.
         """
-        waiting = self.open(self._rows)
+        waiting = self.unfinished(self._rows)
         last = len(waiting) - 1
         for number in range(_SAMPLE):
             self.send(waiting[number * last // (_SAMPLE - 1) :][:1])
             if not self._refusals:
                 return
-        if waiting := self.open(waiting):
+        if waiting := self.unfinished(waiting):
             self.finished.update(map(self.key, waiting))
             self.give_up(waiting, refused)

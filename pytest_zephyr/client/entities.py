@@ -186,7 +186,6 @@ class Uploaded:
     part: str
     name: str
     path: str
-    type: str
 
 
 @dataclass(frozen=True)
@@ -355,7 +354,6 @@ def uploaded(row: Mapping[str, Any]) -> Uploaded:
         part=decode.text(row.get("fieldName")),
         name=decode.text(row.get("fileName")),
         path=decode.text(row.get("tempFilePath")),
-        type=decode.text(row.get("contentType")),
     )
 
 

@@ -15,10 +15,8 @@ from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.errors import ZephyrRefused
 
 
-#: The tester id of rows without a tester, and a parameter that they require.
+#: The tester id of rows without a tester.
 _UNASSIGNED = -1
-
-_EASMODE = 2
 
 #: Paths for files, outside the REST base, and the type of the item they are attached to.
 UPLOAD = "flex/upload/document/genericattachment"
@@ -72,25 +70,19 @@ class ExecutionCalls(Calls):
 
     def phase_rows(self, node: int) -> Iterator[entities.PhaseRow]:
         """Yield the rows of one node of a phase's tree, assigned or not."""
-        params = {"order": "orderId", "isascorder": True}
-        path = f"testcase/planning/{node}"
-        for row in self._pages(
-            path, params, lambda row: decode.mapping(row.get("tct"))
-        ):
-            if (phase_row := entities.phase_row(row)) is not None:
-                yield phase_row
+        rows = self._pages(
+            f"testcase/planning/{node}",
+            {"order": "orderId", "isascorder": True},
+            lambda row: decode.mapping(row.get("tct")),
+        )
+        return filter(None, map(entities.phase_row, rows))
 
     def add_to_phase(
-        self,
-        phase: int,
-        tree: int,
-        chosen: Mapping[
-            int, Sequence[entities.VersionId] | Sequence[entities.PlacementId]
-        ],
+        self, phase: int, tree: int, chosen: Mapping[int, Sequence[int]]
     ) -> None:
         """Add test cases of repository folders to a free-form phase.
 
-        *chosen* maps folders to versions; older servers expect placements.
+        *chosen* maps folders to ids of versions; older servers expect those of placements.
         """
         # Despite its name, isExclusion restricts the call to these test cases.
         body = [
@@ -103,12 +95,12 @@ class ExecutionCalls(Calls):
     def assign_all(self, phase: int, tree: int, tester: int) -> None:
         """Assign every unassigned test case of a phase to *tester*."""
         path = f"assignmenttree/{phase}/bulk/tree/{tree}/from/{_UNASSIGNED}/to/{tester}"
-        self._write("PUT", path, {"cascade": True, "easmode": _EASMODE})
+        self._write("PUT", path, {"cascade": True, "easmode": 2})
 
     def assign(
         self, phase: int, rows: Sequence[entities.Placement], tester: int
-    ) -> list[entities.Execution]:
-        """Assign up to 500 rows of one node to *tester*; return the new executions."""
+    ) -> None:
+        """Assign up to 500 rows of one node to *tester*."""
         body = {
             "selectedAll": 1,
             "testerId": tester,
@@ -120,8 +112,7 @@ class ExecutionCalls(Calls):
         }
         if rows and rows[0].folder is not None:
             body["tcrCatalogTreeId"] = rows[0].folder
-        answer = self._write("POST", "execution/modify", None, body)
-        return decode.entities(answer, entities.execution) or []
+        self._write("POST", "execution/modify", None, body)
 
     # Executions
 
@@ -277,11 +268,9 @@ class ExecutionCalls(Calls):
         payload = self._get("attachment", params)
         return decode.entities(payload, entities.attachment) or []
 
-    def attachment_digest(self, attachment: entities.Attachment) -> str:
-        """Return the SHA-256 of an attachment that has a *file* id."""
-        return self.download_digest(
-            DOWNLOAD, {"action": "download", "fileId": attachment.file}
-        )
+    def attachment_digest(self, file: str) -> str:
+        """Return the SHA-256 of the *file* of an attachment."""
+        return self.download_digest(DOWNLOAD, {"action": "download", "fileId": file})
 
 
 def _execute_params(status: str, tester: int) -> dict[str, object]:

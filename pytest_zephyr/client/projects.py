@@ -48,7 +48,7 @@ class ProjectCalls(Calls):
             ("admin/preference/all/system", {"name": STATUS_LIST}, "v4"),
         ):
             try:
-                payload = self._get(path, params, version)
+                payload = self.send("GET", path, params, api_version=version)
             except errors.ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
@@ -150,21 +150,19 @@ class ProjectCalls(Calls):
             "is_cfield": False,
         }
         while True:
-            payload = self._get("advancesearch", {**params, "firstresult": len(ids)})
-            page = decode.entities(payload, entities.placement)
-            if page is None:
-                raise self._unusable("advancesearch", "list")
-            fresh = [each for each in page if each.id not in ids]
-            yield from fresh
-            ids.update(each.id for each in fresh)
-            missing -= {each.case for each in fresh if each.release in {release, None}}
-            if not fresh or not missing:
+            params["firstresult"] = len(ids)
+            page = self._list("advancesearch", entities.placement, params)
+            new = [placement for placement in page if placement.id not in ids]
+            yield from new
+            ids.update(placement.id for placement in new)
+            missing -= {row.case for row in new if row.release in {release, None}}
+            if not new or not missing:
                 return
 
     def cases_by_alt(self, alt: str) -> list[entities.Placement]:
         payload = self._get("testcase/altid", {"altids": alt})
-        listed = decode.entities(payload, entities.placement) or []
-        return [each for each in listed if each.alt == alt]
+        placements = decode.entities(payload, entities.placement) or []
+        return [placement for placement in placements if placement.alt == alt]
 
     def root_folders(self, release: int) -> list[entities.Folder]:
         return self._list(f"testcasetree/phases/{release}", entities.folder)
@@ -188,9 +186,8 @@ class ProjectCalls(Calls):
 
     def folder_cases(self, folder: int) -> Iterator[entities.Placement]:
         params = {"order": "orderId", "isascorder": True, "dbsearch": True}
-        for row in self._pages(f"testcase/tree/{folder}", params):
-            if (placement := entities.placement(row)) is not None:
-                yield placement
+        rows = self._pages(f"testcase/tree/{folder}", params)
+        return filter(None, map(entities.placement, rows))
 
     def create_cases(
         self, cases: Sequence[tuple[int, Mapping[str, object]]]

@@ -285,7 +285,7 @@ class FileSender(BatchWriter[FileToSend]):
         if file not in self._digests:
             self._digests[file] = ""
             with suppress(ZephyrBadAnswer):
-                self._digests[file] = self._client.attachment_digest(attachment)
+                self._digests[file] = self._client.attachment_digest(file)
         return self._digests[file]
 
     def _finish_attached(self, files: Sequence[FileToSend]) -> int:

@@ -59,7 +59,7 @@ class ResultWriter(BatchWriter[Change]):
         try:
             self.send_all([*changes.writes, *tags_only])
         finally:
-            changes.writes = [*self.open(changes.writes), *self._not_sent]
+            changes.writes = [*self.unfinished(changes.writes), *self._not_sent]
             changes.overruled = list(self._overruled.values())
 
     def key(self, row: Change) -> int:

@@ -84,18 +84,20 @@ class CaseCreator(BatchWriter[Key]):
         creations.folders = ["/".join(path) for path in self._folders.missing(paths)]
         for path in paths:
             self._recognise(path)
-        creations.cases = [self._same[key][0] for key in self.open(list(self._same))]
+        creations.cases = [
+            self._same[key][0] for key in self.unfinished(list(self._same))
+        ]
 
     def create(self) -> None:
         """Create what `find` has not found."""
-        missing = self.open(list(self._same))
+        missing = self.unfinished(list(self._same))
         if any(self._values(self._same[key]) for key in missing):
             self._names = self._client.field_names()
         self._folders.create(path for path, _name in missing)
         for key in missing:
             if self._folders.find(key[0]) is None:
                 self.refuse([key], self._folders.why_not(key[0]))
-        keys = self.open(missing)
+        keys = self.unfinished(missing)
         self.send_all(keys)
         # Another job may have created the same cases; the oldest ones count.
         self.read_back(keys)
@@ -159,7 +161,7 @@ class CaseCreator(BatchWriter[Key]):
 
     def refuse_all(self, reason: str) -> None:
         """Refuse all that `find` has not found, for one *reason*."""
-        self.refuse(self.open(list(self._same)), reason)
+        self.refuse(self.unfinished(list(self._same)), reason)
 
     def _recognise(self, path: Path) -> None:
         """Note the existing cases in the folder *path*; the oldest of each name counts."""
