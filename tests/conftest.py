@@ -25,11 +25,10 @@ import pytest
 import requests
 
 import pytest_zephyr
+from pytest_zephyr import protocol
 from pytest_zephyr.cli import main
 from pytest_zephyr.client import transport
 from pytest_zephyr.plugin import sender_process
-from pytest_zephyr.protocol.messages import encode
-from pytest_zephyr.protocol.messages import Message
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sender.serve import serve
 from tests.contract.contract import Contract
@@ -188,8 +187,8 @@ class SenderThread:
             self._asked.readline()
             serve(iter(self._asked.readline, b""), self._say)
 
-    def _say(self, message: Message) -> None:
-        self._answers.write(encode(message))
+    def _say(self, message: protocol.Message) -> None:
+        self._answers.write(protocol.encode(message))
 
     def poll(self) -> int | None:
         return None if self._thread.is_alive() else 0

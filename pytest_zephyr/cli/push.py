@@ -45,8 +45,6 @@ from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
-from pytest_zephyr.sender.report import link_lines
-from pytest_zephyr.sender.report import run_report
 
 
 @dataclass(frozen=True)
@@ -185,12 +183,11 @@ def _push_run(
     }
     report = None
     if settings.report is not None:
-        report = settings.report, run_report(delivered, lines)
-    is_damaged = bool(run.cut) or contents.damaged
+        report = settings.report, delivered.report(lines)
     return _Pushed(
         document,
         lines,
-        ok=not (delivery.failed or delivery.changes.refused or is_damaged),
+        ok=not (delivery.failed or delivery.changes.refused or delivered.damaged),
         interrupted=isinstance(delivery.error, errors.Interrupted),
         report=report,
     )
@@ -235,7 +232,7 @@ def _lines(
         *([problem(corrections, code="settings")] if corrections else []),
         *problems(cut_short(run.cut)),
         *problems(unreadable(contents.unreadable)),
-        *link_lines(delivered),
+        *delivered.link_lines,
     ]
 
 

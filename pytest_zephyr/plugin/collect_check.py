@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from pytest_zephyr import origin
+from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.config.settings import SANDBOX
@@ -23,10 +24,6 @@ from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderError
 from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.plugin.summary import show
-from pytest_zephyr.protocol.messages import Check
-from pytest_zephyr.protocol.messages import Checked
-from pytest_zephyr.protocol.messages import LookedUp
-from pytest_zephyr.protocol.messages import LookUp
 from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
@@ -86,9 +83,9 @@ class CollectCheck:
     def _check(self, session: pytest.Session, sender: SenderProcess) -> None:
         """Check the server, then the test cases. Raises SenderError."""
         seconds = self._settings.deadline
-        sender.send(Check(self._settings, seconds))
+        sender.send(protocol.Check(self._settings, seconds))
         checked = sender.answer(Deadline(seconds + GRACE))
-        assert isinstance(checked, Checked), "the answer to Check"
+        assert isinstance(checked, protocol.Checked), "the answer to Check"
         self._lines += [problem([line], code="server") for line in checked.lines]
         if checked.planned is not None:
             planned = frozenset(checked.planned)
@@ -96,9 +93,9 @@ class CollectCheck:
             only = OnlyPlanned(lambda: planned, self._marks, unwritten)
             only.pytest_collection_finish(session)
         self._read_markers(session)
-        sender.send(LookUp(tuple(self._tests), all=True))
+        sender.send(protocol.LookUp(tuple(self._tests), all=True))
         answer = sender.answer(Deadline(seconds + GRACE))
-        assert isinstance(answer, LookedUp), "the answer to LookUp"
+        assert isinstance(answer, protocol.LookedUp), "the answer to LookUp"
         if answer.error:
             if not checked.lines:
                 self._lines.append(Line(answer.error, "error", code="error"))

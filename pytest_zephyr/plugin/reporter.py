@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_zephyr import origin
+from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
@@ -52,9 +53,6 @@ from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.plugin.startup_check import StartupCheck
 from pytest_zephyr.plugin.summary import show
 from pytest_zephyr.plugin.summary import unsent_report
-from pytest_zephyr.protocol import messages
-from pytest_zephyr.protocol.messages import Push
-from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
@@ -226,7 +224,9 @@ class ZephyrReporter:
             # The sender continues the file.
             self.writer.close()
         facts = self.startup_check.facts
-        request = Push(settings, self.writer.path, refused, facts, settings.deadline)
+        request = protocol.Push(
+            settings, self.writer.path, refused, facts, settings.deadline
+        )
         with Progress(self._progress_line()) as progress:
             try:
                 answer = self._exchange(request, progress)
@@ -248,13 +248,13 @@ class ZephyrReporter:
                 self._lines += answer.lines
                 self._undelivered = answer.failed
 
-    def _exchange(self, request: Push, progress: Progress) -> Pushed:
+    def _exchange(self, request: protocol.Push, progress: Progress) -> protocol.Pushed:
         """Have a sender push. Raises SenderError."""
         deadline = Deadline(request.seconds + GRACE)
         with SenderProcess(self._config.invocation_params.dir) as sender:
             sender.send(request)
-            while not isinstance(answer := sender.answer(deadline), Pushed):
-                assert isinstance(answer, messages.Progress), "a message before the end"
+            while not isinstance(answer := sender.answer(deadline), protocol.Pushed):
+                assert isinstance(answer, protocol.Progress), "a message before the end"
                 progress.update(answer.done, answer.total, answer.what)
             return answer
 

@@ -26,13 +26,8 @@ from typing import final
 from typing import IO
 
 from pytest_zephyr import origin
+from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
-from pytest_zephyr.protocol.messages import Broken
-from pytest_zephyr.protocol.messages import decode
-from pytest_zephyr.protocol.messages import encode
-from pytest_zephyr.protocol.messages import Hello
-from pytest_zephyr.protocol.messages import Message
-from pytest_zephyr.protocol.messages import ProtocolError
 
 
 #: Seconds for a sender to end by itself when its time is over.
@@ -68,7 +63,7 @@ sys.path.insert(0, start["home"])
 import pytest_zephyr
 del sys.path[0]
 sys.path += [each for each in start["path"] if each and each not in sys.path]
-from pytest_zephyr.sender.bootstrap import main
+from pytest_zephyr.sender.serve import main
 main(start["parent"])
 """
 
@@ -114,11 +109,11 @@ class SenderProcess:
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         self.close(0 if kind else _PARTING)
 
-    def send(self, request: Message) -> None:
+    def send(self, request: protocol.Message) -> None:
         """Send *request*, without waiting for anything."""
-        self._write_now(encode(request))
+        self._write_now(protocol.encode(request))
 
-    def answer(self, deadline: Deadline) -> Message:
+    def answer(self, deadline: Deadline) -> protocol.Message:
         """Return the next message of the sender.
 
         Raises SenderLate when the time is over, and SenderError if there is no message.
@@ -128,10 +123,10 @@ class SenderProcess:
             self._wait_for_hello(Deadline(min(GREETING, deadline.remaining())))
             self._greeted = True
         try:
-            message = decode(self._next_line(deadline))
-        except ProtocolError as error:
+            message = protocol.decode(self._next_line(deadline))
+        except protocol.ProtocolError as error:
             raise SenderError(f"{NAME}: {error}.") from error
-        if isinstance(message, Broken):
+        if isinstance(message, protocol.Broken):
             raise (SenderBug if message.bug else SenderError)(message.error)
         return message
 
@@ -143,8 +138,8 @@ class SenderProcess:
             except SenderLate:
                 msg = f"{NAME} did not start within {deadline.seconds:.0f} s."
                 raise SenderError(msg) from None
-            with suppress(ProtocolError):
-                if decode(line) != Hello():
+            with suppress(protocol.ProtocolError):
+                if protocol.decode(line) != protocol.Hello():
                     raise SenderError(f"{NAME} is of another version.")
                 return
 

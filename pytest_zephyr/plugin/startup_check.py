@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 from pytest_zephyr import origin
+from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import SANDBOX
@@ -28,10 +29,6 @@ from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
 from pytest_zephyr.plugin.sender_process import SenderProcess
-from pytest_zephyr.protocol.messages import Check
-from pytest_zephyr.protocol.messages import Checked
-from pytest_zephyr.protocol.messages import LookedUp
-from pytest_zephyr.protocol.messages import LookUp
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.text import one_line
@@ -77,7 +74,7 @@ class StartupCheck:
         patience = settings.deadline if settings.only_planned else SECONDS
         self._seconds = min(patience, settings.deadline)
         self._sender: SenderProcess | None = None
-        self._answer: Checked | None = None
+        self._answer: protocol.Checked | None = None
         # The first test of each test case.
         self._tests: dict[CaseRef, str] = {}
 
@@ -92,7 +89,7 @@ class StartupCheck:
         ):
             try:
                 self._sender = SenderProcess(self._config.invocation_params.dir)
-                self._sender.send(Check(settings, self._seconds))
+                self._sender.send(protocol.Check(settings, self._seconds))
             except SenderError as error:
                 self._note_failure(error)
         if settings.only_planned:
@@ -176,12 +173,12 @@ class StartupCheck:
         except SenderError as error:
             self._note_failure(error)
             return
-        assert isinstance(answer, Checked), "the answer to Check"
+        assert isinstance(answer, protocol.Checked), "the answer to Check"
         if answer.clock_offset:
             self._writer.append(journal_format.line_of(Clock(answer.clock_offset)))
         self._report(answer)
 
-    def _report(self, answer: Checked) -> None:
+    def _report(self, answer: protocol.Checked) -> None:
         self._answer = answer
         if answer.failed and self._settings.on_error == "fail":
             self._abort(answer.lines)
@@ -198,7 +195,9 @@ class StartupCheck:
             if only_planned
             else "the server could not be checked before the tests"
         )
-        self._report(Checked((f"zephyr: {what}: {error}",), failed=only_planned))
+        self._report(
+            protocol.Checked((f"zephyr: {what}: {error}",), failed=only_planned)
+        )
 
     def _look_up(self) -> None:
         """Look up the test cases of all items, wherever they were collected."""
@@ -209,12 +208,12 @@ class StartupCheck:
             return
         with sender:
             try:
-                sender.send(LookUp(tuple(tests)))
+                sender.send(protocol.LookUp(tuple(tests)))
                 answer = sender.answer(Deadline(self._seconds + GRACE))
             except SenderError:
                 # The push reports the problem if it is still there.
                 return
-        assert isinstance(answer, LookedUp), "the answer to LookUp"
+        assert isinstance(answer, protocol.LookedUp), "the answer to LookUp"
         self.facts = answer.facts
         settings = self._settings
         lines = [

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+import os
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.command_line import display_path
+from pytest_zephyr.config.credentials import known_secrets
+from pytest_zephyr.config.settings import SANDBOX
+from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.format import AllDelivered
 from pytest_zephyr.journal.format import line_of
@@ -15,9 +22,15 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
+from pytest_zephyr.push.embedded import how_to_look
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.planning import own_settings
+from pytest_zephyr.push.summary import case_rows
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.report import CaseRow
+from pytest_zephyr.results.report import RunReport
+from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.target.snapshot import Snapshot
 
 
@@ -29,6 +42,64 @@ class Delivered:
     run: Run
     contents: RunContents
     settings: Settings
+
+    @property
+    def damaged(self) -> bool:
+        """Whether journals of the run are incomplete or cannot be read in part."""
+        return bool(self.run.cut) or self.contents.damaged
+
+    @property
+    def link_lines(self) -> list[Line]:
+        """Where to see the results, if there are any."""
+        settings, changes = self.settings, self.delivery.changes
+        target = self.delivery.target
+        if not (changes.reported or changes.reported_before):
+            return []
+        if target is None or target.phase is None:
+            return []
+        # Zephyr has no known address for a single phase.
+        page = f"release/{target.release.id}" if target.release is not None else ""
+        url = f"{settings.url}/flex/html5/{page}"
+        more: list[str] = []
+        if settings.embedded:
+            database = display_path(settings.journal / SANDBOX_DATABASE)
+            url, *more = how_to_look(database, target.phase.id)
+        path = target.path
+        place = f"phase {path}" if path.startswith("id ") else path
+        return [Line(f"View results: {url}  ({place})", more=tuple(more), url=url)]
+
+    def report(self, lines: Iterable[Line]) -> RunReport:
+        """Return the report of the run, whose summary has *lines*, without secrets."""
+        delivery, settings = self.delivery, self.settings
+        header = self.run.journals[0].header
+        scrub = Scrubber(known_secrets(os.environ, settings.credential))
+        lines = [line.cleaned(scrub) for line in lines]
+        target, sent = delivery.target, delivery.evidence
+        facts = {
+            "run": header.key or header.run,
+            "journals": [str(display_path(path)) for path in self.run.paths],
+            "server": SANDBOX if settings.embedded else settings.url,
+            "target": target.path if target else settings.target_path or None,
+            "url": next((line.url for line in lines if line.url), None),
+            "dry_run": delivery.previewed,
+            "complete": delivery.complete and not self.damaged,
+            "created": delivery.creations.created,
+            "attachments": {
+                "uploaded": sent.files,
+                "uploaded_before": sent.files_before,
+                "refused": len(sent.refused),
+                "left_out": len(sent.left_out),
+                "not_sent": sent.files_pending,
+            },
+        }
+
+        def cases() -> Iterator[CaseRow]:
+            for row in case_rows(delivery):
+                row.reason = scrub(row.reason)
+                yield row
+
+        invalid = [each for each in delivery.invalid if not each.cases]
+        return RunReport(facts, lines, cases, (*delivery.without_case, *invalid))
 
 
 def deliver(
@@ -78,7 +149,8 @@ def deliver(
             if set(new_run.others) <= set(run.others):
                 break
             run, contents, snapshot, earlier = new_run, new_run.read(), None, delivery
-    if delivery.complete and not run.cut and not contents.damaged:
+    delivered = Delivered(delivery, run, contents, settings)
+    if delivery.complete and not delivered.damaged:
         for writer in writers:
             writer.append(line_of(AllDelivered()))
-    return Delivered(delivery, run, contents, settings)
+    return delivered

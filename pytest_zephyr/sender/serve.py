@@ -1,74 +1,116 @@
-"""Answer the test process: one request, and the look-up that may follow a check."""
+"""The sender as a process: answers one request, and the look-up that may follow a check."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+import gc
+import os
+from queue import SimpleQueue
+import sys
+import threading
+import time
+from typing import NoReturn
 
+from pytest_zephyr import protocol
 from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.protocol.codec import dump
-from pytest_zephyr.protocol.messages import Broken
-from pytest_zephyr.protocol.messages import Check
-from pytest_zephyr.protocol.messages import Checked
-from pytest_zephyr.protocol.messages import decode
-from pytest_zephyr.protocol.messages import Hello
-from pytest_zephyr.protocol.messages import LookedUp
-from pytest_zephyr.protocol.messages import LookUp
-from pytest_zephyr.protocol.messages import Message
-from pytest_zephyr.protocol.messages import Progress
-from pytest_zephyr.protocol.messages import ProtocolError
-from pytest_zephyr.protocol.messages import Push
 
 
-Say = Callable[[Message], None]
+#: Seconds between two checks that the test process is still there.
+_PAUSE = 0.5
+
+_Send = Callable[[protocol.Message], None]
 
 
-def serve(lines: Iterator[bytes], say: Say) -> None:
+def main(parent: int) -> NoReturn:
+    """Serve the process *parent* over stdin and stdout, and exit.
+
+    Exits at once, without waiting for threads or for what libraries registered with
+    `atexit`.
+    """
+    # The process ends soon and creates few circular references.
+    gc.disable()
+    answers = os.dup(1)
+    # What libraries print must not be read as a message: it goes to stderr, and what was
+    # printed before is ended by a newline.
+    os.dup2(2, 1)
+    os.write(answers, b"\n")
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+    def send(message: protocol.Message) -> None:
+        line = protocol.encode(message)
+        while line:
+            line = line[os.write(answers, line) :]
+
+    try:
+        serve(iter(lines.get, b""), send)
+    finally:
+        os._exit(0)
+
+
+def _read(lines: SimpleQueue[bytes]) -> None:
+    """Read the lines of the test process, and exit when there are no more."""
+    for line in sys.stdin.buffer:
+        lines.put(line)
+    os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    """Exit when the test process has; a process it forked may keep our stdin open."""
+    while os.name == "nt" or os.getppid() == parent:
+        time.sleep(_PAUSE)
+    os._exit(1)
+
+
+def serve(lines: Iterator[bytes], send: _Send) -> None:
     """Answer the first request in *lines*, with `Broken` if that fails."""
-    say(Hello())
+    send(protocol.Hello())
     try:
         request = next(lines, None)
         if request is not None:
-            _answer(decode(request), lines, say)
+            _answer(protocol.decode(request), lines, send)
     except ZephyrError as error:
-        say(Broken(str(error)))
+        send(protocol.Broken(str(error)))
     except Exception as error:  # noqa: BLE001 - the test process reports it
-        say(Broken(repr(error), bug=True))
+        send(protocol.Broken(repr(error), bug=True))
 
 
-def _answer(request: Message, lines: Iterator[bytes], say: Say) -> None:
+def _answer(request: protocol.Message, lines: Iterator[bytes], send: _Send) -> None:
     # Modules are imported late, because the test process waits for the greeting.
-    if isinstance(request, Check):
-        _check(request, lines, say)
-    elif isinstance(request, Push):
+    if isinstance(request, protocol.Check):
+        _check(request, lines, send)
+    elif isinstance(request, protocol.Push):
         from pytest_zephyr.sender.session import push_session
 
         def progress(done: int, total: int, what: str = "results") -> None:
-            say(Progress(done, total, what))
+            send(protocol.Progress(done, total, what))
 
-        say(push_session(request, progress))
+        send(push_session(request, progress))
     else:
-        msg = f"{type(request).__name__} is not a request"
-        raise ProtocolError(msg)
+        raise protocol.ProtocolError(f"{type(request).__name__} is not a request")
 
 
-def _check(request: Check, lines: Iterator[bytes], say: Say) -> None:
+def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None:
     from pytest_zephyr.push import preflight
 
     with preflight.check_server(request.settings, request.seconds) as checked:
         snapshot, failed = checked.snapshot, bool(checked.problems)
         offset = snapshot.clock_offset if snapshot else 0
-        say(Checked(checked.lines, failed, checked.planned, offset))
-        for line in lines:
-            follow_up = decode(line)
-            assert isinstance(follow_up, LookUp), "only a look-up follows a check"
-            if follow_up.all:
-                try:
-                    problems = checked.look_up_all(follow_up.cases, request.seconds)
-                    say(LookedUp(tuple(problems)))
-                except ZephyrError as error:
-                    say(LookedUp(error=str(error)))
-                return
-            problems = checked.look_up(follow_up.cases, request.seconds)
-            say(LookedUp(tuple(problems), dump(snapshot) if snapshot else ""))
+        send(protocol.Checked(checked.lines, failed, checked.planned, offset))
+        line = next(lines, None)
+        if line is None:
             return
+        look_up = protocol.decode(line)
+        assert isinstance(look_up, protocol.LookUp), "only a look-up follows a check"
+        cases, seconds = look_up.cases, request.seconds
+        if not look_up.all:
+            problems = tuple(checked.look_up(cases, seconds))
+            facts = protocol.dump(snapshot) if snapshot else ""
+            send(protocol.LookedUp(problems, facts))
+            return
+        try:
+            send(protocol.LookedUp(tuple(checked.look_up_all(cases, seconds))))
+        except ZephyrError as error:
+            send(protocol.LookedUp(error=str(error)))

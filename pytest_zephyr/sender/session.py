@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import Settings
@@ -21,21 +22,18 @@ from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import siblings
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.protocol.codec import load
-from pytest_zephyr.protocol.messages import Push
-from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import Delivered
-from pytest_zephyr.sender.report import link_lines
-from pytest_zephyr.sender.report import run_report
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
+def push_session(
+    request: protocol.Push, progress: Callable[..., None]
+) -> protocol.Pushed:
     """Send the journal of a session and report *progress*.
 
     Raises JournalError if the journal cannot be read or is being sent already.
@@ -43,7 +41,7 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
     path, settings = request.journal, request.settings
     unwritten = [line.encode("ascii") for line in request.unwritten]
     deadline = Deadline(request.seconds)
-    snapshot = load(Snapshot, request.facts) if request.facts else None
+    snapshot = protocol.load(Snapshot, request.facts) if request.facts else None
     known: list[Journal] = []
     siblings_unreadable: set[str] = set()
 
@@ -79,12 +77,12 @@ def push_session(request: Push, progress: Callable[..., None]) -> Pushed:
     saved = [] if unwritten else [path]
     lines = _lines(delivered, snapshot, settings, sorted(siblings_unreadable), saved)
     if settings.report is not None:
-        report = run_report(delivered, lines)
+        report = delivered.report(lines)
         lines.append(
             write_report(settings.report, [report], display_path(settings.report))
         )
-    damaged = bool(delivered.run.cut) or delivered.contents.damaged
-    return Pushed(tuple(lines), delivered.delivery.failed or damaged)
+    failed = delivered.delivery.failed or delivered.damaged
+    return protocol.Pushed(tuple(lines), failed)
 
 
 def _lines(
@@ -114,4 +112,4 @@ def _lines(
     if settings.on_error != "ignore":
         journals = list(map(display_path, saved))
         lines += describe_problems(delivery, journals, settings)
-    return [*lines, *link_lines(delivered)]
+    return [*lines, *delivered.link_lines]

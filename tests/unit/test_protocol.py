@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr import protocol
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.client.entities import Phase
@@ -23,20 +24,6 @@ from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.resolve import resolve
-from pytest_zephyr.protocol.codec import dump
-from pytest_zephyr.protocol.codec import load
-from pytest_zephyr.protocol.messages import Broken
-from pytest_zephyr.protocol.messages import Check
-from pytest_zephyr.protocol.messages import Checked
-from pytest_zephyr.protocol.messages import decode
-from pytest_zephyr.protocol.messages import encode
-from pytest_zephyr.protocol.messages import Hello
-from pytest_zephyr.protocol.messages import LookUp
-from pytest_zephyr.protocol.messages import Message
-from pytest_zephyr.protocol.messages import Progress
-from pytest_zephyr.protocol.messages import ProtocolError
-from pytest_zephyr.protocol.messages import Push
-from pytest_zephyr.protocol.messages import Pushed
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.secret import Secret
@@ -66,30 +53,30 @@ SETTINGS = resolve(
 @pytest.mark.parametrize(
     "message",
     [
-        Hello(),
-        Check(SETTINGS, 10.0),
-        Push(SETTINGS, Path("a/b.jsonl"), ("a", "\ud800"), '{"a":1}', 3),
-        LookUp((1, "A-1", "1")),
-        Checked(("zephyr: a",), True, (1, "A-1"), -7),
-        Checked(planned=()),
-        Progress(1, 2, "files"),
-        Pushed((Line("a\nb", "error", ("c",), "kept"),), False),
-        Broken("no", bug=True),
+        protocol.Hello(),
+        protocol.Check(SETTINGS, 10.0),
+        protocol.Push(SETTINGS, Path("a/b.jsonl"), ("a", "\ud800"), '{"a":1}', 3),
+        protocol.LookUp((1, "A-1", "1")),
+        protocol.Checked(("zephyr: a",), True, (1, "A-1"), -7),
+        protocol.Checked(planned=()),
+        protocol.Progress(1, 2, "files"),
+        protocol.Pushed((Line("a\nb", "error", ("c",), "kept"),), False),
+        protocol.Broken("no", bug=True),
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_every_message_survives(message: Message) -> None:
-    line = encode(message)
+def test_every_message_survives(message: protocol.Message) -> None:
+    line = protocol.encode(message)
 
     assert line.count(b"\n") == 1
-    assert decode(line) == message
+    assert protocol.decode(line) == message
 
 
 def test_a_credential_travels(capsys: pytest.CaptureFixture[str]) -> None:
     """It is the one way on which it has to be readable."""
-    arrived = decode(encode(Check(SETTINGS, 1.0)))
+    arrived = protocol.decode(protocol.encode(protocol.Check(SETTINGS, 1.0)))
 
-    assert isinstance(arrived, Check)
+    assert isinstance(arrived, protocol.Check)
     assert arrived.settings.credential is not None
     assert arrived.settings.credential.secret.reveal() == "s3cret-t0ken"
 
@@ -107,8 +94,10 @@ def test_a_credential_travels(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_what_is_no_message_is_said_without_its_content(line: bytes) -> None:
-    with pytest.raises(ProtocolError, match="no message of version 1") as caught:
-        decode(line)
+    with pytest.raises(
+        protocol.ProtocolError, match="no message of version 1"
+    ) as caught:
+        protocol.decode(line)
 
     assert "s3cret" not in str(caught.value)
 
@@ -134,7 +123,7 @@ SNAPSHOT = Snapshot(
 
 
 def test_facts_survive_the_way_through_the_test_process() -> None:
-    assert load(Snapshot, dump(SNAPSHOT)) == SNAPSHOT
+    assert protocol.load(Snapshot, protocol.dump(SNAPSHOT)) == SNAPSHOT
 
 
 Letter = Literal["a", "b"]
@@ -175,9 +164,9 @@ class Sample:
     )
 )
 def test_any_value_survives(sample: Sample) -> None:
-    assert load(Sample, dump(sample)) == sample
+    assert protocol.load(Sample, protocol.dump(sample)) == sample
 
 
 def test_what_nobody_sends_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="object cannot be sent"):
-        dump([object()])
+        protocol.dump([object()])

@@ -1,0 +1,245 @@
+"""The messages between the test process and the sender, each one line of JSON.
+
+The sender starts with `Hello`. Then it answers one request at a time, after any number of
+`Progress` messages. Secrets are readable in a message: it is for a pipe between two
+processes of one user, never for a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import fields
+from dataclasses import is_dataclass
+from datetime import date
+import functools
+import json
+from pathlib import Path
+import types
+import typing
+from typing import Any
+from typing import TypeVar
+
+from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.records import CaseRef
+from pytest_zephyr.secret import Secret
+
+
+#: Version of the messages; both sides must have the same.
+VERSION = 1
+
+
+class ProtocolError(Exception):
+    """A line is not a message of this version."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The sender has started and speaks *version*."""
+
+    version: int = VERSION
+
+
+# Messages of the test process.
+
+
+@dataclass(frozen=True)
+class Check:
+    """Check the server before the first test, within *seconds*; answered with `Checked`."""
+
+    settings: Settings
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
+
+    With *all* each is looked up, in the phase as well, however long that takes.
+    """
+
+    cases: tuple[CaseRef, ...]
+    all: bool = False
+
+
+@dataclass(frozen=True)
+class Push:
+    """Send a journal at the end of its session; answered with `Pushed`.
+
+    *unwritten* are lines that the disk refused. *facts* are those of `LookedUp`, unchanged.
+    *seconds* is the time budget.
+    """
+
+    settings: Settings
+    journal: Path
+    unwritten: tuple[str, ...]
+    facts: str
+    seconds: float
+
+
+# Messages of the sender.
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The result of the check.
+
+    *lines* are for people; *failed* says that some of them name a mistake of the user.
+    *planned* are the test cases of the phase if only their tests are to run. *clock_offset*
+    is by how many milliseconds the server's clock is ahead.
+    """
+
+    lines: tuple[str, ...] = ()
+    failed: bool = False
+    planned: tuple[CaseRef, ...] | None = None
+    clock_offset: int = 0
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """The *problems* with test cases that were looked up: case, text for people, and code.
+
+    An *error* says why not all of them could be looked up. *facts* are what a push need not
+    request again, as JSON for the sender.
+    """
+
+    problems: tuple[tuple[Any, ...], ...] = ()
+    facts: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many results or files are done."""
+
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The result of a push: *lines* for people, and whether something *failed*."""
+
+    lines: tuple[Line, ...]
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The sender ends without an answer; a *bug* should be reported."""
+
+    error: str
+    bug: bool = False
+
+
+Message = (
+    Hello | Check | LookUp | Push | Checked | LookedUp | Progress | Pushed | Broken
+)
+
+_KINDS = {each.__name__: each for each in typing.get_args(Message)}
+
+
+def encode(message: Message) -> bytes:
+    """Return the line for *message*."""
+    document = {"kind": type(message).__name__, **_to_json(message)}
+    return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Return the message in a line. Raises ProtocolError."""
+    try:
+        document = json.loads(line)
+        message: Message = _reader(_KINDS[document.pop("kind")])(document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # The line may hold a credential.
+        raise ProtocolError(f"no message of version {VERSION}: {error!r}") from None
+    return message
+
+
+# Dataclasses as JSON, and back by their type hints.
+
+Kind = TypeVar("Kind")
+
+#: The plain types of JSON.
+_PLAIN = (str, int, float, bool, type(None))
+
+#: Types that become a text, and how each is read from it.
+_TEXTS: Mapping[type, Any] = {Path: Path, date: date.fromisoformat, Secret: Secret}
+
+
+def dump(value: object) -> str:
+    """Return *value* as JSON on one line, in ASCII. Raises TypeError."""
+    return json.dumps(_to_json(value), separators=(",", ":"))
+
+
+def load(kind: type[Kind], text: str) -> Kind:
+    """Return the value that `dump` got. Raises ValueError, KeyError or TypeError."""
+    reader: Any = _reader
+    value: Kind = reader(kind)(json.loads(text))
+    return value
+
+
+def _to_json(value: object) -> Any:
+    """Return *value* in the types of JSON; a mapping becomes a list of pairs."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Path | date):
+        return str(value)
+    if is_dataclass(value):
+        return {
+            each.name: _to_json(getattr(value, each.name)) for each in fields(value)
+        }
+    if isinstance(value, Mapping):
+        return [[_to_json(key), _to_json(each)] for key, each in value.items()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(map(_to_json, value))
+    raise TypeError(f"{type(value).__name__} cannot be sent")
+
+
+@functools.cache
+def _reader(kind: Any) -> Any:
+    """Return the function that reads a value of *kind*; it raises TypeError for another."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, typing.NewType):
+        return _reader(kind.__supertype__)
+    if kind in (Any, object) or origin is typing.Literal:
+        return lambda data: data
+    if origin in (typing.Union, types.UnionType):
+        return functools.partial(_read_union, args)
+    if kind in _TEXTS:
+        return lambda data: _TEXTS[kind](_read_plain(str, data))
+    if kind in _PLAIN:
+        return functools.partial(_read_plain, kind)
+    if is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        readers = {each.name: _reader(hints[each.name]) for each in fields(kind)}
+        make: Any = kind
+        return lambda data: make(
+            **{name: read(data[name]) for name, read in readers.items()}
+        )
+    if origin is not None and issubclass(origin, Mapping):
+        key, value = map(_reader, args)
+        return lambda data: {key(one): value(each) for one, each in data}
+    each = _reader(args[0])
+    gather = origin if origin in (tuple, frozenset) else list
+    return lambda data: gather(map(each, data))
+
+
+def _read_union(kinds: tuple[Any, ...], data: Any) -> Any:
+    literals = [kind for kind in kinds if typing.get_origin(kind) is typing.Literal]
+    if type(data) in kinds or any(data in typing.get_args(kind) for kind in literals):
+        return data
+    others = [kind for kind in kinds if kind not in (*_PLAIN, *literals)]
+    if data is None or len(others) != 1:
+        raise TypeError(f"expected one of {kinds}, got {type(data).__name__}")
+    return _reader(others[0])(data)
+
+
+def _read_plain(kind: type, data: Any) -> Any:
+    if type(data) is not kind and not (kind is float and type(data) is int):
+        raise TypeError(f"expected {kind.__name__}, got {type(data).__name__}")
+    return data
