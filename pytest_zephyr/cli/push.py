@@ -168,9 +168,6 @@ def _push_run(
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
     lines = _lines(delivered, settings, args)
-    unreadable_lines: dict[str, list[int]] = {}
-    for each in contents.unreadable:
-        unreadable_lines.setdefault(str(each.path), []).append(each.number)
     document = {
         "journals": list(map(str, run.paths)),
         "server": settings.url,
@@ -179,7 +176,7 @@ def _push_run(
         **summary.as_json(delivery),
         **summary.merged_as_json(contents.results),
         "cut_short": list(map(str, run.cut)),
-        "unreadable": unreadable_lines,
+        "unreadable": {str(path): each for path, each in contents.unreadable.items()},
     }
     report = None
     if settings.report is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_zephyr.journal.reader import UnreadableLine
 from pytest_zephyr.text import first_few
 
 
@@ -21,15 +21,12 @@ def uncollected(nodeids: Sequence[str]) -> list[str]:
     return [line]
 
 
-def unreadable(lines: Sequence[UnreadableLine]) -> list[str]:
+def unreadable(lines: Mapping[Path, Sequence[int]]) -> list[str]:
     """Return a message for each journal with lines that cannot be read."""
-    by_path: dict[Path, list[int]] = {}
-    for line in lines:
-        by_path.setdefault(line.path, []).append(line.number)
     return [
         f"zephyr: {path}, line {first_few(map(str, numbers))} cannot be read. Test cases that"
         f" it may be about get no result but a failure."
-        for path, numbers in by_path.items()
+        for path, numbers in lines.items()
     ]
 
 

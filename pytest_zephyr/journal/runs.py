@@ -89,15 +89,13 @@ class RunContents:
     results: MergedResults
 
     @property
-    def unreadable(self) -> list[reader.UnreadableLine]:
-        """The lines of all journals that cannot be read."""
-        contents = (*self.others.values(), *self.journals.values())
-        return [line for each in contents for line in each.unreadable]
-
-    @property
-    def damaged(self) -> bool:
-        """Whether a journal that is sent has lines that cannot be read."""
-        return any(each.unreadable for each in self.journals.values())
+    def unreadable(self) -> dict[Path, list[int]]:
+        """The numbers of the lines that cannot be read, by the path of their file."""
+        numbers: dict[Path, list[int]] = {}
+        for each in (*self.others.values(), *self.journals.values()):
+            for line in each.unreadable:
+                numbers.setdefault(line.path, []).append(line.number)
+        return numbers
 
     @property
     def uncollected(self) -> list[str]:

@@ -46,7 +46,8 @@ class Delivered:
     @property
     def damaged(self) -> bool:
         """Whether journals of the run are incomplete or cannot be read in part."""
-        return bool(self.run.cut) or self.contents.damaged
+        journals = self.contents.journals.values()
+        return bool(self.run.cut) or any(each.unreadable for each in journals)
 
     @property
     def link_lines(self) -> list[Line]:

@@ -647,7 +647,7 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
         for each in plan.results
     }
 
-    assert list(map(str, contents.unreadable)) == [f"{path}, line {line}"]
+    assert contents.unreadable == {path: [line]}
     assert found == expected
 
 
@@ -751,4 +751,4 @@ def test_what_is_known_of_evidence_is_remembered(tmp_path):
         assert found.attached == {here}
         assert found.stepped == {7: "s1"}
         assert found.places == (path,)
-        assert contents.unreadable == []
+        assert contents.unreadable == {}
