@@ -9,20 +9,20 @@ import time
 
 
 #: Seconds after a write for which a process on another host counts as running.
-_BUSY = 15 * 60
+_RECENT = 15 * 60
 
 
 if sys.platform == "win32":
     import msvcrt
 
     #: A byte far behind the end: Windows lets nobody else read a locked byte.
-    _FAR = 1 << 40
+    _BEHIND_THE_END = 1 << 40
 
     def try_lock(fd: int) -> bool:
         """Lock the file without waiting; return whether that worked."""
         position = os.lseek(fd, 0, os.SEEK_CUR)
         try:
-            os.lseek(fd, _FAR, os.SEEK_SET)
+            os.lseek(fd, _BEHIND_THE_END, os.SEEK_SET)
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
@@ -64,7 +64,7 @@ def may_be_running(pid: int, *, here: bool, path: Path) -> bool:
     if here and sys.platform != "win32":
         return is_alive(str(pid))
     try:
-        return time.time() - path.stat().st_mtime < _BUSY
+        return time.time() - path.stat().st_mtime < _RECENT
     except OSError:
         return False
 

@@ -85,7 +85,7 @@ class OpenFile:
         finally:
             System.close(number)
 
-    def take_back(self, size: int | None = None) -> None:
+    def remove_end(self, size: int | None = None) -> None:
         """Remove the last *size* bytes, by default all."""
         self._check()
         self._size -= self._size if size is None else size

@@ -32,8 +32,8 @@ KEEP = 20
 
 #: How many of the newest journals are searched for delivered ones, and how many of the
 #: oldest one session checks.
-_NEAR = 500
-_AT_ONCE = 200
+_SEARCHED = 500
+_CHECKED = 200
 
 #: Milliseconds for which a run may go on, however many journals it has.
 _DAY = 24 * 3600 * 1000
@@ -329,14 +329,14 @@ def prune(directory: Path, keep: int = KEEP) -> None:
     """
     paths = [path for path in reversed(_files(directory)) if "." not in path.stem]
     newest = 0
-    while keep and newest < min(len(paths), _NEAR):
+    while keep and newest < min(len(paths), _SEARCHED):
         keep -= reader.last_kind(paths[newest]) == "delivered"
         newest += 1
     if keep:
         return
     old = [
         path
-        for path in paths[newest:][-_AT_ONCE:]
+        for path in paths[newest:][-_CHECKED:]
         if reader.last_kind(path) == "delivered"
     ]
     journals = [each for path in old if (each := _open(path, [])) is not None]

@@ -39,7 +39,16 @@ _CUT = b'"cut":0'
 
 
 #: Values that must not change, even if a password is an ordinary word.
-_NO_PROSE = {"kind", "when", "outcome", "cases", "case", "status", "digest", "rows"}
+_NEVER_SCRUBBED = {
+    "kind",
+    "when",
+    "outcome",
+    "cases",
+    "case",
+    "status",
+    "digest",
+    "rows",
+}
 
 
 def new_run() -> str:
@@ -66,7 +75,7 @@ class JournalWriter:
         self._file: OpenFile | None = None
         self._pid = System.process_id()
         self._header = b""
-        self._place = 0  # of the digit that changes in the header
+        self._cut_position = 0  # of the digit that changes in the header
 
     @classmethod
     def create(
@@ -86,7 +95,7 @@ class JournalWriter:
         line = encoded.encode("ascii") + b"\n"
         writer._append(line)
         if writer.broken is None:
-            writer._header, writer._place = line, line.find(_CUT) + len(_CUT) - 1
+            writer._header, writer._cut_position = line, line.find(_CUT) + len(_CUT) - 1
         return writer
 
     def _create(self) -> OpenFile:
@@ -167,7 +176,7 @@ class JournalWriter:
         if self._write(b"\n" + b"".join(self.unwritten)):
             self.broken = None
             self.unwritten.clear()
-            self._mark_cut(self._header[self._place : self._place + 1])
+            self._mark_cut(self._header[self._cut_position : self._cut_position + 1])
 
     def _write_again(self, removed: OpenFile) -> None:
         """Write the content of a *removed* file to its path again."""
@@ -189,7 +198,10 @@ class JournalWriter:
         lines = rest[len(self._header) :] if rest.startswith(self._header) else b""
         lines = lines[: lines.rfind(b"\n") + 1]
         if self._header:
-            start, end = self._header[: self._place], self._header[self._place + 1 :]
+            start, end = (
+                self._header[: self._cut_position],
+                self._header[self._cut_position + 1 :],
+            )
             self._header = start + b"1" + end
         again = map(self._encode, self.lines_to_repeat())
         return b"".join([self._header, lines, *again])
@@ -198,7 +210,7 @@ class JournalWriter:
         """Return a line as bytes, without credentials."""
         if self.scrub.touches(text):
             clean = {
-                key: value if key in _NO_PROSE else self.scrub.clean(value)
+                key: value if key in _NEVER_SCRUBBED else self.scrub.clean(value)
                 for key, value in json.loads(text).items()
             }
             text = System.encode(clean)
@@ -212,7 +224,7 @@ class JournalWriter:
             written = self._file.write(data)
         except Shortened:
             data = self._repaired(self._file.read_all()) + data
-            self._file.take_back()
+            self._file.remove_end()
             return self._write(data)
         except OSError as error:
             if error.errno == errno.EBADF and self._open_again(self._file):
@@ -224,7 +236,7 @@ class JournalWriter:
             self.broken = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             # The whole line is written again later.
             with suppress(OSError):
-                self._file.take_back(written)
+                self._file.remove_end(written)
             self._mark_cut(b"1")
             return False
         return True
@@ -242,7 +254,7 @@ class JournalWriter:
         """Change one digit of the header in place, which needs no room on the disk."""
         if self._file is not None and self._header:
             with suppress(OSError):
-                self._file.overwrite(self._place, cut)
+                self._file.overwrite(self._cut_position, cut)
 
     def close(self) -> None:
         if self._file is not None:
