@@ -17,25 +17,17 @@ from pathlib import PurePath
 from urllib.parse import quote
 from urllib.parse import unquote
 
+from pytest_zephyr import errors
+from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.batch_writer import upload_batches
-from pytest_zephyr.client.entities import Attachment
-from pytest_zephyr.client.entities import Uploaded
 from pytest_zephyr.client.executions import AttachWrite
 from pytest_zephyr.client.multipart import Part
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal.file_store import find_copy
 from pytest_zephyr.journal.file_store import read_copy
-from pytest_zephyr.journal.ledger import Attached
-from pytest_zephyr.journal.ledger import Attaching
-from pytest_zephyr.journal.ledger import AttachmentKey
-from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.journal.ledger import Naming
-from pytest_zephyr.push.delivery import EvidenceDelivery
-from pytest_zephyr.push.delivery import RefusedFile
+from pytest_zephyr.push import delivery
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.notes import Context
@@ -62,8 +54,8 @@ class FileToSend:
     text: Callable[[], str] | None = None
 
     @property
-    def key(self) -> AttachmentKey:
-        return AttachmentKey(self.execution, self.file.name, self.file.digest)
+    def key(self) -> ledger.AttachmentKey:
+        return ledger.AttachmentKey(self.execution, self.file.name, self.file.digest)
 
 
 def files_to_send(
@@ -75,7 +67,7 @@ def files_to_send(
 
     The notes of executions in *notes_incomplete* do not list all that they should.
     """
-    files: dict[AttachmentKey, FileToSend] = {}
+    files: dict[ledger.AttachmentKey, FileToSend] = {}
     for change in changes:
         result, execution = change.result, change.execution
         rows = [
@@ -108,10 +100,10 @@ def _full_notes(change: Change, context: Context, *, always: bool) -> list[FileT
     return [FileToSend(execution.id, file, nodeid, execution.attachments, text)]
 
 
-def left_out(changes: Iterable[Change]) -> list[RefusedFile]:
+def left_out(changes: Iterable[Change]) -> list[delivery.RefusedFile]:
     """Return the files that were excluded while the tests ran."""
     files = {
-        RefusedFile(
+        delivery.RefusedFile(
             file.name,
             node.nodeid,
             f"{format_size(file.size)}, {file.reason}" if file.size else file.reason,
@@ -133,8 +125,8 @@ class FileSender(BatchWriter[FileToSend]):
     def __init__(
         self,
         client: Client,
-        memory: Memory,
-        evidence: EvidenceDelivery,
+        memory: ledger.Memory,
+        evidence: delivery.EvidenceDelivery,
         files: Sequence[FileToSend],
     ) -> None:
         super().__init__(client)
@@ -144,9 +136,9 @@ class FileSender(BatchWriter[FileToSend]):
         evidence.files_before += len(files) - len(self._rows)
         evidence.files_pending = len(self._rows)
         # Files that may be attached without a receipt.
-        self._uncertain: set[AttachmentKey] = set(memory.attaching)
+        self._uncertain: set[ledger.AttachmentKey] = set(memory.attaching)
         self._digests: dict[str, str] = {"": ""}
-        self._names: dict[AttachmentKey, Naming] = dict(memory.attaching)
+        self._names: dict[ledger.AttachmentKey, ledger.Naming] = dict(memory.attaching)
         taken = {(key.execution, each.name) for key, each in self._names.items()}
         for row in self._rows:
             if row.key in self._names:
@@ -157,7 +149,7 @@ class FileSender(BatchWriter[FileToSend]):
                 path = PurePath(name)
                 name = f"{path.stem}-{row.file.digest[:8]}{path.suffix}"
             taken.add((row.execution, name))
-            self._names[row.key] = Naming(name)
+            self._names[row.key] = ledger.Naming(name)
 
     def run(self, progress: Callable[..., None]) -> None:
         """Send the files. Raises ZephyrError if the rest cannot be sent now."""
@@ -176,10 +168,10 @@ class FileSender(BatchWriter[FileToSend]):
                 row.existing_files != 0 or row.key in self._uncertain for row in rows
             ):
                 # On a server that cannot list them, every file is sent.
-                with suppress(ZephyrNotFound):
+                with suppress(errors.ZephyrNotFound):
                     self._evidence.files_before += self._note(rows)
 
-    def key(self, row: FileToSend) -> AttachmentKey:
+    def key(self, row: FileToSend) -> ledger.AttachmentKey:
         return row.key
 
     def write(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
@@ -197,9 +189,9 @@ class FileSender(BatchWriter[FileToSend]):
             return ()
         try:
             uploaded = self._client.upload(contents)
-        except ZephyrWriteUncertain as uncertain:
+        except errors.ZephyrWriteUncertain as uncertain:
             # An upload that arrives late attaches nothing.
-            raise ZephyrWriteUncertain(str(uncertain)) from None
+            raise errors.ZephyrWriteUncertain(str(uncertain)) from None
         uploads = {
             row: uploaded[part] for part, row in parts.items() if part in uploaded
         }
@@ -218,10 +210,10 @@ class FileSender(BatchWriter[FileToSend]):
             return None
         return partial(read_copy, copy, each.file.size)
 
-    def _attach(self, uploads: Mapping[FileToSend, Uploaded]) -> None:
+    def _attach(self, uploads: Mapping[FileToSend, entities.Uploaded]) -> None:
         """Attach uploaded files and note those that the answer confirms."""
         names = {row.key: self._names[row.key] for row in uploads}
-        self._memory.note(Attaching(names))
+        self._memory.note(ledger.Attaching(names))
         self._uncertain.update(names)
         answered = self._client.attach(
             [
@@ -258,7 +250,9 @@ class FileSender(BatchWriter[FileToSend]):
             attached += [row for row in group if self._is_attached(row, listed)]
         return self._finish_attached(attached)
 
-    def _is_attached(self, row: FileToSend, listed: Sequence[Attachment]) -> bool:
+    def _is_attached(
+        self, row: FileToSend, listed: Sequence[entities.Attachment]
+    ) -> bool:
         """Return whether an execution has a file, by name, size and content.
 
         Where contents cannot be read, an uncertain file counts as attached if there are
@@ -279,18 +273,18 @@ class FileSender(BatchWriter[FileToSend]):
             return True
         return row.file.digest in digests
 
-    def _digest(self, attachment: Attachment) -> str:
+    def _digest(self, attachment: entities.Attachment) -> str:
         """Return the digest of what the server has, empty if it cannot be read."""
         file = attachment.file
         if file not in self._digests:
             self._digests[file] = ""
-            with suppress(ZephyrBadAnswer):
+            with suppress(errors.ZephyrBadAnswer):
                 self._digests[file] = self._client.attachment_digest(file)
         return self._digests[file]
 
     def _finish_attached(self, files: Sequence[FileToSend]) -> int:
         if files:
-            self._memory.note(Attached(tuple(row.key for row in files)))
+            self._memory.note(ledger.Attached(tuple(row.key for row in files)))
             self._finish(files)
         return len(files)
 
@@ -299,7 +293,8 @@ class FileSender(BatchWriter[FileToSend]):
     ) -> None:
         self._finish(rows)
         self._evidence.refused += [
-            RefusedFile(each.file.name, each.nodeid, reason, final) for each in rows
+            delivery.RefusedFile(each.file.name, each.nodeid, reason, final)
+            for each in rows
         ]
 
     def _finish(self, files: Sequence[FileToSend]) -> None:
@@ -307,6 +302,6 @@ class FileSender(BatchWriter[FileToSend]):
         self._evidence.files_pending -= len(files)
 
 
-def _name_for(name: str, upload: Uploaded) -> str:
+def _name_for(name: str, upload: entities.Uploaded) -> str:
     """Return the encoded name that the server gave back, if it is the name we sent."""
     return upload.name if unquote(upload.name) == name else quote(name, safe="")

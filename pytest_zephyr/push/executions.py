@@ -6,26 +6,17 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pytest_zephyr import errors
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.entities import ExecutionState
 from pytest_zephyr.client.executions import ExecutionWrite
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.journal.ledger import Receipt
-from pytest_zephyr.journal.ledger import Sending
+from pytest_zephyr.journal import ledger
 from pytest_zephyr.push import diff
-from pytest_zephyr.push.diff import Change
-from pytest_zephyr.push.diff import Changes
-from pytest_zephyr.push.diff import DiffRules
-from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-class ResultWriter(BatchWriter[Change]):
+class ResultWriter(BatchWriter[diff.Change]):
     """Writes the results of a push, notes their receipts, and updates *changes*.
 
     *error* says why the rest was not sent, if the server refuses everything.
@@ -35,9 +26,9 @@ class ResultWriter(BatchWriter[Change]):
         self,
         client: Client,
         snapshot: Snapshot,
-        changes: Changes,
-        rules: DiffRules,
-        memory: Memory,
+        changes: diff.Changes,
+        rules: diff.DiffRules,
+        memory: ledger.Memory,
         progress: Callable[[int, int], None],
     ) -> None:
         super().__init__(client)
@@ -48,9 +39,9 @@ class ResultWriter(BatchWriter[Change]):
         self._progress = progress
         self._tester = snapshot.user.id
         self._overruled = {each.execution.id: each for each in changes.overruled}
-        self._not_sent: list[Change] = []
+        self._not_sent: list[diff.Change] = []
         self._has_bulk = True
-        self.error: ZephyrError | None = None
+        self.error: errors.ZephyrError | None = None
 
     def run(self) -> None:
         changes = self._changes
@@ -62,49 +53,51 @@ class ResultWriter(BatchWriter[Change]):
             changes.writes = [*self.unfinished(changes.writes), *self._not_sent]
             changes.overruled = list(self._overruled.values())
 
-    def key(self, row: Change) -> int:
+    def key(self, row: diff.Change) -> int:
         return row.execution.id
 
-    def give_up(self, rows: Sequence[Change], refused: ZephyrRefused) -> None:
+    def give_up(
+        self, rows: Sequence[diff.Change], refused: errors.ZephyrRefused
+    ) -> None:
         self._not_sent = [each for each in rows if not each.overruled]
-        self.error = ZephyrError(
+        self.error = errors.ZephyrError(
             f"{refused} The last {self._refusals} tries were all refused, so"
             f" {len(self._not_sent)} results were not sent."
         )
 
-    def write(self, rows: Sequence[Change]) -> Sequence[Change]:
+    def write(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
         stamps = {change.execution.id: change.execution.stamp for change in rows}
-        self._memory.note(Sending(stamps))
-        no_bulk: ZephyrNotFound | None = None
+        self._memory.note(ledger.Sending(stamps))
+        no_bulk: errors.ZephyrNotFound | None = None
         if self._has_bulk:
             try:
                 writes = list(map(_write_of, rows))
                 return self._confirm(rows, self._client.execute(writes, self._tester))
-            except ZephyrNotFound as error:
+            except errors.ZephyrNotFound as error:
                 self._has_bulk, no_bulk = False, error
-        missing: list[Change] = []
+        missing: list[diff.Change] = []
         try:
             self._write_without_bulk(rows, missing)
-        except ZephyrNotFound:
+        except errors.ZephyrNotFound:
             if no_bulk is None:
                 raise
             # The older calls find nothing either, so it is not the call that is missing.
             self._has_bulk = True
             raise no_bulk from None
-        except ZephyrBadAnswer:
+        except errors.ZephyrBadAnswer:
             # What was written before the refusal must not be written again.
             self.missing(missing)
             raise
         return missing
 
     def _write_without_bulk(
-        self, batch: Sequence[Change], missing: list[Change]
+        self, batch: Sequence[diff.Change], missing: list[diff.Change]
     ) -> None:
         """Write with the calls of older servers: notes one by one, the rest by status.
 
         Adds to *missing* what the answers do not confirm.
         """
-        by_status: dict[str, list[Change]] = {}
+        by_status: dict[str, list[diff.Change]] = {}
         for change in batch:
             if change.text is None:
                 by_status.setdefault(change.status, []).append(change)
@@ -118,12 +111,12 @@ class ResultWriter(BatchWriter[Change]):
                 self._confirmed([change])
 
     def _confirm(
-        self, batch: Sequence[Change], answered: Sequence[ExecutionState] | None
-    ) -> Sequence[Change]:
+        self, batch: Sequence[diff.Change], answered: Sequence[ExecutionState] | None
+    ) -> Sequence[diff.Change]:
         """Note what *answered* confirms and return the rest."""
         rows = {row.id: row for row in answered or ()}
-        confirmed: list[Change] = []
-        rest: list[Change] = []
+        confirmed: list[diff.Change] = []
+        rest: list[diff.Change] = []
         for change in batch:
             row = rows.get(change.execution.id)
             if (
@@ -138,15 +131,15 @@ class ResultWriter(BatchWriter[Change]):
         self._confirmed(confirmed)
         return rest
 
-    def read_back(self, rows: Sequence[Change]) -> Sequence[Change]:
+    def read_back(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
         """Read the phase again and return the changes that were not written.
 
         Where somebody else has written meanwhile, the result is compared once more.
         """
         self._snapshot.read_executions(self._client)
         now = {each.id: each for each in self._snapshot.executions}
-        confirmed: list[Change] = []
-        missing: list[Change] = []
+        confirmed: list[diff.Change] = []
+        missing: list[diff.Change] = []
         for change in rows:
             before = change.execution
             current = replace(change, execution=now.get(before.id, before))
@@ -162,7 +155,7 @@ class ResultWriter(BatchWriter[Change]):
         self._confirmed(confirmed)
         return missing
 
-    def _decide_again(self, change: Change) -> Change:
+    def _decide_again(self, change: diff.Change) -> diff.Change:
         """Return *change* as it is on the execution that it has now."""
         now = change.execution
         written = now.status == change.status and diff.keeps_foreign(
@@ -171,7 +164,7 @@ class ResultWriter(BatchWriter[Change]):
         decided = diff.decide(change.result, now, self._rules, written=written)
         if decided is None:
             # A later attempt has reported meanwhile.
-            return Change(change.result, now, overruled=now.status)
+            return diff.Change(change.result, now, overruled=now.status)
         if (
             decided.overruled
             or change.overruled
@@ -181,7 +174,7 @@ class ResultWriter(BatchWriter[Change]):
         # Its notes may list steps.
         return replace(decided, notes=change.notes)
 
-    def _confirmed(self, confirmed: Sequence[Change]) -> None:
+    def _confirmed(self, confirmed: Sequence[diff.Change]) -> None:
         """Note what became of changes that the server has."""
         if not confirmed:
             return
@@ -195,21 +188,21 @@ class ResultWriter(BatchWriter[Change]):
         )
         self._progress(len(self.finished), len(self._rows))
 
-    def _note_receipts(self, reported: Sequence[Change]) -> None:
+    def _note_receipts(self, reported: Sequence[diff.Change]) -> None:
         if reported:
             self._memory.note(*map(_receipt_of, reported))
 
-    def refuse(self, rows: Sequence[Change], reason: str) -> None:
+    def refuse(self, rows: Sequence[diff.Change], reason: str) -> None:
         self.finished.update(map(self.key, rows))
         self._forget_overruled(rows)
-        self._changes.refused += [Refusal(each.result, reason) for each in rows]
+        self._changes.refused += [diff.Refusal(each.result, reason) for each in rows]
 
-    def _forget_overruled(self, decided: Sequence[Change]) -> None:
+    def _forget_overruled(self, decided: Sequence[diff.Change]) -> None:
         for change in decided if self._overruled else ():
             self._overruled.pop(change.execution.id, None)
 
 
-def _write_of(change: Change) -> ExecutionWrite:
+def _write_of(change: diff.Change) -> ExecutionWrite:
     return ExecutionWrite(
         execution=change.execution.id,
         status=change.status,
@@ -223,6 +216,8 @@ def _write_of(change: Change) -> ExecutionWrite:
     )
 
 
-def _receipt_of(change: Change) -> Receipt:
+def _receipt_of(change: diff.Change) -> ledger.Receipt:
     result = change.result
-    return Receipt(result.case, change.execution.id, change.status, result.digest)
+    return ledger.Receipt(
+        result.case, change.execution.id, change.status, result.digest
+    )

@@ -8,15 +8,11 @@ from dataclasses import replace
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Phase
-from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.clock import now_ms
-from pytest_zephyr.push.diff import Changes
-from pytest_zephyr.push.diff import Refusal
+from pytest_zephyr.push import diff
 from pytest_zephyr.push.planning import Planner
+from pytest_zephyr.results import records
 from pytest_zephyr.results.plan import CaseResult
-from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.create_cases import CaseCreator
 from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.create_cycle import TargetCreator
@@ -53,7 +49,7 @@ class MissingCreator:
         self._creations = creations
         self._case_creator: CaseCreator | None = None
         # By test case; none if its result is ignored.
-        self._refusals: dict[CaseRef, Refusal | None] = {}
+        self._refusals: dict[records.CaseRef, diff.Refusal | None] = {}
         self._why_not = ""
 
     @property
@@ -63,7 +59,7 @@ class MissingCreator:
     def find(
         self,
         missing: Sequence[CaseResult],
-        new: Mapping[NewCase, NewCaseTests] | None = None,
+        new: Mapping[records.NewCase, NewCaseTests] | None = None,
     ) -> None:
         """Find the test cases of *missing* and *new* without writing anything."""
         creations, snapshot = self._creations, self._snapshot
@@ -89,7 +85,7 @@ class MissingCreator:
                 f"{kind} {getattr(self._settings, kind).name!r}" for kind in kinds
             ]
 
-    def with_new_case(self, node: NodeResult) -> NodeResult:
+    def with_new_case(self, node: records.NodeResult) -> records.NodeResult:
         """Return *node* with the test case that was created or found for it."""
         creations = self._creations
         if node.new in creations.placements:
@@ -111,7 +107,7 @@ class MissingCreator:
         severities: set[str] = {"error"}
         if code == "unknown-case":
             severities = {each.unknown_case for each in settings}
-        refusal = Refusal(
+        refusal = diff.Refusal(
             result, reason, "error" in severities, code != NOT_IN_PHASE, code
         )
         self._refusals[case] = None if severities == {"ignore"} else refusal
@@ -144,8 +140,7 @@ class MissingCreator:
             creations.created.append(plural(filler.added, "execution"))
         self._why_not = f": {filler.why_not}" if filler.why_not else ""
         if case_creator is not None:
-            used = {VisibleId(each.case) for each in snapshot.executions if each.case}
-            case_creator.remove_duplicates(used)
+            case_creator.remove_duplicates({each.case for each in snapshot.executions})
 
     def _create_cases(self, case_creator: CaseCreator, phase: Phase) -> None:
         """Create the new test cases, unless they could never be added to *phase*."""
@@ -166,7 +161,7 @@ class MissingCreator:
         made_by_jobs = named and self._settings.may_create("phase")
         return made_by_jobs and now_ms() - (phase.created or 0) < _YOUNG
 
-    def explain_missing(self, changes: Changes, *, final: bool) -> None:
+    def explain_missing(self, changes: diff.Changes, *, final: bool) -> None:
         """Give a reason for every result of *changes* that is still missing.
 
         Unless this is *final*, those that would be added stay missing.
@@ -182,14 +177,16 @@ class MissingCreator:
             elif case in self._refusals:
                 changes.skipped.append(result)
             elif case in not_created:
-                changes.refused.append(Refusal(result, not_created[str(case)]))
+                changes.refused.append(diff.Refusal(result, not_created[str(case)]))
             elif final:
                 reason = self._why_not_added(case)
-                changes.refused.append(Refusal(result, reason, code="not-in-phase"))
+                changes.refused.append(
+                    diff.Refusal(result, reason, code="not-in-phase")
+                )
             else:
                 changes.missing.append(result)
 
-    def _why_not_added(self, case: CaseRef) -> str:
+    def _why_not_added(self, case: records.CaseRef) -> str:
         phase, why = self._snapshot.known_target.phase, self._why_not
         if phase is not None and not phase.free_form:
             why = ": it is a structured phase, which shows folders as they are"

@@ -9,18 +9,14 @@ from contextlib import contextmanager
 from contextlib import ExitStack
 from dataclasses import replace
 
+from pytest_zephyr import errors
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import NO_SUCH_NAME
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.push.embedded import served
+from pytest_zephyr.results import records
 from pytest_zephyr.results import status
-from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.target.create_cycle import missing_for_cycle
 from pytest_zephyr.target.find_cases import WALK
 from pytest_zephyr.target.snapshot import KEPT
@@ -37,7 +33,7 @@ _LOOKED_UP = 1000
 TO_ADD = "to-add"
 
 #: A test case with a problem, a message about it, and a stable name of the problem.
-CaseProblem = tuple[CaseRef, str, str]
+CaseProblem = tuple[records.CaseRef, str, str]
 
 
 def status_problems(
@@ -45,7 +41,7 @@ def status_problems(
 ) -> list[status.Choice]:
     """Return the wrong choices of the user's own status map, with their problems."""
     choices = settings.choices(statuses)
-    mapped = (choices[Outcome(name)] for name in settings.status_map)
+    mapped = (choices[records.Outcome(name)] for name in settings.status_map)
     return [choice for choice in mapped if choice.problem]
 
 
@@ -80,7 +76,7 @@ class Preflight:
         return tuple(lines)
 
     @property
-    def planned(self) -> tuple[CaseRef, ...] | None:
+    def planned(self) -> tuple[records.CaseRef, ...] | None:
         """Every name of every test case of the phase, `None` if they were not read."""
         scheduled = self.snapshot.scheduled if self.snapshot else None
         if scheduled is None:
@@ -101,9 +97,9 @@ class Preflight:
             self.problems += [choice.problem for choice in wrong if not choice.inactive]
             self._check_target(client, snapshot)
             self._client = client
-        except ZephyrUnreachable as error:
+        except errors.ZephyrUnreachable as error:
             self.unreachable = str(error)
-        except ZephyrBadAnswer as error:
+        except errors.ZephyrBadAnswer as error:
             if error.status in {401, 403}:
                 self.problems.append(str(error))
             else:
@@ -126,8 +122,8 @@ class Preflight:
                 snapshot.read_scheduled(client)
             elif settings.only_planned:
                 self.remarks.append(f"{settings.describe('phase')} does not exist yet.")
-        except ZephyrBadAnswer as error:
-            if error.status != NO_SUCH_NAME:
+        except errors.ZephyrBadAnswer as error:
+            if error.status != errors.NO_SUCH_NAME:
                 raise
             self.problems.append(str(error))
         if settings.only_planned and snapshot.scheduled is None:
@@ -135,7 +131,9 @@ class Preflight:
             snapshot.scheduled = {}
             self.remarks.append("only planned tests run, so none is selected.")
 
-    def look_up(self, cases: Iterable[CaseRef], seconds: float) -> list[CaseProblem]:
+    def look_up(
+        self, cases: Iterable[records.CaseRef], seconds: float
+    ) -> list[CaseProblem]:
         """Return those of *cases* that Zephyr does not know.
 
         Leaves out those that could not be looked up within *seconds*.
@@ -147,13 +145,13 @@ class Preflight:
         limit = None if aborts else _LOOKED_UP
         try:
             problems = self._look_up(cases, seconds, limit)
-        except ZephyrError:
+        except errors.ZephyrError:
             # If this is still a problem at the end, the push reports it.
             return []
         return [each for each in problems if each[2] not in {NOT_IN_PHASE, TO_ADD}]
 
     def look_up_all(
-        self, cases: Iterable[CaseRef], seconds: float
+        self, cases: Iterable[records.CaseRef], seconds: float
     ) -> list[CaseProblem]:
         """Return those of *cases* that are not in the phase.
 
@@ -161,13 +159,13 @@ class Preflight:
         """
         snapshot = self.snapshot
         if self._client is None or snapshot is None or snapshot.target is None:
-            raise ZephyrError("the test cases could not be checked.")
+            raise errors.ZephyrError("the test cases could not be checked.")
         if not snapshot.complete:
             snapshot.read_executions(self._client)
         return self._look_up(cases, seconds)
 
     def _look_up(
-        self, cases: Iterable[CaseRef], seconds: float, limit: int | None = None
+        self, cases: Iterable[records.CaseRef], seconds: float, limit: int | None = None
     ) -> list[CaseProblem]:
         """Say what is wrong with those of *cases* that have no execution, at most *limit*."""
         client, snapshot = self._client, self.snapshot

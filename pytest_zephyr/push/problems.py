@@ -12,10 +12,9 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import kept_lines
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
-from pytest_zephyr.push.diff import Change
-from pytest_zephyr.push.diff import Refusal
 from pytest_zephyr.results.lines import DRY_RUN
 from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
@@ -27,7 +26,7 @@ from pytest_zephyr.text import have
 from pytest_zephyr.text import plural
 
 
-_Problem = TypeVar("_Problem", Refusal, RefusedFile)
+_Problem = TypeVar("_Problem", diff.Refusal, RefusedFile)
 
 
 def describe_problems(
@@ -79,7 +78,7 @@ def describe_problems(
     return [*lines, *_about_sending(delivery, journals, settings)]
 
 
-def _about_refusals(refused: Sequence[Refusal]) -> list[Line]:
+def _about_refusals(refused: Sequence[diff.Refusal]) -> list[Line]:
     """Return a line for each reason; those that no other push changes come last."""
     lines = []
     for reason, alike in _by_reason(sorted(refused, key=lambda each: each.final)):
@@ -122,7 +121,7 @@ def _about_sending(
     return [problem(lines, "error" if delivery.failed else "warning", code="kept")]
 
 
-def _cases(changes: Sequence[Change]) -> str:
+def _cases(changes: Sequence[diff.Change]) -> str:
     """Name the test cases of *changes*, which were not changed."""
     names = first_few(format_case(each.result.case) for each in changes)
     they = "it is" if len(changes) == 1 else "they are"
@@ -147,7 +146,7 @@ def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
     return first_lines(lines)
 
 
-def _whose(refusals: list[Refusal]) -> str:
+def _whose(refusals: list[diff.Refusal]) -> str:
     """Name the test cases of *refusals* and the first of their tests."""
     first = refusals[0].result
     tests = first.nodes[0].title if first.nodes else ""

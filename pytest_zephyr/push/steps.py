@@ -10,27 +10,18 @@ from dataclasses import dataclass
 import html
 import re
 
+from pytest_zephyr import errors
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import batches
 from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.client.executions import StepWrite
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.journal.ledger import Memory
-from pytest_zephyr.journal.ledger import Stepped
+from pytest_zephyr.journal import ledger
+from pytest_zephyr.push import delivery
 from pytest_zephyr.push.attachments import NOTES
-from pytest_zephyr.push.delivery import EvidenceDelivery
-from pytest_zephyr.push.delivery import RefusedFile
 from pytest_zephyr.push.diff import Change
+from pytest_zephyr.results import notes
 from pytest_zephyr.results.evidence import Step
-from pytest_zephyr.results.notes import Context
-from pytest_zephyr.results.notes import escape
-from pytest_zephyr.results.notes import lists_all_steps
-from pytest_zephyr.results.notes import steps_of
-from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.status import FAIL
@@ -65,7 +56,7 @@ def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matche
             numbers.setdefault(name, case_step.number)
     by_number: dict[int, Step] = {}
     others = []
-    for step in steps_of(nodes):
+    for step in notes.steps_of(nodes):
         label = step.label if isinstance(step.label, int) else folded(step.label)
         number = numbers.get(label)
         if number is None:
@@ -92,7 +83,7 @@ def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
             step=number,
             status=_STATUSES[step.outcome],
             executed_on=step.at,
-            comment=escape(step.comment),
+            comment=notes.escape(step.comment),
         )
         for number, step in steps.items()
         if step.outcome in _STATUSES
@@ -107,7 +98,11 @@ class StepResults(BatchWriter[StepWrite]):
     """
 
     def __init__(
-        self, client: Client, memory: Memory, evidence: EvidenceDelivery, phase: int
+        self,
+        client: Client,
+        memory: ledger.Memory,
+        evidence: delivery.EvidenceDelivery,
+        phase: int,
     ) -> None:
         super().__init__(client)
         self._memory = memory
@@ -115,13 +110,15 @@ class StepResults(BatchWriter[StepWrite]):
         self._phase = phase
         self._matched: dict[int, Matched] = {}
         self._refused: set[int] = set()
-        self._forbidden: ZephyrUnauthorized | None = None
+        self._forbidden: errors.ZephyrUnauthorized | None = None
         self._pending: dict[int, Change] = {}
         self._unlisted: dict[int, str] = {}
         self.notes_incomplete: set[int] = set()
 
     def add_to_notes(
-        self, changes: Iterable[Change], context_of: Callable[[CaseResult], Context]
+        self,
+        changes: Iterable[Change],
+        context_of: Callable[[CaseResult], notes.Context],
     ) -> None:
         """Have the notes of *changes* list the steps that Zephyr does not have.
 
@@ -133,7 +130,7 @@ class StepResults(BatchWriter[StepWrite]):
             return
         # What is not read now is read before the step results are written.
         with (
-            suppress(ZephyrUnreachable),
+            suppress(errors.ZephyrUnreachable),
             self._client.within(self._client.deadline.remaining() / 4),
         ):
             for change in with_steps:
@@ -142,7 +139,7 @@ class StepResults(BatchWriter[StepWrite]):
             matched, result = self._matched.get(change.execution.id), change.result
             if matched is not None and matched.others:
                 context = context_of(result)
-                change.notes = write_notes(
+                change.notes = notes.write_notes(
                     result.nodes, result.outcome, context, matched.others
                 )
 
@@ -156,10 +153,10 @@ class StepResults(BatchWriter[StepWrite]):
                 raise self._forbidden
             steps = [] if version is None else self._client.case_steps(version)
             self._matched[execution] = match(change.result.nodes, steps)
-        except ZephyrBadAnswer as refused:
+        except errors.ZephyrBadAnswer as refused:
             if refused.status == 401:
                 raise
-            if isinstance(refused, ZephyrUnauthorized):
+            if isinstance(refused, errors.ZephyrUnauthorized):
                 # Without permission for one case there is none for the others.
                 self._forbidden = refused
             self._refuse(change, "steps", f"not read: {refused}")
@@ -182,8 +179,8 @@ class StepResults(BatchWriter[StepWrite]):
             matched = self._matched.get(execution)
             if matched is not None:
                 rows += writes(execution, matched.by_number)
-            notes = change.execution.comment if change.notes is None else change.notes
-            if matched is None or (matched.others and not lists_all_steps(notes)):
+            text = change.execution.comment if change.notes is None else change.notes
+            if matched is None or (matched.others and not notes.lists_all_steps(text)):
                 self.notes_incomplete.add(execution)
         self._rows, sent = rows, 0
         for batch in batches(rows):
@@ -206,13 +203,13 @@ class StepResults(BatchWriter[StepWrite]):
             else:
                 digests[execution] = digest
         if digests:
-            self._memory.note(Stepped(digests))
+            self._memory.note(ledger.Stepped(digests))
 
     def note_unlisted(self) -> None:
         """Note what had to wait until the notes were attached as a file."""
         attached = all(each.name != NOTES for each in self._evidence.refused)
         if self._unlisted and attached:
-            self._memory.note(Stepped(self._unlisted))
+            self._memory.note(ledger.Stepped(self._unlisted))
 
     def key(self, row: StepWrite) -> tuple[int, int]:
         return row.execution, row.step
@@ -221,7 +218,7 @@ class StepResults(BatchWriter[StepWrite]):
         """Write *rows*; the answer says of each whether it was written."""
         try:
             answered = self._client.save_steps(self._phase, rows)
-        except (ZephyrUnauthorized, ZephyrNotFound) as refused:
+        except (errors.ZephyrUnauthorized, errors.ZephyrNotFound) as refused:
             if refused.status == 401:
                 raise
             # The server takes no step results, or none of this user.
@@ -251,7 +248,7 @@ class StepResults(BatchWriter[StepWrite]):
     def _refuse(self, change: Change, name: str, reason: str) -> None:
         self._refused.add(change.execution.id)
         nodeid = change.result.nodes[0].nodeid
-        self._evidence.refused.append(RefusedFile(name, nodeid, reason))
+        self._evidence.refused.append(delivery.RefusedFile(name, nodeid, reason))
 
 
 def _digest(change: Change) -> str:

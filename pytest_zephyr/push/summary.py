@@ -10,22 +10,16 @@ from collections.abc import Mapping
 from pytest_zephyr.client.batch_writer import count_batches
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.config.command_line import without_case_line
+from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
-from pytest_zephyr.push.diff import Change
-from pytest_zephyr.push.diff import Changes
-from pytest_zephyr.push.diff import ExecutionIndex
+from pytest_zephyr.results import records
+from pytest_zephyr.results import report
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.lines import DRY_RUN
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.plan import CaseResult
-from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.results.records import Outcome
-from pytest_zephyr.results.records import worst
-from pytest_zephyr.results.report import Action
-from pytest_zephyr.results.report import CaseRow
-from pytest_zephyr.results.report import row_of
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import have
 from pytest_zephyr.text import listed
@@ -94,7 +88,7 @@ def _why_unchanged(result: CaseResult) -> str:
     """Return why a result with nothing to send leaves its test case as it is."""
     if result.status is not None:
         return _IGNORED
-    return _UNRUN if result.outcome is Outcome.UNRUN else result.outcome.value
+    return _UNRUN if result.outcome is records.Outcome.UNRUN else result.outcome.value
 
 
 def details(delivery: Delivery) -> list[Line]:
@@ -244,17 +238,17 @@ def planned_only(deselected: int, untested: int) -> Line:
     )
 
 
-def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
+def case_rows(delivery: Delivery) -> Iterator[report.CaseRow]:
     """Yield what became of each test case, in the order of the tests."""
     decided = _actions(delivery.changes)
-    undecided: tuple[Action, str] = "not_sent", str(delivery.error or "")
+    undecided: tuple[report.Action, str] = "not_sent", str(delivery.error or "")
     if delivery.previewed:
         undecided = "would_report", ""
     snapshot = delivery.snapshot
-    scheduled = ExecutionIndex(snapshot.executions if snapshot else ())
+    scheduled = diff.ExecutionIndex(snapshot.executions if snapshot else ())
     placements = snapshot.lookup.placements if snapshot else {}
     for result in delivery.results:
-        row = row_of(result, *decided.get(result.case, undecided))
+        row = report.row_of(result, *decided.get(result.case, undecided))
         execution = scheduled.find(result.case)
         if isinstance(execution, Execution):
             row.id, row.alt, row.execution = execution.case, execution.alt, execution.id
@@ -264,9 +258,9 @@ def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
         yield row
     for new, tests in delivery.new_cases.items():
         nodes = tests.nodes
-        yield CaseRow(
+        yield report.CaseRow(
             tests=nodes,
-            outcome=worst(node.outcome for node in nodes).value,
+            outcome=records.worst(node.outcome for node in nodes).value,
             milliseconds=round(sum(node.duration for node in nodes) / 1000),
             at=max(node.at for node in nodes),
             action=undecided[0],
@@ -275,9 +269,9 @@ def case_rows(delivery: Delivery) -> Iterator[CaseRow]:
         )
 
 
-def _actions(changes: Changes) -> dict[CaseRef, tuple[Action, str]]:
+def _actions(changes: diff.Changes) -> dict[records.CaseRef, tuple[report.Action, str]]:
     """Return what became of each test case that is not pending, and why."""
-    groups: tuple[tuple[Action, str, list[Change]], ...] = (
+    groups: tuple[tuple[report.Action, str, list[diff.Change]], ...] = (
         ("reported", "", changes.reported),
         ("reported_before", "", changes.reported_before),
         ("unchanged", _OLDER, changes.older),

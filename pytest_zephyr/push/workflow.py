@@ -7,18 +7,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from pytest_zephyr import errors
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import Interrupted
-from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal.ledger import Memory
+from pytest_zephyr.push import attachments
 from pytest_zephyr.push import diff
-from pytest_zephyr.push.attachments import files_to_send
-from pytest_zephyr.push.attachments import FileSender
-from pytest_zephyr.push.attachments import left_out
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.diff import DiffRules
 from pytest_zephyr.push.executions import ResultWriter
 from pytest_zephyr.push.missing import MissingCreator
 from pytest_zephyr.push.planning import Planner
@@ -69,7 +65,7 @@ def push(
         planner.use_statuses(snapshot.statuses)
         creator = MissingCreator(client, planner, snapshot, delivery.creations)
         creates = settings.may_create("execution")
-        rules = DiffRules(
+        rules = diff.DiffRules(
             results.ended if results else {},
             results.incomplete if results else (),
             now_ms() + client.clock_offset,
@@ -110,10 +106,10 @@ def push(
             creator.find(delivery.changes.missing)
             creator.explain_missing(delivery.changes, final=True)
         delivery.previewed = settings.dry_run
-    except ZephyrError as error:
+    except errors.ZephyrError as error:
         delivery.error = error
     except KeyboardInterrupt:
-        delivery.error = Interrupted("interrupted while sending.")
+        delivery.error = errors.Interrupted("interrupted while sending.")
     return delivery
 
 
@@ -159,7 +155,7 @@ def _carry_out(
     planner: Planner,
     memory: Memory,
     progress: Callable[..., None],
-    rules: DiffRules,
+    rules: diff.DiffRules,
 ) -> None:
     """Write the results, then the evidence of those that the server has."""
     phase = snapshot.known_target.phase
@@ -176,8 +172,8 @@ def _carry_out(
     writer.run()
     delivery.error = writer.error
     confirmed = [*changes.reported, *changes.reported_before]
-    evidence.left_out += left_out(confirmed)
+    evidence.left_out += attachments.left_out(confirmed)
     steps.write_all(confirmed)
-    files = files_to_send(confirmed, context_of, steps.notes_incomplete)
-    FileSender(client, memory, evidence, files).run(progress)
+    files = attachments.files_to_send(confirmed, context_of, steps.notes_incomplete)
+    attachments.FileSender(client, memory, evidence, files).run(progress)
     steps.note_unlisted()

@@ -11,30 +11,25 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import PurePosixPath
 
+from pytest_zephyr import errors
+from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import BatchWriter
-from pytest_zephyr.client.entities import Placement
-from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.config import placeholders
-from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.results import records
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.notes import escape
-from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.results.records import NodeResult
+from pytest_zephyr.target import folders
 from pytest_zephyr.target.creations import Creations
-from pytest_zephyr.target.folders import Folders
-from pytest_zephyr.target.folders import Path
 
 
 _NOTHING = "\0"
 
 #: The folder and name of a test case, which identify it.
-Key = tuple[Path, str]
+Key = tuple[folders.Path, str]
 
 
-def path_of(case: NewCase, template: str) -> Path:
+def path_of(case: records.NewCase, template: str) -> folders.Path:
     """Return the folder of *case* from a *template* with ``{package}`` in it."""
     # A test in the root directory has no package.
     filled = placeholders.fill(template, {"package": case.package or _NOTHING})
@@ -47,7 +42,7 @@ class NewCaseTests:
     """The folder of a new test case, as a template, and its tests."""
 
     folder: str
-    nodes: list[NodeResult] = field(default_factory=list)
+    nodes: list[records.NodeResult] = field(default_factory=list)
 
 
 class CaseCreator(BatchWriter[Key]):
@@ -61,18 +56,18 @@ class CaseCreator(BatchWriter[Key]):
         self,
         client: Client,
         release: int,
-        cases: Mapping[NewCase, NewCaseTests],
+        cases: Mapping[records.NewCase, NewCaseTests],
         creations: Creations,
     ) -> None:
         super().__init__(client)
         self._release = release
         self._cases = cases
         self._names: dict[str, str] = {}
-        self._folders = Folders(client, release)
+        self._folders = folders.Folders(client, release)
         self._creations = creations
-        self._created: list[tuple[Key, Placement]] = []
+        self._created: list[tuple[Key, entities.Placement]] = []
         # Tests of several files can have the same test case.
-        self._same: dict[Key, list[NewCase]] = {}
+        self._same: dict[Key, list[records.NewCase]] = {}
         for case, tests in cases.items():
             path = path_of(case, tests.folder)
             self._same.setdefault((path, case.name), []).append(case)
@@ -105,7 +100,7 @@ class CaseCreator(BatchWriter[Key]):
         self._link(key for key in keys if self._same[key][0] not in refused)
 
     @property
-    def duplicates(self) -> list[Placement]:
+    def duplicates(self) -> list[entities.Placement]:
         """Our copies of test cases that another job created before."""
         chosen = self._creations.placements
         return [
@@ -114,7 +109,7 @@ class CaseCreator(BatchWriter[Key]):
             if chosen.get(self._same[key][0], placement).case != placement.case
         ]
 
-    def remove_duplicates(self, used: Collection[VisibleId]) -> None:
+    def remove_duplicates(self, used: Collection[int | None]) -> None:
         """Remove our copies of test cases and folders that another job created, too.
 
         Those that are in use or cannot be removed are listed in a remark.
@@ -135,11 +130,13 @@ class CaseCreator(BatchWriter[Key]):
                 f" and not removed: {', '.join(remaining)}"
             )
 
-    def _remove(self, duplicate: Placement, used: Collection[VisibleId]) -> bool:
+    def _remove(
+        self, duplicate: entities.Placement, used: Collection[int | None]
+    ) -> bool:
         """Remove a test case of ours, unless it is in use or its id is ambiguous."""
         if duplicate.folder is None or duplicate.case in used:
             return False
-        with suppress(ZephyrError):
+        with suppress(errors.ZephyrError):
             cases = list(self._client.folder_cases(duplicate.folder))
             # A server may read the id as that of a version: there must be none.
             versions = {int(each.version) for each in cases}
@@ -150,7 +147,7 @@ class CaseCreator(BatchWriter[Key]):
 
     def _remove_folder(self, number: int) -> bool:
         """Remove a folder of ours if it is empty."""
-        with suppress(ZephyrError):
+        with suppress(errors.ZephyrError):
             has_folders = self._client.folder(number).children
             if not has_folders and not any(
                 True for _ in self._client.folder_cases(number)
@@ -163,14 +160,14 @@ class CaseCreator(BatchWriter[Key]):
         """Refuse all that `find` has not found, for one *reason*."""
         self.refuse(self.unfinished(list(self._same)), reason)
 
-    def _recognise(self, path: Path) -> None:
+    def _recognise(self, path: folders.Path) -> None:
         """Note the existing cases in the folder *path*; the oldest of each name counts."""
         folder = self._folders.find(path)
         cases = self._client.folder_cases(folder) if folder is not None else ()
         for placement in sorted(cases, key=lambda each: -each.case):
             self._place((path, placement.name.strip()), placement)
 
-    def _place(self, key: Key, placement: Placement) -> None:
+    def _place(self, key: Key, placement: entities.Placement) -> None:
         self.finished.add(key)
         for case in self._same.get(key, ()):
             self._creations.placements[case] = placement
@@ -220,7 +217,7 @@ class CaseCreator(BatchWriter[Key]):
             },
         }
 
-    def _values(self, same: Sequence[NewCase]) -> dict[str, FieldValue]:
+    def _values(self, same: Sequence[records.NewCase]) -> dict[str, FieldValue]:
         """Return the custom fields that all tests of one case set."""
         return {
             name: value
@@ -230,7 +227,7 @@ class CaseCreator(BatchWriter[Key]):
         }
 
     def _link(self, keys: Iterable[Key]) -> None:
-        links: dict[VisibleId, Sequence[str]] = {}
+        links: dict[entities.VisibleId, Sequence[str]] = {}
         for key in keys:
             same = self._same[key]
             alts = dict.fromkeys(alt for case in same for alt in case.requirements)
@@ -241,5 +238,5 @@ class CaseCreator(BatchWriter[Key]):
             return
         try:
             self._client.link_requirements(links, self._release)
-        except (ZephyrRefused, ZephyrWriteUncertain) as error:
+        except (errors.ZephyrRefused, errors.ZephyrWriteUncertain) as error:
             self._creations.remarks.append(f"requirements could not be linked: {error}")

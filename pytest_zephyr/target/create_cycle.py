@@ -9,17 +9,10 @@ from datetime import date
 from datetime import timedelta
 from typing import TypeVar
 
+from pytest_zephyr import errors
+from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.entities import Cycle
-from pytest_zephyr.client.entities import Phase
-from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrError
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.target.creations import Creations
 
 
@@ -30,7 +23,7 @@ _LOOKS = 6
 _DAYS = 30
 
 
-Thing = TypeVar("Thing", Cycle, Phase)
+Thing = TypeVar("Thing", entities.Cycle, entities.Phase)
 
 
 class TargetCreator:
@@ -48,7 +41,7 @@ class TargetCreator:
         self,
         client: Client,
         settings: Settings,
-        target: Target,
+        target: entities.Target,
         creations: Creations,
     ) -> None:
         assert target.release is not None, "creating a cycle or phase needs a release"
@@ -61,14 +54,14 @@ class TargetCreator:
         self._phases: list[tuple[int, int]] = []
         self.contested = False
 
-    def create(self) -> Target:
+    def create(self) -> entities.Target:
         """Return the target with its cycle and phase."""
         target = self._target
         if target.cycle is None and (
             problems := missing_for_cycle(self._client, self._settings, target)
         ):
-            raise ZephyrNotFound("\n".join(problems))
-        error: ZephyrUnreachable = ZephyrUnreachable(
+            raise errors.ZephyrNotFound("\n".join(problems))
+        error: errors.ZephyrUnreachable = errors.ZephyrUnreachable(
             f"{self._settings.describe('phase')}: it was created, but the server does"
             f" not list it. Send the results later."
         )
@@ -83,7 +76,7 @@ class TargetCreator:
                         self._name("phase"), target.cycle, self._release.id
                     )
                     self._phases.append((target.cycle.id, phase.id))
-            except ZephyrWriteUncertain as uncertain:
+            except errors.ZephyrWriteUncertain as uncertain:
                 # `_read` finds out whether it happened.
                 error = uncertain
             target = self._read()
@@ -98,7 +91,7 @@ class TargetCreator:
             self.contested = self._target.phase is None
         return target
 
-    def _read(self) -> Target:
+    def _read(self) -> entities.Target:
         """Read the cycle and the phase again; the lowest id of each name counts."""
         cycles = self._client.cycles(self._release.id)
         cycle = self._target.cycle or _lowest(cycles, self._name("cycle"))
@@ -111,7 +104,7 @@ class TargetCreator:
         name: str = getattr(self._settings, kind).name
         return name.strip()
 
-    def _create_cycle(self, target: Target) -> None:
+    def _create_cycle(self, target: entities.Target) -> None:
         start, end = self._dates(target)
         try:
             cycle = self._client.create_cycle(
@@ -122,16 +115,16 @@ class TargetCreator:
                 build=self._settings.build or "",
                 environment=self._settings.environment or "",
             )
-        except ZephyrBadAnswer as refused:
+        except errors.ZephyrBadAnswer as refused:
             raise self._explained(refused, start, end) from None
         self._cycles.append(cycle.id)
 
-    def _dates(self, target: Target) -> tuple[date, date]:
+    def _dates(self, target: entities.Target) -> tuple[date, date]:
         """Return the dates of a new cycle: from today to the end of its release."""
         project = target.project
         ends = [self._release.end]
         if project is not None and None in (self._release.start, self._release.end):
-            with suppress(ZephyrBadAnswer):
+            with suppress(errors.ZephyrBadAnswer):
                 project = self._client.project(project.id)
         starts = [self._release.start]
         if project is not None:
@@ -140,8 +133,8 @@ class TargetCreator:
         return span(date.today(), starts, ends)
 
     def _explained(
-        self, refused: ZephyrBadAnswer, start: date, end: date
-    ) -> ZephyrError:
+        self, refused: errors.ZephyrBadAnswer, start: date, end: date
+    ) -> errors.ZephyrError:
         text = str(refused)
         over = self._release.end
         if over is not None and over < date.today():
@@ -151,15 +144,15 @@ class TargetCreator:
             )
         else:
             text += f" (new cycle {self._name('cycle')!r} from {start} to {end})"
-        return ZephyrRefused(text, status=refused.status)
+        return errors.ZephyrRefused(text, status=refused.status)
 
-    def _remove_duplicates(self, cycle: Cycle, phase: Phase) -> None:
+    def _remove_duplicates(self, cycle: entities.Cycle, phase: entities.Phase) -> None:
         """Remove our own cycle and phase, if empty, when another job's ones count."""
         for cycle_id, phase_id in self._phases:
             if phase_id != phase.id and not self._in_use(phase_id):
                 try:
                     self._client.delete_phase(cycle_id, phase_id)
-                except ZephyrError as error:
+                except errors.ZephyrError as error:
                     self._creations.remarks.append(_left_over("phase", phase_id, error))
         for cycle_id in self._cycles:
             if cycle_id == cycle.id:
@@ -167,11 +160,11 @@ class TargetCreator:
             try:
                 if not self._client.cycle(cycle_id).phases:
                     self._client.delete_cycle(cycle_id)
-            except ZephyrError as error:
+            except errors.ZephyrError as error:
                 self._creations.remarks.append(_left_over("cycle", cycle_id, error))
 
     def _in_use(self, phase: int) -> bool:
-        with suppress(ZephyrError):
+        with suppress(errors.ZephyrError):
             return any(True for _ in self._client.executions(phase)) or any(
                 True
                 for node in self._client.phase_tree(phase).walk()
@@ -180,14 +173,16 @@ class TargetCreator:
         return True
 
 
-def _left_over(kind: str, number: int, error: ZephyrError) -> str:
+def _left_over(kind: str, number: int, error: errors.ZephyrError) -> str:
     return (
         f"another job created the same {kind}; ours (id {number}) is empty and could not"
         f" be removed: {error}"
     )
 
 
-def missing_for_cycle(client: Client, settings: Settings, target: Target) -> list[str]:
+def missing_for_cycle(
+    client: Client, settings: Settings, target: entities.Target
+) -> list[str]:
     """Return what the settings lack to create a cycle, one line for each problem."""
     problems = []
     if target.project is None:

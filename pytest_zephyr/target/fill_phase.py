@@ -9,13 +9,11 @@ from contextlib import suppress
 import time
 from typing import Any
 
+from pytest_zephyr import errors
+from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import batches
 from pytest_zephyr.client.batch_writer import BatchWriter
-from pytest_zephyr.client.entities import PhaseRow
-from pytest_zephyr.client.entities import Placement
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.target.snapshot import Snapshot
 
 
@@ -27,21 +25,26 @@ _LOOKS = 8
 _QUIET = 3
 
 
-class PhaseFiller(BatchWriter[Placement]):
+class PhaseFiller(BatchWriter[entities.Placement]):
     """Adds test cases to a phase and assigns them, so that they have executions.
 
     *added* counts those that were not in the phase before, *why_not* is the first refusal.
     """
 
     def __init__(
-        self, client: Client, snapshot: Snapshot, placements: Iterable[Placement]
+        self,
+        client: Client,
+        snapshot: Snapshot,
+        placements: Iterable[entities.Placement],
     ) -> None:
         super().__init__(client)
         phase = snapshot.known_target.phase
         assert phase is not None, "a missing phase is created first"
         self._snapshot = snapshot
         self._phase = phase
-        self._placements: dict[int, Placement] = {p.case: p for p in placements}
+        self._placements: dict[int, entities.Placement] = {
+            p.case: p for p in placements
+        }
         self._nodes: list[int] = []
         self._tree = phase.tree
         # Old servers expect placement ids, newer ones version ids.
@@ -62,7 +65,7 @@ class PhaseFiller(BatchWriter[Placement]):
             self._placements.pop(case, None)
         if not self._placements:
             return
-        rows: list[PhaseRow] = []
+        rows: list[entities.PhaseRow] = []
         if contested:
             rows = self._wait_for_others()
         elif not fresh:
@@ -99,14 +102,14 @@ class PhaseFiller(BatchWriter[Placement]):
             self._tree = self._client.phase_tree(self._phase.id).id
         return self._tree
 
-    def _read(self) -> list[PhaseRow]:
+    def _read(self) -> list[entities.PhaseRow]:
         if not self._nodes:
             tree = self._client.phase_tree(self._phase.id)
             self._tree = tree.id
             self._nodes = [node.id for node in tree.walk()]
         return [row for node in self._nodes for row in self._client.phase_rows(node)]
 
-    def _wait_for_others(self) -> list[PhaseRow]:
+    def _wait_for_others(self) -> list[entities.PhaseRow]:
         """Read until the other job has added all wanted cases, or adds no more."""
         rows = self._read()
         quiet = 0
@@ -122,11 +125,11 @@ class PhaseFiller(BatchWriter[Placement]):
         cases = (each.case for each in self._snapshot.executions)
         return {case for case in cases if case is not None}
 
-    def _without(self, rows: Iterable[PhaseRow]) -> list[Placement]:
+    def _without(self, rows: Iterable[entities.PhaseRow]) -> list[entities.Placement]:
         present = {row.placement.case for row in rows}
         return [each for each in self._placements.values() if each.case not in present]
 
-    def _is_ours_alone(self, rows: Iterable[PhaseRow]) -> bool:
+    def _is_ours_alone(self, rows: Iterable[entities.PhaseRow]) -> bool:
         """Whether every unassigned row of the phase is ours, so that assign-all is safe."""
         return all(
             row.assigned or row.placement.case in self._placements for row in rows
@@ -134,40 +137,42 @@ class PhaseFiller(BatchWriter[Placement]):
 
     # Writing
 
-    def key(self, row: Placement) -> int:
+    def key(self, row: entities.Placement) -> int:
         return row.case
 
-    def write(self, rows: Sequence[Placement]) -> Sequence[Placement]:
+    def write(self, rows: Sequence[entities.Placement]) -> Sequence[entities.Placement]:
         numbers: dict[int, list[Any]] = {}
         for placement in rows:
             number = placement.version if self._expects_versions else placement.id
             numbers.setdefault(placement.folder or 0, []).append(number)
         try:
             self._client.add_to_phase(self._phase.id, self._root(), numbers)
-        except ZephyrRefused as refused:
+        except errors.ZephyrRefused as refused:
             # The server may expect other ids, so the rest is not tried with these.
             self.refuse(self._rows, str(refused))
         return ()
 
-    def read_back(self, rows: Sequence[Placement]) -> Sequence[Placement]:
+    def read_back(
+        self, rows: Sequence[entities.Placement]
+    ) -> Sequence[entities.Placement]:
         absent = self._without(self._read())
         return [each for each in rows if each in absent]
 
-    def refuse(self, rows: Sequence[Placement], reason: str) -> None:
+    def refuse(self, rows: Sequence[entities.Placement], reason: str) -> None:
         self.finished.update(map(self.key, rows))
         self.why_not = self.why_not or reason
 
     def _assign(self, call: Callable[..., object], what: object) -> None:
         """Assign *what* to the tester; the executions show whether it happened."""
-        with suppress(ZephyrWriteUncertain):
+        with suppress(errors.ZephyrWriteUncertain):
             try:
                 call(self._phase.id, what, self._snapshot.user.id)
-            except ZephyrRefused as refused:
+            except errors.ZephyrRefused as refused:
                 self.why_not = self.why_not or str(refused)
 
-    def _assign_each(self, rows: Iterable[PhaseRow]) -> None:
+    def _assign_each(self, rows: Iterable[entities.PhaseRow]) -> None:
         scheduled: set[int] = set()
-        by_node: dict[int | None, list[Placement]] = {}
+        by_node: dict[int | None, list[entities.Placement]] = {}
         for row in sorted(rows, key=lambda row: (not row.assigned, row.placement.id)):
             case = row.placement.case
             if case in self._placements and case not in scheduled:

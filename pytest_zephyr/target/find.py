@@ -8,19 +8,12 @@ from collections.abc import Sequence
 from typing import Literal
 from typing import TypeVar
 
+from pytest_zephyr import errors
+from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.entities import Cycle
-from pytest_zephyr.client.entities import Phase
-from pytest_zephyr.client.entities import Project
-from pytest_zephyr.client.entities import Release
-from pytest_zephyr.client.entities import Target
 from pytest_zephyr.config.settings import CREATE
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import NO_SUCH_NAME
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrNotFound
-from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.text import closest
 from pytest_zephyr.text import first_few
 
@@ -31,12 +24,14 @@ _SHOWN = 20
 
 Kind = Literal["project", "release", "cycle", "phase"]
 
-Place = Project | Release | Cycle | Phase
-Entity = TypeVar("Entity", Project, Release, Cycle, Phase)
+Place = entities.Project | entities.Release | entities.Cycle | entities.Phase
+Entity = TypeVar(
+    "Entity", entities.Project, entities.Release, entities.Cycle, entities.Phase
+)
 Answer = TypeVar("Answer")
 
 
-def find_target(client: Client, settings: Settings) -> Target:
+def find_target(client: Client, settings: Settings) -> entities.Target:
     """Look up the phase, and what is above it, that the settings name.
 
     The id of a phase alone is enough, and needs no request. A missing phase or cycle
@@ -45,8 +40,8 @@ def find_target(client: Client, settings: Settings) -> Target:
     """
     try:
         return Finder(client, settings).find()
-    except ZephyrRefused as refused:
-        if refused.status == NO_SUCH_NAME:
+    except errors.ZephyrRefused as refused:
+        if refused.status == errors.NO_SUCH_NAME:
             raise
         # The server answers an unknown id with an error of its own; check the lists.
         Finder(client, settings, thorough=True).find()
@@ -67,10 +62,10 @@ class Finder:
         self._settings = settings
         self._thorough = thorough
         self.places: dict[str, Place | None] = {}
-        self._project: Project | None = None
+        self._project: entities.Project | None = None
         self._remarks: list[str] = []
 
-    def find(self) -> Target:
+    def find(self) -> entities.Target:
         ref = self._ref("phase")
         if ref.id is not None:
             return self._find_phase_id(ref.id)
@@ -80,12 +75,14 @@ class Finder:
         phase = self._pick("phase", ref, cycle.phases, f"cycle {cycle.name!r}")
         return self._target(release, cycle, phase)
 
-    def find_cycle(self) -> tuple[Cycle | None, Release | None]:
+    def find_cycle(self) -> tuple[entities.Cycle | None, entities.Release | None]:
         """Return the cycle, `None` if it is to be created, and the release above it."""
         ref = self._ref("cycle")
         if ref.id is not None and self._settings.release is None:
             cycle = self._by_id("cycle", self._client.cycle, ref.id)
-            release = None if cycle.release is None else Release(cycle.release, "")
+            release = (
+                None if cycle.release is None else entities.Release(cycle.release, "")
+            )
             self._check_project("cycle", release)
             self.places["cycle"] = cycle
             return cycle, release
@@ -93,11 +90,11 @@ class Finder:
         cycles = self._by_id("release", self._client.cycles, release.id)
         return self._pick("cycle", ref, cycles, self._name_release(release)), release
 
-    def find_release(self) -> Release:
+    def find_release(self) -> entities.Release:
         """Return the release, without name and dates if only its id is set."""
         ref = self._ref("release")
         if self._settings.project is None and ref.id is not None:
-            by_id = self.places["release"] = Release(ref.id, "")
+            by_id = self.places["release"] = entities.Release(ref.id, "")
             return by_id
         release = self._pick("release", ref, self._releases(), self._name_project())
         assert release is not None, "a release is never created"
@@ -107,8 +104,8 @@ class Finder:
         """Make a call with the id of a *kind*; if *thorough*, explain an unknown id."""
         try:
             return call(number)
-        except ZephyrRefused as refused:
-            if not self._thorough or refused.status == NO_SUCH_NAME:
+        except errors.ZephyrRefused as refused:
+            if not self._thorough or refused.status == errors.NO_SUCH_NAME:
                 raise
             # If the server is broken, this raises, too.
             self._client.projects()
@@ -117,20 +114,20 @@ class Finder:
             phase = self._settings.phase
             if phase is not None and phase.id is not None:
                 text += f" The phase {phase.id}: {self._where_is(phase.id, ())}"
-            raise ZephyrNotFound(text) from None
+            raise errors.ZephyrNotFound(text) from None
 
-    def find_project(self) -> Project:
+    def find_project(self) -> entities.Project:
         ref = self._ref("project")
         if ref.id is not None and not self._thorough:
-            return Project(ref.id, "")
+            return entities.Project(ref.id, "")
         project = self._pick("project", ref, self._client.projects(), "this server")
         assert project is not None, "a project is never created"
         return project
 
-    def _releases(self) -> list[Release]:
+    def _releases(self) -> list[entities.Release]:
         """Return the releases of the project without the hidden one."""
         if self._settings.project is None:
-            raise ZephyrNotFound(
+            raise errors.ZephyrNotFound(
                 f"{self._settings.describe('release')} cannot be looked up without its"
                 f" project. Set zephyr_project, or zephyr_release to an id."
             )
@@ -139,10 +136,10 @@ class Finder:
 
     # The id of a phase, with or without what is above it
 
-    def _find_phase_id(self, number: int) -> Target:
+    def _find_phase_id(self, number: int) -> entities.Target:
         settings, named = self._settings, self._settings.cycle
         if not (settings.project or settings.release or named):
-            only_id = self.places["phase"] = Phase(number, "")
+            only_id = self.places["phase"] = entities.Phase(number, "")
             return self._target(phase=only_id)
         cycles, release = self._cycles_above(number)
         matches = [each for each in cycles if named is None or _matches(named, each)]
@@ -162,9 +159,11 @@ class Finder:
                 assert release is not None
                 place = self._name_release(release)
             text = f"{settings.describe('phase')} is not a phase of {place}."
-        raise ZephyrNotFound(f"{text} {where}", option="phase")
+        raise errors.ZephyrNotFound(f"{text} {where}", option="phase")
 
-    def _cycles_above(self, phase: int) -> tuple[Sequence[Cycle], Release | None]:
+    def _cycles_above(
+        self, phase: int
+    ) -> tuple[Sequence[entities.Cycle], entities.Release | None]:
         """Return the cycles that may contain *phase*, and their release if it is known."""
         settings = self._settings
         if settings.release is not None:
@@ -178,35 +177,35 @@ class Finder:
             return self._client.cycles(above.id), above
         number = self._client.phase_tree(phase).release
         if number is None:
-            raise ZephyrNotFound(
+            raise errors.ZephyrNotFound(
                 f"{settings.describe('phase')}: this server does not say in which"
                 f" release it is. Set zephyr_release, or set nothing above the phase:"
                 f" its id is enough."
             )
-        release = Release(number, "")
+        release = entities.Release(number, "")
         self._check_project("phase", release)
         return self._client.cycles(number), release
 
-    def _check_project(self, kind: Kind, release: Release | None) -> None:
+    def _check_project(self, kind: Kind, release: entities.Release | None) -> None:
         """Raise ZephyrNotFound if *release*, in which a *kind* is, is not in the project."""
         if self._settings.project is None or release is None:
             return
         releases = self._releases()
         if any(each.id == release.id for each in releases):
             return
-        raise ZephyrNotFound(
+        raise errors.ZephyrNotFound(
             f"{self._settings.describe(kind)} is not in {self._name_project()}: it is in"
             f" release id {release.id}, which is of another project."
         )
 
-    def _where_is(self, phase: int, cycles: Sequence[Cycle]) -> str:
+    def _where_is(self, phase: int, cycles: Sequence[entities.Cycle]) -> str:
         """Say where a phase really is, and what to set."""
         release = ""
         if not _with_phase(phase, cycles):
             try:
                 number = self._client.phase_tree(phase).release
                 cycles = self._client.cycles(number) if number is not None else ()
-            except ZephyrRefused:
+            except errors.ZephyrRefused:
                 return "There is no phase with this id, or it cannot be read."
             release = f" of release id {number}"
         for cycle, _phase in _with_phase(phase, cycles):
@@ -220,10 +219,10 @@ class Finder:
 
     def _target(
         self,
-        release: Release | None = None,
-        cycle: Cycle | None = None,
-        phase: Phase | None = None,
-    ) -> Target:
+        release: entities.Release | None = None,
+        cycle: entities.Cycle | None = None,
+        phase: entities.Phase | None = None,
+    ) -> entities.Target:
         known = {
             "project": self._project,
             "release": release,
@@ -238,7 +237,7 @@ class Finder:
             elif ref is not None:
                 label = f"id {ref.id}" if name == "phase" else str(ref.id)
                 parts.append(ref.name or label)
-        return Target(
+        return entities.Target(
             path=" > ".join(parts),
             phase=phase,
             cycle=cycle,
@@ -247,7 +246,7 @@ class Finder:
             remarks=tuple(self._remarks),
         )
 
-    def _name_release(self, release: Release) -> str:
+    def _name_release(self, release: entities.Release) -> str:
         return f"release {self._settings.release or f'id {release.id}'}"
 
     def _name_project(self) -> str:
@@ -267,7 +266,7 @@ class Finder:
             if kind in CREATE and ref.name and self._settings.may_create(kind):
                 self.places[kind] = None
                 return None
-            raise ZephyrNotFound(
+            raise errors.ZephyrNotFound(
                 self._not_found(kind, ref, listed, place),
                 option=kind,
                 instead=closest(ref.name or str(ref.id), [e.name for e in listed]),
@@ -284,7 +283,7 @@ class Finder:
 
     def _other_release(self, ref: Ref) -> str:
         """Say in which release of the project a cycle really is, if the server knows."""
-        releases: Sequence[Release] = ()
+        releases: Sequence[entities.Release] = ()
         number = None
         try:
             if self._settings.project:
@@ -295,7 +294,7 @@ class Finder:
                 if any(_matches(ref, c) for c in self._client.cycles(each.id)):
                     number = each.id
                     break
-        except ZephyrBadAnswer:
+        except errors.ZephyrBadAnswer:
             return ""
         if number is None:
             return ""
@@ -327,7 +326,9 @@ class Finder:
         return f"{described} is not a {kind} of {place}.{hint}{has}{create}"
 
 
-def _with_phase(number: int, cycles: Iterable[Cycle]) -> list[tuple[Cycle, Phase]]:
+def _with_phase(
+    number: int, cycles: Iterable[entities.Cycle]
+) -> list[tuple[entities.Cycle, entities.Phase]]:
     """Return the phase with an id, and its cycle, if it is in one of *cycles*."""
     return [
         (cycle, phase)

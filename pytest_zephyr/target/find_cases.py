@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
+from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.entities import Placement
-from pytest_zephyr.client.entities import VisibleId
 from pytest_zephyr.client.projects import SEARCH
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.records import CaseRef
@@ -30,7 +29,7 @@ class CaseLookup:
     *certain* says that cases which are not listed here do not exist.
     """
 
-    placements: dict[CaseRef, Placement] = field(default_factory=dict)
+    placements: dict[CaseRef, entities.Placement] = field(default_factory=dict)
     ambiguous: dict[str, list[int]] = field(default_factory=dict)
     certain: bool = False
 
@@ -47,7 +46,7 @@ def find_cases(
     then at most *walk* calls, or as many as needed, read the folders of *release*.
     """
     cases = list(dict.fromkeys(cases))
-    candidates: dict[CaseRef, list[Placement]] = {}
+    candidates: dict[CaseRef, list[entities.Placement]] = {}
     searched = _search(client, cases, release or 0, candidates)
     missing = {case for case in cases if not candidates.get(case)}
     walked = False
@@ -71,10 +70,10 @@ def _search(
     client: Client,
     cases: Sequence[CaseRef],
     release: int,
-    candidates: dict[CaseRef, list[Placement]],
+    candidates: dict[CaseRef, list[entities.Placement]],
 ) -> bool:
     """Search by id and Alt ID; return whether the server could search for all."""
-    ids = [VisibleId(case) for case in cases if isinstance(case, int)]
+    ids = [entities.VisibleId(case) for case in cases if isinstance(case, int)]
     alts = [case for case in cases if isinstance(case, str)]
     try:
         for start in range(0, len(ids), SEARCH):
@@ -92,7 +91,7 @@ def _walk(
     client: Client,
     release: int,
     missing: set[CaseRef],
-    candidates: dict[CaseRef, list[Placement]],
+    candidates: dict[CaseRef, list[entities.Placement]],
     calls: int | None,
 ) -> bool:
     """Read folders until nothing is missing; return whether all necessary ones were read.

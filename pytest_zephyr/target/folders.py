@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pytest_zephyr import errors
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Folder
-from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
 #: How often to create missing folders and read them back.
@@ -78,10 +77,10 @@ class Folders:
             return
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
-        except ZephyrWriteUncertain:
+        except errors.ZephyrWriteUncertain:
             # `create` reads back whether it happened.
             return
-        except ZephyrRefused as refused:
+        except errors.ZephyrRefused as refused:
             if refused.status < 500:
                 self.refused[path] = str(refused)
             return

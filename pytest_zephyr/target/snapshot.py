@@ -10,17 +10,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Literal
 
+from pytest_zephyr import errors
+from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.base import PAGE
-from pytest_zephyr.client.entities import Execution
-from pytest_zephyr.client.entities import Phase
-from pytest_zephyr.client.entities import Target
-from pytest_zephyr.client.entities import User
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import Code
-from pytest_zephyr.errors import ZephyrBadAnswer
-from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.results import status
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.status import Status
@@ -53,10 +48,10 @@ class Snapshot:
     is ahead of ours.
     """
 
-    user: User
+    user: entities.User
     statuses: Sequence[Status] = status.STOCK
-    target: Target | None = None
-    executions: list[Execution] = field(default_factory=list)
+    target: entities.Target | None = None
+    executions: list[entities.Execution] = field(default_factory=list)
     complete: bool = False
     read_at: float = 0.0
     lookup: CaseLookup = field(default_factory=CaseLookup)
@@ -70,11 +65,11 @@ class Snapshot:
         return self.complete and monotonic() - self.read_at < FRESH
 
     @property
-    def known_target(self) -> Target:
+    def known_target(self) -> entities.Target:
         assert self.target is not None, "read_target comes first"
         return self.target
 
-    def why_missing(self, case: CaseRef) -> tuple[str, Code]:
+    def why_missing(self, case: CaseRef) -> tuple[str, errors.Code]:
         """Return why *case* has no execution, after `look_up`, and the code of the reason."""
         if case in self.lookup.ambiguous:
             cases = self.lookup.ambiguous[str(case)]
@@ -95,7 +90,7 @@ class Snapshot:
         )
         return message + did_you_mean(str(case), known)
 
-    def read_target(self, client: Client, settings: Settings) -> Target:
+    def read_target(self, client: Client, settings: Settings) -> entities.Target:
         self.described = settings.describe("phase")
         self.named = settings.report is not None
         if self.target is None:
@@ -105,7 +100,7 @@ class Snapshot:
     def read_executions(self, client: Client, limit: int | None = None) -> None:
         """Read the executions of the phase, at most *limit* of them."""
         target = self.target
-        executions: list[Execution] = []
+        executions: list[entities.Execution] = []
         if target is not None and target.phase is not None:
             release = target.release.id if target.release else None
             rows = client.executions(target.phase.id, release)
@@ -151,7 +146,7 @@ class Snapshot:
         if unknown:
             try:
                 lookup = find_cases(client, unknown, self._release(client), walk=walk)
-            except ZephyrBadAnswer as refused:
+            except errors.ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
                 lookup = CaseLookup()
@@ -160,16 +155,16 @@ class Snapshot:
             self.lookup.certain = lookup.certain
         return self.lookup
 
-    def _check_phase(self, client: Client, phase: Phase) -> None:
+    def _check_phase(self, client: Client, phase: entities.Phase) -> None:
         try:
             client.phase_tree(phase.id)
-        except ZephyrBadAnswer as refused:
+        except errors.ZephyrBadAnswer as refused:
             if refused.status in {200, 401, 403, 404, 405}:
                 # The server may lack this call.
                 return
             described = self.described or f"phase {phase.id}"
             msg = f"{described} is not a phase of this server. It says: {refused}"
-            raise ZephyrNotFound(msg) from None
+            raise errors.ZephyrNotFound(msg) from None
 
     def _release(self, client: Client) -> int | None:
         """Return the id of the release, from the tree of a phase if necessary."""
