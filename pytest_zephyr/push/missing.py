@@ -98,7 +98,7 @@ class MissingCreator:
     def _sort(self, result: CaseResult) -> None:
         """Note what becomes of a result without an execution."""
         lookup, case = self._snapshot.lookup, result.case
-        settings = self._planner.settings_for(result)
+        settings = [self._planner.settings_of(node) for node in result.nodes]
         may_add = any(each.may_create("execution") for each in settings)
         if case in lookup.placements and may_add:
             self._creations.additions.append(lookup.placements[case])

@@ -14,7 +14,6 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.results import status
 from pytest_zephyr.results.plan import build_plan
-from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.plan import Plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import NodeResult
@@ -69,17 +68,14 @@ class Planner:
     def rules_of(self, journal: str) -> Rules:
         return self._rules.get(journal, self._main_rules)
 
-    def settings_for(self, result: CaseResult) -> list[Settings]:
-        """Return the settings of all tests of *result*."""
-        return [self.settings_of(node) for node in result.nodes] or [self._main]
-
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
         """Return the plan for *nodes*, the last one if nothing has changed since."""
-        inputs = (list(nodes), self._main_rules, self._rules)
+        nodes = list(nodes)
+        inputs = (nodes, self._main_rules, self._rules)
         if inputs != self._inputs:
             self._inputs, self._plan = inputs, build_plan(*inputs)
-            senders = self._senders
-            if senders is not None:
+            senders, journals = self._senders, {each.origin.journal for each in nodes}
+            if senders is not None and not journals <= senders:
                 results, unmapped = self._plan.results, self._plan.unmapped
                 self._plan = Plan(
                     tuple(each for each in results if each.journals & senders),

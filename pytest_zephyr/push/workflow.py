@@ -74,9 +74,10 @@ def push(
         )
 
         def compare() -> None:
-            mapped = diff.by_visible_id(
-                map(creator.with_new_case, nodes), snapshot.executions
-            )
+            mapped = nodes
+            if delivery.new_cases:
+                mapped = list(map(creator.with_new_case, nodes))
+            mapped = diff.by_visible_id(mapped, snapshot.executions)
             delivery.results = planner.plan(mapped).results
             delivery.changes = diff.compute(
                 delivery.results,
