@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from typing import TYPE_CHECKING
 
-from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Ref
@@ -54,22 +54,23 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
     make_directory(database.parent)
     with start(database, "Rename it, and a new one is made.") as sandbox:
         places = {name: _place(settings, name) for name in _PLACES}
-        project, release, cycle, phase = sandbox.store.ensure_target(**places)
+        ids = sandbox.store.ensure_target(**places)
         known = dict.fromkeys(case for node in nodes for case in node.cases)
         sandbox.store.adopt(
-            phase,
+            ids[-1],
             [case for case in known if isinstance(case, int)],
             [case for case in known if isinstance(case, str)],
         )
+        refs: dict[str, Any] = {
+            name: Ref(number, str(places[name]))
+            for name, number in zip(_PLACES, ids, strict=True)
+        }
         yield replace(
             settings,
             url=sandbox.url,
             credential=Credential("token", "the sandbox", secret=Secret(sandbox.token)),
             embedded=True,
-            project=Ref(project, str(places["project"])),
-            release=Ref(release, str(places["release"])),
-            cycle=Ref(cycle, str(places["cycle"])),
-            phase=Ref(phase, str(places["phase"])),
+            **refs,
         )
 
 
@@ -89,12 +90,6 @@ def start(database: Path, advice: str, port: int = 0) -> Sandbox:
         why = str(error.strerror).partition(" (")[0].lower()
         message = f"the sandbox cannot use {what}: {why}. {advice}"
         raise SettingsError(message) from error
-
-
-def how_to_look(database: Path, phase: int) -> tuple[str, str]:
-    """Return the page of a phase in *database*, and how to start its server."""
-    start = f"start its server with: {command('sandbox', '--db', database)}"
-    return f"http://127.0.0.1:{PORT}/phase/{phase}", start
 
 
 def _place(settings: Settings, name: str) -> int | str:

@@ -68,47 +68,41 @@ class ResultWriter(BatchWriter[diff.Change]):
     def write(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
         stamps = {change.execution.id: change.execution.stamp for change in rows}
         self._memory.note(ledger.Sending(stamps))
-        no_bulk: errors.ZephyrNotFound | None = None
-        if self._has_bulk:
-            try:
-                writes = list(map(_write_of, rows))
-                return self._confirm(rows, self._client.execute(writes, self._tester))
-            except errors.ZephyrNotFound as error:
-                self._has_bulk, no_bulk = False, error
-        missing: list[diff.Change] = []
+        if not self._has_bulk:
+            return self._write_without_bulk(rows)
         try:
-            self._write_without_bulk(rows, missing)
-        except errors.ZephyrNotFound:
-            if no_bulk is None:
-                raise
-            # The older calls find nothing either, so it is not the call that is missing.
-            self._has_bulk = True
-            raise no_bulk from None
+            writes = list(map(_write_of, rows))
+            return self._confirm(rows, self._client.execute(writes, self._tester))
+        except errors.ZephyrNotFound as no_bulk:
+            self._has_bulk = False
+            try:
+                return self._write_without_bulk(rows)
+            except errors.ZephyrNotFound:
+                # The older calls find nothing either, so no call is missing.
+                self._has_bulk = True
+                raise no_bulk from None
+
+    def _write_without_bulk(self, batch: Sequence[diff.Change]) -> list[diff.Change]:
+        """Write with the calls of older servers: notes one by one, the rest by status."""
+        missing: list[diff.Change] = []
+        by_status: dict[str, list[diff.Change]] = {}
+        for change in batch:
+            if change.text is None:
+                by_status.setdefault(change.status, []).append(change)
+        try:
+            for status, group in by_status.items():
+                ids = list(map(self.key, group))
+                answered = self._client.execute_status(ids, status, self._tester)
+                missing += self._confirm(group, answered)
+            for change in batch:
+                if change.text is not None:
+                    self._client.execute_one(_write_of(change), self._tester)
+                    self._confirmed([change])
         except errors.ZephyrBadAnswer:
             # What was written before the refusal must not be written again.
             self.missing(missing)
             raise
         return missing
-
-    def _write_without_bulk(
-        self, batch: Sequence[diff.Change], missing: list[diff.Change]
-    ) -> None:
-        """Write with the calls of older servers: notes one by one, the rest by status.
-
-        Adds to *missing* what the answers do not confirm.
-        """
-        by_status: dict[str, list[diff.Change]] = {}
-        for change in batch:
-            if change.text is None:
-                by_status.setdefault(change.status, []).append(change)
-        for status_id, group in by_status.items():
-            ids = [change.execution.id for change in group]
-            answered = self._client.execute_status(ids, status_id, self._tester)
-            missing += self._confirm(group, answered)
-        for change in batch:
-            if change.text is not None:
-                self._client.execute_one(_write_of(change), self._tester)
-                self._confirmed([change])
 
     def _confirm(
         self, batch: Sequence[diff.Change], answered: Sequence[ExecutionState] | None

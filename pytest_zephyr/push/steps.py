@@ -12,7 +12,6 @@ import re
 
 from pytest_zephyr import errors
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.batch_writer import batches
 from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.client.executions import StepWrite
@@ -182,26 +181,21 @@ class StepResults(BatchWriter[StepWrite]):
             text = change.execution.comment if change.notes is None else change.notes
             if matched is None or (matched.others and not notes.lists_all_steps(text)):
                 self.notes_incomplete.add(execution)
-        self._rows, sent = rows, 0
-        for batch in batches(rows):
-            self.send(batch)
-            sent += len(batch)
-            # A test case is done when all of its rows were sent.
-            self._note_done({row.execution for row in rows[sent:]})
-        self._note_done(set())
+        try:
+            self.send_all(rows)
+        finally:
+            self._note_done()
 
-    def _note_done(self, unsent: set[int]) -> None:
+    def _note_done(self) -> None:
         """Note what is written, unless a part of it was refused."""
-        digests = {}
-        for execution in [each for each in self._pending if each not in unsent]:
-            digest = _digest(self._pending.pop(execution))
-            self._evidence.steps_pending -= 1
-            if execution in self._refused:
-                continue
-            if execution in self.notes_incomplete:
-                self._unlisted[execution] = digest
-            else:
-                digests[execution] = digest
+        unsent = {row.execution for row in self.open(self._rows)}
+        done = self._pending.keys() - unsent
+        self._evidence.steps_pending -= len(done)
+        digests = {each: _digest(self._pending[each]) for each in done - self._refused}
+        self._unlisted = {
+            execution: digests.pop(execution)
+            for execution in self.notes_incomplete & digests.keys()
+        }
         if digests:
             self._memory.note(ledger.Stepped(digests))
 

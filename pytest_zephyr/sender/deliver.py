@@ -11,6 +11,7 @@ import os
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.settings import SANDBOX
@@ -22,7 +23,7 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
-from pytest_zephyr.push.embedded import how_to_look
+from pytest_zephyr.push.embedded import PORT
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.planning import own_settings
 from pytest_zephyr.push.summary import case_rows
@@ -61,13 +62,14 @@ class Delivered:
         # Zephyr has no known address for a single phase.
         page = f"release/{target.release.id}" if target.release is not None else ""
         url = f"{settings.url}/flex/html5/{page}"
-        more: list[str] = []
+        more: tuple[str, ...] = ()
         if settings.embedded:
+            url = f"http://127.0.0.1:{PORT}/phase/{target.phase.id}"
             database = display_path(settings.journal / SANDBOX_DATABASE)
-            url, *more = how_to_look(database, target.phase.id)
+            more = (f"start its server with: {command('sandbox', '--db', database)}",)
         path = target.path
         place = f"phase {path}" if path.startswith("id ") else path
-        return [Line(f"View results: {url}  ({place})", more=tuple(more), url=url)]
+        return [Line(f"View results: {url}  ({place})", more=more, url=url)]
 
     def report(self, lines: Iterable[Line]) -> RunReport:
         """Return the report of the run, whose summary has *lines*, without secrets."""
