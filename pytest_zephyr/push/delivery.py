@@ -8,6 +8,7 @@ from dataclasses import field
 
 from pytest_zephyr.client.entities import Target
 from pytest_zephyr.errors import ZephyrError
+from pytest_zephyr.push.diff import Change
 from pytest_zephyr.push.diff import Changes
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NewCase
@@ -95,25 +96,19 @@ class Delivery:
 
     def add_earlier(self, earlier: Delivery) -> None:
         """Count what an earlier push of the same results did as done by this one."""
-        reported, changes = earlier.changes.reported, self.changes
-        cases = {each.result.case for each in reported}
-        if cases:
-            waiting = {each.case for each in changes.missing}
-            for each in (*changes.writes, *changes.reported_before):
-                waiting.add(each.result.case)
-            changes.reported += [
-                each for each in reported if each.result.case in waiting
-            ]
-            changes.missing = [
-                each for each in changes.missing if each.case not in cases
-            ]
-            for name in ("writes", "reported_before"):
-                rest = [
-                    each
-                    for each in getattr(changes, name)
-                    if each.result.case not in cases
-                ]
-                setattr(changes, name, rest)
+        changes = self.changes
+        written = {each.result.case: each for each in earlier.changes.reported}
+        open_cases = {each.case for each in changes.missing}
+        open_cases |= {each.result.case for each in changes.writes}
+        open_cases |= {each.result.case for each in changes.reported_before}
+        changes.reported += [written[case] for case in written if case in open_cases]
+
+        def others(group: list[Change]) -> list[Change]:
+            return [each for each in group if each.result.case not in written]
+
+        changes.writes = others(changes.writes)
+        changes.reported_before = others(changes.reported_before)
+        changes.missing = [each for each in changes.missing if each.case not in written]
         self.creations.created[:0] = earlier.creations.created
         self.evidence.add_earlier(earlier.evidence)
 

@@ -25,7 +25,7 @@ from pytest_zephyr.text import ambiguous_alt
 
 
 #: A result is sent late if its session ended more than this many milliseconds ago.
-LATE = 60_000
+_LATE = 60_000
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,6 @@ class DiffRules:
     now: int = 2**62
     force: bool = False
     limit: int = 4000
-
-    def is_late(self, result: CaseResult) -> bool:
-        """Return whether all sessions of *result* ended long ago."""
-        journals = {node.origin.journal for node in result.nodes if node.ran}
-        ends = [self.ended.get(each, self.now) for each in journals]
-        return bool(ends) and self.now - max(ends) > LATE
 
 
 @dataclass(slots=True)
@@ -229,7 +223,7 @@ def decide(
         return _write(result, execution, str(new_tag), rules.limit)
     has_verdict = severity(execution.status) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
-        return Change(result, execution, None, "", verdict)
+        return Change(result, execution, overruled=verdict)
     notes = tags.strip(execution.comment) if has_verdict or written else ELSEWHERE
     return Change(result, execution, notes, str(new_tag), verdict)
 
@@ -237,14 +231,10 @@ def decide(
 def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> tags.Tag:
     """Return the tag that the run of *result* wrote on *execution*, or an empty one."""
     tag = tags.find(execution.comment)
-    if (
-        tag is not None
-        and tag.run == result.run
-        and (
-            written or severity(execution.status) == severity(tags.worst(tag.findings))
-        )
-    ):
-        return tag
+    if tag is not None and tag.run == result.run:
+        verdict = severity(tags.worst(tag.findings))
+        if written or severity(execution.status) == verdict:
+            return tag
     return tags.Tag(result.run, 0)
 
 
@@ -273,7 +263,12 @@ def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> boo
         return False
     if tag is not None and tag.at > result.at:
         return True
-    return (execution.executed_on or 0) > result.at and rules.is_late(result)
+    if (execution.executed_on or 0) <= result.at:
+        return False
+    # Only a result that is sent late can be older than a date of the server.
+    journals = {node.origin.journal for node in result.nodes if node.ran}
+    ends = [rules.ended.get(each, rules.now) for each in journals]
+    return bool(ends) and rules.now - max(ends) > _LATE
 
 
 def by_visible_id(
@@ -324,11 +319,9 @@ class ExecutionIndex:
         self._by_case: dict[int, Execution] = {}
         self.scheduled_twice: set[int] = set()
         for each in self._executions:
-            if (
-                each.case is not None
-                and self._by_case.setdefault(each.case, each) is not each
-            ):
-                self.scheduled_twice.add(each.case)
+            case = each.case
+            if case is not None and self._by_case.setdefault(case, each) is not each:
+                self.scheduled_twice.add(case)
 
     @cached_property
     def _by_alt(self) -> dict[str, dict[int | None, Execution]]:

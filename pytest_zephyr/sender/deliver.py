@@ -125,7 +125,8 @@ def deliver(
     another session of it has ended meanwhile, neither push knew of the other's results, so
     they are merged and pushed again.
     """
-    server, contents, earlier = str(settings.url), run.read(), Delivery()
+    server, contents = str(settings.url), run.read()
+    earlier: Delivery | None = None
     offset, user = (snapshot.clock_offset, snapshot.user.name) if snapshot else (0, "")
     with (
         served(settings, contents.results.nodes) as settings,
@@ -147,7 +148,8 @@ def deliver(
                 senders={each.header.run for each in run.journals},
                 force=force,
             )
-            delivery.add_earlier(earlier)
+            if earlier is not None:
+                delivery.add_earlier(earlier)
             new_run = find_run() if find_run is not None and not delivery.error else run
             if set(new_run.others) <= set(run.others):
                 break

@@ -80,15 +80,13 @@ class Snapshot:
             return f"{text}; to have it added: --zephyr-create=execution", NOT_IN_PHASE
         if not self.lookup.certain:
             return f"{text}, and no search finds it", NOT_IN_PHASE
-        return self._unknown(case), "unknown-case"
-
-    def _unknown(self, case: CaseRef) -> str:
-        message = f"test case {format_case(case)} is not known to Zephyr."
         known = (
             str(each.alt if isinstance(case, str) else each.case)
             for each in self.executions
         )
-        return message + did_you_mean(str(case), known)
+        hint = did_you_mean(str(case), known)
+        text = f"test case {format_case(case)} is not known to Zephyr.{hint}"
+        return text, "unknown-case"
 
     def read_target(self, client: Client, settings: Settings) -> entities.Target:
         self.described = settings.describe("phase")
