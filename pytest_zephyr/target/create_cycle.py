@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -23,7 +25,7 @@ _LOOKS = 6
 _DAYS = 30
 
 
-Thing = TypeVar("Thing", entities.Cycle, entities.Phase)
+_Entity = TypeVar("_Entity", entities.Cycle, entities.Phase)
 
 
 class TargetCreator:
@@ -61,7 +63,7 @@ class TargetCreator:
             problems := missing_for_cycle(self._client, self._settings, target)
         ):
             raise errors.ZephyrNotFound("\n".join(problems))
-        error: errors.ZephyrUnreachable = errors.ZephyrUnreachable(
+        error = errors.ZephyrUnreachable(
             f"{self._settings.describe('phase')}: it was created, but the server does"
             f" not list it. Send the results later."
         )
@@ -106,9 +108,10 @@ class TargetCreator:
 
     def _create_cycle(self, target: entities.Target) -> None:
         start, end = self._dates(target)
+        name, over = self._name("cycle"), self._release.end
         try:
             cycle = self._client.create_cycle(
-                self._name("cycle"),
+                name,
                 self._release.id,
                 start,
                 end,
@@ -116,52 +119,48 @@ class TargetCreator:
                 environment=self._settings.environment or "",
             )
         except errors.ZephyrBadAnswer as refused:
-            raise self._explained(refused, start, end) from None
+            why = f"(new cycle {name!r} from {start} to {end})"
+            if over is not None and over < date.today():
+                why = (
+                    f"{self._settings.describe('release')} ended on {over}; a cycle needs a"
+                    f" release that has not ended. Set zephyr_release to one, or move its end."
+                )
+            msg = f"{refused} {why}"
+            raise errors.ZephyrRefused(msg, status=refused.status) from None
         self._cycles.append(cycle.id)
 
     def _dates(self, target: entities.Target) -> tuple[date, date]:
         """Return the dates of a new cycle: from today to the end of its release."""
-        project = target.project
-        ends = [self._release.end]
-        if project is not None and None in (self._release.start, self._release.end):
+        release, project = self._release, target.project
+        if project is None:
+            return span(date.today(), [release.start], [release.end])
+        if None in (release.start, release.end):
             with suppress(errors.ZephyrBadAnswer):
                 project = self._client.project(project.id)
-        starts = [self._release.start]
-        if project is not None:
-            starts.append(project.start)
-            ends.append(project.end)
+        starts, ends = [release.start, project.start], [release.end, project.end]
         return span(date.today(), starts, ends)
-
-    def _explained(
-        self, refused: errors.ZephyrBadAnswer, start: date, end: date
-    ) -> errors.ZephyrError:
-        text = str(refused)
-        over = self._release.end
-        if over is not None and over < date.today():
-            text += (
-                f" {self._settings.describe('release')} ended on {over}; a cycle needs a"
-                f" release that has not ended. Set zephyr_release to one, or move its end."
-            )
-        else:
-            text += f" (new cycle {self._name('cycle')!r} from {start} to {end})"
-        return errors.ZephyrRefused(text, status=refused.status)
 
     def _remove_duplicates(self, cycle: entities.Cycle, phase: entities.Phase) -> None:
         """Remove our own cycle and phase, if empty, when another job's ones count."""
         for cycle_id, phase_id in self._phases:
-            if phase_id != phase.id and not self._in_use(phase_id):
-                try:
+            with self._remark("phase", phase_id):
+                if phase_id != phase.id and not self._in_use(phase_id):
                     self._client.delete_phase(cycle_id, phase_id)
-                except errors.ZephyrError as error:
-                    self._creations.remarks.append(_left_over("phase", phase_id, error))
         for cycle_id in self._cycles:
-            if cycle_id == cycle.id:
-                continue
-            try:
-                if not self._client.cycle(cycle_id).phases:
+            with self._remark("cycle", cycle_id):
+                if cycle_id != cycle.id and not self._client.cycle(cycle_id).phases:
                     self._client.delete_cycle(cycle_id)
-            except errors.ZephyrError as error:
-                self._creations.remarks.append(_left_over("cycle", cycle_id, error))
+
+    @contextmanager
+    def _remark(self, kind: str, number: int) -> Iterator[None]:
+        """Note what cannot be removed in the block."""
+        try:
+            yield
+        except errors.ZephyrError as error:
+            self._creations.remarks.append(
+                f"another job created the same {kind}; ours (id {number}) is empty and"
+                f" could not be removed: {error}"
+            )
 
     def _in_use(self, phase: int) -> bool:
         with suppress(errors.ZephyrError):
@@ -171,13 +170,6 @@ class TargetCreator:
                 for _ in self._client.phase_rows(node.id)
             )
         return True
-
-
-def _left_over(kind: str, number: int, error: errors.ZephyrError) -> str:
-    return (
-        f"another job created the same {kind}; ours (id {number}) is empty and could not"
-        f" be removed: {error}"
-    )
 
 
 def missing_for_cycle(
@@ -213,6 +205,6 @@ def span(
     return min(start, last), last
 
 
-def _lowest(listed: Iterable[Thing], name: str) -> Thing | None:
+def _lowest(listed: Iterable[_Entity], name: str) -> _Entity | None:
     matches = [each for each in listed if each.name.strip() == name]
     return min(matches, key=lambda each: each.id, default=None)

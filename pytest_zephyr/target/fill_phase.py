@@ -10,10 +10,11 @@ import time
 from typing import Any
 
 from pytest_zephyr import errors
-from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import batches
 from pytest_zephyr.client.batch_writer import BatchWriter
+from pytest_zephyr.client.entities import PhaseRow
+from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.target.snapshot import Snapshot
 
 
@@ -25,7 +26,7 @@ _LOOKS = 8
 _QUIET = 3
 
 
-class PhaseFiller(BatchWriter[entities.Placement]):
+class PhaseFiller(BatchWriter[Placement]):
     """Adds test cases to a phase and assigns them, so that they have executions.
 
     *added* counts those that were not in the phase before, *why_not* is the first refusal.
@@ -35,16 +36,14 @@ class PhaseFiller(BatchWriter[entities.Placement]):
         self,
         client: Client,
         snapshot: Snapshot,
-        placements: Iterable[entities.Placement],
+        placements: Iterable[Placement],
     ) -> None:
         super().__init__(client)
         phase = snapshot.known_target.phase
         assert phase is not None, "a missing phase is created first"
         self._snapshot = snapshot
         self._phase = phase
-        self._placements: dict[int, entities.Placement] = {
-            p.case: p for p in placements
-        }
+        self._placements: dict[int, Placement] = {p.case: p for p in placements}
         self._nodes: list[int] = []
         self._tree = phase.tree
         # Old servers expect placement ids, newer ones version ids.
@@ -65,7 +64,7 @@ class PhaseFiller(BatchWriter[entities.Placement]):
             self._placements.pop(case, None)
         if not self._placements:
             return
-        rows: list[entities.PhaseRow] = []
+        rows: list[PhaseRow] = []
         if contested:
             rows = self._wait_for_others()
         elif not fresh:
@@ -73,7 +72,8 @@ class PhaseFiller(BatchWriter[entities.Placement]):
         # Nothing can be added to a structured phase; its folders decide.
         missing = self._without(rows) if self._phase.free_form else []
         self.send_all(missing)
-        if self._is_ours_alone(rows):
+        # This is safe if every unassigned row of the phase is ours.
+        if all(row.assigned or row.placement.case in self._placements for row in rows):
             # If that is refused, each row is assigned by itself.
             self._assign(self._client.assign_all, self._root())
         else:
@@ -102,14 +102,14 @@ class PhaseFiller(BatchWriter[entities.Placement]):
             self._tree = self._client.phase_tree(self._phase.id).id
         return self._tree
 
-    def _read(self) -> list[entities.PhaseRow]:
+    def _read(self) -> list[PhaseRow]:
         if not self._nodes:
             tree = self._client.phase_tree(self._phase.id)
             self._tree = tree.id
             self._nodes = [node.id for node in tree.walk()]
         return [row for node in self._nodes for row in self._client.phase_rows(node)]
 
-    def _wait_for_others(self) -> list[entities.PhaseRow]:
+    def _wait_for_others(self) -> list[PhaseRow]:
         """Read until the other job has added all wanted cases, or adds no more."""
         rows = self._read()
         quiet = 0
@@ -122,25 +122,18 @@ class PhaseFiller(BatchWriter[entities.Placement]):
         return rows
 
     def _scheduled(self) -> set[int]:
-        cases = (each.case for each in self._snapshot.executions)
-        return {case for case in cases if case is not None}
+        return {row.case for row in self._snapshot.executions if row.case is not None}
 
-    def _without(self, rows: Iterable[entities.PhaseRow]) -> list[entities.Placement]:
+    def _without(self, rows: Iterable[PhaseRow]) -> list[Placement]:
         present = {row.placement.case for row in rows}
         return [each for each in self._placements.values() if each.case not in present]
 
-    def _is_ours_alone(self, rows: Iterable[entities.PhaseRow]) -> bool:
-        """Whether every unassigned row of the phase is ours, so that assign-all is safe."""
-        return all(
-            row.assigned or row.placement.case in self._placements for row in rows
-        )
-
     # Writing
 
-    def key(self, row: entities.Placement) -> int:
+    def key(self, row: Placement) -> int:
         return row.case
 
-    def write(self, rows: Sequence[entities.Placement]) -> Sequence[entities.Placement]:
+    def write(self, rows: Sequence[Placement]) -> Sequence[Placement]:
         numbers: dict[int, list[Any]] = {}
         for placement in rows:
             number = placement.version if self._expects_versions else placement.id
@@ -152,13 +145,11 @@ class PhaseFiller(BatchWriter[entities.Placement]):
             self.refuse(self._rows, str(refused))
         return ()
 
-    def read_back(
-        self, rows: Sequence[entities.Placement]
-    ) -> Sequence[entities.Placement]:
+    def read_back(self, rows: Sequence[Placement]) -> Sequence[Placement]:
         absent = self._without(self._read())
         return [each for each in rows if each in absent]
 
-    def refuse(self, rows: Sequence[entities.Placement], reason: str) -> None:
+    def refuse(self, rows: Sequence[Placement], reason: str) -> None:
         self.finished.update(map(self.key, rows))
         self.why_not = self.why_not or reason
 
@@ -170,9 +161,9 @@ class PhaseFiller(BatchWriter[entities.Placement]):
             except errors.ZephyrRefused as refused:
                 self.why_not = self.why_not or str(refused)
 
-    def _assign_each(self, rows: Iterable[entities.PhaseRow]) -> None:
+    def _assign_each(self, rows: Iterable[PhaseRow]) -> None:
         scheduled: set[int] = set()
-        by_node: dict[int | None, list[entities.Placement]] = {}
+        by_node: dict[int | None, list[Placement]] = {}
         for row in sorted(rows, key=lambda row: (not row.assigned, row.placement.id)):
             case = row.placement.case
             if case in self._placements and case not in scheduled:
