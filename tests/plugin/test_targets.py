@@ -581,6 +581,16 @@ def test_dry_run_says_what_would_be_made(pytester, run_zephyr, paste, world):
     assert len(held(world)) == 2
 
 
+@pytest.mark.usefixtures("named")
+def test_dry_run_counts_a_test_case_that_an_earlier_run_created(pytester, run_zephyr):
+    pytester.makepyfile(test_pay="def test_unmarked(): pass")
+    run_zephyr(*CREATE)
+    ran = run_zephyr(*CREATE, "--zephyr-dry-run")
+
+    assert "1 test case: 1 would be reported (1 Pass)" in ran.text
+    assert "would be created" not in ran.text
+
+
 def test_creating_test_cases_needs_leave_to_create(pytester, run_zephyr):
     pytester.makepyfile("def test_a(): pass")
     ran = run_zephyr("--zephyr-unmapped=create", same_exit=False)
