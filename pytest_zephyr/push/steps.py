@@ -188,7 +188,7 @@ class StepResults(BatchWriter[StepWrite]):
 
     def _note_done(self) -> None:
         """Note what is written, unless a part of it was refused."""
-        unsent = {row.execution for row in self.open(self._rows)}
+        unsent = {row.execution for row in self.unfinished(self._rows)}
         done = self._pending.keys() - unsent
         self._evidence.steps_pending -= len(done)
         digests = {each: _digest(self._pending[each]) for each in done - self._refused}
