@@ -554,7 +554,7 @@ def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatc
             tmp_path / f"{number:02}.jsonl",
             journal_format.line_of(journal_format.AllDelivered()),
         )
-    monkeypatch.setattr(runs, "_AT_ONCE", 15)
+    monkeypatch.setattr(runs, "_CHECKED", 15)
     left = []
     for _session in range(4):
         prune(tmp_path, keep=5)
