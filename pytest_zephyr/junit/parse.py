@@ -177,7 +177,7 @@ class _Handler(ContentHandler):
             output = Text(self._max_output) if match[1] else test.output
             reason = attrs.get("message", "").strip(), attrs.get("type", "")
             outcome = match[2].lower().replace("ignored", "skipped")
-            test.endings.append(Ending(match[1], outcome, *reason, output))
+            test.endings.append(Ending(match[1].lower(), outcome, *reason, output))
             return test.endings[-1].text
         if tag in {"system-out", "system-err"}:
             in_ending = _ENDINGS.fullmatch(self.open[-1][0])

@@ -275,6 +275,14 @@ def test_an_attribute_says_how_a_test_ended(status, expected, report, import_, w
         assert world.statuses()[101] == expected
 
 
+def test_the_case_of_letters_in_an_element_says_nothing(report, import_, world):
+    report("a.xml", suite(case("a", 101, "<FlakyFailure/><Failure/>")))
+    import_("a.xml", "--push")
+
+    assert world.statuses()[101] == "2"
+    assert "after 2 attempts" in world.execution(101).comment
+
+
 # Suites
 
 
