@@ -243,16 +243,15 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
     written = [write_report(path, runs, path) for path, runs in reports.items()]
     scrub = Scrubber(known_secrets(os.environ))
     lines = [line.cleaned(scrub) for each in pushed for line in each.lines]
-    lines += written
-    if lines:
-        written += add_job_summary(os.environ, lines)
+    if pushed:
+        written += add_job_summary(os.environ, [*lines, *written])
     for line in written:
         if line.is_problem:
             output.complain(line.text)
         elif show:
             output.say(line.text)
     if show:
-        for text in github_annotations((*lines, *written[len(reports) :]), os.environ):
+        for text in github_annotations([*lines, *written], os.environ):
             output.say(text)
 
 
