@@ -33,8 +33,8 @@ def short_digest(text: str, length: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]
 
 
-def fitting(name: str) -> str:
-    """Cut *name* to what the server takes, with a digest that keeps it unique."""
+def shorten_name(name: str) -> str:
+    """Return *name*, cut to what the server takes, with a digest that keeps it unique."""
     if len(name) <= MAX_NAME:
         return name
     return f"{name[: MAX_NAME - 10]}… {short_digest(name, 8)}"
@@ -80,7 +80,7 @@ def have(number: int) -> str:
     return "has" if number == 1 else "have"
 
 
-def listed(parts: Iterable[str], conjunction: str = "and") -> str:
+def join_words(parts: Iterable[str], conjunction: str = "and") -> str:
     """Return *parts* as a list in a sentence: ``a, b and c``."""
     *others, last = parts
     return f"{', '.join(others)} {conjunction} {last}" if others else last

@@ -21,7 +21,7 @@ from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.text import did_you_mean
-from pytest_zephyr.text import listed
+from pytest_zephyr.text import join_words
 
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -52,7 +52,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
             return text
         hint = did_you_mean(text, allowed)
         end = f".{hint}" if hint else ""
-        raise InvalidValue(f"choose {listed(allowed, 'or')}{end}")
+        raise InvalidValue(f"choose {join_words(allowed, 'or')}{end}")
 
     return parse
 

@@ -38,9 +38,9 @@ from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.notes import fit
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
-from pytest_zephyr.text import fitting
 from pytest_zephyr.text import short_digest
 from pytest_zephyr.text import shorten
+from pytest_zephyr.text import shorten_name
 
 
 #: Characters of a failure in the journal.
@@ -153,7 +153,7 @@ class Importer:
                 f" file of --zephyr-map."
             )
         elif item.unmarked and self._settings.unmapped == "create":
-            name = fitting(test.name or nodeid)
+            name = shorten_name(test.name or nodeid)
             item.new = records.NewCase(test.classname, name, test.full_name)
         return item
 

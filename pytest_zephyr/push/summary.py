@@ -22,7 +22,7 @@ from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.text import format_case
 from pytest_zephyr.text import have
-from pytest_zephyr.text import listed
+from pytest_zephyr.text import join_words
 from pytest_zephyr.text import plural
 
 
@@ -111,7 +111,7 @@ def details(delivery: Delivery) -> list[Line]:
     # A line of its own names the tests without a test case that the settings report.
     unmarked = len(delivery.without_case) - len(delivery.unmapped)
     texts = (
-        f"Created {listed(created)}" if created else "",
+        f"Created {join_words(created)}" if created else "",
         ", ".join(parts),
         without_case_line(unmarked, len(delivery.invalid)),
     )

@@ -16,8 +16,8 @@ from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.target.create_cases import path_of
 from pytest_zephyr.target.create_cycle import span
-from pytest_zephyr.text import fitting
 from pytest_zephyr.text import MAX_NAME
+from pytest_zephyr.text import shorten_name
 from tests.unit.make import deterministic
 
 
@@ -74,11 +74,11 @@ def test_a_day_is_read_in_every_form(value, expected):
 
 def test_a_long_name_is_cut_and_still_tells_apart():
     long = "test_" + "x" * 400
-    names = {fitting(long + end) for end in "ab"}
+    names = {shorten_name(long + end) for end in "ab"}
 
     assert len(names) == 2
     assert {len(name) for name in names} == {MAX_NAME}
-    assert fitting("short") == "short"
+    assert shorten_name("short") == "short"
 
 
 @pytest.mark.parametrize(

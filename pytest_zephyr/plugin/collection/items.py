@@ -20,7 +20,7 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
-from pytest_zephyr.text import fitting
+from pytest_zephyr.text import shorten_name
 
 
 #: The longest description that is sent.
@@ -64,7 +64,7 @@ def _new_case(item: pytest.Item, requirements: tuple[str, ...]) -> NewCase:
     doc = inspect.cleandoc(doc) if isinstance(doc, str) else ""
     return NewCase(
         package=str(path.parent) if path.parent.parts else "",
-        name=fitting("::".join(filter(None, [module, function]))),
+        name=shorten_name("::".join(filter(None, [module, function]))),
         script=script,
         description=doc[:MAX_DESCRIPTION],
         tags=tuple(sorted({mark.name for mark in item.iter_markers()} - _MECHANICS)),
