@@ -44,6 +44,9 @@ class Deadline:
         self.name = name
         self._end = monotonic() + seconds
 
+    def __str__(self) -> str:
+        return f"the time budget of {self.seconds:g} s ({self.name})"
+
     def remaining(self) -> float:
         """Return the remaining seconds, never below zero."""
         return max(0.0, self._end - monotonic())

@@ -33,9 +33,6 @@ class Secret:
     def __repr__(self) -> str:
         return HIDDEN
 
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value
 

@@ -149,10 +149,7 @@ def limited(deadline: Deadline) -> Iterator[None]:
     """
 
     def end() -> None:
-        complain(
-            f"the time budget of {deadline.seconds:g} s ({deadline.name}) is spent;"
-            f" delivered results are noted in their journals."
-        )
+        complain(f"{deadline} is spent; delivered results are noted in their journals.")
         sys.stdout.flush()
         os._exit(NOT_ALL)
 

@@ -114,37 +114,31 @@ class BatchWriter(ABC, Generic[Row]):
         tries = 0
         error: ZephyrRefused | ZephyrWriteUncertain | None = None
         while (batch := self.unfinished(batch)) and tries < _TRIES:
-            size, error = len(batch), None
+            size, error, refused, late = len(batch), None, None, 0.0
             try:
                 batch = self.write(batch)
-            except (ZephyrRefused, ZephyrWriteUncertain) as failed:
-                error = failed
-            if (
-                not isinstance(error, ZephyrRefused)
-                or error.status >= 500
-                or self.reads_back_refusals
-            ):
+            except ZephyrRefused as failed:
+                error = refused = failed
+            except ZephyrWriteUncertain as failed:
+                error, late = failed, failed.may_land_within
+            if refused is None or refused.status >= 500 or self.reads_back_refusals:
                 batch = self.missing(batch)
-            if isinstance(error, ZephyrWriteUncertain) and error.may_land_within:
+            if batch and late:
                 # A slow server may still be writing: sent again, it would be there twice.
-                if batch:
-                    self._client.pause(error.may_land_within)
+                self._client.pause(late)
                 batch = self.missing(batch)
             batch = self.unfinished(batch)
             progress = len(batch) < size
             if progress:
                 self._refusals = 0
             # After progress, the row that was refused may be among the finished ones.
-            if isinstance(error, ZephyrRefused) and not (
-                progress and error.status >= 500
-            ):
-                self._divide(batch, error)
+            if refused is not None and not (progress and refused.status >= 500):
+                self._divide(batch, refused)
                 return
             if error is None:
+                unwritten = [row for row in batch if self.key(row) not in self.changed]
                 reason = "the server's answer left it out, and it is not there"
-                self.refuse(
-                    [r for r in batch if self.key(r) not in self.changed], reason
-                )
+                self.refuse(unwritten, reason)
                 self.changed.clear()
             tries = 1 if progress else tries + 1
         if batch and error is not None:

@@ -10,7 +10,11 @@ import re
 import ssl
 
 import requests
-import urllib3
+from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import ReadTimeoutError
 
 from pytest_zephyr.client.server import Call
 from pytest_zephyr.client.server import Server
@@ -22,47 +26,38 @@ from pytest_zephyr.text import shorten
 
 
 #: Errors after which the request certainly did not reach the server.
-_BEFORE_SENDING = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    ssl.SSLCertVerificationError,
-)
+_NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError)
+_BEFORE_SENDING = (*_NOT_CONNECTED, ssl.SSLCertVerificationError)
 
 #: Errors that a second try may not have: broken connections, and answers that are cut off.
 _TRANSIENT = (
-    urllib3.exceptions.ReadTimeoutError,
-    urllib3.exceptions.ProtocolError,
+    ReadTimeoutError,
+    ProtocolError,
     requests.exceptions.ChunkedEncodingError,
     ssl.SSLEOFError,
     ssl.SSLSyscallError,
     ssl.SSLZeroReturnError,
 )
 
-_TIMEOUTS = (
-    requests.Timeout,
-    urllib3.exceptions.ReadTimeoutError,
-    urllib3.exceptions.ConnectTimeoutError,
-    TimeoutError,
-)
+_TIMEOUTS = (requests.Timeout, ReadTimeoutError, ConnectTimeoutError, TimeoutError)
 
 #: How a server that speaks TLS ends a connection that does not.
 _CLOSED = (ConnectionError, http.client.BadStatusLine)
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH}
 
+_SET_PROXY = "if only a proxy leads out of this network, set zephyr_proxy."
+
 
 def may_repeat(call: Call, error: Exception) -> bool:
-    """Return whether to repeat a request after *error*: a write that was sent never."""
-    causes = list(_causes(error))
+    """Return whether to repeat a call after *error*: a write only if it was not sent."""
     if isinstance(error, requests.exceptions.ProxyError):
         return True
-    if _contains(
-        causes,
-        urllib3.exceptions.NewConnectionError,
-        urllib3.exceptions.ConnectTimeoutError,
-    ):
-        return True
-    return call.method == "GET" and _contains(causes, *_TRANSIENT)
+    causes = list(_causes(error))
+    is_read = call.method == "GET"
+    return _contains(causes, _NOT_CONNECTED) or (
+        is_read and _contains(causes, _TRANSIENT)
+    )
 
 
 def no_answer(
@@ -71,45 +66,41 @@ def no_answer(
     """Return the error to raise for a request that got no answer."""
     causes = list(_causes(error))
     reason = shorten(server.scrub(_reason(causes[-1])), 200)
+    is_read = call.method == "GET"
     at_proxy = isinstance(error, requests.exceptions.ProxyError)
     untrusted = isinstance(error, requests.exceptions.SSLError)
+    refused = _contains(causes, NewConnectionError)
     # For urllib3 a refused connection is a kind of timeout.
-    timed_out = _contains(causes, *_TIMEOUTS) and not _contains(
-        causes, urllib3.exceptions.NewConnectionError
-    )
+    timed_out = not refused and _contains(causes, _TIMEOUTS)
     start = f"no answer from {server}"
     if untrusted:
         text = _untrusted(server, reason)
     elif at_proxy:
         text = _no_proxy(server, reason)
     elif deadline.spent:
-        text = f"{start} to {call}: the time budget of {deadline.seconds:g} s ({deadline.name})"
-        text += " is spent."
-    elif timed_out and _contains(causes, urllib3.exceptions.ConnectTimeoutError):
-        text = f"{start} within {server.timeout:g} s: no connection."
-        text += " Check the address, the network and its firewall, or set zephyr_proxy."
+        text = f"{start} to {call}: {deadline} is spent."
+    elif timed_out and _contains(causes, ConnectTimeoutError):
+        text = f"{start} within {server.timeout:g} s: no connection. Check the address,"
+        text += " the network and its firewall, or set zephyr_proxy."
     elif timed_out:
         text = f"{start} to {call} within {server.timeout:g} s."
-    elif _contains(causes, urllib3.exceptions.NameResolutionError):
+    elif _contains(causes, NameResolutionError):
         text = f"{start}: the host name {server.parts.hostname} cannot be resolved."
-        text += (
-            " Check its spelling and your network; if only a proxy leads out of this"
-        )
-        text += " network, set zephyr_proxy."
-    elif _contains(causes, urllib3.exceptions.NewConnectionError):
+        text += f" Check its spelling and your network; {_SET_PROXY}"
+    elif refused:
         text = f"{start}: {_plain(reason)}. {_not_connected(server, reason)}"
     elif (
-        call.method == "GET"
+        is_read
         and not server.answered
         and server.parts.scheme == "http"
-        and _contains(causes, *_CLOSED)
+        and _contains(causes, _CLOSED)
     ):
         text = f"{start}: the connection was closed. This port may speak https; try"
         text += f" zephyr_url = {server.other_scheme()}"
     else:
         text = f"{start} to {call}: {reason}."
     text = server.scrub(text)
-    if call.method == "GET" or at_proxy or _contains(causes, *_BEFORE_SENDING):
+    if is_read or at_proxy or _contains(causes, _BEFORE_SENDING):
         return ZephyrUnreachable(text, code="tls" if untrusted else "unreachable")
     return ZephyrWriteUncertain(
         f"{text.removesuffix('.')}. It may have been carried out.",
@@ -170,10 +161,7 @@ def _no_proxy(server: Server, reason: str) -> str:
 def _not_connected(server: Server, reason: str) -> str:
     """Return what to do if no connection could be made."""
     if any(f"Errno {number}]" in reason for number in _NO_ROUTE):
-        return (
-            "Check the network of this machine, and its VPN; if only a proxy leads out"
-            " of this network, set zephyr_proxy."
-        )
+        return f"Check the network of this machine, and its VPN; {_SET_PROXY}"
     parts = server.parts
     is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if is_local and parts.scheme == "http" and parts.port is not None:
@@ -209,5 +197,8 @@ def _reason(error: BaseException) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def _contains(causes: Sequence[BaseException], *kinds: type[BaseException]) -> bool:
+def _contains(
+    causes: Sequence[BaseException],
+    kinds: type[BaseException] | tuple[type[BaseException], ...],
+) -> bool:
     return any(isinstance(cause, kinds) for cause in causes)

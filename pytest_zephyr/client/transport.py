@@ -206,10 +206,7 @@ class Transport:
         whoever runs a client in a process must be able to end that process.
         """
         if self.deadline.spent:
-            msg = (
-                f"the time budget of {self.deadline.seconds:g} s"
-                f" ({self.deadline.name}) is spent; {call} was not sent."
-            )
+            msg = f"{self.deadline} is spent; {call} was not sent."
             raise errors.ZephyrUnreachable(msg)
         repeated = {429, 500, 502, 503, 504} if call.method == "GET" else {429, 503}
         tries = 0

@@ -231,10 +231,8 @@ class ZephyrReporter:
             try:
                 answer = self._exchange(request, progress)
             except SenderLate:
-                self._keep(
-                    f"the time budget of {settings.deadline:g} s"
-                    f" (zephyr_deadline) is spent.{progress.reached}"
-                )
+                budget = Deadline(settings.deadline)
+                self._keep(f"{budget} is spent.{progress.reached}")
             except SenderBug as error:
                 self.note_bug("the push", error)
                 self._keep()

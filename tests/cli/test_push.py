@@ -512,7 +512,7 @@ def test_an_address_that_only_a_header_names_gets_no_credential(
 
     assert code == 2
     assert stranger.url in printed
-    assert stranger.seen == []
+    assert stranger.requests == []
     assert world.sandbox.requests == []
 
 

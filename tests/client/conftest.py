@@ -15,10 +15,10 @@ import trustme
 from pytest_zephyr import clock
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
+from tests.client.calls import TOKEN
 from tests.client.servers import Answer
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
-from tests.client.talk import TOKEN
 from tests.conftest import World
 
 

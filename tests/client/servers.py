@@ -13,8 +13,8 @@ import json
 import socket
 import socketserver
 import threading
-from types import TracebackType
 from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
@@ -22,6 +22,9 @@ from pytest_zephyr.config.resolve import Given
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.config.settings import Settings
 
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 REST = "/flex/services/rest"
 
@@ -43,8 +46,8 @@ def settings_for(
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One request as it arrived; the names of *headers* are in lower case."""
+class Request:
+    """A request as it arrived; the names of *headers* are in lower case."""
 
     method: str
     target: str
@@ -59,11 +62,11 @@ class Seen:
 
     @property
     def query(self) -> dict[str, str]:
-        found = parse_qs(urlsplit(self.target).query)
-        return {name: values[0] for name, values in found.items()}
+        parameters = parse_qs(urlsplit(self.target).query)
+        return {name: values[0] for name, values in parameters.items()}
 
 
-Answer = Callable[[Seen], bytes | Iterable[bytes]]
+Answer = Callable[[Request], bytes | Iterable[bytes]]
 
 
 def answer(
@@ -81,55 +84,69 @@ def answer(
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + data
 
 
-class ScriptedServer:
+class LocalServer:
+    """Passes each request, with its connection, to `handle` in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        server = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                request = _read(self.rfile)
+                if request is not None:
+                    server.requests.append(request)
+                    server.handle(request, self)
+
+        self._server = _Threads(("127.0.0.1", 0), Handler)
+        self.hung_up = self._server.hung_up
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+
+    def handle(
+        self, request: Request, connection: socketserver.StreamRequestHandler
+    ) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class ScriptedServer(LocalServer):
     """Answers every request with what *answer* returns, one connection for each.
 
     An answer of several parts may wait on `stopped` between them.
     """
 
     def __init__(self, answer: Answer) -> None:
-        self.seen: list[Seen] = []
+        super().__init__()
+        self._answer = answer
         self.stopped = threading.Event()
-        scripted = self
 
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                request = _read(self.rfile)
-                if request is None:
-                    return
-                scripted.seen.append(request)
-                found = answer(request)
-                # The client may have had enough.
-                with suppress(OSError):
-                    for part in [found] if isinstance(found, bytes) else found:
-                        self.wfile.write(part)
-
-        self._server = _Threads(("127.0.0.1", 0), Handler)
-        self.hung_up = self._server.hung_up
-        port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
-        )
-
-    def __enter__(self) -> ScriptedServer:  # noqa: PYI034 - Self begins with 3.11
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+    def handle(
+        self, request: Request, connection: socketserver.StreamRequestHandler
     ) -> None:
+        answer = self._answer(request)
+        # The client may close the connection early.
+        with suppress(OSError):
+            for part in [answer] if isinstance(answer, bytes) else answer:
+                connection.wfile.write(part)
+
+    def __exit__(self, *error: object) -> None:
         self.stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(*error)
 
     @property
-    def asked(self) -> list[str]:
-        return [f"{each.method} {each.path}" for each in self.seen]
+    def calls(self) -> list[str]:
+        return [f"{each.method} {each.path}" for each in self.requests]
 
     def trickle(
         self, begin: bytes, part: bytes = b" ", seconds: float = 0.1
@@ -154,24 +171,24 @@ class _Threads(socketserver.ThreadingTCPServer):
         self.hung_up.set()
 
 
-def _read(file: Any) -> Seen | None:
+def _read(file: Any) -> Request | None:
     line = file.readline().decode("latin-1").split()
     if len(line) != 3:
         return None
     headers = http.client.parse_headers(file)
     length = int(headers.get("Content-Length", 0))
     named = {name.lower(): text for name, text in headers.items()}
-    return Seen(line[0], line[1], named, file.read(length))
+    return Request(line[0], line[1], named, file.read(length))
 
 
 @dataclass
 class ForwardProxy:
     """An answer that passes requests on to the host they name, as a proxy does."""
 
-    passed: list[Seen] = field(default_factory=list)
+    forwarded: list[Request] = field(default_factory=list)
 
-    def __call__(self, request: Seen) -> bytes:
-        self.passed.append(request)
+    def __call__(self, request: Request) -> bytes:
+        self.forwarded.append(request)
         parts = urlsplit(request.target)
         assert parts.hostname is not None
         connection = http.client.HTTPConnection(parts.hostname, parts.port)
@@ -195,59 +212,34 @@ class ForwardProxy:
         )
 
 
-class ConnectProxy:
-    """A proxy that opens tunnels, as for https, to those who have its *password*."""
+class ConnectProxy(LocalServer):
+    """A proxy that opens tunnels, as for https, to clients that have its *password*."""
 
     def __init__(self, password: str = "") -> None:
+        super().__init__()
         self.tunnels: list[str] = []
-        self.seen: list[Seen] = []
-        proxy = self
-        pair = base64.b64encode(f"mallory:{password}".encode()).decode()
+        login = base64.b64encode(f"mallory:{password}".encode()).decode()
+        self._expected = f"Basic {login}" if password else None
 
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                request = _read(self.rfile)
-                if request is None:
-                    return
-                proxy.seen.append(request)
-                given = request.headers.get("proxy-authorization")
-                if password and given != f"Basic {pair}":
-                    self.wfile.write(answer(status=407, kind="text/html"))
-                    return
-                proxy.tunnels.append(request.target)
-                host, _, port = request.target.rpartition(":")
-                with socket.create_connection((host, int(port))) as onward:
-                    self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                    back = threading.Thread(
-                        target=_pump, args=(onward, self.connection)
-                    )
-                    back.start()
-                    _pump(self.connection, onward)
-                    back.join()
-
-        self._server = _Threads(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
-        )
-
-    def __enter__(self) -> ConnectProxy:  # noqa: PYI034 - Self begins with 3.11
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+    def handle(
+        self, request: Request, connection: socketserver.StreamRequestHandler
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        login = request.headers.get("proxy-authorization")
+        if self._expected not in {None, login}:
+            connection.wfile.write(answer(status=407, kind="text/html"))
+            return
+        self.tunnels.append(request.target)
+        host, _, port = request.target.rpartition(":")
+        with socket.create_connection((host, int(port))) as onward:
+            connection.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_pump, args=(onward, connection.connection))
+            back.start()
+            _pump(connection.connection, onward)
+            back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Pass bytes on until there are no more, and say so."""
+    """Pass bytes on until there are no more, and close the other end."""
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)

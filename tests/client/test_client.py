@@ -22,8 +22,8 @@ from pytest_zephyr.results.status import Status
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import answer
+from tests.client.servers import Request
 from tests.client.servers import ScriptedServer
-from tests.client.servers import Seen
 from tests.client.servers import settings_for
 
 
@@ -31,10 +31,11 @@ from tests.client.servers import settings_for
 def client_of(
     scripted: Callable[..., ScriptedServer], connected: Callable[..., Client]
 ) -> Callable[..., tuple[Client, ScriptedServer]]:
-    """Connect to a server that answers *say*: a function of the request, or JSON."""
+    """Connect to a server; *response* is JSON, or a function that answers a request."""
 
-    def start(say: Any) -> tuple[Client, ScriptedServer]:
-        server = scripted(say if callable(say) else lambda _request: answer(say))
+    def start(response: Any) -> tuple[Client, ScriptedServer]:
+        is_function = callable(response)
+        server = scripted(response if is_function else lambda _: answer(response))
         settings = settings_for("t0ken", url=server.url, retries=0)
         return connected(settings), server
 
@@ -62,10 +63,10 @@ SHAPES: dict[str, Callable[[list[Any]], Any]] = {
 
 def paged(
     total: int, largest: int = 500, shape: Callable[[list[Any]], Any] = envelope
-) -> Callable[[Seen], bytes]:
+) -> Callable[[Request], bytes]:
     """Answer with executions 1 to *total*, at most *largest* on a page."""
 
-    def say(request: Seen) -> bytes:
+    def respond(request: Request) -> bytes:
         offset = int(request.query["offset"])
         size = min(int(request.query["pagesize"]), largest)
         rows = [row(n) for n in range(offset + 1, min(offset + size, total) + 1)]
@@ -74,7 +75,7 @@ def paged(
             body["pageNumber"] = size
         return answer(body)
 
-    return say
+    return respond
 
 
 def numbers(client: Client, phase: int = 7) -> list[int]:
@@ -206,9 +207,9 @@ def test_execute_one_uses_post_where_put_is_not_allowed(client_of):
 
     client.execute_one(ExecutionWrite(5, "1", 90, 1, "n"), 7)
 
-    assert server.asked == ["PUT execution/5", "POST execution/5"]
-    assert server.seen[0].query == server.seen[1].query
-    assert server.seen[0].body == server.seen[1].body == b'{"notes": "n"}'
+    assert server.calls == ["PUT execution/5", "POST execution/5"]
+    assert server.requests[0].query == server.requests[1].query
+    assert server.requests[0].body == server.requests[1].body == b'{"notes": "n"}'
 
 
 def test_execute_one_does_not_post_what_was_refused(client_of):
@@ -217,7 +218,7 @@ def test_execute_one_does_not_post_what_was_refused(client_of):
     with pytest.raises(ZephyrRefused, match="400 to PUT execution/5"):
         client.execute_one(ExecutionWrite(5, "1", 90, 1), 7)
 
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("kind", ["plain_text", "missing"])
@@ -252,8 +253,8 @@ def test_pages_are_read_until_one_is_short(client_of, total, offsets, shape):
     client, server = client_of(paged(total, shape=SHAPES[shape]))
 
     assert numbers(client) == list(range(1, total + 1))
-    assert [int(each.query["offset"]) for each in server.seen] == offsets
-    assert {each.query["pagesize"] for each in server.seen} == {"500"}
+    assert [int(each.query["offset"]) for each in server.requests] == offsets
+    assert {each.query["pagesize"] for each in server.requests} == {"500"}
 
 
 @pytest.mark.parametrize("largest", [1, 10, 100, 250])
@@ -268,7 +269,7 @@ def test_a_server_that_cuts_a_page_of_no_rest_is_asked_once_more(client_of):
     client, server = client_of(paged(200, 100))
 
     assert numbers(client) == list(range(1, 201))
-    assert len(server.seen) == 3
+    assert len(server.requests) == 3
 
 
 def test_a_server_that_ignores_the_offset_ends_the_list(world, client):
@@ -301,20 +302,20 @@ def test_whatever_result_size_is_the_pages_decide(client_of, size):
     client, server = client_of({"results": rows, "resultSize": size})
 
     assert numbers(client) == [1, 2]
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("shift", [1, 499], ids=["one", "nearly a page"])
 def test_a_row_that_moves_between_pages_comes_once(client_of, shift):
     """Somebody adds executions while the list is read."""
 
-    def say(request: Seen) -> bytes:
+    def respond(request: Request) -> bytes:
         offset = int(request.query["offset"])
         begin = offset + 1 - (shift if offset else 0)
         rows = [row(n) for n in range(begin, min(begin + 499, 700) + 1)]
         return answer(envelope(rows))
 
-    client, _ = client_of(say)
+    client, _ = client_of(respond)
 
     assert numbers(client)[:501] == list(range(1, 502))
 
@@ -489,23 +490,23 @@ def test_statuses_are_read_however_they_are_written(client_of, value):
     client, server = client_of({"name": PREFERENCE, "value": value})
 
     assert client.statuses() == [Status("1", "Pass")]
-    assert server.asked == ["GET admin/preference"]
+    assert server.calls == ["GET admin/preference"]
 
 
 @pytest.mark.parametrize("first", [{}, {"name": "other", "value": "[]"}, [], 400, 404])
 def test_statuses_are_asked_for_elsewhere_if_they_must_be(client_of, first):
     """The fourth version of the interface lists all preferences of the system."""
 
-    def say(request: Seen) -> bytes:
+    def respond(request: Request) -> bytes:
         if request.path == "admin/preference":
             return answer({}, status=first) if isinstance(first, int) else answer(first)
         other = {"name": "testresult.teststepresultStatus.LOV", "value": "[]"}
         return answer([other, {"name": PREFERENCE, "value": json.dumps(LISTED)}])
 
-    client, server = client_of(say)
+    client, server = client_of(respond)
 
     assert client.statuses() == [Status("1", "Pass")]
-    assert "/rest/v4/" in server.seen[1].target
+    assert "/rest/v4/" in server.requests[1].target
 
 
 def test_a_preference_of_another_name_is_not_taken(client_of):
@@ -526,7 +527,7 @@ def test_a_server_that_does_not_tell_its_statuses_leaves_them_open(client_of):
     client, server = client_of(lambda _request: answer({}, status=403))
 
     assert client.statuses() == []
-    assert len(server.seen) == 2
+    assert len(server.requests) == 2
 
 
 def test_a_credential_that_is_not_accepted_is_not_hidden_by_statuses(client_of):
@@ -535,7 +536,7 @@ def test_a_credential_that_is_not_accepted_is_not_hidden_by_statuses(client_of):
     with pytest.raises(ZephyrUnauthorized):
         client.statuses()
 
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_server_that_is_away_is_not_hidden_by_statuses(client_of):
@@ -559,7 +560,7 @@ def test_bulk_rows_hold_what_the_server_needs_and_no_null(client_of):
         [ExecutionWrite(5, "1", 90, 17), ExecutionWrite(6, "2", 91, 18, "why")], 7
     )
 
-    first, second = json.loads(server.seen[0].body)
+    first, second = json.loads(server.requests[0].body)
     assert first == {
         "rtsId": 5,
         "testerId": 7,
@@ -577,7 +578,7 @@ def test_the_same_status_is_sent_with_the_servers_own_spelling(client_of):
 
     client.execute_status([5, 6], "1", 7)
 
-    (request,) = server.seen
+    (request,) = server.requests
     assert json.loads(request.body) == {"ids": [5, 6], "serachView": False}
     assert request.query == {
         "status": "1",

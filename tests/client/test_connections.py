@@ -26,18 +26,18 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
+from tests.client.calls import echo
+from tests.client.calls import PROXY_PASSWORD
+from tests.client.calls import read
+from tests.client.calls import SECRETS
+from tests.client.calls import TOKEN
+from tests.client.calls import visible_text
+from tests.client.calls import write
 from tests.client.servers import answer
 from tests.client.servers import ConnectProxy
 from tests.client.servers import ForwardProxy
 from tests.client.servers import refusing_port
 from tests.client.servers import settings_for
-from tests.client.talk import echo
-from tests.client.talk import PROXY_PASSWORD
-from tests.client.talk import read
-from tests.client.talk import said_of
-from tests.client.talk import SECRETS
-from tests.client.talk import TOKEN
-from tests.client.talk import write
 
 
 # Proxies
@@ -51,7 +51,7 @@ def test_a_proxy_is_used_for_reads_and_writes(world, scripted, settings, connect
     read(transport)
     write(transport, world)
 
-    assert [each.method for each in proxy.passed] == ["GET", "PUT"]
+    assert [each.method for each in proxy.forwarded] == ["GET", "PUT"]
     assert world.execution(101).status == "1"
 
 
@@ -64,7 +64,7 @@ def test_a_proxy_of_the_environment_is_used(
 
     read(connected(settings()))
 
-    assert len(proxy.passed) == 1
+    assert len(proxy.forwarded) == 1
 
 
 @pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
@@ -79,7 +79,7 @@ def test_no_proxy_is_respected(scripted, settings, connected, monkeypatch, by, v
 
     read(connected(settings(proxy=server.url if by == "option" else None)))
 
-    assert proxy.passed == []
+    assert proxy.forwarded == []
 
 
 def test_the_option_wins_over_the_environment(
@@ -90,7 +90,7 @@ def test_the_option_wins_over_the_environment(
 
     read(connected(settings(proxy=scripted(proxy).url)))
 
-    assert len(proxy.passed) == 1
+    assert len(proxy.forwarded) == 1
 
 
 def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
@@ -108,8 +108,8 @@ def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
         read(transport)
 
     pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
-    assert server.seen[0].headers["proxy-authorization"] == f"Basic {pair}"
-    shown = said_of(caught.value, with_locals=False) + " ".join(
+    assert server.requests[0].headers["proxy-authorization"] == f"Basic {pair}"
+    shown = visible_text(caught.value, with_locals=False) + " ".join(
         each.getMessage() for each in caplog.records
     )
     assert [each for each in (*SECRETS, pair) if each in shown] == []
@@ -138,7 +138,7 @@ def test_a_proxy_that_is_away_is_said_without_its_password(
     source = "--zephyr-proxy" if by == "option" else "HTTP_PROXY"
     assert text.startswith("no connection through the proxy http://<hidden>@127.0.0.1:")
     assert f" (from {source}) to http://zephyr.example (from --zephyr-url): " in text
-    shown = said_of(caught.value) + " ".join(
+    shown = visible_text(caught.value) + " ".join(
         each.getMessage() for each in caplog.records
     )
     assert [each for each in SECRETS if each in shown] == []
@@ -346,7 +346,7 @@ def test_a_tunnel_leads_to_a_server_with_tls(
     assert read(transport)
     assert read(transport)
     assert proxy.tunnels == [secure.url.removeprefix("https://")]
-    assert "authorization" not in proxy.seen[0].headers
+    assert "authorization" not in proxy.requests[0].headers
 
 
 def test_the_system_is_asked_behind_a_tunnel_too(
@@ -376,7 +376,7 @@ def test_no_proxy_is_respected_for_tunnels(
     )
 
     assert read(connected(settings))
-    assert proxy.seen == []
+    assert proxy.requests == []
 
 
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
@@ -396,7 +396,7 @@ def test_a_proxy_that_does_not_know_us_is_said_without_its_password(
     text = str(caught.value)
     assert text.startswith("no connection through the proxy http://<hidden>@127.0.0.1:")
     assert "it does not accept the user name and password in its address (407)" in text
-    shown = said_of(caught.value) + " ".join(
+    shown = visible_text(caught.value) + " ".join(
         each.getMessage() for each in caplog.records
     )
     pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()

@@ -218,13 +218,13 @@ def test_a_name_has_to_be_exact_in_case(world, find):
 
 
 def test_white_space_around_a_name_is_no_part_of_it(scripted):
-    def say(request: Any) -> bytes:
+    def respond(request: Any) -> bytes:
         return answer([{"id": 5, "name": "Nightly ", "cyclePhases": [
             {"id": 6, "name": "\tSmoke"}
         ]}])  # fmt: skip
 
     settings = settings_for(
-        "t0ken", url=scripted(say).url, release="1", cycle="Nightly", phase="Smoke"
+        "t0ken", url=scripted(respond).url, release="1", cycle="Nightly", phase="Smoke"
     )
     with Client(settings) as client:
         assert phase_of(find_target(client, settings)) == 6

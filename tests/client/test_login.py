@@ -222,7 +222,7 @@ def test_netrc_does_not_override_a_token(scripted, connected):
 
     transport.send("GET", "user/current")
 
-    assert server.seen[0].headers["authorization"] == "Bearer t0ken"
+    assert server.requests[0].headers["authorization"] == "Bearer t0ken"
 
 
 @pytest.mark.usefixtures("netrc")
@@ -232,7 +232,7 @@ def test_netrc_adds_no_credential_to_a_cookie(scripted, by_password, connected):
 
     transport.send("GET", "user/current")
 
-    login, call = server.seen
+    login, call = server.requests
     assert login.headers["authorization"].startswith("Basic ")
     assert call.headers["cookie"] == "token=abc"
     assert "authorization" not in call.headers
@@ -256,21 +256,21 @@ def test_no_cookie_is_kept_beside_a_token_or_password(
     transport.send("GET", "user/current")
     transport.send("GET", "user/current")
 
-    assert ["cookie" in each.headers for each in server.seen] == [False, False]
+    assert ["cookie" in each.headers for each in server.requests] == [False, False]
 
 
 def test_other_cookies_of_a_cookie_login_are_kept(scripted, by_password, connected):
     """A load balancer may need its own to find the session again."""
 
-    def say(request):
+    def respond(request):
         if request.path == "manifest":
             return answer({}, Set_Cookie="token=abc\r\nSet-Cookie: lb=7; Path=/")
         return answer({"id": 1})
 
-    server = scripted(say)
+    server = scripted(respond)
     connected(by_password("cookie", url=server.url)).send("GET", "user/current")
 
-    pairs = server.seen[1].headers["cookie"].split("; ")
+    pairs = server.requests[1].headers["cookie"].split("; ")
     assert sorted(pairs) == ["lb=7", "token=abc"]
 
 
@@ -293,4 +293,4 @@ def test_an_address_without_any_zephyr_is_not_found(scripted, connected):
     ):
         connected(settings_for("t0ken", url=server.url)).current_user()
 
-    assert len(server.seen) == 2
+    assert len(server.requests) == 2

@@ -40,7 +40,7 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sandbox.data.model import Execution
 from tests.client.servers import answer
-from tests.client.servers import Seen
+from tests.client.servers import Request
 from tests.client.servers import settings_for
 from tests.conftest import untagged
 from tests.conftest import World
@@ -917,7 +917,7 @@ def test_an_answer_without_a_row_that_was_not_written_is_said(scripted):
             for n, state in held.items()
         ]
 
-    def say(request: Seen) -> bytes:
+    def respond(request: Request) -> bytes:
         if request.path == "user/current":
             return answer({"id": 3, "fullName": "Ada"})
         if request.method == "PUT":
@@ -925,7 +925,7 @@ def test_an_answer_without_a_row_that_was_not_written_is_said(scripted):
             return answer(rows()[:1])
         return answer(rows() if request.path == "execution" else {})
 
-    server = scripted(say)
+    server = scripted(respond)
     settings = settings_for("t0ken", url=server.url, phase=7)
     with Client(settings) as client:
         delivery = push([node(101), node(102)], client, settings, Memory())
@@ -934,7 +934,7 @@ def test_an_answer_without_a_row_that_was_not_written_is_said(scripted):
     (refusal,) = delivery.changes.refused
     assert refusal.result.case == 102
     assert refusal.reason == "the server's answer left it out, and it is not there"
-    assert sum(each.method == "PUT" for each in server.seen) == 1
+    assert sum(each.method == "PUT" for each in server.requests) == 1
 
 
 # Ends
@@ -1072,12 +1072,12 @@ def test_a_number_that_is_none_is_missing(scripted, number):
         + b"}]"
     )
 
-    def say(request: Seen) -> bytes:
+    def respond(request: Request) -> bytes:
         if request.path == "user/current":
             return answer({"id": 3})
         return answer(listed if request.path == "execution" else {})
 
-    settings = settings_for("t0ken", url=scripted(say).url, phase=7)
+    settings = settings_for("t0ken", url=scripted(respond).url, phase=7)
     with Client(settings) as client:
         delivery = push([node(101)], client, settings, Memory())
 

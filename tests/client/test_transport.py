@@ -30,19 +30,19 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
+from tests.client.calls import echo
+from tests.client.calls import PASSWORD
+from tests.client.calls import PROXY_PASSWORD
+from tests.client.calls import READ
+from tests.client.calls import read
+from tests.client.calls import SECRETS
+from tests.client.calls import TOKEN
+from tests.client.calls import visible_text
+from tests.client.calls import WRITE
+from tests.client.calls import write
 from tests.client.servers import answer
 from tests.client.servers import refusing_port
 from tests.client.servers import settings_for
-from tests.client.talk import echo
-from tests.client.talk import PASSWORD
-from tests.client.talk import PROXY_PASSWORD
-from tests.client.talk import READ
-from tests.client.talk import read
-from tests.client.talk import said_of
-from tests.client.talk import SECRETS
-from tests.client.talk import TOKEN
-from tests.client.talk import WRITE
-from tests.client.talk import write
 
 
 @pytest.fixture
@@ -601,8 +601,8 @@ def test_no_redirect_takes_anything_to_another_host(scripted, to_server, status,
     with pytest.raises(ZephyrRefused) as caught:
         call(to_server(server.url))
 
-    assert other.seen == []
-    assert len(server.seen) == 1
+    assert other.requests == []
+    assert len(server.requests) == 1
     assert str(caught.value).endswith(
         f"with a redirect to {other.url}. Set zephyr_url to {other.url}"
     )
@@ -704,7 +704,7 @@ def test_no_failure_shows_a_secret(world, connected, caplog, pauses, login, fail
 
     logged = " ".join(f"{each.getMessage()} {each.args!r}" for each in caplog.records)
     assert "urllib3" in {each.name.partition(".")[0] for each in caplog.records}
-    shown = said_of(caught.value) + logged
+    shown = visible_text(caught.value) + logged
     assert [secret for secret in secrets if secret in shown] == []
 
 
@@ -729,7 +729,7 @@ def test_a_request_carries_the_plugins_name_and_wants_json(scripted, to_server):
 
     write(transport, body=[{"notes": "größer ✓"}])
 
-    (request,) = server.seen
+    (request,) = server.requests
     assert request.headers["user-agent"].startswith("pytest-zephyr/")
     assert request.headers["accept"] == "application/json"
     assert request.headers["content-type"] == "application/json"
@@ -742,7 +742,7 @@ def test_truth_values_of_a_query_are_in_lower_case(scripted, to_server):
 
     to_server(server.url).send("GET", "execution", {"a": True, "b": False, "c": 7})
 
-    assert server.seen[0].query == {"a": "true", "b": "false", "c": "7"}
+    assert server.requests[0].query == {"a": "true", "b": "false", "c": "7"}
 
 
 def test_a_server_below_a_path_is_reached(scripted, to_server):
@@ -750,7 +750,7 @@ def test_a_server_below_a_path_is_reached(scripted, to_server):
 
     read(to_server(f"{server.url}/tools/zephyr/flex/html5/login"))
 
-    assert server.seen[0].target == f"/tools/zephyr/flex/services/rest/v3/{READ}"
+    assert server.requests[0].target == f"/tools/zephyr/flex/services/rest/v3/{READ}"
 
 
 def test_connections_are_used_again(world, client):

@@ -13,8 +13,8 @@ from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox.data.model import Cookie
 from tests.client.servers import answer
 from tests.client.servers import ForwardProxy
+from tests.client.servers import Request
 from tests.client.servers import ScriptedServer
-from tests.client.servers import Seen
 from tests.conftest import needs_xdist
 from tests.conftest import World
 
@@ -103,7 +103,7 @@ def proxy() -> Iterator[ScriptedServer]:
 def careless() -> Iterator[ScriptedServer]:
     """A server that refuses everything, and repeats all that it was sent."""
 
-    def refuse(request: Seen) -> bytes:
+    def refuse(request: Request) -> bytes:
         if request.path == "manifest":
             return answer({}, Set_Cookie="token=c00kie-4f2a; Max-Age=5400")
         words = " ".join(f"{name}={text}" for name, text in request.headers.items())

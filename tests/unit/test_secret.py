@@ -76,15 +76,6 @@ def test_it_has_no_place_for_other_attributes():
     assert not hasattr(Secret(VALUE), "__dict__")
 
 
-@pytest.mark.parametrize(
-    ("value", "truth"),
-    [pytest.param("", False, id="empty"), pytest.param("x", True, id="filled")],
-)
-def test_an_empty_secret_is_false(value, truth):
-    """Whether there is a secret can be asked without showing it."""
-    assert bool(Secret(value)) is truth
-
-
 def test_secrets_are_equal_by_value():
     """Two credentials that were read twice are the same."""
     assert Secret("a") == Secret("a")

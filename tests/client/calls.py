@@ -1,4 +1,4 @@
-"""What tests of the client say to a server, and what they must not come to see."""
+"""Calls that tests of the client send, and the secrets that no error may show."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def write(transport: Transport, world: Any = None, body: object = None) -> objec
     return transport.send("PUT", WRITE, body=body or [])
 
 
-def said_of(error: BaseException, *, with_locals: bool = True) -> str:
-    """Return all that a person can come to see of an error, our locals included."""
-    found = traceback.TracebackException.from_exception(
+def visible_text(error: BaseException, *, with_locals: bool = True) -> str:
+    """Return everything that an error shows, with the local variables of our code."""
+    summary = traceback.TracebackException.from_exception(
         error, capture_locals=with_locals
     )
-    ours = [frame for frame in found.stack if "pytest_zephyr" in frame.filename]
-    assert ours
-    found.stack = traceback.StackSummary.from_list(ours)
-    return f"{error} {error!r} {vars(error)} {''.join(found.format())}"
+    frames = [frame for frame in summary.stack if "pytest_zephyr" in frame.filename]
+    assert frames
+    summary.stack = traceback.StackSummary.from_list(frames)
+    return f"{error} {error!r} {vars(error)} {''.join(summary.format())}"
 
 
 def echo(request: Any) -> bytes:
