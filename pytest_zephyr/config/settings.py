@@ -14,7 +14,7 @@ from typing import Literal
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.notes import Comment
-from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import TARGET
@@ -130,7 +130,7 @@ class Settings:
     def rules(self, statuses: Sequence[Status]) -> Rules:
         """Return the rules for results on a server that has *statuses*."""
         limit = self.notes_limit - min(tags.ROOM, self.notes_limit // 2)
-        return Rules(self.choices(statuses), Context(self.comment, limit))
+        return Rules(self.choices(statuses), NotesOptions(self.comment, limit))
 
     def choices(self, statuses: Sequence[Status]) -> dict[Outcome, Choice]:
         """Return the status of each outcome on a server that has *statuses*."""

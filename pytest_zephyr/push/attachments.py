@@ -30,9 +30,7 @@ from pytest_zephyr.journal.file_store import read_copy
 from pytest_zephyr.push import delivery
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import full_text
-from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.text import format_size
 
 
@@ -60,7 +58,6 @@ class FileToSend:
 
 def files_to_send(
     changes: Iterable[Change],
-    context_of: Callable[[CaseResult], Context],
     notes_incomplete: Collection[int] = (),
 ) -> list[FileToSend]:
     """Return the files of results, and the whole of notes that were cut.
@@ -78,17 +75,18 @@ def files_to_send(
         is_incomplete = execution.id in notes_incomplete
         # Without notes, none were cut.
         if is_incomplete or result.notes is not None:
-            rows += _full_notes(change, context_of(result), always=is_incomplete)
+            rows += _full_notes(change, always=is_incomplete)
         for row in rows:
             files.setdefault(row.key, row)
     return list(files.values())
 
 
-def _full_notes(change: Change, context: Context, *, always: bool) -> list[FileToSend]:
+def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
     result, execution = change.result, change.execution
 
     def text() -> str:
-        return full_text(result.nodes, result.outcome, context, always=always) or ""
+        options = result.notes_options
+        return full_text(result.nodes, result.outcome, options, always=always) or ""
 
     content = text().encode()
     if not content:

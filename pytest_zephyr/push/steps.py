@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +20,6 @@ from pytest_zephyr.push.attachments import NOTES
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.results import notes
 from pytest_zephyr.results.evidence import Step
-from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.status import FAIL
 from pytest_zephyr.results.status import PASS
@@ -114,11 +112,7 @@ class StepResults(BatchWriter[StepWrite]):
         self._unlisted: dict[int, str] = {}
         self.notes_incomplete: set[int] = set()
 
-    def add_to_notes(
-        self,
-        changes: Iterable[Change],
-        context_of: Callable[[CaseResult], notes.Context],
-    ) -> None:
+    def add_to_notes(self, changes: Iterable[Change]) -> None:
         """Have the notes of *changes* list the steps that Zephyr does not have.
 
         Results are more important, so reading the steps takes at most a quarter of the
@@ -137,9 +131,8 @@ class StepResults(BatchWriter[StepWrite]):
         for change in with_steps:
             matched, result = self._matched.get(change.execution.id), change.result
             if matched is not None and matched.others:
-                context = context_of(result)
                 change.notes = notes.write_notes(
-                    result.nodes, result.outcome, context, matched.others
+                    result.nodes, result.outcome, result.notes_options, matched.others
                 )
 
     def _read(self, change: Change) -> None:

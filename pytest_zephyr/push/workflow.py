@@ -20,8 +20,6 @@ from pytest_zephyr.push.missing import MissingCreator
 from pytest_zephyr.push.planning import Planner
 from pytest_zephyr.push.steps import StepResults
 from pytest_zephyr.results.jobs import MergedResults
-from pytest_zephyr.results.notes import Context
-from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.snapshot import read_snapshot
@@ -101,7 +99,7 @@ def push(
             }
             creator.explain_missing(delivery.changes, final=not settings.dry_run)
         if not settings.dry_run:
-            _carry_out(delivery, snapshot, client, planner, memory, progress, rules)
+            _carry_out(delivery, snapshot, client, memory, progress, rules)
         if not creates:
             # Last, because what has no execution can only be named.
             creator.find(delivery.changes.missing)
@@ -153,7 +151,6 @@ def _carry_out(
     delivery: Delivery,
     snapshot: Snapshot,
     client: Client,
-    planner: Planner,
     memory: Memory,
     progress: Callable[..., None],
     rules: diff.DiffRules,
@@ -163,18 +160,15 @@ def _carry_out(
     if phase is None:
         return
 
-    def context_of(result: CaseResult) -> Context:
-        return planner.rules_of(result.decided_by).context
-
     changes, evidence = delivery.changes, delivery.evidence
     steps = StepResults(client, memory, evidence, phase.id)
-    steps.add_to_notes(changes.writes, context_of)
+    steps.add_to_notes(changes.writes)
     writer = ResultWriter(client, snapshot, changes, rules, memory, progress)
     writer.run()
     delivery.error = writer.error
     confirmed = [*changes.reported, *changes.reported_before]
     evidence.left_out += attachments.left_out(confirmed)
     steps.write_all(confirmed)
-    files = attachments.files_to_send(confirmed, context_of, steps.notes_incomplete)
+    files = attachments.files_to_send(confirmed, steps.notes_incomplete)
     attachments.FileSender(client, memory, evidence, files).run(progress)
     steps.note_unlisted()

@@ -22,7 +22,7 @@ Comment = Literal["never", "failed", "always"]
 
 
 @dataclass(frozen=True)
-class Context:
+class NotesOptions:
     """How notes are written: when (``zephyr_comment``), and how long they may be."""
 
     comment: Comment = "failed"
@@ -55,7 +55,7 @@ _CUT = f"\n[… {{}} {_CUT_SIGN}"
 def write_notes(
     nodes: Sequence[NodeResult],
     outcome: Outcome,
-    context: Context,
+    options: NotesOptions,
     steps: Sequence[Step] = (),
 ) -> str | None:
     """Return the notes of the test case of *nodes*, `None` for no notes.
@@ -65,13 +65,13 @@ def write_notes(
     the commit. The text is escaped because the server shows notes as HTML. If it is too
     long, the failures are shortened first.
     """
-    texts = _compose(nodes, outcome, context, steps)
+    texts = _compose(nodes, outcome, options, steps)
     if texts is None:
         return None
     head, failures, foot = map(escape, texts)
     # Each is cut on its own, so that no cut removes the mark of another.
-    foot = fit(foot, context.limit // 4)
-    room = context.limit - len(foot)
+    foot = fit(foot, options.limit // 4)
+    room = options.limit - len(foot)
     failures = fit(failures, max(room - len(head), min(_LEAST, room // 2)))
     return fit(head, room - len(failures)) + failures + foot
 
@@ -79,7 +79,7 @@ def write_notes(
 def full_text(
     nodes: Sequence[NodeResult],
     outcome: Outcome,
-    context: Context,
+    options: NotesOptions,
     *,
     always: bool = False,
 ) -> str | None:
@@ -87,13 +87,13 @@ def full_text(
 
     `None` if they were not cut, unless *always* is set.
     """
-    text = "".join(_compose(nodes, outcome, context, ()) or ())
+    text = "".join(_compose(nodes, outcome, options, ()) or ())
     # No escape has more than five characters, so most texts need no escaping here.
-    fits = len(text) * 5 <= context.limit or len(escape(text)) <= context.limit
+    fits = len(text) * 5 <= options.limit or len(escape(text)) <= options.limit
     if fits and not always:
         return None
     steps = steps_of(_worst_first(nodes))
-    return _printable("".join(_compose(nodes, outcome, context, steps) or ()))
+    return _printable("".join(_compose(nodes, outcome, options, steps) or ()))
 
 
 def steps_of(nodes: Iterable[NodeResult]) -> list[Step]:
@@ -146,11 +146,11 @@ def _needs_notes(
 def _compose(
     nodes: Sequence[NodeResult],
     outcome: Outcome,
-    context: Context,
+    options: NotesOptions,
     steps: Sequence[Step],
 ) -> tuple[str, str, str] | None:
     """Return the head, the failures and the foot; `None` for no notes."""
-    whole = _needs_notes(nodes, outcome, context.comment)
+    whole = _needs_notes(nodes, outcome, options.comment)
     if not whole and not steps and not any(node.evidence for node in nodes):
         return None
     nodes = _worst_first(nodes)

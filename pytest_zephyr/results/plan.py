@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import NodeResult
@@ -28,8 +28,8 @@ class CaseResult:
     *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
     because of the *problem*; it is *uncertain* if the journal is damaged. *milliseconds*
     is the sum over the tests, *at* the end of the last one in milliseconds since the
-    epoch. *notes* is `None` if the notes must not change. *decided_by* is the journal of
-    the test that decides. *statuses* are the ids of the statuses of *nodes*, empty if all
+    epoch. *notes* is `None` if the notes must not change; they are written by
+    *notes_options*. *statuses* are the ids of the statuses of *nodes*, empty if all
     of them have that of the test case.
     """
 
@@ -41,7 +41,7 @@ class CaseResult:
     at: int
     notes: str | None
     nodes: tuple[NodeResult, ...]
-    decided_by: str = ""
+    notes_options: NotesOptions
     statuses: tuple[str, ...] = ()
     uncertain: bool = False
 
@@ -98,7 +98,7 @@ class Rules:
     """The options of one session that decide its results."""
 
     choices: Mapping[Outcome, Choice]
-    context: Context
+    notes_options: NotesOptions
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ def _case_result(
         each.choices[node.outcome] for each, node in zip(rules_of, nodes, strict=True)
     ]
     place = max(range(len(nodes)), key=lambda n: _weight(nodes[n].outcome, choices[n]))
-    deciding, choice, context = nodes[place], choices[place], rules_of[place].context
-    outcome = deciding.outcome
+    choice, outcome = choices[place], nodes[place].outcome
+    notes_options = rules_of[place].notes_options
     statuses = [each.status.id if each.status else "" for each in choices]
     doubt = "" if choice.problem else _doubt(nodes, choice)
     return CaseResult(
@@ -156,9 +156,9 @@ def _case_result(
         milliseconds=round(sum(node.duration for node in nodes) / 1000),
         # The time of a result is that of tests that ran, if there are any.
         at=max([node.at for node in nodes if node.ran] or [node.at for node in nodes]),
-        notes=write_notes(nodes, outcome, context),
+        notes=write_notes(nodes, outcome, notes_options),
         nodes=tuple(nodes),
-        decided_by=deciding.origin.journal,
+        notes_options=notes_options,
         statuses=() if len(set(statuses)) == 1 else tuple(statuses),
         uncertain=bool(doubt),
     )

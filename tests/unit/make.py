@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import settings
 
 from pytest_zephyr.client.entities import Execution
+from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import NodeResult
@@ -56,6 +57,7 @@ def result(
         "at": 1_000,
         "notes": None,
         "nodes": (),
+        "notes_options": NotesOptions(),
         **values,
     }
     return CaseResult(case=case, status=status, **given)

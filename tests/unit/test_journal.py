@@ -36,7 +36,7 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.fold import fold
-from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import End
@@ -853,7 +853,7 @@ def test_no_line_is_too_odd_for_the_reader(lines: list[object]) -> None:
 @given(st.lists(ANY_RECORD, max_size=6))
 def test_no_record_is_too_odd_to_be_sent(records: list[Record]) -> None:
     """Somebody may have edited it; what becomes of it is numbers and a text of XML."""
-    plan = build_plan(fold(records), Rules(mapped(), Context("always")))
+    plan = build_plan(fold(records), Rules(mapped(), NotesOptions("always")))
 
     for result in plan.results:
         assert isinstance(result.milliseconds, int)

@@ -12,11 +12,11 @@ import pytest
 from pytest_zephyr.results.evidence import Evidence
 from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.results.evidence import Step
-from pytest_zephyr.results.notes import Context
 from pytest_zephyr.results.notes import escape
 from pytest_zephyr.results.notes import fit
 from pytest_zephyr.results.notes import full_text
 from pytest_zephyr.results.notes import is_ours
+from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.notes import summary
 from pytest_zephyr.results.notes import write_notes
 from pytest_zephyr.results.records import NodeResult
@@ -30,7 +30,7 @@ from tests.unit.make import node
 
 def notes_of(*nodes: NodeResult, **context: object) -> str | None:
     outcome = worst(each.outcome for each in nodes)
-    return write_notes(nodes, outcome, Context(**context))  # type: ignore[arg-type]
+    return write_notes(nodes, outcome, NotesOptions(**context))  # type: ignore[arg-type]
 
 
 FAILED = node(
@@ -137,7 +137,7 @@ def test_many_tests_have_a_count_and_a_line_each_worst_first():
 def test_a_hidden_failure_is_told_although_it_does_not_decide():
     """With a custom map a case may pass while one of its tests failed."""
     nodes = [node(Outcome.PASSED, "a"), node(Outcome.FAILED, "b")]
-    text = write_notes(nodes, Outcome.PASSED, Context("failed"))
+    text = write_notes(nodes, Outcome.PASSED, NotesOptions("failed"))
 
     assert text is not None
     assert text.startswith("passed: 1 of 2 tests\nfailed b")
@@ -405,7 +405,7 @@ def test_steps_are_listed_as_deep_as_they_were():
         Step(2, "Wait", 1, "failed", "TimeoutError: 5 s"),
         Step(3, 7, 0),
     ]
-    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, Context(), steps)
+    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, NotesOptions(), steps)
 
     assert (text or "").splitlines()[1:] == [
         "steps:",
@@ -417,7 +417,7 @@ def test_steps_are_listed_as_deep_as_they_were():
 
 def test_a_step_of_absurd_depth_is_listed():
     steps = [Step(1, "Open", 2**62, "passed")]
-    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, Context(), steps)
+    text = write_notes([node(Outcome.PASSED)], Outcome.PASSED, NotesOptions(), steps)
 
     assert (text or "").endswith("  passed Open")
 
@@ -440,7 +440,7 @@ def test_only_the_failure_is_cut():
         origin=Origin("https://ci.example/1"),
     )
     text = notes_of(tested, limit=700) or ""
-    whole = full_text([tested], Outcome.FAILED, Context(limit=700)) or ""
+    whole = full_text([tested], Outcome.FAILED, NotesOptions(limit=700)) or ""
 
     assert len(text) <= 700
     assert "n: 3\nleft out" in text
@@ -454,7 +454,7 @@ def test_only_the_failure_is_cut():
 )
 def test_notes_that_fit_have_no_whole_text(length, is_cut):
     tested = node(Outcome.FAILED, failures=(failure("call", "", "x" * length),))
-    whole = full_text([tested], Outcome.FAILED, Context(limit=1000))
+    whole = full_text([tested], Outcome.FAILED, NotesOptions(limit=1000))
 
     assert (whole is not None) == is_cut
     assert len(notes_of(tested, limit=1000) or "") <= 1000

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.plan import Rules
@@ -32,7 +32,7 @@ ERROR, CRASHED, FAILED = Outcome.ERROR, Outcome.CRASHED, Outcome.FAILED
 def one_case(outcomes: list[Outcome], **said: str) -> CaseResult:
     """Return the result of a case that one test per outcome proves."""
     nodes = [node(each, f"t{i}", cases=(101,)) for i, each in enumerate(outcomes)]
-    (found,) = build_plan(nodes, Rules(mapped(**said), Context())).results
+    (found,) = build_plan(nodes, Rules(mapped(**said), NotesOptions())).results
     return found
 
 
@@ -154,7 +154,7 @@ def test_times_are_added_and_the_last_end_counts():
         node(PASSED, "a", cases=(101,), duration=1_000_400, at=30),
         node(PASSED, "b", cases=(101,), duration=2_000_400, at=20),
     ]
-    (found,) = build_plan(nodes, Rules(mapped(), Context())).results
+    (found,) = build_plan(nodes, Rules(mapped(), NotesOptions())).results
 
     assert (found.milliseconds, found.at) == (3_001, 30)
 
@@ -162,7 +162,7 @@ def test_times_are_added_and_the_last_end_counts():
 def test_a_test_may_prove_several_cases():
     """Each of its test cases gets the result once, ids and Alt IDs apart."""
     plan = build_plan(
-        [node(FAILED, cases=(101, "101", 101))], Rules(mapped(), Context())
+        [node(FAILED, cases=(101, "101", 101))], Rules(mapped(), NotesOptions())
     )
 
     assert [each.case for each in plan.results] == [101, "101"]
@@ -173,7 +173,8 @@ def test_a_test_may_prove_several_cases():
 def test_tests_without_a_case_are_listed_apart():
     """They are counted, and nothing is sent for them."""
     plan = build_plan(
-        [node(PASSED, "a"), node(PASSED, "b", cases=(1,))], Rules(mapped(), Context())
+        [node(PASSED, "a"), node(PASSED, "b", cases=(1,))],
+        Rules(mapped(), NotesOptions()),
     )
 
     assert [each.nodeid for each in plan.unmapped] == ["a"]
@@ -254,7 +255,7 @@ def test_deciding_is_one_of_the_outcomes_and_knows_no_order(
     ]
     chosen = choices(said, "-o", known)
     nodes = [node(each, cases=(1,)) for each in outcomes]
-    rules = Rules(chosen, Context())
+    rules = Rules(chosen, NotesOptions())
     (found,) = build_plan(nodes, rules).results
     (backwards,) = build_plan(nodes[::-1], rules).results
 
@@ -290,7 +291,7 @@ def test_order_of_tests_makes_no_difference(nodes, chance):
 
 def written(nodes: list[NodeResult]) -> dict[object, object]:
     """Return what would be written on each case, by case."""
-    plan = build_plan(nodes, Rules(mapped(), Context("always")))
+    plan = build_plan(nodes, Rules(mapped(), NotesOptions("always")))
     return {
         repr(each.case): (
             each.status,

@@ -45,7 +45,7 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.jobs import Job
-from pytest_zephyr.results.notes import Context
+from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import End
@@ -198,7 +198,9 @@ def results(runs: Sequence[Run]) -> list[dict[str, object]]:
     """Return what would be written for each run, by case."""
     found: list[dict[str, object]] = []
     for run in runs:
-        plan = build_plan(run.read().results.nodes, Rules(mapped(), Context("always")))
+        plan = build_plan(
+            run.read().results.nodes, Rules(mapped(), NotesOptions("always"))
+        )
         found.append(
             {
                 repr(each.case): (
@@ -220,7 +222,9 @@ def test_jobs_of_one_run_merge_worst_first(tmp_path):
     passed = write(tmp_path / "a.jsonl", *ran("t", "passed", duration=4_000), key="77")
     failed = write(tmp_path / "b.jsonl", *ran("t", "failed", duration=5_000), key="77")
     (run,) = group([Journal(passed), Journal(failed)])
-    (found,) = build_plan(run.read().results.nodes, Rules(mapped(), Context())).results
+    (found,) = build_plan(
+        run.read().results.nodes, Rules(mapped(), NotesOptions())
+    ).results
 
     assert found.outcome is Outcome.FAILED
     assert found.milliseconds == 9
@@ -320,7 +324,7 @@ def test_merging_in_two_steps_is_merging_in_one(
 
 
 def without_notes(run: Run) -> dict[object, object]:
-    plan = build_plan(run.read().results.nodes, Rules(mapped(), Context("never")))
+    plan = build_plan(run.read().results.nodes, Rules(mapped(), NotesOptions("never")))
     return {
         each.case: (
             each.status,
@@ -637,7 +641,7 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
     lines[line - 1] = lines[line - 1][:-3] + b"{\n"
     path.write_bytes(b"".join(lines))
     contents = Run((Journal(path),)).read()
-    plan = build_plan(contents.results.nodes, Rules(mapped(), Context()))
+    plan = build_plan(contents.results.nodes, Rules(mapped(), NotesOptions()))
     found = {
         each.case: "held back"
         if f"{path}, line {line} cannot be read" in each.problem
@@ -695,7 +699,7 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
     }[lost]
     path.write_bytes(b"".join(lines))
     nodes = Run((Journal(path),)).read().results.nodes
-    (found,) = build_plan(nodes, Rules(mapped(), Context())).results
+    (found,) = build_plan(nodes, Rules(mapped(), NotesOptions())).results
 
     assert "so a test may have failed" in found.problem
 
