@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_zephyr.cli import common
@@ -12,7 +11,6 @@ from pytest_zephyr.cli import output
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Release
-from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.target.find import Finder
 
@@ -26,48 +24,40 @@ class Entry:
     more: str = ""
 
 
-def _projects(client: Client, _settings: Settings) -> list[Entry]:
-    return [Entry(each.id, each.name) for each in client.projects()]
-
-
-def _releases(client: Client, settings: Settings) -> list[Entry]:
-    project = Finder(client, settings).find_project()
-    return [_dated(each) for each in client.releases(project.id) if not each.hidden]
-
-
-def _cycles(client: Client, settings: Settings) -> list[Entry]:
-    release = Finder(client, settings).find_release()
-    return [_dated(each) for each in client.cycles(release.id)]
-
-
-def _dated(entity: Release | Cycle) -> Entry:
-    dates = f"{entity.start or ''} to {entity.end or ''}".strip()
-    return Entry(entity.id, entity.name, "" if dates == "to" else dates)
-
-
-def _phases(client: Client, settings: Settings) -> list[Entry]:
-    cycle, _release = Finder(client, settings).find_cycle()
-    return [
-        Entry(each.id, each.name, "free-form" if each.free_form else "structured")
-        for each in (cycle.phases if cycle else ())
-    ]
-
-
-def _statuses(client: Client, _settings: Settings) -> list[Entry]:
-    return [
-        Entry(each.id, each.name, "" if each.active else "inactive")
-        for each in client.statuses()
-    ]
-
-
-#: What can be listed: how to read it, what it is in, and the header of the details.
-KINDS: Mapping[str, tuple[Callable[[Client, Settings], list[Entry]], str, str]] = {
-    "projects": (_projects, "", ""),
-    "releases": (_releases, "project", "DATES"),
-    "cycles": (_cycles, "release", "DATES"),
-    "phases": (_phases, "cycle", "KIND"),
-    "statuses": (_statuses, "", "STATE"),
+#: What can be listed: what it is in, and the header of the details.
+KINDS = {
+    "projects": ("", ""),
+    "releases": ("project", "DATES"),
+    "cycles": ("release", "DATES"),
+    "phases": ("cycle", "KIND"),
+    "statuses": ("", "STATE"),
 }
+
+
+def _read(kind: str, client: Client, finder: Finder) -> Iterator[Entry]:
+    if kind == "projects":
+        for project in client.projects():
+            yield Entry(project.id, project.name)
+    elif kind == "releases":
+        for release in client.releases(finder.find_project().id):
+            if not release.hidden:
+                yield Entry(release.id, release.name, _dates(release))
+    elif kind == "cycles":
+        for cycle in client.cycles(finder.find_release().id):
+            yield Entry(cycle.id, cycle.name, _dates(cycle))
+    elif kind == "phases":
+        parent, _release = finder.find_cycle()
+        for phase in parent.phases if parent else ():
+            details = "free-form" if phase.free_form else "structured"
+            yield Entry(phase.id, phase.name, details)
+    else:
+        for status in client.statuses():
+            yield Entry(status.id, status.name, "" if status.active else "inactive")
+
+
+def _dates(entity: Release | Cycle) -> str:
+    dates = f"{entity.start or ''} to {entity.end or ''}".strip()
+    return "" if dates == "to" else dates
 
 
 def declare(commands: common.Commands) -> None:
@@ -78,14 +68,14 @@ def declare(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    read, parent, details = KINDS[args.kind]
+    parent, details = KINDS[args.kind]
     settings = common.load_settings(args)
     settings.require_login()
     with served(settings) as settings, common.reading(settings) as client:
         if parent:
             settings.require_place(parent)
         client.current_user()
-        entries = read(client, settings)
+        entries = list(_read(args.kind, client, Finder(client, settings)))
     if args.json:
         output.say_json(entries)
     elif entries:
