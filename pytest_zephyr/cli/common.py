@@ -93,14 +93,14 @@ def _reject_credential(name: str, _value: str) -> NoReturn:
     raise SettingsError(options.credential_message(name, f"--zephyr-{name}"))
 
 
-def find_given(args: argparse.Namespace) -> resolve.Given:
+def find_given(args: argparse.Namespace) -> resolve.OptionSources:
     """Return what flags, environment and the ini file say. Raises SettingsError."""
     if args.config_file is not None:
         ini = inifiles.load(args.config_file.absolute())
     else:
         ini = inifiles.find(Path.cwd())
     options.reject_credentials(ini.options.get, ini.root / ini.name)
-    return resolve.Given(
+    return resolve.OptionSources(
         flags=options.flags_of(args),
         environ=os.environ,
         ini={

@@ -38,7 +38,7 @@ def command(*words: object, settings: Settings | None = None) -> str:
     return subprocess.list2cmdline(listed) if os.name == "nt" else shlex.join(listed)
 
 
-def kept_lines(
+def unsent_lines(
     journals: Sequence[Path], settings: Settings, what: str = "results"
 ) -> list[str]:
     """Say that *journals* have *what* was not sent, and how to send it later."""

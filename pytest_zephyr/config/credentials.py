@@ -24,7 +24,7 @@ from pytest_zephyr.secret import Secret
 _MAX_TOKEN = 4096
 
 #: Shorter texts are not hidden: they would match ordinary words.
-_SHORTEST = 6
+_MIN_SECRET = 6
 
 
 def find_credential(
@@ -151,7 +151,7 @@ def known_secrets(
     names = {"http_proxy", "https_proxy", "all_proxy"}
     proxies = [value for name, value in environ.items() if name.lower() in names]
     secrets.update(*map(_proxy_secrets, [*proxies, proxy or ""]))
-    return {secret for secret in secrets if len(secret) >= _SHORTEST}
+    return {secret for secret in secrets if len(secret) >= _MIN_SECRET}
 
 
 def encode_login(name: str, password: str) -> str:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.case_ids import CaseIds
 from pytest_zephyr.results.case_map import CaseMap
@@ -37,7 +37,7 @@ class _Pairs(list[tuple[str, object]]):
     """The keys and values of a JSON object, repeated keys too."""
 
 
-def load(given: Given) -> CaseMap | None:
+def load(given: OptionSources) -> CaseMap | None:
     """Return the map that the options name, if any. Raises SettingsError."""
     path, _text, source = resolve.read("map", given)
     if path is None:

@@ -50,7 +50,7 @@ _OF_RESULTS = (
 
 
 @dataclass(frozen=True)
-class Given:
+class OptionSources:
     """The texts of the options, by kind of source.
 
     *flags* and *ini* map the name of an option to its text; *ini* adds the name of the
@@ -113,7 +113,7 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-def value(name: str, given: Given) -> Any:
+def value(name: str, given: OptionSources) -> Any:
     """Return the value of one option. Raises SettingsError."""
     return read(name, given).value
 
@@ -138,7 +138,7 @@ def journaled(settings: Settings) -> dict[str, str]:
     return options
 
 
-def resolve(given: Given) -> Settings:
+def resolve(given: OptionSources) -> Settings:
     """Return the Settings for what was *given*. Raises SettingsError with every problem."""
     problems: list[str] = []
     options: dict[str, OptionValue] = {}
@@ -201,7 +201,7 @@ def of_journal(
     """
     values: dict[str, Any] = {}
     sources = dict(settings.sources)
-    given = Given(header=options, header_name=journal)
+    given = OptionSources(header=options, header_name=journal)
     for name in _OF_RESULTS:
         if keep_flags and sources[name] == BY_NAME[name].flag_name:
             continue
@@ -214,7 +214,7 @@ def of_journal(
     return replace(settings, **values, sources=sources)
 
 
-def _fill_names(options: dict[str, OptionValue], given: Given) -> Iterator[str]:
+def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterator[str]:
     """Fill the placeholders of names in *options*; yield the problems.
 
     ``{package}`` in the folder differs from test to test and stays.
@@ -255,7 +255,7 @@ def _fill_name(text: str, values: Mapping[str, str]) -> str:
     return name
 
 
-def read(name: str, given: Given) -> OptionValue:
+def read(name: str, given: OptionSources) -> OptionValue:
     """Return the value of an option with its text and source. Raises SettingsError."""
     option = BY_NAME[name]
     text_and_source = given.find(option)

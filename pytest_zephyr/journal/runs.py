@@ -23,7 +23,7 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import parts_of
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.journal.writer import whole_of
-from pytest_zephyr.results.jobs import count
+from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import MergedResults
 
 
@@ -73,7 +73,7 @@ class Run:
         """Read all journals; one that was removed meanwhile does not count."""
         journals, others = map(_read_all, (self.journals, self.others))
         sessions = [each.session for each in (*others.values(), *journals.values())]
-        return RunContents(journals, others, count(sessions))
+        return RunContents(journals, others, merge_sessions(sessions))
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Importer:
     def __init__(
         self,
         settings: Settings,
-        given: resolve.Given,
+        given: resolve.OptionSources,
         id_pattern: re.Pattern[str] | None,
     ) -> None:
         self.tests = 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.journal.writer import worker_journal
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.collection.items import ItemLines
@@ -62,7 +62,7 @@ class _Silenced:
 class _Unbuilt:
     """Replaces a reporter that failed to start, so that ``fail`` still sets the exit code."""
 
-    def __init__(self, texts: Given) -> None:
+    def __init__(self, texts: OptionSources) -> None:
         self._texts = texts
 
     @pytest.hookimpl(trylast=True)
@@ -73,7 +73,7 @@ class _Unbuilt:
                 session.exitstatus = plugin_settings.UNDELIVERED
 
 
-def _checking_plugins(config: pytest.Config, texts: Given) -> dict[str, object]:
+def _checking_plugins(config: pytest.Config, texts: OptionSources) -> dict[str, object]:
     """Return what checks the collected tests, with ``--collect-only``."""
     from pytest_zephyr.plugin.collect_check import CollectCheck
 
@@ -91,7 +91,9 @@ def _checking_plugins(config: pytest.Config, texts: Given) -> dict[str, object]:
     return plugins
 
 
-def _controller_plugins(config: pytest.Config, texts: Given) -> dict[str, object]:
+def _controller_plugins(
+    config: pytest.Config, texts: OptionSources
+) -> dict[str, object]:
     """Return what the controller, or the only process, needs to report at the end."""
     settings = plugin_settings.load(config, texts)
     with plugin_settings.usage_errors():
@@ -119,7 +121,7 @@ def _controller_plugins(config: pytest.Config, texts: Given) -> dict[str, object
 
 
 def _worker_plugins(
-    config: pytest.Config, texts: Given, workerinput: dict[str, Any]
+    config: pytest.Config, texts: OptionSources, workerinput: dict[str, Any]
 ) -> dict[str, object]:
     """Return what a worker of pytest-xdist needs to write what its tests do."""
     local = plugin_settings.load_local(texts)

@@ -18,7 +18,7 @@ from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import display_path
-from pytest_zephyr.config.command_line import kept_lines
+from pytest_zephyr.config.command_line import unsent_lines
 from pytest_zephyr.config.job import as_started
 from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import this_job
@@ -213,7 +213,7 @@ class ZephyrReporter:
         self._lines += problems(uncollected(self._uncollected), "warning")
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
-            text, again = kept_lines([self._journal], self._settings)
+            text, again = unsent_lines([self._journal], self._settings)
             self._lines.append(Line(text, more=(again,)))
 
     def _push(self) -> None:
@@ -287,7 +287,7 @@ class ZephyrReporter:
                 # It is there, but this process cannot read it.
                 self._lines.append(Line(str(error), "error", code="journal"))
         if readable and self.writer.broken is None:
-            lines = kept_lines([self._journal], self._settings)
+            lines = unsent_lines([self._journal], self._settings)
         else:
             lines = [f"{self._journal} cannot be read back; the results are lost."]
         self._lines.append(problem(lines, code="kept"))

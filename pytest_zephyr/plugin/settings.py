@@ -20,7 +20,7 @@ from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Capture
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Settings
@@ -100,7 +100,7 @@ def silenced(config: pytest.Config) -> list[str]:
     return []
 
 
-def given(config: pytest.Config) -> Given:
+def given(config: pytest.Config) -> OptionSources:
     """Return what flags, environment and ini files say, as text."""
     texts = _all_given(config)
     if not outer_run(config):
@@ -111,7 +111,7 @@ def given(config: pytest.Config) -> Given:
     return replace(texts, environ=environ, ini={})
 
 
-def _all_given(config: pytest.Config) -> Given:
+def _all_given(config: pytest.Config) -> OptionSources:
     path = config.inipath
     overrides: Sequence[str] = config.option.override_ini or ()
     ini = {}
@@ -125,7 +125,7 @@ def _all_given(config: pytest.Config) -> Given:
     here = Path.cwd()
     named: str | None = getattr(config.option, "inifilename", None)
     is_elsewhere = path and path.parent not in {here, *here.parents}
-    return Given(
+    return OptionSources(
         flags=options.flags_of(config.option),
         environ=os.environ,
         ini=ini,
@@ -149,7 +149,7 @@ def usage_errors() -> Iterator[None]:
 
 
 @usage_errors()
-def load(config: pytest.Config, texts: Given) -> Settings:
+def load(config: pytest.Config, texts: OptionSources) -> Settings:
     """Return the settings of this run. Raises UsageError with every problem."""
     place = config.inipath or "the ini options"
     options.reject_credentials(partial(_ini, config), place)
@@ -175,7 +175,9 @@ class LocalOptions:
 
 
 @usage_errors()
-def load_local(texts: Given, credential: Credential | None = None) -> LocalOptions:
+def load_local(
+    texts: OptionSources, credential: Credential | None = None
+) -> LocalOptions:
     """Return what this process needs to run tests. Raises UsageError."""
     paths: dict[str, Any] = {"token_file": None, "proxy": None}
     for name in paths:

@@ -13,8 +13,8 @@ from functools import cached_property
 from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.errors import Code
 from pytest_zephyr.results import tags
-from pytest_zephyr.results.notes import ELSEWHERE
 from pytest_zephyr.results.notes import is_ours
+from pytest_zephyr.results.notes import OF_OTHER_JOB
 from pytest_zephyr.results.notes import summary
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
@@ -224,7 +224,7 @@ def decide(
     has_verdict = severity(execution.status) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
         return Change(result, execution, overruled=verdict)
-    notes = tags.strip(execution.comment) if has_verdict or written else ELSEWHERE
+    notes = tags.strip(execution.comment) if has_verdict or written else OF_OTHER_JOB
     return Change(result, execution, notes, str(new_tag), verdict)
 
 

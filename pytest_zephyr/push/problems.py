@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pytest_zephyr.config.command_line import command
-from pytest_zephyr.config.command_line import kept_lines
+from pytest_zephyr.config.command_line import unsent_lines
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.push import diff
@@ -107,7 +107,7 @@ def _about_sending(
         again = command("push", *journals, settings=settings)
         return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
     if delivery.waiting:
-        lines = kept_lines(journals, settings, plural(delivery.waiting, "result"))
+        lines = unsent_lines(journals, settings, plural(delivery.waiting, "result"))
         if isinstance(delivery.error, ZephyrNotFound) and delivery.error.option:
             # The journal keeps the wrong value.
             flag = f"--zephyr-{delivery.error.option}"
@@ -115,7 +115,7 @@ def _about_sending(
             again = command("push", *journals, flag, value, settings=settings)
             lines[1:] = [f"send them to the right one with: {again}"]
     elif delivery.evidence.pending or delivery.evidence.retryable:
-        lines = kept_lines(journals, settings, "evidence")
+        lines = unsent_lines(journals, settings, "evidence")
     else:
         return []
     return [problem(lines, "error" if delivery.failed else "warning", code="kept")]

@@ -124,7 +124,7 @@ class MergedResults:
 _Entry = tuple[Session, NodeResult]
 
 
-def count(sessions: Iterable[Session]) -> MergedResults:
+def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
     """Return the results of *sessions* that count, in the order of their tests."""
     sessions = sorted(
         sessions, key=lambda each: (each.job_attempt, each.started, each.name)

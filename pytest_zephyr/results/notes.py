@@ -40,16 +40,16 @@ _OURS = re.compile(
 )
 
 #: Characters that failures get even if the lines of the tests fill the notes.
-_LEAST = 200
+_MIN_FAILURES = 200
 
-#: Replaces notes whose execution has the result of another job again.
-ELSEWHERE = "another job of this run found this; the notes of that are written over"
+#: The notes of a result of another job whose own notes were overwritten.
+OF_OTHER_JOB = "another job of this run found this; its notes were overwritten"
 
 #: Deeper steps are shown at this depth.
-_DEEPEST = 20
+_MAX_DEPTH = 20
 
-_CUT_SIGN = "characters left out …]\n"
-_CUT = f"\n[… {{}} {_CUT_SIGN}"
+_CUT_END = "characters left out …]\n"
+_CUT = f"\n[… {{}} {_CUT_END}"
 
 
 def write_notes(
@@ -72,7 +72,7 @@ def write_notes(
     # Each is cut on its own, so that no cut removes the mark of another.
     foot = fit(foot, options.limit // 4)
     room = options.limit - len(foot)
-    failures = fit(failures, max(room - len(head), min(_LEAST, room // 2)))
+    failures = fit(failures, max(room - len(head), min(_MIN_FAILURES, room // 2)))
     return fit(head, room - len(failures)) + failures + foot
 
 
@@ -109,7 +109,7 @@ def steps_of(nodes: Iterable[NodeResult]) -> list[Step]:
 
 def lists_all_steps(notes: str) -> bool:
     """Return whether *notes* list steps, and all of them."""
-    return "\nsteps:\n" in notes and _CUT_SIGN not in notes
+    return "\nsteps:\n" in notes and _CUT_END not in notes
 
 
 def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
@@ -122,7 +122,7 @@ def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
 def is_ours(comment: str) -> bool:
     """Return whether *comment* looks like notes that this package wrote."""
     bare = tags.strip(comment)
-    return _OURS.match(bare) is not None or (bare != comment and bare == ELSEWHERE)
+    return _OURS.match(bare) is not None or (bare != comment and bare == OF_OTHER_JOB)
 
 
 def _count(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
@@ -196,7 +196,7 @@ def _step_lines(steps: Sequence[Step]) -> list[str]:
         label = step.label if isinstance(step.label, str) else f"step {step.label}"
         comment = f" - {step.comment}" if step.comment else ""
         outcome = step.outcome or "not finished"
-        indent = "  " * (min(step.depth, _DEEPEST) + 1)
+        indent = "  " * (min(step.depth, _MAX_DEPTH) + 1)
         lines.append(f"{indent}{outcome} {label}{comment}")
     return lines
 

@@ -25,7 +25,7 @@ from pytest_zephyr.results.status import severity
 #: with the best results are left out.
 ROOM = 400
 
-_LATEST = 10**15
+_MAX_TIME = 10**15
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 _TAG = re.compile(
@@ -149,7 +149,7 @@ def compare(
 
 
 def _bounded(at: int) -> int:
-    return min(max(at, 0), _LATEST)
+    return min(max(at, 0), _MAX_TIME)
 
 
 def _in_base_36(number: int) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.config.settings import Settings
 
@@ -42,7 +42,7 @@ def settings_for(
         "ZEPHYR_PASSWORD": password,
     }
     flags = {name: value for name, value in options.items() if value is not None}
-    return resolve(Given(flags=flags, environ=environ))
+    return resolve(OptionSources(flags=flags, environ=environ))
 
 
 @dataclass(frozen=True)

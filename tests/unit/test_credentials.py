@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from pytest_zephyr.config.credentials import known_secrets
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.errors import SettingsError
@@ -30,12 +30,12 @@ def token_file(tmp_path: Path) -> Path:
 
 
 def login(**environ: str) -> Credential | None:
-    return resolve(Given(environ=environ)).credential
+    return resolve(OptionSources(environ=environ)).credential
 
 
 def problem(flags: dict[str, object] | None = None, **environ: str) -> str:
     with pytest.raises(SettingsError) as caught:
-        resolve(Given(flags=flags or {}, environ=environ))
+        resolve(OptionSources(flags=flags or {}, environ=environ))
     return str(caught.value)
 
 
@@ -103,7 +103,7 @@ def test_a_token_is_read_from_a_file(token_file):
 def test_only_a_flag_puts_a_file_before_the_environment(token_file, place, token):
     """What was typed wins, a variable wins over what is kept in files."""
     text = str(token_file)
-    given = Given(
+    given = OptionSources(
         flags={"token_file": text} if place == "flag" else {},
         environ={
             "ZEPHYR_TOKEN": "other",
@@ -171,7 +171,7 @@ def test_a_directory_is_no_token_file(tmp_path):
 def test_a_token_file_that_others_can_read_is_warned_of(token_file, mode, warned):
     """It still works; the warning says how to mend it."""
     token_file.chmod(mode)
-    settings = resolve(Given(environ={"ZEPHYR_TOKEN_FILE": str(token_file)}))
+    settings = resolve(OptionSources(environ={"ZEPHYR_TOKEN_FILE": str(token_file)}))
 
     assert shown(settings.credential) == ("token", "", SECRET)
     assert [each.partition(" can ")[0] for each in settings.warnings] == (
@@ -240,7 +240,7 @@ def test_a_token_may_come_through_a_pipe(tmp_path):
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=("t0ken-1\n", "utf-8"))
     writer.start()
-    settings = resolve(Given(flags={"token_file": str(pipe)}))
+    settings = resolve(OptionSources(flags={"token_file": str(pipe)}))
     writer.join()
 
     assert settings.credential is not None

@@ -14,7 +14,7 @@ from pytest_zephyr.client.entities import Folder
 from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.client.entities import User
 from pytest_zephyr.client.executions import ExecutionWrite
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.push.workflow import push
@@ -64,7 +64,7 @@ class Phase:
         return [self.rows[each.execution] for each in writes]
 
 
-SETTINGS = resolve(Given(flags={"phase": "9"}))
+SETTINGS = resolve(OptionSources(flags={"phase": "9"}))
 
 FAILED = node(Outcome.FAILED, "by_id", cases=(101,), duration=2_000)
 PASSED = node(Outcome.PASSED, "by_alt", cases=("A-1",), duration=3_000)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_zephyr.cli import inifiles
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import value
 from pytest_zephyr.errors import SettingsError
 
@@ -162,7 +162,7 @@ def test_toml_values_keep_their_types(tmp_path, table):
     }
     assert value(
         "status_map",
-        Given(ini={"status_map": (found.options["zephyr_status_map"], "x")}),
+        OptionSources(ini={"status_map": (found.options["zephyr_status_map"], "x")}),
     ) == {"error": "4", "skipped": "-"}
 
 

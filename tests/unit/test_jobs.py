@@ -14,8 +14,8 @@ from pytest_zephyr.config.job import as_started
 from pytest_zephyr.config.job import note_changes
 from pytest_zephyr.config.job import significant
 from pytest_zephyr.config.job import this_job
-from pytest_zephyr.results.jobs import count
 from pytest_zephyr.results.jobs import Job
+from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import Session
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
@@ -39,7 +39,7 @@ def session(
 
 
 def outcomes(*sessions: Session) -> list[Outcome]:
-    return sorted((each.outcome for each in count(sessions).nodes), key=str)
+    return sorted((each.outcome for each in merge_sessions(sessions).nodes), key=str)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_difference_makes_another_job(other):
 
 
 def test_sessions_side_by_side_are_two_jobs():
-    counted = count([session("a", FAILED, 0), session("b", PASSED, 9)])
+    counted = merge_sessions([session("a", FAILED, 0), session("b", PASSED, 9)])
 
     assert len(counted.nodes) == 2
     assert counted.separate_jobs == {("a", "b"): "they ran side by side"}
@@ -137,7 +137,7 @@ def test_a_repetition_is_of_one_job_with_all_its_tests():
         job = replace(JOB, host=host, attempt=attempt)
         return Session(name, job, attempt * 100, attempt * 100 + 10, nodes)
 
-    counted = count(
+    counted = merge_sessions(
         [
             leg("a", "h1", 1, FAILED, PASSED),
             leg("b", "h2", 1, PASSED, FAILED),
@@ -157,15 +157,15 @@ def test_the_attempt_that_counts_tells_of_those_before():
         session("b", FAILED, 10, failures=(failure("call", "two", ""),), attempts=2),
         session("c", PASSED, 20),
     ]
-    (found,) = count(sessions).nodes
+    (found,) = merge_sessions(sessions).nodes
 
     assert (found.outcome, found.attempts, found.earlier) == (PASSED, 4, first)
-    assert count(sessions).replaced == {("a", "b"): 1, ("b", "c"): 1}
+    assert merge_sessions(sessions).replaced == {("a", "b"): 1, ("b", "c"): 1}
 
 
 def test_what_makes_two_jobs_is_named():
     other = replace(JOB, host="x", environment={"BROWSER": "b2", "CI": "1"})
-    counted = count([session("a", FAILED, 0, other), session("b", PASSED, 10)])
+    counted = merge_sessions([session("a", FAILED, 0, other), session("b", PASSED, 10)])
 
     assert counted.separate_jobs == {
         ("a", "b"): "they differ in the host, the variable BROWSER, the variable CI"
@@ -201,7 +201,7 @@ def test_order_of_reading_makes_no_difference(sessions, chance):
 
     assert outcomes(*shuffled) == outcomes(*sessions)
     ran = [each.nodes[0].ran for each in sessions]
-    assert any(found.ran for found in count(sessions).nodes) is any(ran)
+    assert any(found.ran for found in merge_sessions(sessions).nodes) is any(ran)
 
 
 # What a job is
@@ -307,7 +307,7 @@ def test_two_nodes_of_one_session_are_not_attempts():
     """One node id in one session is one result; other node ids are other tests."""
     nodes: list[NodeResult] = [node(FAILED, "a"), node(PASSED, "b")]
 
-    assert len(count([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
+    assert len(merge_sessions([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
 
 
 def test_an_attempt_without_the_name_of_its_job_is_none():

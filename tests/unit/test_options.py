@@ -17,7 +17,7 @@ from pytest_zephyr.config import resolve
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.records import TARGET
@@ -86,10 +86,10 @@ def sources(option: Option) -> list[str]:
     return [place for place, allowed in places.items() if allowed]
 
 
-def given_in(places: Mapping[str, str], name: str) -> Given:
+def given_in(places: Mapping[str, str], name: str) -> OptionSources:
     """Return *name* given at *places*: a text each."""
     env_name = BY_NAME[name].env_name
-    return Given(
+    return OptionSources(
         flags={name: places["flag"]} if "flag" in places else {},
         environ={env_name: places["env"]} if "env" in places else {},
         header={name: places["header"]} if "header" in places else None,
@@ -148,7 +148,7 @@ def test_a_journal_does_not_say_how_to_reach_a_server(name):
 @pytest.mark.parametrize("name", TABLE)
 def test_each_option_has_its_default(name):
     """The defaults that the documentation lists."""
-    assert resolve.value(name, Given()) == TABLE[name][0]
+    assert resolve.value(name, OptionSources()) == TABLE[name][0]
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -229,7 +229,10 @@ def test_an_option_is_not_read_where_it_has_no_place(option, place):
 )
 def test_native_toml_types_are_read(name, native, value):
     """A TOML file need not put quotes around everything."""
-    assert resolve.value(name, Given(ini={name: (native, "pyproject.toml")})) == value
+    assert (
+        resolve.value(name, OptionSources(ini={name: (native, "pyproject.toml")}))
+        == value
+    )
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ def test_every_problem_is_said_at_once():
     """Nobody mends one line to find the next."""
     environ = {"ZEPHYR_AUTH": "x", "ZEPHYR_TIMEOUT": "x", "ZEPHYR_RETRIES": "x"}
     with pytest.raises(SettingsError) as caught:
-        resolve.resolve(Given(environ=environ))
+        resolve.resolve(OptionSources(environ=environ))
 
     assert [line.partition(" '")[0] for line in str(caught.value).splitlines()] == [
         "invalid zephyr_auth",
@@ -286,7 +289,7 @@ def test_every_problem_is_said_at_once():
 def test_a_long_wrong_value_is_cut_in_the_message():
     """A file that was put into a variable by mistake is not printed."""
     with pytest.raises(SettingsError) as caught:
-        resolve.value("auth", Given(environ={"ZEPHYR_AUTH": "x" * 5000}))
+        resolve.value("auth", OptionSources(environ={"ZEPHYR_AUTH": "x" * 5000}))
 
     assert str(caught.value).startswith(
         f"invalid zephyr_auth '{'x' * 97}...' (from ZEPHYR_AUTH): "
@@ -296,7 +299,7 @@ def test_a_long_wrong_value_is_cut_in_the_message():
 def test_settings_know_text_and_place_of_every_value():
     """Messages name what was given, not what it became."""
     settings = resolve.resolve(
-        Given(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
+        OptionSources(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
     )
 
     assert settings.phase == Ref(id=7)
@@ -328,7 +331,7 @@ def test_settings_know_text_and_place_of_every_value():
 )
 def test_the_run_key_comes_from_the_ci_service_if_nobody_says_it(environ, key, source):
     """It is written down, so that a later push merges the same journals."""
-    settings = resolve.resolve(Given(environ=environ))
+    settings = resolve.resolve(OptionSources(environ=environ))
 
     assert (settings.run_key, settings.sources["run_key"]) == (key, source)
     assert resolve.journaled(settings).get("run_key") == key
@@ -337,7 +340,7 @@ def test_the_run_key_comes_from_the_ci_service_if_nobody_says_it(environ, key, s
 def test_a_journal_keeps_what_was_given_and_decides_the_result():
     """Neither defaults, nor how to log in to the server, nor secrets."""
     settings = resolve.resolve(
-        Given(
+        OptionSources(
             flags={"phase": "Smoke", "timeout": "5"},
             environ={"ZEPHYR_TOKEN": "s3cret", "ZEPHYR_PROXY": "http://proxy:1"},
             ini={
@@ -355,8 +358,8 @@ def test_a_journal_keeps_what_was_given_and_decides_the_result():
 
 def test_what_a_journal_keeps_gives_the_same_values_again():
     """A later push decides as the run would have."""
-    first = resolve.resolve(Given(environ=environ_of_all()))
-    again = resolve.resolve(Given(header=resolve.journaled(first)))
+    first = resolve.resolve(OptionSources(environ=environ_of_all()))
+    again = resolve.resolve(OptionSources(header=resolve.journaled(first)))
     names = [option.name for option in OPTIONS if option.journaled]
 
     assert {name: getattr(again, name) for name in names} == {
@@ -375,7 +378,9 @@ def environ_of_all() -> dict[str, str]:
 @pytest.mark.parametrize("text", ["false", "0", "No"])
 def test_unchecked_certificates_are_warned_of(text):
     """The place is said, so that it can be mended."""
-    (warning,) = resolve.resolve(Given(environ={"ZEPHYR_VERIFY": text})).warnings
+    (warning,) = resolve.resolve(
+        OptionSources(environ={"ZEPHYR_VERIFY": text})
+    ).warnings
 
     assert warning == (
         "TLS certificates are not checked (from ZEPHYR_VERIFY); anyone on the network path"
@@ -423,7 +428,9 @@ def test_no_option_takes_a_credential(name):
 def test_a_wrong_address_is_shown_without_its_credential(name, text):
     """However the address is misspelled, what may be a password is not printed."""
     try:
-        settings = resolve.resolve(Given(environ={f"ZEPHYR_{name.upper()}": text}))
+        settings = resolve.resolve(
+            OptionSources(environ={f"ZEPHYR_{name.upper()}": text})
+        )
     except SettingsError as error:
         shown = str(error)
     else:
@@ -437,7 +444,8 @@ def test_an_address_with_a_credential_is_refused_without_showing_it():
     """The host stays readable."""
     with pytest.raises(SettingsError) as caught:
         resolve.value(
-            "url", Given(environ={"ZEPHYR_URL": f"https://ada:{SECRET}@z.example"})
+            "url",
+            OptionSources(environ={"ZEPHYR_URL": f"https://ada:{SECRET}@z.example"}),
         )
 
     assert SECRET not in str(caught.value)
@@ -470,7 +478,7 @@ SECRETS = {
 )
 def test_no_text_of_settings_shows_a_secret(environ, show):
     """Not in a table, a journal, a message, or what a debugger prints."""
-    settings = resolve.resolve(Given(environ=environ))
+    settings = resolve.resolve(OptionSources(environ=environ))
 
     assert SECRET not in show(settings)
 
@@ -481,7 +489,7 @@ def test_no_text_of_settings_shows_a_secret(environ, show):
 def test_the_table_has_every_option_with_its_source():
     """One line each, and a last one for the login."""
     settings = resolve.resolve(
-        Given(flags={"phase": "Smoke"}, environ={"ZEPHYR_TOKEN": SECRET})
+        OptionSources(flags={"phase": "Smoke"}, environ={"ZEPHYR_TOKEN": SECRET})
     )
     lines = resolve.describe(settings)
     rows = {line.split()[0]: line.split(" = ", 1)[1] for line in lines}
@@ -499,7 +507,7 @@ def test_the_table_has_every_option_with_its_source():
 def test_the_table_shows_the_address_that_is_used():
     """A pasted address is shown as it was cut."""
     settings = resolve.resolve(
-        Given(environ={"ZEPHYR_URL": "https://z.example/flex/html5"})
+        OptionSources(environ={"ZEPHYR_URL": "https://z.example/flex/html5"})
     )
 
     assert any(
@@ -526,7 +534,7 @@ def test_the_table_shows_the_address_that_is_used():
 )
 def test_the_table_says_who_logs_in(environ, row):
     """And where that was found."""
-    settings = resolve.resolve(Given(environ=environ))
+    settings = resolve.resolve(OptionSources(environ=environ))
 
     assert resolve.describe(settings)[-1].split(" = ", 1)[1] == row
 
@@ -536,7 +544,7 @@ def test_a_journal_is_not_filled_in_with_what_stands_here_and_now(name):
     """Its names were filled when it was written; others were put there by hand."""
     environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
     with pytest.raises(SettingsError) as caught:
-        resolve.resolve(Given(environ=environ, header={"phase": name}))
+        resolve.resolve(OptionSources(environ=environ, header={"phase": name}))
 
     assert "(from journal): " in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
@@ -569,10 +577,10 @@ def test_no_value_in_any_place_is_too_odd(
 ) -> None:
     """Of whatever type a TOML file can have: it is used, or refused in printable lines."""
     given = {
-        "flags": Given(flags={option.name: value}),
-        "environ": Given(environ={option.env_name: resolve.as_text(value)}),
-        "header": Given(header={option.name: resolve.as_text(value)}),
-        "ini": Given(ini={option.name: (value, "pyproject.toml")}),
+        "flags": OptionSources(flags={option.name: value}),
+        "environ": OptionSources(environ={option.env_name: resolve.as_text(value)}),
+        "header": OptionSources(header={option.name: resolve.as_text(value)}),
+        "ini": OptionSources(ini={option.name: (value, "pyproject.toml")}),
     }[place]
     try:
         resolve.describe(resolve.resolve(given))
@@ -596,7 +604,7 @@ def test_a_relative_path_starts_where_it_stands(
         (directory / "etc").mkdir(parents=True)
         (directory / "etc" / "a.md").touch()
     text, option = "etc/a.md", BY_NAME[name]
-    given = Given(
+    given = OptionSources(
         flags={name: text} if place == "flag" else {},
         environ={option.env_name: text} if place == "env" else {},
         ini={name: (text, "tox.ini" if place == "ini" else place)}
@@ -608,7 +616,7 @@ def test_a_relative_path_starts_where_it_stands(
     (path,) = found if isinstance(found, tuple) else (found,)
 
     assert path == (root if at_ini else Path()) / text
-    home = Given(ini={name: ("~", "tox.ini")}, ini_root=root)
+    home = OptionSources(ini={name: ("~", "tox.ini")}, ini_root=root)
     if name in {"token_file", "journal"}:
         assert resolve.value(name, home) == Path.home()
 

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.errors import SettingsError
 from tests.unit.make import deterministic
@@ -23,7 +23,7 @@ HERE = str(Path(__file__))
 
 
 def parsed(name: str, text: str) -> Any:
-    return resolve.value(name, Given(ini={name: (text, "pytest.ini")}))
+    return resolve.value(name, OptionSources(ini={name: (text, "pytest.ini")}))
 
 
 def refused(name: str, text: str) -> str:
@@ -329,4 +329,4 @@ def test_the_certificates_of_the_system_need_a_package(monkeypatch):
     with pytest.raises(
         SettingsError, match="needs the package truststore; install that"
     ):
-        resolve.value("verify", Given(environ={"ZEPHYR_VERIFY": "system"}))
+        resolve.value("verify", OptionSources(environ={"ZEPHYR_VERIFY": "system"}))

@@ -12,7 +12,7 @@ from pytest_zephyr.config import resolve
 from pytest_zephyr.config.placeholders import fill
 from pytest_zephyr.config.placeholders import PLACEHOLDERS
 from pytest_zephyr.config.placeholders import values_of
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
@@ -87,7 +87,7 @@ def test_a_credential_is_no_part_of_a_name(name):
     }
 
     with pytest.raises(SettingsError) as caught:
-        resolve.resolve(Given(environ=environ))
+        resolve.resolve(OptionSources(environ=environ))
 
     assert variable in str(caught.value)
     assert "hunter2" not in str(caught.value)
@@ -123,7 +123,7 @@ def test_every_placeholder_has_a_value_or_a_reason():
 def test_names_are_filled_when_the_settings_are_made():
     """Ids are not touched, and the text as given is kept for messages."""
     settings = resolve.resolve(
-        Given(
+        OptionSources(
             flags={"phase": "Run {run}", "cycle": "7"},
             environ={"ZEPHYR_RUN_KEY": "77"},
         )
@@ -138,7 +138,7 @@ def test_a_name_that_cannot_be_filled_is_said_with_its_place():
     """Together with all other problems."""
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(
-            Given(environ={"ZEPHYR_PHASE": "Run {run}", "ZEPHYR_CYCLE": "{x}"})
+            OptionSources(environ={"ZEPHYR_PHASE": "Run {run}", "ZEPHYR_CYCLE": "{x}"})
         )
 
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
@@ -153,8 +153,8 @@ def test_a_journal_keeps_the_name_that_was_filled_in(name: str) -> None:
     """A later push goes to the same place, whatever braces the name holds."""
     stage = f"x{name}x"
     first = resolve.resolve(
-        Given(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})
+        OptionSources(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})
     )
-    again = resolve.resolve(Given(header=resolve.journaled(first)))
+    again = resolve.resolve(OptionSources(header=resolve.journaled(first)))
 
     assert first.phase == again.phase == Ref(name=stage)

@@ -22,7 +22,7 @@ from pytest_zephyr.client.entities import Target
 from pytest_zephyr.client.entities import User
 from pytest_zephyr.client.entities import VersionId
 from pytest_zephyr.client.entities import VisibleId
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.status import STOCK
@@ -33,7 +33,7 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 #: All kinds of values that settings can have.
 SETTINGS = resolve(
-    Given(
+    OptionSources(
         flags={
             "url": "https://zephyr.example",
             "phase": "7",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_zephyr.config.resolve import Given
+from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import Ref
@@ -18,7 +18,7 @@ SERVER = {**LOGIN, "ZEPHYR_URL": "https://zephyr.example"}
 
 
 def settings(**environ: str) -> Settings:
-    return resolve(Given(environ=environ))
+    return resolve(OptionSources(environ=environ))
 
 
 def missing(**environ: str) -> list[str]:
