@@ -1,4 +1,4 @@
-"""Settings for a server, a client that is logged in to it, and servers that misbehave."""
+"""Fixtures: settings, clients that are logged in, and servers with odd answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def client(
 
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], bool]], None]:
-    """Let every time budget be over as soon as something has happened."""
+    """Return a function that ends every time budget once *happened* is true."""
     now = clock.monotonic
 
     def late(happened: Callable[[], bool]) -> None:
@@ -69,7 +69,7 @@ def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], bool]], None
 
 @pytest.fixture
 def scripted() -> Iterator[Callable[..., ScriptedServer]]:
-    """Start servers that answer what a function says."""
+    """Start servers that answer with the result of a function."""
     with ExitStack() as stack:
 
         def start(answer: Answer, **options: Any) -> ScriptedServer:

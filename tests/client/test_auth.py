@@ -1,4 +1,4 @@
-"""Logins, each on a prepared request: no server is asked."""
+"""Logins, each applied to a prepared request without a server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prepared(**headers: str) -> PreparedRequest:
 
 
 def login_answer(*cookies: str) -> Any:
-    """Return as much of a response as a login looks at."""
+    """Return the part of a response that a login reads."""
     headers = HTTPHeaderDict()
     for cookie in cookies:
         headers.add("Set-Cookie", cookie)
@@ -64,7 +64,7 @@ def test_basic_is_a_pair_in_base64():
     assert (scheme, base64.b64decode(pair)) == ("Basic", b"ada:hun:ter2")
 
 
-def test_cookie_is_sent_though_it_says_secure_and_the_address_is_http():
+def test_secure_cookie_is_sent_over_plain_http():
     request = Request("GET", "http://zephyr.example/flex").prepare()
 
     assert logged_in()(request).headers["Cookie"] == "token=abc"
@@ -132,7 +132,7 @@ def test_cookie_is_renewed_before_it_runs_out(clock, header, seconds):
         pytest.param(["\x00;=;;"], id="rubbish"),
     ],
 )
-def test_an_answer_without_a_token_cookie_is_no_login(cookies):
+def test_an_answer_without_a_token_cookie_is_not_accepted(cookies):
     found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
 
     assert not found.accept(login_answer(*cookies))
@@ -165,7 +165,7 @@ def test_credential_decides_the_login(kind, expected):
         pytest.param(logged_in("token=s3cret"), id="cookie"),
     ],
 )
-def test_no_login_shows_its_secret(login):
+def test_auth_objects_hide_their_secrets(login):
     shown = f"{login!r} {login} {vars(login)}"
 
     assert "s3cret" not in shown

@@ -1,4 +1,4 @@
-"""Every fault at every call, each to its end: nothing lost, nothing doubled."""
+"""A push with every fault at every call: no result is lost or doubled."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ LIES = {("write", "late 401"), ("write", "late 429"), ("write", "late 503")}
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
-    """What a run left: every second test failed."""
+    """The journal of a run in which every second test failed."""
     path = tmp_path / "journals" / "run.jsonl"
     header = Header(
         "run",
@@ -112,7 +112,7 @@ def push(
     capsys: pytest.CaptureFixture[str],
     journal: Path,
 ) -> Callable[[], tuple[int, str]]:
-    """Push the journal by the command: its exit code, and what it says."""
+    """Push the journal with the command, and return its exit code and output."""
     # A server that is late needs the time that it is given; a second is enough here.
     waiting = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
     monkeypatch.setattr(transport, "time", waiting)
@@ -156,10 +156,10 @@ DAYS = [
         for day in sorted(DAYS, key=str)
     ],
 )
-def test_a_bad_day_costs_nothing_but_time(
+def test_nothing_is_lost_or_doubled_after_a_fault(
     world, push, journal, monkeypatch, call, fault, times
 ):
-    """And a push on a better day finishes the job."""
+    """A push without the fault sends the rest."""
     where = CALLS[call]
     world.sandbox.faults.add(
         replace(FAULTS[fault], method=where.method, path=where.path, times=times)

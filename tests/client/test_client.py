@@ -1,4 +1,4 @@
-"""Each call of the client: what it makes of what servers send, and what it sends."""
+"""Each call of the client: what it sends, and how it reads the answer."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_executions_of_a_phase_are_listed(world, client):
 
 
 def test_executions_of_everybody_are_listed(world, client):
-    """Those that are assigned to another tester are results like the others."""
+    """Executions of other testers count, too."""
     store = world.sandbox.store
     other, _token = store.add_user("grace", "grace")
     store.add_case(world.release, testcase_id=107)
@@ -165,7 +165,7 @@ def test_execute_writes_status_notes_and_times(world, client):
 
 
 def test_execute_leaves_notes_that_are_not_given(world, client):
-    """The server refuses a null, so that what is to stay is left out."""
+    """The server refuses a null, so notes that stay are left out."""
     tester = client.current_user().id
     execution = world.execution(101).id
     client.execute([ExecutionWrite(execution, "2", 1, 1, "by hand")], tester)
@@ -222,7 +222,7 @@ def test_execute_one_does_not_post_what_was_refused(client_of):
 
 
 @pytest.mark.parametrize("kind", ["plain_text", "missing"])
-def test_execute_without_a_list_in_the_answer_tells_nothing(world, client, kind):
+def test_execute_returns_none_without_a_list_in_the_answer(world, client, kind):
     world.sandbox.faults.add(Fault("PUT", kind=kind))
     tester = client.current_user().id
     writes = [ExecutionWrite(world.execution(101).id, "1", 1, 1)]
@@ -258,14 +258,14 @@ def test_pages_are_read_until_one_is_short(client_of, total, offsets, shape):
 
 
 @pytest.mark.parametrize("largest", [1, 10, 100, 250])
-def test_a_server_that_cuts_pages_and_says_so_is_read_to_the_end(client_of, largest):
-    """The field pageNumber holds the size of a page, and not its number."""
+def test_shorter_pages_with_a_stated_size_are_read_to_the_end(client_of, largest):
+    """The field pageNumber has the size of a page, not its number."""
     client, _ = client_of(paged(305, largest))
 
     assert numbers(client) == list(range(1, 306))
 
 
-def test_a_server_that_cuts_a_page_of_no_rest_is_asked_once_more(client_of):
+def test_a_full_last_page_needs_one_more_request(client_of):
     client, server = client_of(paged(200, 100))
 
     assert numbers(client) == list(range(1, 201))
@@ -324,7 +324,7 @@ def test_a_row_that_moves_between_pages_comes_once(client_of, shift):
 
 
 def test_rows_of_another_phase_are_refused(world, client):
-    """A server that ignores a filter answers with executions of anything."""
+    """A server that ignores a filter answers with executions of other phases."""
     world.sandbox.faults.add(Fault(kind="foreign_rows", rows=2))
 
     with pytest.raises(ZephyrRefused) as caught:
@@ -337,7 +337,7 @@ def test_rows_of_another_phase_are_refused(world, client):
 
 
 def test_rows_that_do_not_say_their_phase_are_refused(client_of):
-    """What cannot be checked is not written to."""
+    """An execution that cannot be checked is not written to."""
     found = row(1)
     del found["cyclePhaseId"]
     client, _ = client_of([found])
@@ -369,7 +369,7 @@ def test_ids_as_digits_are_numbers(client_of):
         pytest.param({"id": "1e3"}, id="no digits"),
     ],
 )
-def test_rows_that_are_none_are_left_out(client_of, strange):
+def test_rows_that_are_not_objects_are_left_out(client_of, strange):
     client, _ = client_of([row(1), strange, row(2)])
 
     assert numbers(client) == [1, 2]
@@ -385,7 +385,7 @@ def test_rows_that_are_none_are_left_out(client_of, strange):
         pytest.param({"testcase": {"testcaseId": {}}}, id="strange id"),
     ],
 )
-def test_an_execution_without_a_case_is_one_of_no_case(client_of, tree):
+def test_an_execution_may_have_no_test_case(client_of, tree):
     client, _ = client_of([row(1, tcrTreeTestcase=tree)])
 
     assert [each.case for each in client.executions(7)] == [None]
@@ -432,8 +432,8 @@ def test_names_are_listed_in_every_shape(client_of, shape):
 @pytest.mark.parametrize(
     "payload", [{}, {"results": None}, {"results": {}}, 7, "text", True, None]
 )
-def test_an_unknown_shape_is_said_and_is_no_empty_list(client_of, call, payload):
-    """An empty list would say that nothing exists."""
+def test_an_unknown_shape_is_an_error_and_not_an_empty_list(client_of, call, payload):
+    """An empty list would mean that nothing exists."""
     client, server = client_of(payload)
 
     with pytest.raises(ZephyrRefused) as caught:
@@ -444,7 +444,7 @@ def test_an_unknown_shape_is_said_and_is_no_empty_list(client_of, call, payload)
     assert text.endswith("Check zephyr_url.")
 
 
-def test_an_empty_body_is_no_empty_list(client_of):
+def test_an_empty_body_is_not_an_empty_list(client_of):
     client, _ = client_of(lambda _request: answer())
 
     with pytest.raises(ZephyrRefused, match="no list in it"):
@@ -494,7 +494,7 @@ def test_statuses_are_read_however_they_are_written(client_of, value):
 
 
 @pytest.mark.parametrize("first", [{}, {"name": "other", "value": "[]"}, [], 400, 404])
-def test_statuses_are_asked_for_elsewhere_if_they_must_be(client_of, first):
+def test_statuses_are_read_from_the_second_address_if_needed(client_of, first):
     """The fourth version of the interface lists all preferences of the system."""
 
     def respond(request: Request) -> bytes:
@@ -523,7 +523,7 @@ def test_a_list_that_cannot_be_read_is_none(client_of, value):
     assert client.statuses() == []
 
 
-def test_a_server_that_does_not_tell_its_statuses_leaves_them_open(client_of):
+def test_statuses_are_empty_if_the_server_refuses_the_list(client_of):
     client, server = client_of(lambda _request: answer({}, status=403))
 
     assert client.statuses() == []
@@ -539,7 +539,7 @@ def test_a_credential_that_is_not_accepted_is_not_hidden_by_statuses(client_of):
     assert len(server.requests) == 1
 
 
-def test_a_server_that_is_away_is_not_hidden_by_statuses(client_of):
+def test_statuses_do_not_hide_an_unreachable_server(client_of):
     client, _ = client_of(lambda _request: answer({}, status=503))
 
     with pytest.raises(ZephyrUnreachable):
@@ -553,7 +553,7 @@ def test_the_stock_statuses_are_those_of_a_new_server(client):
 # What is sent
 
 
-def test_bulk_rows_hold_what_the_server_needs_and_no_null(client_of):
+def test_bulk_rows_have_required_fields_and_no_null(client_of):
     client, server = client_of([])
 
     client.execute(
@@ -588,8 +588,8 @@ def test_the_same_status_is_sent_with_the_servers_own_spelling(client_of):
     }
 
 
-def test_nothing_that_a_server_says_raises_another_error(client_of):
-    """A crash of ours would cost the results of a run their receipts."""
+def test_odd_answers_raise_only_errors_of_this_package(client_of):
+    """Another exception would end a push before its receipts are written."""
     client, _ = client_of([{"results": [1, None, {"id": {}}]}, "x"])
 
     for call in (client.projects, client.statuses, lambda: numbers(client)):

@@ -1,4 +1,4 @@
-"""The way to a server: TLS with certificates of our own, and proxies."""
+"""Connections to a server: TLS with certificates of a test authority, and proxies."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_proxy_of_the_environment_is_used(
 @pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_no_proxy_is_respected(scripted, settings, connected, monkeypatch, by, value):
-    """Also where the proxy is an option: the exception is about the host."""
+    """NO_PROXY also applies to a proxy that is set with an option."""
     proxy = ForwardProxy()
     server = scripted(proxy)
     if by == "environment":
@@ -93,10 +93,10 @@ def test_the_option_wins_over_the_environment(
     assert len(proxy.forwarded) == 1
 
 
-def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
+def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
     scripted, connected, caplog
 ):
-    """Not even when the proxy repeats it in what it refuses."""
+    """The password is hidden even if the answer of the proxy repeats it."""
     caplog.set_level(logging.DEBUG)
     server = scripted(echo)
     address = server.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
@@ -116,7 +116,7 @@ def test_a_proxy_gets_its_own_credential_and_nobody_reads_it(
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
-def test_a_proxy_that_is_away_is_said_without_its_password(
+def test_an_unreachable_proxy_is_named_without_its_password(
     connected, caplog, pauses, monkeypatch, by
 ):
     caplog.set_level(logging.DEBUG)
@@ -166,10 +166,10 @@ def test_a_private_authority_is_trusted_by_the_environment(
             assert read(transport)
 
 
-def test_the_system_is_asked_which_authorities_it_trusts(
+def test_verify_system_trusts_the_authorities_of_the_system(
     tls, ca_file, monkeypatch, pauses
 ):
-    """OpenSSL reads those of the system from the file that a variable names."""
+    """OpenSSL reads the authorities of the system from the file in SSL_CERT_FILE."""
     with Sandbox(tls=tls) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url, verify="system")
         with (
@@ -185,7 +185,7 @@ def test_the_system_is_asked_which_authorities_it_trusts(
 
 
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_an_unknown_authority_is_refused_with_the_mend(tls, pauses, call):
+def test_an_unknown_authority_is_refused_with_advice(tls, pauses, call):
     with Sandbox(tls=tls) as sandbox:
         transport = Transport(settings_for(TOKEN, url=sandbox.url))
         with transport, pytest.raises(ZephyrUnreachable) as caught:
@@ -219,8 +219,8 @@ def test_a_certificate_of_another_host_is_refused(authority, ca_file, pauses):
         assert sandbox.requests == []
 
 
-def test_verify_false_takes_any_certificate_without_a_warning(tls):
-    """The user reads one warning of ours; that of urllib3 would be an error here."""
+def test_verify_false_accepts_any_certificate_without_a_warning(tls):
+    """The plugin has its own warning; that of urllib3 would be an error here."""
     with Sandbox(tls=tls) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
         with Transport(settings) as transport:
@@ -257,9 +257,7 @@ def test_a_client_certificate_is_shown_to_the_server(
             assert read(transport)
 
 
-def test_a_server_that_wants_a_client_certificate_is_said(
-    tls, authority, ca_file, pauses
-):
+def test_a_missing_client_certificate_is_reported(tls, authority, ca_file, pauses):
     tls.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(tls)
     with Sandbox(tls=tls) as sandbox:
@@ -272,10 +270,10 @@ def test_a_server_that_wants_a_client_certificate_is_said(
 
 
 @pytest.mark.parametrize("bad", ["verify", "certificate", "key", "other key"])
-def test_a_file_that_is_of_no_use_for_tls_is_not_tried_again(
+def test_an_unusable_tls_file_is_not_tried_again(
     authority, ca_file, tls, tmp_path, pauses, bad
 ):
-    """It is the same at the next try; what it says names the settings to look at."""
+    """Another try would fail in the same way; the message names the settings."""
     useless = tmp_path / "useless.pem"
     useless.write_text("no certificate\n", encoding="utf-8")
     certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
@@ -301,7 +299,7 @@ def test_a_file_that_is_of_no_use_for_tls_is_not_tried_again(
     assert pauses == []
 
 
-def test_a_write_that_is_cut_over_tls_is_unclear(tls, ca_file):
+def test_a_write_that_is_cut_off_over_tls_is_uncertain(tls, ca_file):
     with Sandbox(tls=tls) as sandbox:
         sandbox.faults.add(Fault("PUT", kind="cut_after"))
         settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
@@ -334,7 +332,7 @@ def with_password(url: str) -> str:
 def test_a_tunnel_leads_to_a_server_with_tls(
     secure, ca_file, tunnel, connected, monkeypatch, by
 ):
-    """The proxy gets its own credential, and sees nothing of ours."""
+    """The proxy gets its own credential, but not that of the server."""
     proxy = tunnel(PROXY_PASSWORD)
     options: dict[str, Any] = {"verify": ca_file}
     if by == "option":
@@ -349,7 +347,7 @@ def test_a_tunnel_leads_to_a_server_with_tls(
     assert "authorization" not in proxy.requests[0].headers
 
 
-def test_the_system_is_asked_behind_a_tunnel_too(
+def test_verify_system_works_through_a_tunnel(
     secure, ca_file, tunnel, connected, monkeypatch
 ):
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
@@ -380,10 +378,10 @@ def test_no_proxy_is_respected_for_tunnels(
 
 
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_a_proxy_that_does_not_know_us_is_said_without_its_password(
+def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     secure, ca_file, tunnel, connected, caplog, pauses, call
 ):
-    """Nothing arrived, so that a write is not unclear."""
+    """The request did not reach the server, so a write is not uncertain."""
     caplog.set_level(logging.DEBUG)
     proxy = tunnel("another")
     settings = settings_for(
@@ -404,7 +402,7 @@ def test_a_proxy_that_does_not_know_us_is_said_without_its_password(
     assert secure.requests == []
 
 
-def test_a_proxy_of_plain_http_that_does_not_know_us_is_said(scripted, connected):
+def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(scripted, connected):
     server = scripted(lambda _request: answer(status=407))
     settings = settings_for(TOKEN, url="http://zephyr.example", proxy=server.url)
 
@@ -421,7 +419,7 @@ def test_a_proxy_of_plain_http_that_does_not_know_us_is_said(scripted, connected
 def test_a_private_authority_is_trusted_by_a_directory(
     secure, ca_file, tmp_path, connected
 ):
-    """Under the names that openssl rehash gives."""
+    """The files in it have the names that openssl rehash gives."""
     directory = tmp_path / "trusted"
     directory.mkdir()
     shutil.copy(ca_file, directory / "ca.pem")
@@ -431,8 +429,8 @@ def test_a_private_authority_is_trusted_by_a_directory(
     assert read(connected(settings))
 
 
-def test_a_directory_without_hashed_names_is_refused_with_the_mend(ca_file):
-    """OpenSSL would find nothing in it, and every certificate would be unknown."""
+def test_a_directory_without_hashed_names_is_refused_with_advice(ca_file):
+    """OpenSSL finds nothing in it, so every certificate would be unknown."""
     with pytest.raises(SettingsError, match="openssl rehash") as caught:
         settings_for(TOKEN, url="https://zephyr.example", verify=ca_file.parent)
 
@@ -441,10 +439,10 @@ def test_a_directory_without_hashed_names_is_refused_with_the_mend(ca_file):
 
 @pytest.mark.parametrize("spoil", ["another key", "encrypted key", "no PEM"])
 @pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
-def test_a_client_certificate_that_is_no_use_is_said(
+def test_an_unusable_client_certificate_is_reported(
     secure, authority, ca_file, tmp_path, connected, pauses, spoil, files
 ):
-    """And nobody is asked for a pass phrase, which would wait for ever."""
+    """OpenSSL does not prompt for a pass phrase, which would block the run."""
     issued = authority.issue_cert("ada@example.com")
     chain, key = issued.cert_chain_pems[0].bytes(), issued.private_key_pem.bytes()
     if spoil == "another key":
@@ -469,7 +467,7 @@ def test_a_client_certificate_that_is_no_use_is_said(
     assert secure.requests == []
 
 
-def test_a_file_of_trusted_certificates_that_holds_none_is_said(
+def test_a_verify_file_without_certificates_is_reported(
     secure, tmp_path, connected, pauses
 ):
     path = tmp_path / "ca.pem"
@@ -479,7 +477,7 @@ def test_a_file_of_trusted_certificates_that_holds_none_is_said(
         read(connected(settings))
 
 
-def test_a_server_that_speaks_no_tls_is_said(world, connected, pauses):
+def test_https_to_a_port_for_http_is_reported(world, connected, pauses):
     url = world.sandbox.url.replace("http:", "https:")
     with pytest.raises(
         ZephyrUnreachable,
@@ -488,8 +486,8 @@ def test_a_server_that_speaks_no_tls_is_said(world, connected, pauses):
         read(connected(settings_for(TOKEN, url=url)))
 
 
-def test_a_failure_of_tls_in_the_middle_of_a_write_is_unclear(tls, ca_file, connected):
-    """The server may have read it before what it says became rubbish."""
+def test_a_tls_failure_during_a_write_is_uncertain(tls, ca_file, connected):
+    """The server may have carried it out before its answer was broken."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer_rubbish() -> None:

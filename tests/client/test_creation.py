@@ -1,4 +1,4 @@
-"""Several jobs that make the same thing, and searches that know only a part."""
+"""Jobs that create the same things at the same time, and incomplete searches."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class LateCases(Client):
 
 @pytest.fixture
 def creator(world, settings, connected):
-    """Return a job that makes one test case while another does the same."""
+    """Return a job that creates a test case while another job does the same."""
     options = settings(unmapped="create", create="execution")
     client = connected(options, LateCases)
     new = NewCase("pay", "test_pay::test_card", "pay/test_pay.py::test_card")
@@ -103,10 +103,8 @@ def creator(world, settings, connected):
 
 
 @pytest.mark.parametrize("contested", ["folder", "cases", "neither"])
-def test_of_two_jobs_that_make_a_test_case_one_case_and_folder_are_left(
-    creator, contested
-):
-    """The lowest id is the one that everybody uses."""
+def test_two_jobs_that_create_a_test_case_share_one(creator, contested):
+    """All jobs use the one with the lowest id."""
     names, cases, chosen, remarks = creator(contested)
 
     assert names == ["Automation", "pay"]
@@ -124,7 +122,7 @@ def test_what_is_used_or_cannot_be_removed_is_named_once(creator, options):
 
 
 @pytest.mark.parametrize("contested", ["cycle", "phase", "neither"])
-def test_of_two_that_made_the_same_the_lowest_id_stays(
+def test_two_jobs_that_create_a_target_share_the_lowest_id(
     world, settings, connected, contested
 ):
     store = world.sandbox.store
@@ -151,7 +149,7 @@ def test_of_two_that_made_the_same_the_lowest_id_stays(
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
 @pytest.mark.parametrize("path", ["/cycle", "/phase"])
-def test_an_unclear_creation_is_looked_up_and_not_repeated(
+def test_an_uncertain_creation_is_looked_up_and_not_repeated(
     world, settings, connected, kind, path
 ):
     world.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
@@ -178,7 +176,7 @@ def test_of_several_placements_the_one_of_the_release_is_taken(world, client):
     assert found.certain
 
 
-def test_ids_are_asked_a_hundred_at_a_time(world, client):
+def test_a_search_asks_for_100_ids_at_a_time(world, client):
     for case in range(1000, 1250):
         world.sandbox.store.add_case(world.release, testcase_id=case)
     before = len(world.sandbox.requests)
@@ -220,7 +218,7 @@ def test_of_many_alt_ids_a_shared_one_is_named(world, client):
     assert list(found.ambiguous) == ["A-29"]
 
 
-def test_without_a_search_nothing_is_certain_but_what_is_seen(world, client):
+def test_without_a_search_missing_ids_are_uncertain(world, client):
     world.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
     world.sandbox.store.add_case(world.release, testcase_id=500)
     seen = find_cases(client, [500], world.release)

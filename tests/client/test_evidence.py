@@ -157,7 +157,7 @@ def test_requests_are_split_at_about_one_megabyte(world, recorded):
             assert content(world, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
 
 
-def test_two_files_of_one_name_are_told_apart(world, recorded):
+def test_two_files_with_one_name_are_both_attached(world, recorded):
     """Parameters of one case that each take a screenshot, for example."""
     for n in range(3):
         shot = recorded.file("shot.png", b"%d" % (n % 2))
@@ -264,7 +264,7 @@ def test_a_push_that_died_while_attaching_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_a_file_of_an_older_run_is_not_taken_for_ours(world, recorded, kind):
+def test_a_file_of_an_older_run_does_not_count(world, recorded, kind):
     """It has the same name and size; how many there were before is what counts."""
     recorded.test(101, recorded.file("out.txt", b"old"))
     assert recorded.push().complete
@@ -295,7 +295,7 @@ def test_how_many_there_were_before_is_remembered(world, recorded, kind):
     assert content(world, 101, "out.txt") == [b"old", b"new"]
 
 
-def test_only_executions_that_have_attachments_are_looked_at(world, recorded):
+def test_only_executions_with_attachments_are_listed(world, recorded):
     for case in (101, 102):
         recorded.test(case, recorded.file("a.png", b"a"))
     recorded.push()
@@ -364,7 +364,9 @@ def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind, late):
         assert names(world, 101) == ["a.png"]
 
 
-def test_what_waits_is_sent_though_an_older_run_left_its_like(world, recorded, late):
+def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
+    world, recorded, late
+):
     """What was attached before a test ran is not its evidence."""
     recorded.test(101, recorded.file("a.png", b"a"))
     recorded.push()
@@ -399,7 +401,7 @@ def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change
     assert names(world, 101) == ["b.png"]
 
 
-def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
+def test_a_refused_file_does_not_affect_results_or_other_files(world, recorded):
     """The batch is halved until the file that the server refuses stands alone."""
     for case in (101, 102, 103, 104):
         recorded.test(case, recorded.file(f"{case}.png", b"%d" % case))
@@ -428,7 +430,7 @@ def test_a_refused_file_costs_neither_results_nor_other_files(world, recorded):
     assert names(world, 101) == ["101.png"]
 
 
-def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):
+def test_a_server_that_refuses_attachments_is_not_asked_for_each_file(world, recorded):
     for case in (101, 102):
         files = [recorded.file(f"{n}.png", b"%d" % n) for n in range(90)]
         recorded.test(case, *files)
@@ -443,7 +445,7 @@ def test_a_server_that_takes_no_files_is_not_asked_for_each(world, recorded):
     assert sum("was refused" in line for line in said) == 1
 
 
-def test_a_user_who_may_not_attach_is_told_so_once(world, recorded):
+def test_a_missing_permission_to_attach_is_reported_once(world, recorded):
     recorded.test(101, recorded.file("a.png", b"a"), recorded.file("b.png", b"b"))
     world.sandbox.faults.add(Fault("POST", UPLOAD, status=403, times=None))
 
@@ -513,7 +515,7 @@ def test_step_results_of_all_cases_are_one_write(stepped, recorded):
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
-def test_a_write_of_steps_that_is_unclear_is_made_again(stepped, recorded, kind):
+def test_an_uncertain_write_of_steps_is_repeated(stepped, recorded, kind):
     recorded.test(7, *shop("passed"))
     stepped.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
 
@@ -535,7 +537,7 @@ def test_steps_that_could_not_be_written_are_written_later(stepped, recorded):
     assert stepped.execution(7).results == 1
 
 
-def test_steps_that_cannot_be_read_now_cost_no_result(stepped, recorded):
+def test_results_are_delivered_if_steps_cannot_be_read_now(stepped, recorded):
     """The results come first, and the next push brings the steps onto their case."""
     for case in (7, 8):
         recorded.test(case, *shop("passed"))
@@ -550,7 +552,7 @@ def test_steps_that_cannot_be_read_now_cost_no_result(stepped, recorded):
     assert stepped.execution(7).results == 1
 
 
-def test_a_case_whose_steps_cannot_be_read_costs_no_result(stepped, recorded):
+def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(stepped, recorded):
     """Its steps are attached; the case and the reason are named."""
     recorded.test(7, *shop("passed"))
     recorded.test(8, *shop("passed"))
@@ -596,7 +598,7 @@ def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
     ],
     ids=["left out", "other status", "nothing", "ids only", "other ids", "no list"],
 )
-def test_what_the_answer_says_of_steps_is_compared(
+def test_statuses_of_steps_in_the_answer_are_compared(
     stepped, recorded, body, refused, reason
 ):
     """As far as it says something of them."""
@@ -618,7 +620,7 @@ def test_what_the_answer_says_of_steps_is_compared(
     assert evidence.lost == bool(refused)
 
 
-def test_a_hanging_read_of_steps_costs_no_result(stepped, recorded):
+def test_results_are_delivered_if_a_read_of_steps_hangs(stepped, recorded):
     """It is cut in flight; what it could not tell is told by a later push."""
     recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     recorded.test(8, *shop("passed"))
@@ -640,7 +642,7 @@ def test_a_hanging_read_of_steps_costs_no_result(stepped, recorded):
     assert len(stepped.writes) == before
 
 
-def test_what_notes_should_have_told_is_sent_even_if_it_waits(stepped, recorded):
+def test_steps_that_are_missing_in_the_notes_are_sent_later(stepped, recorded):
     """Steps are written, and what Zephyr lacks of them could not be attached."""
     recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=1))
@@ -680,7 +682,7 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(stepped, recorded):
 @pytest.mark.parametrize(
     ("status", "most"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
 )
-def test_a_server_that_takes_no_step_results_is_not_asked_for_each(
+def test_a_server_without_step_results_is_not_asked_for_each_case(
     world, recorded, status, most
 ):
     texts = [f"Step {n}" for n in range(100)]

@@ -1,4 +1,4 @@
-"""Logins against the server: what delivers, what is renewed, and what people read."""
+"""Logins to a server: which ones work, when they are renewed, and their errors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_user_and_password_deliver(world, by_password, kind):
 
 
 def test_cookie_delivers_over_plain_http_with_one_login(world, by_password):
-    """The cookie says Secure, which an ordinary jar would take as a ban."""
+    """An ordinary cookie jar would not send a Secure cookie over plain http."""
     delivery = deliver(by_password("cookie"))
 
     assert delivery.complete
@@ -102,7 +102,7 @@ def test_cookies_that_expire_between_calls_are_renewed(world, by_password, conne
 def test_a_cookie_about_to_run_out_is_renewed_before_it_does(
     world, by_password, connected, monkeypatch
 ):
-    """After 90 minutes less a margin there is a login, and never a 401."""
+    """After 90 minutes less a margin there is a new login instead of a 401."""
     client = connected(by_password("cookie"))
     client.current_user()
     later = time.monotonic() + 5341
@@ -144,7 +144,7 @@ def test_a_wrong_password_is_tried_once(world, by_password, connected):
 
 
 def test_a_password_that_changes_during_a_run_ends_it(world, by_password, connected):
-    """The cookie runs out and the login is refused: one more try, and a message."""
+    """The cookie expires and the new login is refused, which is reported."""
     client = connected(by_password("cookie"))
     client.current_user()
     world.sandbox.store.expire_cookies()
@@ -158,16 +158,14 @@ def test_a_password_that_changes_during_a_run_ends_it(world, by_password, connec
     assert logins(world) == 2
 
 
-def test_a_login_without_a_cookie_says_what_to_use_instead(
-    scripted, by_password, connected
-):
+def test_a_login_without_a_cookie_advises_a_token(scripted, by_password, connected):
     server = scripted(lambda _request: answer({}))
 
     with pytest.raises(ZephyrRefused, match=r"set no cookie named token.*ZEPHYR_TOKEN"):
         connected(by_password("cookie", url=server.url)).current_user()
 
 
-def test_a_wrong_token_is_said_in_one_line_with_its_place(world, settings):
+def test_a_wrong_token_is_reported_in_one_line_with_its_source(world, settings):
     delivery = deliver(settings(token="wr0ng-token"))
 
     assert str(delivery.error) == (
@@ -179,7 +177,7 @@ def test_a_wrong_token_is_said_in_one_line_with_its_place(world, settings):
     assert world.execution(101).status is None
 
 
-def test_a_wrong_basic_password_is_said_in_one_line(world, by_password):
+def test_a_wrong_basic_password_is_reported_in_one_line(world, by_password):
     delivery = deliver(by_password("basic", password="wr0ng-password"))
 
     text = str(delivery.error)
@@ -189,8 +187,10 @@ def test_a_wrong_basic_password_is_said_in_one_line(world, by_password):
     assert "wr0ng-password" not in text
 
 
-def test_a_user_without_permission_reads_what_the_server_says(world, settings):
-    """403 is answered to all but the own user; the message names whose right it is."""
+def test_a_missing_permission_is_reported_with_the_message_of_the_server(
+    world, settings
+):
+    """Every call but user/current gets a 403; the message names the user."""
     _, token = world.sandbox.store.add_user("guest", "guest", permissions=False)
 
     delivery = deliver(settings(token=token))
@@ -207,7 +207,7 @@ def test_a_user_without_permission_reads_what_the_server_says(world, settings):
 
 @pytest.fixture
 def netrc(tmp_path, monkeypatch):
-    """A home directory whose netrc file knows the server."""
+    """A home directory with a login for the server in its netrc file."""
     path = tmp_path / ".netrc"
     path.write_text("machine 127.0.0.1 login mallory password n3trc\n")
     path.chmod(0o600)
@@ -239,10 +239,10 @@ def test_netrc_adds_no_credential_to_a_cookie(scripted, by_password, connected):
 
 
 @pytest.mark.parametrize("kind", ["token", "basic"])
-def test_no_cookie_is_kept_beside_a_token_or_password(
+def test_cookies_are_not_stored_with_a_token_or_password(
     scripted, by_password, connected, kind
 ):
-    """A session cookie beside a token could mix two logins."""
+    """A session cookie next to a token could mix two logins."""
     server = scripted(
         lambda _request: answer({"id": 1}, Set_Cookie="token=abc; Path=/")
     )
@@ -260,7 +260,7 @@ def test_no_cookie_is_kept_beside_a_token_or_password(
 
 
 def test_other_cookies_of_a_cookie_login_are_kept(scripted, by_password, connected):
-    """A load balancer may need its own to find the session again."""
+    """A load balancer may need its own cookie to find the session again."""
 
     def respond(request):
         if request.path == "manifest":

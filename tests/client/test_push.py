@@ -832,7 +832,9 @@ def test_a_status_that_the_server_refuses_is_named(world, deliver):
 
 @pytest.mark.parametrize("bulk", [True, False], ids=["bulk", "older calls"])
 @pytest.mark.parametrize("status", [400, 413, 500])
-def test_a_server_that_refuses_everything_is_left_soon(many, deliver, status, bulk):
+def test_the_writer_gives_up_on_a_server_that_refuses_everything(
+    many, deliver, status, bulk
+):
     """However many results there are, the number of requests is bounded."""
     if not bulk:
         many.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))

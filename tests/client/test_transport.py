@@ -1,4 +1,4 @@
-"""One call and its repeats: what bounds it, what its errors say, and what they hide."""
+"""Single calls: retries, deadlines, and errors that hide secrets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def count(world: Any, path: str) -> int:
 # Repeats
 
 
-def test_a_server_that_hangs_is_left_after_the_timeout(world, settings, connected):
+def test_a_server_that_hangs_is_abandoned_after_the_timeout(world, settings, connected):
     world.sandbox.faults.add(Fault(path=READ, kind="hang", seconds=3600, times=None))
 
     with pytest.raises(ZephyrUnreachable) as caught:
@@ -105,7 +105,7 @@ def test_a_refusal_is_not_repeated(world, transport, status):
 
 
 def test_a_read_answered_500_is_repeated_once(world, transport):
-    """The server uses 500 for mistakes of the client too; asking on is no use."""
+    """The server also uses 500 for mistakes of the client, so one retry is enough."""
     world.sandbox.faults.add(Fault(path=READ, status=500, times=None))
 
     with pytest.raises(ZephyrRefused, match="answered 500 to GET user/current"):
@@ -122,7 +122,7 @@ def test_a_read_answered_500_is_repeated_once(world, transport):
         ("truncate", "no answer from .*: "),
     ],
 )
-def test_repeats_are_as_many_as_the_user_says(
+def test_the_setting_limits_the_number_of_retries(
     world, settings, connected, pauses, retries, kind, said
 ):
     world.sandbox.faults.add(Fault(path=READ, kind=kind, times=None))
@@ -159,7 +159,7 @@ def test_pauses_grow(world, settings, connected, pauses):
     ],
 )
 def test_retry_after_decides_the_pause(world, transport, pauses, status, header, pause):
-    """What cannot be understood is as if it were not there."""
+    """A header that cannot be read is ignored."""
     header = header() if callable(header) else header
     headers = (("Retry-After", header),)
     world.sandbox.faults.add(Fault(path=READ, status=status, headers=headers))
@@ -175,10 +175,10 @@ def test_retry_after_decides_the_pause(world, transport, pauses, status, header,
         pytest.param(lambda: formatdate(time.time() + 3600, usegmt=True), id="a date"),
     ],
 )
-def test_a_server_that_is_away_for_longer_than_we_have_is_left_at_once(
+def test_a_retry_after_the_deadline_is_not_waited_for(
     world, settings, connected, pauses, header
 ):
-    """It says how long that is, so that people know when to send the journal."""
+    """The message has the time, so that users know when to send the journal."""
     headers = (("Retry-After", header()),)
     world.sandbox.faults.add(Fault(path=READ, status=429, headers=headers))
 
@@ -191,8 +191,8 @@ def test_a_server_that_is_away_for_longer_than_we_have_is_left_at_once(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_write_that_was_put_off_is_repeated(world, transport, status):
-    """Neither 429 nor 503 was carried out, so that nothing is written twice."""
+def test_a_write_answered_429_or_503_is_repeated(world, transport, status):
+    """A server that answers 429 or 503 has written nothing."""
     world.sandbox.faults.add(Fault("PUT", status=status))
 
     write(transport, world)
@@ -230,7 +230,7 @@ def test_a_write_that_was_put_off_is_repeated(world, transport, status):
         ),
     ],
 )
-def test_a_write_whose_end_is_not_known_is_sent_once(world, transport, fault, error):
+def test_a_write_with_an_unknown_outcome_is_sent_once(world, transport, fault, error):
     world.sandbox.faults.add(fault)
 
     with pytest.raises(error, match=r"PUT execution/bulk/execute") as caught:
@@ -242,7 +242,7 @@ def test_a_write_whose_end_is_not_known_is_sent_once(world, transport, fault, er
 
 
 @pytest.mark.parametrize("kind", ["hang", "hang_after"])
-def test_a_write_without_an_answer_is_unclear(world, settings, connected, kind):
+def test_a_write_without_an_answer_is_uncertain(world, settings, connected, kind):
     world.sandbox.faults.add(Fault("PUT", kind=kind, seconds=20))
 
     with pytest.raises(ZephyrWriteUncertain) as caught:
@@ -255,8 +255,8 @@ def test_a_write_without_an_answer_is_unclear(world, settings, connected, kind):
     )
 
 
-def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, pauses):
-    """A refused connection means that nothing arrived; it is no unclear write."""
+def test_a_write_to_a_refused_connection_is_repeated_and_certain(to_server, pauses):
+    """A refused connection means that the server got nothing."""
     port = refusing_port()
 
     with pytest.raises(ZephyrUnreachable) as caught:
@@ -272,7 +272,7 @@ def test_a_write_that_nobody_took_is_repeated_and_clear(to_server, pauses):
     assert " 0x" not in text
 
 
-def test_a_write_is_taken_by_a_server_that_comes_up(to_server, monkeypatch):
+def test_a_write_reaches_a_server_that_starts_meanwhile(to_server, monkeypatch):
     """The port opens between two tries."""
     port = refusing_port()
     later = Sandbox(port=port)
@@ -290,7 +290,7 @@ def test_a_write_is_taken_by_a_server_that_comes_up(to_server, monkeypatch):
     assert [each.method for each in later.requests] == ["PUT"]
 
 
-def test_an_unknown_host_is_said(to_server, pauses):
+def test_an_unknown_host_is_reported(to_server, pauses):
     with pytest.raises(
         ZephyrUnreachable, match=r"no answer from http://nowhere\.invalid"
     ):
@@ -314,7 +314,7 @@ def test_an_unknown_host_is_said(to_server, pauses):
 )
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
 def test_nothing_outlasts_the_deadline(world, settings, connected, fault, call):
-    """However patient the user wants single requests to be."""
+    """The timeout of single requests may be longer than the deadline."""
     world.sandbox.faults.add(fault)
     transport = connected(settings(deadline=0.2, timeout=60, retries=100))
 
@@ -360,7 +360,7 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
         pytest.param(Fault(kind="not_utf8"), "a body that is not JSON", id="not UTF-8"),
     ],
 )
-def test_an_answer_that_is_not_json_is_said(world, transport, fault, said):
+def test_an_answer_that_is_not_json_is_reported(world, transport, fault, said):
     world.sandbox.faults.add(fault)
 
     with pytest.raises(ZephyrRefused) as caught:
@@ -371,7 +371,7 @@ def test_an_answer_that_is_not_json_is_said(world, transport, fault, said):
     assert caught.value.status == 200
 
 
-def test_a_web_page_says_to_check_the_address(world, transport):
+def test_a_web_page_as_answer_advises_to_check_the_address(world, transport):
     world.sandbox.faults.add(Fault(kind="html"))
 
     with pytest.raises(ZephyrRefused, match=r"Check zephyr_url\.$"):
@@ -393,7 +393,7 @@ def test_a_web_page_with_a_refusal_is_the_refusal(world, transport, status):
     assert "com.thed" not in str(caught.value)
 
 
-def test_what_a_server_says_is_cut_after_its_credentials_are_hidden(world, transport):
+def test_secrets_are_hidden_before_a_server_message_is_cut(world, transport):
     said = f'{{"errorMsg": "{"x" * 280}{world.sandbox.token}"}}'
     world.sandbox.faults.add(Fault(status=400, body=said))
 
@@ -401,8 +401,8 @@ def test_what_a_server_says_is_cut_after_its_credentials_are_hidden(world, trans
         read(transport)
 
 
-def test_a_read_that_is_cut_short_is_no_answer(world, settings, connected):
-    """Half a list must not pass for a short one, and the deadline holds."""
+def test_a_read_that_is_cut_off_raises_unreachable(world, settings, connected):
+    """Half a list must not be read as a short one. The deadline applies."""
     world.sandbox.faults.add(Fault(kind="truncate", times=None))
 
     with pytest.raises(ZephyrUnreachable) as caught:
@@ -413,7 +413,7 @@ def test_a_read_that_is_cut_short_is_no_answer(world, settings, connected):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, packed):
-    """Memory is bounded by the limit, whatever comes and however it is packed."""
+    """The memory that it needs is limited, with and without compression."""
     limit = 4 * 1024 * 1024
     monkeypatch.setattr(responses, "MAX_ANSWER", limit)
     data = b" " * (64 * 1024 * 1024)
@@ -438,7 +438,7 @@ def test_a_large_answer_below_the_limit_is_read(world, transport):
     assert read(transport)
 
 
-def test_an_answer_above_the_limit_is_said(world, transport):
+def test_an_answer_above_the_limit_is_reported(world, transport):
     world.sandbox.faults.add(Fault(path=READ, kind="huge", rows=65, times=None))
 
     with pytest.raises(ZephyrUnreachable, match="the answer has more than 64 MB"):
@@ -452,21 +452,21 @@ def test_a_packed_answer_is_unpacked(scripted, to_server):
     assert read(to_server(server.url)) == {"id": 7}
 
 
-def test_an_answer_that_is_packed_badly_is_no_answer(scripted, to_server):
+def test_an_answer_with_broken_compression_raises_unreachable(scripted, to_server):
     server = scripted(lambda _request: answer(b"not gzip", Content_Encoding="gzip"))
 
     with pytest.raises(ZephyrUnreachable, match=r"^no answer from http:"):
         read(to_server(server.url, retries=0))
 
 
-def test_rubbish_instead_of_http_is_no_answer(scripted, to_server):
+def test_bytes_that_are_not_http_raise_unreachable(scripted, to_server):
     server = scripted(lambda _request: b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
 
     with pytest.raises(ZephyrUnreachable, match=r"^no answer from http:"):
         read(to_server(server.url, retries=0))
 
 
-def test_a_byte_order_mark_is_no_harm(scripted, to_server):
+def test_a_byte_order_mark_is_ignored(scripted, to_server):
     server = scripted(lambda _request: answer(b'\xef\xbb\xbf{"id": 7}'))
 
     assert read(to_server(server.url)) == {"id": 7}
@@ -498,15 +498,15 @@ def test_json_that_is_called_text_is_read(scripted, to_server):
     assert read(to_server(server.url)) == {"id": 7}
 
 
-def test_json_of_great_depth_is_no_crash(scripted, to_server):
-    """Nothing that a server sends ends in an error other than ours."""
+def test_deeply_nested_json_raises_an_error_of_this_package(scripted, to_server):
+    """Answers raise only errors of this package."""
     server = scripted(lambda _request: answer(b"[" * 200_000))
 
     with pytest.raises(ZephyrError):
         read(to_server(server.url))
 
 
-def test_a_number_of_great_length_is_no_crash(scripted, to_server):
+def test_a_very_long_number_raises_an_error_of_this_package(scripted, to_server):
     server = scripted(lambda _request: answer(b'{"id": ' + b"1" * 5000 + b"}"))
 
     with pytest.raises(ZephyrError):
@@ -575,9 +575,7 @@ def test_status_decides_the_kind_of_error(world, transport, pauses, status, kind
         pytest.param(b"[" * 100_000, id="depth"),
     ],
 )
-def test_whatever_the_server_says_a_message_is_one_short_line(
-    scripted, to_server, body
-):
+def test_a_server_message_becomes_one_short_line(scripted, to_server, body):
     server = scripted(lambda _request: answer(body, status=400))
 
     with pytest.raises(ZephyrRefused) as caught:
@@ -593,7 +591,7 @@ def test_whatever_the_server_says_a_message_is_one_short_line(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_no_redirect_takes_anything_to_another_host(scripted, to_server, status, call):
+def test_redirects_to_another_host_are_not_followed(scripted, to_server, status, call):
     other = scripted(lambda _request: answer({"id": 1}))
     location = f"{other.url}/flex/login?next=1"
     server = scripted(lambda _request: answer(status=status, Location=location))
@@ -608,7 +606,7 @@ def test_no_redirect_takes_anything_to_another_host(scripted, to_server, status,
     )
 
 
-def test_a_redirect_says_what_to_do(world, transport):
+def test_a_redirect_is_reported_with_advice(world, transport):
     world.sandbox.faults.add(
         Fault(kind="redirect", location="https://ada:pa55@sso.example/login?t=t0k3n")
     )
@@ -673,7 +671,7 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("login", LOGINS)
 def test_no_failure_shows_a_secret(world, connected, caplog, pauses, login, failure):
-    """Neither in the message nor in a traceback with locals nor in any log line."""
+    """Messages, tracebacks with local variables, and log lines have no secret."""
     caplog.set_level(logging.DEBUG)
     store = world.sandbox.store
     secrets = [store.token, store.user.password]
@@ -754,7 +752,7 @@ def test_a_server_below_a_path_is_reached(scripted, to_server):
 
 
 def test_connections_are_used_again(world, client):
-    """Ten calls need one connection; a new one for each costs a handshake each."""
+    """Ten calls need one connection."""
     opened: list[str] = []
 
     class Counting(logging.Handler):
@@ -777,8 +775,8 @@ def test_connections_are_used_again(world, client):
     assert count(world, READ) == 10
 
 
-def test_a_connection_that_the_server_closed_is_no_unclear_write(scripted, to_server):
-    """A kept connection that died meanwhile is noticed before a write goes into it."""
+def test_a_write_on_a_connection_that_the_server_closed_is_certain(scripted, to_server):
+    """A connection that was closed meanwhile is noticed before the write is sent."""
     server = scripted(
         lambda _request: answer({}).replace(b"Connection: close\r\n", b"")
     )

@@ -1,4 +1,4 @@
-"""What becomes of a batch that fails; each user of the rule is tested with a server."""
+"""The writer of batches; its subclasses are tested with a server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ROWS = range(1200)
 @pytest.mark.parametrize(
     "bad", [{7}, {0, 1199}, set(range(400, 450)), set(range(0, 1200, 24))]
 )
-def test_every_good_row_is_written_and_every_bad_one_named(bad):
+def test_good_rows_are_written_and_bad_rows_refused(bad):
     def fault(rows: Sequence[int], _written: set[int]) -> None:
         if bad.intersection(rows):
             raise ZephyrRefused("400 no", status=400)
@@ -65,7 +65,7 @@ def test_every_good_row_is_written_and_every_bad_one_named(bad):
 
 
 def test_a_server_that_fails_after_each_row_gets_all_of_them():
-    """Progress counts, however often the server fails; one row at a time is enough."""
+    """The writer goes on as long as each try writes at least one row."""
 
     def fault(rows: Sequence[int], written: set[int]) -> None:
         if len(rows) > 1:
@@ -97,7 +97,7 @@ def test_an_uncertain_write_is_given_up_after_three_tries_without_progress():
     assert store.refused == {}
 
 
-def test_a_server_that_refuses_everything_is_left_soon():
+def test_the_writer_gives_up_on_a_server_that_refuses_everything():
     requests = 0
 
     def fault(_rows: Sequence[int], _written: set[int]) -> None:
@@ -112,7 +112,7 @@ def test_a_server_that_refuses_everything_is_left_soon():
     assert store.refused == dict.fromkeys(ROWS, "400 no")
 
 
-def test_a_login_that_is_not_accepted_refuses_no_row():
+def test_an_error_of_the_login_is_raised_and_refuses_no_row():
     def fault(_rows: Sequence[int], _written: set[int]) -> None:
         raise ZephyrUnauthorized("401", status=401)
 
@@ -123,7 +123,7 @@ def test_a_login_that_is_not_accepted_refuses_no_row():
     assert store.refused == {}
 
 
-def test_what_an_answer_leaves_out_is_refused_at_once():
+def test_rows_that_an_answer_leaves_out_are_refused():
     class Silent(Store):
         def write(self, rows: Sequence[int]) -> Sequence[int]:
             self.finished.update(rows[1:])

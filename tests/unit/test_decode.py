@@ -1,4 +1,4 @@
-"""Reading what a server sends, however it spells it."""
+"""Tolerant reading of values in answers of a server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.unit.make import deterministic
     ],
 )
 def test_ids_come_as_numbers_or_digits(value, number):
-    """Everything else is no id."""
+    """Other values give `None`."""
     assert decode.integer(value) == number
 
 
@@ -61,7 +61,7 @@ def test_ids_come_as_numbers_or_digits(value, number):
     ],
 )
 def test_a_text_is_a_text_or_a_number(value, text):
-    """What is missing or of another shape is empty."""
+    """Missing values and those of another type give an empty text."""
     assert decode.text(value) == text
 
 
@@ -78,7 +78,7 @@ def test_a_text_is_a_text_or_a_number(value, text):
     ],
 )
 def test_a_truth_value_is_itself_or_its_word(value, default, truth):
-    """Anything else leaves the default."""
+    """Other values give the default."""
     assert decode.boolean(value, default=default) is truth
 
 
@@ -103,7 +103,7 @@ def test_a_truth_value_is_itself_or_its_word(value, default, truth):
     ],
 )
 def test_a_list_comes_bare_or_in_an_envelope(payload, ids):
-    """Rows that are no objects are left out; a total is not believed."""
+    """Rows that are not objects are left out; a total is ignored."""
     assert [row["id"] for row in decode.rows(payload) or []] == ids
 
 
@@ -118,14 +118,14 @@ def test_a_list_comes_bare_or_in_an_envelope(payload, ids):
         pytest.param(7, id="number"),
     ],
 )
-def test_what_is_no_list_is_said_to_be_none(payload):
-    """A caller can tell no rows from no answer."""
+def test_payloads_that_are_not_lists_give_none(payload):
+    """So callers can distinguish no rows from no list."""
     assert decode.rows(payload) is None
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1], ids=repr)
-def test_what_is_no_object_is_an_empty_one(value):
-    """Looking further down finds nothing rather than failing."""
+def test_values_that_are_not_objects_give_an_empty_one(value):
+    """So nested values are missing instead of raising an error."""
     assert decode.mapping(value) == {}
 
 
@@ -138,8 +138,8 @@ JSON = st.recursive(
 
 @deterministic
 @given(JSON | st.text(st.sampled_from("-0123456789. ")))
-def test_no_value_is_too_odd(value: object) -> None:
-    """A reader gives a value of its type for everything that JSON can hold."""
+def test_odd_values_raise_no_error(value: object) -> None:
+    """Every function returns a value of its type for any JSON value."""
     json.dumps(value)
 
     assert isinstance(decode.integer(value), int | None)

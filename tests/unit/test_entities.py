@@ -1,4 +1,4 @@
-"""Zephyr's things, read from the server's JSON."""
+"""Entities of Zephyr, read from the server's JSON."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ ROW: dict[str, Any] = {
 }
 
 
-def test_an_execution_has_what_a_row_says():
-    """Of the five numbers of a case the visible one is taken."""
+def test_an_execution_is_read_from_its_row():
+    """The id of the test case is the visible one, not one of its four others."""
     found = entities.execution(ROW)
 
     assert found is not None
@@ -50,7 +50,7 @@ def test_an_execution_has_what_a_row_says():
 
 
 def test_ids_may_be_digits():
-    """The same row with texts for numbers is the same execution."""
+    """A row with texts for numbers gives the same execution."""
     spelled = json.loads(json.dumps(ROW), parse_int=str)
     found, plain = entities.execution(spelled), entities.execution(ROW)
 
@@ -65,7 +65,7 @@ def test_ids_may_be_digits():
 
 
 def test_a_row_that_was_never_executed_has_no_status():
-    """The server leaves out what it does not know."""
+    """The server leaves out fields that it has no value for."""
     found = entities.execution({"id": 5, "tcrTreeTestcase": {}})
 
     assert found is not None
@@ -109,8 +109,8 @@ def test_status_is_in_the_row_or_in_its_last_result(row, status):
         pytest.param({"id": "new"}, id="word"),
     ],
 )
-def test_a_row_without_an_id_is_nothing(row):
-    """What cannot be written to is left out."""
+def test_rows_without_an_id_give_none(row):
+    """A row without an id could not be written to."""
     assert entities.execution(row) is None
     assert entities.project(row) is None
     assert entities.release(row) is None
@@ -134,7 +134,7 @@ def test_a_row_without_an_id_is_nothing(row):
     ],
 )
 def test_another_state_has_another_stamp(path, value):
-    """A write that happened can be seen by reading."""
+    """So a write that happened is recognised by reading."""
     changed = copy.deepcopy(ROW)
     place = changed
     for key in path[:-1]:
@@ -148,7 +148,7 @@ def test_another_state_has_another_stamp(path, value):
 
 
 def test_the_same_state_has_the_same_stamp():
-    """What is not part of the state makes no difference."""
+    """Fields that are not part of the state make no difference."""
     before, after = entities.execution(ROW), entities.execution({**ROW, "testerId": 1})
 
     assert before is not None
@@ -166,8 +166,8 @@ def test_the_same_state_has_the_same_stamp():
         pytest.param({"status": "1"}, False, id="nothing"),
     ],
 )
-def test_a_row_is_dated_if_it_tells_one_result_from_the_next(row, dated):
-    """Without an id or a time, the same result again looks the same."""
+def test_a_row_with_an_id_or_time_of_its_result_is_dated(row, dated):
+    """Without them, a second result of the same status has the same stamp."""
     found = entities.execution({"id": 1, **row})
 
     assert found is not None
@@ -207,7 +207,7 @@ def test_a_cycle_has_its_phases():
 
 
 def test_the_release_of_the_repository_is_hidden():
-    """It is no release that results can go to."""
+    """Results cannot go to this release."""
     assert entities.release(
         {"id": 1, "name": "r", "projectRelease": "true"}
     ) == Release(1, "r", hidden=True)
@@ -239,14 +239,14 @@ def test_the_release_of_the_repository_is_hidden():
         pytest.param("7", [], id="number"),
     ],
 )
-def test_statuses_stand_in_the_text_of_a_preference(value, expected):
-    """What cannot be read is no status."""
+def test_statuses_are_read_from_the_text_of_a_preference(value, expected):
+    """Entries that cannot be read are left out."""
     assert entities.statuses({"value": value}) == expected
 
 
 @pytest.mark.parametrize("payload", [None, "<html>", [], 7], ids=repr)
-def test_an_odd_preference_has_no_statuses(payload):
-    """The stock ones are taken then."""
+def test_a_preference_of_another_shape_has_no_statuses(payload):
+    """The stock statuses are used then."""
     assert entities.statuses(payload) == []
 
 
@@ -265,8 +265,8 @@ ODD = st.recursive(
 
 @deterministic
 @given(st.dictionaries(st.sampled_from([*ROW, "name", "cyclePhases", "value"]), ODD))
-def test_no_row_is_too_odd(row: dict[str, Any]) -> None:
-    """A row is read or left out; a stamp never depends on the reading."""
+def test_odd_rows_raise_no_error(row: dict[str, Any]) -> None:
+    """A row is read or left out, and reading it again gives an equal entity."""
     for read in (
         entities.execution,
         entities.project,

@@ -1,4 +1,4 @@
-"""A secret shows itself to nobody who does not ask for it by name."""
+"""Secrets are shown only by `reveal`, and replaced in texts and JSON."""
 
 from __future__ import annotations
 
@@ -50,34 +50,34 @@ VALUE = "s3cr3t-t0ken"
         pytest.param(lambda secret: copy.deepcopy(secret).reveal(), id="copy"),
     ],
 )
-def test_no_way_to_show_it_shows_the_value(show):
-    """Every way to a text goes through the hidden one."""
+def test_every_way_to_show_a_secret_hides_its_value(show):
+    """This holds for text, format, logging, JSON, pickle and copies."""
     assert VALUE not in show(Secret(VALUE))
 
 
-def test_only_reveal_gives_it_out():
-    """The value is there for who signs a request."""
+def test_reveal_returns_the_value():
+    """Code that signs a request needs it."""
     assert Secret(VALUE).reveal() == VALUE
 
 
-def test_its_text_says_that_it_is_hidden():
-    """People see that there is a value, and not which."""
+def test_the_text_of_a_secret_is_hidden():
+    """Users see that there is a value, but not which."""
     assert str(Secret(VALUE)) == HIDDEN
 
 
-def test_json_refuses_it():
+def test_json_rejects_a_secret():
     """A secret cannot get into a journal by accident."""
     with pytest.raises(TypeError, match="not JSON serializable"):
         json.dumps({"token": Secret(VALUE)})
 
 
-def test_it_has_no_place_for_other_attributes():
+def test_a_secret_has_no_dict():
     """There is no `__dict__` for a debugger or `vars` to show."""
     assert not hasattr(Secret(VALUE), "__dict__")
 
 
 def test_secrets_are_equal_by_value():
-    """Two credentials that were read twice are the same."""
+    """So a credential that is read twice is equal to itself."""
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
@@ -99,7 +99,7 @@ def test_secrets_are_equal_by_value():
     ],
 )
 def test_an_address_is_shown_without_its_credential(url, masked):
-    """All that stands before the last @ may be one, however it is misspelled."""
+    """Everything in front of the last @ may be a credential."""
     assert mask_userinfo(url) == masked
 
 
@@ -115,7 +115,7 @@ def test_an_address_is_shown_without_its_credential(url, masked):
     ],
 )
 def test_known_secrets_are_hidden_in_a_text(secrets, text, scrubbed):
-    """Whole secrets are replaced, wherever they stand."""
+    """Whole secrets are replaced, wherever they are in the text."""
     assert Scrubber(secrets)(text) == scrubbed
 
 
@@ -127,8 +127,8 @@ def test_a_secret_that_comes_later_is_hidden_too():
     assert scrub("first second") == f"{HIDDEN} {HIDDEN}"
 
 
-def test_data_is_scrubbed_at_any_depth_but_in_keys():
-    """What is not a text stays as it is."""
+def test_clean_replaces_secrets_at_any_depth_except_in_keys():
+    """Other values stay as they are."""
     scrub = Scrubber(["s3cr3t"])
 
     assert scrub.clean({"s3cr3t": ["x s3cr3t", {"a": "s3cr3t"}, 7, None]}) == {
@@ -139,16 +139,16 @@ def test_data_is_scrubbed_at_any_depth_but_in_keys():
 @pytest.mark.parametrize(
     "secret", ["s3cr3t", 'q"uo\\te', "größe-ß", "\u2028\U0001f511"]
 )
-def test_a_document_tells_whether_it_holds_a_secret(secret):
-    """However JSON writes it."""
+def test_touches_finds_secrets_in_json(secret):
+    """JSON may escape characters of the secret."""
     scrub = Scrubber([secret])
 
     assert scrub.touches(json.dumps([f"a{secret}b"]))
     assert not scrub.touches(json.dumps(["another"]))
 
 
-def test_a_scrubber_shows_no_secret():
-    """It is held by objects whose `repr` may be shown."""
+def test_the_repr_of_a_scrubber_hides_secrets():
+    """Objects whose `repr` may be shown have a scrubber."""
     assert VALUE not in repr(Scrubber([VALUE]))
 
 
@@ -162,6 +162,6 @@ def test_a_scrubber_shows_no_secret():
         ("\u202eabc\x00", "\\u202eabc\\x00"),
     ],
 )
-def test_no_text_reaches_the_terminal_as_an_escape(text, shown):
-    """Names of tests and files may hold anything."""
+def test_one_line_escapes_control_characters(text, shown):
+    """Names of tests and files may have any characters."""
     assert one_line(text) == shown
