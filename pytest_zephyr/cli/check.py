@@ -164,11 +164,9 @@ class Checker:
     def _check_phase(self, client: Client, target: Target, user: User) -> str:
         """Return what to say of the phase. Raises ZephyrError if it cannot be used."""
         phase, settings = target.phase, self._settings
+        if problems := missing_for_cycle(client, settings, target):
+            raise errors.ZephyrNotFound(" ".join(problems))
         if phase is None:
-            if target.cycle is None and (
-                problems := missing_for_cycle(client, settings, target)
-            ):
-                raise errors.ZephyrNotFound(" ".join(problems))
             return _TO_CREATE
         snapshot = Snapshot(user, target=target, described=settings.describe("phase"))
         snapshot.read_executions(client, 1)

@@ -115,8 +115,7 @@ class Preflight:
         settings = self._settings
         try:
             target = snapshot.read_target(client, settings)
-            if target.phase is None and target.cycle is None:
-                self.problems += missing_for_cycle(client, settings, target)
+            self.problems += missing_for_cycle(client, settings, target)
             snapshot.read_executions(client, None if settings.only_planned else KEPT)
             if settings.only_planned and target.phase is not None:
                 snapshot.read_scheduled(client)

@@ -59,9 +59,7 @@ class TargetCreator:
     def create(self) -> entities.Target:
         """Return the target with its cycle and phase."""
         target = self._target
-        if target.cycle is None and (
-            problems := missing_for_cycle(self._client, self._settings, target)
-        ):
+        if problems := missing_for_cycle(self._client, self._settings, target):
             raise errors.ZephyrNotFound("\n".join(problems))
         error = errors.ZephyrUnreachable(
             f"{self._settings.describe('phase')}: it was created, but the server does"
@@ -175,7 +173,12 @@ class TargetCreator:
 def missing_for_cycle(
     client: Client, settings: Settings, target: entities.Target
 ) -> list[str]:
-    """Return what the settings lack to create a cycle, one line for each problem."""
+    """Return what the settings lack to create the cycle that *target* lacks, if it does.
+
+    Each problem is one line.
+    """
+    if target.phase is not None or target.cycle is not None:
+        return []
     problems = []
     if target.project is None:
         problems.append(
