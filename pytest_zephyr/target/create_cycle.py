@@ -173,7 +173,7 @@ class TargetCreator:
 def missing_for_cycle(
     client: Client, settings: Settings, target: entities.Target
 ) -> list[str]:
-    """Return what the settings lack to create the cycle that *target* lacks, if it does.
+    """Return what the settings lack to create a cycle, if *target* has none.
 
     Each problem is one line.
     """
