@@ -8,30 +8,13 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from pytest_zephyr.config import resolve
 from pytest_zephyr.config.settings import CREATE
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.results import status
 from pytest_zephyr.results.plan import build_plan
 from pytest_zephyr.results.plan import Plan
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import NodeResult
-
-
-def own_settings(
-    settings: Settings, journals: Iterable[Journal], *, keep_flags: bool
-) -> dict[str, Settings]:
-    """Return the settings for the results of each journal, by the name of its run.
-
-    With *keep_flags* the flags of the call override those in the journals.
-    """
-    return {
-        each.header.run: resolve.of_journal(
-            settings, each.header.options, each.path.name, keep_flags=keep_flags
-        )
-        for each in journals
-    }
 
 
 class Planner:

@@ -11,6 +11,7 @@ import os
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
+from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.credentials import known_secrets
@@ -25,7 +26,6 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import PORT
 from pytest_zephyr.push.embedded import served
-from pytest_zephyr.push.planning import own_settings
 from pytest_zephyr.push.summary import case_rows
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.lines import Line
@@ -141,9 +141,15 @@ def deliver(
                 contents.memory(server, () if settings.dry_run else writers),
                 progress,
                 snapshot=snapshot,
-                settings_by_journal=own_settings(
-                    settings, others, keep_flags=keep_flags
-                ),
+                settings_by_journal={
+                    each.header.run: resolve.of_journal(
+                        settings,
+                        each.header.options,
+                        each.path.name,
+                        keep_flags=keep_flags,
+                    )
+                    for each in others
+                },
                 results=contents.results,
                 senders={each.header.run for each in run.journals},
                 force=force,

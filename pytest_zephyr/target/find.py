@@ -14,6 +14,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import CREATE
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.text import closest
 from pytest_zephyr.text import first_few
 
@@ -223,17 +224,12 @@ class Finder:
         cycle: entities.Cycle | None = None,
         phase: entities.Phase | None = None,
     ) -> entities.Target:
-        known = {
-            "project": self._project,
-            "release": release,
-            "cycle": cycle,
-            "phase": phase,
-        }
         parts = []
-        for name, thing in known.items():
+        for name in TARGET:
             ref: Ref | None = getattr(self._settings, name)
-            if thing is not None and thing.name and (ref or name == "phase"):
-                parts.append(thing.name.strip())
+            place = self.places.get(name)
+            if place is not None and place.name and (ref or name == "phase"):
+                parts.append(place.name.strip())
             elif ref is not None:
                 label = f"id {ref.id}" if name == "phase" else str(ref.id)
                 parts.append(ref.name or label)
