@@ -18,7 +18,6 @@ from pytest_zephyr.target.create_cases import NewCaseTests
 from pytest_zephyr.target.create_cycle import TargetCreator
 from pytest_zephyr.target.creations import Creations
 from pytest_zephyr.target.fill_phase import PhaseFiller
-from pytest_zephyr.target.find_cases import WALK
 from pytest_zephyr.target.snapshot import NOT_IN_PHASE
 from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import format_case
@@ -26,7 +25,7 @@ from pytest_zephyr.text import plural
 
 
 #: Milliseconds for which the job that created a phase may still be filling it.
-_YOUNG = 15 * 60 * 1000
+_FILLING = 15 * 60 * 1000
 
 
 class MissingCreator:
@@ -72,9 +71,9 @@ class MissingCreator:
             by_case = {each.case: each for each in creations.placements.values()}
             creations.additions += [p for c, p in by_case.items() if c not in scheduled]
         if missing:
-            # A case to add may be so new that only a walk through the folders finds it.
+            # A case to add may be very new.
             cases = [each.case for each in missing]
-            snapshot.look_up(self._client, cases, WALK if creates else 0)
+            snapshot.look_up(self._client, cases, thorough=creates)
         if creates:
             snapshot.read_phase(self._client)
         for result in missing:
@@ -159,7 +158,7 @@ class MissingCreator:
         """Return whether a job like this one may have created *phase* a moment ago."""
         named = self._settings.phase is not None and self._settings.phase.id is None
         made_by_jobs = named and self._settings.may_create("phase")
-        return made_by_jobs and now_ms() - (phase.created or 0) < _YOUNG
+        return made_by_jobs and now_ms() - (phase.created or 0) < _FILLING
 
     def explain_missing(self, changes: diff.Changes, *, final: bool) -> None:
         """Give a reason for every result of *changes* that is still missing.

@@ -18,8 +18,7 @@ from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import records
 from pytest_zephyr.results import status
 from pytest_zephyr.target.create_cycle import missing_for_cycle
-from pytest_zephyr.target.find_cases import WALK
-from pytest_zephyr.target.snapshot import KEPT
+from pytest_zephyr.target.snapshot import MAX_KEPT
 from pytest_zephyr.target.snapshot import NOT_IN_PHASE
 from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
@@ -27,7 +26,7 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 #: How many ids are looked up before the tests, unless an unknown one aborts the run. The
 #: push looks up the rest.
-_LOOKED_UP = 1000
+_MAX_LOOKED_UP = 1000
 
 #: The code of a test case to add to the phase, which is no problem.
 TO_ADD = "to-add"
@@ -116,7 +115,8 @@ class Preflight:
         try:
             target = snapshot.read_target(client, settings)
             self.problems += missing_for_cycle(client, settings, target)
-            snapshot.read_executions(client, None if settings.only_planned else KEPT)
+            limit = None if settings.only_planned else MAX_KEPT
+            snapshot.read_executions(client, limit)
             if settings.only_planned and target.phase is not None:
                 snapshot.read_scheduled(client)
             elif settings.only_planned:
@@ -141,7 +141,7 @@ class Preflight:
         if settings.unknown_case == "ignore":
             return []
         aborts = settings.unknown_case == "error" and settings.on_error == "fail"
-        limit = None if aborts else _LOOKED_UP
+        limit = None if aborts else _MAX_LOOKED_UP
         try:
             problems = self._look_up(cases, seconds, limit)
         except errors.ZephyrError:
@@ -176,7 +176,7 @@ class Preflight:
         }
         missing = [case for case in cases if case not in scheduled][:limit]
         creates = self._settings.may_create("execution")
-        lookup = snapshot.look_up(client, missing, WALK if creates else 0)
+        lookup = snapshot.look_up(client, missing, thorough=creates)
         reasons = [(case, *snapshot.why_missing(case)) for case in missing]
         return [
             (case, text, TO_ADD if creates and case in lookup.placements else code)

@@ -19,10 +19,10 @@ from pytest_zephyr.target.creations import Creations
 
 
 #: How often to create what is missing and read it back.
-_LOOKS = 6
+_ROUNDS = 6
 
 #: Days of a new cycle whose release and project have no end.
-_DAYS = 30
+_DEFAULT_DAYS = 30
 
 
 _Entity = TypeVar("_Entity", entities.Cycle, entities.Phase)
@@ -65,7 +65,7 @@ class TargetCreator:
             f"{self._settings.describe('phase')}: it was created, but the server does"
             f" not list it. Send the results later."
         )
-        for _ in range(_LOOKS):
+        for _ in range(_ROUNDS):
             if target.phase is not None:
                 break
             try:
@@ -204,7 +204,7 @@ def span(
     last = min(filter(None, ends), default=None)
     start = max(today, first) if first else today
     if last is None:
-        return start, start + timedelta(days=_DAYS)
+        return start, start + timedelta(days=_DEFAULT_DAYS)
     return min(start, last), last
 
 

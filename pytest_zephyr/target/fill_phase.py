@@ -18,12 +18,12 @@ from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-#: Seconds between two reads while another job fills the same phase, and how many.
-PATIENCE = 1.0
-_LOOKS = 8
+#: Seconds between two reads while another job fills the same phase, and how many reads.
+_PAUSE = 1.0
+_MAX_READS = 8
 
 #: Reads in a row without new rows, after which the other job counts as done.
-_QUIET = 3
+_MAX_UNCHANGED = 3
 
 
 class PhaseFiller(BatchWriter[Placement]):
@@ -112,13 +112,13 @@ class PhaseFiller(BatchWriter[Placement]):
     def _wait_for_others(self) -> list[PhaseRow]:
         """Read until the other job has added all wanted cases, or adds no more."""
         rows = self._read()
-        quiet = 0
-        for _ in range(_LOOKS):
-            if not self._without(rows) or quiet == _QUIET:
+        unchanged = 0
+        for _ in range(_MAX_READS):
+            if not self._without(rows) or unchanged == _MAX_UNCHANGED:
                 break
-            time.sleep(PATIENCE)
+            time.sleep(_PAUSE)
             before, rows = len(rows), self._read()
-            quiet = quiet + 1 if rows and len(rows) == before else 0
+            unchanged = unchanged + 1 if rows and len(rows) == before else 0
         return rows
 
     def _scheduled(self) -> set[int]:

@@ -20,7 +20,7 @@ from pytest_zephyr.text import first_few
 
 
 #: Existing names to list when one is not found.
-_SHOWN = 20
+_MAX_NAMES = 20
 
 
 Kind = Literal["project", "release", "cycle", "phase"]
@@ -286,7 +286,7 @@ class Finder:
                 releases = self._releases()
             if ref.id is not None:
                 number = self._client.cycle(ref.id).release
-            for each in releases[:_SHOWN] if ref.id is None else ():
+            for each in releases[:_MAX_NAMES] if ref.id is None else ():
                 if any(_matches(ref, c) for c in self._client.cycles(each.id)):
                     number = each.id
                     break
@@ -307,7 +307,9 @@ class Finder:
         text = ref.name or str(ref.id)
         close = closest(text, names)
         close_first = sorted(names, key=lambda name: (name != close, names[name]))
-        known = first_few((f"{name!r} ({names[name]})" for name in close_first), _SHOWN)
+        known = first_few(
+            (f"{name!r} ({names[name]})" for name in close_first), _MAX_NAMES
+        )
         hint = f" Did you mean {close!r}?" if close else ""
         has = f" There are: {known}." if names else f" There is no {kind} at all."
         create = ""

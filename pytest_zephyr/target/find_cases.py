@@ -15,10 +15,10 @@ from pytest_zephyr.results.records import CaseRef
 
 
 #: The most calls of a walk through a repository, for cases that no search finds.
-WALK = 300
+MAX_CALLS = 300
 
 #: The most Alt IDs to search one by one; for more the repository is walked.
-_FEW = 20
+_MAX_SEARCHED = 20
 
 
 @dataclass
@@ -79,12 +79,12 @@ def _search(
         for start in range(0, len(ids), SEARCH):
             for placement in client.search_cases(ids[start : start + SEARCH], release):
                 candidates.setdefault(placement.case, []).append(placement)
-        for alt in alts if len(alts) <= _FEW else ():
+        for alt in alts if len(alts) <= _MAX_SEARCHED else ():
             candidates[alt] = client.cases_by_alt(alt)
     except ZephyrRefused:
         # This server has no search, or its index is broken.
         return False
-    return len(alts) <= _FEW
+    return len(alts) <= _MAX_SEARCHED
 
 
 def _walk(

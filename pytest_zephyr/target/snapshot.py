@@ -22,6 +22,7 @@ from pytest_zephyr.results.status import Status
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.find_cases import find_cases
+from pytest_zephyr.target.find_cases import MAX_CALLS
 from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import format_case
@@ -31,10 +32,10 @@ from pytest_zephyr.text import format_case
 NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 
 #: Seconds after which executions are read again.
-FRESH = 60.0
+_FRESH_SECONDS = 60.0
 
 #: The most executions to keep during a run; more are read again at its end.
-KEPT = 4 * PAGE
+MAX_KEPT = 4 * PAGE
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Snapshot:
 
     @property
     def fresh(self) -> bool:
-        return self.complete and monotonic() - self.read_at < FRESH
+        return self.complete and monotonic() - self.read_at < _FRESH_SECONDS
 
     @property
     def known_target(self) -> entities.Target:
@@ -137,13 +138,17 @@ class Snapshot:
         self.scheduled = scheduled
 
     def look_up(
-        self, client: Client, cases: Iterable[CaseRef], walk: int = 0
+        self, client: Client, cases: Iterable[CaseRef], *, thorough: bool
     ) -> CaseLookup:
-        """Find *cases* in the repository, unless they were found before."""
+        """Find *cases* in the repository, unless they were found before.
+
+        If *thorough*, find those that are too new for the server's search.
+        """
         unknown = [case for case in cases if not self.lookup.has(case)]
         if unknown:
+            calls = MAX_CALLS if thorough else 0
             try:
-                lookup = find_cases(client, unknown, self._release(client), walk=walk)
+                lookup = find_cases(client, unknown, self._release(client), walk=calls)
             except errors.ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
