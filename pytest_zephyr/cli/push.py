@@ -221,7 +221,7 @@ def _lines(
     names = ", ".join(map(str, run.paths))
     count = summary.counts(delivery)
     return [
-        *summary.planned(delivery),
+        *summary.preview(delivery),
         replace(count, text=f"{names}: {count.text}"),
         *summary.details(delivery),
         *summary.merged(contents.results),

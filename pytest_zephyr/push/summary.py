@@ -118,7 +118,7 @@ def details(delivery: Delivery) -> list[Line]:
     return [Line(text) for text in texts if text]
 
 
-def planned(delivery: Delivery) -> list[Line]:
+def preview(delivery: Delivery) -> list[Line]:
     """Return what a dry run would have created and written."""
     if not delivery.previewed:
         return []
@@ -134,14 +134,14 @@ def planned(delivery: Delivery) -> list[Line]:
             for each in new
         ),
     ]
-    lines += [f"{_planned(each)}, after it was added" for each in changes.missing]
+    lines += [f"{_preview_of(each)}, after it was added" for each in changes.missing]
     carried = [node.evidence for each in changes.writes for node in each.result.nodes]
     if any(carried):
         files = plural(sum(len(each.files) for each in carried), "attachment")
         steps = plural(sum(len(each.steps) for each in carried), "step")
         lines.append(f"with {files} and {steps}")
     lines += [
-        f"{_planned(each.result)} on execution {each.execution.id}"
+        f"{_preview_of(each.result)} on execution {each.execution.id}"
         for each in changes.writes
     ]
     lines += [
@@ -154,7 +154,7 @@ def planned(delivery: Delivery) -> list[Line]:
     return [Line(text, more=tuple(lines), code=DRY_RUN)]
 
 
-def _planned(result: CaseResult) -> str:
+def _preview_of(result: CaseResult) -> str:
     status = result.status.name if result.status else ""
     return f"test case {format_case(result.case)}: {status}"
 

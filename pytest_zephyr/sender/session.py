@@ -95,7 +95,7 @@ def _lines(
     """Return the lines of the summary; what is undelivered is *saved* in a journal."""
     delivery, contents = delivered.delivery, delivered.contents
     lines = [summary.counts(delivery)]
-    lines += summary.planned(delivery)
+    lines += summary.preview(delivery)
     lines += summary.details(delivery)
     if snapshot is not None and snapshot.scheduled is not None:
         cases = {case for node in contents.results.nodes for case in node.cases}
