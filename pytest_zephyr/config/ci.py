@@ -11,7 +11,6 @@ import re
 from typing import Literal
 from urllib.parse import quote
 from urllib.parse import urlsplit
-from urllib.parse import urlunsplit
 
 
 Fact = Literal["run_key", "build", "branch", "commit", "job_url", "checkout", "attempt"]
@@ -97,4 +96,4 @@ def job_url(environ: Mapping[str, str]) -> str:
     if parts.scheme not in {"http", "https"}:
         return ""
     # Some services are set up with a name and a password in their address.
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

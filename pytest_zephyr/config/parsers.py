@@ -102,16 +102,14 @@ def size(text: str) -> int:
 
 def ref(text: str) -> Ref:
     """Return the id or the name of *text*; a prefix ``id:`` or ``name:`` says which."""
-    kind, _, rest = text.partition(":")
-    if kind == "name" and ":" in text:
-        if not rest:
-            raise InvalidValue("a name must follow name:")
-        return Ref(name=rest)
-    is_id = kind == "id" and ":" in text
-    number = rest.strip() if is_id else text
+    if text == "name:":
+        raise InvalidValue("a name must follow name:")
+    if text.startswith("name:"):
+        return Ref(name=text.removeprefix("name:"))
+    number = text.removeprefix("id:").strip()
     if number.isascii() and number.isdigit() and len(number) < 19:
         return Ref(id=int(number))
-    if is_id:
+    if text.startswith("id:"):
         raise InvalidValue("a number must follow id:")
     return Ref(name=text)
 
@@ -143,8 +141,8 @@ def url(text: str) -> str:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     # For an address pasted from the browser: /flex is the user interface.
-    context = re.split(r"/flex(?:/|$)", parts.path, maxsplit=1)[0].rstrip("/")
-    return f"{parts.scheme}://{host}{port}{context}"
+    path = re.split(r"/flex(?:/|$)", parts.path, maxsplit=1)[0].rstrip("/")
+    return f"{parts.scheme}://{host}{port}{path}"
 
 
 def _with_scheme(text: str) -> str:

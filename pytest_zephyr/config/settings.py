@@ -12,15 +12,12 @@ from typing import get_args
 from typing import Literal
 
 from pytest_zephyr.errors import SettingsError
+from pytest_zephyr.results import notes
+from pytest_zephyr.results import status
 from pytest_zephyr.results import tags
-from pytest_zephyr.results.notes import Comment
-from pytest_zephyr.results.notes import NotesOptions
 from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import TARGET
-from pytest_zephyr.results.status import Choice
-from pytest_zephyr.results.status import choices
-from pytest_zephyr.results.status import Status
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
 from pytest_zephyr.text import from_source
@@ -109,7 +106,7 @@ class Settings:
     dry_run: bool
     on_error: OnError
     status_map: Mapping[str, str]
-    comment: Comment
+    comment: notes.Comment
     notes_limit: int
     timeout: float
     retries: int
@@ -127,14 +124,16 @@ class Settings:
     embedded: bool = False
     warnings: tuple[str, ...] = ()
 
-    def rules(self, statuses: Sequence[Status]) -> Rules:
+    def rules(self, statuses: Sequence[status.Status]) -> Rules:
         """Return the rules for results on a server that has *statuses*."""
         limit = self.notes_limit - min(tags.ROOM, self.notes_limit // 2)
-        return Rules(self.choices(statuses), NotesOptions(self.comment, limit))
+        return Rules(self.choices(statuses), notes.NotesOptions(self.comment, limit))
 
-    def choices(self, statuses: Sequence[Status]) -> dict[Outcome, Choice]:
+    def choices(
+        self, statuses: Sequence[status.Status]
+    ) -> dict[Outcome, status.Choice]:
         """Return the status of each outcome on a server that has *statuses*."""
-        return choices(self.status_map, self.sources["status_map"], statuses)
+        return status.choices(self.status_map, self.sources["status_map"], statuses)
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
