@@ -24,7 +24,7 @@ IDS = CaseIds("(?:TC-?)?")
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a file with this content; the rows by their pattern."""
+    """Read a mapping file with this content."""
 
     def call(content: str | bytes, name: str = "map.csv") -> CaseMap:
         path = tmp_path / name
@@ -111,7 +111,7 @@ def test_json_is_read(read, content):
         ('a.py::t,"' + "x" * 200_000 + '"\n', "line 1: field larger than field limit"),
     ],
 )
-def test_every_wrong_row_of_a_csv_file_is_named(read, content, problem):
+def test_invalid_rows_of_a_csv_file_are_named(read, content, problem):
     with pytest.raises(SettingsError) as raised:
         read(content)
 
@@ -142,7 +142,7 @@ def test_every_wrong_row_of_a_csv_file_is_named(read, content, problem):
         ('{"a": 1,}', ": line 1 column "),
     ],
 )
-def test_every_wrong_row_of_a_json_file_is_named(read, content, problem):
+def test_invalid_rows_of_a_json_file_are_named(read, content, problem):
     with pytest.raises(SettingsError) as raised:
         read(content, "map.json")
 
@@ -160,7 +160,7 @@ def test_problems_are_listed_together_up_to_twenty(read):
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: None], ids=["dir", "none"])
-def test_what_is_no_file_is_named(tmp_path, make):
+def test_a_path_that_is_not_a_file_is_an_error(tmp_path, make):
     make(tmp_path / "map.csv")
 
     with pytest.raises(
@@ -240,7 +240,7 @@ def test_an_exact_name_counts_before_a_glob_and_then_the_first_row():
     ]
 
 
-def test_rows_with_one_pattern_are_one_and_repetitions_are_named(read):
+def test_rows_with_the_same_pattern_are_merged_and_repetitions_are_named(read):
     found = read("a*,101\na*,102\na*,101\nb,103\nb,103,104\n")
 
     assert cases_of(found, "a") == (101, 102)
@@ -285,7 +285,7 @@ class Counting(str):
 
 
 def test_a_test_is_compared_with_few_of_many_rows():
-    """Whatever place of a glob the text that tells it apart is in."""
+    """The text that makes a glob different may be anywhere in it."""
     rows: Iterable[str] = (
         row
         for number in range(1000)

@@ -1,4 +1,4 @@
-"""What CI services call a run."""
+"""What CI services say about a run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_service_names_its_run(environ, key, source):
     ],
 )
 def test_without_a_service_there_is_no_key(environ):
-    """A run at a desk is a run of its own."""
+    """A run outside of CI services is not merged with others."""
     assert run_key(environ) is None
 
 
@@ -170,7 +170,7 @@ def test_without_a_service_there_is_no_key(environ):
     ],
 )
 def test_a_service_names_build_branch_and_commit(environ, build, branch, commit):
-    """What a service leaves empty is not given."""
+    """An empty variable counts as not set."""
     found = tuple(ci.find(environ, fact) for fact in ("build", "branch", "commit"))
 
     assert found == (build, branch, commit)

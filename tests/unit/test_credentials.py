@@ -1,4 +1,4 @@
-"""Where the credential comes from, and what it may not be."""
+"""Where the credential comes from, and which ones are invalid."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_credential_is_chosen_by_auth(environ, expected):
 
 
 def test_a_token_is_read_from_a_file(token_file):
-    """White space around it is no part of it."""
+    """White space around it is removed."""
     found = login(ZEPHYR_TOKEN_FILE=str(token_file))
 
     assert shown(found) == ("token", "", SECRET)
@@ -100,8 +100,8 @@ def test_a_token_is_read_from_a_file(token_file):
     [("flag", SECRET), ("env", "other"), ("ini", "other")],
     ids=["flag", "environment", "ini file"],
 )
-def test_only_a_flag_puts_a_file_before_the_environment(token_file, place, token):
-    """What was typed wins, a variable wins over what is kept in files."""
+def test_only_a_flag_makes_a_file_override_the_environment(token_file, place, token):
+    """A flag overrides a variable, and a variable overrides files."""
     text = str(token_file)
     given = OptionSources(
         flags={"token_file": text} if place == "flag" else {},
@@ -136,8 +136,8 @@ def test_only_a_flag_puts_a_file_before_the_environment(token_file, place, token
         ),
     ],
 )
-def test_a_token_file_that_holds_no_token_is_a_problem(tmp_path, content, reason):
-    """File and source are named, the content is not."""
+def test_a_token_file_without_a_token_is_an_error(tmp_path, content, reason):
+    """The message has the file and its source, not the content."""
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)
@@ -150,15 +150,15 @@ def test_a_token_file_that_holds_no_token_is_a_problem(tmp_path, content, reason
     assert len(message.splitlines()) == 1
 
 
-def test_a_broken_token_file_does_not_fall_back_to_a_password(tmp_path):
-    """Whoever names a file wants its token, not another login."""
+def test_a_password_does_not_replace_a_token_file_that_cannot_be_read(tmp_path):
+    """A user who names a file wants to log in with its token."""
     message = problem(None, ZEPHYR_TOKEN_FILE=str(tmp_path / "none"), **USER)
 
     assert "cannot be read" in message
 
 
-def test_a_directory_is_no_token_file(tmp_path):
-    """The reason of the operating system is said."""
+def test_a_directory_as_token_file_is_an_error(tmp_path):
+    """The message has the reason of the operating system."""
     assert "Is a directory" in problem(ZEPHYR_TOKEN_FILE=str(tmp_path))
 
 
@@ -168,8 +168,8 @@ def test_a_directory_is_no_token_file(tmp_path):
     [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o666, True)],
     ids=oct,
 )
-def test_a_token_file_that_others_can_read_is_warned_of(token_file, mode, warned):
-    """It still works; the warning says how to mend it."""
+def test_a_token_file_that_others_can_read_causes_a_warning(token_file, mode, warned):
+    """It is used; the warning says how to fix it."""
     token_file.chmod(mode)
     settings = resolve(OptionSources(environ={"ZEPHYR_TOKEN_FILE": str(token_file)}))
 
@@ -183,8 +183,8 @@ def test_a_token_file_that_others_can_read_is_warned_of(token_file, mode, warned
 @pytest.mark.parametrize(
     "token", [f"{SECRET} x", f"{SECRET}\x00", f"{SECRET}é", f"{SECRET}\nx"]
 )
-def test_a_token_that_no_header_can_carry_is_refused_unseen(token):
-    """It would be sent broken, or shown by whoever refuses it."""
+def test_a_token_that_no_header_can_have_is_rejected_without_showing_it(token):
+    """It would be sent broken, or be in the message of a library."""
     message = problem(ZEPHYR_TOKEN=token)
 
     assert message.startswith("the token in ZEPHYR_TOKEN has a space, a line break")
@@ -211,8 +211,8 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(token):
         pytest.param("ada", f"{SECRET}\n", ["a control character"], id="line break"),
     ],
 )
-def test_a_user_that_no_login_can_carry_is_refused(kind, username, password, reasons):
-    """The message names the variable and the way out, never the value."""
+def test_a_user_that_cannot_be_sent_is_rejected(kind, username, password, reasons):
+    """The message has the variable and what to do, not the value."""
     message = problem(
         ZEPHYR_AUTH=kind, ZEPHYR_USERNAME=username, ZEPHYR_PASSWORD=password
     )
@@ -224,7 +224,7 @@ def test_a_user_that_no_login_can_carry_is_refused(kind, username, password, rea
 
 @pytest.mark.parametrize("kind", ["basic", "cookie"])
 def test_letters_outside_ascii_lead_to_a_token(kind):
-    """The servers' own clients cannot log in with them either."""
+    """Clients of the vendor cannot send them, either."""
     message = problem(ZEPHYR_AUTH=kind, ZEPHYR_USERNAME="ada", ZEPHYR_PASSWORD="pä")
 
     assert message == (
@@ -235,7 +235,7 @@ def test_letters_outside_ascii_lead_to_a_token(kind):
 
 @posix
 def test_a_token_may_come_through_a_pipe(tmp_path):
-    """As in ``--zephyr-token-file <(vault ...)``; nobody reads it a second time."""
+    """As in ``--zephyr-token-file <(vault ...)``; it is not read a second time."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=("t0ken-1\n", "utf-8"))
@@ -250,7 +250,7 @@ def test_a_token_may_come_through_a_pipe(tmp_path):
 
 
 @posix
-def test_a_token_file_without_an_end_is_a_problem():
+def test_a_token_file_without_an_end_is_an_error():
     assert "is not a token" in problem({"token_file": "/dev/zero"})
 
 
@@ -275,8 +275,8 @@ def test_a_token_file_without_an_end_is_a_problem():
         pytest.param({"HOME": "/home/ada", "TOKEN": "x" * 9}, set(), id="others"),
     ],
 )
-def test_what_may_be_a_secret_of_ours_is_known(environ, secrets):
-    """Whoever reads the environment may come to say it."""
+def test_credentials_in_the_environment_are_known(environ, secrets):
+    """A test that prints its environment must not write them to a journal."""
     assert known_secrets(environ) == secrets
 
 

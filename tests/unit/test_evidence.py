@@ -1,4 +1,4 @@
-"""What tests say: written, read and gathered; hostile lines are refused."""
+"""The evidence of tests is written, read and gathered; invalid lines are rejected."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_a_line_is_read_as_it_was_written(what):
     ],
     ids=str,
 )
-def test_a_line_of_another_shape_is_refused(change):
-    """A digest becomes the name of a file, so nothing else may stand there."""
+def test_an_invalid_line_is_rejected(change):
+    """A digest becomes the name of a file, so it must be one."""
     line: dict[str, Any] = evidence_line(EvidenceEntry(NODEID, SHOT)) | change
 
     with pytest.raises((TypeError, ValueError)):
@@ -97,7 +97,7 @@ def test_a_content_type_may_have_parameters(type):
     assert read_evidence(evidence_line(said)) == said
 
 
-def test_gathering_takes_repetitions_once_and_the_last_word():
+def test_repetitions_are_gathered_once_with_the_last_value_of_a_field():
     found = gather(
         [
             Comment("a"), Comment("a"), Defect("B"), Defect("A"), Defect("B"), SHOT, SHOT,
@@ -169,7 +169,7 @@ def test_evidence_is_that_of_the_last_attempt(records, comments):
     assert node.evidence.comments == comments
 
 
-def test_a_test_that_says_nothing_costs_nothing():
+def test_tests_without_evidence_share_one_empty_value():
     """All such results share one empty evidence and where they came from."""
     origin = Origin("https://ci.example/1", "c0ffee")
     (node,) = fold(attempt(0, "passed"), origin)
@@ -178,7 +178,7 @@ def test_a_test_that_says_nothing_costs_nothing():
     assert node.origin is origin
 
 
-def test_saying_something_does_not_decide_how_a_test_ended():
+def test_evidence_does_not_change_the_outcome():
     (node,) = fold([Start(NODEID), said("a"), *attempt(0, "passed")])
 
     assert node.outcome is Outcome.PASSED

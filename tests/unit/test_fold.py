@@ -1,4 +1,4 @@
-"""What pytest reported, folded into one outcome per test."""
+"""The reports of pytest, folded into one outcome for each test."""
 
 from __future__ import annotations
 
@@ -255,8 +255,8 @@ def test_records_of_a_test_fold_into_its_outcome(records, outcome):
         pytest.param(report("collect", "failed"), Outcome.ERROR, id="unknown part"),
     ],
 )
-def test_a_report_alone_decides_or_not(given_report, said):
-    """Only what the terminal would count says anything about the outcome."""
+def test_a_report_decides_something_or_nothing(given_report, said):
+    """Only a report that pytest counts in the terminal decides the outcome."""
     assert classify(given_report) is said
 
 
@@ -273,12 +273,12 @@ def test_a_report_alone_decides_or_not(given_report, said):
     ],
 )
 def test_worst_outcome_is_a_failure_if_there_is_one(outcomes, expected):
-    """Every failure is worse than everything that is none."""
+    """Every failure is worse than all other outcomes."""
     assert worst(outcomes) is expected
 
 
 def test_failures_are_error_crashed_and_failed():
-    """An expected failure is none."""
+    """An expected failure is not one of them."""
     assert {each.value for each in Outcome if each.is_failure} == {
         "error",
         "crashed",
@@ -287,7 +287,7 @@ def test_failures_are_error_crashed_and_failed():
 
 
 def test_last_attempt_counts_for_duration_and_failures():
-    """A rerun keeps the first failure apart and takes the time of the last attempt."""
+    """The result of a rerun has the first failure and the time of the last attempt."""
     (folded,) = fold(
         [
             report("setup", duration=1),
@@ -315,14 +315,14 @@ def test_last_attempt_counts_for_duration_and_failures():
 
 
 def test_crash_on_the_second_attempt_counts_two_attempts():
-    """A crash that does not know its attempt ended the one that was under way."""
+    """A crash without a number of its attempt ended the attempt that was running."""
     (folded,) = fold([*on("gw0", SETUP, RERUN, TEARDOWN), START, CRASH, END])
 
     assert folded.attempts == 2
 
 
 def test_late_failure_of_an_earlier_attempt_changes_nothing():
-    """A report of an attempt that is over decides nothing."""
+    """A late report of an earlier attempt decides nothing."""
     (folded,) = fold(
         [RERUN, *again(SETUP, CALL, TEARDOWN), replace(TEARDOWN_ERROR, crash="late")]
     )
@@ -352,7 +352,7 @@ def test_all_failures_of_an_attempt_are_kept_in_order():
 
 
 def test_reason_of_a_skip_is_kept():
-    """The reason comes with the skip, the teardown after it has none."""
+    """The report of the skip has the reason, that of the teardown has none."""
     (folded,) = fold([report("setup", "skipped", reason="no network"), TEARDOWN])
 
     assert folded.reason == "no network"
@@ -372,7 +372,7 @@ def test_a_title_is_on_one_line():
 
 
 def test_a_killed_test_has_the_time_of_its_start():
-    """Without a report the start is the last that was seen."""
+    """Without a report, the start is its last record."""
     (folded,) = fold([ITEM, Start(NODEID, at=70)])
 
     assert (folded.at, folded.attempts, folded.duration) == (70, 1, 0)
@@ -390,7 +390,7 @@ def test_each_worker_adds_its_time():
     assert folded.duration == 12
 
 
-def test_nodes_do_not_mix():
+def test_every_node_has_a_result_of_its_own():
     """Every node id has its own result, in the order of first appearance."""
     folded = fold(
         [
@@ -491,8 +491,8 @@ RECORDS = st.one_of(
 
 @deterministic
 @given(st.lists(RECORDS))
-def test_every_node_that_was_seen_has_one_result(records: list[Record]) -> None:
-    """However odd the records are, no test is lost and none appears twice."""
+def test_every_node_with_a_record_has_one_result(records: list[Record]) -> None:
+    """No test is lost and none appears twice, whatever the records are."""
     seen = {each.nodeid for each in records if not isinstance(each, End)}
 
     assert sorted(each.nodeid for each in fold(records)) == sorted(seen)
@@ -501,7 +501,7 @@ def test_every_node_that_was_seen_has_one_result(records: list[Record]) -> None:
 @deterministic
 @given(st.lists(st.sampled_from([SETUP, CALL, TEARDOWN, FAILED_CALL, CRASH])))
 def test_a_failure_without_a_rerun_is_never_lost(reports: list[Report]) -> None:
-    """A red report of the only attempt makes the test red, whatever else came."""
+    """A failed report of the only attempt makes the test fail, whatever else came."""
     (folded,) = fold([START, *reports])
     red = any(each.outcome == "failed" for each in reports)
 

@@ -55,7 +55,7 @@ def outcomes(*sessions: Session) -> list[Outcome]:
     ],
 )
 def test_the_last_attempt_of_a_job_counts(first, second, counting):
-    """What was skipped or not run replaces nothing."""
+    """A test that was skipped or not run replaces no result."""
     assert outcomes(session("a", first, 0), session("b", second, 10)) == counting
 
 
@@ -77,7 +77,7 @@ def test_the_last_attempt_of_a_job_counts(first, second, counting):
     ],
 )
 def test_a_difference_makes_another_job(other):
-    """Both results stay, and the worse decides, in whichever order they come."""
+    """Both results stay, and the worse one decides, in any order."""
     red, green = session("a", FAILED, 0, other), session("b", PASSED, 10)
 
     assert outcomes(red, green) == [FAILED, PASSED]
@@ -91,8 +91,8 @@ def test_sessions_side_by_side_are_two_jobs():
     assert counted.separate_jobs == {("a", "b"): "they ran side by side"}
 
 
-def test_a_session_that_was_killed_after_another_ended_ran_beside_it():
-    """Its journal ends long before, with the last that it wrote."""
+def test_a_session_that_was_killed_after_another_ended_is_another_job():
+    """Its journal ends with its last record, long before the kill."""
     red, green = session("a", FAILED, 0), session("b", PASSED, 20)
 
     assert outcomes(red, replace(green, still_running={"a"})) == [FAILED, PASSED]
@@ -103,7 +103,7 @@ def test_a_session_that_was_killed_after_another_ended_ran_beside_it():
     [(1, 2, True), (1, 3, True), (2, 1, True), (1, 1, False), (0, 2, False)],
 )
 def test_an_attempt_that_the_ci_service_counts_may_be_elsewhere(first, second, repeats):
-    """Whichever of them was read first, the higher number is the later attempt."""
+    """The higher number is the later attempt, in any order of reading."""
     red = session("a", FAILED, 0, replace(JOB, host="x", attempt=first))
     green = session("b", PASSED, 5, replace(JOB, host="y", attempt=second))
     counting = [FAILED] if first > second > 0 else [PASSED]
@@ -112,7 +112,7 @@ def test_an_attempt_that_the_ci_service_counts_may_be_elsewhere(first, second, r
 
 
 def test_a_repetition_replaces_one_of_several_jobs_that_look_alike():
-    """Two shards of which one failed; only that one is repeated, or only one of two."""
+    """Of two shards, only the one that failed is repeated, or one of two that failed."""
     jobs = [replace(JOB, host=host, attempt=1) for host in ("x", "y")]
     again = replace(JOB, host="z", attempt=2)
     passed = session("c", PASSED, 50, again)
@@ -128,7 +128,7 @@ def test_a_repetition_replaces_one_of_several_jobs_that_look_alike():
 
 
 def test_a_repetition_is_of_one_job_with_all_its_tests():
-    """What another job that looks alike found is not repeated by it."""
+    """It does not replace results of another job that looks the same."""
 
     def leg(
         name: str, host: str, attempt: int, first: Outcome, second: Outcome
@@ -149,8 +149,8 @@ def test_a_repetition_is_of_one_job_with_all_its_tests():
     assert len(red) == 1
 
 
-def test_the_attempt_that_counts_tells_of_those_before():
-    """How many there were, and why the first failed."""
+def test_the_last_attempt_has_the_number_and_first_failure_of_all():
+    """It says how many attempts there were, and why the first one failed."""
     first = failure("call", "one", "")
     sessions = [
         session("a", FAILED, 0, failures=(first,)),
@@ -195,7 +195,7 @@ SESSIONS = st.lists(
 @deterministic
 @given(SESSIONS, st.randoms(use_true_random=False))
 def test_order_of_reading_makes_no_difference(sessions, chance):
-    """And every test that has a result keeps one."""
+    """Every test that has a result still has one."""
     shuffled = list(sessions)
     chance.shuffle(shuffled)
 
@@ -283,7 +283,7 @@ def test_any_other_variable_makes_another_job(name):
 
 
 def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
-    """As on a second runner of the CI service."""
+    """This is so on a second runner of the CI service."""
     marks = []
     for root in ("/runner/1/work", "/runner/2/work"):
         environ = {"GITHUB_WORKSPACE": root, "PATH": f"{root}/.venv/bin:/bin"}
@@ -294,8 +294,8 @@ def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
     assert marks[0].place != marks[1].place
 
 
-def test_no_value_of_a_variable_is_kept():
-    """Not even a digest of a secret by itself."""
+def test_a_job_has_no_values_of_variables():
+    """Secrets share one digest."""
     found = job({"DB_PASSWORD": "swordfish", "BROWSER": "chrome"})
 
     assert "DB_PASSWORD" not in found.environment
@@ -310,14 +310,14 @@ def test_two_nodes_of_one_session_are_not_attempts():
     assert len(merge_sessions([Session("s", JOB, 0, 1, nodes)]).nodes) == 2
 
 
-def test_an_attempt_without_the_name_of_its_job_is_none():
+def test_an_attempt_without_the_name_of_its_job_is_ignored():
     """Every GitLab job has an id of its own."""
     assert job({"CI_JOB_ID": "7"}).attempt == 0
     assert job({"CI_JOB_ID": "7", "CI_JOB_NAME": "e2e"}).attempt == 7
 
 
-def test_what_tests_change_in_the_environment_is_not_the_next_session():
-    """What the caller of pytest.main changes between two sessions is."""
+def test_changes_of_tests_to_the_environment_make_no_other_job():
+    """Changes of the caller of pytest.main between two sessions do."""
     note_changes({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
 
     assert as_started({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}

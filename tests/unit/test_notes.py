@@ -1,4 +1,4 @@
-"""The notes of an execution: what stands in them, and how they are cut."""
+"""The notes of an execution: what is in them, and how they are shortened."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ FLAKY = node(
     ],
 )
 def test_notes_are_written_when_the_option_says_so(tested, never, failed, always):
-    """`failed` is what went wrong, a pass after reruns included."""
+    """`failed` covers all that went wrong, and a pass after reruns."""
     found = {
         when: notes_of(tested, comment=when) for when in ("never", "failed", "always")
     }
@@ -73,7 +73,7 @@ def test_notes_are_written_when_the_option_says_so(tested, never, failed, always
 
 
 def test_a_single_test_has_its_line_and_its_failure():
-    """Outcome, node id and duration; then where it failed, and the text."""
+    """Outcome, node id and duration come first, then the line that failed and the text."""
     assert notes_of(FAILED) == (
         "failed test_pay.py::test_card (1.23 s)\n"
         "\n"
@@ -91,7 +91,7 @@ def test_reruns_are_counted_and_the_first_failure_is_shown():
     )
 
 
-def test_a_reason_stands_behind_its_test():
+def test_the_reason_follows_its_test():
     """The reason of an expected failure is part of the line."""
     tested = node(Outcome.XFAILED, reason="BUG-7")
 
@@ -99,7 +99,7 @@ def test_a_reason_stands_behind_its_test():
 
 
 def test_a_failed_subtest_is_named():
-    """Which of the subtests failed stands before the place."""
+    """The name of the subtest is before the line that failed."""
     tested = node(
         Outcome.FAILED, failures=(failure("call", "t.py:1: no", "", "[euro]"),)
     )
@@ -108,7 +108,7 @@ def test_a_failed_subtest_is_named():
 
 
 def test_a_failure_without_a_place_says_in_which_part_it_was():
-    """A crash report has no place, a fixture's may have none."""
+    """The report of a crash has no line, and that of a fixture may have none."""
     tested = node(Outcome.ERROR, failures=(failure("teardown", "", "stack"),))
 
     assert (notes_of(tested) or "").endswith(
@@ -117,7 +117,7 @@ def test_a_failure_without_a_place_says_in_which_part_it_was():
 
 
 def test_many_tests_have_a_count_and_a_line_each_worst_first():
-    """With fifty parameters the failed one stands on top."""
+    """Of fifty parameters, the failed one is first."""
     nodes = [
         node(Outcome.PASSED, "t[b]"),
         node(Outcome.SKIPPED, "t[a]"),
@@ -134,7 +134,7 @@ def test_many_tests_have_a_count_and_a_line_each_worst_first():
     )
 
 
-def test_a_hidden_failure_is_told_although_it_does_not_decide():
+def test_a_failure_that_does_not_decide_is_in_the_notes():
     """With a custom map a case may pass while one of its tests failed."""
     nodes = [node(Outcome.PASSED, "a"), node(Outcome.FAILED, "b")]
     text = write_notes(nodes, Outcome.PASSED, NotesOptions("failed"))
@@ -164,8 +164,8 @@ def test_what_html_or_xml_cannot_carry_is_escaped(plain, escaped):
     assert escape(plain) == escaped
 
 
-def test_all_that_a_test_says_is_escaped():
-    """Node id, reason, place and text are texts of strangers."""
+def test_all_texts_of_a_test_are_escaped():
+    """Node id, reason and failure may have any text."""
     tested = node(
         Outcome.FAILED,
         "t[<b>]",
@@ -194,7 +194,7 @@ def test_all_that_a_test_says_is_escaped():
     ],
 )
 def test_a_long_text_is_cut_from_its_middle(text, limit, expected):
-    """Two thirds of the room for the beginning, one for the end."""
+    """Two thirds of the room are for the beginning, one third is for the end."""
     assert fit(text, limit) == expected
 
 
@@ -210,7 +210,7 @@ def test_notes_keep_to_their_limit():
 
 @pytest.mark.parametrize("limit", [60, 300, 1_000, 4_000])
 def test_no_cut_goes_through_another(limit):
-    """Whatever fills the notes: what was said, the failure, or where it ran."""
+    """This holds whether evidence, the failure or the page of the job fills the notes."""
     tested = node(
         Outcome.FAILED,
         failures=(failure("call", "", "x" * 5_000),),
@@ -229,7 +229,7 @@ def test_no_cut_goes_through_another(limit):
 @pytest.mark.parametrize("outcome", list(Outcome), ids=lambda each: each.value)
 @pytest.mark.parametrize("count", [1, 3])
 def test_our_notes_are_recognised(outcome, count):
-    """Whatever we wrote may be replaced by a later run, cut or not."""
+    """A later run may replace all notes of ours, shortened or not."""
     nodes = [
         node(outcome, f"t.py::test_a[{i}]", failures=(failure("call", "", "x" * 500),))
         for i in range(count)
@@ -278,7 +278,7 @@ def test_a_persons_comment_is_not_ours(comment):
     ],
 )
 def test_a_summary_is_one_escaped_line(nodes, line):
-    """It takes the place of notes that no longer hold."""
+    """It replaces notes that are not valid any more."""
     assert summary(nodes, Outcome.PASSED) == line
 
 
@@ -288,7 +288,7 @@ ESCAPES = re.compile(r"&(?:amp|lt|gt);")
 @deterministic
 @given(st.text(st.sampled_from("<>&; alt"), max_size=300), st.integers(0, 320))
 def test_a_cut_text_has_no_broken_escape(plain: str, limit: int) -> None:
-    """Every ampersand that is left begins an escape that ends."""
+    """Every ampersand begins a complete escape."""
     found = fit(escape(plain), limit)
 
     assert len(found) <= limit
@@ -297,7 +297,7 @@ def test_a_cut_text_has_no_broken_escape(plain: str, limit: int) -> None:
 
 @pytest.mark.parametrize("escaped", ["&amp;", "&lt;", "a&gt;"])
 def test_no_part_of_an_escape_is_left_at_a_cut(escaped):
-    """Wherever the cut falls, what stands before and after it is whole."""
+    """The text before and after the cut has complete escapes only."""
     for limit in range(33, 160):
         found = fit(escaped * 50, limit)
         kept = re.sub(r"\n\[… \d+ characters left out …\]\n", "", found)
@@ -309,7 +309,7 @@ def test_no_part_of_an_escape_is_left_at_a_cut(escaped):
 @deterministic
 @given(st.text(), st.integers(0, 100))
 def test_any_text_fits(text: str, limit: int) -> None:
-    """No text is longer than allowed, and a text that fits is not touched."""
+    """No text is longer than allowed, and a text that fits stays unchanged."""
     found = fit(text, limit)
 
     assert len(found) <= limit
@@ -319,7 +319,7 @@ def test_any_text_fits(text: str, limit: int) -> None:
 @deterministic
 @given(st.text())
 def test_escaped_text_can_be_sent(text: str) -> None:
-    """It is UTF-8, holds no markup, and can be read back."""
+    """It is UTF-8 and has no markup."""
     found = escape(text)
     found.encode("utf-8")
 
@@ -363,8 +363,8 @@ SAID = Evidence(
 
 
 @pytest.mark.parametrize("comment", ["never", "failed", "always"])
-def test_what_a_test_said_is_always_there(comment):
-    """Behind the line of the test, which makes the notes recognisable as ours."""
+def test_evidence_is_always_in_the_notes(comment):
+    """It follows the line of the test, so the notes can be recognised as ours."""
     text = notes_of(node(Outcome.PASSED, evidence=SAID), comment=comment)
 
     assert text == (
@@ -378,8 +378,8 @@ def test_what_a_test_said_is_always_there(comment):
     assert is_ours(text)
 
 
-def test_of_several_tests_it_is_said_whose_words_they_are():
-    """Defects are named once, whoever said them."""
+def test_evidence_of_several_tests_has_the_names_of_the_tests():
+    """Defects are listed once for all tests."""
     evidence = Evidence(comments=("a",), defects=("BUG-7",))
     nodes = [node(Outcome.PASSED, f"t[{n}]", evidence=evidence) for n in "ab"]
 
@@ -390,7 +390,7 @@ def test_of_several_tests_it_is_said_whose_words_they_are():
     ]
 
 
-def test_never_leaves_the_failure_out_though_something_was_said():
+def test_never_leaves_out_the_failure_also_if_there_is_evidence():
     tested = replace(FAILED, evidence=Evidence(comments=("a",)))
 
     assert (notes_of(tested, comment="never") or "").splitlines() == [
@@ -399,7 +399,7 @@ def test_never_leaves_the_failure_out_though_something_was_said():
     ]
 
 
-def test_steps_are_listed_as_deep_as_they_were():
+def test_nested_steps_are_indented():
     steps = [
         Step(1, "Open", 0, "passed"),
         Step(2, "Wait", 1, "failed", "TimeoutError: 5 s"),
@@ -422,7 +422,7 @@ def test_a_step_of_absurd_depth_is_listed():
     assert (text or "").endswith("  passed Open")
 
 
-def test_job_and_commit_stand_at_the_end_once():
+def test_job_and_commit_are_at_the_end_once():
     here = Origin("https://ci.example/1", "c0ffee")
     nodes = [replace(FAILED, origin=here), node(Outcome.PASSED, "t", origin=here)]
 
@@ -432,7 +432,7 @@ def test_job_and_commit_stand_at_the_end_once():
 
 
 def test_only_the_failure_is_cut():
-    """What was said and where it ran stay whole; the whole text is there, too."""
+    """Evidence and job stay complete, and the full text can be had."""
     tested = node(
         Outcome.FAILED,
         failures=(failure("call", "t.py:1: no", "<" * 5000),),

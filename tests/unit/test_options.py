@@ -1,4 +1,4 @@
-"""Where values come from: flag, environment, journal, ini file, default."""
+"""Where values come from: flags, environment, journal, ini file, defaults."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def test_every_option_is_in_the_table():
 
 
 def sources(option: Option) -> list[str]:
-    """Return where *option* may stand, the strongest place first."""
+    """Return the sources that *option* may come from, the first one that counts first."""
     places = {"flag": option.flag, "env": option.env, "ini": option.ini}
     return [place for place, allowed in places.items() if allowed]
 
 
 def given_in(places: Mapping[str, str], name: str) -> OptionSources:
-    """Return *name* given at *places*: a text each."""
+    """Return the sources of option *name*, with a text for each of *places*."""
     env_name = BY_NAME[name].env_name
     return OptionSources(
         flags={name: places["flag"]} if "flag" in places else {},
@@ -102,7 +102,7 @@ PLACES = [(option.name, place) for option in OPTIONS for place in sources(option
 
 
 @pytest.mark.parametrize(("name", "place"), PLACES)
-def test_a_place_wins_over_all_weaker_ones(name, place):
+def test_a_source_overrides_those_after_it(name, place):
     """Flag, environment, ini file: the first that has a value."""
     _default, text, value, other, _ = TABLE[name]
     allowed = sources(BY_NAME[name])
@@ -122,8 +122,8 @@ JOURNALED = [option for option in OPTIONS if option.journaled]
 
 
 @pytest.mark.parametrize("option", JOURNALED, ids=lambda each: each.name)
-def test_a_journal_goes_before_all_but_a_flag(option):
-    """What decides the result is not changed by where a journal is pushed from."""
+def test_only_a_flag_overrides_a_journal(option):
+    """The place that a journal is pushed from does not change the result."""
     default, text, value, other, other_value = TABLE[option.name]
     here = dict.fromkeys(("env", "ini"), other)
 
@@ -138,7 +138,7 @@ def test_a_journal_goes_before_all_but_a_flag(option):
 
 
 @pytest.mark.parametrize("name", ["url", "auth", "verify", "timeout", "deadline"])
-def test_a_journal_does_not_say_how_to_reach_a_server(name):
+def test_a_journal_does_not_set_how_to_reach_the_server(name):
     _, text, value, other, _ = TABLE[name]
     given = given_in({"env": text, "header": other}, name)
 
@@ -195,8 +195,8 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
         pytest.param("verify", "header", id="verify in a journal"),
     ],
 )
-def test_an_option_is_not_read_where_it_has_no_place(option, place):
-    """Some keys are for one place only, and a journal keeps what decides the result."""
+def test_an_option_is_read_only_from_its_sources(option, place):
+    """Some options have one source only, and a journal has those that decide the result."""
     default, text, *_ = TABLE[option]
 
     assert resolve.value(option, given_in({place: text}, option)) == default
@@ -262,8 +262,8 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
         ("ini", "zephyr_auth in pytest.ini"),
     ],
 )
-def test_a_wrong_value_is_said_with_its_place(place, source):
-    """Value, place, the nearest that is allowed, and all that are."""
+def test_an_invalid_value_is_reported_with_its_source(place, source):
+    """The message has the value, its source, the closest allowed value, and all of them."""
     with pytest.raises(SettingsError) as caught:
         resolve.value("auth", given_in({place: "tokn"}, "auth"))
 
@@ -273,8 +273,8 @@ def test_a_wrong_value_is_said_with_its_place(place, source):
     )
 
 
-def test_every_problem_is_said_at_once():
-    """Nobody mends one line to find the next."""
+def test_all_problems_are_reported_at_once():
+    """Nobody has to fix one line to see the next problem."""
     environ = {"ZEPHYR_AUTH": "x", "ZEPHYR_TIMEOUT": "x", "ZEPHYR_RETRIES": "x"}
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(OptionSources(environ=environ))
@@ -287,7 +287,7 @@ def test_every_problem_is_said_at_once():
 
 
 def test_a_long_wrong_value_is_cut_in_the_message():
-    """A file that was put into a variable by mistake is not printed."""
+    """The contents of a file, set by mistake, are not printed."""
     with pytest.raises(SettingsError) as caught:
         resolve.value("auth", OptionSources(environ={"ZEPHYR_AUTH": "x" * 5000}))
 
@@ -296,8 +296,8 @@ def test_a_long_wrong_value_is_cut_in_the_message():
     )
 
 
-def test_settings_know_text_and_place_of_every_value():
-    """Messages name what was given, not what it became."""
+def test_settings_have_text_and_source_of_every_value():
+    """Messages show the text as it was given."""
     settings = resolve.resolve(
         OptionSources(flags={"phase": "id:7"}, environ={"ZEPHYR_CYCLE": " Nightly "})
     )
@@ -329,16 +329,16 @@ def test_settings_know_text_and_place_of_every_value():
         ),
     ],
 )
-def test_the_run_key_comes_from_the_ci_service_if_nobody_says_it(environ, key, source):
-    """It is written down, so that a later push merges the same journals."""
+def test_the_run_key_comes_from_the_ci_service_if_it_is_not_set(environ, key, source):
+    """It is in the journal, so that a later push merges the same journals."""
     settings = resolve.resolve(OptionSources(environ=environ))
 
     assert (settings.run_key, settings.sources["run_key"]) == (key, source)
     assert resolve.journaled(settings).get("run_key") == key
 
 
-def test_a_journal_keeps_what_was_given_and_decides_the_result():
-    """Neither defaults, nor how to log in to the server, nor secrets."""
+def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
+    """It has no defaults, no options for the login, and no secrets."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "Smoke", "timeout": "5"},
@@ -356,8 +356,8 @@ def test_a_journal_keeps_what_was_given_and_decides_the_result():
     }
 
 
-def test_what_a_journal_keeps_gives_the_same_values_again():
-    """A later push decides as the run would have."""
+def test_the_options_of_a_journal_have_the_same_values_later():
+    """A later push has the same result as a push at the end of the run."""
     first = resolve.resolve(OptionSources(environ=environ_of_all()))
     again = resolve.resolve(OptionSources(header=resolve.journaled(first)))
     names = [option.name for option in OPTIONS if option.journaled]
@@ -376,8 +376,8 @@ def environ_of_all() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("text", ["false", "0", "No"])
-def test_unchecked_certificates_are_warned_of(text):
-    """The place is said, so that it can be mended."""
+def test_unchecked_certificates_cause_a_warning(text):
+    """The warning says where to fix it."""
     (warning,) = resolve.resolve(
         OptionSources(environ={"ZEPHYR_VERIFY": text})
     ).warnings
@@ -394,8 +394,8 @@ SECRET = "hunter2"
 
 
 @pytest.mark.parametrize("name", ["token", "username", "password"])
-def test_a_credential_in_the_wrong_place_is_sent_to_the_right_one(name):
-    """Where it was found, and where it belongs."""
+def test_the_message_about_a_credential_says_where_it_belongs(name):
+    """It has both places."""
     message = options.credential_message(name, f"zephyr_{name} in pytest.ini")
 
     assert message.startswith(f"zephyr_{name} in pytest.ini: ")
@@ -426,7 +426,7 @@ def test_no_option_takes_a_credential(name):
     ],
 )
 def test_a_wrong_address_is_shown_without_its_credential(name, text):
-    """However the address is misspelled, what may be a password is not printed."""
+    """What may be a password is not printed, whatever the mistake in the address."""
     try:
         settings = resolve.resolve(
             OptionSources(environ={f"ZEPHYR_{name.upper()}": text})
@@ -533,15 +533,15 @@ def test_the_table_shows_the_address_that_is_used():
     ],
 )
 def test_the_table_says_who_logs_in(environ, row):
-    """And where that was found."""
+    """The line has the source of the credential."""
     settings = resolve.resolve(OptionSources(environ=environ))
 
     assert resolve.describe(settings)[-1].split(" = ", 1)[1] == row
 
 
 @pytest.mark.parametrize("name", ["{env:OTHER_SECRET}", "{date}", "x {build}"])
-def test_a_journal_is_not_filled_in_with_what_stands_here_and_now(name):
-    """Its names were filled when it was written; others were put there by hand."""
+def test_placeholders_in_a_journal_are_not_filled(name):
+    """Its names were filled when it was written; placeholders were added by hand."""
     environ = {"OTHER_SECRET": "s3cr3t", "ZEPHYR_BUILD": "77"}
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(OptionSources(environ=environ, header={"phase": name}))
@@ -572,10 +572,10 @@ NATIVE = st.recursive(
     st.sampled_from(["flags", "environ", "header", "ini"]),
     NATIVE,
 )
-def test_no_value_in_any_place_is_too_odd(
+def test_any_value_from_any_source_is_used_or_rejected(
     option: Option, place: str, value: object
 ) -> None:
-    """Of whatever type a TOML file can have: it is used, or refused in printable lines."""
+    """This holds for every type that a TOML file can have; messages are printable lines."""
     given = {
         "flags": OptionSources(flags={option.name: value}),
         "environ": OptionSources(environ={option.env_name: resolve.as_text(value)}),
@@ -594,10 +594,10 @@ def test_no_value_in_any_place_is_too_odd(
 @pytest.mark.parametrize(
     ("place", "at_ini"), [("ini", True), ("-o", False), ("env", False), ("flag", False)]
 )
-def test_a_relative_path_starts_where_it_stands(
+def test_a_relative_path_starts_from_its_source(
     tmp_path, monkeypatch, name, place, at_ini
 ):
-    """At the ini file, wherever it is read from; else in the working directory."""
+    """A path in an ini file starts from the file, any other from the working directory."""
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "project"
     for directory in (root, tmp_path):

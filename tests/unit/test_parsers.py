@@ -58,8 +58,8 @@ def refused(name: str, text: str) -> str:
     ],
     ids=lambda text: text,
 )
-def test_an_address_is_cut_to_its_server(text, url):
-    """A pasted UI address is as good as the server's own."""
+def test_an_address_is_cut_to_that_of_its_server(text, url):
+    """An address that was copied from the browser works."""
     assert parsed("url", text) == url
 
 
@@ -81,8 +81,8 @@ def test_an_address_is_cut_to_its_server(text, url):
     ],
     ids=lambda text: text,
 )
-def test_what_is_no_address_is_refused(text, allowed):
-    """The message says what an address looks like."""
+def test_an_invalid_address_is_rejected(text, allowed):
+    """The message says what an address has to look like."""
     message = refused("url", text)
 
     assert message.startswith("invalid zephyr_url '")
@@ -101,7 +101,7 @@ def test_what_is_no_address_is_refused(text, allowed):
         "prod-api.zephyr4jiracloud.com",
     ],
 )
-def test_an_address_of_another_product_is_told_apart(host):
+def test_an_address_of_another_product_is_rejected(host):
     message = refused("url", f"https://{host}/jira/your-work")
 
     assert "This plugin reports to Zephyr Enterprise" in message
@@ -136,7 +136,7 @@ def test_any_other_host_may_be_a_server(host):
     ],
     ids=lambda text: str(text),
 )
-def test_digits_are_an_id_and_all_else_a_name(text, ref):
+def test_digits_are_an_id_and_any_other_text_is_a_name(text, ref):
     """`id:` and `name:` force it."""
     assert parsed("phase", text) == ref
 
@@ -152,8 +152,8 @@ def test_digits_are_an_id_and_all_else_a_name(text, ref):
     ],
     ids=lambda text: text,
 )
-def test_a_forced_kind_needs_its_value(text, allowed):
-    """Half a reference is refused."""
+def test_a_prefix_needs_a_value(text, allowed):
+    """A prefix alone is rejected."""
     assert refused("phase", text) == (
         f"invalid zephyr_phase {text!r} (from zephyr_phase in pytest.ini): {allowed}."
     )
@@ -191,7 +191,7 @@ def test_a_forced_kind_needs_its_value(text, allowed):
     ],
 )
 def test_a_text_becomes_its_value(name, text, value):
-    """The same rule for every place a text can stand."""
+    """The rule is the same for all sources."""
     assert parsed(name, text) == value
 
 
@@ -241,8 +241,8 @@ def test_a_text_becomes_its_value(name, text, value):
     ],
     ids=lambda text: text[:24],
 )
-def test_a_wrong_value_says_what_is_allowed(name, text, allowed):
-    """The message has the value, cut if it is long, its place, and the nearest value."""
+def test_the_message_about_an_invalid_value_says_what_is_allowed(name, text, allowed):
+    """The message has the value, shortened, its source, and the closest allowed value."""
     message = refused(name, text)
     shown = repr(text)[1:90]
 
@@ -269,7 +269,7 @@ def test_a_wrong_value_says_what_is_allowed(name, text, allowed):
     ],
     ids=repr,
 )
-def test_a_status_map_is_pairs_by_comma_or_line(text, value):
+def test_pairs_of_a_status_map_are_separated_by_commas_or_lines(text, value):
     """Names of statuses may hold spaces and equals signs."""
     assert parsed("status_map", text) == value
 
@@ -289,8 +289,8 @@ def test_a_status_map_is_pairs_by_comma_or_line(text, value):
     ],
     ids=repr,
 )
-def test_a_wrong_pair_in_a_status_map_is_named(text, allowed):
-    """The wrong half is said, not the whole map only."""
+def test_an_invalid_pair_in_a_status_map_is_named(text, allowed):
+    """The message says which half is invalid."""
     assert f" (from zephyr_status_map in pytest.ini): {allowed}" in refused(
         "status_map", text
     )
@@ -316,7 +316,7 @@ ANY_TEXT = st.one_of(
 @example("id_prefix", "(" * 2000 + ")" * 2000)
 @example("phase", "id:" + "9" * 4000)
 def test_any_text_is_a_value_or_a_settings_error(name: str, text: str) -> None:
-    """No text that stands in a file or variable ends a run with a traceback."""
+    """No text in a file or variable ends a run with a traceback."""
     try:
         parsed(name, text)
     except SettingsError as error:

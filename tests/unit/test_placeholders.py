@@ -44,12 +44,12 @@ VALUES = {
     ],
 )
 def test_placeholders_are_filled_in(text, filled):
-    """Two braces are one that is meant as such."""
+    """Two braces stand for one brace."""
     assert fill(text, VALUES | {"env:STAGE": "blue"}) == filled
 
 
-def test_a_value_is_not_filled_in_again():
-    """What a variable holds is a text, whatever it looks like."""
+def test_placeholders_in_a_value_are_not_filled():
+    """The value of a variable is a plain text."""
     assert fill("{env:A}", VALUES | {"env:A": "{env:B}", "env:B": "x"}) == "{env:B}"
 
 
@@ -68,8 +68,8 @@ def test_a_value_is_not_filled_in_again():
         ("{env:EMPTY}", "the variable EMPTY of {env:EMPTY} is not set"),
     ],
 )
-def test_a_placeholder_without_a_value_says_why(text, reason):
-    """The message has the placeholder, and where its value would come from."""
+def test_the_message_about_a_placeholder_says_why_it_has_no_value(text, reason):
+    """The message has the placeholder and the source that it lacks."""
     with pytest.raises(InvalidValue) as caught:
         fill(text, values_of({"EMPTY": ""}, None, None))
 
@@ -77,8 +77,8 @@ def test_a_placeholder_without_a_value_says_why(text, reason):
 
 
 @pytest.mark.parametrize("name", ["token", "password"])
-def test_a_credential_is_no_part_of_a_name(name):
-    """A name stands in the journal and on the server."""
+def test_a_credential_cannot_be_in_a_name(name):
+    """A name is written to the journal and to the server."""
     variable = f"ZEPHYR_{name.upper()}"
     environ = {"ZEPHYR_USERNAME": "ada", variable: "hunter2"}
     environ |= {
@@ -93,8 +93,8 @@ def test_a_credential_is_no_part_of_a_name(name):
     assert "hunter2" not in str(caught.value)
 
 
-def test_date_and_time_are_those_of_now():
-    """In forms that sort, and that a name can hold."""
+def test_date_and_time_are_the_present_ones():
+    """They have forms that can be sorted."""
     found = values_of({}, None, None)
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
@@ -106,7 +106,7 @@ def test_date_and_time_are_those_of_now():
     [("mine", "mine"), (None, "12")],
     ids=["said by the user", "from the service"],
 )
-def test_the_build_of_the_user_goes_before_the_services(build, expected):
+def test_the_build_of_the_user_overrides_that_of_the_service(build, expected):
     """As with every option."""
     found = values_of({"GITHUB_RUN_NUMBER": "12"}, "77", build)
 
@@ -114,14 +114,14 @@ def test_the_build_of_the_user_goes_before_the_services(build, expected):
 
 
 def test_every_placeholder_has_a_value_or_a_reason():
-    """What the list for people has can be used."""
+    """All placeholders of the documented list can be used."""
     names = {each for each in PLACEHOLDERS if not each.startswith("env:")}
 
     assert names == set(values_of({}, None, None))
 
 
 def test_names_are_filled_when_the_settings_are_made():
-    """Ids are not touched, and the text as given is kept for messages."""
+    """Ids stay unchanged, and messages have the text as it was given."""
     settings = resolve.resolve(
         OptionSources(
             flags={"phase": "Run {run}", "cycle": "7"},
@@ -134,7 +134,7 @@ def test_names_are_filled_when_the_settings_are_made():
     assert settings.raw["phase"] == "Run {run}"
 
 
-def test_a_name_that_cannot_be_filled_is_said_with_its_place():
+def test_a_name_that_cannot_be_filled_is_reported_with_its_source():
     """Together with all other problems."""
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(
@@ -149,8 +149,8 @@ def test_a_name_that_cannot_be_filled_is_said_with_its_place():
 
 @deterministic
 @given(st.text(st.sampled_from("{}ab :7id"), min_size=1, max_size=10))
-def test_a_journal_keeps_the_name_that_was_filled_in(name: str) -> None:
-    """A later push goes to the same place, whatever braces the name holds."""
+def test_a_journal_has_the_name_with_placeholders_filled(name: str) -> None:
+    """A later push goes to the same place, also if the name has braces."""
     stage = f"x{name}x"
     first = resolve.resolve(
         OptionSources(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})

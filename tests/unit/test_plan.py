@@ -99,7 +99,7 @@ def one_case(outcomes: list[Outcome], **said: str) -> CaseResult:
     ],
 )
 def test_worst_status_decides(outcomes, said, outcome, status):
-    """Fail, Blocked, any custom status, Pass: in that order, whatever led to them."""
+    """The order is Fail, Blocked, any custom status, Pass."""
     found = one_case(outcomes, **said)
 
     assert (found.outcome, found.status) == (outcome, status)
@@ -122,7 +122,7 @@ def test_worst_status_decides(outcomes, said, outcome, status):
     ],
 )
 def test_a_missing_status_is_named_and_nothing_sent(outcomes, said, outcome):
-    """A failure without a status on the server must not turn green."""
+    """A failure without a status on the server must not become a pass."""
     found = one_case(outcomes, **said)
 
     assert found.outcome is outcome
@@ -141,7 +141,7 @@ def test_a_missing_status_is_named_and_nothing_sent(outcomes, said, outcome):
     ],
 )
 def test_a_missing_status_matters_only_when_a_result_needs_it(outcomes, said, status):
-    """What does not decide may have no status."""
+    """A result that does not decide may have no status."""
     found = one_case(outcomes, **said)
 
     assert found.status == status
@@ -194,12 +194,12 @@ def test_tests_without_a_case_are_listed_apart():
     ],
 )
 def test_another_result_has_another_digest(other):
-    """A delivered result is recognised by everything that is written."""
+    """A delivered result is recognised by all that is written."""
     assert other.digest != result().digest
 
 
 def test_the_same_result_has_the_same_digest():
-    """What led to a result makes no difference to a receipt."""
+    """The tests of a result are not in its digest."""
     assert result(nodes=(node(PASSED),)).digest == result().digest
 
 
@@ -223,7 +223,7 @@ ORDER = [None, PASS, CUSTOM, BLOCKED, FAIL]
 def test_one_more_test_never_improves_the_status(
     ran: list[Outcome], idle: list[Outcome], more: Outcome, said: dict[str, str]
 ) -> None:
-    """Whatever ran so far, a further test that ran can only make it worse."""
+    """Another test that ran makes the status worse, or does not change it."""
     before = one_case(ran, **said).status
     after = one_case([*idle, *ran, more], **said).status
 
@@ -232,7 +232,7 @@ def test_one_more_test_never_improves_the_status(
 
 @deterministic
 @given(st.lists(OUTCOMES, min_size=1))
-def test_a_red_test_makes_its_case_red_and_green_ones_do_not(
+def test_a_failed_test_fails_its_case_and_others_do_not(
     outcomes: list[Outcome],
 ) -> None:
     """By default, a failure of any kind is Fail, and nothing else is."""
@@ -245,10 +245,10 @@ def test_a_red_test_makes_its_case_red_and_green_ones_do_not(
 @given(
     st.lists(OUTCOMES, min_size=1), MAPS, st.sampled_from([set(), {"2"}, {"1", "4"}])
 )
-def test_deciding_is_one_of_the_outcomes_and_knows_no_order(
+def test_the_deciding_outcome_is_one_of_the_tests_in_any_order(
     outcomes: list[Outcome], said: dict[str, str], gone: set[str]
 ) -> None:
-    """Reading the tests backwards decides the same."""
+    """The reverse order has the same result."""
     known = [
         Status(each.id, each.name, active=each.id not in gone)
         for each in (PASS, FAIL, BLOCKED, CUSTOM)

@@ -1,4 +1,4 @@
-"""Reports, job summaries and annotations show any text as it is."""
+"""Reports, Markdown and annotations show any text as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was told to do, and what is missing for it."""
+"""The settings of a run, and what is missing in them."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def missing(**environ: str) -> list[str]:
         pytest.param({"ZEPHYR_URL": "sandbox"}, id="sandbox"),
     ],
 )
-def test_an_id_ends_the_way_down_to_the_phase(environ):
-    """Names need all that stands above them, an id needs nothing."""
+def test_nothing_is_required_above_an_id(environ):
+    """A name needs everything above it."""
     found = settings(**environ)
 
     assert found.require_server() is None  # type: ignore[func-returns-value]
@@ -82,8 +82,8 @@ def test_an_id_ends_the_way_down_to_the_phase(environ):
         ),
     ],
 )
-def test_what_is_missing_on_the_way_is_named_from_the_top(environ, names):
-    """Each line says where the value can be set."""
+def test_missing_options_of_the_target_are_listed_from_the_project_down(environ, names):
+    """Each line says where to set the value."""
     assert missing(**SERVER, **environ) == [
         f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
         f" environment to a name or an id."
@@ -91,8 +91,8 @@ def test_what_is_missing_on_the_way_is_named_from_the_top(environ, names):
     ]
 
 
-def test_no_server_is_said_first():
-    """Everything that is missing is said at once."""
+def test_a_missing_server_is_reported_first():
+    """All that is missing is reported at once."""
     lines = missing()
 
     assert lines[0] == (
@@ -131,8 +131,8 @@ def test_no_server_is_said_first():
         ),
     ],
 )
-def test_a_missing_credential_is_said_with_its_place(auth, line):
-    """What has to be set depends on how the run logs in."""
+def test_the_message_about_a_missing_credential_says_where_to_set_it(auth, line):
+    """It depends on the way to log in."""
     given = {
         "ZEPHYR_URL": "https://z.example",
         "ZEPHYR_PHASE": "7",
@@ -149,7 +149,7 @@ def test_a_missing_credential_is_said_with_its_place(auth, line):
         pytest.param(Ref(name="7"), "'7'", id="name"),
     ],
 )
-def test_a_reference_says_whether_it_is_an_id(ref, text):
+def test_a_reference_shows_whether_it_is_an_id(ref, text):
     """An id and a name of digits look different."""
     assert str(ref) == text
 
@@ -174,13 +174,13 @@ def test_a_reference_says_whether_it_is_an_id(ref, text):
         ),
     ],
 )
-def test_a_credential_says_as_whom(credential, text):
-    """A token does not know its owner before the server was asked."""
+def test_a_credential_shows_its_user(credential, text):
+    """The owner of a token is not known before the login."""
     assert str(credential) == text
 
 
 def test_a_setting_is_described_as_it_was_given():
-    """The text and where it stood."""
+    """The description has the text and its source."""
     found = settings(ZEPHYR_PHASE="id:7")
 
     assert found.describe("phase") == "'id:7' (from ZEPHYR_PHASE)"

@@ -1,4 +1,4 @@
-"""Statuses of a server, and what outcomes become on it."""
+"""Statuses of a server, and the status of each outcome on it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_status_is_found_by_id_or_name(said, status):
 
 
 def test_a_map_changes_only_what_it_names():
-    """What the user does not mention keeps its default."""
+    """Other outcomes have their default."""
     found = mapped(error="Blocked")
 
     assert found[Outcome.ERROR].status == BLOCKED
@@ -87,7 +87,7 @@ def test_a_map_changes_only_what_it_names():
         pytest.param([FAIL, Status("9", "Fail")], FAIL, id="first of two"),
     ],
 )
-def test_of_several_candidates_the_closest_is_meant(statuses, expected):
+def test_the_closest_of_several_candidates_is_used(statuses, expected):
     """An id, then the exact name, then the name in another case."""
     said = "2" if statuses[0].name == "2" else "Fail"
 
@@ -106,13 +106,13 @@ def test_an_unknown_status_is_a_problem_that_names_what_there_is():
     )
 
 
-def test_a_status_like_no_other_gets_no_hint():
-    """Nothing is suggested where nothing is near."""
+def test_a_status_unlike_all_others_gets_no_hint():
+    """No status is suggested if none is close."""
     assert "Did you mean" not in mapped(error="zzz")[Outcome.ERROR].problem
 
 
 def test_an_inactive_status_is_a_problem_of_its_outcome_only():
-    """Active statuses are named; other outcomes go on as before."""
+    """The message lists active statuses; other outcomes are not affected."""
     retired = [PASS, FAIL, WIP, Status("4", "Blocked", active=False)]
     found = choices({}, "default", retired)
 
@@ -136,7 +136,7 @@ def test_fail_is_worst_and_pass_is_best(worse, better):
 @deterministic
 @given(st.dictionaries(st.sampled_from(list(Outcome)), st.text(max_size=8)))
 def test_any_map_gives_every_outcome_a_choice(said):
-    """Whatever was written, an outcome has a status, a problem, or a dash."""
+    """Every outcome has a status, a problem, or a dash."""
     found = choices({each.value: text for each, text in said.items()}, "-o", STOCK)
 
     assert set(found) == set(Outcome)

@@ -1,4 +1,4 @@
-"""The line in the notes by which jobs of one run know of each other."""
+"""The line in the notes from which jobs of one run learn about each other."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ TAGS = st.builds(
 @deterministic
 @given(TAGS, st.text(), st.text())
 def test_a_tag_is_read_back_from_any_notes(tag, before, after):
-    """Also if the server puts markup around them."""
+    """This holds also if the server adds markup to the notes."""
     notes = f"{before}\n{tag}</p>" if after else f"{before}\n{tag}"
     found = tags.find(notes)
 
@@ -74,8 +74,8 @@ def test_a_tag_of_an_absurd_time_can_be_read(at):
     assert len(found.findings) == 1
 
 
-def test_a_tag_has_a_limit_and_keeps_whole_jobs():
-    """The worst of them."""
+def test_a_tag_that_is_too_long_leaves_out_whole_jobs():
+    """Those with the worst results stay."""
     many = [
         Finding(JobMark(f"{n:08x}", "3e4f", 123456789012), "2" if n > 44 else "4", n)
         for n in range(50)
@@ -139,7 +139,7 @@ def terms(*results: CaseResult, **values: Any) -> DiffRules:
 
 
 def write(each: CaseResult, held: Execution, **values: Any) -> Execution:
-    """Return *held* after *each* was decided upon."""
+    """Return the execution *held* after the result *each* was written to it."""
     change = decide(each, held, terms(each), **values)
     if change is None:
         return held
@@ -180,7 +180,7 @@ def after(*results: CaseResult) -> tuple[str, str]:
     ],
 )
 def test_the_worst_job_of_a_run_decides(results, status):
-    """An attempt removes only what its own job found; another run begins anew."""
+    """An attempt replaces only findings of its own job; another run starts anew."""
     assert after(*results)[0] == status.id
 
 
@@ -216,8 +216,8 @@ def test_attempts_elsewhere_that_the_service_counts(results, status):
     assert after(*results)[0] == status.id
 
 
-def test_notes_of_a_failure_that_is_over_do_not_stay():
-    """What another job found stands again, and nobody knows its notes any more."""
+def test_notes_of_a_failure_are_removed_when_it_passes():
+    """The result of another job counts again, and its notes are lost."""
     status, notes = after(of(A, FAIL), of(B, BLOCKED), of(A, PASS, 2000))
 
     assert status == BLOCKED.id
@@ -228,8 +228,8 @@ def test_notes_of_a_failure_that_is_over_do_not_stay():
     assert (again.text or "").startswith("passed")
 
 
-def test_who_changed_the_status_by_hand_has_decided():
-    """The tag is that of a result that does not stand any more."""
+def test_a_status_that_a_person_changed_makes_the_tag_invalid():
+    """The tag belongs to a result that is not on the server any more."""
     _, notes = after(of(A, FAIL))
     corrected = execution(1, 101, status=PASS.id, comment=notes)
     decided = decide(of(B, BLOCKED), corrected, terms())
@@ -238,7 +238,7 @@ def test_who_changed_the_status_by_hand_has_decided():
     assert (decided.status, decided.overruled) == (BLOCKED.id, "")
 
 
-def test_what_was_covered_by_a_pass_meanwhile_is_brought_back():
+def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
     """The server keeps notes that a write does not name, and with them the tag."""
     _, notes = after(of(A, FAIL))
     covered = execution(1, 101, status=PASS.id, comment=notes)
@@ -250,7 +250,7 @@ def test_what_was_covered_by_a_pass_meanwhile_is_brought_back():
 
 
 @pytest.mark.parametrize("status", [FAIL, PASS])
-def test_notes_of_people_stay_where_notes_are_not_wanted(status):
+def test_notes_of_people_stay_if_none_are_to_be_written(status):
     quiet = of(A, status, notes=None)
     held = write(quiet, execution(1, 101, status="", comment="foreign"))
 
@@ -269,8 +269,8 @@ def test_notes_of_people_stay_where_notes_are_not_wanted(status):
         ("L", 5000, {"now": 1001}, True),
     ],
 )
-def test_a_later_result_of_another_run_is_left(run, at, values, older):
-    """The tag says so, whatever the dates of the server say."""
+def test_a_later_result_of_another_run_is_not_overwritten(run, at, values, older):
+    """The tag decides, not the dates of the server."""
     held = write(of(B, BLOCKED, at, run=run), execution(1, 101, comment=""))
     mine = of(A, FAIL)
     there = replace(held, executed_on=1)
@@ -290,8 +290,8 @@ def test_dates_count_only_between_runs():
     assert [each.status for each in changes.writes] == [FAIL.id]
 
 
-def test_a_clock_that_was_ahead_does_not_bind_later_runs():
-    """No tag is of a time that the server has not seen."""
+def test_a_clock_that_is_ahead_does_not_stop_later_runs():
+    """No tag has a time that is in the future for the server."""
     future = of(A, FAIL, 10**9)
     change = decide(future, execution(1, 101, comment=""), terms(future, now=2000))
     assert change is not None
