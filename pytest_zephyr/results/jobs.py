@@ -9,6 +9,7 @@ test that was skipped or not run replaces no result.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -100,8 +101,7 @@ class Session:
         """Return whether the CI service calls this a later attempt than *earlier*."""
         if self.job is None or earlier.job is None:
             return False
-        mark, other = self.job.mark, earlier.job.mark
-        return mark.kind == other.kind and mark.attempt > other.attempt > 0
+        return self.job.mark.repeats(earlier.job.mark)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
         for node in session.nodes:
             entries.setdefault(node.nodeid, []).append((session, node))
     nodes: list[NodeResult] = []
-    replaced: dict[tuple[str, str], int] = {}
+    replaced: Counter[tuple[str, str]] = Counter()
     separate_jobs: dict[tuple[str, str], str] = {}
     for same in entries.values():
         counting: list[_Entry] = []
@@ -172,7 +172,7 @@ def _add(
     counting: list[_Entry],
     later: _Entry,
     repeated: Mapping[str, str],
-    replaced: dict[tuple[str, str], int],
+    replaced: Counter[tuple[str, str]],
 ) -> list[_Entry]:
     """Return *counting* with a *later* result of the same test."""
     session, node = later
@@ -187,8 +187,7 @@ def _add(
         return counting
     for earlier, old in before:
         if old.ran:
-            key = earlier.name, session.name
-            replaced[key] = replaced.get(key, 0) + 1
+            replaced[earlier.name, session.name] += 1
             first = old.earlier or next(iter(old.failures), None) or node.earlier
             attempts = old.attempts + node.attempts
             node = replace(node, attempts=attempts, earlier=first)

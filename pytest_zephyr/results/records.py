@@ -166,6 +166,10 @@ class JobMark:
     place: str = ""
     attempt: int = 0
 
+    def repeats(self, earlier: JobMark) -> bool:
+        """Return whether the CI service calls this a later attempt than *earlier*."""
+        return self.kind == earlier.kind and self.attempt > earlier.attempt > 0
+
 
 @dataclass(frozen=True)
 class Origin:

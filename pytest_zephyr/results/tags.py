@@ -119,8 +119,13 @@ def compare(
     others = list(theirs)
     counting: list[OwnFinding] = []
     for mine in ours:
-        alike = [each for each in others if each.job.kind == mine.job.kind]
-        here = [each for each in alike if each.job.place == mine.job.place]
+        job = mine.job
+        here = [
+            each
+            for each in others
+            if (each.job.kind, each.job.place) == (job.kind, job.place)
+        ]
+        elsewhere = [each for each in others if each not in here]
         earlier = [
             each
             for each in here
@@ -128,23 +133,15 @@ def compare(
         ]
         if not earlier and mine.whole:
             # Several jobs may look alike, so one repetition replaces one result.
-            repeated = [
-                each
-                for each in alike
-                if each not in here and mine.job.attempt > each.job.attempt > 0
-            ]
+            repeated = [each for each in elsewhere if job.repeats(each.job)]
             earlier = sorted(repeated, key=lambda each: -severity(each.status))[:1]
-        later = any(
-            each.at > mine.ended
-            if each in here
-            else each.job.attempt > mine.job.attempt > 0
-            for each in alike
+        is_old = any(each.at > mine.ended for each in here) or any(
+            each.job.repeats(job) for each in elsewhere
         )
-        if later:
-            continue
-        counting.append(mine)
-        for each in earlier:
-            others.remove(each)
+        if not is_old:
+            counting.append(mine)
+            for each in earlier:
+                others.remove(each)
     return others, counting
 
 
