@@ -98,6 +98,8 @@ def no_answer(
         text = f"{start}: the connection was closed. This port may speak https; try"
         text += f" zephyr_url = {server.other_scheme()}"
     else:
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            reason = "the answer was cut off"
         text = f"{start} to {call}: {reason}."
     text = server.scrub(text)
     if is_read or at_proxy or _contains(causes, _BEFORE_SENDING):
