@@ -167,7 +167,7 @@ class FileSender(BatchWriter[FileToSend]):
             ):
                 # On a server that cannot list them, every file is sent.
                 with suppress(errors.ZephyrNotFound):
-                    self._evidence.files_before += self._note(rows)
+                    self._evidence.files_before += self._note_attached(rows)
 
     def key(self, row: FileToSend) -> ledger.AttachmentKey:
         return row.key
@@ -237,10 +237,10 @@ class FileSender(BatchWriter[FileToSend]):
 
     def read_back(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
         uncertain = [row for row in rows if row.key in self._uncertain]
-        self._evidence.files += self._note(uncertain)
+        self._evidence.files += self._note_attached(uncertain)
         return rows
 
-    def _note(self, files: Sequence[FileToSend]) -> int:
+    def _note_attached(self, files: Sequence[FileToSend]) -> int:
         """Note those of *files* that their executions have, and return their number."""
         attached = []
         for execution, group in groupby(files, lambda row: row.execution):

@@ -72,7 +72,7 @@ class ResultWriter(BatchWriter[diff.Change]):
             return self._write_without_bulk(rows)
         try:
             writes = list(map(_write_of, rows))
-            return self._confirm(rows, self._client.execute(writes, self._tester))
+            return self._check_answer(rows, self._client.execute(writes, self._tester))
         except errors.ZephyrNotFound as no_bulk:
             self._has_bulk = False
             try:
@@ -93,18 +93,18 @@ class ResultWriter(BatchWriter[diff.Change]):
             for status, group in by_status.items():
                 ids = list(map(self.key, group))
                 answered = self._client.execute_status(ids, status, self._tester)
-                missing += self._confirm(group, answered)
+                missing += self._check_answer(group, answered)
             for change in batch:
                 if change.text is not None:
                     self._client.execute_one(_write_of(change), self._tester)
-                    self._confirmed([change])
+                    self._note_written([change])
         except errors.ZephyrBadAnswer:
             # What was written before the refusal must not be written again.
             self.missing(missing)
             raise
         return missing
 
-    def _confirm(
+    def _check_answer(
         self, batch: Sequence[diff.Change], answered: Sequence[ExecutionState] | None
     ) -> Sequence[diff.Change]:
         """Note what *answered* confirms and return the rest."""
@@ -122,7 +122,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                 confirmed.append(change)
             else:
                 rest.append(change)
-        self._confirmed(confirmed)
+        self._note_written(confirmed)
         return rest
 
     def read_back(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
@@ -146,7 +146,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                 decided = self._decide_again(current)
                 is_settled = decided.overruled and decided.text is None
                 (confirmed if is_settled else missing).append(decided)
-        self._confirmed(confirmed)
+        self._note_written(confirmed)
         return missing
 
     def _decide_again(self, change: diff.Change) -> diff.Change:
@@ -168,7 +168,7 @@ class ResultWriter(BatchWriter[diff.Change]):
         # Its notes may list steps.
         return replace(decided, notes=change.notes)
 
-    def _confirmed(self, confirmed: Sequence[diff.Change]) -> None:
+    def _note_written(self, confirmed: Sequence[diff.Change]) -> None:
         """Note what became of changes that the server has."""
         if not confirmed:
             return
