@@ -159,7 +159,6 @@ def _carry_out(
     phase = snapshot.known_target.phase
     if phase is None:
         return
-
     changes, evidence = delivery.changes, delivery.evidence
     steps = StepResults(client, memory, evidence, phase.id)
     steps.add_to_notes(changes.writes)
