@@ -146,7 +146,7 @@ class Finder:
         matches = [each for each in cycles if named is None or _matches(named, each)]
         if named is not None and matches:
             self.places["cycle"] = matches[0]
-        for cycle, phase in _with_phase(number, matches):
+        for cycle, phase in phases_with_id(number, matches):
             self.places |= {"cycle": cycle, "phase": phase}
             return self._target(release, cycle, phase)
         where = self._where_is(number, cycles)
@@ -202,14 +202,14 @@ class Finder:
     def _where_is(self, phase: int, cycles: Sequence[entities.Cycle]) -> str:
         """Say where a phase really is, and what to set."""
         release = ""
-        if not _with_phase(phase, cycles):
+        if not phases_with_id(phase, cycles):
             try:
                 number = self._client.phase_tree(phase).release
                 cycles = self._client.cycles(number) if number is not None else ()
             except errors.ZephyrRefused:
                 return "There is no phase with this id, or it cannot be read."
             release = f" of release id {number}"
-        for cycle, _phase in _with_phase(phase, cycles):
+        for cycle, _phase in phases_with_id(phase, cycles):
             return (
                 f"It is in cycle {cycle.name!r} ({cycle.id}){release}. Set that, or"
                 f" nothing above the phase: its id is enough."
@@ -324,10 +324,10 @@ class Finder:
         return f"{described} is not a {kind} of {place}.{hint}{has}{create}"
 
 
-def _with_phase(
+def phases_with_id(
     number: int, cycles: Iterable[entities.Cycle]
 ) -> list[tuple[entities.Cycle, entities.Phase]]:
-    """Return the phase with an id, and its cycle, if it is in one of *cycles*."""
+    """Return the phases of *cycles* with this id, at most one, each with its cycle."""
     return [
         (cycle, phase)
         for cycle in cycles

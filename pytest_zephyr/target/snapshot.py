@@ -20,6 +20,7 @@ from pytest_zephyr.results import status
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.target.find import find_target
+from pytest_zephyr.target.find import phases_with_id
 from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.find_cases import find_cases
 from pytest_zephyr.target.find_cases import MAX_CALLS
@@ -120,11 +121,9 @@ class Snapshot:
         if phase is None or phase.name:
             return
         release = self._release(client)
-        for cycle in client.cycles(release) if release is not None else ():
-            for each in cycle.phases:
-                if each.id == phase.id:
-                    self.target = replace(self.known_target, phase=each, cycle=cycle)
-                    return
+        cycles = client.cycles(release) if release is not None else ()
+        for cycle, details in phases_with_id(phase.id, cycles):
+            self.target = replace(self.known_target, phase=details, cycle=cycle)
 
     def read_scheduled(self, client: Client) -> None:
         """Read the Alt ID of each test case in the phase, assigned or not."""
