@@ -136,12 +136,12 @@ def reading(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client
     deadline = Deadline(settings.deadline)
     if settings.deadline > budget:
         deadline = Deadline(budget, "for a command that only reads")
-    with limited(deadline), Client(settings, deadline) as client:
+    with time_limit(deadline), Client(settings, deadline) as client:
         yield client
 
 
 @contextmanager
-def limited(deadline: Deadline) -> Iterator[None]:
+def time_limit(deadline: Deadline) -> Iterator[None]:
     """End the program if the block outlasts the *deadline*.
 
     Nothing else stops the look-up of a host name, or a server that sends a byte now and

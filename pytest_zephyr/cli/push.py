@@ -160,7 +160,7 @@ def _push_run(
             for path in run.paths:
                 writers.append(JournalWriter.reopen(path))
                 stack.callback(writers[-1].close)
-            stack.enter_context(common.limited(deadline))
+            stack.enter_context(common.time_limit(deadline))
             delivered = deliver(
                 run, settings, deadline, writers, keep_flags=True, force=args.force
             )

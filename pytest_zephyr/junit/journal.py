@@ -206,14 +206,16 @@ def _lines(
         report = replace(report, attempt=number)
         outcome = "failed" if number == len(attempts) - 1 else "rerun"
         for ending in endings:
-            yield journal_format.report_line(_ended(report, ending, outcome))
+            yield journal_format.report_line(_with_ending(report, ending, outcome))
     if not attempts[-1]:
         yield journal_format.report_line(report)
     end = replace(report, when="teardown", duration=test.microseconds)
     yield journal_format.report_line(end)
 
 
-def _ended(report: records.Report, ending: Ending, outcome: str) -> records.Report:
+def _with_ending(
+    report: records.Report, ending: Ending, outcome: str
+) -> records.Report:
     """Return *report* of an attempt with its *ending*; a failure has this *outcome*."""
     text = str(ending.text) or ending.message
     if "\n" in ending.message and ending.message not in text:
@@ -240,10 +242,10 @@ def find_file(name: str, directory: Path) -> Path | None:
     outside of the directory, is attached.
     """
     parts = [part for part in re.split(r"[\\/]+", name) if part][-20:]
-    ends = ("/".join(parts[start:]) for start in range(max(1, len(parts) - 1)))
-    for end in (name, *ends):
+    tails = ("/".join(parts[start:]) for start in range(max(1, len(parts) - 1)))
+    for tail in (name, *tails):
         with suppress(OSError, ValueError, RuntimeError):
-            path = (directory / end).resolve(strict=True)
+            path = (directory / tail).resolve(strict=True)
             below = path.relative_to(directory.resolve()).parts
             if path.is_file() and not any(part[0] == "." for part in below):
                 return path

@@ -138,7 +138,7 @@ class _Handler(ContentHandler):
         super().__init__()
         self.finished: list[TestElement] = []
         # The elements that are open, with the text that their content belongs to.
-        self.open: list[tuple[str, Text | None]] = [("", None)]
+        self.open_elements: list[tuple[str, Text | None]] = [("", None)]
         self._tests: list[TestElement] = []
         self._path, self._max_output, self._parser = path, max_output, parser
         # No test has ended after the file was written.
@@ -150,14 +150,14 @@ class _Handler(ContentHandler):
 
     def startElement(self, name: str, attrs: Any) -> None:
         tag = name.rpartition(":")[2]
-        parent, text = self.open[-1]
+        parent, text = self.open_elements[-1]
         if not parent and tag not in _SUITES:
             raise ReportError(
                 f"{self.where}: <{shorten(tag, 40)}> is not the root of JUnit XML. Robot"
                 f" Framework writes it with --xunit, TestNG into junitreports, .NET with"
                 f" --logger junit."
             )
-        if len(self.open) > _DEEPEST:
+        if len(self.open_elements) > _DEEPEST:
             raise ReportError(f"{self.where}: {_DEEPEST} elements inside each other.")
         if tag in _TESTS:
             test = TestElement(self._path, self.where, tag, attrs)
@@ -168,7 +168,7 @@ class _Handler(ContentHandler):
             self._tests.append(test)
         else:
             text = self._begin_detail(tag, attrs) or text
-        self.open.append((tag, text))
+        self.open_elements.append((tag, text))
 
     def _begin_detail(self, tag: str, attrs: Mapping[str, str]) -> Text | None:
         """Begin an element in a test; return what collects its text, if anything."""
@@ -180,7 +180,7 @@ class _Handler(ContentHandler):
             test.endings.append(Ending(match[1].lower(), outcome, *reason, output))
             return test.endings[-1].text
         if tag in {"system-out", "system-err"}:
-            in_ending = _ENDINGS.fullmatch(self.open[-1][0])
+            in_ending = _ENDINGS.fullmatch(self.open_elements[-1][0])
             output = test.endings[-1].output if in_ending else test.output
             output.add("\n" + f" {tag} ".center(80, "-") + "\n")
             return output
@@ -190,11 +190,11 @@ class _Handler(ContentHandler):
         return None
 
     def characters(self, content: str) -> None:
-        if (text := self.open[-1][1]) is not None:
+        if (text := self.open_elements[-1][1]) is not None:
             text.add(content)
 
     def endElement(self, name: str) -> None:
-        tag, _text = self.open.pop()
+        tag, _text = self.open_elements.pop()
         if tag not in _TESTS:
             return
         test = self._tests.pop()
@@ -262,15 +262,17 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
         # Decoded here: the parser knows few encodings, and does not forgive a bad byte.
         with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
             parser.feed("")
-            place: object = None
-            stays = 0
+            position: object = None
+            chunks_in_tag = 0
             while chunk := file.read(_CHUNK):
                 parser.feed(_NOT_IN_XML.sub("\ufffd", chunk))
                 yield from handler.finished
                 handler.finished.clear()
-                now = parser.getLineNumber(), parser.getColumnNumber()
-                stays, place = (stays + 1 if now == place else 0), now
-                if stays > _LONGEST_TAG:
+                before = position
+                position = parser.getLineNumber(), parser.getColumnNumber()
+                # The parser stays at the beginning of a tag until it has all of it.
+                chunks_in_tag = chunks_in_tag + 1 if position == before else 0
+                if chunks_in_tag > _LONGEST_TAG:
                     raise ReportError(f"{handler.where}: a tag of more than 16M.")
         parser.close()
     except DefusedXmlException as error:
@@ -281,7 +283,7 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
     except SAXParseException as error:
         problem = f"not well-formed XML ({error.getMessage()})."
         if "no element found" in problem:
-            tag, _text = handler.open[-1]
+            tag, _text = handler.open_elements[-1]
             ends = f"ends inside <{tag}>" if tag else "has no XML"
             problem = f"the file {ends}. Run its tests again."
         raise ReportError(f"{handler.where}: {problem}") from error
