@@ -309,7 +309,10 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Commanded]:
 
     def call(*args: object) -> Commanded:
         capsys.readouterr()
-        ret = main(list(map(str, args)))
+        try:
+            ret = main(list(map(str, args)))
+        except SystemExit as stop:
+            ret = int(stop.code or 0)
         return Commanded(ret, *capsys.readouterr())
 
     return call

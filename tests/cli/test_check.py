@@ -12,7 +12,6 @@ import ssl
 import pytest
 import trustme
 
-from pytest_zephyr.cli import main
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
@@ -31,18 +30,13 @@ NAMES = (
 
 
 @pytest.fixture
-def call(run_zephyr, capsys, monkeypatch):
+def call(run_zephyr, command, monkeypatch):
     """Call the command in process and return its exit code and what it printed."""
     monkeypatch.delenv("ZEPHYR_PHASE")
 
     def call(*args: object) -> tuple[int, str]:
-        capsys.readouterr()
-        try:
-            code = main([*map(str, args)])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        ran = command(*args)
+        return ran.ret, ran.text
 
     return call
 

@@ -10,7 +10,6 @@ import sys
 
 import pytest
 
-from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import answer
 from tests.client.servers import ScriptedServer
@@ -28,17 +27,12 @@ def test_it(zephyr):
 
 
 @pytest.fixture
-def push(run_zephyr, capsys):
+def push(run_zephyr, command):
     """Call the command in process and return its exit code and what it printed."""
 
     def call(*args: object) -> tuple[int, str]:
-        capsys.readouterr()
-        try:
-            code = main(["push", *map(str, args)])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        ran = command("push", *args)
+        return ran.ret, ran.text
 
     return call
 
