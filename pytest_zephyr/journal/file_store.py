@@ -106,10 +106,10 @@ class FileStore:
     def take_file(self, file: BinaryIO) -> tuple[str, int]:
         """Copy *file*; return digest and size. Raises TooLarge or OSError."""
         self._check_size(file.seek(0, os.SEEK_END))
-        digest, size = _digest(_read(file))
+        digest, size = digest_parts(read_parts(file))
         if not self._has(digest, size):
             # Another process may still be writing to it: what was copied counts.
-            temporary, digest, size = self._write(_read(file))
+            temporary, digest, size = self._write(read_parts(file))
             self._finish(temporary, digest, size)
         return digest, size
 
@@ -149,7 +149,7 @@ class FileStore:
                 yield part
 
         try:
-            return temporary, *_digest(written())
+            return temporary, *digest_parts(written())
         finally:
             System.close(number)
 
@@ -185,13 +185,14 @@ def _size_of(path: str) -> int | None:
         return None
 
 
-def _read(file: BinaryIO) -> Iterator[bytes]:
+def read_parts(file: BinaryIO) -> Iterator[bytes]:
     """Yield the content of *file* from its beginning, in parts."""
     file.seek(0)
     return iter(partial(file.read, _CHUNK), b"")
 
 
-def _digest(parts: Iterable[bytes]) -> tuple[str, int]:
+def digest_parts(parts: Iterable[bytes]) -> tuple[str, int]:
+    """Return the digest of a content in *parts*, and its size."""
     hashed = System.sha256()
     size = 0
     for part in parts:
@@ -208,7 +209,7 @@ def find_copy(file: File, journals: Iterable[Path]) -> Path | None:
     for journal in journals:
         path = journal.parent / DIRECTORY / file.digest
         with suppress(OSError):
-            digest, _size = _digest(read_copy(path, file.size))
+            digest, _size = digest_parts(read_copy(path, file.size))
             if digest == file.digest:
                 return path
     return None
@@ -223,7 +224,7 @@ def read_copy(path: Path, size: int) -> Iterator[bytes]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size != size:
             raise OSError(errno.EINVAL, "it is not the file")
-        yield from _read(file)
+        yield from read_parts(file)
 
 
 def remove_unnamed(directory: Path, named: Collection[str]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-import hashlib
 from itertools import chain
 from pathlib import Path
 import re
@@ -23,8 +22,10 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ReportError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import clean_name
+from pytest_zephyr.journal.file_store import digest_parts
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal.file_store import read_parts
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.junit.parse import Ending
@@ -108,11 +109,8 @@ class Importer:
         for path in filter(None, [*files, self._options["map"]]):
             if not path.is_file():
                 raise ReportError(f"there is no file {path}.")
-            hashed = hashlib.sha256()
             with path.open("rb") as file:
-                while part := file.read(2**20):
-                    hashed.update(part)
-            contents.append(hashed.hexdigest())
+                contents.append(digest_parts(read_parts(file)))
         options = sorted(header.options.items()), header.key, header.dry_run
         text = repr((sorted(contents), options, self._options, self._pattern))
         return short_digest(text, 12)
