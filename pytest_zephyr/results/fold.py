@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-import itertools
 
 from pytest_zephyr.results.evidence import Evidence
 from pytest_zephyr.results.evidence import EvidenceEntry
@@ -247,8 +246,8 @@ def fold(
 
 def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
     """Return the test that *crash* ended: of several with one node id, the running one."""
-    for count in itertools.count(1):
+    count, node = 1, nodes.get(crash.nodeid)
+    while node is not None and not node.runs_on(crash.worker):
+        count += 1
         node = nodes.get(number_nodeid(crash.nodeid, count))
-        if node is None or node.runs_on(crash.worker):
-            return node
-    return None
+    return node
