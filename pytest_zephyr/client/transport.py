@@ -62,7 +62,7 @@ class Transport:
 
     No redirect is followed, so no credential goes to another host. *clock_offset* is by how
     many milliseconds the server's clock is ahead of ours, 0 if they agree. The *deadline*
-    is by default that of *settings*; *user* logs in, if that is known already.
+    is by default that of *settings*, *user* the name of the user, if it is known.
     """
 
     def __init__(

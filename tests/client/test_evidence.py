@@ -1,4 +1,4 @@
-"""Evidence over real sockets: each file once, on the right execution, whatever happens."""
+"""Evidence over real sockets: each file is attached once, to the right execution."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ AT = 1_764_633_600_000
 
 @dataclass
 class Recorded:
-    """A run on disk: passed tests that said something, one for each case."""
+    """A run on disk: passed tests with evidence, one for each case."""
 
     path: Path
     settings: Callable[..., Settings]
@@ -142,7 +142,7 @@ def test_any_name_arrives_as_it_is(world, recorded, name):
 
 
 def test_requests_are_split_at_about_one_megabyte(world, recorded):
-    """Nine files of 300 KB and one of 2 MB: four requests, and each has its content."""
+    """Nine files of 300 KB and one of 2 MB need four requests."""
     for case in (101, 102, 103):
         files = [
             recorded.file(f"{n}.bin", bytes([case, n]) * 150_000) for n in range(3)
@@ -226,7 +226,7 @@ FAULTS = [
 def test_an_answer_that_is_lost_neither_loses_nor_doubles_a_file(
     world, recorded, fault
 ):
-    """Settled by looking at what the executions have; then sent again if it is not."""
+    """The attachments of the execution show whether to send it again."""
     for case in (101, 102, 103):
         recorded.test(case, recorded.file("a b.png", b"%d" % case))
     world.sandbox.faults.add(fault)
@@ -245,7 +245,7 @@ def test_an_answer_that_is_lost_neither_loses_nor_doubles_a_file(
 def test_a_push_that_died_while_attaching_is_finished_by_the_next(
     world, recorded, kind
 ):
-    """Without a receipt the next push looks first, by name and size."""
+    """Without a receipt the next push first compares name and size."""
     for case in (101, 102):
         recorded.test(case, recorded.file("größe 1.png", b"%d" % case))
     world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=3600, times=1))
@@ -265,7 +265,7 @@ def test_a_push_that_died_while_attaching_is_finished_by_the_next(
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
 def test_a_file_of_an_older_run_does_not_count(world, recorded, kind):
-    """It has the same name and size; how many there were before is what counts."""
+    """It has the same name and size, so the number of files before is compared."""
     recorded.test(101, recorded.file("out.txt", b"old"))
     assert recorded.push().complete
     later = recorded.next("later")
@@ -278,7 +278,7 @@ def test_a_file_of_an_older_run_does_not_count(world, recorded, kind):
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
 def test_how_many_there_were_before_is_remembered(world, recorded, kind):
-    """The push that attached died, and the next one settles it."""
+    """The push that attached was killed, and the next one compares the number."""
     recorded.test(101, recorded.file("out.txt", b"old"))
     recorded.push()
     later = recorded.next("later")
@@ -304,7 +304,7 @@ def test_only_executions_with_attachments_are_listed(world, recorded):
 
 
 def test_an_equal_file_is_attached_once_whatever_run_it_is_of(world, recorded):
-    """Twelve runs leave one; a file of the same size with other content is another."""
+    """Equal means name, size and content."""
     for number in range(12):
         run = recorded.next(f"run{number:02}")
         run.test(101, run.file("receipt.pdf", b"the same"), at=AT + number)
@@ -320,7 +320,7 @@ def test_an_equal_file_is_attached_once_whatever_run_it_is_of(world, recorded):
 
 @pytest.mark.parametrize(("kind", "count"), [("status", 2), ("cut_before", 1)])
 def test_a_file_that_cannot_be_compared_is_attached(world, recorded, kind, count):
-    """Nothing is lost where no content is given out; where none comes now, it waits."""
+    """A file is sent if contents cannot be read, and kept if there is no answer now."""
     world.sandbox.faults.add(
         Fault("GET", "/download", kind=kind, status=404, times=None)
     )
@@ -335,7 +335,7 @@ def test_a_file_that_cannot_be_compared_is_attached(world, recorded, kind, count
 
 
 def test_a_slow_server_gets_a_file_once(world, recorded):
-    """It attaches after we gave up waiting, and before we would send again."""
+    """The server attaches it after the timeout, before it would be sent again."""
     recorded.test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("POST", ATTACH, kind="latency", seconds=0.6))
 
@@ -351,7 +351,7 @@ def test_a_slow_server_gets_a_file_once(world, recorded):
     ],
 )
 def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind, late):
-    """Who has no receipts for attachments looks first."""
+    """Without receipts for attachments they are listed first."""
     recorded.test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
     late(lambda: is_met(world))
@@ -367,7 +367,7 @@ def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind, late):
 def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
     world, recorded, late
 ):
-    """What was attached before a test ran is not its evidence."""
+    """An attachment from before the test is not its evidence."""
     recorded.test(101, recorded.file("a.png", b"a"))
     recorded.push()
     later = recorded.next("later")
@@ -387,7 +387,7 @@ def problem_texts(*args: Any) -> list[str]:
 
 @pytest.mark.parametrize("change", ["gone", "changed"])
 def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change):
-    """No later push could send it; one that was changed is not what the test saw."""
+    """No later push could send it. A changed copy is not what the test attached."""
     file = recorded.file("a.png", b"a")
     recorded.test(101, file, recorded.file("b.png", b"b"))
     path = recorded.path.parent / DIRECTORY / file.digest
@@ -402,7 +402,7 @@ def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change
 
 
 def test_a_refused_file_does_not_affect_results_or_other_files(world, recorded):
-    """The batch is halved until the file that the server refuses stands alone."""
+    """The batch is halved until the refused file is alone."""
     for case in (101, 102, 103, 104):
         recorded.test(case, recorded.file(f"{case}.png", b"%d" % case))
     gone = recorded.file("gone.png", b"gone")
@@ -458,7 +458,7 @@ def test_a_missing_permission_to_attach_is_reported_once(world, recorded):
 
 
 def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
-    """Statuses come first; the rest is the next push's."""
+    """Statuses are sent first; the next push sends the rest."""
     recorded.test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
 
@@ -538,7 +538,7 @@ def test_steps_that_could_not_be_written_are_written_later(stepped, recorded):
 
 
 def test_results_are_delivered_if_steps_cannot_be_read_now(stepped, recorded):
-    """The results come first, and the next push brings the steps onto their case."""
+    """The next push writes the results of the steps."""
     for case in (7, 8):
         recorded.test(case, *shop("passed"))
     stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=None))
@@ -601,7 +601,7 @@ def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
 def test_statuses_of_steps_in_the_answer_are_compared(
     stepped, recorded, body, refused, reason
 ):
-    """As far as it says something of them."""
+    """An answer that does not list the steps is not compared."""
     recorded.test(7, *shop("passed", "passed"))
     execution = stepped.execution(7).id
     if isinstance(body, list):
@@ -621,7 +621,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
 
 
 def test_results_are_delivered_if_a_read_of_steps_hangs(stepped, recorded):
-    """It is cut in flight; what it could not tell is told by a later push."""
+    """The read is ended, and a later push writes the results of the steps."""
     recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     recorded.test(8, *shop("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
@@ -643,7 +643,7 @@ def test_results_are_delivered_if_a_read_of_steps_hangs(stepped, recorded):
 
 
 def test_steps_that_are_missing_in_the_notes_are_sent_later(stepped, recorded):
-    """Steps are written, and what Zephyr lacks of them could not be attached."""
+    """The steps of the test case are written, but the others could not be attached."""
     recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=1))
     stepped.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))
@@ -726,7 +726,7 @@ def test_notes_that_steps_made_too_long_are_attached_whole(stepped, recorded):
 
 
 def test_a_copy_of_a_journal_with_steps_changes_nothing(stepped, recorded):
-    """It counts as delivered before, and the notes have all that they should."""
+    """Its results count as delivered before."""
     recorded.test(7, *shop("passed"), Step(9, "dance", outcome="passed"))
     recorded.test(101, recorded.file("a.png", b"a"))
     recorded.push()

@@ -1,4 +1,4 @@
-"""The way to a phase: what it costs, and what is said when a name is not there."""
+"""Finding a phase: its requests, and the messages for unknown names."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ NAMES = {
         ),
     ],
 )
-def test_only_what_no_id_tells_is_asked(world, find, by_id, by_name, calls):
+def test_only_unknown_places_are_requested(world, find, by_id, by_name, calls):
     places = {name: NAMES[name] for name in by_name}
     places |= {name: str(getattr(world, name)) for name in by_id}
 
@@ -77,7 +77,7 @@ def test_only_what_no_id_tells_is_asked(world, find, by_id, by_name, calls):
     assert len(world.sandbox.requests) == calls
 
 
-def test_the_path_is_what_people_call_it(world, find):
+def test_the_path_has_the_names_of_the_places(world, find):
     assert find(**NAMES).path == "Payments > 1.0 > Nightly > Smoke"
     ids = {name: str(getattr(world, name)) for name in NAMES}
     assert find(**ids).path == f"{world.project} > 1.0 > Nightly > Smoke"
@@ -122,7 +122,7 @@ def test_the_four_names_are_three_lists(world, find):
         ),
     ],
 )
-def test_an_unknown_name_is_said_with_its_place_and_its_source(find, wrong, said):
+def test_an_unknown_name_is_reported_with_its_place_and_source(find, wrong, said):
     with pytest.raises(ZephyrNotFound) as caught:
         find(**{**NAMES, **wrong})
 
@@ -133,7 +133,7 @@ def test_an_unknown_name_is_said_with_its_place_and_its_source(find, wrong, said
     assert "\n" not in text
 
 
-def test_the_closest_name_is_asked_about_and_comes_first(world, find):
+def test_the_closest_name_is_suggested_and_listed_first(world, find):
     store = world.sandbox.store
     for name in ("Acceptance", "Regression", "Smoke tests"):
         store.add_phase(world.cycle, name)
@@ -146,7 +146,7 @@ def test_the_closest_name_is_asked_about_and_comes_first(world, find):
     assert all(repr(name) in text for name in ("Acceptance", "Smoke", "Smoke tests"))
 
 
-def test_a_name_like_no_other_is_not_guessed(find):
+def test_a_name_without_a_close_one_has_no_suggestion(find):
     with pytest.raises(ZephyrNotFound) as caught:
         find(**{**NAMES, "phase": "xyz"})
 
@@ -154,7 +154,7 @@ def test_a_name_like_no_other_is_not_guessed(find):
     assert "There are: 'Smoke' (" in str(caught.value)
 
 
-def test_of_many_names_twenty_are_shown_and_the_closest_is_among_them(world, find):
+def test_twenty_names_are_shown_including_the_closest(world, find):
     for number in range(50):
         world.sandbox.store.add_phase(world.cycle, f"Part {number:02}")
     world.sandbox.store.add_phase(world.cycle, "Zoological")
@@ -168,14 +168,14 @@ def test_of_many_names_twenty_are_shown_and_the_closest_is_among_them(world, fin
     assert text.count("' (") == 21
 
 
-def test_a_cycle_without_phases_says_so(world, find):
+def test_a_cycle_without_phases_is_reported(world, find):
     world.sandbox.store.add_cycle(world.release, "Empty")
 
     with pytest.raises(ZephyrNotFound, match=r"There is no phase at all\."):
         find(**{**NAMES, "cycle": "Empty"})
 
 
-def test_an_id_that_is_not_in_the_list_is_said(world, find):
+def test_an_id_that_is_not_in_the_list_is_reported(world, find):
     with pytest.raises(ZephyrNotFound) as caught:
         find(release=world.release, cycle="999999", phase="Smoke")
 
@@ -194,9 +194,7 @@ def test_an_id_that_is_not_in_the_list_is_said(world, find):
     ],
     ids=["cycle", "cycle, phase id", "release", "release, phase id"],
 )
-def test_an_id_that_nobody_knows_is_said_though_the_server_seems_broken(
-    world, find, wrong, kind
-):
+def test_an_unknown_id_is_not_confused_with_a_broken_server(world, find, wrong, kind):
     with pytest.raises(ZephyrNotFound) as caught:
         find(**wrong)
 
@@ -217,7 +215,7 @@ def test_a_name_has_to_be_exact_in_case(world, find):
     assert find(**{**NAMES, "phase": "SMOKE"}).phase.id == other
 
 
-def test_white_space_around_a_name_is_no_part_of_it(scripted):
+def test_white_space_around_a_name_is_ignored(scripted):
     def respond(request: Any) -> bytes:
         return answer([{"id": 5, "name": "Nightly ", "cyclePhases": [
             {"id": 6, "name": "\tSmoke"}
@@ -235,7 +233,7 @@ def test_white_space_around_a_name_is_no_part_of_it(scripted):
 
 @pytest.fixture
 def elsewhere(world: World) -> dict[str, int]:
-    """Another project, release, cycle and phase, and a cycle beside Nightly."""
+    """Another project, release, cycle and phase, and a cycle next to Nightly."""
     store = world.sandbox.store
     names = ("Shop", "2.0", "Weekly", "Full")
     places = dict(zip(NAMES, store.ensure_target(*names), strict=True))
@@ -309,10 +307,10 @@ def elsewhere(world: World) -> dict[str, int]:
         ),
     ],
 )
-def test_what_does_not_fit_together_is_said_with_where_it_is(
+def test_places_that_do_not_fit_together_are_reported(
     world, find, elsewhere, places, said, create
 ):
-    """A phase id does not make up for a wrong name, whatever may be created."""
+    """A wrong name next to a phase id is an error, also with zephyr_create."""
     ids = {**elsewhere, "nightly": world.cycle}
     given = {**NAMES, "phase": str(world.phase), **places}
     filled = {name: text and text.format(**ids) for name, text in given.items()}
@@ -347,7 +345,7 @@ def test_a_phase_of_the_second_of_two_cycles_with_one_name_fits(world, find, cyc
         ("project", lambda w: w.sandbox.store.add_project("Payments")),
     ],
 )
-def test_of_two_with_one_name_the_lowest_id_is_taken_and_it_is_said(
+def test_the_lowest_id_of_two_places_with_one_name_is_used_and_reported(
     world, find, kind, add
 ):
     other = add(world)
@@ -394,8 +392,8 @@ def test_an_id_chooses_among_those_of_one_name(world, find):
 # Releases and numbers
 
 
-def test_the_hidden_release_is_never_meant(world, find):
-    """The repository of a project is a release, too; nobody tests it."""
+def test_the_hidden_release_is_never_chosen(world, find):
+    """It has the test repository of the project."""
     (hidden,) = [r for r in world.sandbox.store.releases(world.project) if r.hidden]
 
     with pytest.raises(ZephyrNotFound) as caught:
@@ -417,7 +415,7 @@ def test_a_release_with_the_name_of_the_hidden_one_is_found(world, find):
     assert (target.phase.id, target.remarks) == (phase, ())
 
 
-def test_a_number_is_a_name_only_if_that_is_said(world, find):
+def test_a_number_is_a_name_only_with_a_prefix(world, find):
     store = world.sandbox.store
     phase = store.add_phase(world.cycle, "42")
     places = {"release": world.release, "cycle": "Nightly"}

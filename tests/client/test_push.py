@@ -1,4 +1,4 @@
-"""Pushing results: what the server holds afterwards, and what is said of the rest."""
+"""Pushing results: the state of the server afterwards, and the messages."""
 
 from __future__ import annotations
 
@@ -136,13 +136,13 @@ def thousand(world):
 
 
 def results(world: World) -> dict[int, int]:
-    """How often each case was executed."""
+    """Return the number of results of each case."""
     held = world.sandbox.store.executions(world.phase)
     return {each.testcase_id: each.results for each in held}
 
 
 def sent(world: World, path: str = BULK, method: str = "PUT") -> list[Any]:
-    """Return the requests to *path*, those that were cut included."""
+    """Return the requests to *path*, including those that were cut off."""
     return [
         each
         for each in world.sandbox.requests
@@ -153,8 +153,8 @@ def sent(world: World, path: str = BULK, method: str = "PUT") -> list[Any]:
 # What is written
 
 
-def test_a_result_stands_on_the_execution(world, deliver):
-    """Status, notes and time of each test case, and who it was and when."""
+def test_a_result_is_written_to_its_execution(world, deliver):
+    """It has status, notes, duration, tester and date."""
     delivery = deliver([node(101), failed(102, duration=90_000)])
 
     assert delivery.complete
@@ -205,7 +205,7 @@ def test_three_hundred_results_need_seven_requests_by_name(world, settings, deli
 
 
 def test_every_row_of_a_batch_has_its_own_values(many, deliver):
-    """Nothing is mixed up, however many there are."""
+    """This holds for several batches."""
 
     def make(case: int) -> NodeResult:
         maker = failed if case % 2 else node
@@ -237,7 +237,7 @@ def test_progress_counts_what_is_delivered(many, settings):
     assert seen == [(50, 120), (100, 120), (120, 120)]
 
 
-def test_without_results_nothing_is_asked(world, deliver):
+def test_without_results_nothing_is_requested(world, deliver):
     delivery = deliver([node(101, Outcome.SKIPPED)])
 
     assert delivery.complete
@@ -279,7 +279,7 @@ def test_a_case_that_is_not_in_the_phase_is_refused_and_named(world, deliver):
 
 
 def test_an_inactive_status_is_refused_before_the_server_does(world, deliver):
-    """The other results are delivered; one bad status is no bad batch."""
+    """The other results are delivered."""
     world.sandbox.store.set_statuses(
         [("1", "Pass", True), ("2", "Fail", True), ("4", "Blocked", False)]
     )
@@ -349,7 +349,7 @@ def test_an_older_server_is_asked_for_the_newer_call_once(many, deliver):
         pytest.param(Fault("PUT", "*/execution/bulk", kind="plain_text"), id="text"),
     ],
 )
-def test_an_older_server_on_a_bad_day_gets_everything_once(world, deliver, fault):
+def test_an_older_server_with_a_fault_gets_every_result_once(world, deliver, fault):
     world.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
     world.sandbox.faults.add(fault)
 
@@ -363,7 +363,7 @@ def test_an_older_server_on_a_bad_day_gets_everything_once(world, deliver, fault
 
 
 def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(world, deliver):
-    """What it did not confirm is looked up before the rest is tried again."""
+    """Unconfirmed rows are read before the rest is tried again."""
     world.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
     world.sandbox.faults.add(Fault("PUT", "*/execution/bulk", kind="plain_text"))
     bad = f"*/execution/{world.execution(102).id}"
@@ -376,7 +376,7 @@ def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(world, de
 
 
 def test_the_reason_that_the_server_gave_first_is_shown(world, deliver):
-    """Not that of an older call which it does not know."""
+    """It is not hidden by that of an older call which the server does not have."""
     reason = "you may not execute in this phase"
     body = json.dumps({"errorMsg": reason})
     world.sandbox.faults.add(Fault("PUT", BULK, status=404, body=body, times=None))
@@ -439,8 +439,8 @@ UNCLEAR = [
 
 
 @pytest.mark.parametrize("fault", UNCLEAR)
-def test_after_a_bad_day_everything_is_there_once(world, deliver, fault):
-    """What is not known is read; what is there is not written again."""
+def test_after_a_fault_every_result_is_there_once(world, deliver, fault):
+    """Uncertain results are read, and not written again if they are there."""
     world.sandbox.faults.add(fault)
     journal = Journal()
 
@@ -453,9 +453,7 @@ def test_after_a_bad_day_everything_is_there_once(world, deliver, fault):
 
 
 @pytest.mark.parametrize("fault", UNCLEAR[:6])
-def test_a_bad_day_that_comes_for_the_second_batch_spares_the_others(
-    many, deliver, fault
-):
+def test_a_fault_of_the_second_batch_does_not_affect_the_others(many, deliver, fault):
     many.sandbox.faults.add(replace(fault, after=1))
 
     delivery = deliver(nodes_of(MANY), timeout=0.5)
@@ -466,7 +464,7 @@ def test_a_bad_day_that_comes_for_the_second_batch_spares_the_others(
 
 
 def test_a_result_that_was_there_before_is_not_taken_for_a_new_one(world, deliver):
-    """The same status stood there already; the write that was lost is sent again."""
+    """The execution had the same status before, so the lost write is sent again."""
     deliver(nodes_of(SIX))
     world.sandbox.faults.add(Fault("PUT", BULK, kind="cut_before"))
 
@@ -478,8 +476,8 @@ def test_a_result_that_was_there_before_is_not_taken_for_a_new_one(world, delive
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "html", "truncate"])
-def test_a_server_that_never_gives_a_clear_answer_is_given_up(world, deliver, kind):
-    """What is not delivered is kept, and the number of tries is bounded."""
+def test_the_push_gives_up_on_a_server_without_usable_answers(world, deliver, kind):
+    """Results that are not delivered are kept, and the number of tries is limited."""
     world.sandbox.faults.add(Fault("PUT", BULK, kind=kind, times=None))
 
     delivery = deliver(nodes_of(SIX))
@@ -495,7 +493,7 @@ def test_a_server_that_never_gives_a_clear_answer_is_given_up(world, deliver, ki
 
 
 def test_an_answer_that_cannot_be_settled_keeps_the_results(world, deliver):
-    """Nobody knows, and nothing is claimed: no receipt, and no second write."""
+    """An uncertain result gets no receipt and no second write."""
     world.sandbox.faults.add(Fault("PUT", BULK, kind="cut_after"))
     world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
     journal = Journal()
@@ -511,10 +509,10 @@ def test_an_answer_that_cannot_be_settled_keeps_the_results(world, deliver):
 @pytest.mark.parametrize(
     ("kind", "again"), [("cut_after", 0), ("cut_before", 1)], ids=["landed", "lost"]
 )
-def test_the_next_push_settles_what_an_earlier_one_left_unclear(
+def test_the_next_push_decides_uncertain_results_of_an_earlier_one(
     world, deliver, kind, again
 ):
-    """The journal says what the server held before; reading tells the rest."""
+    """The journal has the earlier state of the execution, to compare with."""
     world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
     world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
     journal = Journal()
@@ -530,8 +528,8 @@ def test_the_next_push_settles_what_an_earlier_one_left_unclear(
     assert results(world) == dict.fromkeys(SIX, 1)
 
 
-def test_a_third_push_after_two_unclear_ones_writes_nothing_twice(world, deliver):
-    """The first is lost, the second lands; neither got an answer."""
+def test_a_third_push_after_two_uncertain_ones_writes_nothing_twice(world, deliver):
+    """The first write is lost, the second is carried out; neither gets an answer."""
     journal = Journal()
     for kind in ("cut_before", "cut_after"):
         world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
@@ -608,7 +606,7 @@ def test_a_new_run_is_written_though_nothing_differs(world, deliver):
 def test_a_delivered_result_does_not_hide_the_next_one(
     world, settings, tmp_path, request
 ):
-    """A sending that has receipts is clear; a second job adds to the run later."""
+    """A second job may add to the run later."""
     path = tmp_path / "run.jsonl"
     writer = JournalWriter.create(path, Header("run"))
     request.addfinalizer(writer.close)
@@ -627,7 +625,7 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     assert world.execution(101).executed_on == AT + 1
 
 
-def test_a_receipt_says_what_stands_where(world, deliver):
+def test_a_receipt_has_the_status_and_the_execution(world, deliver):
     journal = Journal()
     deliver([failed(101)], journal)
 
@@ -665,7 +663,7 @@ def test_a_pass_leaves_the_notes_of_a_person(world, client, deliver):
 def test_a_pass_does_not_keep_what_somebody_wrote_meanwhile(
     world, settings, deliver, run, status, said, kind
 ):
-    """Another run's failure is over; that of another job of our run still stands."""
+    """This replaces the failure of another run, but not that of another job."""
     theirs = Origin(run=run, job=JobMark("b" * 8, "1"))
     ours = Origin(run="same", job=JobMark("a" * 8, "1"))
 
@@ -704,7 +702,7 @@ def unschedule(world: World, case: int) -> None:
 
 @pytest.fixture
 def taken_away(many, settings):
-    """Push, while executions vanish between the list and the first write."""
+    """Push while executions are deleted between the list and the first write."""
 
     def deliver(gone: Iterable[int]) -> Delivery:
         def vanish(*_entries: LedgerEntry) -> None:
@@ -730,8 +728,8 @@ def taken_away(many, settings):
         pytest.param([1031, 1032, 1033], id="neighbours"),
     ],
 )
-def test_one_bad_row_does_not_cost_the_others(many, taken_away, gone):
-    """The server answers 500 to the whole batch; the culprit is found and named."""
+def test_one_bad_row_does_not_affect_the_others(many, taken_away, gone):
+    """The server answers 500 to the whole batch, and the bad row is found."""
     delivery = taken_away(gone)
 
     assert delivery.error is None
@@ -746,7 +744,7 @@ def test_one_bad_row_does_not_cost_the_others(many, taken_away, gone):
 
 @pytest.mark.parametrize("limit", [6000, 900], ids=["some rows", "a few rows"])
 def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
-    """A proxy answers 413 to what is longer than it takes, however few rows that is."""
+    """A proxy answers 413 to requests above its limit."""
     refused: list[int] = []
 
     def wrap(app: Any) -> Any:
@@ -777,10 +775,10 @@ def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
 
 
 @pytest.mark.parametrize("status", [400, 409, 413, 417, 428, 500])
-def test_whatever_the_refusal_of_one_row_it_alone_is_named(
+def test_only_the_refused_row_is_named_for_every_status(
     world, settings, monkeypatch, status
 ):
-    """The batch is halved, for every status that says no."""
+    """The batch is halved."""
     chosen = settings()
     culprit = world.execution(104).id
     with Client(chosen) as client:
@@ -803,7 +801,7 @@ def test_whatever_the_refusal_of_one_row_it_alone_is_named(
 
 
 def test_a_status_that_the_server_refuses_is_named(world, deliver):
-    """It tells nobody its statuses, and has no Blocked: 400 for the whole batch."""
+    """A server without a status list and without Blocked answers 400 to the batch."""
     world.sandbox.store.set_statuses([("1", "Pass", True), ("2", "Fail", True)])
     world.sandbox.faults.add(Fault("GET", "/admin/preference", status=403, times=None))
 
@@ -824,7 +822,7 @@ def test_a_status_that_the_server_refuses_is_named(world, deliver):
 def test_the_writer_gives_up_on_a_server_that_refuses_everything(
     many, deliver, status, bulk
 ):
-    """However many results there are, the number of requests is bounded."""
+    """The number of requests is limited, for any number of results."""
     if not bulk:
         many.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
     many.sandbox.faults.add(Fault("PUT", status=status, times=None))
@@ -851,8 +849,10 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything(
         pytest.param(range(1001, 2001, 24), id="scattered"),
     ],
 )
-def test_many_bad_rows_cost_no_good_one(client, world, settings, monkeypatch, bad):
-    """The server says no to every batch with one of them; those it never saw are kept."""
+def test_many_bad_rows_do_not_affect_the_good_ones(
+    client, world, settings, monkeypatch, bad
+):
+    """The server refuses every batch with a bad row; unsent results are kept."""
     cases = range(1001, 2001)
     world.sandbox.store.adopt(world.phase, cases)
     case_of = {e.id: e.testcase_id for e in world.sandbox.store.executions(world.phase)}
@@ -880,7 +880,7 @@ def test_many_bad_rows_cost_no_good_one(client, world, settings, monkeypatch, ba
     assert requests < 11 * len(bad)
 
 
-def test_after_a_refusal_at_last_a_second_push_tries_again(world, deliver):
+def test_a_second_push_tries_refused_results_again(world, deliver):
     """A refused result has no receipt."""
     journal = Journal()
     world.sandbox.faults.add(Fault("PUT", status=400, times=None))
@@ -891,8 +891,8 @@ def test_after_a_refusal_at_last_a_second_push_tries_again(world, deliver):
     assert results(world) == dict.fromkeys(SIX, 1)
 
 
-def test_an_answer_without_a_row_that_was_not_written_is_said(scripted):
-    """A server that drops a row without a word has not taken it."""
+def test_a_row_that_the_answer_leaves_out_is_reported(scripted):
+    """The server has not written a row that its answer leaves out."""
     held: dict[int, dict[str, Any]] = {
         n: {"status": "", "lastTestResult": None} for n in (1, 2)
     }
@@ -946,7 +946,7 @@ def test_a_401_in_the_middle_keeps_the_rest(many, deliver):
     assert sum(held[case] for case in MANY) == 50
 
 
-def test_a_401_while_a_bad_row_is_looked_for_keeps_the_rest(many, deliver):
+def test_a_401_during_the_search_for_a_bad_row_keeps_the_rest(many, deliver):
     many.sandbox.faults.add(Fault("PUT", BULK, status=400, times=3))
     many.sandbox.faults.add(Fault("PUT", BULK, status=401, times=None))
 
@@ -1019,7 +1019,7 @@ def test_rows_of_another_phase_end_the_push_before_it_writes(world, deliver):
     ],
 )
 def test_a_push_does_not_outlast_its_deadline(many, deliver, pauses, fault):
-    """It says what ended it, and never waits for longer than it has."""
+    """It reports why it ended, and never waits longer than the deadline."""
     many.sandbox.faults.add(fault)
 
     delivery = deliver(nodes_of(MANY), deadline=1, retries=100)
@@ -1039,8 +1039,8 @@ def test_a_push_does_not_outlast_its_deadline(many, deliver, pauses, fault):
         b'"\\ud800"',
     ],
 )
-def test_nothing_that_a_server_says_escapes_as_a_crash(scripted, body):
-    """The errors of a push are in what it returns."""
+def test_odd_answers_are_errors_in_the_result_of_a_push(scripted, body):
+    """A push returns its errors."""
     server = scripted(lambda _request: answer(body))
     settings = settings_for("t0ken", url=server.url, phase=7)
     with Client(settings) as client:
@@ -1053,8 +1053,8 @@ def test_nothing_that_a_server_says_escapes_as_a_crash(scripted, body):
 @pytest.mark.parametrize(
     "number", [b"1e999", b"NaN", b"-Infinity", b'"\xc2\xb2"', b'"--1"', b"1" * 4000]
 )
-def test_a_number_that_is_none_is_missing(scripted, number):
-    """In the id of a case, where it would otherwise end the whole push."""
+def test_an_id_that_is_not_a_number_is_missing(scripted, number):
+    """Such an id of a test case does not end the push."""
     listed = (
         b'[{"id": 1, "cyclePhaseId": 7, "tcrTreeTestcase": {"testcase": {"testcaseId": '
         + number
