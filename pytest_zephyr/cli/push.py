@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
-from dataclasses import replace
 from functools import cache
 import os
 from pathlib import Path
@@ -25,8 +24,6 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal.problems import cut_short
-from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.report_file import add_job_summary
 from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.runs import find_journals
@@ -38,13 +35,11 @@ from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
-from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.results.report import problems_as_json
 from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.sender.deliver import deliver
-from pytest_zephyr.sender.deliver import Delivered
 
 
 @dataclass(frozen=True)
@@ -167,7 +162,12 @@ def _push_run(
     except errors.ZephyrError as error:
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
-    lines = _lines(delivered, settings, args)
+    problem_lines = describe_problems(delivery, run.paths, settings)
+    texts = [text for line in problem_lines for text in line.shown]
+    if corrections := _corrections(run, settings, args, texts):
+        problem_lines.append(problem(corrections, code="settings"))
+    names = ", ".join(map(str, run.paths))
+    lines = delivered.summary_lines(problem_lines, name=names)
     document = {
         "journals": list(map(str, run.paths)),
         "server": settings.url,
@@ -208,29 +208,6 @@ def _not_sent(
     is_interrupted = isinstance(error, errors.Interrupted)
     line = problem(text.splitlines(), code=error.code)
     return _Pushed(document, [line], interrupted=is_interrupted)
-
-
-def _lines(
-    delivered: Delivered, settings: Settings, args: argparse.Namespace
-) -> list[Line]:
-    """Return the lines of the summary of a run."""
-    delivery, run, contents = delivered.delivery, delivered.run, delivered.contents
-    problem_lines = describe_problems(delivery, run.paths, settings)
-    texts = [text for line in problem_lines for text in line.shown]
-    corrections = _corrections(run, settings, args, texts)
-    names = ", ".join(map(str, run.paths))
-    count = summary.counts(delivery)
-    return [
-        *summary.preview(delivery),
-        replace(count, text=f"{names}: {count.text}"),
-        *summary.details(delivery),
-        *summary.merged(contents.results),
-        *problem_lines,
-        *([problem(corrections, code="settings")] if corrections else []),
-        *problems(cut_short(run.cut)),
-        *problems(unreadable(contents.unreadable)),
-        *delivered.link_lines,
-    ]
 
 
 def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:

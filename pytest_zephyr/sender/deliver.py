@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
 import os
 
 from pytest_zephyr.client.api import Client
@@ -20,15 +22,19 @@ from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.format import AllDelivered
 from pytest_zephyr.journal.format import line_of
+from pytest_zephyr.journal.problems import cut_short
+from pytest_zephyr.journal.problems import uncollected
+from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.push import summary
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import PORT
 from pytest_zephyr.push.embedded import served
-from pytest_zephyr.push.summary import case_rows
 from pytest_zephyr.push.workflow import push
 from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.report import CaseRow
 from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.secret import Scrubber
@@ -50,8 +56,39 @@ class Delivered:
         journals = self.contents.journals.values()
         return bool(self.run.cut) or any(each.unreadable for each in journals)
 
+    def summary_lines(
+        self,
+        problem_lines: Iterable[Line],
+        *,
+        name: str = "",
+        more: Iterable[Line] = (),
+    ) -> list[Line]:
+        """Return what a user reads, without secrets: counts, problems, the link.
+
+        *name* says which run the counts are about.
+        """
+        delivery, contents = self.delivery, self.contents
+        counts = summary.counts(delivery)
+        lines = [
+            replace(counts, text=f"{name}: {counts.text}") if name else counts,
+            *summary.preview(delivery),
+            *summary.details(delivery),
+            *more,
+            *summary.merged(contents.results),
+            *problems(cut_short(map(display_path, self.run.cut))),
+            *problems(unreadable(contents.unreadable)),
+            *problems(uncollected(contents.uncollected), "warning"),
+            *problem_lines,
+            *self._link_lines,
+        ]
+        return [line.cleaned(self._scrub) for line in lines]
+
+    @cached_property
+    def _scrub(self) -> Scrubber:
+        return Scrubber(known_secrets(os.environ, self.settings.credential))
+
     @property
-    def link_lines(self) -> list[Line]:
+    def _link_lines(self) -> list[Line]:
         """Where to see the results, if there are any."""
         settings, changes = self.settings, self.delivery.changes
         target = self.delivery.target
@@ -71,12 +108,10 @@ class Delivered:
         place = f"phase {path}" if path.startswith("id ") else path
         return [Line(f"View results: {url}  ({place})", more=more, url=url)]
 
-    def report(self, lines: Iterable[Line]) -> RunReport:
-        """Return the report of the run, whose summary has *lines*, without secrets."""
+    def report(self, lines: Sequence[Line]) -> RunReport:
+        """Return the report of the run, whose `summary_lines` are *lines*."""
         delivery, settings = self.delivery, self.settings
         header = self.run.journals[0].header
-        scrub = Scrubber(known_secrets(os.environ, settings.credential))
-        lines = [line.cleaned(scrub) for line in lines]
         target, sent = delivery.target, delivery.evidence
         facts = {
             "run": header.key or header.run,
@@ -97,8 +132,8 @@ class Delivered:
         }
 
         def cases() -> Iterator[CaseRow]:
-            for row in case_rows(delivery):
-                row.reason = scrub(row.reason)
+            for row in summary.case_rows(delivery):
+                row.reason = self._scrub(row.reason)
                 yield row
 
         invalid = [each for each in delivery.invalid if not each.cases]

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
-from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal.problems import cut_short
-from pytest_zephyr.journal.problems import uncollected
-from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.runs import note_running
 from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.runs import prune
 from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.runs import siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
@@ -27,7 +22,6 @@ from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.sender.deliver import deliver
-from pytest_zephyr.sender.deliver import Delivered
 from pytest_zephyr.target.snapshot import Snapshot
 
 
@@ -74,8 +68,16 @@ def push_session(
             find_run=find_run,
         )
     prune(path.parent)
+    # What is not delivered is kept there.
     saved = [] if unwritten else [path]
-    lines = _lines(delivered, snapshot, settings, sorted(siblings_unreadable), saved)
+    problem_lines = []
+    if settings.on_error != "ignore":
+        journals = list(map(display_path, saved))
+        problem_lines = describe_problems(delivered.delivery, journals, settings)
+    lines = delivered.summary_lines(
+        [*problems(sorted(siblings_unreadable), "warning"), *problem_lines],
+        more=_not_tested(delivered.contents, snapshot),
+    )
     if settings.report is not None:
         report = delivered.report(lines)
         lines.append(
@@ -85,31 +87,13 @@ def push_session(
     return protocol.Pushed(tuple(lines), failed)
 
 
-def _lines(
-    delivered: Delivered,
-    snapshot: Snapshot | None,
-    settings: Settings,
-    unreadable_siblings: Sequence[str],
-    saved: Sequence[Path],
-) -> list[Line]:
-    """Return the lines of the summary; what is undelivered is *saved* in a journal."""
-    delivery, contents = delivered.delivery, delivered.contents
-    lines = [summary.counts(delivery)]
-    lines += summary.preview(delivery)
-    lines += summary.details(delivery)
-    if snapshot is not None and snapshot.scheduled is not None:
-        cases = {case for node in contents.results.nodes for case in node.cases}
-        untested = sum(
-            case not in cases and alt not in cases
-            for case, alt in snapshot.scheduled.items()
-        )
-        lines.append(summary.planned_only(contents.deselected, untested))
-    lines += summary.merged(contents.results)
-    lines += problems(unreadable_siblings, "warning")
-    lines += problems(cut_short(map(display_path, delivered.run.cut)))
-    lines += problems(unreadable(contents.unreadable))
-    lines += problems(uncollected(contents.uncollected), "warning")
-    if settings.on_error != "ignore":
-        journals = list(map(display_path, saved))
-        lines += describe_problems(delivery, journals, settings)
-    return [*lines, *delivered.link_lines]
+def _not_tested(contents: RunContents, snapshot: Snapshot | None) -> list[Line]:
+    """Return what was not run, or has no test, if only scheduled test cases are tested."""
+    if snapshot is None or snapshot.scheduled is None:
+        return []
+    cases = {case for node in contents.results.nodes for case in node.cases}
+    untested = sum(
+        case not in cases and alt not in cases
+        for case, alt in snapshot.scheduled.items()
+    )
+    return [summary.planned_only(contents.deselected, untested)]

@@ -226,5 +226,6 @@ def test_push_with_a_wrong_setting_in_a_journal_is_annotated(
     journal.write_text(text, encoding="utf-8")
     done = command("push")
 
-    assert "::error title=pytest-zephyr::invalid zephyr_comment 'sometimes'" in done.out
+    problem = f"{journal}: nothing sent: invalid zephyr_comment 'sometimes'"
+    assert f"::error title=pytest-zephyr::{problem}" in done.out
     assert "- invalid zephyr\\_comment 'sometimes'" in on_github.read_text("utf-8")
