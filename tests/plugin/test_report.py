@@ -228,4 +228,5 @@ def test_push_with_a_wrong_setting_in_a_journal_is_annotated(
 
     problem = f"{journal}: nothing sent: invalid zephyr_comment 'sometimes'"
     assert f"::error title=pytest-zephyr::{problem}" in done.out
-    assert "- invalid zephyr\\_comment 'sometimes'" in on_github.read_text("utf-8")
+    shown = on_github.read_text("utf-8")
+    assert "nothing sent: invalid zephyr\\_comment 'sometimes'" in shown
