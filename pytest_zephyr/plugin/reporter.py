@@ -290,7 +290,7 @@ class ZephyrReporter:
             lines = unsent_lines([self._journal], self._settings)
         else:
             lines = [f"{self._journal} cannot be read back; the results are lost."]
-        self._lines.append(problem(lines, code="kept"))
+        self._lines.append(problem(lines, code="not-sent"))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter

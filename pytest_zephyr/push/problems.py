@@ -118,7 +118,7 @@ def _about_sending(
         lines = unsent_lines(journals, settings, "evidence")
     else:
         return []
-    return [problem(lines, "error" if delivery.failed else "warning", code="kept")]
+    return [problem(lines, "error" if delivery.failed else "warning", code="not-sent")]
 
 
 def _cases(changes: Sequence[diff.Change]) -> str:

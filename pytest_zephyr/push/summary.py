@@ -165,12 +165,12 @@ def as_json(delivery: Delivery) -> dict[str, object]:
     return {
         "target": delivery.target.path if delivery.target else None,
         "statuses": _by_status(each.result for each in changes.reported),
-        "delivered": len(changes.reported),
-        "delivered_before": len(changes.reported_before),
-        "left": changes.unchanged,
+        "reported": len(changes.reported),
+        "reported_before": len(changes.reported_before),
+        "unchanged": changes.unchanged,
         "created": delivery.creations.created,
         "unmapped": delivery.unmapped,
-        "kept": delivery.pending,
+        "not_sent": delivery.pending,
         "refused": [
             {
                 "case": each.result.case,
@@ -183,13 +183,13 @@ def as_json(delivery: Delivery) -> dict[str, object]:
             "attachments": delivery.evidence.files,
             "attachments_before": delivery.evidence.files_before,
             "steps": delivery.evidence.steps,
-            "kept": delivery.evidence.pending,
+            "not_sent": delivery.evidence.pending,
             "refused": list(map(_file_as_json, delivery.evidence.refused)),
             "left_out": list(map(_file_as_json, delivery.evidence.left_out)),
         },
         "older": [each.result.case for each in changes.older],
         "overruled": [each.result.case for each in changes.overruled],
-        "doubled": {str(case): used for case, used in changes.scheduled_twice.items()},
+        "scheduled_twice": {str(case): used for case, used in changes.scheduled_twice.items()},
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
     }

@@ -123,7 +123,7 @@ def test_json_is_for_scripts(push, journal, world):
 
     assert code == 0
     assert document["complete"] is True
-    assert document["runs"][0]["delivered"] == 2
+    assert document["runs"][0]["reported"] == 2
     assert document["runs"][0]["statuses"] == {"Pass": 1, "Fail": 1}
     assert document["runs"][0]["server"] in document["runs"][0]["url"]
     assert document["runs"][0]["problems"] == []

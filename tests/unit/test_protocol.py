@@ -60,7 +60,7 @@ SETTINGS = resolve(
         protocol.Checked(("zephyr: a",), True, (1, "A-1"), -7),
         protocol.Checked(planned=()),
         protocol.Progress(1, 2, "files"),
-        protocol.Pushed((Line("a\nb", "error", ("c",), "kept"),), False),
+        protocol.Pushed((Line("a\nb", "error", ("c",), "not-sent"),), False),
         protocol.Broken("no", bug=True),
     ],
     ids=lambda message: type(message).__name__,

@@ -51,14 +51,14 @@ def reported(suffix: str, *lines: Line) -> str:
 
 
 def test_json_of_any_text_follows_the_schema():
-    document = json.loads(reported(".json", Line("a\n%", "error", ("b",), "kept")))
+    document = json.loads(reported(".json", Line("a\n%", "error", ("b",), "not-sent")))
 
     jsonschema.validate(document, SCHEMA)
     (run, _again) = document["runs"]
     assert run["counts"]["refused"] == run["counts"]["test_cases"] == 1
     assert run["test_cases"][0]["tests"][0]["nodeid"] == NODE.nodeid
     assert run["problems"] == [
-        {"code": "kept", "level": "error", "text": "a\n%", "more": ["b"]}
+        {"code": "not-sent", "level": "error", "text": "a\n%", "more": ["b"]}
     ]
 
 
