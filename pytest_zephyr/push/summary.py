@@ -189,7 +189,9 @@ def as_json(delivery: Delivery) -> dict[str, object]:
         },
         "older": [each.result.case for each in changes.older],
         "overruled": [each.result.case for each in changes.overruled],
-        "scheduled_twice": {str(case): used for case, used in changes.scheduled_twice.items()},
+        "scheduled_twice": {
+            str(case): used for case, used in changes.scheduled_twice.items()
+        },
         "error": str(delivery.error) if delivery.error else None,
         "complete": delivery.complete,
     }
