@@ -105,7 +105,7 @@ def served(
     """Yield a server with so many test cases in a phase, and variables that name it."""
     with Sandbox(root / f"server{cases}-{latency}.db") as sandbox:
         _, _, _, phase = sandbox.store.ensure_target("P", "1.0", "C", "Phase")
-        sandbox.store.adopt(phase, range(1000, 1000 + cases))
+        sandbox.store.schedule_all(phase, range(1000, 1000 + cases))
         if latency:
             sandbox.faults.add(Fault(kind="latency", seconds=latency, times=None))
         yield (

@@ -56,7 +56,7 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
         places = {name: _place(settings, name) for name in _PLACES}
         ids = sandbox.store.ensure_target(**places)
         known = dict.fromkeys(case for node in nodes for case in node.cases)
-        sandbox.store.adopt(
+        sandbox.store.schedule_all(
             ids[-1],
             [case for case in known if isinstance(case, int)],
             [case for case in known if isinstance(case, str)],

@@ -16,9 +16,10 @@ from werkzeug.routing import IntegerConverter
 from pytest_zephyr.sandbox import auth
 from pytest_zephyr.sandbox import control
 from pytest_zephyr.sandbox import pages
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.auth import Unauthorized
 from pytest_zephyr.sandbox.data.store import Store
-from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import ApiError
 from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.routes import attachment
 from pytest_zephyr.sandbox.routes import cycle
@@ -34,13 +35,7 @@ from pytest_zephyr.sandbox.routes import steps
 from pytest_zephyr.sandbox.routes import summary
 from pytest_zephyr.sandbox.routes import testcase
 from pytest_zephyr.sandbox.routes import testcase_lists
-from pytest_zephyr.sandbox.unplayed import UnplayedCalls
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import FAULTS
-from pytest_zephyr.sandbox.wire import LONGEST
-from pytest_zephyr.sandbox.wire import STORE
-from pytest_zephyr.sandbox.wire import UNPLAYED
-from pytest_zephyr.sandbox.wire import unplayed
+from pytest_zephyr.sandbox.unsupported import UnsupportedCalls
 
 
 if TYPE_CHECKING:
@@ -56,7 +51,7 @@ class LongConverter(IntegerConverter):
     """64-bit integers; a path with a larger number is not found."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **{"max": LONGEST, **kwargs})  # type: ignore[arg-type]
+        super().__init__(*args, **{"max": wire.MAX_LONG, **kwargs})  # type: ignore[arg-type]
 
 
 class SignedConverter(LongConverter):
@@ -69,22 +64,24 @@ class SignedConverter(LongConverter):
 def create_app(
     store: Store,
     faults: Faults | None = None,
-    unplayed_calls: UnplayedCalls | None = None,
+    unsupported_calls: UnsupportedCalls | None = None,
 ) -> WSGIApplication:
     """WSGI application that answers for *store*.
 
-    *faults* are what its control page changes; they are carried out elsewhere. Calls
-    that it does not play are added to *unplayed_calls*.
+    *faults* are what its control page changes; `FaultyApp` carries them out. Calls
+    that it does not support are added to *unsupported_calls*.
     """
     faults = Faults() if faults is None else faults
-    unplayed_calls = UnplayedCalls() if unplayed_calls is None else unplayed_calls
+    unsupported_calls = (
+        UnsupportedCalls() if unsupported_calls is None else unsupported_calls
+    )
     app = _flask()
 
     def serve(
         environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        environ[STORE], environ[FAULTS] = store, faults
-        environ[UNPLAYED] = unplayed_calls
+        environ[wire.STORE], environ[wire.FAULTS] = store, faults
+        environ[wire.UNSUPPORTED] = unsupported_calls
         return app(environ, start_response)
 
     return serve
@@ -101,7 +98,7 @@ def _flask() -> Flask:
     app.before_request(auth.require_user)
     app.before_request(pages.refuse_foreign_forms)
     app.after_request(pages.add_headers)
-    app.register_error_handler(Problem, _problem)
+    app.register_error_handler(ApiError, _api_error)
     app.register_error_handler(Unauthorized, lambda _error: auth.refuse())
     app.register_error_handler(HTTPException, _http_error)
     app.url_value_preprocessor(_forget_version)
@@ -134,17 +131,17 @@ def _forget_version(_endpoint: str | None, values: dict[str, Any] | None) -> Non
         values.pop("version", None)
 
 
-def _problem(problem: Problem) -> Response:
+def _api_error(problem: ApiError) -> Response:
     if problem.message is None:
         return Response(status=problem.status)
     code = problem.code or "Internal Server Error"
-    return answer({"errorMsg": problem.message, "errorCode": code}, problem.status)
+    return wire.answer({"errorMsg": problem.message, "errorCode": code}, problem.status)
 
 
 def _http_error(error: HTTPException) -> Response:
     """Answer for unknown paths, wrong methods and errors of the sandbox itself.
 
-    Calls of the API that it does not play are counted.
+    Calls of the API that it does not support are counted.
     """
     if error.code == 404 and auth.is_page(request.path):
         return pages.not_found(error)
@@ -157,9 +154,9 @@ def _http_error(error: HTTPException) -> Response:
     else:
         message = error.description
         if error.code in (404, 405):
-            unplayed().add(request.method, request.path)
-            message = f"The sandbox does not play {request.method} {request.path}."
-        response = answer(
+            wire.unsupported().add(request.method, request.path)
+            message = f"The sandbox does not support {request.method} {request.path}."
+        response = wire.answer(
             {"errorMsg": message, "errorCode": error.name}, error.code or 500
         )
     response.headers.extend(

@@ -15,18 +15,17 @@ from flask import request
 from flask import Response
 from sqlalchemy import select
 
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data.model import Cookie
 from pytest_zephyr.sandbox.data.model import Token
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.values import forbidden
 from pytest_zephyr.sandbox.data.values import now_ms
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import store
 
 
 COOKIE = "token"
 COOKIE_SECONDS = 90 * 60
-FREE = ("/user/current", "/manifest")
+OPEN_TO_ALL = ("/user/current", "/manifest")
 
 
 class Unauthorized(Exception):
@@ -48,20 +47,20 @@ def require_user() -> None:
     if caller is None:
         raise Unauthorized
     g.user = caller
-    if not caller.permitted and not path.rstrip("/").endswith(FREE):
+    if not caller.permitted and not path.rstrip("/").endswith(OPEN_TO_ALL):
         raise forbidden()
 
 
 def refuse() -> Response:
     """Answer 401 as the server does: JSON with JSON in a string."""
     inner = json.dumps({"message": "Invalid credentials or authentication token."})
-    return answer({"message": inner}, 401)
+    return wire.answer({"message": inner}, 401)
 
 
 def log_in(user: User) -> Response:
     """Answer with a session cookie that lasts 90 minutes."""
     value = str(uuid.uuid4())
-    with store().database.writing() as session:
+    with wire.writing() as session:
         expires = now_ms() + COOKIE_SECONDS * 1000
         session.add(Cookie(value=value, user_id=user.id, expires=expires))
     response = Response(status=200)
@@ -83,7 +82,7 @@ def _by_any() -> User | None:
 
 
 def _by_token(value: str) -> User | None:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         return session.scalar(
             select(User)
             .join(Token, Token.user_id == User.id)
@@ -101,13 +100,13 @@ def _by_password() -> User | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     username, _, password = text.partition(":")
-    with store().database.reading() as session:
+    with wire.reading() as session:
         user = session.scalar(select(User).where(User.username == username))
     return user if user is not None and user.password == password else None
 
 
 def _by_cookie(value: str) -> User | None:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         return session.scalar(
             select(User)
             .join(Cookie, Cookie.user_id == User.id)

@@ -15,19 +15,13 @@ from flask import render_template
 from flask import request
 from flask import Response
 
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data.switches import SWITCHES
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import ApiError
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Kind
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import faults
-from pytest_zephyr.sandbox.wire import read_bool
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import unplayed
-from pytest_zephyr.sandbox.wire import want_int
 
 
 #: The smallest and largest values of a fault's numbers; larger ones would stop the sandbox.
@@ -50,38 +44,38 @@ routes = Blueprint("control", __name__)
 def page(error: str | None = None) -> str:
     return render_template(
         "faults.html",
-        faults=faults().listed(),
+        faults=wire.faults().listed(),
         effects={
             kind: (effect.replace("*", ""), re.findall(r"\*(\w+)\*", effect))
             for kind, effect in EFFECTS.items()
         },
         host=request.host,
         error=error,
-        unplayed=unplayed().listed(),
+        unsupported=wire.unsupported().listed(),
         switches={
-            name: (store().switch(name), what) for name, what in SWITCHES.items()
+            name: (wire.store().switch(name), what) for name, what in SWITCHES.items()
         },
     )
 
 
-@routes.get("/sandbox/unplayed")
-def unplayed_calls() -> Response:
-    return answer(unplayed().listed())
+@routes.get("/sandbox/unsupported")
+def unsupported_calls() -> Response:
+    return wire.answer(wire.unsupported().listed())
 
 
 @routes.get("/sandbox/switches")
 def switches() -> Response:
-    return answer({name: store().switch(name) for name in SWITCHES})
+    return wire.answer({name: wire.store().switch(name) for name in SWITCHES})
 
 
 @routes.post("/sandbox/switches")
 def set_switches() -> Response:
     if request.is_json:
-        change_switches(body_object())
+        change_switches(wire.body_object())
         return switches()
     try:
         change_switches(request.form.to_dict())
-    except Problem as problem:
+    except ApiError as problem:
         return Response(page(problem.message), problem.status)
     return cast(Response, redirect("/sandbox/", 303))
 
@@ -90,66 +84,66 @@ def change_switches(given: dict[str, Any]) -> None:
     """Set all of the switches, or none if one of them is wrong."""
     for name in given:
         if name not in SWITCHES:
-            raise bad(f"There is no switch {name}.")
-        if want_int(given, name) < 0:
-            raise bad(f"The switch {name} is a number from 0.")
+            raise bad_request(f"There is no switch {name}.")
+        if wire.require_int(given, name) < 0:
+            raise bad_request(f"The switch {name} is a number from 0.")
     for name in given:
-        store().set_switch(name, want_int(given, name))
+        wire.store().set_switch(name, wire.require_int(given, name))
 
 
 @routes.get("/sandbox/faults")
 def listed() -> Response:
-    return answer(faults().listed())
+    return wire.answer(wire.faults().listed())
 
 
 @routes.post("/sandbox/faults")
 def add() -> Response:
     if request.is_json:
-        faults().add(read_fault(request.get_json()))
-        return answer(faults().listed())
+        wire.faults().add(read_fault(request.get_json()))
+        return wire.answer(wire.faults().listed())
     try:
-        faults().add(read_fault(request.form.to_dict()))
-    except Problem as problem:
+        wire.faults().add(read_fault(request.form.to_dict()))
+    except ApiError as problem:
         return Response(page(problem.message), problem.status)
     return cast(Response, redirect("/sandbox/", 303))
 
 
 @routes.delete("/sandbox/faults")
 def clear() -> Response:
-    faults().clear()
-    return answer([])
+    wire.faults().clear()
+    return wire.answer([])
 
 
 @routes.post("/sandbox/faults/clear")
 def clear_by_form() -> Response:
-    faults().clear()
+    wire.faults().clear()
     return cast(Response, redirect("/sandbox/", 303))
 
 
 def read_fault(given: Any) -> Fault:
     """Fault from JSON or from a form, where all is text and blank is unset."""
     if not isinstance(given, dict):
-        raise bad("A fault is an object.")
+        raise bad_request("A fault is an object.")
     try:
         json.dumps(given, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise bad("A text of the fault has half a character in it.") from None
+        raise bad_request("A text of the fault has half a character in it.") from None
     given = {key: value for key, value in given.items() if value != ""}
-    forever = read_bool(given.pop("for_ever", None))
+    forever = wire.read_bool(given.pop("for_ever", None))
     known = {field.name for field in fields(Fault)}
     for key in given:
         if key not in known:
-            raise bad(f"A fault has no {key}.")
+            raise bad_request(f"A fault has no {key}.")
     if given.get("kind", "status") not in get_args(Kind):
-        raise bad(f"There is no fault {given['kind']}.")
+        raise bad_request(f"There is no fault {given['kind']}.")
     for key in ("method", "path"):
         if not isinstance(given.get(key, ""), str):
-            raise bad(f"The {key} of a fault is a text.")
+            raise bad_request(f"The {key} of a fault is a text.")
     for key in ("body", "location"):
         if not isinstance(given.get(key, ""), str | None):
-            raise bad(f"The {key} of a fault is a text.")
+            raise bad_request(f"The {key} of a fault is a text.")
     if not (given.get("location") or "").isprintable():
-        raise bad("The location of a fault is one line.")
+        raise bad_request("The location of a fault is one line.")
     if given.get("times", 1) is None:
         del given["times"]
         forever = True
@@ -163,7 +157,7 @@ def read_fault(given: Any) -> Fault:
 
 def _number(key: str, value: Any) -> float:
     lowest, highest = _RANGES[key]
-    wrong = bad(f"The {key} of a fault is a number from {lowest} to {highest}.")
+    wrong = bad_request(f"The {key} of a fault is a number from {lowest} to {highest}.")
     try:
         number = float(value) if key == "seconds" else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -176,7 +170,7 @@ def _number(key: str, value: Any) -> float:
 
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise bad("The headers of a fault are a list.")
+        raise bad_request("The headers of a fault are a list.")
     return value
 
 
@@ -184,7 +178,9 @@ def _header(pair: object) -> tuple[str, str]:
     match pair:
         case [str(name), str(value)] if _NAME.fullmatch(name) and _is_value(value):
             return name, value
-    raise bad("A header of the fault is a name and a value, each a text of one line.")
+    raise bad_request(
+        "A header of the fault is a name and a value, each a text of one line."
+    )
 
 
 def _is_value(text: str) -> bool:

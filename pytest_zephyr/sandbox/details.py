@@ -20,7 +20,7 @@ from pytest_zephyr.sandbox.data.model import Result
 from pytest_zephyr.sandbox.data.model import Step
 from pytest_zephyr.sandbox.data.model import StepResult
 from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
-from pytest_zephyr.sandbox.rows import tester_names
+from pytest_zephyr.sandbox.lists import tester_names
 from pytest_zephyr.sandbox.views import first_line
 from pytest_zephyr.sandbox.views import Place
 from pytest_zephyr.sandbox.views import place

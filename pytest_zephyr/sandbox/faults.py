@@ -85,7 +85,7 @@ EFFECTS: Mapping[Kind, str] = {
     " given *seconds* (header Retry-After)",
 }
 
-MARK = "sandbox.fault"
+FAULT_KEY = "sandbox.fault"
 HARMLESS = ("latency", "expire_cookie")
 LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign in</title></head>"
@@ -150,7 +150,7 @@ class Faults:
         """Return each fault as JSON, with the number of matches so far."""
         with self._lock:
             return [
-                {**_plain(fault), "met": met}
+                {**_fault_json(fault), "met": met}
                 for fault, met in zip(self._armed, self._met, strict=True)
             ]
 
@@ -193,21 +193,23 @@ class FaultyApp:
         return self._answer(environ, 0)(environ, start_response)
 
     def _answer(self, environ: WSGIEnvironment, start: int) -> Response:
-        hit = self._faults.take(environ["REQUEST_METHOD"], environ["PATH_INFO"], start)
-        if hit is None:
+        applying = self._faults.take(
+            environ["REQUEST_METHOD"], environ["PATH_INFO"], start
+        )
+        if applying is None:
             chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
             return Response(b"".join(chunks), status, headers)
-        index, fault = hit
+        index, fault = applying
         if fault.kind not in HARMLESS:
-            environ[MARK] = fault.kind
-        instead = self._instead(fault)
+            environ[FAULT_KEY] = fault.kind
+        instead = self._replacement(fault)
         if instead is not None:
             return instead
         if fault.kind == "ignore_offset":
             environ = _without_offset(environ)
-        return self._afterwards(fault, self._answer(environ, index + 1))
+        return self._changed(fault, self._answer(environ, index + 1))
 
-    def _instead(self, fault: Fault) -> Response | None:
+    def _replacement(self, fault: Fault) -> Response | None:
         """Return the answer that replaces the real one, if the fault has one."""
         match fault.kind:
             case "status":
@@ -235,7 +237,7 @@ class FaultyApp:
                 self._expire_cookies()
         return None
 
-    def _afterwards(self, fault: Fault, response: Response) -> Response:
+    def _changed(self, fault: Fault, response: Response) -> Response:
         """Return the real answer as the fault changes it."""
         data = response.get_data()
         match fault.kind:
@@ -260,7 +262,7 @@ class FaultyApp:
             case "huge":
                 response.set_data(data + b" " * (fault.rows << 20))
             case "omit_rows" | "lie_result_size" | "foreign_rows":
-                _edit(response, fault)
+                _edit_rows(response, fault)
         return response
 
 
@@ -287,7 +289,7 @@ def _bytes(body: str | bytes | None, default: str) -> bytes:
     return body.encode() if isinstance(body, str) else body
 
 
-def _plain(fault: Fault) -> dict[str, Any]:
+def _fault_json(fault: Fault) -> dict[str, Any]:
     plain = asdict(fault)
     if isinstance(fault.body, bytes):
         plain["body"] = fault.body.decode("utf-8", "replace")
@@ -303,7 +305,7 @@ def _without_offset(environ: WSGIEnvironment) -> WSGIEnvironment:
     return {**environ, "QUERY_STRING": urlencode(query)}
 
 
-def _edit(response: Response, fault: Fault) -> None:
+def _edit_rows(response: Response, fault: Fault) -> None:
     """Change the rows of a list, an envelope, or an envelope in a list."""
     try:
         value = json.loads(response.get_data())

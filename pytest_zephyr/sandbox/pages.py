@@ -30,8 +30,8 @@ from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import ApiError
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import read_date
 from pytest_zephyr.sandbox.data.values import today
 from pytest_zephyr.sandbox.routes.attachment import file_response
@@ -150,16 +150,16 @@ def _added(
     )
     try:
         if not name:
-            raise bad("Nothing was added: a name is needed.")
+            raise bad_request("Nothing was added: a name is needed.")
         catalog.check_name(name, "The")
         first = read_date(start, "The first day") if start else None
         last = read_date(end, "The last day") if end else None
         if first and last and last < first:
-            raise bad("Nothing was added: the last day is before the first.")
+            raise bad_request("Nothing was added: the last day is before the first.")
         with store().database.writing() as session:
             row = add(session, name, first, last)
             anchor = f"{row.__tablename__}-{row.id}"
-    except Problem as problem:
+    except ApiError as problem:
         with store().database.reading() as session:
             page = _overview(session, error=problem.message)
         return Response(page, problem.status)

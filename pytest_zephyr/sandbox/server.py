@@ -28,7 +28,7 @@ from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.faults import CutConnection
 from pytest_zephyr.sandbox.faults import Faults
 from pytest_zephyr.sandbox.faults import FaultyApp
-from pytest_zephyr.sandbox.unplayed import UnplayedCalls
+from pytest_zephyr.sandbox.unsupported import UnsupportedCalls
 
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-REMEMBERED = 10_000
+MAX_REQUESTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Sandbox:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.faults = Faults()
-        self.unplayed = UnplayedCalls()
+        self.unsupported = UnsupportedCalls()
         self.requests: list[Request] = []
         self._db = db
         self._address = host, port
@@ -138,7 +138,7 @@ class Sandbox:
             self._store = Store(db)
             self._stopping = threading.Event()
             app: WSGIApplication = FaultyApp(
-                create_app(self._store, self.faults, self.unplayed),
+                create_app(self._store, self.faults, self.unsupported),
                 self.faults,
                 expire_cookies=self._store.expire_cookies,
                 stopping=self._stopping,
@@ -175,7 +175,7 @@ class Sandbox:
 
     def _record(self, request: Request) -> None:
         self.requests.append(request)
-        del self.requests[:-REMEMBERED]
+        del self.requests[:-MAX_REQUESTS]
 
 
 class _Handler(WSGIRequestHandler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 import json
@@ -12,25 +13,26 @@ from typing import cast
 from flask import g
 from flask import request
 from flask import Response
+from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.data.switches import BATCH_LIMIT
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import ApiError
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import read_date
 from pytest_zephyr.sandbox.faults import Faults
-from pytest_zephyr.sandbox.unplayed import UnplayedCalls
+from pytest_zephyr.sandbox.unsupported import UnsupportedCalls
 
 
 Json = dict[str, Any]
 DEFAULT_PAGE = 10
-LONGEST = 2**63 - 1
+MAX_LONG = 2**63 - 1
 
 #: The keys of an environ that say which sandbox is asked.
 STORE = "sandbox.store"
 FAULTS = "sandbox.faults"
-UNPLAYED = "sandbox.unplayed"
+UNSUPPORTED = "sandbox.unsupported"
 
 
 def store() -> Store:
@@ -41,8 +43,16 @@ def faults() -> Faults:
     return cast(Faults, request.environ[FAULTS])
 
 
-def unplayed() -> UnplayedCalls:
-    return cast(UnplayedCalls, request.environ[UNPLAYED])
+def unsupported() -> UnsupportedCalls:
+    return cast(UnsupportedCalls, request.environ[UNSUPPORTED])
+
+
+def reading() -> AbstractContextManager[Session]:
+    return store().database.reading()
+
+
+def writing() -> AbstractContextManager[Session]:
+    return store().database.writing()
 
 
 def user() -> User:
@@ -75,13 +85,13 @@ def read_int(text: str | None) -> int | None:
     try:
         return long_int(text)
     except ValueError:
-        raise Problem(404) from None
+        raise ApiError(404) from None
 
 
 def long_int(value: str | int) -> int:
     """Read a 64-bit number; what is larger cannot be read, as with the server's longs."""
     number = int(value)
-    if not -LONGEST - 1 <= number <= LONGEST:
+    if not -MAX_LONG - 1 <= number <= MAX_LONG:
         raise ValueError(value)
     return number
 
@@ -100,14 +110,14 @@ def body() -> Any:
     """Return the JSON of the request; a null counts as a missing key."""
     if not request.is_json:
         message = "Content-Type must be application/json"
-        raise Problem(415, message, "Unsupported Media Type")
+        raise ApiError(415, message, "Unsupported Media Type")
     try:
         value = json.loads(request.get_data())
         # A text with half a character in it cannot be stored.
         json.dumps(value, ensure_ascii=False).encode()
         return _without_nulls(value)
     except (ValueError, RecursionError):
-        raise bad("Bad Request") from None
+        raise bad_request("Bad Request") from None
 
 
 def _without_nulls(value: Any) -> Any:
@@ -121,18 +131,18 @@ def _without_nulls(value: Any) -> Any:
 def body_object() -> Json:
     value = body()
     if not isinstance(value, dict):
-        raise bad("Bad Request")
+        raise bad_request("Bad Request")
     return value
 
 
 def body_list() -> list[Json]:
-    return want_rows(body(), "Bad Request")
+    return require_objects(body(), "Bad Request")
 
 
-def want_rows(value: Any, problem: str) -> list[Json]:
+def require_objects(value: Any, problem: str) -> list[Json]:
     """Return *value* if it is a list of objects."""
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise bad(problem)
+        raise bad_request(problem)
     return value
 
 
@@ -144,56 +154,56 @@ def limited(rows: list[Any]) -> list[Any]:
     """Return *rows*, unless there are more than the server is set to take."""
     limit = store().switch(BATCH_LIMIT)
     if limit and len(rows) > limit:
-        raise bad(f"No more than {limit} rows are allowed in one call.")
+        raise bad_request(f"No more than {limit} rows are allowed in one call.")
     return rows
 
 
-def want_int(row: Mapping[str, Any], key: str) -> int:
+def require_int(row: Mapping[str, Any], key: str) -> int:
     """Number under *key*; digits in a string do as well."""
-    number = maybe_int(row, key)
+    number = optional_int(row, key)
     if number is None:
-        raise bad(f"{key} cannot be null.")
+        raise bad_request(f"{key} cannot be null.")
     return number
 
 
-def maybe_int(row: Mapping[str, Any], key: str) -> int | None:
+def optional_int(row: Mapping[str, Any], key: str) -> int | None:
     value = row.get(key)
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise bad(f'For input string: "{value}"')
+        raise bad_request(f'For input string: "{value}"')
     try:
         return long_int(value)
     except ValueError:
-        raise bad(f'For input string: "{value}"') from None
+        raise bad_request(f'For input string: "{value}"') from None
 
 
-def maybe_moment(row: Mapping[str, Any], key: str) -> int | None:
+def optional_milliseconds(row: Mapping[str, Any], key: str) -> int | None:
     """Milliseconds under *key*, if a date can be made of them."""
-    moment = maybe_int(row, key)
+    moment = optional_int(row, key)
     if moment is not None:
         read_date(moment, key)
     return moment
 
 
-def want_text(row: Mapping[str, Any], key: str) -> str:
-    text = maybe_text(row, key)
+def require_text(row: Mapping[str, Any], key: str) -> str:
+    text = optional_text(row, key)
     if text is None or not text.strip():
-        raise bad(f"{key} cannot be null.")
+        raise bad_request(f"{key} cannot be null.")
     return text
 
 
-def maybe_text(row: Mapping[str, Any], key: str) -> str | None:
+def optional_text(row: Mapping[str, Any], key: str) -> str | None:
     value = row.get(key)
     if isinstance(value, (dict, list, bool)):
-        raise bad(f"Can not deserialize {key}.")
+        raise bad_request(f"Can not deserialize {key}.")
     return None if value is None else str(value)
 
 
-def want_ids(value: Any) -> list[int]:
+def require_ids(value: Any) -> list[int]:
     if not isinstance(value, list):
-        raise bad("ids cannot be null.")
-    return [want_int({"ids": entry}, "ids") for entry in value]
+        raise bad_request("ids cannot be null.")
+    return [require_int({"ids": entry}, "ids") for entry in value]
 
 
 @dataclass(frozen=True)
@@ -215,7 +225,9 @@ def page() -> Page:
     )
 
 
-def read_twins(row: Mapping[str, Any], prefix: str) -> tuple[date | None, date | None]:
+def read_date_fields(
+    row: Mapping[str, Any], prefix: str
+) -> tuple[date | None, date | None]:
     """Read both dates, each from either of its two fields."""
     dates = []
     for short, long in (

@@ -29,8 +29,8 @@ from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import User
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import Problem
+from pytest_zephyr.sandbox.data.values import ApiError
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import read_date
 from pytest_zephyr.sandbox.data.values import to_ms
 from pytest_zephyr.sandbox.wire import long_int
@@ -64,7 +64,7 @@ def conditions(session: Session, text: str, entity: str) -> list[Condition]:
     while more:
         match = _CONDITION.match(rest)
         if match is None:
-            raise bad(f"ZQL is not valid: {text}")
+            raise bad_request(f"ZQL is not valid: {text}")
         name, operator, value, more = match.groups()
         rest = rest[match.end() :]
         try:
@@ -77,8 +77,8 @@ def conditions(session: Session, text: str, entity: str) -> list[Condition]:
                     [_unquoted(each) for each in re.findall(_VALUE, value)],
                 )
             )
-        except (LookupError, ValueError, Problem):
-            raise bad(f"ZQL is not valid: {text}") from None
+        except (LookupError, ValueError, ApiError):
+            raise bad_request(f"ZQL is not valid: {text}") from None
     return parsed
 
 

@@ -254,7 +254,7 @@ def test_tests_that_cannot_be_collected_are_shown(prepared, pytester, command):
 
 def test_five_thousand_cases_take_few_requests(prepared, world, command):
     store = world.sandbox.store
-    store.adopt(world.phase, range(10_000, 15_000), [])
+    store.schedule_all(world.phase, range(10_000, 15_000), [])
     asked = len(world.sandbox.requests)
     done = command("drift", "--", "-k", "planned")
 

@@ -117,7 +117,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
 
 
 def test_json_is_for_scripts(push, journal, world):
-    world.sandbox.store.adopt(world.phase, [])
+    world.sandbox.store.schedule_all(world.phase, [])
     code, printed = push("--json", journal)
     document = json.loads(printed)
 

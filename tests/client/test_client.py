@@ -273,7 +273,7 @@ def test_a_full_last_page_needs_one_more_request(client_of):
 
 
 def test_a_server_that_ignores_the_offset_ends_the_list(world, client):
-    world.sandbox.store.adopt(world.phase, range(1001, 1501))
+    world.sandbox.store.schedule_all(world.phase, range(1001, 1501))
     world.sandbox.faults.add(Fault(kind="ignore_offset", times=None))
 
     found = [each.id for each in client.executions(world.phase)]
@@ -290,7 +290,7 @@ def test_a_server_that_ignores_the_page_size_is_read_once(client_of):
 
 
 def test_a_lying_result_size_is_not_believed(world, client):
-    world.sandbox.store.adopt(world.phase, range(1001, 1601))
+    world.sandbox.store.schedule_all(world.phase, range(1001, 1601))
     world.sandbox.faults.add(Fault(kind="lie_result_size", times=None))
 
     assert len(list(client.executions(world.phase))) == 606

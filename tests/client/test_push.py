@@ -124,14 +124,14 @@ def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
 def many(world, monkeypatch):
     """The world with 120 more cases, which fill three batches of 50 at most."""
     monkeypatch.setattr("pytest_zephyr.client.batch_writer.BATCH", 50)
-    world.sandbox.store.adopt(world.phase, MANY)
+    world.sandbox.store.schedule_all(world.phase, MANY)
     return world
 
 
 @pytest.fixture
 def thousand(world):
     """The world with 1,200 more cases."""
-    world.sandbox.store.adopt(world.phase, THOUSAND)
+    world.sandbox.store.schedule_all(world.phase, THOUSAND)
     return world
 
 
@@ -190,14 +190,14 @@ def test_results_are_sent_in_batches_of_500(thousand, deliver):
 
 
 def test_three_hundred_results_need_four_requests(world, deliver):
-    world.sandbox.store.adopt(world.phase, range(1001, 1301))
+    world.sandbox.store.schedule_all(world.phase, range(1001, 1301))
 
     assert deliver(nodes_of(range(1001, 1301))).complete
     assert len(world.sandbox.requests) == 4
 
 
 def test_three_hundred_results_need_seven_requests_by_name(world, settings, deliver):
-    world.sandbox.store.adopt(world.phase, range(1001, 1301))
+    world.sandbox.store.schedule_all(world.phase, range(1001, 1301))
     named = settings(project="Payments", release="1.0", cycle="Nightly", phase="Smoke")
 
     assert deliver(nodes_of(range(1001, 1301)), settings=named).complete
@@ -763,7 +763,7 @@ def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
     copyfile(filled[0], path)
     with Sandbox(path, wrap=wrap) as sandbox:
         world = replace(filled[1], sandbox=sandbox)
-        sandbox.store.adopt(world.phase, MANY)
+        sandbox.store.schedule_all(world.phase, MANY)
         settings = settings_for(sandbox.token, url=sandbox.url, phase=world.phase)
         with Client(settings) as client:
             delivery = push(nodes_of(MANY, failed), client, settings, Memory())
@@ -854,7 +854,7 @@ def test_many_bad_rows_do_not_affect_the_good_ones(
 ):
     """The server refuses every batch with a bad row; unsent results are kept."""
     cases = range(1001, 2001)
-    world.sandbox.store.adopt(world.phase, cases)
+    world.sandbox.store.schedule_all(world.phase, cases)
     case_of = {e.id: e.testcase_id for e in world.sandbox.store.executions(world.phase)}
     tried_alone: set[int] = set()
     requests = 0

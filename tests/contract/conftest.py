@@ -103,7 +103,9 @@ class Server:
             folder=folder,
             steps=["open", "type"],
         )
-        waiting = store.plan(phase, store.add_case(release, "waits", folder=folder))
+        waiting = store.schedule_unassigned(
+            phase, store.add_case(release, "waits", folder=folder)
+        )
         spare = store.add_case(release, "unplanned", folder=folder)
         execution = store.schedule(phase, case)
         placements = {

@@ -596,7 +596,7 @@ def test_exception_inside_the_sandbox_is_noticed(server, monkeypatch):
     def broken(_user: object) -> None:
         raise LookupError("no such thing")
 
-    monkeypatch.setattr("pytest_zephyr.sandbox.shapes.user", broken)
+    monkeypatch.setattr("pytest_zephyr.sandbox.as_json.user", broken)
     response = server.send(Call("GET", "/user/current"))
 
     assert response.status_code == 500

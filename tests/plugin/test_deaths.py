@@ -112,7 +112,7 @@ MANY = """
 
 @pytest.fixture
 def many(pytester: pytest.Pytester, world: World) -> None:
-    world.sandbox.store.adopt(world.phase, range(1000, 1300))
+    world.sandbox.store.schedule_all(world.phase, range(1000, 1300))
     pytester.makepyfile(test_many=MANY)
 
 

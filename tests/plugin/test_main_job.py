@@ -208,7 +208,7 @@ def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(
 
 def test_three_hundred_results_cost_four_requests_with_ids(pytester, run_zephyr, world):
     cases = range(1000, 1300)
-    world.sandbox.store.adopt(world.phase, cases)
+    world.sandbox.store.schedule_all(world.phase, cases)
     pytester.makepyfile(
         """
         import pytest
@@ -229,7 +229,7 @@ def test_three_hundred_results_cost_four_requests_with_ids(pytester, run_zephyr,
 def test_three_hundred_results_cost_seven_requests_with_names(
     pytester, run_zephyr, world
 ):
-    world.sandbox.store.adopt(world.phase, range(1000, 1300))
+    world.sandbox.store.schedule_all(world.phase, range(1000, 1300))
     pytester.makepyfile(
         """
         import pytest

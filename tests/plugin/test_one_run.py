@@ -211,7 +211,7 @@ def test_green_run_on_a_full_disk_is_not_red(
     command, pytester, run_zephyr, world, kilobytes, workers
 ):
     """What is missing is said; nothing is made up for it, and nothing is closed."""
-    world.sandbox.store.adopt(world.phase, range(1000, 1040))
+    world.sandbox.store.schedule_all(world.phase, range(1000, 1040))
     pytester.makepyfile(MANY)
     process = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
     limited = f'ulimit -f {kilobytes}; exec "$@"'

@@ -161,7 +161,7 @@ MODES = {
 def suite(pytester, world):
     for name in ("xdist", "anyio"):
         pytest.importorskip(name)
-    world.sandbox.store.adopt(world.phase, STATUSES)
+    world.sandbox.store.schedule_all(world.phase, STATUSES)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_suite=SUITE)
 

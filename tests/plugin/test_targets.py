@@ -300,7 +300,7 @@ def test_case_outside_the_phase_is_added_assigned_and_executed(
         **dict.fromkeys(range(101, 107)), 101: "1", 201: "1", 202: "2"
     }  # fmt: skip
     assert "Created 2 executions" in ran.text
-    assert len(world.sandbox.store.planned(world.phase)) == 8
+    assert len(world.sandbox.store.scheduled_ids(world.phase)) == 8
 
 
 def test_row_that_is_planned_is_assigned_and_not_added_again(
@@ -309,8 +309,8 @@ def test_row_that_is_planned_is_assigned_and_not_added_again(
     """Somebody else's row that nobody has is left alone."""
     store = world.sandbox.store
     add_cases(world, [201, 202, 203])
-    store.plan(world.phase, 201)
-    store.plan(world.phase, 202)
+    store.schedule_unassigned(world.phase, 201)
+    store.schedule_unassigned(world.phase, 202)
     pytester.makepyfile(
         """
         import pytest
@@ -324,7 +324,7 @@ def test_row_that_is_planned_is_assigned_and_not_added_again(
     )
     run_zephyr("--zephyr-create=execution", same_exit=False)
 
-    assert sorted(store.planned(world.phase)) == [*range(101, 107), 201, 202, 203]
+    assert sorted(store.scheduled_ids(world.phase)) == [*range(101, 107), 201, 202, 203]
     statuses = world.statuses()
     assert (statuses[201], statuses[203]) == ("1", "1")
     assert 202 not in statuses
@@ -399,7 +399,7 @@ def test_other_ways_are_found(pytester, run_zephyr, world, fault, case):
     )  # fmt: skip
 
     assert world.statuses()[case] == "1"
-    assert world.sandbox.store.planned(world.phase).count(case) == 1
+    assert world.sandbox.store.scheduled_ids(world.phase).count(case) == 1
 
 
 def test_refusal_after_an_uncertain_answer_costs_no_other_result(
@@ -725,7 +725,7 @@ ONLY = """
 def test_only_planned_tests_run(pytester, run_zephyr, world, workers):
     pytester.makepyfile(ONLY)
     add_cases(world, [201])
-    world.sandbox.store.plan(world.phase, 201)
+    world.sandbox.store.schedule_unassigned(world.phase, 201)
     ran = run_zephyr(
         "--zephyr-only-planned", *workers, same_exit=False, subprocess=bool(workers)
     )

@@ -15,7 +15,7 @@ from tests.sandbox.conftest import Target
 
 @pytest.fixture
 def execution(sandbox: Sandbox, target: Target) -> int:
-    sandbox.store.adopt(target.phase, [1])
+    sandbox.store.schedule_all(target.phase, [1])
     return sandbox.store.executions(target.phase)[0].id
 
 

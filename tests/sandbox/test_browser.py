@@ -91,7 +91,7 @@ class Phase:
                 testcase_id=101 + number,
                 steps=["Open <b>it</b>", "Pay"] if number == 1 else (),
             )
-        self._store.adopt(self.id, range(101, 113))
+        self._store.schedule_all(self.id, range(101, 113))
         self.executions = [each.id for each in self._store.executions(self.id)]
         rows = [
             self._row(number, status, "" if status == "1" else "assert 1 == 2")
@@ -131,7 +131,7 @@ class Phase:
         ).raise_for_status()
 
     def add(self, case: int) -> None:
-        self._store.adopt(self.id, [case])
+        self._store.schedule_all(self.id, [case])
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_the_first_results_of_a_phase_appear(
     """An empty phase says that it is empty, until it no longer is."""
     tab.goto(f"/phase/{target.phase}")
     expect(tab.get_by_text("Nothing is scheduled")).to_be_visible()
-    sandbox.store.adopt(target.phase, [7])
+    sandbox.store.schedule_all(target.phase, [7])
     expect(row(tab, 7)).to_be_visible()
     expect(tab.get_by_role("button", name="Not executed 1")).to_be_visible()
     expect(tab.get_by_text("Nothing is scheduled")).to_be_hidden()

@@ -158,7 +158,7 @@ def test_cycle_is_changed_and_deleted(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
     """What was not sent stays; deleting takes the phases along."""
-    sandbox.store.adopt(target.phase, [1])
+    sandbox.store.schedule_all(target.phase, [1])
     changed = api.put(f"/cycle/{target.cycle}", json={"name": "Renamed"}).json()
 
     assert (changed["name"], changed["cycleStartDate"]) == ("Renamed", "11/10/2026")
@@ -215,7 +215,7 @@ def test_structured_phase_takes_a_folder(
     made = api.post(f"/cycle/{target.cycle}/phase", json=body).json()
 
     assert made["name"] == "All"
-    assert sandbox.store.planned(made["id"]) == [1, 2]
+    assert sandbox.store.scheduled_ids(made["id"]) == [1, 2]
     tree = api.get(f"/testcasetree/{made['tcrCatalogTreeId']}").json()
     assert tree["description"] == "about All"
     assert [(node["name"], node["description"]) for node in tree["categories"]] == [
@@ -232,7 +232,7 @@ def test_phase_is_changed_and_deleted(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
     """Deleting a phase takes its executions along."""
-    sandbox.store.adopt(target.phase, [1])
+    sandbox.store.schedule_all(target.phase, [1])
     changed = api.put(
         f"/cycle/{target.cycle}/phase", json={"id": target.phase, "name": "Renamed"}
     ).json()

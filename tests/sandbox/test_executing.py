@@ -14,7 +14,7 @@ from tests.sandbox.conftest import Target
 @pytest.fixture
 def ids(sandbox: Sandbox, target: Target) -> list[int]:
     """Executions of the cases 1, 2 and 3."""
-    sandbox.store.adopt(target.phase, [1, 2, 3])
+    sandbox.store.schedule_all(target.phase, [1, 2, 3])
     return [row.id for row in sandbox.store.executions(target.phase)]
 
 
@@ -126,7 +126,7 @@ def test_a_switch_limits_the_rows_of_one_call(
 ) -> None:
     """With a limit of 500 rows, 501 are refused and 500 are taken."""
     sandbox.store.set_switch("batch_limit", 500)
-    sandbox.store.adopt(target.phase, range(1, 502))
+    sandbox.store.schedule_all(target.phase, range(1, 502))
     rows = [
         {"rtsId": row.id, "testerId": tester, "status": "1"}
         for row in sandbox.store.executions(target.phase)
@@ -218,7 +218,7 @@ def test_unassigning_leaves_the_case(
 
     assert answer.status_code == 200
     assert [row.testcase_id for row in sandbox.store.executions(target.phase)] == [3]
-    assert sandbox.store.planned(target.phase) == [1, 2, 3]
+    assert sandbox.store.scheduled_ids(target.phase) == [1, 2, 3]
 
 
 def test_parallel_calls_lose_nothing(
@@ -227,7 +227,7 @@ def test_parallel_calls_lose_nothing(
     """Four batches at the same time all arrive."""
     from concurrent.futures import ThreadPoolExecutor
 
-    sandbox.store.adopt(target.phase, range(1, 401))
+    sandbox.store.schedule_all(target.phase, range(1, 401))
     rows = [
         {"rtsId": row.id, "testerId": tester, "status": "1"}
         for row in sandbox.store.executions(target.phase)

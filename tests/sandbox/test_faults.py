@@ -25,7 +25,7 @@ def status_of(sandbox: Sandbox, target: Target) -> str | None:
 @pytest.fixture
 def row(sandbox: Sandbox, target: Target, tester: int) -> dict[str, object]:
     """A verdict for case 1."""
-    sandbox.store.adopt(target.phase, [1, 2, 3])
+    sandbox.store.schedule_all(target.phase, [1, 2, 3])
     execution = sandbox.store.execution(target.phase, 1)
     assert execution is not None
     return {"rtsId": execution.id, "testerId": tester, "status": "1"}

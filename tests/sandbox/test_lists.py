@@ -14,7 +14,7 @@ def test_page_is_ten_rows_by_default(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
     """Without pagesize a page has ten rows, and pageNumber echoes its size."""
-    sandbox.store.adopt(target.phase, range(1, 26))
+    sandbox.store.schedule_all(target.phase, range(1, 26))
 
     answer = api.get("/execution", params={"cyclephaseid": target.phase}).json()
 
@@ -26,7 +26,7 @@ def test_page_is_ten_rows_by_default(
 
 def test_pages_follow_each_other(sandbox: Sandbox, api: Api, target: Target) -> None:
     """Pages of ten over 25 rows hold each row once, in order."""
-    sandbox.store.adopt(target.phase, range(1, 26))
+    sandbox.store.schedule_all(target.phase, range(1, 26))
 
     ids = [
         row["tcrTreeTestcase"]["testcase"]["testcaseId"]
@@ -43,7 +43,7 @@ def test_page_size_zero_is_everything(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
     """A page size of 0 means all rows."""
-    sandbox.store.adopt(target.phase, range(1, 26))
+    sandbox.store.schedule_all(target.phase, range(1, 26))
 
     rows = api.results("/execution", cyclephaseid=target.phase, pagesize=0)
 
@@ -52,7 +52,7 @@ def test_page_size_zero_is_everything(
 
 def test_order_can_be_turned(sandbox: Sandbox, api: Api, target: Target) -> None:
     """Booleans are read without regard to case."""
-    sandbox.store.adopt(target.phase, range(1, 4))
+    sandbox.store.schedule_all(target.phase, range(1, 4))
 
     rows = api.results(
         "/execution", cyclephaseid=target.phase, order="orderId", isascorder="False"
@@ -67,8 +67,8 @@ def test_unknown_parameters_are_ignored(
 ) -> None:
     """A wrong filter name looks like success with rows of every phase."""
     other = sandbox.store.add_phase(target.cycle, "Phase 2")
-    sandbox.store.adopt(target.phase, [1])
-    sandbox.store.adopt(other, [2])
+    sandbox.store.schedule_all(target.phase, [1])
+    sandbox.store.schedule_all(other, [2])
 
     rows = api.results("/execution", cyclephaseId=target.phase)
 
@@ -96,9 +96,7 @@ def test_unknown_id_is_a_server_error(api: Api, path: str) -> None:
     assert "No row with the given identifier" in answer.json()["errorMsg"]
 
 
-def test_calls_that_are_not_played_say_so_and_are_listed(
-    sandbox: Sandbox, api: Api
-) -> None:
+def test_unsupported_calls_say_so_and_are_listed(sandbox: Sandbox, api: Api) -> None:
     """An unknown path is a 404, another method a 405; ids make no difference."""
     api.get("/tcuh/testcase/1")
     answer = api.get("/tcuh/testcase/2")
@@ -107,17 +105,17 @@ def test_calls_that_are_not_played_say_so_and_are_listed(
 
     assert answer.status_code == 404
     assert answer.json()["errorMsg"] == (
-        "The sandbox does not play GET /flex/services/rest/v3/tcuh/testcase/2."
+        "The sandbox does not support GET /flex/services/rest/v3/tcuh/testcase/2."
     )
-    assert (method.status_code, "does not play POST" in method.text) == (405, True)
+    assert (method.status_code, "does not support POST" in method.text) == (405, True)
     assert "PUT" in method.headers["Allow"]
-    listed = requests.get(f"{sandbox.url}/sandbox/unplayed", timeout=30).json()
+    listed = requests.get(f"{sandbox.url}/sandbox/unsupported", timeout=30).json()
     assert listed == [
         {"method": "GET", "path": "/tcuh/testcase/{id}", "count": 2},
         {"method": "POST", "path": "/execution/{id}", "count": 1},
         {"method": "GET", "path": "/flex/services/rest/v1/project", "count": 1},
     ]
-    assert sandbox.unplayed.listed() == listed
+    assert sandbox.unsupported.listed() == listed
     page = requests.get(f"{sandbox.url}/sandbox/", timeout=30).text
     assert "/tcuh/testcase/{id}" in page
 
@@ -135,12 +133,14 @@ def test_error_of_the_sandbox_itself_is_json(
     assert "JSONDecodeError" in caplog.text
 
 
-def test_unplayed_calls_are_not_listed_without_end(sandbox: Sandbox, api: Api) -> None:
+def test_unsupported_calls_are_not_listed_without_end(
+    sandbox: Sandbox, api: Api
+) -> None:
     """A client that calls many paths does not fill the list."""
     for number in range(210):
         api.get(f"/nowhere/{number}/path{number}")
 
-    assert len(sandbox.unplayed.listed()) == 200
+    assert len(sandbox.unsupported.listed()) == 200
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from tests.sandbox.conftest import Target
 
 
 @pytest.fixture(autouse=True)
-def nothing_unplayed(sandbox: Sandbox) -> Iterator[None]:
+def every_call_is_supported(sandbox: Sandbox) -> Iterator[None]:
     """Every call of these clients is one that the sandbox plays."""
     yield
-    assert sandbox.unplayed.listed() == []
+    assert sandbox.unsupported.listed() == []
 
 
 def latest(api: Api, method: str, path: str, **kwargs: Any) -> Any:
@@ -444,7 +444,7 @@ def test_test_tool_connector_reads_plans_with_requirements_and_sets_a_status(
     """With user and password; the requirements of a case are read one by one."""
     del api.http.headers["Authorization"]
     api.http.auth = sandbox.username, sandbox.password
-    sandbox.store.adopt(target.phase, [7])
+    sandbox.store.schedule_all(target.phase, [7])
     requirement = sandbox.store.add_requirement(target.release, "Users log in")
     api.post(
         "/requirement/bulk",

@@ -40,7 +40,7 @@ def test_overview_leads_to_the_phases(
     sandbox: Sandbox, api: Api, target: Target, tester: int
 ) -> None:
     """It has a bar and the counts of each phase; the hidden release is not there."""
-    sandbox.store.adopt(target.phase, [1, 2, 3])
+    sandbox.store.schedule_all(target.phase, [1, 2, 3])
     first, second, _ = sandbox.store.executions(target.phase)
     api.execute(
         {"rtsId": first.id, "testerId": tester, "status": "2"},
@@ -61,7 +61,7 @@ def test_phase_shows_what_happened(
 ) -> None:
     """A line has status, id, name, the first line of the notes, defects and files."""
     sandbox.store.set_statuses([("1", "Pass", True), ("7", "Odd <i>", True)])
-    sandbox.store.adopt(target.phase, [343521, 343522], ["AUTH-1"])
+    sandbox.store.schedule_all(target.phase, [343521, 343522], ["AUTH-1"])
     execution, other, _ = sandbox.store.executions(target.phase)
     sandbox.store.add_defect(execution.id, "BUG-7")
     notes = "<script>alert(1)</script>\nsecond line"
@@ -129,7 +129,7 @@ def test_files_are_downloads_and_images_are_shown(
     sandbox: Sandbox, api: Api, target: Target, tester: int
 ) -> None:
     """Only what is an image by its content is sent as one."""
-    sandbox.store.adopt(target.phase, [1])
+    sandbox.store.schedule_all(target.phase, [1])
     (execution,) = sandbox.store.executions(target.phase)
     attach(api, execution.id, tester, "screen.png", PNG)
     attach(api, execution.id, tester, "fake.png", b"<svg onload=alert(1)>")
@@ -156,7 +156,7 @@ def test_addresses_of_the_real_pages_lead_somewhere(
     empty = requests.get(release, allow_redirects=False, timeout=30)
     newest = sandbox.store.add_phase(target.cycle, "Phase 2")
     for phase in (newest, target.phase, newest):
-        sandbox.store.adopt(phase, [1])
+        sandbox.store.schedule_all(phase, [1])
         (execution,) = sandbox.store.executions(phase)
         api.execute({"rtsId": execution.id, "testerId": tester, "status": "1"})
 
@@ -199,7 +199,7 @@ def test_a_page_is_sent_again_only_if_something_was_written(
     assert again() == 304
     page(sandbox.url)
     assert again() == 304
-    sandbox.store.adopt(target.phase, [1])
+    sandbox.store.schedule_all(target.phase, [1])
     assert again() == 200
 
 

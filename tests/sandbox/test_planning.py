@@ -84,7 +84,7 @@ def test_chosen_versions_are_added(
     )
 
     assert answer.status_code == 200
-    assert sandbox.store.planned(target.phase) == [101, 103]
+    assert sandbox.store.scheduled_ids(target.phase) == [101, 103]
     assert sandbox.store.executions(target.phase) == []
     rows = api.results(f"/testcase/planning/{root}")
     assert [row["testcase"]["testcaseId"] for row in rows] == [101, 103]
@@ -112,7 +112,7 @@ def test_other_ids_add_nothing(
     )
 
     assert answer.status_code == 200
-    assert sandbox.store.planned(target.phase) == []
+    assert sandbox.store.scheduled_ids(target.phase) == []
 
 
 def test_adding_twice_doubles_the_row(
@@ -133,7 +133,7 @@ def test_adding_twice_doubles_the_row(
     by_tree(api, target, root, selection)
     by_tree(api, target, root, selection)
 
-    assert sandbox.store.planned(target.phase) == [101, 101]
+    assert sandbox.store.scheduled_ids(target.phase) == [101, 101]
 
 
 def test_whole_folder_keeps_its_hierarchy(
@@ -157,7 +157,7 @@ def test_whole_folder_keeps_its_hierarchy(
     assert (login["name"], login["testcaseCount"]) == ("Login", 3)
     assert (forgotten["name"], forgotten["testcaseCount"]) == ("Forgotten", 1)
     assert tree["cumulativeTestcaseCount"] == 4
-    assert sorted(sandbox.store.planned(target.phase)) == [101, 102, 103, 104]
+    assert sorted(sandbox.store.scheduled_ids(target.phase)) == [101, 102, 103, 104]
 
 
 def test_cases_are_added_by_placement(
@@ -169,14 +169,14 @@ def test_cases_are_added_by_placement(
         json={"ids": [cases[1]["id"]]},
     )
 
-    assert sandbox.store.planned(target.phase) == [102]
+    assert sandbox.store.scheduled_ids(target.phase) == [102]
 
 
 def test_one_call_assigns_everything(
     sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
 ) -> None:
     """From -1 means: whoever has nobody yet, once."""
-    sandbox.store.plan(target.phase, 101)
+    sandbox.store.schedule_unassigned(target.phase, 101)
     sandbox.store.schedule(target.phase, 102, tester=-10)
     path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
 
@@ -207,7 +207,7 @@ def test_modify_makes_executions(
     sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
 ) -> None:
     """The answer holds the executions, so they need not be listed again."""
-    sandbox.store.plan(target.phase, 101)
+    sandbox.store.schedule_unassigned(target.phase, 101)
     (row,) = api.results(f"/testcase/planning/{root}")
     entry = {
         "cyclePhaseId": target.phase,
@@ -243,7 +243,7 @@ def test_creators_can_be_made_testers(
     sandbox: Sandbox, api: Api, target: Target, folder: int, tester: int
 ) -> None:
     """Assign answers the number of assignments."""
-    sandbox.store.plan(target.phase, 101)
+    sandbox.store.schedule_unassigned(target.phase, 101)
 
     assert api.post(f"/assignmenttree/{target.phase}/assign").json() == 1
     assert sandbox.store.executions(target.phase)[0].tester == tester

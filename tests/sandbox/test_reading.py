@@ -137,7 +137,7 @@ def test_cases_are_read_and_counted_by_node(
         sandbox.store.add_case(target.release, testcase_id=number, folder=folder)
     later = sandbox.store.add_release(target.project, "Release 2")
     sandbox.store.add_case(later, testcase_id=5)
-    sandbox.store.adopt(target.phase, [1, 2])
+    sandbox.store.schedule_all(target.phase, [1, 2])
     phase_tree = api.get(f"/assignmenttree/{target.phase}").json()["id"]
 
     def count(**params: int) -> Any:
@@ -183,7 +183,7 @@ def test_requirements_of_a_case_are_listed(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
     """Every shape of a test case names the requirements that it is mapped to."""
-    sandbox.store.adopt(target.phase, [1, 2])
+    sandbox.store.schedule_all(target.phase, [1, 2])
     first = sandbox.store.add_requirement(target.release, "Users log in", alt="R-1")
     second = sandbox.store.add_requirement(target.release, "Users log out")
     api.post(
@@ -229,8 +229,8 @@ def test_requirements_have_no_folders(api: Api, target: Target) -> None:
 def test_executions_of_one_project(sandbox: Sandbox, api: Api, target: Target) -> None:
     """The filters are those of the executions, and the project."""
     other = sandbox.store.ensure_target("Other", "1.0", "Nightly", "Smoke")
-    sandbox.store.adopt(target.phase, [1])
-    sandbox.store.adopt(other[-1], [2])
+    sandbox.store.schedule_all(target.phase, [1])
+    sandbox.store.schedule_all(other[-1], [2])
     path = "/execution/user/project"
 
     def found(**params: Any) -> list[int]:
@@ -250,8 +250,10 @@ def test_summaries_count_what_is_there(
     store = sandbox.store
     store.add_user("ada", "secret")
     store.add_release(target.project, "Release 2")
-    store.adopt(target.phase, [1, 2, 3])
-    store.plan(target.phase, store.add_case(target.release, testcase_id=4))
+    store.schedule_all(target.phase, [1, 2, 3])
+    store.schedule_unassigned(
+        target.phase, store.add_case(target.release, testcase_id=4)
+    )
     mapped = store.add_requirement(target.release, "Users log in")
     store.add_requirement(target.release, "Users log out")
     execution = store.execution(target.phase, 1)

@@ -315,11 +315,11 @@ def test_adopting_is_idempotent(sandbox: Sandbox, target: Target) -> None:
     """Unknown cases are made, known ones scheduled, nothing twice."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=5, alt="AUTH-1")
-    store.plan(target.phase, 5)
+    store.schedule_unassigned(target.phase, 5)
     for _ in range(2):
-        store.adopt(target.phase, [5, 6, 6], ["AUTH-1", "AUTH-2"])
+        store.schedule_all(target.phase, [5, 6, 6], ["AUTH-1", "AUTH-2"])
 
-    assert sorted(store.planned(target.phase))[:2] == [5, 6]
+    assert sorted(store.scheduled_ids(target.phase))[:2] == [5, 6]
     assert len(store.executions(target.phase)) == 3
     assert {row.alt for row in store.executions(target.phase)} == {
         "AUTH-1",

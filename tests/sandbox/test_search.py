@@ -54,7 +54,7 @@ def test_cases_are_found_by_visible_id(
 
 def test_hundred_rows_are_the_most(sandbox: Sandbox, api: Api, target: Target) -> None:
     """More are never answered; the rest is on the next page."""
-    sandbox.store.adopt(target.phase, range(1, 151))
+    sandbox.store.schedule_all(target.phase, range(1, 151))
     word = f"testcaseId in ({','.join(map(str, range(1, 151)))})"
 
     first = api.post("/advancesearch/zql", json=query(target, word, maxresults=500))
@@ -259,7 +259,7 @@ def test_zql_finds_executions(
     """Status, phase and day can be asked for; a name stands for its status."""
     day = 24 * 60 * 60 * 1000
     midnight = 1795564800000  # 2026-11-25
-    sandbox.store.adopt(target.phase, [1, 2, 3])
+    sandbox.store.schedule_all(target.phase, [1, 2, 3])
     rows = sandbox.store.executions(target.phase)
     row = {"testerId": tester}
     api.execute(

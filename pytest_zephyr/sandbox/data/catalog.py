@@ -19,9 +19,9 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Table
 from pytest_zephyr.sandbox.data.switches import FREE_CYCLE_DATES
 from pytest_zephyr.sandbox.data.switches import switch
-from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
-from pytest_zephyr.sandbox.data.values import unknown
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 NAME_LIMIT = 255
@@ -33,21 +33,21 @@ def get(session: Session, table: type[T], identifier: int) -> T:
     """Row of *table*; raises the server's own kind of error if there is none."""
     row = session.get(table, identifier)
     if row is None:
-        raise unknown(table.__name__, identifier)
+        raise unknown_id(table.__name__, identifier)
     return row
 
 
 def check_name(name: object, what: str) -> str:
     if not isinstance(name, str) or not name.strip():
-        raise bad(f"{what} name cannot be null.")
+        raise bad_request(f"{what} name cannot be null.")
     if len(name) > NAME_LIMIT:
-        raise bad(f"{what} name cannot be longer than {NAME_LIMIT} characters.")
+        raise bad_request(f"{what} name cannot be longer than {NAME_LIMIT} characters.")
     return name
 
 
 def check_unlocked(release: Release) -> None:
     if release.locked_until > time.time():
-        raise bad(
+        raise bad_request(
             f"Operation failed. The Release with ID{release.id} and name{release.name}"
             " is locked. Please try again later.",
             "122z04",
@@ -62,9 +62,9 @@ def check_within(
 ) -> None:
     start, end = span
     if end < start:
-        raise bad(f"{what} end date cannot be before {what} start date.")
+        raise bad_request(f"{what} end date cannot be before {what} start date.")
     if (bounds[0] and start < bounds[0]) or (bounds[1] and end > bounds[1]):
-        raise bad(f"{what} dates must be within the {outer} dates.")
+        raise bad_request(f"{what} dates must be within the {outer} dates.")
 
 
 def check_cycle_dates(
@@ -135,7 +135,7 @@ def check_environment(session: Session, environment: str) -> None:
     preference = session.get(Preference, "cycle.environment.enabled")
     enabled = preference is not None and preference.value.strip().lower() == "true"
     if enabled and not environment.strip():
-        raise bad("Cycle environment is mandatory.")
+        raise bad_request("Cycle environment is mandatory.")
 
 
 def add_cycle(
@@ -233,5 +233,5 @@ def root_of(session: Session, phase_id: int) -> Node:
         select(Node).where(Node.phase_id == phase_id, Node.parent_id.is_(None))
     )
     if root is None:
-        raise unknown("Phase", phase_id)
+        raise unknown_id("Phase", phase_id)
     return root

@@ -12,8 +12,8 @@ from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import seeding
 from pytest_zephyr.sandbox.data.catalog import get
-from pytest_zephyr.sandbox.data.executing import StepVerdict
-from pytest_zephyr.sandbox.data.executing import Verdict
+from pytest_zephyr.sandbox.data.executing import NewResult
+from pytest_zephyr.sandbox.data.executing import NewStepResult
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import RequirementLink
@@ -99,7 +99,7 @@ def add_demo(store: Store) -> tuple[str, ...]:
     }
     cycle = store.add_cycle(release, "Nightly", build="41", environment="Chrome")
     smoke = store.add_phase(cycle, "Smoke")
-    store.adopt(smoke, _SMOKE)
+    store.schedule_all(smoke, _SMOKE)
     regression = store.add_phase(cycle, "Regression", free_form=False)
     with store.database.writing() as session:
         session.add_all(
@@ -130,13 +130,13 @@ def _fill(session: Session, phase_id: int, folder: int) -> None:
     executing.execute(
         session,
         user,
-        [Verdict(ids[_FAILED], user, "1", actual_time=2310, executed_on=last_week)],
+        [NewResult(ids[_FAILED], user, "1", actual_time=2310, executed_on=last_week)],
     )
     executing.execute(
         session,
         user,
         [
-            Verdict(
+            NewResult(
                 ids[case],
                 user,
                 status,
@@ -150,8 +150,8 @@ def _fill(session: Session, phase_id: int, folder: int) -> None:
     executing.save_steps(
         session,
         [
-            StepVerdict(ids[_FAILED], 1, "1", executed_on=night),
-            StepVerdict(ids[_FAILED], 2, "2", "The order was placed", night),
+            NewStepResult(ids[_FAILED], 1, "1", executed_on=night),
+            NewStepResult(ids[_FAILED], 2, "2", "The order was placed", night),
         ],
     )
     screenshot = Path(__file__).with_name("demo.png")

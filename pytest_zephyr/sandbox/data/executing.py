@@ -21,9 +21,9 @@ from pytest_zephyr.sandbox.data.model import Result
 from pytest_zephyr.sandbox.data.model import Step
 from pytest_zephyr.sandbox.data.model import StepResult
 from pytest_zephyr.sandbox.data.repository import chunks
-from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
-from pytest_zephyr.sandbox.data.values import unknown
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 STATUSES = "testresult.testresultStatus.LOV"
@@ -32,7 +32,7 @@ NOT_EXECUTED = "10"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class NewResult:
     """The new values of one execution; None leaves a value unchanged."""
 
     execution: int
@@ -44,7 +44,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class StepVerdict:
+class NewStepResult:
     execution: int
     order_id: int
     status: str
@@ -72,7 +72,7 @@ def check_statuses(session: Session, given: set[str], preference: str) -> None:
         if str(entry.get("active", True)).lower() == "true"
     }
     for status in sorted(given - active - {NOT_EXECUTED}):
-        raise bad(f"Status {status} is not an active status.", "122z04")
+        raise bad_request(f"Status {status} is not an active status.", "122z04")
 
 
 def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Execution]:
@@ -83,37 +83,37 @@ def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Executio
         executions.update((row.id, row) for row in rows)
     for identifier in ids:
         if identifier not in executions:
-            raise unknown("ReleaseTestSchedule", identifier)
+            raise unknown_id("ReleaseTestSchedule", identifier)
     return executions
 
 
-def execute(session: Session, actor: int, verdicts: Sequence[Verdict]) -> None:
+def execute(session: Session, actor: int, new_results: Sequence[NewResult]) -> None:
     """Apply *verdicts*, each a new row of the execution's history; all or none."""
-    check_statuses(session, {verdict.status for verdict in verdicts}, STATUSES)
-    ids = [verdict.execution for verdict in verdicts]
+    check_statuses(session, {new_result.status for new_result in new_results}, STATUSES)
+    ids = [new_result.execution for new_result in new_results]
     executions = executions_by_id(session, ids)
     now = now_ms()
     results = []
-    result_ids = next_ids(session, Result, len(verdicts))
-    for result_id, verdict in zip(result_ids, verdicts, strict=True):
-        execution = executions[verdict.execution]
-        execution.status = verdict.status
-        if verdict.notes is not None:
-            execution.comment = verdict.notes
-        if verdict.actual_time is not None:
-            execution.actual_time = verdict.actual_time
+    result_ids = next_ids(session, Result, len(new_results))
+    for result_id, new_result in zip(result_ids, new_results, strict=True):
+        execution = executions[new_result.execution]
+        execution.status = new_result.status
+        if new_result.notes is not None:
+            execution.comment = new_result.notes
+        if new_result.actual_time is not None:
+            execution.actual_time = new_result.actual_time
         execution.executed_on = (
-            now if verdict.executed_on is None else verdict.executed_on
+            now if new_result.executed_on is None else new_result.executed_on
         )
         execution.executed_by = actor
         execution.modified_on = now
         execution.last_result_id = result_id
-        execution.last_tester_id = verdict.tester
+        execution.last_tester_id = new_result.tester
         results.append(
             {
                 "id": result_id,
                 "execution_id": execution.id,
-                "status": verdict.status,
+                "status": new_result.status,
                 "comment": execution.comment,
                 "actual_time": execution.actual_time,
                 "executed_on": execution.executed_on,
@@ -135,14 +135,16 @@ def set_all_steps(session: Session, executions: Sequence[int], status: str) -> N
         .where(Execution.id.in_(executions))
     ).all()
     save_steps(
-        session, [StepVerdict(execution, order, status) for execution, order in rows]
+        session, [NewStepResult(execution, order, status) for execution, order in rows]
     )
 
 
-def save_steps(session: Session, verdicts: Sequence[StepVerdict]) -> list[int]:
+def save_steps(session: Session, new_results: Sequence[NewStepResult]) -> list[int]:
     """Keep one result per execution and step; returns their ids, in order."""
-    check_statuses(session, {verdict.status for verdict in verdicts}, STEP_STATUSES)
-    execution_ids = {verdict.execution for verdict in verdicts}
+    check_statuses(
+        session, {new_result.status for new_result in new_results}, STEP_STATUSES
+    )
+    execution_ids = {new_result.execution for new_result in new_results}
     executions_by_id(session, list(execution_ids))
     present: dict[tuple[int, int], StepResult] = {}
     for some in chunks(execution_ids):
@@ -151,18 +153,23 @@ def save_steps(session: Session, verdicts: Sequence[StepVerdict]) -> list[int]:
         )
         present.update(((row.execution_id, row.order_id), row) for row in rows)
     now = now_ms()
-    for verdict in verdicts:
-        key = verdict.execution, verdict.order_id
+    for new_result in new_results:
+        key = new_result.execution, new_result.order_id
         if key not in present:
             present[key] = StepResult(execution_id=key[0], order_id=key[1])
             session.add(present[key])
         row = present[key]
-        row.status = verdict.status
-        row.executed_on = now if verdict.executed_on is None else verdict.executed_on
-        if verdict.comment is not None:
-            row.comment = verdict.comment
+        row.status = new_result.status
+        row.executed_on = (
+            now if new_result.executed_on is None else new_result.executed_on
+        )
+        if new_result.comment is not None:
+            row.comment = new_result.comment
     session.flush()
-    return [present[verdict.execution, verdict.order_id].id for verdict in verdicts]
+    return [
+        present[new_result.execution, new_result.order_id].id
+        for new_result in new_results
+    ]
 
 
 def unassign(session: Session, ids: Sequence[int]) -> None:

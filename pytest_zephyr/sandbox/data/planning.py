@@ -20,13 +20,13 @@ from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.repository import add_folder
-from pytest_zephyr.sandbox.data.repository import below
 from pytest_zephyr.sandbox.data.repository import chunks
-from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.repository import subtree
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import to_ms
 from pytest_zephyr.sandbox.data.values import today
-from pytest_zephyr.sandbox.data.values import unknown
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 ANYONE = -10
@@ -47,7 +47,7 @@ class Selection:
 
 def check_tester(session: Session, tester: int) -> None:
     if tester != ANYONE and session.get(User, tester) is None:
-        raise unknown("User", tester)
+        raise unknown_id("User", tester)
 
 
 def add_to_node(session: Session, node_id: int, versions: Sequence[int]) -> range:
@@ -115,14 +115,14 @@ def unassigned(session: Session, nodes: Iterable[int]) -> list[tuple[int, int]]:
 def phase_node(session: Session, phase: Phase, node_id: int) -> Node:
     node = session.get(Node, node_id)
     if node is None or node.phase_id != phase.id:
-        raise unknown("TCRCatalogTree", node_id)
+        raise unknown_id("TCRCatalogTree", node_id)
     return node
 
 
 def repository_node(session: Session, node_id: int) -> Node:
     node = session.get(Node, node_id)
     if node is None or node.phase_id is not None:
-        raise unknown("TCRCatalogTree", node_id)
+        raise unknown_id("TCRCatalogTree", node_id)
     return node
 
 
@@ -136,12 +136,12 @@ def add_selected(
 ) -> int:
     """Copy selected repository cases below *target*; returns how many."""
     if not phase.free_form:
-        raise bad("Test cases can only be added to a free form phase.")
+        raise bad_request("Test cases can only be added to a free form phase.")
     added = 0
     for selection in selections:
         source = repository_node(session, selection.node)
         whole = not selection.only and hierarchy
-        for node_id in below(session, source.id) if whole else [source.id]:
+        for node_id in subtree(session, source.id) if whole else [source.id]:
             versions = list(
                 session.scalars(
                     select(Placement.case_id)
@@ -154,7 +154,7 @@ def add_selected(
             ]
             if not chosen:
                 continue
-            node = mirrored(session, target, node_id) if hierarchy else target
+            node = phase_folder(session, target, node_id) if hierarchy else target
             add_to_node(session, node.id, chosen)
             added += len(chosen)
     return added
@@ -165,7 +165,7 @@ def add_placements(
 ) -> int:
     """Put the cases of repository *placements* into *target*; returns how many."""
     if not phase.free_form:
-        raise bad("Test cases can only be added to a free form phase.")
+        raise bad_request("Test cases can only be added to a free form phase.")
     ids = list(placements)
     case_ids: dict[int, int] = {}
     for some in chunks(ids):
@@ -179,7 +179,7 @@ def add_placements(
     return len(case_ids)
 
 
-def mirrored(session: Session, target: Node, source_id: int) -> Node:
+def phase_folder(session: Session, target: Node, source_id: int) -> Node:
     """Return the folder of the phase for a repository folder, created if missing."""
     path: list[Node] = []
     node = session.get(Node, source_id)

@@ -195,7 +195,7 @@ def executions(
     ]
 
 
-def planned(session: Session, phase: int) -> list[int]:
+def scheduled_ids(session: Session, phase: int) -> list[int]:
     """Visible ids of the cases in *phase*, assigned or not, once per row."""
     return list(
         session.scalars(

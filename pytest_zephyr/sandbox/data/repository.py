@@ -25,7 +25,7 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import RemovedCase
 from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import Step
-from pytest_zephyr.sandbox.data.values import bad
+from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
 
 
@@ -60,7 +60,7 @@ def add_folder(
     return node
 
 
-def below(session: Session, node_id: int) -> list[int]:
+def subtree(session: Session, node_id: int) -> list[int]:
     """Id of the node and of every node below it."""
     tree = select(Node.id).where(Node.id == node_id).cte(recursive=True)
     tree = tree.union_all(select(Node.id).join(tree, Node.parent_id == tree.c.id))
@@ -148,7 +148,7 @@ def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
 
 def remove_folder(session: Session, node: Node) -> None:
     """Remove *node* with all that is below it."""
-    inside = Placement.node_id.in_(below(session, node.id))
+    inside = Placement.node_id.in_(subtree(session, node.id))
     cases = list(session.scalars(select(Placement.case_id).where(inside)))
     session.delete(node)
     session.flush()
@@ -221,7 +221,7 @@ def read_properties(
         names.update((field.display_name, field.field_name) for field in fields)
     for name in given:
         if name not in names:
-            raise bad(f"Custom field {name} does not exist.")
+            raise bad_request(f"Custom field {name} does not exist.")
     return {names[name]: value for name, value in given.items()}
 
 
@@ -235,7 +235,7 @@ def check_mandatory(session: Session, properties: Mapping[str, Any]) -> None:
     )
     for field in mandatory:
         if properties.get(field.field_name) in (None, ""):
-            raise bad(f"Custom field {field.display_name} is mandatory.")
+            raise bad_request(f"Custom field {field.display_name} is mandatory.")
 
 
 def steps_of(session: Session, case_id: int) -> list[Step]:

@@ -189,7 +189,7 @@ def default_folder(session: Session, release: Release) -> Node:
     return root or repository.add_folder(session, release, "Test cases")
 
 
-def plan(session: Session, phase: int, testcase_id: int) -> int:
+def schedule_unassigned(session: Session, phase: int, testcase_id: int) -> int:
     root = catalog.root_of(session, phase)
     known = repository.known_testcases(session, [testcase_id])
     if testcase_id not in known:
@@ -197,7 +197,7 @@ def plan(session: Session, phase: int, testcase_id: int) -> int:
     return planning.add_to_node(session, root.id, [known[testcase_id].id])[0]
 
 
-def adopt(
+def schedule_all(
     session: Session, phase_id: int, testcase_ids: list[int], alts: list[str]
 ) -> None:
     phase = get(session, Phase, phase_id)

@@ -282,21 +282,21 @@ class Store:
             repository.set_steps(session, versions[0], [{"step": s} for s in steps])
             return testcase_id
 
-    def plan(self, phase: int, testcase_id: int) -> int:
+    def schedule_unassigned(self, phase: int, testcase_id: int) -> int:
         """Put a test case into *phase*, unassigned; returns the placement's id."""
         with self.database.writing() as session:
-            return seeding.plan(session, phase, testcase_id)
+            return seeding.schedule_unassigned(session, phase, testcase_id)
 
     def schedule(
         self, phase: int, testcase_id: int, *, tester: int | None = None
     ) -> int:
         """Put a test case into *phase*, assigned; returns the execution's id."""
         with self.database.writing() as session:
-            placement = seeding.plan(session, phase, testcase_id)
+            placement = seeding.schedule_unassigned(session, phase, testcase_id)
             tester = seeding.first_user(session).id if tester is None else tester
             return planning.assign(session, phase, [placement], [tester])[0]
 
-    def adopt(
+    def schedule_all(
         self, phase: int, testcase_ids: Iterable[int], alts: Iterable[str] = ()
     ) -> None:
         """Give *phase* an execution of every case; unknown cases are created.
@@ -304,7 +304,7 @@ class Store:
         Cases are named by visible id or by alt id.
         """
         with self.database.writing() as session:
-            seeding.adopt(session, phase, list(testcase_ids), list(alts))
+            seeding.schedule_all(session, phase, list(testcase_ids), list(alts))
 
     def add_defect(self, execution: int, key: str, summary: str = "") -> int:
         with self.database.writing() as session:
@@ -345,10 +345,10 @@ class Store:
         with self.database.reading() as session:
             return queries.cases(session, release)
 
-    def planned(self, phase: int) -> list[int]:
+    def scheduled_ids(self, phase: int) -> list[int]:
         """Visible ids of the cases in *phase*, assigned or not, once per row."""
         with self.database.reading() as session:
-            return queries.planned(session, phase)
+            return queries.scheduled_ids(session, phase)
 
     def executions(self, phase: int) -> list[ExecutionState]:
         with self.database.reading() as session:

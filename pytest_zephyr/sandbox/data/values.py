@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 
-class Problem(Exception):
+class ApiError(Exception):
     """An answer other than 200; no *message* means an empty body."""
 
     def __init__(
@@ -21,26 +21,26 @@ class Problem(Exception):
         self.code = code
 
 
-def bad(message: str, code: str = "101z01") -> Problem:
-    return Problem(400, message, code)
+def bad_request(message: str, code: str = "101z01") -> ApiError:
+    return ApiError(400, message, code)
 
 
-def unknown(entity: str, identifier: object) -> Problem:
+def unknown_id(entity: str, identifier: object) -> ApiError:
     """Return the server's own error for an id that does not exist."""
-    return Problem(
+    return ApiError(
         500, f"No row with the given identifier exists: [{entity}#{identifier}]"
     )
 
 
-def forbidden() -> Problem:
-    return Problem(
+def forbidden() -> ApiError:
+    return ApiError(
         403, "User does not have access to perform this operation", "Forbidden"
     )
 
 
-def no_id() -> Problem:
+def missing_id() -> ApiError:
     """Return the server's own error for an id that was not given."""
-    return Problem(
+    return ApiError(
         500, 'Cannot invoke "java.lang.Long.longValue()" because "id" is null'
     )
 
@@ -74,9 +74,9 @@ def read_date(value: Any, what: str) -> date:
         try:
             return datetime.fromtimestamp(value / 1000, timezone.utc).date()
         except (OverflowError, OSError, ValueError):
-            raise bad(f"{what} is not a date: {value}") from None
+            raise bad_request(f"{what} is not a date: {value}") from None
     text = str(value)
     try:
         return datetime.strptime(text, "%m/%d/%Y" if "/" in text else "%Y-%m-%d").date()
     except ValueError:
-        raise bad(f"{what} is not a date: {value}") from None
+        raise bad_request(f"{what} is not a date: {value}") from None

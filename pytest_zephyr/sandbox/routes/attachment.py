@@ -14,7 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm import undefer
 
-from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox import as_json
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import executing
 from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
@@ -23,20 +24,11 @@ from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import Upload
 from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import no_id
+from pytest_zephyr.sandbox.data.values import ApiError
+from pytest_zephyr.sandbox.data.values import bad_request
+from pytest_zephyr.sandbox.data.values import missing_id
 from pytest_zephyr.sandbox.data.values import now_ms
-from pytest_zephyr.sandbox.data.values import Problem
-from pytest_zephyr.sandbox.data.values import unknown
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_batch
-from pytest_zephyr.sandbox.wire import maybe_text
-from pytest_zephyr.sandbox.wire import plain
-from pytest_zephyr.sandbox.wire import query_int
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import user
-from pytest_zephyr.sandbox.wire import want_int
-from pytest_zephyr.sandbox.wire import want_text
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 routes = Blueprint("attachment", __name__)
@@ -49,9 +41,9 @@ UNKNOWN_TYPE = "application/octet-stream"
 def upload() -> Response:
     sent = list(request.files.items(multi=True))
     if not sent:
-        raise bad("No file was sent.")
+        raise bad_request("No file was sent.")
     taken = []
-    with store().database.writing() as session:
+    with wire.writing() as session:
         for part, file in sent:
             path = f"/zephyr/tmp/{uuid.uuid4()}"
             kind = file.content_type or UNKNOWN_TYPE
@@ -64,19 +56,19 @@ def upload() -> Response:
                     "contentType": kind,
                 }
             )
-    return answer(taken)
+    return wire.answer(taken)
 
 
 @files.get("/flex/download")
 def download() -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         row = session.scalar(
             select(Attachment)
             .options(undefer(Attachment.data))
             .where(Attachment.ref_id == request.args.get("fileId", ""))
         )
     if row is None:
-        raise Problem(404)
+        raise ApiError(404)
     return file_response(row)
 
 
@@ -92,29 +84,29 @@ def file_response(row: Attachment) -> Response:
 
 @routes.post("/attachment/list")
 def attach() -> Response:
-    with store().database.writing() as session:
+    with wire.writing() as session:
         made = []
-        for given in body_batch():
-            item_type = want_text(given, "itemType")
-            item_id = want_int(given, "itemId")
+        for given in wire.body_batch():
+            item_type = wire.require_text(given, "itemType")
+            item_id = wire.require_int(given, "itemId")
             check_item(session, item_type, item_id)
-            path = want_text(given, "tempPath")
+            path = wire.require_text(given, "tempPath")
             sent = session.get(Upload, path)
             if sent is None:
-                raise Problem(500, f"java.io.FileNotFoundException: {path}")
+                raise ApiError(500, f"java.io.FileNotFoundException: {path}")
             row = add_attachment(
                 session,
                 item_type,
                 item_id,
                 # Clients pass on the name as the upload answered it: encoded.
-                unquote(want_text(given, "name")),
-                maybe_text(given, "contentType") or sent.content_type,
+                unquote(wire.require_text(given, "name")),
+                wire.optional_text(given, "contentType") or sent.content_type,
                 sent.data,
             )
             made.append(row)
             session.delete(sent)
             session.flush()
-        return answer([shapes.attachment(row) for row in made])
+        return wire.answer([as_json.attachment(row) for row in made])
 
 
 def check_item(session: Session, item_type: str, item_id: int) -> None:
@@ -122,11 +114,11 @@ def check_item(session: Session, item_type: str, item_id: int) -> None:
         executing.executions_by_id(session, [item_id])
     elif item_type == "testcase":
         if item_id not in repository.known_testcases(session, [item_id]):
-            raise unknown("Testcase", item_id)
+            raise unknown_id("Testcase", item_id)
     elif item_type == "requirement":
         get(session, Requirement, item_id)
     else:
-        raise bad(f"Unknown item type {item_type}.")
+        raise bad_request(f"Unknown item type {item_type}.")
 
 
 def add_attachment(
@@ -145,7 +137,7 @@ def add_attachment(
         content_type=content_type,
         size=len(data),
         data=data,
-        created_by=user().id,
+        created_by=wire.user().id,
         created_on=now_ms(),
     )
     session.add(row)
@@ -169,16 +161,16 @@ def attach_sent(session: Session, execution_id: int) -> None:
 
 @routes.get("/attachment")
 def attachments() -> Response:
-    item_type, item_id = request.args.get("type"), query_int("itemid")
+    item_type, item_id = request.args.get("type"), wire.query_int("itemid")
     if item_type is None or item_id is None:
-        raise no_id()
-    with store().database.reading() as session:
+        raise missing_id()
+    with wire.reading() as session:
         rows = queries.attachments(session, item_type, [item_id])
-        return answer([shapes.attachment(row) for row in rows])
+        return wire.answer([as_json.attachment(row) for row in rows])
 
 
 @routes.delete("/attachment/<int:attachment_id>")
 def delete(attachment_id: int) -> Response:
-    with store().database.writing() as session:
+    with wire.writing() as session:
         session.delete(get(session, Attachment, attachment_id))
-    return plain("deleted")
+    return wire.plain("deleted")

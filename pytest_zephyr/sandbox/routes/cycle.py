@@ -11,60 +11,52 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox import as_json
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Release
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import unknown
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import maybe_int
-from pytest_zephyr.sandbox.wire import maybe_text
-from pytest_zephyr.sandbox.wire import plain
-from pytest_zephyr.sandbox.wire import read_bool
-from pytest_zephyr.sandbox.wire import read_twins
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_int
+from pytest_zephyr.sandbox.data.values import bad_request
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 routes = Blueprint("cycle", __name__)
 
 
 def read_dates(row: Mapping[str, Any], prefix: str) -> tuple[date, date]:
-    start, end = read_twins(row, prefix)
+    start, end = wire.read_date_fields(row, prefix)
     if start is None or end is None:
         which = "start" if start is None else "end"
-        raise bad(f"cycle {prefix} {which} date cannot be null.", "122z04")
+        raise bad_request(f"cycle {prefix} {which} date cannot be null.", "122z04")
     return start, end
 
 
-def cycle_shape(session: Session, row: Cycle) -> dict[str, Any]:
-    return shapes.cycle(row, catalog.phases_of(session, [row.id]).get(row.id, []))
+def cycle_json(session: Session, row: Cycle) -> dict[str, Any]:
+    return as_json.cycle(row, catalog.phases_of(session, [row.id]).get(row.id, []))
 
 
 @routes.get("/cycle/release/<int:release_id>")
 def cycles(release_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Release, release_id)
         rows = session.scalars(
             select(Cycle).where(Cycle.release_id == release_id).order_by(Cycle.id)
         ).all()
         phases = catalog.phases_of(session, [row.id for row in rows])
-        return answer([shapes.cycle(row, phases.get(row.id, [])) for row in rows])
+        return wire.answer([as_json.cycle(row, phases.get(row.id, [])) for row in rows])
 
 
 @routes.post("/cycle")
 def create_cycle() -> Response:
-    given = body_object()
-    with store().database.writing() as session:
-        release = get(session, Release, want_int(given, "releaseId"))
+    given = wire.body_object()
+    with wire.writing() as session:
+        release = get(session, Release, wire.require_int(given, "releaseId"))
         catalog.check_unlocked(release)
         name = catalog.check_name(given.get("name"), "cycle")
-        environment = maybe_text(given, "environment") or ""
+        environment = wire.optional_text(given, "environment") or ""
         catalog.check_environment(session, environment)
         start, end = read_dates(given, "cycle")
         row = catalog.add_cycle(
@@ -73,45 +65,45 @@ def create_cycle() -> Response:
             name,
             start=start,
             end=end,
-            build=maybe_text(given, "build") or "",
+            build=wire.optional_text(given, "build") or "",
             environment=environment,
-            status=maybe_int(given, "status") or 0,
+            status=wire.optional_int(given, "status") or 0,
         )
         if given.get("cyclePhases"):
-            raise bad("Tree phase id not found cannot be null.")
-        return answer(cycle_shape(session, row))
+            raise bad_request("Tree phase id not found cannot be null.")
+        return wire.answer(cycle_json(session, row))
 
 
 @routes.get("/cycle/<int:cycle_id>")
 def cycle(cycle_id: int) -> Response:
-    with store().database.reading() as session:
-        return answer(cycle_shape(session, get(session, Cycle, cycle_id)))
+    with wire.reading() as session:
+        return wire.answer(cycle_json(session, get(session, Cycle, cycle_id)))
 
 
 @routes.put("/cycle/<int:cycle_id>")
 def update_cycle(cycle_id: int) -> Response:
-    given = body_object()
-    with store().database.writing() as session:
+    given = wire.body_object()
+    with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
         release = get(session, Release, row.release_id)
         catalog.check_unlocked(release)
         # What was not sent stays.
-        whole = {**cycle_shape(session, row), **_one_twin(given, "cycle")}
+        whole = {**cycle_json(session, row), **_short_date_names(given, "cycle")}
         span = read_dates(whole, "cycle")
         catalog.check_cycle_dates(session, span, release)
-        environment = maybe_text(whole, "environment") or ""
+        environment = wire.optional_text(whole, "environment") or ""
         catalog.check_environment(session, environment)
         row.name = catalog.check_name(whole["name"], "cycle")
-        row.build = maybe_text(whole, "build") or ""
+        row.build = wire.optional_text(whole, "build") or ""
         row.environment = environment
         row.start, row.end = span
-        row.status = maybe_int(whole, "status") or 0
+        row.status = wire.optional_int(whole, "status") or 0
         row.revision += 1
         session.flush()
-        return answer(cycle_shape(session, row))
+        return wire.answer(cycle_json(session, row))
 
 
-def _one_twin(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _short_date_names(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return *given* with each date under its short name only."""
     short = dict(given)
     for which in ("Start", "End"):
@@ -123,29 +115,29 @@ def _one_twin(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 @routes.delete("/cycle/<int:cycle_id>")
 def delete_cycle(cycle_id: int) -> Response:
-    with store().database.writing() as session:
+    with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
         catalog.check_unlocked(get(session, Release, row.release_id))
         session.delete(row)
-    return plain("deleted")
+    return wire.plain("deleted")
 
 
 @routes.post("/cycle/<int:cycle_id>/phase")
 def create_phase(cycle_id: int) -> Response:
-    given = body_object()
-    with store().database.writing() as session:
+    given = wire.body_object()
+    with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
         catalog.check_unlocked(get(session, Release, row.release_id))
         start, end = read_dates(given, "phase")
-        free_form = read_bool(given.get("freeForm"))
+        free_form = wire.read_bool(given.get("freeForm"))
         source = None
         name = given.get("name")
         if not free_form:
             source = planning.repository_node(
-                session, want_int(given, "tcrCatalogTreeId")
+                session, wire.require_int(given, "tcrCatalogTreeId")
             )
             if source.parent_id is not None:
-                raise bad("Tree phase id not found cannot be null.")
+                raise bad_request("Tree phase id not found cannot be null.")
             name = name or source.name
         phase, root = catalog.add_phase(
             session,
@@ -157,37 +149,37 @@ def create_phase(cycle_id: int) -> Response:
         )
         if source is not None:
             planning.copy_tree(session, phase, source)
-        return answer(shapes.phase(phase, root.id))
+        return wire.answer(as_json.phase(phase, root.id))
 
 
 @routes.put("/cycle/<int:cycle_id>/phase")
 def update_phase(cycle_id: int) -> Response:
-    given = body_object()
-    with store().database.writing() as session:
+    given = wire.body_object()
+    with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
         catalog.check_unlocked(get(session, Release, row.release_id))
-        phase = _phase_of(session, cycle_id, want_int(given, "id"))
+        phase = _phase_of(session, cycle_id, wire.require_int(given, "id"))
         root = catalog.root_of(session, phase.id)
-        whole = {**shapes.phase(phase, root.id), **_one_twin(given, "phase")}
+        whole = {**as_json.phase(phase, root.id), **_short_date_names(given, "phase")}
         span = read_dates(whole, "phase")
         catalog.check_within("phase", span, "cycle", (row.start, row.end))
         phase.name = root.name = catalog.check_name(whole["name"], "phase")
         phase.start, phase.end = span
         session.flush()
-        return answer(shapes.phase(phase, root.id))
+        return wire.answer(as_json.phase(phase, root.id))
 
 
 @routes.delete("/cycle/<int:cycle_id>/phase/<int:phase_id>")
 def delete_phase(cycle_id: int, phase_id: int) -> Response:
-    with store().database.writing() as session:
+    with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
         catalog.check_unlocked(get(session, Release, row.release_id))
         session.delete(_phase_of(session, cycle_id, phase_id))
-    return plain("deleted")
+    return wire.plain("deleted")
 
 
 def _phase_of(session: Session, cycle_id: int, phase_id: int) -> Phase:
     phase = get(session, Phase, phase_id)
     if phase.cycle_id != cycle_id:
-        raise unknown("CyclePhase", phase_id)
+        raise unknown_id("CyclePhase", phase_id)
     return phase

@@ -10,7 +10,9 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox import as_json
+from pytest_zephyr.sandbox import lists
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import executing
 from pytest_zephyr.sandbox.data import planning
@@ -22,26 +24,7 @@ from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.planning import Selection
-from pytest_zephyr.sandbox.data.values import unknown
-from pytest_zephyr.sandbox.rows import envelope
-from pytest_zephyr.sandbox.rows import execution_shapes
-from pytest_zephyr.sandbox.rows import executions_query
-from pytest_zephyr.sandbox.rows import node_shapes
-from pytest_zephyr.sandbox.rows import placement_shapes
-from pytest_zephyr.sandbox.rows import placements_query
-from pytest_zephyr.sandbox.rows import shapes_of_executions
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_list
-from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import limited
-from pytest_zephyr.sandbox.wire import page
-from pytest_zephyr.sandbox.wire import plain
-from pytest_zephyr.sandbox.wire import query_bool
-from pytest_zephyr.sandbox.wire import read_bool
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_ids
-from pytest_zephyr.sandbox.wire import want_int
-from pytest_zephyr.sandbox.wire import want_rows
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 routes = Blueprint("planning", __name__)
@@ -49,33 +32,35 @@ routes = Blueprint("planning", __name__)
 
 @routes.get("/testcase/planning/<int:node_id>")
 def planning_rows(node_id: int) -> Response:
-    query = placements_query().where(Placement.node_id == node_id)
+    query = lists.placements_query().where(Placement.node_id == node_id)
     name = request.args.get("tcname")
     if name:
         query = query.where(Case.name.contains(name, autoescape=True))
-    with store().database.reading() as session:
+    with wire.reading() as session:
         if get(session, Node, node_id).phase_id is None:
-            raise unknown("CyclePhase", node_id)
-        return answer(
-            envelope(session, query, Placement.id, planning_shapes, "planning", page())
+            raise unknown_id("CyclePhase", node_id)
+        return wire.answer(
+            lists.envelope(
+                session, query, Placement.id, planning_json, "planning", wire.page()
+            )
         )
 
 
-def planning_shapes(session: Session, query: Any) -> list[dict[str, Any]]:
+def planning_json(session: Session, query: Any) -> list[dict[str, Any]]:
     """Shapes of the rows of a phase: placement, test case, and the execution if any."""
-    placements = placement_shapes(session, query)
+    placements = lists.placements_json(session, query)
     scheduled = {
         shape["tcrTreeTestcase"]["id"]: shape
         for some in repository.chunks(row["id"] for row in placements)
-        for shape in execution_shapes(
-            session, executions_query().where(Placement.id.in_(some))
+        for shape in lists.executions_json(
+            session, lists.executions_query().where(Placement.id.in_(some))
         )
     }
     return [
         {
             "testcase": row.pop("testcase"),
             "tct": row,
-            **shapes.present(rts=scheduled.get(row["id"])),
+            **as_json.present(rts=scheduled.get(row["id"])),
         }
         for row in placements
     ]
@@ -83,23 +68,23 @@ def planning_shapes(session: Session, query: Any) -> list[dict[str, Any]]:
 
 @routes.get("/assignmenttree/<int:phase_id>")
 def phase_tree(phase_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         catalog.root_of(session, phase_id)
-        return answer(node_shapes(session, Node.phase_id == phase_id)[0])
+        return wire.answer(lists.nodes_json(session, Node.phase_id == phase_id)[0])
 
 
 @routes.post("/assignmenttree/<int:phase_id>/assign/bytree/<int:node_id>")
 def add_by_tree(phase_id: int, node_id: int) -> Response:
     selections = [
         Selection(
-            node=want_int(row, "treeid"),
-            versions=frozenset(want_ids(row.get("tctIds", []))),
-            only=read_bool(row.get("isExclusion")),
+            node=wire.require_int(row, "treeid"),
+            versions=frozenset(wire.require_ids(row.get("tctIds", []))),
+            only=wire.read_bool(row.get("isExclusion")),
         )
-        for row in body_list()
+        for row in wire.body_list()
     ]
-    limited([version for row in selections for version in row.versions])
-    with store().database.writing() as session:
+    wire.limited([version for row in selections for version in row.versions])
+    with wire.writing() as session:
         phase = get(session, Phase, phase_id)
         catalog.check_unlocked(catalog.release_of_phase(session, phase))
         added = planning.add_selected(
@@ -107,35 +92,35 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
             phase,
             planning.phase_node(session, phase, node_id),
             selections,
-            hierarchy=query_bool("includehierarchy"),
+            hierarchy=wire.query_bool("includehierarchy"),
         )
-    return plain(f"{added} test cases added")
+    return wire.plain(f"{added} test cases added")
 
 
 @routes.post("/assignmenttree/<int:phase_id>/assign/bysearch/<int:node_id>")
 def add_by_search(phase_id: int, node_id: int) -> Response:
-    ids = limited(want_ids(body_object().get("ids")))
-    with store().database.writing() as session:
+    ids = wire.limited(wire.require_ids(wire.body_object().get("ids")))
+    with wire.writing() as session:
         phase = get(session, Phase, phase_id)
         catalog.check_unlocked(catalog.release_of_phase(session, phase))
         added = planning.add_placements(
             session, phase, planning.phase_node(session, phase, node_id), ids
         )
-    return plain(f"{added} test cases added")
+    return wire.plain(f"{added} test cases added")
 
 
 @routes.post("/assignmenttree/<int:phase_id>/assign")
 def assign_to_creators(phase_id: int) -> Response:
-    with store().database.writing() as session:
+    with wire.writing() as session:
         root = catalog.root_of(session, phase_id)
-        waiting = planning.unassigned(session, repository.below(session, root.id))
+        waiting = planning.unassigned(session, repository.subtree(session, root.id))
         planning.assign(
             session,
             phase_id,
             [placement for placement, _creator in waiting],
             [creator for _placement, creator in waiting],
         )
-    return answer(len(waiting))
+    return wire.answer(len(waiting))
 
 
 @routes.put(
@@ -143,37 +128,39 @@ def assign_to_creators(phase_id: int) -> Response:
     "/from/<signed:source>/to/<signed:tester>"
 )
 def assign_tree(phase_id: int, node_id: int, source: int, tester: int) -> Response:
-    with store().database.writing() as session:
+    with wire.writing() as session:
         phase = get(session, Phase, phase_id)
         node = planning.phase_node(session, phase, node_id)
         planning.check_tester(session, tester)
         nodes = (
-            repository.below(session, node.id) if query_bool("cascade") else [node.id]
+            repository.subtree(session, node.id)
+            if wire.query_bool("cascade")
+            else [node.id]
         )
         if source == planning.UNASSIGNED:
             waiting = [row[0] for row in planning.unassigned(session, nodes)]
             planning.assign(session, phase_id, waiting, [tester] * len(waiting))
-            return answer(len(waiting))
+            return wire.answer(len(waiting))
         executions = session.scalars(
             select(Execution.id)
             .join(Placement, Placement.id == Execution.placement_id)
             .where(Placement.node_id.in_(nodes), Execution.tester_id == source)
         ).all()
         executing.reassign(session, executions, tester)
-        return answer(len(executions))
+        return wire.answer(len(executions))
 
 
 @routes.post("/execution/modify")
 def modify() -> Response:
-    given = body_object().get("createRTSList")
-    rows = limited(want_rows(given, "createRTSList cannot be null."))
-    with store().database.writing() as session:
+    given = wire.body_object().get("createRTSList")
+    rows = wire.limited(wire.require_objects(given, "createRTSList cannot be null."))
+    with wire.writing() as session:
         ids: list[int] = []
         for row in rows:
-            phase = get(session, Phase, want_int(row, "cyclePhaseId"))
-            tester = want_int(row, "testerId")
+            phase = get(session, Phase, wire.require_int(row, "cyclePhaseId"))
+            tester = wire.require_int(row, "testerId")
             planning.check_tester(session, tester)
-            placement = get(session, Placement, want_int(row, "tctId"))
+            placement = get(session, Placement, wire.require_int(row, "tctId"))
             planning.phase_node(session, phase, placement.node_id)
             execution = session.scalar(
                 select(Execution).where(Execution.placement_id == placement.id)
@@ -184,4 +171,4 @@ def modify() -> Response:
                 execution.tester_id = tester
                 ids.append(execution.id)
         session.flush()
-        return answer(shapes_of_executions(session, ids))
+        return wire.answer(lists.executions_json_by_id(session, ids))

@@ -9,24 +9,15 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox import as_json
+from pytest_zephyr.sandbox import lists
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data.catalog import add_release
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.values import forbidden
-from pytest_zephyr.sandbox.rows import envelope
-from pytest_zephyr.sandbox.rows import Json
-from pytest_zephyr.sandbox.rows import Query
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import maybe_text
-from pytest_zephyr.sandbox.wire import page
-from pytest_zephyr.sandbox.wire import read_twins
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_int
-from pytest_zephyr.sandbox.wire import want_text
 
 
 routes = Blueprint("project", __name__)
@@ -34,31 +25,31 @@ routes = Blueprint("project", __name__)
 
 @routes.get("/project/lite")
 def projects_lite() -> Response:
-    with store().database.reading() as session:
-        return answer([shapes.project_lite(row) for row in _projects(session)])
+    with wire.reading() as session:
+        return wire.answer([as_json.project_lite(row) for row in _projects(session)])
 
 
 @routes.get("/project")
 @routes.get("/project/normal")
 @routes.get("/project/details")
 def projects() -> Response:
-    with store().database.reading() as session:
-        return answer([shapes.project(row) for row in _projects(session)])
+    with wire.reading() as session:
+        return wire.answer([as_json.project(row) for row in _projects(session)])
 
 
 @routes.get("/project/user/<int:user_id>")
 def projects_of_user(user_id: int) -> Response:
     """Answer all projects: every user is in each of them."""
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, User, user_id)
-        return answer([shapes.project(row) for row in _projects(session)])
+        return wire.answer([as_json.project(row) for row in _projects(session)])
 
 
 @routes.get("/project/project/<int:user_id>")
 def project_ids_of_user(user_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, User, user_id)
-        return answer([row.id for row in _projects(session)])
+        return wire.answer([row.id for row in _projects(session)])
 
 
 def _projects(session: Session) -> list[Project]:
@@ -67,36 +58,38 @@ def _projects(session: Session) -> list[Project]:
 
 @routes.get("/project/<int:project_id>")
 def project(project_id: int) -> Response:
-    with store().database.reading() as session:
-        return answer(shapes.project(get(session, Project, project_id)))
+    with wire.reading() as session:
+        return wire.answer(as_json.project(get(session, Project, project_id)))
 
 
 @routes.get("/release/project/<int:project_id>")
 def releases(project_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Project, project_id)
         query = select(Release).where(Release.project_id == project_id)
-        return answer(release_shapes(session, query.order_by(Release.order_id)))
+        return wire.answer(releases_json(session, query.order_by(Release.order_id)))
 
 
-def release_shapes(session: Session, query: Query) -> list[Json]:
-    return [shapes.release(row) for row in session.scalars(query)]
+def releases_json(session: Session, query: lists.Query) -> list[lists.Json]:
+    return [as_json.release(row) for row in session.scalars(query)]
 
 
 @routes.get("/release/paged/project/<int:project_id>")
 def releases_paged(project_id: int) -> Response:
     query = select(Release).where(Release.project_id == project_id)
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Project, project_id)
-        return answer(
-            envelope(session, query, Release.id, release_shapes, "release", page())
+        return wire.answer(
+            lists.envelope(
+                session, query, Release.id, releases_json, "release", wire.page()
+            )
         )
 
 
 @routes.get("/release")
 def all_releases() -> Response:
-    with store().database.reading() as session:
-        return answer(release_shapes(session, select(Release).order_by(Release.id)))
+    with wire.reading() as session:
+        return wire.answer(releases_json(session, select(Release).order_by(Release.id)))
 
 
 @routes.post("/release")
@@ -106,24 +99,24 @@ def create_release() -> Response:
     A new release of the real server is locked for minutes, which `Store.lock_release`
     plays. Whether the dates of the project limit it is not documented.
     """
-    given = body_object()
-    start, end = read_twins(given, "release")
-    with store().database.writing() as session:
+    given = wire.body_object()
+    start, end = wire.read_date_fields(given, "release")
+    with wire.writing() as session:
         row = add_release(
             session,
-            get(session, Project, want_int(given, "projectId")),
-            want_text(given, "name"),
+            get(session, Project, wire.require_int(given, "projectId")),
+            wire.require_text(given, "name"),
             start=start,
             end=end,
-            description=maybe_text(given, "description"),
+            description=wire.optional_text(given, "description"),
         )
-        return answer(shapes.release(row))
+        return wire.answer(as_json.release(row))
 
 
 @routes.get("/release/<int:release_id>")
 def release(release_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         row = get(session, Release, release_id)
         if row.locked_until > time.time():
             raise forbidden()
-        return answer(shapes.release(row))
+        return wire.answer(as_json.release(row))

@@ -9,6 +9,7 @@ from flask import request
 from flask import Response
 from sqlalchemy import select
 
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
@@ -16,17 +17,9 @@ from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import Problem
-from pytest_zephyr.sandbox.rows import node_shapes
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import DEFAULT_PAGE
-from pytest_zephyr.sandbox.wire import maybe_text
-from pytest_zephyr.sandbox.wire import query_int
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_int
-from pytest_zephyr.sandbox.wire import want_text
+from pytest_zephyr.sandbox.data.values import ApiError
+from pytest_zephyr.sandbox.data.values import bad_request
+from pytest_zephyr.sandbox.lists import nodes_json
 
 
 routes = Blueprint("repository", __name__)
@@ -44,8 +37,8 @@ def release_nodes(release_id: int | None) -> list[dict[str, Any]]:
     where: list[Any] = [Node.phase_id.is_(None)]
     if release_id is not None:
         where.append(Node.release_id == release_id)
-    with store().database.reading() as session:
-        return node_shapes(session, *where)
+    with wire.reading() as session:
+        return nodes_json(session, *where)
 
 
 @routes.get("/testcasetree")
@@ -53,14 +46,14 @@ def nodes() -> Response:
     kind = request.args.get("type")
     matches = [
         node
-        for node in flat(release_nodes(query_int("releaseid")))
+        for node in flat(release_nodes(wire.query_int("releaseid")))
         if kind in (None, "", node["type"])
     ]
-    return answer(
+    return wire.answer(
         {
             "firstResult": 0,
             "resultSize": len(matches),
-            "pageNumber": DEFAULT_PAGE,
+            "pageNumber": wire.DEFAULT_PAGE,
             "results": matches,
             "type": "testcasetree",
         }
@@ -69,33 +62,33 @@ def nodes() -> Response:
 
 @routes.get("/testcasetree/lite")
 def nodes_lite() -> Response:
-    kind, release_id = request.args.get("type"), query_int("releaseid")
+    kind, release_id = request.args.get("type"), wire.query_int("releaseid")
     if not kind or release_id is None:
-        raise Problem(417, "release Id and type are mandatory.", "Expectation Failed")
-    parent = query_int("parentid") or None
-    offset, limit = query_int("offset") or 0, query_int("limit")
+        raise ApiError(417, "release Id and type are mandatory.", "Expectation Failed")
+    parent = wire.query_int("parentid") or None
+    offset, limit = wire.query_int("offset") or 0, wire.query_int("limit")
     matches = [
         {**node, "categories": []}
         for node in flat(release_nodes(release_id))
         if node["type"] == kind and parent in (None, node.get("parentId"))
     ]
-    return answer(matches[offset : offset + limit] if limit else matches[offset:])
+    return wire.answer(matches[offset : offset + limit] if limit else matches[offset:])
 
 
 @routes.get("/testcasetree/phases/<int:release_id>")
 def root_nodes(release_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Release, release_id)
-    return answer(release_nodes(release_id))
+    return wire.answer(release_nodes(release_id))
 
 
 @routes.get("/testcasetree/phases/execution/<int:release_id>")
 def execution_trees(release_id: int) -> Response:
     """Answer the trees of all phases; the real answer's form is not documented."""
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Release, release_id)
-        return answer(
-            node_shapes(
+        return wire.answer(
+            nodes_json(
                 session, Node.release_id == release_id, Node.phase_id.is_not(None)
             )
         )
@@ -103,62 +96,66 @@ def execution_trees(release_id: int) -> Response:
 
 @routes.get("/testcasetree/projectrepository/<int:project_id>")
 def project_repository(project_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Project, project_id)
         hidden = select(Release.id).where(
             Release.project_id == project_id, Release.hidden.is_(True)
         )
-        return answer(
-            node_shapes(session, Node.release_id.in_(hidden), Node.phase_id.is_(None))
+        return wire.answer(
+            nodes_json(session, Node.release_id.in_(hidden), Node.phase_id.is_(None))
         )
 
 
 @routes.get("/testcasetree/hierarchy/<int:node_id>")
 def node_and_children(node_id: int) -> Response:
     """Answer the ids of a node and of those right below it, as a client describes it."""
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Node, node_id)
-        below = select(Node.id).where(Node.parent_id == node_id).order_by(Node.id)
-        return answer([node_id, *session.scalars(below)])
+        subtree = select(Node.id).where(Node.parent_id == node_id).order_by(Node.id)
+        return wire.answer([node_id, *session.scalars(subtree)])
 
 
 @routes.get("/testcasetree/<int:node_id>")
 def node(node_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Node, node_id)
-        below = repository.below(session, node_id)
-        return answer(node_shapes(session, Node.id.in_(below), roots=[node_id])[0])
+        subtree = repository.subtree(session, node_id)
+        return wire.answer(
+            nodes_json(session, Node.id.in_(subtree), roots=[node_id])[0]
+        )
 
 
 @routes.delete("/testcasetree/<int:node_id>")
 def delete_node(node_id: int) -> Response:
-    with store().database.writing() as session:
+    with wire.writing() as session:
         node = planning.repository_node(session, node_id)
         catalog.check_unlocked(get(session, Release, node.release_id))
         repository.remove_folder(session, node)
-    return answer({})
+    return wire.answer({})
 
 
 @routes.post("/testcasetree")
 def create_node() -> Response:
-    given = body_object()
-    parent_id = query_int("parentid")
+    given = wire.body_object()
+    parent_id = wire.query_int("parentid")
     if parent_id is None:
-        raise bad('For input string: "null"')
-    with store().database.writing() as session:
-        release = get(session, Release, want_int(given, "releaseId"))
+        raise bad_request('For input string: "null"')
+    with wire.writing() as session:
+        release = get(session, Release, wire.require_int(given, "releaseId"))
         catalog.check_unlocked(release)
-        kind = want_text(given, "type")
+        kind = wire.require_text(given, "type")
         parent = planning.repository_node(session, parent_id) if parent_id else None
         if kind != ("Module" if parent else "Phase"):
-            raise bad(f"A node of type {kind} cannot be created here.")
+            raise bad_request(f"A node of type {kind} cannot be created here.")
         if parent is not None and parent.release_id != release.id:
-            raise bad("The parent belongs to another release.")
+            raise bad_request("The parent belongs to another release.")
         folder = repository.add_folder(
             session,
             release,
-            want_text(given, "name"),
+            wire.require_text(given, "name"),
             parent=parent,
-            description=maybe_text(given, "description") or "",
+            description=wire.optional_text(given, "description") or "",
         )
-        return answer(node_shapes(session, Node.id == folder.id, roots=[folder.id])[0])
+        return wire.answer(
+            nodes_json(session, Node.id == folder.id, roots=[folder.id])[0]
+        )

@@ -7,16 +7,12 @@ from flask import Response
 from sqlalchemy import or_
 from sqlalchemy import select
 
+from pytest_zephyr.sandbox import wire
+from pytest_zephyr.sandbox.as_json import present
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import RequirementLink
-from pytest_zephyr.sandbox.shapes import present
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_batch
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_ids
-from pytest_zephyr.sandbox.wire import want_int
 
 
 routes = Blueprint("requirement", __name__)
@@ -25,9 +21,9 @@ routes = Blueprint("requirement", __name__)
 @routes.get("/requirement/<int:requirement_id>")
 def requirement(requirement_id: int) -> Response:
     """Answer what clients read of a requirement; there is nothing else to know here."""
-    with store().database.reading() as session:
+    with wire.reading() as session:
         row = get(session, Requirement, requirement_id)
-        return answer(
+        return wire.answer(
             {
                 "id": row.id,
                 "name": row.name,
@@ -42,23 +38,25 @@ def requirement(requirement_id: int) -> Response:
 @routes.get("/requirementtree")
 def trees() -> Response:
     """Answer no folders: requirements have none here, and clients take an empty list."""
-    return answer([])
+    return wire.answer([])
 
 
 @routes.post("/requirement/bulk")
 def map_cases() -> Response:
     messages = []
-    with store().database.writing() as session:
-        for row in body_batch():
-            testcase_id = want_int(row, "testcaseId")
-            want_int(row, "releaseId")
+    with wire.writing() as session:
+        for row in wire.body_batch():
+            testcase_id = wire.require_int(row, "testcaseId")
+            wire.require_int(row, "releaseId")
             if testcase_id not in repository.known_testcases(session, [testcase_id]):
                 messages.append(f"Test case {testcase_id} does not exist.")
                 continue
             chosen = session.scalars(
                 select(Requirement).where(
                     or_(
-                        Requirement.id.in_(want_ids(row.get("requirementId", []))),
+                        Requirement.id.in_(
+                            wire.require_ids(row.get("requirementId", []))
+                        ),
                         Requirement.alt.in_(map(str, row.get("requirementAltId", []))),
                     )
                 )
@@ -72,4 +70,4 @@ def map_cases() -> Response:
             messages.append(
                 f"Test case {testcase_id} is mapped to {len(chosen)} requirements."
             )
-    return answer(messages)
+    return wire.answer(messages)

@@ -9,7 +9,8 @@ from flask import request
 from flask import Response
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import rows
+from pytest_zephyr.sandbox import lists
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox import zql
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Case
@@ -17,18 +18,7 @@ from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import Release
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import DEFAULT_PAGE
-from pytest_zephyr.sandbox.wire import maybe_int
-from pytest_zephyr.sandbox.wire import Page
-from pytest_zephyr.sandbox.wire import page
-from pytest_zephyr.sandbox.wire import query_bool
-from pytest_zephyr.sandbox.wire import query_int
-from pytest_zephyr.sandbox.wire import read_bool
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_text
+from pytest_zephyr.sandbox.data.values import bad_request
 
 
 routes = Blueprint("search", __name__)
@@ -43,26 +33,30 @@ def search_cases() -> Response:
     query = args.get("zqlquery")
     word = query or args.get("word") or args.get("keyword")
     if not word:
-        raise bad("Insufficient parameters. word and zqlquery both cannot be null")
-    return answer(
-        run_search(word, "testcase", query_int("releaseid"), bool(query), part=page())
+        raise bad_request(
+            "Insufficient parameters. word and zqlquery both cannot be null"
+        )
+    return wire.answer(
+        run_search(
+            word, "testcase", wire.query_int("releaseid"), bool(query), part=wire.page()
+        )
     )
 
 
 @routes.get("/advancesearch")
 def search() -> Response:
-    return answer(
+    return wire.answer(
         [
             run_search(
                 request.args.get("word"),
                 request.args.get("entitytype", ""),
-                query_int("releaseid"),
-                query_bool("zql"),
-                project=query_int("projectid"),
+                wire.query_int("releaseid"),
+                wire.query_bool("zql"),
+                project=wire.query_int("projectid"),
                 part=part(
-                    query_int("firstresult"),
-                    query_int("maxresults"),
-                    ascending=query_bool("isascorder", True),
+                    wire.query_int("firstresult"),
+                    wire.query_int("maxresults"),
+                    ascending=wire.query_bool("isascorder", True),
                 ),
             )
         ]
@@ -71,29 +65,29 @@ def search() -> Response:
 
 @routes.post("/advancesearch/zql")
 def search_zql() -> Response:
-    given = body_object()
-    return answer(
+    given = wire.body_object()
+    return wire.answer(
         [
             run_search(
-                want_text(given, "word"),
-                want_text(given, "entitytype"),
-                maybe_int(given, "releaseid"),
-                read_bool(given.get("zql"), True),
-                project=maybe_int(given, "projectid"),
+                wire.require_text(given, "word"),
+                wire.require_text(given, "entitytype"),
+                wire.optional_int(given, "releaseid"),
+                wire.read_bool(given.get("zql"), True),
+                project=wire.optional_int(given, "projectid"),
                 part=part(
-                    maybe_int(given, "firstresult"),
-                    maybe_int(given, "maxresults"),
-                    ascending=read_bool(given.get("isascorder"), True),
+                    wire.optional_int(given, "firstresult"),
+                    wire.optional_int(given, "maxresults"),
+                    ascending=wire.read_bool(given.get("isascorder"), True),
                 ),
             )
         ]
     )
 
 
-def part(first: int | None, most: int | None, *, ascending: bool) -> Page:
+def part(first: int | None, most: int | None, *, ascending: bool) -> wire.Page:
     """Return the part of a search that is asked for, of at most a hundred rows."""
-    size = min(max(most or DEFAULT_PAGE, 1), LIMIT)
-    return Page(max(first or 0, 0), size, ascending)
+    size = min(max(most or wire.DEFAULT_PAGE, 1), LIMIT)
+    return wire.Page(max(first or 0, 0), size, ascending)
 
 
 def run_search(
@@ -103,14 +97,14 @@ def run_search(
     is_zql: bool,
     *,
     project: int | None = None,
-    part: Page,
+    part: wire.Page,
 ) -> dict[str, Any]:
     """Return one page of the matches, in an envelope.
 
     A word is looked for in the whole project of *release*; without one all rows of the
     release are found. Without a release nothing limits the search.
     """
-    with store().database.reading() as session:
+    with wire.reading() as session:
         where = _scope(session, release, everything=word in (None, "", "*"))
         if project:
             where.append(Case.project_id == project)
@@ -119,23 +113,23 @@ def run_search(
         elif word and word != "*":
             where.append(Case.name.contains(word, autoescape=True))
         if entity == "testcase":
-            query = rows.placements_query().where(*where, Node.phase_id.is_(None))
-            return rows.envelope(
-                session, query, Placement.id, rows.placement_shapes, entity, part
+            query = lists.placements_query().where(*where, Node.phase_id.is_(None))
+            return lists.envelope(
+                session, query, Placement.id, lists.placements_json, entity, part
             )
         if entity == "execution":
-            query = rows.executions_query().where(*where)
-            return rows.envelope(
+            query = lists.executions_query().where(*where)
+            return lists.envelope(
                 session,
                 query,
                 Execution.id,
-                rows.execution_shapes,
+                lists.executions_json,
                 "testSchedule",
                 part,
             )
         if entity == "requirement":
-            raise bad("Search of requirements is not available.")
-        raise bad(f"Unknown entity type {entity}.")
+            raise bad_request("Search of requirements is not available.")
+        raise bad_request(f"Unknown entity type {entity}.")
 
 
 def _scope(session: Session, release: int | None, *, everything: bool) -> list[Any]:

@@ -10,15 +10,13 @@ from flask import Response
 from sqlalchemy import func
 from sqlalchemy import select
 
-from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox import as_json
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Preference
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import unknown
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import query_bool
-from pytest_zephyr.sandbox.wire import store
+from pytest_zephyr.sandbox.data.values import bad_request
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 routes = Blueprint("settings", __name__)
@@ -56,24 +54,24 @@ TEMPLATES = ({"id": 1, "name": "JUnit", "jsonTemplate": json.dumps(JUNIT)},)
 
 @routes.get("/parsertemplate")
 def templates() -> Response:
-    return answer(TEMPLATES)
+    return wire.answer(TEMPLATES)
 
 
 @routes.get("/parsertemplate/<int:template_id>")
 def template(template_id: int) -> Response:
     for each in TEMPLATES:
         if each["id"] == template_id:
-            return answer(each)
-    raise unknown("ParserTemplate", template_id)
+            return wire.answer(each)
+    raise unknown_id("ParserTemplate", template_id)
 
 
 @routes.get("/admin/preference")
 def preference() -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         row = session.get(Preference, request.args.get("key", ""))
         if row is None:
-            raise bad("name cannot be null.", "141z05")
-        return answer(shapes.preference(row))
+            raise bad_request("name cannot be null.", "141z05")
+        return wire.answer(as_json.preference(row))
 
 
 @routes.get("/admin/preference/all")
@@ -88,19 +86,19 @@ def lists_of_values() -> Response:
 
 
 def _preferences(ending: str) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         rows = session.scalars(select(Preference).order_by(Preference.name))
-        return answer(
-            [shapes.preference(row) for row in rows if row.name.endswith(ending)]
+        return wire.answer(
+            [as_json.preference(row) for row in rows if row.name.endswith(ending)]
         )
 
 
 @routes.get("/field/entity/<entity>")
 def fields(entity: str) -> Response:
     query = select(Field).where(func.lower(Field.entity) == entity.lower())
-    if not query_bool("includsystemfield"):
+    if not wire.query_bool("includsystemfield"):
         query = query.where(Field.system.is_(False))
-    with store().database.reading() as session:
-        return answer(
-            [shapes.field(row) for row in session.scalars(query.order_by(Field.id))]
+    with wire.reading() as session:
+        return wire.answer(
+            [as_json.field(row) for row in session.scalars(query.order_by(Field.id))]
         )

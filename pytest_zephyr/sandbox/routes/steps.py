@@ -9,20 +9,15 @@ from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox import as_json
+from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
-from pytest_zephyr.sandbox.data.values import bad
-from pytest_zephyr.sandbox.data.values import unknown
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import body_object
-from pytest_zephyr.sandbox.wire import maybe_int
-from pytest_zephyr.sandbox.wire import maybe_text
-from pytest_zephyr.sandbox.wire import store
-from pytest_zephyr.sandbox.wire import want_rows
+from pytest_zephyr.sandbox.data.values import bad_request
+from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 routes = Blueprint("steps", __name__)
@@ -32,38 +27,40 @@ ONE_STEP = "/testcase/<int:version_id>/teststep/detail/<int:placement_id>"
 
 @routes.get("/testcase/<int:version_id>/teststep")
 def steps(version_id: int) -> Response:
-    with store().database.reading() as session:
+    with wire.reading() as session:
         case = session.get(Case, version_id)
         if case is None or not repository.steps_of(session, version_id):
             return Response(status=204)
-        return answer(_block(session, case))
+        return wire.answer(_block(session, case))
 
 
 @routes.post("/testcase/<int:version_id>/teststep/<int:placement_id>")
 def set_steps(version_id: int, placement_id: int) -> Response:
-    block = read_steps(body_object().get("steps"))
-    with store().database.writing() as session:
+    block = read_steps(wire.body_object().get("steps"))
+    with wire.writing() as session:
         case = _placed_case(session, version_id, placement_id)
         repository.set_steps(session, version_id, block)
-        return answer(_block(session, case))
+        return wire.answer(_block(session, case))
 
 
 def read_steps(value: Any) -> list[dict[str, Any]]:
-    return [_read(step) for step in want_rows(value, "steps cannot be null.")]
+    return [
+        _read(step) for step in wire.require_objects(value, "steps cannot be null.")
+    ]
 
 
 def _read(step: dict[str, Any]) -> dict[str, Any]:
     """Return the sent parts of a step, in the right types."""
-    texts = {key: maybe_text(step, key) for key in ("step", "data", "result")}
-    order = maybe_int(step, "orderId")
-    return shapes.present(orderId=order, **texts)
+    texts = {key: wire.optional_text(step, key) for key in ("step", "data", "result")}
+    order = wire.optional_int(step, "orderId")
+    return as_json.present(orderId=order, **texts)
 
 
 @routes.post(ONE_STEP)
 def add_step(version_id: int, placement_id: int) -> Response:
     """Add a step at the end, or before the step that has its number."""
     step = _sent_step()
-    with store().database.writing() as session:
+    with wire.writing() as session:
         case = _placed_case(session, version_id, placement_id)
         block = repository.steps_of(session, version_id)
         order = step.get("orderId", len(block) + 1)
@@ -72,14 +69,14 @@ def add_step(version_id: int, placement_id: int) -> Response:
                 if each.order_id >= order:
                     each.order_id += 1
         repository.add_step(session, version_id, {**step, "orderId": order})
-        return answer(_block(session, case))
+        return wire.answer(_block(session, case))
 
 
 @routes.put(ONE_STEP)
 def change_step(version_id: int, placement_id: int) -> Response:
     """Change the step that has the sent number."""
     step = _sent_step()
-    with store().database.writing() as session:
+    with wire.writing() as session:
         case = _placed_case(session, version_id, placement_id)
         for row in repository.steps_of(session, version_id):
             if row.order_id == step.get("orderId"):
@@ -87,21 +84,21 @@ def change_step(version_id: int, placement_id: int) -> Response:
                 row.data = step.get("data", row.data)
                 row.expected = step.get("result", row.expected)
                 session.flush()
-                return answer(_block(session, case))
-    raise unknown("TestStep", step.get("orderId"))
+                return wire.answer(_block(session, case))
+    raise unknown_id("TestStep", step.get("orderId"))
 
 
 def _sent_step() -> dict[str, Any]:
-    step = body_object().get("step")
+    step = wire.body_object().get("step")
     if not isinstance(step, dict):
-        raise bad("step cannot be null.")
+        raise bad_request("step cannot be null.")
     return _read(step)
 
 
 def _placed_case(session: Session, version_id: int, placement_id: int) -> Case:
     case = get(session, Case, version_id)
     if get(session, Placement, placement_id).case_id != version_id:
-        raise unknown("TCRCatalogTreeTestcase", placement_id)
+        raise unknown_id("TCRCatalogTreeTestcase", placement_id)
     return case
 
 
@@ -113,6 +110,6 @@ def _block(session: Session, case: Case) -> dict[str, Any]:
         .order_by(Node.phase_id.is_not(None), Placement.id)
     ).first()
     placement_id, release_id = (0, 0) if placement is None else placement
-    return shapes.step_block(
+    return as_json.step_block(
         case, release_id, placement_id, repository.steps_of(session, case.id)
     )

@@ -10,6 +10,9 @@ from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pytest_zephyr.sandbox import lists
+from pytest_zephyr.sandbox import wire
+from pytest_zephyr.sandbox.as_json import DEFECT_STATUS
 from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Defect
@@ -21,12 +24,6 @@ from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import User
-from pytest_zephyr.sandbox.rows import executions_query
-from pytest_zephyr.sandbox.rows import placements_query
-from pytest_zephyr.sandbox.rows import total
-from pytest_zephyr.sandbox.shapes import DEFECT_STATUS
-from pytest_zephyr.sandbox.wire import answer
-from pytest_zephyr.sandbox.wire import store
 
 
 routes = Blueprint("summary", __name__)
@@ -37,11 +34,11 @@ def release(release_id: int) -> Response:
     here = Node.release_id == release_id
     required = select(Requirement).where(Requirement.release_id == release_id)
     mapped = Requirement.id.in_(select(RequirementLink.requirement_id))
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Release, release_id)
-        requirements = total(session, required)
-        covered = total(session, required.where(mapped))
-        cases = placements_query().where(here, Node.phase_id.is_(None))
+        requirements = lists.total(session, required)
+        covered = lists.total(session, required.where(mapped))
+        cases = lists.placements_query().where(here, Node.phase_id.is_(None))
         defects = session.scalars(
             select(Defect.key)
             .join(Execution, Execution.id == Defect.execution_id)
@@ -50,17 +47,17 @@ def release(release_id: int) -> Response:
             .where(here)
             .order_by(Defect.id)
         ).all()
-        return answer(
+        return wire.answer(
             {
                 "requirement": {
                     "totalRequirementCount": requirements,
                     "mappedRequirementCount": covered,
                     "unmappedRequirementCount": requirements - covered,
                 },
-                "testcase": {"totalTestcaseCount": total(session, cases)},
+                "testcase": {"totalTestcaseCount": lists.total(session, cases)},
                 "execution": {
-                    "totalExecutionCount": total(
-                        session, executions_query().where(here)
+                    "totalExecutionCount": lists.total(
+                        session, lists.executions_query().where(here)
                     )
                 },
                 "defect": {
@@ -78,20 +75,22 @@ def release(release_id: int) -> Response:
 def project(project_id: int) -> Response:
     here = Case.project_id == project_id
     releases = select(Release).where(Release.project_id == project_id)
-    with store().database.reading() as session:
+    with wire.reading() as session:
         get(session, Project, project_id)
         cases = _cases(session, here)
         automated = _cases(session, here, Case.automated)
-        return answer(
+        return wire.answer(
             {
                 "testcaseCount": cases,
-                "executionCount": total(session, executions_query().where(here)),
+                "executionCount": lists.total(
+                    session, lists.executions_query().where(here)
+                ),
                 "automatedTestCaseCount": automated,
                 "manualTestCaseCount": cases - automated,
                 "automationPercentage": round(100 * automated / cases) if cases else 0,
-                "teamCount": total(session, select(User)),
-                "totalReleaseCount": total(session, releases),
-                "visibleReleaseCount": total(
+                "teamCount": lists.total(session, select(User)),
+                "totalReleaseCount": lists.total(session, releases),
+                "visibleReleaseCount": lists.total(
                     session, releases.where(Release.hidden.is_(False))
                 ),
             }

@@ -12,7 +12,7 @@ from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox import shapes
+from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Defect
@@ -77,11 +77,11 @@ def envelope(
     }
 
 
-def placement_shapes(session: Session, query: Query) -> list[Json]:
+def placements_json(session: Session, query: Query) -> list[Json]:
     rows = session.execute(query).all()
     mapped = requirements_of(session, [case.testcase_id for _, case, _ in rows])
     return [
-        shapes.placement(placement, case, release, mapped[case.testcase_id])
+        as_json.placement(placement, case, release, mapped[case.testcase_id])
         for placement, case, release in rows
     ]
 
@@ -99,18 +99,18 @@ def requirements_of(session: Session, testcases: Iterable[int]) -> dict[int, lis
     return by_case
 
 
-def placements_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
+def placements_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     """Shapes of the placements with *ids*, in the order of their ids."""
     result: list[Json] = []
     for some in chunks(ids):
-        result += placement_shapes(
+        result += placements_json(
             session,
             placements_query().where(Placement.id.in_(some)).order_by(Placement.id),
         )
     return result
 
 
-def execution_shapes(session: Session, query: Query) -> list[Json]:
+def executions_json(session: Session, query: Query) -> list[Json]:
     rows = session.execute(query).all()
     ids = [row[0].id for row in rows]
     mapped = requirements_of(session, [row[2].testcase_id for row in rows])
@@ -123,9 +123,9 @@ def execution_shapes(session: Session, query: Query) -> list[Json]:
         ):
             defects[defect.execution_id].append(defect)
     return [
-        shapes.execution(
+        as_json.execution(
             execution,
-            shapes.placement(placement, case, release, mapped[case.testcase_id]),
+            as_json.placement(placement, case, release, mapped[case.testcase_id]),
             case.estimated_time,
             testers,
             attachments.get(execution.id, 0),
@@ -135,11 +135,11 @@ def execution_shapes(session: Session, query: Query) -> list[Json]:
     ]
 
 
-def shapes_of_executions(session: Session, ids: Iterable[int]) -> list[Json]:
+def executions_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     """Shapes of the executions with *ids*, in the order of their ids."""
     result: list[Json] = []
     for some in chunks(dict.fromkeys(ids)):
-        result += execution_shapes(
+        result += executions_json(
             session,
             executions_query().where(Execution.id.in_(some)).order_by(Execution.id),
         )
@@ -165,7 +165,7 @@ def attachment_counts(session: Session, executions: Sequence[int]) -> dict[int, 
     }
 
 
-def node_shapes(
+def nodes_json(
     session: Session, *where: Any, roots: Iterable[int] | None = None
 ) -> list[Json]:
     """Trees of the nodes that meet *where*, from *roots* or from the top."""
@@ -183,8 +183,8 @@ def node_shapes(
             children[node.parent_id].append(node)
 
     def shape(node: Node) -> Json:
-        below = [shape(child) for child in children[node.id]]
-        return shapes.node(node, below, counts.get(node.id, 0))
+        subtree = [shape(child) for child in children[node.id]]
+        return as_json.node(node, subtree, counts.get(node.id, 0))
 
     chosen = None if roots is None else set(roots)
     return [

@@ -38,7 +38,7 @@ def present(**values: Any) -> Json:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def twins(prefix: str, start: date | None, end: date | None) -> Json:
+def date_fields(prefix: str, start: date | None, end: date | None) -> Json:
     """Both dates, each as epoch milliseconds and as text."""
     shape: Json = {}
     if start is not None:
@@ -112,7 +112,7 @@ def project(row: Project) -> Json:
         "version": 1,
         "name": row.name,
         "description": "",
-        **twins("project", row.start, row.end),
+        **date_fields("project", row.start, row.end),
         "status": "2",
         "showItem": False,
         "newItem": False,
@@ -141,7 +141,7 @@ def release(row: Release) -> Json:
         "id": row.id,
         "name": row.name,
         **present(description=row.description),
-        **twins("release", row.start, row.end),
+        **date_fields("release", row.start, row.end),
         "createdDate": row.created_on,
         "status": 0,
         "projectId": row.project_id,
@@ -155,19 +155,19 @@ def release(row: Release) -> Json:
 
 
 def cycle(row: Cycle, phases: Iterable[tuple[Phase, int]]) -> Json:
-    shapes = [phase(*entry) for entry in phases]
+    as_json = [phase(*entry) for entry in phases]
     return {
         "id": row.id,
         "environment": row.environment,
         "build": row.build,
         "name": row.name,
-        **twins("cycle", row.start, row.end),
+        **date_fields("cycle", row.start, row.end),
         "status": row.status,
         "revision": row.revision,
         "releaseId": row.release_id,
-        "cyclePhases": shapes,
+        "cyclePhases": as_json,
         "createdOn": row.created_on,
-        "hasChild": bool(shapes),
+        "hasChild": bool(as_json),
     }
 
 
@@ -177,7 +177,7 @@ def phase(row: Phase, root: int) -> Json:
         "name": row.name,
         "tcrCatalogTreeId": root,
         "freeForm": row.free_form,
-        **twins("phase", row.start, row.end),
+        **date_fields("phase", row.start, row.end),
         "createdOn": row.created_on,
         "cycleId": row.cycle_id,
         "resetExecution": False,
@@ -306,7 +306,7 @@ def step_block(
 
 def execution(
     row: Execution,
-    placement_shape: Mapping[str, Any],
+    placement_json: Mapping[str, Any],
     estimated_time: int,
     testers: Mapping[int, str],
     attachments: int,
@@ -327,10 +327,10 @@ def execution(
         "defects": [defect(entry) for entry in defects],
         "lastModifiedOn": row.modified_on,
         "createDatetime": row.assigned_on,
-        "tcrTreeTestcase": placement_shape,
+        "tcrTreeTestcase": placement_json,
     }
     if row.last_result_id is not None and row.executed_on is not None:
-        shape["versionId"] = str(placement_shape["versionNumber"])
+        shape["versionId"] = str(placement_json["versionNumber"])
         shape["lastTestResult"] = {
             "id": row.last_result_id,
             "executionDate": row.executed_on,

@@ -1,4 +1,4 @@
-"""Calls that clients made and the sandbox does not play."""
+"""Calls that clients made and the sandbox does not support."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 import threading
 
 
-MOST = 200
+MAX_CALLS = 200
 
 #: Ids in a path, and the versions of the API that are answered alike.
 _ID = re.compile(r"(?<=/)-?\d+(?=/|$)")
 _VERSION = re.compile(r"^/flex/services/rest/(latest|v3|v4)(?=/)")
 
 
-class UnplayedCalls:
-    """How often each call was made that is not played; ids in it make no difference."""
+class UnsupportedCalls:
+    """How often each unsupported call was made, whatever ids its path has."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class UnplayedCalls:
     def add(self, method: str, path: str) -> None:
         call = method, _ID.sub("{id}", _VERSION.sub("", path))
         with self._lock:
-            if call in self._counts or len(self._counts) < MOST:
+            if call in self._counts or len(self._counts) < MAX_CALLS:
                 self._counts[call] += 1
 
     def listed(self) -> list[dict[str, str | int]]:
