@@ -10,8 +10,8 @@ import re
 import ssl
 
 import requests
+from urllib3 import exceptions
 from urllib3.exceptions import ConnectTimeoutError
-from urllib3.exceptions import NameResolutionError
 from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ProtocolError
 from urllib3.exceptions import ReadTimeoutError
@@ -38,6 +38,9 @@ _TRANSIENT = (
     ssl.SSLSyscallError,
     ssl.SSLZeroReturnError,
 )
+
+#: urllib3 1 has no error of its own for a host name without an address.
+_UNRESOLVED = getattr(exceptions, "NameResolutionError", ())
 
 _TIMEOUTS = (requests.Timeout, ReadTimeoutError, ConnectTimeoutError, TimeoutError)
 
@@ -84,7 +87,7 @@ def no_answer(
         text += " the network and its firewall, or set zephyr_proxy."
     elif timed_out:
         text = f"{start} to {call} within {server.timeout:g} s."
-    elif _contains(causes, NameResolutionError):
+    elif _contains(causes, _UNRESOLVED):
         text = f"{start}: the host name {server.parts.hostname} cannot be resolved."
         text += f" Check its spelling and your network; {_SET_PROXY}"
     elif refused:

@@ -209,19 +209,21 @@ class Transport:
             msg = f"{self.deadline} is spent; {call} was not sent."
             raise errors.ZephyrUnreachable(msg)
         repeated = {429, 500, 502, 503, 504} if call.method == "GET" else {429, 503}
-        tries = 0
-        while True:
+        for tries_left in range(self._retries, -1, -1):
             timeout = max(0.05, min(self.server.timeout, self.deadline.remaining()))
-            is_last = tries == self._retries
-            pause: float | None = None
+            # Half of 0, 1, 2, 4 … s at random: many jobs must not retry at once.
+            seconds = 2 ** (self._retries - tries_left) // 2
+            pause = min(seconds, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
             try:
                 with self._http.request(
                     call.method, call.url, auth=auth, timeout=timeout, **call.options
                 ) as response:
+                    # urllib3 1 does not ask by itself for the whole of an answer.
+                    response.raw.enforce_content_length = True
                     status = response.status_code
-                    pause = retry_after(response)
-                    too_late = (pause or 0.0) >= self.deadline.remaining()
-                    if is_last or too_late or status not in repeated:
+                    asked = retry_after(response)
+                    pause = pause if asked is None else asked
+                    if status not in repeated or not self._can_wait(pause, tries_left):
                         self._note_date(response)
                         check_status(self.server, call, response)
                         return read(response)
@@ -229,14 +231,14 @@ class Transport:
                     repeated.remove(500)
             except (requests.RequestException, OSError, ValueError) as error:
                 # requests does not wrap every error of the libraries below it.
-                can_wait = not is_last and self.deadline.remaining() > 0
-                if not can_wait or not may_repeat(call, error):
+                if not (self._can_wait(pause, tries_left) and may_repeat(call, error)):
                     raise no_answer(self.server, call, error, self.deadline) from None
-            if pause is None:
-                # Half of 0, 1, 2, 4 … s at random: many jobs must not retry at once.
-                pause = min(2**tries // 2, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
             self.pause(pause)
-            tries += 1
+        raise AssertionError("the last try returns or raises")
+
+    def _can_wait(self, pause: float, tries_left: int) -> bool:
+        """Return whether another try is allowed, and has time after a *pause*."""
+        return tries_left > 0 and pause < self.deadline.remaining()
 
     def _note_date(self, response: requests.Response) -> None:
         """Compare the date of an answer, in whole seconds, with our clock."""
