@@ -3,18 +3,18 @@
 ZephyrError
   + SettingsError           a setting is wrong or missing
   + ZephyrUnreachable       no answer; trying again may help
-      - ZephyrWriteUncertain  a write got no answer: it may have happened or not
+      - ZephyrWriteUncertain  no usable answer to a write: it may have happened or not
   + ZephyrBadAnswer         an answer we cannot use; carries its status
       - ZephyrUnauthorized  401, 403
-      - ZephyrRefused       any other
+      - ZephyrRefused       any other status, or a body that cannot be used
           - ZephyrNotFound  404, 405, 410, or a name that the server does not have
-  + JournalError            a journal cannot be read
+  + JournalError            a journal cannot be read or written
       - NotAJournal         the file is not a journal, or has no first line
   + ReportError             an XML file with results cannot be used
   + Interrupted             the user pressed Ctrl-C
 
-Every message is one line: what did not work, with which value from where, and what to
-do next. No message has a secret.
+A message says what did not work, with which value from where, and what to do next. It is
+one line, or one line for each problem. No message has a secret.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Code = Literal[
     "unreachable",
 ]
 
-#: The status of a ZephyrNotFound for a name; no response of the server has it.
+#: The status of a ZephyrNotFound for an unknown name; no response has this status.
 NO_SUCH_NAME = 0
 
 _CODES: dict[int, Code] = {
@@ -67,7 +67,7 @@ _CODES: dict[int, Code] = {
 
 
 class ZephyrError(Exception):
-    """Base class of all errors that this package raises; *code* names it for scripts."""
+    """Base class of the errors that users see; *code* is their name for scripts."""
 
     code: Code = "error"
 
@@ -79,13 +79,13 @@ class SettingsError(ZephyrError):
 
 
 class InvalidValue(ValueError):
-    """The text of an option is not allowed; the message says what is."""
+    """The value of an option is not allowed; the message says which values are."""
 
 
 class ZephyrUnreachable(ZephyrError):
     """The server gave no usable answer; trying again later may help.
 
-    The *code* ``tls`` says that it was reached, but no trusted connection could be made.
+    The *code* ``tls`` means that a TLS connection to it could not be made or trusted.
     """
 
     def __init__(self, message: str, *, code: Code = "unreachable") -> None:
@@ -94,9 +94,9 @@ class ZephyrUnreachable(ZephyrError):
 
 
 class ZephyrWriteUncertain(ZephyrUnreachable):
-    """A write was sent and its answer never came: it may have happened or not.
+    """A write was sent but got no usable answer: it may have happened or not.
 
-    If the server is slow, it may still happen within *may_land_within* seconds.
+    If the server is slow, the write may still happen within *may_land_within* seconds.
     """
 
     def __init__(self, message: str, *, may_land_within: float = 0.0) -> None:
@@ -130,8 +130,8 @@ class ZephyrRefused(ZephyrBadAnswer):
 class ZephyrNotFound(ZephyrRefused):
     """The server does not have this address, or nothing with this name.
 
-    *option* is the one with the wrong value, such as ``phase``, and *instead* a value
-    that was probably meant.
+    *option* names the option with the wrong value, such as ``phase``; it is empty if there
+    is none. *suggestion* is the value that was probably meant, `None` if no value is close.
     """
 
     def __init__(
@@ -140,11 +140,11 @@ class ZephyrNotFound(ZephyrRefused):
         *,
         status: int = NO_SUCH_NAME,
         option: str = "",
-        instead: str | None = None,
+        suggestion: str | None = None,
     ) -> None:
         super().__init__(message, status=status)
         self.option = option
-        self.instead = instead
+        self.suggestion = suggestion
 
 
 class JournalError(ZephyrError):

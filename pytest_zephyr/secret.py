@@ -12,7 +12,7 @@ HIDDEN = "<hidden>"
 
 
 def mask_userinfo(url: str) -> str:
-    """Return *url* with anything in front of its host, a possible credential, hidden."""
+    """Return *url* with all between its scheme and the last ``@`` hidden."""
     return re.sub(r"^((?:\w+:)?//)?.*@", rf"\1{HIDDEN}@", url, flags=re.DOTALL)
 
 
@@ -48,7 +48,7 @@ class Scrubber:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: tuple[str, ...] = ()
-        self._encoded: tuple[str, ...] = ()
+        self._json_secrets: tuple[str, ...] = ()
         self.add(*secrets)
 
     def __repr__(self) -> str:
@@ -57,26 +57,26 @@ class Scrubber:
     def add(self, *secrets: str) -> None:
         known = {*self._secrets, *secrets} - {""}
         self._secrets = tuple(sorted(known, key=lambda secret: (-len(secret), secret)))
-        self._encoded = tuple(json.dumps(secret)[1:-1] for secret in self._secrets)
+        self._json_secrets = tuple(json.dumps(secret)[1:-1] for secret in self._secrets)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return text
 
-    def touches(self, document: str) -> bool:
-        """Return whether a JSON *document* may have a secret; faster than `clean`."""
-        for secret in self._encoded:  # noqa: SIM110 - this runs for every line
+    def has_secret(self, document: str) -> bool:
+        """Return whether the text of a JSON *document* contains a secret."""
+        for secret in self._json_secrets:  # noqa: SIM110 - a loop is faster, and this runs for every line
             if secret in document:
                 return True
         return False
 
     def clean(self, value: Any) -> Any:
-        """Return a JSON *value* with the secrets in all texts but keys replaced."""
+        """Return a JSON *value* with the secrets in it replaced; keys are not changed."""
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):
-            return {key: self.clean(each) for key, each in value.items()}
+            return {key: self.clean(item) for key, item in value.items()}
         if isinstance(value, list):
             return list(map(self.clean, value))
         return value

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 import hashlib
 
 
-#: The longest name of anything that the server takes.
-MAX_NAME = 255
+#: The most characters that the server accepts in a name.
+MAX_NAME_LENGTH = 255
 
 
 def one_line(text: str) -> str:
-    """Return *text* with characters that a terminal might interpret escaped."""
+    """Return *text* with the characters escaped that are not printable."""
     if text.isprintable():
         return text
     return "".join(
@@ -29,24 +29,24 @@ def format_size(size: int) -> str:
 
 
 def short_digest(text: str, length: int) -> str:
-    """Return the first *length* hexadecimal digits of the hash of *text*."""
+    """Return the first *length* hexadecimal digits of the SHA-256 of *text*."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:length]
 
 
 def shorten_name(name: str) -> str:
-    """Return *name*, cut to what the server takes, with a digest that keeps it unique."""
-    if len(name) <= MAX_NAME:
+    """Return *name*; one that is too long for the server is cut and gets a digest."""
+    if len(name) <= MAX_NAME_LENGTH:
         return name
-    return f"{name[: MAX_NAME - 10]}… {short_digest(name, 8)}"
+    return f"{name[: MAX_NAME_LENGTH - 10]}… {short_digest(name, 8)}"
 
 
-def shorten(text: str, longest: int) -> str:
-    """Return *text*, cut to *longest* characters if it has more."""
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+def shorten(text: str, max_length: int) -> str:
+    """Return *text*, cut to *max_length* characters if it has more."""
+    return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
 def closest(text: str, choices: Iterable[str]) -> str | None:
-    """Return the one of *choices* that *text* may be a typo of, in any case."""
+    """Return the choice that *text* is probably a typo of, `None` if none is close."""
     from difflib import get_close_matches
 
     folded = {choice.casefold(): choice for choice in choices}
@@ -55,7 +55,7 @@ def closest(text: str, choices: Iterable[str]) -> str | None:
 
 
 def did_you_mean(text: str, choices: Iterable[str]) -> str:
-    """Return the hint ``Did you mean …?`` if one of *choices* is close to *text*."""
+    """Return a hint with the choice closest to *text*, empty if none is close."""
     close = closest(text, choices)
     return f" Did you mean {close}?" if close else ""
 
@@ -87,7 +87,7 @@ def join_words(parts: Iterable[str], conjunction: str = "and") -> str:
 
 
 def first_few(names: Iterable[str], count: int = 5) -> str:
-    """Return the first *count* of *names*, and how many more there are."""
+    """Return the first *count* of *names* in one text, and how many more there are."""
     all_names = list(names)
     more = f", … {len(all_names) - count} more" if len(all_names) > count else ""
     return ", ".join(all_names[:count]) + more

@@ -1,4 +1,4 @@
-"""Logins as requests auth callables that only sign: token, basic, cookie."""
+"""Logins as auth objects of requests: API token, basic authentication, session cookie."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_zephyr.secret import Secret
 
 
 class HeaderAuth(AuthBase):
-    """A header with a credential: an API token, or user name and password in ASCII.
+    """Adds a credential to each request: an API token, or user name and password.
 
     Only a token works with single sign-on.
     """
@@ -34,13 +34,16 @@ class HeaderAuth(AuthBase):
 
 
 class CookieAuth(AuthBase):
-    """The cookie named ``token`` that a login returns; it lasts 90 minutes.
+    """Adds the cookie named ``token`` that a login returns.
 
-    It is marked ``Secure``, so an ordinary cookie jar would not send it to a server on
-    plain http. This class sends it to any server that the login was made with.
+    The cookie is marked ``Secure``, so an ordinary cookie jar would not send it over plain
+    http. This class does.
     """
 
+    #: Seconds that a cookie is valid if the server does not say.
     LIFETIME = 5400.0
+
+    #: Seconds before its end at which a cookie is no longer used.
     MARGIN = 60.0
 
     def __init__(self, basic: HeaderAuth) -> None:
@@ -52,8 +55,8 @@ class CookieAuth(AuthBase):
         return f"CookieAuth({HIDDEN})"
 
     @property
-    def current(self) -> bool:
-        """Whether there is a cookie that does not expire within the margin."""
+    def is_logged_in(self) -> bool:
+        """Whether there is a cookie that does not expire soon."""
         return self._cookie is not None and monotonic() < self._expires
 
     def accept(self, response: Response) -> Secret | None:
@@ -66,8 +69,8 @@ class CookieAuth(AuthBase):
                 continue
             if morsel is None or not morsel.value:
                 continue
-            age = morsel["max-age"]
-            lifetime = float(age) if age.isdigit() else self.LIFETIME
+            max_age = morsel["max-age"]
+            lifetime = float(max_age) if max_age.isdigit() else self.LIFETIME
             self._cookie = Secret(morsel.value)
             self._expires = monotonic() + max(lifetime - self.MARGIN, lifetime / 2)
             return self._cookie
@@ -76,7 +79,7 @@ class CookieAuth(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if self._cookie is not None:
             pairs = request.headers.get("Cookie", "").split("; ")
-            others = [each for each in pairs if each and not each.startswith("token=")]
+            others = [pair for pair in pairs if pair and not pair.startswith("token=")]
             token = f"token={self._cookie.reveal()}"
             request.headers["Cookie"] = "; ".join([*others, token])
         return request

@@ -1,4 +1,4 @@
-"""What all calls share: lists, pages, writes, and their errors."""
+"""What all calls share: reading lists and pages, writing, and errors."""
 
 from __future__ import annotations
 
@@ -18,33 +18,36 @@ from pytest_zephyr.clock import now_ms
 
 
 #: The rows to ask for in one page of a list.
-PAGE = 500
+PAGE_SIZE = 500
 
 #: Seconds between two tries while another user has a release locked.
 LOCK_PAUSE = 15.0
 
 Entity = TypeVar("Entity")
 
-#: Reads an entity from its row; `None` if it is not in it.
+#: Reads an entity from a row; returns `None` if the row has none.
 Reader = Callable[[Mapping[str, Any]], Entity | None]
 
 
 class Calls(Transport):
     """The base of all groups of calls."""
 
-    def _date(self, at: int) -> int:
-        """Return *at*, or the server's time if that is earlier: no result is in the future."""
-        return min(at, now_ms() + self.clock_offset)
+    def _not_in_future(self, moment: int) -> int:
+        """Return *moment*, or the server's time if that is earlier.
+
+        Both are in milliseconds since the epoch.
+        """
+        return min(moment, now_ms() + self.clock_offset)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """Limit the calls inside to *seconds* of the time budget."""
-        whole = self.deadline
-        self.deadline = Deadline(min(seconds, whole.remaining()), whole.name)
+        outer = self.deadline
+        self.deadline = Deadline(min(seconds, outer.remaining()), outer.name)
         try:
             yield
         finally:
-            self.deadline = whole
+            self.deadline = outer
 
     def _get(self, path: str, params: Mapping[str, object] | None = None) -> object:
         return self.send("GET", path, params)
@@ -75,7 +78,7 @@ class Calls(Transport):
     ) -> object:
         """Send a write, and repeat it while another user has the release locked.
 
-        Raises ZephyrUnreachable if it is still locked when the time budget ends.
+        Raises ZephyrUnreachable if the time budget has no room for another try.
         """
         while True:
             try:
@@ -105,31 +108,35 @@ class Calls(Transport):
         self,
         path: str,
         params: Mapping[str, object],
-        entity: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
+        with_id: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list that comes in pages; *entity* returns what has their id.
+        """Yield the rows of a list that comes in pages.
 
-        It ends with a page that is shorter than `PAGE` and than the size that the server
-        states, or that repeats earlier rows because the server ignores the offset. The
-        total that a server names is not used.
+        *with_id* returns the part of a row that has its id; a repeated id is left out. The
+        last page has fewer rows than `PAGE_SIZE` and than the server's own page size, or
+        no new rows, because the server ignores the offset. The total that the server
+        states is not used.
         """
-        ids: set[int | None] = set()
+        seen_ids: set[int | None] = set()
         offset = 0
         while True:
-            payload = self._get(path, {**params, "offset": offset, "pagesize": PAGE})
+            payload = self._get(
+                path, {**params, "offset": offset, "pagesize": PAGE_SIZE}
+            )
             rows = decode.rows(payload)
             if rows is None:
                 raise self._unusable(path, "list")
-            numbers = [decode.integer(entity(row).get("id")) for row in rows]
-            fresh = [
+            ids = [decode.integer(with_id(row).get("id")) for row in rows]
+            new_rows = [
                 row
-                for row, number in zip(rows, numbers, strict=True)
-                if number is None or number not in ids
+                for row, number in zip(rows, ids, strict=True)
+                if number is None or number not in seen_ids
             ]
-            ids.update(numbers)
-            yield from fresh
+            seen_ids.update(ids)
+            yield from new_rows
+            # Despite its name, pageNumber is the size of a page.
             size = decode.integer(decode.mapping(payload).get("pageNumber"))
-            if not fresh or (len(rows) < PAGE and len(rows) != size):
+            if not new_rows or (len(rows) < PAGE_SIZE and len(rows) != size):
                 return
             offset += len(rows)
 

@@ -18,45 +18,45 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 
 
 #: The most rows that one call takes.
-BATCH = 500
+BATCH_SIZE = 500
 
 #: The most files and bytes of one upload; a single file may have more bytes.
-UPLOAD_FILES = 100
-UPLOAD_BYTES = 1024 * 1024
+MAX_UPLOAD_FILES = 100
+MAX_UPLOAD_BYTES = 1024 * 1024
 
-#: How often a batch is sent without progress before the writer gives up.
-_TRIES = 3
+#: How often a batch is sent without progress.
+_MAX_TRIES = 3
 
-#: Refusals in a row after which the server may be refusing everything; finding one bad
-#: row in a batch of 500 takes nine.
-_DOUBTFUL = 30
+#: Refusals in a row after which the writer tests whether the server refuses everything. To
+#: find one bad row in a batch of 500 takes ten at most.
+_MAX_REFUSALS = 30
 
-#: How many rows are then sent alone, spread over all that wait, to find out.
-_SAMPLE = 10
+#: How many rows are sent alone for this test, spread over all unsent rows.
+_SAMPLE_SIZE = 10
 
 Row = TypeVar("Row")
 
 
 def batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Split *rows* into batches of at most `BATCH`."""
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
+    """Split *rows* into batches of at most `BATCH_SIZE`."""
+    for start in range(0, len(rows), BATCH_SIZE):
+        yield rows[start : start + BATCH_SIZE]
 
 
 def count_batches(rows: int) -> int:
-    """Return the number of batches for a number of *rows*."""
-    return -(-rows // BATCH)
+    """Return how many batches that many *rows* need."""
+    return -(-rows // BATCH_SIZE)
 
 
 def upload_batches(
     files: Iterable[Row], size_of: Callable[[Row], int]
 ) -> Iterator[list[Row]]:
-    """Split *files* into batches for one upload each."""
+    """Split *files* into batches; each is one upload."""
     batch: list[Row] = []
     size = 0
     for file in files:
         size += size_of(file)
-        if batch and (size > UPLOAD_BYTES or len(batch) == UPLOAD_FILES):
+        if batch and (size > MAX_UPLOAD_BYTES or len(batch) == MAX_UPLOAD_FILES):
             yield batch
             batch, size = [], size_of(file)
         batch.append(file)
@@ -71,7 +71,8 @@ class BatchWriter(ABC, Generic[Row]):
     *changed* those of rows that somebody else has changed, which are sent again.
     """
 
-    #: Whether a part of a refused request may be done; after a server error it always may.
+    #: Whether a refused write is read back, because a part of it may have been carried out.
+    #: After a server error it always is.
     reads_back_refusals = False
 
     def __init__(self, client: Client) -> None:
@@ -110,52 +111,55 @@ class BatchWriter(ABC, Generic[Row]):
             self.send(batch)
 
     def send(self, batch: Sequence[Row]) -> None:
-        """Send *batch* until it is finished, or three times without progress."""
+        """Send *batch* until all its rows are written or refused.
+
+        Raises the last error after three tries without progress.
+        """
         tries = 0
         error: ZephyrRefused | ZephyrWriteUncertain | None = None
-        while (batch := self.unfinished(batch)) and tries < _TRIES:
-            size, error, refused, late = len(batch), None, None, 0.0
+        while (batch := self.unfinished(batch)) and tries < _MAX_TRIES:
+            size, error, refused, may_land_within = len(batch), None, None, 0.0
             try:
                 batch = self.write(batch)
             except ZephyrRefused as failed:
                 error = refused = failed
             except ZephyrWriteUncertain as failed:
-                error, late = failed, failed.may_land_within
+                error, may_land_within = failed, failed.may_land_within
             if refused is None or refused.status >= 500 or self.reads_back_refusals:
                 batch = self.missing(batch)
-            if batch and late:
-                # A slow server may still be writing: sent again, it would be there twice.
-                self._client.pause(late)
+            if batch and may_land_within:
+                # A slow server may still be writing these rows: do not write them twice.
+                self._client.pause(may_land_within)
                 batch = self.missing(batch)
             batch = self.unfinished(batch)
-            progress = len(batch) < size
-            if progress:
+            has_progress = len(batch) < size
+            if has_progress:
                 self._refusals = 0
-            # After progress, the row that was refused may be among the finished ones.
-            if refused is not None and not (progress and refused.status >= 500):
+            # After a server error with progress, the bad row may be among the finished ones.
+            if refused is not None and not (has_progress and refused.status >= 500):
                 self._divide(batch, refused)
                 return
             if error is None:
                 unwritten = [row for row in batch if self.key(row) not in self.changed]
-                reason = "the server's answer left it out, and it is not there"
+                reason = "the server's answer left it out, and it was not written"
                 self.refuse(unwritten, reason)
                 self.changed.clear()
-            tries = 1 if progress else tries + 1
+            tries = 1 if has_progress else tries + 1
         if batch and error is not None:
             raise error
         self.refuse(batch, "somebody else keeps changing its execution")
 
     def missing(self, batch: Sequence[Row]) -> Sequence[Row]:
-        """Return what of *batch* is neither written nor refused."""
+        """Return the rows of *batch* that are neither written nor refused."""
         batch = self.unfinished(batch)
         return self.read_back(batch) if batch else batch
 
     def _divide(self, batch: Sequence[Row], refused: ZephyrRefused) -> None:
-        """Halve a refused batch until the refused rows are alone."""
+        """Send the halves of a refused batch; refuse a single row."""
         self._refusals += 1
         if len(batch) == 1:
             self.refuse(batch, str(refused))
-        if self._refusals == _DOUBTFUL:
+        if self._refusals == _MAX_REFUSALS:
             self._sample(refused)
         if len(batch) > 1:
             middle = len(batch) // 2
@@ -163,14 +167,14 @@ class BatchWriter(ABC, Generic[Row]):
             self.send(batch[middle:])
 
     def _sample(self, refused: ZephyrRefused) -> None:
-        """Give up unless the server takes one of a few rows, each sent alone.
+        """Send a few rows alone, and give up if the server refuses all of them.
 
-        The bad rows may be neighbours, with good ones further on.
+        The rows refused so far may be neighbours, with good ones further on.
         """
         waiting = self.unfinished(self._rows)
         last = len(waiting) - 1
-        for number in range(_SAMPLE):
-            self.send(waiting[number * last // (_SAMPLE - 1) :][:1])
+        for number in range(_SAMPLE_SIZE):
+            self.send(waiting[number * last // (_SAMPLE_SIZE - 1) :][:1])
             if not self._refusals:
                 return
         if waiting := self.unfinished(waiting):

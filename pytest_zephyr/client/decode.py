@@ -16,8 +16,10 @@ from typing import TypeVar
 
 Entity = TypeVar("Entity")
 
-_HALF_A_DAY = 12 * 3600
-_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})|(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
+_HALF_DAY_SECONDS = 12 * 3600
+_DATE_PATTERN = re.compile(
+    r"(\d{1,2})/(\d{1,2})/(\d{4})|(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII
+)
 
 
 def integer(value: object) -> int | None:
@@ -34,7 +36,7 @@ def integer(value: object) -> int | None:
 
 
 def text(value: object) -> str:
-    """Read a text; a number is its digits, anything else is empty."""
+    """Read a text, or the digits of a whole number; anything else is empty."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -44,7 +46,7 @@ def text(value: object) -> str:
 
 
 def boolean(value: object, *, default: bool) -> bool:
-    """Read a truth value from itself or from the words true and false."""
+    """Read a boolean or the text ``true`` or ``false``; anything else is *default*."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
@@ -58,7 +60,7 @@ def date(value: object) -> datetime.date | None:
     Milliseconds mean midnight in the server's time zone, which is unknown: the nearest
     midnight is right for all zones up to twelve hours from UTC.
     """
-    if isinstance(value, str) and (match := _DAY.fullmatch(value.strip())):
+    if isinstance(value, str) and (match := _DATE_PATTERN.fullmatch(value.strip())):
         month, day, year, *iso = (int(part or 0) for part in match.groups())
         if iso[0]:
             year, month, day = iso
@@ -71,7 +73,7 @@ def date(value: object) -> datetime.date | None:
         return None
     try:
         moment = datetime.datetime.fromtimestamp(
-            milliseconds / 1000 + _HALF_A_DAY, datetime.timezone.utc
+            milliseconds / 1000 + _HALF_DAY_SECONDS, datetime.timezone.utc
         )
     except (OverflowError, OSError, ValueError):
         return None
@@ -86,11 +88,11 @@ def mapping(value: object) -> dict[str, Any]:
 def rows(payload: object) -> list[dict[str, Any]] | None:
     """Read a list: bare, in an envelope, or in a one-element array of an envelope.
 
-    Returns `None` if *payload* is no list at all.
+    Rows that are not objects are left out. Returns `None` if *payload* has no list.
     """
     if isinstance(payload, list) and len(payload) == 1:
-        inner = mapping(payload[0])
-        payload = inner if isinstance(inner.get("results"), list) else payload
+        envelope = mapping(payload[0])
+        payload = envelope if isinstance(envelope.get("results"), list) else payload
     results = payload if isinstance(payload, list) else mapping(payload).get("results")
     if not isinstance(results, list):
         return None
@@ -100,7 +102,7 @@ def rows(payload: object) -> list[dict[str, Any]] | None:
 def entities(
     payload: object, read: Callable[[Mapping[str, Any]], Entity | None]
 ) -> list[Entity] | None:
-    """Read a list of entities without those rows that *read* cannot use."""
+    """Read a list of entities, without rows that *read* cannot use; else as `rows`."""
     listed = rows(payload)
     if listed is None:
         return None

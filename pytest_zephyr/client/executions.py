@@ -154,7 +154,7 @@ class ExecutionCalls(Calls):
         """
         body = []
         for write in writes:
-            date = self._date(write.executed_on)
+            date = self._not_in_future(write.executed_on)
             row: dict[str, object] = {
                 "rtsId": write.execution,
                 "testerId": tester,
@@ -216,7 +216,7 @@ class ExecutionCalls(Calls):
                 "releaseTestScheduleId": write.execution,
                 "testStepId": write.step,
                 "status": int(write.status),
-                "executionDate": self._date(write.executed_on),
+                "executionDate": self._not_in_future(write.executed_on),
                 **({"comment": write.comment} if write.comment else {}),
             }
             for write in writes

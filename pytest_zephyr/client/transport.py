@@ -171,7 +171,7 @@ class Transport:
             # The plugin has its own warning about certificates that are not verified.
             warnings.simplefilter("ignore", InsecureRequestWarning)
             if isinstance(auth, CookieAuth):
-                if not auth.current:
+                if not auth.is_logged_in:
                     self._login(auth)
                 try:
                     return self._send(call, auth, read)

@@ -29,7 +29,7 @@ from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import NOTHING
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
-from pytest_zephyr.text import MAX_NAME
+from pytest_zephyr.text import MAX_NAME_LENGTH
 from pytest_zephyr.text import shorten
 
 
@@ -248,9 +248,9 @@ def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterat
 
 def _fill_name(text: str, values: Mapping[str, str]) -> str:
     name = placeholders.fill(text, values)
-    if len(name) > MAX_NAME:
+    if len(name) > MAX_NAME_LENGTH:
         raise InvalidValue(
-            f"it has {len(name)} characters, a name in Zephyr has at most {MAX_NAME}"
+            f"it has {len(name)} characters, a name in Zephyr has at most {MAX_NAME_LENGTH}"
         )
     return name
 

@@ -208,7 +208,7 @@ class JournalWriter:
 
     def _encode(self, text: str) -> bytes:
         """Return a line as bytes, without credentials."""
-        if self.scrub.touches(text):
+        if self.scrub.has_secret(text):
             clean = {
                 key: value if key in _NEVER_SCRUBBED else self.scrub.clean(value)
                 for key, value in json.loads(text).items()

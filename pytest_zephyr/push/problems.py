@@ -111,7 +111,7 @@ def _about_sending(
         if isinstance(delivery.error, ZephyrNotFound) and delivery.error.option:
             # The journal keeps the wrong value.
             flag = f"--zephyr-{delivery.error.option}"
-            value = delivery.error.instead or delivery.error.option.upper()
+            value = delivery.error.suggestion or delivery.error.option.upper()
             again = command("push", *journals, flag, value, settings=settings)
             lines[1:] = [f"send them to the right one with: {again}"]
     elif delivery.evidence.pending or delivery.evidence.retryable:

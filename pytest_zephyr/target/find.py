@@ -265,7 +265,7 @@ class Finder:
             raise errors.ZephyrNotFound(
                 self._not_found(kind, ref, listed, place),
                 option=kind,
-                instead=closest(ref.name or str(ref.id), [e.name for e in listed]),
+                suggestion=closest(ref.name or str(ref.id), [e.name for e in listed]),
             )
         lowest = min(matches, key=lambda each: each.id)
         if len(matches) > 1:

@@ -13,7 +13,7 @@ from typing import Literal
 from pytest_zephyr import errors
 from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.base import PAGE
+from pytest_zephyr.client.base import PAGE_SIZE
 from pytest_zephyr.clock import monotonic
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.results import status
@@ -36,7 +36,7 @@ NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 _FRESH_SECONDS = 60.0
 
 #: The most executions to keep during a run; more are read again at its end.
-MAX_KEPT = 4 * PAGE
+MAX_KEPT = 4 * PAGE_SIZE
 
 
 @dataclass

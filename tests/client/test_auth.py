@@ -100,7 +100,7 @@ def test_cookie_signs_a_repeated_request_once():
 def test_without_a_login_there_is_no_cookie():
     found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
 
-    assert not found.current
+    assert not found.is_logged_in
     assert "Cookie" not in found(prepared()).headers
 
 
@@ -118,9 +118,9 @@ def test_cookie_is_renewed_before_it_runs_out(clock, header, seconds):
     found = logged_in(header)
 
     clock.now += seconds - 1
-    assert found.current
+    assert found.is_logged_in
     clock.now += 1
-    assert not found.current
+    assert not found.is_logged_in
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_answer_without_a_token_cookie_is_not_accepted(cookies):
     found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
 
     assert not found.accept(login_answer(*cookies))
-    assert not found.current
+    assert not found.is_logged_in
 
 
 def test_the_token_cookie_is_found_among_several():

@@ -123,7 +123,7 @@ def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
 @pytest.fixture
 def many(world, monkeypatch):
     """The world with 120 more cases, which fill three batches of 50 at most."""
-    monkeypatch.setattr("pytest_zephyr.client.batch_writer.BATCH", 50)
+    monkeypatch.setattr("pytest_zephyr.client.batch_writer.BATCH_SIZE", 50)
     world.sandbox.store.schedule_all(world.phase, MANY)
     return world
 
@@ -924,7 +924,7 @@ def test_a_row_that_the_answer_leaves_out_is_reported(scripted):
     assert len(delivery.changes.reported) == 1
     (refusal,) = delivery.changes.refused
     assert refusal.result.case == 102
-    assert refusal.reason == "the server's answer left it out, and it is not there"
+    assert refusal.reason == "the server's answer left it out, and it was not written"
     assert sum(each.method == "PUT" for each in server.requests) == 1
 
 

@@ -132,4 +132,6 @@ def test_rows_that_an_answer_leaves_out_are_refused():
     store = Silent(lambda _rows, _written: None)
     store.send_all(ROWS[:3])
 
-    assert store.refused == {0: "the server's answer left it out, and it is not there"}
+    assert store.refused == {
+        0: "the server's answer left it out, and it was not written"
+    }

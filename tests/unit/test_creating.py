@@ -16,7 +16,7 @@ from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.target.create_cases import path_of
 from pytest_zephyr.target.create_cycle import span
-from pytest_zephyr.text import MAX_NAME
+from pytest_zephyr.text import MAX_NAME_LENGTH
 from pytest_zephyr.text import shorten_name
 from tests.unit.make import deterministic
 
@@ -77,7 +77,7 @@ def test_a_long_name_is_cut_and_still_tells_apart():
     names = {shorten_name(long + end) for end in "ab"}
 
     assert len(names) == 2
-    assert {len(name) for name in names} == {MAX_NAME}
+    assert {len(name) for name in names} == {MAX_NAME_LENGTH}
     assert shorten_name("short") == "short"
 
 
