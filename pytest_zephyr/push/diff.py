@@ -25,52 +25,53 @@ from pytest_zephyr.text import ambiguous_alt
 
 
 #: A result is sent late if its session ended more than this many milliseconds ago.
-_LATE = 60_000
+_LATE_AFTER_MS = 60_000
 
 
 @dataclass(frozen=True)
 class DiffRules:
     """How to decide between two results of one test case.
 
-    *ended* maps sessions to the time when they ended, *incomplete* names those of which some
-    files could not be collected, both by the name of the run in their journal. *now* is
-    the time of the server; times are in milliseconds of its clock. With *force* a result
-    replaces whatever the server has. *limit* is the length of notes.
+    *ended* maps sessions to the time when they ended, *incomplete* names those of which
+    some test files could not be collected; both name a session by the run in its journal.
+    *now* is the time of the server; times are in milliseconds of its clock. With *force*
+    a result replaces whatever the server has. *notes_limit* is the maximum length of
+    notes, in characters.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
     incomplete: Collection[str] = ()
     now: int = 2**62
     force: bool = False
-    limit: int = 4000
+    notes_limit: int = 4000
 
 
 @dataclass(slots=True)
 class Change:
-    """A result and the execution to write it to, in the state it was read in.
+    """A result and the execution to write it to, as the execution was last read.
 
     *notes* are to be written, `None` to leave them unchanged. *tag* comes after them, see
-    `tags`. The result is *overruled*, by the id of a status, if other jobs or later
-    attempts of its run decide. Then that status stays, and at most the tag is written, with
-    what this job found.
+    `tags`. If other jobs or later attempts of the run decide the status, *overruled_by* is
+    its id. Then that status stays, and at most the tag is written, with what this job
+    found.
     """
 
     result: CaseResult
     execution: Execution
     notes: str | None = None
     tag: str = ""
-    overruled: str = ""
+    overruled_by: str = ""
 
     @property
     def status(self) -> str:
         """The id of the status that the execution has afterwards."""
-        assert self.overruled or self.result.status is not None
-        return self.overruled or self.result.status.id  # type: ignore[union-attr]
+        assert self.overruled_by or self.result.status is not None
+        return self.overruled_by or self.result.status.id  # type: ignore[union-attr]
 
     @property
     def at(self) -> int:
-        """When the tests ended whose result the execution has afterwards."""
-        tag = tags.find(self.execution.comment) if self.overruled else None
+        """The time of the result that the execution has afterwards, in milliseconds."""
+        tag = tags.find(self.execution.comment) if self.overruled_by else None
         return tag.at if tag else self.result.at
 
     @property
@@ -85,8 +86,8 @@ class Change:
 class Refusal:
     """A result that cannot be delivered, and why.
 
-    It is not *serious* if the settings make it a warning, and *final* if another push
-    would change nothing. *code* is a stable name of the reason for scripts.
+    It is not *serious* if the settings make it a warning. It is *final* if another push
+    would refuse it again. *code* is a stable name of the reason for scripts.
     """
 
     result: CaseResult
@@ -100,13 +101,13 @@ class Refusal:
 class Changes:
     """What becomes of the results of a push; each of them is in one list.
 
-    *writes* are still to be written, and *missing* have no execution. *reported* are on the
-    server since this push, or since one that was killed before it noted so;
-    *reported_before* were delivered earlier. The others leave their test case unchanged:
-    *skipped* have no status to send, or an unknown test case that is ignored; *older* are
-    those for which the server has a newer result, *overruled* those for which another job of
-    the run has a worse one. *scheduled_twice* maps a test case that has several executions
-    to the one that is used.
+    *writes* are still to be written, and *missing* have no execution. *reported* were
+    written by this push, or by one that was killed before it noted the receipt;
+    *reported_before* were delivered earlier. *refused* cannot be delivered. The others
+    leave their test case unchanged: *skipped* have no status to send, or an unknown test
+    case that is ignored; *older* are those for which the server has a newer result,
+    *overruled* those for which another job of the run has a worse one. *scheduled_twice*
+    maps a test case with several executions to the execution that is used.
     """
 
     writes: list[Change] = field(default_factory=list)
@@ -136,13 +137,13 @@ def compute(
     uncertain: Mapping[int, str] | None = None,
     rules: DiffRules | None = None,
 ) -> Changes:
-    """Return the changes that bring *results* onto *executions*.
+    """Compare *results* with *executions* and return what becomes of the results.
 
     *place* names the phase in messages. *delivered* holds the executions that have a
-    receipt, each with the digest of its result. *uncertain* maps executions whose last
-    write got no answer to the stamp they had before. A result is not written if the tag
-    of the execution shows a newer one of another run, or if it is sent late and the
-    date of the execution is newer.
+    receipt, each with the digest of its result. *uncertain* has the executions whose last
+    write got no answer, each with the stamp that it had before the write. A result is not
+    written if the tag of the execution shows a newer one of another run, or if it is sent
+    late and the date of the execution is newer.
     """
     rules = rules or DiffRules()
     uncertain = uncertain or {}
@@ -170,10 +171,10 @@ def compute(
                 changes.reported_before.append(Change(result, execution))
                 continue
             change = decide(result, execution, rules)
-            before = uncertain.get(execution.id)
+            stamp_before = uncertain.get(execution.id)
             if change is None:
                 changes.older.append(Change(result, execution))
-            elif before is not None and was_written(change, before):
+            elif stamp_before is not None and was_written(change, stamp_before):
                 changes.reported.append(Change(result, execution))
             elif (
                 execution.executed_on == result.at
@@ -181,7 +182,7 @@ def compute(
             ):
                 # A journal that was sent from a copy has no receipts; the server shows it.
                 changes.reported_before.append(Change(result, execution))
-            elif change.overruled:
+            elif change.overruled_by:
                 changes.overruled.append(change)
             elif not rules.force and _is_newer(execution, result, rules):
                 changes.older.append(change)
@@ -193,11 +194,10 @@ def compute(
 def decide(
     result: CaseResult, execution: Execution, rules: DiffRules, *, written: bool = False
 ) -> Change | None:
-    """Return how *result* changes *execution*.
+    """Return how *result* changes *execution*, `None` if later attempts have reported.
 
-    Returns `None` if later attempts of its jobs have reported. Somebody who changed the
-    status after the tag was written has decided, and the tag does not count, unless the
-    result was *written* just now.
+    *written* says that *result* was written just now, so that the tag of the execution
+    counts whatever its status is.
     """
     assert result.status is not None
     if not execution.comment and result.notes is None and result.status.id == PASS:
@@ -220,16 +220,20 @@ def decide(
     verdict = max(base, tags.worst(others), key=severity)
     new_tag = tags.Tag(result.run, max(min(result.at, rules.now), tag.at), findings)
     if severity(verdict) == result.status.severity or rules.force:
-        return _write(result, execution, str(new_tag), rules.limit)
+        return _change_to_write(result, execution, str(new_tag), rules.notes_limit)
     has_verdict = severity(execution.status) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
-        return Change(result, execution, overruled=verdict)
+        return Change(result, execution, overruled_by=verdict)
     notes = tags.strip(execution.comment) if has_verdict or written else OF_OTHER_JOB
     return Change(result, execution, notes, str(new_tag), verdict)
 
 
 def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> tags.Tag:
-    """Return the tag that the run of *result* wrote on *execution*, or an empty one."""
+    """Return the tag that the run of *result* wrote on *execution*, or an empty one.
+
+    If somebody has changed the status since, the tag no longer counts, unless the result
+    was *written* just now.
+    """
     tag = tags.find(execution.comment)
     if tag is not None and tag.run == result.run:
         verdict = severity(tags.worst(tag.findings))
@@ -238,20 +242,22 @@ def _tag_of_run(result: CaseResult, execution: Execution, *, written: bool) -> t
     return tags.Tag(result.run, 0)
 
 
-def _write(result: CaseResult, execution: Execution, tag: str, limit: int) -> Change:
+def _change_to_write(
+    result: CaseResult, execution: Execution, tag: str, notes_limit: int
+) -> Change:
     """Return the change that writes *result*, with its notes and tag."""
     assert result.status is not None
     passed = result.status.id == PASS
-    bare = tags.strip(execution.comment)
+    without_tag = tags.strip(execution.comment)
     notes = result.notes
     if notes is None and is_ours(execution.comment):
-        # Notes of an earlier run must not stay with another result.
+        # Notes about an earlier result must not stay with this one.
         notes = summary(result.nodes, result.outcome)
-    if notes is None and not passed and len(bare) + len(tag) < limit:
-        notes = bare
-    if notes is None and bare != execution.comment:
+    if notes is None and not passed and len(without_tag) + len(tag) < notes_limit:
+        notes = without_tag
+    if notes is None and without_tag != execution.comment:
         # The tag of another result must not stay.
-        notes = bare or summary(result.nodes, result.outcome)
+        notes = without_tag or summary(result.nodes, result.outcome)
     is_plain = passed and result.notes is None
     return Change(result, execution, notes, "" if notes is None or is_plain else tag)
 
@@ -268,7 +274,7 @@ def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> boo
     # Only a result that is sent late can be older than a date of the server.
     journals = {node.origin.journal for node in result.nodes if node.ran}
     ends = [rules.ended.get(each, rules.now) for each in journals]
-    return bool(ends) and rules.now - max(ends) > _LATE
+    return bool(ends) and rules.now - max(ends) > _LATE_AFTER_MS
 
 
 def by_visible_id(
@@ -296,23 +302,26 @@ def by_visible_id(
     ]
 
 
-def was_written(change: Change, before: str) -> bool:
-    """Return whether the execution shows that *change* was written since *before*."""
+def was_written(change: Change, stamp_before: str) -> bool:
+    """Return whether the execution has *change*, and another stamp than *stamp_before*.
+
+    If the execution is not `dated`, its stamp may not have changed, and is ignored.
+    """
     now = change.execution
-    if now.status != change.status or keeps_foreign(change, now.comment):
+    if now.status != change.status or keeps_foreign_notes(change, now.comment):
         return False
-    return now.stamp != before or not now.dated
+    return now.stamp != stamp_before or not now.dated
 
 
-def keeps_foreign(change: Change, comment: str) -> bool:
-    """Return whether the *comment* of its execution still is that of another run or job."""
+def keeps_foreign_notes(change: Change, comment: str) -> bool:
+    """Return whether *comment* has notes or a tag that *change* does not replace."""
     if not comment or change.text is not None:
         return False
     return is_ours(comment) or tags.find(comment) is not None
 
 
 class ExecutionIndex:
-    """Executions by visible id and by Alt ID; of several for one case, the oldest."""
+    """Executions by visible id and by Alt ID; the oldest of each test case."""
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         self._executions = sorted(executions, key=lambda each: each.id)
@@ -332,7 +341,10 @@ class ExecutionIndex:
         return by_alt
 
     def find(self, case: CaseRef) -> Execution | list[int] | None:
-        """Return the execution of *case*, or the ids of all cases with its Alt ID."""
+        """Return the execution of *case*, `None` if it has none.
+
+        If several test cases have the Alt ID *case*, return the list of their ids.
+        """
         if isinstance(case, int):
             return self._by_case.get(case)
         cases = self._by_alt.get(case, {})

@@ -1,4 +1,4 @@
-"""Write results to executions in batches, and read back what is uncertain."""
+"""Write results to executions in batches, and read back those that are uncertain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_zephyr.target.snapshot import Snapshot
 class ResultWriter(BatchWriter[diff.Change]):
     """Writes the results of a push, notes their receipts, and updates *changes*.
 
-    *error* says why the rest was not sent, if the server refuses everything.
+    *error* says why the rest was not sent, if the server seems to refuse everything.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ResultWriter(BatchWriter[diff.Change]):
     def give_up(
         self, rows: Sequence[diff.Change], refused: errors.ZephyrRefused
     ) -> None:
-        self._not_sent = [each for each in rows if not each.overruled]
+        self._not_sent = [each for each in rows if not each.overruled_by]
         self.error = errors.ZephyrError(
             f"{refused} The last {self._refusals} tries were all refused, so"
             f" {len(self._not_sent)} results were not sent."
@@ -117,7 +117,7 @@ class ResultWriter(BatchWriter[diff.Change]):
                 row is not None
                 # A row without a status confirms the write, but not which status.
                 and row.status in ("", change.status)
-                and not diff.keeps_foreign(change, row.comment)
+                and not diff.keeps_foreign_notes(change, row.comment)
             ):
                 confirmed.append(change)
             else:
@@ -128,7 +128,7 @@ class ResultWriter(BatchWriter[diff.Change]):
     def read_back(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
         """Read the phase again and return the changes that were not written.
 
-        Where somebody else has written meanwhile, the result is compared once more.
+        If somebody else has changed an execution meanwhile, its result is compared again.
         """
         self._snapshot.read_executions(self._client)
         now = {each.id: each for each in self._snapshot.executions}
@@ -144,41 +144,41 @@ class ResultWriter(BatchWriter[diff.Change]):
             else:
                 self.changed.add(before.id)
                 decided = self._decide_again(current)
-                is_settled = decided.overruled and decided.text is None
+                is_settled = decided.overruled_by and decided.text is None
                 (confirmed if is_settled else missing).append(decided)
         self._note_written(confirmed)
         return missing
 
     def _decide_again(self, change: diff.Change) -> diff.Change:
-        """Return *change* as it is on the execution that it has now."""
+        """Compare the result of *change* with its execution as it was just read."""
         now = change.execution
-        written = now.status == change.status and diff.keeps_foreign(
+        written = now.status == change.status and diff.keeps_foreign_notes(
             change, now.comment
         )
         decided = diff.decide(change.result, now, self._rules, written=written)
         if decided is None:
             # A later attempt has reported meanwhile.
-            return diff.Change(change.result, now, overruled=now.status)
+            return diff.Change(change.result, now, overruled_by=now.status)
         if (
-            decided.overruled
-            or change.overruled
+            decided.overruled_by
+            or change.overruled_by
             or None in (change.notes, decided.notes)
         ):
             return decided
-        # Its notes may list steps.
+        # The notes of *change* may list steps, which those of *decided* do not.
         return replace(decided, notes=change.notes)
 
     def _note_written(self, confirmed: Sequence[diff.Change]) -> None:
-        """Note what became of changes that the server has."""
+        """Note that the server has the *confirmed* changes."""
         if not confirmed:
             return
-        reported = [each for each in confirmed if not each.overruled]
+        reported = [each for each in confirmed if not each.overruled_by]
         self._note_receipts(reported)
         self.finished.update(map(self.key, confirmed))
         self._changes.reported += reported
         self._forget_overruled(reported)
         self._overruled.update(
-            (each.execution.id, each) for each in confirmed if each.overruled
+            (each.execution.id, each) for each in confirmed if each.overruled_by
         )
         self._progress(len(self.finished), len(self._rows))
 
@@ -202,7 +202,7 @@ def _write_of(change: diff.Change) -> ExecutionWrite:
         status=change.status,
         milliseconds=(
             (change.execution.milliseconds or 0)
-            if change.overruled
+            if change.overruled_by
             else change.result.milliseconds
         ),
         executed_on=change.at,

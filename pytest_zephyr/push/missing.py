@@ -24,12 +24,12 @@ from pytest_zephyr.text import format_case
 from pytest_zephyr.text import plural
 
 
-#: Milliseconds for which the job that created a phase may still be filling it.
-_FILLING = 15 * 60 * 1000
+#: Milliseconds after its creation in which other jobs may still be filling a phase.
+_MAX_FILLING_MS = 15 * 60 * 1000
 
 
 class MissingCreator:
-    """Finds out what the server that *snapshot* describes lacks, and creates it.
+    """Finds what is missing on the server, and creates it.
 
     Notes in *creations* what is missing and what was created.
     """
@@ -47,9 +47,9 @@ class MissingCreator:
         self._snapshot = snapshot
         self._creations = creations
         self._case_creator: CaseCreator | None = None
-        # By test case; none if its result is ignored.
+        # Why the result of each test case is refused; `None` if it is ignored.
         self._refusals: dict[records.CaseRef, diff.Refusal | None] = {}
-        self._why_not = ""
+        self._filling_problem = ""
 
     @property
     def _place(self) -> str:
@@ -60,7 +60,10 @@ class MissingCreator:
         missing: Sequence[CaseResult],
         new: Mapping[records.NewCase, NewCaseTests] | None = None,
     ) -> None:
-        """Find the test cases of *missing* and *new* without writing anything."""
+        """Look up the test cases of *missing* and *new*, and note what to create.
+
+        Also notes why results are refused. Nothing is written.
+        """
         creations, snapshot = self._creations, self._snapshot
         creates = self._settings.may_create("execution")
         release = snapshot.known_target.release
@@ -71,13 +74,13 @@ class MissingCreator:
             by_case = {each.case: each for each in creations.placements.values()}
             creations.additions += [p for c, p in by_case.items() if c not in scheduled]
         if missing:
-            # A case to add may be very new.
+            # A test case to add may be so new that a search does not show it yet.
             cases = [each.case for each in missing]
             snapshot.look_up(self._client, cases, thorough=creates)
         if creates:
             snapshot.read_phase(self._client)
         for result in missing:
-            self._sort(result)
+            self._classify(result)
         if creations.needed and snapshot.known_target.phase is None:
             kinds = ["phase"] if snapshot.known_target.cycle else ["cycle", "phase"]
             creations.containers = [
@@ -94,8 +97,8 @@ class MissingCreator:
             return replace(node, cases=(node.new.name,))
         return node
 
-    def _sort(self, result: CaseResult) -> None:
-        """Note what becomes of a result without an execution."""
+    def _classify(self, result: CaseResult) -> None:
+        """Note that the test case of *result* is to be added, or why it is refused."""
         lookup, case = self._snapshot.lookup, result.case
         settings = [self._planner.settings_of(node) for node in result.nodes]
         may_add = any(each.may_create("execution") for each in settings)
@@ -128,7 +131,7 @@ class MissingCreator:
         if case_creator is not None and creations.cases:
             self._create_cases(case_creator, phase)
             contested = contested or bool(case_creator.duplicates)
-        # Whoever created the phase a moment ago may be filling it with the same cases.
+        # Another job may have created the phase, and may be adding the same test cases.
         contested = contested or (not is_new and self._is_young(phase))
         new = map(creations.placements.get, creations.cases)
         filler = PhaseFiller(
@@ -137,7 +140,7 @@ class MissingCreator:
         filler.fill(fresh=is_new and not contested, contested=contested)
         if filler.added:
             creations.created.append(plural(filler.added, "execution"))
-        self._why_not = f": {filler.why_not}" if filler.why_not else ""
+        self._filling_problem = filler.why_not
         if case_creator is not None:
             case_creator.remove_duplicates({each.case for each in snapshot.executions})
 
@@ -145,8 +148,8 @@ class MissingCreator:
         """Create the new test cases, unless they could never be added to *phase*."""
         if not phase.free_form:
             case_creator.refuse_all(
-                f"no test case is created for it: {self._place} is structured, and"
-                f" nothing can be added to it"
+                f"its test case is not created: {self._place} is structured, so no test"
+                f" case can be added to the phase"
             )
             return
         case_creator.create()
@@ -155,18 +158,18 @@ class MissingCreator:
             creations.created.append(plural(new, "test case"))
 
     def _is_young(self, phase: Phase) -> bool:
-        """Return whether a job like this one may have created *phase* a moment ago."""
-        named = self._settings.phase is not None and self._settings.phase.id is None
-        made_by_jobs = named and self._settings.may_create("phase")
-        return made_by_jobs and now_ms() - (phase.created or 0) < _FILLING
+        """Return whether another job of the run may have created *phase* just now."""
+        is_named = self._settings.phase is not None and self._settings.phase.id is None
+        is_made_by_jobs = is_named and self._settings.may_create("phase")
+        return is_made_by_jobs and now_ms() - (phase.created or 0) < _MAX_FILLING_MS
 
     def explain_missing(self, changes: diff.Changes, *, final: bool) -> None:
-        """Give a reason for every result of *changes* that is still missing.
+        """Move the missing results of *changes* to the refused or the skipped ones.
 
-        Unless this is *final*, those that would be added stay missing.
+        Unless *final*, results whose test cases would be added to the phase stay missing.
         """
         refused = self._creations.refused.items()
-        not_created = {case.name: why for case, why in refused}
+        reasons = {case.name: reason for case, reason in refused}
         results, changes.missing = changes.missing, []
         for result in results:
             case = result.case
@@ -175,8 +178,8 @@ class MissingCreator:
                 changes.refused.append(replace(refusal, result=result))
             elif case in self._refusals:
                 changes.skipped.append(result)
-            elif case in not_created:
-                changes.refused.append(diff.Refusal(result, not_created[str(case)]))
+            elif case in reasons:
+                changes.refused.append(diff.Refusal(result, reasons[str(case)]))
             elif final:
                 reason = self._why_not_added(case)
                 changes.refused.append(
@@ -186,7 +189,8 @@ class MissingCreator:
                 changes.missing.append(result)
 
     def _why_not_added(self, case: records.CaseRef) -> str:
-        phase, why = self._snapshot.known_target.phase, self._why_not
+        phase, reason = self._snapshot.known_target.phase, self._filling_problem
         if phase is not None and not phase.free_form:
-            why = ": it is a structured phase, which shows folders as they are"
-        return f"test case {format_case(case)} could not be added to {self._place}{why}"
+            reason = "it is a structured phase, whose folders decide what it contains"
+        place = f"{self._place}: {reason}" if reason else self._place
+        return f"test case {format_case(case)} could not be added to {place}"

@@ -18,21 +18,21 @@ from pytest_zephyr.results.records import NodeResult
 
 
 class Planner:
-    """Plans the results of the journals in *senders*, by default of all.
+    """Plans the results of the journals named in *journals_to_send*, by default of all.
 
-    *by_journal* has the settings of journals that have others than *main*. *widest* are
-    those of the push, but create whatever any of the journals may create.
+    *by_journal* has the settings of journals that differ from *main*. *widest* are the
+    settings *main*, except that they create whatever any of the journals may create.
     """
 
     def __init__(
         self,
         main: Settings,
         by_journal: Mapping[str, Settings],
-        senders: AbstractSet[str] | None,
+        journals_to_send: AbstractSet[str] | None,
     ) -> None:
         self._main = main
         self._by_journal = by_journal
-        self._senders = senders
+        self._journals_to_send = journals_to_send
         self._inputs: object = None
         self._plan = Plan((), ())
         all_settings = (main, *by_journal.values())
@@ -52,25 +52,26 @@ class Planner:
         return self._rules.get(journal, self._main_rules)
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
-        """Return the plan for *nodes*, the last one if nothing has changed since."""
+        """Return the plan for *nodes*; it is only built again if something has changed."""
         nodes = list(nodes)
         inputs = (nodes, self._main_rules, self._rules)
         if inputs != self._inputs:
             self._inputs, self._plan = inputs, build_plan(*inputs)
-            senders, journals = self._senders, {each.origin.journal for each in nodes}
-            if senders is not None and not journals <= senders:
+            sent = self._journals_to_send
+            journals = {each.origin.journal for each in nodes}
+            if sent is not None and not journals <= sent:
                 results, unmapped = self._plan.results, self._plan.unmapped
                 self._plan = Plan(
-                    tuple(each for each in results if each.journals & senders),
-                    tuple(each for each in unmapped if each.origin.journal in senders),
+                    tuple(each for each in results if each.journals & sent),
+                    tuple(each for each in unmapped if each.origin.journal in sent),
                 )
         return self._plan
 
     def invalid(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
-        """Return the tests of *senders* that have an invalid marker."""
-        senders = self._senders
+        """Return the tests of the planned journals that have an invalid marker."""
+        sent = self._journals_to_send
         return [
             each
             for each in nodes
-            if each.invalid and (senders is None or each.origin.journal in senders)
+            if each.invalid and (sent is None or each.origin.journal in sent)
         ]

@@ -34,7 +34,7 @@ def push(
     progress: Callable[..., None] = lambda *_progress: None,
     *,
     results: MergedResults | None = None,
-    senders: AbstractSet[str] | None = None,
+    journals_to_send: AbstractSet[str] | None = None,
     force: bool = False,
     snapshot: Snapshot | None = None,
     settings_by_journal: Mapping[str, Settings] | None = None,
@@ -42,17 +42,18 @@ def push(
     """Deliver *nodes* and return what became of them.
 
     *results* say when the sessions ended and which of them are incomplete. Only results of
-    the journals in *senders* are sent; the others are compared with them. With *force*,
-    results replace whatever the server has. *snapshot* is what was read of the server before.
-    *settings_by_journal* are the settings of journals that have others. Journals are
-    named by the run in them. With ``zephyr_dry_run`` everything is read and nothing is written.
+    the journals in *journals_to_send* are sent; those of the others are compared with
+    them. *settings_by_journal* has the settings of journals that differ from *settings*.
+    Both name a journal by its run. With *force*, results replace whatever the server has.
+    *snapshot* is what was already read from the server. With ``zephyr_dry_run``
+    everything is read and nothing is written.
 
     A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
     What was written before stays written and has its receipts.
     """
-    planner = Planner(settings, settings_by_journal or {}, senders)
+    planner = Planner(settings, settings_by_journal or {}, journals_to_send)
     settings = planner.widest
-    # Until the statuses of the server are known, count by those that every server has.
+    # The statuses of the server are not known yet, so the stock statuses are used.
     delivery = _count_expected(planner, nodes)
     if not delivery.pending:
         return delivery
@@ -101,7 +102,7 @@ def push(
         if not settings.dry_run:
             _carry_out(delivery, snapshot, client, memory, progress, rules)
         if not creates:
-            # Last, because what has no execution can only be named.
+            # This only finds reasons for messages, so it comes last.
             creator.find(delivery.changes.missing)
             creator.explain_missing(delivery.changes, final=True)
         delivery.previewed = settings.dry_run
@@ -113,13 +114,13 @@ def push(
 
 
 def _count_expected(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
-    """Return what is to be delivered, before anything is known of the server."""
+    """Return what is to be delivered, before anything is read from the server."""
     plan = planner.plan(nodes)
     delivery = Delivery(results=plan.results, invalid=planner.invalid(nodes))
     changes = delivery.changes
     for result in plan.results:
-        has_nothing = result.status is None and not result.problem
-        (changes.skipped if has_nothing else changes.missing).append(result)
+        is_skipped = result.status is None and not result.problem
+        (changes.skipped if is_skipped else changes.missing).append(result)
     for node in plan.unmapped:
         settings = planner.settings_of(node)
         if settings.unmapped in {"warn", "error"} and node.unmarked:
@@ -140,11 +141,11 @@ def _count_expected(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
 def _wait_for_killed_push(client: Client, settings: Settings, memory: Memory) -> None:
     """Wait while the server may still carry out a write of a push that was killed.
 
-    Written after we have read the server, it would be there twice.
+    If it did so after we have read the results, we would write them again.
     """
-    passed = (now_ms() - memory.open_since) / 1000
-    if 0 <= passed < settings.timeout:
-        client.pause(settings.timeout - passed)
+    elapsed = (now_ms() - memory.open_since) / 1000
+    if 0 <= elapsed < settings.timeout:
+        client.pause(settings.timeout - elapsed)
 
 
 def _carry_out(
@@ -155,7 +156,7 @@ def _carry_out(
     progress: Callable[..., None],
     rules: diff.DiffRules,
 ) -> None:
-    """Write the results, then the evidence of those that the server has."""
+    """Write the results, then the evidence of the results that the server has."""
     phase = snapshot.known_target.phase
     if phase is None:
         return

@@ -186,7 +186,7 @@ def deliver(
                     for each in others
                 },
                 results=contents.results,
-                senders={each.header.run for each in run.journals},
+                journals_to_send={each.header.run for each in run.journals},
                 force=force,
             )
             if earlier is not None:

@@ -361,7 +361,7 @@ def test_no_test_case_is_made_that_a_structured_phase_could_never_hold(
     )  # fmt: skip
 
     assert world.writes == []
-    assert "is structured, and nothing can be added to it" in ran.text
+    assert "is structured, so no test case can be added to the phase" in ran.text
     assert "1 test case: 1 refused" in ran.text
 
 

@@ -235,7 +235,7 @@ def test_a_status_that_a_person_changed_makes_the_tag_invalid():
     decided = decide(of(B, BLOCKED), corrected, terms())
 
     assert decided is not None
-    assert (decided.status, decided.overruled) == (BLOCKED.id, "")
+    assert (decided.status, decided.overruled_by) == (BLOCKED.id, "")
 
 
 def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
