@@ -1,7 +1,7 @@
 """pytest plugin that reports test results to Zephyr Enterprise.
 
 The public names are `Zephyr` and `ZephyrRecord`, for type hints, and
-`PytestZephyrWarning`, for warning filters; ``__version__`` is a text::
+`PytestZephyrWarning`, for warning filters; ``__version__`` is a string::
 
     from pytest_zephyr import Zephyr
 

@@ -27,9 +27,9 @@ def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:
 
 
 def elapsed(
-    _monotonic: Callable[[], float] = time.monotonic, _start: float = origin.BEGAN
+    _monotonic: Callable[[], float] = time.monotonic, _start: float = origin.IMPORTED_AT
 ) -> float:
-    """Return the seconds since this was imported; no test takes longer."""
+    """Return the seconds since the plugin was imported; no test can have taken longer."""
     return _monotonic() - _start
 
 

@@ -18,26 +18,36 @@ import threading
 import time
 
 
-#: The variable with the process id of the run that reports, for processes that its tests
-#: start.
-RUN = "_ZEPHYR_RUN"
+#: The environment variable with the process id of the pytest run that reports; processes
+#: that its tests start inherit it.
+RUN_VARIABLE = "_ZEPHYR_RUN"
 
-#: The difference between wall clock and monotonic clock, and the monotonic time of this
-#: import, in seconds.
+#: The difference between wall clock and monotonic clock, and the monotonic time when this
+#: module was imported, in seconds.
 WALL_OFFSET = time.time() - time.monotonic()
-BEGAN = time.monotonic()
+IMPORTED_AT = time.monotonic()
 
 EXECUTABLE = sys.executable
 
 ENVIRON = dict(os.environ)
 
-#: The search path for modules, and the directory of this package.
-_found: list[object] = [*sys.path]
-PATH = tuple(each for each in _found if isinstance(each, str))
-HOME = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - faster than pathlib
+#: The search path for modules, and the directory in it that holds this package.
+_sys_path: list[object] = [*sys.path]
+MODULE_PATH = tuple(each for each in _sys_path if isinstance(each, str))
+PACKAGE_PARENT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - faster than pathlib
+
+#: Flags of the interpreter for a process that imports the same modules.
+FLAGS = tuple(
+    flag
+    for flag, is_set in (
+        ("-E", sys.flags.ignore_environment),
+        ("-s", sys.flags.no_user_site),
+    )
+    if is_set
+)
 
 #: The contents of modules and classes that tests patch and do not always restore.
-_NAMES = {
+_ORIGINALS = {
     each: dict(vars(each))
     for each in (
         *(builtins, datetime, io, json, os, pathlib, subprocess, time),
@@ -49,30 +59,20 @@ _NAMES = {
 
 
 @contextmanager
-def as_it_was() -> Iterator[None]:
-    """Restore the original contents of these modules for the duration of the block."""
+def originals_restored() -> Iterator[None]:
+    """Undo patches of the standard library for the duration of the block."""
     replaced = [
         (owner, name, vars(owner)[name])
-        for owner, names in _NAMES.items()
+        for owner, names in _ORIGINALS.items()
         for name, value in names.items()
         if name in vars(owner) and vars(owner)[name] is not value
     ]
     try:
         for owner, name, _value in replaced:
             with suppress(AttributeError, TypeError):
-                setattr(owner, name, _NAMES[owner][name])
+                setattr(owner, name, _ORIGINALS[owner][name])
         yield
     finally:
         for owner, name, value in replaced:
             with suppress(AttributeError, TypeError):
                 setattr(owner, name, value)
-
-
-FLAGS = tuple(
-    flag
-    for flag, is_set in (
-        ("-E", sys.flags.ignore_environment),
-        ("-s", sys.flags.no_user_site),
-    )
-    if is_set
-)

@@ -1,4 +1,4 @@
-"""Functions of the system, as they were before a test could replace them."""
+"""Functions of the standard library, saved before a test can replace them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 
 class System:
-    """The functions, in a class: pyfakefs and mocks replace only those in modules."""
+    """The saved functions. They are in a class, since pyfakefs replaces those in modules."""
 
     open, close, read, write = os.open, os.close, os.read, os.write
     seek, truncate, stat, fstat = os.lseek, os.ftruncate, os.stat, os.fstat

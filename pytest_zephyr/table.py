@@ -23,7 +23,7 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ("phase", "Phase to report to: an id or an exact name", "ID|NAME"),
     (
         "create",
-        "What may be created where it is missing: never, execution, phase or cycle (default: never)",
+        "What may be created if it is missing: never, execution, phase or cycle (default: never)",
         "WHAT",
     ),
     ("environment", "Environment of a cycle that is created", "TEXT"),
@@ -119,7 +119,7 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
     ),
     (
         "report",
-        "Write what became of every test case to a file that ends in .json or .md",
+        "Write the outcome of every test case to a file that ends in .json or .md",
         "FILE",
     ),
     (
@@ -141,16 +141,17 @@ ROWS: tuple[tuple[str, str, str | None], ...] = (
 )
 
 #: The default of the option ``id_prefix``.
-ID_PREFIX = "(?:TC-?)?"
+DEFAULT_ID_PREFIX = "(?:TC-?)?"
 
-#: The variable with the file for the tests that `pytest-zephyr drift` collects.
-COLLECTED = "_ZEPHYR_COLLECTED"
+#: The environment variable that names the file into which pytest writes the tests that
+#: it collects for `pytest-zephyr drift`.
+COLLECTED_VARIABLE = "_ZEPHYR_COLLECTED"
 
 #: Options that cannot be set in an ini file.
 NO_INI = ("show_config",)
 
-#: Flags and ini keys that are recognised only to reject a credential.
-REFUSED = ("token", "username", "password")
+#: Options that exist only to reject a credential in a flag or an ini file.
+REFUSED_OPTIONS = ("token", "username", "password")
 
 #: The markers, as `pytest --markers` shows them.
 MARKERS = (
@@ -168,5 +169,5 @@ def flag_of(name: str) -> str:
 
 
 def ini_of(name: str) -> str:
-    """Return the ini key of option *name*, which pytest's namespace has as well."""
+    """Return the ini key of option *name*, which is also its name in pytest's namespace."""
     return "zephyr" if name == "zephyr" else f"zephyr_{name}"

@@ -46,7 +46,7 @@ class OptionEntry(ObjectDescription[str]):
 
     def handle_signature(self, sig: str, signode: addnodes.desc_signature) -> str:
         option = self._option(sig)
-        name = option.flag_name if option.flag else option.ini_name
+        name = option.flag_name if option.has_flag else option.ini_name
         signode += addnodes.desc_name(name, name)
         if option.metavar:
             signode += addnodes.desc_addname(text=f" {option.metavar}")
@@ -65,13 +65,13 @@ class OptionEntry(ObjectDescription[str]):
         self.indexnode["entries"] += [
             ("single", each, node_id, "main", None) for each in _names(option)
         ]
-        if option.flag:
+        if option.has_flag:
             domain.add_program_option(None, option.flag_name, self.env.docname, node_id)
         if name == "zephyr":
             domain.add_program_option(None, "--no-zephyr", self.env.docname, node_id)
-        if option.env:
+        if option.has_env:
             domain.note_object("envvar", option.env_name, node_id, location=signode)
-        if option.ini:
+        if option.has_ini:
             domain.note_object("confval", option.ini_name, node_id, location=signode)
 
     def _object_hierarchy_parts(
@@ -89,11 +89,11 @@ class OptionEntry(ObjectDescription[str]):
 
 
 def _names(option: Option) -> Iterator[str]:
-    if option.flag:
+    if option.has_flag:
         yield option.flag_name
-    if option.env:
+    if option.has_env:
         yield option.env_name
-    if option.ini:
+    if option.has_ini:
         yield option.ini_name
 
 
@@ -101,13 +101,13 @@ def _facts(option: Option) -> Iterator[str]:
     """Return the lines of a field list: names, default and allowed values."""
     if option.name == "zephyr":
         yield ":Flags: `--zephyr`, `--no-zephyr`"
-    if option.env:
+    if option.has_env:
         yield f":Variable: `{option.env_name}`"
-    if option.ini:
+    if option.has_ini:
         yield f":Ini key: `{option.ini_name}`"
     if allowed := _allowed(option):
         yield f":Values: {allowed}"
-    if option.switch:
+    if option.is_switch:
         yield ":Default: off"
     elif option.default and "default:" not in option.help:
         yield f":Default: `{option.default}`"
@@ -121,8 +121,8 @@ def _facts(option: Option) -> Iterator[str]:
 
 def _allowed(option: Option) -> str:
     """Return what a value must be, as the message about a wrong one says."""
-    if option.switch:
-        return "`true` or `false`; a flag without a value" if option.ini else ""
+    if option.is_switch:
+        return "`true` or `false`; a flag without a value" if option.has_ini else ""
     try:
         option.parse(_WRONG)
     except InvalidValue as error:

@@ -58,15 +58,15 @@ def options() -> Iterator[str]:
 
 
 def _link(option: Option) -> str:
-    if option.flag:
+    if option.has_flag:
         return f"{{option}}`{option.flag_name}`"
     return f"{{confval}}`{option.ini_name}`"
 
 
 def refused() -> Iterator[str]:
     """Yield the flags and ini keys that are recognised only to be rejected."""
-    names = [f"--zephyr-{name}" for name in table.REFUSED]
-    yield f"{_code(names)}, {_code(f'zephyr_{name}' for name in table.REFUSED)}"
+    names = [f"--zephyr-{name}" for name in table.REFUSED_OPTIONS]
+    yield f"{_code(names)}, {_code(f'zephyr_{name}' for name in table.REFUSED_OPTIONS)}"
 
 
 # Outcomes

@@ -76,13 +76,13 @@ def add_command(
     if json:
         add("--json", action="store_true", help="print JSON, for scripts")
     add("-c", "--config-file", type=Path, help="ini file to read")
-    for refused in table.REFUSED:
+    for refused in table.REFUSED_OPTIONS:
         reject = partial(_reject_credential, refused)
         add(f"--zephyr-{refused}", type=reject, help=argparse.SUPPRESS)
     for option in options.OPTIONS:
         if option.name in flags:
             kind: dict[str, Any] = {"metavar": option.metavar}
-            if option.switch:
+            if option.is_switch:
                 kind = {"action": "store_const", "const": "true"}
             add(option.flag_name, dest=option.ini_name, help=option.help, **kind)
     return parser
@@ -106,7 +106,7 @@ def find_given(args: argparse.Namespace) -> resolve.OptionSources:
         ini={
             option.name: (ini.options[option.ini_name], ini.name)
             for option in options.OPTIONS
-            if option.ini and option.ini_name in ini.options
+            if option.has_ini and option.ini_name in ini.options
         },
         ini_root=ini.root,
         config_file=args.config_file,

@@ -28,7 +28,7 @@ from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import TARGET
-from pytest_zephyr.table import COLLECTED
+from pytest_zephyr.table import COLLECTED_VARIABLE
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find import Finder
 from pytest_zephyr.target.find_cases import find_cases
@@ -167,7 +167,7 @@ def _collect(args: argparse.Namespace) -> dict[str, Item]:
         path = Path(directory) / "collected.jsonl"
         process = subprocess.run(  # noqa: S603 - what the user asked for
             [*words, *args.args, "--no-zephyr"],
-            env={**os.environ, COLLECTED: str(path)},
+            env={**os.environ, COLLECTED_VARIABLE: str(path)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -14,7 +14,7 @@ from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
-from pytest_zephyr.config.job import this_job
+from pytest_zephyr.config.job import identify_job
 from pytest_zephyr.errors import ReportError
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.junit.journal import Importer
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     header = Header(
         run="",
         key=settings.run_key or "",
-        options=resolve.journaled(settings),
-        job=this_job(os.environ, Path.cwd(), Path.cwd(), words),
+        options=resolve.journaled_options(settings),
+        job=identify_job(os.environ, Path.cwd(), Path.cwd(), words),
         page=ci.job_url(os.environ),
         commit=ci.find(os.environ, "commit"),
         dry_run=settings.dry_run,

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 Fact = Literal["run_key", "build", "branch", "commit", "job_url", "checkout", "attempt"]
 
-# Names of variables; the first one that is set counts. BUILD_NUMBER is of Jenkins and
-# TeamCity, BUILD_URL and WORKSPACE are of Jenkins. The run key is the same for all jobs of
-# a run and their attempts, the checkout is the directory of the source code, and the
-# number of the attempt grows. On GitLab, each attempt is another job with the same name.
+# Names of variables; the first one that is set counts. Jenkins and TeamCity
+# set BUILD_NUMBER, only Jenkins sets BUILD_URL and WORKSPACE. The run key is the same for
+# all jobs of a run and all their attempts; the checkout is the directory of the source
+# code. A later attempt has a higher number: on GitLab, where an attempt is a new job with
+# the same name, the id of the job.
 _VARIABLES: Mapping[Fact, str] = {
     "run_key": """
         GITHUB_RUN_ID CI_PIPELINE_ID BUILD_BUILDID BITBUCKET_BUILD_NUMBER
@@ -45,7 +46,7 @@ _VARIABLES: Mapping[Fact, str] = {
     "attempt": "GITHUB_RUN_ATTEMPT SYSTEM_JOBATTEMPT CI_JOB_ID",
 }
 
-#: A variable with an address, and the path of the page of a job with its variables.
+#: The variable with the address of a service, and the path of the page of a job there.
 _JOB_PAGES = (
     ("GITHUB_SERVER_URL", "/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}"),
     (
@@ -69,12 +70,12 @@ def run_key(environ: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def find(environ: Mapping[str, str], fact: Fact) -> str:
-    """Return what *environ* says about the build, empty if it does not."""
+    """Return a *fact* about the run in *environ*, empty if no variable has it."""
     return next(filter(None, map(environ.get, _VARIABLES[fact].split())), "")
 
 
 def attempt(environ: Mapping[str, str]) -> int:
-    """Return the number that grows with every attempt of a job, 0 if there is none."""
+    """Return the number of the attempt, higher for later ones; 0 if there is none."""
     number = find(environ, "attempt")
     if number == environ.get("CI_JOB_ID") and not environ.get("CI_JOB_NAME"):
         return 0
@@ -95,5 +96,5 @@ def job_url(environ: Mapping[str, str]) -> str:
         return ""
     if parts.scheme not in {"http", "https"}:
         return ""
-    # Some services are set up with a name and a password in their address.
+    # The address of a service may hold a name and a password.
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,4 +1,4 @@
-"""Command lines to paste: with the path of the program and the flags they need."""
+"""Command lines that users can paste, and messages that contain one."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ def command(*words: object, settings: Settings | None = None) -> str:
     """Return the command line that calls `pytest-zephyr` with *words*.
 
     Adds the flags in *settings* that the command would not know otherwise, and the ini
-    file if it was named. A flag with the password of a proxy is not added.
+    file if it was named. A flag with an ``@`` in its value, such as the password of a
+    proxy, is not added.
     """
     on_path = shutil.which(PROGRAM)
-    listed = [sys.executable, "-m", "pytest_zephyr"]
+    argv = [sys.executable, "-m", "pytest_zephyr"]
     if on_path is not None and Path(on_path).parent == Path(sys.executable).parent:
-        listed = [PROGRAM]
+        argv = [PROGRAM]
     for word in words:
         # A path like -x would be read as a flag.
         is_flag_like = isinstance(word, Path) and str(word).startswith("-")
-        listed.append(f"{os.curdir}{os.sep}{word}" if is_flag_like else str(word))
+        argv.append(f"{os.curdir}{os.sep}{word}" if is_flag_like else str(word))
     if settings is not None:
-        listed += _flags(settings, listed)
-    return subprocess.list2cmdline(listed) if os.name == "nt" else shlex.join(listed)
+        argv += _flags(settings, argv)
+    return subprocess.list2cmdline(argv) if os.name == "nt" else shlex.join(argv)
 
 
 def unsent_lines(
-    journals: Sequence[Path], settings: Settings, what: str = "results"
+    journals: Sequence[Path], settings: Settings, content: str = "results"
 ) -> list[str]:
-    """Say that *journals* have *what* was not sent, and how to send it later."""
+    """Return lines that say which *journals* keep the *content*, and how to send it."""
     again = command("push", *journals, settings=settings)
     return [
-        f"{what} kept in {', '.join(map(str, journals))}",
+        f"{content} kept in {', '.join(map(str, journals))}",
         f"send them later with: {again}",
     ]
 
 
 def without_case_line(unmarked: int, invalid: int) -> str:
-    """Say how many tests have no marker or an invalid one; empty if there are none."""
+    """Return how many tests have no marker or an invalid one; empty if there are none."""
     parts = []
     if unmarked:
         parts.append(f"{plural(unmarked, 'test')} {have(unmarked)} no test case")
@@ -71,16 +72,16 @@ def display_path(path: Path) -> Path:
         return path
 
 
-def _flags(settings: Settings, listed: Sequence[str]) -> list[str]:
+def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
     flags = []
     if settings.config_file is not None:
         flags += ["-c", str(settings.config_file)]
     for option in OPTIONS:
         text, source = settings.raw[option.name], settings.sources[option.name]
-        typed = source == option.flag_name or source.startswith("-o ")
-        # The journal has the options that decide the result.
-        needed = option.connects or (option.journaled and settings.pushing)
-        new = option.flag and option.flag_name not in listed
-        if needed and typed and new and "@" not in text:
+        is_typed = source == option.flag_name or source.startswith("-o ")
+        # A pytest run has stored the journaled options; flags of a push are stored nowhere.
+        is_needed = option.connects or (option.journaled and settings.pushing)
+        is_new = option.has_flag and option.flag_name not in argv
+        if is_needed and is_typed and is_new and "@" not in text:
             flags += [option.flag_name, text]
     return flags

@@ -1,4 +1,4 @@
-"""Find the credential: in the environment, or in the token file; and what to hide."""
+"""Find the credential in the environment or the token file, and the texts to hide."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.secret import Secret
 
 
-#: How many bytes to read of a token file. A token has 40.
-_MAX_TOKEN = 4096
+#: How many bytes of a token file are read. A token has 40.
+_MAX_TOKEN_BYTES = 4096
 
-#: Shorter texts are not hidden: they would match ordinary words.
-_MIN_SECRET = 6
+#: Texts of fewer characters are not hidden: they would match ordinary words.
+_MIN_SECRET_LENGTH = 6
 
 
 def find_credential(
@@ -36,8 +36,8 @@ def find_credential(
 ) -> Credential | None:
     """Return the credential to log in with by *auth*, `None` if none is given.
 
-    *source* says which option names the *token_file*. Appends to *warnings* what is
-    unsafe. Raises SettingsError for an invalid credential.
+    *source* says where the name of the *token_file* came from. Adds to *warnings* if
+    others can read the file. Raises SettingsError for an invalid credential.
     """
     if auth in {"auto", "token"}:
         token = _token(token_file, source, environ, warnings)
@@ -49,7 +49,7 @@ def find_credential(
 def _token(
     file: Path | None, source: str, environ: Mapping[str, str], warnings: list[str]
 ) -> Credential | None:
-    """Read the token: a flag's file, then the environment, then an ini file's file."""
+    """Read the token: from a flag's file, else the environment, else the other *file*."""
     text = environ.get("ZEPHYR_TOKEN", "").strip()
     if text and not source.startswith("--"):
         source = "ZEPHYR_TOKEN"
@@ -72,19 +72,19 @@ def _token(
             raise SettingsError(f"the token file {source} is empty.")
     if not text:
         return None
-    # Another character would be sent broken, or be refused with the token in the message.
+    # With another character, requests sends a wrong token, or shows it in an error.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise SettingsError(
-            f"the token in {source} has a space, a line break or a letter outside"
+            f"the token in {source} has a space, a line break or a character outside"
             f" ASCII, so it is not a token. Copy it again."
         )
     return Credential("token", source, secret=Secret(text))
 
 
 def _read(file: Path) -> str:
-    """Return the text of a token file. Does not read a device without end."""
+    """Return the start of the text of a token file, which may be a device without end."""
     with file.open("rb") as stream:
-        return stream.read(_MAX_TOKEN).decode("utf-8").strip()
+        return stream.read(_MAX_TOKEN_BYTES).decode("utf-8").strip()
 
 
 def _password(
@@ -102,7 +102,7 @@ def _password(
                 f"{name} is not set in the environment; {kind} login needs it."
             )
         elif not text.isascii():
-            problems.append(f"{name} has a letter outside ASCII, {use_token}")
+            problems.append(f"{name} has a character outside ASCII, {use_token}")
         elif not text.isprintable():
             problems.append(
                 f"invalid {name}: it has a control character. Set it again."
@@ -120,7 +120,7 @@ def _password(
 
 
 def secrets_of(credential: Credential, proxies: Iterable[str]) -> set[str]:
-    """Return every text that must not be shown, in the forms in which it is sent."""
+    """Return all texts to hide: secrets of *credential* and *proxies*, plain and encoded."""
     secret = credential.secret.reveal()
     secrets = {secret}.union(*map(_proxy_secrets, proxies))
     if credential.kind != "token":
@@ -134,9 +134,10 @@ def known_secrets(
     token_file: Path | None = None,
     proxy: str | None = None,
 ) -> set[str]:
-    """Return every credential of ours that this process may have.
+    """Return all texts to hide in a journal, such as in the output of a test.
 
-    A test that prints its environment must not write them to a journal.
+    They are the secrets of Zephyr and of proxies that this process can read, with at
+    least 6 characters.
     """
     password = environ.get("ZEPHYR_PASSWORD", "").strip()
     secrets = {environ.get("ZEPHYR_TOKEN", "").strip(), password}
@@ -146,12 +147,12 @@ def known_secrets(
         secrets |= secrets_of(credential, ())
     elif token_file is not None:
         with suppress(OSError, UnicodeDecodeError):
-            # Not from a pipe: it gives its token only once, to the process that logs in.
+            # A pipe can be read only once, by the process that logs in.
             secrets.add(_read(token_file) if token_file.is_file() else "")
     names = {"http_proxy", "https_proxy", "all_proxy"}
     proxies = [value for name, value in environ.items() if name.lower() in names]
     secrets.update(*map(_proxy_secrets, [*proxies, proxy or ""]))
-    return {secret for secret in secrets if len(secret) >= _MIN_SECRET}
+    return {secret for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH}
 
 
 def encode_login(name: str, password: str) -> str:

@@ -18,8 +18,8 @@ from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.text import short_digest
 
 
-#: Variables that a shell, a terminal, a test tool or a CI service changes by itself from
-#: one step or attempt to the next. They say nothing about what is tested.
+#: Variables that may differ between attempts of one job: those that shells, terminals, test
+#: tools and CI services change, and our credentials.
 _CHANGING_NAMES = """
 _ SHLVL PWD OLDPWD LINES COLUMNS RANDOM SECONDS HOSTNAME WINDOWID TMUX TMUX_PANE STY
 TERM_SESSION_ID SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_AUTH_SOCK SSH_AGENT_PID
@@ -57,33 +57,38 @@ BUILDKITE_AGENT_NAME BUILDKITE_AGENT_ACCESS_TOKEN BUILDKITE_AGENT_PID
 BUILDKITE_BUILD_CHECKOUT_PATH
 BITBUCKET_STEP_UUID BITBUCKET_STEP_RUN_NUMBER BITBUCKET_STEP_OIDC_TOKEN
 """
-_CHANGING = {*_CHANGING_NAMES.split(), *(option.env_name for option in OPTIONS)}
+#: Those, and the variables of our options.
+_IGNORED_VARIABLES = {
+    *_CHANGING_NAMES.split(),
+    *(option.env_name for option in OPTIONS),
+}
 
 #: Variables that are a part of the command line.
 _ARGUMENTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
-#: Letters of pytest's flags without a value; the first ones only change the output.
-_PRINTING, _SWITCHES = "vq", "vqxsl"
+#: Letters of pytest's flags without a value, and those that only change the output.
+_FLAG_LETTERS, _OUTPUT_LETTERS = "vqxsl", "vq"
 
-#: Flags of pytest and pytest-xdist that do not change the results.
-_IGNORED_SWITCHES = """
+#: Flags that do not change the results, without and with a value. `significant_arguments`
+#: adds those of our options.
+_IGNORED_FLAGS = """
     --lf --last-failed --ff --failed-first --nf --new-first --sw --stepwise --sw-skip
     --stepwise-skip --sw-reset --stepwise-reset -v --verbose -q --quiet --no-zephyr
 """
-_IGNORED_VALUES = """
+_IGNORED_FLAGS_WITH_VALUE = """
     --lfnf --last-failed-no-failures -n --numprocesses --verbosity --dist --maxprocesses -p
 """
 
 #: Names of variables whose values may be secrets. They share one digest.
-_SECRET = re.compile(
+_SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CRED|COOKIE|JWT|URL|URI|PROXY|DSN", re.IGNORECASE
 )
 
-#: The name under which that digest is stored.
-_SECRETS = "(one that may hold a secret)"
+#: The name under which the digest of these variables is stored.
+_SECRETS_DIGEST = "(one that may hold a secret)"
 
 
-def this_job(
+def identify_job(
     environ: Mapping[str, str], root: Path, cwd: Path, arguments: Iterable[str]
 ) -> Job:
     """Return the job of a session with this environment and command line.
@@ -96,12 +101,12 @@ def this_job(
         return text.replace(checkout, "{checkout}") if checkout else text
 
     variables: dict[str, str] = {}
-    secrets: list[str] = []
+    secret_variables: list[str] = []
     for name, value in sorted(environ.items()):
-        if name in _CHANGING or name in _ARGUMENTS:
+        if name in _IGNORED_VARIABLES or name in _ARGUMENTS:
             continue
-        if _SECRET.search(name):
-            secrets.append(f"{name}={portable(value)}")
+        if _SECRET_NAME.search(name):
+            secret_variables.append(f"{name}={portable(value)}")
         else:
             variables[name] = short_digest(f"{name}={portable(value)}", 8)
     addopts = environ.get("PYTEST_ADDOPTS", "")
@@ -109,14 +114,17 @@ def this_job(
         words = shlex.split(addopts)
     except ValueError:
         words = [addopts]
-    given = significant([*words, *arguments])
+    given = significant_arguments([*words, *arguments])
     if plugins := environ.get("PYTEST_PLUGINS"):
         given.append(f"PYTEST_PLUGINS={plugins}")
     return Job(
         directory=portable(f"{root}{os.pathsep}{cwd}"),
         interpreter=portable(f"{sys.executable} {platform.python_version()}"),
         arguments=short_digest("\0".join(map(portable, given)), 8),
-        environment={**variables, _SECRETS: short_digest("\0".join(secrets), 8)},
+        environment={
+            **variables,
+            _SECRETS_DIGEST: short_digest("\0".join(secret_variables), 8),
+        },
         host=platform.node(),
         checkout=checkout,
         attempt=ci.attempt(environ),
@@ -134,7 +142,7 @@ def note_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
             _added[name] = value
 
 
-def as_started(environ: Mapping[str, str]) -> dict[str, str]:
+def without_added(environ: Mapping[str, str]) -> dict[str, str]:
     """Return *environ* without the variables that tests of earlier sessions added.
 
     Changed values of other variables stay: they may be from the caller of `pytest.main`.
@@ -142,33 +150,36 @@ def as_started(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if _added.get(name) != value}
 
 
-def significant(arguments: Iterable[str]) -> list[str]:
+def significant_arguments(arguments: Iterable[str]) -> list[str]:
     """Return pytest's *arguments* without those that do not change the results.
 
-    They say how failures are repeated, how many processes run, what is printed, which
-    plugins are loaded, and how the run is reported.
+    The arguments left out say which tests are repeated, how many processes run, what is
+    printed, which plugins are loaded, and how the run is reported.
     """
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False
     )
-    ours = [option for option in OPTIONS if option.flag]
-    switches = [option.flag_name for option in ours if option.switch]
-    others = [option.flag_name for option in ours if not option.switch]
-    parser.add_argument(*_IGNORED_SWITCHES.split(), *switches, action="store_true")
-    parser.add_argument(*_IGNORED_VALUES.split(), *others)
-    given = list(map(_without_printing, arguments))
+    ours = [option for option in OPTIONS if option.has_flag]
+    switches = [option.flag_name for option in ours if option.is_switch]
+    others = [option.flag_name for option in ours if not option.is_switch]
+    parser.add_argument(*_IGNORED_FLAGS.split(), *switches, action="store_true")
+    parser.add_argument(*_IGNORED_FLAGS_WITH_VALUE.split(), *others)
+    given = list(map(_without_output_letters, arguments))
     try:
         return parser.parse_known_args(given)[1]
     except argparse.ArgumentError:
         return given
 
 
-def _without_printing(argument: str) -> str:
-    """Return a group such as ``-vx`` without the flags that only change the output."""
+def _without_output_letters(argument: str) -> str:
+    """Return ``-x`` for a group of flags such as ``-vx``: ``-v`` only changes the output.
+
+    A group with only such flags becomes ``-v``.
+    """
     if not re.fullmatch(r"-[a-zA-Z]{2,}.*", argument, re.DOTALL):
         return argument
     letters = argument[1:]
-    rest = letters.lstrip(_SWITCHES)
+    rest = letters.lstrip(_FLAG_LETTERS)
     switches = letters[: len(letters) - len(rest)]
-    switches = "".join(letter for letter in switches if letter not in _PRINTING)
-    return f"-{switches}{rest}" if switches or rest else f"-{_PRINTING[0]}"
+    switches = "".join(letter for letter in switches if letter not in _OUTPUT_LETTERS)
+    return f"-{switches}{rest}" if switches or rest else "-v"

@@ -21,15 +21,16 @@ from pytest_zephyr.text import one_line
 from pytest_zephyr.text import shorten
 
 
-#: First cells of a heading, as one word; Excel writes the last one.
+#: First cells of a heading, without case, spaces and underscores; Excel writes ``sep=``.
 _HEADINGS = ("test", "tests", "pattern", "nodeid", "name", "testname", "sep=")
 
-#: What may stand between cells; Excel writes semicolons in many countries.
+#: Characters that may separate cells; Excel writes semicolons in many countries.
 _DELIMITERS = ",;\t"
 
+#: How many problems a message lists.
 _MAX_PROBLEMS = 20
 
-#: A line, a pattern, and test cases.
+#: The number of a line, its pattern and its test cases.
 _Entry = tuple[int, object, Sequence[object]]
 
 
@@ -38,7 +39,7 @@ class _Pairs(list[tuple[str, object]]):
 
 
 def load(given: OptionSources) -> CaseMap | None:
-    """Return the map that the options name, if any. Raises SettingsError."""
+    """Return the map that the options name, `None` if none. Raises SettingsError."""
     path, _text, source = resolve.read("map", given)
     if path is None:
         return None
@@ -46,9 +47,9 @@ def load(given: OptionSources) -> CaseMap | None:
 
 
 def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
-    """Return the rows of the file at *path*. Raises SettingsError with all problems.
+    """Return the map in the file at *path*. Raises SettingsError with its problems.
 
-    *source* says which option names the file.
+    *source* says where the name of the file came from.
     """
     where = f"{path} (from {source})"
     try:
@@ -83,7 +84,7 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
 def _read_rows(
     entries: Iterable[_Entry], ids: CaseIds
 ) -> tuple[list[MapRow], list[str]]:
-    """Return the rows of *entries*, and what is wrong."""
+    """Return the rows of *entries*, and the problems in them."""
     rows, problems = [], []
     try:
         for line, pattern, values in entries:
@@ -122,16 +123,16 @@ def _csv_entries(text: str, delimiter: str) -> Iterator[_Entry]:
         for row in reader:
             start, line = line + 1, reader.line_num
             first, *cells = (cell.strip() for cell in row or [""])
-            word = first.lower().replace(" ", "").replace("_", "")
-            is_heading = first[:1] == "#" or word in _HEADINGS
-            if not is_heading and any([first, *cells]):
+            heading = first.lower().replace(" ", "").replace("_", "")
+            is_skipped = first[:1] == "#" or heading in _HEADINGS
+            if not is_skipped and any([first, *cells]):
                 yield start, first, cells
     except csv.Error as error:
         raise ValueError(f"line {line + 1}: {error}") from None
 
 
 def _json_entries(text: str) -> Iterator[_Entry]:
-    """Read ``{pattern: cases}``, or a list of rows, whose first value is the pattern."""
+    """Read ``{pattern: cases}``, or a list of rows that begin with a pattern."""
     document = json.loads(text, object_pairs_hook=_Pairs)
     if not isinstance(document, list):
         raise ValueError(f"expected {{pattern: test cases}}, got {_short(document)}")

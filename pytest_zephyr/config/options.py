@@ -19,11 +19,11 @@ from pytest_zephyr.results.records import TARGET
 class Option:
     """One option: how its text becomes a value, and where it may be set.
 
-    An option with an empty *metavar* is a switch, a flag without a value; one without a
-    *metavar* has no flag. A journal stores the *journaled* options, which decide the
-    result of a later push. Those that *connect* say how to reach the server; each push
-    sets them anew. If the value names *files*, *parse* also takes the directory that
-    relative paths start from.
+    The flag of an option with an empty *metavar* takes no value; an option with `None` has
+    no flag. *has_env* says whether an environment variable sets it. A journal stores the
+    *journaled* options, which decide the results. An option that *connects* says how to
+    reach the server; each push reads it anew. If an option *names_files*, *parse* also
+    takes the directory that relative paths start from.
     """
 
     name: str
@@ -31,21 +31,21 @@ class Option:
     metavar: str | None
     parse: Callable[..., object]
     default: str | None
-    env: bool
+    has_env: bool
     journaled: bool
     connects: bool
-    files: bool
+    names_files: bool
 
     @property
-    def flag(self) -> bool:
+    def has_flag(self) -> bool:
         return self.metavar is not None
 
     @property
-    def switch(self) -> bool:
+    def is_switch(self) -> bool:
         return self.metavar == ""
 
     @property
-    def ini(self) -> bool:
+    def has_ini(self) -> bool:
         return self.name not in table.NO_INI
 
     @property
@@ -71,7 +71,7 @@ _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
     "release": (parse.ref, None),
     "cycle": (parse.ref, None),
     "phase": (parse.ref, None),
-    "create": (parse.one_of(*settings.CREATE), "never"),
+    "create": (parse.one_of(*settings.CREATE_LEVELS), "never"),
     "environment": (str, None),
     "build": (str, None),
     "unknown_case": (parse.one_of(*get_args(settings.UnknownCase)), "warn"),
@@ -98,7 +98,7 @@ _VALUES: Mapping[str, tuple[Callable[..., object], str | None]] = {
     "report": (parse.report, None),
     "run_key": (str, None),
     "show_config": (parse.boolean, "false"),
-    "id_prefix": (parse.pattern, table.ID_PREFIX),
+    "id_prefix": (parse.pattern, table.DEFAULT_ID_PREFIX),
     "inherit": (parse.one_of(*get_args(settings.Inherit)), "closest"),
 }
 
@@ -116,10 +116,10 @@ OPTIONS: tuple[Option, ...] = tuple(
         help,
         metavar,
         *_VALUES[name],
-        env=name not in _NO_ENV,
+        has_env=name not in _NO_ENV,
         journaled=name in _JOURNALED,
         connects=name in _CONNECT,
-        files=name in _FILES,
+        names_files=name in _FILES,
     )
     for name, help, metavar in table.ROWS
 )
@@ -128,7 +128,7 @@ BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 
 
 def flags_of(namespace: object) -> dict[str, object]:
-    """Return what the flags in a *namespace* of argparse say, by the name of the option."""
+    """Return the values of the flags in a *namespace* of argparse, by name of the option."""
     return {
         option.name: value
         for option in OPTIONS
@@ -136,18 +136,18 @@ def flags_of(namespace: object) -> dict[str, object]:
     }
 
 
-def reject_credentials(read: Callable[[str], object], file: object) -> None:
-    """Raise SettingsError if *read* finds a credential in an ini *file*."""
-    for name in table.REFUSED:
-        if read(f"zephyr_{name}"):
+def reject_credentials(read_key: Callable[[str], object], file: object) -> None:
+    """Raise SettingsError if *read_key* finds a credential in an ini *file*."""
+    for name in table.REFUSED_OPTIONS:
+        if read_key(f"zephyr_{name}"):
             where = f"zephyr_{name} in {file}"
             raise SettingsError(credential_message(name, where))
 
 
 def credential_message(name: str, where: str) -> str:
-    """Return the message for a credential in a place *where* it is not read."""
+    """Return the message for a credential that is not read from the place *where*."""
     file = ", or in a file named by zephyr_token_file" if name == "token" else ""
     return (
-        f"{where}: a credential is not read from there. Put it into"
+        f"{where}: a credential is not accepted here. Put it into"
         f" ZEPHYR_{name.upper()} in the environment{file}."
     )

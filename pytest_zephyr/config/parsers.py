@@ -66,7 +66,7 @@ def path(text: str, base: Path = HERE) -> Path:
 
 
 def report(text: str, base: Path = HERE) -> Path:
-    """Return the path of a report, whose placeholders are to be filled."""
+    """Return the path of a report, with placeholders that are filled later."""
     if PurePath(text).suffix.lower() not in {".json", ".md"}:
         raise InvalidValue("expected a file that ends in .json or .md")
     return path(text, Path(placeholders.escape(str(base))))
@@ -101,7 +101,7 @@ def size(text: str) -> int:
 
 
 def ref(text: str) -> Ref:
-    """Return the id or the name of *text*; a prefix ``id:`` or ``name:`` says which."""
+    """Return the reference in *text*: a number is an id, unless ``name:`` precedes it."""
     if text == "name:":
         raise InvalidValue("a name must follow name:")
     if text.startswith("name:"):
@@ -140,13 +140,13 @@ def url(text: str) -> str:
             " ZEPHYR_USERNAME and ZEPHYR_PASSWORD"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    # For an address pasted from the browser: /flex is the user interface.
+    # An address from the browser ends in /flex…, the path of the user interface.
     path = re.split(r"/flex(?:/|$)", parts.path, maxsplit=1)[0].rstrip("/")
     return f"{parts.scheme}://{host}{port}{path}"
 
 
 def _with_scheme(text: str) -> str:
-    """Return the hint with the scheme that *text* may lack, empty if it lacks none."""
+    """Return a hint that adds a scheme to *text*, empty if it has one."""
     if "://" in text:
         return ""
     scheme = "http" if text.startswith(("localhost", "127.")) else "https"

@@ -17,7 +17,7 @@ PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
 _CREDENTIALS = {"ZEPHYR_TOKEN", "ZEPHYR_USERNAME", "ZEPHYR_PASSWORD"}
 
-#: Where a placeholder without a value would get one.
+#: What to do if a placeholder has no value, or why it has none.
 _HINTS = {
     "build": "set zephyr_build, or run where the CI service names its build",
     "branch": "the CI service names no branch",
@@ -25,11 +25,11 @@ _HINTS = {
     "run": "set zephyr_run_key, or run where the CI service names its run",
 }
 
-#: Replaces ``{package}`` while the rest is filled; no option accepts this character.
+#: Replaces ``{package}`` while the others are filled; no option accepts this character.
 _PACKAGE = "\0"
 
-#: Characters that do not belong in the name of a file.
-_UNSAFE = re.compile(r"[^\w.+-]+")
+#: Characters of values that ``-`` replaces in the name of a file.
+_UNSAFE_IN_FILES = re.compile(r"[^\w.+-]+")
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
@@ -61,20 +61,20 @@ def fill_folder(text: str, values: Mapping[str, str]) -> str:
 
 
 def fill_path(path: Path, values: Mapping[str, str]) -> Path:
-    """Return *path* with its placeholders filled by what may be a part of a file name.
+    """Return *path* with its placeholders filled, without characters unsafe in file names.
 
     Raises InvalidValue as `fill` does.
     """
-    safe = {name: _UNSAFE.sub("-", value) for name, value in values.items()}
+    safe = {name: _UNSAFE_IN_FILES.sub("-", value) for name, value in values.items()}
     return Path(fill(str(path), safe))
 
 
 def values_of(
     environ: Mapping[str, str], run: str | None, build: str | None
 ) -> dict[str, str]:
-    """Return the values of the placeholders, empty for those without a value.
+    """Return the value of each placeholder, an empty text if it has none.
 
-    The *build* of the user takes precedence over the one of the CI service.
+    The user's *build* takes precedence over that of the CI service.
     """
     now = time.localtime()
     return {

@@ -1,4 +1,4 @@
-"""How flags, environment, journals and ini files become Settings."""
+"""Build the settings from flags, environment variables, journals and ini files."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from pytest_zephyr.text import MAX_NAME_LENGTH
 from pytest_zephyr.text import shorten
 
 
-#: Longest text of an option. A longer one is a mistake in a pipeline.
-_MAX_TEXT = 4096
+#: Most characters of an option. A longer text is a mistake in a pipeline.
+_MAX_LENGTH = 4096
 
 _DEFAULT_MAP_TEXT = ",".join(
     f"{outcome.value}={status}"
@@ -43,7 +43,7 @@ _DEFAULT_MAP_TEXT = ",".join(
 )
 
 #: Options that decide how the results of one journal are reported.
-_OF_RESULTS = (
+_RESULT_OPTIONS = (
     *("status_map", "comment", "notes_limit"),
     *("create", "unmapped", "unknown_case", "folder"),
 )
@@ -51,12 +51,12 @@ _OF_RESULTS = (
 
 @dataclass(frozen=True)
 class OptionSources:
-    """The texts of the options, by kind of source.
+    """The sources of the options, and the value that each source has for them.
 
-    *flags* and *ini* map the name of an option to its text; *ini* adds the name of the
-    file, or ``-o``. That file is in *ini_root*; it is *config_file* if a command has to
-    name it. With a *header*, the options in a journal, options that decide the result
-    come only from there or from a flag.
+    *flags*, *header* and *ini* are by name of the option. *header* has the options that a
+    journal stores; with it, those that decide the results come only from there or from a
+    flag. *ini* adds the name of the file, or ``-o``. Paths in that file are relative to
+    *ini_root*; it is *config_file* if a command has to name it.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
@@ -70,21 +70,21 @@ class OptionSources:
     def find(self, option: Option) -> tuple[str, str] | None:
         """Return the text of *option* and its source, from the first that has it."""
         for text, source in self._sources(option):
-            # CI services set a variable to nothing for "not given"; a flag is typed.
+            # In CI services, an empty variable means "not given"; a flag was typed.
             if text.strip() or source.startswith("--"):
                 return text.strip(), source
         return None
 
     def _sources(self, option: Option) -> Iterator[tuple[str, str]]:
-        if option.flag and self.flags.get(option.name) is not None:
+        if option.has_flag and self.flags.get(option.name) is not None:
             yield as_text(self.flags[option.name]), option.flag_name
         if option.journaled and self.header is not None:
             if option.name in self.header:
                 yield self.header[option.name], self.header_name
             return
-        if option.env and option.env_name in self.environ:
+        if option.has_env and option.env_name in self.environ:
             yield self.environ[option.env_name], option.env_name
-        if option.ini and option.name in self.ini:
+        if option.has_ini and option.name in self.ini:
             value, file = self.ini[option.name]
             name = option.ini_name
             yield as_text(value), f"-o {name}" if file == "-o" else f"{name} in {file}"
@@ -95,7 +95,7 @@ class OptionSources:
 
 
 class OptionValue(NamedTuple):
-    """The value of an option, the text that it was given as, and where that came from."""
+    """The value of an option, its text, and where that came from."""
 
     value: Any
     text: str
@@ -103,7 +103,7 @@ class OptionValue(NamedTuple):
 
 
 def as_text(value: object) -> str:
-    """Return a value of a TOML file as the text an ini file would hold."""
+    """Return a value of a flag or a TOML file as the text that an ini file would hold."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
@@ -118,7 +118,7 @@ def value(name: str, given: OptionSources) -> Any:
     return read(name, given).value
 
 
-def journaled(settings: Settings) -> dict[str, str]:
+def journaled_options(settings: Settings) -> dict[str, str]:
     """Return the options for the journal: as given, with placeholders filled."""
     options = {
         option.name: settings.raw[option.name]
@@ -139,7 +139,7 @@ def journaled(settings: Settings) -> dict[str, str]:
 
 
 def resolve(given: OptionSources) -> Settings:
-    """Return the Settings for what was *given*. Raises SettingsError with every problem."""
+    """Return the settings from the sources *given*. Raises SettingsError with all problems."""
     problems: list[str] = []
     options: dict[str, OptionValue] = {}
     for option in OPTIONS:
@@ -187,7 +187,7 @@ def resolve(given: OptionSources) -> Settings:
     )
 
 
-def of_journal(
+def settings_of_journal(
     settings: Settings,
     options: Mapping[str, str],
     journal: str,
@@ -196,13 +196,13 @@ def of_journal(
 ) -> Settings:
     """Return *settings* for the results of a *journal* with its own *options*.
 
-    With *keep_flags* the flags of this call apply to all journals. Invalid values in the
-    journal are ignored.
+    With *keep_flags*, the flags of the push take precedence over the journal. Invalid
+    values in the journal are ignored.
     """
     values: dict[str, Any] = {}
     sources = dict(settings.sources)
     given = OptionSources(header=options, header_name=journal)
-    for name in _OF_RESULTS:
+    for name in _RESULT_OPTIONS:
         if keep_flags and sources[name] == BY_NAME[name].flag_name:
             continue
         with suppress(SettingsError):
@@ -219,7 +219,7 @@ def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterat
 
     ``{package}`` in the folder differs from test to test and stays.
     """
-    now = placeholders.values_of(
+    current_values = placeholders.values_of(
         given.environ, options["run_key"].value, options["build"].value
     )
     for name in ("report", *TARGET, "folder"):
@@ -228,8 +228,8 @@ def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterat
             continue
         # The names in a journal are filled already. One that was edited by hand must
         # not reveal our environment.
-        journaled = source == given.header_name
-        values = {} if journaled else now
+        is_journaled = source == given.header_name
+        values = {} if is_journaled else current_values
         try:
             if name == "report":
                 value = placeholders.fill_path(value, values)
@@ -240,7 +240,7 @@ def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterat
         except InvalidValue as error:
             yield _describe_invalid(name, text, source, error)
             continue
-        if isinstance(value, Ref) and journaled:
+        if isinstance(value, Ref) and is_journaled:
             # Without the "name:" and the doubled braces of the journal.
             text = str(value.name)
         options[name] = OptionValue(value, text, source)
@@ -270,13 +270,13 @@ def read(name: str, given: OptionSources) -> OptionValue:
     try:
         if not text:
             raise InvalidValue("it is empty")
-        if len(text) > _MAX_TEXT:
+        if len(text) > _MAX_LENGTH:
             raise InvalidValue(
-                f"it has {len(text)} characters, {_MAX_TEXT} are allowed"
+                f"it has {len(text)} characters, {_MAX_LENGTH} are allowed"
             )
         if not text.replace("\n", "").isprintable():
             raise InvalidValue("it has a control character")
-        if not option.files:
+        if not option.names_files:
             return OptionValue(option.parse(text), text, source)
         in_file = source.startswith(f"{option.ini_name} in ")
         base = given.ini_root if in_file else parse.HERE
@@ -295,7 +295,7 @@ def _describe_invalid(name: str, text: str, source: str, error: InvalidValue) ->
 
 
 def describe(settings: Settings) -> list[str]:
-    """Return one line per option: its value and where it came from, no secrets."""
+    """Return a line for each option, and for the login: value and source, no secrets."""
     texts = {
         **settings.raw,
         "url": settings.url,

@@ -37,10 +37,10 @@ Unmapped = Literal["ignore", "warn", "error", "create"]
 Create = Literal["never", "execution", "phase", "cycle"]
 
 #: What may be created; each value includes the ones before it.
-CREATE: tuple[Create, ...] = get_args(Create)
+CREATE_LEVELS: tuple[Create, ...] = get_args(Create)
 
-#: What to say if there is no credential, by the way to log in.
 _SET_USERNAME = "Set ZEPHYR_USERNAME and ZEPHYR_PASSWORD in the environment."
+#: The message for a missing credential, by the method to log in.
 _NO_CREDENTIAL: Mapping[Auth, str] = {
     "auto": "no credential. Set ZEPHYR_TOKEN in the environment (or zephyr_token_file),"
     " or ZEPHYR_USERNAME and ZEPHYR_PASSWORD.",
@@ -82,10 +82,10 @@ class Settings:
     """Every value that a run or a push needs, except those for the tests themselves.
 
     *sources* maps the name of a setting to where its value came from: a flag, an
-    environment variable, an ini key with its file, a journal, or ``default``.
-    *raw* maps the name to the text as given. *config_file* is the ini file if a command
-    has to name it; *pushing* is set if a journal is a source. The server is *embedded*
-    if it runs in this process. Times are in seconds.
+    environment variable, an ini key with its file, the CI service, a journal, or
+    ``default``. *raw* maps the name to the text as given. *config_file* is the ini file if
+    a command has to name it; *pushing* is set if a journal is a source. *embedded* says
+    that the server is the embedded one. Times are in seconds.
     """
 
     url: str | None
@@ -144,13 +144,13 @@ class Settings:
 
     @property
     def target_path(self) -> str:
-        """The place for the results as the settings name it, in words."""
+        """The names or ids of the project, release, cycle and phase, for messages."""
         places = (self.project, self.release, self.cycle, self.phase)
         return " > ".join(ref.name or f"id {ref.id}" for ref in places if ref)
 
     def may_create(self, kind: Create) -> bool:
         """Return whether a missing *kind* may be created."""
-        return CREATE.index(self.create) >= CREATE.index(kind)
+        return CREATE_LEVELS.index(self.create) >= CREATE_LEVELS.index(kind)
 
     def require_login(self) -> None:
         """Raise SettingsError unless there is a server, and a credential for it."""
@@ -163,9 +163,10 @@ class Settings:
             raise SettingsError(_NO_CREDENTIAL[self.auth])
 
     def require_server(self, journal: Path | None = None) -> None:
-        """Raise SettingsError unless a server, a credential and a phase are named.
+        """Raise SettingsError unless a server, a credential and a phase are set.
 
-        What a *journal* does not name can only come from a flag.
+        For the embedded server, only its libraries have to be installed. A place that a
+        *journal* does not name can only come from a flag.
         """
         if self.url == SANDBOX:
             require_sandbox()
@@ -185,7 +186,7 @@ class Settings:
             raise SettingsError("\n".join(problems))
 
     def missing_places(self, lowest: str = "phase") -> list[str]:
-        """Return what is not set and needed to find *lowest*; an id needs nothing above."""
+        """Return the places that must be set to find *lowest*; an id needs none above it."""
         missing: list[str] = []
         for name in TARGET[TARGET.index(lowest) :: -1]:
             ref: Ref | None = getattr(self, name)
@@ -196,7 +197,7 @@ class Settings:
         return missing
 
     def require_place(self, name: str) -> None:
-        """Raise SettingsError unless all is set that is needed to find a place."""
+        """Raise SettingsError unless all settings are set that the place *name* needs."""
         if missing := self.missing_places(name):
             raise SettingsError("\n".join(map(missing_place, missing)))
 
@@ -212,7 +213,7 @@ def require_sandbox() -> None:
 
 
 def missing_place(name: str, journal: Path | None = None) -> str:
-    """Say that no project, release, cycle or phase is set, and how to set it."""
+    """Return the message for a project, release, cycle or phase that is not set."""
     if journal is not None:
         return f"no {name} in {journal}. Give a name or an id with --zephyr-{name}."
     return (

@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             parser.addini(table.ini_of(name), text, default=None)
     off = {"help": "Do not report this run", "const": "false", **_SWITCH}
     group.addoption("--no-zephyr", dest="zephyr", **off)
-    for name in table.REFUSED:
+    for name in table.REFUSED_OPTIONS:
         refuse = partial(_refuse, name)
         group.addoption(f"--zephyr-{name}", type=refuse, help=argparse.SUPPRESS)
         parser.addini(
@@ -83,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _may_report(config, config.option):
         from pytest_zephyr import origin
 
-        with origin.as_it_was():
+        with origin.originals_restored():
             try:
                 from pytest_zephyr.plugin import build
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a suite's module

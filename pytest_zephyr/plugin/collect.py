@@ -16,7 +16,7 @@ from pytest_zephyr.plugin.collection.items import ItemLines
 
 def pytest_configure(config: pytest.Config) -> None:
     # Not for a run of pytest that a conftest starts.
-    path = os.environ.pop(table.COLLECTED, "")
+    path = os.environ.pop(table.COLLECTED_VARIABLE, "")
     if path:
         local = plugin_settings.load_local(plugin_settings.given(config))
         writer = JournalWriter.create(Path(path), Header("drift"), local.scrub)

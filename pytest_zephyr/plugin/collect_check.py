@@ -64,7 +64,7 @@ class CollectCheck:
     # the items.
     @pytest.hookimpl(tryfirst=True)
     @guarded
-    @origin.as_it_was()
+    @origin.originals_restored()
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         settings = self._settings
         if settings.url == SANDBOX or settings.push == "never":

@@ -19,9 +19,9 @@ from pytest_zephyr.config import ci
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.command_line import unsent_lines
-from pytest_zephyr.config.job import as_started
+from pytest_zephyr.config.job import identify_job
 from pytest_zephyr.config.job import note_changes
-from pytest_zephyr.config.job import this_job
+from pytest_zephyr.config.job import without_added
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import Code
 from pytest_zephyr.errors import JournalError
@@ -86,9 +86,9 @@ class ZephyrReporter:
             run=run,
             key=settings.run_key or "",
             started=now_ms(),
-            options=resolve.journaled(settings),
-            job=this_job(
-                as_started(self._environ),
+            options=resolve.journaled_options(settings),
+            job=identify_job(
+                without_added(self._environ),
                 config.rootpath,
                 config.invocation_params.dir,
                 map(str, config.invocation_params.args),
@@ -151,7 +151,7 @@ class ZephyrReporter:
         # pytest does not guard its hook: an exception here would replace the terminal
         # summary.
         try:
-            with origin.as_it_was():
+            with origin.originals_restored():
                 self._finish()
         except ZephyrError as error:
             self._keep(str(error))
@@ -161,7 +161,7 @@ class ZephyrReporter:
             self.note_bug("pytest_sessionfinish", error)
             self._keep()
         try:
-            with origin.as_it_was():
+            with origin.originals_restored():
                 self._write_report()
             self._set_exit_code(session)
         except ERRORS as error:

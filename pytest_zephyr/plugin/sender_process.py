@@ -1,7 +1,7 @@
 """Starts the process that talks to Zephyr, exchanges messages with it, and ends it.
 
 Tests may replace parts of the standard library; callers restore them first, with
-`origin.as_it_was`.
+`origin.originals_restored`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,11 @@ class SenderProcess:
         self._threads = 0
         self._greeted = False
         self._process = _start(directory)
-        start = {"home": origin.HOME, "path": origin.PATH, "parent": os.getpid()}
+        start = {
+            "home": origin.PACKAGE_PARENT,
+            "path": origin.MODULE_PATH,
+            "parent": os.getpid(),
+        }
         self._write_now(json.dumps(start).encode("ascii") + b"\n")
 
     def __enter__(self) -> SenderProcess:

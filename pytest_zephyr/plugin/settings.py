@@ -28,7 +28,7 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
 from pytest_zephyr.journal.lock import is_alive
-from pytest_zephyr.origin import RUN
+from pytest_zephyr.origin import RUN_VARIABLE
 from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
@@ -44,14 +44,14 @@ def begin_run(config: pytest.Config) -> None:
     """Mark this run as reporting, for the runs that its tests start, until it ends."""
     _reporting.append(config)
     if not outer_run(config):
-        os.environ[RUN] = str(System.process_id())
+        os.environ[RUN_VARIABLE] = str(System.process_id())
     config.add_cleanup(_end_run)
 
 
 def _end_run() -> None:
     _reporting.pop()
-    if not _reporting and os.environ.get(RUN) == str(System.process_id()):
-        del os.environ[RUN]
+    if not _reporting and os.environ.get(RUN_VARIABLE) == str(System.process_id()):
+        del os.environ[RUN_VARIABLE]
 
 
 def outer_run(config: pytest.Config) -> str:
@@ -62,7 +62,7 @@ def outer_run(config: pytest.Config) -> str:
     """
     outer = config.stash.get(_OUTER, None)
     if outer is None:
-        outer = os.environ.get(RUN, "")
+        outer = os.environ.get(RUN_VARIABLE, "")
         me = str(System.process_id())
         if _reporting and config not in _reporting:
             # Even if a test has changed the variable.
@@ -116,7 +116,7 @@ def _all_given(config: pytest.Config) -> OptionSources:
     overrides: Sequence[str] = config.option.override_ini or ()
     ini = {}
     for option in OPTIONS:
-        if option.ini and (value := _ini(config, option.ini_name)) is not None:
+        if option.has_ini and (value := _ini(config, option.ini_name)) is not None:
             start = f"{option.ini_name}="
             overridden = any(text.startswith(start) for text in overrides)
             source = "-o" if overridden else path.name if path else "ini"

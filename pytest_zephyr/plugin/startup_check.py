@@ -80,7 +80,7 @@ class StartupCheck:
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
-    @origin.as_it_was()
+    @origin.originals_restored()
     def pytest_sessionstart(self) -> None:
         settings = self._settings
         self._deadline = Deadline(self._seconds + GRACE)
@@ -98,7 +98,7 @@ class StartupCheck:
 
     @pytest.hookimpl(trylast=True)
     @guarded
-    @origin.as_it_was()
+    @origin.originals_restored()
     def pytest_collection_finish(self) -> None:
         self._look_up()
 
@@ -117,7 +117,7 @@ class StartupCheck:
 
     @pytest.hookimpl(optionalhook=True)
     @guarded
-    @origin.as_it_was()
+    @origin.originals_restored()
     def pytest_xdist_node_collection_finished(self) -> None:
         """Look up the test cases that a worker has written to its journal."""
         if self._sender is not None:
@@ -133,7 +133,7 @@ class StartupCheck:
         Waits for the sender. Raises UsageError if there is a problem and the user wants
         that to end the run.
         """
-        with origin.as_it_was():
+        with origin.originals_restored():
             self._wait()
         if self._answer is None or self._answer.planned is None:
             return None
@@ -150,7 +150,7 @@ class StartupCheck:
         """End the sender, if a run ends before its first test."""
         sender = self._take_sender()
         if sender is not None:
-            with origin.as_it_was():
+            with origin.originals_restored():
                 sender.close(0)
 
     def _take_sender(self) -> SenderProcess | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from pytest_zephyr.config.settings import CREATE
+from pytest_zephyr.config.settings import CREATE_LEVELS
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.results import status
 from pytest_zephyr.results.plan import build_plan
@@ -36,7 +36,7 @@ class Planner:
         self._inputs: object = None
         self._plan = Plan((), ())
         all_settings = (main, *by_journal.values())
-        create = max((each.create for each in all_settings), key=CREATE.index)
+        create = max((each.create for each in all_settings), key=CREATE_LEVELS.index)
         self.widest = replace(main, create=create)
         self.use_statuses(status.STOCK)
 

@@ -177,7 +177,7 @@ def deliver(
                 progress,
                 snapshot=snapshot,
                 settings_by_journal={
-                    each.header.run: resolve.of_journal(
+                    each.header.run: resolve.settings_of_journal(
                         settings,
                         each.header.options,
                         each.path.name,

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pytest_zephyr import errors
 from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.config.settings import CREATE
+from pytest_zephyr.config.settings import CREATE_LEVELS
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.results.records import TARGET
@@ -259,7 +259,7 @@ class Finder:
         """Return what *ref* names, `None` if it is missing and may be created."""
         matches = [each for each in listed if _matches(ref, each)]
         if not matches:
-            if kind in CREATE and ref.name and self._settings.may_create(kind):
+            if kind in CREATE_LEVELS and ref.name and self._settings.may_create(kind):
                 self.places[kind] = None
                 return None
             raise errors.ZephyrNotFound(
@@ -315,7 +315,7 @@ class Finder:
         create = ""
         phase = self._settings.phase
         is_new = phase is None or phase.id is None
-        if kind in CREATE and ref.name and not close and is_new:
+        if kind in CREATE_LEVELS and ref.name and not close and is_new:
             create = f" To create it: --zephyr-create={kind}."
         described = self._settings.describe(kind)
         if kind == "cycle" and not close and (other := self._other_release(ref)):

@@ -20,7 +20,7 @@ from pytest_zephyr.cli import build_parser
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
-from pytest_zephyr.table import REFUSED
+from pytest_zephyr.table import REFUSED_OPTIONS
 from tests.conftest import Ran
 from tests.docs.blocks import Block
 from tests.docs.blocks import BLOCKS
@@ -55,10 +55,10 @@ FOREIGN = {
 }
 
 #: Variables of ours that are no option.
-CREDENTIALS = {f"ZEPHYR_{name.upper()}" for name in REFUSED}
+CREDENTIALS = {f"ZEPHYR_{name.upper()}" for name in REFUSED_OPTIONS}
 
-BY_INI = {option.ini_name: option for option in OPTIONS if option.ini}
-BY_ENV = {option.env_name: option for option in OPTIONS if option.env}
+BY_INI = {option.ini_name: option for option in OPTIONS if option.has_ini}
+BY_ENV = {option.env_name: option for option in OPTIONS if option.has_env}
 
 
 def check_python(block: Block, _config: pytest.Config) -> None:
@@ -132,19 +132,19 @@ def test_what_people_copy_is_right(block, pytestconfig):
 def test_every_option_that_is_named_exists(document):
     """Flags, variables and ini keys, in texts and in code."""
     text = document.read_text("utf-8")
-    flags = {option.flag_name for option in OPTIONS if option.flag}
+    flags = {option.flag_name for option in OPTIONS if option.has_flag}
     parser = build_parser()
     commands: Any = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     for command in commands.values():
         flags |= command._option_string_actions.keys()
-    refused = {f"--zephyr-{name}" for name in REFUSED}
+    refused = {f"--zephyr-{name}" for name in REFUSED_OPTIONS}
 
     named = set(re.findall(r"--(?:no-)?zephyr(?:-[a-z]+)*\b(?!-\*)", text))
     assert not named - flags - refused - {"--no-zephyr"}
     named = set(re.findall(r"(?<![\w{])ZEPHYR(?:_[A-Z]+)+\b", text))
     assert not named - BY_ENV.keys() - CREDENTIALS - {"ZEPHYR_RUN"}
     named = set(re.findall(r"(?<![\w/.])zephyr(?:_[a-z]+)+\b", text))
-    names = {f"zephyr_{name}" for name in REFUSED} | {"zephyr_ignore"}
+    names = {f"zephyr_{name}" for name in REFUSED_OPTIONS} | {"zephyr_ignore"}
     assert not named - BY_INI.keys() - names
 
 
@@ -186,7 +186,7 @@ def check_settings(section: Any) -> None:
 
 def check_value(option: Option, text: str) -> None:
     """Have *option* read a value; files need not exist, and variables have no value."""
-    if not option.files and "$" not in text:
+    if not option.names_files and "$" not in text:
         option.parse(text)
 
 
@@ -238,7 +238,7 @@ def check_pytest(config: pytest.Config, words: list[str]) -> None:
     assert not flags - FOREIGN
     for option in OPTIONS:
         value = getattr(given, option.ini_name, None)
-        if isinstance(value, str) and option.flag:
+        if isinstance(value, str) and option.has_flag:
             check_value(option, value)
 
 

@@ -288,7 +288,7 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
     printed = capsys.readouterr()
 
     assert code == 2
-    assert f"zephyr: {flag}: a credential is not read from there." in printed.err
+    assert f"zephyr: {flag}: a credential is not accepted here." in printed.err
     assert "s3cr3t" not in printed.out + printed.err
 
 

@@ -199,7 +199,7 @@ def test_a_token_that_no_header_can_have_is_rejected_without_showing_it(token):
         pytest.param("", SECRET, ["ZEPHYR_USERNAME is not set"], id="no user"),
         pytest.param("adä", SECRET, ["Use an API token: set ZEPHYR_TOKEN."], id="user"),
         pytest.param(
-            "ada", f"{SECRET}ß", ["ZEPHYR_PASSWORD has a letter"], id="password"
+            "ada", f"{SECRET}ß", ["ZEPHYR_PASSWORD has a character"], id="password"
         ),
         pytest.param(
             "adä",
@@ -223,12 +223,12 @@ def test_a_user_that_cannot_be_sent_is_rejected(kind, username, password, reason
 
 
 @pytest.mark.parametrize("kind", ["basic", "cookie"])
-def test_letters_outside_ascii_lead_to_a_token(kind):
+def test_characters_outside_ascii_need_a_token(kind):
     """Clients of the vendor cannot send them, either."""
     message = problem(ZEPHYR_AUTH=kind, ZEPHYR_USERNAME="ada", ZEPHYR_PASSWORD="pä")
 
     assert message == (
-        f"ZEPHYR_PASSWORD has a letter outside ASCII, which {kind} login cannot send."
+        f"ZEPHYR_PASSWORD has a character outside ASCII, which {kind} login cannot send."
         f" Use an API token: set ZEPHYR_TOKEN."
     )
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.config.job import as_started
+from pytest_zephyr.config.job import identify_job
 from pytest_zephyr.config.job import note_changes
-from pytest_zephyr.config.job import significant
-from pytest_zephyr.config.job import this_job
+from pytest_zephyr.config.job import significant_arguments
+from pytest_zephyr.config.job import without_added
 from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import Session
@@ -211,7 +211,7 @@ HERE: dict[str, Any] = {"root": Path("/w"), "cwd": Path("/w")}
 
 
 def job(environ: dict[str, str], *arguments: str) -> Job:
-    return this_job(environ, arguments=arguments, **HERE)
+    return identify_job(environ, arguments=arguments, **HERE)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def job(environ: dict[str, str], *arguments: str) -> Job:
     ],
 )
 def test_arguments_that_change_no_result_do_not_count(first, second):
-    assert significant(first) == significant(second)
+    assert significant_arguments(first) == significant_arguments(second)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_arguments_that_change_no_result_do_not_count(first, second):
     ],
 )
 def test_other_arguments_make_another_job(first, second):
-    assert significant(first) != significant(second)
+    assert significant_arguments(first) != significant_arguments(second)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
     marks = []
     for root in ("/runner/1/work", "/runner/2/work"):
         environ = {"GITHUB_WORKSPACE": root, "PATH": f"{root}/.venv/bin:/bin"}
-        found = this_job(environ, Path(root), Path(root, "api"), [f"{root}/tests"])
+        found = identify_job(environ, Path(root), Path(root, "api"), [f"{root}/tests"])
         marks.append(found.mark)
 
     assert marks[0].kind == marks[1].kind
@@ -320,5 +320,5 @@ def test_changes_of_tests_to_the_environment_make_no_other_job():
     """Changes of the caller of pytest.main between two sessions do."""
     note_changes({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
 
-    assert as_started({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}
-    assert as_started({"_MPLBACKEND": "svg"}) == {"_MPLBACKEND": "svg"}
+    assert without_added({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}
+    assert without_added({"_MPLBACKEND": "svg"}) == {"_MPLBACKEND": "svg"}

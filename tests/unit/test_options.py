@@ -82,7 +82,7 @@ def test_every_option_is_in_the_table():
 
 def sources(option: Option) -> list[str]:
     """Return the sources that *option* may come from, the first one that counts first."""
-    places = {"flag": option.flag, "env": option.env, "ini": option.ini}
+    places = {"flag": option.has_flag, "env": option.has_env, "ini": option.has_ini}
     return [place for place, allowed in places.items() if allowed]
 
 
@@ -132,7 +132,7 @@ def test_only_a_flag_overrides_a_journal(option):
     assert kept.find(option) == (text, "run.jsonl")
     silent = replace(given_in(here, option.name), header={})
     assert resolve.value(option.name, silent) == default
-    if option.flag:
+    if option.has_flag:
         typed = given_in({"header": text, "flag": other}, option.name)
         assert resolve.value(option.name, typed) == other_value
 
@@ -334,7 +334,7 @@ def test_the_run_key_comes_from_the_ci_service_if_it_is_not_set(environ, key, so
     settings = resolve.resolve(OptionSources(environ=environ))
 
     assert (settings.run_key, settings.sources["run_key"]) == (key, source)
-    assert resolve.journaled(settings).get("run_key") == key
+    assert resolve.journaled_options(settings).get("run_key") == key
 
 
 def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
@@ -350,7 +350,7 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
         )
     )
 
-    assert resolve.journaled(settings) == {
+    assert resolve.journaled_options(settings) == {
         "phase": "name:Smoke",
         "status_map": "error=4",
     }
@@ -359,7 +359,7 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
 def test_the_options_of_a_journal_have_the_same_values_later():
     """A later push has the same result as a push at the end of the run."""
     first = resolve.resolve(OptionSources(environ=environ_of_all()))
-    again = resolve.resolve(OptionSources(header=resolve.journaled(first)))
+    again = resolve.resolve(OptionSources(header=resolve.journaled_options(first)))
     names = [option.name for option in OPTIONS if option.journaled]
 
     assert {name: getattr(again, name) for name in names} == {
@@ -371,7 +371,7 @@ def environ_of_all() -> dict[str, str]:
     return {
         option.env_name: TABLE[option.name][1]
         for option in OPTIONS
-        if option.env and option.name != "token_file"
+        if option.has_env and option.name != "token_file"
     }
 
 
@@ -406,7 +406,7 @@ def test_the_message_about_a_credential_says_where_it_belongs(name):
 def test_no_option_takes_a_credential(name):
     """Neither a flag nor an ini key."""
     assert name not in BY_NAME
-    assert name in table.REFUSED
+    assert name in table.REFUSED_OPTIONS
 
 
 @pytest.mark.parametrize("name", ["url", "proxy"])
@@ -472,7 +472,7 @@ SECRETS = {
         pytest.param(str, id="str"),
         pytest.param(lambda each: repr(each.credential), id="credential"),
         pytest.param(lambda each: "\n".join(resolve.describe(each)), id="table"),
-        pytest.param(lambda each: repr(resolve.journaled(each)), id="journal"),
+        pytest.param(lambda each: repr(resolve.journaled_options(each)), id="journal"),
         pytest.param(lambda each: each.describe("proxy"), id="message about the proxy"),
     ],
 )
@@ -590,7 +590,7 @@ def test_any_value_from_any_source_is_used_or_rejected(
             assert len(line) < 600
 
 
-@pytest.mark.parametrize("name", [each.name for each in OPTIONS if each.files])
+@pytest.mark.parametrize("name", [each.name for each in OPTIONS if each.names_files])
 @pytest.mark.parametrize(
     ("place", "at_ini"), [("ini", True), ("-o", False), ("env", False), ("flag", False)]
 )
@@ -630,7 +630,7 @@ IN_WORDS = {"id_prefix", "status_map"}
     [
         each
         for each in OPTIONS
-        if each.default is not None and not each.switch and each.name not in IN_WORDS
+        if each.default is not None and not each.is_switch and each.name not in IN_WORDS
     ],
     ids=lambda option: option.name,
 )

@@ -305,7 +305,9 @@ ANY_TEXT = st.one_of(
 
 
 @deterministic
-@given(st.sampled_from([each.name for each in options.OPTIONS if each.ini]), ANY_TEXT)
+@given(
+    st.sampled_from([each.name for each in options.OPTIONS if each.has_ini]), ANY_TEXT
+)
 @example("url", "http://[")
 @example("url", "http://\u2100/")
 @example("proxy", "http://[")

@@ -155,6 +155,6 @@ def test_a_journal_has_the_name_with_placeholders_filled(name: str) -> None:
     first = resolve.resolve(
         OptionSources(environ={"ZEPHYR_PHASE": "name:{env:STAGE}", "STAGE": stage})
     )
-    again = resolve.resolve(OptionSources(header=resolve.journaled(first)))
+    again = resolve.resolve(OptionSources(header=resolve.journaled_options(first)))
 
     assert first.phase == again.phase == Ref(name=stage)

@@ -25,7 +25,7 @@ class GherkinTags:
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        prefix = str(config.getini("zephyr_id_prefix") or table.ID_PREFIX)
+        prefix = str(config.getini("zephyr_id_prefix") or table.DEFAULT_ID_PREFIX)
         try:
             self._id = re.compile(rf"(?:{prefix})\d{{1,19}}", re.ASCII | re.IGNORECASE)
         except re.error:
