@@ -175,6 +175,7 @@ def _push_run(
         "problems": problems_as_json(lines),
         **summary.as_json(delivery),
         **summary.merged_as_json(contents.results),
+        "complete": delivered.complete,
         "cut_short": list(map(str, run.cut)),
         "unreadable": {str(path): each for path, each in contents.unreadable.items()},
     }

@@ -139,8 +139,8 @@ def known_secrets(
     They are the secrets of Zephyr and of proxies that this process can read, with at
     least 6 characters.
     """
-    password = environ.get("ZEPHYR_PASSWORD", "").strip()
-    secrets = {environ.get("ZEPHYR_TOKEN", "").strip(), password}
+    password = environ.get("ZEPHYR_PASSWORD", "")
+    secrets = {environ.get("ZEPHYR_TOKEN", "").strip(), password.strip()}
     if password:
         secrets.add(encode_login(environ.get("ZEPHYR_USERNAME", ""), password))
     if credential is not None:

@@ -193,7 +193,6 @@ def as_json(delivery: Delivery) -> dict[str, object]:
             str(case): used for case, used in changes.scheduled_twice.items()
         },
         "error": str(delivery.error) if delivery.error else None,
-        "complete": delivery.complete,
     }
 
 

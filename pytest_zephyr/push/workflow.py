@@ -127,7 +127,8 @@ def _count_expected(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
             delivery.unmapped.append(node.title)
             delivery.unmapped_is_error |= settings.unmapped == "error"
         choice = planner.rules_of(node.origin.journal).choices[node.outcome]
-        creates = settings.unmapped == "create" and choice.status is not None
+        has_nothing = choice.status is None and not choice.problem
+        creates = settings.unmapped == "create" and not has_nothing
         if creates and node.new is not None:
             tests = delivery.new_cases.setdefault(
                 node.new, NewCaseTests(settings.folder)

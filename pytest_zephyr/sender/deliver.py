@@ -56,6 +56,11 @@ class Delivered:
         journals = self.contents.journals.values()
         return bool(self.run.cut) or any(each.unreadable for each in journals)
 
+    @property
+    def complete(self) -> bool:
+        """Whether another push would change nothing."""
+        return self.delivery.complete and not self.damaged
+
     def summary_lines(
         self,
         problem_lines: Iterable[Line],
@@ -120,7 +125,7 @@ class Delivered:
             "target": target.path if target else settings.target_path or None,
             "url": next((line.url for line in lines if line.url), None),
             "dry_run": delivery.previewed,
-            "complete": delivery.complete and not self.damaged,
+            "complete": self.complete,
             "created": delivery.creations.created,
             "attachments": {
                 "uploaded": sent.files,
@@ -196,7 +201,7 @@ def deliver(
                 break
             run, contents, snapshot, earlier = new_run, new_run.read(), None, delivery
     delivered = Delivered(delivery, run, contents, settings)
-    if delivery.complete and not delivered.damaged:
+    if delivered.complete:
         for writer in writers:
             writer.append(line_of(AllDelivered()))
     return delivered

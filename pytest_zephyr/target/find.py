@@ -153,6 +153,7 @@ class Finder:
         if named is not None and not matches and release is not None:
             where = where.replace("It is", f"Phase {number} is", 1)
             text = self._not_found("cycle", named, cycles, self._name_release(release))
+            wrong: str = "cycle"
         else:
             if named is not None:
                 place = f"cycle {matches[0].name!r}" if matches else f"cycle {named}"
@@ -160,7 +161,8 @@ class Finder:
                 assert release is not None
                 place = self._name_release(release)
             text = f"{settings.describe('phase')} is not a phase of {place}."
-        raise errors.ZephyrNotFound(f"{text} {where}", option="phase")
+            wrong = "phase"
+        raise errors.ZephyrNotFound(f"{text} {where}", option=wrong)
 
     def _cycles_above(
         self, phase: int

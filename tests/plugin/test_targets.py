@@ -591,6 +591,18 @@ def test_dry_run_counts_a_test_case_that_an_earlier_run_created(pytester, run_ze
     assert "would be created" not in ran.text
 
 
+@pytest.mark.usefixtures("named")
+def test_a_test_case_is_created_for_a_result_with_a_status_of_the_server(
+    pytester, run_zephyr, world
+):
+    """A server may have other statuses than those that every server has."""
+    world.sandbox.store.set_statuses([("1", "Pass", True), ("11", "Waived", True)])
+    pytester.makepyfile(test_pay="def test_unmarked(): pass")
+    ran = run_zephyr(*CREATE, "--zephyr-status-map=passed=Waived")
+
+    assert "1 test case: 1 reported (1 Waived)" in ran.text
+
+
 def test_creating_test_cases_needs_leave_to_create(pytester, run_zephyr):
     pytester.makepyfile("def test_a(): pass")
     ran = run_zephyr("--zephyr-unmapped=create", same_exit=False)
