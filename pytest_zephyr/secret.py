@@ -7,6 +7,8 @@ import json
 import re
 from typing import Any
 
+from pytest_zephyr.text import one_line
+
 
 HIDDEN = "<hidden>"
 
@@ -63,6 +65,10 @@ class Scrubber:
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return text
+
+    def line(self, text: str) -> str:
+        """Return *text* on one line, safe to print: the name of a test may be in it."""
+        return one_line(self(text))
 
     def has_secret(self, document: str) -> bool:
         """Return whether the text of a JSON *document* contains a secret."""

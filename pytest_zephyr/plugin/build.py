@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 import sys
 from typing import Any
@@ -10,17 +11,22 @@ import pytest
 
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.resolve import OptionSources
+from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import worker_journal
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.collection.items import ItemLines
+from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.recorder import Recorder
 from pytest_zephyr.plugin.reporter import ZephyrReporter
 from pytest_zephyr.plugin.reports import ReportLines
+from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.startup_check import JOURNAL_KEY
 from pytest_zephyr.plugin.startup_check import PLANNED_KEY
+from pytest_zephyr.results.records import Item
 
 
 def begin(config: pytest.Config) -> None:
@@ -68,9 +74,8 @@ class _Unbuilt:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         with suppress(Exception):
-            failing = resolve.value("on_error", self._texts) == "fail"
-            if failing and not session.exitstatus:
-                session.exitstatus = plugin_settings.UNDELIVERED
+            on_error = resolve.value("on_error", self._texts)
+            plugin_settings.set_exit_code(session, on_error)
 
 
 def _checking_plugins(config: pytest.Config, texts: OptionSources) -> dict[str, object]:
@@ -82,13 +87,8 @@ def _checking_plugins(config: pytest.Config, texts: OptionSources) -> dict[str, 
         if settings.push == "end":
             settings.require_server()
     local = plugin_settings.load_local(texts, settings.credential)
-    check = CollectCheck(config, settings, local.marks, local.scrub)
-    plugins: dict[str, object] = {"collect-check": check}
-    if local.marks.case_map is not None:
-        from pytest_zephyr.plugin.collection.map_use import MapUse
-
-        plugins["map-use"] = MapUse(local.marks, check.note_bug, check.add_line)
-    return plugins
+    check = CollectCheck(config, settings, local)
+    return {"collect-check": check, **_map_use(local.marks, check.bugs, check.add_line)}
 
 
 def _controller_plugins(
@@ -100,24 +100,16 @@ def _controller_plugins(
         if settings.push == "end" or settings.only_planned:
             settings.require_server()
     local = plugin_settings.load_local(texts, settings.credential)
-    marks = local.marks
-    reporter = ZephyrReporter(config, settings, marks, local.scrub)
-    writer, check = reporter.writer, reporter.startup_check
-    store = local.store(writer.path)
-    config.stash[RECORDER] = Recorder(writer, store, hide=marks.hide_secrets)
-    plugins = {
-        "reports": ReportLines(
-            config, marks, local.capture, writer, tell=reporter.tell
-        ),
+    reporter = ZephyrReporter(config, settings, local)
+    check = reporter.startup_check
+    return {
         "reporter": reporter,
         "startup-check": check,
-        "items": ItemLines(writer, marks, reporter.note_bug, check.take_item),
+        **_recording_plugins(
+            config, local, reporter.writer, reporter.bugs, take_item=check.take_item
+        ),
+        **_map_use(local.marks, reporter.bugs, reporter.add_line),
     }
-    if marks.case_map is not None:
-        from pytest_zephyr.plugin.collection.map_use import MapUse
-
-        plugins["map-use"] = MapUse(marks, reporter.note_bug, reporter.add_line)
-    return plugins
 
 
 def _worker_plugins(
@@ -125,18 +117,43 @@ def _worker_plugins(
 ) -> dict[str, object]:
     """Return what a worker of pytest-xdist needs to write what its tests do."""
     local = plugin_settings.load_local(texts)
-    marks = local.marks
-    worker = workerinput["workerid"]
+    worker, bugs = workerinput["workerid"], Bugs()
     writer = worker_journal(workerinput[JOURNAL_KEY], worker, local.scrub)
-    store = local.store(writer.path, workerinput.get("workercount", 1))
-    config.stash[RECORDER] = Recorder(writer, store, worker, marks.hide_secrets)
-    reports = ReportLines(config, marks, local.capture, writer, worker)
-    plugins = {"reports": reports, "items": ItemLines(writer, marks, reports.note_bug)}
-    if marks.case_map is not None:
-        from pytest_zephyr.plugin.collection.map_use import MapUse
-
-        plugins["map-use"] = MapUse(marks, reports.note_bug)
+    processes = workerinput.get("workercount", 1)
+    plugins = {
+        **_recording_plugins(config, local, writer, bugs, worker, processes),
+        **_map_use(local.marks, bugs),
+    }
     if PLANNED_KEY in workerinput:
         planned = frozenset(workerinput[PLANNED_KEY])
-        plugins["only-planned"] = OnlyPlanned(lambda: planned, marks, writer)
+        plugins["only-planned"] = OnlyPlanned(lambda: planned, local.marks, writer)
     return plugins
+
+
+def _recording_plugins(
+    config: pytest.Config,
+    local: LocalOptions,
+    writer: JournalWriter,
+    bugs: Bugs,
+    worker: str = "",
+    processes: int = 1,
+    take_item: Callable[[Item], None] = lambda _item: None,
+) -> dict[str, object]:
+    """Return what writes the tests of this process to its journal."""
+    marks, store = local.marks, local.store(writer.path, processes)
+    config.stash[RECORDER] = Recorder(writer, store, worker, marks.hide_secrets, bugs)
+    return {
+        "reports": ReportLines(config, marks, local.capture, writer, bugs, worker),
+        "items": ItemLines(writer, marks, bugs, take_item),
+    }
+
+
+def _map_use(
+    marks: Marks, bugs: Bugs, add_line: Callable[[str], None] | None = None
+) -> dict[str, object]:
+    """Return what says which rows of the mapping file had no effect, if there is one."""
+    if marks.case_map is None:
+        return {}
+    from pytest_zephyr.plugin.collection.map_use import MapUse
+
+    return {"map-use": MapUse(marks, bugs, add_line)}

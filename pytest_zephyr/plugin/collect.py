@@ -12,6 +12,7 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.collection.items import ItemLines
+from pytest_zephyr.plugin.guard import Bugs
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,9 +21,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if path:
         local = plugin_settings.load_local(plugin_settings.given(config))
         writer = JournalWriter.create(Path(path), Header("drift"), local.scrub)
-        lines = ItemLines(writer, local.marks, _note_bug)
+        lines = ItemLines(writer, local.marks, _Raised())
         config.pluginmanager.register(lines, "zephyr-collect")
 
 
-def _note_bug(hook: str, error: BaseException) -> None:
-    raise RuntimeError(f"zephyr: internal error in {hook}") from error
+class _Raised(Bugs):
+    """Ends the collection at the first failure of our own: nobody asks for them later."""
+
+    def note(self, hook: str, error: BaseException) -> None:
+        raise RuntimeError(f"zephyr: internal error in {hook}") from error

@@ -8,29 +8,26 @@ import pytest
 
 from pytest_zephyr import origin
 from pytest_zephyr import protocol
-from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import without_case_line
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.collection.items import item_of
-from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.collection.marks import name_items
 from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
-from pytest_zephyr.plugin.guard import ERRORS
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderError
 from pytest_zephyr.plugin.sender_process import SenderProcess
+from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.summary import show
 from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
+from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.secret import Scrubber
-from pytest_zephyr.text import one_line
 from pytest_zephyr.text import plural
 
 
@@ -41,21 +38,16 @@ class CollectCheck:
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, marks: Marks, scrub: Scrubber
+        self, config: pytest.Config, settings: Settings, local: LocalOptions
     ) -> None:
         self._config = config
         self._settings = settings
-        self._marks = marks
-        self._scrub = scrub
-        self._lines = [
-            Line(text, "warning", code="settings") for text in settings.warnings
-        ]
+        self._marks = local.marks
+        self._scrub = local.scrub
+        self._lines = problems(settings.warnings, "warning", "settings")
+        self.bugs = Bugs()
         # The first test of each test case.
         self._tests: dict[CaseRef, str] = {}
-
-    def note_bug(self, hook: str, error: BaseException) -> None:
-        text = f"internal error in {hook}: {error!r}, please report it."
-        self._lines.append(Line(text, "error", code="bug"))
 
     def add_line(self, line: str) -> None:
         self._lines.append(problem([line], "warning"))
@@ -82,38 +74,35 @@ class CollectCheck:
 
     def _check(self, session: pytest.Session, sender: SenderProcess) -> None:
         """Check the server, then the test cases. Raises SenderError."""
-        seconds = self._settings.deadline
-        sender.send(protocol.Check(self._settings, seconds))
-        checked = sender.answer(Deadline(seconds + GRACE))
-        assert isinstance(checked, protocol.Checked), "the answer to Check"
-        self._lines += [problem([line], code="server") for line in checked.lines]
+        settings, seconds = self._settings, self._settings.deadline
+        checked = sender.ask(
+            protocol.Check(settings, seconds), protocol.Checked, seconds
+        )
+        self._lines += problems(checked.lines, code="server")
         if checked.planned is not None:
             planned = frozenset(checked.planned)
-            unwritten = JournalWriter(self._settings.journal)
+            unwritten = JournalWriter(settings.journal)
             only = OnlyPlanned(lambda: planned, self._marks, unwritten)
             only.pytest_collection_finish(session)
         self._read_markers(session)
-        sender.send(protocol.LookUp(tuple(self._tests), all=True))
-        answer = sender.answer(Deadline(seconds + GRACE))
-        assert isinstance(answer, protocol.LookedUp), "the answer to LookUp"
+        request = protocol.LookUp(tuple(self._tests), all=True)
+        answer = sender.ask(request, protocol.LookedUp, seconds)
         if answer.error:
             if not checked.lines:
                 self._lines.append(Line(answer.error, "error", code="error"))
             self._count(session, "not checked")
             return
         counts = Counter(code for _case, _text, code in answer.problems)
-        in_phase = len(self._tests) - counts.total()
         kinds = (
-            (in_phase, "in the phase"),
+            (len(self._tests) - counts.total(), "in the phase"),
             (counts["to-add"], "to be added to it"),
             (counts["not-in-phase"], "not in the phase"),
             (counts["unknown-case"], "unknown to Zephyr"),
             (counts["ambiguous"], "ambiguous"),
         )
-        self._count(
-            session, ", ".join(f"{count} {what}" for count, what in kinds if count)
-        )
-        unknown_case = self._settings.unknown_case
+        parts = [f"{count} {what}" for count, what in kinds if count]
+        self._count(session, ", ".join(parts))
+        unknown_case = settings.unknown_case
         level: Level = "error" if unknown_case == "error" else "warning"
         no_problem = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
         self._lines += first_lines(
@@ -145,31 +134,25 @@ class CollectCheck:
         self._lines += first_lines(invalid)
 
     def _count(self, session: pytest.Session, what: str) -> None:
-        cases = plural(len(self._tests), "test case")
+        """Say first how many test cases there are, and *what* of them is known."""
         tests = plural(len(session.items), "test")
+        text = f"No test case in {tests}"
+        if self._tests:
+            text = f"{plural(len(self._tests), 'test case')} of {tests}: {what}"
         is_right = not any(line.is_problem for line in self._lines)
-        text = (
-            f"{cases} of {tests}: {what}" if self._tests else f"No test case in {tests}"
-        )
         level: Level = "success" if is_right and "phase" in what else "info"
         self._lines.insert(0, Line(text, level))
 
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        failed = any(line.is_problem for line in self._lines)
-        if failed and self._settings.on_error == "fail" and not session.exitstatus:
-            session.exitstatus = plugin_settings.UNDELIVERED
+        if self.bugs or any(line.is_problem for line in self._lines):
+            plugin_settings.set_exit_code(session, self._settings.on_error)
 
+    @guarded
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
-        try:
-            lines = [line.cleaned(self._clean) for line in self._lines]
-            quiet = self._config.get_verbosity() < 0
-            show(terminalreporter, lines, quiet=quiet)
-        except ERRORS as error:
-            self.note_bug("pytest_terminal_summary", error)
-
-    def _clean(self, text: str) -> str:
-        return one_line(self._scrub(text))
+        lines = [*self._lines, *self.bugs.lines()]
+        lines = [line.cleaned(self._scrub.line) for line in lines]
+        show(terminalreporter, lines, quiet=self._config.get_verbosity() < 0)

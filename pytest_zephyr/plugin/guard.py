@@ -1,18 +1,22 @@
-"""Keeps exceptions of our own, and of hooks, from ending the run."""
+"""Keeps exceptions of our own, and of hooks, from ending the run; warns about the latter."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 import functools
 import inspect
 import traceback
-from typing import Concatenate
-from typing import ParamSpec
-from typing import Protocol
+from typing import Any
+from typing import cast
 from typing import TypeVar
 
 import pluggy
 import pytest
+
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problems
+from pytest_zephyr.text import plural
 
 
 #: What our code, or a hook, may raise without ending the run. The outcomes of pytest are
@@ -24,31 +28,42 @@ ERRORS = (
 )
 # fmt: on
 
-Params = ParamSpec("Params")
-Self = TypeVar("Self", bound="Guarded")
+Hook = TypeVar("Hook", bound=Callable[..., object])
 
 
-class Guarded(Protocol):
-    """An object whose hooks are guarded; `note_bug` gets every failure."""
+class Bugs(list[str]):
+    """Failures of our own that the summary has yet to show."""
 
-    def note_bug(self, hook: str, error: BaseException) -> None: ...
+    def note(self, hook: str, error: BaseException) -> None:
+        self.append(f"{hook}: {error!r}")
+
+    def lines(self) -> list[Line]:
+        """Return a line for each bug, which says how often it was noted."""
+        counts = Counter(self).items()
+        texts = [
+            f"internal error in {bug} ({plural(count, 'time')}), please report it."
+            for bug, count in counts
+        ]
+        return problems(texts, code="bug")
 
 
-def guarded(
-    hook: Callable[Concatenate[Self, Params], None],
-) -> Callable[Concatenate[Self, Params], None]:
-    """Wrap a hook so that nothing but a usage error leaves it."""
+def guarded(hook: Hook) -> Hook:
+    """Wrap a hook so that nothing but a usage error leaves it.
+
+    All else is noted in the *bugs* of its plugin object.
+    """
 
     @functools.wraps(hook)
-    def call(self: Self, /, *args: Params.args, **kwargs: Params.kwargs) -> None:
+    def call(self: Any, *args: object, **kwargs: object) -> object:
         try:
-            hook(self, *args, **kwargs)
+            return hook(self, *args, **kwargs)
         except pytest.UsageError:
             raise
         except ERRORS as error:
-            self.note_bug(hook.__name__, error)
+            self.bugs.note(hook.__name__, error)
+            return None
 
-    return call
+    return cast(Hook, call)
 
 
 def blame(hook: pluggy.HookCaller, error: BaseException) -> str:

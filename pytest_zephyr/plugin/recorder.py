@@ -14,6 +14,7 @@ import pytest
 from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.plugin.collection.marks import key_of
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
@@ -51,15 +52,14 @@ def attempt_of(item: pytest.Item) -> int:
 class Recorder:
     """Writes what the tests of one process report; without a writer, nothing.
 
-    *hide* removes secrets of an item from a text. *bugs* are failures of our own that the
-    summary has yet to show.
+    *hide* removes secrets of an item from a text.
     """
 
     writer: JournalWriter | None = None
     store: FileStore | None = None
     worker: str = ""
     hide: Callable[[pytest.Item, str], str] = lambda _item, text: text
-    bugs: list[str] = field(default_factory=list)
+    bugs: Bugs = field(default_factory=Bugs)
 
     def write(self, item: pytest.Item, value: EvidenceValue) -> None:
         if self.writer is not None:

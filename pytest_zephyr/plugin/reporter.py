@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from collections.abc import Generator
 import os
 import sys
-from typing import Any
 
 import pytest
 
@@ -41,16 +38,16 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.plugin import settings as plugin_settings
-from pytest_zephyr.plugin.collection.marks import Marks
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
-from pytest_zephyr.plugin.progress import Progress
-from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
 from pytest_zephyr.plugin.sender_process import SenderLate
 from pytest_zephyr.plugin.sender_process import SenderProcess
+from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.startup_check import StartupCheck
+from pytest_zephyr.plugin.summary import Progress
 from pytest_zephyr.plugin.summary import show
 from pytest_zephyr.plugin.summary import unsent_report
 from pytest_zephyr.results.lines import github_annotations
@@ -58,10 +55,7 @@ from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import End
-from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.system import System
-from pytest_zephyr.text import one_line
-from pytest_zephyr.text import plural
 
 
 class ZephyrReporter:
@@ -71,11 +65,7 @@ class ZephyrReporter:
     """
 
     def __init__(
-        self,
-        config: pytest.Config,
-        settings: Settings,
-        marks: Marks,
-        scrub: Scrubber,
+        self, config: pytest.Config, settings: Settings, local: LocalOptions
     ) -> None:
         self._config = config
         self._settings = settings
@@ -99,26 +89,19 @@ class ZephyrReporter:
             commit=ci.find(os.environ, "commit"),
             dry_run=settings.dry_run,
         )
-        self.writer = JournalWriter.create(path, header, scrub)
+        self.writer = JournalWriter.create(path, header, local.scrub)
+        self.bugs = Bugs()
+        self.startup_check = StartupCheck(
+            config, settings, local.marks, self.writer, self.bugs
+        )
         self._journal = display_path(path)
         self._lines = problems(settings.warnings, "warning")
-        self._bugs: Counter[str] = Counter()
         self._undelivered = False
         self._uncollected: list[str] = []
         self._finished = False
         # The sender has written the report.
         self._reported = False
         self._session: pytest.Session | None = None
-        self.startup_check = StartupCheck(
-            config, settings, marks, self.writer, self.note_bug
-        )
-
-    def note_bug(self, hook: str, error: BaseException) -> None:
-        self.tell(f"{hook}: {error!r}")
-
-    def tell(self, bug: str) -> None:
-        """Note a failure of our own, for the summary."""
-        self._bugs[bug] += 1
 
     def add_line(self, line: str) -> None:
         """Show a problem in the summary."""
@@ -158,14 +141,14 @@ class ZephyrReporter:
         except KeyboardInterrupt:
             self._keep("interrupted before anything was sent.", code="interrupted")
         except ERRORS as error:
-            self.note_bug("pytest_sessionfinish", error)
+            self.bugs.note("pytest_sessionfinish", error)
             self._keep()
         try:
             with origin.originals_restored():
                 self._write_report()
             self._set_exit_code(session)
         except ERRORS as error:
-            self.note_bug("pytest_sessionfinish", error)
+            self.bugs.note("pytest_sessionfinish", error)
 
     def _write_report(self) -> None:
         """Write the report that the user asked for, unless the sender has done so."""
@@ -186,9 +169,8 @@ class ZephyrReporter:
             self._lines.append(write_report(path, [report], display_path(path)))
 
     def _set_exit_code(self, session: pytest.Session) -> None:
-        failed = self._undelivered or self._bugs
-        if failed and self._settings.on_error == "fail" and not session.exitstatus:
-            session.exitstatus = plugin_settings.UNDELIVERED
+        if self._undelivered or self.bugs:
+            plugin_settings.set_exit_code(session, self._settings.on_error)
 
     def _finish(self) -> None:
         self.startup_check.close()
@@ -223,18 +205,21 @@ class ZephyrReporter:
         if self.writer.broken is None:
             # The sender continues the file.
             self.writer.close()
-        facts = self.startup_check.facts
+        seconds = settings.deadline
         request = protocol.Push(
-            settings, self.writer.path, refused, facts, settings.deadline
+            settings, self.writer.path, refused, self.startup_check.facts, seconds
         )
-        with Progress(self._progress_line()) as progress:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        with Progress(terminal) as progress:
             try:
-                answer = self._exchange(request, progress)
+                with SenderProcess(self._config.invocation_params.dir) as sender:
+                    answer = sender.ask(
+                        request, protocol.Pushed, seconds, progress.update
+                    )
             except SenderLate:
-                budget = Deadline(settings.deadline)
-                self._keep(f"{budget} is spent.{progress.reached}")
+                self._keep(f"{Deadline(seconds)} is spent.{progress.reached}")
             except SenderBug as error:
-                self.note_bug("the push", error)
+                self.bugs.note("the push", error)
                 self._keep()
             except SenderError as error:
                 self._keep(f"{error}{progress.reached}")
@@ -245,24 +230,6 @@ class ZephyrReporter:
                 self._reported = True
                 self._lines += answer.lines
                 self._undelivered = answer.failed
-
-    def _exchange(self, request: protocol.Push, progress: Progress) -> protocol.Pushed:
-        """Have a sender push. Raises SenderError."""
-        deadline = Deadline(request.seconds + GRACE)
-        with SenderProcess(self._config.invocation_params.dir) as sender:
-            sender.send(request)
-            while not isinstance(answer := sender.answer(deadline), protocol.Pushed):
-                assert isinstance(answer, protocol.Progress), "a message before the end"
-                progress.update(answer.done, answer.total, answer.what)
-            return answer
-
-    def _progress_line(self) -> Callable[[str], object] | None:
-        """Return a function that rewrites a line, if pytest writes to a terminal."""
-        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        # Other plugins replace pytest's reporter.
-        if not getattr(terminal, "isatty", False) or not hasattr(terminal, "rewrite"):
-            return None
-        return lambda line: terminal.rewrite(line, erase=True)
 
     def _report_broken(self, error: OSError) -> None:
         result = "what is not delivered is lost when this process ends."
@@ -299,7 +266,7 @@ class ZephyrReporter:
             self._write_summary(terminalreporter)
         except ERRORS as error:
             # `pytest_unconfigure` writes to stderr what is not shown here.
-            self.note_bug("pytest_terminal_summary", error)
+            self.bugs.note("pytest_terminal_summary", error)
             if self._session is not None:
                 self._set_exit_code(self._session)
 
@@ -309,7 +276,7 @@ class ZephyrReporter:
         for annotation in github_annotations(lines, self._environ):
             terminal.line(annotation)
         self._lines = []
-        self._bugs.clear()
+        self.bugs.clear()
 
     def _publish(self) -> list[Line]:
         """Add the summary to that of the CI job and return its lines."""
@@ -318,16 +285,8 @@ class ZephyrReporter:
 
     def _summary_lines(self) -> list[Line]:
         """Return all lines, bugs included, without secrets and control characters."""
-        bugs = [
-            f"internal error in {bug} ({plural(count, 'time')}), please report it."
-            for bug, count in self._bugs.items()
-        ]
-        lines = (*self._lines, *problems(bugs, code="bug"))
-        return [line.cleaned(self._clean) for line in lines]
-
-    def _clean(self, text: str) -> str:
-        """Return a text that may contain the name of a test, or what a server said."""
-        return one_line(self.writer.scrub(text))
+        lines = (*self._lines, *self.bugs.lines())
+        return [line.cleaned(self.writer.scrub.line) for line in lines]
 
     @guarded
     def pytest_unconfigure(self) -> None:

@@ -23,11 +23,11 @@ from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.fixture import Zephyr
 from pytest_zephyr.plugin.fixture import ZephyrRecord
 from pytest_zephyr.plugin.guard import blame
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import forget_attempts
-from pytest_zephyr.plugin.recorder import RECORDER
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
 
@@ -57,8 +57,7 @@ class ReportLines:
     A test that simply passed has a line for its start and one for its end; any other has
     a line for each report. Lines that a worker could not write to disk, or that a forked
     process may not write, travel on the reports, and the process that gets them writes
-    them. *worker* is the id of this process if it is a worker. *tell* takes our own
-    bugs; without it they travel on the reports, too.
+    them; so do its bugs. *worker* is the id of this process if it is a worker.
     """
 
     def __init__(
@@ -67,16 +66,16 @@ class ReportLines:
         marks: Marks,
         capture: Capture,
         writer: JournalWriter,
+        bugs: Bugs,
         worker: str = "",
-        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._root = str(config.rootpath)
         self._record_hook = config.hook.pytest_zephyr_record
         self._marks = marks
         self._capture = capture
         self._writer = writer
+        self.bugs = bugs
         self._worker = worker
-        self._tell = tell
         # The test that runs, its name in the journal, and its reports not yet written.
         self._item: pytest.Item | None = None
         self._key = ""
@@ -84,14 +83,6 @@ class ReportLines:
         self._attempt = 0
         # In case the test is repeated.
         self._failed: tuple[pytest.Item, pytest.TestReport] | None = None
-        self._bugs: list[str] = []
-
-    def note_bug(self, hook: str, error: BaseException) -> None:
-        bug = f"{hook}: {error!r}"
-        if self._tell is not None and self._writer.is_ours:
-            self._tell(bug)
-        else:
-            self._bugs.append(bug)
 
     # Outermost: where a plugin forks for a test, this runs before the fork.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -106,7 +97,7 @@ class ReportLines:
             self._attempt = 0
             self._writer.append_text(journal_format.start_text(self._key, self._worker))
         except ERRORS as error:
-            self.note_bug("pytest_runtest_protocol", error)
+            self.bugs.note("pytest_runtest_protocol", error)
         try:
             return (yield)
         finally:
@@ -115,7 +106,7 @@ class ReportLines:
                 if self._marks.changed(item) and self._writer.is_ours:
                     self._write_markers(item)
             except ERRORS as error:
-                self.note_bug("pytest_runtest_protocol", error)
+                self.bugs.note("pytest_runtest_protocol", error)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -127,7 +118,7 @@ class ReportLines:
                 self._write_markers(item)
             problems = self._marks.problems_of(item)
         except ERRORS as error:
-            self.note_bug("pytest_runtest_setup", error)
+            self.bugs.note("pytest_runtest_setup", error)
             return
         for problem in problems:
             # With -W error this raises, which is what the user asked for.
@@ -150,34 +141,29 @@ class ReportLines:
             self._failed = item, report
         if self._capture != "none":
             self._attach_output(item, report)
-        if is_last and (bugs := self._take_bugs(item)):
-            _add_to_stamp(report, "bugs", bugs)
-        if self._writer.unwritten:
-            self._add_kept_lines(report)
+        if self._writer.unwritten or self.bugs:
+            self._add_kept(report)
         return report
 
     # Before a worker sends the report, with the lines that could not be written.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         try:
-            self._log(report)
+            if hasattr(report, STAMP):
+                stamp: Stamp = getattr(report, STAMP)
+                self._writer.append_unwritten(stamp.pop("kept", ()))
+                if not self._worker:
+                    self.bugs += stamp.pop("bugs", ())
+            if self._item is not None:
+                self._write(report)
+            elif str(report.when) == "???":
+                # A worker has died; others have written their reports themselves.
+                record = self._crash_record(report)
+                self._writer.append(journal_format.report_line(record))
+            if self._writer.unwritten:
+                self._add_kept(report)
         except ERRORS as error:
-            self.note_bug("pytest_runtest_logreport", error)
-
-    def _log(self, report: pytest.TestReport) -> None:
-        if hasattr(report, STAMP):
-            stamp: Stamp = getattr(report, STAMP)
-            self._writer.append_unwritten(stamp.pop("kept", ()))
-            if self._tell is not None:
-                for bug in stamp.pop("bugs", ()):
-                    self._tell(bug)
-        if self._item is not None:
-            self._write(report)
-        elif str(report.when) == "???":
-            # A worker has died; others have written their reports themselves.
-            self._writer.append(journal_format.report_line(self._crash_record(report)))
-        if self._writer.unwritten:
-            self._add_kept_lines(report)
+            self.bugs.note("pytest_runtest_logreport", error)
 
     def _write(self, report: pytest.TestReport) -> None:
         """Write a report of the test that runs, or the one line if it has passed."""
@@ -232,10 +218,15 @@ class ReportLines:
         text = record.text.replace(record.nodeid, name)
         return replace(record, nodeid=name, text=text)
 
-    def _add_kept_lines(self, report: pytest.TestReport) -> None:
-        """Put the lines that this process cannot write on a report."""
-        if self._writer.unwritten and (self._worker or not self._writer.is_ours):
+    def _add_kept(self, report: pytest.TestReport) -> None:
+        """Put on a report the lines and bugs that this process can neither write nor show."""
+        if not self._worker and self._writer.is_ours:
+            return
+        if self._writer.unwritten:
             _add_to_stamp(report, "kept", self._writer.take_unwritten())
+        if self.bugs:
+            _add_to_stamp(report, "bugs", [*self.bugs])
+            self.bugs.clear()
 
     def _write_failure(self, item: pytest.Item) -> None:
         """Write why the attempt before failed: flaky logs no report of it."""
@@ -258,15 +249,6 @@ class ReportLines:
         record = item_of(item, self._marks, changed=True)
         self._writer.append_text(journal_format.item_text(record))
         return [text for text in self._marks.problems_of(item) if text not in before]
-
-    def _take_bugs(self, item: pytest.Item) -> list[str]:
-        recorded = item.config.stash[RECORDER].bugs
-        if not self._bugs and not recorded:
-            return []
-        bugs = [*self._bugs, *recorded]
-        self._bugs = []
-        recorded.clear()
-        return bugs
 
     def _call_record_hook(self, item: pytest.Item, report: pytest.TestReport) -> None:
         hook = item.ihook.pytest_zephyr_record

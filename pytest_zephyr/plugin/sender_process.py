@@ -24,6 +24,7 @@ from typing import Any
 from typing import cast
 from typing import final
 from typing import IO
+from typing import TypeVar
 
 from pytest_zephyr import origin
 from pytest_zephyr import protocol
@@ -72,6 +73,9 @@ main(start["parent"])
 NAME = "the process that talks to Zephyr"
 
 
+Answer = TypeVar("Answer")
+
+
 class SenderError(Exception):
     """The sender could not be started, or ended without an answer; a line for users."""
 
@@ -117,22 +121,42 @@ class SenderProcess:
         """Send *request*, without waiting for anything."""
         self._write_now(protocol.encode(request))
 
-    def answer(self, deadline: Deadline) -> protocol.Message:
-        """Return the next message of the sender.
+    def ask(
+        self,
+        request: protocol.Message,
+        kind: type[Answer],
+        seconds: float,
+        on_progress: Callable[[protocol.Progress], None] = lambda _progress: None,
+    ) -> Answer:
+        """Send *request* and return the answer, which takes *seconds*; see `answer`."""
+        self.send(request)
+        return self.answer(kind, Deadline(seconds + GRACE), on_progress)
 
-        Raises SenderLate when the time is over, and SenderError if there is no message.
+    def answer(
+        self,
+        kind: type[Answer],
+        deadline: Deadline,
+        on_progress: Callable[[protocol.Progress], None] = lambda _progress: None,
+    ) -> Answer:
+        """Return the answer of the sender, a message of this *kind*.
+
+        Raises SenderLate when the time is over, and SenderError if there is no answer.
         """
         self._start_threads()
         if not self._greeted:
             self._wait_for_hello(Deadline(min(GREETING, deadline.remaining())))
             self._greeted = True
-        try:
-            message = protocol.decode(self._next_line(deadline))
-        except protocol.ProtocolError as error:
-            raise SenderError(f"{NAME}: {error}.") from error
-        if isinstance(message, protocol.Broken):
-            raise (SenderBug if message.bug else SenderError)(message.error)
-        return message
+        while True:
+            try:
+                message = protocol.decode(self._next_line(deadline))
+            except protocol.ProtocolError as error:
+                raise SenderError(f"{NAME}: {error}.") from error
+            if isinstance(message, protocol.Broken):
+                raise (SenderBug if message.bug else SenderError)(message.error)
+            if not isinstance(message, protocol.Progress):
+                assert isinstance(message, kind), f"the answer is a {kind.__name__}"
+                return message
+            on_progress(message)
 
     def _wait_for_hello(self, deadline: Deadline) -> None:
         """Wait for `Hello`, whatever else something prints before it."""

@@ -1,4 +1,4 @@
-"""The options on pytest's side: declared to its parser, and read from its config."""
+"""The options on pytest's side: read from its config, and what follows from them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Capture
 from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.settings import OnError
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.file_store import DIRECTORY
@@ -135,7 +136,13 @@ def _all_given(config: pytest.Config) -> OptionSources:
 
 
 #: Exit code for results that were not delivered, with ``zephyr_on_error = fail``.
-UNDELIVERED = 8
+_UNDELIVERED = 8
+
+
+def set_exit_code(session: pytest.Session, on_error: OnError) -> None:
+    """Have a *session* that passed fail for what was not delivered, if the user wants that."""
+    if on_error == "fail" and not session.exitstatus:
+        session.exitstatus = _UNDELIVERED
 
 
 @contextmanager

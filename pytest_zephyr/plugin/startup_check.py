@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 import sys
 from typing import Any
@@ -23,23 +22,21 @@ from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.sender_process import GRACE
 from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
 from pytest_zephyr.plugin.sender_process import SenderProcess
+from pytest_zephyr.results.lines import first_lines
+from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
-from pytest_zephyr.text import one_line
 
 
 #: Seconds for the check, however long the time budget of the push is.
 SECONDS = 10.0
-
-#: Lines about unknown test cases that are shown before the tests.
-_MAX_LINES = 20
-
 
 #: The keys of xdist's ``workerinput`` for the path of the journal, and for the test
 #: cases of the phase if only planned tests are to run.
@@ -61,13 +58,13 @@ class StartupCheck:
         settings: Settings,
         marks: Marks,
         writer: JournalWriter,
-        note_bug: Callable[[str, BaseException], None],
+        bugs: Bugs,
     ) -> None:
         self._config = config
         self._settings = settings
         self._marks = marks
         self._writer = writer
-        self.note_bug = note_bug
+        self.bugs = bugs
         self.facts = ""
         self.aborted = False
         # Without its plan a run cannot begin, so that has the time of a push.
@@ -139,12 +136,9 @@ class StartupCheck:
             return None
         return frozenset(self._answer.planned)
 
+    @guarded
     def pytest_report_header(self) -> list[str]:
-        try:
-            return [self._clean(f"zephyr: {self._where()}")]
-        except ERRORS as error:
-            self.note_bug("pytest_report_header", error)
-            return []
+        return [self._writer.scrub.line(f"zephyr: {self._where()}")]
 
     def close(self) -> None:
         """End the sender, if a run ends before its first test."""
@@ -166,14 +160,13 @@ class StartupCheck:
         """Wait for the result of the check and report it, once."""
         if self._sender is None or self._answer is not None or not self._writer.is_ours:
             return
+        # What has arrived while tests were collected is read, however long that took.
+        deadline = Deadline(max(GRACE, self._deadline.remaining()))
         try:
-            answer = self._sender.answer(
-                Deadline(max(GRACE, self._deadline.remaining()))
-            )
+            answer = self._sender.answer(protocol.Checked, deadline)
         except SenderError as error:
             self._note_failure(error)
             return
-        assert isinstance(answer, protocol.Checked), "the answer to Check"
         if answer.clock_offset:
             self._writer.append(journal_format.line_of(Clock(answer.clock_offset)))
         self._report(answer)
@@ -188,16 +181,13 @@ class StartupCheck:
         """Report that there was no check, which is not a configuration problem."""
         self.close()
         if isinstance(error, SenderBug):
-            self.note_bug("the check before the tests", error)
+            self.bugs.note("the check before the tests", error)
         only_planned = self._settings.only_planned
-        what = (
-            "the plan for --zephyr-only-planned cannot be read"
-            if only_planned
-            else "the server could not be checked before the tests"
-        )
-        self._report(
-            protocol.Checked((f"zephyr: {what}: {error}",), failed=only_planned)
-        )
+        what = "the server could not be checked before the tests"
+        if only_planned:
+            what = "the plan for --zephyr-only-planned cannot be read"
+        line = f"zephyr: {what}: {error}"
+        self._report(protocol.Checked((line,), failed=only_planned))
 
     def _look_up(self) -> None:
         """Look up the test cases of all items, wherever they were collected."""
@@ -206,46 +196,40 @@ class StartupCheck:
         sender = self._take_sender()
         if sender is None:
             return
-        with sender:
-            try:
-                sender.send(protocol.LookUp(tuple(tests)))
-                answer = sender.answer(Deadline(self._seconds + GRACE))
-            except SenderError:
-                # The push reports the problem if it is still there.
-                return
-        assert isinstance(answer, protocol.LookedUp), "the answer to LookUp"
+        request = protocol.LookUp(tuple(tests))
+        try:
+            with sender:
+                answer = sender.ask(request, protocol.LookedUp, self._seconds)
+        except SenderError:
+            # The push reports the problem if it is still there.
+            return
         self.facts = answer.facts
         settings = self._settings
-        lines = [
-            f"zephyr: {text} ({tests[case]})" for case, text, _code in answer.problems
-        ]
-        if not lines or settings.on_error == "ignore":
+        unknown = problems(
+            [f"{text} ({tests[case]})" for case, text, _code in answer.problems]
+        )
+        if not unknown or settings.on_error == "ignore":
             return
         if settings.on_error == "fail" and settings.unknown_case == "error":
-            self._abort(lines)
-        if (more := len(lines) - _MAX_LINES) > 0:
-            lines[_MAX_LINES:] = [f"zephyr: and {more} more test cases"]
-        self._print(lines)
+            self._abort([text for line in unknown for text in line.shown])
+        self._print([text for line in first_lines(unknown) for text in line.shown])
 
     def _abort(self, lines: Sequence[str]) -> NoReturn:
         """End the run before its first test, with all problems at once."""
         self.aborted = True
         self.close()
         self._writer.discard()
-        raise pytest.UsageError(*map(self._clean, lines))
+        raise pytest.UsageError(*map(self._writer.scrub.line, lines))
 
     def _print(self, lines: Sequence[str]) -> None:
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        for line in map(self._clean, lines):
+        for line in map(self._writer.scrub.line, lines):
             try:
                 terminal.ensure_newline()
                 terminal.write_line(line, yellow=True)
             except ERRORS:
                 # There is no terminal reporter, or another plugin has replaced it.
                 sys.stderr.write(f"{line}\n")
-
-    def _clean(self, line: str) -> str:
-        return one_line(self._writer.scrub(line))
 
     def _where(self) -> str:
         settings = self._settings

@@ -1,17 +1,22 @@
-"""The summary on a terminal, and the report of a session that was not sent."""
+"""What a terminal shows of a push, and the report of a session that was not sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
+from typing import final
 
 import pytest
 
+from pytest_zephyr import protocol
+from pytest_zephyr.clock import monotonic
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
+from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.results.lines import DRY_RUN
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
@@ -29,6 +34,50 @@ _MARKUP: Mapping[Level, dict[str, bool]] = {
     "warning": {"yellow": True},
     "error": {"red": True},
 }
+
+
+#: Seconds before the progress is shown.
+_PATIENCE = 1.0
+
+
+@final
+class Progress:
+    """The progress of a push, which *terminal* shows in place if it takes longer."""
+
+    def __init__(self, terminal: Any) -> None:
+        # Other plugins replace pytest's reporter.
+        if not getattr(terminal, "isatty", False) or not hasattr(terminal, "rewrite"):
+            terminal = None
+        self._terminal = terminal
+        self._began = monotonic()
+        self._shown = False
+        self._last = ""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._shown:
+            self._write("")
+
+    @property
+    def reached(self) -> str:
+        """How much was sent, as a sentence; empty if that is unknown."""
+        return f" {self._last} were sent before." if self._last else ""
+
+    def update(self, progress: protocol.Progress) -> None:
+        self._last = f"{progress.done} of {progress.total} {progress.what}"
+        if monotonic() - self._began >= _PATIENCE:
+            self._shown = True
+            self._write(f"zephyr: {self._last}")
+
+    def _write(self, line: str) -> None:
+        """Show *line*; an error of the terminal must not stop the push."""
+        try:
+            if self._terminal is not None:
+                self._terminal.rewrite(line, erase=True)
+        except ERRORS:
+            self._terminal = None
 
 
 def show(

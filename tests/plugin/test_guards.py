@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import pytest_zephyr
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
 
 
@@ -143,10 +144,7 @@ class Guarded:
     """An object with a guarded hook that raises what it is given."""
 
     def __init__(self) -> None:
-        self.noted: list[str] = []
-
-    def note_bug(self, hook: str, error: BaseException) -> None:
-        self.noted.append(f"{hook}: {error}")
+        self.bugs = Bugs()
 
     @guarded
     def hook(self, error: BaseException) -> None:
@@ -159,7 +157,7 @@ def test_a_usage_error_leaves_a_guarded_hook_and_nothing_else_does():
 
     with pytest.raises(pytest.UsageError):
         plugin.hook(pytest.UsageError("the user's"))
-    assert plugin.noted == ["hook: ours"]
+    assert plugin.bugs == ["hook: ValueError('ours')"]
 
 
 def test_the_public_names_are_shown_and_there():

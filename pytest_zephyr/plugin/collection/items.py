@@ -16,6 +16,7 @@ from pytest_zephyr.plugin.collection.marks import function_id
 from pytest_zephyr.plugin.collection.marks import key_of
 from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.collection.marks import name_items
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.results.records import Item
@@ -82,13 +83,13 @@ class ItemLines:
         self,
         writer: JournalWriter,
         marks: Marks,
-        note_bug: Callable[[str, BaseException], None],
+        bugs: Bugs,
         take_item: Callable[[Item], None] = lambda _item: None,
     ) -> None:
         self._writer = writer
         self._marks = marks
         self._take_item = take_item
-        self.note_bug = note_bug
+        self.bugs = bugs
 
     @pytest.hookimpl(tryfirst=True)
     @guarded
@@ -111,7 +112,7 @@ class ItemLines:
                 self._take_item(record)
                 text = journal_format.item_text(record, hidden)
             except ERRORS as error:
-                self.note_bug("pytest_collection_finish", error)
+                self.bugs.note("pytest_collection_finish", error)
             else:
                 yield text
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.plugin.collection.marks import Marks
+from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.results.case_map import MapRow
 
@@ -28,14 +29,14 @@ class MapUse:
     def __init__(
         self,
         marks: Marks,
-        note_bug: Callable[[str, BaseException], None],
+        bugs: Bugs,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self._marks = marks
         self._tell = tell
         self._reported: set[str] = set()
         self._places: set[str] = set()
-        self.note_bug = note_bug
+        self.bugs = bugs
 
     @guarded
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:

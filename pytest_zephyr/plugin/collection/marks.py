@@ -55,7 +55,7 @@ _TEXTS = {
 }
 
 
-@dataclass
+@dataclass(slots=True)
 class MarkerData:
     """What the markers of an item say, and what is wrong with them.
 
