@@ -15,8 +15,8 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import worker_journal
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.collection.items import ItemLines
+from pytest_zephyr.plugin.collection.items import OnlyPlanned
 from pytest_zephyr.plugin.collection.marks import Marks
-from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.recorder import RECORDER

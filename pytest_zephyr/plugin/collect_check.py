@@ -14,8 +14,8 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.collection.items import item_of
+from pytest_zephyr.plugin.collection.items import OnlyPlanned
 from pytest_zephyr.plugin.collection.marks import name_items
-from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.sender_process import SenderError

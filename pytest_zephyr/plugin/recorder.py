@@ -25,27 +25,23 @@ if TYPE_CHECKING:
     from pytest_zephyr.journal.writer import JournalWriter
 
 
-_SETUPS = pytest.StashKey[int]()
+#: The number of the current attempt of an item, from 0; -1 before the first.
+_ATTEMPT = pytest.StashKey[int]()
 
 
 def forget_attempts(item: pytest.Item) -> None:
     """Count attempts from 0 again, though the item may have run before."""
-    item.stash[_SETUPS] = 0
+    item.stash[_ATTEMPT] = -1
 
 
 def begin_attempt(item: pytest.Item) -> int:
-    """Count a setup of *item*; return the number of the attempt, from 0."""
-    setups = item.stash[_SETUPS] if _SETUPS in item.stash else 0  # noqa: SIM401 - quicker
-    item.stash[_SETUPS] = setups + 1
-    return max(setups, getattr(item, "execution_count", 1) - 1)
-
-
-def attempt_of(item: pytest.Item) -> int:
-    """Return the number of the current attempt, whichever plugin repeats the test.
+    """Count an attempt of *item* and return its number, whichever plugin repeats it.
 
     pytest-rerunfailures counts over processes, too: a worker may have died.
     """
-    return max(item.stash.get(_SETUPS, 1), getattr(item, "execution_count", 1)) - 1
+    number = item.stash.get(_ATTEMPT, -1) + 1
+    item.stash[_ATTEMPT] = max(number, getattr(item, "execution_count", 1) - 1)
+    return item.stash[_ATTEMPT]
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,8 @@ class Recorder:
 
     def write(self, item: pytest.Item, value: EvidenceValue) -> None:
         if self.writer is not None:
-            entry = EvidenceEntry(key_of(item), value, attempt_of(item), self.worker)
+            attempt = max(item.stash.get(_ATTEMPT, 0), 0)
+            entry = EvidenceEntry(key_of(item), value, attempt, self.worker)
             self.writer.append(journal_format.evidence_line(entry))
 
     def scrub(self, text: str) -> str:

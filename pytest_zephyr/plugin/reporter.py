@@ -8,36 +8,29 @@ import sys
 
 import pytest
 
+from pytest_zephyr import errors
 from pytest_zephyr import origin
 from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
+from pytest_zephyr.config import job
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.config.command_line import unsent_lines
-from pytest_zephyr.config.job import identify_job
-from pytest_zephyr.config.job import note_changes
-from pytest_zephyr.config.job import without_added
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import Code
-from pytest_zephyr.errors import JournalError
-from pytest_zephyr.errors import NotAJournal
-from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.journal.format import CollectError
-from pytest_zephyr.journal.format import Header
+from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.problems import cut_short
 from pytest_zephyr.journal.problems import uncollected
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.report_file import add_job_summary
 from pytest_zephyr.journal.report_file import write_report
-from pytest_zephyr.journal.runs import note_running
-from pytest_zephyr.journal.runs import open_all
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.plugin import settings as plugin_settings
+from pytest_zephyr.plugin import summary
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
@@ -47,9 +40,6 @@ from pytest_zephyr.plugin.sender_process import SenderLate
 from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.startup_check import StartupCheck
-from pytest_zephyr.plugin.summary import Progress
-from pytest_zephyr.plugin.summary import show
-from pytest_zephyr.plugin.summary import unsent_report
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
@@ -72,13 +62,13 @@ class ZephyrReporter:
         self._environ = dict(os.environ)
         run = new_run()
         path = settings.journal / f"{run}{SUFFIX}"
-        header = Header(
+        header = journal_format.Header(
             run=run,
             key=settings.run_key or "",
             started=now_ms(),
             options=resolve.journaled_options(settings),
-            job=identify_job(
-                without_added(self._environ),
+            job=job.identify_job(
+                job.without_added(self._environ),
                 config.rootpath,
                 config.invocation_params.dir,
                 map(str, config.invocation_params.args),
@@ -115,7 +105,8 @@ class ZephyrReporter:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self._uncollected.append(report.nodeid)
-            self.writer.append(journal_format.line_of(CollectError(report.nodeid)))
+            entry = journal_format.CollectError(report.nodeid)
+            self.writer.append(journal_format.line_of(entry))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(
@@ -136,7 +127,7 @@ class ZephyrReporter:
         try:
             with origin.originals_restored():
                 self._finish()
-        except ZephyrError as error:
+        except errors.ZephyrError as error:
             self._keep(str(error))
         except KeyboardInterrupt:
             self._keep("interrupted before anything was sent.", code="interrupted")
@@ -161,8 +152,8 @@ class ZephyrReporter:
             reason = "zephyr_push is never"
         try:
             journal = Journal(self.writer.path, self.writer.unwritten)
-            report = unsent_report(journal, self._settings, reason, lines)
-        except JournalError as error:
+            report = summary.unsent_report(journal, self._settings, reason, lines)
+        except errors.JournalError as error:
             text = f"the report {display_path(path)} cannot be written: {error}"
             self._lines.append(Line(text, "warning", code="report"))
         else:
@@ -174,7 +165,7 @@ class ZephyrReporter:
 
     def _finish(self) -> None:
         self.startup_check.close()
-        note_changes(self._environ, os.environ)
+        job.note_changes(self._environ, os.environ)
         self.writer.append(journal_format.line_of(End()))
         self.writer.retry()
         if self._settings.push == "end":
@@ -188,8 +179,8 @@ class ZephyrReporter:
         """Say where results are that are not to be sent now."""
         journal = Journal(self.writer.path, self.writer.unwritten)
         if journal.header.key:
-            known = open_all([journal.path.parent], recent=True)
-            note_running([journal], known, [self.writer])
+            known = runs.open_all([journal.path.parent], recent=True)
+            runs.note_running([journal], known, [self.writer])
         if journal.header.cut:
             self._lines += problems(cut_short([self._journal]))
         self._lines += problems(uncollected(self._uncollected), "warning")
@@ -210,7 +201,7 @@ class ZephyrReporter:
             settings, self.writer.path, refused, self.startup_check.facts, seconds
         )
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        with Progress(terminal) as progress:
+        with summary.Progress(terminal) as progress:
             try:
                 with SenderProcess(self._config.invocation_params.dir) as sender:
                     answer = sender.ask(
@@ -240,7 +231,7 @@ class ZephyrReporter:
         text = f"{self._journal} could not be written ({error.strerror or error}); "
         self._lines.append(Line(text + result, "error", code="journal"))
 
-    def _keep(self, problem_text: str = "", code: Code = "error") -> None:
+    def _keep(self, problem_text: str = "", code: errors.Code = "error") -> None:
         """Say that everything stays in the journal, after the problem that is why."""
         self._undelivered = True
         if problem_text:
@@ -248,8 +239,10 @@ class ZephyrReporter:
         readable = True
         try:
             Journal(self.writer.path)
-        except JournalError as error:
-            readable = not isinstance(error, NotAJournal) and self.writer.path.exists()
+        except errors.JournalError as error:
+            readable = (
+                not isinstance(error, errors.NotAJournal) and self.writer.path.exists()
+            )
             if readable:
                 # It is there, but this process cannot read it.
                 self._lines.append(Line(str(error), "error", code="journal"))
@@ -272,7 +265,7 @@ class ZephyrReporter:
 
     def _write_summary(self, terminal: pytest.TerminalReporter) -> None:
         lines = self._publish()
-        show(terminal, lines, quiet=self._config.get_verbosity() < 0)
+        summary.show(terminal, lines, quiet=self._config.get_verbosity() < 0)
         for annotation in github_annotations(lines, self._environ):
             terminal.line(annotation)
         self._lines = []

@@ -42,12 +42,13 @@ STAMP = "zephyr"
 class Stamp(TypedDict, total=False):
     """What a report carries besides pytest's own values, from a worker or a fork too.
 
-    *text* replaces the failure; *kept* are lines that could not be written where the test ran.
+    *text* replaces the failure. *unwritten* are lines that could not be written, and *bugs*
+    those that cannot be shown, where the test ran.
     """
 
     attempt: int
     bugs: list[str]
-    kept: list[str]
+    unwritten: list[str]
     text: str
 
 
@@ -142,7 +143,7 @@ class ReportLines:
         if self._capture != "none":
             self._attach_output(item, report)
         if self._writer.unwritten or self.bugs:
-            self._add_kept(report)
+            self._add_unwritten(report)
         return report
 
     # Before a worker sends the report, with the lines that could not be written.
@@ -151,7 +152,7 @@ class ReportLines:
         try:
             if hasattr(report, STAMP):
                 stamp: Stamp = getattr(report, STAMP)
-                self._writer.append_unwritten(stamp.pop("kept", ()))
+                self._writer.append_unwritten(stamp.pop("unwritten", ()))
                 if not self._worker:
                     self.bugs += stamp.pop("bugs", ())
             if self._item is not None:
@@ -161,7 +162,7 @@ class ReportLines:
                 record = self._crash_record(report)
                 self._writer.append(journal_format.report_line(record))
             if self._writer.unwritten:
-                self._add_kept(report)
+                self._add_unwritten(report)
         except ERRORS as error:
             self.bugs.note("pytest_runtest_logreport", error)
 
@@ -218,12 +219,12 @@ class ReportLines:
         text = record.text.replace(record.nodeid, name)
         return replace(record, nodeid=name, text=text)
 
-    def _add_kept(self, report: pytest.TestReport) -> None:
+    def _add_unwritten(self, report: pytest.TestReport) -> None:
         """Put on a report the lines and bugs that this process can neither write nor show."""
         if not self._worker and self._writer.is_ours:
             return
         if self._writer.unwritten:
-            _add_to_stamp(report, "kept", self._writer.take_unwritten())
+            _add_to_stamp(report, "unwritten", self._writer.take_unwritten())
         if self.bugs:
             _add_to_stamp(report, "bugs", [*self.bugs])
             self.bugs.clear()

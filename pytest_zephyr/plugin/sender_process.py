@@ -55,15 +55,15 @@ import sys, _signal
 _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
 import os
 named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-named = {os.path.abspath(each) for each in named if each}
-late = [each for each in sys.path if each and os.path.abspath(each) in named]
-sys.path[:] = [each for each in sys.path if each and each not in late] + late
+named = {os.path.abspath(path) for path in named if path}
+last = [path for path in sys.path if path and os.path.abspath(path) in named]
+sys.path[:] = [path for path in sys.path if path and path not in last] + last
 import json, typing
 start = json.loads(sys.stdin.buffer.readline())
 sys.path.insert(0, start["home"])
 import pytest_zephyr
 del sys.path[0]
-sys.path += [each for each in start["path"] if each and each not in sys.path]
+sys.path += [path for path in start["path"] if path and path not in sys.path]
 from pytest_zephyr.sender.serve import main
 main(start["parent"])
 """
@@ -99,7 +99,6 @@ class SenderProcess:
         self._received: SimpleQueue[bytes] = SimpleQueue()
         self._unsent: SimpleQueue[bytes] = SimpleQueue()
         self._finished_threads: SimpleQueue[None] = SimpleQueue()
-        self._rest = b""
         self._stderr = b""
         self._threads = 0
         self._greeted = False
@@ -195,7 +194,7 @@ class SenderProcess:
 
         No thread runs before somebody waits for an answer: `os.fork` would warn of it.
         """
-        if self._threads or self._rest or os.name == "nt":
+        if self._threads or os.name == "nt" or not self._unsent.empty():
             self._unsent.put(line)
             return
         pipe = self._process.stdin
@@ -208,9 +207,8 @@ class SenderProcess:
             # It has ended, which whoever waits for its answer will see.
             written = 0
         os.set_blocking(pipe.fileno(), True)
-        self._rest = line[written:]
-        if self._rest:
-            self._unsent.put(self._rest)
+        if written < len(line):
+            self._unsent.put(line[written:])
 
     def _start_threads(self) -> None:
         """Start a thread for each pipe, which does all that may block and closes it."""

@@ -26,8 +26,7 @@ from pytest_zephyr.config.settings import Credential
 from pytest_zephyr.config.settings import OnError
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.journal.file_store import DIRECTORY
-from pytest_zephyr.journal.file_store import FileStore
+from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal.lock import is_alive
 from pytest_zephyr.origin import RUN_VARIABLE
 from pytest_zephyr.plugin.collection.marks import Marks
@@ -175,10 +174,12 @@ class LocalOptions:
     max_size: int
     max_total: int
 
-    def store(self, journal: Path, processes: int = 1) -> FileStore:
+    def store(self, journal: Path, processes: int = 1) -> file_store.FileStore:
         """Return the store for attachments of *journal*, shared by *processes*."""
         share = self.max_total // max(processes, 1)
-        return FileStore(journal.parent / DIRECTORY, self.max_size, share)
+        return file_store.FileStore(
+            journal.parent / file_store.DIRECTORY, self.max_size, share
+        )
 
 
 @usage_errors()

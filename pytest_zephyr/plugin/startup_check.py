@@ -20,8 +20,8 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.ledger import Clock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.plugin.collection.items import OnlyPlanned
 from pytest_zephyr.plugin.collection.marks import Marks
-from pytest_zephyr.plugin.collection.only_planned import OnlyPlanned
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded

@@ -8,14 +8,9 @@ from contextlib import ExitStack
 from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
+from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.report_file import write_report
-from pytest_zephyr.journal.runs import note_running
-from pytest_zephyr.journal.runs import open_all
-from pytest_zephyr.journal.runs import prune
-from pytest_zephyr.journal.runs import Run
-from pytest_zephyr.journal.runs import RunContents
-from pytest_zephyr.journal.runs import siblings
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
@@ -39,15 +34,15 @@ def push_session(
     known: list[Journal] = []
     siblings_unreadable: set[str] = set()
 
-    def find_run() -> Run:
+    def find_run() -> runs.Run:
         """Return the journal of this session, with those of the same run beside it."""
         nonlocal known
         journals = (Journal(path, unwritten),)
         if journals[0].header.key:
             new_problems: list[str] = []
-            known = open_all([path.parent], known, new_problems, recent=True)
+            known = runs.open_all([path.parent], known, new_problems, recent=True)
             siblings_unreadable.update(new_problems)
-        return Run(journals, siblings(journals, known))
+        return runs.Run(journals, runs.siblings(journals, known))
 
     with ExitStack() as stack:
         writers = []
@@ -56,7 +51,7 @@ def push_session(
             writers.append(JournalWriter.reopen(path))
             stack.callback(writers[0].close)
         run = find_run()
-        note_running(run.journals, known, writers)
+        runs.note_running(run.journals, known, writers)
         delivered = deliver(
             run,
             settings,
@@ -67,7 +62,7 @@ def push_session(
             progress=progress,
             find_run=find_run,
         )
-    prune(path.parent)
+    runs.prune(path.parent)
     # What is not delivered is kept there.
     saved = [] if unwritten else [path]
     problem_lines = []
@@ -87,7 +82,7 @@ def push_session(
     return protocol.Pushed(tuple(lines), failed)
 
 
-def _not_tested(contents: RunContents, snapshot: Snapshot | None) -> list[Line]:
+def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[Line]:
     """Return what was not run, or has no test, if only scheduled test cases are tested."""
     if snapshot is None or snapshot.scheduled is None:
         return []

@@ -40,7 +40,7 @@ HOOKS = [
     "pytest_zephyr.plugin.reports.to_record",
     "pytest_zephyr.plugin.reporter.ZephyrReporter._finish",
     "pytest_zephyr.plugin.reporter.ZephyrReporter._push",
-    "pytest_zephyr.sender.session.prune",
+    "pytest_zephyr.journal.runs.prune",
     "pytest_zephyr.push.summary.counts",
     "pytest_zephyr.push.workflow.push",
     "pytest_zephyr.journal.format.report_line",
@@ -109,7 +109,7 @@ def test_on_error_decides_the_exit_code(
         world.sandbox.store.add_case(world.release, testcase_id=999)
         pytester.makepyfile(SUITE.format(b=b).replace("101", "999"))
     else:
-        monkeypatch.setattr("pytest_zephyr.sender.session.prune", None)
+        monkeypatch.setattr("pytest_zephyr.journal.runs.prune", None)
     ran = run_zephyr(*args, same_exit=False)
 
     if policy == "fail" and trouble.startswith("wrong"):

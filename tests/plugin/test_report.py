@@ -107,7 +107,7 @@ def test_report_of_a_push_that_failed_says_why(run_zephyr, pytester, world):
 def test_report_is_written_when_the_sender_fails(run_zephyr, pytester, monkeypatch):
     """The test process writes it, from the journal and the receipts in it."""
     monkeypatch.setattr(
-        "pytest_zephyr.sender.session.prune", lambda *_args: 1 / 0, raising=True
+        "pytest_zephyr.journal.runs.prune", lambda *_args: 1 / 0, raising=True
     )
     run_zephyr("--zephyr-report=r.json")
 

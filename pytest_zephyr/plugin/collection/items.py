@@ -1,4 +1,4 @@
-"""Collected tests as plain data, and their lines in the journal."""
+"""Collected tests: as plain data, as lines in the journal, and those that are to run."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pytest_zephyr.plugin.collection.marks import name_items
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
+from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.text import shorten_name
@@ -125,3 +126,37 @@ class ItemLines:
     @guarded
     def pytest_unconfigure(self) -> None:
         self._writer.close()
+
+
+class OnlyPlanned:
+    """Deselects tests without a test case in the phase (``--zephyr-only-planned``).
+
+    *planned* returns the test cases of the phase, `None` if they could not be read.
+    """
+
+    def __init__(
+        self,
+        planned: Callable[[], frozenset[CaseRef] | None],
+        marks: Marks,
+        writer: JournalWriter,
+    ) -> None:
+        self._planned = planned
+        self._marks = marks
+        self._writer = writer
+
+    # First of its hook, but after all plugins that modify the items.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        planned = self._planned()
+        if planned is None:
+            return
+        selected: list[pytest.Item] = []
+        others: list[pytest.Item] = []
+        for item in session.items:
+            is_planned = not planned.isdisjoint(self._marks.of(item).cases)
+            (selected if is_planned else others).append(item)
+        if others:
+            session.config.hook.pytest_deselected(items=others)
+            session.items[:] = selected
+            entry = journal_format.Deselected(len(others))
+            self._writer.append(journal_format.line_of(entry))

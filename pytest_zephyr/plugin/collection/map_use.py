@@ -21,7 +21,7 @@ _REMARKS = "zephyr_map"
 
 
 class MapUse:
-    """Passes remarks about the map to *tell*; a worker sends them to the controller.
+    """Passes remarks about the map to *add_line*; a worker sends them to the controller.
 
     A controller has no items, and gets the same remarks from each worker.
     """
@@ -30,10 +30,10 @@ class MapUse:
         self,
         marks: Marks,
         bugs: Bugs,
-        tell: Callable[[str], None] | None = None,
+        add_line: Callable[[str], None] | None = None,
     ) -> None:
         self._marks = marks
-        self._tell = tell
+        self._add_line = add_line
         self._reported: set[str] = set()
         self._places: set[str] = set()
         self.bugs = bugs
@@ -62,18 +62,18 @@ class MapUse:
         assert self._marks.case_map is not None, "there is a map"
         remarks = self._marks.case_map.remarks(is_selected)
         getattr(config, "workeroutput", {})[_REMARKS] = remarks
-        self._take(remarks)
+        self._report(remarks)
 
     @pytest.hookimpl(optionalhook=True)
     @guarded
     def pytest_testnodedown(self, node: Any) -> None:
-        self._take(getattr(node, "workeroutput", {}).get(_REMARKS, ()))
+        self._report(getattr(node, "workeroutput", {}).get(_REMARKS, ()))
 
-    def _take(self, remarks: Iterable[str]) -> None:
+    def _report(self, remarks: Iterable[str]) -> None:
         for remark in remarks:
-            if remark not in self._reported and self._tell is not None:
+            if remark not in self._reported and self._add_line is not None:
                 self._reported.add(remark)
-                self._tell(remark)
+                self._add_line(remark)
 
     def _add_places(self, items: Iterable[pytest.Item]) -> None:
         """Note the files and directories of *items*."""
