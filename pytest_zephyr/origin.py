@@ -1,4 +1,4 @@
-"""The state of this process before the first conftest was loaded."""
+"""The state of this process, and functions of the system, before a test can change them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
 import datetime
+import hashlib
 import io
 import json
 import os
@@ -27,16 +28,8 @@ RUN_VARIABLE = "_ZEPHYR_RUN"
 WALL_OFFSET = time.time() - time.monotonic()
 IMPORTED_AT = time.monotonic()
 
+#: How to start this Python again: the program, its flags and its environment.
 EXECUTABLE = sys.executable
-
-ENVIRON = dict(os.environ)
-
-#: The search path for modules, and the directory in it that holds this package.
-_sys_path: list[object] = [*sys.path]
-MODULE_PATH = tuple(each for each in _sys_path if isinstance(each, str))
-PACKAGE_PARENT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - faster than pathlib
-
-#: Flags of the interpreter for a process that imports the same modules.
 FLAGS = tuple(
     flag
     for flag, is_set in (
@@ -45,11 +38,29 @@ FLAGS = tuple(
     )
     if is_set
 )
+ENVIRON = dict(os.environ)
+
+#: The search path for modules, and the directory in it that holds this package.
+_sys_path: list[object] = [*sys.path]
+MODULE_PATH = tuple(entry for entry in _sys_path if isinstance(entry, str))
+PACKAGE_PARENT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - faster than pathlib
+
+
+class System:
+    """Saved functions. They are in a class, since pyfakefs replaces those in modules."""
+
+    open, close, read, write = os.open, os.close, os.read, os.write
+    seek, truncate, stat, fstat = os.lseek, os.ftruncate, os.stat, os.fstat
+    mkdir, rename, utime = os.mkdir, os.replace, os.utime
+    process_id = os.getpid
+    sha256 = hashlib.sha256
+    encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
 
 #: The contents of modules and classes that tests patch and do not always restore.
 _ORIGINALS = {
-    each: dict(vars(each))
-    for each in (
+    owner: dict(vars(owner))
+    for owner in (
         *(builtins, datetime, io, json, os, pathlib, subprocess, time),
         *(_thread, threading),
         *(json.decoder, json.encoder, json.JSONEncoder, json.JSONDecoder),

@@ -18,9 +18,9 @@ import stat
 import time
 from typing import BinaryIO
 
+from pytest_zephyr.origin import System
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import LeftOut
-from pytest_zephyr.system import System
 from pytest_zephyr.text import format_size
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import ledger
+from pytest_zephyr.origin import System
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results.jobs import Job
-from pytest_zephyr.system import System
 from pytest_zephyr.text import short_digest
 
 

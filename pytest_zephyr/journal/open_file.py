@@ -8,7 +8,7 @@ from pathlib import Path
 import weakref
 
 from pytest_zephyr.journal.lock import try_lock
-from pytest_zephyr.system import System
+from pytest_zephyr.origin import System
 
 
 #: How a file is opened to append, and to change bytes in place.

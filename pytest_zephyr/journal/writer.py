@@ -24,8 +24,8 @@ from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.lock import is_locked
 from pytest_zephyr.journal.open_file import OpenFile
 from pytest_zephyr.journal.open_file import Shortened
+from pytest_zephyr.origin import System
 from pytest_zephyr.secret import Scrubber
-from pytest_zephyr.system import System
 
 
 SUFFIX = ".jsonl"

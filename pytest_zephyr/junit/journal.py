@@ -32,13 +32,13 @@ from pytest_zephyr.junit.parse import Ending
 from pytest_zephyr.junit.parse import MAX_LINE
 from pytest_zephyr.junit.parse import read
 from pytest_zephyr.junit.parse import TestElement
+from pytest_zephyr.origin import System
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
 from pytest_zephyr.results.case_ids import CaseIds
 from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.notes import fit
 from pytest_zephyr.secret import Scrubber
-from pytest_zephyr.system import System
 from pytest_zephyr.text import short_digest
 from pytest_zephyr.text import shorten
 from pytest_zephyr.text import shorten_name

@@ -29,6 +29,7 @@ from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
+from pytest_zephyr.origin import System
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin import summary
 from pytest_zephyr.plugin.guard import Bugs
@@ -45,7 +46,6 @@ from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import End
-from pytest_zephyr.system import System
 
 
 class ZephyrReporter:

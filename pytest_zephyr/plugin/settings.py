@@ -29,9 +29,9 @@ from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal.lock import is_alive
 from pytest_zephyr.origin import RUN_VARIABLE
+from pytest_zephyr.origin import System
 from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.secret import Scrubber
-from pytest_zephyr.system import System
 
 
 _OUTER = pytest.StashKey[str]()

@@ -33,6 +33,7 @@ from pytest_zephyr.journal.ledger import Sending
 from pytest_zephyr.journal.lock import try_lock
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.origin import System
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.fold import fold
@@ -47,7 +48,6 @@ from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.secret import Scrubber
-from pytest_zephyr.system import System
 from tests.unit.make import deterministic
 from tests.unit.make import mapped
 from tests.unit.make import report
