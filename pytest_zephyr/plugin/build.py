@@ -11,6 +11,7 @@ import pytest
 
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.resolve import OptionSources
+from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import worker_journal
 from pytest_zephyr.plugin import settings as plugin_settings
@@ -29,33 +30,32 @@ from pytest_zephyr.plugin.startup_check import PLANNED_KEY
 from pytest_zephyr.results.records import Item
 
 
+@plugin_settings.usage_errors()
 def begin(config: pytest.Config) -> None:
     """Register what reports this run, if it is to be reported. Raises UsageError."""
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None and JOURNAL_KEY not in workerinput:
         # A worker of a run that does not report.
         return
-    texts = plugin_settings.given(config)
-    with plugin_settings.usage_errors():
-        is_on = resolve.value("zephyr", texts)
-    if not is_on:
+    given = plugin_settings.sources(config)
+    if not resolve.value("zephyr", given):
         config.pluginmanager.register(_Silenced(), "zephyr-silenced")
         return
     try:
         if config.option.collectonly:
-            plugins = _checking_plugins(config, texts)
+            plugins = _checking_plugins(config, given)
         elif workerinput is None:
-            plugins = _controller_plugins(config, texts)
+            plugins = _controller_plugins(config, given)
         else:
-            plugins = _worker_plugins(config, texts, workerinput)
+            plugins = _worker_plugins(config, given, workerinput)
         for name, plugin in plugins.items():
             config.pluginmanager.register(plugin, f"zephyr-{name}")
         plugin_settings.begin_run(config)
-    except pytest.UsageError:
+    except (SettingsError, pytest.UsageError):
         raise
     except ERRORS as error:
         sys.stderr.write(f"zephyr: internal error, nothing is reported: {error!r}\n")
-        config.pluginmanager.register(_Unbuilt(texts), "zephyr-unbuilt")
+        config.pluginmanager.register(_Unbuilt(given), "zephyr-unbuilt")
 
 
 class _Silenced:
@@ -68,8 +68,8 @@ class _Silenced:
 class _Unbuilt:
     """Replaces a reporter that failed to start, so that ``fail`` still sets the exit code."""
 
-    def __init__(self, texts: OptionSources) -> None:
-        self._texts = texts
+    def __init__(self, given: OptionSources) -> None:
+        self._texts = given
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -78,28 +78,26 @@ class _Unbuilt:
             plugin_settings.set_exit_code(session, on_error)
 
 
-def _checking_plugins(config: pytest.Config, texts: OptionSources) -> dict[str, object]:
+def _checking_plugins(config: pytest.Config, given: OptionSources) -> dict[str, object]:
     """Return what checks the collected tests, with ``--collect-only``."""
     from pytest_zephyr.plugin.collect_check import CollectCheck
 
-    settings = plugin_settings.load(config, texts)
-    with plugin_settings.usage_errors():
-        if settings.push == "end":
-            settings.require_server()
-    local = plugin_settings.load_local(texts, settings.credential)
+    settings = plugin_settings.load(config, given)
+    if settings.push == "end":
+        settings.require_server()
+    local = plugin_settings.load_local(given, settings.credential)
     check = CollectCheck(config, settings, local)
     return {"collect-check": check, **_map_use(local.marks, check.bugs, check.add_line)}
 
 
 def _controller_plugins(
-    config: pytest.Config, texts: OptionSources
+    config: pytest.Config, given: OptionSources
 ) -> dict[str, object]:
     """Return what the controller, or the only process, needs to report at the end."""
-    settings = plugin_settings.load(config, texts)
-    with plugin_settings.usage_errors():
-        if settings.push == "end" or settings.only_planned:
-            settings.require_server()
-    local = plugin_settings.load_local(texts, settings.credential)
+    settings = plugin_settings.load(config, given)
+    if settings.push == "end" or settings.only_planned:
+        settings.require_server()
+    local = plugin_settings.load_local(given, settings.credential)
     reporter = ZephyrReporter(config, settings, local)
     check = reporter.startup_check
     return {
@@ -113,10 +111,10 @@ def _controller_plugins(
 
 
 def _worker_plugins(
-    config: pytest.Config, texts: OptionSources, workerinput: dict[str, Any]
+    config: pytest.Config, given: OptionSources, workerinput: dict[str, Any]
 ) -> dict[str, object]:
     """Return what a worker of pytest-xdist needs to write what its tests do."""
-    local = plugin_settings.load_local(texts)
+    local = plugin_settings.load_local(given)
     worker, bugs = workerinput["workerid"], Bugs()
     writer = worker_journal(workerinput[JOURNAL_KEY], worker, local.scrub)
     processes = workerinput.get("workercount", 1)

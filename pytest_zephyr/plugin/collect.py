@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Not for a run of pytest that a conftest starts.
     path = os.environ.pop(table.COLLECTED_VARIABLE, "")
     if path:
-        local = plugin_settings.load_local(plugin_settings.given(config))
+        local = plugin_settings.load_local(plugin_settings.sources(config))
         writer = JournalWriter.create(Path(path), Header("drift"), local.scrub)
         lines = ItemLines(writer, local.marks, _Raised())
         config.pluginmanager.register(lines, "zephyr-collect")

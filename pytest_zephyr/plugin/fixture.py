@@ -20,6 +20,7 @@ from pytest_zephyr.plugin.step_block import Nesting
 from pytest_zephyr.plugin.step_block import StepBlock
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import Step
+from pytest_zephyr.text import shorten
 
 
 #: Characters of a step's error that a journal keeps.
@@ -109,11 +110,13 @@ class Zephyr:
                 if _is_file(path):
                     recorder.attach(self._item, path, label, kind)
                 else:
-                    reason = f"there is no file {_shorten(repr(str(source)))}"
+                    reason = (
+                        f"there is no file {shorten(repr(str(source)), _MAX_VALUE)}"
+                    )
                     recorder.leave_out(self._item, label, reason)
             else:
                 # For code without a type checker.
-                reason = f"expected a path or bytes, got {_shorten(_line_of(source))}"  # type: ignore[unreachable]
+                reason = f"expected a path or bytes, got {shorten(_line_of(source), _MAX_VALUE)}"  # type: ignore[unreachable]
                 recorder.leave_out(self._item, label, reason)
 
     def attach_text(self, text: object, name: str = "text.txt") -> None:
@@ -268,10 +271,6 @@ def _text_of(value: object) -> str:
 
 def _line_of(value: object) -> str:
     return " ".join(str(value).split())
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
 
 
 def _is_file(path: Path) -> bool:

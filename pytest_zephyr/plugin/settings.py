@@ -81,7 +81,7 @@ def outer_run(config: pytest.Config) -> str:
 def show(config: pytest.Config) -> int:
     """Print every value and where it came from; return the exit code."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    for line in resolve.describe(load(config, given(config))):
+    for line in resolve.describe(load(config, sources(config))):
         line = line.encode(encoding, "backslashreplace").decode(encoding)
         print(line)  # noqa: T201 - what was asked for
     return 0
@@ -91,7 +91,7 @@ def silenced(config: pytest.Config) -> list[str]:
     """Return a line that says why this run does not report although it is set to."""
     outer = outer_run(config)
     with suppress(SettingsError):
-        if outer and resolve.value("zephyr", _all_given(config)):
+        if outer and resolve.value("zephyr", _all_sources(config)):
             line = (
                 f"zephyr: not reporting, because a test of a reporting run (process"
                 f" {outer}) started this one; ZEPHYR_ variables and ini keys are ignored"
@@ -100,18 +100,16 @@ def silenced(config: pytest.Config) -> list[str]:
     return []
 
 
-def given(config: pytest.Config) -> OptionSources:
+def sources(config: pytest.Config) -> OptionSources:
     """Return what flags, environment and ini files say, as text."""
-    texts = _all_given(config)
-    if not outer_run(config):
-        return texts
-    environ = {
-        name: value for name, value in os.environ.items() if name[:6] != "ZEPHYR"
-    }
-    return replace(texts, environ=environ, ini={})
+    given = _all_sources(config)
+    if outer_run(config):
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("ZEPHYR")}
+        given = replace(given, environ=environ, ini={})
+    return given
 
 
-def _all_given(config: pytest.Config) -> OptionSources:
+def _all_sources(config: pytest.Config) -> OptionSources:
     path = config.inipath
     overrides: Sequence[str] = config.option.override_ini or ()
     ini = {}
@@ -155,11 +153,11 @@ def usage_errors() -> Iterator[None]:
 
 
 @usage_errors()
-def load(config: pytest.Config, texts: OptionSources) -> Settings:
+def load(config: pytest.Config, given: OptionSources) -> Settings:
     """Return the settings of this run. Raises UsageError with every problem."""
     place = config.inipath or "the ini options"
     options.reject_credentials(partial(_ini, config), place)
-    settings = resolve.resolve(texts)
+    settings = resolve.resolve(given)
     report = settings.report and config.invocation_params.dir / settings.report
     return replace(settings, journal=config.rootpath / settings.journal, report=report)
 
@@ -176,30 +174,29 @@ class LocalOptions:
 
     def store(self, journal: Path, processes: int = 1) -> file_store.FileStore:
         """Return the store for attachments of *journal*, shared by *processes*."""
+        directory = journal.parent / file_store.DIRECTORY
         share = self.max_total // max(processes, 1)
-        return file_store.FileStore(
-            journal.parent / file_store.DIRECTORY, self.max_size, share
-        )
+        return file_store.FileStore(directory, self.max_size, share)
 
 
 @usage_errors()
 def load_local(
-    texts: OptionSources, credential: Credential | None = None
+    given: OptionSources, credential: Credential | None = None
 ) -> LocalOptions:
     """Return what this process needs to run tests. Raises UsageError."""
     paths: dict[str, Any] = {"token_file": None, "proxy": None}
     for name in paths:
         with suppress(SettingsError):
-            paths[name] = resolve.value(name, texts)
-    scrub = Scrubber(known_secrets(texts.environ, credential, **paths))
+            paths[name] = resolve.value(name, given)
+    scrub = Scrubber(known_secrets(given.environ, credential, **paths))
     names = ("id_prefix", "inherit", "capture", "attach_max_size", "attach_max_total")
-    id_prefix, inherit, *limits = (resolve.value(name, texts) for name in names)
-    creating = resolve.value("unmapped", texts) == "create"
+    id_prefix, inherit, *limits = (resolve.value(name, given) for name in names)
+    creating = resolve.value("unmapped", given) == "create"
     case_map = None
-    if texts.find(options.BY_NAME["map"]) is not None:
+    if given.find(options.BY_NAME["map"]) is not None:
         from pytest_zephyr.config import map_file
 
-        case_map = map_file.load(texts)
+        case_map = map_file.load(given)
     marks = Marks(id_prefix, inherit, creating=creating, scrub=scrub, case_map=case_map)
     return LocalOptions(marks, scrub, *limits)
 

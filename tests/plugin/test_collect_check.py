@@ -81,7 +81,7 @@ def test_quiet_keeps_the_problems(check):
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         (Fault("GET", "*", status=401, times=None), "login failed"),
         (
@@ -91,11 +91,11 @@ def test_quiet_keeps_the_problems(check):
     ],
     ids=["login", "look-up"],
 )
-def test_server_that_cannot_be_asked_is_named_once(check, world, fault, said):
+def test_server_that_cannot_be_asked_is_named_once(check, world, fault, message):
     world.sandbox.faults.add(fault)
     ran = check("--zephyr-retries=0")
 
-    assert ran.text.count(said) == 1
+    assert ran.text.count(message) == 1
     assert "5 test cases of 5 tests: not checked" in ran.text
     assert "zephyr: test_shop.py::test_invalid: " in ran.text
 

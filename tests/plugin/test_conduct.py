@@ -66,7 +66,7 @@ def test_exception_of_ours_leaves_the_run_as_it_was(
     assert "INTERNALERROR" not in ran.text
 
 
-def test_internal_error_is_said_in_one_line(pytester, run_zephyr, monkeypatch):
+def test_internal_error_is_reported_in_one_line(pytester, run_zephyr, monkeypatch):
     def broken(*args: object) -> None:
         raise ZeroDivisionError("on purpose")
 
@@ -286,7 +286,7 @@ def test_what_tests_do_to_the_environment_is_not_ours(
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
 @pytest.mark.parametrize("push", ["never", "end"])
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         ("shutil.rmtree(directory)", "results kept in .zephyr"),
         (
@@ -302,7 +302,7 @@ def test_what_tests_do_to_the_environment_is_not_ours(
     ids=["removed", "replaced", "emptied", "cut"],
 )
 def test_a_journal_that_a_test_spoils_is_saved_or_not_called_so(
-    pytester, run_zephyr, paste, world, push, spoil, said
+    pytester, run_zephyr, paste, world, push, spoil, message
 ):
     pytester.makepyfile(
         f"""
@@ -322,7 +322,7 @@ def test_a_journal_that_a_test_spoils_is_saved_or_not_called_so(
     ran = run_zephyr(f"--zephyr-push={push}", "--zephyr-retries=0", same_exit=False)
     world.sandbox.faults.clear()
 
-    assert said in ran.text.replace(str(pytester.path) + "/", "")
+    assert message in ran.text.replace(str(pytester.path) + "/", "")
     if "mine" in spoil:
         assert "kept in" not in ran.text
         return
@@ -430,7 +430,7 @@ def test_journal_directory_ignores_itself(pytester, run_zephyr):
     ) == "*\n"
 
 
-# Where our own errors are heard
+# Where our own errors are reported
 
 
 def breaks(*_args: object, **_more: object) -> None:
@@ -449,7 +449,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_error_of_ours_is_heard_and_leaves_pytest_alone(
+def test_error_of_ours_is_reported_and_leaves_pytest_alone(
     pytester, run_zephyr, monkeypatch, place
 ):
     pytester.makepyfile(SUITE.format(b="pass"))

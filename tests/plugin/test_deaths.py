@@ -68,8 +68,8 @@ def test_tests_of_killed_workers_are_crashed_and_the_others_are_right(
     assert world.statuses() == {
         101: "1", 102: "2", 103: "2", 104: "2", 105: "2", 106: "1"
     }  # fmt: skip
-    said = [world.execution(case).comment.split()[0] for case in range(102, 106)]
-    assert said == ["crashed", "crashed", "crashed", "failed"]
+    notes = [world.execution(case).comment.split()[0] for case in range(102, 106)]
+    assert notes == ["crashed", "crashed", "crashed", "failed"]
     assert len(world.writes) == 1
     assert "INTERNALERROR" not in ran.text
 

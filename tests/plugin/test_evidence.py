@@ -16,9 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
     [[], pytest.param(["-n2"], marks=needs_xdist), ["-p", "no:logging", "-s"]],
     ids=["one process", "workers", "no capture"],
 )
-def test_all_that_a_test_says_stands_on_its_execution(
-    pytester, run_zephyr, world, args
-):
+def test_all_that_a_test_reports_is_on_its_execution(pytester, run_zephyr, world, args):
     """Said by the test, a fixture, its finalizer and a helper; files are copied."""
     pytester.makepyfile(
         """

@@ -57,7 +57,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (
             "raise KeyError('boom')",
@@ -71,7 +71,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
     ids=["raises", "no id", "no list", "fails", "exits"],
 )
 def test_hook_that_goes_wrong_is_a_warning_on_the_test(
-    pytester, run_zephyr, world, body, said
+    pytester, run_zephyr, world, body, message
 ):
     """It names the plugin and the test; the others are reported."""
     pytester.makeconftest(
@@ -94,7 +94,7 @@ def test_hook_that_goes_wrong_is_a_warning_on_the_test(
     )
     ran = run_zephyr()
 
-    ran.result.stdout.fnmatch_lines([f"*PytestZephyrWarning: *::test_a: {said}"])
+    ran.result.stdout.fnmatch_lines([f"*PytestZephyrWarning: *::test_a: {message}"])
     assert world.statuses()[102] == "1"
 
 
@@ -239,13 +239,13 @@ def test_marker_that_only_adds_leaves_the_cases_to_the_next_level(
         "a: 2",
         "b: True",
     ]
-    for said in (
+    for message in (
         "test_b: the zephyr marker names no test case",
         "test_c: fields=3 is not a mapping",
         "test_c: comment=4 is not a text",
         "test_c: 5 is not the key of a defect",
     ):
-        assert said in ran.text
+        assert message in ran.text
 
 
 def test_type_checkers_know_the_words_of_a_record():
@@ -262,7 +262,7 @@ def test_fixtures_are_listed_with_an_example(pytester, run_pytest):
     assert 'as ``zephyr.attach("page.png")``' in ran.text
 
 
-def test_step_of_a_hook_stands_beside_those_of_the_test(pytester, run_zephyr, world):
+def test_step_of_a_hook_is_beside_those_of_the_test(pytester, run_zephyr, world):
     """Steps have one order, whoever records them."""
     pytester.makeconftest(
         """

@@ -838,7 +838,7 @@ def test_a_clock_that_is_moved_when_a_conftest_is_imported_names_no_cycle(
 # Reports that only pytest can read
 
 
-def test_odd_reasons_and_failures_cost_no_result(pytester, run_zephyr, world):
+def test_unusual_reasons_and_failures_lose_no_result(pytester, run_zephyr, world):
     pytester.makeconftest(
         """
         import pytest

@@ -79,13 +79,13 @@ def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, world, start
     pytester.makepyfile(SUITE.format(b="pass"))
     process = start("pytest", "--zephyr")
     interrupt(process, lambda: met(world))
-    said, _ = process.communicate()
+    output, _ = process.communicate()
 
     assert process.returncode == 0
-    assert "zephyr: interrupted while sending." in said
-    assert "zephyr: results kept in .zephyr" in said
-    assert "2 passed" in said
-    assert "Traceback" not in said
+    assert "zephyr: interrupted while sending." in output
+    assert "zephyr: results kept in .zephyr" in output
+    assert "2 passed" in output
+    assert "Traceback" not in output
     assert finish(world, pytester) == {101: "1", 102: "1"}
 
 
@@ -99,12 +99,12 @@ def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
     process = start("pytest", "--zephyr")
     interrupt(process, (pytester.path / "begun").exists)
     interrupt(process, lambda: met(world))
-    said, _ = process.communicate()
+    output, _ = process.communicate()
 
     assert process.returncode == 2
-    assert "zephyr: interrupted while sending." in said
-    assert "KeyboardInterrupt" in said
-    assert "INTERNALERROR" not in said
+    assert "zephyr: interrupted while sending." in output
+    assert "KeyboardInterrupt" in output
+    assert "INTERNALERROR" not in output
     assert finish(world, pytester) == {101: "1"}
 
 
@@ -118,10 +118,10 @@ def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, world, start, 
         assert ended.returncode == 0
     process = start("pytest_zephyr", "push")
     interrupt(process, lambda: met(world))
-    said, _ = process.communicate()
+    output, _ = process.communicate()
 
     assert process.returncode == 1
-    assert said.count("zephyr: interrupted while sending.") == 1
-    assert said.count("nothing sent: interrupted before it was sent.") == runs - 1
-    assert "Traceback" not in said
+    assert output.count("zephyr: interrupted while sending.") == 1
+    assert output.count("nothing sent: interrupted before it was sent.") == runs - 1
+    assert "Traceback" not in output
     assert finish(world, pytester, runs) == {101: "1", 102: "1"}

@@ -86,9 +86,9 @@ def test_comment_option_decides_which_notes_are_written(
     """A tag stands there for all but a pass, so that other jobs know of it."""
     run_zephyr(f"--zephyr-comment={choice}")
 
-    said = {c: world.execution(c).comment or "" for c in range(101, 107)}
-    commented = {c for c, text in said.items() if text and text[0] != "["}
-    tagged = {c for c, text in said.items() if "[pytest-zephyr run=" in text}
+    notes = {c: world.execution(c).comment or "" for c in range(101, 107)}
+    commented = {c for c, text in notes.items() if text and text[0] != "["}
+    tagged = {c for c, text in notes.items() if "[pytest-zephyr run=" in text}
     assert tagged == noted | {102, 103, 105}
     assert commented == noted
 
@@ -158,7 +158,7 @@ def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, wor
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (
             ["--zephyr-phase=Smok", "--zephyr-cycle=Nightly"],
@@ -174,12 +174,12 @@ def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, wor
     ],
     ids=["phase", "cycle"],
 )
-def test_unknown_name_lists_what_there_is(pytester, run_zephyr, world, args, said):
+def test_unknown_name_lists_what_there_is(pytester, run_zephyr, world, args, message):
     """A wrong name writes nothing, keeps the journal, and is answered with the nearest."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     ran = run_zephyr("--zephyr-project=Payments", "--zephyr-release=name:1.0", *args)
 
-    assert said in ran.text
+    assert message in ran.text
     assert world.writes == []
     assert " push .zephyr" in ran.text
 

@@ -55,7 +55,7 @@ def test_form_names_cases(mapped, marker, cases):
 
 
 @pytest.mark.parametrize(
-    ("marker", "said"),
+    ("marker", "message"),
     [
         ("", "the zephyr marker names no test case"),
         ("[]", "the zephyr marker names no test case"),
@@ -83,7 +83,7 @@ def test_form_names_cases(mapped, marker, cases):
     ],
 )
 def test_marker_without_a_usable_id_is_a_warning_on_that_test(
-    pytester, run_pytest, monkeypatch, marker, said
+    pytester, run_pytest, monkeypatch, marker, message
 ):
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     source = f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
@@ -91,7 +91,7 @@ def test_marker_without_a_usable_id_is_a_warning_on_that_test(
     ran = run_pytest("--zephyr")
 
     ran.result.assert_outcomes(passed=1, warnings=1)
-    assert said in ran.text
+    assert message in ran.text
     assert "PytestZephyrWarning" in ran.text
 
 

@@ -296,7 +296,7 @@ def test_directory_with_other_things_is_not_ignored_by_git(pytester, shard):
     assert not (pytester.path / ".gitignore").exists()
 
 
-def test_wrong_usage_is_said_before_anything_is_sent(
+def test_wrong_usage_is_reported_before_anything_is_sent(
     command, pytester, shard, world, monkeypatch
 ):
     """A run that cannot be sent as it stands keeps the others from being half sent."""
@@ -351,15 +351,15 @@ def test_last_attempt_of_a_job_counts(
     first = run_zephyr(push, same_exit=False)
     repair(pytester)
     second = run_zephyr(push, *again, same_exit=False)
-    said = second.text if when == "end" else command("push").text
+    output = second.text if when == "end" else command("push").text
 
     assert first.ret == 1
     assert second.ret == 0
     held = world.execution(101)
     assert held.status == "1"
     assert re.search(r"test_a\[2\] \(\d\.\d\d s\) after 2 attempts", held.comment)
-    assert "1 result of" in said or "2 results of" in said
-    assert "replaced by a later attempt of the same job" in said
+    assert "1 result of" in output or "2 results of" in output
+    assert "replaced by a later attempt of the same job" in output
 
 
 @pytest.mark.usefixtures("retried")
@@ -513,10 +513,10 @@ def test_each_journal_of_a_run_has_its_own_options(command, shard, world):
 def test_named_dry_run_beside_a_run_does_not_count(command, pytester, shard, world):
     shard("red", "--zephyr-dry-run", holds=False)
     shard("green", "--zephyr-push=never", holds=True)
-    said = command("push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))).text
+    output = command("push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))).text
 
     assert world.statuses()[101] == "1"
-    assert "is of a dry run" in said
+    assert "is of a dry run" in output
 
 
 def test_older_attempt_that_is_sent_later_changes_nothing(

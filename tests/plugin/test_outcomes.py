@@ -168,7 +168,7 @@ def suite(pytester, world):
 
 @pytest.mark.usefixtures("suite")
 @pytest.mark.parametrize("args", MODES.values(), ids=MODES)
-def test_every_outcome_stands_on_its_case(run_zephyr, world, args):
+def test_every_outcome_is_on_its_test_case(run_zephyr, world, args):
     """The result is the same however the tests are distributed, and pushed once."""
     run_zephyr(*args, subprocess=bool(args), same_exit=not args)
 
@@ -182,17 +182,17 @@ def test_every_outcome_stands_on_its_case(run_zephyr, world, args):
 def test_notes_of_every_failure_tell_it(run_zephyr, world):
     run_zephyr(same_exit=False)
 
-    said = {case: world.execution(case).comment or "" for case in STATUSES}
-    assert "call broke" in said[2]
-    assert "setup broke" in said[3]
-    assert "teardown broke" in said[4]
-    assert "call broke" in said[5]
-    assert "teardown broke" in said[5]
-    assert "known" in said[9]
-    assert "failed: 1 of 5 tests" in said[13]
-    assert said[13].count("test_one_parameter_of_five[") >= 5
-    assert "unit broke" in said[23]
-    assert "failed: 1 of 2 tests" in said[27]
+    notes = {case: world.execution(case).comment or "" for case in STATUSES}
+    assert "call broke" in notes[2]
+    assert "setup broke" in notes[3]
+    assert "teardown broke" in notes[4]
+    assert "call broke" in notes[5]
+    assert "teardown broke" in notes[5]
+    assert "known" in notes[9]
+    assert "failed: 1 of 5 tests" in notes[13]
+    assert notes[13].count("test_one_parameter_of_five[") >= 5
+    assert "unit broke" in notes[23]
+    assert "failed: 1 of 2 tests" in notes[27]
 
 
 def test_last_attempt_counts_and_notes_name_the_first_failure(
@@ -314,7 +314,7 @@ def test_stopped_run_pushes_what_finished(pytester, run_zephyr, world, body, arg
     assert world.statuses()[103] is None
 
 
-def test_file_that_does_not_import_is_said(pytester, run_zephyr, world):
+def test_file_that_does_not_import_is_named(pytester, run_zephyr, world):
     """Its cases are left alone, and the summary says so; the others are delivered."""
     pytester.makepyfile(
         test_broken="import nowhere\nimport pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n",

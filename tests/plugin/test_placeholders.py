@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.fixture
-def kept(pytester, run_pytest, monkeypatch):
+def cycle_name(pytester, run_pytest, monkeypatch):
     """Run a test with a cycle of this name and return what the journal keeps of it."""
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     pytester.makepyfile("def test_a(): pass")
@@ -65,41 +65,41 @@ RUNS = {"Bitbucket": "12", "TeamCity": "7-12"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_ci_service_names_build_branch_commit_and_run(kept, monkeypatch, service):
+def test_ci_service_names_build_branch_commit_and_run(cycle_name, monkeypatch, service):
     for name, value in SERVICES[service].items():
         monkeypatch.setenv(name, value)
 
     run = RUNS.get(service, "7-2")
-    assert kept("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
+    assert cycle_name("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
 
 
-def test_date_and_time_are_the_local_ones(kept, monkeypatch):
-    name = kept("{date} {time}")
+def test_date_and_time_are_the_local_ones(cycle_name, monkeypatch):
+    name = cycle_name("{date} {time}")
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d-\d\d", name)
 
 
-def test_flags_go_before_the_ci_service(kept, monkeypatch):
+def test_flags_go_before_the_ci_service(cycle_name, monkeypatch):
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
     monkeypatch.setenv("GITHUB_RUN_NUMBER", "12")
 
-    name = kept("{build} {run}", "--zephyr-build=2.1", "--zephyr-run-key=night")
+    name = cycle_name("{build} {run}", "--zephyr-build=2.1", "--zephyr-run-key=night")
     assert name == "2.1 night"
 
 
-def test_variable_of_the_environment_is_filled_in(kept, monkeypatch):
+def test_variable_of_the_environment_is_filled_in(cycle_name, monkeypatch):
     monkeypatch.setenv("STAGE", "acceptance")
 
-    assert kept("{env:STAGE}") == "acceptance"
+    assert cycle_name("{env:STAGE}") == "acceptance"
 
 
-def test_doubled_braces_are_braces(kept):
+def test_doubled_braces_are_braces(cycle_name):
     """And stay doubled in the journal, so that a push does not fill them in."""
-    assert kept("{{date}}") == "{{date}}"
+    assert cycle_name("{{date}}") == "{{date}}"
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("{dat}", "{dat} is not a placeholder. Did you mean {date}?"),
         ("{}", "{} is not a placeholder"),
@@ -109,8 +109,8 @@ def test_doubled_braces_are_braces(kept):
         ("{env:ABSENT}", "the variable ABSENT of {env:ABSENT} is not set"),
     ],
 )
-def test_placeholder_without_a_value_is_a_usage_error(kept, name, said):
-    text = kept(name)
+def test_placeholder_without_a_value_is_a_usage_error(cycle_name, name, message):
+    text = cycle_name(name)
 
-    assert said in text
+    assert message in text
     assert "--zephyr-cycle" in text

@@ -376,9 +376,9 @@ def test_a_session_that_ends_without_us_says_where_the_results_are(pytester, pyt
     )
     done = python("-m", "pytest", "--zephyr")
 
-    said = done.stdout + done.stderr
-    assert "the session ended before anything could be sent" in said
-    assert "results kept in .zephyr" in said
+    output = done.stdout + done.stderr
+    assert "the session ended before anything could be sent" in output
+    assert "results kept in .zephyr" in output
 
 
 @pytest.mark.parametrize("policy", ["warn", "fail"])
@@ -550,13 +550,13 @@ def test_no_process_is_left_and_nothing_is_lost(
     ret = process.wait()
     wait_until(lambda: not is_running(sender))
     hold.unlink()
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     if killed == "sender":
         assert ret == 0
         assert (
-            "zephyr: the process that talks to Zephyr ended without an answer" in said
+            "zephyr: the process that talks to Zephyr ended without an answer" in output
         )
-        assert "results kept in .zephyr" in said
+        assert "results kept in .zephyr" in output
 
     world.sandbox.faults.clear()
     assert command("push").ret == 0

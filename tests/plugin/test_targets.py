@@ -231,19 +231,19 @@ def test_unknown_ids_alone_create_nothing(pytester, run_zephyr, world):
 
 @pytest.mark.usefixtures("named")
 @pytest.mark.parametrize(
-    ("create", "said"),
+    ("create", "message"),
     [
         ("never", "'Build 7' (from --zephyr-cycle) is not a cycle of release '1.0'"),
         ("execution", "To create it: --zephyr-create=cycle."),
         ("phase", "To create it: --zephyr-create=cycle."),
     ],
 )
-def test_what_may_not_be_created_is_named(pytester, run_zephyr, world, create, said):
+def test_what_may_not_be_created_is_named(pytester, run_zephyr, world, create, message):
     add_cases(world, [201])
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(*NAMES, f"--zephyr-create={create}")
 
-    assert said in ran.text
+    assert message in ran.text
     assert world.writes == []
 
 
@@ -269,10 +269,12 @@ def test_four_jobs_at_once_leave_one_cycle_with_every_result(
         return done.stdout + done.stderr
 
     with ThreadPoolExecutor(4) as jobs:
-        said = list(jobs.map(job, range(4)))
+        outputs = list(jobs.map(job, range(4)))
 
-    assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, said
-    assert all("not sent" not in text for text in said), said
+    assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, (
+        outputs
+    )
+    assert all("not sent" not in text for text in outputs), outputs
 
 
 # Adding cases to a phase
@@ -456,8 +458,8 @@ def test_unknown_id_does_what_the_policy_says(
     )  # fmt: skip
 
     assert ran.ret == code
-    said = "test case 1022 is not known to Zephyr. Did you mean 102?"
-    assert (said in ran.text) == (policy != "ignore")
+    message = "test case 1022 is not known to Zephyr. Did you mean 102?"
+    assert (message in ran.text) == (policy != "ignore")
     assert world.statuses()[101] == (None if code == 4 else "1")
     assert ("test_typo" in ran.text) == (policy != "ignore")
 
@@ -681,12 +683,12 @@ def test_number_of_writes_that_a_dry_run_tells_is_true(pytester, run_zephyr, wor
             encoding="utf-8",
         )
     args = (*CREATE, "--zephyr-folder=A/{package}/B")
-    said = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
+    output = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
     run_zephyr(*args, same_exit=False)
 
-    told = re.search(r"nothing was written; it takes (\d+) writing requests", said)
-    assert told is not None
-    assert int(told[1]) == len(world.writes)
+    match = re.search(r"nothing was written; it takes (\d+) writing requests", output)
+    assert match is not None
+    assert int(match[1]) == len(world.writes)
 
 
 @pytest.mark.usefixtures("named")
@@ -704,7 +706,7 @@ def test_for_a_marker_that_is_wrong_no_test_case_is_made(
 
 
 @pytest.mark.usefixtures("named")
-def test_field_that_zephyr_lacks_stands_in_the_notes(pytester, run_zephyr, world):
+def test_field_that_zephyr_lacks_is_in_the_notes(pytester, run_zephyr, world):
     pytester.makepyfile(
         test_pay="def test_a(zephyr): zephyr.field('browser', 'firefox')"
     )
@@ -784,7 +786,7 @@ def test_of_an_id_that_no_phase_has_nothing_is_planned(pytester, run_zephyr, wor
 
 
 @pytest.mark.parametrize(("on_error", "code"), [("fail", 4), ("warn", 1)])
-def test_plan_that_cannot_be_read_is_said(
+def test_plan_that_cannot_be_read_is_reported(
     pytester, run_zephyr, world, monkeypatch, on_error, code
 ):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
@@ -802,7 +804,7 @@ def test_plan_that_cannot_be_read_is_said(
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["--zephyr-project=999"], "'999' (from --zephyr-project) is not a project"),
         (["--zephyr-release=999"], "'999' (from --zephyr-release) is not a release"),
@@ -811,7 +813,9 @@ def test_plan_that_cannot_be_read_is_said(
     ],
     ids=["project", "release", "cycle", "phase"],
 )
-def test_wrong_id_is_answered_before_the_first_test(pytester, run_zephyr, args, said):
+def test_wrong_id_is_answered_before_the_first_test(
+    pytester, run_zephyr, args, message
+):
     """The server answers 500 to it; the lists tell that it is nobody's."""
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
@@ -821,7 +825,7 @@ def test_wrong_id_is_answered_before_the_first_test(pytester, run_zephyr, args, 
     )  # fmt: skip
 
     assert ran.ret == 4
-    assert said in ran.text
+    assert message in ran.text
 
 
 def test_wrong_id_of_a_phase_alone_is_answered(pytester, run_zephyr):
@@ -906,7 +910,7 @@ def test_locked_release_is_waited_for_when_results_are_written(
 
 @pytest.mark.usefixtures("named")
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("--zephyr-project=Payment", "(from --zephyr-project) is not a project of this server. Did you mean 'Payments'?"),
         ("--zephyr-release=name:1.00", "(from --zephyr-release) is not a release of project 'Payments'. Did you mean '1.0'?"),
@@ -918,7 +922,7 @@ def test_locked_release_is_waited_for_when_results_are_written(
     ids=["project", "release", "cycle", "phase", "status", "placeholder"],
 )  # fmt: skip
 def test_typo_is_answered_before_the_first_test(
-    pytester, run_zephyr, world, wrong, said
+    pytester, run_zephyr, world, wrong, message
 ):
     pytester.makepyfile(
         "import pytest, pathlib\n@pytest.mark.zephyr(101)\n"
@@ -931,7 +935,7 @@ def test_typo_is_answered_before_the_first_test(
     )  # fmt: skip
 
     assert ran.ret == 4
-    assert said in ran.text
+    assert message in ran.text
     assert not (pytester.path / "ran").exists()
     assert ran.journals == []
 
@@ -957,7 +961,7 @@ def test_results_of_a_typo_are_sent_by_the_printed_command(
     assert world.statuses()[101] == "1"
 
 
-def test_all_problems_are_said_at_once(pytester, run_zephyr):
+def test_all_problems_are_reported_at_once(pytester, run_zephyr):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
         *NAMES[:3], "--zephyr-phase=Smok", "--zephyr-status-map=error=Blockd",
@@ -969,7 +973,7 @@ def test_all_problems_are_said_at_once(pytester, run_zephyr):
     assert "is not a status" in ran.text
 
 
-def test_refused_login_ends_the_run_only_if_that_is_wanted(
+def test_refused_login_ends_the_run_only_if_on_error_is_fail(
     pytester, run_zephyr, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
@@ -1013,7 +1017,7 @@ def test_a_run_a_check_and_a_push_judge_a_target_alike(
         monkeypatch.setenv(f"ZEPHYR_{name}", value)
     monkeypatch.setenv("ZEPHYR_CYCLE", "Release candidate")
     pytester.makepyfile(ONE.format(case=101))
-    said = "'Release candidate' (from ZEPHYR_CYCLE) is not a cycle of release '1.0'."
+    message = "'Release candidate' (from ZEPHYR_CYCLE) is not a cycle of release '1.0'."
     where = f"Phase {world.phase} is in cycle 'Nightly' ({world.cycle})."
 
     warned = run_zephyr(same_exit=False)
@@ -1023,7 +1027,7 @@ def test_a_run_a_check_and_a_push_judge_a_target_alike(
 
     for ran in (warned, checked, pushed, failed):
         text = ran.text.replace(warned.journals[0].name, "ZEPHYR_CYCLE")
-        assert said in text
+        assert message in text
         assert where in text
     assert (warned.ret, checked.ret, pushed.ret, failed.ret) == (0, 1, 1, 4)
     assert "FAIL" in checked.text

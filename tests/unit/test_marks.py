@@ -86,7 +86,7 @@ VALUE = st.recursive(
 @example([Hostile()], {"alt": Hostile(), "by_id": Hostile()}, "a")
 @example([], {"by_id": {"a": [Hostile(), "TC-7"]}}, "a")
 @example(["9" * 5000], {}, None)
-def test_no_argument_is_too_odd(
+def test_any_argument_gives_cases_or_problems(
     args: list[object], kwargs: dict[str, Any], param_id: str | None
 ) -> None:
     """What is no id is a problem in one line, and a case is a number or a text."""
@@ -107,5 +107,5 @@ def test_a_list_that_holds_itself_ends():
     assert read(ENDLESS).cases == [101]
 
 
-def test_what_shows_itself_in_lines_is_said_in_one():
+def test_a_repr_of_several_lines_is_shown_on_one():
     assert read(Lines()).problems == [r"a\nb\x1b[31m is not a test case id"]

@@ -93,7 +93,7 @@ def test_a_credential_travels(capsys: pytest.CaptureFixture[str]) -> None:
         b'{"kind":"Progress","done":true,"total":2,"what":"s3cret"}\n',
     ],
 )
-def test_what_is_no_message_is_said_without_its_content(line: bytes) -> None:
+def test_a_line_that_is_no_message_is_reported_without_its_content(line: bytes) -> None:
     with pytest.raises(
         protocol.ProtocolError, match="no message of version 1"
     ) as caught:

@@ -15,7 +15,7 @@ from pytest_zephyr.plugin.step_block import StepBlock
 from pytest_zephyr.results.evidence import Step
 
 
-class Told:
+class StepLog:
     """Notes when steps begin and end."""
 
     def __init__(self) -> None:
@@ -35,78 +35,78 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def log() -> StepLog:
+    return StepLog()
 
 
-def test_steps_are_nested(told):
-    with told.step("a"):
-        with told.step("b"):
+def test_steps_are_nested(log):
+    with log.step("a"):
+        with log.step("b"):
             pass
-        with told.step("c"):
+        with log.step("c"):
             pass
-    with told.step("d"):
+    with log.step("d"):
         pass
 
-    assert told.events == ["a", "  b", "  /b", "  c", "  /c", "/a", "d", "/d"]
+    assert log.events == ["a", "  b", "  /b", "  c", "  /c", "/a", "d", "/d"]
 
 
-def test_a_step_that_one_test_left_open_does_not_indent_those_of_another(told):
-    told.step("left").__enter__()
-    other = Told()
+def test_a_step_that_one_test_left_open_does_not_indent_those_of_another(log):
+    log.step("left").__enter__()
+    other = StepLog()
     with other.step("a"), other.step("b"):
         pass
 
     assert other.events == ["a", "  b", "  /b", "/a"]
 
 
-def test_what_is_no_function_is_left_as_it_is(told):
-    assert told.step("a")(5) == 5
+def test_what_is_no_function_is_left_as_it_is(log):
+    assert log.step("a")(5) == 5
 
 
-def test_an_exception_ends_its_steps_and_goes_on(told):
-    with pytest.raises(KeyError), told.step("a"), told.step("b"):
+def test_an_exception_ends_its_steps_and_goes_on(log):
+    with pytest.raises(KeyError), log.step("a"), log.step("b"):
         raise KeyError("x")
-    with told.step("c"):
+    with log.step("c"):
         pass
 
-    assert told.events == ["a", "  b", "  /b KeyError", "/a KeyError", "c", "/c"]
+    assert log.events == ["a", "  b", "  /b KeyError", "/a KeyError", "c", "/c"]
 
 
-def run_plain(told: Told) -> object:
-    @told.step("a")
+def run_plain(log: StepLog) -> object:
+    @log.step("a")
     def function(x: int) -> int:
-        told.events.append("inside")
+        log.events.append("inside")
         return x
 
     assert function.__name__ == "function"
     return function(1)
 
 
-def run_coroutine(told: Told) -> object:
-    @told.step("a")
+def run_coroutine(log: StepLog) -> object:
+    @log.step("a")
     async def function(x: int) -> int:
         await asyncio.sleep(0)
-        told.events.append("inside")
+        log.events.append("inside")
         return x
 
     return asyncio.run(function(1))
 
 
-def run_generator(told: Told) -> object:
-    @told.step("a")
+def run_generator(log: StepLog) -> object:
+    @log.step("a")
     def function(x: int) -> Any:
-        told.events.append("inside")
+        log.events.append("inside")
         yield x
 
     (found,) = function(1)
     return found
 
 
-def run_async_generator(told: Told) -> object:
-    @told.step("a")
+def run_async_generator(log: StepLog) -> object:
+    @log.step("a")
     async def function(x: int) -> Any:
-        told.events.append("inside")
+        log.events.append("inside")
         yield x
 
     async def collect() -> list[int]:
@@ -115,14 +115,14 @@ def run_async_generator(told: Told) -> object:
     return asyncio.run(collect())[0]
 
 
-def run_context_manager(told: Told) -> object:
+def run_context_manager(log: StepLog) -> object:
     @contextmanager
-    @told.step("a")
+    @log.step("a")
     def function(x: int) -> Any:
         yield x
 
     with function(1) as found:
-        told.events.append("inside")
+        log.events.append("inside")
     return found
 
 
@@ -131,40 +131,40 @@ def run_context_manager(told: Told) -> object:
     [run_plain, run_coroutine, run_generator, run_async_generator, run_context_manager],
 )
 def test_a_decorated_function_is_a_step_while_it_runs(
-    told: Told, run: Callable[[Told], object]
+    log: StepLog, run: Callable[[StepLog], object]
 ) -> None:
-    assert run(told) == 1
-    assert run(told) == 1
-    assert told.events == ["a", "inside", "/a"] * 2
+    assert run(log) == 1
+    assert run(log) == 1
+    assert log.events == ["a", "inside", "/a"] * 2
 
 
-def test_a_step_can_be_used_again_and_within_itself(told: Told) -> None:
-    @told.step("a")
+def test_a_step_can_be_used_again_and_within_itself(log: StepLog) -> None:
+    @log.step("a")
     def count(n: int) -> None:
         if n:
             count(n - 1)
 
     count(1)
 
-    assert told.events == ["a", "  a", "  /a", "/a"]
+    assert log.events == ["a", "  a", "  /a", "/a"]
 
 
-def test_tasks_and_threads_do_not_nest_into_each_other(told):
+def test_tasks_and_threads_do_not_nest_into_each_other(log):
     async def task(label: str) -> None:
-        with told.step(label):
+        with log.step(label):
             await asyncio.sleep(0)
-            with told.step(f"in {label}"):
+            with log.step(f"in {label}"):
                 await asyncio.sleep(0)
 
     async def both() -> None:
         await asyncio.gather(task("a"), task("b"))
 
     asyncio.run(both())
-    with told.step("c"):
-        thread = threading.Thread(target=run_plain, args=(told,))
+    with log.step("c"):
+        thread = threading.Thread(target=run_plain, args=(log,))
         thread.start()
         thread.join()
 
-    assert [each for each in told.events if not each.strip().startswith("/")] == [
+    assert [each for each in log.events if not each.strip().startswith("/")] == [
         "a", "b", "  in a", "  in b", "c", "a", "inside"
     ]  # fmt: skip
