@@ -139,7 +139,9 @@ def _recording_plugins(
 ) -> dict[str, object]:
     """Return what writes the tests of this process to its journal."""
     marks, store = local.marks, local.store(writer.path, processes)
-    config.stash[RECORDER] = Recorder(writer, store, worker, marks.hide_secrets, bugs)
+    config.stash[RECORDER] = Recorder(
+        writer, store, worker, marks.names.hide_secrets, bugs
+    )
     return {
         "reports": ReportLines(config, marks, local.capture, writer, bugs, worker),
         "items": ItemLines(writer, marks, bugs, take_item),

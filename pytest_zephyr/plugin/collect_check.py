@@ -15,7 +15,6 @@ from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.plugin import settings as plugin_settings
 from pytest_zephyr.plugin.collection.items import item_of
 from pytest_zephyr.plugin.collection.items import OnlyPlanned
-from pytest_zephyr.plugin.collection.marks import name_items
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.sender_process import SenderError
@@ -118,7 +117,7 @@ class CollectCheck:
         unmarked = 0
         invalid: list[Line] = []
         for item, key in zip(
-            session.items, name_items(session.items, self._marks), strict=True
+            session.items, self._marks.names.assign(session.items), strict=True
         ):
             record = item_of(item, self._marks, key)
             unmarked += record.unmarked and record.new is None

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_zephyr.journal import file_store
 from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.plugin.collection.marks import key_of
+from pytest_zephyr.plugin.collection.names import key_of
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import EvidenceEntry

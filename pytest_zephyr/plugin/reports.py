@@ -18,8 +18,8 @@ from pytest_zephyr.journal.reader import find_hidden
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import part_of
 from pytest_zephyr.plugin.collection.items import item_of
-from pytest_zephyr.plugin.collection.marks import begin_item
 from pytest_zephyr.plugin.collection.marks import Marks
+from pytest_zephyr.plugin.collection.names import begin_item
 from pytest_zephyr.plugin.fixture import Zephyr
 from pytest_zephyr.plugin.fixture import ZephyrRecord
 from pytest_zephyr.plugin.guard import blame
@@ -204,7 +204,7 @@ class ReportLines:
 
         def scrub(text: str) -> str:
             # A failure shows the values of all tests of its function.
-            text = text if item is None else self._marks.hide_secrets(item, text)
+            text = text if item is None else self._marks.names.hide_secrets(item, text)
             return self._writer.scrub(text)
 
         return to_record(report, self._root, scrub)
@@ -284,7 +284,7 @@ class ReportLines:
         sections = report.sections[attached:]
         text = "".join(f"{f' {title} ':-^80}\n{text}\n" for title, text in sections)
         if text and (self._capture == "all" or failed):
-            hidden = self._marks.hide_secrets(item, text)
+            hidden = self._marks.names.hide_secrets(item, text)
             Zephyr(item).attach_text(hidden, name="output.txt")
 
 

@@ -12,10 +12,9 @@ import pytest
 
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.plugin.collection.marks import function_id
-from pytest_zephyr.plugin.collection.marks import key_of
 from pytest_zephyr.plugin.collection.marks import Marks
-from pytest_zephyr.plugin.collection.marks import name_items
+from pytest_zephyr.plugin.collection.names import function_id
+from pytest_zephyr.plugin.collection.names import key_of
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
@@ -95,7 +94,7 @@ class ItemLines:
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        keys = name_items(session.items, self._marks)
+        keys = self._marks.names.assign(session.items)
         self._writer.append_texts(self._lines(session.items, keys))
         self._writer.lines_to_repeat = lambda: self._lines(
             session.items, map(key_of, session.items)
