@@ -116,9 +116,7 @@ class CollectCheck:
         """Note the test cases of the collected tests, and what is wrong with markers."""
         unmarked = 0
         invalid: list[Line] = []
-        for item, key in zip(
-            session.items, self._marks.names.assign(session.items), strict=True
-        ):
+        for item, key in self._marks.names.assign(session.items):
             record = item_of(item, self._marks, key)
             unmarked += record.unmarked and record.new is None
             invalid += [

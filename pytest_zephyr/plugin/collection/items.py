@@ -94,16 +94,13 @@ class ItemLines:
     @pytest.hookimpl(tryfirst=True)
     @guarded
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        keys = self._marks.names.assign(session.items)
-        self._writer.append_texts(self._lines(session.items, keys))
+        self._writer.append_texts(self._lines(self._marks.names.assign(session.items)))
         self._writer.lines_to_repeat = lambda: self._lines(
-            session.items, map(key_of, session.items)
+            (item, key_of(item)) for item in session.items
         )
 
-    def _lines(
-        self, items: Iterable[pytest.Item], keys: Iterable[str]
-    ) -> Iterator[str]:
-        for item, key in zip(items, keys, strict=True):
+    def _lines(self, named_items: Iterable[tuple[pytest.Item, str]]) -> Iterator[str]:
+        for item, key in named_items:
             try:
                 # A crash report has the node id; find the item by it if it is hidden.
                 is_hidden = not key.startswith(item.nodeid)

@@ -70,8 +70,8 @@ class ItemNames:
         # By function: a failure of one of its tests may show the parameters of all.
         self._secrets: dict[str, set[str]] = {}
 
-    def assign(self, items: Iterable[pytest.Item]) -> Iterator[str]:
-        """Give items the names that the journal has for them, and yield these.
+    def assign(self, items: Iterable[pytest.Item]) -> Iterator[tuple[pytest.Item, str]]:
+        """Give items the names that the journal has for them; yield items with names.
 
         Items with the same node id, and an item that is listed twice, get different names.
         """
@@ -86,7 +86,7 @@ class ItemNames:
             elif key != item.nodeid:
                 item.stash[_KEY] = key
             named.add(id(item))
-            yield key
+            yield item, key
 
     def of(self, item: pytest.Item) -> str:
         """Return the node id of *item*, with secret parameters hidden."""
