@@ -1,36 +1,29 @@
 """Wall time that tests cannot change, and time budgets.
 
 The wall clock is read once, before the first conftest is loaded; the monotonic clock gives
-the time since then. time-machine changes the functions of the wall clock themselves, and
-freezegun replaces the functions in modules, but not those in default arguments.
+the time since then: time-machine changes the functions of the wall clock themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-import time
+from pytest_zephyr.origin import IMPORTED_AT
+from pytest_zephyr.origin import System
+from pytest_zephyr.origin import WALL_OFFSET
 
-from pytest_zephyr import origin
 
-
-def now_ms(
-    _monotonic: Callable[[], float] = time.monotonic,
-    _offset: float = origin.WALL_OFFSET,
-) -> int:
+def now_ms() -> int:
     """Return milliseconds since the epoch."""
-    return int((_offset + _monotonic()) * 1000)
+    return int((WALL_OFFSET + System.monotonic()) * 1000)
 
 
-def monotonic(_clock: Callable[[], float] = time.monotonic) -> float:
+def monotonic() -> float:
     """Return the seconds of a clock that never goes back."""
-    return _clock()
+    return System.monotonic()
 
 
-def elapsed(
-    _monotonic: Callable[[], float] = time.monotonic, _start: float = origin.IMPORTED_AT
-) -> float:
+def elapsed() -> float:
     """Return the seconds since the plugin was imported; no test can have taken longer."""
-    return _monotonic() - _start
+    return System.monotonic() - IMPORTED_AT
 
 
 class Deadline:

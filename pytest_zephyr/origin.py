@@ -47,12 +47,12 @@ PACKAGE_PARENT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - fa
 
 
 class System:
-    """Saved functions. They are in a class, since pyfakefs replaces those in modules."""
+    """Saved functions, in a class: pyfakefs and freezegun replace those in modules."""
 
     open, close, read, write = os.open, os.close, os.read, os.write
     seek, truncate, stat, fstat = os.lseek, os.ftruncate, os.stat, os.fstat
     mkdir, rename, utime = os.mkdir, os.replace, os.utime
-    process_id = os.getpid
+    process_id, monotonic = os.getpid, time.monotonic
     sha256 = hashlib.sha256
     encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 

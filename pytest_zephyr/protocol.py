@@ -138,7 +138,7 @@ Message = (
     Hello | Check | LookUp | Push | Checked | LookedUp | Progress | Pushed | Broken
 )
 
-_KINDS = {each.__name__: each for each in typing.get_args(Message)}
+_KINDS = {kind.__name__: kind for kind in typing.get_args(Message)}
 
 
 def encode(message: Message) -> bytes:
@@ -191,10 +191,10 @@ def _to_json(value: object) -> Any:
         return str(value)
     if is_dataclass(value):
         return {
-            each.name: _to_json(getattr(value, each.name)) for each in fields(value)
+            field.name: _to_json(getattr(value, field.name)) for field in fields(value)
         }
     if isinstance(value, Mapping):
-        return [[_to_json(key), _to_json(each)] for key, each in value.items()]
+        return [[_to_json(key), _to_json(content)] for key, content in value.items()]
     if isinstance(value, list | tuple | set | frozenset):
         return list(map(_to_json, value))
     raise TypeError(f"{type(value).__name__} cannot be sent")
@@ -216,17 +216,17 @@ def _reader(kind: Any) -> Any:
         return functools.partial(_read_plain, kind)
     if is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        readers = {each.name: _reader(hints[each.name]) for each in fields(kind)}
+        readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
         make: Any = kind
         return lambda data: make(
             **{name: read(data[name]) for name, read in readers.items()}
         )
     if origin is not None and issubclass(origin, Mapping):
-        key, value = map(_reader, args)
-        return lambda data: {key(one): value(each) for one, each in data}
-    each = _reader(args[0])
+        read_key, read_value = map(_reader, args)
+        return lambda data: {read_key(key): read_value(value) for key, value in data}
+    read_item = _reader(args[0])
     gather = origin if origin in (tuple, frozenset) else list
-    return lambda data: gather(map(each, data))
+    return lambda data: gather(map(read_item, data))
 
 
 def _read_union(kinds: tuple[Any, ...], data: Any) -> Any:

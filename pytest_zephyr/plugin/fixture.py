@@ -41,7 +41,7 @@ class Zephyr:
     It does nothing while reporting is off. No call raises or warns, whatever it is given:
     any value is accepted and converted with `str`, an empty one is ignored, and the
     summary names what could not be used, such as a missing file. Everything is in the
-    journal at once, so a test that is killed keeps what it said before::
+    journal at once, so a test that is killed keeps what it reported before::
 
         @pytest.mark.zephyr(101)
         def test_checkout(zephyr: Zephyr, tmp_path):

@@ -147,7 +147,7 @@ class ZephyrReporter:
         if path is None or self._reported:
             return
         lines = self._summary_lines()
-        reason = next((each.text for each in lines if each.is_problem), "")
+        reason = next((line.text for line in lines if line.is_problem), "")
         if self._settings.push == "never":
             reason = "zephyr_push is never"
         try:

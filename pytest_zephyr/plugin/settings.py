@@ -119,7 +119,7 @@ def _all_sources(config: pytest.Config) -> OptionSources:
             overridden = any(text.startswith(start) for text in overrides)
             source = "-o" if overridden else path.name if path else "ini"
             ini[option.name] = (value, source)
-    # Our command has to be told of an ini file that it would not find from here.
+    # A command to paste must name an ini file that it would not find from here.
     here = Path.cwd()
     named: str | None = getattr(config.option, "inifilename", None)
     is_elsewhere = path and path.parent not in {here, *here.parents}

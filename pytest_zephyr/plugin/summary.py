@@ -85,14 +85,14 @@ def show(
 ) -> None:
     """Print *lines* on a *terminal*; if it is *quiet*, only problems and a dry run."""
     if quiet:
-        lines = [each for each in lines if each.is_problem or each.code == DRY_RUN]
+        lines = [line for line in lines if line.is_problem or line.code == DRY_RUN]
     if lines:
         terminal.section("zephyr")
     for line in lines:
         first, *more = line.shown
         terminal.line(first, **_MARKUP[line.level])
-        for each in more:
-            terminal.line(each)
+        for text in more:
+            terminal.line(text)
 
 
 def unsent_report(
@@ -131,5 +131,5 @@ def unsent_report(
         "created": [],
         "attachments": None,
     }
-    without_case = [each for each in plan.unmapped if each.unmarked or each.invalid]
+    without_case = [node for node in plan.unmapped if node.unmarked or node.invalid]
     return RunReport(facts, lines, cases, without_case)

@@ -54,7 +54,7 @@ class Delivered:
     def damaged(self) -> bool:
         """Whether journals of the run are incomplete or cannot be read in part."""
         journals = self.contents.journals.values()
-        return bool(self.run.cut) or any(each.unreadable for each in journals)
+        return bool(self.run.cut) or any(journal.unreadable for journal in journals)
 
     @property
     def complete(self) -> bool:
@@ -141,7 +141,7 @@ class Delivered:
                 row.reason = self._scrub(row.reason)
                 yield row
 
-        invalid = [each for each in delivery.invalid if not each.cases]
+        invalid = [node for node in delivery.invalid if not node.cases]
         return RunReport(facts, lines, cases, (*delivery.without_case, *invalid))
 
 
@@ -182,16 +182,16 @@ def deliver(
                 progress,
                 snapshot=snapshot,
                 settings_by_journal={
-                    each.header.run: resolve.settings_of_journal(
+                    journal.header.run: resolve.settings_of_journal(
                         settings,
-                        each.header.options,
-                        each.path.name,
+                        journal.header.options,
+                        journal.path.name,
                         keep_flags=keep_flags,
                     )
-                    for each in others
+                    for journal in others
                 },
                 results=contents.results,
-                journals_to_send={each.header.run for each in run.journals},
+                journals_to_send={journal.header.run for journal in run.journals},
                 force=force,
             )
             if earlier is not None:

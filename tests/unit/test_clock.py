@@ -9,23 +9,27 @@ import pytest
 from pytest_zephyr import clock
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
+from pytest_zephyr.origin import System
 
 
-def test_now_is_in_milliseconds():
+def test_now_is_in_milliseconds(monkeypatch):
     """What is less than a millisecond is cut, not rounded."""
-    assert now_ms(lambda: 0.123_999, 1_700_000_000.0) == 1_700_000_000_123
+    monkeypatch.setattr(System, "monotonic", lambda: 0.123_999)
+    monkeypatch.setattr(clock, "WALL_OFFSET", 1_700_000_000.0)
+
+    assert now_ms() == 1_700_000_000_123
 
 
 def test_a_frozen_clock_does_not_bend_ours(monkeypatch):
-    """What a test puts in the place of the time functions is not asked."""
-    asked = []
+    """The functions that a test puts in the place of those of time are not called."""
+    calls = []
     for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter"):
-        monkeypatch.setattr(time, name, lambda name=name: asked.append(name))
-    told = [now_ms(), clock.monotonic(), clock.elapsed()]
+        monkeypatch.setattr(time, name, lambda name=name: calls.append(name))
+    times = [now_ms(), clock.monotonic(), clock.elapsed()]
     monkeypatch.undo()
 
-    assert asked == []
-    assert None not in told
+    assert calls == []
+    assert None not in times
 
 
 @pytest.mark.parametrize(
