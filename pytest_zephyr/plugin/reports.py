@@ -82,6 +82,8 @@ class ReportLines:
         self._key = ""
         self._passed: list[tuple[str, float, int]] = []
         self._attempt = 0
+        # How many bugs there were before a plugin may have forked for the test.
+        self._bugs_before = 0
         # In case the test is repeated.
         self._failed: tuple[pytest.Item, pytest.TestReport] | None = None
 
@@ -99,6 +101,7 @@ class ReportLines:
             self._writer.append_text(journal_format.start_text(self._key, self._worker))
         except ERRORS as error:
             self.bugs.note("pytest_runtest_protocol", error)
+        self._bugs_before = len(self.bugs)
         try:
             return (yield)
         finally:
@@ -142,8 +145,10 @@ class ReportLines:
             self._failed = item, report
         if self._capture != "none":
             self._attach_output(item, report)
-        if self._writer.unwritten or self.bugs:
+        if self._writer.unwritten:
             self._add_unwritten(report)
+        if self.bugs:
+            self._add_bugs(report)
         return report
 
     # Before a worker sends the report, with the lines that could not be written.
@@ -219,15 +224,21 @@ class ReportLines:
         text = record.text.replace(record.nodeid, name)
         return replace(record, nodeid=name, text=text)
 
+    @property
+    def _travels(self) -> bool:
+        """Whether another process has to write the lines of this one and show its bugs."""
+        return bool(self._worker) or not self._writer.is_ours
+
     def _add_unwritten(self, report: pytest.TestReport) -> None:
-        """Put on a report the lines and bugs that this process can neither write nor show."""
-        if not self._worker and self._writer.is_ours:
-            return
-        if self._writer.unwritten:
+        if self._travels:
             _add_to_stamp(report, "unwritten", self._writer.take_unwritten())
-        if self.bugs:
-            _add_to_stamp(report, "bugs", [*self.bugs])
-            self.bugs.clear()
+
+    def _add_bugs(self, report: pytest.TestReport) -> None:
+        # A process that was forked has those of its parent, too.
+        first = 0 if self._worker else self._bugs_before
+        if self._travels and (bugs := self.bugs[first:]):
+            _add_to_stamp(report, "bugs", bugs)
+            del self.bugs[first:]
 
     def _write_failure(self, item: pytest.Item) -> None:
         """Write why the attempt before failed: flaky logs no report of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
@@ -361,34 +362,36 @@ EVIDENCE = """
 """
 
 
+#: Runs each test in a process of its own, as pytest-forked does.
+FORKING = """
+    import os, pickle
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item):
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        there, here = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            reports = runtestprotocol(item, log=False)
+            os.write(here, pickle.dumps(reports))
+            os._exit(0)
+        os.close(here)
+        with os.fdopen(there, "rb") as file:
+            reports = pickle.loads(file.read())
+        os.waitpid(pid, 0)
+        for each in reports:
+            item.ihook.pytest_runtest_logreport(report=each)
+        return True
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 def test_evidence_of_a_test_that_runs_in_a_fork_arrives(
     pytester, run_zephyr, world, args
 ):
     """As pytest-forked runs it: the reports come home with what they carry."""
-    pytester.makeconftest(
-        """
-        import os, pickle
-        from _pytest.runner import runtestprotocol
-
-        def pytest_runtest_protocol(item):
-            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-            there, here = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                reports = runtestprotocol(item, log=False)
-                os.write(here, pickle.dumps(reports))
-                os._exit(0)
-            os.close(here)
-            with os.fdopen(there, "rb") as file:
-                reports = pickle.loads(file.read())
-            os.waitpid(pid, 0)
-            for each in reports:
-                item.ihook.pytest_runtest_logreport(report=each)
-            return True
-        """
-    )
+    pytester.makeconftest(FORKING)
     pytester.makepyfile(EVIDENCE)
     run_zephyr(*args, subprocess=True, same_exit=False)
 
@@ -396,6 +399,17 @@ def test_evidence_of_a_test_that_runs_in_a_fork_arrives(
     assert held.status == "1"
     assert "defects: SHOP-7\ncomment: paid" in held.comment
     assert [name for name, _, _ in held.attachments] == ["server.log"]
+
+
+def test_a_bug_before_a_fork_is_reported_once(pytester, run_zephyr):
+    """A forked process sends its own bugs, not those that its parent has noted."""
+    broken = "from pytest_zephyr.journal import format\nformat.start_text = None\n"
+    pytester.makeconftest(textwrap.dedent(FORKING) + broken)
+    pytester.makepyfile("def test_a(): pass\ndef test_b(): pass\n")
+    ran = run_zephyr(subprocess=True)
+
+    assert "internal error in pytest_runtest_protocol: TypeError" in ran.text
+    assert "(2 times)" in ran.text
 
 
 # Node ids that plugins rewrite
