@@ -5,11 +5,7 @@ from __future__ import annotations
 from pytest_zephyr.sandbox.app import create_app
 from pytest_zephyr.sandbox.data.demo import add_demo
 from pytest_zephyr.sandbox.data.states import CaseState
-from pytest_zephyr.sandbox.data.states import CycleState
 from pytest_zephyr.sandbox.data.states import ExecutionState
-from pytest_zephyr.sandbox.data.states import PhaseState
-from pytest_zephyr.sandbox.data.states import ProjectState
-from pytest_zephyr.sandbox.data.states import ReleaseState
 from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.faults import Fault
 from pytest_zephyr.sandbox.faults import Faults
@@ -19,13 +15,9 @@ from pytest_zephyr.sandbox.server import Sandbox
 
 __all__ = [
     "CaseState",
-    "CycleState",
     "ExecutionState",
     "Fault",
     "Faults",
-    "PhaseState",
-    "ProjectState",
-    "ReleaseState",
     "Request",
     "Sandbox",
     "Store",

@@ -1,4 +1,4 @@
-"""Everything about one result, for its page."""
+"""Everything about one execution, for its page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pytest_zephyr.sandbox.data.attachments import EXECUTION
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
@@ -19,14 +21,13 @@ from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import Result
 from pytest_zephyr.sandbox.data.model import Step
 from pytest_zephyr.sandbox.data.model import StepResult
-from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
-from pytest_zephyr.sandbox.lists import tester_names
+from pytest_zephyr.sandbox.lists import user_names
 from pytest_zephyr.sandbox.views import first_line
 from pytest_zephyr.sandbox.views import Place
 from pytest_zephyr.sandbox.views import place
-from pytest_zephyr.sandbox.views import plain
 from pytest_zephyr.sandbox.views import Status
 from pytest_zephyr.sandbox.views import Statuses
+from pytest_zephyr.sandbox.views import unescaped
 
 
 #: What images begin with that browsers show, and their types.
@@ -51,8 +52,6 @@ class StepLine:
 
 @dataclass(frozen=True)
 class Details:
-    """Everything about one result."""
-
     place: Place
     execution: Execution
     case: Case
@@ -70,8 +69,9 @@ class Details:
 def details(session: Session, execution_id: int) -> Details | None:
     row_and_case = session.execute(
         select(Execution, Case)
-        .join(Placement, Placement.id == Execution.placement_id)
-        .join(Case, Case.id == Placement.case_id)
+        .select_from(Execution)
+        .join(Placement)
+        .join(Case)
         .where(Execution.id == execution_id)
     ).first()
     where = place(session, row_and_case[0].phase_id) if row_and_case else None
@@ -79,17 +79,16 @@ def details(session: Session, execution_id: int) -> Details | None:
         return None
     execution, case = row_and_case
     statuses = Statuses(session)
-    people = tester_names(session)
-    history = session.scalars(
-        select(Result)
-        .where(Result.execution_id == execution.id)
-        .order_by(Result.id.desc())
+    people = user_names(session)
+    results = list_rows(session, Result, Result.execution_id == execution.id)
+    mapped = select(RequirementLink.requirement_id).where(
+        RequirementLink.testcase_id == case.testcase_id
     )
     # Attachments may be large: only their first bytes are read.
     attachments = session.execute(
         select(Attachment, func.substr(Attachment.data, 1, 12))
         .where(
-            Attachment.item_type == EXECUTION_ATTACHMENT,
+            Attachment.item_type == EXECUTION,
             Attachment.item_id == execution.id,
         )
         .order_by(Attachment.id)
@@ -99,27 +98,14 @@ def details(session: Session, execution_id: int) -> Details | None:
         execution=execution,
         case=case,
         status=statuses[execution.status],
-        notes=plain(execution.comment),
+        notes=unescaped(execution.comment),
         tester=people.get(execution.tester_id, "Anyone"),
         steps=_steps(session, execution, case),
         attachments=[
             (row, image_type(start) is not None) for row, start in attachments
         ],
-        defects=list(
-            session.scalars(
-                select(Defect)
-                .where(Defect.execution_id == execution.id)
-                .order_by(Defect.id)
-            )
-        ),
-        requirements=list(
-            session.scalars(
-                select(Requirement)
-                .join(RequirementLink, RequirementLink.requirement_id == Requirement.id)
-                .where(RequirementLink.testcase_id == case.testcase_id)
-                .order_by(Requirement.id)
-            )
-        ),
+        defects=list_rows(session, Defect, Defect.execution_id == execution.id),
+        requirements=list_rows(session, Requirement, Requirement.id.in_(mapped)),
         history=[
             (
                 statuses[row.status],
@@ -128,7 +114,7 @@ def details(session: Session, execution_id: int) -> Details | None:
                 row.executed_on,
                 people.get(row.executed_by, ""),
             )
-            for row in history
+            for row in reversed(results)
         ],
     )
 
@@ -145,12 +131,12 @@ def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]
     statuses = Statuses(session, STEP_STATUSES)
     steps = {
         step.order_id: step
-        for step in session.scalars(select(Step).where(Step.case_id == case.id))
+        for step in list_rows(session, Step, Step.case_id == case.id)
     }
     results = {
         result.order_id: result
-        for result in session.scalars(
-            select(StepResult).where(StepResult.execution_id == execution.id)
+        for result in list_rows(
+            session, StepResult, StepResult.execution_id == execution.id
         )
     }
     lines = []
@@ -159,11 +145,11 @@ def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]
         lines.append(
             StepLine(
                 number=number,
-                text=plain(step.text) if step else "",
-                data=plain(step.data) if step else "",
-                expected=plain(step.expected) if step else "",
+                text=unescaped(step.text) if step else "",
+                data=unescaped(step.data) if step else "",
+                expected=unescaped(step.expected) if step else "",
                 status=statuses[result.status if result else None],
-                comment=plain(result.comment) if result else "",
+                comment=unescaped(result.comment) if result else "",
             )
         )
     return lines

@@ -1,11 +1,9 @@
-"""Queries that lists are answered from: few statements, however many rows."""
+"""JSON of whole lists, read with few SQL statements however many rows there are."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import func
@@ -13,6 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import as_json
+from pytest_zephyr.sandbox.data import attachments
+from pytest_zephyr.sandbox.data.database import chunks
+from pytest_zephyr.sandbox.data.database import count_by
+from pytest_zephyr.sandbox.data.database import grouped
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Defect
@@ -21,8 +24,6 @@ from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import User
-from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
-from pytest_zephyr.sandbox.data.repository import chunks
 from pytest_zephyr.sandbox.wire import Page
 
 
@@ -61,18 +62,21 @@ def envelope(
     session: Session,
     query: Query,
     column: Any,
-    shape: Callable[[Session, Query], list[Json]],
+    to_json: Callable[[Session, Query], list[Json]],
     kind: str,
     page: Page,
 ) -> Json:
-    """Return one page of what *query* finds, in the order of *column*."""
+    """Return one page of the rows of *query*, in the order of *column*.
+
+    *to_json* makes JSON of the rows of a query.
+    """
     order = column.asc() if page.ascending else column.desc()
     part = query.order_by(order).offset(page.offset)
     return {
         "firstResult": page.offset,
         "resultSize": total(session, query),
         "pageNumber": page.size,
-        "results": shape(session, part.limit(page.size) if page.size else part),
+        "results": to_json(session, part.limit(page.size) if page.size else part),
         "type": kind,
     }
 
@@ -88,19 +92,17 @@ def placements_json(session: Session, query: Query) -> list[Json]:
 
 def requirements_of(session: Session, testcases: Iterable[int]) -> dict[int, list[int]]:
     """Ids of the requirements that each test case is mapped to."""
-    by_case: dict[int, list[int]] = defaultdict(list)
-    for some in chunks(testcases):
-        for link in session.scalars(
-            select(RequirementLink)
-            .where(RequirementLink.testcase_id.in_(some))
-            .order_by(RequirementLink.requirement_id)
-        ):
-            by_case[link.testcase_id].append(link.requirement_id)
-    return by_case
+    return grouped(
+        (link.testcase_id, link.requirement_id)
+        for some in chunks(testcases)
+        for link in list_rows(
+            session, RequirementLink, RequirementLink.testcase_id.in_(some)
+        )
+    )
 
 
 def placements_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
-    """Shapes of the placements with *ids*, in the order of their ids."""
+    """JSON of the placements with *ids*, in the order of their ids."""
     result: list[Json] = []
     for some in chunks(ids):
         result += placements_json(
@@ -114,29 +116,30 @@ def executions_json(session: Session, query: Query) -> list[Json]:
     rows = session.execute(query).all()
     ids = [row[0].id for row in rows]
     mapped = requirements_of(session, [row[2].testcase_id for row in rows])
-    testers = tester_names(session)
-    attachments = attachment_counts(session, ids)
-    defects: dict[int, list[Defect]] = defaultdict(list)
+    testers = user_names(session)
+    files: dict[int, int] = {}
     for some in chunks(ids):
-        for defect in session.scalars(
-            select(Defect).where(Defect.execution_id.in_(some)).order_by(Defect.id)
-        ):
-            defects[defect.execution_id].append(defect)
+        files.update(count_attachments(session, some))
+    defects = grouped(
+        (defect.execution_id, defect)
+        for some in chunks(ids)
+        for defect in list_rows(session, Defect, Defect.execution_id.in_(some))
+    )
     return [
         as_json.execution(
             execution,
             as_json.placement(placement, case, release, mapped[case.testcase_id]),
             case.estimated_time,
             testers,
-            attachments.get(execution.id, 0),
-            defects.get(execution.id, ()),
+            files.get(execution.id, 0),
+            defects[execution.id],
         )
         for execution, placement, case, release in rows
     ]
 
 
 def executions_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
-    """Shapes of the executions with *ids*, in the order of their ids."""
+    """JSON of the executions with *ids*, in the order of their ids."""
     result: list[Json] = []
     for some in chunks(dict.fromkeys(ids)):
         result += executions_json(
@@ -146,49 +149,36 @@ def executions_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     return result
 
 
-def tester_names(session: Session) -> dict[int, str]:
+def user_names(session: Session) -> dict[int, str]:
     return {row.id: row.full_name for row in session.scalars(select(User))}
 
 
-def attachment_counts(session: Session, executions: Sequence[int]) -> dict[int, int]:
-    return {
-        item: count
-        for some in chunks(executions)
-        for item, count in session.execute(
-            select(Attachment.item_id, func.count())
-            .where(
-                Attachment.item_type == EXECUTION_ATTACHMENT,
-                Attachment.item_id.in_(some),
-            )
-            .group_by(Attachment.item_id)
-        )
-    }
+def count_attachments(session: Session, execution_ids: Any) -> dict[int, int]:
+    """Number of attachments of each execution, for a list or a query of their ids."""
+    return count_by(
+        session,
+        Attachment.item_id,
+        Attachment.item_type == attachments.EXECUTION,
+        Attachment.item_id.in_(execution_ids),
+    )
 
 
 def nodes_json(
     session: Session, *where: Any, roots: Iterable[int] | None = None
 ) -> list[Json]:
     """Trees of the nodes that meet *where*, from *roots* or from the top."""
-    nodes = session.scalars(select(Node).where(*where).order_by(Node.id)).all()
-    sizes = session.execute(
-        select(Placement.node_id, func.count())
-        .join(Node, Node.id == Placement.node_id)
-        .where(*where)
-        .group_by(Placement.node_id)
-    )
-    counts: dict[int, int] = {row[0]: row[1] for row in sizes}
-    children: dict[int, list[Node]] = defaultdict(list)
-    for node in nodes:
-        if node.parent_id is not None:
-            children[node.parent_id].append(node)
+    nodes = list_rows(session, Node, *where)
+    here = Placement.node_id.in_(select(Node.id).where(*where))
+    sizes = count_by(session, Placement.node_id, here)
+    children = grouped((node.parent_id, node) for node in nodes)
 
-    def shape(node: Node) -> Json:
-        subtree = [shape(child) for child in children[node.id]]
-        return as_json.node(node, subtree, counts.get(node.id, 0))
+    def tree(node: Node) -> Json:
+        subtrees = [tree(child) for child in children[node.id]]
+        return as_json.node(node, subtrees, sizes.get(node.id, 0))
 
     chosen = None if roots is None else set(roots)
     return [
-        shape(node)
+        tree(node)
         for node in nodes
         if (node.parent_id is None if chosen is None else node.id in chosen)
     ]

@@ -16,18 +16,19 @@ from flask import redirect
 from flask import render_template
 from flask import request
 from flask import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
-from sqlalchemy.orm import undefer
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound
 
 from pytest_zephyr.sandbox import details
 from pytest_zephyr.sandbox import views
 from pytest_zephyr.sandbox.auth import is_page
+from pytest_zephyr.sandbox.data import attachments
 from pytest_zephyr.sandbox.data import catalog
+from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Cycle
+from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import ApiError
@@ -172,13 +173,14 @@ def phase(phase_id: int) -> Response:
         place = views.place(session, phase_id)
         if place is None:
             abort(404, f"There is no phase {phase_id}.")
-        rows, tally = views.rows(session, phase_id)
+        unassigned = planning.unassigned(session, Node.phase_id == phase_id)
+        lines, tally = views.execution_lines(session, phase_id)
         return render_template(
             "phase.html",
             place=place,
-            rows=rows,
+            lines=lines,
             tally=tally,
-            waiting=views.count_unassigned(session, phase_id),
+            unassigned=len(unassigned),
             version=version,
         )
 
@@ -188,10 +190,10 @@ def phase(phase_id: int) -> Response:
 @routes.get("/execution/<int:execution_id>")
 def execution(execution_id: int) -> Response:
     def render(session: Session, version: str) -> str:
-        shown = details.details(session, execution_id)
-        if shown is None:
+        result = details.details(session, execution_id)
+        if result is None:
             abort(404, f"There is no execution {execution_id}.")
-        return render_template("execution.html", one=shown, version=version)
+        return render_template("execution.html", result=result, version=version)
 
     return live(render)
 
@@ -216,11 +218,7 @@ def image(ref_id: str) -> Response:
 
 def _attachment(ref_id: str) -> Attachment:
     with store().database.reading() as session:
-        row = session.scalar(
-            select(Attachment)
-            .options(undefer(Attachment.data))
-            .where(Attachment.ref_id == ref_id)
-        )
+        row = attachments.with_data(session, ref_id)
     if row is None:
         abort(404, "There is no such attachment.")
     return row

@@ -1,4 +1,4 @@
-"""What the web pages show, read with few statements."""
+"""What the web pages show, read with few SQL statements."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data import executing
-from pytest_zephyr.sandbox.data import queries
+from pytest_zephyr.sandbox.data.database import count_by
+from pytest_zephyr.sandbox.data.database import grouped
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
-from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Defect
@@ -26,7 +27,7 @@ from pytest_zephyr.sandbox.data.model import Placement
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Result
-from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
+from pytest_zephyr.sandbox.lists import count_attachments
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Tally:
     last: int | None = None
 
     def __str__(self) -> str:
-        return ", ".join(f"{each.count} {each.status.name}" for each in self.shares)
+        return ", ".join(f"{share.count} {share.status.name}" for share in self.shares)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A phase and what it is in."""
+    """A phase with its cycle, release and project."""
 
     project: Project
     release: Release
@@ -72,8 +73,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of a phase's page."""
+class Line:
+    """An execution on the page of its phase."""
 
     id: int
     testcase_id: int
@@ -85,11 +86,11 @@ class Row:
     executed_on: int | None
     files: int
     results: int
-    defects: tuple[str, ...]
+    defects: list[str]
 
 
 class Statuses:
-    """The names of statuses; what is unset counts as not executed."""
+    """The names of statuses; no status counts as "Not executed"."""
 
     def __init__(self, session: Session, preference: str = executing.STATUSES) -> None:
         self._names = executing.status_names(session, preference)
@@ -99,7 +100,7 @@ class Statuses:
         return Status(identifier, self._names.get(identifier, f"Status {given}"))
 
     def tally(self, counts: Mapping[str, int], last: int | None = None) -> Tally:
-        """Count in the order of the server's list, what is not executed at the end."""
+        """Count in the order of the server's list, with "Not executed" at the end."""
         order = [*self._names, *sorted(counts.keys() - self._names.keys())]
         order.remove(NOT_EXECUTED)
         order.append(NOT_EXECUTED)
@@ -127,30 +128,31 @@ def overview(session: Session) -> list[dict[str, Any]]:
     ):
         counts[phase_id][status or NOT_EXECUTED] += count
         last[phase_id] = max(last.get(phase_id, 0), executed_on or 0)
-    phases: dict[int, list[tuple[Phase, Tally]]] = defaultdict(list)
-    for phase in session.scalars(select(Phase).order_by(Phase.id)):
-        tally = statuses.tally(counts[phase.id], last.get(phase.id))
-        phases[phase.cycle_id].append((phase, tally))
-    cycles: dict[int, list[tuple[Cycle, Any]]] = defaultdict(list)
-    for cycle in session.scalars(select(Cycle).order_by(Cycle.id.desc())):
-        cycles[cycle.release_id].append((cycle, phases[cycle.id]))
-    releases: dict[int, list[tuple[Release, Any]]] = defaultdict(list)
-    for release in session.scalars(
-        select(Release).where(Release.hidden.is_(False)).order_by(Release.id)
-    ):
-        releases[release.project_id].append((release, cycles[release.id]))
+    phases = grouped(
+        (phase.cycle_id, (phase, statuses.tally(counts[phase.id], last.get(phase.id))))
+        for phase in list_rows(session, Phase)
+    )
+    cycles = grouped(
+        (cycle.release_id, (cycle, phases[cycle.id]))
+        for cycle in reversed(list_rows(session, Cycle))
+    )
+    releases = grouped(
+        (release.project_id, (release, cycles[release.id]))
+        for release in list_rows(session, Release, Release.hidden.is_(False))
+    )
     return [
         {"project": project, "releases": releases[project.id]}
-        for project in session.scalars(select(Project).order_by(Project.id))
+        for project in list_rows(session, Project)
     ]
 
 
 def place(session: Session, phase_id: int) -> Place | None:
     row = session.execute(
         select(Project, Release, Cycle, Phase)
-        .join(Release, Release.project_id == Project.id)
-        .join(Cycle, Cycle.release_id == Release.id)
-        .join(Phase, Phase.cycle_id == Cycle.id)
+        .select_from(Project)
+        .join(Release)
+        .join(Cycle)
+        .join(Phase)
         .where(Phase.id == phase_id)
     ).first()
     return None if row is None else Place(*row)
@@ -160,35 +162,46 @@ def latest_phase(session: Session, *where: Any) -> int | None:
     """Id of the phase with the newest result among those whose cycle meets *where*."""
     return session.scalar(
         select(Execution.phase_id)
-        .join(Phase, Phase.id == Execution.phase_id)
-        .join(Cycle, Cycle.id == Phase.cycle_id)
+        .select_from(Execution)
+        .join(Phase)
+        .join(Cycle)
         .where(Execution.last_result_id.is_not(None), *where)
         .order_by(Execution.last_result_id.desc())
         .limit(1)
     )
 
 
-def rows(session: Session, phase_id: int) -> tuple[list[Row], Tally]:
-    """Results of a phase in the order they were assigned, and their counts."""
+def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]:
+    """Executions of a phase in the order they were assigned, and their counts."""
     statuses = Statuses(session)
     chosen = select(Execution.id).where(Execution.phase_id == phase_id)
-    files = _counts(
-        session,
-        Attachment.item_id,
-        Attachment.item_type == EXECUTION_ATTACHMENT,
-        Attachment.item_id.in_(chosen),
+    files = count_attachments(session, chosen)
+    results = count_by(session, Result.execution_id, Result.execution_id.in_(chosen))
+    defects = grouped(
+        (defect.execution_id, defect.key)
+        for defect in list_rows(session, Defect, Defect.execution_id.in_(chosen))
     )
-    results = _counts(session, Result.execution_id, Result.execution_id.in_(chosen))
-    defects: dict[int, list[str]] = defaultdict(list)
-    for execution, key in session.execute(
-        select(Defect.execution_id, Defect.key)
-        .where(Defect.execution_id.in_(chosen))
-        .order_by(Defect.id)
-    ):
-        defects[execution].append(key)
+    rows = session.execute(
+        select(
+            Execution.id,
+            Case.testcase_id,
+            Case.name,
+            Case.alt,
+            Execution.status,
+            # Notes are long, and a line shows no more.
+            func.substr(Execution.comment, 1, 400),
+            Execution.actual_time,
+            Execution.executed_on,
+        )
+        .select_from(Execution)
+        .join(Placement)
+        .join(Case)
+        .where(Execution.phase_id == phase_id)
+        .order_by(Execution.id)
+    )
     lines = [
-        Row(
-            id=identifier,
+        Line(
+            id=id,
             testcase_id=testcase_id,
             name=name,
             alt=alt,
@@ -196,54 +209,19 @@ def rows(session: Session, phase_id: int) -> tuple[list[Row], Tally]:
             first_line=first_line(comment),
             actual_time=actual_time,
             executed_on=executed_on,
-            files=files.get(identifier, 0),
-            results=results.get(identifier, 0),
-            defects=tuple(defects.get(identifier, ())),
+            files=files.get(id, 0),
+            results=results.get(id, 0),
+            defects=defects[id],
         )
-        for (
-            identifier,
-            testcase_id,
-            name,
-            alt,
-            status,
-            comment,
-            actual_time,
-            executed_on,
-        ) in session.execute(
-            select(
-                Execution.id,
-                Case.testcase_id,
-                Case.name,
-                Case.alt,
-                Execution.status,
-                # Notes are long, and a row shows no more.
-                func.substr(Execution.comment, 1, 400),
-                Execution.actual_time,
-                Execution.executed_on,
-            )
-            .join(Placement, Placement.id == Execution.placement_id)
-            .join(Case, Case.id == Placement.case_id)
-            .where(Execution.phase_id == phase_id)
-            .order_by(Execution.id)
-        )
+        for id, testcase_id, name, alt, status, comment, actual_time, executed_on in rows
     ]
-    return lines, statuses.tally(Counter(row.status.id for row in lines))
+    return lines, statuses.tally(Counter(line.status.id for line in lines))
 
 
-def plain(notes: str | None) -> str:
-    """Return notes as they are read: Zephyr shows them as HTML, so clients escape."""
+def unescaped(notes: str | None) -> str:
+    """Return notes as people read them: Zephyr shows them as HTML, so clients escape."""
     return html.unescape(notes or "")
 
 
 def first_line(notes: str | None) -> str:
-    return plain(notes).strip().partition("\n")[0][:200]
-
-
-def _counts(session: Session, column: Any, *where: Any) -> dict[int, int]:
-    query = select(column, func.count()).where(*where).group_by(column)
-    return {row[0]: row[1] for row in session.execute(query)}
-
-
-def count_unassigned(session: Session, phase_id: int) -> int:
-    """Count the unassigned test cases of a phase."""
-    return len(queries.unassigned(session, phase_id))
+    return unescaped(notes).strip().partition("\n")[0][:200]

@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from datetime import date
+from datetime import timedelta
 import time
-from typing import TypeVar
 
 from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pytest_zephyr.sandbox.data.database import get
+from pytest_zephyr.sandbox.data.database import grouped
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
-from pytest_zephyr.sandbox.data.model import Table
 from pytest_zephyr.sandbox.data.switches import FREE_CYCLE_DATES
 from pytest_zephyr.sandbox.data.switches import switch
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
+from pytest_zephyr.sandbox.data.values import today
 from pytest_zephyr.sandbox.data.values import unknown_id
 
 
 NAME_LIMIT = 255
-
-T = TypeVar("T", bound=Table)
-
-
-def get(session: Session, table: type[T], identifier: int) -> T:
-    """Row of *table*; raises the server's own kind of error if there is none."""
-    row = session.get(table, identifier)
-    if row is None:
-        raise unknown_id(table.__name__, identifier)
-    return row
 
 
 def check_name(name: object, what: str) -> str:
@@ -45,13 +37,16 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
-def check_unlocked(release: Release) -> None:
+def unlocked_release(session: Session, release_id: int) -> Release:
+    """Release of which, or inside which, something is about to change."""
+    release = get(session, Release, release_id)
     if release.locked_until > time.time():
         raise bad_request(
             f"Operation failed. The Release with ID{release.id} and name{release.name}"
             " is locked. Please try again later.",
             "122z04",
         )
+    return release
 
 
 def check_within(
@@ -143,14 +138,17 @@ def add_cycle(
     release: Release,
     name: str,
     *,
-    start: date,
-    end: date,
+    start: date | None = None,
+    end: date | None = None,
     identifier: int | None = None,
     build: str = "",
     environment: str = "",
     status: int = 0,
 ) -> Cycle:
+    """Add a cycle; without dates it takes those of the release."""
     check_name(name, "cycle")
+    start = start or release.start or min(filter(None, (today(), release.end, end)))
+    end = end or release.end or start + timedelta(days=30)
     check_cycle_dates(session, (start, end), release)
     cycle = Cycle(
         id=identifier,
@@ -174,15 +172,15 @@ def add_phase(
     cycle: Cycle,
     name: str,
     *,
-    start: date,
-    end: date,
+    start: date | None = None,
+    end: date | None = None,
     identifier: int | None = None,
     free_form: bool = True,
 ) -> tuple[Phase, Node]:
-    """Add a phase; return it and the root node of its tree."""
+    """Add a phase, by default with the dates of its cycle; return it and its root node."""
     check_name(name, "phase")
+    start, end = start or cycle.start, end or cycle.end
     check_within("phase", (start, end), "cycle", (cycle.start, cycle.end))
-    now = now_ms()
     phase = Phase(
         id=identifier,
         cycle_id=cycle.id,
@@ -190,45 +188,52 @@ def add_phase(
         free_form=free_form,
         start=start,
         end=end,
-        created_on=now,
+        created_on=now_ms(),
     )
     session.add(phase)
     session.flush()
-    root = Node(
-        release_id=cycle.release_id,
-        phase_id=phase.id,
-        parent_id=None,
-        kind="Phase",
-        name=name,
-        description="",
-        created_on=now,
+    return phase, add_folder(session, cycle.release_id, name, phase_id=phase.id)
+
+
+def add_folder(
+    session: Session,
+    release_id: int,
+    name: str,
+    *,
+    parent: Node | None = None,
+    phase_id: int | None = None,
+    description: str = "",
+) -> Node:
+    """Add a folder below *parent*, or the root of a tree, which is of kind "Phase"."""
+    node = Node(
+        release_id=release_id,
+        phase_id=parent.phase_id if parent else phase_id,
+        parent_id=parent.id if parent else None,
+        kind="Module" if parent else "Phase",
+        name=check_name(name, "folder"),
+        description=description,
+        created_on=now_ms(),
     )
-    session.add(root)
+    session.add(node)
     session.flush()
-    return phase, root
+    return node
 
 
 def phases_of(
     session: Session, cycles: list[int]
 ) -> dict[int, list[tuple[Phase, int]]]:
     """Phases of *cycles* by cycle, each with the id of its root node."""
-    phases: dict[int, list[tuple[Phase, int]]] = {}
     rows = session.execute(
         select(Phase, Node.id)
         .join(Node, (Node.phase_id == Phase.id) & Node.parent_id.is_(None))
         .where(Phase.cycle_id.in_(cycles))
         .order_by(Phase.id)
     )
-    for phase, root in rows:
-        phases.setdefault(phase.cycle_id, []).append((phase, root))
-    return phases
-
-
-def release_of_phase(session: Session, phase: Phase) -> Release:
-    return get(session, Release, get(session, Cycle, phase.cycle_id).release_id)
+    return grouped((phase.cycle_id, (phase, root)) for phase, root in rows)
 
 
 def root_of(session: Session, phase_id: int) -> Node:
+    """Root node of the tree of a phase."""
     root = session.scalar(
         select(Node).where(Node.phase_id == phase_id, Node.parent_id.is_(None))
     )

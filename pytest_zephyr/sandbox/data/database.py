@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
@@ -11,15 +13,22 @@ import secrets
 import sqlite3
 import threading
 from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy import create_engine
 from sqlalchemy import event
+from sqlalchemy import func
+from sqlalchemy import select
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data.model import Table
+from pytest_zephyr.sandbox.data.values import unknown_id
+
+
+T = TypeVar("T", bound=Table)
 
 
 class Database:
@@ -135,6 +144,41 @@ class Database:
                     ),
                     {"name": table.name, "seq": table.info["first_id"] - 1},
                 )
+
+
+def get(session: Session, table: type[T], identifier: int) -> T:
+    """Row of *table*; raises the server's own kind of error if there is none."""
+    row = session.get(table, identifier)
+    if row is None:
+        raise unknown_id(table.__name__, identifier)
+    return row
+
+
+def list_rows(session: Session, table: type[T], *where: Any) -> list[T]:
+    """Rows of *table* that meet *where*, by id."""
+    query = select(table).where(*where).order_by(*table.__table__.primary_key)
+    return list(session.scalars(query))
+
+
+def count_by(session: Session, column: Any, *where: Any) -> dict[int, int]:
+    """Number of the rows that meet *where*, by their value in *column*."""
+    query = select(column, func.count()).where(*where).group_by(column)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def grouped(pairs: Iterable[Any]) -> dict[Any, list[Any]]:
+    """Second values of *pairs* by the first, in order; an empty list for other keys."""
+    groups: dict[Any, list[Any]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups
+
+
+def chunks(values: Iterable[int], size: int = 10_000) -> Iterable[list[int]]:
+    """Yield *values* in lists short enough for one SQL statement."""
+    rest = list(values)
+    for start in range(0, len(rest), size):
+        yield rest[start : start + size]
 
 
 def next_ids(session: Session, table: type[Table], count: int) -> range:

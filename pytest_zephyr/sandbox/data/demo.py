@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-import secrets
 
 from sqlalchemy.orm import Session
 
+from pytest_zephyr.sandbox.data import attachments
 from pytest_zephyr.sandbox.data import executing
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import seeding
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.executing import NewResult
 from pytest_zephyr.sandbox.data.executing import NewStepResult
-from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import RequirementLink
-from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.store import Store
 from pytest_zephyr.sandbox.data.values import now_ms
 
@@ -122,8 +121,8 @@ def _fill(session: Session, phase_id: int, folder: int) -> None:
     phase = get(session, Phase, phase_id)
     user = seeding.first_user(session).id
     planning.copy_tree(session, phase, planning.repository_node(session, folder))
-    placements = [placement for placement, _ in queries.unassigned(session, phase_id)]
-    planning.assign(session, phase_id, placements, [user] * len(placements))
+    placements = planning.unassigned(session, Node.phase_id == phase_id)
+    planning.assign(session, phase_id, dict.fromkeys(placements, user))
     ids = {row.testcase_id: row.id for row in queries.executions(session, phase_id)}
     night = now_ms() - 8 * 3_600_000
     last_week = night - 7 * 86_400_000
@@ -155,17 +154,13 @@ def _fill(session: Session, phase_id: int, folder: int) -> None:
         ],
     )
     screenshot = Path(__file__).with_name("demo.png")
-    data = screenshot.read_bytes()
-    session.add(
-        Attachment(
-            ref_id=secrets.token_hex(12),
-            item_type=EXECUTION_ATTACHMENT,
-            item_id=ids[_FAILED],
-            name="checkout.png",
-            content_type="image/png",
-            size=len(data),
-            data=data,
-            created_by=user,
-            created_on=night,
-        )
+    attachments.add(
+        session,
+        attachments.EXECUTION,
+        ids[_FAILED],
+        name="checkout.png",
+        content_type="image/png",
+        data=screenshot.read_bytes(),
+        creator_id=user,
+        created_on=night,
     )

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from pytest_zephyr.sandbox.data.database import chunks
 from pytest_zephyr.sandbox.data.database import next_ids
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Execution
@@ -20,7 +21,6 @@ from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.model import Result
 from pytest_zephyr.sandbox.data.model import Step
 from pytest_zephyr.sandbox.data.model import StepResult
-from pytest_zephyr.sandbox.data.repository import chunks
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import unknown_id
@@ -129,9 +129,10 @@ def set_all_steps(session: Session, executions: Sequence[int], status: str) -> N
     """Give every step of *executions* the same status."""
     rows = session.execute(
         select(Execution.id, Step.order_id)
-        .join(Placement, Placement.id == Execution.placement_id)
-        .join(Case, Case.id == Placement.case_id)
-        .join(Step, Step.case_id == Case.id)
+        .select_from(Execution)
+        .join(Placement)
+        .join(Case)
+        .join(Step)
         .where(Execution.id.in_(executions))
     ).all()
     save_steps(

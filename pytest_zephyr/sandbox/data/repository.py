@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import itertools
 from typing import Any
 
 from sqlalchemy import delete
@@ -13,7 +14,8 @@ from sqlalchemy import insert
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pytest_zephyr.sandbox.data.catalog import check_name
+from pytest_zephyr.sandbox.data.database import chunks
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.database import next_ids
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
@@ -21,7 +23,6 @@ from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import FirstId
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
-from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import RemovedCase
 from pytest_zephyr.sandbox.data.model import RequirementLink
 from pytest_zephyr.sandbox.data.model import Step
@@ -29,51 +30,20 @@ from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
 
 
-def chunks(values: Iterable[int], size: int = 10_000) -> Iterable[list[int]]:
-    """Yield *values* in lists short enough for one SQL statement."""
-    rest = list(values)
-    for start in range(0, len(rest), size):
-        yield rest[start : start + size]
-
-
-def add_folder(
-    session: Session,
-    release: Release,
-    name: str,
-    *,
-    parent: Node | None = None,
-    phase_id: int | None = None,
-    kind: str | None = None,
-    description: str = "",
-) -> Node:
-    node = Node(
-        release_id=release.id,
-        phase_id=phase_id,
-        parent_id=parent.id if parent else None,
-        kind=kind or ("Module" if parent else "Phase"),
-        name=check_name(name, "folder"),
-        description=description,
-        created_on=now_ms(),
-    )
-    session.add(node)
-    session.flush()
-    return node
-
-
 def subtree(session: Session, node_id: int) -> list[int]:
-    """Id of the node and of every node below it."""
+    """Ids of the node and of every node below it."""
     tree = select(Node.id).where(Node.id == node_id).cte(recursive=True)
     tree = tree.union_all(select(Node.id).join(tree, Node.parent_id == tree.c.id))
     return list(session.scalars(select(tree.c.id)))
 
 
-def next_testcase_ids(session: Session, count: int) -> range:
-    given = (
+def next_testcase_id(session: Session) -> int:
+    """First visible id that is free; the following ids are free, too."""
+    highest = (
         session.scalar(select(func.max(table.testcase_id))) or 0
         for table in (Case, RemovedCase)
     )
-    first = max(FirstId.TESTCASE, *(last + 1 for last in given))
-    return range(first, first + count)
+    return max(int(FirstId.TESTCASE), *(used + 1 for used in highest))
 
 
 def known_testcases(session: Session, testcase_ids: Iterable[int]) -> dict[int, Case]:
@@ -97,44 +67,59 @@ def add_cases(
     """Insert *cases* into *node*; returns their version ids and placement ids."""
     now = now_ms()
     versions = next_ids(session, Case, len(cases))
-    placements = next_ids(session, Placement, len(cases))
-    if not cases:
-        return versions, placements
-    automatic = iter(next_testcase_ids(session, len(cases)))
-    common = {
-        "version": 1,
-        "project_id": project_id,
-        "creator_id": creator_id,
-        "created_on": now,
-        "modified_on": now,
-    }
-    optional: dict[str, Any] = {
-        "description": "",
-        "alt": None,
-        "tag": "",
-        "priority": None,
-        "automated": False,
-        "script_name": None,
-        "script_path": None,
-        "comments": None,
-        "estimated_time": 0,
-        "properties": {},
-    }
-    rows = []
-    for version, case in zip(versions, cases, strict=True):
-        row = {"id": version, **common, **optional, **case}
-        if row.get("testcase_id") is None:
-            row["testcase_id"] = next(automatic)
-        rows.append(row)
-    session.execute(insert(Case), rows)
-    session.execute(
-        insert(Placement),
-        [
-            {"id": placement, "node_id": node.id, "case_id": case, "created_on": now}
-            for placement, case in zip(placements, versions, strict=True)
-        ],
-    )
-    return versions, placements
+    if cases:
+        numbers = itertools.count(next_testcase_id(session))
+        defaults: dict[str, Any] = {
+            "version": 1,
+            "project_id": project_id,
+            "creator_id": creator_id,
+            "created_on": now,
+            "modified_on": now,
+            "description": "",
+            "alt": None,
+            "tag": "",
+            "priority": None,
+            "automated": False,
+            "script_name": None,
+            "script_path": None,
+            "comments": None,
+            "estimated_time": 0,
+            "properties": {},
+        }
+        rows = []
+        for version, case in zip(versions, cases, strict=True):
+            row = {"id": version, **defaults, **case}
+            if row.get("testcase_id") is None:
+                row["testcase_id"] = next(numbers)
+            rows.append(row)
+        session.execute(insert(Case), rows)
+    return versions, add_placements(session, node.id, versions)
+
+
+def add_placements(session: Session, node_id: int, versions: Sequence[int]) -> range:
+    """Put case versions into a node; a version that is there already is added again."""
+    now = now_ms()
+    placements = next_ids(session, Placement, len(versions))
+    if versions:
+        session.execute(
+            insert(Placement),
+            [
+                {
+                    "id": placement,
+                    "node_id": node_id,
+                    "case_id": case,
+                    "created_on": now,
+                }
+                for placement, case in zip(placements, versions, strict=True)
+            ],
+        )
+    return placements
+
+
+def versions_in(session: Session, node_id: int) -> list[int]:
+    """Ids of the case versions in a node, without those in the nodes below it."""
+    query = select(Placement.case_id).where(Placement.node_id == node_id)
+    return list(session.scalars(query.order_by(Placement.id)))
 
 
 def remove_placements(session: Session, node: Node, ids: Iterable[int]) -> None:
@@ -157,7 +142,7 @@ def remove_folder(session: Session, node: Node) -> None:
 
 def _remove_unplaced(session: Session, cases: Iterable[int]) -> None:
     """Remove the test cases of *cases* of which no version is in a folder."""
-    placed = select(Case.testcase_id).join(Placement, Placement.case_id == Case.id)
+    placed = select(Case.testcase_id).join(Placement)
     for some in chunks(cases):
         gone = session.scalars(
             select(Case.testcase_id)
@@ -202,7 +187,7 @@ def new_version(session: Session, case: Case) -> Case:
     )
     for placement in session.scalars(
         select(Placement)
-        .join(Node, Node.id == Placement.node_id)
+        .join(Node)
         .where(Placement.case_id == case.id, Node.phase_id.is_(None))
     ):
         placement.case_id = copy.id
@@ -213,12 +198,10 @@ def read_properties(
     session: Session, given: Mapping[str, Any], *, by_display_name: bool
 ) -> dict[str, Any]:
     """Custom field values keyed by field name."""
-    fields = session.scalars(
-        select(Field).where(Field.entity == "testcase", Field.system.is_(False))
-    ).all()
-    names = {field.field_name: field.field_name for field in fields}
+    names = {field.field_name: field.field_name for field in _custom_fields(session)}
     if by_display_name:
-        names.update((field.display_name, field.field_name) for field in fields)
+        for field in _custom_fields(session):
+            names[field.display_name] = field.field_name
     for name in given:
         if name not in names:
             raise bad_request(f"Custom field {name} does not exist.")
@@ -226,16 +209,15 @@ def read_properties(
 
 
 def check_mandatory(session: Session, properties: Mapping[str, Any]) -> None:
-    mandatory = session.scalars(
-        select(Field).where(
-            Field.entity == "testcase",
-            Field.mandatory.is_(True),
-            Field.system.is_(False),
-        )
-    )
-    for field in mandatory:
-        if properties.get(field.field_name) in (None, ""):
+    for field in _custom_fields(session):
+        if field.mandatory and properties.get(field.field_name) in (None, ""):
             raise bad_request(f"Custom field {field.display_name} is mandatory.")
+
+
+def _custom_fields(session: Session) -> list[Field]:
+    return list_rows(
+        session, Field, Field.entity == "testcase", Field.system.is_(False)
+    )
 
 
 def steps_of(session: Session, case_id: int) -> list[Step]:

@@ -1,13 +1,13 @@
-"""Filling a database: what it begins with, and what tests put in."""
+"""Filling a database: with what every sandbox begins with, and with what tests need."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
-from datetime import date
-from datetime import timedelta
 import json
 import secrets
 from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,19 +16,21 @@ from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.executing import STATUSES
 from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
 from pytest_zephyr.sandbox.data.model import Case
-from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Node
-from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.model import Release
+from pytest_zephyr.sandbox.data.model import Table
 from pytest_zephyr.sandbox.data.model import Token
 from pytest_zephyr.sandbox.data.model import User
-from pytest_zephyr.sandbox.data.values import today
+
+
+T = TypeVar("T", bound=Table)
 
 
 FIRST_USER = "test.manager"
@@ -114,79 +116,31 @@ def set_preference(session: Session, name: str, value: str) -> None:
         preference.value = value
 
 
-def given_id(given: int | str) -> int | None:
-    return given if isinstance(given, int) else None
-
-
-def find(
-    session: Session, table: Any, given: int | str, *where: Any
-) -> tuple[Any, str]:
-    """Row by id or exact name, and the name it has or is to get."""
-    if isinstance(given, int):
-        return session.get(table, given), f"{table.__name__} {given}"
-    row = session.scalar(
-        select(table).where(table.name == given, *where).order_by(table.id).limit(1)
-    )
-    return row, given
-
-
-def add_cycle(
+def find_or_add(
     session: Session,
-    release: Release,
-    name: str,
-    identifier: int | None,
-    *,
-    start: date | None = None,
-    end: date | None = None,
-    build: str = "",
-    environment: str = "",
-) -> Cycle:
-    start = start or release.start or min(filter(None, (today(), release.end, end)))
-    end = end or release.end or start + timedelta(days=30)
-    return catalog.add_cycle(
+    table: type[T],
+    identity: int | str,
+    add: Callable[[str, int | None], T],
+    *where: Any,
+) -> T:
+    """Row by id or exact name; without one, what *add* makes of a name and an id."""
+    if isinstance(identity, int):
+        row = session.get(table, identity)
+        return row or add(f"{table.__name__} {identity}", identity)
+    rows = list_rows(session, table, table.__table__.c.name == identity, *where)
+    return rows[0] if rows else add(identity, None)
+
+
+def default_folder(session: Session, release_id: int) -> Node:
+    """First folder at the top of the repository of a release, created if missing."""
+    roots = list_rows(
         session,
-        release,
-        name,
-        start=start,
-        end=end,
-        identifier=identifier,
-        build=build,
-        environment=environment,
+        Node,
+        Node.release_id == release_id,
+        Node.phase_id.is_(None),
+        Node.parent_id.is_(None),
     )
-
-
-def add_phase(
-    session: Session,
-    cycle: Cycle,
-    name: str,
-    identifier: int | None,
-    *,
-    free_form: bool = True,
-) -> Phase:
-    phase, _root = catalog.add_phase(
-        session,
-        cycle,
-        name,
-        start=cycle.start,
-        end=cycle.end,
-        identifier=identifier,
-        free_form=free_form,
-    )
-    return phase
-
-
-def default_folder(session: Session, release: Release) -> Node:
-    root = session.scalar(
-        select(Node)
-        .where(
-            Node.release_id == release.id,
-            Node.phase_id.is_(None),
-            Node.parent_id.is_(None),
-        )
-        .order_by(Node.id)
-        .limit(1)
-    )
-    return root or repository.add_folder(session, release, "Test cases")
+    return roots[0] if roots else catalog.add_folder(session, release_id, "Test cases")
 
 
 def schedule_unassigned(session: Session, phase: int, testcase_id: int) -> int:
@@ -194,54 +148,57 @@ def schedule_unassigned(session: Session, phase: int, testcase_id: int) -> int:
     known = repository.known_testcases(session, [testcase_id])
     if testcase_id not in known:
         raise ValueError(f"there is no test case {testcase_id}")
-    return planning.add_to_node(session, root.id, [known[testcase_id].id])[0]
+    return repository.add_placements(session, root.id, [known[testcase_id].id])[0]
 
 
 def schedule_all(
     session: Session, phase_id: int, testcase_ids: list[int], alts: list[str]
 ) -> None:
-    phase = get(session, Phase, phase_id)
-    release = catalog.release_of_phase(session, phase)
+    root = catalog.root_of(session, phase_id)
+    project_id = get(session, Release, root.release_id).project_id
     user = first_user(session).id
-    known = {
-        i: c.id for i, c in repository.known_testcases(session, testcase_ids).items()
+    by_id: dict[int, int] = {
+        testcase_id: case.id
+        for testcase_id, case in repository.known_testcases(
+            session, testcase_ids
+        ).items()
     }
-    named = {
-        alt: identifier
-        for alt, identifier in session.execute(
+    by_alt: dict[str | None, int] = {
+        row.alt: row.id
+        for row in session.execute(
             select(Case.alt, Case.id)
-            .where(Case.alt.is_not(None), Case.project_id == release.project_id)
+            .where(Case.alt.is_not(None), Case.project_id == project_id)
             .order_by(Case.version, Case.id.desc())
         )
-        if alt is not None
     }
-    ids = [i for i in dict.fromkeys(testcase_ids) if i not in known]
-    new_alts = [alt for alt in dict.fromkeys(alts) if alt not in named]
-    free = iter(
-        range(
-            max([*repository.next_testcase_ids(session, 1), *(i + 1 for i in ids)]),
-            2**62,
-        )
-    )
-    new = [{"testcase_id": i, "name": f"Test case {i}"} for i in ids]
+    new_ids = [i for i in dict.fromkeys(testcase_ids) if i not in by_id]
+    new_alts = [alt for alt in dict.fromkeys(alts) if alt not in by_alt]
+    free = max([repository.next_testcase_id(session), *(i + 1 for i in new_ids)])
+    new: list[dict[str, Any]] = [
+        {"testcase_id": i, "name": f"Test case {i}"} for i in new_ids
+    ]
     new += [
-        {"testcase_id": next(free), "name": f"Test case {alt}", "alt": alt}
-        for alt in new_alts
+        {"testcase_id": free_id, "name": f"Test case {alt}", "alt": alt}
+        for free_id, alt in enumerate(new_alts, free)
     ]
-    versions, _ = repository.add_cases(
-        session, default_folder(session, release), release.project_id, user, new
+    versions, _placements = repository.add_cases(
+        session, default_folder(session, root.release_id), project_id, user, new
     )
-    known.update(zip(ids, versions[: len(ids)], strict=True))
-    named.update(zip(new_alts, versions[len(ids) :], strict=True))
-    present = set(queries.placed(session, phase_id))
-    wanted = dict.fromkeys(
-        [*(known[i] for i in testcase_ids), *(named[alt] for alt in alts)]
+    by_id.update(zip(new_ids, versions[: len(new_ids)], strict=True))
+    by_alt.update(zip(new_alts, versions[len(new_ids) :], strict=True))
+    chosen = dict.fromkeys(
+        [*(by_id[i] for i in testcase_ids), *(by_alt[alt] for alt in alts)]
     )
-    root = catalog.root_of(session, phase_id)
-    planning.add_to_node(session, root.id, [v for v in wanted if v not in present])
-    waiting = [
-        placement
-        for placement, version in queries.unassigned(session, phase_id)
-        if version in wanted
-    ]
-    planning.assign(session, phase_id, waiting, [user] * len(waiting))
+    present = {version for _, version in queries.scheduled(session, phase_id)}
+    missing = [version for version in chosen if version not in present]
+    repository.add_placements(session, root.id, missing)
+    unassigned = planning.unassigned(session, Node.phase_id == phase_id)
+    planning.assign(
+        session,
+        phase_id,
+        {
+            placement: user
+            for placement, (version, _creator) in unassigned.items()
+            if version in chosen
+        },
+    )

@@ -1,49 +1,9 @@
-"""What the store says about what the server holds."""
+"""Test cases and executions with all that belongs to them, as `Store` returns them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
-
-
-@dataclass(frozen=True)
-class ProjectState:
-    id: int
-    name: str
-    start: date | None
-    end: date | None
-
-
-@dataclass(frozen=True)
-class ReleaseState:
-    id: int
-    name: str
-    project: int
-    start: date | None
-    end: date | None
-    hidden: bool
-
-
-@dataclass(frozen=True)
-class CycleState:
-    id: int
-    name: str
-    release: int
-    build: str
-    environment: str
-    start: date
-    end: date
-
-
-@dataclass(frozen=True)
-class PhaseState:
-    id: int
-    name: str
-    cycle: int
-    free_form: bool
-    start: date
-    end: date
 
 
 @dataclass(frozen=True)

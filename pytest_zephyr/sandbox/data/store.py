@@ -1,4 +1,4 @@
-"""What the sandbox keeps: filling it from code, and reading what it holds."""
+"""The data of a sandbox: filling it from code, and reading what it holds."""
 
 from __future__ import annotations
 
@@ -7,42 +7,44 @@ from datetime import date
 import math
 from pathlib import Path
 import time
+from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import delete
 from sqlalchemy import select
 
+from pytest_zephyr.sandbox.data import attachments
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data import seeding
 from pytest_zephyr.sandbox.data import switches
-from pytest_zephyr.sandbox.data.catalog import get
 from pytest_zephyr.sandbox.data.database import Database
-from pytest_zephyr.sandbox.data.executing import executions_by_id
+from pytest_zephyr.sandbox.data.database import get
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.executing import STATUSES
-from pytest_zephyr.sandbox.data.model import Attachment
+from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Cookie
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Defect
+from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Requirement
+from pytest_zephyr.sandbox.data.model import Table
 from pytest_zephyr.sandbox.data.model import Token
 from pytest_zephyr.sandbox.data.model import User
-from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.states import CaseState
-from pytest_zephyr.sandbox.data.states import CycleState
 from pytest_zephyr.sandbox.data.states import ExecutionState
-from pytest_zephyr.sandbox.data.states import PhaseState
-from pytest_zephyr.sandbox.data.states import ProjectState
-from pytest_zephyr.sandbox.data.states import ReleaseState
 from pytest_zephyr.sandbox.data.values import today
 
 
 FOREVER = math.inf
+
+T = TypeVar("T", bound=Table)
 
 
 class Store:
@@ -184,11 +186,11 @@ class Store:
     ) -> int:
         """Add a cycle; without dates it takes those of the release."""
         with self.database.writing() as session:
-            return seeding.add_cycle(
+            return catalog.add_cycle(
                 session,
                 get(session, Release, release),
                 name,
-                id,
+                identifier=id,
                 start=start,
                 end=end,
                 build=build,
@@ -200,46 +202,65 @@ class Store:
     ) -> int:
         """Add a phase with the dates of its cycle."""
         with self.database.writing() as session:
-            return seeding.add_phase(
-                session, get(session, Cycle, cycle), name, id, free_form=free_form
-            ).id
+            phase, _root = catalog.add_phase(
+                session,
+                get(session, Cycle, cycle),
+                name,
+                identifier=id,
+                free_form=free_form,
+            )
+            return phase.id
 
     def ensure_target(
         self, project: int | str, release: int | str, cycle: int | str, phase: int | str
     ) -> tuple[int, int, int, int]:
         """Find each by id or exact name, make what is missing, and return the ids."""
         with self.database.writing() as session:
-            p, name = seeding.find(session, Project, project)
-            p = p or catalog.add_project(
+            project_row = seeding.find_or_add(
                 session,
-                name,
-                identifier=seeding.given_id(project),
-                start=today(),
-                end=None,
+                Project,
+                project,
+                lambda name, id: catalog.add_project(
+                    session, name, identifier=id, start=today(), end=None
+                ),
             )
-            r, name = seeding.find(
+            release_row = seeding.find_or_add(
                 session,
                 Release,
                 release,
-                Release.project_id == p.id,
+                lambda name, id: catalog.add_release(
+                    session, project_row, name, identifier=id
+                ),
+                Release.project_id == project_row.id,
                 Release.hidden.is_(False),
             )
-            r = r or catalog.add_release(
-                session, p, name, identifier=seeding.given_id(release)
+            cycle_row = seeding.find_or_add(
+                session,
+                Cycle,
+                cycle,
+                lambda name, id: catalog.add_cycle(
+                    session, release_row, name, identifier=id
+                ),
+                Cycle.release_id == release_row.id,
             )
-            c, name = seeding.find(session, Cycle, cycle, Cycle.release_id == r.id)
-            c = c or seeding.add_cycle(session, r, name, seeding.given_id(cycle))
-            h, name = seeding.find(session, Phase, phase, Phase.cycle_id == c.id)
-            h = h or seeding.add_phase(session, c, name, seeding.given_id(phase))
-            return p.id, r.id, c.id, h.id
+            phase_row = seeding.find_or_add(
+                session,
+                Phase,
+                phase,
+                lambda name, id: catalog.add_phase(
+                    session, cycle_row, name, identifier=id
+                )[0],
+                Phase.cycle_id == cycle_row.id,
+            )
+            return project_row.id, release_row.id, cycle_row.id, phase_row.id
 
     # Test cases
 
     def add_folder(self, release: int, name: str, *, parent: int | None = None) -> int:
         with self.database.writing() as session:
-            return repository.add_folder(
+            return catalog.add_folder(
                 session,
-                get(session, Release, release),
+                release,
                 name,
                 parent=planning.repository_node(session, parent) if parent else None,
             ).id
@@ -256,20 +277,20 @@ class Store:
     ) -> int:
         """Add a test case to the repository and return the id people see."""
         with self.database.writing() as session:
-            row = get(session, Release, release)
+            project_id = get(session, Release, release).project_id
             node = (
                 planning.repository_node(session, folder)
                 if folder
-                else seeding.default_folder(session, row)
+                else seeding.default_folder(session, release)
             )
             if testcase_id is None:
-                testcase_id = repository.next_testcase_ids(session, 1)[0]
+                testcase_id = repository.next_testcase_id(session)
             elif repository.known_testcases(session, [testcase_id]):
                 raise ValueError(f"there is a test case {testcase_id} already")
             versions, _ = repository.add_cases(
                 session,
                 node,
-                row.project_id,
+                project_id,
                 seeding.first_user(session).id,
                 [
                     {
@@ -294,21 +315,21 @@ class Store:
         with self.database.writing() as session:
             placement = seeding.schedule_unassigned(session, phase, testcase_id)
             tester = seeding.first_user(session).id if tester is None else tester
-            return planning.assign(session, phase, [placement], [tester])[0]
+            return planning.assign(session, phase, {placement: tester})[0]
 
     def schedule_all(
         self, phase: int, testcase_ids: Iterable[int], alts: Iterable[str] = ()
     ) -> None:
-        """Give *phase* an execution of every case; unknown cases are created.
+        """Assign test cases, by visible id or by Alt ID, in *phase*.
 
-        Cases are named by visible id or by alt id.
+        Test cases that do not exist are created.
         """
         with self.database.writing() as session:
             seeding.schedule_all(session, phase, list(testcase_ids), list(alts))
 
     def add_defect(self, execution: int, key: str, summary: str = "") -> int:
         with self.database.writing() as session:
-            executions_by_id(session, [execution])
+            get(session, Execution, execution)
             defect = Defect(execution_id=execution, key=key, summary=summary)
             session.add(defect)
             session.flush()
@@ -325,21 +346,21 @@ class Store:
 
     # What the server holds
 
-    def projects(self) -> list[ProjectState]:
-        with self.database.reading() as session:
-            return queries.projects(session)
+    def projects(self) -> list[Project]:
+        return self._rows(Project)
 
-    def releases(self, project: int) -> list[ReleaseState]:
-        with self.database.reading() as session:
-            return queries.releases(session, project)
+    def releases(self, project: int) -> list[Release]:
+        return self._rows(Release, Release.project_id == project)
 
-    def cycles(self, release: int) -> list[CycleState]:
-        with self.database.reading() as session:
-            return queries.cycles(session, release)
+    def cycles(self, release: int) -> list[Cycle]:
+        return self._rows(Cycle, Cycle.release_id == release)
 
-    def phases(self, cycle: int) -> list[PhaseState]:
+    def phases(self, cycle: int) -> list[Phase]:
+        return self._rows(Phase, Phase.cycle_id == cycle)
+
+    def _rows(self, table: type[T], *where: Any) -> list[T]:
         with self.database.reading() as session:
-            return queries.phases(session, cycle)
+            return list_rows(session, table, *where)
 
     def cases(self, release: int) -> list[CaseState]:
         with self.database.reading() as session:
@@ -348,7 +369,7 @@ class Store:
     def scheduled_ids(self, phase: int) -> list[int]:
         """Visible ids of the cases in *phase*, assigned or not, once per row."""
         with self.database.reading() as session:
-            return queries.scheduled_ids(session, phase)
+            return [each for each, _version in queries.scheduled(session, phase)]
 
     def executions(self, phase: int) -> list[ExecutionState]:
         with self.database.reading() as session:
@@ -356,20 +377,14 @@ class Store:
 
     def execution(self, phase: int, testcase_id: int) -> ExecutionState | None:
         with self.database.reading() as session:
-            found = queries.executions(session, phase, testcase_id)
-        return found[0] if found else None
+            states = queries.executions(session, phase, Case.testcase_id == testcase_id)
+        return states[0] if states else None
 
     def attachment_bytes(self, phase: int, testcase_id: int, name: str) -> list[bytes]:
+        """Content of the files called *name* that executions of a test case have."""
         with self.database.reading() as session:
-            ids = [row.id for row in queries.executions(session, phase, testcase_id)]
-            return list(
-                session.scalars(
-                    select(Attachment.data)
-                    .where(
-                        Attachment.item_type == EXECUTION_ATTACHMENT,
-                        Attachment.item_id.in_(ids),
-                        Attachment.name == name,
-                    )
-                    .order_by(Attachment.id)
-                )
+            states = queries.executions(session, phase, Case.testcase_id == testcase_id)
+            files = attachments.of_items(
+                session, attachments.EXECUTION, [state.id for state in states]
             )
+            return [file.data for file in files if file.name == name]

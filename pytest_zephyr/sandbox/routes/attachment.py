@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from urllib.parse import quote
 from urllib.parse import unquote
 import uuid
@@ -10,24 +9,20 @@ import uuid
 from flask import Blueprint
 from flask import request
 from flask import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
-from sqlalchemy.orm import undefer
 
 from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import wire
+from pytest_zephyr.sandbox.data import attachments
 from pytest_zephyr.sandbox.data import executing
-from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import Upload
-from pytest_zephyr.sandbox.data.queries import EXECUTION_ATTACHMENT
 from pytest_zephyr.sandbox.data.values import ApiError
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import missing_id
-from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import unknown_id
 
 
@@ -62,11 +57,7 @@ def upload() -> Response:
 @files.get("/flex/download")
 def download() -> Response:
     with wire.reading() as session:
-        row = session.scalar(
-            select(Attachment)
-            .options(undefer(Attachment.data))
-            .where(Attachment.ref_id == request.args.get("fileId", ""))
-        )
+        row = attachments.with_data(session, request.args.get("fileId", ""))
     if row is None:
         raise ApiError(404)
     return file_response(row)
@@ -94,14 +85,16 @@ def attach() -> Response:
             sent = session.get(Upload, path)
             if sent is None:
                 raise ApiError(500, f"java.io.FileNotFoundException: {path}")
-            row = add_attachment(
+            row = attachments.add(
                 session,
                 item_type,
                 item_id,
                 # Clients pass on the name as the upload answered it: encoded.
-                unquote(wire.require_text(given, "name")),
-                wire.optional_text(given, "contentType") or sent.content_type,
-                sent.data,
+                name=unquote(wire.require_text(given, "name")),
+                content_type=wire.optional_text(given, "contentType")
+                or sent.content_type,
+                data=sent.data,
+                creator_id=wire.user().id,
             )
             made.append(row)
             session.delete(sent)
@@ -110,7 +103,7 @@ def attach() -> Response:
 
 
 def check_item(session: Session, item_type: str, item_id: int) -> None:
-    if item_type == EXECUTION_ATTACHMENT:
+    if item_type == attachments.EXECUTION:
         executing.executions_by_id(session, [item_id])
     elif item_type == "testcase":
         if item_id not in repository.known_testcases(session, [item_id]):
@@ -121,51 +114,28 @@ def check_item(session: Session, item_type: str, item_id: int) -> None:
         raise bad_request(f"Unknown item type {item_type}.")
 
 
-def add_attachment(
-    session: Session,
-    item_type: str,
-    item_id: int,
-    name: str,
-    content_type: str,
-    data: bytes,
-) -> Attachment:
-    row = Attachment(
-        ref_id=secrets.token_hex(12),
-        item_type=item_type,
-        item_id=item_id,
-        name=name,
-        content_type=content_type,
-        size=len(data),
-        data=data,
-        created_by=wire.user().id,
-        created_on=now_ms(),
-    )
-    session.add(row)
-    session.flush()
-    return row
-
-
 def attach_sent(session: Session, execution_id: int) -> None:
     """Attach the files of this request to an execution."""
     sent = [file for part in request.files.listvalues() for file in part]
     for file in sent:
-        add_attachment(
+        attachments.add(
             session,
-            EXECUTION_ATTACHMENT,
+            attachments.EXECUTION,
             execution_id,
-            file.filename or "",
-            file.content_type or UNKNOWN_TYPE,
-            file.read(),
+            name=file.filename or "",
+            content_type=file.content_type or UNKNOWN_TYPE,
+            data=file.read(),
+            creator_id=wire.user().id,
         )
 
 
 @routes.get("/attachment")
-def attachments() -> Response:
+def list_attachments() -> Response:
     item_type, item_id = request.args.get("type"), wire.query_int("itemid")
     if item_type is None or item_id is None:
         raise missing_id()
     with wire.reading() as session:
-        rows = queries.attachments(session, item_type, [item_id])
+        rows = attachments.of_items(session, item_type, [item_id])
         return wire.answer([as_json.attachment(row) for row in rows])
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from flask import Blueprint
 from flask import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Release
@@ -26,7 +26,7 @@ from pytest_zephyr.sandbox.data.values import unknown_id
 routes = Blueprint("cycle", __name__)
 
 
-def read_dates(row: Mapping[str, Any], prefix: str) -> tuple[date, date]:
+def require_dates(row: Mapping[str, Any], prefix: str) -> tuple[date, date]:
     start, end = wire.read_date_fields(row, prefix)
     if start is None or end is None:
         which = "start" if start is None else "end"
@@ -35,30 +35,28 @@ def read_dates(row: Mapping[str, Any], prefix: str) -> tuple[date, date]:
 
 
 def cycle_json(session: Session, row: Cycle) -> dict[str, Any]:
-    return as_json.cycle(row, catalog.phases_of(session, [row.id]).get(row.id, []))
+    return as_json.cycle(row, catalog.phases_of(session, [row.id])[row.id])
 
 
 @routes.get("/cycle/release/<int:release_id>")
 def cycles(release_id: int) -> Response:
     with wire.reading() as session:
         get(session, Release, release_id)
-        rows = session.scalars(
-            select(Cycle).where(Cycle.release_id == release_id).order_by(Cycle.id)
-        ).all()
+        rows = list_rows(session, Cycle, Cycle.release_id == release_id)
         phases = catalog.phases_of(session, [row.id for row in rows])
-        return wire.answer([as_json.cycle(row, phases.get(row.id, [])) for row in rows])
+        return wire.answer([as_json.cycle(row, phases[row.id]) for row in rows])
 
 
 @routes.post("/cycle")
 def create_cycle() -> Response:
     given = wire.body_object()
     with wire.writing() as session:
-        release = get(session, Release, wire.require_int(given, "releaseId"))
-        catalog.check_unlocked(release)
+        release_id = wire.require_int(given, "releaseId")
+        release = catalog.unlocked_release(session, release_id)
         name = catalog.check_name(given.get("name"), "cycle")
         environment = wire.optional_text(given, "environment") or ""
         catalog.check_environment(session, environment)
-        start, end = read_dates(given, "cycle")
+        start, end = require_dates(given, "cycle")
         row = catalog.add_cycle(
             session,
             release,
@@ -85,11 +83,10 @@ def update_cycle(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        release = get(session, Release, row.release_id)
-        catalog.check_unlocked(release)
-        # What was not sent stays.
+        release = catalog.unlocked_release(session, row.release_id)
+        # Values that were not sent stay as they are.
         whole = {**cycle_json(session, row), **_short_date_names(given, "cycle")}
-        span = read_dates(whole, "cycle")
+        span = require_dates(whole, "cycle")
         catalog.check_cycle_dates(session, span, release)
         environment = wire.optional_text(whole, "environment") or ""
         catalog.check_environment(session, environment)
@@ -117,7 +114,7 @@ def _short_date_names(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def delete_cycle(cycle_id: int) -> Response:
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.check_unlocked(get(session, Release, row.release_id))
+        catalog.unlocked_release(session, row.release_id)
         session.delete(row)
     return wire.plain("deleted")
 
@@ -127,8 +124,8 @@ def create_phase(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.check_unlocked(get(session, Release, row.release_id))
-        start, end = read_dates(given, "phase")
+        catalog.unlocked_release(session, row.release_id)
+        start, end = require_dates(given, "phase")
         free_form = wire.read_bool(given.get("freeForm"))
         source = None
         name = given.get("name")
@@ -157,11 +154,11 @@ def update_phase(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.check_unlocked(get(session, Release, row.release_id))
+        catalog.unlocked_release(session, row.release_id)
         phase = _phase_of(session, cycle_id, wire.require_int(given, "id"))
         root = catalog.root_of(session, phase.id)
         whole = {**as_json.phase(phase, root.id), **_short_date_names(given, "phase")}
-        span = read_dates(whole, "phase")
+        span = require_dates(whole, "phase")
         catalog.check_within("phase", span, "cycle", (row.start, row.end))
         phase.name = root.name = catalog.check_name(whole["name"], "phase")
         phase.start, phase.end = span
@@ -173,7 +170,7 @@ def update_phase(cycle_id: int) -> Response:
 def delete_phase(cycle_id: int, phase_id: int) -> Response:
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.check_unlocked(get(session, Release, row.release_id))
+        catalog.unlocked_release(session, row.release_id)
         session.delete(_phase_of(session, cycle_id, phase_id))
     return wire.plain("deleted")
 

@@ -210,7 +210,7 @@ def save_steps() -> Response:
 def step_results_json(session: Session, executions: set[int]) -> list[dict[str, Any]]:
     rows = session.execute(
         select(StepResult, Execution.phase_id)
-        .join(Execution, Execution.id == StepResult.execution_id)
+        .join(Execution)
         .where(StepResult.execution_id.in_(executions))
         .order_by(StepResult.execution_id, StepResult.order_id)
     )

@@ -17,7 +17,8 @@ from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import executing
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import chunks
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Node
@@ -47,11 +48,11 @@ def planning_rows(node_id: int) -> Response:
 
 
 def planning_json(session: Session, query: Any) -> list[dict[str, Any]]:
-    """Shapes of the rows of a phase: placement, test case, and the execution if any."""
+    """JSON of the rows of a phase: placement, test case, and the execution if any."""
     placements = lists.placements_json(session, query)
     scheduled = {
         shape["tcrTreeTestcase"]["id"]: shape
-        for some in repository.chunks(row["id"] for row in placements)
+        for some in chunks(row["id"] for row in placements)
         for shape in lists.executions_json(
             session, lists.executions_query().where(Placement.id.in_(some))
         )
@@ -73,6 +74,13 @@ def phase_tree(phase_id: int) -> Response:
         return wire.answer(lists.nodes_json(session, Node.phase_id == phase_id)[0])
 
 
+def _unlocked_phase(session: Session, phase_id: int) -> Phase:
+    phase = get(session, Phase, phase_id)
+    root = catalog.root_of(session, phase_id)
+    catalog.unlocked_release(session, root.release_id)
+    return phase
+
+
 @routes.post("/assignmenttree/<int:phase_id>/assign/bytree/<int:node_id>")
 def add_by_tree(phase_id: int, node_id: int) -> Response:
     selections = [
@@ -85,8 +93,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
     ]
     wire.limited([version for row in selections for version in row.versions])
     with wire.writing() as session:
-        phase = get(session, Phase, phase_id)
-        catalog.check_unlocked(catalog.release_of_phase(session, phase))
+        phase = _unlocked_phase(session, phase_id)
         added = planning.add_selected(
             session,
             phase,
@@ -101,9 +108,8 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
 def add_by_search(phase_id: int, node_id: int) -> Response:
     ids = wire.limited(wire.require_ids(wire.body_object().get("ids")))
     with wire.writing() as session:
-        phase = get(session, Phase, phase_id)
-        catalog.check_unlocked(catalog.release_of_phase(session, phase))
-        added = planning.add_placements(
+        phase = _unlocked_phase(session, phase_id)
+        added = planning.add_found(
             session, phase, planning.phase_node(session, phase, node_id), ids
         )
     return wire.plain(f"{added} test cases added")
@@ -112,15 +118,11 @@ def add_by_search(phase_id: int, node_id: int) -> Response:
 @routes.post("/assignmenttree/<int:phase_id>/assign")
 def assign_to_creators(phase_id: int) -> Response:
     with wire.writing() as session:
-        root = catalog.root_of(session, phase_id)
-        waiting = planning.unassigned(session, repository.subtree(session, root.id))
-        planning.assign(
-            session,
-            phase_id,
-            [placement for placement, _creator in waiting],
-            [creator for _placement, creator in waiting],
-        )
-    return wire.answer(len(waiting))
+        catalog.root_of(session, phase_id)
+        rows = planning.unassigned(session, Node.phase_id == phase_id)
+        creators = {placement: creator for placement, (_, creator) in rows.items()}
+        planning.assign(session, phase_id, creators)
+    return wire.answer(len(creators))
 
 
 @routes.put(
@@ -138,12 +140,12 @@ def assign_tree(phase_id: int, node_id: int, source: int, tester: int) -> Respon
             else [node.id]
         )
         if source == planning.UNASSIGNED:
-            waiting = [row[0] for row in planning.unassigned(session, nodes)]
-            planning.assign(session, phase_id, waiting, [tester] * len(waiting))
-            return wire.answer(len(waiting))
+            rows = planning.unassigned(session, Placement.node_id.in_(nodes))
+            planning.assign(session, phase_id, dict.fromkeys(rows, tester))
+            return wire.answer(len(rows))
         executions = session.scalars(
             select(Execution.id)
-            .join(Placement, Placement.id == Execution.placement_id)
+            .join(Placement)
             .where(Placement.node_id.in_(nodes), Execution.tester_id == source)
         ).all()
         executing.reassign(session, executions, tester)
@@ -166,7 +168,7 @@ def modify() -> Response:
                 select(Execution).where(Execution.placement_id == placement.id)
             )
             if execution is None:
-                ids += planning.assign(session, phase.id, [placement.id], [tester])
+                ids += planning.assign(session, phase.id, {placement.id: tester})
             else:
                 execution.tester_id = tester
                 ids.append(execution.id)

@@ -13,7 +13,8 @@ from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import lists
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data.catalog import add_release
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import User
@@ -26,7 +27,9 @@ routes = Blueprint("project", __name__)
 @routes.get("/project/lite")
 def projects_lite() -> Response:
     with wire.reading() as session:
-        return wire.answer([as_json.project_lite(row) for row in _projects(session)])
+        return wire.answer(
+            [as_json.project_lite(row) for row in list_rows(session, Project)]
+        )
 
 
 @routes.get("/project")
@@ -34,7 +37,9 @@ def projects_lite() -> Response:
 @routes.get("/project/details")
 def projects() -> Response:
     with wire.reading() as session:
-        return wire.answer([as_json.project(row) for row in _projects(session)])
+        return wire.answer(
+            [as_json.project(row) for row in list_rows(session, Project)]
+        )
 
 
 @routes.get("/project/user/<int:user_id>")
@@ -42,18 +47,16 @@ def projects_of_user(user_id: int) -> Response:
     """Answer all projects: every user is in each of them."""
     with wire.reading() as session:
         get(session, User, user_id)
-        return wire.answer([as_json.project(row) for row in _projects(session)])
+        return wire.answer(
+            [as_json.project(row) for row in list_rows(session, Project)]
+        )
 
 
 @routes.get("/project/project/<int:user_id>")
 def project_ids_of_user(user_id: int) -> Response:
     with wire.reading() as session:
         get(session, User, user_id)
-        return wire.answer([row.id for row in _projects(session)])
-
-
-def _projects(session: Session) -> list[Project]:
-    return list(session.scalars(select(Project).order_by(Project.id)))
+        return wire.answer([row.id for row in list_rows(session, Project)])
 
 
 @routes.get("/project/<int:project_id>")

@@ -13,7 +13,8 @@ from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
@@ -111,8 +112,8 @@ def node_and_children(node_id: int) -> Response:
     """Answer the ids of a node and of those right below it, as a client describes it."""
     with wire.reading() as session:
         get(session, Node, node_id)
-        subtree = select(Node.id).where(Node.parent_id == node_id).order_by(Node.id)
-        return wire.answer([node_id, *session.scalars(subtree)])
+        children = list_rows(session, Node, Node.parent_id == node_id)
+        return wire.answer([node_id, *(child.id for child in children)])
 
 
 @routes.get("/testcasetree/<int:node_id>")
@@ -129,7 +130,7 @@ def node(node_id: int) -> Response:
 def delete_node(node_id: int) -> Response:
     with wire.writing() as session:
         node = planning.repository_node(session, node_id)
-        catalog.check_unlocked(get(session, Release, node.release_id))
+        catalog.unlocked_release(session, node.release_id)
         repository.remove_folder(session, node)
     return wire.answer({})
 
@@ -141,17 +142,17 @@ def create_node() -> Response:
     if parent_id is None:
         raise bad_request('For input string: "null"')
     with wire.writing() as session:
-        release = get(session, Release, wire.require_int(given, "releaseId"))
-        catalog.check_unlocked(release)
+        release_id = wire.require_int(given, "releaseId")
+        catalog.unlocked_release(session, release_id)
         kind = wire.require_text(given, "type")
         parent = planning.repository_node(session, parent_id) if parent_id else None
         if kind != ("Module" if parent else "Phase"):
             raise bad_request(f"A node of type {kind} cannot be created here.")
-        if parent is not None and parent.release_id != release.id:
+        if parent is not None and parent.release_id != release_id:
             raise bad_request("The parent belongs to another release.")
-        folder = repository.add_folder(
+        folder = catalog.add_folder(
             session,
-            release,
+            release_id,
             wire.require_text(given, "name"),
             parent=parent,
             description=wire.optional_text(given, "description") or "",

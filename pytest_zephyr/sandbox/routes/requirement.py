@@ -10,7 +10,7 @@ from sqlalchemy import select
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.as_json import present
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Requirement
 from pytest_zephyr.sandbox.data.model import RequirementLink
 

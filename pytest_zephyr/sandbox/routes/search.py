@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from pytest_zephyr.sandbox import lists
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox import zql
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Node

@@ -7,12 +7,12 @@ import secrets
 from flask import Blueprint
 from flask import Response
 from sqlalchemy import delete
-from sqlalchemy import select
 
 from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import auth
 from pytest_zephyr.sandbox import wire
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Token
 from pytest_zephyr.sandbox.data.model import User
@@ -35,8 +35,7 @@ def users(project_id: int | None = None) -> Response:
     with wire.reading() as session:
         if project_id is not None:
             get(session, Project, project_id)
-        rows = session.scalars(select(User).order_by(User.id))
-        return wire.answer([as_json.user(row) for row in rows])
+        return wire.answer([as_json.user(row) for row in list_rows(session, User)])
 
 
 @routes.get("/user/<signed:user_id>")
@@ -53,9 +52,7 @@ def log_in() -> Response:
 @routes.get("/usertoken")
 def list_tokens() -> Response:
     with wire.reading() as session:
-        tokens = session.scalars(
-            select(Token).where(Token.user_id == wire.user().id).order_by(Token.id)
-        )
+        tokens = list_rows(session, Token, Token.user_id == wire.user().id)
         return wire.answer(
             [
                 {"id": token.id, "label": token.label, "createdBy": wire.user().id}

@@ -8,10 +8,10 @@ from flask import Blueprint
 from flask import request
 from flask import Response
 from sqlalchemy import func
-from sqlalchemy import select
 
 from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import wire
+from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Preference
@@ -87,7 +87,7 @@ def lists_of_values() -> Response:
 
 def _preferences(ending: str) -> Response:
     with wire.reading() as session:
-        rows = session.scalars(select(Preference).order_by(Preference.name))
+        rows = list_rows(session, Preference)
         return wire.answer(
             [as_json.preference(row) for row in rows if row.name.endswith(ending)]
         )
@@ -95,10 +95,9 @@ def _preferences(ending: str) -> Response:
 
 @routes.get("/field/entity/<entity>")
 def fields(entity: str) -> Response:
-    query = select(Field).where(func.lower(Field.entity) == entity.lower())
+    where = [func.lower(Field.entity) == entity.lower()]
     if not wire.query_bool("includsystemfield"):
-        query = query.where(Field.system.is_(False))
+        where.append(Field.system.is_(False))
     with wire.reading() as session:
-        return wire.answer(
-            [as_json.field(row) for row in session.scalars(query.order_by(Field.id))]
-        )
+        rows = list_rows(session, Field, *where)
+        return wire.answer([as_json.field(row) for row in rows])

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
@@ -105,7 +105,7 @@ def _placed_case(session: Session, version_id: int, placement_id: int) -> Case:
 def _block(session: Session, case: Case) -> dict[str, Any]:
     placement = session.execute(
         select(Placement.id, Node.release_id)
-        .join(Node, Node.id == Placement.node_id)
+        .join(Node)
         .where(Placement.case_id == case.id)
         .order_by(Node.phase_id.is_not(None), Placement.id)
     ).first()

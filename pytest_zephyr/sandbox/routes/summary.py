@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from pytest_zephyr.sandbox import lists
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.as_json import DEFECT_STATUS
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Defect
 from pytest_zephyr.sandbox.data.model import Execution
@@ -41,9 +41,9 @@ def release(release_id: int) -> Response:
         cases = lists.placements_query().where(here, Node.phase_id.is_(None))
         defects = session.scalars(
             select(Defect.key)
-            .join(Execution, Execution.id == Defect.execution_id)
-            .join(Placement, Placement.id == Execution.placement_id)
-            .join(Node, Node.id == Placement.node_id)
+            .join(Execution)
+            .join(Placement)
+            .join(Node)
             .where(here)
             .order_by(Defect.id)
         ).all()

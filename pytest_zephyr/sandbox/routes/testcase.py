@@ -15,11 +15,10 @@ from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import catalog
 from pytest_zephyr.sandbox.data import planning
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
-from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.values import bad_request
 from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import unknown_id
@@ -87,8 +86,7 @@ def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
             folders.setdefault(folder, []).append(row["testcase"])
         for folder, cases in folders.items():
             node = planning.repository_node(session, folder)
-            release = get(session, Release, node.release_id)
-            catalog.check_unlocked(release)
+            release = catalog.unlocked_release(session, node.release_id)
             columns = []
             for case in cases:
                 catalog.check_name(case.get("name"), "testcase")
@@ -120,7 +118,7 @@ def delete_cases() -> Response:
         raise bad_request("getTcrCatalogTreeId is null")
     with wire.writing() as session:
         node = planning.repository_node(session, folder)
-        catalog.check_unlocked(get(session, Release, node.release_id))
+        catalog.unlocked_release(session, node.release_id)
         if not ids and wire.optional_int(given, "selectedAll") == 0:
             here = select(Placement.id).where(Placement.node_id == node.id)
             ids = list(session.scalars(here))

@@ -14,7 +14,7 @@ from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import lists
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data import repository
-from pytest_zephyr.sandbox.data.catalog import get
+from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Placement
