@@ -16,8 +16,8 @@ from pytest_zephyr.results.status import Status
 from pytest_zephyr.text import short_digest
 
 
-#: Levels of folders that are read; Zephyr itself has far fewer.
-_DEEPEST = 200
+#: The most levels of folders to read; Zephyr itself has far fewer.
+_MAX_DEPTH = 200
 
 
 #: The ids of one test case: the one that people see in the ID column, one for each
@@ -29,7 +29,7 @@ PlacementId = NewType("PlacementId", int)
 
 @dataclass(frozen=True)
 class User:
-    """The user of a credential; *id* is the tester of executions."""
+    """The user of a credential; results are written with *id* as the tester."""
 
     id: int
     name: str
@@ -60,7 +60,8 @@ class Release:
 class Phase:
     """A phase of a cycle.
 
-    *tree* is the root node of its own tree, *created* in milliseconds since the epoch.
+    *tree* is the id of the root node of its own tree. *created* is in milliseconds since
+    the epoch.
     """
 
     id: int
@@ -84,7 +85,10 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Folder:
-    """A node of a release's test repository, or of a phase's own tree."""
+    """A node of a release's test repository, or of a phase's own tree.
+
+    *release* is the id of its release, `None` if unknown.
+    """
 
     id: int
     name: str
@@ -100,7 +104,10 @@ class Folder:
 
 @dataclass(frozen=True)
 class Placement:
-    """A test case in a folder of the repository or of a phase."""
+    """A test case in a folder of the repository or of a phase.
+
+    *folder* and *release* are ids, `None` if unknown. *script* names the automated test.
+    """
 
     id: PlacementId
     case: VisibleId
@@ -142,10 +149,10 @@ class Execution:
     """A test case scheduled in a phase.
 
     *status* is the id of the last result's status, empty if there is none.
-    *executed_on* is in milliseconds since the epoch. *stamp* identifies the state; it
-    changes with every result if *dated*, which needs a server that returns the id or
-    the time of a result. *attachments* is their number, *name* that of the test case.
-    `None` means unknown.
+    *milliseconds* is how long the tests took. *executed_on* is in milliseconds since the
+    epoch. *stamp* is a digest of the state. If *stamp_is_reliable*, it changes with every
+    result; this needs a server that returns ids or times of results or changes.
+    *attachments* is a number, *name* is that of the test case. `None` means unknown.
     """
 
     id: int
@@ -157,14 +164,14 @@ class Execution:
     milliseconds: int | None
     executed_on: int | None
     stamp: str
-    dated: bool
+    stamp_is_reliable: bool
     attachments: int | None = None
     name: str = ""
 
 
 @dataclass(slots=True)
 class ExecutionState:
-    """What an answer says about an execution; *status* as in `Execution`."""
+    """The state of an execution after a write; *status* as in `Execution`."""
 
     id: int
     status: str
@@ -181,21 +188,21 @@ class CaseStep:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A file on the server that is not attached yet."""
+    """A file on the server that is not attached yet; *field* is its field in the upload."""
 
-    part: str
+    field: str
     name: str
     path: str
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file attached to the execution *item*; *file* is the id of its content, if known."""
+    """A file attached to an *execution*; *content_id* is empty if unknown."""
 
-    item: int | None
+    execution: int | None
     name: str
     size: int | None
-    file: str = ""
+    content_id: str = ""
 
 
 def user(payload: object) -> User | None:
@@ -251,7 +258,7 @@ def cycle(row: Mapping[str, Any]) -> Cycle | None:
 
 
 def _span(row: Mapping[str, Any], kind: str) -> tuple[date | None, date | None]:
-    """Read the two dates, from text if possible: a number depends on the time zone."""
+    """Read start and end, from text if possible: a number depends on the time zone."""
     start, end = (
         decode.date(row.get(f"{kind}{which}Date"))
         or decode.date(row.get(f"{which.lower()}Date"))
@@ -260,7 +267,7 @@ def _span(row: Mapping[str, Any], kind: str) -> tuple[date | None, date | None]:
     return start, end
 
 
-def folder(row: Mapping[str, Any], depth: int = _DEEPEST) -> Folder | None:
+def folder(row: Mapping[str, Any], depth: int = _MAX_DEPTH) -> Folder | None:
     number = decode.integer(row.get("id"))
     if number is None:
         return None
@@ -274,7 +281,7 @@ def folder(row: Mapping[str, Any], depth: int = _DEEPEST) -> Folder | None:
 
 
 def placement(row: Mapping[str, Any]) -> Placement | None:
-    """Read a placement; `None` unless all three ids of its test case are there."""
+    """Read a placement; returns `None` unless it has all three ids of its test case."""
     case = decode.mapping(row.get("testcase"))
     number = decode.integer(row.get("id"))
     visible = decode.integer(case.get("testcaseId"))
@@ -295,7 +302,7 @@ def placement(row: Mapping[str, Any]) -> Placement | None:
 
 
 def phase_row(row: Mapping[str, Any]) -> PhaseRow | None:
-    """Read a planning row; its test case is inside the placement or next to it."""
+    """Read a planning row; the test case may be inside its placement or next to it."""
     tct = decode.mapping(row.get("tct"))
     place = placement({"testcase": row.get("testcase"), **tct})
     assigned = decode.integer(decode.mapping(row.get("rts")).get("id")) is not None
@@ -311,11 +318,15 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
     status = _status_of(row)
     executed_on = last.get("executionDate") or last.get("execDate")
     if executed_on is None and status:
-        # Without the date of the result, the date of the last change is the best.
+        # Without the date of the result, take that of the last change.
         executed_on = row.get("lastModifiedOn")
     version = decode.integer(case.get("id"))
-    marks = (last.get("id"), last.get("executionDate"), row.get("lastModifiedOn"))
-    state = (*marks, *map(row.get, ("status", "comment", "actualTime")))
+    result_marks = (
+        last.get("id"),
+        last.get("executionDate"),
+        row.get("lastModifiedOn"),
+    )
+    state = (*result_marks, *map(row.get, ("status", "comment", "actualTime")))
     return Execution(
         id=number,
         case=decode.integer(case.get("testcaseId")),
@@ -326,7 +337,7 @@ def execution(row: Mapping[str, Any]) -> Execution | None:
         milliseconds=decode.integer(row.get("actualTime")),
         executed_on=decode.integer(executed_on),
         stamp=short_digest(repr(state), 12),
-        dated=marks != (None, None, None),
+        stamp_is_reliable=result_marks != (None, None, None),
         attachments=decode.integer(row.get("attachmentCount")),
         name=decode.text(case.get("name")),
     )
@@ -351,7 +362,7 @@ def case_step(row: Mapping[str, Any]) -> CaseStep | None:
 
 def uploaded(row: Mapping[str, Any]) -> Uploaded:
     return Uploaded(
-        part=decode.text(row.get("fieldName")),
+        field=decode.text(row.get("fieldName")),
         name=decode.text(row.get("fileName")),
         path=decode.text(row.get("tempFilePath")),
     )
@@ -359,15 +370,18 @@ def uploaded(row: Mapping[str, Any]) -> Uploaded:
 
 def attachment(row: Mapping[str, Any]) -> Attachment:
     return Attachment(
-        item=decode.integer(row.get("itemId")),
+        execution=decode.integer(row.get("itemId")),
         name=decode.text(row.get("name")),
         size=decode.integer(row.get("fileSize")),
-        file=decode.text(row.get("refId")),
+        content_id=decode.text(row.get("refId")),
     )
 
 
 def statuses(preference: object) -> list[Status]:
-    """Read the status list, which is JSON inside the text of a preference."""
+    """Read the status list from the value of a preference: JSON in a text, or a list.
+
+    Returns an empty list if the value cannot be read.
+    """
     value = decode.mapping(preference).get("value")
     try:
         entries = json.loads(value) if isinstance(value, str) else value

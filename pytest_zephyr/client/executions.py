@@ -18,10 +18,11 @@ from pytest_zephyr.errors import ZephyrRefused
 #: The tester id of rows without a tester.
 _UNASSIGNED = -1
 
-#: Paths for files, outside the REST base, and the type of the item they are attached to.
-UPLOAD = "flex/upload/document/genericattachment"
-DOWNLOAD = "flex/download"
+#: Paths for files, outside the REST base.
+UPLOAD_PATH = "flex/upload/document/genericattachment"
+DOWNLOAD_PATH = "flex/download"
 
+#: The type of an execution in calls about attachments.
 EXECUTION_ITEM = "releaseTestSchedule"
 
 
@@ -29,8 +30,8 @@ EXECUTION_ITEM = "releaseTestSchedule"
 class ExecutionWrite:
     """What to write to one execution; *notes* `None` keeps its notes.
 
-    *milliseconds* is the time the tests took, *executed_on* when they ended, in
-    milliseconds since the epoch.
+    *milliseconds* is how long the tests took. *executed_on* is when they ended, in
+    milliseconds since the epoch. *status* is an id.
     """
 
     execution: int
@@ -42,7 +43,10 @@ class ExecutionWrite:
 
 @dataclass(frozen=True)
 class StepWrite:
-    """The result of one step of an execution; *step* is the step's number."""
+    """The result of one step of an execution; *step* is the step's number.
+
+    *status* is an id, *executed_on* in milliseconds since the epoch.
+    """
 
     execution: int
     step: int
@@ -58,7 +62,7 @@ class AttachWrite:
     execution: int
     name: str
     path: str
-    type: str
+    content_type: str
     size: int
 
 
@@ -78,16 +82,16 @@ class ExecutionCalls(Calls):
         return filter(None, map(entities.phase_row, rows))
 
     def add_to_phase(
-        self, phase: int, tree: int, chosen: Mapping[int, Sequence[int]]
+        self, phase: int, tree: int, ids_by_folder: Mapping[int, Sequence[int]]
     ) -> None:
         """Add test cases of repository folders to a free-form phase.
 
-        *chosen* maps folders to ids of versions; older servers expect those of placements.
+        The ids are those of versions; older servers expect those of placements.
         """
         # Despite its name, isExclusion restricts the call to these test cases.
         body = [
             {"treeid": folder, "tctIds": list(ids), "isExclusion": True}
-            for folder, ids in chosen.items()
+            for folder, ids in ids_by_folder.items()
         ]
         path = f"assignmenttree/{phase}/assign/bytree/{tree}"
         self._write("POST", path, {"includehierarchy": False}, body)
@@ -121,8 +125,8 @@ class ExecutionCalls(Calls):
     ) -> Iterator[entities.Execution]:
         """Yield the executions of *phase*.
 
-        Raises ZephyrRefused if a row is of another phase: the server ignores filters
-        that it does not know, and nothing may be written to wrong rows.
+        Raises ZephyrRefused if a row is of another phase, because results must not be
+        written to it: a server ignores filters that it does not know.
         """
         params: dict[str, object] = {
             "cyclephaseid": phase,
@@ -136,11 +140,11 @@ class ExecutionCalls(Calls):
             execution = entities.execution(row)
             if execution is None:
                 continue
-            other = decode.integer(row.get("cyclePhaseId"))
-            if other != phase:
+            row_phase = decode.integer(row.get("cyclePhaseId"))
+            if row_phase != phase:
                 msg = (
-                    f"executions of phase {phase} were asked for, and one of phase"
-                    f" {other} came back. Nothing was written."
+                    f"the server returned an execution of phase {row_phase} in the list"
+                    f" of phase {phase}. Nothing was written."
                 )
                 raise ZephyrRefused(msg, status=200)
             yield execution
@@ -150,7 +154,7 @@ class ExecutionCalls(Calls):
     ) -> list[entities.ExecutionState] | None:
         """Write status, notes and time of up to 500 executions in one call.
 
-        Returns how the executions are now, `None` if the answer has no list.
+        Returns the new states of the executions, `None` if the answer has no list.
         """
         body = []
         for write in writes:
@@ -174,14 +178,14 @@ class ExecutionCalls(Calls):
     def execute_status(
         self, executions: Sequence[int], status: str, tester: int
     ) -> list[entities.ExecutionState] | None:
-        """Write the same status to up to 500 executions."""
+        """Write one status to up to 500 executions. Returns what `execute` does."""
         body = {"ids": list(executions), "serachView": False}
         params = _execute_params(status, tester)
         answer = self._write("PUT", "execution/bulk", params, body)
         return decode.entities(answer, entities.execution_state)
 
     def execute_one(self, write: ExecutionWrite, tester: int) -> None:
-        """Write one execution; the call for servers without bulk/execute."""
+        """Write one execution, for servers without the call of `execute`."""
         params = _execute_params(write.status, tester) | {"time": write.milliseconds}
         body = {} if write.notes is None else {"notes": write.notes}
         path = f"execution/{write.execution}"
@@ -199,16 +203,16 @@ class ExecutionCalls(Calls):
     # Steps and attachments
 
     def case_steps(self, version: int) -> list[entities.CaseStep]:
-        block = decode.mapping(self._get(f"testcase/{version}/teststep"))
-        return decode.entities(block.get("steps"), entities.case_step) or []
+        answer = decode.mapping(self._get(f"testcase/{version}/teststep"))
+        return decode.entities(answer.get("steps"), entities.case_step) or []
 
     def save_steps(
         self, phase: int, writes: Sequence[StepWrite]
     ) -> Mapping[tuple[int, int], str] | None:
         """Write the results of up to 500 steps; this is safe to repeat.
 
-        Returns the status of each step by execution and number, `None` if the answer
-        does not list them.
+        Returns the status of each step in the answer by execution and number, `None` if
+        the answer cannot be compared with *writes*.
         """
         body = [
             {
@@ -222,11 +226,11 @@ class ExecutionCalls(Calls):
             for write in writes
         ]
         path = "execution/teststepresult/saveorupdate"
-        answered = decode.rows(self.send("POST", path, None, body))
-        if answered is None:
+        answer = decode.rows(self.send("POST", path, None, body))
+        if answer is None:
             return None
         statuses: dict[tuple[int, int], str] = {}
-        for row in answered:
+        for row in answer:
             execution = decode.integer(row.get("releaseTestScheduleId"))
             step = decode.integer(row.get("testStepId"))
             status = decode.integer(row.get("status"))
@@ -234,24 +238,24 @@ class ExecutionCalls(Calls):
                 return None
             statuses[execution, step] = str(status)
         # A server may number the steps of its answer in another way.
-        matches = any((each.execution, each.step) in statuses for each in writes)
-        return statuses if matches or not statuses else None
+        has_ours = any((write.execution, write.step) in statuses for write in writes)
+        return statuses if has_ours or not statuses else None
 
     def upload(self, parts: Mapping[str, Part]) -> dict[str, entities.Uploaded]:
-        """Upload files; return what the server stored, by the name of the part."""
-        answer = self.send_files(UPLOAD, parts)
+        """Upload files by form field; return those that the server has stored."""
+        answer = self.send_files(UPLOAD_PATH, parts)
         files = decode.entities(answer, entities.uploaded) or []
-        return {each.part: each for each in files if each.part in parts and each.path}
+        return {file.field: file for file in files if file.field in parts and file.path}
 
     def attach(self, files: Sequence[AttachWrite]) -> list[entities.Attachment] | None:
         """Attach uploaded files to their executions, up to 500 in one call.
 
-        Returns the new attachments, `None` if the answer does not list them.
+        Returns the attachments in the answer, `None` if it does not name their executions.
         """
         body = [
             {
                 "name": file.name,
-                "contentType": file.type,
+                "contentType": file.content_type,
                 "itemType": EXECUTION_ITEM,
                 "itemId": file.execution,
                 "tempPath": file.path,
@@ -260,17 +264,18 @@ class ExecutionCalls(Calls):
             for file in files
         ]
         answer = self.send("POST", "attachment/list", None, body)
-        made = decode.entities(answer, entities.attachment) or []
-        return made if all(each.item is not None for each in made) else None
+        attached = decode.entities(answer, entities.attachment) or []
+        return None if any(file.execution is None for file in attached) else attached
 
     def attachments(self, execution: int) -> list[entities.Attachment]:
         params = {"itemid": execution, "type": EXECUTION_ITEM}
         payload = self._get("attachment", params)
         return decode.entities(payload, entities.attachment) or []
 
-    def attachment_digest(self, file: str) -> str:
-        """Return the SHA-256 of the *file* of an attachment."""
-        return self.download_digest(DOWNLOAD, {"action": "download", "fileId": file})
+    def attachment_digest(self, content_id: str) -> str:
+        """Return the SHA-256 of the content of an attachment."""
+        params = {"action": "download", "fileId": content_id}
+        return self.download_digest(DOWNLOAD_PATH, params)
 
 
 def _execute_params(status: str, tester: int) -> dict[str, object]:

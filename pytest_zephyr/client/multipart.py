@@ -1,4 +1,4 @@
-"""A multipart body of files that is read while it is sent, never whole in memory."""
+"""A multipart body; its files are read while it is sent, so never whole in memory."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from urllib3.fields import RequestField
 class Part:
     """A file to upload: each call of *read* yields its *size* bytes."""
 
-    name: str
-    type: str
+    file_name: str
+    content_type: str
     size: int
     read: Callable[[], Iterable[bytes]]
 
 
 class Multipart:
-    """The body of a request; it can be sent again, as for a retry."""
+    """The body of a request, with *parts* by form field; it can be sent more than once."""
 
     def __init__(self, parts: Mapping[str, Part]) -> None:
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self._parts = [
-            (_head(boundary, name, part), part) for name, part in parts.items()
+            (_part_header(boundary, field, part), part) for field, part in parts.items()
         ]
         self._end = f"--{boundary}--\r\n".encode("ascii")
 
     def __len__(self) -> int:
-        sizes = (len(head) + part.size + len(b"\r\n") for head, part in self._parts)
+        sizes = (len(header) + part.size + len(b"\r\n") for header, part in self._parts)
         return sum(sizes) + len(self._end)
 
     def __iter__(self) -> Iterator[bytes]:
-        for head, part in self._parts:
-            yield head
+        for header, part in self._parts:
+            yield header
             yield from part.read()
             yield b"\r\n"
         yield self._end
 
 
-def _head(boundary: str, name: str, part: Part) -> bytes:
-    field = RequestField(name, b"", part.name)
-    field.make_multipart(content_type=part.type)
-    return f"--{boundary}\r\n{field.render_headers()}".encode()
+def _part_header(boundary: str, field: str, part: Part) -> bytes:
+    request_field = RequestField(field, b"", part.file_name)
+    request_field.make_multipart(content_type=part.content_type)
+    return f"--{boundary}\r\n{request_field.render_headers()}".encode()

@@ -29,7 +29,7 @@ from pytest_zephyr.text import shorten
 _NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError)
 _BEFORE_SENDING = (*_NOT_CONNECTED, ssl.SSLCertVerificationError)
 
-#: Errors that a second try may not have: broken connections, and answers that are cut off.
+#: Errors after which a read is tried again: broken connections, and answers cut off.
 _TRANSIENT = (
     ReadTimeoutError,
     ProtocolError,
@@ -44,12 +44,12 @@ _UNRESOLVED = getattr(exceptions, "NameResolutionError", ())
 
 _TIMEOUTS = (requests.Timeout, ReadTimeoutError, ConnectTimeoutError, TimeoutError)
 
-#: How a server that speaks TLS ends a connection that does not.
+#: Errors of plain http to a port that speaks TLS.
 _CLOSED = (ConnectionError, http.client.BadStatusLine)
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH}
 
-_SET_PROXY = "if only a proxy leads out of this network, set zephyr_proxy."
+_SET_PROXY = "if this network needs a proxy, set zephyr_proxy."
 
 
 def may_repeat(call: Call, error: Exception) -> bool:
@@ -70,31 +70,31 @@ def no_answer(
     causes = list(_causes(error))
     reason = shorten(server.scrub(_reason(causes[-1])), 200)
     is_read = call.method == "GET"
-    at_proxy = isinstance(error, requests.exceptions.ProxyError)
-    untrusted = isinstance(error, requests.exceptions.SSLError)
-    refused = _contains(causes, NewConnectionError)
+    is_proxy_error = isinstance(error, requests.exceptions.ProxyError)
+    is_tls_error = isinstance(error, requests.exceptions.SSLError)
+    no_connection = _contains(causes, NewConnectionError)
     # For urllib3 a refused connection is a kind of timeout.
-    timed_out = not refused and _contains(causes, _TIMEOUTS)
+    is_timeout = not no_connection and _contains(causes, _TIMEOUTS)
     start = f"no answer from {server}"
-    if untrusted:
-        text = _untrusted(server, reason)
-    elif at_proxy:
-        text = _no_proxy(server, reason)
+    if is_tls_error:
+        text = _tls_failure(server, reason)
+    elif is_proxy_error:
+        text = _proxy_failure(server, reason)
     elif deadline.spent:
         text = f"{start} to {call}: {deadline} is spent."
-    elif timed_out and _contains(causes, ConnectTimeoutError):
+    elif is_timeout and _contains(causes, ConnectTimeoutError):
         text = f"{start} within {server.timeout:g} s: no connection. Check the address,"
         text += " the network and its firewall, or set zephyr_proxy."
-    elif timed_out:
+    elif is_timeout:
         text = f"{start} to {call} within {server.timeout:g} s."
     elif _contains(causes, _UNRESOLVED):
         text = f"{start}: the host name {server.parts.hostname} cannot be resolved."
         text += f" Check its spelling and your network; {_SET_PROXY}"
-    elif refused:
-        text = f"{start}: {_plain(reason)}. {_not_connected(server, reason)}"
+    elif no_connection:
+        text = f"{start}: {_simplify(reason)}. {_connection_advice(server, reason)}"
     elif (
         is_read
-        and not server.answered
+        and not server.has_answered
         and server.parts.scheme == "http"
         and _contains(causes, _CLOSED)
     ):
@@ -105,15 +105,15 @@ def no_answer(
             reason = "the answer was cut off"
         text = f"{start} to {call}: {reason}."
     text = server.scrub(text)
-    if is_read or at_proxy or _contains(causes, _BEFORE_SENDING):
-        return ZephyrUnreachable(text, code="tls" if untrusted else "unreachable")
+    if is_read or is_proxy_error or _contains(causes, _BEFORE_SENDING):
+        return ZephyrUnreachable(text, code="tls" if is_tls_error else "unreachable")
     return ZephyrWriteUncertain(
         f"{text.removesuffix('.')}. It may have been carried out.",
-        may_land_within=server.timeout if timed_out else 0.0,
+        may_land_within=server.timeout if is_timeout else 0.0,
     )
 
 
-def _untrusted(server: Server, reason: str) -> str:
+def _tls_failure(server: Server, reason: str) -> str:
     lower = reason.lower()
     if "wrong version number" in lower or "record layer failure" in lower:
         return (
@@ -145,12 +145,12 @@ def _untrusted(server: Server, reason: str) -> str:
     return f"the certificate of {server} is not trusted: {reason}. {advice}"
 
 
-def _no_proxy(server: Server, reason: str) -> str:
+def _proxy_failure(server: Server, reason: str) -> str:
     start = f"no connection through the proxy {server.proxy}"
     if "407" not in reason:
         return (
-            f"{start} to {server}: {_plain(reason)}. Check the address of the proxy; to"
-            f" connect without it, name {server.parts.hostname} in NO_PROXY."
+            f"{start} to {server}: {_simplify(reason)}. Check the address of the proxy; to"
+            f" connect without it, add {server.parts.hostname} to NO_PROXY."
         )
     if server.proxy_has_login:
         return (
@@ -158,12 +158,12 @@ def _no_proxy(server: Server, reason: str) -> str:
             f" (407). Correct them."
         )
     return (
-        f"{start}: it wants a user name and password (407). Set ZEPHYR_PROXY to"
+        f"{start}: it requires a user name and password (407). Set ZEPHYR_PROXY to"
         f" http://USER:PASSWORD@HOST:PORT."
     )
 
 
-def _not_connected(server: Server, reason: str) -> str:
+def _connection_advice(server: Server, reason: str) -> str:
     """Return what to do if no connection could be made."""
     if any(f"Errno {number}]" in reason for number in _NO_ROUTE):
         return f"Check the network of this machine, and its VPN; {_SET_PROXY}"
@@ -177,7 +177,7 @@ def _not_connected(server: Server, reason: str) -> str:
     return f"Check host and port, or try zephyr_url = {server.without_port()}"
 
 
-def _plain(reason: str) -> str:
+def _simplify(reason: str) -> str:
     """Return *reason* without error numbers and the words of urllib3."""
     text = re.sub(r"^Failed to establish a new connection: ", "", reason)
     text = re.sub(r"\[Errno -?\d+\] ", "", text).rstrip(".")
@@ -188,14 +188,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield *error* and the errors it wraps, the outermost first."""
     while error is not None:
         yield error
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((a for a in error.args if isinstance(a, BaseException)), None)
-        error = inner
+        cause = getattr(error, "reason", None)
+        if not isinstance(cause, BaseException):
+            cause = next((a for a in error.args if isinstance(a, BaseException)), None)
+        error = cause
 
 
 def _reason(error: BaseException) -> str:
-    """Return the reason that *error* names in one line, without object addresses."""
+    """Return the text of *error* in one line, without the objects that urllib3 names."""
     text = str(error) or type(error).__name__
     text = re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", text)
     text = re.sub(r"\w+\(host=.*?\): ", "", text)

@@ -14,21 +14,21 @@ from pytest_zephyr.client.base import Calls
 from pytest_zephyr.results.status import Status
 
 
+#: Names of preferences of the server.
 STATUS_LIST = "testresult.testresultStatus.LOV"
-
-ENVIRONMENT_WANTED = "cycle.environment.enabled"
+ENVIRONMENT_REQUIRED = "cycle.environment.enabled"
 
 #: The most ids in one search, and the most results in its answer.
-SEARCH = 100
+SEARCH_SIZE = 100
 
 
 class ProjectCalls(Calls):
     # User and settings
 
     def current_user(self) -> entities.User:
-        """Return the user of the credential; this is also its cheapest check.
+        """Return the user of the credential; this is also the cheapest check of it.
 
-        It must be the first call: it finds out which API version the server has.
+        This must be the first call, because it finds out the API version of the server.
         """
         try:
             payload = self._get("user/current")
@@ -42,7 +42,7 @@ class ProjectCalls(Calls):
         return user
 
     def statuses(self) -> list[Status]:
-        """Return all execution statuses, inactive ones too; none if the server has no list."""
+        """Return all execution statuses, inactive ones too; empty if there is no list."""
         for path, params, version in (
             ("admin/preference", {"key": STATUS_LIST}, None),
             ("admin/preference/all/system", {"name": STATUS_LIST}, "v4"),
@@ -77,10 +77,10 @@ class ProjectCalls(Calls):
     def cycle(self, cycle: int) -> entities.Cycle:
         return self._one(f"cycle/{cycle}", entities.cycle, "cycle")
 
-    def wants_environment(self) -> bool:
+    def requires_environment(self) -> bool:
         """Return whether every cycle must name its environment."""
         try:
-            payload = self._get("admin/preference", {"key": ENVIRONMENT_WANTED})
+            payload = self._get("admin/preference", {"key": ENVIRONMENT_REQUIRED})
         except errors.ZephyrRefused:
             # The server does not have this setting.
             return False
@@ -103,8 +103,8 @@ class ProjectCalls(Calls):
             "build": build,
             "environment": environment,
             "status": 0,
-            "cycleStartDate": _us(start),
-            "cycleEndDate": _us(end),
+            "cycleStartDate": _us_date(start),
+            "cycleEndDate": _us_date(end),
         }
         return self._create("cycle", body, entities.cycle)
 
@@ -123,7 +123,7 @@ class ProjectCalls(Calls):
         }
         for key, day in (("phaseStartDate", cycle.start), ("phaseEndDate", cycle.end)):
             if day is not None:
-                body[key] = _us(day)
+                body[key] = _us_date(day)
         return self._create(f"cycle/{cycle.id}/phase", body, entities.phase)
 
     def delete_phase(self, cycle: int, phase: int) -> None:
@@ -136,25 +136,25 @@ class ProjectCalls(Calls):
     ) -> Iterator[entities.Placement]:
         """Yield the placements of up to 100 test cases that a search finds.
 
-        A server may return shorter pages than requested. So the search ends with a
-        page that has no new placement, or when each case was found in *release*.
+        A server may return shorter pages than requested. So the search ends with a page
+        without new placements, or when each case was found in *release*.
         """
         missing = set(cases)
-        ids: set[entities.PlacementId] = set()
+        seen_ids: set[entities.PlacementId] = set()
         params = {
             "word": f"testcaseId in ({','.join(map(str, cases))})",
             "entitytype": "testcase",
             "releaseid": release,
             "zql": True,
-            "maxresults": SEARCH,
+            "maxresults": SEARCH_SIZE,
             "is_cfield": False,
         }
         while True:
-            params["firstresult"] = len(ids)
+            params["firstresult"] = len(seen_ids)
             page = self._list("advancesearch", entities.placement, params)
-            new = [placement for placement in page if placement.id not in ids]
+            new = [placement for placement in page if placement.id not in seen_ids]
             yield from new
-            ids.update(placement.id for placement in new)
+            seen_ids.update(placement.id for placement in new)
             missing -= {row.case for row in new if row.release in {release, None}}
             if not new or not missing:
                 return
@@ -192,7 +192,7 @@ class ProjectCalls(Calls):
     def create_cases(
         self, cases: Sequence[tuple[int, Mapping[str, object]]]
     ) -> list[entities.Placement]:
-        """Create up to 500 test cases, each in a folder; return placements in any order."""
+        """Create up to 500 test cases, each in a folder; return those in the answer."""
         body = [
             {"tcrCatalogTreeId": folder, "testcase": dict(fields)}
             for folder, fields in cases
@@ -231,6 +231,6 @@ class ProjectCalls(Calls):
         return names
 
 
-def _us(day: date) -> str:
-    """Return *day* as text; the server shifts numbers to its own time zone."""
+def _us_date(day: date) -> str:
+    """Return *day* as MM/dd/yyyy; the server shifts numbers to its own time zone."""
     return day.strftime("%m/%d/%Y")

@@ -1,4 +1,4 @@
-"""The payload of an answer, or the error that a bad answer stands for."""
+"""Read the payload of an answer, or raise the error for a bad answer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ERRORS: Mapping[int, type[errors.ZephyrBadAnswer]] = {
     **dict.fromkeys((404, 405, 410), errors.ZephyrNotFound),
 }
 
-#: From a server that is overloaded, or a gateway that cannot reach it.
+#: Statuses of a server that is overloaded, or of a gateway that cannot reach it.
 _UNAVAILABLE = {429, 502, 503, 504}
 
-#: What a user may not do if a request is refused: the verb by method, the thing by path.
+#: What a user may not do after a 403: the verb by method, the thing by start of the path.
 _VERBS = {"GET": "read", "POST": "create", "PUT": "change", "DELETE": "delete"}
 _THINGS = {
     "user": "",
@@ -45,11 +45,11 @@ _THINGS = {
     "": "test cases",
 }
 
-#: The largest answer to read, in bytes; a page of 500 executions has about 1 MB.
-MAX_ANSWER = 64 * 1024 * 1024
+#: The most bytes of an answer; a page of 500 executions has about 1 MB.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-#: Words with which a port for TLS answers plain http: nginx, Apache, Tomcat.
-_WANTS_TLS = (b"https port", b"ssl-enabled", b"requires tls")
+#: Words in the answer of a port for TLS to plain http: nginx, Apache, Tomcat.
+_TLS_PORT_WORDS = (b"https port", b"ssl-enabled", b"requires tls")
 
 
 def read_payload(server: Server, call: Call, response: requests.Response) -> object:
@@ -67,18 +67,20 @@ def read_payload(server: Server, call: Call, response: requests.Response) -> obj
     except (ValueError, RecursionError):
         if content_type == "text/plain":
             return None
-    body = "a body that is not JSON, or JSON that is nested too deeply"
+    described = "a body that is not JSON, or JSON that is nested too deeply"
     if content_type == "text/html" or content.lstrip()[:1] == b"<":
-        body = "a web page instead of JSON, such as the login page of a proxy or of"
-        body += " single sign-on"
-    msg = f"{server} answered {call} with {body}. Check zephyr_url."
+        described = (
+            "a web page instead of JSON, such as the login page of a proxy or of"
+        )
+        described += " single sign-on"
+    msg = f"{server} answered {call} with {described}. Check zephyr_url."
     if call.method != "GET":
         raise errors.ZephyrWriteUncertain(msg)
     raise errors.ZephyrRefused(msg, status=response.status_code)
 
 
 def check_status(server: Server, call: Call, response: requests.Response) -> None:
-    """Raise the error that the status of an answer stands for, unless it is 2xx."""
+    """Raise the error for the status of an answer, unless it is 2xx."""
     status = response.status_code
     if 200 <= status < 300:
         return
@@ -92,14 +94,14 @@ def check_status(server: Server, call: Call, response: requests.Response) -> Non
         text = f"permission denied: {server.who} may not {_action(server, call)}."
         text += f" Ask a Zephyr administrator to allow it. ({answer})"
     elif status == 407:
-        text = f"the proxy {server.proxy} wants a user name and password (407). Set"
+        text = f"the proxy {server.proxy} requires a user name and password (407). Set"
         text += " ZEPHYR_PROXY to http://USER:PASSWORD@HOST:PORT."
     elif 300 <= status < 400:
         text += _redirected(server, response.headers.get("Location", ""))
     elif (
         status == 400
         and server.parts.scheme == "http"
-        and any(words in content[:4096].lower() for words in _WANTS_TLS)
+        and any(words in content[:4096].lower() for words in _TLS_PORT_WORDS)
     ):
         text = f"{server} answered {status}: this port speaks https, not http. Set"
         text += f" zephyr_url to {server.other_scheme()}"
@@ -119,19 +121,19 @@ def check_status(server: Server, call: Call, response: requests.Response) -> Non
         raise _ERRORS.get(status, errors.ZephyrRefused)(text, status=status)
     if call.method == "GET" or status not in {502, 504}:
         raise errors.ZephyrUnreachable(text)
-    late = server.timeout if status == 504 else 0.0
-    raise errors.ZephyrWriteUncertain(text, may_land_within=late)
+    may_land_within = server.timeout if status == 504 else 0.0
+    raise errors.ZephyrWriteUncertain(text, may_land_within=may_land_within)
 
 
 def _read(response: requests.Response) -> bytes:
-    """Read the whole body, unless it is too large."""
+    """Read the whole body; raise RequestException if it is too large."""
     chunks = []
     size = 0
     for chunk in response.iter_content(64 * 1024):
         chunks.append(chunk)
         size += len(chunk)
-        if size > MAX_ANSWER:
-            msg = f"the answer has more than {MAX_ANSWER // 1024 // 1024} MB"
+        if size > MAX_ANSWER_BYTES:
+            msg = f"the answer has more than {MAX_ANSWER_BYTES // 1024 // 1024} MB"
             raise requests.RequestException(msg)
     return b"".join(chunks)
 
@@ -176,7 +178,7 @@ def _redirected(server: Server, location: str) -> str:
 
 
 def _server_message(content: bytes) -> str:
-    """Return the server's error message in one line."""
+    """Return the server's error message in one line, empty if there is none."""
     try:
         payload = decode.mapping(json.loads(content))
     except (ValueError, RecursionError):
@@ -192,7 +194,7 @@ def retry_after(response: requests.Response) -> float | None:
     """Return the seconds that an answer asks to wait, `None` if it does not say."""
     header = response.headers.get("Retry-After")
     try:
-        # It is a number or a date.
+        # The header is a number or a date.
         return float(Retry().parse_retry_after(header)) if header else None
     except (InvalidHeader, ValueError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""The server and its calls as messages name them: addresses, proxies, who logs in."""
+"""The server, its proxy, its calls and the login, with their names for messages."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class Call:
 class Server:
     """The server of *settings*.
 
-    *user* is known after the login, *answered* is set after the first answer. *proxy* is
-    its proxy, with the source, for a message. *scrub* hides secrets in what it sends.
+    *user* is the name of the user, empty until it is known. *has_answered* is set by the
+    first answer. *proxy* is the proxy with its source, for messages. *scrub* hides our
+    secrets in texts of the server.
     """
 
     def __init__(self, settings: Settings, user: str) -> None:
@@ -46,14 +47,14 @@ class Server:
         self.project = settings.project
         self.timeout = settings.timeout
         self.user = user
-        self.answered = False
+        self.has_answered = False
         source = settings.sources.get("url", "default")
         is_named = not settings.embedded and source != "default"
         self._name = f"{self.origin} (from {source})" if is_named else self.origin
-        self.proxies, source = _proxies(self.origin, settings)
+        self.proxies, proxy_source = _proxies(self.origin, settings)
         proxy = select_proxy(self.origin, self.proxies) or ""
         self.proxy_has_login = "@" in proxy
-        self.proxy = f"{mask_userinfo(proxy)} (from {source})"
+        self.proxy = f"{mask_userinfo(proxy)} (from {proxy_source})"
         self.scrub = Scrubber(secrets_of(self.credential, self.proxies.values()))
 
     def __str__(self) -> str:
@@ -72,7 +73,7 @@ class Server:
         return self.parts._replace(scheme=scheme).geturl()
 
     def without_port(self) -> str:
-        """Return the address to try if nothing listens on the port of this one."""
+        """Return the https address without a port; without a port, switch the scheme."""
         if self.parts.port is None:
             return self.other_scheme()
         host = self.parts.netloc.rpartition(":")[0]

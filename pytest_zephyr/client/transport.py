@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 REST = "/flex/services/rest"
 JSON = "application/json"
 
-#: Milliseconds that two clocks may differ because of the time a message takes.
-_SAME_TIME = 5000
+#: Milliseconds by which two clocks may differ and still count as equal: answers take time.
+_CLOCK_TOLERANCE = 5000
 
-#: Seconds between two tries.
-_LONGEST_PAUSE = 120
+#: The most seconds between two tries, unless the server asks for more.
+_MAX_PAUSE = 120
 
 Result = TypeVar("Result")
 
@@ -60,9 +60,9 @@ Result = TypeVar("Result")
 class Transport:
     """Sends requests to one server and turns every bad answer into a ZephyrError.
 
-    No redirect is followed, so no credential goes to another host. *clock_offset* is by how
-    many milliseconds the server's clock is ahead of ours, 0 if they agree. The *deadline*
-    is by default that of *settings*, *user* the name of the user, if it is known.
+    No redirect is followed, so no credential goes to another host. The default of
+    *deadline* is that of *settings*. *clock_offset* is how many milliseconds the server's
+    clock is ahead of ours, 0 if they agree. *user* is the name of the user, if known.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Transport:
         self._retries = settings.retries
         self._auth = make_auth(settings.credential)
         self._http = http = _Session()
-        # The settings already include what the environment says.
+        # Without netrc; variables for proxies and certificates are read by our own code.
         http.trust_env = False
         http.proxies = self.server.proxies
         http.stream = True
@@ -96,7 +96,7 @@ class Transport:
             names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
             http.verify = next(filter(None, map(os.environ.get, names)), True)
         if settings.client_cert:
-            # With a key named, OpenSSL does not prompt for a pass phrase.
+            # If a key is named, OpenSSL does not prompt for a pass phrase.
             http.cert = str(settings.client_cert[0]), str(settings.client_cert[-1])
         if not isinstance(self._auth, CookieAuth):
             # A session cookie next to a token could mix two logins.
@@ -143,23 +143,23 @@ class Transport:
         if body is not None:
             options["data"] = json.dumps(body).encode("ascii")
             options["headers"] = {"Content-Type": JSON}
-        return self._payload(Call(method, path, url, options))
+        return self._send_for_json(Call(method, path, url, options))
 
     def send_files(self, path: str, parts: Mapping[str, Part]) -> object:
-        """Send files, by part name, to *path* of the origin. Raises as `send` does."""
+        """Send files, by form field, to *path* of the origin. Raises as `send` does."""
         body = Multipart(parts)
         options = {"data": body, "headers": {"Content-Type": body.content_type}}
-        return self._payload(
+        return self._send_for_json(
             Call("POST", path, f"{self.server.origin}/{path}", options)
         )
 
     def download_digest(self, path: str, params: Mapping[str, str]) -> str:
-        """Return the SHA-256 of a file from *path* of the origin. Raises as `send`."""
+        """Return the SHA-256 of a file from *path* of the origin. Raises as `send` does."""
         options = {"params": params, "headers": {"Accept": "*/*"}}
         call = Call("GET", path, f"{self.server.origin}/{path}", options)
         return self._send_logged_in(call, _read_digest)
 
-    def _payload(self, call: Call) -> object:
+    def _send_for_json(self, call: Call) -> object:
         return self._send_logged_in(call, partial(read_payload, self.server, call))
 
     def _send_logged_in(
@@ -198,37 +198,40 @@ class Transport:
     ) -> Result:
         """Return what *read* returns for a good answer, and raise for any other.
 
-        Status 429 and 503 say that a call was not carried out: it is always repeated. A
-        read is also repeated after 502, 504, a broken connection, and once after a 500.
-        A write is repeated only if it never reached the server.
+        A call is repeated as often as the settings and the deadline allow: after 429 and
+        503, which mean that it was not carried out, and if it did not reach the server. A
+        read is also repeated after 502, 504, a broken connection, and once after 500.
 
-        A DNS lookup, or a server that sends one byte at a time, can outlast the deadline:
-        whoever runs a client in a process must be able to end that process.
+        A DNS lookup, or a server that sends one byte at a time, can outlast the deadline.
+        Only ending the process stops them.
         """
         if self.deadline.spent:
             msg = f"{self.deadline} is spent; {call} was not sent."
             raise errors.ZephyrUnreachable(msg)
-        repeated = {429, 500, 502, 503, 504} if call.method == "GET" else {429, 503}
+        repeated_statuses = (
+            {429, 500, 502, 503, 504} if call.method == "GET" else {429, 503}
+        )
         for tries_left in range(self._retries, -1, -1):
             timeout = max(0.05, min(self.server.timeout, self.deadline.remaining()))
-            # Half of 0, 1, 2, 4 … s at random: many jobs must not retry at once.
+            # At random 50 to 100 % of 0, 1, 2, 4 … s: many jobs must not retry at once.
             seconds = 2 ** (self._retries - tries_left) // 2
-            pause = min(seconds, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
+            pause = min(seconds, _MAX_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
             try:
                 with self._http.request(
                     call.method, call.url, auth=auth, timeout=timeout, **call.options
                 ) as response:
-                    # urllib3 1 does not ask by itself for the whole of an answer.
+                    # urllib3 1 accepts an answer that is cut off unless told otherwise.
                     response.raw.enforce_content_length = True
                     status = response.status_code
-                    asked = retry_after(response)
-                    pause = pause if asked is None else asked
-                    if status not in repeated or not self._can_wait(pause, tries_left):
-                        self._note_date(response)
+                    requested_pause = retry_after(response)
+                    pause = pause if requested_pause is None else requested_pause
+                    is_repeatable = status in repeated_statuses
+                    if not (is_repeatable and self._can_wait(pause, tries_left)):
+                        self._note_answer(response)
                         check_status(self.server, call, response)
                         return read(response)
                 if status == 500:
-                    repeated.remove(500)
+                    repeated_statuses.remove(500)
             except (requests.RequestException, OSError, ValueError) as error:
                 # requests does not wrap every error of the libraries below it.
                 if not (self._can_wait(pause, tries_left) and may_repeat(call, error)):
@@ -240,19 +243,20 @@ class Transport:
         """Return whether another try is allowed, and has time after a *pause*."""
         return tries_left > 0 and pause < self.deadline.remaining()
 
-    def _note_date(self, response: requests.Response) -> None:
-        """Compare the date of an answer, in whole seconds, with our clock."""
-        self.server.answered = True
+    def _note_answer(self, response: requests.Response) -> None:
+        """Note that the server has answered, and how far its clock is ahead of ours."""
+        self.server.has_answered = True
         if "Age" in response.headers:
-            # A cache sent it, with an old date.
+            # A cache sent the answer, with an old date.
             return
         try:
             text = response.headers.get("Date", "")
             date = parsedate_to_datetime(text).timestamp() * 1000
         except (TypeError, ValueError, OverflowError):
             return
+        # The date has no fraction of a second, so half a second is added.
         clock_offset = round(date) + 500 - now_ms()
-        self.clock_offset = clock_offset if abs(clock_offset) > _SAME_TIME else 0
+        self.clock_offset = clock_offset if abs(clock_offset) > _CLOCK_TOLERANCE else 0
 
 
 def _read_digest(response: requests.Response) -> str:
@@ -283,5 +287,5 @@ class _SystemTrust(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        # Not those of certifi, which requests has set.
+        # Remove the certificates of certifi, which requests has set.
         conn.ca_certs = None

@@ -173,25 +173,27 @@ class FileSender(BatchWriter[FileToSend]):
         return row.key
 
     def write(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        parts: dict[str, FileToSend] = {}
-        contents: dict[str, Part] = {}
+        rows_by_field: dict[str, FileToSend] = {}
+        parts: dict[str, Part] = {}
         for number, row in enumerate(rows):
             reader = self._reader(row)
             if reader is not None:
-                part, file = f"releaseTestSchedule{number}", row.file
-                parts[part] = row
-                contents[part] = Part(
+                field, file = f"releaseTestSchedule{number}", row.file
+                rows_by_field[field] = row
+                parts[field] = Part(
                     self._names[row.key].name, file.type, file.size, reader
                 )
         if not parts:
             return ()
         try:
-            uploaded = self._client.upload(contents)
+            uploaded = self._client.upload(parts)
         except errors.ZephyrWriteUncertain as uncertain:
             # An upload that arrives late attaches nothing.
             raise errors.ZephyrWriteUncertain(str(uncertain)) from None
         uploads = {
-            row: uploaded[part] for part, row in parts.items() if part in uploaded
+            row: uploaded[field]
+            for field, row in rows_by_field.items()
+            if field in uploaded
         }
         if uploads:
             self._attach(uploads)
@@ -219,7 +221,7 @@ class FileSender(BatchWriter[FileToSend]):
                     execution=row.execution,
                     name=_name_for(names[row.key].name, upload),
                     path=upload.path,
-                    type=row.file.type,
+                    content_type=row.file.type,
                     size=row.file.size,
                 )
                 for row, upload in uploads.items()
@@ -227,7 +229,7 @@ class FileSender(BatchWriter[FileToSend]):
         )
         attached = list(uploads)
         if answered is not None:
-            confirmed = {(each.item, unquote(each.name)) for each in answered}
+            confirmed = {(each.execution, unquote(each.name)) for each in answered}
             attached = [
                 row
                 for row in uploads
@@ -273,12 +275,12 @@ class FileSender(BatchWriter[FileToSend]):
 
     def _digest(self, attachment: entities.Attachment) -> str:
         """Return the digest of what the server has, empty if it cannot be read."""
-        file = attachment.file
-        if file not in self._digests:
-            self._digests[file] = ""
+        content_id = attachment.content_id
+        if content_id not in self._digests:
+            self._digests[content_id] = ""
             with suppress(errors.ZephyrBadAnswer):
-                self._digests[file] = self._client.attachment_digest(file)
-        return self._digests[file]
+                self._digests[content_id] = self._client.attachment_digest(content_id)
+        return self._digests[content_id]
 
     def _finish_attached(self, files: Sequence[FileToSend]) -> int:
         if files:

@@ -305,12 +305,12 @@ def by_visible_id(
 def was_written(change: Change, stamp_before: str) -> bool:
     """Return whether the execution has *change*, and another stamp than *stamp_before*.
 
-    If the execution is not `dated`, its stamp may not have changed, and is ignored.
+    A stamp that is not reliable is ignored: it may not have changed.
     """
     now = change.execution
     if now.status != change.status or keeps_foreign_notes(change, now.comment):
         return False
-    return now.stamp != stamp_before or not now.dated
+    return now.stamp != stamp_before or not now.stamp_is_reliable
 
 
 def keeps_foreign_notes(change: Change, comment: str) -> bool:

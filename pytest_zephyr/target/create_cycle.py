@@ -185,7 +185,7 @@ def missing_for_cycle(
             f"no project, and a new cycle needs the dates of its release, which are"
             f" listed there ({settings.describe('create')}). Set zephyr_project."
         )
-    if not settings.environment and client.wants_environment():
+    if not settings.environment and client.requires_environment():
         problems.append(
             "this server requires an environment on every cycle. Set zephyr_environment"
             " in pytest.ini or ZEPHYR_ENVIRONMENT in the environment."

@@ -9,7 +9,7 @@ from dataclasses import field
 
 from pytest_zephyr.client import entities
 from pytest_zephyr.client.api import Client
-from pytest_zephyr.client.projects import SEARCH
+from pytest_zephyr.client.projects import SEARCH_SIZE
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.records import CaseRef
 
@@ -76,8 +76,10 @@ def _search(
     ids = [entities.VisibleId(case) for case in cases if isinstance(case, int)]
     alts = [case for case in cases if isinstance(case, str)]
     try:
-        for start in range(0, len(ids), SEARCH):
-            for placement in client.search_cases(ids[start : start + SEARCH], release):
+        for start in range(0, len(ids), SEARCH_SIZE):
+            for placement in client.search_cases(
+                ids[start : start + SEARCH_SIZE], release
+            ):
                 candidates.setdefault(placement.case, []).append(placement)
         for alt in alts if len(alts) <= _MAX_SEARCHED else ():
             candidates[alt] = client.cases_by_alt(alt)

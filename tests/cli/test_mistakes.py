@@ -198,7 +198,7 @@ def test_no_network(check, monkeypatch):
     assert check() == (
         "no answer from https://no-such-host.invalid (from ZEPHYR_URL): the host name"
         " no-such-host.invalid cannot be resolved. Check its spelling and your network; if"
-        " only a proxy leads out of this network, set zephyr_proxy."
+        " this network needs a proxy, set zephyr_proxy."
     )
 
 
@@ -223,7 +223,7 @@ def test_a_proxy_that_is_away(check, monkeypatch):
     assert check() == (
         f"no connection through the proxy http://127.0.0.1:{port} (from HTTP_PROXY) to"
         f" http://zephyr.example (from ZEPHYR_URL): connection refused. Check the address"
-        f" of the proxy; to connect without it, name zephyr.example in NO_PROXY."
+        f" of the proxy; to connect without it, add zephyr.example to NO_PROXY."
     )
 
 
@@ -233,7 +233,7 @@ def test_a_proxy_that_wants_a_password(check, tls_server, monkeypatch):
         monkeypatch.setenv("ZEPHYR_PROXY", proxy.url)
 
         assert check() == (
-            f"no connection through the proxy {proxy.url} (from ZEPHYR_PROXY): it wants a"
+            f"no connection through the proxy {proxy.url} (from ZEPHYR_PROXY): it requires a"
             f" user name and password (407). Set ZEPHYR_PROXY to"
             f" http://USER:PASSWORD@HOST:PORT."
         )

@@ -331,8 +331,8 @@ def test_rows_of_another_phase_are_refused(world, client):
         list(client.executions(world.phase))
 
     assert str(caught.value) == (
-        f"executions of phase {world.phase} were asked for, and one of phase"
-        f" {world.phase + 500_000} came back. Nothing was written."
+        f"the server returned an execution of phase {world.phase + 500_000} in the list"
+        f" of phase {world.phase}. Nothing was written."
     )
 
 

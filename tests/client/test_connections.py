@@ -407,7 +407,8 @@ def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(scripted, connec
     settings = settings_for(TOKEN, url="http://zephyr.example", proxy=server.url)
 
     with pytest.raises(
-        ZephyrRefused, match=r"^the proxy http://127.* wants a user name and password"
+        ZephyrRefused,
+        match=r"^the proxy http://127.* requires a user name and password",
     ):
         read(connected(settings))
 

@@ -415,7 +415,7 @@ def test_a_read_that_is_cut_off_raises_unreachable(world, settings, connected):
 def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, packed):
     """The memory that it needs is limited, with and without compression."""
     limit = 4 * 1024 * 1024
-    monkeypatch.setattr(responses, "MAX_ANSWER", limit)
+    monkeypatch.setattr(responses, "MAX_ANSWER_BYTES", limit)
     data = b" " * (64 * 1024 * 1024)
     headers: dict[str, Any] = {"Content_Encoding": "gzip"} if packed else {}
     whole = answer(gzip.compress(data, 1) if packed else data, **headers)

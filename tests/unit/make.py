@@ -72,7 +72,7 @@ def execution(number: int = 1, case: int | None = 101, **values: Any) -> Executi
         "milliseconds": None,
         "executed_on": None,
         "stamp": "before",
-        "dated": True,
+        "stamp_is_reliable": True,
         **values,
     }
     return Execution(id=number, case=case, **given)

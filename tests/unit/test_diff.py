@@ -154,13 +154,15 @@ LANDED = {
 
 
 @pytest.mark.parametrize(
-    ("status", "stamp", "dated", "found_on_server"), LANDED.values(), ids=LANDED
+    ("status", "stamp", "stamp_is_reliable", "found_on_server"),
+    LANDED.values(),
+    ids=LANDED,
 )
 def test_a_write_has_landed_if_status_and_state_say_so(
-    status, stamp, dated, found_on_server
+    status, stamp, stamp_is_reliable, found_on_server
 ):
     """An old result of the same status is not ours, unless the server has no dates."""
-    now = execution(status=status, stamp=stamp, dated=dated)
+    now = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
 
     assert (
         was_written(Change(result(status=FAIL), now, None), "before") is found_on_server
@@ -168,13 +170,15 @@ def test_a_write_has_landed_if_status_and_state_say_so(
 
 
 @pytest.mark.parametrize(
-    ("status", "stamp", "dated", "found_on_server"), LANDED.values(), ids=LANDED
+    ("status", "stamp", "stamp_is_reliable", "found_on_server"),
+    LANDED.values(),
+    ids=LANDED,
 )
 def test_an_unclear_write_is_looked_up_before_it_is_repeated(
-    status, stamp, dated, found_on_server
+    status, stamp, stamp_is_reliable, found_on_server
 ):
     """What stands there already is not written a second time."""
-    now = execution(status=status, stamp=stamp, dated=dated)
+    now = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
     changes = compute([result(status=FAIL)], [now], PLACE, uncertain={now.id: "before"})
 
     assert len(changes.reported) == found_on_server

@@ -46,7 +46,7 @@ def test_an_execution_is_read_from_its_row():
     assert (found.id, found.case, found.alt) == (33023, 39117, "AUTH-1")
     assert (found.status, found.comment, found.milliseconds) == ("1", "seen", 90)
     assert found.executed_on == 1490812485000
-    assert found.dated
+    assert found.stamp_is_reliable
 
 
 def test_ids_may_be_digits():
@@ -71,7 +71,7 @@ def test_a_row_that_was_never_executed_has_no_status():
     assert found is not None
     assert (found.status, found.comment, found.alt) == ("", "", "")
     assert (found.case, found.executed_on, found.milliseconds) == (None, None, None)
-    assert not found.dated
+    assert not found.stamp_is_reliable
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_the_same_state_has_the_same_stamp():
 
 
 @pytest.mark.parametrize(
-    ("row", "dated"),
+    ("row", "is_reliable"),
     [
         pytest.param({"lastTestResult": {"id": 62}}, True, id="id of the result"),
         pytest.param({"lastTestResult": {"executionDate": 5}}, True, id="time of it"),
@@ -166,12 +166,12 @@ def test_the_same_state_has_the_same_stamp():
         pytest.param({"status": "1"}, False, id="nothing"),
     ],
 )
-def test_a_row_with_an_id_or_time_of_its_result_is_dated(row, dated):
+def test_the_stamp_is_reliable_with_the_id_or_time_of_a_result(row, is_reliable):
     """Without them, a second result of the same status has the same stamp."""
     found = entities.execution({"id": 1, **row})
 
     assert found is not None
-    assert found.dated is dated
+    assert found.stamp_is_reliable is is_reliable
 
 
 @pytest.mark.parametrize(
