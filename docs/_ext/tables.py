@@ -24,7 +24,7 @@ from pytest_zephyr.results.jobs import Job
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import DEFAULT_MAP
-from pytest_zephyr.results.status import NOTHING
+from pytest_zephyr.results.status import NO_STATUS
 from pytest_zephyr.results.status import STOCK
 from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Fault
@@ -95,7 +95,7 @@ def outcomes() -> Iterator[str]:
             (
                 _HAPPENED[outcome],
                 f"`{outcome.value}`",
-                "`-`, nothing is sent" if status == NOTHING else names[status],
+                "`-`, nothing is sent" if status == NO_STATUS else names[status],
             )
             for outcome, status in DEFAULT_MAP.items()
         ),

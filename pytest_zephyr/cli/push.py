@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
             pushed.append(_push_run(run, settings, args, deadline))
         if not args.json:
             for line in pushed[-1].lines:
-                output.say("\n".join(line.shown))
+                output.say("\n".join(line.terminal_lines))
     _publish(pushed, show=not args.json)
     complete = not selection.problems and all(each.ok for each in pushed)
     only_problems = args.journals and not selection.journals and selection.problems
@@ -163,7 +163,7 @@ def _push_run(
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
     problem_lines = describe_problems(delivery, run.paths, settings)
-    texts = [text for line in problem_lines for text in line.shown]
+    texts = [text for line in problem_lines for text in line.terminal_lines]
     if corrections := _corrections(run, settings, args, texts):
         problem_lines.append(problem(corrections, code="settings"))
     names = ", ".join(map(str, run.paths))

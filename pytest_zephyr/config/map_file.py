@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_ids import CaseIdParser
 from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.case_map import MapRow
 from pytest_zephyr.results.records import CaseRef
@@ -43,10 +43,10 @@ def load(given: OptionSources) -> CaseMap | None:
     path, _text, source = resolve.read("map", given)
     if path is None:
         return None
-    return read_map(path, source, CaseIds(resolve.value("id_prefix", given)))
+    return read_map(path, source, CaseIdParser(resolve.value("id_prefix", given)))
 
 
-def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
+def read_map(path: Path, source: str, ids: CaseIdParser) -> CaseMap:
     """Return the map in the file at *path*. Raises SettingsError with its problems.
 
     *source* says where the name of the file came from.
@@ -82,7 +82,7 @@ def read_map(path: Path, source: str, ids: CaseIds) -> CaseMap:
 
 
 def _read_rows(
-    entries: Iterable[_Entry], ids: CaseIds
+    entries: Iterable[_Entry], ids: CaseIdParser
 ) -> tuple[list[MapRow], list[str]]:
     """Return the rows of *entries*, and the problems in them."""
     rows, problems = [], []
@@ -97,7 +97,9 @@ def _read_rows(
     return rows, problems
 
 
-def _row(line: int, pattern: object, values: Sequence[object], ids: CaseIds) -> MapRow:
+def _row(
+    line: int, pattern: object, values: Sequence[object], ids: CaseIdParser
+) -> MapRow:
     name = pattern.strip() if isinstance(pattern, str) else ""
     if not name or not name.isprintable():
         raise ValueError(f"{_short(pattern)} is not the name of a test")
@@ -106,8 +108,8 @@ def _row(line: int, pattern: object, values: Sequence[object], ids: CaseIds) -> 
     cases: list[CaseRef] = []
     for value in values:
         if isinstance(value, str):
-            cases += ids.read(value)
-        elif (case := ids.number(value)) is not None:
+            cases += ids.parse(value)
+        elif (case := ids.parse_id(value)) is not None:
             cases.append(case)
         elif value is not None:
             raise ValueError(f"{_short(value)} is not a test case")

@@ -26,7 +26,7 @@ from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.results.status import DEFAULT_MAP
-from pytest_zephyr.results.status import NOTHING
+from pytest_zephyr.results.status import NO_STATUS
 from pytest_zephyr.secret import HIDDEN
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.text import MAX_NAME_LENGTH
@@ -39,7 +39,7 @@ _MAX_LENGTH = 4096
 _DEFAULT_MAP_TEXT = ",".join(
     f"{outcome.value}={status}"
     for outcome, status in DEFAULT_MAP.items()
-    if status != NOTHING
+    if status != NO_STATUS
 )
 
 #: Options that decide how the results of one journal are reported.

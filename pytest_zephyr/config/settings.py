@@ -126,7 +126,7 @@ class Settings:
 
     def rules(self, statuses: Sequence[status.Status]) -> Rules:
         """Return the rules for results on a server that has *statuses*."""
-        limit = self.notes_limit - min(tags.ROOM, self.notes_limit // 2)
+        limit = self.notes_limit - min(tags.MAX_TAG_LENGTH, self.notes_limit // 2)
         return Rules(self.choices(statuses), notes.NotesOptions(self.comment, limit))
 
     def choices(

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from pytest_zephyr.origin import System
 from pytest_zephyr.results.evidence import File
-from pytest_zephyr.results.evidence import LeftOut
+from pytest_zephyr.results.evidence import LeftOutFile
 from pytest_zephyr.text import format_size
 
 
@@ -77,7 +77,9 @@ class FileStore:
         self._taken: set[str] = set()
         self._total = 0
 
-    def take(self, content: bytes | Path, name: str, kind: str = "") -> File | LeftOut:
+    def take(
+        self, content: bytes | Path, name: str, kind: str = ""
+    ) -> File | LeftOutFile:
         """Copy an attachment; return it as evidence, or why it is missing.
 
         *name* and content type *kind* are guessed if they are empty.
@@ -95,7 +97,7 @@ class FileStore:
         except (TooLarge, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             by_limit = isinstance(error, TooLarge)
-            return LeftOut(clean_name(name), size, reason, by_limit)
+            return LeftOutFile(clean_name(name), size, reason, by_limit)
         kind = kind or guess_type(name, beginning)
         return File(clean_name(name or guess_name(kind)), kind, digest, size)
 

@@ -105,7 +105,7 @@ _EVIDENCE: Mapping[str, type[evidence.EvidenceValue]] = {
     "field": evidence.Field,
     "attachment": evidence.File,
     "step": evidence.Step,
-    "left_out": evidence.LeftOut,
+    "left_out": evidence.LeftOutFile,
 }
 
 _ENTRIES: Mapping[str, type] = {

@@ -173,7 +173,7 @@ class Journal:
                     if isinstance(entry, End):
                         yield entry
 
-        nodes = fold(records(), header.origin, calls=not header.setup_only)
+        nodes = fold(records(), header.origin, setup_only=header.setup_only)
         unreadable = others[UnreadableLine]
         nodes = _doubt(nodes, unreadable)
         offset = others[ledger.Clock][-1].ahead if others[ledger.Clock] else 0

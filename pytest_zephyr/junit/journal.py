@@ -35,7 +35,7 @@ from pytest_zephyr.junit.parse import TestElement
 from pytest_zephyr.origin import System
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results import records
-from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_ids import CaseIdParser
 from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.notes import fit
 from pytest_zephyr.secret import Scrubber
@@ -69,7 +69,7 @@ class Importer:
         names = ("id_prefix", "capture", "attach_max_size", "attach_max_total", "map")
         self._options = {name: resolve.value(name, given) for name in names}
         prefix, self._capture, size, total, _map = self._options.values()
-        self._ids = CaseIds(prefix)
+        self._ids = CaseIdParser(prefix)
         self._max_output = 0 if self._capture == "none" else size
         self._store = FileStore(settings.journal / DIRECTORY, size, total)
         known = known_secrets(given.environ, settings.credential, proxy=settings.proxy)
@@ -157,7 +157,7 @@ class Importer:
 
     def _cases(self, test: TestElement) -> Sequence[records.CaseRef]:
         """Return the test cases of *test*. Raises ValueError for an invalid id."""
-        if cases := self._ids.read(str(test.ids)):
+        if cases := self._ids.parse(str(test.ids)):
             return cases
         names = test.full_name, f"{test.classname}.{test.name}"
         if mapped := self.case_map.cases_of(test.full_name, names):
@@ -165,7 +165,7 @@ class Importer:
         for name in (test.name, test.classname) if self._pattern else ():
             matches = re.finditer(self._pattern or "", name)
             texts = (match[min(match.re.groups, 1)] or "" for match in matches)
-            if cases := self._ids.read(",".join(texts)):
+            if cases := self._ids.parse(",".join(texts)):
                 break
         return cases
 
@@ -181,12 +181,14 @@ class Importer:
                 yield self._store.take(path, label)
             else:
                 reason = f"no file {shorten(name, 200)} below {test.path.parent}"
-                yield evidence.LeftOut(clean_name(label), 0, self._scrub(reason))
+                yield evidence.LeftOutFile(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
         sends_output = self._capture == "all" or (failed and self._capture == "failed")
         if sends_output and output.length > self._max_output:
             reason = "larger than zephyr_attach_max_size"
-            yield evidence.LeftOut("output.txt", output.length, reason, by_limit=True)
+            yield evidence.LeftOutFile(
+                "output.txt", output.length, reason, by_limit=True
+            )
         elif sends_output and output.length:
             content = self._scrub(str(output)).encode("utf-8", "replace")
             yield self._store.take(content, "output.txt")

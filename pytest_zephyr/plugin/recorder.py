@@ -75,14 +75,14 @@ class Recorder:
             return
         # Scrub before truncating: half a secret would no longer match.
         taken = self.store.take(content, self.scrub(name), kind)
-        if isinstance(taken, evidence.LeftOut):
+        if isinstance(taken, evidence.LeftOutFile):
             taken = replace(taken, reason=self.scrub(taken.reason))
         self.write(item, taken)
 
     def leave_out(self, item: pytest.Item, name: str, reason: str) -> None:
         """Write that something could not be attached; the summary names it."""
         name = file_store.clean_name(self.scrub(name) or "attachment")
-        self.write(item, evidence.LeftOut(name, 0, self.scrub(reason)))
+        self.write(item, evidence.LeftOutFile(name, 0, self.scrub(reason)))
 
 
 RECORDER = pytest.StashKey[Recorder]()

@@ -292,6 +292,6 @@ class ZephyrReporter:
         self.writer.close()
         # Without pytest's terminal, or if that failed, they are not yet printed.
         lines = self._publish()
-        shown = [text for line in lines for text in line.shown]
+        shown = [text for line in lines for text in line.terminal_lines]
         for text in (*shown, *github_annotations(lines, self._environ)):
             sys.stderr.write(f"{text}\n")

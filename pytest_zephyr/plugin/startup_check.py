@@ -211,8 +211,10 @@ class StartupCheck:
         if not unknown or settings.on_error == "ignore":
             return
         if settings.on_error == "fail" and settings.unknown_case == "error":
-            self._abort([text for line in unknown for text in line.shown])
-        self._print([text for line in first_lines(unknown) for text in line.shown])
+            self._abort([text for line in unknown for text in line.terminal_lines])
+        self._print(
+            [text for line in first_lines(unknown) for text in line.terminal_lines]
+        )
 
     def _abort(self, lines: Sequence[str]) -> NoReturn:
         """End the run before its first test, with all problems at once."""

@@ -89,7 +89,7 @@ def show(
     if lines:
         terminal.section("zephyr")
     for line in lines:
-        first, *more = line.shown
+        first, *more = line.terminal_lines
         terminal.line(first, **_MARKUP[line.level])
         for text in more:
             terminal.line(text)

@@ -14,7 +14,7 @@ from pytest_zephyr.client.entities import Execution
 from pytest_zephyr.errors import Code
 from pytest_zephyr.results import tags
 from pytest_zephyr.results.notes import is_ours
-from pytest_zephyr.results.notes import OF_OTHER_JOB
+from pytest_zephyr.results.notes import OTHER_JOB_NOTES
 from pytest_zephyr.results.notes import summary
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.results.records import CaseRef
@@ -224,7 +224,7 @@ def decide(
     has_verdict = severity(execution.status) == severity(verdict)
     if has_verdict and not written and set(findings) == set(tag.findings):
         return Change(result, execution, overruled_by=verdict)
-    notes = tags.strip(execution.comment) if has_verdict or written else OF_OTHER_JOB
+    notes = tags.strip(execution.comment) if has_verdict or written else OTHER_JOB_NOTES
     return Change(result, execution, notes, str(new_tag), verdict)
 
 

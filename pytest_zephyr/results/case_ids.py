@@ -9,8 +9,8 @@ from pytest_zephyr.results.records import CaseRef
 
 _MAX_ID = 2**63 - 1
 
-#: What an Alt ID begins with, where ids are possible as well.
-ALT = "alt:"
+#: The prefix of an Alt ID in a text that may also hold ids.
+ALT_PREFIX = "alt:"
 
 #: A test case key of Zephyr Scale, another product.
 _SCALE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-T(\d{1,18})", re.ASCII | re.IGNORECASE)
@@ -18,16 +18,16 @@ _SCALE_KEY = re.compile(r"[A-Z][A-Z0-9_]+-T(\d{1,18})", re.ASCII | re.IGNORECASE
 _SEPARATORS = re.compile(r"[,;\n]")
 
 
-class CaseIds:
-    """Reads ids by a pattern for what may come before the number."""
+class CaseIdParser:
+    """Reads test cases from texts; *id_prefix* is a pattern for the prefix of ids."""
 
     def __init__(self, id_prefix: str) -> None:
         self._id = re.compile(
             rf"(?:{id_prefix})?(?P<zephyr_id>\d{{1,19}})", re.ASCII | re.IGNORECASE
         )
 
-    def number(self, value: object) -> int | None:
-        """Read a visible test case id from a number or a text such as ``TC-101``."""
+    def parse_id(self, value: object) -> int | None:
+        """Return the id in a number or a text such as ``TC-101``, `None` if it has none."""
         if isinstance(value, str):
             match = self._id.fullmatch(value.strip())
             value = int(match["zephyr_id"]) if match else None
@@ -35,23 +35,28 @@ class CaseIds:
             return int(value) if 0 < value <= _MAX_ID else None
         return None
 
-    def read(self, text: str) -> list[CaseRef]:
-        """Return the test cases of a text, which commas separate. Raises ValueError."""
+    def parse(self, text: str) -> list[CaseRef]:
+        """Return the test cases in *text*, separated by commas, semicolons or line breaks.
+
+        Raises ValueError.
+        """
         return [
-            self._case(part.strip()) for part in _SEPARATORS.split(text) if part.strip()
+            self._parse_case(part.strip())
+            for part in _SEPARATORS.split(text)
+            if part.strip()
         ]
 
-    def _case(self, text: str) -> CaseRef:
-        if text[: len(ALT)].lower() == ALT:
-            alt = text[len(ALT) :].strip()
+    def _parse_case(self, text: str) -> CaseRef:
+        if text[: len(ALT_PREFIX)].lower() == ALT_PREFIX:
+            alt = text[len(ALT_PREFIX) :].strip()
             if alt.isprintable() and alt:
                 return alt
-        elif (case := self.number(text)) is not None:
+        elif (case := self.parse_id(text)) is not None:
             return case
-        scale = " but a key of Zephyr Scale" if scale_number(text) else ""
+        hint = " but a key of Zephyr Scale" if scale_number(text) else ""
         raise ValueError(
-            f"{text!r} is not a test case{scale}: use its number, as 123 or TC-123, or"
-            f" {ALT}AUTH-1 for an Alt ID"
+            f"{text!r} is not a test case{hint}: use its number, as 123 or TC-123, or"
+            f" {ALT_PREFIX}AUTH-1 for an Alt ID"
         )
 
 

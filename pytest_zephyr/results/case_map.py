@@ -18,8 +18,8 @@ from pytest_zephyr.text import first_few
 class MapRow:
     """One row: a pattern for tests, their test cases, and its line in the file.
 
-    The pattern is the name of a test; ``*`` stands for any text, every other character,
-    brackets of parameters too, for itself. A row without *cases* is still to be filled in.
+    The pattern is the name of a test, in which ``*`` stands for any text; brackets are
+    those of parameters. A row without *cases* is still to be filled in.
     """
 
     line: int
@@ -28,10 +28,10 @@ class MapRow:
 
 
 class CaseMap:
-    """Finds the test cases of tests by their names, and notes which rows had an effect.
+    """Finds the test cases of tests by their names, and notes which rows were used.
 
-    An exact name counts before a ``*``, then the row that comes first. Rows with the same
-    pattern are one. How long a test takes hardly depends on the number of rows.
+    An exact name takes precedence over a ``*``, then the first row does. Rows with the same
+    pattern are merged. The number of rows hardly affects how long one test takes.
     """
 
     def __init__(self, rows: Iterable[MapRow] = (), source: str = "the map") -> None:
@@ -59,7 +59,7 @@ class CaseMap:
                 self._exact.setdefault(name, []).append(number)
                 if len(parts := name.split("*")) > 1:
                     globs.append((parts, number, set(chain(*map(_pieces, parts)))))
-        # Index each glob by its rarest piece; one without any is tried with every name.
+        # Index each glob by its rarest piece; one without a piece is tried with every name.
         self._globs: dict[str, list[tuple[list[str], int]]] = {}
         counts = Counter(chain(*(pieces for _parts, _number, pieces in globs)))
         for parts, number, pieces in globs:
@@ -86,11 +86,14 @@ class CaseMap:
     def remarks(
         self, is_selected: Callable[[MapRow], bool] = lambda _row: True
     ) -> list[str]:
-        """Say which rows had no effect, and which tests match several rows.
+        """Return lines about rows without an effect, and tests that match several rows.
 
-        Rows that are not *is_selected* are for tests that were not to be run.
+        Rows for which *is_selected* is false may match no test: those tests were not
+        selected.
         """
-        unused = (row for n, row in enumerate(self._rows) if n not in self._used)
+        unused = (
+            row for number, row in enumerate(self._rows) if number not in self._used
+        )
         problems = {
             "match no test, or only tests with a marker": filter(is_selected, unused),
             "repeat an earlier one": self._repeated,
@@ -128,11 +131,12 @@ def _matches(parts: Sequence[str], name: str) -> bool:
 
 
 def _pieces(text: str) -> set[str]:
+    """Return all sequences of three characters in *text*."""
     return {text[start : start + 3] for start in range(len(text) - 2)}
 
 
 def _as_pytest_escapes(pattern: str) -> str:
-    """Return *pattern* with the ids of parameters as pytest writes them in a node id."""
+    """Return *pattern* with its parameters escaped as pytest does in a node id."""
     name, bracket, params = pattern.partition("[")
     if params.isascii():
         return pattern

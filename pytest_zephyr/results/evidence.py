@@ -12,11 +12,11 @@ from typing import get_args
 #: The value of a field: plain JSON.
 FieldValue = str | int | float | bool
 
-# Both become headers of a request, where a line break would start another header.
+# Type and name become headers of a request, where a line break would start another one.
 _CONTENT_TYPE = re.compile(
     r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+(?: *; *[ -~]*)?", re.ASCII
 )
-_NOT_IN_NAMES = re.compile(r"[\r\n\0]")
+_INVALID_IN_NAMES = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,11 @@ class File:
 
 @dataclass(frozen=True)
 class Step:
-    """A step; it is written when it begins, and again with its *outcome* when it ends.
+    """A step, recorded when it begins, and again with its *outcome* when it ends.
 
-    *number* counts the steps of a test in the order they began. *label* is a text
-    or the number of a step of the test case. *at* is in milliseconds since the epoch.
+    *number* counts the steps of a test in the order they began. *label* is a text or the
+    number of a step of the test case. *at* is the time of the record in milliseconds since
+    the epoch.
     """
 
     number: int
@@ -64,7 +65,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOutFile:
     """An attachment that was not copied, and why; *by_limit* if it exceeds a size limit."""
 
     name: str
@@ -73,7 +74,7 @@ class LeftOut:
     by_limit: bool = False
 
 
-EvidenceValue = Comment | Defect | Field | File | Step | LeftOut
+EvidenceValue = Comment | Defect | Field | File | Step | LeftOutFile
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,17 @@ class Evidence:
     fields: tuple[tuple[str, FieldValue], ...] = ()
     files: tuple[File, ...] = ()
     steps: tuple[Step, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOutFile, ...] = ()
 
     def __bool__(self) -> bool:
-        return self is not NOTHING and self != NOTHING
+        return self is not NO_EVIDENCE and self != NO_EVIDENCE
 
 
-NOTHING = Evidence()
+NO_EVIDENCE = Evidence()
 
 
 def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
-    """Group *evidence_values* by kind: repetitions once, the last value of a field."""
+    """Group *evidence_values* by kind, without repetitions; the last value of a field counts."""
     by_kind: dict[type[EvidenceValue], dict[object, Any]] = {
         kind: {} for kind in get_args(EvidenceValue)
     }
@@ -117,14 +118,14 @@ def gather(evidence_values: Iterable[EvidenceValue]) -> Evidence:
             key = value.name
         by_kind[type(value)][key] = value
     if not any(by_kind.values()):
-        return NOTHING
+        return NO_EVIDENCE
     return Evidence(
         comments=tuple(each.text for each in by_kind[Comment].values()),
         defects=tuple(each.key for each in by_kind[Defect].values()),
         fields=tuple((each.name, each.value) for each in by_kind[Field].values()),
         files=tuple(by_kind[File].values()),
         steps=tuple(by_kind[Step].values()),
-        left_out=tuple(by_kind[LeftOut].values()),
+        left_out=tuple(by_kind[LeftOutFile].values()),
     )
 
 
@@ -135,4 +136,4 @@ def is_content_type(text: str) -> bool:
 
 def is_file_name(text: str) -> bool:
     """Return whether *text* can be the name of an attachment."""
-    return bool(text) and _NOT_IN_NAMES.search(text) is None
+    return bool(text) and _INVALID_IN_NAMES.search(text) is None

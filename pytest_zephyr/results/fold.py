@@ -11,11 +11,10 @@ from pytest_zephyr.results.evidence import Evidence
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import gather
-from pytest_zephyr.results.evidence import NOTHING
+from pytest_zephyr.results.evidence import NO_EVIDENCE
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import NodeResult
-from pytest_zephyr.results.records import NOWHERE
 from pytest_zephyr.results.records import number_nodeid
 from pytest_zephyr.results.records import Origin
 from pytest_zephyr.results.records import Outcome
@@ -23,22 +22,22 @@ from pytest_zephyr.results.records import Passed
 from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
+from pytest_zephyr.results.records import UNKNOWN_ORIGIN
 from pytest_zephyr.results.records import worst
 
 
 def is_repeated(report: Report) -> bool:
     """Return whether the attempt of *report* will be repeated.
 
-    Each plugin has another outcome for that, as ``rerun`` or ``retried``.
+    Each plugin has its own outcome for that, such as ``rerun`` or ``retried``.
     """
     return report.outcome not in {"passed", "failed", "skipped"}
 
 
 def classify(report: Report) -> Outcome | None:
-    """Return the outcome that pytest shows for *report*, `None` if it decides nothing.
+    """Return the outcome that pytest shows for *report*, `None` if it shows none.
 
-    A passed setup or teardown decides nothing, nor does an attempt that will be
-    repeated.
+    That is a passed setup or teardown, or an attempt that will be repeated.
     """
     if is_repeated(report):
         return None
@@ -57,13 +56,15 @@ def classify(report: Report) -> Outcome | None:
 class _Attempts:
     """The attempts of one node on one worker; the fields are those of the *last* one.
 
-    *earlier* is the first failure of the attempts before it, in attempt *first*.
+    *earlier* is the first failure of the attempts before it, in attempt
+    *earlier_attempt*. *rerun* says that another attempt was announced, *called* that the
+    call phase has a report. *duration* is in microseconds.
     """
 
     worker: str
     last: int = 0
     earlier: Report | None = None
-    first: int = 0
+    earlier_attempt: int = 0
     outcome: Outcome | None = None
     finished: bool = False
     rerun: bool = False
@@ -103,12 +104,15 @@ class _Attempts:
         self.duration += passed.duration
 
     def _note_earlier(self, attempt: int, failure: Report | None) -> None:
-        if failure and (self.earlier is None or attempt < self.first):
-            self.earlier, self.first = failure, attempt
+        if failure and (self.earlier is None or attempt < self.earlier_attempt):
+            self.earlier, self.earlier_attempt = failure, attempt
 
     @property
     def verdict(self) -> Outcome | None:
-        """The outcome of a finished attempt; ``UNRUN`` if the test was only set up."""
+        """The outcome, `None` before the last attempt is finished.
+
+        ``UNRUN`` if the test was only set up.
+        """
         if not self.finished or self.rerun:
             return None
         return self.outcome or Outcome.UNRUN
@@ -116,26 +120,30 @@ class _Attempts:
 
 @dataclass(slots=True)
 class _Node:
-    """The *result* of one node, which is not complete before the last record."""
+    """The *result* of one node, incomplete before the last record.
+
+    *workers* has its attempts by worker, *marker_evidence* the evidence that its markers
+    give. *markers_changed* says that they were changed while the test ran.
+    """
 
     result: NodeResult
     started: bool = False
     workers: tuple[_Attempts, ...] = ()
-    marked: tuple[EvidenceValue, ...] = ()
-    changed: bool = False
+    marker_evidence: tuple[EvidenceValue, ...] = ()
+    markers_changed: bool = False
 
     def add_item(self, item: Item) -> None:
-        """Note what the markers of the test say; items may come in any order."""
-        result, marked = self.result, item.evidence_values
+        """Add what the markers of the test say; items may come in any order."""
+        result, evidence = self.result, item.evidence_values
         if item.changed:
-            result.cases, result.new, self.marked = item.cases, item.new, marked
-            self.changed = True
-        elif self.changed:
+            result.cases, result.new = item.cases, item.new
+            self.marker_evidence, self.markers_changed = evidence, True
+        elif self.markers_changed:
             return
         else:
             result.cases = item.cases or result.cases
             result.new = item.new or result.new
-            self.marked = marked or self.marked
+            self.marker_evidence = evidence or self.marker_evidence
         result.unmarked, result.invalid = item.unmarked, item.invalid
 
     def attempts_on(self, worker: str) -> _Attempts:
@@ -146,23 +154,26 @@ class _Node:
         return self.workers[-1]
 
     def runs_on(self, worker: str) -> bool:
-        """Return whether the test began on *worker* and has no end there."""
+        """Return whether the test began on *worker* and has not finished there."""
         return any(each.worker == worker and not each.finished for each in self.workers)
 
     def evidence(self, entries: Sequence[EvidenceEntry]) -> Evidence:
-        """Return the evidence of the last attempt, even of one without reports."""
-        if not entries and not self.marked:
-            return NOTHING
+        """Return the evidence of the last attempt, even if that has no reports."""
+        if not entries and not self.marker_evidence:
+            return NO_EVIDENCE
         last = {each.worker: each.last for each in self.workers}
         for entry in entries:
             last[entry.worker] = max(entry.attempt, last.get(entry.worker, 0))
         latest = (each.value for each in entries if each.attempt == last[each.worker])
-        return gather([*self.marked, *latest])
+        return gather([*self.marker_evidence, *latest])
 
     def complete(
-        self, entries: Sequence[EvidenceEntry], *, ended: bool, calls: bool
+        self, entries: Sequence[EvidenceEntry], *, ended: bool, setup_only: bool
     ) -> NodeResult:
-        """Return the result with its outcome; parameters as in `fold`."""
+        """Return the result with its outcome.
+
+        *ended* says that the session ended regularly; *setup_only* is as in `fold`.
+        """
         result = self.result
         workers = sorted(self.workers, key=lambda each: each.worker)
         verdicts = [verdict for each in workers if (verdict := each.verdict)]
@@ -187,7 +198,7 @@ class _Node:
             for each in workers
             if each.verdict is Outcome.UNRUN and not each.called
         )
-        if calls and any(uncalled):
+        if any(uncalled) and not setup_only:
             result.doubt = "the report of a test is missing"
         result.evidence = self.evidence(entries)
         return result
@@ -200,11 +211,14 @@ def _worse(outcome: Outcome | None, other: Outcome | None) -> Outcome | None:
 
 
 def fold(
-    records: Iterable[Record], origin: Origin = NOWHERE, *, calls: bool = True
+    records: Iterable[Record],
+    origin: Origin = UNKNOWN_ORIGIN,
+    *,
+    setup_only: bool = False,
 ) -> list[NodeResult]:
     """Fold *records* by node: the last attempt counts, and its worst report decides.
 
-    Without *calls* only fixtures are set up, as with ``--setup-plan``.
+    With *setup_only* no test is called, as with ``--setup-plan``.
 
     No outcome is final before the last record. A rerun comes after a teardown, a failed
     subtest before the call report, and a crash after no further report at all. Records of
@@ -227,7 +241,7 @@ def fold(
             evidence.setdefault(record.nodeid, []).append(record)
         else:
             if isinstance(record, Report) and record.when == "???":
-                node = _running(nodes, record) or node
+                node = _find_running(nodes, record) or node
             if record.at > node.result.at:
                 node.result.at = record.at
             attempts = node.attempts_on(record.worker)
@@ -239,13 +253,18 @@ def fold(
                 attempts.add(record)
     # Free each node once its result is complete: a large run has many.
     return [
-        nodes.pop(nodeid).complete(evidence.pop(nodeid, ()), ended=ended, calls=calls)
+        nodes.pop(nodeid).complete(
+            evidence.pop(nodeid, ()), ended=ended, setup_only=setup_only
+        )
         for nodeid in list(nodes)
     ]
 
 
-def _running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
-    """Return the test that *crash* ended: of several with one node id, the running one."""
+def _find_running(nodes: Mapping[str, _Node], crash: Report) -> _Node | None:
+    """Return the running test that *crash* ended, `None` if there is none.
+
+    Several tests may have its node id.
+    """
     count, node = 1, nodes.get(crash.nodeid)
     while node is not None and not node.runs_on(crash.worker):
         count += 1

@@ -1,10 +1,10 @@
-"""Decides which result of a test counts if several sessions of one run have one.
+"""Decides which results of a test count if several sessions of a run have one.
 
-Within a job the last attempt of a test counts; across jobs the worst does. In doubt two
-sessions are two jobs. They are attempts of one job if everything in `Job` except
-*attempt* is equal and the first was over when the second began, or if everything except
-*host* and *checkout* is equal and the CI service gives the second a higher attempt. A
-test that was skipped or not run replaces no result.
+Within a job the last attempt of a test counts; each job counts. Two sessions are attempts
+of one job if everything in `Job` except *attempt* is equal and the first was over when the
+second began, or if everything except *host* and *checkout* is equal and the CI service
+gives the second a higher attempt. All others are separate jobs. A test that was skipped or
+not run replaces no result of a test that ran.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Job:
     attempt: int = 0
 
     def differences(self, other: Job) -> list[str]:
-        """Name the differences to *other*, for people."""
+        """Return the names of the differences to *other*, for messages."""
         fields = ("directory", "interpreter", "arguments", "host", "checkout")
         names = [name for name in fields if getattr(self, name) != getattr(other, name)]
         variables = dict(self.environment.items() ^ other.environment.items())
@@ -66,9 +66,9 @@ class Job:
 class Session:
     """The results of one journal; times are in milliseconds since the epoch.
 
-    Without a *job* it is a job of its own. *still_running* names sessions that were still
-    running when it ended: if one was killed later, its end is unknown. It is not *whole*
-    if some files could not be collected.
+    Without a *job* it is a job of its own. *still_running* names the sessions that ran when
+    it ended; such a session was not over before, even if its journal has no end.
+    It is not *complete* if some files could not be collected.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Session:
     ended: int
     nodes: Sequence[NodeResult]
     still_running: Collection[str] = ()
-    whole: bool = True
+    complete: bool = True
 
     @property
     def job_attempt(self) -> int:
@@ -109,7 +109,7 @@ class MergedResults:
     """The results that count.
 
     *ended* says when each session was over, by name; *incomplete* names those that are not
-    whole. *replaced* counts the results of one session that another replaced.
+    complete. *replaced* counts the results of one session that another replaced.
     *separate_jobs* says why two sessions with different outcomes of a test are two jobs;
     the session with the worse outcome comes first.
     """
@@ -130,10 +130,10 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
         sessions, key=lambda each: (each.job_attempt, each.started, each.name)
     )
     ended = {session.name: session.ended for session in sessions}
-    incomplete = {session.name for session in sessions if not session.whole}
+    incomplete = {session.name for session in sessions if not session.complete}
     if len(sessions) == 1:
         return MergedResults(sessions[0].nodes, ended, incomplete, {}, {})
-    repeated = _repeated(sessions)
+    repeated = _match_repetitions(sessions)
     entries: dict[str, list[_Entry]] = {}
     for session in sessions:
         for node in session.nodes:
@@ -141,19 +141,19 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
     nodes: list[NodeResult] = []
     replaced: Counter[tuple[str, str]] = Counter()
     separate_jobs: dict[tuple[str, str], str] = {}
-    for same in entries.values():
-        counting: list[_Entry] = []
-        for entry in same:
-            counting = _add(counting, entry, repeated, replaced)
-        _note_separate_jobs(counting, separate_jobs)
-        nodes += [node for _, node in counting]
+    for test_entries in entries.values():
+        effective: list[_Entry] = []
+        for entry in test_entries:
+            effective = _add(effective, entry, repeated, replaced)
+        _note_separate_jobs(effective, separate_jobs)
+        nodes += [node for _, node in effective]
     return MergedResults(nodes, ended, incomplete, replaced, separate_jobs)
 
 
-def _repeated(sessions: Sequence[Session]) -> dict[str, str]:
-    """Map each session that repeats another in another place to that one.
+def _match_repetitions(sessions: Sequence[Session]) -> dict[str, str]:
+    """Return which session each repetition in another place repeats, by their names.
 
-    Several jobs may look alike. Each repetition belongs to the worst of them that has none
+    If several jobs look alike, a repetition belongs to the worst of them that has none
     yet, because a passed job is rarely repeated.
     """
     repeated: dict[str, str] = {}
@@ -169,39 +169,40 @@ def _repeated(sessions: Sequence[Session]) -> dict[str, str]:
 
 
 def _add(
-    counting: list[_Entry],
+    effective: list[_Entry],
     later: _Entry,
     repeated: Mapping[str, str],
     replaced: Counter[tuple[str, str]],
 ) -> list[_Entry]:
-    """Return *counting* with a *later* result of the same test."""
+    """Return the entries that count after a *later* result of the same test."""
     session, node = later
-    before = [
+    superseded = [
         each
-        for each in counting
+        for each in effective
         if session.follows(each[0]) or repeated.get(session.name) == each[0].name
     ]
-    if not before:
-        return [*counting, later]
-    if not node.ran and any(each.ran for _, each in before):
-        return counting
-    for earlier, old in before:
-        if old.ran:
+    if not superseded:
+        return [*effective, later]
+    if not node.ran and any(each.ran for _, each in superseded):
+        return effective
+    for earlier, earlier_node in superseded:
+        if earlier_node.ran:
             replaced[earlier.name, session.name] += 1
-            first = old.earlier or next(iter(old.failures), None) or node.earlier
-            attempts = old.attempts + node.attempts
+            failure = next(iter(earlier_node.failures), None)
+            first = earlier_node.earlier or failure or node.earlier
+            attempts = earlier_node.attempts + node.attempts
             node = replace(node, attempts=attempts, earlier=first)
-    return [*(each for each in counting if each not in before), (session, node)]
+    return [*(each for each in effective if each not in superseded), (session, node)]
 
 
 def _note_separate_jobs(
-    counting: Sequence[_Entry], separate_jobs: dict[tuple[str, str], str]
+    effective: Sequence[_Entry], separate_jobs: dict[tuple[str, str], str]
 ) -> None:
-    if len(counting) < 2:
+    if len(effective) < 2:
         return
-    worst, bad = max(counting, key=lambda each: each[1].outcome.rank)
-    for session, node in counting:
-        if not node.ran or node.outcome is bad.outcome:
+    worst, worst_node = max(effective, key=lambda each: each[1].outcome.rank)
+    for session, node in effective:
+        if not node.ran or node.outcome is worst_node.outcome:
             continue
         if worst.job is None or session.job is None:
             why = "the job of one of them is not known"

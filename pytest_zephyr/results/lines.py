@@ -23,7 +23,7 @@ Level = Literal["info", "success", "warning", "error"]
 
 _PREFIX = "zephyr: "
 
-#: The code of what a dry run would do.
+#: The code of a line about what a dry run would do.
 DRY_RUN: Literal["dry-run"] = "dry-run"
 
 #: How many annotations of each level GitHub shows for one step.
@@ -36,8 +36,8 @@ _SPECIAL_IN_MARKDOWN = re.compile(r"([\\`*_\[\]<|#~&$])")
 class Line:
     """A line of a summary; *more* are lines that belong to it, such as a command.
 
-    The *code* of a problem is a stable name of it for scripts. *url* is an address in the
-    text.
+    *code* names the kind of problem for scripts; it is empty for other lines. *url* is an
+    address in the text.
     """
 
     text: str
@@ -51,12 +51,12 @@ class Line:
         return self.code not in {"", DRY_RUN}
 
     def cleaned(self, clean: Callable[[str], str]) -> Line:
-        """Return this line with all texts as *clean* returns them."""
+        """Return this line with *clean* applied to all its texts."""
         return replace(self, text=clean(self.text), more=tuple(map(clean, self.more)))
 
     @property
-    def shown(self) -> list[str]:
-        """The lines on a terminal."""
+    def terminal_lines(self) -> list[str]:
+        """The lines that a terminal shows."""
         prefix, indent = (_PREFIX, " " * 8) if self.is_problem else ("", "  ")
         return [f"{prefix}{self.text}", *(f"{indent}{each}" for each in self.more)]
 
@@ -64,7 +64,7 @@ class Line:
 def problem(
     lines: Sequence[str], level: Level = "error", code: Code = "problem"
 ) -> Line:
-    """Return one problem that messages describe in several *lines*."""
+    """Return one problem whose message has several *lines*."""
     first, *more = lines
     return Line(
         first.removeprefix(_PREFIX), level, tuple(map(str.strip, more)), code=code
@@ -79,7 +79,7 @@ def problems(
 
 
 def first_lines(lines: Sequence[Line], count: int = 20) -> list[Line]:
-    """Return the first *count* of *lines*, and one that says how many more there are."""
+    """Return the first *count* of *lines*; if there are more, a last line says how many."""
     more = len(lines) - count
     if more <= 0:
         return list(lines)
@@ -87,7 +87,7 @@ def first_lines(lines: Sequence[Line], count: int = 20) -> list[Line]:
 
 
 def github_annotations(lines: Iterable[Line], environ: Mapping[str, str]) -> list[str]:
-    """Return what annotates a job on GitHub with the problems in *lines*, errors first.
+    """Return the annotations of a job on GitHub for the problems in *lines*, errors first.
 
     The list is empty if *environ* is not that of a job on GitHub.
     """

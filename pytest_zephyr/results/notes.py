@@ -34,7 +34,8 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
 )
 _OUTCOMES = "|".join(outcome.value for outcome in Outcome)
-_OURS = re.compile(
+#: The first line of notes that this package wrote.
+_OWN_FIRST_LINE = re.compile(
     rf"(?:{_OUTCOMES})(?:: \d+ of \d+ tests| .+ \(\d+\.\d\d s\)"
     rf"(?: after \d+ attempts)?(?: - .*)?)(?:\n|$)"
 )
@@ -43,11 +44,12 @@ _OURS = re.compile(
 _MIN_FAILURES = 200
 
 #: The notes of a result of another job whose own notes were overwritten.
-OF_OTHER_JOB = "another job of this run found this; its notes were overwritten"
+OTHER_JOB_NOTES = "another job of this run found this; its notes were overwritten"
 
 #: Deeper steps are shown at this depth.
-_MAX_DEPTH = 20
+_MAX_STEP_DEPTH = 20
 
+#: The mark of a cut, with the number of characters.
 _CUT_END = "characters left out …]\n"
 _CUT = f"\n[… {{}} {_CUT_END}"
 
@@ -69,7 +71,7 @@ def write_notes(
     if texts is None:
         return None
     head, failures, foot = map(escape, texts)
-    # Each is cut on its own, so that no cut removes the mark of another.
+    # Each part is cut on its own, so that no cut removes the mark of another.
     foot = fit(foot, options.limit // 4)
     room = options.limit - len(foot)
     failures = fit(failures, max(room - len(head), min(_MIN_FAILURES, room // 2)))
@@ -83,12 +85,12 @@ def full_text(
     *,
     always: bool = False,
 ) -> str | None:
-    """Return the full text of notes that had to be cut, with all steps of the tests.
+    """Return the full text of notes that are cut, with all steps of the tests.
 
-    `None` if they were not cut, unless *always* is set.
+    `None` if they fit into the limit, unless *always* is set; empty if there are none.
     """
     text = "".join(_compose(nodes, outcome, options, ()) or ())
-    # No escape has more than five characters, so most texts need no escaping here.
+    # An escaped character has at most five characters, so most texts fit in any case.
     fits = len(text) * 5 <= options.limit or len(escape(text)) <= options.limit
     if fits and not always:
         return None
@@ -113,19 +115,21 @@ def lists_all_steps(notes: str) -> bool:
 
 
 def summary(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
-    """Return one line that can replace notes of an earlier run."""
+    """Return one line to replace the notes of an earlier run with."""
     if len(nodes) == 1:
         return escape(_node_line(nodes[0]))
-    return _count(nodes, outcome)
+    return _count_line(nodes, outcome)
 
 
 def is_ours(comment: str) -> bool:
     """Return whether *comment* looks like notes that this package wrote."""
     bare = tags.strip(comment)
-    return _OURS.match(bare) is not None or (bare != comment and bare == OF_OTHER_JOB)
+    return _OWN_FIRST_LINE.match(bare) is not None or (
+        bare != comment and bare == OTHER_JOB_NOTES
+    )
 
 
-def _count(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
+def _count_line(nodes: Sequence[NodeResult], outcome: Outcome) -> str:
     count = sum(node.outcome is outcome for node in nodes)
     return f"{outcome.value}: {count} of {len(nodes)} tests"
 
@@ -150,17 +154,17 @@ def _compose(
     steps: Sequence[Step],
 ) -> tuple[str, str, str] | None:
     """Return the head, the failures and the foot; `None` for no notes."""
-    whole = _needs_notes(nodes, outcome, options.comment)
-    if not whole and not steps and not any(node.evidence for node in nodes):
+    is_full = _needs_notes(nodes, outcome, options.comment)
+    if not is_full and not steps and not any(node.evidence for node in nodes):
         return None
     nodes = _worst_first(nodes)
-    extra = [*_evidence_lines(nodes), *_step_lines(steps)]
-    if not whole and not extra:
+    evidence_lines = [*_evidence_lines(nodes), *_step_lines(steps)]
+    if not is_full and not evidence_lines:
         return None
-    head = [_node_line(node) for node in nodes] + extra
+    head = [_node_line(node) for node in nodes] + evidence_lines
     if len(nodes) > 1:
-        head.insert(0, _count(nodes, outcome))
-    if not whole:
+        head.insert(0, _count_line(nodes, outcome))
+    if not is_full:
         return "\n".join(head), "", ""
     failures = ""
     for node in nodes:
@@ -172,18 +176,18 @@ def _compose(
 
 
 def _evidence_lines(nodes: Sequence[NodeResult]) -> list[str]:
-    """Return a line for each comment, field and missing attachment, defects first."""
+    """Return a line for all defects, then one for each comment, field and file left out."""
     lines = []
     for node in nodes:
         evidence = node.evidence
         if not evidence:
             continue
-        whose = f" ({node.title})" if len(nodes) > 1 else ""
-        lines += [f"comment{whose}: {text}" for text in evidence.comments]
-        lines += [f"{name}{whose}: {value}" for name, value in evidence.fields]
+        of_test = f" ({node.title})" if len(nodes) > 1 else ""
+        lines += [f"comment{of_test}: {text}" for text in evidence.comments]
+        lines += [f"{name}{of_test}: {value}" for name, value in evidence.fields]
         for file in evidence.left_out:
             size = f" ({format_size(file.size)})" if file.size else ""
-            lines.append(f"left out{whose}: {file.name}{size}, {file.reason}")
+            lines.append(f"left out{of_test}: {file.name}{size}, {file.reason}")
     defects = dict.fromkeys(key for node in nodes for key in node.evidence.defects)
     if defects:
         lines.insert(0, f"defects: {', '.join(defects)}")
@@ -196,7 +200,7 @@ def _step_lines(steps: Sequence[Step]) -> list[str]:
         label = step.label if isinstance(step.label, str) else f"step {step.label}"
         comment = f" - {step.comment}" if step.comment else ""
         outcome = step.outcome or "not finished"
-        indent = "  " * (min(step.depth, _MAX_DEPTH) + 1)
+        indent = "  " * (min(step.depth, _MAX_STEP_DEPTH) + 1)
         lines.append(f"{indent}{outcome} {label}{comment}")
     return lines
 

@@ -1,4 +1,4 @@
-"""Builds the plan of a run: one result for each test case, of all of its tests."""
+"""Builds the plan of a run: one result for each test case, from all of its tests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ from pytest_zephyr.text import short_digest
 class CaseResult:
     """The result of one test case.
 
-    *status* is `None` if nothing is to be sent, because the outcome maps to nothing or
-    because of the *problem*; it is *uncertain* if the journal is damaged. *milliseconds*
-    is the sum over the tests, *at* the end of the last one in milliseconds since the
-    epoch. *notes* is `None` if the notes must not change; they are written by
-    *notes_options*. *statuses* are the ids of the statuses of *nodes*, empty if all
-    of them have that of the test case.
+    *status* is `None` if the outcome maps to no status. With a *problem* nothing is sent;
+    the result is *uncertain* if the problem is a damaged journal. *milliseconds* is the sum
+    over the tests, *at* the end of the last one in milliseconds since the epoch. *notes* is
+    `None` if the notes must not change; *notes_options* say how they are written. *statuses*
+    are the ids of the statuses of *nodes*, empty if all of them are that of the test case.
     """
 
     case: CaseRef
@@ -50,27 +49,27 @@ class CaseResult:
     ) -> list[OwnFinding]:
         """Return the finding of each session whose tests ran.
 
-        *ended* says when sessions were over, *incomplete* names those of which some files
-        could not be collected, both by the name of the run in their journal.
+        *ended* says when sessions were over, *incomplete* names those that could not collect
+        some files. Both name a session as its journal does.
         """
         partial = {node.origin.journal for node in self.nodes if not node.ran}
         partial.update(incomplete)
         by_journal: dict[str, OwnFinding] = {}
-        same = (self.status.id if self.status else "",) * len(self.nodes)
-        for node, status in zip(self.nodes, self.statuses or same, strict=True):
+        default = (self.status.id if self.status else "",) * len(self.nodes)
+        for node, status in zip(self.nodes, self.statuses or default, strict=True):
             if not node.ran or not status:
                 continue
             origin, at = node.origin, node.at
-            if before := by_journal.get(origin.journal):
-                status = max(status, before.status, key=severity)
-                at = max(at, before.at)
+            if previous := by_journal.get(origin.journal):
+                status = max(status, previous.status, key=severity)
+                at = max(at, previous.at)
             by_journal[origin.journal] = OwnFinding(
                 origin.job,
                 status,
                 at,
                 started=origin.started,
                 ended=ended.get(origin.journal, origin.started),
-                whole=origin.journal not in partial,
+                complete=origin.journal not in partial,
             )
         return list(by_journal.values())
 
@@ -116,7 +115,8 @@ def build_plan(
 ) -> Plan:
     """Group *nodes* by test case; the worst of them decides.
 
-    *rules_by_journal* maps the run in a journal to its rules; *rules* are for all others.
+    *rules_by_journal* has rules by the name of the run in a journal; *rules* are for the
+    other journals.
     """
     groups: dict[CaseRef, list[NodeResult]] = {}
     unmapped = []
@@ -143,9 +143,12 @@ def _case_result(
     choices = [
         each.choices[node.outcome] for each, node in zip(rules_of, nodes, strict=True)
     ]
-    place = max(range(len(nodes)), key=lambda n: _weight(nodes[n].outcome, choices[n]))
-    choice, outcome = choices[place], nodes[place].outcome
-    notes_options = rules_of[place].notes_options
+    worst = max(
+        range(len(nodes)),
+        key=lambda index: _weight(nodes[index].outcome, choices[index]),
+    )
+    choice, outcome = choices[worst], nodes[worst].outcome
+    notes_options = rules_of[worst].notes_options
     statuses = [each.status.id if each.status else "" for each in choices]
     doubt = "" if choice.problem else _doubt(nodes, choice)
     return CaseResult(
@@ -165,7 +168,7 @@ def _case_result(
 
 
 def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
-    """Return why a result that is not a failure is uncertain, or an empty text."""
+    """Return why the result is uncertain; empty if it is a failure or certain."""
     doubt = next((node.doubt for node in nodes if node.doubt), "")
     if not doubt or (choice.status and choice.status.id == FAIL):
         return ""

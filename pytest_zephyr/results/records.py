@@ -1,4 +1,4 @@
-"""Records of each test as plain values, and the results that they lead to."""
+"""Records of tests as plain values, and the result that follows from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import FieldValue
-from pytest_zephyr.results.evidence import NOTHING
+from pytest_zephyr.results.evidence import NO_EVIDENCE
 from pytest_zephyr.text import one_line
 
 
@@ -23,7 +23,7 @@ from pytest_zephyr.text import one_line
 #: ID (``externalId``) as a `str`.
 CaseRef = int | str
 
-#: The options that name a phase, from the project down.
+#: The options that name the phase for the results, from the project down.
 TARGET = ("project", "release", "cycle", "phase")
 
 
@@ -75,13 +75,13 @@ class NewCase:
 
 @dataclass(slots=True)
 class Item:
-    """A selected test with the test cases it proves.
+    """A selected test with the test cases that it verifies.
 
     *comment*, *defects* and *fields* come from its markers. *new* is the test case to
-    create for a test without a marker, if any; *unmarked* says that it names no test case
-    and does not ask to be ignored, *invalid* that one of its markers has a mistake.
-    *changed* says that its markers were changed while it ran; this replaces what was
-    collected.
+    create for a test without a marker, if any; *unmarked* says that the test names no test
+    case and is not ignored, *invalid* that one of its markers has a mistake.
+    *changed* says that its markers were changed while it ran; such an item replaces the
+    one from the collection.
     """
 
     nodeid: str
@@ -117,8 +117,8 @@ class Report:
     """One report of pytest as plain data.
 
     *duration* is in microseconds, *at* (its end) in milliseconds since the epoch.
-    *text* is the failure as pytest shows it, *crash* its one line, *reason* that of
-    a skip or an expected failure.
+    *text* is the failure as pytest shows it, *crash* the same in one line. *reason* is that
+    of a skip or an expected failure.
     """
 
     nodeid: str
@@ -157,7 +157,7 @@ Record = Item | Start | Report | Passed | EvidenceEntry | End
 
 @dataclass(frozen=True)
 class JobMark:
-    """A job in few characters, for tags: digests of what it does and of where it ran.
+    """A job as short digests for tags: *kind* is what it does, *place* where it ran.
 
     *attempt* is the number that the CI service gives a repetition, 0 if it gives none.
     """
@@ -175,8 +175,9 @@ class JobMark:
 class Origin:
     """Where a result came from: the CI service's page of the job, and the commit.
 
-    *run* is the run key or, without one, the name of the run; *journal* is the name of
-    the run in one journal; *job* is its job, and *started* when it began.
+    *run* is the run key or, without one, the name of the run; *journal* is the name of the
+    run in its journal. *job* is the job of that run; *started* is its start in milliseconds
+    since the epoch.
     """
 
     page: str = ""
@@ -187,7 +188,7 @@ class Origin:
     started: int = 0
 
 
-NOWHERE = Origin()
+UNKNOWN_ORIGIN = Origin()
 
 
 @dataclass(slots=True)
@@ -197,7 +198,8 @@ class NodeResult:
     *duration* is in microseconds and counts the last attempt; *at* is the end of the
     last report in milliseconds since the epoch, 0 if there was none. *failures* and
     *evidence* are those of the last attempt, *earlier* the first failure of the
-    attempts before it. *doubt* says which missing part of the journal may be a failure.
+    attempts before it. *doubt* names a missing part of the journal, which may hold a
+    failure.
     """
 
     nodeid: str
@@ -211,8 +213,8 @@ class NodeResult:
     earlier: Report | None = None
     unmarked: bool = False
     new: NewCase | None = None
-    evidence: Evidence = NOTHING
-    origin: Origin = NOWHERE
+    evidence: Evidence = NO_EVIDENCE
+    origin: Origin = UNKNOWN_ORIGIN
     doubt: str = ""
     invalid: bool = False
 

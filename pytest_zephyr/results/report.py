@@ -1,4 +1,4 @@
-"""What became of every test case, as JSON or Markdown.
+"""Renders the report of a push: the outcome of every test case, as JSON or Markdown.
 
 ``docs/report.schema.json`` describes the JSON. Reports are made piece by piece, because a
 run may have many test cases.
@@ -37,10 +37,10 @@ Action = Literal[
 
 @dataclass(slots=True)
 class CaseRow:
-    """What became of a test case, and the tests that decided it.
+    """A test case with its result, and the *action* of the push for it.
 
-    Without an *id* and an *alt* it is still to be created. *status* and *outcome* are those
-    of the result, *reason* says why it was not reported. *milliseconds* is the sum over the
+    Without an *id* and an *alt* the test case is still to be created. *status* and *outcome*
+    are those of the result, *reason* says why it was not reported. *milliseconds* is the sum over the
     tests, *at* the end of the last one in milliseconds since the epoch.
     """
 
@@ -61,8 +61,8 @@ class CaseRow:
 class RunReport:
     """The report of one run: facts, the lines of its summary, and its test cases.
 
-    *cases* is called for each pass over them. *without_case* are tests without a valid
-    test case.
+    *cases* returns a new iterator at each call. *without_case* are the tests that
+    name no test case, or an invalid one.
     """
 
     facts: Mapping[str, object]
@@ -72,7 +72,7 @@ class RunReport:
 
 
 def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
-    """Return the row of *result*, with what its tests say."""
+    """Return the row of *result*."""
     name = next((node.new.name for node in result.nodes if node.new), "")
     row = CaseRow(
         tests=result.nodes,
@@ -87,7 +87,7 @@ def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
     if isinstance(result.case, int):
         row.id = result.case
     elif result.case != name:
-        # A test case that could not be created has its name only.
+        # A test case that is not created has its name as case.
         row.alt = result.case
     return row
 
@@ -136,7 +136,7 @@ def _counts(run: RunReport) -> dict[str, object]:
 
 
 def problems_as_json(lines: Iterable[Line]) -> list[dict[str, object]]:
-    """Return the problems among *lines* for scripts."""
+    """Return the problems among *lines* as values for JSON."""
     return [
         {"code": each.code, "level": each.level, "text": each.text, "more": each.more}
         for each in lines
@@ -201,7 +201,7 @@ def _case_as_row(row: CaseRow) -> str:
     action = row.action.replace("_", " ").replace("would report", "would be reported")
     if row.reason:
         action += f": {row.reason}"
-    shown = [markdown_code(node.nodeid) for node in row.tests[:5]]
+    tests = [markdown_code(node.nodeid) for node in row.tests[:5]]
     more = f" and {len(row.tests) - 5} more" if len(row.tests) > 5 else ""
     cells = (
         markdown_text(str(row.id or row.alt or "new")),
@@ -209,6 +209,6 @@ def _case_as_row(row: CaseRow) -> str:
         markdown_text(row.status),
         markdown_text(row.outcome),
         markdown_text(action),
-        "<br>".join(shown) + more,
+        "<br>".join(tests) + more,
     )
     return f"| {' | '.join(cells)} |\n"

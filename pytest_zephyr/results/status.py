@@ -17,8 +17,8 @@ BLOCKED = "4"
 
 _SEVERITIES = {FAIL: 3, BLOCKED: 2, PASS: 0}
 
-#: Written in a status map where an outcome is not to be sent.
-NOTHING = "-"
+#: The status, in a status map, of an outcome that is not sent.
+NO_STATUS = "-"
 
 #: The default status of each outcome: stock ids, whatever the server calls them.
 DEFAULT_MAP: Mapping[Outcome, str] = {
@@ -28,14 +28,14 @@ DEFAULT_MAP: Mapping[Outcome, str] = {
     Outcome.CRASHED: FAIL,
     Outcome.XFAILED: BLOCKED,
     Outcome.XPASSED: PASS,
-    Outcome.SKIPPED: NOTHING,
-    Outcome.UNRUN: NOTHING,
+    Outcome.SKIPPED: NO_STATUS,
+    Outcome.UNRUN: NO_STATUS,
 }
 
 
 @dataclass(frozen=True)
 class Status:
-    """A status of the server; the API has ids as texts."""
+    """A status of the server; its id is a text, as in the API."""
 
     id: str
     name: str
@@ -46,9 +46,9 @@ class Status:
         return severity(self.id)
 
 
-def severity(status: str) -> int:
-    """Order statuses by id: Fail, Blocked, any custom status, then Pass."""
-    return _SEVERITIES.get(status, 1)
+def severity(status_id: str) -> int:
+    """Return the rank of a status: Fail is highest, then Blocked, others, and Pass."""
+    return _SEVERITIES.get(status_id, 1)
 
 
 #: The statuses of a server on which nobody has changed them.
@@ -62,9 +62,9 @@ STOCK = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The status of an outcome, or none; a *problem* says why it is invalid.
+    """The status of an outcome, `None` if it is not sent; a *problem* says if it is invalid.
 
-    An *inactive* status is a problem, but no typing mistake.
+    *inactive* says that the problem is an inactive status.
     """
 
     status: Status | None = None
@@ -92,7 +92,7 @@ def choices(
 def _choose(
     text: str, outcome: Outcome, source: str, statuses: Sequence[Status]
 ) -> Choice:
-    if text == NOTHING:
+    if text == NO_STATUS:
         return Choice()
     status = _find(text, statuses)
     known = ", ".join(f"{each.name} ({each.id})" for each in statuses if each.active)
@@ -113,7 +113,7 @@ def _choose(
 
 
 def _find(text: str, statuses: Sequence[Status]) -> Status | None:
-    """Find a status by id, else by name; exact spelling wins over folded case."""
+    """Find a status by id, else by its exact name, else by its name in any case."""
     folded = text.casefold()
     return min(
         [
@@ -121,7 +121,7 @@ def _find(text: str, statuses: Sequence[Status]) -> Status | None:
             for each in statuses
             if text == each.id or folded == each.name.casefold()
         ],
-        # Of two with one name, the active one is meant.
+        # Of two statuses with one name, the active one is taken.
         key=lambda each: (text != each.id, text != each.name, not each.active),
         default=None,
     )

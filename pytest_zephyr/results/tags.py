@@ -1,7 +1,7 @@
 """The last line of the notes: the run of a result, and the findings of its jobs.
 
-The server has one result for a test case. Jobs of a run on different machines learn only
-from this line what another has found::
+The server has one result for a test case. Only from this line do jobs on other machines
+learn what the jobs of the run have found::
 
     [pytest-zephyr run=4c1f9a02 at=1764123561123 jobs=9a0b1c2d.3e4f:2@mhq1v2k3]
 
@@ -21,9 +21,9 @@ from pytest_zephyr.results.status import PASS
 from pytest_zephyr.results.status import severity
 
 
-#: Characters that the notes keep free for a tag; if there is no room for all jobs, those
-#: with the best results are left out.
-ROOM = 400
+#: Most characters of a tag, which the notes keep free; if the jobs need more, those with
+#: the best results are left out.
+MAX_TAG_LENGTH = 400
 
 _MAX_TIME = 10**15
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -40,7 +40,7 @@ _JOB = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """The id of the status that one job found, and *at* when its tests were over."""
+    """The id of the *status* that one job found, and the time *at* which its tests ended."""
 
     job: JobMark
     status: str
@@ -57,12 +57,13 @@ class Finding:
 class OwnFinding(Finding):
     """The finding of one of our jobs, in a session from *started* to *ended*.
 
-    It is not *whole*, and replaces nothing, if some tests of the test case did not run.
+    It is not *complete*, and replaces no older finding, if tests of the test case did not
+    run.
     """
 
     started: int = 0
     ended: int = 0
-    whole: bool = True
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,14 @@ class Tag:
         jobs = ""
         for each in sorted(self.findings, key=lambda each: -severity(each.status)):
             more = f"{jobs},{each}" if jobs else str(each)
-            if len(head) + len(more) + 1 > ROOM:
+            if len(head) + len(more) + 1 > MAX_TAG_LENGTH:
                 break
             jobs = more
         return f"{head}{jobs}]"
 
 
 def find(notes: str) -> Tag | None:
-    """Return the last tag of *notes*; a test may have printed another before it."""
+    """Return the last tag of *notes*, `None` without one; a test may print one, too."""
     tags = list(_TAG.finditer(notes))
     if not tags:
         return None
@@ -101,6 +102,7 @@ def find(notes: str) -> Tag | None:
 
 
 def strip(notes: str) -> str:
+    """Return *notes* without tags."""
     return _TAG.sub("", notes)
 
 
@@ -112,12 +114,12 @@ def worst(findings: Iterable[Finding]) -> str:
 def compare(
     theirs: Iterable[Finding], ours: Iterable[OwnFinding]
 ) -> tuple[list[Finding], list[OwnFinding]]:
-    """Return those of *theirs* and of *ours* that count: all but older attempts.
+    """Return the findings of *theirs* and of *ours* that no later attempt replaces.
 
-    The rules are those of `jobs`, as far as tags allow.
+    The rules are those of `jobs`, applied to the parts of a job that a tag has.
     """
     others = list(theirs)
-    counting: list[OwnFinding] = []
+    effective: list[OwnFinding] = []
     for mine in ours:
         job = mine.job
         here = [
@@ -129,20 +131,20 @@ def compare(
         earlier = [
             each
             for each in here
-            if each.at == mine.at or (each.at <= mine.started and mine.whole)
+            if each.at == mine.at or (each.at <= mine.started and mine.complete)
         ]
-        if not earlier and mine.whole:
-            # Several jobs may look alike, so one repetition replaces one result.
+        if not earlier and mine.complete:
+            # Several jobs may look alike, so a repetition replaces only one finding.
             repeated = [each for each in elsewhere if job.repeats(each.job)]
             earlier = sorted(repeated, key=lambda each: -severity(each.status))[:1]
-        is_old = any(each.at > mine.ended for each in here) or any(
+        is_superseded = any(each.at > mine.ended for each in here) or any(
             each.job.repeats(job) for each in elsewhere
         )
-        if not is_old:
-            counting.append(mine)
+        if not is_superseded:
+            effective.append(mine)
             for each in earlier:
                 others.remove(each)
-    return others, counting
+    return others, effective
 
 
 def _bounded(at: int) -> int:

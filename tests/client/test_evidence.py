@@ -382,7 +382,7 @@ def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
 
 
 def problem_texts(*args: Any) -> list[str]:
-    return [text for line in describe_problems(*args) for text in line.shown]
+    return [text for line in describe_problems(*args) for text in line.terminal_lines]
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_zephyr.config.map_file import read_map
 from pytest_zephyr.errors import SettingsError
-from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_ids import CaseIdParser
 from pytest_zephyr.results.case_map import CaseMap
 from pytest_zephyr.results.case_map import junit_name
 from pytest_zephyr.results.case_map import MapRow
@@ -19,7 +19,7 @@ from pytest_zephyr.results.records import CaseRef
 from tests.unit.make import deterministic
 
 
-IDS = CaseIds("(?:TC-?)?")
+IDS = CaseIdParser("(?:TC-?)?")
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import Field
 from pytest_zephyr.results.evidence import File
 from pytest_zephyr.results.evidence import gather
-from pytest_zephyr.results.evidence import LeftOut
-from pytest_zephyr.results.evidence import NOTHING
+from pytest_zephyr.results.evidence import LeftOutFile
+from pytest_zephyr.results.evidence import NO_EVIDENCE
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.fold import fold
 from pytest_zephyr.results.records import Item
@@ -41,7 +41,7 @@ EVERYTHING = (
     SHOT,
     Step(1, "Open", 0, "passed", "", 5),
     Step(2, 3, 1),
-    LeftOut("film.webm", 0, "too large"),
+    LeftOutFile("film.webm", 0, "too large"),
 )
 
 
@@ -174,7 +174,7 @@ def test_tests_without_evidence_share_one_empty_value():
     origin = Origin("https://ci.example/1", "c0ffee")
     (node,) = fold(attempt(0, "passed"), origin)
 
-    assert node.evidence is NOTHING
+    assert node.evidence is NO_EVIDENCE
     assert node.origin is origin
 
 

@@ -83,7 +83,7 @@ def test_a_tag_that_is_too_long_leaves_out_whole_jobs():
     text = str(Tag("12345678", 1, many))
     found = tags.find(text)
 
-    assert len(text) <= tags.ROOM
+    assert len(text) <= tags.MAX_TAG_LENGTH
     assert found is not None
     assert set(found.findings) <= set(many)
     assert {*many[45:]} <= {*found.findings}

@@ -17,7 +17,7 @@ from pytest_zephyr.plugin.collection.names import ItemNames
 from pytest_zephyr.plugin.collection.names import plain_id
 from pytest_zephyr.plugin.guard import blame
 from pytest_zephyr.plugin.guard import ERRORS
-from pytest_zephyr.results.case_ids import CaseIds
+from pytest_zephyr.results.case_ids import CaseIdParser
 from pytest_zephyr.results.case_ids import scale_number
 from pytest_zephyr.results.evidence import FieldValue
 from pytest_zephyr.results.records import CaseRef
@@ -78,7 +78,7 @@ class Marks:
         self.creating = creating
         self.case_map = case_map
         self.names = ItemNames(scrub or Scrubber())
-        self._ids = CaseIds(id_prefix)
+        self._ids = CaseIdParser(id_prefix)
         self._inherit = inherit
 
     def of(self, item: pytest.Item) -> MarkerData:
@@ -178,7 +178,7 @@ class Marks:
 
     def _add_ids(self, values: object, data: MarkerData) -> None:
         for value in _flat(values) if isinstance(values, COLLECTIONS) else (values,):
-            case = self._ids.number(value)
+            case = self._ids.parse_id(value)
             if case is None:
                 data.problems.append(self._not_an_id(value))
             else:
