@@ -168,7 +168,9 @@ class Checker:
             raise errors.ZephyrNotFound(" ".join(problems))
         if phase is None:
             return _TO_CREATE
-        snapshot = Snapshot(user, target=target, described=settings.describe("phase"))
+        snapshot = Snapshot(
+            user, target=target, phase_description=settings.describe("phase")
+        )
         snapshot.read_executions(client, 1)
         kind = "free-form" if phase.free_form else "structured"
         more = "has executions" if snapshot.executions else "has no executions"

@@ -81,7 +81,7 @@ class MissingCreator:
             snapshot.read_phase(self._client)
         for result in missing:
             self._classify(result)
-        if creations.needed and snapshot.known_target.phase is None:
+        if creations.has_cases and snapshot.known_target.phase is None:
             kinds = ["phase"] if snapshot.known_target.cycle else ["cycle", "phase"]
             creations.containers = [
                 f"{kind} {getattr(self._settings, kind).name!r}" for kind in kinds
@@ -117,7 +117,7 @@ class MissingCreator:
     def create(self) -> None:
         """Create what `find` found missing, and read the executions again."""
         creations, snapshot = self._creations, self._snapshot
-        if not creations.needed:
+        if not creations.has_cases:
             return
         target, contested = snapshot.known_target, False
         is_new = target.phase is None
@@ -140,7 +140,7 @@ class MissingCreator:
         filler.fill(fresh=is_new and not contested, contested=contested)
         if filler.added:
             creations.created.append(plural(filler.added, "execution"))
-        self._filling_problem = filler.why_not
+        self._filling_problem = filler.first_refusal
         if case_creator is not None:
             case_creator.remove_duplicates({each.case for each in snapshot.executions})
 

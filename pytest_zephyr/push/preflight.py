@@ -18,7 +18,7 @@ from pytest_zephyr.push.embedded import served
 from pytest_zephyr.results import records
 from pytest_zephyr.results import status
 from pytest_zephyr.target.create_cycle import missing_for_cycle
-from pytest_zephyr.target.snapshot import MAX_KEPT
+from pytest_zephyr.target.snapshot import MAX_KEPT_EXECUTIONS
 from pytest_zephyr.target.snapshot import NOT_IN_PHASE
 from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
@@ -115,7 +115,7 @@ class Preflight:
         try:
             target = snapshot.read_target(client, settings)
             self.problems += missing_for_cycle(client, settings, target)
-            limit = None if settings.only_planned else MAX_KEPT
+            limit = None if settings.only_planned else MAX_KEPT_EXECUTIONS
             snapshot.read_executions(client, limit)
             if settings.only_planned and target.phase is not None:
                 snapshot.read_scheduled(client)
@@ -159,7 +159,7 @@ class Preflight:
         snapshot = self.snapshot
         if self._client is None or snapshot is None or snapshot.target is None:
             raise errors.ZephyrError("the test cases could not be checked.")
-        if not snapshot.complete:
+        if not snapshot.is_complete:
             snapshot.read_executions(self._client)
         return self._look_up(cases, seconds)
 
@@ -203,6 +203,6 @@ def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
             if preflight.snapshot is not None:
                 # The push has a server of its own.
                 preflight.snapshot = replace(
-                    preflight.snapshot, target=None, executions=[], complete=False
+                    preflight.snapshot, target=None, executions=[], is_complete=False
                 )
         yield preflight

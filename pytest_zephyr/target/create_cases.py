@@ -1,4 +1,4 @@
-"""Creating test cases in the repository, for tests that name none."""
+"""Create test cases in the repository, for tests that name none."""
 
 from __future__ import annotations
 
@@ -23,23 +23,27 @@ from pytest_zephyr.target import folders
 from pytest_zephyr.target.creations import Creations
 
 
-_NOTHING = "\0"
+#: Stands for an empty package until the path is split.
+_NO_PACKAGE = "\0"
 
 #: The folder and name of a test case, which identify it.
 Key = tuple[folders.Path, str]
 
 
 def path_of(case: records.NewCase, template: str) -> folders.Path:
-    """Return the folder of *case* from a *template* with ``{package}`` in it."""
+    """Return the folder of *case* from a *template* with ``{package}`` in it.
+
+    It is ``Automation`` if nothing is left of the template.
+    """
     # A test in the root directory has no package.
-    filled = placeholders.fill(template, {"package": case.package or _NOTHING})
-    parts = (part.replace(_NOTHING, "").strip() for part in filled.split("/"))
+    filled = placeholders.fill(template, {"package": case.package or _NO_PACKAGE})
+    parts = (part.replace(_NO_PACKAGE, "").strip() for part in filled.split("/"))
     return tuple(part for part in parts if part) or ("Automation",)
 
 
 @dataclass
 class NewCaseTests:
-    """The folder of a new test case, as a template, and its tests."""
+    """The tests of a new test case, and the template of its folder."""
 
     folder: str
     nodes: list[records.NodeResult] = field(default_factory=list)
@@ -48,8 +52,8 @@ class NewCaseTests:
 class CaseCreator(BatchWriter[Key]):
     """Finds test cases in their folders of a release, and creates those that are missing.
 
-    The folder and the exact name identify a test case. Notes in *creations* what exists, what
-    is missing, and what could not be created.
+    The folder and the exact name identify a test case. *creations* gets what exists, what is
+    missing, and what could not be created.
     """
 
     def __init__(
@@ -62,32 +66,33 @@ class CaseCreator(BatchWriter[Key]):
         super().__init__(client)
         self._release = release
         self._cases = cases
-        self._names: dict[str, str] = {}
+        self._field_names: dict[str, str] = {}
         self._folders = folders.Folders(client, release)
         self._creations = creations
         self._created: list[tuple[Key, entities.Placement]] = []
-        # Tests of several files can have the same test case.
-        self._same: dict[Key, list[records.NewCase]] = {}
+        # Tests of several files can have the same new test case.
+        self._cases_by_key: dict[Key, list[records.NewCase]] = {}
         for case, tests in cases.items():
             path = path_of(case, tests.folder)
-            self._same.setdefault((path, case.name), []).append(case)
+            self._cases_by_key.setdefault((path, case.name), []).append(case)
 
     def find(self) -> None:
-        """Find the existing test cases; nothing is written."""
+        """Find the existing test cases, and note what is missing. Nothing is written."""
         creations = self._creations
-        paths = dict.fromkeys(path for path, _name in self._same)
+        paths = dict.fromkeys(path for path, _name in self._cases_by_key)
         creations.folders = ["/".join(path) for path in self._folders.missing(paths)]
         for path in paths:
-            self._recognise(path)
+            self._note_existing(path)
         creations.cases = [
-            self._same[key][0] for key in self.unfinished(list(self._same))
+            self._cases_by_key[key][0]
+            for key in self.unfinished(list(self._cases_by_key))
         ]
 
     def create(self) -> None:
         """Create what `find` has not found."""
-        missing = self.unfinished(list(self._same))
-        if any(self._values(self._same[key]) for key in missing):
-            self._names = self._client.field_names()
+        missing = self.unfinished(list(self._cases_by_key))
+        if any(self._values(self._cases_by_key[key]) for key in missing):
+            self._field_names = self._client.field_names()
         self._folders.create(path for path, _name in missing)
         for key in missing:
             if self._folders.find(key[0]) is None:
@@ -97,22 +102,25 @@ class CaseCreator(BatchWriter[Key]):
         # Another job may have created the same cases; the oldest ones count.
         self.read_back(keys)
         refused = self._creations.refused
-        self._link(key for key in keys if self._same[key][0] not in refused)
+        self._link_requirements(
+            key for key in keys if self._cases_by_key[key][0] not in refused
+        )
 
     @property
     def duplicates(self) -> list[entities.Placement]:
-        """Our copies of test cases that another job created before."""
+        """The test cases that we created, but another job had created before."""
         chosen = self._creations.placements
         return [
             placement
             for key, placement in self._created
-            if chosen.get(self._same[key][0], placement).case != placement.case
+            if chosen.get(self._cases_by_key[key][0], placement).case != placement.case
         ]
 
     def remove_duplicates(self, used: Collection[int | None]) -> None:
-        """Remove our copies of test cases and folders that another job created, too.
+        """Remove our copies of test cases and folders that another job had created before.
 
-        Those that are in use or cannot be removed are listed in a remark.
+        *used* are the ids of test cases in the phase. Copies that are used or cannot be
+        removed are listed in a remark.
         """
         remaining = [
             f"test case {placement.case}"
@@ -126,56 +134,56 @@ class CaseCreator(BatchWriter[Key]):
         ]
         if remaining:
             self._creations.remarks.append(
-                f"another job created the same test cases at the same time; not needed"
-                f" and not removed: {', '.join(remaining)}"
+                f"another job created the same test cases at the same time; ours are"
+                f" not needed, but were not removed: {', '.join(remaining)}"
             )
 
     def _remove(
         self, duplicate: entities.Placement, used: Collection[int | None]
     ) -> bool:
-        """Remove a test case of ours, unless it is in use or its id is ambiguous."""
+        """Remove a test case of ours if this is safe, and return whether it was removed."""
         if duplicate.folder is None or duplicate.case in used:
             return False
         with suppress(errors.ZephyrError):
             cases = list(self._client.folder_cases(duplicate.folder))
-            # A server may read the id as that of a version: there must be none.
+            # A server may take the id for that of a version, so no version may have it.
             versions = {int(each.version) for each in cases}
             if duplicate in cases and int(duplicate.id) not in versions:
                 self._client.delete_cases(duplicate.folder, [duplicate.id])
                 return True
         return False
 
-    def _remove_folder(self, number: int) -> bool:
-        """Remove a folder of ours if it is empty."""
+    def _remove_folder(self, folder: int) -> bool:
+        """Remove a folder of ours if it is empty, and return whether it was removed."""
         with suppress(errors.ZephyrError):
-            has_folders = self._client.folder(number).children
+            has_folders = self._client.folder(folder).children
             if not has_folders and not any(
-                True for _ in self._client.folder_cases(number)
+                True for _ in self._client.folder_cases(folder)
             ):
-                self._client.delete_folder(number)
+                self._client.delete_folder(folder)
                 return True
         return False
 
     def refuse_all(self, reason: str) -> None:
         """Refuse all that `find` has not found, for one *reason*."""
-        self.refuse(self.unfinished(list(self._same)), reason)
+        self.refuse(self.unfinished(list(self._cases_by_key)), reason)
 
-    def _recognise(self, path: folders.Path) -> None:
-        """Note the existing cases in the folder *path*; the oldest of each name counts."""
+    def _note_existing(self, path: folders.Path) -> None:
+        """Note the existing cases in the folder *path*; of one name the lowest id counts."""
         folder = self._folders.find(path)
         cases = self._client.folder_cases(folder) if folder is not None else ()
         for placement in sorted(cases, key=lambda each: -each.case):
-            self._place((path, placement.name.strip()), placement)
+            self._note_placement((path, placement.name.strip()), placement)
 
-    def _place(self, key: Key, placement: entities.Placement) -> None:
+    def _note_placement(self, key: Key, placement: entities.Placement) -> None:
         self.finished.add(key)
-        for case in self._same.get(key, ()):
+        for case in self._cases_by_key.get(key, ()):
             self._creations.placements[case] = placement
 
     def refuse(self, rows: Sequence[Key], reason: str) -> None:
         self.finished.update(rows)
         for key in rows:
-            self._creations.refused |= dict.fromkeys(self._same[key], reason)
+            self._creations.refused |= dict.fromkeys(self._cases_by_key[key], reason)
 
     def key(self, row: Key) -> Key:
         return row
@@ -186,21 +194,21 @@ class CaseCreator(BatchWriter[Key]):
         for path, name in rows:
             placement = by_name.get((self._folders.find(path), name))
             if placement is not None:
-                self._place((path, name), placement)
+                self._note_placement((path, name), placement)
                 self._created.append(((path, name), placement))
         return rows
 
     def read_back(self, rows: Sequence[Key]) -> Sequence[Key]:
-        """Look for *rows* in their folders: an answer may not list all that was created."""
+        """Look for *rows* in their folders, and note those that are there."""
         for path in dict.fromkeys(path for path, _name in rows):
-            self._recognise(path)
+            self._note_existing(path)
         return rows
 
     def _request(self, key: Key) -> tuple[int, Mapping[str, object]]:
         folder = self._folders.find(key[0])
         assert folder is not None, "cases without a folder were refused earlier"
-        same = self._same[key]
-        case, values = same[0], self._values(same)
+        cases = self._cases_by_key[key]
+        case, values = cases[0], self._values(cases)
         return folder, {
             "name": case.name,
             "description": escape(case.description),
@@ -209,29 +217,29 @@ class CaseCreator(BatchWriter[Key]):
             "scriptName": case.script[:255],
             "scriptPath": str(PurePosixPath(case.script.partition("::")[0]))[:255],
             "tag": " ".join(case.tags),
-            # Values without such a field are in the notes of the result.
+            # Values without a field of their name are in the notes of the result.
             "customProperties": {
-                self._names[name]: value
+                self._field_names[name]: value
                 for name, value in values.items()
-                if name in self._names
+                if name in self._field_names
             },
         }
 
-    def _values(self, same: Sequence[records.NewCase]) -> dict[str, FieldValue]:
-        """Return the custom fields that all tests of one case set."""
+    def _values(self, cases: Sequence[records.NewCase]) -> dict[str, FieldValue]:
+        """Return the values of custom fields that the tests of *cases* set."""
         return {
             name: value
-            for case in same
+            for case in cases
             for node in self._cases[case].nodes
             for name, value in node.evidence.fields
         }
 
-    def _link(self, keys: Iterable[Key]) -> None:
+    def _link_requirements(self, keys: Iterable[Key]) -> None:
         links: dict[entities.VisibleId, Sequence[str]] = {}
         for key in keys:
-            same = self._same[key]
-            alts = dict.fromkeys(alt for case in same for alt in case.requirements)
-            placement = self._creations.placements.get(same[0])
+            cases = self._cases_by_key[key]
+            alts = dict.fromkeys(alt for case in cases for alt in case.requirements)
+            placement = self._creations.placements.get(cases[0])
             if alts and placement is not None:
                 links[placement.case] = list(alts)
         if not links:

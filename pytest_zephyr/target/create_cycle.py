@@ -1,4 +1,4 @@
-"""Creating a missing cycle or phase once, even if several jobs try at the same time."""
+"""Create a missing cycle or phase once, even if several jobs try at the same time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.target.creations import Creations
 
 
-#: How often to create what is missing and read it back.
-_ROUNDS = 6
+#: How often at most to create what is missing and read it back.
+_MAX_ROUNDS = 6
 
 #: Days of a new cycle whose release and project have no end.
 _DEFAULT_DAYS = 30
@@ -32,10 +32,10 @@ class TargetCreator:
     """Creates the cycle and the phase that *target* lacks.
 
     The server has no locks and no unique names. So the cycles are read again after
-    every creation. Of several with one name the lowest id counts; one that this
-    process created in addition is removed if it is empty.
+    every creation. Of several with one name the lowest id counts; others that this
+    process created are removed if they are empty.
 
-    *creations* names what was created, and what could not be cleaned up. *contested* says
+    *creations* gets what was created, and what could not be removed. *contested* says
     that another job created the phase at the same time.
     """
 
@@ -52,12 +52,12 @@ class TargetCreator:
         self._release = target.release
         self._target = target
         self._creations = creations
-        self._cycles: list[int] = []
-        self._phases: list[tuple[int, int]] = []
+        self._created_cycles: list[int] = []
+        self._created_phases: list[tuple[int, int]] = []
         self.contested = False
 
     def create(self) -> entities.Target:
-        """Return the target with its cycle and phase."""
+        """Create what is missing, and return the target with its cycle and phase."""
         target = self._target
         if problems := missing_for_cycle(self._client, self._settings, target):
             raise errors.ZephyrNotFound("\n".join(problems))
@@ -65,7 +65,7 @@ class TargetCreator:
             f"{self._settings.describe('phase')}: it was created, but the server does"
             f" not list it. Send the results later."
         )
-        for _ in range(_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             if target.phase is not None:
                 break
             try:
@@ -75,17 +75,17 @@ class TargetCreator:
                     phase = self._client.create_phase(
                         self._name("phase"), target.cycle, self._release.id
                     )
-                    self._phases.append((target.cycle.id, phase.id))
+                    self._created_phases.append((target.cycle.id, phase.id))
             except errors.ZephyrWriteUncertain as uncertain:
-                # `_read` finds out whether it happened.
+                # `_read` finds out whether the creation happened.
                 error = uncertain
             target = self._read()
         if target.phase is None or target.cycle is None:
             raise error
         self._remove_duplicates(target.cycle, target.phase)
-        if target.cycle.id in self._cycles:
+        if target.cycle.id in self._created_cycles:
             self._creations.created.append(f"cycle {target.cycle.name!r}")
-        if (target.cycle.id, target.phase.id) in self._phases:
+        if (target.cycle.id, target.phase.id) in self._created_phases:
             self._creations.created.append(f"phase {target.phase.name!r}")
         else:
             self.contested = self._target.phase is None
@@ -94,10 +94,10 @@ class TargetCreator:
     def _read(self) -> entities.Target:
         """Read the cycle and the phase again; the lowest id of each name counts."""
         cycles = self._client.cycles(self._release.id)
-        cycle = self._target.cycle or _lowest(cycles, self._name("cycle"))
+        cycle = self._target.cycle or _lowest_id(cycles, self._name("cycle"))
         if cycle is not None:
             cycle = next((each for each in cycles if each.id == cycle.id), cycle)
-        phase = _lowest(cycle.phases, self._name("phase")) if cycle else None
+        phase = _lowest_id(cycle.phases, self._name("phase")) if cycle else None
         return replace(self._target, cycle=cycle, phase=phase)
 
     def _name(self, kind: str) -> str:
@@ -106,7 +106,7 @@ class TargetCreator:
 
     def _create_cycle(self, target: entities.Target) -> None:
         start, end = self._dates(target)
-        name, over = self._name("cycle"), self._release.end
+        name, release_end = self._name("cycle"), self._release.end
         try:
             cycle = self._client.create_cycle(
                 name,
@@ -118,45 +118,45 @@ class TargetCreator:
             )
         except errors.ZephyrBadAnswer as refused:
             why = f"(new cycle {name!r} from {start} to {end})"
-            if over is not None and over < date.today():
+            if release_end is not None and release_end < date.today():
                 why = (
-                    f"{self._settings.describe('release')} ended on {over}; a cycle needs a"
+                    f"{self._settings.describe('release')} ended on {release_end}; a cycle needs a"
                     f" release that has not ended. Set zephyr_release to one, or move its end."
                 )
             msg = f"{refused} {why}"
             raise errors.ZephyrRefused(msg, status=refused.status) from None
-        self._cycles.append(cycle.id)
+        self._created_cycles.append(cycle.id)
 
     def _dates(self, target: entities.Target) -> tuple[date, date]:
-        """Return the dates of a new cycle: from today to the end of its release."""
+        """Return the dates of a new cycle, from today to the end of its release if possible."""
         release, project = self._release, target.project
         if project is None:
-            return span(date.today(), [release.start], [release.end])
+            return cycle_dates(date.today(), [release.start], [release.end])
         if None in (release.start, release.end):
             with suppress(errors.ZephyrBadAnswer):
                 project = self._client.project(project.id)
         starts, ends = [release.start, project.start], [release.end, project.end]
-        return span(date.today(), starts, ends)
+        return cycle_dates(date.today(), starts, ends)
 
     def _remove_duplicates(self, cycle: entities.Cycle, phase: entities.Phase) -> None:
-        """Remove our own cycle and phase, if empty, when another job's ones count."""
-        for cycle_id, phase_id in self._phases:
-            with self._remark("phase", phase_id):
+        """Remove the cycles and phases that we created and do not use, if they are empty."""
+        for cycle_id, phase_id in self._created_phases:
+            with self._note_failure("phase", phase_id):
                 if phase_id != phase.id and not self._in_use(phase_id):
                     self._client.delete_phase(cycle_id, phase_id)
-        for cycle_id in self._cycles:
-            with self._remark("cycle", cycle_id):
+        for cycle_id in self._created_cycles:
+            with self._note_failure("cycle", cycle_id):
                 if cycle_id != cycle.id and not self._client.cycle(cycle_id).phases:
                     self._client.delete_cycle(cycle_id)
 
     @contextmanager
-    def _remark(self, kind: str, number: int) -> Iterator[None]:
-        """Note what cannot be removed in the block."""
+    def _note_failure(self, kind: str, number: int) -> Iterator[None]:
+        """Turn an error in the block into a remark that our *kind* could not be removed."""
         try:
             yield
         except errors.ZephyrError as error:
             self._creations.remarks.append(
-                f"another job created the same {kind}; ours (id {number}) is empty and"
+                f"another job created the same {kind} at the same time; ours (id {number})"
                 f" could not be removed: {error}"
             )
 
@@ -173,17 +173,17 @@ class TargetCreator:
 def missing_for_cycle(
     client: Client, settings: Settings, target: entities.Target
 ) -> list[str]:
-    """Return what the settings lack to create a cycle, if *target* has none.
+    """Return what the settings lack to create a cycle, one line for each problem.
 
-    Each problem is one line.
+    The list is empty if *target* has a cycle or nothing is missing.
     """
     if target.phase is not None or target.cycle is not None:
         return []
     problems = []
     if target.project is None:
         problems.append(
-            f"no project, and a new cycle needs the dates of its release, which are"
-            f" listed there ({settings.describe('create')}). Set zephyr_project."
+            f"no project, but a new cycle needs the dates of its release, which only the"
+            f" project lists ({settings.describe('create')}). Set zephyr_project."
         )
     if not settings.environment and client.requires_environment():
         problems.append(
@@ -193,12 +193,12 @@ def missing_for_cycle(
     return problems
 
 
-def span(
+def cycle_dates(
     today: date, starts: list[date | None], ends: list[date | None]
 ) -> tuple[date, date]:
     """Return the dates of a new cycle, limited to those of release and project.
 
-    If the release is over, this is its last day, which the server may refuse.
+    If the release is over, both dates are its last day, which the server may refuse.
     """
     first = max(filter(None, starts), default=None)
     last = min(filter(None, ends), default=None)
@@ -208,6 +208,7 @@ def span(
     return min(start, last), last
 
 
-def _lowest(listed: Iterable[_Entity], name: str) -> _Entity | None:
+def _lowest_id(listed: Iterable[_Entity], name: str) -> _Entity | None:
+    """Return the entity of this name with the lowest id, `None` if there is none."""
     matches = [each for each in listed if each.name.strip() == name]
     return min(matches, key=lambda each: each.id, default=None)

@@ -14,10 +14,10 @@ from pytest_zephyr.results.records import NewCase
 class Creations:
     """What the server lacks, and what was created.
 
-    *containers* are the cycle and the phase, *folders* the paths and *cases* the new test
-    cases that did not exist at first; *additions* are test cases to add to the phase.
-    *placements* has the new test cases that exist by now, *refused* says why one could not
-    be created. *created* names what was created, *remarks* is what else to report.
+    At first missing: *containers* (the cycle and the phase), *folders* (paths) and *cases*.
+    *additions* are existing test cases to add to the phase. *placements* has the new test
+    cases that exist now; *refused* says why others could not be created. *created* names
+    what was created, *remarks* has what else to report.
     """
 
     containers: list[str] = field(default_factory=list)
@@ -30,17 +30,18 @@ class Creations:
     remarks: list[str] = field(default_factory=list)
 
     @property
-    def needed(self) -> bool:
+    def has_cases(self) -> bool:
+        """Whether test cases have to be created or added to the phase."""
         return bool(self.additions or self.cases)
 
     @property
     def not_created(self) -> set[NewCase]:
-        """The test cases that neither exist by now nor were refused."""
+        """The new test cases that do not exist yet and were not refused."""
         return {*self.cases} - self.placements.keys() - self.refused.keys()
 
     @property
     def requests(self) -> int:
-        """How many writing requests it takes to create everything."""
+        """How many requests it takes to create everything."""
         added = len(self.additions) + len(self.cases)
         return (
             len(self.containers)

@@ -1,4 +1,4 @@
-"""Adding test cases to a phase, and assigning them, so that they have executions."""
+"""Add test cases to a phase, and assign them, so that they have executions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_zephyr.client.entities import Placement
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-#: Seconds between two reads while another job fills the same phase, and how many reads.
+#: Seconds between two reads while another job fills the same phase, and the most reads.
 _PAUSE = 1.0
 _MAX_READS = 8
 
@@ -29,7 +29,8 @@ _MAX_UNCHANGED = 3
 class PhaseFiller(BatchWriter[Placement]):
     """Adds test cases to a phase and assigns them, so that they have executions.
 
-    *added* counts those that were not in the phase before, *why_not* is the first refusal.
+    *added* counts those that were not in the phase before. *first_refusal* is the reason of
+    the first refusal, empty if there was none.
     """
 
     def __init__(
@@ -44,23 +45,23 @@ class PhaseFiller(BatchWriter[Placement]):
         self._snapshot = snapshot
         self._phase = phase
         self._placements: dict[int, Placement] = {p.case: p for p in placements}
-        self._nodes: list[int] = []
-        self._tree = phase.tree
+        self._node_ids: list[int] = []
+        self._tree_id = phase.tree
         # Old servers expect placement ids, newer ones version ids.
         self._expects_versions = True
         self.added = 0
-        self.why_not = ""
+        self.first_refusal = ""
 
     def fill(self, *, fresh: bool, contested: bool) -> None:
         """Add and assign until each test case has an execution, and read all executions.
 
-        Those that are in the phase are not added again, and no other row is assigned. A
-        *fresh* phase is known to be empty. A *contested* one is also being filled by
-        another job, whose rows are waited for.
+        Test cases that are in the phase are not added again, and rows of other test cases
+        are not assigned. A *fresh* phase is known to be empty. A *contested* phase is also
+        being filled by another job; its rows are waited for.
         """
         if contested:
             self._snapshot.read_executions(self._client)
-        for case in self._scheduled():
+        for case in self._cases_with_execution():
             self._placements.pop(case, None)
         if not self._placements:
             return
@@ -69,24 +70,24 @@ class PhaseFiller(BatchWriter[Placement]):
             rows = self._wait_for_others()
         elif not fresh:
             rows = self._read()
-        # Nothing can be added to a structured phase; its folders decide.
-        missing = self._without(rows) if self._phase.free_form else []
+        # Nothing can be added to a structured phase: it has the cases of its folders.
+        missing = self._missing_from(rows) if self._phase.free_form else []
         self.send_all(missing)
         # This is safe if every unassigned row of the phase is ours.
         if all(row.assigned or row.placement.case in self._placements for row in rows):
-            # If that is refused, each row is assigned by itself.
+            # If this is refused, `_retry` assigns the rows.
             self._assign(self._client.assign_all, self._root())
         else:
             self._assign_each(self._read())
         self._snapshot.read_executions(self._client)
-        if self._placements.keys() - self._scheduled():
+        if self._placements.keys() - self._cases_with_execution():
             self._retry()
-        self.added = len(self._scheduled() & {each.case for each in missing})
+        self.added = len(self._cases_with_execution() & {each.case for each in missing})
 
     def _retry(self) -> None:
         """Try other calls for the test cases that have no execution yet."""
         rows = self._read()
-        absent = self._without(rows) if self._phase.free_form else []
+        absent = self._missing_from(rows) if self._phase.free_form else []
         if absent:
             self._expects_versions = False
             self.finished.clear()
@@ -98,33 +99,33 @@ class PhaseFiller(BatchWriter[Placement]):
     # Reading
 
     def _root(self) -> int:
-        if self._tree is None:
-            self._tree = self._client.phase_tree(self._phase.id).id
-        return self._tree
+        if self._tree_id is None:
+            self._tree_id = self._client.phase_tree(self._phase.id).id
+        return self._tree_id
 
     def _read(self) -> list[PhaseRow]:
-        if not self._nodes:
+        if not self._node_ids:
             tree = self._client.phase_tree(self._phase.id)
-            self._tree = tree.id
-            self._nodes = [node.id for node in tree.walk()]
-        return [row for node in self._nodes for row in self._client.phase_rows(node)]
+            self._tree_id = tree.id
+            self._node_ids = [node.id for node in tree.walk()]
+        return [row for node in self._node_ids for row in self._client.phase_rows(node)]
 
     def _wait_for_others(self) -> list[PhaseRow]:
-        """Read until the other job has added all wanted cases, or adds no more."""
+        """Read until the other job has added all our cases, or adds no more."""
         rows = self._read()
         unchanged = 0
         for _ in range(_MAX_READS):
-            if not self._without(rows) or unchanged == _MAX_UNCHANGED:
+            if not self._missing_from(rows) or unchanged == _MAX_UNCHANGED:
                 break
             time.sleep(_PAUSE)
             before, rows = len(rows), self._read()
             unchanged = unchanged + 1 if rows and len(rows) == before else 0
         return rows
 
-    def _scheduled(self) -> set[int]:
+    def _cases_with_execution(self) -> set[int]:
         return {row.case for row in self._snapshot.executions if row.case is not None}
 
-    def _without(self, rows: Iterable[PhaseRow]) -> list[Placement]:
+    def _missing_from(self, rows: Iterable[PhaseRow]) -> list[Placement]:
         present = {row.placement.case for row in rows}
         return [each for each in self._placements.values() if each.case not in present]
 
@@ -134,40 +135,40 @@ class PhaseFiller(BatchWriter[Placement]):
         return row.case
 
     def write(self, rows: Sequence[Placement]) -> Sequence[Placement]:
-        numbers: dict[int, list[Any]] = {}
+        ids_by_folder: dict[int, list[Any]] = {}
         for placement in rows:
             number = placement.version if self._expects_versions else placement.id
-            numbers.setdefault(placement.folder or 0, []).append(number)
+            ids_by_folder.setdefault(placement.folder or 0, []).append(number)
         try:
-            self._client.add_to_phase(self._phase.id, self._root(), numbers)
+            self._client.add_to_phase(self._phase.id, self._root(), ids_by_folder)
         except errors.ZephyrRefused as refused:
-            # The server may expect other ids, so the rest is not tried with these.
+            # The server may expect other ids, so no more of these are sent.
             self.refuse(self._rows, str(refused))
         return ()
 
     def read_back(self, rows: Sequence[Placement]) -> Sequence[Placement]:
-        absent = self._without(self._read())
+        absent = self._missing_from(self._read())
         return [each for each in rows if each in absent]
 
     def refuse(self, rows: Sequence[Placement], reason: str) -> None:
         self.finished.update(map(self.key, rows))
-        self.why_not = self.why_not or reason
+        self.first_refusal = self.first_refusal or reason
 
-    def _assign(self, call: Callable[..., object], what: object) -> None:
-        """Assign *what* to the tester; the executions show whether it happened."""
+    def _assign(self, call: Callable[..., object], rows: object) -> None:
+        """Assign *rows*, or those of a tree; the executions show whether it happened."""
         with suppress(errors.ZephyrWriteUncertain):
             try:
-                call(self._phase.id, what, self._snapshot.user.id)
+                call(self._phase.id, rows, self._snapshot.user.id)
             except errors.ZephyrRefused as refused:
-                self.why_not = self.why_not or str(refused)
+                self.first_refusal = self.first_refusal or str(refused)
 
     def _assign_each(self, rows: Iterable[PhaseRow]) -> None:
-        scheduled: set[int] = set()
+        assigned: set[int] = set()
         by_node: dict[int | None, list[Placement]] = {}
         for row in sorted(rows, key=lambda row: (not row.assigned, row.placement.id)):
             case = row.placement.case
-            if case in self._placements and case not in scheduled:
-                scheduled.add(case)
+            if case in self._placements and case not in assigned:
+                assigned.add(case)
                 if not row.assigned:
                     by_node.setdefault(row.placement.folder, []).append(row.placement)
         for waiting in by_node.values():

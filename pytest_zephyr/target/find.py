@@ -1,4 +1,4 @@
-"""Where results go: project, release, cycle and phase, from names to ids."""
+"""Find the target of results by names or ids: project, release, cycle and phase."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_zephyr.text import closest
 from pytest_zephyr.text import first_few
 
 
-#: Existing names to list when one is not found.
+#: The most existing names to list when a name is not found.
 _MAX_NAMES = 20
 
 
@@ -52,8 +52,8 @@ def find_target(client: Client, settings: Settings) -> entities.Target:
 class Finder:
     """Looks up project, release, cycle and phase.
 
-    A *thorough* one also finds out whether an id exists at all. *places* has what was
-    found so far, `None` for what is to be created.
+    If *thorough*, it also finds out whether an id exists at all. *places* has what was
+    found so far by kind, `None` for what is to be created.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class Finder:
         """Return the release, without name and dates if only its id is set."""
         ref = self._ref("release")
         if self._settings.project is None and ref.id is not None:
-            by_id = self.places["release"] = entities.Release(ref.id, "")
-            return by_id
+            only_id = self.places["release"] = entities.Release(ref.id, "")
+            return only_id
         release = self._pick("release", ref, self._releases(), self._name_project())
         assert release is not None, "a release is never created"
         return release
@@ -108,13 +108,13 @@ class Finder:
         except errors.ZephyrRefused as refused:
             if not self._thorough or refused.status == errors.NO_SUCH_NAME:
                 raise
-            # If the server is broken, this raises, too.
+            # If the server is broken, this call raises, too.
             self._client.projects()
             text = f"{self._settings.describe(kind)} is not a {kind} of this server,"
             text += f" which says: {refused}"
             phase = self._settings.phase
             if phase is not None and phase.id is not None:
-                text += f" The phase {phase.id}: {self._where_is(phase.id, ())}"
+                text += f" Phase {phase.id}: {self._where_is(phase.id, ())}"
             raise errors.ZephyrNotFound(text) from None
 
     def find_project(self) -> entities.Project:
@@ -138,25 +138,31 @@ class Finder:
     # The id of a phase, with or without what is above it
 
     def _find_phase_id(self, number: int) -> entities.Target:
-        settings, named = self._settings, self._settings.cycle
-        if not (settings.project or settings.release or named):
+        settings, cycle_ref = self._settings, self._settings.cycle
+        if not (settings.project or settings.release or cycle_ref):
             only_id = self.places["phase"] = entities.Phase(number, "")
             return self._target(phase=only_id)
         cycles, release = self._cycles_above(number)
-        matches = [each for each in cycles if named is None or _matches(named, each)]
-        if named is not None and matches:
+        matches = [
+            each for each in cycles if cycle_ref is None or _matches(cycle_ref, each)
+        ]
+        if cycle_ref is not None and matches:
             self.places["cycle"] = matches[0]
         for cycle, phase in phases_with_id(number, matches):
             self.places |= {"cycle": cycle, "phase": phase}
             return self._target(release, cycle, phase)
         where = self._where_is(number, cycles)
-        if named is not None and not matches and release is not None:
+        if cycle_ref is not None and not matches and release is not None:
             where = where.replace("It is", f"Phase {number} is", 1)
-            text = self._not_found("cycle", named, cycles, self._name_release(release))
+            text = self._not_found(
+                "cycle", cycle_ref, cycles, self._name_release(release)
+            )
             wrong: str = "cycle"
         else:
-            if named is not None:
-                place = f"cycle {matches[0].name!r}" if matches else f"cycle {named}"
+            if cycle_ref is not None:
+                place = (
+                    f"cycle {matches[0].name!r}" if matches else f"cycle {cycle_ref}"
+                )
             else:
                 assert release is not None
                 place = self._name_release(release)
@@ -173,11 +179,11 @@ class Finder:
             release = self.find_release()
             return self._by_id("release", self._client.cycles, release.id), release
         if settings.cycle is not None and settings.cycle.id is not None:
-            cycle, above = self.find_cycle()
+            cycle, release_above = self.find_cycle()
             assert cycle is not None, "a cycle with an id is not to be created"
-            if cycle.phases or above is None:
-                return [cycle], above
-            return self._client.cycles(above.id), above
+            if cycle.phases or release_above is None:
+                return [cycle], release_above
+            return self._client.cycles(release_above.id), release_above
         number = self._client.phase_tree(phase).release
         if number is None:
             raise errors.ZephyrNotFound(
@@ -190,7 +196,7 @@ class Finder:
         return self._client.cycles(number), release
 
     def _check_project(self, kind: Kind, release: entities.Release | None) -> None:
-        """Raise ZephyrNotFound if *release*, in which a *kind* is, is not in the project."""
+        """Raise ZephyrNotFound if the *release* of a *kind* is not in the project."""
         if self._settings.project is None or release is None:
             return
         releases = self._releases()
@@ -218,7 +224,7 @@ class Finder:
             )
         return "The server does not say where it is."
 
-    # Messages
+    # Results and messages
 
     def _target(
         self,
@@ -258,7 +264,7 @@ class Finder:
     def _pick(
         self, kind: Kind, ref: Ref, listed: Sequence[Entity], place: str
     ) -> Entity | None:
-        """Return what *ref* names, `None` if it is missing and may be created."""
+        """Return the entity that *ref* names, `None` if it is missing and may be created."""
         matches = [each for each in listed if _matches(ref, each)]
         if not matches:
             if kind in CREATE_LEVELS and ref.name and self._settings.may_create(kind):
@@ -274,13 +280,13 @@ class Finder:
             ids = ", ".join(map(str, sorted(each.id for each in matches)))
             self._remarks.append(
                 f"{len(matches)} {kind}s of {place} are called {lowest.name!r} (ids {ids});"
-                f" the lowest id is taken. Set zephyr_{kind} to an id to choose."
+                f" the lowest id is used. Set zephyr_{kind} to an id to choose."
             )
         self.places[kind] = lowest
         return lowest
 
     def _other_release(self, ref: Ref) -> str:
-        """Say in which release of the project a cycle really is, if the server knows."""
+        """Return the name of the release that has a cycle, empty if it is not found."""
         releases: Sequence[entities.Release] = ()
         number = None
         try:
@@ -297,10 +303,7 @@ class Finder:
         if number is None:
             return ""
         name = next((each.name for each in releases if each.id == number), None)
-        where = f"id {number}" if name is None else f"{name!r} ({number})"
-        return (
-            f" It is in release {where}: set zephyr_release to that, or take a cycle of"
-        )
+        return f"id {number}" if name is None else f"{name!r} ({number})"
 
     def _not_found(
         self, kind: str, ref: Ref, listed: Sequence[Entity], place: str
@@ -313,7 +316,7 @@ class Finder:
             (f"{name!r} ({names[name]})" for name in close_first), _MAX_NAMES
         )
         hint = f" Did you mean {close!r}?" if close else ""
-        has = f" There are: {known}." if names else f" There is no {kind} at all."
+        listing = f" There are: {known}." if names else f" There is no {kind} at all."
         create = ""
         phase = self._settings.phase
         is_new = phase is None or phase.id is None
@@ -321,15 +324,18 @@ class Finder:
             create = f" To create it: --zephyr-create={kind}."
         described = self._settings.describe(kind)
         if kind == "cycle" and not close and (other := self._other_release(ref)):
-            has = f" {place}: {known}." if names else f" {place}; it has none yet."
-            return f"{described} is not a cycle of {place}.{other}{has}"
-        return f"{described} is not a {kind} of {place}.{hint}{has}{create}"
+            listing = f"{place}: {known}." if names else f"{place}, which has none yet."
+            return (
+                f"{described} is not a cycle of {place}. It is in release {other}: set"
+                f" zephyr_release to that, or set zephyr_cycle to a cycle of {listing}"
+            )
+        return f"{described} is not a {kind} of {place}.{hint}{listing}{create}"
 
 
 def phases_with_id(
     number: int, cycles: Iterable[entities.Cycle]
 ) -> list[tuple[entities.Cycle, entities.Phase]]:
-    """Return the phases of *cycles* with this id, at most one, each with its cycle."""
+    """Return the phase of *cycles* with this id and its cycle, or an empty list."""
     return [
         (cycle, phase)
         for cycle in cycles

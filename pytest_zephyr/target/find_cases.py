@@ -1,4 +1,4 @@
-"""Finding test cases in the repository by visible id or Alt ID."""
+"""Find test cases in the repository by visible id or Alt ID."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.results.records import CaseRef
 
 
-#: The most calls of a walk through a repository, for cases that no search finds.
-MAX_CALLS = 300
+#: The most calls to read folders of a repository for cases that no search finds.
+MAX_WALK_CALLS = 300
 
-#: The most Alt IDs to search one by one; for more the repository is walked.
-_MAX_SEARCHED = 20
+#: The most Alt IDs to search one by one; for more, all folders are read.
+_MAX_SEARCHED_ALTS = 20
 
 
 @dataclass
@@ -26,7 +26,7 @@ class CaseLookup:
     """Test cases of the repository.
 
     *ambiguous* has the visible ids of each Alt ID that several test cases share.
-    *certain* says that cases which are not listed here do not exist.
+    *certain* says that all cases were searched, so that others do not exist.
     """
 
     placements: dict[CaseRef, entities.Placement] = field(default_factory=dict)
@@ -38,27 +38,32 @@ class CaseLookup:
 
 
 def find_cases(
-    client: Client, cases: Iterable[CaseRef], release: int | None, *, walk: int = 0
+    client: Client,
+    cases: Iterable[CaseRef],
+    release: int | None,
+    *,
+    max_walk_calls: int = 0,
 ) -> CaseLookup:
     """Find *cases*; of several placements the one in *release* counts, else the oldest.
 
-    The server's search comes first. It may not know recent changes, or be missing:
-    then at most *walk* calls, or as many as needed, read the folders of *release*.
+    The server's search comes first. If it does not find a case, which may be new, up to
+    *max_walk_calls* read the folders of *release*; without a search, as many as needed.
     """
     cases = list(dict.fromkeys(cases))
     candidates: dict[CaseRef, list[entities.Placement]] = {}
     searched = _search(client, cases, release or 0, candidates)
     missing = {case for case in cases if not candidates.get(case)}
     walked = False
-    if missing and release is not None and (walk or not searched):
-        # Without a search only the time budget limits the walk.
-        walked = _walk(client, release, missing, candidates, walk if searched else None)
+    if missing and release is not None and (max_walk_calls or not searched):
+        # Without a search only the time budget limits the calls.
+        calls = max_walk_calls if searched else None
+        walked = _walk(client, release, missing, candidates, calls)
     lookup = CaseLookup(certain=searched or walked)
     for case in cases:
         matches = [p for p in candidates.get(case, ()) if case in (p.case, p.alt)]
-        numbers = sorted({each.case for each in matches})
-        if len(numbers) > 1:
-            lookup.ambiguous[str(case)] = list(map(int, numbers))
+        ids = sorted({each.case for each in matches})
+        if len(ids) > 1:
+            lookup.ambiguous[str(case)] = list(map(int, ids))
         elif matches:
             lookup.placements[case] = min(
                 matches, key=lambda each: (each.release != release, each.id)
@@ -72,7 +77,7 @@ def _search(
     release: int,
     candidates: dict[CaseRef, list[entities.Placement]],
 ) -> bool:
-    """Search by id and Alt ID; return whether the server could search for all."""
+    """Search by id and Alt ID; return whether all *cases* were searched."""
     ids = [entities.VisibleId(case) for case in cases if isinstance(case, int)]
     alts = [case for case in cases if isinstance(case, str)]
     try:
@@ -81,12 +86,12 @@ def _search(
                 ids[start : start + SEARCH_SIZE], release
             ):
                 candidates.setdefault(placement.case, []).append(placement)
-        for alt in alts if len(alts) <= _MAX_SEARCHED else ():
+        for alt in alts if len(alts) <= _MAX_SEARCHED_ALTS else ():
             candidates[alt] = client.cases_by_alt(alt)
     except ZephyrRefused:
         # This server has no search, or its index is broken.
         return False
-    return len(alts) <= _MAX_SEARCHED
+    return len(alts) <= _MAX_SEARCHED_ALTS
 
 
 def _walk(
@@ -100,13 +105,13 @@ def _walk(
 
     Alt IDs need every folder, because several test cases can have the same one.
     """
-    alts = any(isinstance(case, str) for case in missing)
+    has_alts = any(isinstance(case, str) for case in missing)
     try:
         roots = client.root_folders(release)
         for folder in (
             each for root in roots for each in client.folder(root.id).walk()
         ):
-            if not missing and not alts:
+            if not missing and not has_alts:
                 return True
             if calls is not None:
                 if calls <= 0:

@@ -9,31 +9,31 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.entities import Folder
 
 
-#: How often to create missing folders and read them back.
-_ROUNDS = 3
+#: How often at most to create missing folders and read them back.
+_MAX_ROUNDS = 3
 
 #: The names of a folder and its parents, from the root down.
 Path = tuple[str, ...]
 
 
 class Folders:
-    """The folders of a *release*; of several with one path the oldest is used.
+    """The folders of a *release*; of several with one path the lowest id is used.
 
-    *refused* says why a folder could not be created. *duplicates* maps ids to paths, the
-    deepest first, of folders created here that another job created before.
+    *refused* says why a folder could not be created. *duplicates* are the ids and paths of
+    folders that we created, but another job had created before; the deepest come first.
     """
 
     def __init__(self, client: Client, release: int) -> None:
         self._client = client
         self._release = release
         self._roots: list[Folder] | None = None
-        # The ids of all folders below each root that was read.
+        # For each root folder that was read: the ids of it and all below, by path.
         self._trees: dict[str, dict[Path, int]] = {}
         self.refused: dict[Path, str] = {}
         self.duplicates: dict[int, Path] = {}
 
     def find(self, path: Path) -> int | None:
-        """Return the id of the folder at *path*."""
+        """Return the id of the folder at *path*, `None` if it is missing."""
         return self._tree(path[0]).get(path)
 
     def missing(self, paths: Iterable[Path]) -> list[Path]:
@@ -45,15 +45,15 @@ class Folders:
         """Create what is missing of *paths*, and read back whether it is there."""
         paths = list(paths)
         created: dict[int, Path] = {}
-        for _ in range(_ROUNDS):
-            todo = [path for path in self.missing(paths) if path not in self.refused]
-            if not todo:
+        for _ in range(_MAX_ROUNDS):
+            missing = [path for path in self.missing(paths) if path not in self.refused]
+            if not missing:
                 break
-            for path in todo:
+            for path in missing:
                 self._create(path, created)
-            # Read them again.
+            # Read the folders again when they are used.
             self._roots = None
-            for path in todo:
+            for path in missing:
                 self._trees.pop(path[0], None)
         self.duplicates |= {
             number: path
@@ -78,7 +78,7 @@ class Folders:
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
         except errors.ZephyrWriteUncertain:
-            # `create` reads back whether it happened.
+            # `create` reads back whether the folder is there.
             return
         except errors.ZephyrRefused as refused:
             if refused.status < 500:

@@ -23,7 +23,7 @@ from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find import phases_with_id
 from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.find_cases import find_cases
-from pytest_zephyr.target.find_cases import MAX_CALLS
+from pytest_zephyr.target.find_cases import MAX_WALK_CALLS
 from pytest_zephyr.text import ambiguous_alt
 from pytest_zephyr.text import did_you_mean
 from pytest_zephyr.text import format_case
@@ -36,35 +36,36 @@ NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 _FRESH_SECONDS = 60.0
 
 #: The most executions to keep during a run; more are read again at its end.
-MAX_KEPT = 4 * PAGE_SIZE
+MAX_KEPT_EXECUTIONS = 4 * PAGE_SIZE
 
 
 @dataclass
 class Snapshot:
-    """What was read so far; *complete* says that *executions* is complete.
+    """What was read so far.
 
-    *lookup* has the test cases that were looked up in the repository, *described* is the
-    phase as the user named it. Only a report needs names of test cases; *named* says that
-    the executions have them. *scheduled* maps all test cases of the phase to their Alt IDs,
-    `None` if they were not read. *clock_offset* is how many milliseconds the server's clock
-    is ahead of ours.
+    *is_complete* says that *executions* has all of the phase, *has_names* that they have the
+    names of their test cases, which only a report needs. *read_at* is when they were read,
+    in seconds of the monotonic clock. *lookup* has the test cases that were looked up in the
+    repository. *phase_description* is the phase as the user named it. *scheduled* maps all
+    test cases of the phase to their Alt IDs, `None` if they were not read. *clock_offset* is
+    how many milliseconds the server's clock is ahead of ours.
     """
 
     user: entities.User
     statuses: Sequence[Status] = status.STOCK
     target: entities.Target | None = None
     executions: list[entities.Execution] = field(default_factory=list)
-    complete: bool = False
+    is_complete: bool = False
     read_at: float = 0.0
     lookup: CaseLookup = field(default_factory=CaseLookup)
-    described: str = ""
-    named: bool = True
+    phase_description: str = ""
+    has_names: bool = True
     scheduled: dict[int, str] | None = None
     clock_offset: int = 0
 
     @property
-    def fresh(self) -> bool:
-        return self.complete and monotonic() - self.read_at < _FRESH_SECONDS
+    def is_fresh(self) -> bool:
+        return self.is_complete and monotonic() - self.read_at < _FRESH_SECONDS
 
     @property
     def known_target(self) -> entities.Target:
@@ -72,7 +73,7 @@ class Snapshot:
         return self.target
 
     def why_missing(self, case: CaseRef) -> tuple[str, errors.Code]:
-        """Return why *case* has no execution, after `look_up`, and the code of the reason."""
+        """Return why *case* has no execution, and the code of this; call `look_up` before."""
         if case in self.lookup.ambiguous:
             cases = self.lookup.ambiguous[str(case)]
             return ambiguous_alt(case, cases, "Zephyr"), "ambiguous"
@@ -91,8 +92,8 @@ class Snapshot:
         return text, "unknown-case"
 
     def read_target(self, client: Client, settings: Settings) -> entities.Target:
-        self.described = settings.describe("phase")
-        self.named = settings.report is not None
+        self.phase_description = settings.describe("phase")
+        self.has_names = settings.report is not None
         if self.target is None:
             self.target = find_target(client, settings)
         return self.target
@@ -105,14 +106,14 @@ class Snapshot:
             release = target.release.id if target.release else None
             rows = client.executions(target.phase.id, release)
             for execution in islice(rows, limit):
-                if not self.named:
+                if not self.has_names:
                     execution.name = ""
                 executions.append(execution)
             if not executions and not target.phase.name:
                 # A missing phase looks like an empty one.
                 self._check_phase(client, target.phase)
         self.executions = executions
-        self.complete = limit is None or len(executions) < limit
+        self.is_complete = limit is None or len(executions) < limit
         self.read_at = monotonic()
 
     def read_phase(self, client: Client) -> None:
@@ -141,13 +142,15 @@ class Snapshot:
     ) -> CaseLookup:
         """Find *cases* in the repository, unless they were found before.
 
-        If *thorough*, find those that are too new for the server's search.
+        If *thorough*, also find those that are too new for the server's search.
         """
         unknown = [case for case in cases if not self.lookup.has(case)]
         if unknown:
-            calls = MAX_CALLS if thorough else 0
+            calls = MAX_WALK_CALLS if thorough else 0
             try:
-                lookup = find_cases(client, unknown, self._release(client), walk=calls)
+                lookup = find_cases(
+                    client, unknown, self._release(client), max_walk_calls=calls
+                )
             except errors.ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
@@ -158,14 +161,15 @@ class Snapshot:
         return self.lookup
 
     def _check_phase(self, client: Client, phase: entities.Phase) -> None:
+        """Raise ZephyrNotFound if the server does not have *phase*."""
         try:
             client.phase_tree(phase.id)
         except errors.ZephyrBadAnswer as refused:
             if refused.status in {200, 401, 403, 404, 405}:
-                # The server may lack this call.
+                # The server may lack this call, or refuse it to this user.
                 return
-            described = self.described or f"phase {phase.id}"
-            msg = f"{described} is not a phase of this server. It says: {refused}"
+            description = self.phase_description or f"phase {phase.id}"
+            msg = f"{description} is not a phase of this server. It says: {refused}"
             raise errors.ZephyrNotFound(msg) from None
 
     def _release(self, client: Client) -> int | None:
@@ -179,9 +183,9 @@ class Snapshot:
 def read_snapshot(
     client: Client, settings: Settings, snapshot: Snapshot | None = None
 ) -> Snapshot:
-    """Read all that a push needs, except for what *snapshot* has of a moment ago."""
+    """Read what a push needs; a *snapshot* is completed, and read again if it is old."""
     snapshot = snapshot or read_user_and_statuses(client)
-    if not snapshot.fresh:
+    if not snapshot.is_fresh:
         if snapshot.target is not None and snapshot.target.phase is None:
             # Somebody may have created the phase since.
             snapshot.target = None

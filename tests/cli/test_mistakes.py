@@ -167,8 +167,8 @@ def test_a_cycle_of_another_release(check, world, by):
 
     assert check(f"--zephyr-cycle={given}") == (
         f"'{given}' (from --zephyr-cycle) is not a cycle of release '1.0'. It is in release"
-        f" '2.0' ({other}): set zephyr_release to that, or take a cycle of release '1.0':"
-        f" 'Nightly' ({world.cycle})."
+        f" '2.0' ({other}): set zephyr_release to that, or set zephyr_cycle to a"
+        f" cycle of release '1.0': 'Nightly' ({world.cycle})."
     )
 
 

@@ -118,7 +118,9 @@ def test_what_is_used_or_cannot_be_removed_is_named_once(creator, options):
 
     assert sorted(cases) == [chosen, chosen + 1]
     (remark,) = remarks
-    assert f"not needed and not removed: test case {chosen + 1}" in remark
+    assert (
+        f"ours are not needed, but were not removed: test case {chosen + 1}" in remark
+    )
 
 
 @pytest.mark.parametrize("contested", ["cycle", "phase", "neither"])

@@ -15,7 +15,7 @@ from pytest_zephyr.config import placeholders
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.target.create_cases import path_of
-from pytest_zephyr.target.create_cycle import span
+from pytest_zephyr.target.create_cycle import cycle_dates
 from pytest_zephyr.text import MAX_NAME_LENGTH
 from pytest_zephyr.text import shorten_name
 from tests.unit.make import deterministic
@@ -39,13 +39,13 @@ BEFORE, AFTER = date(2026, 11, 1), date(2026, 12, 31)
     ],
 )
 def test_a_new_cycle_lies_within_release_and_project(starts, ends, expected):
-    assert span(TODAY, starts, ends) == expected
+    assert cycle_dates(TODAY, starts, ends) == expected
 
 
 @deterministic
 @given(st.dates(), st.lists(st.none() | st.dates()), st.lists(st.none() | st.dates()))
 def test_a_cycle_never_ends_after_what_it_is_in(today, starts, ends):
-    start, end = span(today, starts, ends)
+    start, end = cycle_dates(today, starts, ends)
     last = min(filter(None, ends), default=None)
 
     assert start <= end or last is not None

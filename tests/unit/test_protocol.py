@@ -109,7 +109,7 @@ SNAPSHOT = Snapshot(
     executions=[
         Execution(1, 101, "", VersionId(9), "1", "ok", 5, 6, "abc", True, None)
     ],
-    complete=True,
+    is_complete=True,
     lookup=CaseLookup(
         {
             101: Placement(PlacementId(1), VisibleId(101), VersionId(2)),
