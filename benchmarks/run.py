@@ -1,8 +1,8 @@
-"""What reporting costs, as ratios of one run: `python benchmarks/run.py [NAME…]`.
+"""Measure what reporting costs: `python benchmarks/run.py [NAME…]`.
 
 It needs the package with its `sandbox` extra, and pytest-xdist for one of the rows. Each name
-is a function below; without one all of them run, which takes some minutes. Figures compare
-what ran here and now, so that only ratios mean anything elsewhere.
+is a function below; without a name all of them run, which takes some minutes. Seconds are
+those of this machine; only ratios can be compared with those of other machines.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 
 
-#: A plugin that keeps one line for each test and does no more: the least that a reporter
-#: can cost.
-FLOOR = """
+#: A plugin that only keeps one line for each test: the lowest cost of a reporter.
+FLOOR_PLUGIN = """
 lines = []
 
 def pytest_runtest_logreport(report):
@@ -37,8 +36,8 @@ def pytest_runtest_logreport(report):
         lines.append((report.nodeid, report.outcome, report.duration))
 """
 
-#: The journal of one session, for benchmarks that do not run pytest.
-HEADER = {"kind": "header", "format": 1, "cut": 0, "run": "r", "started": 1}
+#: The first line of journals that a benchmark writes itself.
+JOURNAL_HEADER = {"kind": "header", "format": 1, "cut": 0, "run": "r", "started": 1}
 
 
 def say(text: str) -> None:
@@ -46,14 +45,14 @@ def say(text: str) -> None:
 
 
 class Suite:
-    """Suites of one size in a directory of their own, and runs of them."""
+    """Test suites by their number of tests, and runs of pytest in them."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        (root / "floor.py").write_text(FLOOR, encoding="utf-8")
+        (root / "floor.py").write_text(FLOOR_PLUGIN, encoding="utf-8")
 
     def directory(self, tests: int) -> Path:
-        """Return where there are so many *tests*, each with a test case."""
+        """Return the directory of a suite of that many *tests*, each with its test case."""
         path = self._root / f"suite{tests}"
         if not path.exists():
             path.mkdir()
@@ -72,7 +71,7 @@ class Suite:
         return path
 
     def run(self, tests: int, *args: str, **environ: str) -> tuple[float, float]:
-        """Run so many *tests*; return seconds of CPU, all processes, and of waiting."""
+        """Run that many *tests*; return the seconds of CPU of all processes, and elapsed."""
         path = self.directory(tests)
         shutil.rmtree(path / ".zephyr", ignore_errors=True)
         before, began = _cpu(), time.perf_counter()
@@ -102,7 +101,10 @@ def _cpu() -> float:
 def served(
     root: Path, cases: int, latency: float = 0.0
 ) -> Iterator[tuple[Sandbox, dict[str, str]]]:
-    """Yield a server with so many test cases in a phase, and variables that name it."""
+    """Yield a server with that many *cases* in a phase, and variables that name it.
+
+    *latency* is the delay of each answer in seconds.
+    """
     with Sandbox(root / f"server{cases}-{latency}.db") as sandbox:
         _, _, _, phase = sandbox.store.ensure_target("P", "1.0", "C", "Phase")
         sandbox.store.schedule_all(phase, range(1000, 1000 + cases))
@@ -118,20 +120,21 @@ def served(
         )
 
 
-OURS = ("-p", "pytest_zephyr.plugin")
-JOURNAL = (*OURS, "--zephyr", "--zephyr-push=never")
-REPORT = (*OURS, "--zephyr")
+#: Flags of pytest that load the plugin, write a journal, and also send it.
+PLUGIN = ("-p", "pytest_zephyr.plugin")
+JOURNAL = (*PLUGIN, "--zephyr", "--zephyr-push=never")
+REPORT = (*PLUGIN, "--zephyr")
 
 
 def off(root: Path) -> None:
-    """CPU of a run with one test: installed and unused against left out.
+    """CPU of a run with one test, with the plugin unused, relative to one without it.
 
-    The package must be installed, as its entry point is what every run loads.
+    The package must be installed, because every run loads its entry point.
     """
     suite = Suite(root)
     ratios = []
     for _ in range(100):
-        # All plugins are loaded that are installed, as in the run of a user.
+        # Load all installed plugins, as in the run of a user.
         autoload = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""}
         without = suite.run(1, "-p", "no:zephyr", **autoload)[0]
         ratios.append(suite.run(1, **autoload)[0] / without)
@@ -143,7 +146,7 @@ def off(root: Path) -> None:
 
 
 def slope(root: Path) -> None:
-    """CPU for each test, from 5,000 to 20,000: what each adds, against junitxml."""
+    """CPU that each test adds, from 5,000 to 20,000 tests, relative to junitxml."""
     suite = Suite(root)
     few, many = 5_000, 20_000
     with served(root, many) as (_, environ):
@@ -154,17 +157,18 @@ def slope(root: Path) -> None:
             "ours, journal": (("-p", "no:junitxml", *JOURNAL), {}),
             "ours, with the sender": (("-p", "no:junitxml", *REPORT), environ),
         }
-        least: dict[tuple[str, int], float] = {}
+        lowest: dict[tuple[str, int], float] = {}
         rows = [(name, tests) for name in variants for tests in (few, many)]
         for _ in range(5):
-            # What else the machine does only adds; no row shall always follow another.
+            # Other load only adds CPU, so the lowest value counts. The order is random, so
+            # that no row always follows the same row.
             random.shuffle(rows)
             for name, tests in rows:
                 args, more = variants[name]
                 used = suite.run(tests, *args, **more)[0]
-                least[name, tests] = min(used, least.get((name, tests), used))
+                lowest[name, tests] = min(used, lowest.get((name, tests), used))
     slopes = {
-        name: (least[name, many] - least[name, few]) / (many - few) * 1e6
+        name: (lowest[name, many] - lowest[name, few]) / (many - few) * 1e6
         for name in variants
     }
     base = slopes.pop("nothing")
@@ -175,19 +179,19 @@ def slope(root: Path) -> None:
 
 
 def start(root: Path) -> None:
-    """CPU of what a sender costs however little there is to say, and of a whole run."""
+    """CPU of a sender for one result: the lowest cost of each of the two in a run."""
     suite = Suite(root)
     with served(root, 1) as (_, environ):
         journal, report = [], []
         for _ in range(20):
             journal.append(suite.run(1, *JOURNAL)[0])
             report.append(suite.run(1, *REPORT, **environ)[0])
-    both = statistics.median(report) - statistics.median(journal)
-    say(f"start: {both / 2:.2f} s of CPU for each of the two senders of a run")
+    senders = statistics.median(report) - statistics.median(journal)
+    say(f"start: {senders / 2:.2f} s of CPU for each of the two senders of a run")
 
 
 def memory(root: Path) -> None:
-    """Bytes that the test process keeps for each test, in files of ours."""
+    """Bytes that modules of the plugin keep in the test process for each test."""
     suite = Suite(root)
     few, many = 2_000, 8_000
     (root / "traced.py").write_text(
@@ -207,12 +211,12 @@ def memory(root: Path) -> None:
         more = {"PYTHONTRACEMALLOC": "1", "TRACED": str(traced)}
         suite.run(tests, *JOURNAL, "-p", "traced", **more)
         sizes.append(int(traced.read_text(encoding="utf-8")))
-    kept = (sizes[1] - sizes[0]) / (many - few)
-    say(f"memory: the test process keeps {kept:.0f} bytes for a test")
+    bytes_per_test = (sizes[1] - sizes[0]) / (many - few)
+    say(f"memory: the test process keeps {bytes_per_test:.0f} bytes for a test")
 
 
 def requests(root: Path) -> None:
-    """Requests and seconds for 1,000 results where an answer takes 50 ms."""
+    """Requests and seconds for 1,000 results on a server that answers after 50 ms."""
     suite = Suite(root)
     tests = 1_000
     with served(root, tests, latency=0.05) as (sandbox, environ):
@@ -220,12 +224,12 @@ def requests(root: Path) -> None:
         if importlib.util.find_spec("xdist"):
             rows.append(("-n2", ("-p", "xdist", "-n2")))
         for name, args in rows:
-            alone = suite.run(tests, *args, *JOURNAL)[1]
+            journal_seconds = suite.run(tests, *args, *JOURNAL)[1]
             before = len(sandbox.requests)
-            whole = suite.run(tests, *args, *REPORT, **environ)[1]
+            report_seconds = suite.run(tests, *args, *REPORT, **environ)[1]
             say(
                 f"requests, {name}: {len(sandbox.requests) - before} requests, and"
-                f" {whole - alone:.2f} s more than with the journal alone"
+                f" {report_seconds - journal_seconds:.2f} s more than with the journal alone"
             )
 
 
@@ -246,7 +250,7 @@ def sender(root: Path) -> None:
 
 
 def _command(*args: str, **environ: str) -> tuple[float, float]:
-    """Return the most memory (MB) and the seconds of CPU of a command of ours."""
+    """Run `pytest-zephyr`; return its peak memory (MB) and its seconds of CPU."""
     code = (
         "import re, resource, sys; from pytest_zephyr.cli import main;"
         "code = main(sys.argv[1:]);"
@@ -268,7 +272,7 @@ def _command(*args: str, **environ: str) -> tuple[float, float]:
 
 
 def _write_journal(path: Path, results: int) -> None:
-    lines = [json.dumps(HEADER)]
+    lines = [json.dumps(JOURNAL_HEADER)]
     tests = [f"test_large.py::test_a[{n}]" for n in range(results)]
     for n, test in enumerate(tests):
         lines.append(json.dumps({"kind": "item", "nodeid": test, "cases": [1000 + n]}))
@@ -282,16 +286,19 @@ def _write_journal(path: Path, results: int) -> None:
 
 
 def journals(root: Path) -> None:
-    """Seconds that 5,000 old journals add to the end of a session, and to a push."""
+    """Seconds that 5,000 old journals add to a session with one test."""
     suite = Suite(root)
     directory = root / "many"
     with served(root, 1) as (_, environ):
         seconds = []
-        for old in (0, 5_000):
+        for count in (0, 5_000):
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir()
-            for n in range(old):
-                lines = [{**HEADER, "run": f"old{n}"}, {"kind": "delivered", "at": 1}]
+            for n in range(count):
+                lines = [
+                    {**JOURNAL_HEADER, "run": f"old{n}"},
+                    {"kind": "delivered", "at": 1},
+                ]
                 path = directory / f"2026-01-01T00-00-00-{n:06x}.jsonl"
                 text = "".join(f"{json.dumps(line)}\n" for line in lines)
                 path.write_text(text, encoding="ascii")
@@ -302,7 +309,7 @@ def journals(root: Path) -> None:
 
 
 def imports(root: Path) -> None:
-    """Memory and CPU of an import of 200 MB: many tests, much output, one huge text."""
+    """Memory and CPU of imports of about 200 MB: many tests, much output, one long text."""
     trace = "at shop.Cart.total(Cart.java:12)\n" * 25
     failure = f'<failure message="expected 12">{trace}</failure>'
     line = "0123456789 abcdefghijklmnopqrstuvwxyz \u20ac\n" * 1_000
@@ -343,7 +350,9 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
 def main() -> None:
     names = sys.argv[1:] or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
-        sys.exit(f"there is no {sorted(unknown)[0]}; choose of {', '.join(BENCHMARKS)}")
+        sys.exit(
+            f"there is no {sorted(unknown)[0]}; choose from {', '.join(BENCHMARKS)}"
+        )
     with tempfile.TemporaryDirectory() as root:
         for name in names:
             BENCHMARKS[name](Path(root))

@@ -1,4 +1,4 @@
-"""Fixtures for every size of test: a server with a readable state, and runs of pytest."""
+"""Fixtures for all tests: a server whose state tests can read, and runs of pytest."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ from tests.contract.contract import ContractMiddleware
 from tests.short_reports import pytest_runtest_makereport as pytest_runtest_makereport
 
 
-# In-process runs of pytest forget the modules that were first imported inside them, and
-# the next run would get a second copy. So all modules are imported here.
+# An in-process run of pytest drops the modules that it imported first, so that the next run
+# would import a second copy. So all modules are imported here.
 for module in pkgutil.walk_packages(pytest_zephyr.__path__, "pytest_zephyr."):
     importlib.import_module(module.name)
 
-# A shell that runs the suite in the background makes it deaf to Ctrl-C, and with it all
-# processes that tests start.
+# A shell that runs the suite in the background makes it ignore SIGINT, and the processes
+# that tests start inherit this.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: The visible ids of the test cases in the phase of `World`.
 CASES = (101, 102, 103, 104, 105, 106)
 
 
@@ -56,7 +57,7 @@ def contract() -> Contract:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the machine that runs the suite decides a test."""
+    """Remove the variables of this machine that change what the plugin does."""
     foreign = ("ZEPHYR", "GITHUB_", "CI_", "BUILD", "SYSTEM_", "BITBUCKET_", "CIRCLE")
     proxies = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
     for name in list(os.environ):
@@ -68,7 +69,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between repeats, which are noted and not made."""
+    """Record the pauses between tries, in seconds, instead of waiting."""
     pauses: list[float] = []
     monkeypatch.setattr(transport, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
@@ -91,17 +92,17 @@ class World:
             self.sandbox.store.schedule(self.phase, case)
 
     def execution(self, case: int) -> Any:
-        """Return what the server holds on the execution of a case."""
+        """Return the execution of a case as the server stores it."""
         found = self.sandbox.store.execution(self.phase, case)
         assert found is not None, f"case {case} has no execution"
         return found
 
     def comment(self, case: int, text: str) -> None:
-        """Have a person write over the notes on the execution of a case."""
-        held = self.execution(case)
+        """Overwrite the notes of an execution, as a person would."""
+        execution = self.execution(case)
         answer = requests.put(
-            f"{self.sandbox.url}/flex/services/rest/v3/execution/{held.id}",
-            params={"status": held.status, "testerid": self.sandbox.store.user.id},
+            f"{self.sandbox.url}/flex/services/rest/v3/execution/{execution.id}",
+            params={"status": execution.status, "testerid": self.sandbox.store.user.id},
             json={"notes": text},
             headers={"Authorization": f"Bearer {self.sandbox.token}"},
             timeout=30,
@@ -117,14 +118,14 @@ class World:
 
     @property
     def writes(self) -> list[str]:
-        """The calls so far that were not reads."""
+        """The method and path of each request so far that was not a read."""
         requests = [each for each in self.sandbox.requests if each.method != "GET"]
         return [f"{each.method} {each.path}" for each in requests]
 
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
-    """The database of a world; its sandbox has ended.
+    """Create the database of a world; its sandbox has stopped.
 
     Project Payments, release 1.0, cycle Nightly and phase Smoke with six test cases.
     """
@@ -144,18 +145,18 @@ def sandbox(
     contract: Contract,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sandbox]:
-    """A sandbox over a copy of that database; every exchange is held to the contract."""
-    watched: list[ContractMiddleware] = []
+    """Start a sandbox with a copy of that database; check its traffic by the contract."""
+    middlewares: list[ContractMiddleware] = []
 
     def wrap(app: Any) -> Any:
-        watched.append(ContractMiddleware(app, contract))
-        return watched[-1]
+        middlewares.append(ContractMiddleware(app, contract))
+        return middlewares[-1]
 
     path = tmp_path_factory.mktemp("server") / "sandbox.db"
     copyfile(filled[0], path)
     with Sandbox(path, wrap=wrap) as sandbox:
         yield sandbox
-    assert [each.violations for each in watched] == [[]]
+    assert [each.violations for each in middlewares] == [[]]
 
 
 @pytest.fixture
@@ -167,14 +168,14 @@ def world(filled: tuple[Path, World], sandbox: Sandbox) -> World:
 class SenderThread:
     """A sender as a thread, with the pipes of a process; quicker to start.
 
-    Tests in which the process makes a difference run pytest in a process of its own, whose
-    sender is one, too.
+    Tests in which the process matters run pytest in a separate process, whose sender is a
+    process.
     """
 
     def __init__(self, *_args: object) -> None:
         reading, writing = os.pipe()
         self.stdin = os.fdopen(writing, "wb", 0)
-        self._asked = os.fdopen(reading, "rb")
+        self._requests = os.fdopen(reading, "rb")
         reading, writing = os.pipe()
         self.stdout = os.fdopen(reading, "rb", 0)
         self._answers = os.fdopen(writing, "wb", 0)
@@ -183,9 +184,9 @@ class SenderThread:
         self._thread.start()
 
     def _run(self) -> None:
-        with suppress(OSError), self._asked, self._answers:
-            self._asked.readline()
-            serve(iter(self._asked.readline, b""), self._say)
+        with suppress(OSError), self._requests, self._answers:
+            self._requests.readline()
+            serve(iter(self._requests.readline, b""), self._say)
 
     def _say(self, message: protocol.Message) -> None:
         self._answers.write(protocol.encode(message))
@@ -194,12 +195,12 @@ class SenderThread:
         return None if self._thread.is_alive() else 0
 
     def kill(self) -> None:
-        """Let it be: who waits for a thread has tests in which it ends by itself."""
+        """Do nothing: a thread cannot be killed, and ends when its pipe is closed."""
 
 
 @pytest.fixture(autouse=True)
 def sender_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of pytest in this process have senders in this process."""
+    """Let runs of pytest in this process start senders as threads."""
     monkeypatch.setattr(sender_process, "_start", SenderThread)
 
 
@@ -207,7 +208,7 @@ def sender_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytester(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
-    """Pytest's own, without plugins that most runs in this suite have no use for."""
+    """Return pytest's own fixture, with plugins blocked that most runs do not need."""
     unused = ("schemathesis", "hypothesispytest", "rerunfailures", "pytest-bdd")
     blocked = " ".join(f"-p no:{name}" for name in unused)
     monkeypatch.setenv("PYTEST_ADDOPTS", blocked)
@@ -215,8 +216,8 @@ def pytester(
 
 
 @dataclass(frozen=True)
-class Ran:
-    """One run of pytest, what it printed, and the journals that it left."""
+class PytestRun:
+    """One run of pytest: what it printed, and the journals that it left."""
 
     result: pytest.RunResult
     path: Path
@@ -236,24 +237,24 @@ class Ran:
 
 
 @pytest.fixture
-def run_pytest(pytester: pytest.Pytester) -> Callable[..., Ran]:
+def run_pytest(pytester: pytest.Pytester) -> Callable[..., PytestRun]:
     """Run pytest in process, or in a process of its own with ``subprocess=True``."""
 
-    def run(*args: object, subprocess: bool = False) -> Ran:
+    def run(*args: object, subprocess: bool = False) -> PytestRun:
         call = (
             pytester.runpytest_subprocess
             if subprocess
             else pytester.runpytest_inprocess
         )
-        # In process, our own "warnings are errors" would reach into the run.
-        return Ran(call("-W", "default", *map(str, args)), pytester.path)
+        # The filter "error" of this suite would also apply to a run in process.
+        return PytestRun(call("-W", "default", *map(str, args)), pytester.path)
 
     return run
 
 
 @pytest.fixture
 def phase_of_world(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the environment name the server and the phase of *world*."""
+    """Set the environment variables for the server and the phase of *world*."""
     monkeypatch.setenv("ZEPHYR_URL", world.sandbox.url)
     monkeypatch.setenv("ZEPHYR_TOKEN", world.sandbox.token)
     monkeypatch.setenv("ZEPHYR_PHASE", str(world.phase))
@@ -261,15 +262,15 @@ def phase_of_world(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_zephyr(
-    run_pytest: Callable[..., Ran], phase_of_world: None
-) -> Callable[..., Ran]:
+    run_pytest: Callable[..., PytestRun], phase_of_world: None
+) -> Callable[..., PytestRun]:
     """Run pytest with reporting on, against the phase of *world*.
 
-    Checks on every call that the exit code is the one that pytest has without us:
-    the one that follows from the outcomes, else that of the same run without us.
+    Checks at every call that the plugin does not change the exit code: it is the one that
+    follows from the outcomes, or that of the same run without the plugin.
     """
 
-    def run(*args: object, same_exit: bool = True, **options: Any) -> Ran:
+    def run(*args: object, same_exit: bool = True, **options: Any) -> PytestRun:
         ran = run_pytest("--zephyr", *args, **options)
         if same_exit and ran.ret != exit_code_of(ran):
             foreign = [each for each in args if not str(each).startswith("--zephyr")]
@@ -279,8 +280,8 @@ def run_zephyr(
     return run
 
 
-def exit_code_of(ran: Ran) -> int | None:
-    """Return the exit code that pytest has for such outcomes, `None` if unknown."""
+def exit_code_of(ran: PytestRun) -> int | None:
+    """Return the exit code that follows from the outcomes, `None` if nothing shows them."""
     try:
         outcomes = ran.result.parseoutcomes()
     except ValueError:
@@ -291,7 +292,7 @@ def exit_code_of(ran: Ran) -> int | None:
 
 
 @dataclass(frozen=True)
-class Commanded:
+class CommandResult:
     """One call of the command `pytest-zephyr`, and what it printed."""
 
     ret: int
@@ -304,30 +305,30 @@ class Commanded:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Commanded]:
-    """Call `pytest-zephyr` with these arguments, in this process and directory."""
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
+    """Return a function that calls `pytest-zephyr` in this process and directory."""
 
-    def call(*args: object) -> Commanded:
+    def call(*args: object) -> CommandResult:
         capsys.readouterr()
         try:
             ret = main(list(map(str, args)))
         except SystemExit as stop:
             ret = int(stop.code or 0)
-        return Commanded(ret, *capsys.readouterr())
+        return CommandResult(ret, *capsys.readouterr())
 
     return call
 
 
 def untagged(notes: str) -> str:
     """Return *notes* without the line that names their run."""
-    said, line, tag = notes.rpartition("\n[pytest-zephyr run=")
-    assert line, notes
+    text, separator, tag = notes.rpartition("\n[pytest-zephyr run=")
+    assert separator, notes
     assert tag.endswith("]")
-    return said
+    return text
 
 
 def age(journal: Path, seconds: int) -> None:
-    """Make *journal* look as if its session had been *seconds* earlier."""
+    """Move all times in *journal* back by *seconds*."""
 
     def earlier(line: dict[str, Any]) -> dict[str, Any]:
         times = {"at", "started"} & line.keys()
@@ -339,10 +340,10 @@ def age(journal: Path, seconds: int) -> None:
 
 
 @pytest.fixture
-def paste(command: Callable[..., Commanded]) -> Callable[[str], Commanded]:
-    """Run the last command that a text shows, as a person would who pastes it."""
+def paste(command: Callable[..., CommandResult]) -> Callable[[str], CommandResult]:
+    """Return a function that runs the last command in a text, as if it were pasted."""
 
-    def run(text: str) -> Commanded:
+    def run(text: str) -> CommandResult:
         lines = re.findall(r"(?:pytest-zephyr|-m pytest_zephyr) (\w+ .*)", text)
         return command(*shlex.split(lines[-1]))
 

@@ -1,6 +1,6 @@
-"""Failures of this suite that a person can read: a few hundred lines at the most.
+"""Shortens the failure reports of this suite: tests that run pytest print long outputs.
 
-A run of pytest in a test prints all it says, and on a CI service pytest cuts nothing.
+On a CI service, pytest itself shortens nothing.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from collections.abc import Generator
 import pytest
 
 
-LINES = 150
-CHARACTERS = 2000
+#: The limits of a text, and of each line in it.
+MAX_LINES = 150
+MAX_LINE_CHARACTERS = 2000
 
 
 def shorten(text: str) -> str:
     """Return the beginning and the end of a long *text*, and of its long lines."""
     lines = text.splitlines()
-    if len(lines) > LINES:
-        left_out = f"[{len(lines) - LINES} lines left out]"
-        half = LINES // 2
+    if len(lines) > MAX_LINES:
+        left_out = f"[{len(lines) - MAX_LINES} lines left out]"
+        half = MAX_LINES // 2
         lines = [*lines[:half], left_out, *lines[-half:]]
     return "\n".join(
         line
-        if len(line) <= CHARACTERS
-        else f"{line[: CHARACTERS // 2]} [...] {line[-CHARACTERS // 2 :]}"
+        if len(line) <= MAX_LINE_CHARACTERS
+        else f"{line[: MAX_LINE_CHARACTERS // 2]} [...] {line[-MAX_LINE_CHARACTERS // 2 :]}"
         for line in lines
     )
 

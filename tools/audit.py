@@ -1,4 +1,7 @@
-"""Ask for known vulnerabilities of what is installed; say so if nobody can be asked."""
+"""Report known vulnerabilities of the installed packages.
+
+If the data cannot be reached, this is reported, and the exit code is 0.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,29 @@ from typing import Any
 
 def main() -> int:
     command = [sys.executable, "-m", "pip_audit", "--format=json"]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True)
-    packages = _packages(ran.stdout)
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    packages = _packages(result.stdout)
     checked = [each for each in packages if "vulns" in each]
     if not checked:
         _say("nothing was checked: the data on vulnerabilities cannot be reached")
         return 0
     _say(f"{len(checked)} packages of {len(packages)} were checked")
-    found = [
+    vulnerabilities = [
         (each, vulnerability) for each in checked for vulnerability in each["vulns"]
     ]
-    for package, vulnerability in found:
-        fixed = ", ".join(vulnerability["fix_versions"]) or "nothing yet"
+    for package, vulnerability in vulnerabilities:
+        fixed_in = ", ".join(vulnerability["fix_versions"]) or "no version yet"
         name = f"{package['name']} {package['version']}"
-        _say(f"{name}: {vulnerability['id']}, mended in {fixed}")
-    return 1 if found else 0
+        _say(f"{name}: {vulnerability['id']}, fixed in {fixed_in}")
+    return 1 if vulnerabilities else 0
 
 
 def _packages(document: str) -> list[dict[str, Any]]:
     try:
-        found: list[dict[str, Any]] = json.loads(document)["dependencies"]
+        packages: list[dict[str, Any]] = json.loads(document)["dependencies"]
     except (ValueError, KeyError, TypeError):
         return []
-    return found
+    return packages
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Take the pictures in the documents: a run in a terminal, and what the sandbox shows."""
+"""Take the pictures in the documents: a run in a terminal, and pages of the sandbox."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from playwright.sync_api import Browser
 from playwright.sync_api import sync_playwright
 
 from tools.record import demo
-from tools.record import part
+from tools.record import excerpt
 from tools.record import SITE
 from tools.record import Stage
 
 
-TARGET = SITE / "_static" / "pictures"
+PICTURES = SITE / "_static" / "pictures"
 
 SUITE = """
     import pytest
@@ -87,35 +87,35 @@ pre {{ background: #0d1117; color: #e6edf3; font: 14px/1.45 monospace; padding: 
 </style><pre>{}</pre>"""
 
 
-#: What the terminal is shown to say about the report.
-TEXT = TARGET / "terminal.txt"
+#: The file with the text about the report in the picture of the terminal.
+TERMINAL_TEXT = PICTURES / "terminal.txt"
 
 COMMAND = "pytest --zephyr --tb=short"
 
 
 @contextmanager
-def played() -> Iterator[tuple[str, str]]:
-    """Run the suite; yield what its terminal shows, and the address of the sandbox."""
+def demo_run() -> Iterator[tuple[str, str]]:
+    """Run the suite; yield the output in the terminal, and the address of the sandbox."""
     with TemporaryDirectory() as name, demo() as variables:
         directory = Path(name)
         (directory / "test_account.py").write_text(dedent(SUITE), "utf-8")
         output = Stage(directory, variables).run(f"{COMMAND} --color=yes")
-        shown = re.sub(r"^plugins: .*\n", "", output, flags=re.MULTILINE)
-        yield shown, variables["ZEPHYR_URL"]
+        terminal = re.sub(r"^plugins: .*\n", "", output, flags=re.MULTILINE)
+        yield terminal, variables["ZEPHYR_URL"]
 
 
-def said(shown: str) -> str:
-    """Return what a terminal that has *shown* this says about the report, without colours."""
-    return part(_COLOUR.sub("", shown), "== zephyr ==")
+def report_lines(terminal: str) -> str:
+    """Return the lines about the report in *terminal*, without colours."""
+    return excerpt(_COLOUR.sub("", terminal), "== zephyr ==")
 
 
 def take() -> None:
-    """Write the pictures of a run, and of what the sandbox has of it."""
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with played() as (shown, address), sync_playwright() as playwright:
-        TEXT.write_text(said(shown), "utf-8")
+    """Write the pictures of a run, and of the sandbox's pages with its results."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with demo_run() as (terminal, address), sync_playwright() as playwright:
+        TERMINAL_TEXT.write_text(report_lines(terminal), "utf-8")
         browser = playwright.chromium.launch(executable_path=which("chromium"))
-        _take_terminal(browser, f"\x1b[32m$\x1b[0m {COMMAND}\n{shown}")
+        _take_terminal(browser, f"\x1b[32m$\x1b[0m {COMMAND}\n{terminal}")
         _take_pages(browser, address)
         browser.close()
 
@@ -125,7 +125,7 @@ def _take_terminal(browser: Browser, text: str) -> None:
         device_scale_factor=2, viewport={"width": 1100, "height": 800}
     )
     tab.set_content(_TERMINAL.format(_as_html(text.rstrip())))
-    tab.locator("pre").screenshot(path=TARGET / "terminal.png", omit_background=True)
+    tab.locator("pre").screenshot(path=PICTURES / "terminal.png", omit_background=True)
 
 
 def _take_pages(browser: Browser, address: str) -> None:
@@ -133,16 +133,16 @@ def _take_pages(browser: Browser, address: str) -> None:
     tab.goto(address)
     tab.get_by_role("link", name="Smoke").click()
     tab.locator(".row").first.wait_for()
-    tab.screenshot(path=TARGET / "phase.png")
+    tab.screenshot(path=PICTURES / "phase.png")
     tab.set_viewport_size({"width": 1000, "height": 1400})
     row = tab.locator(".row").filter(has=tab.get_by_text("104", exact=True))
     row.locator("summary").click()
     row.locator(".notes").wait_for()
-    row.screenshot(path=TARGET / "result.png")
+    row.screenshot(path=PICTURES / "result.png")
 
 
 def _as_html(text: str) -> str:
-    """Return the *text* of a terminal with its colours."""
+    """Return the *text* of a terminal as HTML with its colours."""
     pieces = _COLOUR.split(text)
     html = [escape(pieces[0])]
     styles: list[str] = []

@@ -1,19 +1,19 @@
-"""Record what terminals show in the documents, from real runs against the sandbox.
+"""Record the terminal output in the documents, from real runs against the sandbox.
 
 `python tools/record.py` runs the commands of each page of `docs` and writes their output
-into its blocks; `--pictures` takes the pictures, too, which needs Chromium and Playwright.
-`tests/docs/test_recorded.py` fails if a page shows anything else.
+into its blocks; `--pictures` also takes the pictures, which needs Chromium and Playwright.
+`tests/docs/test_recorded.py` fails if a page shows another output.
 
-Each page is played from top to bottom in an empty directory, next to a sandbox with the
-demo project, whose variables are set. What is played:
+Each page is played from top to bottom in an empty directory, with a sandbox that has the
+demo project and is named in environment variables. These parts of a page are played:
 
-- a block with a `:caption:` is written to a file of that name; if there is one, to its end
+- a block with a `:caption:` is written to a file of that name, or appended to it
 - `<!-- files: tutorial.md -->` writes the files of another page
 - `<!-- run: COMMAND -->` runs a command that the page does not show
 - `<!-- recorded -->` before a `console` block: its commands are run, and get their output
 - `<!-- recorded: COMMAND -->` before another block: the block gets the output
-- `<!-- recorded from TEXT: COMMAND -->`: the part that begins with the first line with this
-  text, up to the next line of `===`
+- `<!-- recorded from TEXT: COMMAND -->`: the same for the part of the output from the first
+  line with this text to the next line that begins with `===`
 
 In a command `VARIABLE=value` sets a variable, and `VARIABLE=` removes it.
 """
@@ -40,9 +40,9 @@ from pytest_zephyr.sandbox import Sandbox
 
 SITE = Path(__file__).resolve().parents[1] / "docs"
 
-#: The day, the place and the sandbox that all recordings show.
+#: The date, the directory and the address of the sandbox in all recordings.
 DAY = date(2026, 11, 26)
-PLACE = "/path/to/shop"
+DIRECTORY = "/path/to/shop"
 ADDRESS = "http://127.0.0.1:8765"
 
 _PART = re.compile(
@@ -53,8 +53,8 @@ _PART = re.compile(
 _CAPTION = re.compile(r":caption: *(\S+)\n")
 _OPTIONS = re.compile(r"(?::\w+:.*\n)*\n?")
 
-_LISTED = re.compile(r"(?:^\.zephyr/\S+\.jsonl .*\n)+", re.MULTILINE)
-_JOURNAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
+_JOURNAL_ROWS = re.compile(r"(?:^\.zephyr/\S+\.jsonl .*\n)+", re.MULTILINE)
+_JOURNAL_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
 
 
 def pages() -> list[Path]:
@@ -89,7 +89,7 @@ def demo() -> Iterator[dict[str, str]]:
 
 
 class Stage:
-    """A directory in which commands run, and what is the same in all recordings."""
+    """Runs commands in a directory, and makes their output the same in each recording."""
 
     def __init__(self, directory: Path, variables: Mapping[str, str]) -> None:
         self._directory = directory
@@ -108,7 +108,7 @@ class Stage:
         }
 
     def play(self, text: str) -> str:
-        """Carry out what *text* says, and return it with new recordings."""
+        """Play the page *text*, and return it with new recordings."""
         pending: re.Match[str] | None = None
 
         def replace(found: re.Match[str]) -> str:
@@ -132,15 +132,15 @@ class Stage:
 
     def _recording(self, marker: re.Match[str], body: str) -> str:
         if marker["what"] is not None:
-            return part(self.run(marker["what"]), marker["start"])
+            return excerpt(self.run(marker["what"]), marker["start"])
         commands = [line[2:] for line in body.splitlines() if line.startswith("$ ")]
         return "".join(
-            f"$ {command}\n{part(self.run(command), marker['start'])}"
+            f"$ {command}\n{excerpt(self.run(command), marker['start'])}"
             for command in commands
         )
 
     def run(self, command: str, **variables: str) -> str:
-        """Run *command* and return what it printed, with what differs made equal."""
+        """Run *command*; return its output with the same times and paths in each recording."""
         words = shlex.split(command)
         environ = {**self._environ, **variables}
         while re.fullmatch(r"\w+=.*", words[0]):
@@ -156,25 +156,25 @@ class Stage:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        return self._same(done.stdout.decode("utf-8"))
+        return self._normalised(done.stdout.decode("utf-8"))
 
-    def _same(self, text: str) -> str:
-        """Return *text* with the times and places of all recordings."""
-        text = re.sub(re.escape(str(self._directory)), PLACE, text)
+    def _normalised(self, text: str) -> str:
+        """Return *text* with the times, paths and addresses of all recordings."""
+        text = re.sub(re.escape(str(self._directory)), DIRECTORY, text)
         text = re.sub(r"http://127\.0\.0\.1:\d+", ADDRESS, text)
         text = re.sub(r"\b(in|after) \d+\.\d\d?s\b", r"\1 0.12s", text)
-        text = _JOURNAL.sub(lambda found: self._journal(found[0]), text)
-        # Those of one second are listed in any order.
-        text = _LISTED.sub(
+        text = _JOURNAL_NAME.sub(lambda found: self._journal_name(found[0]), text)
+        # Journals of the same second are listed in any order.
+        text = _JOURNAL_ROWS.sub(
             lambda found: "".join(sorted(found[0].splitlines(True))), text
         )
-        ahead = DAY - date.today()
+        offset = DAY - date.today()
         text = re.sub(
-            r"\b20\d\d-\d\d-\d\d\b(?!T)", lambda found: _moved(found[0], ahead), text
+            r"\b20\d\d-\d\d-\d\d\b(?!T)", lambda found: _shifted(found[0], offset), text
         )
         return re.sub(r"(?<=\d{4}-\d\d-\d\d )\d\d:\d\d\b", "14:08", text)
 
-    def _journal(self, name: str) -> str:
+    def _journal_name(self, name: str) -> str:
         number = len(self._journals) + 1
         digest = sha256(str(number).encode()).hexdigest()[:6]
         return self._journals.setdefault(name, f"{DAY}T14-08-{number:02}-{digest}")
@@ -192,11 +192,11 @@ class Stage:
             path.write_text(before + _OPTIONS.sub("", body, count=1), "utf-8")
 
 
-def _moved(text: str, ahead: timedelta) -> str:
-    return str(date.fromisoformat(text) + ahead)
+def _shifted(day: str, offset: timedelta) -> str:
+    return str(date.fromisoformat(day) + offset)
 
 
-def part(text: str, start: str | None) -> str:
+def excerpt(text: str, start: str | None) -> str:
     """Return the lines of *text* from the first one with *start* to the next ``===``."""
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
     if start is not None:

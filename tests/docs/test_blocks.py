@@ -21,7 +21,7 @@ from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.table import REFUSED_OPTIONS
-from tests.conftest import Ran
+from tests.conftest import PytestRun
 from tests.docs.blocks import Block
 from tests.docs.blocks import BLOCKS
 from tests.docs.blocks import commands_of
@@ -167,7 +167,7 @@ def test_tests_of_a_page_run_and_are_reported(files, pytester, run_zephyr):
     for name, text in files.items():
         (pytester.path / name).write_text(text, encoding="utf-8")
 
-    ran: Ran = run_zephyr("--zephyr-create=execution", same_exit=False)
+    ran: PytestRun = run_zephyr("--zephyr-create=execution", same_exit=False)
 
     outcomes = ran.result.parseoutcomes()
     failing = sum(text.count("  # fails") for text in files.values())

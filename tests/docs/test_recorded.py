@@ -38,5 +38,7 @@ def test_recordings_of_a_page_are_current(page: Path) -> None:
 
 def test_the_picture_of_a_terminal_is_current():
     """If it is not: `python tools/record.py --pictures`."""
-    with pictures.played() as (shown, _address):
-        assert pictures.said(shown) == pictures.TEXT.read_text("utf-8")
+    with pictures.demo_run() as (terminal, _address):
+        assert pictures.report_lines(terminal) == pictures.TERMINAL_TEXT.read_text(
+            "utf-8"
+        )

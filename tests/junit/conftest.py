@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Commanded
+from tests.conftest import CommandResult
 
 
 REPORTS = Path(__file__).parent / "reports"
@@ -33,10 +33,10 @@ def report(pytester: pytest.Pytester, phase_of_world: None) -> Callable[..., Pat
 
 
 @pytest.fixture
-def import_(command: Callable[..., Commanded]) -> Callable[..., Commanded]:
+def import_(command: Callable[..., CommandResult]) -> Callable[..., CommandResult]:
     """Call `pytest-zephyr import`."""
 
-    def call(*args: Any) -> Commanded:
+    def call(*args: Any) -> CommandResult:
         return command("import", *args)
 
     return call

@@ -1,4 +1,4 @@
-"""Builders of plain values; what a table leaves out is harmless."""
+"""Build values for tests; fields that are not fields have values that change nothing."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:
     return NodeResult(nodeid, outcome, **values)
 
 
-def mapped(**said: str) -> dict[Outcome, Choice]:
-    """Return what outcomes become on a stock server with one custom status."""
-    return choices(said, "pytest.ini", [*STOCK, CUSTOM])
+def choices_of(**status_map: str) -> dict[Outcome, Choice]:
+    """Return the choices of *status_map* on a server with one custom status."""
+    return choices(status_map, "pytest.ini", [*STOCK, CUSTOM])
 
 
 def result(
     case: CaseRef = 101, status: Status | None = PASS, **values: Any
 ) -> CaseResult:
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "outcome": Outcome.PASSED,
         "problem": "",
         "milliseconds": 120,
@@ -60,11 +60,11 @@ def result(
         "notes_options": NotesOptions(),
         **values,
     }
-    return CaseResult(case=case, status=status, **given)
+    return CaseResult(case=case, status=status, **fields)
 
 
 def execution(number: int = 1, case: int | None = 101, **values: Any) -> Execution:
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "alt": "",
         "version": None,
         "status": "",
@@ -75,4 +75,4 @@ def execution(number: int = 1, case: int | None = 101, **values: Any) -> Executi
         "stamp_is_reliable": True,
         **values,
     }
-    return Execution(id=number, case=case, **given)
+    return Execution(id=number, case=case, **fields)

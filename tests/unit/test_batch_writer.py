@@ -18,8 +18,8 @@ from pytest_zephyr.errors import ZephyrWriteUncertain
 Fault = Callable[[Sequence[int], set[int]], None]
 
 
-class Store(BatchWriter[int]):
-    """A server in memory; *fault* may write rows and raise before the rest is written."""
+class MemoryWriter(BatchWriter[int]):
+    """Writes rows to memory; *fault* may write some and raise before the others are written."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(cast(Client, None))
@@ -31,7 +31,7 @@ class Store(BatchWriter[int]):
         return row
 
     def write(self, rows: Sequence[int]) -> Sequence[int]:
-        assert not self.written.intersection(rows), "nothing is written twice"
+        assert not self.written.intersection(rows), "no row is written twice"
         self.fault(rows, self.written)
         self.written.update(rows)
         self.finished.update(rows)
@@ -57,11 +57,11 @@ def test_good_rows_are_written_and_bad_rows_refused(bad):
         if bad.intersection(rows):
             raise ZephyrRefused("400 no", status=400)
 
-    store = Store(fault)
-    store.send_all(ROWS)
+    writer = MemoryWriter(fault)
+    writer.send_all(ROWS)
 
-    assert store.written == set(ROWS) - bad
-    assert store.refused == dict.fromkeys(bad, "400 no")
+    assert writer.written == set(ROWS) - bad
+    assert writer.refused == dict.fromkeys(bad, "400 no")
 
 
 def test_a_server_that_fails_after_each_row_gets_all_of_them():
@@ -72,11 +72,11 @@ def test_a_server_that_fails_after_each_row_gets_all_of_them():
             written.add(rows[0])
             raise ZephyrRefused("500 oops", status=500)
 
-    store = Store(fault)
-    store.send_all(ROWS)
+    writer = MemoryWriter(fault)
+    writer.send_all(ROWS)
 
-    assert store.written == set(ROWS)
-    assert store.refused == {}
+    assert writer.written == set(ROWS)
+    assert writer.refused == {}
 
 
 def test_an_uncertain_write_is_given_up_after_three_tries_without_progress():
@@ -89,12 +89,12 @@ def test_an_uncertain_write_is_given_up_after_three_tries_without_progress():
             written.update(rows[:10])
         raise ZephyrWriteUncertain("no answer")
 
-    store = Store(fault)
+    writer = MemoryWriter(fault)
     with pytest.raises(ZephyrWriteUncertain):
-        store.send_all(ROWS)
+        writer.send_all(ROWS)
 
-    assert store.written == set(range(10))
-    assert store.refused == {}
+    assert writer.written == set(range(10))
+    assert writer.refused == {}
 
 
 def test_the_writer_gives_up_on_a_server_that_refuses_everything():
@@ -105,33 +105,33 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything():
         requests += 1
         raise ZephyrRefused("400 no", status=400)
 
-    store = Store(fault)
-    store.send_all(ROWS)
+    writer = MemoryWriter(fault)
+    writer.send_all(ROWS)
 
     assert requests < 60
-    assert store.refused == dict.fromkeys(ROWS, "400 no")
+    assert writer.refused == dict.fromkeys(ROWS, "400 no")
 
 
-def test_an_error_of_the_login_is_raised_and_refuses_no_row():
+def test_a_login_error_is_raised_and_refuses_no_row():
     def fault(_rows: Sequence[int], _written: set[int]) -> None:
         raise ZephyrUnauthorized("401", status=401)
 
-    store = Store(fault)
+    writer = MemoryWriter(fault)
     with pytest.raises(ZephyrUnauthorized):
-        store.send_all(ROWS)
+        writer.send_all(ROWS)
 
-    assert store.refused == {}
+    assert writer.refused == {}
 
 
 def test_rows_that_an_answer_leaves_out_are_refused():
-    class Silent(Store):
+    class IncompleteWriter(MemoryWriter):
         def write(self, rows: Sequence[int]) -> Sequence[int]:
             self.finished.update(rows[1:])
             return rows[:1]
 
-    store = Silent(lambda _rows, _written: None)
-    store.send_all(ROWS[:3])
+    writer = IncompleteWriter(lambda _rows, _written: None)
+    writer.send_all(ROWS[:3])
 
-    assert store.refused == {
+    assert writer.refused == {
         0: "the server's answer left it out, and it was not written"
     }

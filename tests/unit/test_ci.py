@@ -1,4 +1,4 @@
-"""What CI services say about a run."""
+"""Facts about a run that CI services have in their variables."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_ids_come_as_numbers_or_digits(value, number):
         pytest.param({}, "", id="object"),
     ],
 )
-def test_a_text_is_a_text_or_a_number(value, text):
+def test_a_text_comes_as_a_text_or_a_number(value, text):
     """Missing values and those of another type give an empty text."""
     assert decode.text(value) == text
 
@@ -73,11 +73,11 @@ def test_a_text_is_a_text_or_a_number(value, text):
         pytest.param("true", False, True, id="text"),
         pytest.param(" False ", True, False, id="text in another case"),
         pytest.param(None, True, True, id="missing"),
-        pytest.param(1, False, False, id="number is none"),
+        pytest.param(1, False, False, id="number is no truth value"),
         pytest.param("yes", True, True, id="another word"),
     ],
 )
-def test_a_truth_value_is_itself_or_its_word(value, default, truth):
+def test_a_truth_value_comes_as_such_or_as_a_word(value, default, truth):
     """Other values give the default."""
     assert decode.boolean(value, default=default) is truth
 

@@ -1,4 +1,4 @@
-"""What a push makes of tests and executions; how it talks is tested with a server."""
+"""What a push writes to executions; its requests are tested with a server."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.unit.make import execution
 from tests.unit.make import node
 
 
-class Phase:
-    """A phase in memory, with the calls of a client that a push needs."""
+class MemoryClient:
+    """A client of a server with one phase, in memory; it has the methods that a push calls."""
 
     clock_offset = 0
 
@@ -79,35 +79,35 @@ PASSED = node(Outcome.PASSED, "by_alt", cases=("A-1",), duration=3_000)
 )
 def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
     """A case that one test names by id and another by Alt ID is red if one is red."""
-    phase = Phase(execution(1, 101, alt="A-1"))
-    delivery = push(nodes, cast(Client, phase), SETTINGS, Memory())
+    client = MemoryClient(execution(1, 101, alt="A-1"))
+    delivery = push(nodes, cast(Client, client), SETTINGS, Memory())
 
     assert delivery.complete
     assert len(delivery.changes.reported) == 1
-    assert phase.rows[1].status == "2"
-    assert phase.rows[1].milliseconds == 5
-    assert "by_alt" in phase.rows[1].comment
-    assert "by_id" in phase.rows[1].comment
+    assert client.rows[1].status == "2"
+    assert client.rows[1].milliseconds == 5
+    assert "by_alt" in client.rows[1].comment
+    assert "by_id" in client.rows[1].comment
 
 
 def test_one_test_that_names_a_case_twice_is_counted_once() -> None:
     """By id and by Alt ID, it is still one test."""
-    phase = Phase(execution(1, 101, alt="A-1"))
+    client = MemoryClient(execution(1, 101, alt="A-1"))
     tested = node(Outcome.PASSED, cases=(101, "A-1"), duration=3_000)
-    push([tested], cast(Client, phase), SETTINGS, Memory())
+    push([tested], cast(Client, client), SETTINGS, Memory())
 
-    assert phase.rows[1].milliseconds == 3
+    assert client.rows[1].milliseconds == 3
 
 
-def test_an_alt_id_is_enough_where_the_server_tells_no_visible_id() -> None:
-    """Each result goes to its own execution, and what is not there is refused."""
-    phase = Phase(execution(1, None, alt="A-1"), execution(2, 102, alt="A-2"))
+def test_an_alt_id_is_enough_if_the_server_has_no_visible_id() -> None:
+    """Each result goes to its execution; a test case that is not in the client is refused."""
+    client = MemoryClient(execution(1, None, alt="A-1"), execution(2, 102, alt="A-2"))
     nodes = [
         node(Outcome.FAILED, "a", cases=("A-1",)),
         node(Outcome.PASSED, "b", cases=("A-2",)),
         node(Outcome.PASSED, "c", cases=("A-3",)),
     ]
-    delivery = push(nodes, cast(Client, phase), SETTINGS, Memory())
+    delivery = push(nodes, cast(Client, client), SETTINGS, Memory())
 
-    assert {each.id: each.status for each in phase.rows.values()} == {1: "2", 2: "1"}
+    assert {each.id: each.status for each in client.rows.values()} == {1: "2", 2: "1"}
     assert [each.result.case for each in delivery.changes.refused] == ["A-3"]

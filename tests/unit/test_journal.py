@@ -1,4 +1,4 @@
-"""Records on disk: written line by line, and read whatever became of the file."""
+"""Journals: written line by line, and read even if the file is damaged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import pytest
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
-from pytest_zephyr.journal import reader as disk
+from pytest_zephyr.journal import reader as journal_reader
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.format import evidence_line
 from pytest_zephyr.journal.format import Header
@@ -48,8 +48,8 @@ from pytest_zephyr.results.records import Record
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.results.records import Start
 from pytest_zephyr.secret import Scrubber
+from tests.unit.make import choices_of
 from tests.unit.make import deterministic
-from tests.unit.make import mapped
 from tests.unit.make import report
 
 
@@ -99,8 +99,8 @@ def line_of(record: Record) -> dict[str, Any]:
     return journal_format.line_of(record)
 
 
-def read(path: Path, kept: Iterable[bytes] = ()) -> list[Record]:
-    return records_of(Journal(path, kept))
+def read(path: Path, unwritten: Iterable[bytes] = ()) -> list[Record]:
+    return records_of(Journal(path, unwritten))
 
 
 def records_of(journal: Journal) -> list[Any]:
@@ -112,12 +112,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run.jsonl"
 
 
-# What was written is read
+# Journals that are written and read
 
 
 def test_records_are_read_as_they_were_written(path):
     """Every field of every kind survives."""
-    said = EvidenceEntry("t.py::test_a", Field("n", 1.5), attempt=1, worker="gw0")
+    entry = EvidenceEntry("t.py::test_a", Field("n", 1.5), attempt=1, worker="gw0")
     records: list[Record] = [
         ITEM,
         Item(
@@ -129,7 +129,7 @@ def test_records_are_read_as_they_were_written(path):
         ),
         Item("t.py::test_c", unmarked=True, new=NewCase("t", "test_c", tags=("a",))),
         Start("t.py::test_a", 3),
-        said,
+        entry,
         REPORT,
         report("setup"),
     ]
@@ -138,8 +138,8 @@ def test_records_are_read_as_they_were_written(path):
     assert read(path) == records
 
 
-def test_what_a_push_did_is_read_apart(path):
-    """Receipts, sendings and files that failed to import are no records."""
+def test_lines_of_a_push_are_not_records(path):
+    """Receipts, sendings and files that failed to import are read as what they are."""
     write(
         path,
         journal_format.line_of(SENDING),
@@ -157,7 +157,7 @@ def test_what_a_push_did_is_read_apart(path):
 
 
 def test_reading_twice_gives_the_same(path):
-    """Nothing is counted a second time."""
+    """Reading does not change the journal."""
     write(
         path,
         line_of(ITEM),
@@ -179,8 +179,8 @@ def test_the_header_is_read_as_it_was_written(path):
     assert Journal(path).header == HEADER
 
 
-def test_times_are_those_of_writing(path):
-    """A start and an end say when they were."""
+def test_start_and_end_have_the_time_of_writing(path):
+    """It is in milliseconds since the epoch."""
     write(
         path, json.loads(journal_format.start_text("a")), journal_format.line_of(End())
     )
@@ -192,7 +192,7 @@ def test_times_are_those_of_writing(path):
 
 
 def test_a_journal_ignores_itself_in_git(path):
-    """Nobody commits results; a file that is there already is left alone."""
+    """Its directory gets a .gitignore, unless it has one."""
     write(path)
     ignore = path.with_name(".gitignore")
     assert ignore.read_text(encoding="utf-8") == "*\n"
@@ -202,8 +202,8 @@ def test_a_journal_ignores_itself_in_git(path):
     assert ignore.read_text(encoding="utf-8") == "mine"
 
 
-def test_its_directory_is_made(tmp_path):
-    """With the directories above it."""
+def test_the_directory_of_a_journal_is_created(tmp_path):
+    """So are the directories above it."""
     path = write(tmp_path / "a" / "b" / "run.jsonl", line_of(ITEM))
 
     assert read(path) == [ITEM]
@@ -220,24 +220,24 @@ def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
 
 @pytest.mark.parametrize("secret", ["s3cr3t", "report", "passed", "kept in", 'a"\\b'])
 def test_a_known_secret_is_not_written(path, secret):
-    """In what tests say; a password that is an ordinary word spoils nothing else."""
+    """It is hidden in values of tests; keys and options stay, even if it is their text."""
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
-        said = replace(REPORT, text=f"it was {secret}", outcome="passed")
-        writer.append(journal_format.report_line(said))
+        entry = replace(REPORT, text=f"it was {secret}", outcome="passed")
+        writer.append(journal_format.report_line(entry))
         writer.append(
             *[json.loads(journal_format.item_text(Item(f"a[{secret}]", (101,))))]
         )
     journal = Journal(path)
 
     report, item = records_of(journal)
-    assert report == replace(said, text="it was <hidden>")
+    assert report == replace(entry, text="it was <hidden>")
     assert item == Item("a[<hidden>]", (101,))
     assert journal.header == header
 
 
-def test_half_a_surrogate_pair_survives(path):
-    """Captured output may hold what UTF-8 cannot."""
+def test_half_a_surrogate_pair_is_read_as_it_was_written(path):
+    """Captured output may hold one, although UTF-8 has none."""
     record = report("call", "failed", text="\ud800 x")
     write(path, line_of(record))
 
@@ -249,11 +249,11 @@ def test_two_runs_have_two_names():
     assert len({journal_writer.new_run() for _ in range(50)}) == 50
 
 
-# What a kill, an editor or another program left
+# Damaged and foreign files
 
 
-def test_half_a_last_line_is_skipped(path):
-    """It is what a kill leaves behind, so it is not counted; one in between is."""
+def test_an_incomplete_last_line_is_skipped(path):
+    """A kill leaves it, so it is not counted as unreadable; one in the middle is."""
     write(path, line_of(ITEM), line_of(End(1)))
     path.write_bytes(path.read_bytes()[:-5])
     journal = Journal(path)
@@ -268,7 +268,7 @@ def test_half_a_last_line_is_skipped(path):
 
 
 def test_a_journal_can_be_cut_anywhere(path):
-    """Of the lines that are complete none is lost, wherever the last one ends."""
+    """No complete line is lost, wherever the file ends."""
     records: list[Record] = [ITEM, Start("t.py::test_a", 3), REPORT, End(11)]
     write(path, *map(line_of, records))
     whole = path.read_bytes()
@@ -341,7 +341,7 @@ def test_a_journal_can_be_cut_anywhere(path):
     ],
 )
 def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
-    """What stands before and after it counts."""
+    """The lines before and after it are read."""
     write(path, line_of(ITEM))
     with path.open("ab") as file:
         file.write(line + b"\n" + b'{"kind":"end"}\n')
@@ -353,8 +353,8 @@ def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
     assert journal.read().memory("").uncertain == {}
 
 
-def test_a_blank_line_is_nothing(path):
-    """A push that goes on writing begins with one."""
+def test_blank_lines_are_ignored(path):
+    """A push that appends to a journal writes one first."""
     write(path, line_of(ITEM))
     with path.open("ab") as file:
         file.write(b"\n  \n\r\n")
@@ -375,7 +375,7 @@ def test_a_blank_line_is_nothing(path):
         pytest.param(b"[" * 100_000, id="deep"),
     ],
 )
-def test_what_has_no_header_is_no_journal(path, content):
+def test_a_file_without_a_header_is_not_a_journal(path, content):
     """The message names the file."""
     path.write_bytes(content)
 
@@ -389,7 +389,7 @@ def test_what_has_no_header_is_no_journal(path, content):
     "version", ["2", "99", '"1"', "null", "1.5", "[]"], ids=lambda text: text
 )
 def test_another_format_is_refused(path, version):
-    """A newer journal is not half understood."""
+    """A newer format is not read in part."""
     path.write_text(
         f'{{"kind":"header","format":{version},"run":"r"}}\n', encoding="utf-8"
     )
@@ -406,8 +406,8 @@ def test_another_format_is_refused(path, version):
     ['"soon"', "[]", "{}", "1e999", "NaN", '"2026-11-23"'],
     ids=lambda text: text,
 )
-def test_a_start_that_was_edited_by_hand_is_none(path, started):
-    """A wrong type keeps no result back."""
+def test_an_invalid_start_in_a_header_is_read_as_0(path, started):
+    """The header is valid nevertheless."""
     path.write_text(
         f'{{"kind":"header","format":1,"run":"r","started":{started}}}\n',
         encoding="utf-8",
@@ -419,7 +419,7 @@ def test_a_start_that_was_edited_by_hand_is_none(path, started):
 
 
 def test_options_of_a_header_become_texts(path):
-    """They are read as those of an environment."""
+    """Options are parsed from texts, as from environment variables."""
     path.write_text(
         '{"kind":"header","format":1,"options":{"phase":7,"cycle":"N"}}\n',
         encoding="utf-8",
@@ -429,8 +429,8 @@ def test_options_of_a_header_become_texts(path):
 
 
 @pytest.mark.parametrize("options", ["7", "[]", "null", '"phase"'])
-def test_options_of_another_shape_are_none(path, options):
-    """The ini file decides then."""
+def test_options_that_are_not_an_object_are_ignored(path, options):
+    """The header is valid, and has no options."""
     path.write_text(
         f'{{"kind":"header","format":1,"options":{options}}}\n', encoding="utf-8"
     )
@@ -438,13 +438,13 @@ def test_options_of_another_shape_are_none(path, options):
     assert Journal(path).header.options == {}
 
 
-def test_a_missing_file_is_said(path):
-    """With the reason of the operating system."""
+def test_the_error_about_a_missing_file_has_its_reason(path):
+    """The reason is that of the operating system."""
     with pytest.raises(JournalError, match="cannot be read: No such file"):
         Journal(path)
 
 
-# A disk that refuses
+# Full disks and removed files
 
 
 @dataclass
@@ -454,11 +454,11 @@ class Disk:
     room: int
 
     def write(self, number: int, data: bytes) -> int:
-        taken = data[: self.room]
-        if not taken:
+        accepted = data[: self.room]
+        if not accepted:
             raise OSError(errno.ENOSPC, "No space left on device")
-        self.room -= len(taken)
-        return os.write(number, taken)
+        self.room -= len(accepted)
+        return os.write(number, accepted)
 
 
 RECORDS: list[Record] = [
@@ -479,7 +479,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Disk:
 
 @pytest.mark.parametrize("percent", range(0, 100, 3))
 def test_a_full_disk_loses_nothing_of_this_session(path, monkeypatch, percent):
-    """What the disk refuses is kept, and read after what it took, each line once."""
+    """Lines that the disk refuses stay in memory, and are read after those on disk, once."""
     whole = write(path.with_name("whole.jsonl"), *map(line_of, RECORDS))
     full_disk(monkeypatch, whole.stat().st_size * percent // 100)
     writer = JournalWriter.create(path, HEADER)
@@ -492,15 +492,17 @@ def test_a_full_disk_loses_nothing_of_this_session(path, monkeypatch, percent):
     assert read(path, writer.unwritten) == RECORDS
 
 
-@pytest.mark.parametrize("more", [0, 1, 40, 200, 250, 100_000])
+@pytest.mark.parametrize("room_later", [0, 1, 40, 200, 250, 100_000])
 @pytest.mark.parametrize("room", [0, 30, 200, 320])
-def test_a_disk_that_has_room_again_gets_what_was_kept(path, monkeypatch, room, more):
+def test_a_disk_with_room_again_gets_the_unwritten_lines(
+    path, monkeypatch, room, room_later
+):
     """Even if it is full again half-way, no line is lost and none is read twice."""
     disk = full_disk(monkeypatch, room)
     writer = JournalWriter.create(path, HEADER)
     for record in RECORDS:
         writer.append(line_of(record))
-    disk.room = more
+    disk.room = room_later
     writer.retry()
     writer.close()
 
@@ -508,30 +510,30 @@ def test_a_disk_that_has_room_again_gets_what_was_kept(path, monkeypatch, room, 
 
     assert records_of(journal) == RECORDS
     assert journal.read().unreadable == []
-    assert (writer.broken is None) == (more == 100_000)
+    assert (writer.broken is None) == (room_later == 100_000)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
-@pytest.mark.parametrize("comes_back", [True, False])
-def test_what_somebody_removed_is_written_again(path, comes_back):
-    """If that cannot be, it is in memory, and nobody calls it saved."""
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_removed_journal_is_written_again(path, is_writable):
+    """If it cannot be written, its lines stay in memory, and the writer is broken."""
     writer = JournalWriter.create(path, HEADER)
     writer.append(*map(line_of, RECORDS[:2]))
     shutil.rmtree(path.parent)
     writer.append(*map(line_of, RECORDS[2:]))
-    if not comes_back:
+    if not is_writable:
         path.parent.write_bytes(b"in the way")
     writer.retry()
     writer.close()
 
-    assert (writer.broken is None) == comes_back
-    assert bool(writer.unwritten) == (not comes_back)
+    assert (writer.broken is None) == is_writable
+    assert bool(writer.unwritten) == (not is_writable)
     assert Journal(path, writer.unwritten).header == HEADER
     assert read(path, writer.unwritten) == RECORDS
 
 
-def test_items_of_a_full_disk_are_kept_all_together(path, monkeypatch):
-    """Many lines that are written in one go are refused in one go."""
+def test_no_item_is_lost_on_a_full_disk(path, monkeypatch):
+    """Lines that one call appends are on disk or in memory."""
     full_disk(monkeypatch, 150)
     writer = JournalWriter.create(path, HEADER)
     writer.append(*(line_of(Item(f"t{i}", (i,))) for i in range(20)))
@@ -542,17 +544,17 @@ def test_items_of_a_full_disk_are_kept_all_together(path, monkeypatch):
     }
 
 
-UNWRITABLE: dict[str, Callable[[Path], object]] = {
+OBSTACLES: dict[str, Callable[[Path], object]] = {
     "path is a directory": lambda path: path.mkdir(parents=True),
     "directory is a file": lambda path: path.parent.write_bytes(b""),
 }
 
 
-@pytest.mark.parametrize("spoil", UNWRITABLE.values(), ids=UNWRITABLE)
-def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, spoil):
+@pytest.mark.parametrize("obstruct", OBSTACLES.values(), ids=OBSTACLES)
+def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, obstruct):
     """The end of the session reads the same records, cases included."""
     path = tmp_path / "journals" / "run.jsonl"
-    spoil(path)
+    obstruct(path)
     writer = JournalWriter.create(path, HEADER)
     writer.append(*map(line_of, RECORDS))
     writer.retry()
@@ -567,7 +569,7 @@ def test_a_journal_that_cannot_be_opened_is_kept_in_memory(tmp_path, spoil):
 
 
 def test_a_journal_is_never_written_over(path):
-    """Of two runs of one name the second keeps its lines in memory."""
+    """Of two runs with one name, the second keeps its lines in memory."""
     write(path, line_of(ITEM))
     before = path.read_bytes()
     writer = JournalWriter.create(path, HEADER)
@@ -580,7 +582,7 @@ def test_a_journal_is_never_written_over(path):
 # Workers
 
 
-def test_files_of_workers_are_read_along(path):
+def test_files_of_workers_are_read_with_the_journal(path):
     """Each worker writes what it collected beside the main file."""
     write(path, line_of(End(1)))
     for worker in ("gw1", "gw0"):
@@ -593,7 +595,7 @@ def test_files_of_workers_are_read_along(path):
     assert not Journal(path).header.worker
 
 
-def test_a_broken_file_of_a_worker_is_no_harm(path):
+def test_a_broken_file_of_a_worker_is_skipped(path):
     """A worker may die while it writes its first line."""
     write(path, line_of(ITEM))
     path.with_name("run.gw0.jsonl").write_bytes(b'{"kind":"hea')
@@ -603,7 +605,7 @@ def test_a_broken_file_of_a_worker_is_no_harm(path):
 
 
 def test_workers_of_another_run_are_not_read(path):
-    """A name that begins the same is another run's."""
+    """A name that only begins the same belongs to another run."""
     write(path, line_of(ITEM))
     write(path.with_name("run2.gw0.jsonl"), line_of(Item("other")))
 
@@ -611,18 +613,18 @@ def test_workers_of_another_run_are_not_read(path):
 
 
 def test_a_name_with_brackets_finds_its_workers(tmp_path):
-    """Whoever copies a run may call it what they like."""
+    """A copied journal may have any name; brackets in it are no pattern."""
     path = write(tmp_path / "run[1].jsonl")
     write(tmp_path / "run[1].gw0.jsonl", line_of(ITEM))
 
     assert read(path) == [ITEM]
 
 
-# A push that goes on writing
+# Pushes that append to a journal
 
 
 def test_a_push_appends(path):
-    """What a push did stands after what the run wrote."""
+    """Its lines follow those of the run."""
     write(path, line_of(ITEM))
     writer = JournalWriter.reopen(path)
     writer.append(journal_format.line_of(RECEIPT))
@@ -633,8 +635,8 @@ def test_a_push_appends(path):
     assert journal.read().memory("").receipts == RECEIPTS
 
 
-def test_a_push_does_not_glue_its_lines_to_a_torn_one(path):
-    """The receipt after half a line is a line of its own."""
+def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
+    """The receipt is read, and the incomplete line is counted as unreadable."""
     write(path, line_of(ITEM))
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
@@ -649,7 +651,7 @@ def test_a_push_does_not_glue_its_lines_to_a_torn_one(path):
 
 
 def test_a_journal_in_use_is_not_reopened(path):
-    """Its run goes on, or another push is sending it."""
+    """Its run has not ended, or another push is sending it."""
     writer = JournalWriter.create(path, HEADER)
     with pytest.raises(JournalError, match="is in use"):
         JournalWriter.reopen(path)
@@ -663,7 +665,7 @@ def test_a_journal_in_use_is_not_reopened(path):
 
 
 def test_a_journal_that_another_program_locked_is_not_reopened(path):
-    """The lock is the operating system's, whoever holds it."""
+    """The locks of the operating system apply to all programs."""
     write(path)
     before = path.read_bytes()
     with path.open("rb") as other:
@@ -675,7 +677,7 @@ def test_a_journal_that_another_program_locked_is_not_reopened(path):
 
 
 def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
-    """Receipts are kept in memory then."""
+    """Its receipts stay in memory."""
     path.mkdir()
     writer = JournalWriter.reopen(path)
     writer.append(journal_format.line_of(RECEIPT))
@@ -725,14 +727,14 @@ def test_a_journal_that_cannot_be_reopened_can_still_be_sent(path):
         ),
     ],
 )
-def test_a_journal_is_delivered_if_that_is_its_last_word(path, lines, delivered):
-    """Whatever comes after makes it open again."""
+def test_a_journal_is_delivered_if_its_last_line_says_so(path, lines, delivered):
+    """With any later line it is not."""
     write(path, *lines)
 
     assert Journal(path).is_delivered() is delivered
 
 
-def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
+def test_a_delivered_journal_that_is_reopened_stays_delivered(path):
     """A push that finds nothing to do writes a blank line."""
     write(path, journal_format.line_of(journal_format.AllDelivered()))
     JournalWriter.reopen(path).close()
@@ -740,8 +742,8 @@ def test_looking_at_a_delivered_journal_leaves_it_delivered(path):
     assert Journal(path).is_delivered()
 
 
-def test_half_a_last_line_is_not_delivered(path):
-    """A push that was killed while it noted the end is repeated, and finds nothing."""
+def test_a_journal_with_an_incomplete_last_line_is_not_delivered(path):
+    """A push that was killed while it wrote that line is repeated, and sends nothing."""
     write(path, journal_format.line_of(journal_format.AllDelivered()))
     path.write_bytes(path.read_bytes()[:-5])
 
@@ -780,7 +782,7 @@ ANY_RECORD = st.one_of(
 @deterministic
 @given(st.lists(ANY_RECORD, max_size=4))
 def test_any_record_can_be_written_and_read(records: list[Record]) -> None:
-    """The disk and the memory of a broken disk read the same."""
+    """Records are read alike from a file and from memory."""
     written = [line_of(each) for each in records]
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory) / "run.jsonl", *written)
@@ -788,8 +790,8 @@ def test_any_record_can_be_written_and_read(records: list[Record]) -> None:
         header = {"kind": "header", "format": journal_format.FORMAT}
 
         assert read(path) == records
-        kept = [json.dumps(each).encode("ascii") for each in (header, *written)]
-        assert read(nowhere, kept) == records
+        unwritten = [json.dumps(each).encode("ascii") for each in (header, *written)]
+        assert read(nowhere, unwritten) == records
 
 
 JSON = st.recursive(
@@ -836,7 +838,7 @@ LINE = st.builds(
 @deterministic
 @given(st.lists(LINE | JSON, max_size=4))
 def test_no_line_is_too_odd_for_the_reader(lines: list[object]) -> None:
-    """A line is a record or it is skipped, and what is read can be folded."""
+    """Each line is a record or skipped, and the records can be folded."""
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory) / "run.jsonl")
         with path.open("a", encoding="ascii") as file:
@@ -852,8 +854,8 @@ def test_no_line_is_too_odd_for_the_reader(lines: list[object]) -> None:
 @deterministic
 @given(st.lists(ANY_RECORD, max_size=6))
 def test_no_record_is_too_odd_to_be_sent(records: list[Record]) -> None:
-    """Somebody may have edited it; what becomes of it is numbers and a text of XML."""
-    plan = build_plan(fold(records), Rules(mapped(), NotesOptions("always")))
+    """Even if it was edited, times are whole numbers and notes are valid XML."""
+    plan = build_plan(fold(records), Rules(choices_of(), NotesOptions("always")))
 
     for result in plan.results:
         assert isinstance(result.milliseconds, int)
@@ -865,7 +867,7 @@ def test_no_record_is_too_odd_to_be_sent(records: list[Record]) -> None:
 @deterministic
 @given(LINE | JSON)
 def test_no_first_line_is_too_odd_for_the_reader(line: object) -> None:
-    """A file is a journal, or it is said not to be one."""
+    """The file is a journal, or an error names it."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "run.jsonl"
         path.write_text(f"{json.dumps(line)}\n", encoding="ascii")
@@ -883,7 +885,7 @@ def test_no_first_line_is_too_odd_for_the_reader(line: object) -> None:
             assert isinstance(found.started, int)
 
 
-# Journals that are none
+# Files with other content
 
 
 @pytest.mark.parametrize(
@@ -906,9 +908,9 @@ def test_a_pipe_is_no_journal_and_is_not_waited_for(path):
         Journal(path)
 
 
-def test_a_line_without_an_end_is_bounded(path, monkeypatch):
-    """Whatever the file is, memory does not hold all of it at once."""
-    monkeypatch.setattr(disk, "_LONGEST", 1000)
+def test_a_line_above_the_limit_is_skipped_and_counted_once(path, monkeypatch):
+    """It is read in parts, and the next line is read."""
+    monkeypatch.setattr(journal_reader, "_LONGEST", 1000)
     write(path, json.loads(journal_format.item_text(ITEM)))
     with path.open("ab") as file:
         file.write(b"x" * 5500 + b"\n")
@@ -930,7 +932,7 @@ def test_a_line_without_an_end_is_bounded(path, monkeypatch):
         pytest.param(lambda data: data + data, id="twice in one file"),
     ],
 )
-def test_what_editors_do_to_a_journal_is_no_harm(path, change):
+def test_changes_by_an_editor_do_not_change_the_results(path, change):
     write(
         path,
         json.loads(journal_format.item_text(ITEM)),

@@ -19,16 +19,16 @@ from pytest_zephyr.errors import SettingsError
 from tests.unit.make import deterministic
 
 
-HERE = str(Path(__file__))
+THIS_FILE = str(Path(__file__))
 
 
-def parsed(name: str, text: str) -> Any:
+def parse(name: str, text: str) -> Any:
     return resolve.value(name, OptionSources(ini={name: (text, "pytest.ini")}))
 
 
-def refused(name: str, text: str) -> str:
+def error_message(name: str, text: str) -> str:
     with pytest.raises(SettingsError) as caught:
-        parsed(name, text)
+        parse(name, text)
     return str(caught.value)
 
 
@@ -60,11 +60,11 @@ def refused(name: str, text: str) -> str:
 )
 def test_an_address_is_cut_to_that_of_its_server(text, url):
     """An address that was copied from the browser works."""
-    assert parsed("url", text) == url
+    assert parse("url", text) == url
 
 
 @pytest.mark.parametrize(
-    ("text", "allowed"),
+    ("text", "reason"),
     [
         ("zephyr.example", "https://host"),
         ("ftp://zephyr.example", "https://host"),
@@ -81,13 +81,13 @@ def test_an_address_is_cut_to_that_of_its_server(text, url):
     ],
     ids=lambda text: text,
 )
-def test_an_invalid_address_is_rejected(text, allowed):
-    """The message says what an address has to look like."""
-    message = refused("url", text)
+def test_an_invalid_address_is_rejected(text, reason):
+    """The message says what is wrong, or what an address has to look like."""
+    message = error_message("url", text)
 
     assert message.startswith("invalid zephyr_url '")
     assert "' (from zephyr_url in pytest.ini): " in message
-    assert allowed in message
+    assert reason in message
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_invalid_address_is_rejected(text, allowed):
     ],
 )
 def test_an_address_of_another_product_is_rejected(host):
-    message = refused("url", f"https://{host}/jira/your-work")
+    message = error_message("url", f"https://{host}/jira/your-work")
 
     assert "This plugin reports to Zephyr Enterprise" in message
 
@@ -112,7 +112,7 @@ def test_an_address_of_another_product_is_rejected(host):
     ["zephyr.acme.com", "atlassian.net.acme.com", "myatlassian.net", "zephyrscale"],
 )
 def test_any_other_host_may_be_a_server(host):
-    assert parsed("url", f"https://{host}") == f"https://{host}"
+    assert parse("url", f"https://{host}") == f"https://{host}"
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_any_other_host_may_be_a_server(host):
     ids=lambda text: str(text),
 )
 def test_digits_are_an_id_and_any_other_text_is_a_name(text, ref):
-    """`id:` and `name:` force it."""
-    assert parsed("phase", text) == ref
+    """A prefix `id:` or `name:` takes precedence."""
+    assert parse("phase", text) == ref
 
 
 @pytest.mark.parametrize(
-    ("text", "allowed"),
+    ("text", "reason"),
     [
         ("id:", "a number must follow id:"),
         ("id:Smoke", "a number must follow id:"),
@@ -152,10 +152,10 @@ def test_digits_are_an_id_and_any_other_text_is_a_name(text, ref):
     ],
     ids=lambda text: text,
 )
-def test_a_prefix_needs_a_value(text, allowed):
+def test_a_prefix_needs_a_value(text, reason):
     """A prefix alone is rejected."""
-    assert refused("phase", text) == (
-        f"invalid zephyr_phase {text!r} (from zephyr_phase in pytest.ini): {allowed}."
+    assert error_message("phase", text) == (
+        f"invalid zephyr_phase {text!r} (from zephyr_phase in pytest.ini): {reason}."
     )
 
 
@@ -179,9 +179,13 @@ def test_a_prefix_needs_a_value(text, allowed):
         ("verify", "No", False),
         ("verify", "1", True),
         ("verify", "System", "system"),
-        ("verify", HERE, Path(HERE)),
-        ("client_cert", HERE, (Path(HERE),)),
-        ("client_cert", f"{HERE}, {HERE}", (Path(HERE), Path(HERE))),
+        ("verify", THIS_FILE, Path(THIS_FILE)),
+        ("client_cert", THIS_FILE, (Path(THIS_FILE),)),
+        (
+            "client_cert",
+            f"{THIS_FILE}, {THIS_FILE}",
+            (Path(THIS_FILE), Path(THIS_FILE)),
+        ),
         ("proxy", "http://proxy:3128", "http://proxy:3128"),
         ("proxy", "socks5h://proxy", "socks5h://proxy"),
         ("token_file", "~/token", Path.home() / "token"),
@@ -191,12 +195,12 @@ def test_a_prefix_needs_a_value(text, allowed):
     ],
 )
 def test_a_text_becomes_its_value(name, text, value):
-    """The rule is the same for all sources."""
-    assert parsed(name, text) == value
+    """Truth values and some words may be in any case; paths may begin with ``~``."""
+    assert parse(name, text) == value
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "allowed"),
+    ("name", "text", "reason"),
     [
         ("zephyr", "maybe", "choose true or false"),
         ("timeout", "0", "expected a number of seconds above 0"),
@@ -223,7 +227,7 @@ def test_a_text_becomes_its_value(name, text, value):
         ("client_cert", str(Path(__file__).parent), "expected a PEM file"),
         ("client_cert", "/no/such.pem", "expected a PEM file with certificate and key"),
         ("client_cert", "a" * 300, "expected a PEM file with certificate and key"),
-        ("client_cert", ",".join([HERE] * 3), "expected a PEM file"),
+        ("client_cert", ",".join([THIS_FILE] * 3), "expected a PEM file"),
         (
             "proxy",
             "proxy:3128",
@@ -241,15 +245,15 @@ def test_a_text_becomes_its_value(name, text, value):
     ],
     ids=lambda text: text[:24],
 )
-def test_the_message_about_an_invalid_value_says_what_is_allowed(name, text, allowed):
+def test_the_message_about_an_invalid_value_says_what_is_allowed(name, text, reason):
     """The message has the value, shortened, its source, and the closest allowed value."""
-    message = refused(name, text)
-    shown = repr(text)[1:90]
+    message = error_message(name, text)
+    start = repr(text)[1:90]
 
     ini = "zephyr" if name == "zephyr" else f"zephyr_{name}"
-    assert message.startswith(f"invalid {ini} '{shown}")
+    assert message.startswith(f"invalid {ini} '{start}")
     assert f" (from {ini} in pytest.ini): " in message
-    assert allowed in message
+    assert reason in message
     assert len(message) < 300
 
 
@@ -271,11 +275,11 @@ def test_the_message_about_an_invalid_value_says_what_is_allowed(name, text, all
 )
 def test_pairs_of_a_status_map_are_separated_by_commas_or_lines(text, value):
     """Names of statuses may hold spaces and equals signs."""
-    assert parsed("status_map", text) == value
+    assert parse("status_map", text) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "allowed"),
+    ("text", "reason"),
     [
         (
             "eror=Blocked",
@@ -289,17 +293,17 @@ def test_pairs_of_a_status_map_are_separated_by_commas_or_lines(text, value):
     ],
     ids=repr,
 )
-def test_an_invalid_pair_in_a_status_map_is_named(text, allowed):
+def test_an_invalid_pair_in_a_status_map_is_named(text, reason):
     """The message says which half is invalid."""
-    assert f" (from zephyr_status_map in pytest.ini): {allowed}" in refused(
+    assert f" (from zephyr_status_map in pytest.ini): {reason}" in error_message(
         "status_map", text
     )
 
 
-URLISH = st.text(st.sampled_from("[]:/@.%#?0aéℂ "), max_size=20)
+URL_LIKE = st.text(st.sampled_from("[]:/@.%#?0aéℂ "), max_size=20)
 ANY_TEXT = st.one_of(
     st.text(max_size=60),
-    URLISH.map("http://".__add__),
+    URL_LIKE.map("http://".__add__),
     st.text(st.sampled_from("~/.,=:-idname0"), max_size=12),
 )
 
@@ -320,7 +324,7 @@ ANY_TEXT = st.one_of(
 def test_any_text_is_a_value_or_a_settings_error(name: str, text: str) -> None:
     """No text in a file or variable ends a run with a traceback."""
     try:
-        parsed(name, text)
+        parse(name, text)
     except SettingsError as error:
         message = str(error)
         assert f"zephyr_{name}" in message or name == "zephyr"

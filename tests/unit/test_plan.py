@@ -1,4 +1,4 @@
-"""Many tests, one test case: the worst decides."""
+"""Plans: the worst of the tests of a test case decides its result."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import choices
 from pytest_zephyr.results.status import Status
 from tests.unit.make import BLOCKED
+from tests.unit.make import choices_of
 from tests.unit.make import CUSTOM
 from tests.unit.make import deterministic
 from tests.unit.make import FAIL
-from tests.unit.make import mapped
 from tests.unit.make import node
 from tests.unit.make import PASS
 from tests.unit.make import result
@@ -29,15 +29,17 @@ PASSED, XPASSED, XFAILED = Outcome.PASSED, Outcome.XPASSED, Outcome.XFAILED
 ERROR, CRASHED, FAILED = Outcome.ERROR, Outcome.CRASHED, Outcome.FAILED
 
 
-def one_case(outcomes: list[Outcome], **said: str) -> CaseResult:
-    """Return the result of a case that one test per outcome proves."""
+def one_case(outcomes: list[Outcome], **status_map: str) -> CaseResult:
+    """Return the result of a test case with one test for each of *outcomes*."""
     nodes = [node(each, f"t{i}", cases=(101,)) for i, each in enumerate(outcomes)]
-    (found,) = build_plan(nodes, Rules(mapped(**said), NotesOptions())).results
-    return found
+    (case_result,) = build_plan(
+        nodes, Rules(choices_of(**status_map), NotesOptions())
+    ).results
+    return case_result
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "said", "outcome", "status"),
+    ("outcomes", "status_map", "outcome", "status"),
     [
         pytest.param([PASSED] * 49 + [FAILED], {}, FAILED, FAIL, id="one of fifty"),
         pytest.param([PASSED, ERROR], {}, ERROR, FAIL, id="error"),
@@ -98,16 +100,16 @@ def one_case(outcomes: list[Outcome], **said: str) -> CaseResult:
         pytest.param([FAILED, PASSED], {"failed": "Pass"}, FAILED, PASS, id="tie"),
     ],
 )
-def test_worst_status_decides(outcomes, said, outcome, status):
-    """The order is Fail, Blocked, any custom status, Pass."""
-    found = one_case(outcomes, **said)
+def test_worst_status_decides(outcomes, status_map, outcome, status):
+    """The order is Fail, Blocked, any custom status, Pass; then those without a status."""
+    case_result = one_case(outcomes, **status_map)
 
-    assert (found.outcome, found.status) == (outcome, status)
-    assert found.problem == ""
+    assert (case_result.outcome, case_result.status) == (outcome, status)
+    assert case_result.problem == ""
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "said", "outcome"),
+    ("outcomes", "status_map", "outcome"),
     [
         pytest.param([FAILED], {"failed": "Gone"}, FAILED, id="alone"),
         pytest.param(
@@ -121,17 +123,17 @@ def test_worst_status_decides(outcomes, said, outcome, status):
         ),
     ],
 )
-def test_a_missing_status_is_named_and_nothing_sent(outcomes, said, outcome):
+def test_a_missing_status_is_named_and_nothing_sent(outcomes, status_map, outcome):
     """A failure without a status on the server must not become a pass."""
-    found = one_case(outcomes, **said)
+    case_result = one_case(outcomes, **status_map)
 
-    assert found.outcome is outcome
-    assert found.status is None
-    assert "'Gone'" in found.problem
+    assert case_result.outcome is outcome
+    assert case_result.status is None
+    assert "'Gone'" in case_result.problem
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "said", "status"),
+    ("outcomes", "status_map", "status"),
     [
         pytest.param([PASSED], {"failed": "Gone"}, PASS, id="outcome not seen"),
         pytest.param(
@@ -140,12 +142,14 @@ def test_a_missing_status_is_named_and_nothing_sent(outcomes, said, outcome):
         pytest.param([PASSED, SKIPPED], {"skipped": "Gone"}, PASS, id="skip"),
     ],
 )
-def test_a_missing_status_matters_only_when_a_result_needs_it(outcomes, said, status):
-    """A result that does not decide may have no status."""
-    found = one_case(outcomes, **said)
+def test_a_missing_status_is_a_problem_only_of_a_deciding_outcome(
+    outcomes, status_map, status
+):
+    """An outcome that does not decide may map to a missing status."""
+    case_result = one_case(outcomes, **status_map)
 
-    assert found.status == status
-    assert found.problem == ""
+    assert case_result.status == status
+    assert case_result.problem == ""
 
 
 def test_times_are_added_and_the_last_end_counts():
@@ -154,15 +158,15 @@ def test_times_are_added_and_the_last_end_counts():
         node(PASSED, "a", cases=(101,), duration=1_000_400, at=30),
         node(PASSED, "b", cases=(101,), duration=2_000_400, at=20),
     ]
-    (found,) = build_plan(nodes, Rules(mapped(), NotesOptions())).results
+    (case_result,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results
 
-    assert (found.milliseconds, found.at) == (3_001, 30)
+    assert (case_result.milliseconds, case_result.at) == (3_001, 30)
 
 
-def test_a_test_may_prove_several_cases():
-    """Each of its test cases gets the result once, ids and Alt IDs apart."""
+def test_a_test_may_verify_several_cases():
+    """Each gets the result once; an id and an equal Alt ID are two test cases."""
     plan = build_plan(
-        [node(FAILED, cases=(101, "101", 101))], Rules(mapped(), NotesOptions())
+        [node(FAILED, cases=(101, "101", 101))], Rules(choices_of(), NotesOptions())
     )
 
     assert [each.case for each in plan.results] == [101, "101"]
@@ -171,10 +175,10 @@ def test_a_test_may_prove_several_cases():
 
 
 def test_tests_without_a_case_are_listed_apart():
-    """They are counted, and nothing is sent for them."""
+    """They are in no result."""
     plan = build_plan(
         [node(PASSED, "a"), node(PASSED, "b", cases=(1,))],
-        Rules(mapped(), NotesOptions()),
+        Rules(choices_of(), NotesOptions()),
     )
 
     assert [each.nodeid for each in plan.unmapped] == ["a"]
@@ -194,7 +198,7 @@ def test_tests_without_a_case_are_listed_apart():
     ],
 )
 def test_another_result_has_another_digest(other):
-    """A delivered result is recognised by all that is written."""
+    """The digest depends on everything that a push writes."""
     assert other.digest != result().digest
 
 
@@ -209,25 +213,35 @@ def test_a_digest_takes_any_text():
 
 
 OUTCOMES = st.sampled_from(list(Outcome))
-RAN = st.sampled_from([each for each in Outcome if each not in {SKIPPED, UNRUN}])
-IDLE = st.sampled_from([SKIPPED, UNRUN])
-MAPS = st.dictionaries(
+RAN_OUTCOMES = st.sampled_from(
+    [each for each in Outcome if each not in {SKIPPED, UNRUN}]
+)
+OTHER_OUTCOMES = st.sampled_from([SKIPPED, UNRUN])
+STATUS_MAPS = st.dictionaries(
     st.sampled_from([each.value for each in Outcome]),
     st.sampled_from(["Pass", "Fail", "Blocked", "7", "-"]),
 )
-ORDER = [None, PASS, CUSTOM, BLOCKED, FAIL]
+BEST_TO_WORST = [None, PASS, CUSTOM, BLOCKED, FAIL]
 
 
 @deterministic
-@given(st.lists(RAN, min_size=1), st.lists(IDLE), RAN, MAPS)
+@given(
+    st.lists(RAN_OUTCOMES, min_size=1),
+    st.lists(OTHER_OUTCOMES),
+    RAN_OUTCOMES,
+    STATUS_MAPS,
+)
 def test_one_more_test_never_improves_the_status(
-    ran: list[Outcome], idle: list[Outcome], more: Outcome, said: dict[str, str]
+    ran: list[Outcome],
+    not_run: list[Outcome],
+    more: Outcome,
+    status_map: dict[str, str],
 ) -> None:
     """Another test that ran makes the status worse, or does not change it."""
-    before = one_case(ran, **said).status
-    after = one_case([*idle, *ran, more], **said).status
+    before = one_case(ran, **status_map).status
+    after = one_case([*not_run, *ran, more], **status_map).status
 
-    assert ORDER.index(after) >= ORDER.index(before)
+    assert BEST_TO_WORST.index(after) >= BEST_TO_WORST.index(before)
 
 
 @deterministic
@@ -236,31 +250,33 @@ def test_a_failed_test_fails_its_case_and_others_do_not(
     outcomes: list[Outcome],
 ) -> None:
     """By default, a failure of any kind is Fail, and nothing else is."""
-    found = one_case(outcomes)
+    case_result = one_case(outcomes)
 
-    assert (found.status == FAIL) is any(each.is_failure for each in outcomes)
+    assert (case_result.status == FAIL) is any(each.is_failure for each in outcomes)
 
 
 @deterministic
 @given(
-    st.lists(OUTCOMES, min_size=1), MAPS, st.sampled_from([set(), {"2"}, {"1", "4"}])
+    st.lists(OUTCOMES, min_size=1),
+    STATUS_MAPS,
+    st.sampled_from([set(), {"2"}, {"1", "4"}]),
 )
 def test_the_deciding_outcome_is_one_of_the_tests_in_any_order(
-    outcomes: list[Outcome], said: dict[str, str], gone: set[str]
+    outcomes: list[Outcome], status_map: dict[str, str], inactive: set[str]
 ) -> None:
     """The reverse order has the same result."""
     known = [
-        Status(each.id, each.name, active=each.id not in gone)
+        Status(each.id, each.name, active=each.id not in inactive)
         for each in (PASS, FAIL, BLOCKED, CUSTOM)
     ]
-    chosen = choices(said, "-o", known)
+    chosen = choices(status_map, "-o", known)
     nodes = [node(each, cases=(1,)) for each in outcomes]
     rules = Rules(chosen, NotesOptions())
-    (found,) = build_plan(nodes, rules).results
+    (case_result,) = build_plan(nodes, rules).results
     (backwards,) = build_plan(nodes[::-1], rules).results
 
-    assert found.outcome in outcomes
-    assert found.outcome is backwards.outcome
+    assert case_result.outcome in outcomes
+    assert case_result.outcome is backwards.outcome
 
 
 NODES = st.lists(
@@ -281,17 +297,17 @@ NODES = st.lists(
 
 @deterministic
 @given(NODES, st.randoms(use_true_random=False))
-def test_order_of_tests_makes_no_difference(nodes, chance):
+def test_order_of_tests_makes_no_difference(nodes, random):
     """Status, time and notes of a case do not depend on the order of its tests."""
     shuffled = list(nodes)
-    chance.shuffle(shuffled)
+    random.shuffle(shuffled)
 
-    assert written(shuffled) == written(nodes)
+    assert planned_values(shuffled) == planned_values(nodes)
 
 
-def written(nodes: list[NodeResult]) -> dict[object, object]:
-    """Return what would be written on each case, by case."""
-    plan = build_plan(nodes, Rules(mapped(), NotesOptions("always")))
+def planned_values(nodes: list[NodeResult]) -> dict[object, object]:
+    """Return the planned values of each test case, by test case."""
+    plan = build_plan(nodes, Rules(choices_of(), NotesOptions("always")))
     return {
         repr(each.case): (
             each.status,

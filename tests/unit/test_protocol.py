@@ -1,4 +1,4 @@
-"""Messages between the test process and the sender survive the way."""
+"""Messages between the test process and the sender arrive unchanged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pytest_zephyr.target.find_cases import CaseLookup
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-#: All kinds of values that settings can have.
+#: Settings with values of all types.
 SETTINGS = resolve(
     OptionSources(
         flags={
@@ -72,8 +72,8 @@ def test_every_message_survives(message: protocol.Message) -> None:
     assert protocol.decode(line) == message
 
 
-def test_a_credential_travels(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is the one way on which it has to be readable."""
+def test_a_credential_can_be_sent() -> None:
+    """The sender needs its text, which other outputs hide."""
     arrived = protocol.decode(protocol.encode(protocol.Check(SETTINGS, 1.0)))
 
     assert isinstance(arrived, protocol.Check)
@@ -122,7 +122,7 @@ SNAPSHOT = Snapshot(
 )
 
 
-def test_facts_survive_the_way_through_the_test_process() -> None:
+def test_a_snapshot_survives() -> None:
     assert protocol.load(Snapshot, protocol.dump(SNAPSHOT)) == SNAPSHOT
 
 
@@ -131,7 +131,7 @@ Letter = Literal["a", "b"]
 
 @dataclass(frozen=True)
 class Sample:
-    """Every kind of hint that a message may have."""
+    """A class with every kind of type hint that a message may have."""
 
     text: str
     size: float
@@ -167,6 +167,6 @@ def test_any_value_survives(sample: Sample) -> None:
     assert protocol.load(Sample, protocol.dump(sample)) == sample
 
 
-def test_what_nobody_sends_is_a_type_error() -> None:
+def test_values_of_other_types_cannot_be_sent() -> None:
     with pytest.raises(TypeError, match="object cannot be sent"):
         protocol.dump([object()])

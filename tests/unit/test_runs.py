@@ -51,8 +51,8 @@ from pytest_zephyr.results.plan import Rules
 from pytest_zephyr.results.records import End
 from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Outcome
+from tests.unit.make import choices_of
 from tests.unit.make import deterministic
-from tests.unit.make import mapped
 from tests.unit.make import report
 
 
@@ -199,7 +199,7 @@ def results(runs: Sequence[Run]) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for run in runs:
         plan = build_plan(
-            run.read().results.nodes, Rules(mapped(), NotesOptions("always"))
+            run.read().results.nodes, Rules(choices_of(), NotesOptions("always"))
         )
         found.append(
             {
@@ -223,7 +223,7 @@ def test_jobs_of_one_run_merge_worst_first(tmp_path):
     failed = write(tmp_path / "b.jsonl", *ran("t", "failed", duration=5_000), key="77")
     (run,) = group([Journal(passed), Journal(failed)])
     (found,) = build_plan(
-        run.read().results.nodes, Rules(mapped(), NotesOptions())
+        run.read().results.nodes, Rules(choices_of(), NotesOptions())
     ).results
 
     assert found.outcome is Outcome.FAILED
@@ -324,7 +324,9 @@ def test_merging_in_two_steps_is_merging_in_one(
 
 
 def without_notes(run: Run) -> dict[object, object]:
-    plan = build_plan(run.read().results.nodes, Rules(mapped(), NotesOptions("never")))
+    plan = build_plan(
+        run.read().results.nodes, Rules(choices_of(), NotesOptions("never"))
+    )
     return {
         each.case: (
             each.status,
@@ -641,7 +643,7 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
     lines[line - 1] = lines[line - 1][:-3] + b"{\n"
     path.write_bytes(b"".join(lines))
     contents = Run((Journal(path),)).read()
-    plan = build_plan(contents.results.nodes, Rules(mapped(), NotesOptions()))
+    plan = build_plan(contents.results.nodes, Rules(choices_of(), NotesOptions()))
     found = {
         each.case: "held back"
         if f"{path}, line {line} cannot be read" in each.problem
@@ -699,7 +701,7 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
     }[lost]
     path.write_bytes(b"".join(lines))
     nodes = Run((Journal(path),)).read().results.nodes
-    (found,) = build_plan(nodes, Rules(mapped(), NotesOptions())).results
+    (found,) = build_plan(nodes, Rules(choices_of(), NotesOptions())).results
 
     assert "so a test may have failed" in found.problem
 

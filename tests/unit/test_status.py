@@ -13,10 +13,10 @@ from pytest_zephyr.results.status import DEFAULT_MAP
 from pytest_zephyr.results.status import Status
 from pytest_zephyr.results.status import STOCK
 from tests.unit.make import BLOCKED
+from tests.unit.make import choices_of
 from tests.unit.make import CUSTOM
 from tests.unit.make import deterministic
 from tests.unit.make import FAIL
-from tests.unit.make import mapped
 from tests.unit.make import PASS
 from tests.unit.make import WIP
 
@@ -37,7 +37,7 @@ from tests.unit.make import WIP
 )
 def test_each_outcome_has_its_default_status(outcome, status):
     """The default status of each outcome."""
-    assert mapped()[outcome] == Choice(status)
+    assert choices_of()[outcome] == Choice(status)
 
 
 def test_every_outcome_has_a_default():
@@ -65,12 +65,12 @@ def test_defaults_are_ids_whatever_the_server_calls_them():
 )
 def test_a_status_is_found_by_id_or_name(said, status):
     """Spelling in another case is accepted; a dash sends nothing."""
-    assert mapped(error=said)[Outcome.ERROR] == Choice(status)
+    assert choices_of(error=said)[Outcome.ERROR] == Choice(status)
 
 
 def test_a_map_changes_only_what_it_names():
     """Other outcomes have their default."""
-    found = mapped(error="Blocked")
+    found = choices_of(error="Blocked")
 
     assert found[Outcome.ERROR].status == BLOCKED
     assert found[Outcome.FAILED].status == FAIL
@@ -96,7 +96,7 @@ def test_the_closest_of_several_candidates_is_used(statuses, expected):
 
 def test_an_unknown_status_is_a_problem_that_names_what_there_is():
     """The message has value, outcome, source, the nearest name and what is allowed."""
-    found = mapped(error="Blcoked")[Outcome.ERROR]
+    found = choices_of(error="Blcoked")[Outcome.ERROR]
 
     assert found.status is None
     assert found.problem == (
@@ -108,7 +108,7 @@ def test_an_unknown_status_is_a_problem_that_names_what_there_is():
 
 def test_a_status_unlike_all_others_gets_no_hint():
     """No status is suggested if none is close."""
-    assert "Did you mean" not in mapped(error="zzz")[Outcome.ERROR].problem
+    assert "Did you mean" not in choices_of(error="zzz")[Outcome.ERROR].problem
 
 
 def test_an_inactive_status_is_a_problem_of_its_outcome_only():
