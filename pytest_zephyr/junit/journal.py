@@ -180,7 +180,9 @@ class Importer:
             if path := find_file(name, test.path.parent):
                 yield self._store.take(path, label)
             else:
-                reason = f"no file {shorten(name, 200)} below {test.path.parent}"
+                # Scrub before truncating: half a secret would no longer match.
+                shown = shorten(self._scrub(name), 200)
+                reason = f"no file {shown} below {test.path.parent}"
                 yield evidence.LeftOutFile(clean_name(label), 0, self._scrub(reason))
         failed = any(each.outcome != "skipped" for each in last)
         sends_output = self._capture == "all" or (failed and self._capture == "failed")

@@ -20,14 +20,10 @@ from pytest_zephyr.plugin.step_block import Nesting
 from pytest_zephyr.plugin.step_block import StepBlock
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import Step
-from pytest_zephyr.text import shorten
 
 
 #: Characters of a step's error that a journal keeps.
 _MAX_ERROR = 500
-
-#: Characters of a value that could not be attached.
-_MAX_VALUE = 80
 
 #: The number of a test case's step is smaller.
 _MAX_STEP = 2**31
@@ -110,13 +106,11 @@ class Zephyr:
                 if _is_file(path):
                     recorder.attach(self._item, path, label, kind)
                 else:
-                    reason = (
-                        f"there is no file {shorten(repr(str(source)), _MAX_VALUE)}"
-                    )
+                    reason = f"there is no file {str(source)!r}"
                     recorder.leave_out(self._item, label, reason)
             else:
                 # For code without a type checker.
-                reason = f"expected a path or bytes, got {shorten(_line_of(source), _MAX_VALUE)}"  # type: ignore[unreachable]
+                reason = f"expected a path or bytes, got {_line_of(source)}"  # type: ignore[unreachable]
                 recorder.leave_out(self._item, label, reason)
 
     def attach_text(self, text: object, name: str = "text.txt") -> None:

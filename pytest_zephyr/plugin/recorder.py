@@ -18,12 +18,16 @@ from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.results import evidence
 from pytest_zephyr.results.evidence import EvidenceEntry
 from pytest_zephyr.results.evidence import EvidenceValue
+from pytest_zephyr.text import shorten
 
 
 if TYPE_CHECKING:
     from pytest_zephyr.journal.file_store import FileStore
     from pytest_zephyr.journal.writer import JournalWriter
 
+
+#: The most characters of the reason why a file could not be attached.
+_MAX_REASON = 100
 
 #: The number of the current attempt of an item, from 0; -1 before the first.
 _ATTEMPT = pytest.StashKey[int]()
@@ -82,7 +86,9 @@ class Recorder:
     def leave_out(self, item: pytest.Item, name: str, reason: str) -> None:
         """Write that something could not be attached; the summary names it."""
         name = file_store.clean_name(self.scrub(name) or "attachment")
-        self.write(item, evidence.LeftOutFile(name, 0, self.scrub(reason)))
+        # Scrub before truncating here, too.
+        reason = shorten(self.scrub(reason), _MAX_REASON)
+        self.write(item, evidence.LeftOutFile(name, 0, reason))
 
 
 RECORDER = pytest.StashKey[Recorder]()

@@ -237,6 +237,7 @@ CUT = """
     @pytest.mark.parametrize(("password", "seen"), [("?", fill[:60] + token)], ids=[7])
     def test_title(password, seen, zephyr):
         zephyr.attach(b"1", name=fill[:190] + token)
+        zephyr.attach(fill[:60] + token, name="missing.txt")
 """
 
 
