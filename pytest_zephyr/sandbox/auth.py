@@ -25,6 +25,7 @@ from pytest_zephyr.sandbox.data.values import now_ms
 
 COOKIE = "token"
 COOKIE_SECONDS = 90 * 60
+#: Calls that a user without permissions may make.
 OPEN_TO_ALL = ("/user/current", "/manifest")
 
 
@@ -33,7 +34,7 @@ class Unauthorized(Exception):
 
 
 def is_page(path: str) -> bool:
-    """Return whether *path* is for people, who need no login."""
+    """Return whether *path* is a web page, for which no login is needed."""
     return not path.startswith("/flex/") or path.startswith("/flex/html5")
 
 
@@ -52,7 +53,7 @@ def require_user() -> None:
 
 
 def refuse() -> Response:
-    """Answer 401 as the server does: JSON with JSON in a string."""
+    """Answer 401 as the server does: the message is itself JSON in a string."""
     inner = json.dumps({"message": "Invalid credentials or authentication token."})
     return wire.answer({"message": inner}, 401)
 
@@ -95,7 +96,7 @@ def _by_password() -> User | None:
     if scheme.lower() != "basic":
         return None
     try:
-        # A header is ASCII: other user names and passwords cannot log in this way.
+        # Headers are ASCII, so users with other names or passwords need a token.
         text = base64.b64decode(encoded, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
         return None

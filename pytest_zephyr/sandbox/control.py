@@ -127,7 +127,7 @@ def read_fault(given: Any) -> Fault:
     try:
         json.dumps(given, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise bad_request("A text of the fault has half a character in it.") from None
+        raise bad_request("A text of the fault is not valid Unicode.") from None
     given = {key: value for key, value in given.items() if value != ""}
     forever = wire.read_bool(given.pop("for_ever", None))
     known = {field.name for field in fields(Fault)}

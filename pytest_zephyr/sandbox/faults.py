@@ -86,6 +86,7 @@ EFFECTS: Mapping[Kind, str] = {
 }
 
 FAULT_KEY = "sandbox.fault"
+#: Faults after which the answer still is the right one.
 HARMLESS = ("latency", "expire_cookie")
 LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign in</title></head>"
@@ -133,38 +134,38 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._armed: list[Fault] = []
-        self._met: list[int] = []
+        self._active: list[Fault] = []
+        self._matches: list[int] = []
 
     def add(self, fault: Fault) -> None:
         with self._lock:
-            self._armed.append(fault)
-            self._met.append(0)
+            self._active.append(fault)
+            self._matches.append(0)
 
     def clear(self) -> None:
         with self._lock:
-            self._armed = []
-            self._met = []
+            self._active = []
+            self._matches = []
 
     def listed(self) -> list[dict[str, Any]]:
         """Return each fault as JSON, with the number of matches so far."""
         with self._lock:
             return [
-                {**_fault_json(fault), "met": met}
-                for fault, met in zip(self._armed, self._met, strict=True)
+                {**_fault_json(fault), "met": matches}
+                for fault, matches in zip(self._active, self._matches, strict=True)
             ]
 
     def take(self, method: str, path: str, start: int) -> tuple[int, Fault] | None:
         """Return the first fault from position *start* that applies to a request."""
         with self._lock:
-            for index in range(start, len(self._armed)):
-                fault = self._armed[index]
+            for index in range(start, len(self._active)):
+                fault = self._active[index]
                 if not fault.matches(method, path):
                     continue
-                met = self._met[index]
-                self._met[index] += 1
+                matches = self._matches[index]
+                self._matches[index] += 1
                 end = None if fault.times is None else fault.after + fault.times
-                if met >= fault.after and (end is None or met < end):
+                if matches >= fault.after and (end is None or matches < end):
                     return index, fault
         return None
 
@@ -193,13 +194,13 @@ class FaultyApp:
         return self._answer(environ, 0)(environ, start_response)
 
     def _answer(self, environ: WSGIEnvironment, start: int) -> Response:
-        applying = self._faults.take(
+        applicable = self._faults.take(
             environ["REQUEST_METHOD"], environ["PATH_INFO"], start
         )
-        if applying is None:
+        if applicable is None:
             chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
             return Response(b"".join(chunks), status, headers)
-        index, fault = applying
+        index, fault = applicable
         if fault.kind not in HARMLESS:
             environ[FAULT_KEY] = fault.kind
         instead = self._replacement(fault)
@@ -330,7 +331,7 @@ def _edit_rows(response: Response, fault: Fault) -> None:
 
 
 def _foreign(row: Any) -> Any:
-    """Copy of an execution that claims to be one of another phase."""
+    """Copy of an execution with the id of another phase."""
     foreign = copy.deepcopy(row)
     if isinstance(foreign, dict):
         foreign["id"] = foreign.get("id", 0) + 5_000_000

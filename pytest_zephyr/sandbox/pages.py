@@ -42,7 +42,7 @@ from pytest_zephyr.sandbox.wire import store
 routes = Blueprint("pages", __name__)
 
 #: Pages load only what the sandbox serves; scripts inside the HTML do not run.
-_ONLY_OURS = "; ".join(
+_CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -65,7 +65,7 @@ def refuse_foreign_forms() -> None:
 
 def add_headers(response: Response) -> Response:
     if response.mimetype == "text/html" and is_page(request.path):
-        response.headers["Content-Security-Policy"] = _ONLY_OURS
+        response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -93,7 +93,7 @@ def duration(milliseconds: int) -> str:
 def live(render: Callable[[Session, str], str]) -> Response:
     """Answer with a page, or with 304 while the database is unchanged.
 
-    A page that shows the database reads its own address again and again.
+    The script of a page asks for the page again every second.
     """
     version = store().database.version
     if request.if_none_match.contains(version):
@@ -122,7 +122,7 @@ def _overview(session: Session, version: str = "", error: str | None = None) -> 
 
 @routes.post("/projects")
 def add_project() -> Response:
-    return _added(
+    return _add_from_form(
         lambda session, name, start, end: catalog.add_project(
             session, name, identifier=None, start=start or today(), end=end
         )
@@ -139,10 +139,10 @@ def add_release(project_id: int) -> Response:
             abort(404, f"There is no project {project_id}.")
         return catalog.add_release(session, project, name, start=start, end=end)
 
-    return _added(add)
+    return _add_from_form(add)
 
 
-def _added(
+def _add_from_form(
     add: Callable[[Session, str, date | None, date | None], Project | Release],
 ) -> Response:
     """Add what a form describes and redirect to it, or show what is wrong."""
@@ -231,13 +231,13 @@ def favicon() -> Response:
 
 @routes.get("/flex/html5")
 def start_page() -> Response:
-    """Redirect to the phase with the newest result: for clients that know no release."""
+    """Redirect to the phase with the newest result, for clients that link no release."""
     return _to_latest_phase("/")
 
 
 @routes.get("/flex/html5/release/<int:release_id>")
 def release(release_id: int) -> Response:
-    """Redirect to its phase with the newest result: clients cannot name a phase."""
+    """Redirect to its phase with the newest result: Zephyr has no links to phases."""
     with store().database.reading() as session:
         if session.get(Release, release_id) is None:
             abort(404, f"There is no release {release_id}.")

@@ -216,8 +216,8 @@ class _Handler(WSGIRequestHandler):
                 )
             )
         head = environ["REQUEST_METHOD"] == "HEAD"
-        bare = status in (204, 304)
-        if bare:
+        has_no_body = status in (204, 304)
+        if has_no_body:
             headers.remove("Content-Length")
         elif "Content-Length" not in headers:
             headers["Content-Length"] = str(len(data))
@@ -228,7 +228,7 @@ class _Handler(WSGIRequestHandler):
         lines = [f"HTTP/1.1 {line}", *(f"{name}: {text}" for name, text in headers)]
         answer = "\r\n".join([*lines, "", ""]).encode("latin-1")
         # One write, so that small answers are one packet.
-        self.wfile.write(answer if head or bare else answer + data)
+        self.wfile.write(answer if head or has_no_body else answer + data)
 
     def _body(self, environ: dict[str, Any]) -> bytes:
         if environ.get("wsgi.input_terminated"):

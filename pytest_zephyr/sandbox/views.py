@@ -114,7 +114,7 @@ class Statuses:
 
 
 def overview(session: Session) -> list[dict[str, Any]]:
-    """Projects with their releases, cycles, newest first, and tallied phases."""
+    """Projects with their releases, cycles (newest first) and phases with their tallies."""
     statuses = Statuses(session)
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     last: dict[int, int] = {}

@@ -64,17 +64,17 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(text, status, content_type="application/json;charset=UTF-8")
 
 
-def plain(text: str) -> Response:
+def answer_text(text: str) -> Response:
     return Response(text, content_type="text/plain;charset=UTF-8")
 
 
 def query_int(name: str) -> int | None:
-    """Number from the query; one that cannot be read is an empty 404."""
+    """Number in the query; 404 without a body if it cannot be read."""
     return read_int(request.args.get(name))
 
 
 def query_ints(name: str) -> list[int]:
-    """Numbers of a repeated parameter; a comma list is an empty 404."""
+    """Numbers of a repeated parameter; 404 without a body for a list with commas."""
     numbers = [read_int(text) for text in request.args.getlist(name)]
     return [number for number in numbers if number is not None]
 
@@ -89,7 +89,7 @@ def read_int(text: str | None) -> int | None:
 
 
 def long_int(value: str | int) -> int:
-    """Read a 64-bit number; what is larger cannot be read, as with the server's longs."""
+    """Read a 64-bit number; a larger one raises ValueError, as on the server."""
     number = int(value)
     if not -MAX_LONG - 1 <= number <= MAX_LONG:
         raise ValueError(value)
@@ -113,7 +113,7 @@ def body() -> Any:
         raise ApiError(415, message, "Unsupported Media Type")
     try:
         value = json.loads(request.get_data())
-        # A text with half a character in it cannot be stored.
+        # SQLite cannot store a text with a lone surrogate.
         json.dumps(value, ensure_ascii=False).encode()
         return _without_nulls(value)
     except (ValueError, RecursionError):
@@ -124,7 +124,7 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
+        return [_without_nulls(entry) for entry in value]
     return value
 
 
@@ -159,7 +159,7 @@ def limited(rows: list[Any]) -> list[Any]:
 
 
 def require_int(row: Mapping[str, Any], key: str) -> int:
-    """Number under *key*; digits in a string do as well."""
+    """Number under *key*; a string of digits is accepted, too."""
     number = optional_int(row, key)
     if number is None:
         raise bad_request(f"{key} cannot be null.")
@@ -179,7 +179,7 @@ def optional_int(row: Mapping[str, Any], key: str) -> int | None:
 
 
 def optional_milliseconds(row: Mapping[str, Any], key: str) -> int | None:
-    """Milliseconds under *key*, if a date can be made of them."""
+    """Number under *key* that is a valid date in milliseconds."""
     moment = optional_int(row, key)
     if moment is not None:
         read_date(moment, key)
@@ -208,7 +208,7 @@ def require_ids(value: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class Page:
-    """The part of a list that is asked for; a size of 0 is all of it."""
+    """The requested part of a list; a size of 0 means all rows."""
 
     offset: int
     size: int
@@ -228,7 +228,7 @@ def page() -> Page:
 def read_date_fields(
     row: Mapping[str, Any], prefix: str
 ) -> tuple[date | None, date | None]:
-    """Read both dates, each from either of its two fields."""
+    """Read both dates, each from the short or the long name of its field."""
     dates = []
     for short, long in (
         ("startDate", f"{prefix}StartDate"),

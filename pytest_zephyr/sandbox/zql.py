@@ -74,7 +74,7 @@ def conditions(session: Session, text: str, entity: str) -> list[Condition]:
                     entity,
                     name.lower(),
                     operator.lower(),
-                    [_unquoted(each) for each in re.findall(_VALUE, value)],
+                    [_unquoted(literal) for literal in re.findall(_VALUE, value)],
                 )
             )
         except (LookupError, ValueError, ApiError):

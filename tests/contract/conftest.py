@@ -1,4 +1,4 @@
-"""A sandbox that is watched, and something of everything in it."""
+"""A sandbox whose calls are checked, with one row of each kind in it."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Call:
 
 
 class Server:
-    """A sandbox, the calls made of it, and what went wrong in it."""
+    """A sandbox with a client, and the exceptions and violations of its calls."""
 
     def __init__(self) -> None:
         self.crashes: list[str] = []
         self.watch: ContractMiddleware
         self.sandbox = Sandbox(db=None, wrap=self._wrap)
         self.http = requests.Session()
-        # What a proxy or .netrc says is not meant for the sandbox.
+        # Settings of proxies and .netrc are not for the sandbox.
         self.http.trust_env = False
         self._numbers = itertools.count(1)
 
@@ -63,7 +63,7 @@ class Server:
             allow_redirects=False,
             timeout=30,
         )
-        # Credentials are not mixed: what a login sets is not sent along later.
+        # A cookie that a login set is not sent with later calls.
         self.http.cookies.clear()
         return response
 
@@ -79,7 +79,7 @@ class Server:
         return response.json()
 
     def take_crashes(self) -> list[str]:
-        """Return what nobody caught so far, and forget it."""
+        """Return the uncaught exceptions so far, and clear the list."""
         taken, self.crashes = self.crashes, []
         return taken
 
@@ -88,7 +88,7 @@ class Server:
         return {"Authorization": f"Bearer {self.sandbox.token}"}
 
     def fill(self) -> Known:
-        """Add one of everything and return the ids."""
+        """Add one row of each kind and return the ids."""
         store = self.sandbox.store
         number = next(self._numbers)
         project = store.add_project(f"Project {number}")
@@ -103,7 +103,7 @@ class Server:
             folder=folder,
             steps=["open", "type"],
         )
-        waiting = store.schedule_unassigned(
+        unassigned = store.schedule_unassigned(
             phase, store.add_case(release, "waits", folder=folder)
         )
         spare = store.add_case(release, "unplanned", folder=folder)
@@ -138,7 +138,7 @@ class Server:
             placement=placements[case]["id"],
             spare=placements[spare]["testcase"]["id"],
             spare_placement=placements[spare]["id"],
-            waiting=waiting,
+            unassigned=unassigned,
             execution=execution,
             requirement=store.add_requirement(release, "Users log in"),
             attachment=attached["id"],
@@ -157,7 +157,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Known:
-    """Ids that the server knows."""
+    """Ids of rows that the server has."""
 
     project: int
     release: int
@@ -171,7 +171,7 @@ class Known:
     placement: int
     spare: int
     spare_placement: int
-    waiting: int
+    unassigned: int
     execution: int
     requirement: int
     attachment: int
@@ -191,15 +191,15 @@ def upload() -> Call:
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
     server = Server()
-    # Flask tells of what nobody catches; the client sees no more than a 500.
-    noticing = got_request_exception.connected_to(server.crashed)
-    with noticing, server.http, server.sandbox:
+    # Flask signals uncaught exceptions; the client gets only a 500.
+    connection = got_request_exception.connected_to(server.crashed)
+    with connection, server.http, server.sandbox:
         yield server
 
 
 @pytest.fixture
 def server(running: Server) -> Server:
-    """The running server, with nothing found so far."""
+    """The running server, without violations and crashes so far."""
     running.watch.violations.clear()
     running.crashes.clear()
     return running

@@ -1,8 +1,8 @@
-"""The contract with Zephyr Enterprise, and what in a call is not as it says.
+"""The contract with Zephyr Enterprise, and checks that calls keep to it.
 
-openapi-core knows paths, parameters, schemas, content types and logins. What it lets
-pass is added here: a server ignores what it does not know, and a client must not send
-such things.
+openapi-core checks paths, parameters, schemas, content types and logins. Added here are
+parameters, properties and bodies that the server would ignore: a client must not send
+them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Raw = dict[str, Any]
 
 
 class Contract:
-    """An OpenAPI document, asked whether calls are as it says."""
+    """An OpenAPI document and validators of requests and answers."""
 
     def __init__(self, document: Raw) -> None:
         self.document = {**document, "servers": [{"url": "/"}]}
@@ -69,7 +69,7 @@ class Contract:
         self._answers = V31ResponseValidator(
             SchemaPath.from_dict(self.document), extra_media_type_deserializers=bodies
         )
-        # Most calls of a test run were made before, to the letter.
+        # Most calls of a test run repeat an earlier one exactly.
         self._of_request = lru_cache(2000)(self._request_problems)
         self._of_answer = lru_cache(2000)(self._answer_problems)
 
@@ -91,9 +91,9 @@ class Contract:
     ) -> list[str]:
         """Return what is wrong with a request; *query* is as it stands in the URL."""
         names = {name.lower(): value for name, value in headers.items()}
-        told = (names.get(each, "") for each in ("authorization", "cookie"))
+        credentials = (names.get(each, "") for each in ("authorization", "cookie"))
         kind = names.get("content-type", "")
-        return list(self._of_request(method, path, query, *told, kind, body))
+        return list(self._of_request(method, path, query, *credentials, kind, body))
 
     def check_answer(
         self, method: str, path: str, status: int, kind: str, body: bytes
@@ -133,15 +133,15 @@ class Contract:
             data=body,
             content_type=kind or "none",
         )
-        found = [*self._unheard(method, path, pairs, body)]
+        found = [*self._ignored_by_server(method, path, pairs, body)]
         found += credential_problems(authorization, cookie)
         found += problems(lambda: self._requests.iter_errors(request))
         return tuple(f"request: {each}" for each in found)
 
-    def _unheard(
+    def _ignored_by_server(
         self, method: str, path: str, pairs: list[tuple[str, str]], body: bytes
     ) -> Iterator[str]:
-        """Yield what the server would ignore, or take for something else."""
+        """Yield what the server would ignore or misread."""
         operation = self.operation(method, path)
         if operation is None:
             return
@@ -167,7 +167,7 @@ class Contract:
     ) -> tuple[str, ...]:
         operation = self.operation(method, path)
         if operation is None:
-            # A request to it is wrong; its answer can't be.
+            # Only the request to an unknown path is wrong, not the answer.
             return ()
         answers = operation["responses"]
         declared = answers.get(str(status))
@@ -176,17 +176,17 @@ class Contract:
         media = self._follow(declared or answers["default"]).get("content", {})
         anything = any(not each.get("schema") for each in media.values())
         if not body and (declared is None or not media or anything):
-            # A failure may come without a body, and what nobody relies on as well.
+            # Failures may have no body, nor may answers without a schema.
             return ()
         if body and not media:
             return ("answer: a body where there is none",) if status == 204 else ()
         if not body:
             return ("answer: the body is missing",)
         request = MockRequest(HOST, method.lower(), path)
-        # A charset makes no difference, and openapi-core takes it for one.
+        # The charset does not matter here, but openapi-core would compare it.
         media_type = kind.partition(";")[0]
         response = MockResponse(
-            thinned(body), status_code=status, content_type=media_type
+            sampled(body), status_code=status, content_type=media_type
         )
         found = problems(lambda: self._answers.iter_errors(request, response))
         return tuple(f"answer: {each}" for each in found)
@@ -255,7 +255,7 @@ OPEN = "AsPart"
 
 
 def problems(errors: Callable[[], Iterator[Exception]]) -> Iterator[str]:
-    """Yield the innermost message of each error; what breaks the check is one, too."""
+    """Yield the innermost message of each error, also of one that ends the check."""
     try:
         for error in errors():
             yield message(error)
@@ -272,8 +272,8 @@ def message(error: BaseException) -> str:
     return text if len(text) <= LONGEST else f"{text[:100]} ... {text[-LONGEST:]}"
 
 
-def thinned(body: bytes) -> bytes:
-    """Return *body* with some of the rows of a long list; the server makes all alike."""
+def sampled(body: bytes) -> bytes:
+    """Return *body* with only some rows of a long list, to check it faster."""
     if len(body) < MANY_BYTES:
         return body
     try:
@@ -301,23 +301,23 @@ def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
 
 
 def read_json(body: bytes) -> Any:
-    """Return what *body* says; raise ValueError for what only Python takes as JSON."""
+    """Parse *body*; raise ValueError for constants that only Python accepts as JSON."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=refuse)
+        return json.loads(body.decode("utf-8"), parse_constant=refuse_constant)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
 
-def refuse(constant: str) -> NoReturn:
+def refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number of JSON")
 
 
 class ContractMiddleware:
-    """A WSGI application around *app* that collects what is not as in the contract.
+    """A WSGI application around *app* that collects violations of the contract.
 
     An application that breaks an answer on purpose says so with the key
-    ``sandbox.fault`` in the environ; its request is still judged. A finding is there
-    before the client has the answer.
+    ``sandbox.fault`` in the environ; its request is still checked. Violations are added
+    before the client gets the answer.
     """
 
     def __init__(self, app: WSGIApplication, contract: Contract | None = None) -> None:
@@ -329,7 +329,7 @@ class ContractMiddleware:
         self.calls = 0
 
     def allow(self, pattern: str) -> None:
-        """Leave out violations in which the regular expression *pattern* is found."""
+        """Ignore violations that match the regular expression *pattern*."""
         self._allowed.append(re.compile(pattern))
 
     def __call__(
@@ -370,17 +370,17 @@ class ContractMiddleware:
         self, environ: WSGIEnvironment
     ) -> tuple[str, list[tuple[str, str]], bytes]:
         """Return the whole answer of the application to this very *environ*."""
-        begun: list[Any] = []
+        started: list[Any] = []
 
         def start(
             status: str, headers: list[tuple[str, str]], _error: object = None, /
         ) -> Callable[[bytes], object]:
-            begun[:] = [status, headers]
+            started[:] = [status, headers]
             return bytearray().extend
 
         with closing(ClosingIterator(self._app(environ, start))) as parts:
             data = b"".join(parts)
-        return begun[0], begun[1], data
+        return started[0], started[1], data
 
     def _add(self, violations: Iterable[str]) -> None:
         with self._lock:

@@ -37,7 +37,7 @@ CONTRACT = Contract.load()
 
 @dataclass(frozen=True)
 class Call:
-    """A call and its answer, as the contract would have them."""
+    """A call and its answer; by default both keep to the contract."""
 
     method: str
     path: str
@@ -48,18 +48,20 @@ class Call:
     kind: str = "application/json"
     answer: bytes = b"{}"
 
-    def sends(self, value: object) -> Call:
+    def with_json(self, value: object) -> Call:
         headers = (*self.headers, *JSON.items())
         return replace(self, headers=headers, body=json.dumps(value).encode())
 
-    def asks(self, *query: tuple[str, str]) -> Call:
+    def with_query(self, *query: tuple[str, str]) -> Call:
         return replace(self, query=query)
 
-    def says(self, *headers: dict[str, str]) -> Call:
+    def with_headers(self, *headers: dict[str, str]) -> Call:
         pairs = [pair for some in headers for pair in some.items()]
         return replace(self, headers=tuple(pairs))
 
-    def gets(self, status: int, body: object, kind: str = "application/json") -> Call:
+    def answered(
+        self, status: int, body: object, kind: str = "application/json"
+    ) -> Call:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return replace(self, status=status, kind=kind, answer=data)
 
@@ -74,20 +76,22 @@ class Call:
         )
 
 
-USER = Call("GET", f"{V3}/user/current").gets(200, {"id": 1})
-PHASE = Call("POST", f"{V3}/cycle/7/phase").gets(200, {"id": 3, "name": "smoke"})
-LISTED = Call("GET", f"{V3}/execution").gets(200, {"results": []})
-FOLDER = Call("POST", f"{V3}/testcasetree", (("parentid", "0"),)).gets(
+USER = Call("GET", f"{V3}/user/current").answered(200, {"id": 1})
+PHASE = Call("POST", f"{V3}/cycle/7/phase").answered(200, {"id": 3, "name": "smoke"})
+LISTED = Call("GET", f"{V3}/execution").answered(200, {"results": []})
+FOLDER = Call("POST", f"{V3}/testcasetree", (("parentid", "0"),)).answered(
     200, {"id": 5, "name": "N4"}
 )
 NEW_FOLDER = {"name": "N4", "type": "Phase", "releaseId": 1}
-EXECUTE = Call("PUT", f"{V3}/execution/bulk/execute").gets(200, [{"id": 33023}])
+EXECUTE = Call("PUT", f"{V3}/execution/bulk/execute").answered(200, [{"id": 33023}])
 RESULT = {"rtsId": 33023, "testerId": 7, "status": "1"}
 UNASSIGN = Call("DELETE", f"{V3}/execution", (("ids", "1"), ("ids", "2")))
-CASES = Call("POST", f"{V3}/testcase/bulk").gets(200, [])
-UPLOAD = Call("POST", "/flex/upload/document/genericattachment").gets(200, [])
+CASES = Call("POST", f"{V3}/testcase/bulk").answered(200, [])
+UPLOAD = Call("POST", "/flex/upload/document/genericattachment").answered(200, [])
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=xyz"}
-LOGIN = Call("GET", f"{V3}/manifest").says(BASIC).gets(200, b"", "text/html")
+LOGIN = (
+    Call("GET", f"{V3}/manifest").with_headers(BASIC).answered(200, b"", "text/html")
+)
 
 
 def new_case(**fields: object) -> list[dict[str, object]]:
@@ -121,11 +125,11 @@ def examples() -> Iterator[Any]:
             name = operation["operationId"]
             for kind, value in json_examples(operation.get("requestBody", {})):
                 yield pytest.param(
-                    call.sends(value).request_problems, id=f"{name}-{kind}"
+                    call.with_json(value).request_problems, id=f"{name}-{kind}"
                 )
             for status, answer in operation["responses"].items():
                 for kind, value in json_examples(answer):
-                    got = call.gets(int(status), value)
+                    got = call.answered(int(status), value)
                     yield pytest.param(
                         got.answer_problems, id=f"{name}-{status}-{kind}"
                     )
@@ -138,38 +142,42 @@ def test_examples_of_the_contract_keep_to_it(problems):
 
 RIGHT: dict[str, Call] = {
     "bearer": USER,
-    "basic": USER.says(BASIC),
-    "cookie": USER.says(COOKIE),
+    "basic": USER.with_headers(BASIC),
+    "cookie": USER.with_headers(COOKIE),
     "login": LOGIN,
     "other-version": replace(USER, path="/flex/services/rest/latest/user/current"),
-    "unknown-properties-of-answer": USER.gets(200, {"id": 1, "new": None}),
-    "charset": USER.gets(200, {"id": 1}, "application/json;charset=UTF-8"),
-    "number-and-boolean": LISTED.asks(
+    "unknown-properties-of-answer": USER.answered(200, {"id": 1, "new": None}),
+    "charset": USER.answered(200, {"id": 1}, "application/json;charset=UTF-8"),
+    "number-and-boolean": LISTED.with_query(
         ("cyclephaseid", "3"), ("pagesize", "0"), ("isascorder", "true")
     ),
-    "number-below-zero": LISTED.asks(("testerid", "-10")),
-    "repeated": UNASSIGN.gets(204, b""),
-    "empty-value": FOLDER.asks(("parentid", "0"), ("assignedusers", "")).sends(
-        NEW_FOLDER
-    ),
+    "number-below-zero": LISTED.with_query(("testerid", "-10")),
+    "repeated": UNASSIGN.answered(204, b""),
+    "empty-value": FOLDER.with_query(
+        ("parentid", "0"), ("assignedusers", "")
+    ).with_json(NEW_FOLDER),
     "trailing-slash": Call("POST", f"{V3}/testcase/")
-    .sends(new_case()[0])
-    .gets(200, {"id": 1}),
+    .with_json(new_case()[0])
+    .answered(200, {"id": 1}),
     "literal-before-template": Call("GET", f"{V3}/testcasetree/lite")
-    .asks(("type", "Phase"), ("releaseid", "1"))
-    .gets(200, []),
-    "free-properties": CASES.sends(new_case(customProperties={"Any": {"thing": 1}})),
-    "steps": CASES.sends(new_case(testSteps={"steps": [{"orderId": 1, "step": "a"}]})),
-    "multipart": replace(UPLOAD.says(BEARER, MULTIPART), body=b"--xyz--"),
-    "no-body": Call("POST", f"{V3}/assignmenttree/3/assign").gets(200, 12),
-    "loose-answer-is-empty": UNASSIGN.gets(200, b""),
-    "loose-answer-is-text": UNASSIGN.gets(200, b"deleted", "text/plain"),
-    "not-found-is-empty": USER.gets(404, b""),
-    "failure-is-empty": USER.gets(405, b""),
-    "failure-is-a-page": USER.gets(500, b"<html>", "text/html"),
-    "nested-401": USER.gets(401, {"message": '{"message": "no"}'}),
+    .with_query(("type", "Phase"), ("releaseid", "1"))
+    .answered(200, []),
+    "free-properties": CASES.with_json(
+        new_case(customProperties={"Any": {"thing": 1}})
+    ),
+    "steps": CASES.with_json(
+        new_case(testSteps={"steps": [{"orderId": 1, "step": "a"}]})
+    ),
+    "multipart": replace(UPLOAD.with_headers(BEARER, MULTIPART), body=b"--xyz--"),
+    "no-body": Call("POST", f"{V3}/assignmenttree/3/assign").answered(200, 12),
+    "loose-answer-is-empty": UNASSIGN.answered(200, b""),
+    "loose-answer-is-text": UNASSIGN.answered(200, b"deleted", "text/plain"),
+    "not-found-is-empty": USER.answered(404, b""),
+    "failure-is-empty": USER.answered(405, b""),
+    "failure-is-a-page": USER.answered(500, b"<html>", "text/html"),
+    "nested-401": USER.answered(401, {"message": '{"message": "no"}'}),
     "wrapped-search": Call("GET", f"{V3}/advancesearch")
-    .asks(
+    .with_query(
         ("word", "a"),
         ("entitytype", "testcase"),
         ("releaseid", "1"),
@@ -177,10 +185,10 @@ RIGHT: dict[str, Call] = {
         ("firstresult", "0"),
         ("maxresults", "100"),
     )
-    .gets(200, [{"results": []}]),
+    .answered(200, [{"results": []}]),
     "file": Call("GET", "/flex/download")
-    .asks(("action", "download"), ("fileId", "a1"))
-    .gets(200, b"\x00", "application/octet-stream"),
+    .with_query(("action", "download"), ("fileId", "a1"))
+    .answered(200, b"\x00", "application/octet-stream"),
 }
 
 
@@ -199,11 +207,11 @@ WRONG: dict[str, tuple[Call, str]] = {
         r"request: .*Path not found",
     ),
     "slash-too-few": (
-        Call("POST", f"{V3}/testcase").sends(new_case()[0]),
+        Call("POST", f"{V3}/testcase").with_json(new_case()[0]),
         r"request: .*Operation post not found",
     ),
     "empty-segment": (
-        replace(PHASE, path=f"{V3}/cycle//phase").sends({"freeForm": True}),
+        replace(PHASE, path=f"{V3}/cycle//phase").with_json({"freeForm": True}),
         r"request: .*invalid literal",
     ),
     "unknown-version": (
@@ -219,77 +227,77 @@ WRONG: dict[str, tuple[Call, str]] = {
         r"request: .*Operation post not found",
     ),
     "path-parameter": (
-        replace(PHASE, path=f"{V3}/cycle/seven/phase").sends({"freeForm": True}),
+        replace(PHASE, path=f"{V3}/cycle/seven/phase").with_json({"freeForm": True}),
         r"request: .*seven",
     ),
     "path-parameter-below-zero": (
-        replace(PHASE, path=f"{V3}/cycle/-1/phase").sends({"freeForm": True}),
+        replace(PHASE, path=f"{V3}/cycle/-1/phase").with_json({"freeForm": True}),
         r"request: .*-1 is less than",
     ),
     "path-parameter-too-large": (
-        replace(PHASE, path=f"{V3}/cycle/{2**63}/phase").sends({"freeForm": True}),
+        replace(PHASE, path=f"{V3}/cycle/{2**63}/phase").with_json({"freeForm": True}),
         r"request: .*is not a 'int64'",
     ),
     "misspelled-parameter": (
-        LISTED.asks(("cycleid", "133")),
+        LISTED.with_query(("cycleid", "133")),
         r"request: .*no query parameter 'cycleid'",
     ),
     "parameter-in-other-case": (
-        LISTED.asks(("cyclePhaseId", "133")),
+        LISTED.with_query(("cyclePhaseId", "133")),
         r"request: .*no query parameter 'cyclePhaseId'",
     ),
     "missing-parameter": (
-        FOLDER.asks().sends(NEW_FOLDER),
+        FOLDER.with_query().with_json(NEW_FOLDER),
         r"request: .*parentid",
     ),
     "no-number": (
-        LISTED.asks(("pagesize", "all")),
+        LISTED.with_query(("pagesize", "all")),
         r"request: .*all",
     ),
     "number-out-of-range": (
-        LISTED.asks(("offset", "-5")),
+        LISTED.with_query(("offset", "-5")),
         r"request: .*-5 is less than",
     ),
     "boolean-in-upper-case": (
-        LISTED.asks(("isascorder", "True")),
+        LISTED.with_query(("isascorder", "True")),
         r"request: .*isascorder: 'True' is not",
     ),
     "empty-number": (
-        LISTED.asks(("cyclephaseid", "")),
+        LISTED.with_query(("cyclephaseid", "")),
         r"request: .*invalid literal",
     ),
     "repeated-parameter": (
-        LISTED.asks(("pagesize", "1"), ("pagesize", "2")),
+        LISTED.with_query(("pagesize", "1"), ("pagesize", "2")),
         r"request: .*pagesize is given 2 times",
     ),
     "comma-list": (
-        UNASSIGN.asks(("ids", "1,2")).gets(204, b""),
+        UNASSIGN.with_query(("ids", "1,2")).answered(204, b""),
         r"request: .*1,2",
     ),
     "unknown-value": (
         Call("GET", f"{V3}/attachment")
-        .asks(("itemid", "1"), ("type", "releasetestschedule"))
-        .gets(200, []),
+        .with_query(("itemid", "1"), ("type", "releasetestschedule"))
+        .answered(200, []),
         r"request: .*is not one of",
     ),
     "no-credential": (
-        USER.says(),
+        USER.with_headers(),
         r"request: .*Security not found",
     ),
     "two-credentials": (
-        USER.says(BEARER, COOKIE),
+        USER.with_headers(BEARER, COOKIE),
         r"request: .*more than one credential",
     ),
     "empty-token": (
-        USER.says({"Authorization": "Bearer "}),
+        USER.with_headers({"Authorization": "Bearer "}),
         r"request: .*without a value",
     ),
     "unknown-scheme": (
-        USER.says({"Authorization": "Digest abc"}),
+        USER.with_headers({"Authorization": "Digest abc"}),
         r"request: .*Security not found",
     ),
     "login-with-token": (
-        LOGIN.says(BEARER),
+        LOGIN.with_headers(BEARER),
         r"request: .*Security not found",
     ),
     "missing-body": (
@@ -297,127 +305,128 @@ WRONG: dict[str, tuple[Call, str]] = {
         r"request: .*Missing required request body",
     ),
     "body-where-none-is": (
-        USER.sends({}),
+        USER.with_json({}),
         r"request: .*getCurrentUser takes no body",
     ),
     "content-type-of-body": (
-        replace(EXECUTE.sends([RESULT]), headers=tuple(BEARER.items())),
+        replace(EXECUTE.with_json([RESULT]), headers=tuple(BEARER.items())),
         r"request: .*mimetype not found",
     ),
     "json-for-multipart": (
-        UPLOAD.sends({}),
+        UPLOAD.with_json({}),
         r"request: .*mimetype not found",
     ),
     "boundary": (
         replace(
-            UPLOAD.says(BEARER, {"Content-Type": "multipart/form-data"}), body=b"x"
+            UPLOAD.with_headers(BEARER, {"Content-Type": "multipart/form-data"}),
+            body=b"x",
         ),
         r"request: .*",
     ),
     "body-is-no-json": (
-        replace(EXECUTE.says(BEARER, JSON), body=b"[{"),
+        replace(EXECUTE.with_headers(BEARER, JSON), body=b"[{"),
         r"request: .*",
     ),
     "not-a-number": (
-        EXECUTE.sends([{**RESULT, "actualTime": float("nan")}]),
+        EXECUTE.with_json([{**RESULT, "actualTime": float("nan")}]),
         r"request: .*NaN",
     ),
     "body-is-no-utf-8": (
-        replace(EXECUTE.says(BEARER, JSON), body=b'["\xff"]'),
+        replace(EXECUTE.with_headers(BEARER, JSON), body=b'["\xff"]'),
         r"request: .*",
     ),
     "null": (
-        EXECUTE.sends([{**RESULT, "notes": None}]),
+        EXECUTE.with_json([{**RESULT, "notes": None}]),
         r"request: .*\[0\].notes: None is not",
     ),
     "missing-property": (
-        EXECUTE.sends([RESULT, {"rtsId": 1, "testerId": 7}]),
+        EXECUTE.with_json([RESULT, {"rtsId": 1, "testerId": 7}]),
         r"request: .*\[1\]: 'status' is a required",
     ),
     "type-of-property": (
-        EXECUTE.sends([{**RESULT, "status": 1}]),
+        EXECUTE.with_json([{**RESULT, "status": 1}]),
         r"request: .*\[0\].status: 1 is not",
     ),
     "name-too-long": (
-        CASES.sends(new_case(name="a" * 256)),
+        CASES.with_json(new_case(name="a" * 256)),
         r"request: .*too long",
     ),
     "too-many-rows": (
-        EXECUTE.sends([RESULT] * 501),
+        EXECUTE.with_json([RESULT] * 501),
         r"request: .*too long",
     ),
     "invented-property": (
-        EXECUTE.sends([RESULT, {**RESULT, "comment": "x"}]),
+        EXECUTE.with_json([RESULT, {**RESULT, "comment": "x"}]),
         r"request: .*\[1\]: Unevaluated properties .*'comment'",
     ),
     "invented-property-behind-reference": (
-        FOLDER.sends({**NEW_FOLDER, "parentId": 0}),
+        FOLDER.with_json({**NEW_FOLDER, "parentId": 0}),
         r"request: .*'parentId'",
     ),
     "invented-property-behind-all-of": (
-        CASES.sends(new_case(altId="A-1")),
+        CASES.with_json(new_case(altId="A-1")),
         r"request: .*'altId'",
     ),
     "invented-property-deep-inside": (
-        CASES.sends(new_case(testSteps={"steps": [{"text": "x"}]})),
+        CASES.with_json(new_case(testSteps={"steps": [{"text": "x"}]})),
         r"request: .*'text'",
     ),
     "undeclared-success": (
-        USER.gets(201, {"id": 1}),
+        USER.answered(201, {"id": 1}),
         r"answer: .*status 201 is not declared",
     ),
     "redirect": (
-        USER.gets(308, b""),
+        USER.answered(308, b""),
         r"answer: .*status 308 is not declared",
     ),
     "content-type-of-answer": (
-        USER.gets(200, {"id": 1}, "text/plain"),
+        USER.answered(200, {"id": 1}, "text/plain"),
         r"answer: .*text/plain",
     ),
     "page-instead-of-answer": (
-        USER.gets(200, b"<html>", "text/html"),
+        USER.answered(200, b"<html>", "text/html"),
         r"answer: .*text/html",
     ),
     "empty-answer": (
-        USER.gets(200, b""),
+        USER.answered(200, b""),
         r"answer: .*the body is missing",
     ),
     "empty-401": (
-        USER.gets(401, b""),
+        USER.answered(401, b""),
         r"answer: .*the body is missing",
     ),
     "204-with-body": (
-        UNASSIGN.gets(204, b"x"),
+        UNASSIGN.answered(204, b"x"),
         r"answer: .*a body where there is none",
     ),
     "204-undeclared": (
-        USER.gets(204, b""),
+        USER.answered(204, b""),
         r"answer: .*status 204",
     ),
     "answer-is-no-json": (
-        USER.gets(200, b"{"),
+        USER.answered(200, b"{"),
         r"answer: .*",
     ),
     "property-of-answer": (
-        USER.gets(200, {"id": "1"}),
+        USER.answered(200, {"id": "1"}),
         r"answer: .*id: '1' is not",
     ),
     "row-of-envelope": (
-        LISTED.gets(200, {"results": [{"id": 1}, {"status": "1"}]}),
+        LISTED.answered(200, {"results": [{"id": 1}, {"status": "1"}]}),
         r"answer: .*results\[1\]: 'id' is a required",
     ),
     "alternative-of-row": (
-        LISTED.gets(200, {"results": [{"id": 1, "lastTestResult": {"id": "x"}}]}),
+        LISTED.answered(200, {"results": [{"id": 1, "lastTestResult": {"id": "x"}}]}),
         r"answer: .*results\[0\].lastTestResult",
     ),
     "nested-node": (
-        Call("GET", f"{V3}/testcasetree/5").gets(
+        Call("GET", f"{V3}/testcasetree/5").answered(
             200, {"id": 5, "name": "a", "categories": [{"id": 6, "categories": []}]}
         ),
         r"answer: .*categories\[0\]: 'name' is a required",
     ),
     "error-body": (
-        USER.gets(400, {"errorMsg": 5}),
+        USER.answered(400, {"errorMsg": 5}),
         r"answer: .*errorMsg: 5 is not",
     ),
 }
@@ -432,7 +441,7 @@ def test_call_that_is_wrong_has_the_one_violation(call, expected):
 
 
 def test_messages_are_short_whatever_was_sent():
-    wrong = EXECUTE.sends([{**RESULT, "notes": None, "status": "x" * 5000}] * 500)
+    wrong = EXECUTE.with_json([{**RESULT, "notes": None, "status": "x" * 5000}] * 500)
 
     assert max(map(len, wrong.request_problems())) < 500
 
@@ -443,7 +452,7 @@ def test_messages_are_short_whatever_was_sent():
 def application(
     body: bytes = b'{"id": 1}', *, fault: bool = False
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """Return an application that answers *body*, and notes what it was sent."""
+    """Return an application that answers *body* and records what it was sent."""
 
     def answer(
         environ: WSGIEnvironment, start_response: StartResponse

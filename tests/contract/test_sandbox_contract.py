@@ -276,7 +276,7 @@ CALLS: dict[str, Callable[[Known], Call]] = {
             "createRTSList": [
                 {
                     "cyclePhaseId": at.phase,
-                    "tctId": at.waiting,
+                    "tctId": at.unassigned,
                     "testerId": at.tester,
                 }
             ],
@@ -439,7 +439,7 @@ FAILURES: dict[str, tuple[int, Callable[[Known], Call]]] = {
 }
 
 
-# Requests that no client should make, and that must not upset a server either.
+# Requests that no client should make, and that must not crash a server.
 NONSENSE: dict[str, Callable[[Known], Call]] = {
     "id-in-path-too-large": lambda _: Call("GET", f"/project/{2**63}"),
     "id-in-query-too-large": lambda _: Call(
@@ -493,11 +493,11 @@ def test_an_operation_that_is_not_offered_is_an_unknown_path(server):
 
 @pytest.mark.parametrize(("status", "make"), FAILURES.values(), ids=FAILURES)
 def test_failure_is_as_in_the_contract(status, make, server, known):
-    # Some of these requests are not: that is what fails.
+    # Only the answer is checked: some of these requests break the contract.
     response = server.send(make(known))
 
     assert response.status_code == status
-    assert complaints(response) == []
+    assert answer_problems(response) == []
     assert server.crashes == []
 
 
@@ -506,7 +506,7 @@ def test_nonsense_gets_an_answer_as_in_the_contract(make, server, known):
     response = server.send(make(known))
 
     assert server.crashes == []
-    assert complaints(response) == []
+    assert answer_problems(response) == []
 
 
 @pytest.mark.parametrize("path", ["/user/current", "/manifest", "/project/lite"])
@@ -518,7 +518,7 @@ def test_wrong_token_gets_a_401_as_in_the_contract(path, server):
     )
 
     assert response.status_code == 401
-    assert complaints(response) == []
+    assert answer_problems(response) == []
 
 
 def test_user_without_permission_gets_a_403_as_in_the_contract(server):
@@ -587,11 +587,11 @@ def test_answer_that_is_broken_on_purpose_is_not_judged(server):
 
     assert "html" in response.text
     assert server.watch.violations == []
-    assert complaints(response) != []
+    assert answer_problems(response) != []
 
 
 def test_exception_inside_the_sandbox_is_noticed(server, monkeypatch):
-    """What nobody catches is no more than a 500 to the client."""
+    """For an uncaught exception, the client gets only a 500."""
 
     def broken(_user: object) -> None:
         raise LookupError("no such thing")
@@ -603,8 +603,8 @@ def test_exception_inside_the_sandbox_is_noticed(server, monkeypatch):
     assert server.crashes == ["LookupError: no such thing"]
 
 
-def complaints(response: requests.Response) -> list[str]:
-    """What is wrong with an answer, whatever the request was like."""
+def answer_problems(response: requests.Response) -> list[str]:
+    """Check an answer, but not its request."""
     request = response.request
     assert request.method is not None
     return Contract.load().check_answer(

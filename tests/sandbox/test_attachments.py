@@ -73,7 +73,9 @@ def test_file_arrives_as_it_was_sent(
     assert api.get(f"/execution/{execution}").json()["attachmentCount"] == 1
 
 
-def test_sent_file_is_used_up(sandbox: Sandbox, api: Api, execution: int) -> None:
+def test_uploaded_file_is_attached_only_once(
+    sandbox: Sandbox, api: Api, execution: int
+) -> None:
     """The temporary file is gone after the second step."""
     (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
 
@@ -82,7 +84,7 @@ def test_sent_file_is_used_up(sandbox: Sandbox, api: Api, execution: int) -> Non
 
 
 def test_many_files_in_one_call(sandbox: Sandbox, api: Api) -> None:
-    """Parts are told apart by their names."""
+    """The answer has the name of each part of the form."""
     sent = send(
         sandbox, api, *((f"part-{i}", ("log.txt", str(i).encode())) for i in range(20))
     )
@@ -117,7 +119,7 @@ def test_item_must_exist(
 def test_attachment_is_deleted(
     sandbox: Sandbox, api: Api, target: Target, execution: int
 ) -> None:
-    """What is deleted is gone."""
+    """A deleted attachment is no longer listed."""
     (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
     (made,) = attach(api, sent, execution).json()
 
@@ -128,7 +130,7 @@ def test_attachment_is_deleted(
 def test_status_and_file_in_one_call(
     sandbox: Sandbox, api: Api, target: Target, execution: int, tester: int
 ) -> None:
-    """The short cut executes and attaches."""
+    """One call sets the status and attaches a file."""
     api.put(
         f"/execution/statusandattachment/{execution}",
         params={"status": "2", "testerid": tester},

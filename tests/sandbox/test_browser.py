@@ -40,7 +40,7 @@ NAMES = [
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        # What comes at all may come late on a busy machine.
+        # A busy machine may be slow.
         expect.set_options(timeout=60_000)
         yield browser
         browser.close()
@@ -269,7 +269,7 @@ def test_the_first_results_of_a_phase_appear(
 def test_the_overview_updates_but_not_under_a_form(
     tab: Page, phase: Phase, sandbox: Sandbox
 ) -> None:
-    """What somebody is typing stays there."""
+    """What somebody is typing into a form is not overwritten."""
     tab.goto("/")
     bar = tab.get_by_role("img", name=re.compile("^2 Pass"))
     expect(bar).to_be_visible()
@@ -334,10 +334,10 @@ def test_texts_are_readable_by_day_and_night(
         if path.startswith("/phase"):
             row(tab, 102).locator("summary").click()
             expect(tab.locator(".notes")).to_be_visible()
-        found = tab.evaluate(CONTRAST)
+        contrasts = tab.evaluate(CONTRAST)
 
-        assert len(found) > 10
-        assert [html for contrast, html in found if contrast < 4.5] == []
+        assert len(contrasts) > 10
+        assert [html for contrast, html in contrasts if contrast < 4.5] == []
     back = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     red = int(re.findall(r"\d+", back)[0])
     assert (red < 60) == (scheme == "dark")
@@ -362,7 +362,7 @@ def test_the_keyboard_leads_through_a_page(tab: Page, phase: Phase) -> None:
 
 
 def test_the_form_of_a_fault_asks_for_what_the_fault_uses(tab: Page) -> None:
-    """And what was added is told in words."""
+    """The list of faults describes the one that was added."""
     tab.goto("/sandbox/")
     expect(tab.get_by_label("Status code")).to_be_visible()
     tab.get_by_label("What goes wrong").select_option("latency")
@@ -376,8 +376,8 @@ def test_the_form_of_a_fault_asks_for_what_the_fault_uses(tab: Page) -> None:
     expect(active).to_contain_text("every request gets the right answer")
 
 
-def test_what_is_not_there_leads_back(browser: Browser, sandbox: Sandbox) -> None:
-    """In any width."""
+def test_missing_page_leads_back(browser: Browser, sandbox: Sandbox) -> None:
+    """The page of a missing phase fits a narrow window and links to the projects."""
     with browser.new_context(base_url=sandbox.url) as context:
         tab = context.new_page()
         tab.set_viewport_size({"width": 390, "height": 800})

@@ -38,7 +38,7 @@ def phase_of(**changes: Any) -> dict[str, Any]:
 def test_cycle_is_created_without_phases(
     sandbox: Sandbox, api: Api, target: Target, path: str
 ) -> None:
-    """Both spellings of the path create a cycle, with twin dates in the answer."""
+    """Both spellings of the path create a cycle; the answer has each date twice."""
     made = api.post(path, json=cycle_of(target)).json()
 
     assert made["cyclePhases"] == []
@@ -100,7 +100,7 @@ def test_a_switch_lets_a_cycle_lie_outside_of_its_release(
 
 
 def test_cycle_needs_its_dates(api: Api, target: Target) -> None:
-    """A date that is missing is named."""
+    """The error names the missing date."""
     body = cycle_of(target)
     del body["cycleEndDate"]
 
@@ -128,10 +128,10 @@ def test_names_may_be_used_twice(sandbox: Sandbox, api: Api, target: Target) -> 
     assert len(ids) == 2
 
 
-def test_locked_release_refuses_for_a_while(
+def test_locked_release_refuses_changes(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
-    """A locked release answers 400 with the server's own text, then takes it."""
+    """A locked release answers 400 with the server's own text, and, once unlocked, creates the cycle."""
     sandbox.store.lock_release(target.release)
 
     answer = api.post("/cycle", json=cycle_of(target))
@@ -157,7 +157,7 @@ def test_lock_ends_by_itself(sandbox: Sandbox, api: Api, target: Target) -> None
 def test_cycle_is_changed_and_deleted(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
-    """What was not sent stays; deleting takes the phases along."""
+    """Values that were not sent stay; deleting removes the phases, too."""
     sandbox.store.schedule_all(target.phase, [1])
     changed = api.put(f"/cycle/{target.cycle}", json={"name": "Renamed"}).json()
 
@@ -231,7 +231,7 @@ def test_structured_phase_takes_a_folder(
 def test_phase_is_changed_and_deleted(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
-    """Deleting a phase takes its executions along."""
+    """Deleting a phase removes its executions, too."""
     sandbox.store.schedule_all(target.phase, [1])
     changed = api.put(
         f"/cycle/{target.cycle}/phase", json={"id": target.phase, "name": "Renamed"}

@@ -18,7 +18,7 @@ def ids(sandbox: Sandbox, target: Target) -> list[int]:
     return [row.id for row in sandbox.store.executions(target.phase)]
 
 
-def test_row_lacks_what_it_never_had(
+def test_row_without_a_result_lacks_its_keys(
     sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
 ) -> None:
     """A row that was never executed has no status, not one that is null."""
@@ -30,7 +30,7 @@ def test_row_lacks_what_it_never_had(
     assert row["defects"] == []
 
 
-def test_every_row_gets_its_own(
+def test_every_row_gets_its_own_values(
     sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
 ) -> None:
     """Status, notes and time differ per row; notes come back as comment."""
@@ -88,7 +88,7 @@ def test_every_execution_is_remembered(
         pytest.param({"notes": "\ud83d"}, 400, "Bad Request", id="half-a-character"),
     ],
 )
-def test_one_wrong_row_spoils_the_call(
+def test_one_wrong_row_fails_the_whole_call(
     sandbox: Sandbox,
     api: Api,
     target: Target,
@@ -98,7 +98,7 @@ def test_one_wrong_row_spoils_the_call(
     status: int,
     text: str,
 ) -> None:
-    """Nothing of a refused call is kept."""
+    """A refused call changes nothing."""
     sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
     good = {"rtsId": ids[0], "testerId": tester, "status": "1"}
 
@@ -111,7 +111,7 @@ def test_one_wrong_row_spoils_the_call(
 
 @pytest.mark.parametrize("key", ["rtsId", "testerId", "status"])
 def test_row_needs_its_keys(api: Api, ids: list[int], tester: int, key: str) -> None:
-    """What is missing is named."""
+    """The error names the missing key."""
     row = {"rtsId": ids[0], "testerId": tester, "status": "1"}
     del row[key]
 
@@ -168,7 +168,7 @@ def test_notes_can_be_changed_alone(
 def test_many_executions_get_one_status(
     sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
 ) -> None:
-    """The wire's own misspelling is accepted, as any unknown key is."""
+    """A misspelt key of the vendor's clients is accepted, as any unknown key is."""
     answer = api.put(
         "/execution/bulk",
         params={"status": "1", "testerid": tester, "allExecutions": "false"},
@@ -183,10 +183,10 @@ def test_many_executions_get_one_status(
     ]
 
 
-def test_somebody_elses_assignment_stays_theirs(
+def test_executing_does_not_change_the_tester(
     sandbox: Sandbox, api: Api, target: Target, tester: int
 ) -> None:
-    """Who executes is executedBy; whose it is does not change."""
+    """The key executedBy is the user who executed it; the tester stays the same."""
     sandbox.store.add_case(target.release, testcase_id=9)
     execution = sandbox.store.schedule(target.phase, 9, tester=-10)
 

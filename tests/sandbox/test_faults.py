@@ -1,4 +1,4 @@
-"""Bad days on demand."""
+"""Faults: what a client gets, and whether the request was carried out."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def status_of(sandbox: Sandbox, target: Target) -> str | None:
 
 @pytest.fixture
 def row(sandbox: Sandbox, target: Target, tester: int) -> dict[str, object]:
-    """A verdict for case 1."""
+    """A new result for case 1."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     execution = sandbox.store.execution(target.phase, 1)
     assert execution is not None
     return {"rtsId": execution.id, "testerId": tester, "status": "1"}
 
 
-def test_status_comes_once_and_is_over(sandbox: Sandbox, api: Api) -> None:
-    """A fault hits as often as it says, after those it spares."""
+def test_fault_applies_a_number_of_times(sandbox: Sandbox, api: Api) -> None:
+    """A fault applies to the given number of requests, after those it skips."""
     sandbox.faults.add(
         Fault(
             path="user/current", status=502, after=1, times=2, headers=(("X-A", "b"),)
@@ -46,7 +46,7 @@ def test_status_comes_once_and_is_over(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_fault_can_last_until_cleared(sandbox: Sandbox, api: Api) -> None:
-    """times=None is for ever."""
+    """With times=None a fault lasts until it is removed."""
     sandbox.faults.add(Fault(times=None))
 
     assert {api.get("/user/current").status_code for _ in range(5)} == {503}
@@ -55,7 +55,7 @@ def test_fault_can_last_until_cleared(sandbox: Sandbox, api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "hits"),
+    ("fault", "matches"),
     [
         pytest.param(Fault(), True, id="everything"),
         pytest.param(Fault(method="GET", path="/project/"), True, id="substring"),
@@ -65,12 +65,12 @@ def test_fault_can_last_until_cleared(sandbox: Sandbox, api: Api) -> None:
     ],
 )
 def test_fault_matches_method_and_path(
-    sandbox: Sandbox, api: Api, fault: Fault, hits: bool
+    sandbox: Sandbox, api: Api, fault: Fault, matches: bool
 ) -> None:
     """A pattern is for the whole path after /flex, plain text for a part of it."""
     sandbox.faults.add(fault)
 
-    assert (api.get("/project/lite").status_code == 503) is hits
+    assert (api.get("/project/lite").status_code == 503) is matches
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_connection_is_lost(
         ("huge", 200, "1"),
     ],
 )
-def test_answer_is_another(
+def test_answer_is_replaced_or_changed(
     sandbox: Sandbox,
     api: Api,
     target: Target,
@@ -160,7 +160,7 @@ def test_latency_only_delays(
 
 
 def test_redirect_goes_elsewhere(sandbox: Sandbox, api: Api) -> None:
-    """A redirect names its place."""
+    """A redirect has the given address."""
     sandbox.faults.add(Fault(kind="redirect", location="https://sso.example/login"))
 
     answer = api.get("/user/current", allow_redirects=False)
@@ -170,7 +170,7 @@ def test_redirect_goes_elsewhere(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_cookie_expires_under_way(sandbox: Sandbox) -> None:
-    """The request that meets the fault is the first to be refused."""
+    """The request to which the fault applies is the first that is refused."""
     base = f"{sandbox.url}/flex/services/rest/latest"
     login = requests.get(
         f"{base}/manifest", auth=(sandbox.username, sandbox.password), timeout=30
@@ -184,7 +184,7 @@ def test_cookie_expires_under_way(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("row")
-def test_lists_can_lie(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_lists_can_be_wrong(sandbox: Sandbox, api: Api, target: Target) -> None:
     """Rows are missing, foreign, or the same on every page; the total is 0."""
     query = {"cyclephaseid": target.phase}
 
@@ -203,15 +203,15 @@ def test_lists_can_lie(sandbox: Sandbox, api: Api, target: Target) -> None:
 def test_answers_of_writes_can_lack_rows(
     sandbox: Sandbox, api: Api, target: Target, row: dict[str, object]
 ) -> None:
-    """The rows were applied all the same."""
+    """All rows were written nevertheless."""
     sandbox.faults.add(Fault(kind="omit_rows", path="bulk/execute"))
 
     assert api.execute(row).json() == []
     assert status_of(sandbox, target) == "1"
 
 
-def test_faults_are_driven_over_http(sandbox: Sandbox, api: Api) -> None:
-    """What is posted is in force, listed with its matches, and can be deleted."""
+def test_faults_are_controlled_over_http(sandbox: Sandbox, api: Api) -> None:
+    """A posted fault applies, is listed with its number of matches, and can be deleted."""
     url = f"{sandbox.url}/sandbox/faults"
     posted = {"kind": "status", "status": 500, "path": "user", "times": None}
 
@@ -224,7 +224,7 @@ def test_faults_are_driven_over_http(sandbox: Sandbox, api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ('{"kind": "no"}', "There is no fault no."),
         ('{"kind": null}', "There is no fault None."),
@@ -233,8 +233,8 @@ def test_faults_are_driven_over_http(sandbox: Sandbox, api: Api) -> None:
         ('{"path": null}', "The path of a fault is a text."),
         ('{"method": null}', "The method of a fault is a text."),
         ('{"body": {}}', "The body of a fault is a text."),
-        ('{"body": "\\ud800"}', "half a character"),
-        ('{"\\ud800": 1}', "half a character"),
+        ('{"body": "\\ud800"}', "not valid Unicode"),
+        ('{"\\ud800": 1}', "not valid Unicode"),
         ('{"location": "http://a\\r\\nX: y"}', "The location of a fault is one line."),
         ('{"headers": 3}', "The headers of a fault are a list."),
         ('{"headers": ["ab"]}', "A header of the fault is a name and a value"),
@@ -257,8 +257,8 @@ def test_faults_are_driven_over_http(sandbox: Sandbox, api: Api) -> None:
         ("[]", "A fault is an object."),
     ],
 )
-def test_wrong_fault_is_refused(sandbox: Sandbox, body: str, said: str) -> None:
-    """A fault that cannot be, or would break the sandbox, is named."""
+def test_wrong_fault_is_refused(sandbox: Sandbox, body: str, message: str) -> None:
+    """The answer says which value is impossible or would break the sandbox."""
     answer = requests.post(
         f"{sandbox.url}/sandbox/faults",
         data=body,
@@ -267,12 +267,12 @@ def test_wrong_fault_is_refused(sandbox: Sandbox, body: str, said: str) -> None:
     )
 
     assert answer.status_code == 400
-    assert said in answer.json()["errorMsg"]
+    assert message in answer.json()["errorMsg"]
     assert sandbox.faults.listed() == []
 
 
 def test_every_kind_of_fault_is_explained(sandbox: Sandbox) -> None:
-    """On the page where it can be chosen."""
+    """The page on which faults are chosen describes each of them."""
     page = requests.get(f"{sandbox.url}/sandbox/", timeout=30).text
 
     assert set(EFFECTS) == set(get_args(Kind))
@@ -281,7 +281,7 @@ def test_every_kind_of_fault_is_explained(sandbox: Sandbox) -> None:
         assert effect.replace("*", "") in html.unescape(page)
 
 
-def test_faults_are_driven_by_a_form(sandbox: Sandbox, api: Api) -> None:
+def test_faults_are_controlled_by_a_form(sandbox: Sandbox, api: Api) -> None:
     """The page has a form that works without a script."""
     url = f"{sandbox.url}/sandbox/"
     form = {
@@ -302,7 +302,7 @@ def test_faults_are_driven_by_a_form(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_a_wrong_form_shows_what_is_wrong(sandbox: Sandbox) -> None:
-    """The page comes again, and there is no fault."""
+    """The page is shown again with the error, and no fault is added."""
     form = {"kind": "latency", "seconds": "soon"}
     page = requests.post(f"{sandbox.url}/sandbox/faults", data=form, timeout=30)
 

@@ -50,7 +50,7 @@ def test_page_size_zero_is_everything(
     assert len(rows) == 25
 
 
-def test_order_can_be_turned(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_order_can_be_reversed(sandbox: Sandbox, api: Api, target: Target) -> None:
     """Booleans are read without regard to case."""
     sandbox.store.schedule_all(target.phase, range(1, 4))
 
@@ -65,7 +65,7 @@ def test_order_can_be_turned(sandbox: Sandbox, api: Api, target: Target) -> None
 def test_unknown_parameters_are_ignored(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
-    """A wrong filter name looks like success with rows of every phase."""
+    """With a wrong name of a filter, the answer is 200 with rows of every phase."""
     other = sandbox.store.add_phase(target.cycle, "Phase 2")
     sandbox.store.schedule_all(target.phase, [1])
     sandbox.store.schedule_all(other, [2])
@@ -148,8 +148,8 @@ def test_unsupported_calls_are_not_listed_without_end(
     [{"name": None}, {"name": "a", "releaseId": None}, [None], None],
     ids=["name", "id", "list", "alone"],
 )
-def test_null_is_as_good_as_a_missing_key(api: Api, body: object) -> None:
-    """What is mandatory is still missed."""
+def test_null_counts_as_a_missing_key(api: Api, body: object) -> None:
+    """A mandatory key that is null is still missing."""
     answer = api.post("/cycle", json=body)
 
     assert answer.status_code in (400, 415)

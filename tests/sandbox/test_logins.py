@@ -126,14 +126,14 @@ def test_login_takes_no_token(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_revoked_token_is_refused(sandbox: Sandbox, api: Api) -> None:
-    """A token that was revoked is as good as none."""
+    """A revoked token is answered with 401."""
     sandbox.store.revoke_tokens()
 
     assert api.get("/user/current").status_code == 401
 
 
 def test_user_without_permissions_is_forbidden(sandbox: Sandbox, api: Api) -> None:
-    """A user who may do nothing is known, and refused with 403."""
+    """A user without permissions can log in, and gets 403 for everything else."""
     _, token = sandbox.store.add_user("guest", "secret", permissions=False)
     api.http.headers["Authorization"] = f"Bearer {token}"
 
@@ -146,7 +146,7 @@ def test_user_without_permissions_is_forbidden(sandbox: Sandbox, api: Api) -> No
     }
 
 
-def test_token_value_is_told_once(sandbox: Sandbox, api: Api) -> None:
+def test_token_value_is_answered_once(sandbox: Sandbox, api: Api) -> None:
     """A new token works; the list of tokens has no values."""
     made = api.post("/usertoken/", json={"label": "ci"}).json()
     listed = api.get("/usertoken/").json()
@@ -160,7 +160,7 @@ def test_token_value_is_told_once(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_server_time_is_text(api: Api) -> None:
-    """The server's time is no JSON; its licence is."""
+    """The time of the server is plain text; the licence is JSON."""
     answer = api.get("/system/info/servertime")
 
     assert answer.headers["Content-Type"].startswith("text/plain")

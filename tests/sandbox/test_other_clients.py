@@ -298,9 +298,9 @@ def test_sync_library_writes_cases_phase_and_results(
     everything = {"selectedAll": 0, "ids": []}
     api.delete(f"/testcase?tcrCatalogTreeId={node['id']}", json=everything)
 
-    held = sandbox.store.executions(phase["id"])
-    assert len(held) == 1001
-    assert {row.status for row in held} == {"2"}
+    state = sandbox.store.executions(phase["id"])
+    assert len(state) == 1001
+    assert {row.status for row in state} == {"2"}
     assert sandbox.store.cases(target.release) == []
 
 
@@ -326,8 +326,8 @@ def test_migration_tool_reads_everything(
     folders = [top["id"]]
     for folder in folders:
         # Only what is right below: the tool goes on from there by itself.
-        below = latest(api, "GET", f"/testcasetree/hierarchy/{folder}")
-        folders += [each for each in below if each != folder]
+        children = latest(api, "GET", f"/testcasetree/hierarchy/{folder}")
+        folders += [each for each in children if each != folder]
         assert latest(api, "GET", f"/testcasetree/{folder}")["id"] == folder
     # The tool takes ids from a million on for its own.
     assert folders == [root, child, leaf]
@@ -345,13 +345,13 @@ def test_migration_tool_reads_everything(
     (envelope,) = latest(api, "GET", search)
     assert [row["cyclePhaseId"] for row in envelope["results"]] == [target.phase]
     assert latest(api, "GET", f"{search}&zql=false&word=%2A") == [envelope]
-    found = latest(
+    listed_rows = latest(
         api,
         "GET",
         f"/execution/user/project?projectid={target.project}&releaseid={target.release}"
         "&offset=0&pagesize=100&order=orderId&isascorder=true&includeanyoneuser=true",
     )
-    assert found["results"] == envelope["results"]
+    assert listed_rows["results"] == envelope["results"]
 
 
 def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
@@ -376,10 +376,10 @@ def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
             files={"file": (name, b"content")},
         ).raise_for_status()
 
-    held = sandbox.store.execution(target.phase, case)
-    assert held is not None
-    assert held.status == "2"
-    assert [name for name, *_ in held.attachments] == ["report.html", "log.txt"]
+    state = sandbox.store.execution(target.phase, case)
+    assert state is not None
+    assert state.status == "2"
+    assert [name for name, *_ in state.attachments] == ["report.html", "log.txt"]
 
 
 def test_toolkit_of_agents_searches_creates_and_adds_steps(
@@ -413,8 +413,11 @@ def test_toolkit_of_agents_searches_creates_and_adds_steps(
         (envelope,) = latest(api, "POST", "/advancesearch/zql", json=query)
         assert [row["id"] for row in envelope["results"]] == [made["id"]]
     for zql in ('folder="Root"', 'name~"TestToolkit"'):
-        found = latest(api, "GET", "/testcase", params={"zqlquery": zql})
-        assert (found["resultSize"], found["results"][0]["id"]) == (1, made["id"])
+        listed_rows = latest(api, "GET", "/testcase", params={"zqlquery": zql})
+        assert (listed_rows["resultSize"], listed_rows["results"][0]["id"]) == (
+            1,
+            made["id"],
+        )
     read = latest(api, "GET", f"/testcase/{made['id']}")["testcase"]["testcaseId"]
     params = {"testcaseid": read}
     version = latest(api, "GET", "/testcase/versions", params=params)[-1]["id"]
@@ -484,6 +487,6 @@ def test_test_tool_connector_reads_plans_with_requirements_and_sets_a_status(
         },
     )
 
-    held = sandbox.store.execution(target.phase, 7)
-    assert held is not None
-    assert held.status == "1"
+    state = sandbox.store.execution(target.phase, 7)
+    assert state is not None
+    assert state.status == "1"

@@ -76,11 +76,11 @@ def test_phase_shows_what_happened(
     assert "<title>Phase 1 - Cycle 1 - Release 1 - Shop - Zephyr sandbox" in text
     assert "<script>" not in text
     assert 'data-status="10"' in text
-    said = words(text)
-    assert "Status 7 343521 Test case 343521 &lt;script&gt;alert(1)" in said
-    assert "second line" not in said
+    message = words(text)
+    assert "Status 7 343521 Test case 343521 &lt;script&gt;alert(1)" in message
+    assert "second line" not in message
     for part in ("BUG-7", "1.53 s", "2025-12-02 00:00:00 UTC", "AUTH-1", "1 file"):
-        assert part in said
+        assert part in message
 
 
 def test_details_have_everything(
@@ -110,19 +110,19 @@ def test_details_have_everything(
 
     text = page(f"{sandbox.url}/execution/{execution}")
 
-    said = words(text)
-    assert "1 Pass Open &lt;b&gt;it&lt;/b&gt; x &amp; y" in said
-    assert "2 Fail Log in" in said
-    assert "3 Not executed Pay" in said
-    assert "a &lt; b" in said
+    message = words(text)
+    assert "1 Pass Open &lt;b&gt;it&lt;/b&gt; x &amp; y" in message
+    assert "2 Fail Log in" in message
+    assert "3 Not executed Pay" in message
+    assert "a &lt; b" in message
     assert 'href="http://ci/1"' in text
-    assert "BUG-7 Cart &lt;i&gt;is&lt;/i&gt; empty" in said
-    assert "Test Manager" in said
-    assert "1 min 15 s" in said
-    assert "first" in said.partition("History")[2]
+    assert "BUG-7 Cart &lt;i&gt;is&lt;/i&gt; empty" in message
+    assert "Test Manager" in message
+    assert "1 min 15 s" in message
+    assert "first" in message.partition("History")[2]
     assert text.count("<img src=") == 2  # the logo and one preview
-    assert "&lt;s&gt;.png" in said
-    assert "trace.html" in said
+    assert "&lt;s&gt;.png" in message
+    assert "trace.html" in message
 
 
 def test_files_are_downloads_and_images_are_shown(
@@ -167,7 +167,7 @@ def test_addresses_of_the_real_pages_lead_somewhere(
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("/phase/1", "There is no phase 1."),
         ("/execution/1", "There is no execution 1."),
@@ -177,11 +177,13 @@ def test_addresses_of_the_real_pages_lead_somewhere(
         ("/nowhere", "There is no such page."),
     ],
 )
-def test_what_is_not_there_has_a_page(sandbox: Sandbox, path: str, said: str) -> None:
+def test_what_is_not_there_has_a_page(
+    sandbox: Sandbox, path: str, message: str
+) -> None:
     """It says what was not found, and leads back."""
     text = page(sandbox.url + path, 404)
 
-    assert said in text
+    assert message in text
     assert 'href="/">All projects' in text
 
 
@@ -221,7 +223,7 @@ def test_projects_and_releases_are_added_by_forms(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "message"),
     [
         ({"name": " "}, "a name is needed"),
         ({"name": "x" * 256}, "longer than 255"),
@@ -231,13 +233,13 @@ def test_projects_and_releases_are_added_by_forms(sandbox: Sandbox) -> None:
     ids=["no name", "long name", "no date", "dates the wrong way round"],
 )
 def test_a_wrong_form_adds_nothing(
-    sandbox: Sandbox, form: dict[str, str], said: str
+    sandbox: Sandbox, form: dict[str, str], message: str
 ) -> None:
     """The page says what is wrong, and has what was typed."""
     answer = requests.post(f"{sandbox.url}/projects", data=form, timeout=30)
 
     assert answer.status_code == 400
-    assert said in answer.text
+    assert message in answer.text
     assert f'value="{form["name"]}"' in answer.text
     assert sandbox.store.projects() == []
 

@@ -101,7 +101,7 @@ def test_other_ids_add_nothing(
     cases: list[dict[str, Any]],
     key: str,
 ) -> None:
-    """Placement ids and visible ids in tctIds are answered well and do nothing."""
+    """Placement ids and visible ids in tctIds are answered with 200 and add nothing."""
     case = cases[0] if key == "id" else cases[0]["testcase"]
 
     answer = by_tree(
@@ -140,8 +140,8 @@ def test_whole_folder_keeps_its_hierarchy(
     sandbox: Sandbox, api: Api, target: Target, root: int, folder: int
 ) -> None:
     """With includehierarchy the folders are made again below the phase's root."""
-    below = sandbox.store.add_folder(target.release, "Forgotten", parent=folder)
-    sandbox.store.add_case(target.release, testcase_id=104, folder=below)
+    subfolder = sandbox.store.add_folder(target.release, "Forgotten", parent=folder)
+    sandbox.store.add_case(target.release, testcase_id=104, folder=subfolder)
 
     by_tree(
         api,
@@ -175,23 +175,23 @@ def test_cases_are_added_by_placement(
 def test_one_call_assigns_everything(
     sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
 ) -> None:
-    """From -1 means: whoever has nobody yet, once."""
+    """Source -1 means: every unassigned test case."""
     sandbox.store.schedule_unassigned(target.phase, 101)
     sandbox.store.schedule(target.phase, 102, tester=-10)
     path = f"/assignmenttree/{target.phase}/bulk/tree/{root}/from/-1/to/{tester}"
 
     assert api.put(path, params={"cascade": "true", "easmode": 2}).json() == 1
     assert api.put(path, params={"cascade": "true", "easmode": 2}).json() == 0
-    held = [
+    assigned = [
         (row.testcase_id, row.tester) for row in sandbox.store.executions(target.phase)
     ]
-    assert held == [(102, -10), (101, tester)]
+    assert assigned == [(102, -10), (101, tester)]
 
 
 def test_assignments_move_between_testers(
     sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
 ) -> None:
-    """From a user means: what that user has."""
+    """A user as source means: the test cases assigned to that user."""
     other, _ = sandbox.store.add_user("other", "secret")
     sandbox.store.schedule(target.phase, 101)
 
@@ -206,7 +206,7 @@ def test_assignments_move_between_testers(
 def test_modify_makes_executions(
     sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
 ) -> None:
-    """The answer holds the executions, so they need not be listed again."""
+    """The answer has the executions, so they need not be listed again."""
     sandbox.store.schedule_unassigned(target.phase, 101)
     (row,) = api.results(f"/testcase/planning/{root}")
     entry = {
@@ -224,7 +224,7 @@ def test_modify_makes_executions(
     assert "status" not in row["rts"]
 
 
-def test_modify_wants_the_placement_of_the_phase(
+def test_modify_needs_the_placement_of_the_phase(
     api: Api, target: Target, cases: list[dict[str, Any]], tester: int
 ) -> None:
     """The placement in the repository is another one."""
@@ -257,7 +257,7 @@ def test_planning_rows_are_of_phases_only(api: Api, folder: int) -> None:
 def test_a_switch_limits_how_many_are_added_at_once(
     sandbox: Sandbox, api: Api, target: Target, root: int, folder: int
 ) -> None:
-    """Every bulk call has the same limit, and by itself none."""
+    """Every bulk call has the same limit; by default there is none."""
     selection = {"treeid": folder, "tctIds": list(range(501)), "isExclusion": True}
 
     assert by_tree(api, target, root, selection).status_code == 200

@@ -90,8 +90,8 @@ def test_release_is_created_with_text_dates(
 
     assert (made["description"], made["releaseEndDate"]) == ("next", "12/31/2026")
     assert api.get(f"/release/{made['id']}").json() == made
-    held = sandbox.store.releases(target.project)[-1]
-    assert (held.id, held.name, str(held.start)) == (
+    state = sandbox.store.releases(target.project)[-1]
+    assert (state.id, state.name, str(state.start)) == (
         made["id"],
         "Release 2",
         "2026-12-01",

@@ -223,7 +223,7 @@ def test_wrong_case_is_refused(
 
 
 def test_case_needs_a_folder(api: Api, folder: int) -> None:
-    """The server names the getter that was empty."""
+    """The server's error names a method of its own code."""
     answer = api.post("/testcase/", json={"testcase": {"name": "x"}})
 
     assert answer.status_code == 400
@@ -311,8 +311,8 @@ def test_requirements_are_mapped(sandbox: Sandbox, api: Api, target: Target) -> 
     ]
 
 
-def test_adopting_is_idempotent(sandbox: Sandbox, target: Target) -> None:
-    """Unknown cases are made, known ones scheduled, nothing twice."""
+def test_scheduling_all_is_idempotent(sandbox: Sandbox, target: Target) -> None:
+    """Unknown cases are created, known ones scheduled, none twice."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=5, alt="AUTH-1")
     store.schedule_unassigned(target.phase, 5)
@@ -328,7 +328,7 @@ def test_adopting_is_idempotent(sandbox: Sandbox, target: Target) -> None:
     }
 
 
-def test_target_is_found_or_made(sandbox: Sandbox) -> None:
+def test_target_is_found_or_created(sandbox: Sandbox) -> None:
     """Numbers are ids and text is names; asking again gives the same."""
     first = sandbox.store.ensure_target("Shop", 77, "Nightly", 324)
 

@@ -35,7 +35,7 @@ def visible(answer: Any) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("word", "found"),
+    ("word", "expected"),
     [
         ("testcaseId in (1,3)", [1, 3]),
         ("testcaseId in (1, 3, 99)", [1, 3]),
@@ -45,11 +45,11 @@ def visible(answer: Any) -> list[int]:
 )
 @pytest.mark.usefixtures("cases")
 def test_cases_are_found_by_visible_id(
-    api: Api, target: Target, word: str, found: list[int]
+    api: Api, target: Target, word: str, expected: list[int]
 ) -> None:
     """Both calls answer with an array of one envelope of placements."""
-    assert visible(api.get("/advancesearch", params=query(target, word))) == found
-    assert visible(api.post("/advancesearch/zql", json=query(target, word))) == found
+    assert visible(api.get("/advancesearch", params=query(target, word))) == expected
+    assert visible(api.post("/advancesearch/zql", json=query(target, word))) == expected
 
 
 def test_hundred_rows_are_the_most(sandbox: Sandbox, api: Api, target: Target) -> None:
@@ -68,7 +68,7 @@ def test_hundred_rows_are_the_most(sandbox: Sandbox, api: Api, target: Target) -
 def test_other_projects_are_not_searched(
     sandbox: Sandbox, api: Api, target: Target
 ) -> None:
-    """The release or the project says which one is meant."""
+    """A search is limited to the project, or to that of the release."""
     project = sandbox.store.add_project("Other")
     other = sandbox.store.add_release(project, "Release")
 
@@ -115,7 +115,7 @@ def test_executions_are_found(sandbox: Sandbox, api: Api, target: Target) -> Non
     ],
     ids=str,
 )
-def test_what_is_not_understood_is_refused(
+def test_unsupported_zql_is_refused(
     api: Api, target: Target, changes: dict[str, str]
 ) -> None:
     """Other ZQL is an error of the client."""

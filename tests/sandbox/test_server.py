@@ -21,7 +21,7 @@ from tests.sandbox.conftest import Api
 
 
 def test_stop_ends_every_thread() -> None:
-    """Idle connections keep no thread alive; stopping twice is no mistake."""
+    """Idle connections keep no thread alive; stopping twice is allowed."""
     before = threading.active_count()
     sandbox = Sandbox().start()
     with requests.Session() as http:
@@ -69,7 +69,7 @@ def test_connection_stays_open(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_small_answers_are_one_packet(sandbox: Sandbox) -> None:
-    """One that came in two would wait for the network's own delay in between."""
+    """In two packets, the second would wait for the acknowledgement of the first."""
     host, port = sandbox.url.removeprefix("http://").split(":")
     call = f"GET /flex/services/rest/v3/user/current HTTP/1.1\r\nHost: {host}\r\n"
     with socket.create_connection((host, int(port))) as client:
@@ -79,7 +79,7 @@ def test_small_answers_are_one_packet(sandbox: Sandbox) -> None:
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_requests_are_remembered(sandbox: Sandbox, api: Api) -> None:
+def test_requests_are_recorded(sandbox: Sandbox, api: Api) -> None:
     """Method, path, query, status and body are there, oldest first."""
     api.get("/execution", params={"ids": [1, 2], "offset": ""})
     api.post("/cycle", json={"name": "ü"})
@@ -184,6 +184,6 @@ def test_server_speaks_tls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", [lambda s: s.store, lambda s: s.token])
 def test_sandbox_that_is_not_running_says_so(call: Callable[[Sandbox], object]) -> None:
-    """What needs the database says that there is none."""
+    """Reading the database of a stopped sandbox raises RuntimeError."""
     with pytest.raises(RuntimeError, match="not running"):
         call(Sandbox())

@@ -74,9 +74,9 @@ _RESULTS: dict[int, tuple[str, str | None]] = {
 
 
 def add_demo(store: Store) -> tuple[str, ...]:
-    """Add a project with test cases, phases and results of a night.
+    """Add a project with test cases, phases and the results of one night.
 
-    Returns lines that say what it has besides the places that results go to.
+    Returns lines about its test cases, requirements and statuses.
     """
     store.set_statuses(_STATUSES)
     project = store.add_project("Demo shop")

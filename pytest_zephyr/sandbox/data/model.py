@@ -17,7 +17,7 @@ from sqlalchemy.orm import mapped_column
 class FirstId(int, Enum):
     """Where the ids of each kind begin.
 
-    The ranges lie far apart, so that an id of one kind never passes for another.
+    The ranges lie far apart, so that an id of one kind is never taken for one of another.
     """
 
     USER = 501
@@ -29,7 +29,7 @@ class FirstId(int, Enum):
     VERSION = 20_000_001
     PLACEMENT = 30_000_001
     EXECUTION = 50_000_001
-    # Below a million: a client takes ids of folders from there on for its own.
+    # Below a million: one client gives folders of its own ids from a million on.
     NODE = 600_001
     RESULT = 70_000_001
     ATTACHMENT = 80_000_001
@@ -226,7 +226,7 @@ class Case(Table):
 
 
 class RemovedCase(Table):
-    """The visible id of a test case that is gone; it is not given again."""
+    """The visible id of a removed test case; no other gets it."""
 
     __tablename__ = "removed_case"
 

@@ -123,7 +123,7 @@ def find_or_add(
     add: Callable[[str, int | None], T],
     *where: Any,
 ) -> T:
-    """Row by id or exact name; without one, what *add* makes of a name and an id."""
+    """Find a row by id or exact name; without one, call *add* with a name and an id."""
     if isinstance(identity, int):
         row = session.get(table, identity)
         return row or add(f"{table.__name__} {identity}", identity)

@@ -1,4 +1,4 @@
-"""Dates, times and the refusals of the server."""
+"""Dates, times and the errors that the server answers with."""
 
 from __future__ import annotations
 

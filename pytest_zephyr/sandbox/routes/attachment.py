@@ -143,4 +143,4 @@ def list_attachments() -> Response:
 def delete(attachment_id: int) -> Response:
     with wire.writing() as session:
         session.delete(get(session, Attachment, attachment_id))
-    return wire.plain("deleted")
+    return wire.answer_text("deleted")

@@ -116,7 +116,7 @@ def delete_cycle(cycle_id: int) -> Response:
         row = get(session, Cycle, cycle_id)
         catalog.unlocked_release(session, row.release_id)
         session.delete(row)
-    return wire.plain("deleted")
+    return wire.answer_text("deleted")
 
 
 @routes.post("/cycle/<int:cycle_id>/phase")
@@ -172,7 +172,7 @@ def delete_phase(cycle_id: int, phase_id: int) -> Response:
         row = get(session, Cycle, cycle_id)
         catalog.unlocked_release(session, row.release_id)
         session.delete(_phase_of(session, cycle_id, phase_id))
-    return wire.plain("deleted")
+    return wire.answer_text("deleted")
 
 
 def _phase_of(session: Session, cycle_id: int, phase_id: int) -> Phase:

@@ -36,7 +36,7 @@ routes = Blueprint("execution", __name__)
 
 @routes.get("/execution")
 def executions() -> Response:
-    return wire.answer(listed())
+    return wire.answer(list_executions())
 
 
 @routes.get("/execution/user/project")
@@ -44,12 +44,14 @@ def executions_of_project() -> Response:
     """Answer as `executions` does, for one project."""
     project = wire.query_int("projectid")
     return wire.answer(
-        listed() if project is None else listed(Case.project_id == project)
+        list_executions()
+        if project is None
+        else list_executions(Case.project_id == project)
     )
 
 
-def listed(*where: Any) -> dict[str, Any]:
-    """Envelope of the executions that the query asks for and that meet *where*."""
+def list_executions(*where: Any) -> dict[str, Any]:
+    """Return a page of the executions that the query asks for and that meet *where*."""
     phase, release = wire.query_int("cyclephaseid"), wire.query_int("releaseid")
     parent, tester = wire.query_int("parentid"), wire.query_int("testerid")
     query = lists.executions_query().where(*where)
@@ -85,7 +87,7 @@ def execution(execution_id: int) -> Response:
 
 
 def result_from_query(execution_id: int, notes: str | None = None) -> NewResult:
-    """Return what the query says about one execution."""
+    """Read the new result of an execution from the query."""
     status = request.args.get("status")
     if not status:
         raise bad_request("status cannot be null.")
@@ -117,7 +119,7 @@ def save_results(
 
 
 def step_status(given: Mapping[str, Any]) -> str | None:
-    """Status for all steps, under either spelling of its name."""
+    """Status for all steps; the vendor's clients misspell its key."""
     if not wire.read_bool(given.get("teststepUpdate")):
         return None
     return wire.optional_text(given, "teststepStausId") or wire.optional_text(
@@ -184,7 +186,7 @@ def unassign() -> Response:
         raise bad_request("ids cannot be null.")
     with wire.writing() as session:
         executing.unassign(session, ids)
-    return wire.plain("deleted")
+    return wire.answer_text("deleted")
 
 
 @routes.post("/execution/teststepresult/saveorupdate")

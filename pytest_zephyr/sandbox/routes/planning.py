@@ -101,7 +101,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
             selections,
             hierarchy=wire.query_bool("includehierarchy"),
         )
-    return wire.plain(f"{added} test cases added")
+    return wire.answer_text(f"{added} test cases added")
 
 
 @routes.post("/assignmenttree/<int:phase_id>/assign/bysearch/<int:node_id>")
@@ -112,7 +112,7 @@ def add_by_search(phase_id: int, node_id: int) -> Response:
         added = planning.add_found(
             session, phase, planning.phase_node(session, phase, node_id), ids
         )
-    return wire.plain(f"{added} test cases added")
+    return wire.answer_text(f"{added} test cases added")
 
 
 @routes.post("/assignmenttree/<int:phase_id>/assign")

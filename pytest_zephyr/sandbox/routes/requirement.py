@@ -20,7 +20,7 @@ routes = Blueprint("requirement", __name__)
 
 @routes.get("/requirement/<int:requirement_id>")
 def requirement(requirement_id: int) -> Response:
-    """Answer what clients read of a requirement; there is nothing else to know here."""
+    """Answer the fields of a requirement that clients read."""
     with wire.reading() as session:
         row = get(session, Requirement, requirement_id)
         return wire.answer(

@@ -85,7 +85,7 @@ def search_zql() -> Response:
 
 
 def part(first: int | None, most: int | None, *, ascending: bool) -> wire.Page:
-    """Return the part of a search that is asked for, of at most a hundred rows."""
+    """Return the requested part of the matches, of at most a hundred rows."""
     size = min(max(most or wire.DEFAULT_PAGE, 1), LIMIT)
     return wire.Page(max(first or 0, 0), size, ascending)
 
@@ -101,8 +101,8 @@ def run_search(
 ) -> dict[str, Any]:
     """Return one page of the matches, in an envelope.
 
-    A word is looked for in the whole project of *release*; without one all rows of the
-    release are found. Without a release nothing limits the search.
+    A word is searched in the whole project of *release*; without a word, all rows of
+    the release match. Without a release, all projects are searched.
     """
     with wire.reading() as session:
         where = _scope(session, release, everything=word in (None, "", "*"))

@@ -82,19 +82,19 @@ def create_token() -> Response:
 def delete_token(token_id: int) -> Response:
     with wire.writing() as session:
         session.delete(get(session, Token, token_id))
-    return wire.plain("deleted")
+    return wire.answer_text("deleted")
 
 
 @routes.delete("/usertoken/all")
 def delete_tokens() -> Response:
     with wire.writing() as session:
         session.execute(delete(Token).where(Token.user_id == wire.user().id))
-    return wire.plain("deleted")
+    return wire.answer_text("deleted")
 
 
 @routes.get("/system/info/servertime")
 def server_time() -> Response:
-    return wire.plain(f"{to_iso(now_ms())} UTC")
+    return wire.answer_text(f"{to_iso(now_ms())} UTC")
 
 
 @routes.get("/info/license")

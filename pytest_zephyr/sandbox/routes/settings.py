@@ -23,7 +23,7 @@ routes = Blueprint("settings", __name__)
 
 
 def _status(element: str, status: str) -> dict[str, str]:
-    """Status of the test cases that have *element*, whose text is attached."""
+    """Status of test cases that have *element*; its text is attached as a file."""
     return {
         "status": f"${{exists(testsuite.testcase.{element})}}",
         "statusString": "true",
@@ -59,9 +59,9 @@ def templates() -> Response:
 
 @routes.get("/parsertemplate/<int:template_id>")
 def template(template_id: int) -> Response:
-    for each in TEMPLATES:
-        if each["id"] == template_id:
-            return wire.answer(each)
+    for known in TEMPLATES:
+        if known["id"] == template_id:
+            return wire.answer(known)
     raise unknown_id("ParserTemplate", template_id)
 
 

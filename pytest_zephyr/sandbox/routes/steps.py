@@ -64,10 +64,10 @@ def add_step(version_id: int, placement_id: int) -> Response:
         case = _placed_case(session, version_id, placement_id)
         block = repository.steps_of(session, version_id)
         order = step.get("orderId", len(block) + 1)
-        if order in [each.order_id for each in block]:
-            for each in block:
-                if each.order_id >= order:
-                    each.order_id += 1
+        if order in [row.order_id for row in block]:
+            for row in block:
+                if row.order_id >= order:
+                    row.order_id += 1
         repository.add_step(session, version_id, {**step, "orderId": order})
         return wire.answer(_block(session, case))
 

@@ -1,4 +1,4 @@
-"""Counts of what a project or a release holds, as far as clients read them."""
+"""Counts of what a project or a release has; only those that clients read."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
   const year = new Date().getFullYear();
   const find = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  /** Show times as this computer has them; the pages come with UTC. */
+  /** Show times in the local time zone; the server sends UTC. */
   const localize = (root) => {
     for (const time of find("time", root)) {
       time.title ||= time.textContent;
@@ -65,7 +65,7 @@
     row.lastElementChild.replaceWith(document.adoptNode(details));
   };
 
-  // While a run reports, what changed is put in place; the rest stays as it is.
+  // While a run reports, the parts that changed are replaced; the others stay.
 
   let version = document.body.dataset.version;
   const sent = new Map();
@@ -140,7 +140,7 @@
     return complete;
   };
 
-  const say = (words) => {
+  const showStatus = (words) => {
     const foot = document.getElementById("foot");
     if (foot.textContent !== words) foot.textContent = words;
   };
@@ -157,12 +157,12 @@
           const page = new DOMParser().parseFromString(await answer.text(), "text/html");
           if (merge(page)) version = page.body.dataset.version;
         }
-        say(answer.status === 404 ? "This is no longer there." : "This page updates by itself.");
+        showStatus(answer.status === 404 ? "This is no longer there." : "This page updates by itself.");
       } catch {
-        say("The sandbox does not answer. This page tries again by itself.");
+        showStatus("The sandbox does not answer. This page tries again by itself.");
       }
     }
-    // A page that takes long is asked for less often.
+    // A page that the server builds slowly is requested less often.
     setTimeout(poll, Math.max(PAUSE, 10 * (performance.now() - begun)));
   };
 
