@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 import json
 import re
@@ -73,10 +74,15 @@ def set_switches() -> Response:
     if request.is_json:
         change_switches(wire.body_object())
         return switches()
+    return _change_by_form(change_switches)
+
+
+def _change_by_form(change: Callable[[dict[str, str]], None]) -> Response:
+    """Make the change that a form describes, or show the form with what is wrong."""
     try:
-        change_switches(request.form.to_dict())
-    except ApiError as problem:
-        return Response(page(problem.message), problem.status)
+        change(request.form.to_dict())
+    except ApiError as error:
+        return Response(page(error.message), error.status)
     return cast(Response, redirect("/sandbox/", 303))
 
 
@@ -99,13 +105,13 @@ def listed() -> Response:
 @routes.post("/sandbox/faults")
 def add() -> Response:
     if request.is_json:
-        wire.faults().add(read_fault(request.get_json()))
-        return wire.answer(wire.faults().listed())
-    try:
-        wire.faults().add(read_fault(request.form.to_dict()))
-    except ApiError as problem:
-        return Response(page(problem.message), problem.status)
-    return cast(Response, redirect("/sandbox/", 303))
+        add_fault(request.get_json())
+        return listed()
+    return _change_by_form(add_fault)
+
+
+def add_fault(given: Any) -> None:
+    wire.faults().add(read_fault(given))
 
 
 @routes.delete("/sandbox/faults")

@@ -273,12 +273,10 @@ def _status(fault: Fault) -> Response:
         reason = reasons.get(fault.status, "Error")
         body = json.dumps({"errorMsg": reason, "errorCode": str(fault.status)})
         content_type = "application/json;charset=UTF-8"
+        response = Response(body, fault.status, content_type=content_type)
     else:
-        body = _bytes(fault.body, "").decode("utf-8", "surrogateescape")
         content_type = "text/plain;charset=UTF-8"
-    response = Response(
-        body.encode("utf-8", "surrogateescape"), fault.status, content_type=content_type
-    )
+        response = Response(fault.body, fault.status, content_type=content_type)
     for name, value in fault.headers:
         response.headers[name] = value
     return response

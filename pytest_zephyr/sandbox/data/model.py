@@ -45,16 +45,26 @@ class Table(DeclarativeBase):
     type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012 - read by SQLAlchemy
 
 
+class NumberedTable(Table):
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+def owned_by(column: str, *, index: bool = True) -> Any:
+    """Column with the id of another row, with which this row is deleted."""
+    return mapped_column(ForeignKey(column, ondelete="CASCADE"), index=index)
+
+
 def never_reused(first: FirstId) -> dict[str, Any]:
     """Table arguments for ids that count up from *first* and are never given twice."""
     return {"sqlite_autoincrement": True, "info": {"first_id": int(first)}}
 
 
-class User(Table):
+class User(NumberedTable):
     __tablename__ = "user"
     __table_args__ = never_reused(FirstId.USER)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(unique=True)
     password: Mapped[str]
     first_name: Mapped[str]
@@ -66,12 +76,11 @@ class User(Table):
         return f"{self.first_name} {self.last_name}".strip()
 
 
-class Token(Table):
+class Token(NumberedTable):
     __tablename__ = "token"
     __table_args__ = never_reused(FirstId.TOKEN)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = owned_by("user.id", index=False)
     label: Mapped[str]
     value: Mapped[str] = mapped_column(unique=True)
 
@@ -80,7 +89,7 @@ class Cookie(Table):
     __tablename__ = "cookie"
 
     value: Mapped[str] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = owned_by("user.id", index=False)
     expires: Mapped[int]
 
 
@@ -101,11 +110,10 @@ class Switch(Table):
     value: Mapped[int]
 
 
-class Field(Table):
+class Field(NumberedTable):
     __tablename__ = "field"
     __table_args__ = never_reused(FirstId.FIELD)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     entity: Mapped[str]
     display_name: Mapped[str]
     field_name: Mapped[str]
@@ -113,25 +121,21 @@ class Field(Table):
     system: Mapped[bool] = mapped_column(default=False)
 
 
-class Project(Table):
+class Project(NumberedTable):
     __tablename__ = "project"
     __table_args__ = never_reused(FirstId.PROJECT)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     start: Mapped[date | None]
     end: Mapped[date | None]
     created_on: Mapped[int]
 
 
-class Release(Table):
+class Release(NumberedTable):
     __tablename__ = "release"
     __table_args__ = never_reused(FirstId.RELEASE)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(
-        ForeignKey("project.id", ondelete="CASCADE"), index=True
-    )
+    project_id: Mapped[int] = owned_by("project.id")
     name: Mapped[str]
     start: Mapped[date | None]
     end: Mapped[date | None]
@@ -142,14 +146,11 @@ class Release(Table):
     locked_until: Mapped[int] = mapped_column(default=0)
 
 
-class Cycle(Table):
+class Cycle(NumberedTable):
     __tablename__ = "cycle"
     __table_args__ = never_reused(FirstId.CYCLE)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    release_id: Mapped[int] = mapped_column(
-        ForeignKey("release.id", ondelete="CASCADE"), index=True
-    )
+    release_id: Mapped[int] = owned_by("release.id")
     name: Mapped[str]
     build: Mapped[str]
     environment: Mapped[str]
@@ -160,14 +161,11 @@ class Cycle(Table):
     created_on: Mapped[int]
 
 
-class Phase(Table):
+class Phase(NumberedTable):
     __tablename__ = "phase"
     __table_args__ = never_reused(FirstId.PHASE)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    cycle_id: Mapped[int] = mapped_column(
-        ForeignKey("cycle.id", ondelete="CASCADE"), index=True
-    )
+    cycle_id: Mapped[int] = owned_by("cycle.id")
     name: Mapped[str]
     free_form: Mapped[bool]
     start: Mapped[date]
@@ -175,40 +173,30 @@ class Phase(Table):
     created_on: Mapped[int]
 
 
-class Node(Table):
+class Node(NumberedTable):
     """A folder: of a release's repository, or of a phase's own tree."""
 
     __tablename__ = "node"
     __table_args__ = never_reused(FirstId.NODE)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    release_id: Mapped[int] = mapped_column(
-        ForeignKey("release.id", ondelete="CASCADE"), index=True
-    )
-    phase_id: Mapped[int | None] = mapped_column(
-        ForeignKey("phase.id", ondelete="CASCADE"), index=True
-    )
-    parent_id: Mapped[int | None] = mapped_column(
-        ForeignKey("node.id", ondelete="CASCADE"), index=True
-    )
+    release_id: Mapped[int] = owned_by("release.id")
+    phase_id: Mapped[int | None] = owned_by("phase.id")
+    parent_id: Mapped[int | None] = owned_by("node.id")
     kind: Mapped[str]
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
     created_on: Mapped[int]
 
 
-class Case(Table):
+class Case(NumberedTable):
     """One version of a test case; *testcase_id* is the number people see."""
 
     __tablename__ = "case_version"
     __table_args__ = never_reused(FirstId.VERSION)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     testcase_id: Mapped[int] = mapped_column(index=True)
     version: Mapped[int] = mapped_column(default=1)
-    project_id: Mapped[int] = mapped_column(
-        ForeignKey("project.id", ondelete="CASCADE"), index=True
-    )
+    project_id: Mapped[int] = owned_by("project.id")
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
     alt: Mapped[str | None] = mapped_column(index=True)
@@ -233,32 +221,24 @@ class RemovedCase(Table):
     testcase_id: Mapped[int] = mapped_column(primary_key=True)
 
 
-class Placement(Table):
+class Placement(NumberedTable):
     """A test case in a folder (the API's tct)."""
 
     __tablename__ = "placement"
     __table_args__ = never_reused(FirstId.PLACEMENT)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    node_id: Mapped[int] = mapped_column(
-        ForeignKey("node.id", ondelete="CASCADE"), index=True
-    )
-    case_id: Mapped[int] = mapped_column(
-        ForeignKey("case_version.id", ondelete="CASCADE"), index=True
-    )
+    node_id: Mapped[int] = owned_by("node.id")
+    case_id: Mapped[int] = owned_by("case_version.id")
     created_on: Mapped[int]
 
 
-class Execution(Table):
+class Execution(NumberedTable):
     """An assigned test case of a phase (the API's release test schedule)."""
 
     __tablename__ = "execution"
     __table_args__ = never_reused(FirstId.EXECUTION)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    phase_id: Mapped[int] = mapped_column(
-        ForeignKey("phase.id", ondelete="CASCADE"), index=True
-    )
+    phase_id: Mapped[int] = owned_by("phase.id")
     placement_id: Mapped[int] = mapped_column(
         ForeignKey("placement.id", ondelete="CASCADE"), unique=True
     )
@@ -274,16 +254,13 @@ class Execution(Table):
     last_tester_id: Mapped[int | None]
 
 
-class Result(Table):
+class Result(NumberedTable):
     """One result of an execution; together they are its history."""
 
     __tablename__ = "result"
     __table_args__ = never_reused(FirstId.RESULT)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    execution_id: Mapped[int] = mapped_column(
-        ForeignKey("execution.id", ondelete="CASCADE"), index=True
-    )
+    execution_id: Mapped[int] = owned_by("execution.id")
     status: Mapped[str]
     comment: Mapped[str | None]
     actual_time: Mapped[int | None]
@@ -291,31 +268,25 @@ class Result(Table):
     executed_by: Mapped[int]
 
 
-class Step(Table):
+class Step(NumberedTable):
     __tablename__ = "step"
     __table_args__ = never_reused(FirstId.STEP)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    case_id: Mapped[int] = mapped_column(
-        ForeignKey("case_version.id", ondelete="CASCADE"), index=True
-    )
+    case_id: Mapped[int] = owned_by("case_version.id")
     order_id: Mapped[int]
     text: Mapped[str]
     data: Mapped[str] = mapped_column(default="")
     expected: Mapped[str] = mapped_column(default="")
 
 
-class StepResult(Table):
+class StepResult(NumberedTable):
     __tablename__ = "step_result"
     __table_args__ = (
         Index("one_result_per_step", "execution_id", "order_id", unique=True),
         never_reused(FirstId.STEP_RESULT),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    execution_id: Mapped[int] = mapped_column(
-        ForeignKey("execution.id", ondelete="CASCADE")
-    )
+    execution_id: Mapped[int] = owned_by("execution.id", index=False)
     order_id: Mapped[int]
     status: Mapped[str]
     comment: Mapped[str | None]
@@ -332,14 +303,13 @@ class Upload(Table):
     data: Mapped[bytes]
 
 
-class Attachment(Table):
+class Attachment(NumberedTable):
     __tablename__ = "attachment"
     __table_args__ = (
         Index("attachments_of_item", "item_type", "item_id"),
         never_reused(FirstId.ATTACHMENT),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     ref_id: Mapped[str] = mapped_column(unique=True)
     item_type: Mapped[str]
     item_id: Mapped[int]
@@ -351,26 +321,20 @@ class Attachment(Table):
     created_on: Mapped[int]
 
 
-class Defect(Table):
+class Defect(NumberedTable):
     __tablename__ = "defect"
     __table_args__ = never_reused(FirstId.DEFECT)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    execution_id: Mapped[int] = mapped_column(
-        ForeignKey("execution.id", ondelete="CASCADE"), index=True
-    )
+    execution_id: Mapped[int] = owned_by("execution.id")
     key: Mapped[str]
     summary: Mapped[str]
 
 
-class Requirement(Table):
+class Requirement(NumberedTable):
     __tablename__ = "requirement"
     __table_args__ = never_reused(FirstId.REQUIREMENT)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    release_id: Mapped[int] = mapped_column(
-        ForeignKey("release.id", ondelete="CASCADE")
-    )
+    release_id: Mapped[int] = owned_by("release.id", index=False)
     name: Mapped[str]
     alt: Mapped[str | None]
 
