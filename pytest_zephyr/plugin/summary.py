@@ -109,9 +109,9 @@ def unsent_report(
 
     def cases() -> Iterator[CaseRow]:
         for result in plan.results:
-            if result.problem:
+            if result.uncertain:
                 yield row_of(result, "refused", result.problem)
-            elif result.status is None:
+            elif result.status is None and not result.problem:
                 yield row_of(result, "unchanged", result.outcome.value)
             elif sent and result.digest in sent:
                 row = row_of(result, "reported")

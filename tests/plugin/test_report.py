@@ -93,6 +93,20 @@ def test_report_of_a_journal_that_was_only_written(run_zephyr, pytester, args):
 
 
 @pytest.mark.usefixtures("suite")
+def test_report_of_a_journal_that_was_only_written_judges_no_status(
+    run_zephyr, pytester
+):
+    """Only the server knows which statuses it has."""
+    run_zephyr(
+        "--zephyr-push=never", "--zephyr-report=r.json",
+        "--zephyr-status-map=passed=Waived",
+    )  # fmt: skip
+
+    case = by_id(read(pytester.path / "r.json"))[101]
+    assert (case["action"], case["reason"]) == ("not_sent", "zephyr_push is never")
+
+
+@pytest.mark.usefixtures("suite")
 def test_report_of_a_push_that_failed_says_why(run_zephyr, pytester, world):
     world.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
     run_zephyr("--zephyr-report=r.json")
