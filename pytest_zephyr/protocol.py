@@ -68,14 +68,12 @@ class Push:
     """Send a journal at the end of its session; answered with `Pushed`.
 
     *unwritten* are lines that the disk refused. *facts* are those of `LookedUp`, unchanged.
-    *seconds* is the time budget.
     """
 
     settings: Settings
     journal: Path
     unwritten: tuple[str, ...]
     facts: str
-    seconds: float
 
 
 # Messages of the sender.

@@ -198,7 +198,7 @@ class ZephyrReporter:
             self.writer.close()
         seconds = settings.deadline
         request = protocol.Push(
-            settings, self.writer.path, refused, self.startup_check.facts, seconds
+            settings, self.writer.path, refused, self.startup_check.facts
         )
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         with summary.Progress(terminal) as progress:

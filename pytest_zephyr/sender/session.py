@@ -29,7 +29,7 @@ def push_session(
     """
     path, settings = request.journal, request.settings
     unwritten = [line.encode("ascii") for line in request.unwritten]
-    deadline = Deadline(request.seconds)
+    deadline = Deadline(settings.deadline)
     snapshot = protocol.load(Snapshot, request.facts) if request.facts else None
     known: list[Journal] = []
     siblings_unreadable: set[str] = set()

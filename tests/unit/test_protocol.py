@@ -55,7 +55,7 @@ SETTINGS = resolve(
     [
         protocol.Hello(),
         protocol.Check(SETTINGS, 10.0),
-        protocol.Push(SETTINGS, Path("a/b.jsonl"), ("a", "\ud800"), '{"a":1}', 3),
+        protocol.Push(SETTINGS, Path("a/b.jsonl"), ("a", "\ud800"), '{"a":1}'),
         protocol.LookUp((1, "A-1", "1")),
         protocol.Checked(("zephyr: a",), True, (1, "A-1"), -7),
         protocol.Checked(planned=()),
