@@ -1,8 +1,8 @@
 """The messages between the test process and the sender, each one line of JSON.
 
-The sender starts with `Hello`. Then it answers one request at a time, after any number of
-`Progress` messages. Secrets are readable in a message: it is for a pipe between two
-processes of one user, never for a file.
+The sender starts with `Hello`. Then it answers one request, `Check` or `Push`, and the
+`LookUp` that may follow a check. While it pushes, it sends `Progress` messages. Secrets are
+readable in a message: it is for a pipe between two processes of one user, never for a file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.secret import Secret
 
 
-#: Version of the messages; both sides must have the same.
+#: The version of the messages, which must be the same on both sides.
 VERSION = 1
 
 
@@ -46,7 +46,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class Check:
-    """Check the server before the first test, within *seconds*; answered with `Checked`."""
+    """Check the server before the first test; answered with `Checked`.
+
+    The check, and a look-up after it, take at most *seconds* each.
+    """
 
     settings: Settings
     seconds: float
@@ -56,7 +59,8 @@ class Check:
 class LookUp:
     """After `Checked`: look up test cases in Zephyr; answered with `LookedUp`.
 
-    With *all* each is looked up, in the phase as well, however long that takes.
+    With *all* there is no maximum number, and test cases that are not in the phase are
+    problems, too.
     """
 
     cases: tuple[CaseRef, ...]
@@ -67,7 +71,8 @@ class LookUp:
 class Push:
     """Send a journal at the end of its session; answered with `Pushed`.
 
-    *unwritten* are lines that the disk refused. *facts* are those of `LookedUp`, unchanged.
+    *unwritten* are lines of the journal that could not be written to disk. *facts* are
+    those of `LookedUp`, unchanged.
     """
 
     settings: Settings
@@ -83,9 +88,10 @@ class Push:
 class Checked:
     """The result of the check.
 
-    *lines* are for people; *failed* says that some of them name a mistake of the user.
-    *planned* are the test cases of the phase if only their tests are to run. *clock_offset*
-    is by how many milliseconds the server's clock is ahead.
+    *lines* are for people; *failed* says that some of them are about a mistake of the
+    user. *planned* are the test cases of the phase, `None` if they were not read.
+    *clock_offset* is how many milliseconds the server's clock is ahead of ours, negative
+    if it is behind.
     """
 
     lines: tuple[str, ...] = ()
@@ -98,8 +104,8 @@ class Checked:
 class LookedUp:
     """The *problems* with test cases that were looked up: case, text for people, and code.
 
-    An *error* says why not all of them could be looked up. *facts* are what a push need not
-    request again, as JSON for the sender.
+    *error* says why they could not be looked up. *facts* is what the sender has read
+    from the server, as JSON, so that a push need not read it again.
     """
 
     problems: tuple[tuple[Any, ...], ...] = ()
@@ -109,7 +115,7 @@ class LookedUp:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many results or files are done."""
+    """How many of the *total* results or attachments are *done*; *what* names them."""
 
     done: int
     total: int
@@ -126,7 +132,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Broken:
-    """The sender ends without an answer; a *bug* should be reported."""
+    """The sender ends without an answer because of *error*; a *bug* should be reported."""
 
     error: str
     bug: bool = False

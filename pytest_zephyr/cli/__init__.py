@@ -1,4 +1,4 @@
-"""The command `pytest-zephyr`, for what does not need a run of pytest."""
+"""The command `pytest-zephyr`, for tasks outside of a run of pytest."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except errors.ZephyrError as error:
         complain(error)
         is_usage = isinstance(error, errors.SettingsError | errors.JournalError)
-        return common.USAGE if is_usage else common.NOT_ALL
+        return common.USAGE if is_usage else common.FAILED
     except KeyboardInterrupt:
         complain("interrupted; delivered results are noted in their journals.")
-        return common.NOT_ALL
+        return common.FAILED

@@ -25,7 +25,7 @@ from pytest_zephyr.target.snapshot import Snapshot
 from pytest_zephyr.text import plural
 
 
-#: The steps; each one needs those before it.
+#: The steps, in the order in which they are checked.
 STEPS = ("address", "TLS", "credential", "user", "statuses", *TARGET)
 
 _TO_CREATE = "to be created"
@@ -35,7 +35,7 @@ State = Literal["ok", "FAIL", "warning", "skipped"]
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one step; a *code* is a stable name of a problem for scripts."""
+    """The result of one step; *code* is a stable name of its problem, for scripts."""
 
     step: str
     state: State = "skipped"
@@ -44,7 +44,7 @@ class Finding:
 
 
 class Checker:
-    """Checks the steps one after the other and collects the findings."""
+    """Checks one step after the other; *findings* has the result of each."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -80,27 +80,27 @@ class Checker:
         self._note(step, str(error), "FAIL", error.code)
 
     def _log_in(self, client: Client) -> User | None:
-        """Check the steps to the user, and return it if they are well."""
+        """Check the steps up to the user; return the user, `None` if one failed."""
         credential = self._settings.credential
         assert credential is not None, "require_login comes first"
-        accepted = f"{credential.kind} from {credential.source}"
+        description = f"{credential.kind} from {credential.source}"
         try:
             user = client.current_user()
         except errors.ZephyrUnreachable as error:
-            reached = error.code == "tls"
-            if reached:
+            is_reached = error.code == "tls"
+            if is_reached:
                 self._note("address", client.server.origin)
-            self._fail("TLS" if reached else "address", error)
+            self._fail("TLS" if is_reached else "address", error)
             return None
         except errors.ZephyrBadAnswer as error:
             self._check_encryption(client)
             if error.status == 403:
-                self._note("credential", accepted)
+                self._note("credential", description)
             steps = {401: "credential", 403: "user"}
             self._fail(steps.get(error.status, "address"), error)
             return None
         self._check_encryption(client)
-        self._note("credential", accepted)
+        self._note("credential", description)
         self._note("user", f"{user.name} ({user.id})")
         return user
 
@@ -143,7 +143,7 @@ class Checker:
             if settings.project is not None:
                 finder.find_project()
             if missing:
-                # What is above it is checked all the same.
+                # The places above the missing one are still checked.
                 if missing[0] == "cycle":
                     finder.find_release()
                 elif missing[0] == "phase":
@@ -162,7 +162,7 @@ class Checker:
                 self._note(step, text)
 
     def _check_phase(self, client: Client, target: Target, user: User) -> str:
-        """Return what to say of the phase. Raises ZephyrError if it cannot be used."""
+        """Return a description of the phase. Raises ZephyrError if it cannot be used."""
         phase, settings = target.phase, self._settings
         if problems := missing_for_cycle(client, settings, target):
             raise errors.ZephyrNotFound(" ".join(problems))
@@ -173,14 +173,14 @@ class Checker:
         )
         snapshot.read_executions(client, 1)
         kind = "free-form" if phase.free_form else "structured"
-        more = "has executions" if snapshot.executions else "has no executions"
-        return f"{phase.name} ({phase.id}), {kind}, {more}".lstrip()
+        contents = "has executions" if snapshot.executions else "has no executions"
+        return f"{phase.name} ({phase.id}), {kind}, {contents}".lstrip()
 
 
 def declare(commands: common.Commands) -> None:
     text = "test address, login and target, step by step"
-    also = ("create", "environment", "build", "status_map")
-    flags = (*common.CONNECTION, *TARGET, *also)
+    results = ("create", "environment", "build", "status_map")
+    flags = (*common.CONNECTION_OPTIONS, *TARGET, *results)
     common.add_command(commands, "check", run, text, flags, json=True)
 
 
@@ -210,4 +210,4 @@ def run(args: argparse.Namespace) -> int:
         output.say_table(("STEP", "STATE", "DETAILS"), rows)
         count = plural(len(problems), "problem") if problems else "no problems"
         output.say(f"\n{count} found")
-    return common.NOT_ALL if problems else common.OK
+    return common.FAILED if problems else common.OK

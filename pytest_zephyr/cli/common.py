@@ -30,27 +30,27 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.results.records import TARGET
 
 
-#: Exit codes: all done; something failed; wrong usage or an invalid setting.
+#: Exit codes: success; something failed or was found; wrong usage or an invalid setting.
 OK = 0
-NOT_ALL = 1
+FAILED = 1
 USAGE = 2
 
-#: Options for a command that reads from the server.
-CONNECTION = (
+#: The options of commands that read from the server.
+CONNECTION_OPTIONS = (
     *("url", "auth", "token_file", "verify", "client_cert", "proxy"),
     *("timeout", "retries", "deadline"),
 )
 
-#: Options for a command that sends results.
-SENDING = (
-    *(*CONNECTION, *TARGET, "create", "environment", "build", "unknown_case"),
+#: The options of commands that send results.
+SENDING_OPTIONS = (
+    *(*CONNECTION_OPTIONS, *TARGET, "create", "environment", "build", "unknown_case"),
     *("unmapped", "folder", "journal", "dry_run", "status_map", "comment", "run_key"),
 )
 
-#: Time budget in seconds of a command that only reads.
+#: The most seconds that a command takes that only reads.
 _READ_BUDGET = 30.0
 
-#: Seconds after the time budget, in which nearly everything ends by itself.
+#: Seconds that a block may take beyond its time budget before the program is ended.
 _GRACE = 2.0
 
 #: The object that argparse adds the parsers of commands to.
@@ -66,7 +66,10 @@ def add_command(
     *,
     json: bool = False,
 ) -> argparse.ArgumentParser:
-    """Return the parser of a new command, with the *flags* that pytest has, too."""
+    """Return the parser of a new command.
+
+    *flags* names the options that it shares with pytest, and *text* says what it does.
+    """
     description = f"{text[0].upper()}{text[1:]}."
     parser = commands.add_parser(
         name, help=text, description=description, allow_abbrev=False
@@ -93,8 +96,8 @@ def _reject_credential(name: str, _value: str) -> NoReturn:
     raise SettingsError(options.credential_message(name, f"--zephyr-{name}"))
 
 
-def find_given(args: argparse.Namespace) -> resolve.OptionSources:
-    """Return what flags, environment and the ini file say. Raises SettingsError."""
+def find_option_sources(args: argparse.Namespace) -> resolve.OptionSources:
+    """Return what flags, environment and ini file say. Raises SettingsError."""
     if args.config_file is not None:
         ini = inifiles.load(args.config_file.absolute())
     else:
@@ -115,24 +118,24 @@ def find_given(args: argparse.Namespace) -> resolve.OptionSources:
 
 def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
     """Return the settings of a command, with those of *run* from its first journal."""
-    given = find_given(args)
+    sources = find_option_sources(args)
     if run is not None:
-        first = run.journals[0]
-        given = replace(given, header=first.header.options, header_name=first.path.name)
-    settings = resolve.resolve(given)
-    return replace(settings, journal=given.ini_root / settings.journal)
+        path, header = run.journals[0].path, run.journals[0].header
+        sources = replace(sources, header=header.options, header_name=path.name)
+    settings = resolve.resolve(sources)
+    return replace(settings, journal=sources.ini_root / settings.journal)
 
 
 def journal_directory(args: argparse.Namespace) -> Path:
-    """Return the directory of journals. No other option needs a valid value."""
-    given = find_given(args)
-    directory: Path = given.ini_root / resolve.value("journal", given)
+    """Return the directory of journals, even if other options are invalid."""
+    sources = find_option_sources(args)
+    directory: Path = sources.ini_root / resolve.value("journal", sources)
     return directory
 
 
 @contextmanager
 def reading(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client]:
-    """Open a client for a command that only reads, in at most *budget* seconds."""
+    """Open a client for a command that only reads, for at most *budget* seconds."""
     deadline = Deadline(settings.deadline)
     if settings.deadline > budget:
         deadline = Deadline(budget, "for a command that only reads")
@@ -142,16 +145,16 @@ def reading(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client
 
 @contextmanager
 def time_limit(deadline: Deadline) -> Iterator[None]:
-    """End the program if the block outlasts the *deadline*.
+    """End the program if the block takes longer than until the *deadline*.
 
-    Nothing else stops the look-up of a host name, or a server that sends a byte now and
-    then.
+    Nothing else stops the look-up of a host name, or a server that keeps sending single
+    bytes.
     """
 
     def end() -> None:
         complain(f"{deadline} is spent; delivered results are noted in their journals.")
         sys.stdout.flush()
-        os._exit(NOT_ALL)
+        os._exit(FAILED)
 
     timer = threading.Timer(deadline.remaining() + _GRACE, end)
     timer.daemon = True

@@ -1,7 +1,7 @@
 """Decide which server a push may send the credential to.
 
-Anyone may have edited a journal, in a pull request for example. So the address in its
-header never decides alone where a credential goes.
+Anyone may have edited a journal, in a pull request for example. So the credential is never
+sent to an address that only the header of a journal names, unless the user confirms it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ def ask_on_terminal(url: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def choose(settings: Settings, run: Run, confirm: Callable[[str], bool]) -> Settings:
+def choose_server(
+    settings: Settings, run: Run, confirm: Callable[[str], bool]
+) -> Settings:
     """Return *settings* with the server to push *run* to. Raises SettingsError."""
 
-    def push_to(url: str) -> str:
+    def push_command(url: str) -> str:
         return command("push", *run.paths, "--zephyr-url", url, settings=settings)
 
     path = run.paths[0]
@@ -48,16 +50,16 @@ def choose(settings: Settings, run: Run, confirm: Callable[[str], bool]) -> Sett
         if journal_url != SANDBOX and not confirm(journal_url):
             raise SettingsError(
                 f"no server is set for this push; only {path} names one, {journal_url}."
-                f" To send the credential there: {push_to(journal_url)}"
+                f" To send the credential there: {push_command(journal_url)}"
             )
         return replace(settings, url=journal_url)
     if journal_url != settings.url:
         _reject_foreign_ids(settings, journal_url, path)
         if settings.sources["url"] != BY_NAME["url"].flag_name:
             raise SettingsError(
-                f"{path} was written for {journal_url}, and this call is for"
+                f"{path} was written for {journal_url}, and this push is for"
                 f" {settings.describe('url')}. Nothing was sent. If that is what you"
-                f" want: {push_to(settings.url)}"
+                f" want: {push_command(settings.url)}"
             )
     return settings
 
@@ -69,6 +71,7 @@ def _reject_foreign_ids(settings: Settings, journal_url: str, journal: Path) -> 
         in_journal = settings.sources[name] == journal.name
         if ref is not None and ref.id is not None and in_journal:
             raise SettingsError(
-                f"{settings.describe(name)} is an id of {journal_url}. On {settings.url}, it"
-                f" is another {name} or none. Name it with --zephyr-{name}."
+                f"{settings.describe(name)} is an id of {journal_url}. On {settings.url},"
+                f" the id belongs to another {name} or to none. Name the {name} with"
+                f" --zephyr-{name}."
             )

@@ -38,10 +38,10 @@ from pytest_zephyr.text import one_line
 from pytest_zephyr.text import plural
 
 
-#: Writes the tests that pytest collects to a file.
+#: The plugin that writes the tests that pytest collects to a file.
 _PLUGIN = "pytest_zephyr.plugin.collect"
 
-#: The kinds of differences, with what to print above them; *place* is a phase or folder.
+#: The kinds of differences and their titles; *place* is the word phase or folder.
 TITLES = {
     "untested": "test cases of this {place} without a test",
     "gone": "test cases marked as automated whose test is gone",
@@ -54,7 +54,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A test case with its *tests*, or only one of both; *text* is for people."""
+    """A test case, or *tests* without one, or both; *text* describes the test case."""
 
     case: CaseRef | None = None
     text: str = ""
@@ -63,7 +63,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Place:
-    """A phase or folder with its test cases, and the release that it is in."""
+    """A phase or folder, with its test cases and its release."""
 
     name: str
     release: int | None
@@ -72,13 +72,13 @@ class Place:
 
 def declare(commands: common.Commands) -> None:
     text = "compare tests with test cases"
-    flags = (*common.CONNECTION, *TARGET, "map", "journal")
+    flags = (*common.CONNECTION_OPTIONS, *TARGET, "map", "journal")
     parser = common.add_command(commands, "drift", run, text, flags, json=True)
     add = parser.add_argument
     add("--markdown", action="store_true", help="print Markdown, for a report")
-    text = "compare with this repository folder, and those below, instead of the phase"
+    text = "compare with this repository folder and its subfolders instead of the phase"
     add("--folder", metavar="PATH", help=text)
-    text = "take the tests from journals, of a directory from its latest run"
+    text = "take the tests from journals, or from the latest run in a directory"
     add("--journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
     text = "write a new mapping file for the tests without a test case"
     add("--write-map", type=Path, metavar="FILE", help=text)
@@ -122,19 +122,19 @@ def run(args: argparse.Namespace) -> int:
         counts = {"cases": cases, "tests": len(tests)}
         output.say_json({kind: place.name, "drift": is_drift, **counts, **differences})
     else:
-        mark, code = ("# Drift: ", "`") if args.markdown else ("", "")
-        counted = f"{cases} test cases, {len(tests)} tests"
+        heading, quote = ("# Drift: ", "`") if args.markdown else ("", "")
+        counts_text = f"{cases} test cases, {len(tests)} tests"
         end = "" if is_drift else ", no drift"
-        output.say(f"{mark}{kind} {code}{place.name}{code}: {counted}{end}")
+        output.say(f"{heading}{kind} {quote}{place.name}{quote}: {counts_text}{end}")
         for line in _lines(differences, kind, markdown=args.markdown):
             output.say(line)
     if new_map is not None:
         names = (each.tests[0] for each in differences["unmapped"])
         _write_map(new_map, list(dict.fromkeys(map(_pattern, names))))
-    return common.NOT_ALL if is_drift else common.OK
+    return common.FAILED if is_drift else common.OK
 
 
-# The tests, by node id: they may be in several journals, and change their markers.
+# Read the tests, by node id. Of a test that is in several journals, the last one counts.
 
 
 def _tests_of(journals: Iterable[Journal]) -> dict[str, Item]:
@@ -143,13 +143,13 @@ def _tests_of(journals: Iterable[Journal]) -> dict[str, Item]:
 
 
 def _journals(paths: Iterable[Path]) -> Iterator[Journal]:
-    """Return the journals of *paths*, of a directory those of its latest run."""
+    """Yield the journals *paths*; for a directory, those of its latest run."""
     for path in paths:
         if path.is_dir():
             problems: list[str] = []
             if not (runs := group(open_all([path], problems=problems))):
                 raise errors.SettingsError(
-                    problems[0] if problems else f"{path} is empty."
+                    problems[0] if problems else f"there are no journals in {path}."
                 )
             yield from runs[-1].journals
         else:
@@ -174,7 +174,7 @@ def _collect(args: argparse.Namespace) -> dict[str, Item]:
             errors="replace",
             check=False,
         )
-        # 5: there are no tests.
+        # pytest exits with 5 if there are no tests.
         if process.returncode not in {0, 5} or not path.exists():
             sys.stderr.write(process.stdout + process.stderr)
             raise errors.SettingsError(
@@ -183,7 +183,7 @@ def _collect(args: argparse.Namespace) -> dict[str, Item]:
         return _tests_of([Journal(path)])
 
 
-# The test cases
+# Read the test cases.
 
 
 def _read_phase(client: Client, settings: Settings) -> Place:
@@ -217,13 +217,13 @@ def _read_folder(client: Client, settings: Settings, path: str) -> Place:
     return Place("/".join(names) or "/", release, cases)
 
 
-# Their differences
+# Compare them.
 
 
 def _compare(
     client: Client, tests: dict[str, Item], place: Place
 ) -> dict[str, list[Difference]]:
-    """Return how *tests* and the test cases of *place* differ, with every kind."""
+    """Return the differences of each kind between *tests* and the test cases of *place*."""
     differences: dict[str, list[Difference]] = {kind: [] for kind in TITLES}
     scripts = {each.script for each in place.placements}
     created = set()
@@ -243,9 +243,9 @@ def _compare(
             kind = "gone" if each.automated else "untested"
             differences[kind].append(Difference(each.case, each.name + script))
     known = {name for each in place.placements for name in (each.case, each.alt)}
-    if others := [case for case in tests_by_case if case not in known]:
-        lookup = find_cases(client, others, place.release)
-        for case in others:
+    if missing := [case for case in tests_by_case if case not in known]:
+        lookup = find_cases(client, missing, place.release)
+        for case in missing:
             kind = "elsewhere" if case in lookup.placements else "unknown"
             text = "" if lookup.certain else "the server cannot search for it"
             if case in lookup.ambiguous:
@@ -273,7 +273,7 @@ def _lines(
 
 
 def _write_map(path: Path, patterns: Sequence[str]) -> None:
-    """Write a row for each test function, without test cases."""
+    """Write a mapping file with a row without test cases for each of *patterns*."""
     try:
         with path.open("x", encoding="utf-8") as file:
             if path.suffix.lower() == ".json":
@@ -287,14 +287,12 @@ def _write_map(path: Path, patterns: Sequence[str]) -> None:
         raise errors.SettingsError(
             f"{path} cannot be written: {error.strerror}."
         ) from error
-    count = plural(len(patterns), "name")
-    output.complain(
-        f"{path} is written with {count} of tests; add their test cases to it."
-    )
+    count = plural(len(patterns), "test")
+    output.complain(f"wrote {path} with {count}; add their test cases to it.")
 
 
 def _pattern(nodeid: str) -> str:
-    """Return the pattern for the function of a test, with any parameters."""
+    """Return the pattern for a test function, whatever its parameters are."""
     file, colons, name = nodeid.partition("::")
     function, bracket, _params = name.partition("[")
     has_params = bracket and name.endswith("]")

@@ -23,14 +23,14 @@ from pytest_zephyr.text import plural
 
 def declare(commands: common.Commands) -> None:
     text = "turn JUnit XML of any tool into a journal"
-    flags = (*common.SENDING, "capture", "attach_max_size", "map")
+    flags = (*common.SENDING_OPTIONS, "capture", "attach_max_size", "map")
     parser = common.add_command(commands, "import", run, text, flags)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JUnit XML")
     parser.add_argument(
         "--zephyr-id-pattern",
         type=_pattern,
         metavar="REGEX",
-        help="finds ids in the names of tests: its first group, or all it matches",
+        help="finds ids in the names of tests: the first group, or the whole match",
     )
     parser.add_argument("--push", action="store_true", help="send the journal at once")
 
@@ -46,17 +46,19 @@ def run(args: argparse.Namespace) -> int:
     settings = common.load_settings(args)
     if args.push:
         settings.require_server()
-    words = ["import", *map(str, args.files)]
+    job_args = ["import", *map(str, args.files)]
     header = Header(
         run="",
         key=settings.run_key or "",
         options=resolve.journaled_options(settings),
-        job=identify_job(os.environ, Path.cwd(), Path.cwd(), words),
+        job=identify_job(os.environ, Path.cwd(), Path.cwd(), job_args),
         page=ci.job_url(os.environ),
         commit=ci.find(os.environ, "commit"),
         dry_run=settings.dry_run,
     )
-    importer = Importer(settings, common.find_given(args), args.zephyr_id_pattern)
+    importer = Importer(
+        settings, common.find_option_sources(args), args.zephyr_id_pattern
+    )
     try:
         journal = display_path(importer.write(args.files, header))
     except ReportError as error:
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         output.say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
     else:
         output.say(f"{journal} has the same results; nothing was imported.")
-    exit_code = common.NOT_ALL if importer.problems else common.OK
+    exit_code = common.FAILED if importer.problems else common.OK
     if args.push:
         args.journals, args.force, args.json = [journal], False, False
         return max(exit_code, push.run(args))

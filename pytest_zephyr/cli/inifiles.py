@@ -19,14 +19,14 @@ from pytest_zephyr.errors import SettingsError
 
 @dataclass(frozen=True)
 class IniFile:
-    """The options of one file, and the directory that relative paths start from."""
+    """The options in an ini file; paths in it are relative to *root*."""
 
     root: Path
     name: str = "ini"
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-#: In the order of pytest's search.
+#: The names of ini files, in the order of pytest's search.
 _NAMES = (
     *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"),
     *("pyproject.toml", "tox.ini", "setup.cfg"),
@@ -34,7 +34,10 @@ _NAMES = (
 
 
 def find(start: Path) -> IniFile:
-    """Return the ini file for *start* or above. Raises SettingsError if it is invalid."""
+    """Return the first ini file in *start* and the directories above it.
+
+    Without one, the result has no options. Raises SettingsError if a file is invalid.
+    """
     for directory in (start, *start.parents):
         for name in _NAMES:
             path = directory / name
@@ -76,7 +79,7 @@ def _toml(text: str, name: str) -> dict[str, Any] | None:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
-        # pytest itself needs it there.
+        # pytest requires tomli on these versions of Python.
         import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
     document = tomllib.loads(text)
     if name not in {"pytest.toml", ".pytest.toml"}:

@@ -21,7 +21,7 @@ from pytest_zephyr.text import plural
 
 @dataclass(frozen=True)
 class Entry:
-    """A journal; *state* is delivered, waiting, running, dry run or unreadable."""
+    """A listed journal; *state* is delivered, waiting, running, dry run or unreadable."""
 
     path: str
     state: str
@@ -39,7 +39,7 @@ def declare(commands: common.Commands) -> None:
     add = parser.add_argument
     text = "journals, or directories of them (default: those of the project)"
     add("journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
-    text = "remove the journals that are named, sent or not"
+    text = "remove the named journals, even if they were not sent"
     add("--discard", action="store_true", help=text)
 
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.discard:
         return _discard(args.journals)
     places = args.journals or [default]
-    # A directory that was not named need not be there.
+    # The default directory may not exist.
     existing = places if args.journals or default.is_dir() else []
     entries = [_entry(path) for place in existing for path in journal_files(place)]
     if args.json:
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         output.say_table(("JOURNAL", "STATE", "RUN"), map(_row, entries))
         if any(each.state == "waiting" for each in entries):
-            again = command("push", *map(display_path, places))
-            output.say(f"\nTo send what waits: {again}")
+            push_command = command("push", *map(display_path, places))
+            output.say(f"\nTo send the waiting journals: {push_command}")
     return common.OK
 
 
@@ -70,16 +70,16 @@ def _row(entry: Entry) -> output.Row:
 
 
 def _entry(path: Path) -> Entry:
-    shown = str(display_path(path))
+    name = str(display_path(path))
     try:
         journal = Journal(path)
         contents = journal.read()
     except JournalError as error:
-        return Entry(shown, "unreadable", problem=str(error))
+        return Entry(name, "unreadable", problem=str(error))
     header, options = journal.header, journal.header.options
     places = (options.get(name, "").removeprefix("name:") for name in TARGET)
     return Entry(
-        path=shown,
+        path=name,
         state=_state(journal),
         started=f"{datetime.fromtimestamp(header.started / 1000):%Y-%m-%d %H:%M}",
         run=header.key or header.run,
@@ -98,16 +98,16 @@ def _state(journal: Journal) -> str:
 
 
 def _discard(paths: list[Path]) -> int:
-    """Remove journals that were named, none if one of them cannot be removed."""
+    """Remove the journals *paths*, or none if one of them cannot be removed."""
     if not paths:
         output.complain("--discard needs the journals to remove, for example one that")
         output.complain(f"{command('journals')} lists.")
-        return common.NOT_ALL
+        return common.FAILED
     problems = list(filter(None, map(_why_not_removed, paths)))
     for problem in problems:
         output.complain(f"{problem} Nothing was removed.")
     if problems:
-        return common.NOT_ALL
+        return common.FAILED
     for path in paths:
         discard(path)
         output.say(f"removed {path}")
@@ -115,6 +115,7 @@ def _discard(paths: list[Path]) -> int:
 
 
 def _why_not_removed(path: Path) -> str:
+    """Return why a journal cannot be removed, empty if it can."""
     if path.is_dir():
         return f"{path} is a directory. Name the journals in it."
     try:

@@ -17,14 +17,14 @@ from pytest_zephyr.target.find import Finder
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a list: id, name, and further details."""
+    """One line of a list; *more* are details."""
 
     id: int | str
     name: str
     more: str = ""
 
 
-#: What can be listed: what it is in, and the header of the details.
+#: What can be listed: the place that has it, and the header of the details.
 KINDS = {
     "projects": ("", ""),
     "releases": ("project", "DATES"),
@@ -34,7 +34,7 @@ KINDS = {
 }
 
 
-def _read(kind: str, client: Client, finder: Finder) -> Iterator[Entry]:
+def _entries(kind: str, client: Client, finder: Finder) -> Iterator[Entry]:
     if kind == "projects":
         for project in client.projects():
             yield Entry(project.id, project.name)
@@ -62,7 +62,7 @@ def _dates(entity: Release | Cycle) -> str:
 
 def declare(commands: common.Commands) -> None:
     text = "print names and ids of the server"
-    flags = (*common.CONNECTION, "project", "release", "cycle")
+    flags = (*common.CONNECTION_OPTIONS, "project", "release", "cycle")
     parser = common.add_command(commands, "list", run, text, flags, json=True)
     parser.add_argument("kind", choices=tuple(KINDS), help="what to list")
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         if parent:
             settings.require_place(parent)
         client.current_user()
-        entries = list(_read(args.kind, client, Finder(client, settings)))
+        entries = list(_entries(args.kind, client, Finder(client, settings)))
     if args.json:
         output.say_json(entries)
     elif entries:

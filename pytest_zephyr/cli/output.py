@@ -1,4 +1,4 @@
-"""Print lines and tables, with every character escaped that a terminal might interpret."""
+"""Print lines and tables, with characters escaped that a terminal might interpret."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def say(text: str) -> None:
             sys.stdout.write(f"{one_line(line)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, such as head, has closed the pipe; a push must still go on.
+        # The reader, such as head, has closed the pipe. A push must still continue.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_json(document: object) -> None:
-    """Print a *document*, with dataclasses as objects."""
+    """Print *document* as JSON, with dataclasses as objects."""
     say(json.dumps(document, indent=2, default=asdict))
 
 
 def say_table(headers: Row, rows: Iterable[Row]) -> None:
-    """Print *rows* below *headers*; without a cell below it the last header is left out."""
+    """Print *rows* below *headers*; an empty last column has no header."""
     rows = list(rows)
     if not any(more for _first, _second, more in rows):
         headers = (headers[0], headers[1], "")
@@ -42,6 +42,6 @@ def say_table(headers: Row, rows: Iterable[Row]) -> None:
 
 
 def complain(text: object) -> None:
-    """Print the lines of *text* on standard error, as messages of ours."""
+    """Print the lines of *text* on standard error, each after ``zephyr:``."""
     for line in str(text).splitlines():
         sys.stderr.write(f"zephyr: {one_line(line)}\n")

@@ -44,9 +44,10 @@ from pytest_zephyr.sender.deliver import deliver
 
 @dataclass(frozen=True)
 class _Pushed:
-    """The result of pushing one run: a *document* for scripts, and lines for people.
+    """The result of pushing one run: a *document* for scripts, and *lines* for people.
 
-    *report* is the report that the user asked for, with its path.
+    *ok* says that everything was delivered. *report* is the report that the user asked
+    for, with its path.
     """
 
     document: Mapping[str, object]
@@ -58,12 +59,12 @@ class _Pushed:
 
 def declare(commands: common.Commands) -> None:
     text = "send undelivered results from journals"
-    flags = (*common.SENDING, "report")
+    flags = (*common.SENDING_OPTIONS, "report")
     parser = common.add_command(commands, "push", run, text, flags, json=True)
     add = parser.add_argument
     text = "journals, or directories of them (default: all undelivered ones)"
     add("journals", nargs="*", type=Path, metavar="JOURNAL|DIR", help=text)
-    add("--force", action="store_true", help="also overwrite newer results")
+    add("--force", action="store_true", help="also overwrite newer results in Zephyr")
     add(
         "--dry-run",
         dest="zephyr_dry_run",
@@ -74,15 +75,16 @@ def declare(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    given = common.find_given(args)
-    # One budget for the whole command, reading included.
-    deadline = Deadline(resolve.value("deadline", given))
+    sources = common.find_option_sources(args)
+    # One time budget for the whole command, the reading of journals included.
+    deadline = Deadline(resolve.value("deadline", sources))
     selection = find_journals(args.journals or [_directory(args)])
     for text in selection.problems:
         output.complain(text)
-    flags = given.flags
+    flags = sources.flags
     target = {name: str(flags[name]) for name in ("url", *TARGET) if name in flags}
-    # Check the settings of all runs before anything is sent; ask once for each address.
+    # Check the settings of all runs before anything is sent, and ask about each address
+    # only once.
     confirm = cache(destination.ask_on_terminal)
     runs = [
         (run, _settings_of(run, args, confirm))
@@ -101,19 +103,21 @@ def run(args: argparse.Namespace) -> int:
             for line in pushed[-1].lines:
                 output.say("\n".join(line.terminal_lines))
     _publish(pushed, show=not args.json)
-    complete = not selection.problems and all(each.ok for each in pushed)
+    is_complete = not selection.problems and all(each.ok for each in pushed)
     only_problems = args.journals and not selection.journals and selection.problems
     if args.json:
         documents = [each.document for each in pushed]
         problems = selection.problems
-        output.say_json({"runs": documents, "problems": problems, "complete": complete})
+        output.say_json(
+            {"runs": documents, "problems": problems, "complete": is_complete}
+        )
     else:
         if not pushed and not only_problems:
             output.say("nothing to send")
         _name_dry_runs(selection.dry_runs, args)
     if only_problems:
         return common.USAGE
-    return common.OK if complete else common.NOT_ALL
+    return common.OK if is_complete else common.FAILED
 
 
 def _directory(args: argparse.Namespace) -> Path:
@@ -139,7 +143,7 @@ def _settings_of(
     except errors.SettingsError as error:
         common.load_settings(args)
         return error
-    settings = destination.choose(settings, run, confirm)
+    settings = destination.choose_server(settings, run, confirm)
     settings.require_server(journal=run.paths[0])
     return settings
 
@@ -194,7 +198,7 @@ def _push_run(
 def _not_sent(
     run: Run, error: errors.ZephyrError, settings: Settings | None = None
 ) -> _Pushed:
-    """Return that nothing of a run was sent; the document has the keys of any run."""
+    """Return the result for a run of which nothing was sent."""
     names = ", ".join(map(str, run.paths))
     text = f"{names}: nothing sent: {error}"
     document: dict[str, object] = {
@@ -212,7 +216,7 @@ def _not_sent(
 
 
 def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
-    """Write the reports that the user asked for, and tell the CI service."""
+    """Write the reports that the user asked for, and a summary for the CI service."""
     reports: dict[Path, list[RunReport]] = {}
     for each in pushed:
         if each.report is not None:
@@ -245,26 +249,29 @@ def _name_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
 def _corrections(
     run: Run, settings: Settings, args: argparse.Namespace, problems: Sequence[str]
 ) -> list[str]:
-    """Name settings from the journal that failed and have another value here now."""
+    """Name the settings of the journal that differ from the current ones.
+
+    The list is empty unless one of *problems* is about a setting of the journal.
+    """
     if not any(f"(from {run.paths[0].name})" in line for line in problems):
         return []
-    here = common.find_given(args)
+    sources = common.find_option_sources(args)
     lines, flags = [], []
-    has_target = any(here.find(BY_NAME[name]) for name in TARGET)
+    has_target = any(sources.find(BY_NAME[name]) for name in TARGET)
     for name in (*TARGET, "create", "status_map"):
         option = BY_NAME[name]
-        now = here.find(option)
-        if now is None and not (has_target and name in TARGET):
+        current = sources.find(option)
+        if current is None and not (has_target and name in TARGET):
             continue
-        text, source = now or ("", "")
+        text, source = current or ("", "")
         with suppress(errors.InvalidValue):
             value = option.parse(text) if text else None
             if value == getattr(settings, name):
                 continue
-        what = f"{text!r} (from {source}) is not used" if now else "it was unset"
+        what = f"{text!r} (from {source}) is not used" if current else "it was unset"
         flags += [option.flag_name, text]
         lines.append(f"zephyr: zephyr_{name}: {what}; the journal keeps its own value.")
     if flags:
         again = command("push", *run.paths, *flags, settings=settings)
-        lines.append(f"        to use what is here: {again}")
+        lines.append(f"        to use the current values: {again}")
     return lines

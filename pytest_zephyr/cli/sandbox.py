@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pytest_zephyr.sandbox import Store
 
 
-#: How many places are listed.
-_SHOWN = 20
+#: The most places to list.
+_MAX_PLACES = 20
 
 
 def declare(commands: common.Commands) -> None:
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    """Read the number of a port."""
+    """Return the number of a port. Raises ArgumentTypeError."""
     port = int(text) if text.isdecimal() else -1
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(
@@ -80,15 +80,15 @@ def _port(text: str) -> int:
 
 
 def _introduction(sandbox: Sandbox, contents: Iterable[str]) -> Iterator[str]:
-    """Say what *sandbox* holds, and what to copy to report to it."""
+    """Yield lines that say what *sandbox* has, and how to report to it."""
     places = list(_places(sandbox.store))
     yield ""
     if not places:
-        yield f"It holds no project yet. Add one at {sandbox.url}"
-    for depth, kind, number, name in places[:_SHOWN]:
+        yield f"It has no project yet. Add one at {sandbox.url}"
+    for depth, kind, number, name in places[:_MAX_PLACES]:
         yield f"{'  ' * (depth + 1)}{name} ({kind} {number})"
-    if len(places) > _SHOWN:
-        yield f"  … and {len(places) - _SHOWN} more, see {sandbox.url}"
+    if len(places) > _MAX_PLACES:
+        yield f"  … and {len(places) - _MAX_PLACES} more, see {sandbox.url}"
     yield from (f"  {line}" for line in contents)
     yield "\nTo report to it, copy these lines into another terminal:\n"
     yield _export("ZEPHYR_URL", sandbox.url)

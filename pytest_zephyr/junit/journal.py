@@ -1,4 +1,4 @@
-"""Writes the results in JUnit XML to a journal."""
+"""Write the results in JUnit XML to a journal."""
 
 from __future__ import annotations
 
@@ -44,39 +44,41 @@ from pytest_zephyr.text import shorten
 from pytest_zephyr.text import shorten_name
 
 
-#: Characters of a failure in the journal.
+#: The most characters of a failure to write to the journal.
 _MAX_TEXT = 20_000
 
 
 class Importer:
     """Writes the results of XML files to journals.
 
-    *problems* are invalid ids of test cases, and suites that failed without naming a test
-    case.
+    *tests* counts the tests that were written, and *unmapped* those without a test case.
+    *problems* are messages about invalid ids of test cases, and about failed suites
+    without a test case.
     """
 
     def __init__(
         self,
         settings: Settings,
-        given: resolve.OptionSources,
+        sources: resolve.OptionSources,
         id_pattern: re.Pattern[str] | None,
     ) -> None:
         self.tests = 0
         self.unmapped = 0
         self.problems: list[str] = []
-        self.case_map = map_file.load(given) or CaseMap()
+        self.case_map = map_file.load(sources) or CaseMap()
         self._settings, self._pattern = settings, id_pattern
         names = ("id_prefix", "capture", "attach_max_size", "attach_max_total", "map")
-        self._options = {name: resolve.value(name, given) for name in names}
-        prefix, self._capture, size, total, _map = self._options.values()
+        self._options = {name: resolve.value(name, sources) for name in names}
+        prefix, self._capture, max_size, max_total, _map = self._options.values()
         self._ids = CaseIdParser(prefix)
-        self._max_output = 0 if self._capture == "none" else size
-        self._store = FileStore(settings.journal / DIRECTORY, size, total)
-        known = known_secrets(given.environ, settings.credential, proxy=settings.proxy)
-        self._scrub = Scrubber(known)
+        self._max_output = 0 if self._capture == "none" else max_size
+        self._store = FileStore(settings.journal / DIRECTORY, max_size, max_total)
+        self._scrub = Scrubber(
+            known_secrets(sources.environ, settings.credential, proxy=settings.proxy)
+        )
 
     def write(self, files: Sequence[Path], header: journal_format.Header) -> Path:
-        """Return the journal with the results of *files*; write it if there is none yet.
+        """Return the journal with the results of *files*; write it unless it exists.
 
         Raises ReportError.
         """
@@ -88,9 +90,9 @@ class Importer:
         if first is None:
             names = ", ".join(map(str, files))
             raise ReportError(f"no test case in {names}. Were any tests run?")
-        started = first.at - first.microseconds // 1000
-        day = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
-        header = replace(header, run=f"{day}-{digest}", started=started)
+        started = first.ended - first.microseconds // 1000
+        began = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
+        header = replace(header, run=f"{began}-{digest}", started=started)
         temporary = directory / f"{secrets.token_hex(8)}.tmp"
         writer = JournalWriter.create(temporary, header, self._scrub)
         try:
@@ -104,7 +106,7 @@ class Importer:
         return temporary.replace(directory / f"{header.run}{SUFFIX}")
 
     def _digest(self, files: Sequence[Path], header: journal_format.Header) -> str:
-        """Return a digest of *files* and of what else decides the results."""
+        """Return a digest of *files* and of the options that decide the results."""
         contents = []
         for path in filter(None, [*files, self._options["map"]]):
             if not path.is_file():
@@ -117,13 +119,13 @@ class Importer:
 
     def _append(self, tests: Iterable[TestElement], writer: JournalWriter) -> None:
         ended = 0
-        # By hashes of names: there may be very many.
+        # How many tests have a name. The keys are hashes, because names may be many and long.
         counts = Counter[int]()
         for test in tests:
-            key = hash(test.full_name)
-            counts[key] += 1
-            nodeid = records.number_nodeid(test.full_name, counts[key])
-            ended = max(ended, test.at)
+            name_hash = hash(test.full_name)
+            counts[name_hash] += 1
+            nodeid = records.number_nodeid(test.full_name, counts[name_hash])
+            ended = max(ended, test.ended)
             attempts = test.attempts()
             lines = [System.encode(each) for each in _lines(test, nodeid, attempts)]
             for value in self._evidence(test, attempts[-1]):
@@ -147,8 +149,8 @@ class Importer:
         if item.unmarked and test.is_suite:
             self.problems.append(
                 f"{test.where}: the suite {test.full_name} failed outside of its tests, and"
-                f" names no test case: {test.endings[0].title}. Give its name one in the"
-                f" file of --zephyr-map."
+                f" names no test case: {test.endings[0].title}. Map its name to a test"
+                f" case in the file of --zephyr-map."
             )
         elif item.unmarked and self._settings.unmapped == "create":
             name = shorten_name(test.name or nodeid)
@@ -159,6 +161,7 @@ class Importer:
         """Return the test cases of *test*. Raises ValueError for an invalid id."""
         if cases := self._ids.parse(str(test.ids)):
             return cases
+        # These differ if class and name are the same.
         names = test.full_name, f"{test.classname}.{test.name}"
         if mapped := self.case_map.cases_of(test.full_name, names):
             return mapped
@@ -172,10 +175,13 @@ class Importer:
     def _evidence(
         self, test: TestElement, last: Sequence[Ending]
     ) -> Iterator[evidence.EvidenceValue]:
-        """Yield the attachments of the last attempt and, by the settings, its output."""
+        """Yield the attachments of a test and its output, as far as options allow.
+
+        *last* are the endings of its last attempt, whose output counts.
+        """
         output = last[-1].output if last and last[-1].attempt else test.output
-        named = [output.attachments, *(each.text.attachments for each in last)]
-        for name in dict.fromkeys(chain(*named)):
+        attachments = [output.attachments, *(each.text.attachments for each in last)]
+        for name in dict.fromkeys(chain(*attachments)):
             label = self._scrub(re.split(r"[\\/]", name)[-1])
             if path := find_file(name, test.path.parent):
                 yield self._store.take(path, label)
@@ -199,11 +205,13 @@ class Importer:
 def _lines(
     test: TestElement, nodeid: str, attempts: Sequence[Sequence[Ending]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the lines of what pytest would report of such *attempts*."""
+    """Yield the lines that a run of pytest would write for such *attempts*."""
     if attempts == [[]]:
-        yield journal_format.line_of(records.Passed(nodeid, test.microseconds, test.at))
+        yield journal_format.line_of(
+            records.Passed(nodeid, test.microseconds, test.ended)
+        )
         return
-    report = records.Report(nodeid, "call", "passed", at=test.at)
+    report = records.Report(nodeid, "call", "passed", at=test.ended)
     for number, endings in enumerate(attempts):
         report = replace(report, attempt=number)
         outcome = "failed" if number == len(attempts) - 1 else "rerun"
@@ -218,7 +226,7 @@ def _lines(
 def _with_ending(
     report: records.Report, ending: Ending, outcome: str
 ) -> records.Report:
-    """Return *report* of an attempt with its *ending*; a failure has this *outcome*."""
+    """Return *report* with the *ending* of an attempt, and with *outcome* if it failed."""
     text = str(ending.text) or ending.message
     if "\n" in ending.message and ending.message not in text:
         text = f"{ending.message}\n{text}"
@@ -237,11 +245,11 @@ def _with_ending(
 
 
 def find_file(name: str, directory: Path) -> Path | None:
-    """Return the file that *name* means below *directory*, `None` without one.
+    """Return the file in *directory* that has the path *name*, `None` without one.
 
-    A path of another machine begins elsewhere, so its last two parts are enough. The XML
-    may be from strangers: nothing that is hidden, or that ``..`` or a link leads to
-    outside of the directory, is attached.
+    On another machine the path may begin elsewhere, so its last parts are tried, too; at
+    least two, if there are two. The XML may be from strangers, so hidden files and files
+    outside of *directory* are not found, not even through ``..`` or a link.
     """
     parts = [part for part in re.split(r"[\\/]+", name) if part][-20:]
     tails = ("/".join(parts[start:]) for start in range(max(1, len(parts) - 1)))

@@ -19,11 +19,13 @@ from pytest_zephyr.errors import ReportError
 from pytest_zephyr.text import shorten
 
 
-#: The elements that say how a test ended; Surefire writes some for other attempts.
+#: The elements that say how a test ended. Those of Surefire that begin with ``flaky`` or
+#: ``rerun`` are about another attempt of the test.
 _ENDINGS = re.compile(r"(flaky|rerun|)(failure|error|skipped|ignored)", re.IGNORECASE)
 
-#: The first letters of values of `status` and `result` that some tools write instead.
-_STATUSES = {
+#: The first letters of values of the attributes `status` and `result`, with which some
+#: tools say how a test ended, instead of an element.
+_OUTCOMES = {
     "fail": "failure",
     **dict.fromkeys(["erro", "brok", "abor", "cras", "time"], "error"),
     **dict.fromkeys(
@@ -31,27 +33,39 @@ _STATUSES = {
     ),
 }
 
-_SUITES = {"testsuites", "testsuite", "testrun"}
-_TESTS = _SUITES | {"testcase"}
+_SUITE_TAGS = {"testsuites", "testsuite", "testrun"}
+_TEST_TAGS = _SUITE_TAGS | {"testcase"}
 
-#: How output names an attachment; JSON may follow the path.
+#: How output names an attachment: the path, and perhaps JSON after it.
 _ATTACHMENT = re.compile(r"\[\[ATTACHMENT\|([^|\n]+?)(?:\|\{[^\n\]]{0,500}\})?\]\]")
 
 _TIMESTAMP = re.compile(
     r"\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)[\d.,]*\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*"
 )
-_MOMENT = "%Y-%m-%d%H:%M:%S%z"
+_TIMESTAMP_FORMAT = "%Y-%m-%d%H:%M:%S%z"
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
-#: Characters that are read of a failure, and of a name or a message.
-_MAX_TEXT, MAX_LINE = 2**20, 1000
+#: The most characters to read of a failure.
+_MAX_TEXT = 2**20
 
-#: Characters to parse at once, and the most such chunks in a tag and nested elements.
-_CHUNK, _LONGEST_TAG, _DEEPEST = 2**16, 2**8, 200
+#: The most characters to keep of a name or a message.
+MAX_LINE = 1000
+
+#: The most attachments that one output may name.
+_MAX_ATTACHMENTS = 1000
+
+#: How many characters to parse at once.
+_CHUNK_SIZE = 2**16
+
+#: The most chunks that one tag may take: 16M characters.
+_MAX_CHUNKS_IN_TAG = 2**8
+
+#: How many elements may be nested.
+_MAX_DEPTH = 200
 
 
 class Text:
-    """A bit more than the first *limit* characters of a text, and all its attachments."""
+    """At least the first *limit* characters of a text, and the attachments it names."""
 
     def __init__(self, limit: int, text: str = "") -> None:
         self.length = 0
@@ -62,13 +76,14 @@ class Text:
         self.add(text)
 
     def add(self, part: str) -> None:
+        """Add *part*, whole or not at all; find attachments in any case."""
         if self.length <= self._limit:
             self._parts.append(part)
         self.length += len(part)
         # A path may be spread over several parts.
         self._last += part
         for match in _ATTACHMENT.finditer(self._last):
-            if len(self.attachments) < 1000:
+            if len(self.attachments) < _MAX_ATTACHMENTS:
                 self.attachments[match[1].strip()] = None
         self._last = self._last[-MAX_LINE:]
 
@@ -80,7 +95,8 @@ class Text:
 class Ending:
     """How an attempt ended: *outcome* is failure, error or skipped.
 
-    *attempt* is ``flaky`` before and ``rerun`` after the attempt of the element itself.
+    *attempt* is ``flaky`` for attempts before that of the ``testcase`` element itself,
+    ``rerun`` for those after it, and otherwise empty.
     """
 
     attempt: str
@@ -99,40 +115,45 @@ class Ending:
 class TestElement:
     """A ``testcase`` element, or a suite; *where* is its file and line.
 
-    *ids* is a text that names test cases. *began*, 0 if that is unknown, and *at*, its
-    end, are in milliseconds since the epoch. The tests inside took *inner* microseconds.
+    *ids* is a text that names test cases. *began*, 0 if that is unknown, and *ended* are
+    in milliseconds since the epoch. It took *microseconds*, and for a suite, the tests
+    in it took *microseconds_of_tests*.
     """
 
     __test__ = False
 
     def __init__(self, path: Path, where: str, tag: str, attrs: Mapping[str, str]):
-        self.path, self.where, self.is_suite = path, where, tag in _SUITES
+        self.path, self.where, self.is_suite = path, where, tag in _SUITE_TAGS
         classname = attrs.get("classname", attrs.get("class", ""))
         self.classname = shorten(classname, MAX_LINE)
         self.name = shorten(attrs.get("name", ""), MAX_LINE)
-        words = (attrs.get(name, "").lower() for name in ("result", "status"))
-        self.statuses = [re.sub(r"[\W_]", "", word) for word in words]
-        self.microseconds = 0 if self.is_suite else _microseconds(attrs.get("time", ""))
-        self.began = self.at = self.inner = 0
+        statuses = (attrs.get(name, "").lower() for name in ("result", "status"))
+        self.statuses = [re.sub(r"[\W_]", "", status) for status in statuses]
+        duration = attrs.get("time", "")
+        self.microseconds = 0 if self.is_suite else _parse_duration(duration)
+        self.began = self.ended = self.microseconds_of_tests = 0
         self.ids = Text(MAX_LINE, attrs.get("zephyr", ""))
         self.output = Text(0)
         self.endings: list[Ending] = []
 
     @property
     def full_name(self) -> str:
-        """``classname.name``; some tools write one name for both."""
+        """``classname.name``, or the name alone if both are the same."""
         names = dict.fromkeys((self.classname, self.name))
         return ".".join(filter(None, names)) or "(no name)"
 
     def attempts(self) -> list[list[Ending]]:
-        """Return the endings of each attempt, none if it passed."""
+        """Return the endings of each attempt in order; one that passed has none."""
         flaky = [[each] for each in self.endings if each.attempt == "flaky"]
         rerun = [[each] for each in self.endings if each.attempt == "rerun"]
         return [*flaky, [each for each in self.endings if not each.attempt], *rerun]
 
 
 class _Handler(ContentHandler):
-    """Makes a `TestElement` of each ``testcase``, and of each suite that has failed."""
+    """Makes a `TestElement` of each ``testcase``, and of suites with a failure of their own.
+
+    A failure of its own is an element directly in the suite, outside of its tests.
+    """
 
     def __init__(self, path: Path, max_output: int, parser: Any) -> None:
         super().__init__()
@@ -141,7 +162,7 @@ class _Handler(ContentHandler):
         self.open_elements: list[tuple[str, Text | None]] = [("", None)]
         self._tests: list[TestElement] = []
         self._path, self._max_output, self._parser = path, max_output, parser
-        # No test has ended after the file was written.
+        # In milliseconds; no test can have ended after the file was written.
         self._latest = int(min(path.stat().st_mtime, time.time()) * 1000)
 
     @property
@@ -151,18 +172,20 @@ class _Handler(ContentHandler):
     def startElement(self, name: str, attrs: Any) -> None:
         tag = name.rpartition(":")[2]
         parent, text = self.open_elements[-1]
-        if not parent and tag not in _SUITES:
+        if not parent and tag not in _SUITE_TAGS:
             raise ReportError(
                 f"{self.where}: <{shorten(tag, 40)}> is not the root of JUnit XML. Robot"
-                f" Framework writes it with --xunit, TestNG into junitreports, .NET with"
-                f" --logger junit."
+                f" Framework writes JUnit XML with --xunit, TestNG into junitreports, .NET"
+                f" with --logger junit."
             )
-        if len(self.open_elements) > _DEEPEST:
-            raise ReportError(f"{self.where}: {_DEEPEST} elements inside each other.")
-        if tag in _TESTS:
+        if len(self.open_elements) > _MAX_DEPTH:
+            raise ReportError(
+                f"{self.where}: more than {_MAX_DEPTH} elements are nested."
+            )
+        if tag in _TEST_TAGS:
             test = TestElement(self._path, self.where, tag, attrs)
             test.output = Text(self._max_output)
-            test.began = _milliseconds(attrs.get("timestamp", ""), self._latest)
+            test.began = _parse_timestamp(attrs.get("timestamp", ""), self._latest)
             if test.is_suite and not test.began and self._tests:
                 test.began = self._tests[-1].began
             self._tests.append(test)
@@ -171,13 +194,17 @@ class _Handler(ContentHandler):
         self.open_elements.append((tag, text))
 
     def _begin_detail(self, tag: str, attrs: Mapping[str, str]) -> Text | None:
-        """Begin an element in a test; return what collects its text, if anything."""
+        """Begin an element in a test; return the `Text` to which its content belongs.
+
+        Returns `None` if the element has no text of its own that is read.
+        """
         test = self._tests[-1]
         if match := _ENDINGS.fullmatch(tag):
             output = Text(self._max_output) if match[1] else test.output
-            reason = attrs.get("message", "").strip(), attrs.get("type", "")
+            message, kind = attrs.get("message", "").strip(), attrs.get("type", "")
             outcome = match[2].lower().replace("ignored", "skipped")
-            test.endings.append(Ending(match[1].lower(), outcome, *reason, output))
+            attempt = match[1].lower()
+            test.endings.append(Ending(attempt, outcome, message, kind, output))
             return test.endings[-1].text
         if tag in {"system-out", "system-err"}:
             in_ending = _ENDINGS.fullmatch(self.open_elements[-1][0])
@@ -195,47 +222,51 @@ class _Handler(ContentHandler):
 
     def endElement(self, name: str) -> None:
         tag, _text = self.open_elements.pop()
-        if tag not in _TESTS:
+        if tag not in _TEST_TAGS:
             return
         test = self._tests.pop()
         if not test.is_suite:
             suite = self._tests[-1]
             if suite.began and not test.began:
-                test.began = suite.began + suite.inner // 1000
-            suite.inner += test.microseconds
+                test.began = suite.began + suite.microseconds_of_tests // 1000
+            suite.microseconds_of_tests += test.microseconds
             for status in test.statuses:
-                if not test.endings and status[:4] in _STATUSES:
-                    outcome = _STATUSES[status[:4]]
+                if not test.endings and status[:4] in _OUTCOMES:
+                    outcome = _OUTCOMES[status[:4]]
                     test.endings.append(Ending("", outcome, status, "", test.output))
         else:
             test.endings = [each for each in test.endings if each.outcome != "skipped"]
             if not test.endings:
                 return
-        milliseconds = (test.microseconds + test.inner) // 1000
-        test.at = min((test.began or self._latest) + milliseconds, self._latest)
+        milliseconds = (test.microseconds + test.microseconds_of_tests) // 1000
+        test.ended = min((test.began or self._latest) + milliseconds, self._latest)
         self.finished.append(test)
 
 
-def _milliseconds(text: str, latest: int) -> int:
+def _parse_timestamp(text: str, latest: int) -> int:
     """Return the milliseconds since the epoch of *text*, 0 if it is no time up to *latest*.
 
-    Without a time zone it is local time or UTC, whichever is later.
+    A time without a zone may be local time or UTC: the later one counts that is not after
+    *latest*.
     """
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return 0
     zone = match[3] and re.sub("[A-Z]+", "Z", match[3])
-    moments = []
+    times = []
     for each in [zone] if zone else ["Z", time.strftime("%z")]:
         with suppress(ValueError, OverflowError):
-            moment = datetime.strptime(f"{match[1]}{match[2]}{each}", _MOMENT)
-            moments.append(int(moment.timestamp()) * 1000)
-    # Some tools write 1970 for "never".
-    return max((each for each in moments if 10**12 < each <= latest), default=0)
+            parsed = datetime.strptime(f"{match[1]}{match[2]}{each}", _TIMESTAMP_FORMAT)
+            times.append(int(parsed.timestamp()) * 1000)
+    # Some tools write a time in 1970 for "never".
+    return max((each for each in times if 10**12 < each <= latest), default=0)
 
 
-def _microseconds(text: str) -> int:
-    """Return a duration such as ``1.5``, ``1,234.5`` or ``0,5``; 0 for any other text."""
+def _parse_duration(text: str) -> int:
+    """Return the microseconds of a number of seconds, 0 for any other text.
+
+    The seconds may be written as ``1.5``, ``1,234.5`` or ``0,5``.
+    """
     with suppress(ValueError):
         seconds = float(text.replace(",", "" if "." in text else "."))
         return round(seconds * 1_000_000) if 0 < seconds < 10**8 else 0
@@ -243,9 +274,9 @@ def _microseconds(text: str) -> int:
 
 
 def read(path: Path, max_output: int) -> Iterator[TestElement]:
-    """Yield the test cases in the file at *path*. Raises ReportError.
+    """Yield the tests, and the failed suites, in the file at *path*. Raises ReportError.
 
-    At least *max_output* characters of the output of each are read.
+    The output of each has at least its first *max_output* characters.
     """
     try:
         from defusedxml import DefusedXmlException
@@ -259,12 +290,12 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
     handler = _Handler(path, max_output, parser)
     parser.setContentHandler(handler)
     try:
-        # Decoded here: the parser knows few encodings, and does not forgive a bad byte.
+        # The parser knows few encodings and fails at an invalid byte, so it gets text.
         with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
             parser.feed("")
             position: object = None
             chunks_in_tag = 0
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(_CHUNK_SIZE):
                 parser.feed(_NOT_IN_XML.sub("\ufffd", chunk))
                 yield from handler.finished
                 handler.finished.clear()
@@ -272,13 +303,15 @@ def read(path: Path, max_output: int) -> Iterator[TestElement]:
                 position = parser.getLineNumber(), parser.getColumnNumber()
                 # The parser stays at the beginning of a tag until it has all of it.
                 chunks_in_tag = chunks_in_tag + 1 if position == before else 0
-                if chunks_in_tag > _LONGEST_TAG:
-                    raise ReportError(f"{handler.where}: a tag of more than 16M.")
+                if chunks_in_tag > _MAX_CHUNKS_IN_TAG:
+                    raise ReportError(
+                        f"{handler.where}: a tag has more than 16 million characters."
+                    )
         parser.close()
     except DefusedXmlException as error:
         raise ReportError(
-            f"{handler.where}: it defines or includes entities, which may read files or"
-            f" fill the memory. Remove its <!DOCTYPE>."
+            f"{handler.where}: the file defines or includes entities, which may read files"
+            f" or fill the memory. Remove its <!DOCTYPE>."
         ) from error
     except SAXParseException as error:
         problem = f"not well-formed XML ({error.getMessage()})."

@@ -34,15 +34,16 @@ from pytest_zephyr.results.notes import full_text
 from pytest_zephyr.text import format_size
 
 
-#: The name of the file with the whole of notes that were cut.
-NOTES = "notes.txt"
+#: The name of the file with the full text of notes that were cut.
+NOTES_FILE = "notes.txt"
 
 
 @dataclass(frozen=True)
 class FileToSend:
     """A file to attach to an execution; *text* returns its content if there is no copy.
 
-    *existing_files* is how many attachments the execution had when it was read, `None` if unknown.
+    *existing_files* is how many attachments the execution had when it was read, `None` if
+    that is unknown.
     """
 
     execution: int
@@ -60,9 +61,10 @@ def files_to_send(
     changes: Iterable[Change],
     notes_incomplete: Collection[int] = (),
 ) -> list[FileToSend]:
-    """Return the files of results, and the whole of notes that were cut.
+    """Return the files of results, and files with the full text of notes that were cut.
 
-    The notes of executions in *notes_incomplete* do not list all that they should.
+    The notes of executions in *notes_incomplete* leave out steps, so they are attached,
+    too.
     """
     files: dict[ledger.AttachmentKey, FileToSend] = {}
     for change in changes:
@@ -73,7 +75,7 @@ def files_to_send(
             for file in node.evidence.files
         ]
         is_incomplete = execution.id in notes_incomplete
-        # Without notes, none were cut.
+        # A result without notes has none that were cut.
         if is_incomplete or result.notes is not None:
             rows += _full_notes(change, always=is_incomplete)
         for row in rows:
@@ -92,14 +94,14 @@ def _full_notes(change: Change, *, always: bool) -> list[FileToSend]:
     if not content:
         return []
     digest = hashlib.sha256(content).hexdigest()
-    file = File(NOTES, "text/plain", digest, len(content))
+    file = File(NOTES_FILE, "text/plain", digest, len(content))
     nodeid = result.nodes[0].nodeid
-    # The text is not kept until it is sent: there may be many.
+    # There may be many such texts, so each is built again when it is sent.
     return [FileToSend(execution.id, file, nodeid, execution.attachments, text)]
 
 
 def left_out(changes: Iterable[Change]) -> list[delivery.RefusedFile]:
-    """Return the files that were excluded while the tests ran."""
+    """Return the files that the test process did not put into the journal, sorted."""
     files = {
         delivery.RefusedFile(
             file.name,
@@ -133,7 +135,7 @@ class FileSender(BatchWriter[FileToSend]):
         self._rows = [each for each in files if each.key not in memory.attached]
         evidence.files_before += len(files) - len(self._rows)
         evidence.files_pending = len(self._rows)
-        # Files that may be attached without a receipt.
+        # Files that may be attached although there is no receipt.
         self._uncertain: set[ledger.AttachmentKey] = set(memory.attaching)
         self._digests: dict[str, str] = {"": ""}
         self._names: dict[ledger.AttachmentKey, ledger.Naming] = dict(memory.attaching)
@@ -158,10 +160,10 @@ class FileSender(BatchWriter[FileToSend]):
             progress(done, len(self._rows), "attachments")
 
     def _skip_attached(self, files: Sequence[FileToSend]) -> None:
-        """Skip those of *files* that are attached already, whoever attached them."""
+        """Note those of *files* as done that are already attached, by any push."""
         for _, group in groupby(files, lambda row: row.execution):
             rows = list(group)
-            # Without attachments or uncertain files there is nothing to list.
+            # The attachments need not be listed if there are surely none.
             if any(
                 row.existing_files != 0 or row.key in self._uncertain for row in rows
             ):
@@ -188,7 +190,7 @@ class FileSender(BatchWriter[FileToSend]):
         try:
             uploaded = self._client.upload(parts)
         except errors.ZephyrWriteUncertain as uncertain:
-            # An upload that arrives late attaches nothing.
+            # An upload that arrives late attaches nothing, so there is no need to wait.
             raise errors.ZephyrWriteUncertain(str(uncertain)) from None
         uploads = {
             row: uploaded[field]
@@ -200,7 +202,7 @@ class FileSender(BatchWriter[FileToSend]):
         return rows
 
     def _reader(self, each: FileToSend) -> Callable[[], Iterable[bytes]] | None:
-        """Return what yields the content of a file, `None` if there is none to send."""
+        """Return what yields the content of a file, `None` if it is refused."""
         if text := each.text:
             return lambda: [text().encode()]
         copy = find_copy(each.file, self._memory.places)
@@ -256,7 +258,8 @@ class FileSender(BatchWriter[FileToSend]):
         """Return whether an execution has a file, by name, size and content.
 
         Where contents cannot be read, an uncertain file counts as attached if there are
-        more of its name and size than before.
+        more of its name and size than before. How many there are before it is sent is
+        noted in its `Naming`.
         """
         naming = self._names[row.key]
         # Some servers may return names as they were encoded.
@@ -274,7 +277,7 @@ class FileSender(BatchWriter[FileToSend]):
         return row.file.digest in digests
 
     def _digest(self, attachment: entities.Attachment) -> str:
-        """Return the digest of what the server has, empty if it cannot be read."""
+        """Return the digest of an attachment, empty if it cannot be read."""
         content_id = attachment.content_id
         if content_id not in self._digests:
             self._digests[content_id] = ""

@@ -20,10 +20,10 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """An attachment or step that did not reach the server, and why.
+    """An attachment or step that was not delivered, and why.
 
-    It is *final* if another push would not change that, and *by_limit* if a limit set
-    by the user excluded it.
+    It is *final* if another push cannot deliver it, and *by_limit* if a limit set by the
+    user excluded it.
     """
 
     name: str
@@ -35,10 +35,11 @@ class RefusedFile:
 
 @dataclass
 class EvidenceDelivery:
-    """What became of the evidence of a run: counts of files, and of cases with steps.
+    """What became of the evidence of a run.
 
-    The journal still has what is *pending*. *left_out* was never put into the journal,
-    because of a limit or a full disk.
+    *steps* counts step results, *steps_pending* test cases whose step results are not
+    sent; the other numbers count files. *left_out* was never put into the journal, because
+    of a limit or a full disk.
     """
 
     files: int = 0
@@ -50,17 +51,19 @@ class EvidenceDelivery:
     left_out: list[RefusedFile] = field(default_factory=list)
 
     def add_earlier(self, earlier: EvidenceDelivery) -> None:
+        """Count what an earlier push of the same results delivered as done by this one."""
         self.files += earlier.files
         self.files_before = max(0, self.files_before - earlier.files)
         self.steps += earlier.steps
 
     @property
     def pending(self) -> int:
+        """How many files, and test cases with steps, another push may deliver."""
         return self.files_pending + self.steps_pending
 
     @property
     def lost(self) -> bool:
-        """Whether something is missing for another reason than a limit of the user."""
+        """Whether something was not delivered for another reason than a limit."""
         return bool(self.refused) or not all(each.by_limit for each in self.left_out)
 
     @property
@@ -74,11 +77,11 @@ class Delivery:
     """What became of a run: of its *results* in *changes*, and of everything else.
 
     *new_cases* are the test cases that were to be created and were not, each with its
-    tests; *creations* is all that was missing on the server. *without_case* are tests that
-    name no test case, *invalid* those with an invalid marker, *unmapped* those without one
-    that the settings report, which is a failure if *unmapped_is_error*. *previewed* says
-    that this was a dry run, in which `changes` has what would be written. *error* is why the
-    push ended early.
+    tests; *creations* has all that was missing on the server. *without_case* are tests
+    that name no test case, *invalid* those with an invalid marker. *unmapped* are the
+    titles of tests without a test case that the settings report, which is a failure if
+    *unmapped_is_error*. *previewed* says that this was a dry run, in which *changes* has
+    what would be written. *error* is why the push ended early.
     """
 
     snapshot: Snapshot | None = None
@@ -118,29 +121,29 @@ class Delivery:
 
     @property
     def total(self) -> int:
-        """The number of test cases."""
+        """The number of test cases that the run has results for."""
         return len(self.results) + len(self.new_cases)
 
     @property
     def pending(self) -> int:
-        """How many test cases got no result, and may get it from another push."""
+        """How many test cases got no result and were not refused."""
         return self.changes.pending + len(self.new_cases)
 
     @property
     def waiting(self) -> int:
-        """How many results another push may deliver."""
+        """How many results another push may deliver, refused ones included."""
         return self.pending + sum(not each.final for each in self.changes.refused)
 
     @property
     def complete(self) -> bool:
         """Whether another push would change nothing; never after a dry run."""
-        waits = self.waiting or self.evidence.pending or self.evidence.retryable
-        return not (waits or self.previewed or self.error)
+        retryable = self.waiting or self.evidence.pending or self.evidence.retryable
+        return not (retryable or self.previewed or self.error)
 
     @property
     def failed(self) -> bool:
         """Whether something went wrong that the settings count as undelivered."""
-        waits = (self.pending or self.evidence.pending) and not self.previewed
+        not_sent = (self.pending or self.evidence.pending) and not self.previewed
         refused = any(each.serious for each in self.changes.refused)
         unmapped = self.unmapped and self.unmapped_is_error
-        return bool(waits or refused or unmapped or self.evidence.lost or self.error)
+        return bool(not_sent or refused or unmapped or self.evidence.lost or self.error)

@@ -1,4 +1,4 @@
-"""Start the embedded server for a run with `--zephyr-url sandbox`."""
+"""Start the embedded server: for `--zephyr-url sandbox`, or for `pytest-zephyr sandbox`."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from pytest_zephyr.sandbox import Sandbox
 
 
-#: Where `pytest-zephyr sandbox` listens.
+#: The port on which `pytest-zephyr sandbox` listens by default.
 PORT = 8765
 
-#: Where results go if the settings do not say.
-_PLACES = {
+#: The names of the target, for those that are not set.
+_DEFAULT_TARGET = {
     "project": "Sandbox",
     "release": "Release 1",
     "cycle": "Cycle 1",
@@ -41,10 +41,10 @@ _PLACES = {
 
 @contextmanager
 def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Settings]:
-    """Yield settings with the URL of a running server.
+    """Yield *settings*; for the URL `sandbox`, those of an embedded server.
 
-    For `sandbox` the embedded server is started with a database in the journal directory.
-    It creates the target, and the test cases of *nodes* that it does not have.
+    The server runs until the block ends, with a database in the journal directory. The
+    target is created, and the test cases of *nodes* are scheduled in its phase.
     """
     if settings.url != SANDBOX:
         yield settings
@@ -52,8 +52,8 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
     require_sandbox()
     database = settings.journal / SANDBOX_DATABASE
     make_directory(database.parent)
-    with start(database, "Rename it, and a new one is made.") as sandbox:
-        places = {name: _place(settings, name) for name in _PLACES}
+    with start(database, "Rename it to have a new one created.") as sandbox:
+        places = {name: _place(settings, name) for name in _DEFAULT_TARGET}
         ids = sandbox.store.ensure_target(**places)
         known = dict.fromkeys(case for node in nodes for case in node.cases)
         sandbox.store.schedule_all(
@@ -63,7 +63,7 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
         )
         refs: dict[str, Any] = {
             name: Ref(number, str(places[name]))
-            for name, number in zip(_PLACES, ids, strict=True)
+            for name, number in zip(_DEFAULT_TARGET, ids, strict=True)
         }
         yield replace(
             settings,
@@ -75,9 +75,9 @@ def served(settings: Settings, nodes: Iterable[NodeResult] = ()) -> Iterator[Set
 
 
 def start(database: Path, advice: str, port: int = 0) -> Sandbox:
-    """Start the embedded server; *advice* is for a *database* that is not one.
+    """Start the embedded server.
 
-    Raises SettingsError.
+    Raises SettingsError, with *advice* if *database* cannot be used.
     """
     from pytest_zephyr.sandbox import Sandbox
 
@@ -93,7 +93,8 @@ def start(database: Path, advice: str, port: int = 0) -> Sandbox:
 
 
 def _place(settings: Settings, name: str) -> int | str:
+    """Return the id or the name of a part of the target, such as `release`."""
     ref: Ref | None = getattr(settings, name)
     if ref is None:
-        return _PLACES[name]
+        return _DEFAULT_TARGET[name]
     return ref.id if ref.id is not None else str(ref.name)

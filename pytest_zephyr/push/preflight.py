@@ -1,4 +1,4 @@
-"""Check the server before the first test, to report at once what would go wrong."""
+"""Check the server before the first test, to report early what would fail."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from pytest_zephyr.target.snapshot import read_user_and_statuses
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-#: How many ids are looked up before the tests, unless an unknown one aborts the run. The
-#: push looks up the rest.
+#: The most ids to look up before the tests, unless an unknown one aborts the run. The push
+#: looks up the rest.
 _MAX_LOOKED_UP = 1000
 
-#: The code of a test case to add to the phase, which is no problem.
+#: The code of a test case that the push will add to the phase. It is not a problem.
 TO_ADD = "to-add"
 
-#: A test case with a problem, a message about it, and a stable name of the problem.
+#: A test case, the message about its problem, and the code of the problem.
 CaseProblem = tuple[records.CaseRef, str, str]
 
 
 def status_problems(
     settings: Settings, statuses: Sequence[status.Status]
 ) -> list[status.Choice]:
-    """Return the wrong choices of the user's own status map, with their problems."""
+    """Return the choices of the user's own status map that have a problem."""
     choices = settings.choices(statuses)
     mapped = (choices[records.Outcome(name)] for name in settings.status_map)
     return [choice for choice in mapped if choice.problem]
 
 
 class Preflight:
-    """Checks the server, and collects what is wrong.
+    """Checks the server and collects messages.
 
-    The user has to fix *problems*, but not *remarks*. *unreachable* says why the server
-    could not be checked, which is not a configuration problem. *snapshot* is what was read,
-    so that the push need not read it again.
+    *problems* are mistakes that the user has to fix, *remarks* are not. *unreachable* says
+    why the server could not be checked, if it could not. *snapshot* is what was read, so
+    that the push need not read it again.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -76,14 +76,14 @@ class Preflight:
 
     @property
     def planned(self) -> tuple[records.CaseRef, ...] | None:
-        """Every name of every test case of the phase, `None` if they were not read."""
+        """The ids and Alt IDs of all test cases in the phase, `None` if not read."""
         scheduled = self.snapshot.scheduled if self.snapshot else None
         if scheduled is None:
             return None
         return tuple(dict.fromkeys([*scheduled, *filter(None, scheduled.values())]))
 
     def run(self, stack: ExitStack, seconds: float) -> None:
-        """Check the server with a client that *stack* closes, for at most *seconds*."""
+        """Check the server within *seconds*, with a client that *stack* closes."""
         settings = self._settings
         deadline = Deadline(seconds)
         if seconds < settings.deadline:
@@ -91,9 +91,9 @@ class Preflight:
         try:
             client = stack.enter_context(Client(settings, deadline))
             snapshot = self.snapshot = read_user_and_statuses(client)
-            # An inactive status is no typing mistake.
-            wrong = status_problems(settings, snapshot.statuses)
-            self.problems += [choice.problem for choice in wrong if not choice.inactive]
+            # An inactive status is no typing mistake, so only the push reports it.
+            choices = status_problems(settings, snapshot.statuses)
+            self.problems += [each.problem for each in choices if not each.inactive]
             self._check_target(client, snapshot)
             self._client = client
         except errors.ZephyrUnreachable as error:
@@ -102,11 +102,11 @@ class Preflight:
             if error.status in {401, 403}:
                 self.problems.append(str(error))
             else:
-                # Perhaps the server, or a proxy, is down for the moment.
+                # The server or a proxy may be down for a moment.
                 self.unreachable = str(error)
         if settings.only_planned and self.planned is None and not self.problems:
-            why = "the plan for --zephyr-only-planned cannot be read"
-            self.problems.append(f"{why}: {self.unreachable}")
+            problem = "the plan for --zephyr-only-planned cannot be read"
+            self.problems.append(f"{problem}: {self.unreachable}")
             self.unreachable = ""
 
     def _check_target(self, client: Client, snapshot: Snapshot) -> None:
@@ -135,7 +135,7 @@ class Preflight:
     ) -> list[CaseProblem]:
         """Return those of *cases* that Zephyr does not know.
 
-        Leaves out those that could not be looked up within *seconds*.
+        Returns none if that cannot be found out within *seconds*, or is ignored.
         """
         settings = self._settings
         if settings.unknown_case == "ignore":
@@ -152,9 +152,9 @@ class Preflight:
     def look_up_all(
         self, cases: Iterable[records.CaseRef], seconds: float
     ) -> list[CaseProblem]:
-        """Return those of *cases* that are not in the phase.
+        """Return those of *cases* that are not in the phase, each with its reason.
 
-        Raises ZephyrError if they could not be looked up within *seconds*.
+        Raises ZephyrError if they cannot be looked up within *seconds*.
         """
         snapshot = self.snapshot
         if self._client is None or snapshot is None or snapshot.target is None:
@@ -166,7 +166,7 @@ class Preflight:
     def _look_up(
         self, cases: Iterable[records.CaseRef], seconds: float, limit: int | None = None
     ) -> list[CaseProblem]:
-        """Say what is wrong with those of *cases* that have no execution, at most *limit*."""
+        """Return why the first *limit* of *cases* without an execution have none."""
         client, snapshot = self._client, self.snapshot
         if client is None or snapshot is None or snapshot.target is None:
             return []
@@ -186,10 +186,10 @@ class Preflight:
 
 @contextmanager
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
-    """Log in, and check the statuses, the target and, with `only_planned`, the plan.
+    """Check login, statuses and target, and read the plan if `only_planned` is set.
 
-    This takes at most *seconds*. The client stays open in the block. A ZephyrError is not
-    raised but described by what is yielded.
+    This takes at most *seconds*. The client stays open in the block. Errors of the server
+    are not raised, but described by the yielded `Preflight`.
     """
     preflight = Preflight(settings)
     with ExitStack() as stack:
@@ -197,11 +197,11 @@ def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
             preflight.run(stack, seconds)
         elif settings.only_planned:
             # The embedded server creates all test cases of a run.
-            inside = stack.enter_context(served(settings))
-            preflight = Preflight(replace(inside, unknown_case="ignore"))
+            settings = stack.enter_context(served(settings))
+            preflight = Preflight(replace(settings, unknown_case="ignore"))
             preflight.run(stack, seconds)
             if preflight.snapshot is not None:
-                # The push has a server of its own.
+                # The push starts its own server, so it reads the target again.
                 preflight.snapshot = replace(
                     preflight.snapshot, target=None, executions=[], is_complete=False
                 )

@@ -1,4 +1,4 @@
-"""Describe what went wrong in a push, and what helps."""
+"""Describe the problems of a push, and what to do about them."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _Problem = TypeVar("_Problem", diff.Refusal, RefusedFile)
 def describe_problems(
     delivery: Delivery, journals: Sequence[Path], settings: Settings
 ) -> list[Line]:
-    """Return a line per problem, and one for all results with the same problem.
+    """Return a line for each problem, which names all results that have it.
 
-    *journals*, if any, keep what is not delivered. *settings* are those of the push, for
-    commands that are printed.
+    *journals* keep what is not delivered; without any, the lines have no commands to send
+    it. *settings* are those of the push.
     """
     changes = delivery.changes
     remarks = [*delivery.target.remarks] if delivery.target else []
@@ -64,7 +64,7 @@ def describe_problems(
         lines.append(Line(text, "warning", code="scheduled-twice"))
     if changes.overruled:
         text = (
-            f"other jobs or later attempts of this run found the results that count for"
+            f"results of other jobs or later attempts of this run count for"
             f" {_cases(changes.overruled)}"
         )
         lines.append(Line(text, "warning", code="overruled"))
@@ -79,7 +79,7 @@ def describe_problems(
 
 
 def _about_refusals(refused: Sequence[diff.Refusal]) -> list[Line]:
-    """Return a line for each reason; those that no other push changes come last."""
+    """Return a line for each reason; those that are final come last, with advice."""
     lines = []
     for reason, alike in _by_reason(sorted(refused, key=lambda each: each.final)):
         level: Level = "error" if any(each.serious for each in alike) else "warning"
@@ -109,7 +109,7 @@ def _about_sending(
     if delivery.waiting:
         lines = unsent_lines(journals, settings, plural(delivery.waiting, "result"))
         if isinstance(delivery.error, ZephyrNotFound) and delivery.error.option:
-            # The journal keeps the wrong value.
+            # The wrong value stays in the journal, so a flag must replace it.
             flag = f"--zephyr-{delivery.error.option}"
             value = delivery.error.suggestion or delivery.error.option.upper()
             again = command("push", *journals, flag, value, settings=settings)
@@ -122,10 +122,10 @@ def _about_sending(
 
 
 def _cases(changes: Sequence[diff.Change]) -> str:
-    """Name the test cases of *changes*, which were not changed."""
+    """Name the test cases of *changes*, and say that they are unchanged."""
     names = first_few(format_case(each.result.case) for each in changes)
-    they = "it is" if len(changes) == 1 else "they are"
-    return f"{plural(len(changes), 'test case')}, {they} unchanged: {names}"
+    verb = "is" if len(changes) == 1 else "are"
+    return f"{plural(len(changes), 'test case')}, which {verb} unchanged: {names}"
 
 
 def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Problem]]]:
@@ -136,7 +136,7 @@ def _by_reason(problems: Iterable[_Problem]) -> Iterable[tuple[str, list[_Proble
 
 
 def _about_files(files: Sequence[RefusedFile], what: str) -> list[Line]:
-    """Return a line for each reason, with the first file and a count of the others."""
+    """Return a line for each reason, with its first file and a count of the others."""
     lines = []
     for reason, alike in _by_reason(files):
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""

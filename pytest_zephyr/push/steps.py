@@ -1,4 +1,4 @@
-"""Step results: match the steps of tests to those of test cases, and write them."""
+"""Match the steps of tests to the steps of test cases, and write their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.client.executions import StepWrite
 from pytest_zephyr.journal import ledger
 from pytest_zephyr.push import delivery
-from pytest_zephyr.push.attachments import NOTES
+from pytest_zephyr.push.attachments import NOTES_FILE
 from pytest_zephyr.push.diff import Change
 from pytest_zephyr.results import notes
 from pytest_zephyr.results.evidence import Step
@@ -29,51 +29,53 @@ from pytest_zephyr.text import short_digest
 _TAG = re.compile(r"<[^<>]*>")
 
 
-#: The status of a step by its outcome; other steps were not executed.
+#: The status of a step by its outcome; steps with other outcomes were not executed.
 _STATUSES = {"passed": PASS, "failed": FAIL}
 
 
 @dataclass(frozen=True)
-class Matched:
-    """Steps of tests: those that the test case has *by_number*, and all others."""
+class MatchedSteps:
+    """Steps of tests: *by_number* those that the test case also has, and all *others*."""
 
     by_number: dict[int, Step]
     others: tuple[Step, ...]
 
 
-def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> Matched:
-    """Match the steps of *nodes* by number or by text; the worst of several decides.
+def match(nodes: Iterable[NodeResult], case_steps: Iterable[CaseStep]) -> MatchedSteps:
+    """Match the steps of *nodes* to *case_steps*, by number or by text.
 
-    White space, case and the markup that Zephyr's editor adds make no difference.
+    White space, case and the markup of Zephyr's editor are ignored. If several steps match
+    the same one, the worst counts.
     """
     numbers: dict[str | int, int] = {}
     for case_step in case_steps:
         without_markup = html.unescape(_TAG.sub(" ", case_step.text))
-        for name in (case_step.number, folded(case_step.text), folded(without_markup)):
+        texts = normalized(case_step.text), normalized(without_markup)
+        for name in (case_step.number, *texts):
             numbers.setdefault(name, case_step.number)
     by_number: dict[int, Step] = {}
     others = []
     for step in notes.steps_of(nodes):
-        label = step.label if isinstance(step.label, int) else folded(step.label)
+        label = step.label if isinstance(step.label, int) else normalized(step.label)
         number = numbers.get(label)
         if number is None:
             others.append(step)
-        elif number not in by_number or _weight(step) > _weight(by_number[number]):
+        elif number not in by_number or _severity(step) > _severity(by_number[number]):
             by_number[number] = step
-    return Matched(dict(sorted(by_number.items())), tuple(others))
+    return MatchedSteps(dict(sorted(by_number.items())), tuple(others))
 
 
-def folded(text: str) -> str:
+def normalized(text: str) -> str:
     """Return *text* without differences of white space and case."""
     return " ".join(text.split()).casefold()
 
 
-def _weight(step: Step) -> int:
+def _severity(step: Step) -> int:
     return {"failed": 2, "passed": 1}.get(step.outcome, 0)
 
 
-def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
-    """Return the rows to write; a step that was not executed stays unchanged."""
+def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
+    """Return the rows to write for *steps* by number; unexecuted steps have none."""
     return [
         StepWrite(
             execution=execution,
@@ -90,7 +92,7 @@ def writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
 class StepResults(BatchWriter[StepWrite]):
     """The steps of one push: read once for each test case, written after the results.
 
-    *notes_incomplete* are the executions whose notes do not list all steps that Zephyr
+    *notes_incomplete* are the executions whose notes leave out steps that the test case
     does not have.
     """
 
@@ -105,7 +107,7 @@ class StepResults(BatchWriter[StepWrite]):
         self._memory = memory
         self._evidence = evidence
         self._phase = phase
-        self._matched: dict[int, Matched] = {}
+        self._matched: dict[int, MatchedSteps] = {}
         self._refused: set[int] = set()
         self._forbidden: errors.ZephyrUnauthorized | None = None
         self._pending: dict[int, Change] = {}
@@ -113,15 +115,15 @@ class StepResults(BatchWriter[StepWrite]):
         self.notes_incomplete: set[int] = set()
 
     def add_to_notes(self, changes: Iterable[Change]) -> None:
-        """Have the notes of *changes* list the steps that Zephyr does not have.
+        """Add the steps that the test case does not have to the notes of *changes*.
 
-        Results are more important, so reading the steps takes at most a quarter of the
-        time that is left.
+        Results are more important than steps, so reading the steps of test cases takes
+        at most a quarter of the time that is left.
         """
         with_steps = list(filter(_has_steps, changes))
         if not with_steps:
             return
-        # What is not read now is read before the step results are written.
+        # Steps that are not read now are read before the step results are written.
         with (
             suppress(errors.ZephyrUnreachable),
             self._client.within(self._client.deadline.remaining() / 4),
@@ -136,7 +138,10 @@ class StepResults(BatchWriter[StepWrite]):
                 )
 
     def _read(self, change: Change) -> None:
-        """Read the steps of a test case unless they are known. Raises ZephyrUnreachable."""
+        """Read the steps of a test case once, and match those of its tests.
+
+        Raises ZephyrUnreachable, or ZephyrBadAnswer if the login is refused.
+        """
         version, execution = change.execution.version, change.execution.id
         if execution in self._matched or execution in self._refused:
             return
@@ -149,12 +154,12 @@ class StepResults(BatchWriter[StepWrite]):
             if refused.status == 401:
                 raise
             if isinstance(refused, errors.ZephyrUnauthorized):
-                # Without permission for one case there is none for the others.
+                # A user who may not read one test case may not read the others either.
                 self._forbidden = refused
             self._refuse(change, "steps", f"not read: {refused}")
 
     def write_all(self, confirmed: Iterable[Change]) -> None:
-        """Write the step results of results that the server has.
+        """Write the step results of the *confirmed* changes.
 
         Raises ZephyrError if the rest cannot be written now.
         """
@@ -170,7 +175,7 @@ class StepResults(BatchWriter[StepWrite]):
             self._read(change)
             matched = self._matched.get(execution)
             if matched is not None:
-                rows += writes(execution, matched.by_number)
+                rows += step_writes(execution, matched.by_number)
             text = change.execution.comment if change.notes is None else change.notes
             if matched is None or (matched.others and not notes.lists_all_steps(text)):
                 self.notes_incomplete.add(execution)
@@ -180,7 +185,7 @@ class StepResults(BatchWriter[StepWrite]):
             self._note_done()
 
     def _note_done(self) -> None:
-        """Note what is written, unless a part of it was refused."""
+        """Note the executions whose steps are all written, none of them refused."""
         unsent = {row.execution for row in self.unfinished(self._rows)}
         done = self._pending.keys() - unsent
         self._evidence.steps_pending -= len(done)
@@ -193,8 +198,8 @@ class StepResults(BatchWriter[StepWrite]):
             self._memory.note(ledger.Stepped(digests))
 
     def note_unlisted(self) -> None:
-        """Note what had to wait until the notes were attached as a file."""
-        attached = all(each.name != NOTES for each in self._evidence.refused)
+        """Note executions with incomplete notes, now that their notes are attached."""
+        attached = all(each.name != NOTES_FILE for each in self._evidence.refused)
         if self._unlisted and attached:
             self._memory.note(ledger.Stepped(self._unlisted))
 
@@ -208,7 +213,7 @@ class StepResults(BatchWriter[StepWrite]):
         except (errors.ZephyrUnauthorized, errors.ZephyrNotFound) as refused:
             if refused.status == 401:
                 raise
-            # The server takes no step results, or none of this user.
+            # The server accepts no step results, or none from this user.
             self.refuse(rows, str(refused))
             return ()
         self.finished.update(map(self.key, rows))

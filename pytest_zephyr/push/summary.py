@@ -26,10 +26,10 @@ from pytest_zephyr.text import join_words
 from pytest_zephyr.text import plural
 
 
-#: Lines for one kind of problem; the rest is only counted.
-_SHOWN = 20
+#: The most lines about replaced results, and about separate jobs.
+_MAX_LINES = 20
 
-#: Why a test case is unchanged, where the word of its outcome does not say it.
+#: Why a test case is unchanged, if not for the outcome of its tests.
 _UNRUN = "not run"
 _IGNORED = "unknown to Zephyr"
 _OLDER = "newer result in Zephyr"
@@ -68,13 +68,13 @@ def counts(delivery: Delivery) -> Line:
 
 
 def _with_reasons(number: int, what: str, reasons: Mapping[str, int]) -> str:
-    """Return a count with its reasons, each with a count; a single one needs none."""
+    """Return a count with those of its reasons; a single reason of unchanged has none."""
     if not number:
         return ""
-    shown = [f"{count} {reason}" for reason, count in reasons.items()]
+    texts = [f"{count} {reason}" for reason, count in reasons.items()]
     if what == "unchanged" and len(reasons) == 1:
-        shown = list(reasons)
-    return f"{number} {what}" + (f" ({', '.join(shown)})" if shown else "")
+        texts = list(reasons)
+    return f"{number} {what}" + (f" ({', '.join(texts)})" if texts else "")
 
 
 def _by_status(results: Iterable[CaseResult]) -> dict[str, int]:
@@ -85,7 +85,7 @@ def _by_status(results: Iterable[CaseResult]) -> dict[str, int]:
 
 
 def _why_unchanged(result: CaseResult) -> str:
-    """Return why a result with nothing to send leaves its test case as it is."""
+    """Return why a skipped result leaves its test case unchanged."""
     if result.status is not None:
         return _IGNORED
     return _UNRUN if result.outcome is records.Outcome.UNRUN else result.outcome.value
@@ -108,7 +108,7 @@ def details(delivery: Delivery) -> list[Line]:
     ]
     if sent.steps_pending:
         parts.append(f"steps of {plural(sent.steps_pending, 'test case')} not sent")
-    # A line of its own names the tests without a test case that the settings report.
+    # `describe_problems` names the unmapped tests.
     unmarked = len(delivery.without_case) - len(delivery.unmapped)
     texts = (
         f"Created {join_words(created)}" if created else "",
@@ -135,10 +135,10 @@ def preview(delivery: Delivery) -> list[Line]:
         ),
     ]
     lines += [f"{_preview_of(each)}, after it was added" for each in changes.missing]
-    carried = [node.evidence for each in changes.writes for node in each.result.nodes]
-    if any(carried):
-        files = plural(sum(len(each.files) for each in carried), "attachment")
-        steps = plural(sum(len(each.steps) for each in carried), "step")
+    evidence = [node.evidence for each in changes.writes for node in each.result.nodes]
+    if any(evidence):
+        files = plural(sum(len(each.files) for each in evidence), "attachment")
+        steps = plural(sum(len(each.steps) for each in evidence), "step")
         lines.append(f"with {files} and {steps}")
     lines += [
         f"{_preview_of(each.result)} on execution {each.execution.id}"
@@ -148,9 +148,7 @@ def preview(delivery: Delivery) -> list[Line]:
         f"test case {format_case(result.case)}: unchanged ({_why_unchanged(result)})"
         for result in changes.skipped
     ]
-    text = (
-        f"dry run: nothing was written; it takes {plural(requests, 'writing request')}"
-    )
+    text = f"dry run: nothing was written; a push takes {plural(requests, 'writing request')}"
     return [Line(text, more=tuple(lines), code=DRY_RUN)]
 
 
@@ -201,7 +199,7 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
 
 
 def merged(results: MergedResults) -> list[Line]:
-    """Return which results of a run replaced others, and why some did not."""
+    """Return which results replaced those of earlier attempts, and why some did not."""
     lines = [
         f"{plural(count, 'result')} of {earlier}.jsonl replaced by a later attempt of the"
         f" same job, {later}.jsonl"
@@ -212,7 +210,7 @@ def merged(results: MergedResults) -> list[Line]:
         f" different jobs of this run: {why}"
         for (worse, other), why in results.separate_jobs.items()
     ]
-    return list(map(Line, (*lines[:_SHOWN], *separate_jobs[:_SHOWN])))
+    return list(map(Line, (*lines[:_MAX_LINES], *separate_jobs[:_MAX_LINES])))
 
 
 def merged_as_json(results: MergedResults) -> dict[str, object]:
@@ -241,15 +239,15 @@ def planned_only(deselected: int, untested: int) -> Line:
 
 def case_rows(delivery: Delivery) -> Iterator[report.CaseRow]:
     """Yield what became of each test case, in the order of the tests."""
-    decided = _actions(delivery.changes)
-    undecided: tuple[report.Action, str] = "not_sent", str(delivery.error or "")
+    actions = _actions(delivery.changes)
+    pending: tuple[report.Action, str] = "not_sent", str(delivery.error or "")
     if delivery.previewed:
-        undecided = "would_report", ""
+        pending = "would_report", ""
     snapshot = delivery.snapshot
     scheduled = diff.ExecutionIndex(snapshot.executions if snapshot else ())
     placements = snapshot.lookup.placements if snapshot else {}
     for result in delivery.results:
-        row = report.row_of(result, *decided.get(result.case, undecided))
+        row = report.row_of(result, *actions.get(result.case, pending))
         execution = scheduled.find(result.case)
         if isinstance(execution, Execution):
             row.id, row.alt, row.execution = execution.case, execution.alt, execution.id
@@ -264,8 +262,8 @@ def case_rows(delivery: Delivery) -> Iterator[report.CaseRow]:
             outcome=records.worst(node.outcome for node in nodes).value,
             milliseconds=round(sum(node.duration for node in nodes) / 1000),
             at=max(node.at for node in nodes),
-            action=undecided[0],
-            reason=undecided[1],
+            action=pending[0],
+            reason=pending[1],
             name=new.name,
         )
 

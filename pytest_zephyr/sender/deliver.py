@@ -42,8 +42,8 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """What became of a run, with what its journals said and the *settings* of the push."""
+class DeliveredRun:
+    """What became of a run, the contents of its journals, and the settings of the push."""
 
     delivery: Delivery
     run: Run
@@ -52,7 +52,7 @@ class Delivered:
 
     @property
     def damaged(self) -> bool:
-        """Whether journals of the run are incomplete or cannot be read in part."""
+        """Whether journals of the run are cut short or partly unreadable."""
         journals = self.contents.journals.values()
         return bool(self.run.cut) or any(journal.unreadable for journal in journals)
 
@@ -68,9 +68,9 @@ class Delivered:
         name: str = "",
         more: Iterable[Line] = (),
     ) -> list[Line]:
-        """Return what a user reads, without secrets: counts, problems, the link.
+        """Return the summary for the user, without secrets: counts, problems and a link.
 
-        *name* says which run the counts are about.
+        *name*, if any, is put before the counts. *more* comes before the problems.
         """
         delivery, contents = self.delivery, self.contents
         counts = summary.counts(delivery)
@@ -94,14 +94,14 @@ class Delivered:
 
     @property
     def _link_lines(self) -> list[Line]:
-        """Where to see the results, if there are any."""
+        """Where to see the results, no line if there are none."""
         settings, changes = self.settings, self.delivery.changes
         target = self.delivery.target
         if not (changes.reported or changes.reported_before):
             return []
         if target is None or target.phase is None:
             return []
-        # Zephyr has no known address for a single phase.
+        # No address for a single phase is known, so the link leads to the release.
         page = f"release/{target.release.id}" if target.release is not None else ""
         url = f"{settings.url}/flex/html5/{page}"
         more: tuple[str, ...] = ()
@@ -114,10 +114,10 @@ class Delivered:
         return [Line(f"View results: {url}  ({place})", more=more, url=url)]
 
     def report(self, lines: Sequence[Line]) -> RunReport:
-        """Return the report of the run, whose `summary_lines` are *lines*."""
+        """Return the report of the run; *lines* are its `summary_lines`."""
         delivery, settings = self.delivery, self.settings
         header = self.run.journals[0].header
-        target, sent = delivery.target, delivery.evidence
+        target, evidence = delivery.target, delivery.evidence
         facts = {
             "run": header.key or header.run,
             "journals": [str(display_path(path)) for path in self.run.paths],
@@ -128,11 +128,11 @@ class Delivered:
             "complete": self.complete,
             "created": delivery.creations.created,
             "attachments": {
-                "uploaded": sent.files,
-                "uploaded_before": sent.files_before,
-                "refused": len(sent.refused),
-                "left_out": len(sent.left_out),
-                "not_sent": sent.files_pending,
+                "uploaded": evidence.files,
+                "uploaded_before": evidence.files_before,
+                "refused": len(evidence.refused),
+                "left_out": len(evidence.left_out),
+                "not_sent": evidence.files_pending,
             },
         }
 
@@ -156,14 +156,15 @@ def deliver(
     snapshot: Snapshot | None = None,
     progress: Callable[..., None] = lambda *_done: None,
     find_run: Callable[[], Run] | None = None,
-) -> Delivered:
-    """Push *run* and note in its journals, with *writers*, what was delivered.
+) -> DeliveredRun:
+    """Push *run*, and note in its journals, with *writers*, what was delivered.
 
-    With *keep_flags* each journal has the settings of its header, overridden by the flags
-    of the call; otherwise the journals that are sent have *settings*. With *force* newer
-    results are replaced. *snapshot* was read before. *find_run* reads the run again. If
-    another session of it has ended meanwhile, neither push knew of the other's results, so
-    they are merged and pushed again.
+    With *keep_flags* each journal is pushed with the settings in its header, overridden by
+    the flags of the command; otherwise the journals of *run* are pushed with *settings*.
+    With *force* newer results are replaced. *snapshot* is what was already read from the
+    server. *find_run* finds the journals of the run again: if another session of it has
+    ended meanwhile, neither push knew the results of the other, so they are merged and
+    pushed again.
     """
     server, contents = str(settings.url), run.read()
     earlier: Delivery | None = None
@@ -200,7 +201,7 @@ def deliver(
             if set(new_run.others) <= set(run.others):
                 break
             run, contents, snapshot, earlier = new_run, new_run.read(), None, delivery
-    delivered = Delivered(delivery, run, contents, settings)
+    delivered = DeliveredRun(delivery, run, contents, settings)
     if delivered.complete:
         for writer in writers:
             writer.append(line_of(AllDelivered()))

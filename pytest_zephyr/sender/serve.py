@@ -1,4 +1,4 @@
-"""The sender as a process: answers one request, and the look-up that may follow a check."""
+"""The sender process: answer one request, and the look-up that may follow a check."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pytest_zephyr import protocol
 from pytest_zephyr.errors import ZephyrError
 
 
-#: Seconds between two checks that the test process is still there.
-_PAUSE = 0.5
+#: Seconds between two checks that the test process is still running.
+_WATCH_INTERVAL = 0.5
 
 _Send = Callable[[protocol.Message], None]
 
@@ -28,11 +28,11 @@ def main(parent: int) -> NoReturn:
     Exits at once, without waiting for threads or for what libraries registered with
     `atexit`.
     """
-    # The process ends soon and creates few circular references.
+    # The process ends soon and creates few reference cycles.
     gc.disable()
     answers = os.dup(1)
-    # What libraries print must not be read as a message: it goes to stderr, and what was
-    # printed before is ended by a newline.
+    # Output of libraries must not be read as a message, so it goes to stderr. The newline
+    # ends a line that was already begun on stdout.
     os.dup2(2, 1)
     os.write(answers, b"\n")
     lines: SimpleQueue[bytes] = SimpleQueue()
@@ -58,9 +58,9 @@ def _read(lines: SimpleQueue[bytes]) -> None:
 
 
 def _watch(parent: int) -> None:
-    """Exit when the test process has; a process it forked may keep our stdin open."""
+    """Exit after the test process: its child processes may keep our stdin open."""
     while os.name == "nt" or os.getppid() == parent:
-        time.sleep(_PAUSE)
+        time.sleep(_WATCH_INTERVAL)
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Send the journal of a session of pytest, and summarize what became of it."""
+"""Send the journal of a session of pytest, and summarize the delivery."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def push_session(
 
     with ExitStack() as stack:
         writers = []
-        # Lines that could not be written are kept in memory: the disk is full.
+        # With unwritten lines the disk is full, so receipts cannot be written either.
         if not unwritten:
             writers.append(JournalWriter.reopen(path))
             stack.callback(writers[0].close)
@@ -63,11 +63,10 @@ def push_session(
             find_run=find_run,
         )
     runs.prune(path.parent)
-    # What is not delivered is kept there.
-    saved = [] if unwritten else [path]
     problem_lines = []
     if settings.on_error != "ignore":
-        journals = list(map(display_path, saved))
+        # An incomplete journal is not offered for another push.
+        journals = [] if unwritten else [display_path(path)]
         problem_lines = describe_problems(delivered.delivery, journals, settings)
     lines = delivered.summary_lines(
         [*problems(sorted(siblings_unreadable), "warning"), *problem_lines],
@@ -83,7 +82,7 @@ def push_session(
 
 
 def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[Line]:
-    """Return what was not run, or has no test, if only scheduled test cases are tested."""
+    """Return a line about what `--zephyr-only-planned` left out, none without it."""
     if snapshot is None or snapshot.scheduled is None:
         return []
     cases = {case for node in contents.results.nodes for case in node.cases}

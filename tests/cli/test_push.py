@@ -316,7 +316,7 @@ def test_newer_result_of_the_server_is_left_unless_forced(
     assert code == 0
     assert world.statuses()[102] == "1"
     assert world.statuses()[101] == "1"
-    assert "the server has newer results for 1 test case, it is unchanged" in printed
+    assert "the server has newer results for 1 test case, which is unchanged" in printed
 
     assert paste(printed).ret == 0
     assert world.statuses()[102] == "2"

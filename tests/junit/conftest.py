@@ -1,4 +1,4 @@
-"""Fixtures that import XML files and send what they hold."""
+"""Fixtures that write XML files and import them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPORTS = Path(__file__).parent / "reports"
 
 @pytest.fixture
 def report(pytester: pytest.Pytester, phase_of_world: None) -> Callable[..., Path]:
-    """Return a copy of a report, or a file with this content."""
+    """Return a function that writes a file with this content, or copies one of `REPORTS`."""
 
     def make(name: str, content: str | bytes | None = None) -> Path:
         path = pytester.path / name
@@ -34,7 +34,7 @@ def report(pytester: pytest.Pytester, phase_of_world: None) -> Callable[..., Pat
 
 @pytest.fixture
 def import_(command: Callable[..., CommandResult]) -> Callable[..., CommandResult]:
-    """Call `pytest-zephyr import`."""
+    """Return a function that calls `pytest-zephyr import`."""
 
     def call(*args: Any) -> CommandResult:
         return command("import", *args)

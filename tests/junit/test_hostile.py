@@ -1,4 +1,4 @@
-"""Files that are broken, foreign or made to do harm."""
+"""`pytest-zephyr import` of files that are broken, not JUnit XML, or an attack."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 
 CASE = '<testcase classname="C" name="a" zephyr="101"/>'
-ENTITIES = '<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">'
+BOMB = '<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">'
 
-#: Content of a file, and what is said about it after its name.
+#: The content of a file, and the message about it after the name of the file.
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", ", line 1: the file has no XML. Run its tests again."),
     "blank": (" \n\n", ", line 3: the file has no XML. Run its tests again."),
@@ -24,7 +24,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         "<testsuite>\n<testcase na",
         ", line 2: not well-formed XML (unclosed token).",
     ),
-    "other end": (
+    "wrong end tag": (
         "<testsuite>\n<testcase></testsuite>",
         ", line 2: not well-formed XML (mismatched tag).",
     ),
@@ -40,28 +40,28 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "other report": ("<robot/>", ", line 1: <robot> is not the root of JUnit XML."),
     "entity bomb": (
-        f'<!DOCTYPE t [{ENTITIES}]><testsuite><testcase name="&c;"/></testsuite>',
-        ", line 1: it defines or includes entities,",
+        f'<!DOCTYPE t [{BOMB}]><testsuite><testcase name="&c;"/></testsuite>',
+        ", line 1: the file defines or includes entities,",
     ),
     "entity of a file": (
         '<!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/passwd">]>\n<testsuite>&x;</testsuite>',
-        ", line 1: it defines or includes entities,",
+        ", line 1: the file defines or includes entities,",
     ),
     "parameter entity": (
         '<!DOCTYPE t [<!ENTITY % x SYSTEM "file:///etc/passwd"> %x;]><testsuite/>',
-        ", line 1: it defines or includes entities,",
+        ", line 1: the file defines or includes entities,",
     ),
     "DTD of a server": (
         '<!DOCTYPE t SYSTEM "http://127.0.0.1:9/t.dtd"><testsuite/>',
-        ", line 1: it defines or includes entities,",
+        ", line 1: the file defines or includes entities,",
     ),
     "deep": (
         "<testsuite>" * 10_000,
-        ", line 1: 200 elements inside each other.",
+        ", line 1: more than 200 elements are nested.",
     ),
     "huge tag": (
         f'<testsuite>\n<testcase name="{"a" * (2**24 + 2**17)}"/></testsuite>',
-        ", line 2: a tag of more than 16M.",
+        ", line 2: a tag has more than 16 million characters.",
     ),
     "unknown encoding": (
         '<?xml version="1.0" encoding="klingon"?><testsuite/>',
@@ -75,9 +75,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_file_that_cannot_be_used_is_named_with_its_line(
-    kind, report, import_, pytester
-):
+def test_a_message_names_the_file_and_the_line(kind, report, import_, pytester):
     content, message = REFUSED[kind]
     path = report("a.xml", content)
     imported = import_(report("good.xml", f"<testsuite>{CASE}</testsuite>"), path)
@@ -91,7 +89,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(
 @pytest.mark.parametrize(
     "name", ["absent.xml", "directory", "pipe"], ids=["absent", "directory", "pipe"]
 )
-def test_what_is_no_file_is_named(name, import_, pytester):
+def test_a_path_that_is_not_a_regular_file_is_refused(name, import_, pytester):
     (pytester.path / "directory").mkdir()
     os.mkfifo(pytester.path / "pipe")
     imported = import_(name)
@@ -100,14 +98,14 @@ def test_what_is_no_file_is_named(name, import_, pytester):
     assert imported.err == f"zephyr: there is no file {name}. Nothing was imported.\n"
 
 
-def test_files_without_a_test_are_named(report, import_):
+def test_a_file_without_tests_is_refused(report, import_):
     imported = import_(report("a.xml", "<testsuites><testsuite/></testsuites>"))
 
     assert imported.ret == 2
     assert "no test case in" in imported.err
 
 
-def test_a_missing_library_is_named_with_its_extra(report, import_, monkeypatch):
+def test_without_defusedxml_the_message_names_the_extra(report, import_, monkeypatch):
     monkeypatch.setitem(sys.modules, "defusedxml", None)
     imported = import_(report("a.xml", f"<testsuite>{CASE}</testsuite>"))
 
@@ -115,7 +113,8 @@ def test_a_missing_library_is_named_with_its_extra(report, import_, monkeypatch)
     assert "pip install 'pytest-zephyr[junit]'" in imported.err
 
 
-NAMES = {
+#: A text with characters that the encoding has.
+TEXTS = {
     "ISO-8859-1": "größe",
     "UTF-8": "größe \N{SNOWMAN}",
     "UTF-16": "größe \N{SNOWMAN}",
@@ -124,16 +123,16 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("encoding", NAMES)
-def test_encodings(encoding, report, import_, world):
-    failure = f"<failure>{NAMES[encoding]}</failure>"
+@pytest.mark.parametrize("encoding", TEXTS)
+def test_the_declared_encoding_is_used(encoding, report, import_, world):
+    failure = f"<failure>{TEXTS[encoding]}</failure>"
     text = (
         f'<?xml version="1.0" encoding="{encoding}"?><testsuite>'
         f'<testcase name="a" zephyr="101">{failure}</testcase></testsuite>'
     )
     import_(report("a.xml", text.encode(encoding)), "--push")
 
-    assert NAMES[encoding] in world.execution(101).comment
+    assert TEXTS[encoding] in world.execution(101).comment
 
 
 @pytest.mark.parametrize(
@@ -145,9 +144,9 @@ def test_encodings(encoding, report, import_, world):
         ("\ufffe \u202e".encode(), "\ufffd"),
         (b"<b>bold</b> &lt;i&gt;", "bold &lt;i&gt;"),
     ],
-    ids=["control characters", "bad byte", "surrogate", "no character", "markup"],
+    ids=["control characters", "bad byte", "surrogate", "noncharacter", "markup"],
 )
-def test_what_xml_must_not_hold_is_replaced(failure, notes, report, import_, world):
+def test_invalid_characters_are_replaced(failure, notes, report, import_, world):
     content = b'<testsuite><testcase name="a" zephyr="101"><failure>%b</failure>'
     content += b"</testcase></testsuite>"
     imported = import_(report("a.xml", content % failure), "--push")
@@ -156,7 +155,7 @@ def test_what_xml_must_not_hold_is_replaced(failure, notes, report, import_, wor
     assert notes in world.execution(101).comment
 
 
-def test_thousands_of_suites_and_equal_names(report, import_, world):
+def test_thousands_of_tests_with_one_name_are_different_tests(report, import_, world):
     suites = "".join(
         f'<testsuite name="s{number}">{CASE * 3}</testsuite>' for number in range(1000)
     )
@@ -171,7 +170,7 @@ def test_thousands_of_suites_and_equal_names(report, import_, world):
     assert world.execution(101).comment.startswith("failed: 1 of 3001 tests")
 
 
-def test_long_names_and_impossible_numbers(report, import_, world):
+def test_long_names_and_impossible_numbers_are_accepted(report, import_, world):
     tests = (
         f'<testcase name="{"a" * 10**6}" zephyr="101" time="1e400"/>'
         '<testcase zephyr="102" time="NaN"/><testcase name="" zephyr="103" time="-1"/>'
@@ -188,7 +187,7 @@ def test_long_names_and_impossible_numbers(report, import_, world):
     )
 
 
-def test_a_test_inside_of_another_is_one_of_its_own(report, import_, world):
+def test_nested_tests_have_results_of_their_own(report, import_, world):
     inner = '<testcase name="b" zephyr="102"><failure/></testcase>'
     outer = f'<testcase name="a" zephyr="101">{inner}</testcase>'
     import_(

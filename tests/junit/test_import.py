@@ -1,4 +1,4 @@
-"""`pytest-zephyr import`: identity of journals, ids, attachments and times."""
+"""`pytest-zephyr import`: journals, test cases, outcomes, attachments and times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def case(name: str, zephyr: object = "", body: str = "", attrs: str = "") -> str
     return f'<testcase classname="C" name="{name}" {zephyr} {attrs}>{body}</testcase>'
 
 
-def out(*names: str) -> str:
+def output_with_attachments(*names: str) -> str:
     lines = "\n".join(f"[[ATTACHMENT|{name}]]" for name in names)
     return f"<system-out>before\n{lines}\nafter</system-out>"
 
@@ -38,7 +38,7 @@ def attached(world, test_case):
     }
 
 
-# Identity
+# Journals
 
 
 def test_a_journal_is_written_and_push_sends_it(report, import_, command, paste, world):
@@ -67,7 +67,7 @@ def test_the_same_results_are_imported_once(report, import_, pytester, world):
 def test_the_same_results_from_another_directory_are_not_written_again(
     report, import_, world
 ):
-    """The server shows that they are there, although no receipt does."""
+    """The other directory has no receipts, but the server has the same date and status."""
     path = report("a.xml", suite(case("a", 101, "<failure/>")))
     import_(path, "--push")
     again = import_(path, "--push", "--zephyr-journal=other")
@@ -77,7 +77,7 @@ def test_the_same_results_from_another_directory_are_not_written_again(
 
 
 def test_a_later_attempt_of_the_same_job_counts(report, import_, world):
-    """The rules of jobs are those of runs of pytest."""
+    """The last attempt of a job counts, as in runs of pytest."""
     key = "--zephyr-run-key=7"
     begin = 'timestamp="2024-11-26T10:00:0{}Z"'
     report("a.xml", suite(case("a", 101, "<failure/>"), attrs=begin.format(0)))
@@ -89,7 +89,7 @@ def test_a_later_attempt_of_the_same_job_counts(report, import_, world):
     assert "after 2 attempts" in world.execution(101).comment
 
 
-def test_the_worst_of_two_jobs_counts_whatever_tool_ran_them(
+def test_the_worst_of_a_pytest_job_and_an_imported_job_counts(
     pytester, report, import_, run_zephyr, command, world
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
@@ -101,7 +101,9 @@ def test_the_worst_of_two_jobs_counts_whatever_tool_ran_them(
     assert "1 of 2 tests" in world.execution(101).comment
 
 
-def test_an_old_report_replaces_no_newer_result(report, import_, run_zephyr, world):
+def test_an_old_report_does_not_replace_a_newer_result(
+    report, import_, run_zephyr, world
+):
     old = suite(case("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"')
     import_(report("new.xml", suite(case("a", 101))), "--push")
     pushed = import_(report("old.xml", old), "--push")
@@ -150,7 +152,7 @@ def test_push_needs_a_server_before_anything_is_written(
     assert journals(pytester) == []
 
 
-def test_what_is_not_delivered_is_kept(report, import_, command, world):
+def test_a_refused_result_is_sent_by_the_next_push(report, import_, command, world):
     world.sandbox.faults.add(Fault(kind="status", status=403, times=None))
     imported = import_(report("a.xml", suite(case("a", 101))), "--push")
 
@@ -182,8 +184,8 @@ def test_what_is_not_delivered_is_kept(report, import_, command, world):
 def test_ids_are_found(test, report, import_, world):
     import_(report("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push")
 
-    held = {case for case, status in world.statuses().items() if status}
-    assert held == {101, 102}
+    reported = {case for case, status in world.statuses().items() if status}
+    assert reported == {101, 102}
 
 
 def test_alt_ids_are_found(report, import_, world):
@@ -196,7 +198,7 @@ def test_alt_ids_are_found(report, import_, world):
     assert world.statuses()[111] == "1"
 
 
-def test_a_property_counts_before_the_map_and_the_map_before_the_name(
+def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
     report, import_, world
 ):
     report("map.csv", "C.TC-103 *,101\nC.b,102\nC.c,102\n")
@@ -206,15 +208,15 @@ def test_a_property_counts_before_the_map_and_the_map_before_the_name(
         r"--zephyr-id-pattern=TC-\d+", "--zephyr-map=map.csv", "--push",
     )  # fmt: skip
 
-    held = {case for case, status in world.statuses().items() if status}
-    assert held == {101, 104, 105}
+    reported = {case for case, status in world.statuses().items() if status}
+    assert reported == {101, 104, 105}
     assert (
         "rows of map.csv match no test, or only tests with a marker: line 2"
         in imported.text
     )
 
 
-def test_the_map_has_node_ids_of_pytest_reports_too(report, import_, world):
+def test_node_ids_in_the_map_match_reports_of_pytest(report, import_, world):
     report("map.csv", "tests/test_cart.py::TestCart::test_a,101\n")
     test = '<testcase classname="tests.test_cart.TestCart" name="test_a"/>'
     import_(report("a.xml", suite(test)), "--zephyr-map=map.csv", "--push")
@@ -222,7 +224,7 @@ def test_the_map_has_node_ids_of_pytest_reports_too(report, import_, world):
     assert world.statuses()[101] == "1"
 
 
-def test_an_invalid_id_is_named_and_the_rest_is_sent(report, import_, world):
+def test_an_invalid_id_is_reported_and_other_results_are_sent(report, import_, world):
     path = report("a.xml", suite("\n", case("a", "SHOP-T7"), case("b", 101)))
     imported = import_(path, "--push")
 
@@ -268,7 +270,7 @@ def test_test_cases_are_created_for_tests_without_one(
     ],
 )  # fmt: skip
 def test_an_attribute_says_how_a_test_ended(status, expected, report, import_, world):
-    """Some tools write no element."""
+    """Some tools write an attribute instead of an element."""
     for name in ("status", "result"):
         tests = case("a", 101, attrs=f'{name}="{status}"')
         imported = import_(report("a.xml", suite(tests)), "--push")
@@ -277,7 +279,7 @@ def test_an_attribute_says_how_a_test_ended(status, expected, report, import_, w
         assert world.statuses()[101] == expected
 
 
-def test_the_case_of_letters_in_an_element_says_nothing(report, import_, world):
+def test_upper_and_lower_case_of_element_names_are_equal(report, import_, world):
     report("a.xml", suite(case("a", 101, "<FlakyFailure/><Failure/>")))
     import_("a.xml", "--push")
 
@@ -288,7 +290,7 @@ def test_the_case_of_letters_in_an_element_says_nothing(report, import_, world):
 # Suites
 
 
-BROKEN = '<failure message="no database">after all tests</failure>'
+SUITE_FAILURE = '<failure message="no database">after all tests</failure>'
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ BROKEN = '<failure message="no database">after all tests</failure>'
 def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
     attrs, report, import_, world
 ):
-    path = report("a.xml", suite(case("a", 101), BROKEN, attrs=attrs))
+    path = report("a.xml", suite(case("a", 101), SUITE_FAILURE, attrs=attrs))
     imported = import_(path, "--push")
 
     assert imported.ret == 0, imported.text
@@ -309,10 +311,11 @@ def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
     assert "no database\nafter all tests" in world.execution(102).comment
 
 
-def test_the_suite_of_the_map_and_of_its_name_has_a_result(report, import_, world):
+def test_the_test_case_of_a_suite_is_found_by_map_and_by_name(report, import_, world):
     report("map.csv", "mapped,101\n")
     suites = (
-        suite(BROKEN).replace('"s"', f'"{name}"') for name in ("mapped", "TC-102")
+        suite(SUITE_FAILURE).replace('"s"', f'"{name}"')
+        for name in ("mapped", "TC-102")
     )
     path = report("a.xml", f"<testsuites>{''.join(suites)}</testsuites>")
     import_(path, "--zephyr-map=map.csv", r"--zephyr-id-pattern=TC-\d+", "--push")
@@ -321,14 +324,14 @@ def test_the_suite_of_the_map_and_of_its_name_has_a_result(report, import_, worl
     assert world.statuses()[102] == "2"
 
 
-def test_a_suite_that_fails_without_a_test_case_is_named(report, import_, world):
-    path = report("a.xml", suite("\n", case("a", 101), "<skipped/>", BROKEN))
+def test_a_failed_suite_without_a_test_case_is_a_problem(report, import_, world):
+    path = report("a.xml", suite("\n", case("a", 101), "<skipped/>", SUITE_FAILURE))
     imported = import_(path, "--push")
 
     assert imported.ret == 1
     assert imported.err == (
         f"zephyr: {path}, line 1: the suite s failed outside of its tests, and names no"
-        " test case: no database. Give its name one in the file of --zephyr-map.\n"
+        " test case: no database. Map its name to a test case in the file of --zephyr-map.\n"
     )
     assert world.statuses()[101] == "1"
 
@@ -337,12 +340,12 @@ def test_a_suite_that_fails_without_a_test_case_is_named(report, import_, world)
 
 
 def test_attachments_beside_the_report_are_sent(report, import_, world):
-    """Playwright's paths begin elsewhere, and Windows has other separators."""
+    """Paths may begin in a directory above the report, or have backslashes."""
     names = ("a.txt", "shots/b.txt", "shots/c.txt", "d e.txt")
     for name in names:
         report(f"build/{name}", name)
     report("top.txt", "not below the report")
-    body = out(
+    body = output_with_attachments(
         "a.txt", "build/shots/b.txt", "C:\\work\\build\\shots\\c.txt",
         'd e.txt|{"name": "{x}"}',
     )  # fmt: skip
@@ -357,7 +360,7 @@ def test_attachments_beside_the_report_are_sent(report, import_, world):
 
 
 def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
-    """The report may be of somebody else's build."""
+    """The report may have been written by an attacker."""
     secret = report("secret.txt", "s3cret")
     for hidden in ("build/.env", "build/.git/config"):
         report(hidden, "s3cret")
@@ -371,7 +374,8 @@ def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
         "a" * 3000,
     )  # fmt: skip
     imported = import_(
-        report("build/a.xml", suite(case("a", 101, out(*names)))), "--push"
+        report("build/a.xml", suite(case("a", 101, output_with_attachments(*names)))),
+        "--push",
     )
 
     assert imported.ret == 1
@@ -384,7 +388,9 @@ def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
     ("capture", "cases"),
     [("none", set()), ("failed", {101}), ("all", {101, 102})],
 )
-def test_output_is_attached_as_the_option_says(capture, cases, report, import_, world):
+def test_capture_decides_whose_output_is_attached(
+    capture, cases, report, import_, world
+):
     tests = (
         case(
             "a", 101, "<system-out>one</system-out><system-err>two</system-err><error/>"
@@ -393,8 +399,8 @@ def test_output_is_attached_as_the_option_says(capture, cases, report, import_, 
     )
     import_(report("a.xml", suite(*tests)), f"--zephyr-capture={capture}", "--push")
 
-    held = {case for case in (101, 102) if attached(world, case)}
-    assert held == cases
+    with_output = {case for case in (101, 102) if attached(world, case)}
+    assert with_output == cases
     if 101 in cases:
         text = attached(world, 101)["output.txt"].decode()
         assert [line.strip("- ") for line in text.split("\n") if line] == [
@@ -402,7 +408,7 @@ def test_output_is_attached_as_the_option_says(capture, cases, report, import_, 
         ]  # fmt: skip
 
 
-def test_output_that_is_too_large_is_named(report, import_, world):
+def test_too_large_output_is_left_out(report, import_, world):
     body = f"<system-out>{'x' * 5000}\n[[ATTACHMENT|a.txt]]\n{'x' * 5000}</system-out>"
     report("a.txt", "here")
     path = report("a.xml", suite(case("a", 101, body)))
@@ -421,13 +427,13 @@ def test_a_credential_in_a_report_is_hidden(report, import_, pytester, world):
     )
     import_(report("a.xml", suite(case(token, 101, body))), "--zephyr-capture=all")
 
-    kept = b"".join(
+    written = b"".join(
         path.read_bytes()
         for path in (pytester.path / ".zephyr").rglob("*")
         if path.is_file()
     )
-    assert token.encode() not in kept
-    assert b"<hidden>" in kept
+    assert token.encode() not in written
+    assert b"<hidden>" in written
 
 
 # Times
@@ -447,8 +453,8 @@ def test_a_credential_in_a_report_is_hidden(report, import_, pytester, world):
         ("", 1732630000000),
     ],
 )
-def test_times_of_suites(text, expected, report, import_, pytester):
-    """Without a time, or with an impossible one, that of the file counts."""
+def test_a_test_has_the_time_of_its_suite(text, expected, report, import_, pytester):
+    """Without a valid time, the test has that of the file."""
     path = report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
     os.utime(path, (1732630000, 1732630000))
     import_(path)
@@ -473,17 +479,17 @@ def test_a_test_ends_after_those_before_it(report, import_, pytester):
 
 
 @pytest.mark.parametrize("zone", ["EST5", "JST-9", "UTC0"])
-@pytest.mark.parametrize("written", ["local", "UTC"])
+@pytest.mark.parametrize("written_as", ["local", "UTC"])
 def test_a_time_without_a_zone_is_local_or_utc(
-    zone, written, report, import_, pytester, monkeypatch
+    zone, written_as, report, import_, pytester, monkeypatch
 ):
-    """Pytest wrote local time for years, and Jest writes UTC."""
+    """Older versions of pytest write local time, and Jest writes UTC."""
     ended = 1732615200
     with monkeypatch.context() as patch:
         patch.setenv("TZ", zone)
         time.tzset()
-        moment = (time.localtime if written == "local" else time.gmtime)(ended)
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", moment)
+        to_fields = time.localtime if written_as == "local" else time.gmtime
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", to_fields(ended))
         path = report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
         os.utime(path, (ended + 60, ended + 60))
         import_(path)

@@ -1,4 +1,4 @@
-"""Reports of many tools become the results that their tests had."""
+"""`pytest-zephyr import` of reports of many tools."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from tests.conftest import untagged
 
 PASS, FAIL, BLOCKED = "1", "2", "4"
 
-#: The status of each test case after a report was sent; all others have none. Reports of
-#: tools in comments were written after their documentation, the others by the tool itself.
+#: The status of each test case after the report was sent; all others have none. A comment
+#: names the tool whose documentation the report follows; the others were written by the
+#: tool itself.
 EXPECTED: dict[str, dict[int, str]] = {
     "behave.xml": {101: PASS, 102: FAIL, 103: FAIL},
     "ctest.xml": {101: PASS, 102: FAIL, 104: FAIL, 106: FAIL},
@@ -32,16 +33,16 @@ EXPECTED: dict[str, dict[int, str]] = {
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_server_has_the_results_of_a_report(name, report, import_, world):
-    """Test case ids are in properties and attributes, or in the names of tests."""
+    """The ids of test cases are in properties, in attributes or in the names of tests."""
     world.schedule(110, alt="AUTH-1")
     pattern = r"--zephyr-id-pattern=(?i)TC-?(\d+)"
     imported = import_(report(name), pattern, "--push")
 
-    held = {case: status for case, status in world.statuses().items() if status}
-    assert held == EXPECTED[name], imported.text
+    statuses = {case: status for case, status in world.statuses().items() if status}
+    assert statuses == EXPECTED[name], imported.text
 
 
-def test_an_attempt_after_a_failure_counts(report, import_, world):
+def test_the_last_attempt_counts(report, import_, world):
     """Surefire writes earlier attempts of a test that passed, and later ones that failed."""
     import_(report("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
 
@@ -62,8 +63,8 @@ def test_an_attempt_after_a_failure_counts(report, import_, world):
     assert world.execution(101).actual_time == 1_200_500
 
 
-def test_a_message_of_several_lines_is_whole(report, import_, world):
-    """NUnit writes only the place into the text."""
+def test_all_lines_of_a_message_are_in_the_notes(report, import_, world):
+    """NUnit writes the message only as an attribute; the text has the location."""
     import_(report("nunit.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
     notes = world.execution(102).comment.replace("\r", "")
 

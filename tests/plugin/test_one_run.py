@@ -478,7 +478,7 @@ def test_job_that_leaves_a_worse_result_says_so(
 
     assert ran.ret == 0
     assert "1 test case: 1 unchanged (worse result of another job)" in ran.text
-    assert "found the results that count for 1 test case, it is unchanged" in ran.text
+    assert "this run count for 1 test case, which is unchanged" in ran.text
 
 
 @pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])

@@ -686,7 +686,9 @@ def test_number_of_writes_that_a_dry_run_tells_is_true(pytester, run_zephyr, wor
     output = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
     run_zephyr(*args, same_exit=False)
 
-    match = re.search(r"nothing was written; it takes (\d+) writing requests", output)
+    match = re.search(
+        r"nothing was written; a push takes (\d+) writing requests", output
+    )
     assert match is not None
     assert int(match[1]) == len(world.writes)
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_zephyr.client.entities import CaseStep
 from pytest_zephyr.client.executions import StepWrite
 from pytest_zephyr.push.steps import match
-from pytest_zephyr.push.steps import writes
+from pytest_zephyr.push.steps import step_writes
 from pytest_zephyr.results.evidence import Evidence
 from pytest_zephyr.results.evidence import Step
 from pytest_zephyr.results.records import NodeResult
@@ -75,7 +75,7 @@ def test_what_was_not_executed_is_not_written():
         5: Step(5, 5),
     }
 
-    assert writes(9, steps) == [
+    assert step_writes(9, steps) == [
         StepWrite(9, 1, "1", 5),
         StepWrite(9, 2, "2", 6, "1 &lt; 2"),
     ]
