@@ -1,4 +1,4 @@
-"""`pytest-zephyr journals`: what waits, what was delivered, and what is removed."""
+"""`pytest-zephyr journals`: list the journals, and remove some."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ def test_a(zephyr):
 
 @pytest.fixture
 def journal(pytester, run_zephyr):
-    """A journal that waits, with an attachment."""
+    """The journal of a run that was not pushed, with an attachment."""
     pytester.makepyfile(SUITE)
     (journal,) = run_zephyr("--zephyr-push=never").journals
     return journal
 
 
 def states(text: str) -> list[str]:
+    """Return the first word of the state of each journal in the printed table."""
     return [line.split()[1] for line in text.partition("\n\n")[0].splitlines()[1:]]
 
 
-def test_a_journal_that_waits_is_listed_with_the_command_that_sends_it(
+def test_a_waiting_journal_is_listed_with_the_command_that_sends_it(
     command, paste, journal, world
 ):
     listed = command("journals").out
@@ -43,7 +44,7 @@ def test_a_journal_that_waits_is_listed_with_the_command_that_sends_it(
     assert states(command("journals").out) == ["delivered"]
 
 
-def test_scripts_read_the_same(command, journal, world):
+def test_json_has_the_state_of_a_journal(command, journal, world):
     (entry,) = json.loads(command("journals", "--json").out)
 
     assert entry["path"] == f".zephyr/{journal.name}"
@@ -72,16 +73,16 @@ def test_a_directory_without_journals_says_so(command, pytester):
 
 def test_a_discarded_journal_is_gone_with_its_attachments(command, journal):
     for path in journal.parent.rglob("*"):
-        # A file that was stored a moment ago may be of a run that goes on.
+        # A new file is not removed, because a running session may be about to name it.
         os.utime(path, (0, 0))
     ran = command("journals", "--discard", journal)
 
     assert (ran.ret, ran.out) == (0, f"removed {journal}\n")
-    kept = [each.name for each in journal.parent.rglob("*") if each.is_file()]
-    assert [name for name in kept if name != ".gitignore"] == []
+    names = [each.name for each in journal.parent.rglob("*") if each.is_file()]
+    assert names == [".gitignore"]
 
 
-def test_a_directory_is_never_discarded_as_a_whole(command, journal):
+def test_a_directory_is_not_discarded(command, journal):
     ran = command("journals", "--discard", journal.parent)
 
     assert ran.ret == 1
@@ -89,7 +90,7 @@ def test_a_directory_is_never_discarded_as_a_whole(command, journal):
     assert journal.exists()
 
 
-def test_nothing_is_discarded_if_one_of_the_names_is_wrong(command, journal):
+def test_nothing_is_discarded_if_one_of_the_journals_does_not_exist(command, journal):
     ran = command("journals", "--discard", journal, journal.with_name("gone.jsonl"))
 
     assert ran.ret == 1
@@ -97,7 +98,7 @@ def test_nothing_is_discarded_if_one_of_the_names_is_wrong(command, journal):
     assert journal.exists()
 
 
-def test_discard_needs_names(command, journal):
+def test_discard_without_journals_is_an_error(command, journal):
     ran = command("journals", "--discard")
 
     assert ran.ret == 1
@@ -105,7 +106,7 @@ def test_discard_needs_names(command, journal):
     assert journal.exists()
 
 
-def test_a_reader_that_stops_reading_ends_nothing(journal):
+def test_a_closed_pipe_does_not_end_the_command(journal):
     """A reader such as ``head`` may close its end of the pipe."""
     reading, writing = os.pipe()
     os.close(reading)

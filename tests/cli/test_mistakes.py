@@ -1,4 +1,4 @@
-"""The twelve likeliest mistakes, and the line that a user reads about each."""
+"""The most likely mistakes, and the line that a user reads about each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SUITE = "import pytest\n@pytest.mark.zephyr({})\ndef test_a(): pass\n"
 def check(
     command: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
-    """Return what `check` says of the step that fails."""
+    """Return a function that calls `check` and returns the details of the failed step."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     (pytester.path / "pytest.ini").write_text(INI)
 
@@ -54,16 +54,16 @@ def check(
 
 @pytest.fixture
 def tls_server() -> Iterator[Sandbox]:
-    """A server with a certificate that nobody here trusts."""
+    """A sandbox with a certificate that is not trusted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with Sandbox(tls=context) as sandbox:
         yield sandbox
 
 
-@pytest.mark.parametrize("how", ["wrong", "expired"])
-def test_a_token_that_is_not_accepted(check, world, monkeypatch, how):
-    if how == "wrong":
+@pytest.mark.parametrize("token", ["wrong", "expired"])
+def test_a_token_that_is_not_accepted(check, world, monkeypatch, token):
+    if token == "wrong":
         monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
     else:
         world.sandbox.faults.add(Fault(path="/user/current", status=401, times=None))
@@ -76,7 +76,7 @@ def test_a_token_that_is_not_accepted(check, world, monkeypatch, how):
 
 
 def test_an_address_pasted_from_the_browser_works(command, world, monkeypatch):
-    """What the browser shows after the server is cut off."""
+    """The path, the query and the fragment are removed."""
     monkeypatch.setenv("ZEPHYR_URL", f"{world.sandbox.url}/flex/html5/release/1?a=1#b")
     ran = command("check")
 
@@ -134,20 +134,20 @@ def test_http_on_an_https_port_of_a_common_server(check, monkeypatch, page):
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("address", "suggestion"),
     [
         ("zephyr.example.com", "https://zephyr.example.com"),
         ("localhost:8765", "http://localhost:8765"),
     ],
 )
-def test_an_address_without_a_scheme(command, monkeypatch, text, meant):
-    monkeypatch.setenv("ZEPHYR_URL", text)
+def test_an_address_without_a_scheme(command, monkeypatch, address, suggestion):
+    monkeypatch.setenv("ZEPHYR_URL", address)
     ran = command("check")
 
     assert ran.ret == 2
     assert ran.err == (
-        f"zephyr: invalid zephyr_url '{text}' (from ZEPHYR_URL): expected https://host,"
-        f" http://host or the word sandbox. Did you mean {meant}?\n"
+        f"zephyr: invalid zephyr_url '{address}' (from ZEPHYR_URL): expected https://host,"
+        f" http://host or the word sandbox. Did you mean {suggestion}?\n"
     )
 
 
@@ -163,10 +163,10 @@ def test_a_cycle_of_another_release(check, world, by):
     _, other, cycle, _ = world.sandbox.store.ensure_target(
         "Payments", "2.0", "Weekly", "Full"
     )
-    given = {"name": "Weekly", "id": str(cycle)}[by]
+    value = {"name": "Weekly", "id": str(cycle)}[by]
 
-    assert check(f"--zephyr-cycle={given}") == (
-        f"'{given}' (from --zephyr-cycle) is not a cycle of release '1.0'. It is in release"
+    assert check(f"--zephyr-cycle={value}") == (
+        f"'{value}' (from --zephyr-cycle) is not a cycle of release '1.0'. It is in release"
         f" '2.0' ({other}): set zephyr_release to that, or set zephyr_cycle to a"
         f" cycle of release '1.0': 'Nightly' ({world.cycle})."
     )
@@ -203,7 +203,7 @@ def test_no_network(check, monkeypatch):
 
 
 def test_a_port_where_nobody_listens(check, monkeypatch):
-    """On this machine it may be the embedded server that is not running."""
+    """On this machine, the message says how to start the embedded server there."""
     port = refusing_port()
     monkeypatch.setenv("ZEPHYR_URL", f"http://127.0.0.1:{port}")
     printed = check()
@@ -216,7 +216,7 @@ def test_a_port_where_nobody_listens(check, monkeypatch):
     assert printed.endswith(f" sandbox --port {port}")
 
 
-def test_a_proxy_that_is_away(check, monkeypatch):
+def test_a_proxy_that_is_not_running(check, monkeypatch):
     monkeypatch.setenv("ZEPHYR_URL", "http://zephyr.example")
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{(port := refusing_port())}")
 
@@ -227,7 +227,7 @@ def test_a_proxy_that_is_away(check, monkeypatch):
     )
 
 
-def test_a_proxy_that_wants_a_password(check, tls_server, monkeypatch):
+def test_a_proxy_that_requires_a_password(check, monkeypatch):
     with ConnectProxy("s3cret") as proxy:
         monkeypatch.setenv("ZEPHYR_URL", "https://zephyr.example")
         monkeypatch.setenv("ZEPHYR_PROXY", proxy.url)
@@ -239,7 +239,7 @@ def test_a_proxy_that_wants_a_password(check, tls_server, monkeypatch):
         )
 
 
-def test_a_certificate_that_nobody_here_trusts(check, tls_server, monkeypatch):
+def test_a_certificate_that_is_not_trusted(check, tls_server, monkeypatch):
     monkeypatch.setenv("ZEPHYR_URL", tls_server.url)
 
     assert check() == (

@@ -1,4 +1,4 @@
-"""`pytest-zephyr sandbox`: a server of its own, and bad days to order."""
+"""`pytest-zephyr sandbox`: the server, what it prints, and its faults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_zephyr.sandbox import Store
 
 
 posix_shell = pytest.mark.skipif(
-    sys.platform == "win32", reason="the lines to copy are for PowerShell there"
+    sys.platform == "win32", reason="on Windows the printed lines are for PowerShell"
 )
 
 
@@ -51,13 +51,13 @@ def served(*args: str, cwd: Path) -> Iterator[list[str]]:
 
 
 def serve(*args: str, cwd: Path) -> list[str]:
-    """Return what the command says, and stop it."""
+    """Start the command, stop it, and return the lines that it printed."""
     with served(*args, cwd=cwd) as lines:
         return lines
 
 
 def exported(lines: list[str]) -> dict[str, str]:
-    """Return the variables that a shell has after these lines."""
+    """Return the variables that *lines* export."""
     words = [shlex.split(line) for line in lines if line.startswith("export ")]
     return dict(word.split("=", 1) for _, word in words)
 
@@ -75,13 +75,13 @@ def exported(lines: list[str]) -> dict[str, str]:
 def test_the_database_is_for_its_owner_and_not_for_git(
     tmp_path, args, database, ignored
 ):
-    """It holds credentials; what was there before is not ours to hide."""
+    """It has credentials. A directory that exists already gets no ``.gitignore``."""
     assert "Zephyr sandbox at" in serve(*args, cwd=tmp_path)[0]
 
     for path in tmp_path.glob(f"{database}*"):
         assert path.stat().st_mode & 0o077 == 0
-    found = {path.parent.name for path in tmp_path.rglob(".gitignore")}
-    assert found == ({ignored} if ignored else set())
+    directories = {path.parent.name for path in tmp_path.rglob(".gitignore")}
+    assert directories == ({ignored} if ignored else set())
 
 
 SUITE = """
@@ -106,7 +106,7 @@ def test_the_command_that_a_run_prints_shows_its_results(pytester, run_pytest):
 
 @posix_shell
 def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatch):
-    """Its places are listed; the lines to copy lead to one of its phases."""
+    """The command lists the places of the demo; the exports name one of its phases."""
     pytester.makepyfile(SUITE)
     with served("--db", "new.db", cwd=pytester.path) as lines:
         for name, value in exported(lines).items():
@@ -140,66 +140,64 @@ def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatc
 
 
 def test_an_empty_database_stays_empty(tmp_path):
-    """Nor does a later start fill it: only a new one gets the demo."""
+    """A later start without ``--empty`` does not add the demo either."""
     for args in (["--empty"], []):
         printed = "\n".join(serve("--db", "a.db", *args, cwd=tmp_path))
 
-        assert "It holds no project yet." in printed
+        assert "It has no project yet." in printed
         assert "ZEPHYR_TOKEN=" in printed
         assert "Demo" not in printed
 
 
 @posix_shell
-def test_names_that_are_no_names_for_options_are_given_as_ids(tmp_path):
-    """A name of digits would be read as an id."""
+def test_names_that_options_cannot_express_are_exported_as_ids(tmp_path):
+    """A name of digits would be read as an id, one with braces as a placeholder."""
     store = Store(tmp_path / "a.db")
     release = store.add_release(store.add_project("It's {new}"), "2026")
     store.add_phase(store.add_cycle(release, "Night's work"), "1")
     store.close()
 
-    given = exported(serve("--db", "a.db", cwd=tmp_path))
+    variables = exported(serve("--db", "a.db", cwd=tmp_path))
 
-    assert given["ZEPHYR_PROJECT"] == "1001"
-    assert given["ZEPHYR_RELEASE"] == str(release)
-    assert given["ZEPHYR_CYCLE"] == "Night's work"
-    assert given["ZEPHYR_PHASE"] == "4001"
+    assert variables["ZEPHYR_PROJECT"] == "1001"
+    assert variables["ZEPHYR_RELEASE"] == str(release)
+    assert variables["ZEPHYR_CYCLE"] == "Night's work"
+    assert variables["ZEPHYR_PHASE"] == "4001"
 
 
 @posix_shell
-def test_users_try_their_pipeline_on_a_bad_day(
-    pytester, run_pytest, monkeypatch, tmp_path
-):
-    """Faults are added over HTTP, while the command serves."""
+def test_faults_are_added_over_http(pytester, run_pytest, monkeypatch, tmp_path):
+    """A run meets a fault that was added while the command serves."""
     pytester.makepyfile(SUITE)
     with served("--db", str(tmp_path / "sandbox.db"), cwd=tmp_path) as lines:
-        given = exported(lines)
-        url = given["ZEPHYR_URL"]
-        for name, value in given.items():
+        variables = exported(lines)
+        url = variables["ZEPHYR_URL"]
+        for name, value in variables.items():
             monkeypatch.setenv(name, value)
         fault = {"kind": "html", "times": None}
         posted = requests.post(f"{url}/sandbox/faults", json=fault, timeout=30)
         ran = run_pytest("--zephyr")
-        (met,) = requests.get(f"{url}/sandbox/faults", timeout=30).json()
-        gone = requests.delete(f"{url}/sandbox/faults", timeout=30)
-        better = requests.get(f"{url}/flex/services/rest/v3/user/current", timeout=30)
+        (listed,) = requests.get(f"{url}/sandbox/faults", timeout=30).json()
+        deleted = requests.delete(f"{url}/sandbox/faults", timeout=30)
+        user = requests.get(f"{url}/flex/services/rest/v3/user/current", timeout=30)
 
-    assert posted.status_code == gone.status_code == 200
+    assert posted.status_code == deleted.status_code == 200
     assert ran.ret == 0
     assert "a web page instead of JSON" in ran.text
     assert "1 result kept in .zephyr" in ran.text
-    assert met["met"] >= 1
-    assert better.status_code == 401
+    assert listed["met"] >= 1
+    assert user.status_code == 401
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
-def test_a_wrong_port_is_a_message(command, port):
+def test_an_invalid_port_is_refused(command, port):
     ran = command("sandbox", f"--port={port}")
 
     assert ran.ret == 2
     assert f"invalid port '{port}': use a number from 0 to 65535" in ran.err
 
 
-def test_a_file_that_is_no_database_is_a_message(command, monkeypatch, tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("a.txt").write_text("Not a database, but a text that is long enough.", "utf-8")
 
@@ -218,10 +216,10 @@ def test_a_file_that_is_no_database_is_a_message(command, monkeypatch, tmp_path)
         pytest.param("CREATE TABLE bookmark (title TEXT)", id="of another program"),
     ],
 )
-def test_a_database_of_another_version_is_a_message(
+def test_a_database_of_another_version_is_refused(
     command, monkeypatch, tmp_path, change
 ):
-    """The command and a run say what to do, and change nothing in the file."""
+    """``sandbox`` and ``check`` say what to do, and leave the file unchanged."""
     monkeypatch.chdir(tmp_path)
     Path(".zephyr").mkdir()
     database = Path(".zephyr", "sandbox.db")
@@ -231,10 +229,10 @@ def test_a_database_of_another_version_is_a_message(
         connection.execute(change)
     before = database.read_bytes()
 
-    served = command("sandbox", "--port=0", "--db", str(database))
-    checked = command("check", "--zephyr-url=sandbox")
+    sandbox = command("sandbox", "--port=0", "--db", str(database))
+    check = command("check", "--zephyr-url=sandbox")
 
-    for called in (served, checked):
+    for called in (sandbox, check):
         assert called.ret == 2
         printed = f"cannot use {database}: made by another version of the sandbox. "
         assert printed in called.err
@@ -242,7 +240,7 @@ def test_a_database_of_another_version_is_a_message(
     assert database.read_bytes() == before
 
 
-def test_a_port_in_use_is_a_message(command, world):
+def test_a_port_in_use_is_refused(command, world):
     port = world.sandbox.url.rpartition(":")[2]
     called = command("sandbox", "--port", port)
 
