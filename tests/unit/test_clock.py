@@ -13,15 +13,15 @@ from pytest_zephyr.origin import System
 
 
 def test_now_is_in_milliseconds(monkeypatch):
-    """What is less than a millisecond is cut, not rounded."""
+    """Fractions of a millisecond are cut, not rounded."""
     monkeypatch.setattr(System, "monotonic", lambda: 0.123_999)
     monkeypatch.setattr(clock, "WALL_OFFSET", 1_700_000_000.0)
 
     assert now_ms() == 1_700_000_000_123
 
 
-def test_a_frozen_clock_does_not_bend_ours(monkeypatch):
-    """The functions that a test puts in the place of those of time are not called."""
+def test_replaced_functions_of_time_are_not_called(monkeypatch):
+    """Libraries such as freezegun replace them for tests."""
     calls = []
     for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter"):
         monkeypatch.setattr(time, name, lambda name=name: calls.append(name))
@@ -33,7 +33,7 @@ def test_a_frozen_clock_does_not_bend_ours(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("passed", "left", "spent"),
+    ("elapsed_s", "remaining_s", "spent"),
     [
         pytest.param(0.0, 10.0, False, id="fresh"),
         pytest.param(9.0, 1.0, False, id="nearly"),
@@ -41,13 +41,15 @@ def test_a_frozen_clock_does_not_bend_ours(monkeypatch):
         pytest.param(99.0, 0.0, True, id="long ago"),
     ],
 )
-def test_a_budget_runs_out_and_never_goes_below_zero(monkeypatch, passed, left, spent):
-    """What is left is the budget without the time that went by."""
+def test_a_budget_runs_out_and_never_goes_below_zero(
+    monkeypatch, elapsed_s, remaining_s, spent
+):
+    """The time that has elapsed_s is subtracted."""
     now = [1_000.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
     deadline = Deadline(10)
-    now[0] += passed
+    now[0] += elapsed_s
 
-    assert deadline.remaining() == left
+    assert deadline.remaining() == remaining_s
     assert deadline.spent is spent
     assert deadline.seconds == 10

@@ -1,4 +1,4 @@
-"""What a push will do, before it does anything."""
+"""The comparison of results with executions, which says what a push will write."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def refusals(changes: Changes) -> list[str]:
 
 
 def test_a_result_goes_to_the_execution_of_its_case():
-    """The join is by the visible id, whatever the order of the rows."""
+    """The execution is found by the visible id, in any order of the rows."""
     changes = compute([result(102)], [execution(1, 101), execution(2, 102)], PLACE)
 
     assert changes == Changes(writes=[Change(result(102), execution(2, 102), None)])
 
 
 def test_a_result_is_written_even_if_the_status_is_the_same():
-    """A new run says that it passed again, so that 'when' stays true."""
+    """The execution then has the time of the new run."""
     changes = compute([result()], [execution(status="1")], PLACE)
 
     assert [each.execution.id for each in changes.writes] == [1]
 
 
 def test_an_alt_id_finds_its_execution():
-    """The second form of a marker."""
+    """A marker may name a test case by its Alt ID."""
     changes = compute([result("A-1")], [execution(3, 101, alt="A-1")], PLACE)
 
     assert [each.execution.id for each in changes.writes] == [3]
@@ -57,7 +57,7 @@ def test_a_number_and_an_alt_id_of_the_same_digits_differ():
     assert [each.execution.id for each in changes.writes] == [1, 2]
 
 
-def test_of_several_executions_the_lowest_id_is_meant():
+def test_of_several_executions_the_one_with_the_lowest_id_is_used():
     """A case that is in the phase twice is written once, always to the same row."""
     rows = [execution(9, 101, alt="A-1"), execution(4, 101, alt="A-1")]
 
@@ -68,7 +68,7 @@ def test_of_several_executions_the_lowest_id_is_meant():
 
 
 def test_an_ambiguous_alt_id_is_refused_with_the_ids_to_use():
-    """Alt IDs are not unique; nobody guesses."""
+    """Alt IDs are not unique, and none of the test cases is preferred."""
     rows = [execution(1, 102, alt="A-1"), execution(2, 101, alt="A-1")]
     changes = compute([result("A-1")], rows, PLACE)
 
@@ -83,7 +83,7 @@ def test_an_ambiguous_alt_id_is_refused_with_the_ids_to_use():
 
 @pytest.mark.parametrize("case", [7, "A-1", "{x}"])
 def test_a_case_without_an_execution_is_missing(case):
-    """Whether it can be put there is not for the comparison to say."""
+    """A later step decides whether it can be added to the phase."""
     changes = compute([result(case)], [execution(1, 101)], PLACE)
 
     assert [each.case for each in changes.missing] == [case]
@@ -100,15 +100,15 @@ def test_a_problem_is_refused():
     assert (changes.writes, changes.skipped) == ([], [])
 
 
-def test_a_result_without_a_status_is_left():
-    """A skipped test leaves the execution as it is, even where there is none."""
+def test_a_result_without_a_status_is_skipped():
+    """A skipped test changes no execution, and needs none."""
     changes = compute([result(7, status=None)], [execution()], PLACE)
 
     assert changes == Changes(skipped=[result(7, status=None)])
 
 
 def test_a_delivered_result_is_not_written_again():
-    """A receipt is for one result on one execution; elsewhere it is a new delivery."""
+    """A receipt is for one result on one execution; another execution gets the result."""
     delivered = {(1, result().digest)}
     changes = compute(
         [result(), result(102)], [execution(1), execution(2, 102)], PLACE, delivered
@@ -127,23 +127,23 @@ def test_a_delivered_result_is_not_written_again():
         pytest.param(1_000, True, True, id="of the same time"),
         pytest.param(999, True, True, id="older on the server"),
         pytest.param(None, True, True, id="never executed"),
-        pytest.param(2_000, False, True, id="newer, and that is no matter"),
+        pytest.param(2_000, False, True, id="newer, but it does not win"),
     ],
 )
-def test_a_newer_result_of_the_server_stays_if_that_is_asked(
+def test_a_newer_result_on_the_server_stays_if_newer_wins(
     executed_on, newer_wins, written
 ):
-    """A journal that is pushed late does not write over what came after it."""
-    now = execution(executed_on=executed_on)
+    """A journal that is pushed late does not overwrite newer results."""
+    row = execution(executed_on=executed_on)
     rules = DiffRules({"": 1_000}, now=90_000 if newer_wins else 2_000)
     ours = result(at=1_000, nodes=(node(Outcome.PASSED),))
-    changes = compute([ours], [now], PLACE, rules=rules)
+    changes = compute([ours], [row], PLACE, rules=rules)
 
     assert len(changes.writes) == written
-    assert [each.execution for each in changes.older] == ([] if written else [now])
+    assert [each.execution for each in changes.older] == ([] if written else [row])
 
 
-LANDED = {
+STATES_AFTER_A_WRITE = {
     "status and state are new": ("2", "after", True, True),
     "status is new, state is not": ("2", "before", True, False),
     "another status": ("1", "after", True, False),
@@ -155,40 +155,40 @@ LANDED = {
 
 @pytest.mark.parametrize(
     ("status", "stamp", "stamp_is_reliable", "found_on_server"),
-    LANDED.values(),
-    ids=LANDED,
+    STATES_AFTER_A_WRITE.values(),
+    ids=STATES_AFTER_A_WRITE,
 )
-def test_a_write_has_landed_if_status_and_state_say_so(
+def test_a_write_is_found_by_its_status_and_a_new_state(
     status, stamp, stamp_is_reliable, found_on_server
 ):
     """An old result of the same status is not ours, unless the server has no dates."""
-    now = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
+    row = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
 
     assert (
-        was_written(Change(result(status=FAIL), now, None), "before") is found_on_server
+        was_written(Change(result(status=FAIL), row, None), "before") is found_on_server
     )
 
 
 @pytest.mark.parametrize(
     ("status", "stamp", "stamp_is_reliable", "found_on_server"),
-    LANDED.values(),
-    ids=LANDED,
+    STATES_AFTER_A_WRITE.values(),
+    ids=STATES_AFTER_A_WRITE,
 )
-def test_an_unclear_write_is_looked_up_before_it_is_repeated(
+def test_an_uncertain_write_is_looked_up_before_it_is_repeated(
     status, stamp, stamp_is_reliable, found_on_server
 ):
-    """What stands there already is not written a second time."""
-    now = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
-    changes = compute([result(status=FAIL)], [now], PLACE, uncertain={now.id: "before"})
+    """A result that is on the server is not written again."""
+    row = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
+    changes = compute([result(status=FAIL)], [row], PLACE, uncertain={row.id: "before"})
 
     assert len(changes.reported) == found_on_server
     assert len(changes.writes) == (not found_on_server)
 
 
-def test_a_clear_write_is_not_looked_up():
-    """Without an unclear write the same status is somebody else's, or older."""
-    now = execution(status="2", stamp="after")
-    changes = compute([result(status=FAIL)], [now], PLACE, uncertain={99: "before"})
+def test_only_uncertain_writes_are_looked_up():
+    """Without one, an equal status comes from somebody else or from an older run."""
+    row = execution(status="2", stamp="after")
+    changes = compute([result(status=FAIL)], [row], PLACE, uncertain={99: "before"})
 
     assert [each.execution.id for each in changes.writes] == [1]
 
@@ -216,8 +216,8 @@ def test_a_clear_write_is_not_looked_up():
         pytest.param("failed: 1 of 2 tests", "new", "new", id="new notes over ours"),
     ],
 )
-def test_old_notes_of_ours_do_not_stand_beside_a_new_result(comment, notes, written):
-    """They are replaced by a line; what a person wrote stays."""
+def test_old_notes_of_ours_are_replaced(comment, notes, written):
+    """A line about the new result replaces them; notes of people stay."""
     tested = node(Outcome.PASSED, "t.py::test_a")
     changes = compute(
         [result(nodes=(tested,), notes=notes)], [execution(comment=comment)], PLACE
@@ -259,15 +259,18 @@ EXECUTIONS = st.lists(
     st.booleans(),
 )
 def test_every_result_is_accounted_for(results, executions, uncertain, newer_wins):
-    """A result is written, there, done, left, older, missing or refused; none is lost."""
+    """Each result is in exactly one list of the changes."""
     delivered = {
         (each.id, result.digest) for each in executions for result in results[::2]
     }
     rules = DiffRules({"": 1_000}, now=90_000 if newer_wins else 2_000)
     changes = compute(results, executions, PLACE, delivered, uncertain, rules)
-    kept = changes.older + changes.overruled
+    not_overwritten = changes.older + changes.overruled
     named = [
-        *(each.result.case for each in changes.writes + changes.reported + kept),
+        *(
+            each.result.case
+            for each in changes.writes + changes.reported + not_overwritten
+        ),
         *(each.result.case for each in changes.reported_before),
         *(each.case for each in changes.skipped + changes.missing),
         *(each.result.case for each in changes.refused),
@@ -290,17 +293,17 @@ def test_a_second_push_writes_nothing(results, executions):
 
 @deterministic
 @given(RESULTS, EXECUTIONS, st.randoms(use_true_random=False))
-def test_order_of_rows_makes_no_difference(results, executions, chance):
+def test_order_of_rows_makes_no_difference(results, executions, random):
     """The server may list a phase in any order."""
-    shuffled = chance.sample(executions, len(executions))
+    shuffled = random.sample(executions, len(executions))
 
     assert compute(results, shuffled, PLACE) == compute(results, executions, PLACE)
 
 
 def test_a_status_is_compared_by_id_not_by_name():
     """Two statuses of one name are two statuses."""
-    now = execution(status="8", stamp="after")
+    row = execution(status="8", stamp="after")
 
     assert not was_written(
-        Change(result(status=Status("2", "Fail")), now, None), "before"
+        Change(result(status=Status("2", "Fail")), row, None), "before"
     )

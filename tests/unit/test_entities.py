@@ -40,23 +40,23 @@ ROW: dict[str, Any] = {
 
 def test_an_execution_is_read_from_its_row():
     """The id of the test case is the visible one, not one of its four others."""
-    found = entities.execution(ROW)
+    entity = entities.execution(ROW)
 
-    assert found is not None
-    assert (found.id, found.case, found.alt) == (33023, 39117, "AUTH-1")
-    assert (found.status, found.comment, found.milliseconds) == ("1", "seen", 90)
-    assert found.executed_on == 1490812485000
-    assert found.stamp_is_reliable
+    assert entity is not None
+    assert (entity.id, entity.case, entity.alt) == (33023, 39117, "AUTH-1")
+    assert (entity.status, entity.comment, entity.milliseconds) == ("1", "seen", 90)
+    assert entity.executed_on == 1490812485000
+    assert entity.stamp_is_reliable
 
 
 def test_ids_may_be_digits():
     """A row with texts for numbers gives the same execution."""
-    spelled = json.loads(json.dumps(ROW), parse_int=str)
-    found, plain = entities.execution(spelled), entities.execution(ROW)
+    row = json.loads(json.dumps(ROW), parse_int=str)
+    entity, plain = entities.execution(row), entities.execution(ROW)
 
-    assert found is not None
+    assert entity is not None
     assert plain is not None
-    assert (found.id, found.case, found.executed_on, found.milliseconds) == (
+    assert (entity.id, entity.case, entity.executed_on, entity.milliseconds) == (
         plain.id,
         plain.case,
         plain.executed_on,
@@ -66,12 +66,12 @@ def test_ids_may_be_digits():
 
 def test_a_row_that_was_never_executed_has_no_status():
     """The server leaves out fields that it has no value for."""
-    found = entities.execution({"id": 5, "tcrTreeTestcase": {}})
+    entity = entities.execution({"id": 5, "tcrTreeTestcase": {}})
 
-    assert found is not None
-    assert (found.status, found.comment, found.alt) == ("", "", "")
-    assert (found.case, found.executed_on, found.milliseconds) == (None, None, None)
-    assert not found.stamp_is_reliable
+    assert entity is not None
+    assert (entity.status, entity.comment, entity.alt) == ("", "", "")
+    assert (entity.case, entity.executed_on, entity.milliseconds) == (None, None, None)
+    assert not entity.stamp_is_reliable
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,17 @@ def test_a_row_that_was_never_executed_has_no_status():
         pytest.param(
             {"status": "1", "lastTestResult": {"executionStatus": "2"}},
             "1",
-            id="the row is the closer one",
+            id="the row takes precedence",
         ),
         pytest.param({"lastTestResult": None}, "", id="none"),
     ],
 )
 def test_status_is_in_the_row_or_in_its_last_result(row, status):
     """Some servers fill in only one of them."""
-    found = entities.execution({"id": 1, **row})
+    entity = entities.execution({"id": 1, **row})
 
-    assert found is not None
-    assert found.status == status
+    assert entity is not None
+    assert entity.status == status
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_rows_without_an_id_give_none(row):
     ],
 )
 def test_another_state_has_another_stamp(path, value):
-    """So a write that happened is recognised by reading."""
+    """So a write that happened can be recognised in the row."""
     changed = copy.deepcopy(ROW)
     place = changed
     for key in path[:-1]:
@@ -168,10 +168,10 @@ def test_the_same_state_has_the_same_stamp():
 )
 def test_the_stamp_is_reliable_with_the_id_or_time_of_a_result(row, is_reliable):
     """Without them, a second result of the same status has the same stamp."""
-    found = entities.execution({"id": 1, **row})
+    entity = entities.execution({"id": 1, **row})
 
-    assert found is not None
-    assert found.stamp_is_reliable is is_reliable
+    assert entity is not None
+    assert entity.stamp_is_reliable is is_reliable
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_stamp_is_reliable_with_the_id_or_time_of_a_result(row, is_reliable)
         pytest.param([{"id": 7}], None, id="list"),
     ],
 )
-def test_a_user_has_an_id_and_some_name(payload, expected):
+def test_a_user_has_an_id_and_a_name(payload, expected):
     """A user without a name is called by the id."""
     assert entities.user(payload) == expected
 
@@ -250,7 +250,7 @@ def test_a_preference_of_another_shape_has_no_statuses(payload):
     assert entities.statuses(payload) == []
 
 
-ODD = st.recursive(
+ODD_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=2)
@@ -264,7 +264,9 @@ ODD = st.recursive(
 
 
 @deterministic
-@given(st.dictionaries(st.sampled_from([*ROW, "name", "cyclePhases", "value"]), ODD))
+@given(
+    st.dictionaries(st.sampled_from([*ROW, "name", "cyclePhases", "value"]), ODD_VALUES)
+)
 def test_odd_rows_raise_no_error(row: dict[str, Any]) -> None:
     """A row is read or left out, and reading it again gives an equal entity."""
     for read in (

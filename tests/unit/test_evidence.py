@@ -32,7 +32,7 @@ from tests.unit.make import report
 
 SHOT = File("shot.png", "image/png", "a" * 64, 7)
 
-EVERYTHING = (
+ALL_KINDS = (
     Comment("ünïcode <&>"),
     Defect("BUG-7"),
     Field("browser", "firefox"),
@@ -45,12 +45,12 @@ EVERYTHING = (
 )
 
 
-@pytest.mark.parametrize("what", EVERYTHING, ids=lambda what: type(what).__name__)
-def test_a_line_is_read_as_it_was_written(what):
+@pytest.mark.parametrize("value", ALL_KINDS, ids=lambda value: type(value).__name__)
+def test_a_line_is_read_as_it_was_written(value):
     """Through JSON, with attempt and worker."""
-    said = EvidenceEntry(NODEID, what, attempt=2, worker="gw1")
+    entry = EvidenceEntry(NODEID, value, attempt=2, worker="gw1")
 
-    assert read_evidence(json.loads(json.dumps(evidence_line(said)))) == said
+    assert read_evidence(json.loads(json.dumps(evidence_line(entry)))) == entry
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_line_is_read_as_it_was_written(what):
     ids=str,
 )
 def test_an_invalid_line_is_rejected(change):
-    """A digest becomes the name of a file, so it must be one."""
+    """The digest becomes the name of a file; name and type become headers of a request."""
     line: dict[str, Any] = evidence_line(EvidenceEntry(NODEID, SHOT)) | change
 
     with pytest.raises((TypeError, ValueError)):
@@ -92,13 +92,13 @@ def test_an_invalid_line_is_rejected(change):
     "type", ["text/plain", "image/svg+xml", "text/plain; charset=utf-8"]
 )
 def test_a_content_type_may_have_parameters(type):
-    said = EvidenceEntry(NODEID, replace(SHOT, type=type))
+    entry = EvidenceEntry(NODEID, replace(SHOT, type=type))
 
-    assert read_evidence(evidence_line(said)) == said
+    assert read_evidence(evidence_line(entry)) == entry
 
 
 def test_repetitions_are_gathered_once_with_the_last_value_of_a_field():
-    found = gather(
+    evidence = gather(
         [
             Comment("a"), Comment("a"), Defect("B"), Defect("A"), Defect("B"), SHOT, SHOT,
             Field("n", 1), Field("n", 2), Step(1, "x"), Step(2, "y"),
@@ -106,18 +106,18 @@ def test_repetitions_are_gathered_once_with_the_last_value_of_a_field():
         ]
     )  # fmt: skip
 
-    assert found == Evidence(
+    assert evidence == Evidence(
         comments=("a",),
         defects=("B", "A"),
         fields=(("n", 2),),
         files=(SHOT,),
         steps=(Step(1, "x", outcome="passed"), Step(2, "y")),
     )
-    assert bool(found)
+    assert bool(evidence)
     assert not gather([])
 
 
-def said(text: str, attempt: int = 0, worker: str = "") -> EvidenceEntry:
+def comment_entry(text: str, attempt: int = 0, worker: str = "") -> EvidenceEntry:
     return EvidenceEntry(NODEID, Comment(text), attempt, worker)
 
 
@@ -131,35 +131,35 @@ def attempt(number: int, outcome: str, worker: str = "") -> list[Record]:
 @pytest.mark.parametrize(
     ("records", "comments"),
     [
-        pytest.param([said("a"), *attempt(0, "passed")], ("a",), id="one attempt"),
+        pytest.param([comment_entry("a"), *attempt(0, "passed")], ("a",), id="one attempt"),
         pytest.param(
-            [said("a"), said("b", 1), *attempt(0, "rerun"), *attempt(1, "passed")],
+            [comment_entry("a"), comment_entry("b", 1), *attempt(0, "rerun"), *attempt(1, "passed")],
             ("b",),
             id="the last attempt",
         ),
         pytest.param(
-            [said("a"), *attempt(0, "rerun"), *attempt(1, "passed")],
+            [comment_entry("a"), *attempt(0, "rerun"), *attempt(1, "passed")],
             (),
             id="nothing in the last",
         ),
         pytest.param(
-            [said("a"), said("b", 1), *attempt(0, "rerun"), Start(NODEID)],
+            [comment_entry("a"), comment_entry("b", 1), *attempt(0, "rerun"), Start(NODEID)],
             ("b",),
             id="killed in the second",
         ),
         pytest.param(
             [
-                said("a", 0, "gw0"), said("b", 1, "gw1"), *attempt(0, "passed", "gw0"),
+                comment_entry("a", 0, "gw0"), comment_entry("b", 1, "gw1"), *attempt(0, "passed", "gw0"),
                 *attempt(1, "failed", "gw1"),
             ],
             ("a", "b"),
             id="each worker has its own",
         ),
-        pytest.param([said("a"), Start(NODEID)], ("a",), id="killed"),
+        pytest.param([comment_entry("a"), Start(NODEID)], ("a",), id="killed"),
         pytest.param(
-            [Item(NODEID, comment="mark", defects=("B",)), said("a")],
+            [Item(NODEID, comment="mark", defects=("B",)), comment_entry("a")],
             ("mark", "a"),
-            id="the marker speaks first",
+            id="the comment of the marker is first",
         ),
     ],
 )  # fmt: skip
@@ -170,7 +170,7 @@ def test_evidence_is_that_of_the_last_attempt(records, comments):
 
 
 def test_tests_without_evidence_share_one_empty_value():
-    """All such results share one empty evidence and where they came from."""
+    """They also share their origin."""
     origin = Origin("https://ci.example/1", "c0ffee")
     (node,) = fold(attempt(0, "passed"), origin)
 
@@ -179,6 +179,6 @@ def test_tests_without_evidence_share_one_empty_value():
 
 
 def test_evidence_does_not_change_the_outcome():
-    (node,) = fold([Start(NODEID), said("a"), *attempt(0, "passed")])
+    (node,) = fold([Start(NODEID), comment_entry("a"), *attempt(0, "passed")])
 
     assert node.outcome is Outcome.PASSED

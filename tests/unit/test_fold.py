@@ -49,8 +49,8 @@ def on(worker: str, *reports: Report) -> list[Report]:
     return [replace(each, worker=worker) for each in reports]
 
 
-#: Design 2.3, row by row: the records of one test, and its outcome.
-TABLE: dict[str, tuple[Sequence[Record], Outcome]] = {
+#: The records of one test, and its outcome.
+OUTCOMES: dict[str, tuple[Sequence[Record], Outcome]] = {
     "passed": ([ITEM, START, SETUP, CALL, TEARDOWN, END], Outcome.PASSED),
     "failed": ([ITEM, START, SETUP, FAILED_CALL, TEARDOWN, END], Outcome.FAILED),
     "setup error": ([START, SETUP_ERROR, TEARDOWN, END], Outcome.ERROR),
@@ -235,16 +235,16 @@ TABLE: dict[str, tuple[Sequence[Record], Outcome]] = {
 }
 
 
-@pytest.mark.parametrize(("records", "outcome"), TABLE.values(), ids=TABLE)
+@pytest.mark.parametrize(("records", "outcome"), OUTCOMES.values(), ids=OUTCOMES)
 def test_records_of_a_test_fold_into_its_outcome(records, outcome):
-    """What happened in pytest is one of eight outcomes."""
+    """All reports of a test together have one of eight outcomes."""
     (folded,) = fold(records)
 
     assert folded.outcome is outcome
 
 
 @pytest.mark.parametrize(
-    ("given_report", "said"),
+    ("given_report", "outcome"),
     [
         pytest.param(SETUP, None, id="passed setup"),
         pytest.param(TEARDOWN, None, id="passed teardown"),
@@ -255,9 +255,9 @@ def test_records_of_a_test_fold_into_its_outcome(records, outcome):
         pytest.param(report("collect", "failed"), Outcome.ERROR, id="unknown part"),
     ],
 )
-def test_a_report_decides_something_or_nothing(given_report, said):
+def test_some_reports_have_no_outcome(given_report, outcome):
     """Only a report that pytest counts in the terminal decides the outcome."""
-    assert classify(given_report) is said
+    assert classify(given_report) is outcome
 
 
 @pytest.mark.parametrize(
@@ -410,9 +410,9 @@ def test_every_node_has_a_result_of_its_own():
     ]
 
 
-# What holds for all records
+# Any records
 
-LANES = st.lists(
+REPORTS_BY_NODE_AND_WORKER = st.lists(
     st.tuples(
         st.sampled_from(["a", "b"]),
         st.sampled_from(["", "gw0", "gw1"]),
@@ -432,12 +432,12 @@ LANES = st.lists(
         ),
     ),
     max_size=4,
-    unique_by=lambda lane: lane[:2],
+    unique_by=lambda entry: entry[:2],
 )
 
 
 @deterministic
-@given(LANES, st.booleans(), st.randoms(use_true_random=False))
+@given(REPORTS_BY_NODE_AND_WORKER, st.booleans(), st.randoms(use_true_random=False))
 def test_order_between_workers_makes_no_difference(
     lanes: list[tuple[str, str, list[Report]]], ended: bool, chance: random.Random
 ) -> None:
@@ -448,10 +448,10 @@ def test_order_between_workers_makes_no_difference(
     ]
     queues += [[Item("a", (101,))], [Start("a")], [Start("b")]]
     queues += [[END]] if ended else []
-    straight = [record for queue in queues for record in queue]
+    in_order = [record for queue in queues for record in queue]
     shuffled = interleave(queues, chance)
 
-    assert by_nodeid(fold(shuffled)) == by_nodeid(fold(straight))
+    assert by_nodeid(fold(shuffled)) == by_nodeid(fold(in_order))
 
 
 def interleave(queues: list[list[Record]], chance: random.Random) -> list[Record]:

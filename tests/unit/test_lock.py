@@ -8,7 +8,7 @@ import sys
 from pytest_zephyr.journal.lock import try_lock
 
 
-HOLD = """
+LOCK_AND_WAIT = """
 import sys, time
 from pytest_zephyr.journal.lock import try_lock
 file = open(sys.argv[1], "ab")
@@ -18,7 +18,7 @@ time.sleep(60)
 
 
 def test_a_lock_keeps_others_out_until_its_file_is_closed(tmp_path):
-    """The second who asks is told, and does not wait."""
+    """A second lock fails without a wait."""
     path = tmp_path / "run.jsonl"
     with path.open("ab") as first, path.open("ab") as second:
         assert try_lock(first.fileno())
@@ -29,7 +29,7 @@ def test_a_lock_keeps_others_out_until_its_file_is_closed(tmp_path):
         assert try_lock(second.fileno())
 
 
-def test_a_lock_keeps_nobody_from_reading(tmp_path):
+def test_a_locked_file_can_be_read(tmp_path):
     """A journal can be looked at while its run goes on."""
     path = tmp_path / "run.jsonl"
     path.write_bytes(b"line\n")
@@ -39,8 +39,8 @@ def test_a_lock_keeps_nobody_from_reading(tmp_path):
         assert path.read_bytes() == b"line\n"
 
 
-def test_locking_moves_nothing(tmp_path):
-    """What is written next goes where it would have gone."""
+def test_a_lock_does_not_move_the_position_in_the_file(tmp_path):
+    """The next write appends to the file."""
     path = tmp_path / "run.jsonl"
     path.write_bytes(b"one\n")
     with path.open("ab", buffering=0) as file:
@@ -50,17 +50,17 @@ def test_locking_moves_nothing(tmp_path):
     assert path.read_bytes() == b"one\ntwo\n"
 
 
-def test_a_lock_dies_with_its_process(tmp_path):
+def test_a_lock_ends_with_its_process(tmp_path):
     """A run that was killed does not lock its journal for ever."""
     path = tmp_path / "run.jsonl"
-    command = [sys.executable, "-c", HOLD, str(path)]
+    command = [sys.executable, "-c", LOCK_AND_WAIT, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
-        said = holder.stdout.readline().strip()
+        output = holder.stdout.readline().strip()
         with path.open("ab") as file:
             while_alive = try_lock(file.fileno())
             holder.kill()
             holder.wait()
             afterwards = try_lock(file.fileno())
 
-    assert (said, while_alive, afterwards) == (b"True", False, True)
+    assert (output, while_alive, afterwards) == (b"True", False, True)

@@ -1,4 +1,4 @@
-"""Journals as runs: found, grouped, merged, cleared away."""
+"""Journals are found, grouped into runs, merged and removed."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def write(
     return path
 
 
-def ran(
+def lines_of_test(
     nodeid: str, outcome: str, case: int = 101, **values: int
 ) -> list[dict[str, object]]:
-    """Return the lines of one test that ran."""
+    """Return the lines of one test that lines_of_test."""
     return [
         json.loads(journal_format.item_text(Item(nodeid, (case,)))),
         journal_format.report_line(report("call", outcome, nodeid=nodeid, **values)),
@@ -89,7 +89,7 @@ def names(journals: Iterable[Journal]) -> list[str]:
 
 
 def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
-    """Files of workers are parts, and what is delivered is done."""
+    """Files of workers and delivered journals are left out."""
     write(tmp_path / "b.jsonl")
     write(tmp_path / "a.jsonl")
     write(tmp_path / "c.jsonl", journal_format.line_of(journal_format.AllDelivered()))
@@ -148,7 +148,7 @@ def test_a_path_that_is_not_there_is_a_problem(tmp_path):
     assert str(tmp_path / "none.jsonl") in found.problems[0]
 
 
-def test_one_broken_file_does_not_keep_the_others_back(tmp_path):
+def test_a_broken_file_does_not_affect_the_others(tmp_path):
     """A kill before the first line leaves an empty file."""
     write(tmp_path / "a.jsonl")
     (tmp_path / "b.jsonl").write_bytes(b"")
@@ -181,7 +181,7 @@ def test_journals_of_one_key_are_one_run(tmp_path):
 
 
 def test_runs_follow_each_other_in_time(tmp_path):
-    """The last one that is sent is the one that stands in Zephyr."""
+    """The last one is sent last, so its results stay in Zephyr."""
     journals = [
         Journal(write(tmp_path / "a.jsonl", started=30)),
         Journal(write(tmp_path / "b.jsonl", started=10)),
@@ -195,7 +195,7 @@ def test_runs_follow_each_other_in_time(tmp_path):
 
 
 def results(runs: Sequence[Run]) -> list[dict[str, object]]:
-    """Return what would be written for each run, by case."""
+    """Return the planned results of each run, by test case."""
     found: list[dict[str, object]] = []
     for run in runs:
         plan = build_plan(
@@ -217,10 +217,14 @@ def results(runs: Sequence[Run]) -> list[dict[str, object]]:
     return found
 
 
-def test_jobs_of_one_run_merge_worst_first(tmp_path):
+def test_the_worst_job_of_a_run_decides(tmp_path):
     """A case that failed in one job has failed, whichever job came last."""
-    passed = write(tmp_path / "a.jsonl", *ran("t", "passed", duration=4_000), key="77")
-    failed = write(tmp_path / "b.jsonl", *ran("t", "failed", duration=5_000), key="77")
+    passed = write(
+        tmp_path / "a.jsonl", *lines_of_test("t", "passed", duration=4_000), key="77"
+    )
+    failed = write(
+        tmp_path / "b.jsonl", *lines_of_test("t", "failed", duration=5_000), key="77"
+    )
     (run,) = group([Journal(passed), Journal(failed)])
     (found,) = build_plan(
         run.read().results.nodes, Rules(choices_of(), NotesOptions())
@@ -231,8 +235,8 @@ def test_jobs_of_one_run_merge_worst_first(tmp_path):
     assert len(found.nodes) == 2
 
 
-def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
-    """Whether a session ended is asked of each journal alone."""
+def test_a_job_that_died_is_seen_although_another_ended(tmp_path):
+    """Each journal says for itself whether its session ended."""
     died = write(
         tmp_path / "a.jsonl",
         json.loads(journal_format.item_text(Item("t", (1,)))),
@@ -244,8 +248,8 @@ def test_a_job_that_died_does_not_hide_behind_one_that_ended(tmp_path):
     assert node.outcome is Outcome.CRASHED
 
 
-def test_what_could_not_be_collected_is_told_once(tmp_path):
-    """Two jobs that fail to import the same file say so once."""
+def test_a_file_that_could_not_be_collected_is_listed_once(tmp_path):
+    """Two jobs may fail to import the same file."""
     paths = [
         write(
             tmp_path / f"{name}.jsonl",
@@ -261,7 +265,7 @@ def test_what_could_not_be_collected_is_told_once(tmp_path):
 
 TESTS = st.lists(
     st.builds(
-        ran,
+        lines_of_test,
         st.sampled_from(["a", "b", "c"]),
         st.sampled_from(["passed", "failed", "skipped"]),
         st.sampled_from([101, 102]),
@@ -277,10 +281,10 @@ JOBS = st.lists(
 
 @deterministic
 @given(JOBS, st.randoms(use_true_random=False))
-def test_merging_knows_neither_order_nor_repetition(
+def test_merging_does_not_depend_on_order_or_repetition(
     jobs: list[tuple[str, list[list[dict[str, object]]]]], chance: random.Random
 ) -> None:
-    """However files are named and often they are, each case has the same result."""
+    """The order of files, and files that are named twice, change no result."""
     with tempfile.TemporaryDirectory() as directory:
         paths = [
             write(
@@ -293,10 +297,10 @@ def test_merging_knows_neither_order_nor_repetition(
         ]
         shuffled = [*paths, *chance.choices(paths, k=2)]
         chance.shuffle(shuffled)
-        straight = results(group(find_journals(paths).journals))
+        in_order = results(group(find_journals(paths).journals))
 
-        assert results(group(find_journals(shuffled).journals)) == straight
-        assert results(group(find_journals([Path(directory)]).journals)) == straight
+        assert results(group(find_journals(shuffled).journals)) == in_order
+        assert results(group(find_journals([Path(directory)]).journals)) == in_order
 
 
 @deterministic
@@ -304,7 +308,7 @@ def test_merging_knows_neither_order_nor_repetition(
 def test_merging_in_two_steps_is_merging_in_one(
     jobs: list[list[list[dict[str, object]]]],
 ) -> None:
-    """Status, time and tests of a case add up, whichever journals come together first."""
+    """Status, time and tests of a case do not depend on the order of merging."""
     with tempfile.TemporaryDirectory() as directory:
         first, second, third = (
             Journal(
@@ -339,7 +343,7 @@ def without_notes(run: Run) -> dict[object, object]:
     }
 
 
-# What earlier pushes noted
+# Receipts of earlier pushes
 
 
 def test_receipts_of_all_journals_are_remembered(tmp_path):
@@ -355,7 +359,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
     assert run.read().memory("", []).receipts == {(7, "d1"), (8, "d2")}
 
 
-def test_a_write_without_a_receipt_is_unclear(tmp_path):
+def test_a_write_without_a_receipt_is_uncertain(tmp_path):
     """The state before the last attempt counts."""
     path = write(
         tmp_path / "a.jsonl",
@@ -367,8 +371,8 @@ def test_a_write_without_a_receipt_is_unclear(tmp_path):
     assert run.read().memory("", []).uncertain == {7: "s2", 8: "s1"}
 
 
-def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
-    """It is clear that it happened, so another result has not landed with it."""
+def test_a_write_with_a_receipt_is_certain(tmp_path):
+    """The receipt says that the result was written."""
     path = write(
         tmp_path / "a.jsonl",
         journal_format.line_of(Sending({7: "s1", 8: "s1"})),
@@ -379,8 +383,8 @@ def test_a_write_with_a_receipt_is_not_unclear(tmp_path):
     assert run.read().memory("", []).uncertain == {8: "s1"}
 
 
-def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
-    """Only what follows the receipt is open."""
+def test_a_second_write_after_a_receipt_is_uncertain_again(tmp_path):
+    """Only writes after the receipt are uncertain."""
     path = write(
         tmp_path / "a.jsonl",
         journal_format.line_of(Sending({7: "s1"})),
@@ -392,7 +396,7 @@ def test_a_second_write_after_a_receipt_is_unclear_again(tmp_path):
     assert run.read().memory("", []).uncertain == {7: "s2"}
 
 
-def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
+def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
     """Whichever of them is pushed next knows what was done."""
     paths = [write(tmp_path / f"{name}.jsonl", key="7") for name in "ab"]
     (run,) = group(map(Journal, paths))
@@ -410,11 +414,11 @@ def test_every_journal_of_a_run_takes_what_a_push_notes(tmp_path):
     assert all(Journal(path).is_delivered() for path in paths)
 
 
-# Clearing away
+# Removing old journals
 
 
 def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
-    """The last ones stay to be looked at."""
+    """The last ones stay."""
     for name in ("1", "2", "3"):
         write(
             tmp_path / f"{name}.jsonl",
@@ -431,8 +435,8 @@ def test_old_delivered_journals_are_removed_with_their_parts(tmp_path):
     ]
 
 
-def test_what_is_not_delivered_is_never_removed(tmp_path):
-    """Nor is what cannot be read: it may be a newer version's."""
+def test_undelivered_journals_are_never_removed(tmp_path):
+    """Neither are journals that cannot be read: a newer version may have written them."""
     write(tmp_path / "1.jsonl", journal_format.line_of(End()))
     (tmp_path / "2.jsonl").write_bytes(
         b'{"kind":"header","format":99}\n{"kind":"delivered"}\n'
@@ -451,8 +455,8 @@ def test_what_is_not_delivered_is_never_removed(tmp_path):
     assert len(list(tmp_path.glob("*.jsonl"))) == 5
 
 
-def test_the_undelivered_do_not_count_as_kept(tmp_path):
-    """However many wait, the last delivered one stays."""
+def test_undelivered_journals_are_not_counted(tmp_path):
+    """The last delivered ones stay, besides all undelivered ones."""
     for name in ("1", "2"):
         write(
             tmp_path / f"{name}.jsonl",
@@ -466,7 +470,7 @@ def test_the_undelivered_do_not_count_as_kept(tmp_path):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def attachments(tmp_path):
     """Two delivered journals and one of a worker, each with its own old file."""
     store = FileStore(tmp_path / DIRECTORY, 100, 1000)
     digests = {}
@@ -475,45 +479,45 @@ def pictures(tmp_path):
         os.utime(tmp_path / DIRECTORY / digests[name], (1000, 1000))
         if name == "lost":
             continue
-        said = EvidenceEntry(
+        entry = EvidenceEntry(
             "t.py::a", File("a.png", "image/png", digests[name], len(name))
         )
         if "gw" in name:
             writer = journal_writer.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
-            writer.append(evidence_line(said))
+            writer.append(evidence_line(entry))
             writer.close()
         else:
             write(
                 tmp_path / f"{name}.jsonl",
-                evidence_line(said),
+                evidence_line(entry),
                 journal_format.line_of(journal_format.AllDelivered()),
             )
     return digests
 
 
-def test_files_that_no_journal_names_go_with_old_journals(tmp_path, pictures):
+def test_files_that_no_journal_names_go_with_old_journals(tmp_path, attachments):
     prune(tmp_path, keep=2)
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
 
     prune(tmp_path, keep=1)
 
     assert {path.name for path in (tmp_path / DIRECTORY).iterdir()} == {
-        pictures["2"],
-        pictures["2.gw0"],
+        attachments["2"],
+        attachments["2.gw0"],
     }
 
 
-@pytest.mark.usefixtures("pictures")
+@pytest.mark.usefixtures("attachments")
 def test_files_stay_while_a_journal_cannot_be_read(tmp_path):
-    """It may be a newer version's, and name any of them."""
+    """A newer version may have written it, and it may name any of them."""
     (tmp_path / "0.jsonl").write_bytes(b'{"kind":"header","format":99}')
     prune(tmp_path, keep=0)
 
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 4
 
 
-def test_journals_of_a_run_that_goes_on_are_not_removed(tmp_path):
-    """Of its jobs the worst counts, however many there are; ours may have more to come."""
+def test_journals_of_a_run_that_has_not_ended_are_not_removed(tmp_path):
+    """Later jobs of the run need the results of the earlier ones."""
     for name in ("1", "2", "3", "6"):
         write(
             tmp_path / f"{name}.jsonl",
@@ -529,18 +533,18 @@ def test_journals_of_a_run_that_goes_on_are_not_removed(tmp_path):
             started=1,
         )
     write(tmp_path / "7.jsonl", key="K6")
-    going_on = JournalWriter.create(tmp_path / "4.jsonl", Header("4", "K1"))
+    running = JournalWriter.create(tmp_path / "4.jsonl", Header("4", "K1"))
     prune(tmp_path, keep=0)
-    going_on.close()
+    running.close()
 
     left = sorted(path.stem for path in tmp_path.glob("*.jsonl"))
     assert left == ["1", "2", "3", "4", "5", "6", "7"]
 
 
-def test_journals_that_vanish_are_no_surprise(tmp_path):
-    """Another session has removed them since they were found."""
+def test_journals_that_were_removed_meanwhile_are_skipped(tmp_path):
+    """Another session may remove them after they were found."""
     paths = [
-        write(tmp_path / f"{name}.jsonl", *ran("t.py::a", "passed"), key="K")
+        write(tmp_path / f"{name}.jsonl", *lines_of_test("t.py::a", "passed"), key="K")
         for name in ("1", "2", "3")
     ]
     (run,) = group(map(Journal, paths))
@@ -554,7 +558,7 @@ def test_journals_that_vanish_are_no_surprise(tmp_path):
 
 
 def test_a_directory_of_many_is_cleared_in_several_sessions(tmp_path, monkeypatch):
-    """None of which has to look at them all."""
+    """No session checks all of them."""
     for number in range(40):
         write(
             tmp_path / f"{number:02}.jsonl",
@@ -586,7 +590,7 @@ def no_locks(request, monkeypatch):
 
 @pytest.mark.usefixtures("no_locks")
 @pytest.mark.parametrize(
-    ("host", "pid", "written", "running"),
+    ("host", "pid", "seconds_since_write", "running"),
     [
         ("here", "alive", 10_000, True),
         ("here", "gone", 0, False),
@@ -594,10 +598,10 @@ def no_locks(request, monkeypatch):
         ("there", "alive", 10_000, False),
     ],
 )
-def test_without_locks_the_process_tells_whether_a_session_goes_on(
-    tmp_path, host, pid, written, running
+def test_without_locks_the_process_says_whether_a_session_is_running(
+    tmp_path, host, pid, seconds_since_write, running
 ):
-    """Of another host's process nobody knows but by when it last wrote."""
+    """For a process of another host, the time of its last write decides."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with process:
         if pid == "gone":
@@ -605,8 +609,8 @@ def test_without_locks_the_process_tells_whether_a_session_goes_on(
         job = Job(host=platform.node() if host == "here" else "elsewhere")
         path = tmp_path / "1.jsonl"
         writer = JournalWriter.create(path, Header("1", "K", job=job, pid=process.pid))
-        writer.append(*ran("t.py::a", "passed"))
-        long_ago = time.time() - written
+        writer.append(*lines_of_test("t.py::a", "passed"))
+        long_ago = time.time() - seconds_since_write
         os.utime(path, (long_ago, long_ago))
 
         assert Journal(path).is_running() is running
@@ -615,7 +619,7 @@ def test_without_locks_the_process_tells_whether_a_session_goes_on(
         writer.close()
 
 
-# What cannot be read
+# Unreadable lines
 
 
 @pytest.mark.parametrize(
@@ -631,12 +635,12 @@ def test_without_locks_the_process_tells_whether_a_session_goes_on(
     ids=["item, failed", "failed", "item, passed", "passed", "passed alone", "end"],
 )
 def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expected):
-    """Without an item, nobody knows which test case its test proves."""
+    """Without its item, the test case of a test is unknown."""
     path = write(
         tmp_path / "1.jsonl",
-        *ran("t.py::a", "failed"),
-        *ran("t.py::b", "passed"),
-        *ran("t.py::c", "passed", case=102),
+        *lines_of_test("t.py::a", "failed"),
+        *lines_of_test("t.py::b", "passed"),
+        *lines_of_test("t.py::c", "passed", case=102),
         journal_format.line_of(End()),
     )
     lines = path.read_bytes().splitlines(keepends=True)
@@ -657,10 +661,11 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
     assert found == expected
 
 
-def test_a_journal_whose_header_is_spoilt_is_named(tmp_path):
-    """What is no journal of ours in a directory is left alone, but this is one."""
+def test_a_journal_with_a_damaged_header_is_named(tmp_path):
+    """It is known by its file name; other files in the directory are ignored."""
     path = write(
-        tmp_path / "2026-11-26T02-19-20-ab12cd.jsonl", *ran("t.py::a", "failed")
+        tmp_path / "2026-11-26T02-19-20-ab12cd.jsonl",
+        *lines_of_test("t.py::a", "failed"),
     )
     path.write_bytes(b"{" + path.read_bytes())
     (tmp_path / "other.jsonl").write_bytes(b"{}\n{}\n")
@@ -674,7 +679,7 @@ def test_a_journal_whose_header_is_spoilt_is_named(tmp_path):
 
 def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
     """One may have been copied while its run went on."""
-    whole = write(tmp_path / "a" / "1.jsonl", *ran("t.py::a", "failed"))
+    whole = write(tmp_path / "a" / "1.jsonl", *lines_of_test("t.py::a", "failed"))
     half = tmp_path / "0" / "1.jsonl"
     half.parent.mkdir()
     half.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:2]))
@@ -684,12 +689,12 @@ def test_of_two_copies_of_a_journal_the_longer_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["spaces", "kind", "torn"])
-def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
-    """However that came about; a test that was torn down had an outcome."""
+def test_a_test_whose_report_is_lost_has_not_passed(tmp_path, lost):
+    """A test with a teardown had an outcome, which may have been a failure."""
     path = write(
         tmp_path / "1.jsonl",
-        *ran("t.py::a", "passed"),
-        *ran("t.py::b", "failed"),
+        *lines_of_test("t.py::a", "passed"),
+        *lines_of_test("t.py::b", "failed"),
         journal_format.line_of(End()),
     )
     lines = path.read_bytes().splitlines(keepends=True)
@@ -706,7 +711,7 @@ def test_a_failure_whose_report_is_lost_is_no_pass(tmp_path, lost):
     assert "so a test may have failed" in found.problem
 
 
-def test_tests_that_only_set_up_are_no_doubt(tmp_path):
+def test_results_of_setup_only_sessions_are_certain(tmp_path):
     path = tmp_path / "1.jsonl"
     writer = JournalWriter.create(path, Header("1", setup_only=True))
     writer.append(json.loads(journal_format.item_text(Item("t.py::a", (101,)))))
@@ -719,9 +724,11 @@ def test_tests_that_only_set_up_are_no_doubt(tmp_path):
     assert (node.outcome, node.doubt) == (Outcome.UNRUN, "")
 
 
-def test_of_two_copies_receipts_make_none_longer(tmp_path):
+def test_receipts_do_not_make_a_copy_the_longer_one(tmp_path):
     whole = write(
-        tmp_path / "a" / "1.jsonl", *ran("t.py::a", "passed"), *ran("b", "failed")
+        tmp_path / "a" / "1.jsonl",
+        *lines_of_test("t.py::a", "passed"),
+        *lines_of_test("b", "failed"),
     )
     copy = tmp_path / "0" / "1.jsonl"
     copy.parent.mkdir()
@@ -734,8 +741,8 @@ def test_of_two_copies_receipts_make_none_longer(tmp_path):
     assert [each.path for each in find_journals([copy, whole]).journals] == [whole]
 
 
-def test_what_is_known_of_evidence_is_remembered(tmp_path):
-    """By every journal of a run, for the next push."""
+def test_every_journal_of_a_run_remembers_the_evidence_that_was_sent(tmp_path):
+    """The next push may have only one of them."""
     here, there = AttachmentKey(7, "a.png", "d1"), AttachmentKey(8, "a.png", "d2")
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for path in paths:

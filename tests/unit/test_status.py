@@ -36,7 +36,7 @@ from tests.unit.make import WIP
     ids=lambda value: getattr(value, "value", ""),
 )
 def test_each_outcome_has_its_default_status(outcome, status):
-    """The default status of each outcome."""
+    """It is a stock status; skipped and unrun tests have none."""
     assert choices_of()[outcome] == Choice(status)
 
 
@@ -53,7 +53,7 @@ def test_defaults_are_ids_whatever_the_server_calls_them():
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("text", "status"),
     [
         pytest.param("4", BLOCKED, id="id"),
         pytest.param("Blocked", BLOCKED, id="name"),
@@ -63,17 +63,17 @@ def test_defaults_are_ids_whatever_the_server_calls_them():
         pytest.param("-", None, id="nothing"),
     ],
 )
-def test_a_status_is_found_by_id_or_name(said, status):
+def test_a_status_is_found_by_id_or_name(text, status):
     """Spelling in another case is accepted; a dash sends nothing."""
-    assert choices_of(error=said)[Outcome.ERROR] == Choice(status)
+    assert choices_of(error=text)[Outcome.ERROR] == Choice(status)
 
 
 def test_a_map_changes_only_what_it_names():
     """Other outcomes have their default."""
-    found = choices_of(error="Blocked")
+    chosen = choices_of(error="Blocked")
 
-    assert found[Outcome.ERROR].status == BLOCKED
-    assert found[Outcome.FAILED].status == FAIL
+    assert chosen[Outcome.ERROR].status == BLOCKED
+    assert chosen[Outcome.FAILED].status == FAIL
 
 
 @pytest.mark.parametrize(
@@ -89,17 +89,17 @@ def test_a_map_changes_only_what_it_names():
 )
 def test_the_closest_of_several_candidates_is_used(statuses, expected):
     """An id, then the exact name, then the name in another case."""
-    said = "2" if statuses[0].name == "2" else "Fail"
+    text = "2" if statuses[0].name == "2" else "Fail"
 
-    assert choices({"error": said}, "-o", statuses)[Outcome.ERROR].status == expected
+    assert choices({"error": text}, "-o", statuses)[Outcome.ERROR].status == expected
 
 
-def test_an_unknown_status_is_a_problem_that_names_what_there_is():
+def test_an_unknown_status_is_a_problem_that_names_the_known_ones():
     """The message has value, outcome, source, the nearest name and what is allowed."""
-    found = choices_of(error="Blcoked")[Outcome.ERROR]
+    chosen = choices_of(error="Blcoked")[Outcome.ERROR]
 
-    assert found.status is None
-    assert found.problem == (
+    assert chosen.status is None
+    assert chosen.problem == (
         "'Blcoked' for error (from pytest.ini) is not a status of this"
         " server. Did you mean Blocked? It has: Pass (1), Fail (2), WIP (3), Blocked"
         " (4), Needs a look (7)."
@@ -114,13 +114,13 @@ def test_a_status_unlike_all_others_gets_no_hint():
 def test_an_inactive_status_is_a_problem_of_its_outcome_only():
     """The message lists active statuses; other outcomes are not affected."""
     retired = [PASS, FAIL, WIP, Status("4", "Blocked", active=False)]
-    found = choices({}, "default", retired)
+    chosen = choices({}, "default", retired)
 
-    assert found[Outcome.XFAILED].problem == (
+    assert chosen[Outcome.XFAILED].problem == (
         "'Blocked' for xfailed (the default) is inactive on this server. Map xfailed to"
         " another status with zephyr_status_map: Pass (1), Fail (2), WIP (3)."
     )
-    assert found[Outcome.FAILED] == Choice(FAIL)
+    assert chosen[Outcome.FAILED] == Choice(FAIL)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,13 @@ def test_fail_is_worst_and_pass_is_best(worse, better):
 
 @deterministic
 @given(st.dictionaries(st.sampled_from(list(Outcome)), st.text(max_size=8)))
-def test_any_map_gives_every_outcome_a_choice(said):
+def test_any_map_gives_every_outcome_a_choice(status_map):
     """Every outcome has a status, a problem, or a dash."""
-    found = choices({each.value: text for each, text in said.items()}, "-o", STOCK)
+    chosen = choices(
+        {each.value: text for each, text in status_map.items()}, "-o", STOCK
+    )
 
-    assert set(found) == set(Outcome)
-    for outcome, choice in found.items():
-        nothing = said.get(outcome, DEFAULT_MAP[outcome]) == "-"
+    assert set(chosen) == set(Outcome)
+    for outcome, choice in chosen.items():
+        nothing = status_map.get(outcome, DEFAULT_MAP[outcome]) == "-"
         assert bool(choice.status) + bool(choice.problem) == (not nothing)

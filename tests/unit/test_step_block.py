@@ -1,4 +1,4 @@
-"""Steps last as long as what they are around, whatever kind of function that is."""
+"""Steps as blocks, and as decorators of all kinds of functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_zephyr.results.evidence import Step
 
 
 class StepLog:
-    """Notes when steps begin and end."""
+    """Records when steps begin and end."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -60,7 +60,7 @@ def test_a_step_that_one_test_left_open_does_not_indent_those_of_another(log):
     assert other.events == ["a", "  b", "  /b", "/a"]
 
 
-def test_what_is_no_function_is_left_as_it_is(log):
+def test_a_value_that_is_no_function_is_returned_unchanged(log):
     assert log.step("a")(5) == 5
 
 

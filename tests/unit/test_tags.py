@@ -67,7 +67,7 @@ def test_a_tag_is_read_back_from_any_notes(tag, before, after):
 
 
 @pytest.mark.parametrize("at", [-5, 10**19])
-def test_a_tag_of_an_absurd_time_can_be_read(at):
+def test_a_tag_with_an_absurd_time_can_be_read(at):
     found = tags.find(str(Tag("12345678", at, [Finding(A, "2", at)])))
 
     assert found is not None
@@ -96,22 +96,22 @@ def test_the_last_tag_counts():
     assert tags.find(f"{first}\nassert 1\n{last}") == replace(last, findings=())
 
 
-# What a job makes of a tag
+# Findings of several jobs
 
 
-def of(
+def job_result(
     job: JobMark,
     status: Status,
     at: int = 1000,
     *,
     run: str = "K",
     started: int | None = None,
-    idle: bool = False,
+    partial: bool = False,
     notes: str | None = "",
 ) -> CaseResult:
-    """Return what a session of 10 ms found for test case 101, its tests over *at*.
+    """Return the result of a session of 10 ms for test case 101; its tests ended *at*.
 
-    If it is *idle*, another test of the test case did not run.
+    If it is *partial*, another test of the test case did not run.
     """
     outcome = Outcome.PASSED if status is PASS else Outcome.FAILED
     origin = Origin(
@@ -121,7 +121,7 @@ def of(
         started=at - 10 if started is None else started,
     )
     nodes = [node(outcome, cases=(101,), origin=origin, at=at)]
-    if idle:
+    if partial:
         nodes.append(node(Outcome.SKIPPED, "other", cases=(101,), origin=origin))
     text = None if status is PASS else "failed t (0.00 s)"
     return replace(
@@ -133,50 +133,70 @@ def of(
     )
 
 
-def terms(*results: CaseResult, **values: Any) -> DiffRules:
+def rules_for(*results: CaseResult, **values: Any) -> DiffRules:
     ended = {each.nodes[0].origin.journal: each.at for each in results}
     return DiffRules(ended, **{"now": 10**6, **values})
 
 
-def write(each: CaseResult, held: Execution, **values: Any) -> Execution:
-    """Return the execution *held* after the result *each* was written to it."""
-    change = decide(each, held, terms(each), **values)
+def write(case_result: CaseResult, row: Execution, **values: Any) -> Execution:
+    """Return the execution *row* after the *case_result* was written to it."""
+    change = decide(case_result, row, rules_for(case_result), **values)
     if change is None:
-        return held
+        return row
     text = change.text
-    comment = held.comment if text is None else text
-    return replace(held, status=change.status, comment=comment)
+    comment = row.comment if text is None else text
+    return replace(row, status=change.status, comment=comment)
 
 
 def after(*results: CaseResult) -> tuple[str, str]:
     """Write *results* one after the other; return status and notes afterwards."""
-    held = execution(1, 101, status="", comment="")
+    row = execution(1, 101, status="", comment="")
     for each in results:
-        held = write(each, held)
-    return held.status, held.comment
+        row = write(each, row)
+    return row.status, row.comment
 
 
 @pytest.mark.parametrize(
     ("results", "status"),
     [
-        ([of(A, FAIL), of(B, PASS)], FAIL),
-        ([of(A, PASS), of(B, FAIL)], FAIL),
-        ([of(A, FAIL), of(A, PASS, 2000)], PASS),
-        ([of(A, FAIL), of(B, FAIL)], FAIL),
-        ([of(A, FAIL), of(B, FAIL), of(B, PASS, 2000)], FAIL),
-        ([of(A, FAIL), of(B, FAIL), of(B, PASS, 2000), of(A, PASS, 3000)], PASS),
-        ([of(A, BLOCKED), of(B, FAIL), of(B, PASS, 2000)], BLOCKED),
-        ([of(A, FAIL), of(B, BLOCKED), of(A, PASS, 2000)], BLOCKED),
-        ([of(A, FAIL), of(B, PASS, run="L")], PASS),
-        # An older attempt that is sent later changes nothing, as far as a tag tells.
-        ([of(A, FAIL, 2000), of(A, PASS, 1000)], FAIL),
-        ([of(A, PASS, 2000, notes="passed t (0.00 s)"), of(A, FAIL, 1000)], PASS),
+        ([job_result(A, FAIL), job_result(B, PASS)], FAIL),
+        ([job_result(A, PASS), job_result(B, FAIL)], FAIL),
+        ([job_result(A, FAIL), job_result(A, PASS, 2000)], PASS),
+        ([job_result(A, FAIL), job_result(B, FAIL)], FAIL),
+        ([job_result(A, FAIL), job_result(B, FAIL), job_result(B, PASS, 2000)], FAIL),
+        (
+            [
+                job_result(A, FAIL),
+                job_result(B, FAIL),
+                job_result(B, PASS, 2000),
+                job_result(A, PASS, 3000),
+            ],
+            PASS,
+        ),
+        (
+            [job_result(A, BLOCKED), job_result(B, FAIL), job_result(B, PASS, 2000)],
+            BLOCKED,
+        ),
+        (
+            [job_result(A, FAIL), job_result(B, BLOCKED), job_result(A, PASS, 2000)],
+            BLOCKED,
+        ),
+        ([job_result(A, FAIL), job_result(B, PASS, run="L")], PASS),
+        # An older attempt that is sent later changes nothing.
+        ([job_result(A, FAIL, 2000), job_result(A, PASS, 1000)], FAIL),
+        (
+            [
+                job_result(A, PASS, 2000, notes="passed t (0.00 s)"),
+                job_result(A, FAIL, 1000),
+            ],
+            PASS,
+        ),
         # Side by side they are two jobs.
-        ([of(A, FAIL, 1000), of(A, PASS, 1005)], FAIL),
-        # What did not run replaces nothing.
-        ([of(A, FAIL), of(A, PASS, 2000, idle=True)], FAIL),
-        # The same session once more.
-        ([of(A, FAIL), of(B, FAIL), of(A, FAIL)], FAIL),
+        ([job_result(A, FAIL, 1000), job_result(A, PASS, 1005)], FAIL),
+        # A session in which a test did not run replaces nothing.
+        ([job_result(A, FAIL), job_result(A, PASS, 2000, partial=True)], FAIL),
+        # The same session is sent again.
+        ([job_result(A, FAIL), job_result(B, FAIL), job_result(A, FAIL)], FAIL),
     ],
 )
 def test_the_worst_job_of_a_run_decides(results, status):
@@ -186,53 +206,69 @@ def test_the_worst_job_of_a_run_decides(results, status):
 
 def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
     """The tests that failed may be in the file that was not collected."""
-    _, notes = after(of(A, FAIL))
-    held = execution(1, 101, status=FAIL.id, comment=notes)
-    mine = of(A, PASS, 2000)
+    _, notes = after(job_result(A, FAIL))
+    row = execution(1, 101, status=FAIL.id, comment=notes)
+    mine = job_result(A, PASS, 2000)
     incomplete = {mine.nodes[0].origin.journal}
-    change = decide(mine, held, terms(mine, incomplete=incomplete))
+    change = decide(mine, row, rules_for(mine, incomplete=incomplete))
 
     assert change is not None
     assert change.status == FAIL.id
 
 
 FIRST = replace(A, attempt=1)
-ELSEWHERE = JobMark(A.kind, "0009", 2)
-THIRD = JobMark(A.kind, "0007", 1)
+OTHER_PLACE = JobMark(A.kind, "0009", 2)
+THIRD_PLACE = JobMark(A.kind, "0007", 1)
 
 
 @pytest.mark.parametrize(
     ("results", "status"),
     [
-        ([of(FIRST, FAIL), of(ELSEWHERE, PASS)], PASS),
-        ([of(ELSEWHERE, FAIL), of(FIRST, PASS, 2000)], FAIL),
-        ([of(A, FAIL), of(ELSEWHERE, PASS)], FAIL),
+        ([job_result(FIRST, FAIL), job_result(OTHER_PLACE, PASS)], PASS),
+        ([job_result(OTHER_PLACE, FAIL), job_result(FIRST, PASS, 2000)], FAIL),
+        ([job_result(A, FAIL), job_result(OTHER_PLACE, PASS)], FAIL),
         # One repetition replaces one of two jobs that look alike.
-        ([of(FIRST, FAIL), of(THIRD, FAIL), of(ELSEWHERE, PASS, 2000)], FAIL),
-        ([of(FIRST, PASS), of(THIRD, FAIL), of(ELSEWHERE, PASS, 2000)], PASS),
+        (
+            [
+                job_result(FIRST, FAIL),
+                job_result(THIRD_PLACE, FAIL),
+                job_result(OTHER_PLACE, PASS, 2000),
+            ],
+            FAIL,
+        ),
+        (
+            [
+                job_result(FIRST, PASS),
+                job_result(THIRD_PLACE, FAIL),
+                job_result(OTHER_PLACE, PASS, 2000),
+            ],
+            PASS,
+        ),
     ],
 )
-def test_attempts_elsewhere_that_the_service_counts(results, status):
+def test_a_later_attempt_of_the_ci_service_may_be_in_another_place(results, status):
     assert after(*results)[0] == status.id
 
 
 def test_notes_of_a_failure_are_removed_when_it_passes():
     """The result of another job counts again, and its notes are lost."""
-    status, notes = after(of(A, FAIL), of(B, BLOCKED), of(A, PASS, 2000))
+    status, notes = after(
+        job_result(A, FAIL), job_result(B, BLOCKED), job_result(A, PASS, 2000)
+    )
 
     assert status == BLOCKED.id
     assert notes.startswith("another job of this run found this")
-    held = execution(1, 101, status=status, comment=notes)
-    again = decide(of(B, PASS, 3000), held, terms())
+    row = execution(1, 101, status=status, comment=notes)
+    again = decide(job_result(B, PASS, 3000), row, rules_for())
     assert again is not None
     assert (again.text or "").startswith("passed")
 
 
 def test_a_status_that_a_person_changed_makes_the_tag_invalid():
     """The tag belongs to a result that is not on the server any more."""
-    _, notes = after(of(A, FAIL))
+    _, notes = after(job_result(A, FAIL))
     corrected = execution(1, 101, status=PASS.id, comment=notes)
-    decided = decide(of(B, BLOCKED), corrected, terms())
+    decided = decide(job_result(B, BLOCKED), corrected, rules_for())
 
     assert decided is not None
     assert (decided.status, decided.overruled_by) == (BLOCKED.id, "")
@@ -240,9 +276,9 @@ def test_a_status_that_a_person_changed_makes_the_tag_invalid():
 
 def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
     """The server keeps notes that a write does not name, and with them the tag."""
-    _, notes = after(of(A, FAIL))
-    covered = execution(1, 101, status=PASS.id, comment=notes)
-    decided = decide(of(B, PASS), covered, terms(), written=True)
+    _, notes = after(job_result(A, FAIL))
+    overwritten = execution(1, 101, status=PASS.id, comment=notes)
+    decided = decide(job_result(B, PASS), overwritten, rules_for(), written=True)
 
     assert decided is not None
     assert decided.status == FAIL.id
@@ -251,12 +287,12 @@ def test_a_worse_result_that_a_pass_has_overwritten_is_restored():
 
 @pytest.mark.parametrize("status", [FAIL, PASS])
 def test_notes_of_people_stay_if_none_are_to_be_written(status):
-    quiet = of(A, status, notes=None)
-    held = write(quiet, execution(1, 101, status="", comment="foreign"))
+    without_notes = job_result(A, status, notes=None)
+    row = write(without_notes, execution(1, 101, status="", comment="foreign"))
 
-    assert tags.strip(held.comment) == "foreign"
-    assert (tags.find(held.comment) is not None) is (status is FAIL)
-    assert write(of(A, PASS, 2000), held).comment == "foreign"
+    assert tags.strip(row.comment) == "foreign"
+    assert (tags.find(row.comment) is not None) is (status is FAIL)
+    assert write(job_result(A, PASS, 2000), row).comment == "foreign"
 
 
 @pytest.mark.parametrize(
@@ -271,10 +307,10 @@ def test_notes_of_people_stay_if_none_are_to_be_written(status):
 )
 def test_a_later_result_of_another_run_is_not_overwritten(run, at, values, older):
     """The tag decides, not the dates of the server."""
-    held = write(of(B, BLOCKED, at, run=run), execution(1, 101, comment=""))
-    mine = of(A, FAIL)
-    there = replace(held, executed_on=1)
-    changes = compute([mine], [there], "phase P", rules=terms(mine, **values))
+    row = write(job_result(B, BLOCKED, at, run=run), execution(1, 101, comment=""))
+    mine = job_result(A, FAIL)
+    dated_row = replace(row, executed_on=1)
+    changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine, **values))
 
     assert bool(changes.older) is older
     assert bool(changes.writes) is not older
@@ -282,18 +318,18 @@ def test_a_later_result_of_another_run_is_not_overwritten(run, at, values, older
 
 def test_dates_count_only_between_runs():
     """Jobs of one run are compared by what they found."""
-    held = write(of(B, BLOCKED, 5000), execution(1, 101, comment=""))
-    mine = of(A, FAIL)
-    there = replace(held, executed_on=5000)
-    changes = compute([mine], [there], "phase P", rules=terms(mine))
+    row = write(job_result(B, BLOCKED, 5000), execution(1, 101, comment=""))
+    mine = job_result(A, FAIL)
+    dated_row = replace(row, executed_on=5000)
+    changes = compute([mine], [dated_row], "phase P", rules=rules_for(mine))
 
     assert [each.status for each in changes.writes] == [FAIL.id]
 
 
 def test_a_clock_that_is_ahead_does_not_stop_later_runs():
     """No tag has a time that is in the future for the server."""
-    future = of(A, FAIL, 10**9)
-    change = decide(future, execution(1, 101, comment=""), terms(future, now=2000))
+    future = job_result(A, FAIL, 10**9)
+    change = decide(future, execution(1, 101, comment=""), rules_for(future, now=2000))
     assert change is not None
     found = tags.find(change.text or "")
 
