@@ -1,4 +1,4 @@
-"""Calls that tests of the client send, and the secrets that no error may show."""
+"""Calls that tests of the client send, and secrets that must not be shown."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.client.servers import answer
 
 
 TOKEN = "t0ken-0123456789abcdef"
-READ = "user/current"
-WRITE = "execution/bulk/execute"
+READ_PATH = "user/current"
+WRITE_PATH = "execution/bulk/execute"
 
 PASSWORD = "pa55-word"
 PAIR = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
@@ -22,7 +22,7 @@ SECRETS = (TOKEN, PASSWORD, PAIR, COOKIE, PROXY_PASSWORD)
 
 
 def read(transport: Transport) -> object:
-    return transport.send("GET", READ)
+    return transport.send("GET", READ_PATH)
 
 
 def write(transport: Transport, world: Any = None, body: object = None) -> object:
@@ -31,11 +31,11 @@ def write(transport: Transport, world: Any = None, body: object = None) -> objec
         tester = world.sandbox.store.user.id
         execution = world.execution(101).id
         body = [{"rtsId": execution, "testerId": tester, "status": "1"}]
-    return transport.send("PUT", WRITE, body=body or [])
+    return transport.send("PUT", WRITE_PATH, body=body or [])
 
 
 def visible_text(error: BaseException, *, with_locals: bool = True) -> str:
-    """Return everything that an error shows, with the local variables of our code."""
+    """Return all that an error may show, with the local variables of our code."""
     summary = traceback.TracebackException.from_exception(
         error, capture_locals=with_locals
     )
@@ -45,8 +45,8 @@ def visible_text(error: BaseException, *, with_locals: bool = True) -> str:
     return f"{error} {error!r} {vars(error)} {''.join(summary.format())}"
 
 
-def echo(request: Any) -> bytes:
-    """Refuse a request with every header of it, as a careless server may."""
+def refuse_with_headers(request: Any) -> bytes:
+    """Refuse a request, and repeat all its headers in the message."""
     if request.path == "manifest":
         return answer({}, Set_Cookie=f"token={COOKIE}; Max-Age=5400")
     words = " ".join(f"{name}={text}" for name, text in request.headers.items())

@@ -26,7 +26,7 @@ from tests.conftest import World
 def settings(world: World) -> Callable[..., Settings]:
     """Make settings that name the sandbox, its token and the phase of *world*.
 
-    A keyword is an option as a user would write it; `None` takes one away.
+    A keyword is an option as a user would write it; `None` removes one.
     """
 
     def make(token: str | None = None, **options: Any) -> Settings:
@@ -55,16 +55,18 @@ def client(
 
 
 @pytest.fixture
-def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], bool]], None]:
-    """Return a function that ends every time budget once *happened* is true."""
+def expire_deadlines_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Callable[[], bool]], None]:
+    """Return a function that ends every time budget as soon as *happened* is true."""
     now = clock.monotonic
 
-    def late(happened: Callable[[], bool]) -> None:
+    def expire(happened: Callable[[], bool]) -> None:
         monkeypatch.setattr(
             clock, "monotonic", lambda: now() + (1e6 if happened() else 0)
         )
 
-    return late
+    return expire
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def settings_for(
     password: str = "",
     **options: Any,
 ) -> Settings:
-    """Resolve *options*, and what stands in the environment of a job."""
+    """Return the settings for *options* as flags, and credentials in the environment."""
     environ = {
         "ZEPHYR_TOKEN": token,
         "ZEPHYR_USERNAME": username,
@@ -47,7 +47,7 @@ def settings_for(
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived; the names of *headers* are in lower case."""
+    """A request that was received; the names of *headers* are in lower case."""
 
     method: str
     target: str
@@ -77,7 +77,7 @@ def answer(
 ) -> bytes:
     """Return a whole answer; a *body* that is not bytes is sent as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(data)}"]
+    lines = [f"HTTP/1.1 {status} Reason", f"Content-Length: {len(data)}"]
     if data:
         lines.append(f"Content-Type: {kind}")
     lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
@@ -99,7 +99,7 @@ class LocalServer:
                     server.handle(request, self)
 
         self._server = _Threads(("127.0.0.1", 0), Handler)
-        self.hung_up = self._server.hung_up
+        self.connection_closed = self._server.connection_closed
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
@@ -151,7 +151,7 @@ class ScriptedServer(LocalServer):
     def trickle(
         self, begin: bytes, part: bytes = b" ", seconds: float = 0.1
     ) -> Iterable[bytes]:
-        """Yield *begin*, and then *part* again and again until the server stops."""
+        """Yield *begin*, and then *part* every *seconds* until the server stops."""
         yield begin
         while not self.stopped.wait(seconds):
             yield part
@@ -164,11 +164,11 @@ class _Threads(socketserver.ThreadingTCPServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.hung_up = threading.Event()
+        self.connection_closed = threading.Event()
 
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
-        self.hung_up.set()
+        self.connection_closed.set()
 
 
 def _read(file: Any) -> Request | None:
@@ -183,7 +183,7 @@ def _read(file: Any) -> Request | None:
 
 @dataclass
 class ForwardProxy:
-    """An answer that passes requests on to the host they name, as a proxy does."""
+    """Answers each request with the answer of the host that it names, as a proxy does."""
 
     forwarded: list[Request] = field(default_factory=list)
 
@@ -213,7 +213,7 @@ class ForwardProxy:
 
 
 class ConnectProxy(LocalServer):
-    """A proxy that opens tunnels, as for https, to clients that have its *password*."""
+    """A proxy that opens tunnels for clients with its *password*, or without one for all."""
 
     def __init__(self, password: str = "") -> None:
         super().__init__()

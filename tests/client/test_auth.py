@@ -1,4 +1,4 @@
-"""Logins, each applied to a prepared request without a server."""
+"""Auth objects, each applied to a prepared request without a server."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def auth_of(kind: Any, secret: str) -> HeaderAuth | CookieAuth:
 def logged_in(
     cookie: str = "token=abc; Max-Age=5400; Path=/flex; Secure",
 ) -> CookieAuth:
-    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
-    assert found.accept(login_answer(cookie))
-    return found
+    cookie_auth = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
+    assert cookie_auth.accept(login_answer(cookie))
+    return cookie_auth
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def test_token_is_a_bearer_token():
+def test_a_token_is_sent_as_bearer():
     signed = auth_of("token", "t0ken")(prepared())
 
     assert signed.headers["Authorization"] == "Bearer t0ken"
 
 
-def test_basic_is_a_pair_in_base64():
+def test_user_and_password_are_sent_in_base64():
     signed = auth_of("basic", "hun:ter2")(prepared())
 
     scheme, _, pair = signed.headers["Authorization"].partition(" ")
@@ -79,8 +79,8 @@ def test_cookie_login_sends_no_authorization():
     [
         pytest.param("", "token=abc", id="none"),
         pytest.param("a=1; b=2", "a=1; b=2; token=abc", id="others are kept"),
-        pytest.param("token=old; a=1", "a=1; token=abc", id="an old one goes"),
-        pytest.param("mytoken=1", "mytoken=1; token=abc", id="a longer name stays"),
+        pytest.param("token=old; a=1", "a=1; token=abc", id="the old one is removed"),
+        pytest.param("mytoken=1", "mytoken=1; token=abc", id="a longer name is kept"),
         pytest.param("a=token=1", "a=token=1; token=abc", id="a value is no name"),
     ],
 )
@@ -91,36 +91,36 @@ def test_cookie_replaces_only_the_token(before, after):
     assert logged_in()(request).headers["Cookie"] == after
 
 
-def test_cookie_signs_a_repeated_request_once():
+def test_a_repeated_request_has_one_token_cookie():
     signed = logged_in()(prepared())
 
     assert logged_in("token=new")(signed).headers["Cookie"] == "token=new"
 
 
 def test_without_a_login_there_is_no_cookie():
-    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
+    cookie_auth = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
 
-    assert not found.is_logged_in
-    assert "Cookie" not in found(prepared()).headers
+    assert not cookie_auth.is_logged_in
+    assert "Cookie" not in cookie_auth(prepared()).headers
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
         pytest.param("token=abc; Max-Age=5400; Secure", 5340, id="90 minutes"),
-        pytest.param("token=abc; Max-Age=600", 540, id="what the server says"),
-        pytest.param("token=abc", 5340, id="90 minutes if it does not say"),
-        pytest.param("token=abc; Max-Age=soon", 5340, id="or says it badly"),
-        pytest.param("token=abc; Max-Age=20", 10, id="half of a short life"),
+        pytest.param("token=abc; Max-Age=600", 540, id="Max-Age of the server"),
+        pytest.param("token=abc", 5340, id="90 minutes by default"),
+        pytest.param("token=abc; Max-Age=soon", 5340, id="90 minutes for a bad value"),
+        pytest.param("token=abc; Max-Age=20", 10, id="half of a short Max-Age"),
     ],
 )
-def test_cookie_is_renewed_before_it_runs_out(clock, header, seconds):
-    found = logged_in(header)
+def test_a_cookie_is_not_used_shortly_before_its_end(clock, header, seconds):
+    cookie_auth = logged_in(header)
 
     clock.now += seconds - 1
-    assert found.is_logged_in
+    assert cookie_auth.is_logged_in
     clock.now += 1
-    assert not found.is_logged_in
+    assert not cookie_auth.is_logged_in
 
 
 @pytest.mark.parametrize(
@@ -129,29 +129,29 @@ def test_cookie_is_renewed_before_it_runs_out(clock, header, seconds):
         pytest.param([], id="none"),
         pytest.param(["JSESSIONID=1; Path=/"], id="another"),
         pytest.param(["token=; Max-Age=0"], id="an empty one"),
-        pytest.param(["\x00;=;;"], id="rubbish"),
+        pytest.param(["\x00;=;;"], id="not a cookie"),
     ],
 )
 def test_an_answer_without_a_token_cookie_is_not_accepted(cookies):
-    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
+    cookie_auth = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
 
-    assert not found.accept(login_answer(*cookies))
-    assert not found.is_logged_in
+    assert not cookie_auth.accept(login_answer(*cookies))
+    assert not cookie_auth.is_logged_in
 
 
 def test_the_token_cookie_is_found_among_several():
-    found = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
+    cookie_auth = CookieAuth(HeaderAuth(Secret("Basic hunter2")))
     answer = login_answer("JSESSIONID=1; Path=/", "token=abc; Max-Age=60", "lb=7")
 
-    assert found.accept(answer)
-    assert found(prepared()).headers["Cookie"] == "token=abc"
+    assert cookie_auth.accept(answer)
+    assert cookie_auth(prepared()).headers["Cookie"] == "token=abc"
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [("token", HeaderAuth), ("basic", HeaderAuth), ("cookie", CookieAuth)],
 )
-def test_credential_decides_the_login(kind, expected):
+def test_the_kind_of_credential_decides_the_login(kind, expected):
     made = auth_of(kind, "x")
 
     assert type(made) is expected

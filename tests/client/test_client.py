@@ -31,7 +31,7 @@ from tests.client.servers import settings_for
 def client_of(
     scripted: Callable[..., ScriptedServer], connected: Callable[..., Client]
 ) -> Callable[..., tuple[Client, ScriptedServer]]:
-    """Connect to a server; *response* is JSON, or a function that answers a request."""
+    """Start a server and a client; *response* is JSON, or a function of the request."""
 
     def start(response: Any) -> tuple[Client, ScriptedServer]:
         is_function = callable(response)
@@ -42,7 +42,7 @@ def client_of(
     return start
 
 
-def row(number: int, phase: int = 7, **more: Any) -> dict[str, Any]:
+def execution_row(number: int, phase: int = 7, **more: Any) -> dict[str, Any]:
     """Return an execution as a server lists it."""
     case = {"id": number + 2000, "testcaseId": number + 100}
     tree = {"id": number + 1000, "testcase": case}
@@ -53,7 +53,7 @@ def envelope(rows: list[Any], **more: Any) -> dict[str, Any]:
     return {"firstResult": 0, "resultSize": len(rows), "results": rows, **more}
 
 
-SHAPES: dict[str, Callable[[list[Any]], Any]] = {
+LIST_SHAPES: dict[str, Callable[[list[Any]], Any]] = {
     "list": lambda rows: rows,
     "envelope": envelope,
     "envelope in a list": lambda rows: [envelope(rows)],
@@ -69,7 +69,9 @@ def paged(
     def respond(request: Request) -> bytes:
         offset = int(request.query["offset"])
         size = min(int(request.query["pagesize"]), largest)
-        rows = [row(n) for n in range(offset + 1, min(offset + size, total) + 1)]
+        rows = [
+            execution_row(n) for n in range(offset + 1, min(offset + size, total) + 1)
+        ]
         body = shape(rows)
         if isinstance(body, dict):
             body["pageNumber"] = size
@@ -78,7 +80,7 @@ def paged(
     return respond
 
 
-def numbers(client: Client, phase: int = 7) -> list[int]:
+def execution_ids(client: Client, phase: int = 7) -> list[int]:
     return [each.id for each in client.executions(phase)]
 
 
@@ -174,7 +176,7 @@ def test_execute_leaves_notes_that_are_not_given(world, client):
     assert world.execution(101).comment == "by hand"
 
 
-def test_execute_status_gives_many_the_same(world, client):
+def test_execute_status_writes_one_status_to_many(world, client):
     tester = client.current_user().id
     ids = [world.execution(case).id for case in (101, 102)]
 
@@ -186,7 +188,7 @@ def test_execute_status_gives_many_the_same(world, client):
     )
 
 
-@pytest.mark.parametrize("notes", [None, "", "said by hand"])
+@pytest.mark.parametrize("notes", [None, "", "by hand"])
 def test_execute_one_writes_one(world, client, notes):
     tester = client.current_user().id
 
@@ -200,7 +202,7 @@ def test_execute_one_writes_one(world, client, notes):
 
 
 def test_execute_one_uses_post_where_put_is_not_allowed(client_of):
-    """A page of the vendor's documentation prints POST."""
+    """One page of the vendor's documentation says POST."""
     client, server = client_of(
         lambda request: answer({}, status=405 if request.method == "PUT" else 200)
     )
@@ -248,11 +250,11 @@ def test_execute_returns_none_without_a_list_in_the_answer(world, client, kind):
         pytest.param(1200, [0, 500, 1000], id="three"),
     ],
 )
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", LIST_SHAPES)
 def test_pages_are_read_until_one_is_short(client_of, total, offsets, shape):
-    client, server = client_of(paged(total, shape=SHAPES[shape]))
+    client, server = client_of(paged(total, shape=LIST_SHAPES[shape]))
 
-    assert numbers(client) == list(range(1, total + 1))
+    assert execution_ids(client) == list(range(1, total + 1))
     assert [int(each.query["offset"]) for each in server.requests] == offsets
     assert {each.query["pagesize"] for each in server.requests} == {"500"}
 
@@ -262,13 +264,13 @@ def test_shorter_pages_with_a_stated_size_are_read_to_the_end(client_of, largest
     """The field pageNumber has the size of a page, not its number."""
     client, _ = client_of(paged(305, largest))
 
-    assert numbers(client) == list(range(1, 306))
+    assert execution_ids(client) == list(range(1, 306))
 
 
 def test_a_full_last_page_needs_one_more_request(client_of):
     client, server = client_of(paged(200, 100))
 
-    assert numbers(client) == list(range(1, 201))
+    assert execution_ids(client) == list(range(1, 201))
     assert len(server.requests) == 3
 
 
@@ -283,13 +285,13 @@ def test_a_server_that_ignores_the_offset_ends_the_list(world, client):
 
 
 def test_a_server_that_ignores_the_page_size_is_read_once(client_of):
-    rows = [row(number) for number in range(1, 1201)]
+    rows = [execution_row(number) for number in range(1, 1201)]
     client, _ = client_of(envelope(rows))
 
-    assert numbers(client) == list(range(1, 1201))
+    assert execution_ids(client) == list(range(1, 1201))
 
 
-def test_a_lying_result_size_is_not_believed(world, client):
+def test_a_wrong_result_size_is_ignored(world, client):
     world.sandbox.store.schedule_all(world.phase, range(1001, 1601))
     world.sandbox.faults.add(Fault(kind="lie_result_size", times=None))
 
@@ -297,11 +299,11 @@ def test_a_lying_result_size_is_not_believed(world, client):
 
 
 @pytest.mark.parametrize("size", [None, "many", 10**9, -1])
-def test_whatever_result_size_is_the_pages_decide(client_of, size):
-    rows = [row(1), row(2)]
+def test_the_result_size_does_not_end_the_list(client_of, size):
+    rows = [execution_row(1), execution_row(2)]
     client, server = client_of({"results": rows, "resultSize": size})
 
-    assert numbers(client) == [1, 2]
+    assert execution_ids(client) == [1, 2]
     assert len(server.requests) == 1
 
 
@@ -312,12 +314,12 @@ def test_a_row_that_moves_between_pages_comes_once(client_of, shift):
     def respond(request: Request) -> bytes:
         offset = int(request.query["offset"])
         begin = offset + 1 - (shift if offset else 0)
-        rows = [row(n) for n in range(begin, min(begin + 499, 700) + 1)]
+        rows = [execution_row(n) for n in range(begin, min(begin + 499, 700) + 1)]
         return answer(envelope(rows))
 
     client, _ = client_of(respond)
 
-    assert numbers(client)[:501] == list(range(1, 502))
+    assert execution_ids(client)[:501] == list(range(1, 502))
 
 
 # Rows
@@ -338,16 +340,16 @@ def test_rows_of_another_phase_are_refused(world, client):
 
 def test_rows_that_do_not_say_their_phase_are_refused(client_of):
     """An execution that cannot be checked is not written to."""
-    found = row(1)
+    found = execution_row(1)
     del found["cyclePhaseId"]
     client, _ = client_of([found])
 
     with pytest.raises(ZephyrRefused, match="Nothing was written"):
-        numbers(client)
+        execution_ids(client)
 
 
 def test_ids_as_digits_are_numbers(client_of):
-    found = row(1, tcrTreeTestcase={"testcase": {"testcaseId": "101"}})
+    found = execution_row(1, tcrTreeTestcase={"testcase": {"testcaseId": "101"}})
     client, _ = client_of([{**found, "id": "1", "cyclePhaseId": "7", "status": 2}])
 
     (execution,) = client.executions(7)
@@ -357,22 +359,22 @@ def test_ids_as_digits_are_numbers(client_of):
 
 
 @pytest.mark.parametrize(
-    "strange",
+    "bad_row",
     [
         pytest.param(None, id="null"),
         pytest.param(7, id="number"),
         pytest.param("row", id="text"),
         pytest.param([], id="list"),
-        pytest.param({}, id="nothing in it"),
+        pytest.param({}, id="empty object"),
         pytest.param({"id": None}, id="no id"),
-        pytest.param({"id": True}, id="a truth for an id"),
+        pytest.param({"id": True}, id="boolean id"),
         pytest.param({"id": "1e3"}, id="no digits"),
     ],
 )
-def test_rows_that_are_not_objects_are_left_out(client_of, strange):
-    client, _ = client_of([row(1), strange, row(2)])
+def test_rows_without_an_id_are_left_out(client_of, bad_row):
+    client, _ = client_of([execution_row(1), bad_row, execution_row(2)])
 
-    assert numbers(client) == [1, 2]
+    assert execution_ids(client) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -382,18 +384,18 @@ def test_rows_that_are_not_objects_are_left_out(client_of, strange):
         pytest.param([], id="list"),
         pytest.param({}, id="no case"),
         pytest.param({"testcase": None}, id="null case"),
-        pytest.param({"testcase": {"testcaseId": {}}}, id="strange id"),
+        pytest.param({"testcase": {"testcaseId": {}}}, id="bad id"),
     ],
 )
 def test_an_execution_may_have_no_test_case(client_of, tree):
-    client, _ = client_of([row(1, tcrTreeTestcase=tree)])
+    client, _ = client_of([execution_row(1, tcrTreeTestcase=tree)])
 
     assert [each.case for each in client.executions(7)] == [None]
 
 
-def test_the_status_of_the_last_result_counts_if_there_is_no_other(client_of):
+def test_an_execution_without_a_status_has_that_of_its_last_result(client_of):
     last = {"id": 62, "executionStatus": "4", "executionDate": "1490812485000"}
-    client, _ = client_of([row(1, lastTestResult=last)])
+    client, _ = client_of([execution_row(1, lastTestResult=last)])
 
     (execution,) = client.executions(7)
 
@@ -410,10 +412,10 @@ def test_an_execution_has_another_stamp_after_each_result(world, client):
     assert len(stamps) == 3
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", LIST_SHAPES)
 def test_names_are_listed_in_every_shape(client_of, shape):
     rows = [{"id": "3", "name": "A"}, {"id": 4, "name": "B", "projectRelease": "true"}]
-    client, _ = client_of(SHAPES[shape](rows))
+    client, _ = client_of(LIST_SHAPES[shape](rows))
 
     assert client.releases(1) == [Release(3, "A"), Release(4, "B", hidden=True)]
 
@@ -426,7 +428,7 @@ def test_names_are_listed_in_every_shape(client_of, shape):
         pytest.param(lambda client: client.cycles(1), id="cycles"),
         pytest.param(lambda client: client.cycle(1), id="cycle"),
         pytest.param(lambda client: client.current_user(), id="user"),
-        pytest.param(numbers, id="executions"),
+        pytest.param(execution_ids, id="executions"),
     ],
 )
 @pytest.mark.parametrize(
@@ -463,7 +465,7 @@ def test_an_empty_body_is_not_an_empty_list(client_of):
         ({"id": 7}, "user 7"),
     ],
 )
-def test_a_user_has_the_best_name_there_is(client_of, payload, name):
+def test_a_user_has_the_first_name_that_is_set(client_of, payload, name):
     client, _ = client_of(payload)
 
     assert client.current_user() == User(7, name)
@@ -471,22 +473,24 @@ def test_a_user_has_the_best_name_there_is(client_of, payload, name):
 
 # Statuses
 
-LISTED = [{"id": 1, "value": "Pass", "active": True}]
+STATUS_ROWS = [{"id": 1, "value": "Pass", "active": True}]
 PREFERENCE = "testresult.testresultStatus.LOV"
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(json.dumps(LISTED), id="text"),
-        pytest.param(LISTED, id="list"),
-        pytest.param(json.dumps([{**LISTED[0], "id": "1"}]), id="digits"),
-        pytest.param(json.dumps([{**LISTED[0], "id": 1.0}]), id="1.0"),
-        pytest.param(json.dumps([{**LISTED[0], "active": "true"}]), id="true in text"),
-        pytest.param(json.dumps([{"id": 1, "value": "Pass"}]), id="active not said"),
+        pytest.param(json.dumps(STATUS_ROWS), id="text"),
+        pytest.param(STATUS_ROWS, id="list"),
+        pytest.param(json.dumps([{**STATUS_ROWS[0], "id": "1"}]), id="digits"),
+        pytest.param(json.dumps([{**STATUS_ROWS[0], "id": 1.0}]), id="1.0"),
+        pytest.param(
+            json.dumps([{**STATUS_ROWS[0], "active": "true"}]), id="true in text"
+        ),
+        pytest.param(json.dumps([{"id": 1, "value": "Pass"}]), id="no active"),
     ],
 )
-def test_statuses_are_read_however_they_are_written(client_of, value):
+def test_statuses_are_read_in_every_format(client_of, value):
     client, server = client_of({"name": PREFERENCE, "value": value})
 
     assert client.statuses() == [Status("1", "Pass")]
@@ -494,14 +498,16 @@ def test_statuses_are_read_however_they_are_written(client_of, value):
 
 
 @pytest.mark.parametrize("first", [{}, {"name": "other", "value": "[]"}, [], 400, 404])
-def test_statuses_are_read_from_the_second_address_if_needed(client_of, first):
-    """The fourth version of the interface lists all preferences of the system."""
+def test_statuses_are_read_from_a_second_address_if_the_first_has_none(
+    client_of, first
+):
+    """Version 4 of the API lists all preferences of the system."""
 
     def respond(request: Request) -> bytes:
         if request.path == "admin/preference":
             return answer({}, status=first) if isinstance(first, int) else answer(first)
         other = {"name": "testresult.teststepresultStatus.LOV", "value": "[]"}
-        return answer([other, {"name": PREFERENCE, "value": json.dumps(LISTED)}])
+        return answer([other, {"name": PREFERENCE, "value": json.dumps(STATUS_ROWS)}])
 
     client, server = client_of(respond)
 
@@ -509,15 +515,15 @@ def test_statuses_are_read_from_the_second_address_if_needed(client_of, first):
     assert "/rest/v4/" in server.requests[1].target
 
 
-def test_a_preference_of_another_name_is_not_taken(client_of):
+def test_a_preference_of_another_name_is_ignored(client_of):
     """A server that ignores the key may answer with any preference."""
-    client, _ = client_of([{"name": "other", "value": json.dumps(LISTED)}])
+    client, _ = client_of([{"name": "other", "value": json.dumps(STATUS_ROWS)}])
 
     assert client.statuses() == []
 
 
 @pytest.mark.parametrize("value", [None, "", "null", "[", "{}", "7", [None], [[]]])
-def test_a_list_that_cannot_be_read_is_none(client_of, value):
+def test_statuses_are_empty_if_their_list_cannot_be_read(client_of, value):
     client, _ = client_of({"name": PREFERENCE, "value": value})
 
     assert client.statuses() == []
@@ -530,7 +536,7 @@ def test_statuses_are_empty_if_the_server_refuses_the_list(client_of):
     assert len(server.requests) == 2
 
 
-def test_a_credential_that_is_not_accepted_is_not_hidden_by_statuses(client_of):
+def test_statuses_do_not_hide_a_refused_credential(client_of):
     client, server = client_of(lambda _request: answer({}, status=401))
 
     with pytest.raises(ZephyrUnauthorized):
@@ -573,7 +579,7 @@ def test_bulk_rows_have_required_fields_and_no_null(client_of):
     assert second["notes"] == "why"
 
 
-def test_the_same_status_is_sent_with_the_servers_own_spelling(client_of):
+def test_execute_status_sends_a_field_as_the_api_misspells_it(client_of):
     client, server = client_of([])
 
     client.execute_status([5, 6], "1", 7)
@@ -592,6 +598,6 @@ def test_odd_answers_raise_only_errors_of_this_package(client_of):
     """Another exception would end a push before its receipts are written."""
     client, _ = client_of([{"results": [1, None, {"id": {}}]}, "x"])
 
-    for call in (client.projects, client.statuses, lambda: numbers(client)):
+    for call in (client.projects, client.statuses, lambda: execution_ids(client)):
         with suppress(ZephyrError):
             call()

@@ -26,9 +26,9 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
-from tests.client.calls import echo
 from tests.client.calls import PROXY_PASSWORD
 from tests.client.calls import read
+from tests.client.calls import refuse_with_headers
 from tests.client.calls import SECRETS
 from tests.client.calls import TOKEN
 from tests.client.calls import visible_text
@@ -68,21 +68,23 @@ def test_a_proxy_of_the_environment_is_used(
 
 
 @pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
-@pytest.mark.parametrize("by", ["option", "environment"])
-def test_no_proxy_is_respected(scripted, settings, connected, monkeypatch, by, value):
+@pytest.mark.parametrize("set_by", ["option", "environment"])
+def test_no_proxy_is_respected(
+    scripted, settings, connected, monkeypatch, set_by, value
+):
     """NO_PROXY also applies to a proxy that is set with an option."""
     proxy = ForwardProxy()
     server = scripted(proxy)
-    if by == "environment":
+    if set_by == "environment":
         monkeypatch.setenv("HTTP_PROXY", server.url)
     monkeypatch.setenv("NO_PROXY", value)
 
-    read(connected(settings(proxy=server.url if by == "option" else None)))
+    read(connected(settings(proxy=server.url if set_by == "option" else None)))
 
     assert proxy.forwarded == []
 
 
-def test_the_option_wins_over_the_environment(
+def test_a_proxy_option_overrides_the_environment(
     scripted, settings, connected, monkeypatch
 ):
     proxy = ForwardProxy()
@@ -98,7 +100,7 @@ def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
 ):
     """The password is hidden even if the answer of the proxy repeats it."""
     caplog.set_level(logging.DEBUG)
-    server = scripted(echo)
+    server = scripted(refuse_with_headers)
     address = server.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
     transport = connected(
         settings_for(TOKEN, url="http://zephyr.example", proxy=address)
@@ -115,19 +117,19 @@ def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
     assert [each for each in (*SECRETS, pair) if each in shown] == []
 
 
-@pytest.mark.parametrize("by", ["option", "environment"])
+@pytest.mark.parametrize("set_by", ["option", "environment"])
 def test_an_unreachable_proxy_is_named_without_its_password(
-    connected, caplog, pauses, monkeypatch, by
+    connected, caplog, pauses, monkeypatch, set_by
 ):
     caplog.set_level(logging.DEBUG)
     address = f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:{refusing_port()}"
-    if by == "environment":
+    if set_by == "environment":
         monkeypatch.setenv("HTTP_PROXY", address)
     transport = connected(
         settings_for(
             TOKEN,
             url="http://zephyr.example",
-            proxy=address if by == "option" else None,
+            proxy=address if set_by == "option" else None,
         )
     )
 
@@ -135,7 +137,7 @@ def test_an_unreachable_proxy_is_named_without_its_password(
         read(transport)
 
     text = str(caught.value)
-    source = "--zephyr-proxy" if by == "option" else "HTTP_PROXY"
+    source = "--zephyr-proxy" if set_by == "option" else "HTTP_PROXY"
     assert text.startswith("no connection through the proxy http://<hidden>@127.0.0.1:")
     assert f" (from {source}) to http://zephyr.example (from --zephyr-url): " in text
     shown = visible_text(caught.value) + " ".join(
@@ -311,14 +313,14 @@ def test_a_write_that_is_cut_off_over_tls_is_uncertain(tls, ca_file):
 
 
 @pytest.fixture
-def tunnel() -> Iterator[Callable[..., ConnectProxy]]:
-    """Start proxies that open tunnels."""
+def start_proxy() -> Iterator[Callable[..., ConnectProxy]]:
+    """Return a function that starts a proxy with tunnels."""
     with ExitStack() as stack:
         yield lambda password="": stack.enter_context(ConnectProxy(password))
 
 
 @pytest.fixture
-def secure(tls: ssl.SSLContext) -> Iterator[Sandbox]:
+def tls_sandbox(tls: ssl.SSLContext) -> Iterator[Sandbox]:
     """A sandbox that speaks TLS with a certificate of our authority."""
     with Sandbox(tls=tls) as sandbox:
         yield sandbox
@@ -328,49 +330,55 @@ def with_password(url: str) -> str:
     return url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
 
 
-@pytest.mark.parametrize("by", ["option", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_a_tunnel_leads_to_a_server_with_tls(
-    secure, ca_file, tunnel, connected, monkeypatch, by
+@pytest.mark.parametrize(
+    "set_by", ["option", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"]
+)
+def test_a_server_with_tls_is_reached_through_a_tunnel(
+    tls_sandbox, ca_file, start_proxy, connected, monkeypatch, set_by
 ):
     """The proxy gets its own credential, but not that of the server."""
-    proxy = tunnel(PROXY_PASSWORD)
+    proxy = start_proxy(PROXY_PASSWORD)
     options: dict[str, Any] = {"verify": ca_file}
-    if by == "option":
+    if set_by == "option":
         options["proxy"] = with_password(proxy.url)
     else:
-        monkeypatch.setenv(by, with_password(proxy.url))
-    transport = connected(settings_for(secure.token, url=secure.url, **options))
+        monkeypatch.setenv(set_by, with_password(proxy.url))
+    transport = connected(
+        settings_for(tls_sandbox.token, url=tls_sandbox.url, **options)
+    )
 
     assert read(transport)
     assert read(transport)
-    assert proxy.tunnels == [secure.url.removeprefix("https://")]
+    assert proxy.tunnels == [tls_sandbox.url.removeprefix("https://")]
     assert "authorization" not in proxy.requests[0].headers
 
 
 def test_verify_system_works_through_a_tunnel(
-    secure, ca_file, tunnel, connected, monkeypatch
+    tls_sandbox, ca_file, start_proxy, connected, monkeypatch
 ):
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
-    options = {"verify": "system", "proxy": tunnel().url}
-    transport = connected(settings_for(secure.token, url=secure.url, **options))
+    options = {"verify": "system", "proxy": start_proxy().url}
+    transport = connected(
+        settings_for(tls_sandbox.token, url=tls_sandbox.url, **options)
+    )
 
     assert read(transport)
 
 
-@pytest.mark.parametrize("by", ["option", "environment"])
+@pytest.mark.parametrize("set_by", ["option", "environment"])
 @pytest.mark.parametrize("value", ["127.0.0.1", "*"])
 def test_no_proxy_is_respected_for_tunnels(
-    secure, ca_file, tunnel, connected, monkeypatch, by, value
+    tls_sandbox, ca_file, start_proxy, connected, monkeypatch, set_by, value
 ):
-    proxy = tunnel()
+    proxy = start_proxy()
     monkeypatch.setenv("NO_PROXY", value)
-    if by == "environment":
+    if set_by == "environment":
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     settings = settings_for(
-        secure.token,
-        url=secure.url,
+        tls_sandbox.token,
+        url=tls_sandbox.url,
         verify=ca_file,
-        proxy=proxy.url if by == "option" else None,
+        proxy=proxy.url if set_by == "option" else None,
     )
 
     assert read(connected(settings))
@@ -379,13 +387,13 @@ def test_no_proxy_is_respected_for_tunnels(
 
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
 def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
-    secure, ca_file, tunnel, connected, caplog, pauses, call
+    tls_sandbox, ca_file, start_proxy, connected, caplog, pauses, call
 ):
     """The request did not reach the server, so a write is not uncertain."""
     caplog.set_level(logging.DEBUG)
-    proxy = tunnel("another")
+    proxy = start_proxy("another")
     settings = settings_for(
-        TOKEN, url=secure.url, verify=ca_file, proxy=with_password(proxy.url)
+        TOKEN, url=tls_sandbox.url, verify=ca_file, proxy=with_password(proxy.url)
     )
     with pytest.raises(ZephyrUnreachable) as caught:
         call(connected(settings))
@@ -399,7 +407,7 @@ def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     )
     pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
     assert [each for each in (*SECRETS, pair) if each in shown] == []
-    assert secure.requests == []
+    assert tls_sandbox.requests == []
 
 
 def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(scripted, connected):
@@ -413,12 +421,12 @@ def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(scripted, connec
         read(connected(settings))
 
 
-# Certificates in a directory, keys, and what is wrong with them
+# Certificates in a directory; certificates and keys that cannot be used
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl rehash")
 def test_a_private_authority_is_trusted_by_a_directory(
-    secure, ca_file, tmp_path, connected
+    tls_sandbox, ca_file, tmp_path, connected
 ):
     """The files in it have the names that openssl rehash gives."""
     directory = tmp_path / "trusted"
@@ -426,7 +434,7 @@ def test_a_private_authority_is_trusted_by_a_directory(
     shutil.copy(ca_file, directory / "ca.pem")
     subprocess.run(["openssl", "rehash", directory], check=True)
 
-    settings = settings_for(secure.token, url=secure.url, verify=directory)
+    settings = settings_for(tls_sandbox.token, url=tls_sandbox.url, verify=directory)
     assert read(connected(settings))
 
 
@@ -438,17 +446,17 @@ def test_a_directory_without_hashed_names_is_refused_with_advice(ca_file):
     assert str(caught.value).startswith("invalid zephyr_verify '")
 
 
-@pytest.mark.parametrize("spoil", ["another key", "encrypted key", "no PEM"])
+@pytest.mark.parametrize("defect", ["another key", "encrypted key", "no PEM"])
 @pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
 def test_an_unusable_client_certificate_is_reported(
-    secure, authority, ca_file, tmp_path, connected, pauses, spoil, files
+    tls_sandbox, authority, ca_file, tmp_path, connected, pauses, defect, files
 ):
     """OpenSSL does not prompt for a pass phrase, which would block the run."""
     issued = authority.issue_cert("ada@example.com")
     chain, key = issued.cert_chain_pems[0].bytes(), issued.private_key_pem.bytes()
-    if spoil == "another key":
+    if defect == "another key":
         key = authority.issue_cert("eve@example.com").private_key_pem.bytes()
-    elif spoil == "no PEM":
+    elif defect == "no PEM":
         key = b"nothing"
     else:
         loaded = serialization.load_pem_private_key(key, None)
@@ -461,19 +469,21 @@ def test_an_unusable_client_certificate_is_reported(
     certificate.write_bytes(chain + key if files == 1 else chain)
     other.write_bytes(key)
     given = str(certificate) if files == 1 else f"{certificate},{other}"
-    settings = settings_for(TOKEN, url=secure.url, verify=ca_file, client_cert=given)
+    settings = settings_for(
+        TOKEN, url=tls_sandbox.url, verify=ca_file, client_cert=given
+    )
     with pytest.raises(ZephyrUnreachable, match="Check zephyr_client_cert"):
         read(connected(settings))
 
-    assert secure.requests == []
+    assert tls_sandbox.requests == []
 
 
 def test_a_verify_file_without_certificates_is_reported(
-    secure, tmp_path, connected, pauses
+    tls_sandbox, tmp_path, connected, pauses
 ):
     path = tmp_path / "ca.pem"
     path.write_text("nothing", encoding="utf-8")
-    settings = settings_for(TOKEN, url=secure.url, verify=path)
+    settings = settings_for(TOKEN, url=tls_sandbox.url, verify=path)
     with pytest.raises(ZephyrUnreachable, match="zephyr_verify"):
         read(connected(settings))
 
@@ -497,7 +507,7 @@ def test_a_tls_failure_during_a_write_is_uncertain(tls, ca_file, connected):
                 data = b""
                 while not data.endswith(b"[]"):
                     data += sock.recv(65536)
-                # Below TLS, where each record has a checksum.
+                # These bytes are no TLS record, because their checksum is wrong.
                 os.write(sock.fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
                 with suppress(OSError):
                     sock.recv(1)

@@ -1,4 +1,4 @@
-"""Jobs that create the same things at the same time, and incomplete searches."""
+"""Creating targets and test cases while another job does, and finding test cases."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ NAMES = {
 }
 
 
-class Late(Client):
-    """A client whose first creations come just after those of another job."""
+class LateTargetClient(Client):
+    """A client that creates cycles and phases just after another job did."""
 
     rival: Any
 
@@ -41,7 +41,7 @@ class Late(Client):
         return super().create_phase(*args)
 
 
-class LateCases(Client):
+class LateCaseClient(Client):
     """A client that creates folders and test cases just after another job did."""
 
     rival: Any
@@ -65,9 +65,9 @@ class LateCases(Client):
 
 @pytest.fixture
 def creator(world, settings, connected):
-    """Return a job that creates a test case while another job does the same."""
+    """Return a function that creates a test case while another job does the same."""
     options = settings(unmapped="create", create="execution")
-    client = connected(options, LateCases)
+    client = connected(options, LateCaseClient)
     new = NewCase("pay", "test_pay::test_card", "pay/test_pay.py::test_card")
 
     def rival(kind: str, *args: Any) -> None:
@@ -113,7 +113,7 @@ def test_two_jobs_that_create_a_test_case_share_one(creator, contested):
 
 
 @pytest.mark.parametrize("options", [{"used": True}, {"deletes": False}])
-def test_what_is_used_or_cannot_be_removed_is_named_once(creator, options):
+def test_a_duplicate_that_is_used_or_cannot_be_removed_is_named_once(creator, options):
     _, cases, chosen, remarks = creator("cases", **options)
 
     assert sorted(cases) == [chosen, chosen + 1]
@@ -129,7 +129,7 @@ def test_two_jobs_that_create_a_target_share_the_lowest_id(
 ):
     store = world.sandbox.store
     options = settings(**{**NAMES, "phase": "Regression"})
-    client = connected(options, Late)
+    client = connected(options, LateTargetClient)
 
     def rival(kind: str, cycle: int = 0) -> None:
         if kind == contested == "cycle":
@@ -164,10 +164,10 @@ def test_an_uncertain_creation_is_looked_up_and_not_repeated(
     assert len(world.sandbox.store.phases(cycle.id)) == 1
 
 
-# Looking cases up
+# Finding test cases
 
 
-def test_of_several_placements_the_one_of_the_release_is_taken(world, client):
+def test_cases_of_another_release_only_are_found(world, client):
     store = world.sandbox.store
     other = store.add_release(world.project, "2.0")
     for case in range(500, 560):
@@ -188,7 +188,7 @@ def test_a_search_asks_for_100_ids_at_a_time(world, client):
     assert len(world.sandbox.requests) - before == 3
 
 
-def test_alt_ids_are_found_and_shared_ones_named(world, client):
+def test_alt_ids_are_found_and_shared_ones_are_named(world, client):
     store = world.sandbox.store
     one = store.add_case(world.release, alt="A-1")
     two = [store.add_case(world.release, alt="A-2") for _ in range(2)]
@@ -199,7 +199,7 @@ def test_alt_ids_are_found_and_shared_ones_named(world, client):
     assert not found.has("A-3")
 
 
-def test_many_alt_ids_are_found_by_a_walk(world, client):
+def test_many_alt_ids_are_found_in_their_folders(world, client):
     for number in range(40):
         world.sandbox.store.add_case(world.release, alt=f"A-{number}")
     before = len(world.sandbox.requests)
@@ -209,7 +209,7 @@ def test_many_alt_ids_are_found_by_a_walk(world, client):
     assert len(world.sandbox.requests) - before < 40
 
 
-def test_of_many_alt_ids_a_shared_one_is_named(world, client):
+def test_a_shared_one_of_many_alt_ids_is_named(world, client):
     store = world.sandbox.store
     for number in range(30):
         store.add_case(world.release, alt=f"A-{number}")
@@ -223,8 +223,8 @@ def test_of_many_alt_ids_a_shared_one_is_named(world, client):
 def test_without_a_search_missing_ids_are_uncertain(world, client):
     world.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
     world.sandbox.store.add_case(world.release, testcase_id=500)
-    seen = find_cases(client, [500], world.release)
-    unseen = find_cases(client, [501], None)
+    found = find_cases(client, [500], world.release)
+    not_found = find_cases(client, [501], None)
 
-    assert 500 in seen.placements
-    assert not unseen.certain
+    assert 500 in found.placements
+    assert not not_found.certain

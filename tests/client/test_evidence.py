@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pytest_zephyr.client import transport
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Settings
@@ -46,23 +47,23 @@ from tests.conftest import World
 UPLOAD = "/upload/document/genericattachment"
 ATTACH = "/attachment/list"
 SAVE = "/execution/teststepresult/saveorupdate"
-AT = 1_764_633_600_000
+ENDED_MS = 1_764_633_600_000
 
 
 @dataclass
-class Recorded:
-    """A run on disk: passed tests with evidence, one for each case."""
+class RecordedRun:
+    """A run of passed tests with evidence, which the first push writes to its journal."""
 
     path: Path
     settings: Callable[..., Settings]
     lines: list[dict[str, Any]] = field(default_factory=list)
 
-    def test(
+    def add_test(
         self,
         case: int,
         *evidence_values: EvidenceValue,
         nodeid: str | None = None,
-        at: int = AT,
+        at: int = ENDED_MS,
     ) -> None:
         nodeid = nodeid or f"test_a.py::test_{case}"
         self.lines.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
@@ -73,22 +74,22 @@ class Recorded:
             report = Report(nodeid, when, "passed", duration=1000, at=at)
             self.lines.append(journal_format.report_line(report))
 
-    def next(self, name: str) -> Recorded:
-        """Return another run, beside this one."""
-        return Recorded(self.path.with_name(f"{name}.jsonl"), self.settings)
+    def another_run(self, name: str) -> RecordedRun:
+        """Return another run, with its journal in the same directory."""
+        return RecordedRun(self.path.with_name(f"{name}.jsonl"), self.settings)
 
-    def copy(self) -> Recorded:
-        """Return a copy of what is on disk by now."""
+    def copy(self) -> RecordedRun:
+        """Return a run with a copy of the journal and the attachments."""
         directory = self.path.parent.with_name("copied")
         shutil.copytree(self.path.parent, directory)
-        return Recorded(directory / self.path.name, self.settings)
+        return RecordedRun(directory / self.path.name, self.settings)
 
     def file(self, name: str, content: bytes, type: str = "image/png") -> File:
         store = FileStore(self.path.parent / DIRECTORY, 10**9, 10**9)
         return File(name, type, store.take_bytes(content), len(content))
 
     def push(self, **options: Any) -> Delivery:
-        """Push as the command does, with what earlier pushes wrote down."""
+        """Push as the command does, with the receipts of earlier pushes."""
         if not self.path.exists():
             writer = JournalWriter.create(self.path, Header(self.path.stem))
             writer.append(*[*self.lines, journal_format.line_of(End())])
@@ -105,24 +106,24 @@ class Recorded:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path, settings: Callable[..., Settings]) -> Recorded:
-    return Recorded(tmp_path / "journals" / "run.jsonl", settings)
+def recorded(tmp_path: Path, settings: Callable[..., Settings]) -> RecordedRun:
+    return RecordedRun(tmp_path / "journals" / "run.jsonl", settings)
 
 
-def names(world: World, case: int) -> list[str]:
+def attachment_names(world: World, case: int) -> list[str]:
     return [name for name, _, _ in world.execution(case).attachments]
 
 
-def is_met(world: World) -> bool:
+def fault_was_hit(world: World) -> bool:
     """Whether a fault has hit a request."""
     return any(each["met"] for each in world.sandbox.faults.listed())
 
 
-def calls(world: World, path: str) -> int:
+def count_requests(world: World, path: str) -> int:
     return sum(each.path.endswith(path) for each in world.sandbox.requests)
 
 
-def content(world: World, case: int, name: str) -> list[bytes]:
+def contents_of(world: World, case: int, name: str) -> list[bytes]:
     return world.sandbox.store.attachment_bytes(world.phase, case, name)
 
 
@@ -134,11 +135,11 @@ def content(world: World, case: int, name: str) -> list[bytes]:
 )
 def test_any_name_arrives_as_it_is(world, recorded, name):
     """The server answers with an encoded name, which is passed on as it is."""
-    recorded.test(101, recorded.file(name, b"picture"))
+    recorded.add_test(101, recorded.file(name, b"picture"))
 
     assert recorded.push().complete
     assert world.execution(101).attachments == ((name, "image/png", 7),)
-    assert content(world, 101, name) == [b"picture"]
+    assert contents_of(world, 101, name) == [b"picture"]
 
 
 def test_requests_are_split_at_about_one_megabyte(world, recorded):
@@ -147,32 +148,34 @@ def test_requests_are_split_at_about_one_megabyte(world, recorded):
         files = [
             recorded.file(f"{n}.bin", bytes([case, n]) * 150_000) for n in range(3)
         ]
-        recorded.test(case, *files)
-    recorded.test(104, recorded.file("big.bin", b"x" * 2_000_000))
+        recorded.add_test(case, *files)
+    recorded.add_test(104, recorded.file("big.bin", b"x" * 2_000_000))
 
     assert recorded.push().evidence.files == 10
-    assert calls(world, UPLOAD) == calls(world, ATTACH) == 4
+    assert count_requests(world, UPLOAD) == count_requests(world, ATTACH) == 4
     for case in (101, 102, 103):
         for n in range(3):
-            assert content(world, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
+            assert contents_of(world, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
 
 
 def test_two_files_with_one_name_are_both_attached(world, recorded):
     """Parameters of one case that each take a screenshot, for example."""
     for n in range(3):
         shot = recorded.file("shot.png", b"%d" % (n % 2))
-        recorded.test(101, shot, nodeid=f"test_a.py::test[{n}]")
+        recorded.add_test(101, shot, nodeid=f"test_a.py::test[{n}]")
 
     assert recorded.push().complete
-    first, second = names(world, 101)
+    first, second = attachment_names(world, 101)
     assert first == "shot.png"
     assert second.startswith("shot-")
-    assert content(world, 101, first) == [b"0"]
-    assert content(world, 101, second) == [b"1"]
+    assert contents_of(world, 101, first) == [b"0"]
+    assert contents_of(world, 101, second) == [b"1"]
 
 
 def test_a_second_push_sends_nothing(world, recorded):
-    recorded.test(101, recorded.file("a.png", b"a"), Step(1, "Open", outcome="passed"))
+    recorded.add_test(
+        101, recorded.file("a.png", b"a"), Step(1, "Open", outcome="passed")
+    )
     recorded.push()
     before = len(world.writes)
 
@@ -184,9 +187,9 @@ def test_a_second_push_sends_nothing(world, recorded):
 
 
 @pytest.mark.parametrize("method", ["basic", "cookie"])
-def test_every_login_may_send_files(world, recorded, method):
+def test_files_are_sent_with_password_logins(world, recorded, method):
     world.sandbox.store.add_user("kim", "secret")
-    recorded.test(101, recorded.file("a.png", b"a"))
+    recorded.add_test(101, recorded.file("a.png", b"a"))
     recorded.settings = lambda **_: settings_for(
         username="kim",
         password="secret",
@@ -197,12 +200,12 @@ def test_every_login_may_send_files(world, recorded, method):
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="expire_cookie"))
 
     assert recorded.push().complete
-    assert names(world, 101) == ["a.png"]
+    assert attachment_names(world, 101) == ["a.png"]
 
 
 # What goes wrong
 
-BAD_DAYS: dict[str, dict[str, Any]] = {
+FAULT_OPTIONS: dict[str, dict[str, Any]] = {
     "cut before": {"kind": "cut_before"},
     "cut after": {"kind": "cut_after"},
     "502": {"status": 502},
@@ -218,17 +221,15 @@ BAD_DAYS: dict[str, dict[str, Any]] = {
 FAULTS = [
     pytest.param(Fault("POST", path, **fault), id=f"{path.rsplit('/')[-1]} {name}")
     for path in (UPLOAD, ATTACH)
-    for name, fault in BAD_DAYS.items()
+    for name, fault in FAULT_OPTIONS.items()
 ]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_answer_that_is_lost_neither_loses_nor_doubles_a_file(
-    world, recorded, fault
-):
-    """The attachments of the execution show whether to send it again."""
+def test_a_fault_neither_loses_nor_doubles_a_file(world, recorded, fault):
+    """The attachments of the execution show whether to send the file again."""
     for case in (101, 102, 103):
-        recorded.test(case, recorded.file("a b.png", b"%d" % case))
+        recorded.add_test(case, recorded.file("a b.png", b"%d" % case))
     world.sandbox.faults.add(fault)
 
     first = recorded.push()
@@ -237,21 +238,19 @@ def test_an_answer_that_is_lost_neither_loses_nor_doubles_a_file(
     assert len(first.changes.reported) == 3
     assert second.complete
     for case in (101, 102, 103):
-        assert names(world, case) == ["a b.png"]
-        assert content(world, case, "a b.png") == [b"%d" % case]
+        assert attachment_names(world, case) == ["a b.png"]
+        assert contents_of(world, case, "a b.png") == [b"%d" % case]
 
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
-def test_a_push_that_died_while_attaching_is_finished_by_the_next(
-    world, recorded, kind
-):
+def test_an_unanswered_push_of_files_is_finished_by_the_next(world, recorded, kind):
     """Without a receipt the next push first compares name and size."""
     for case in (101, 102):
-        recorded.test(case, recorded.file("größe 1.png", b"%d" % case))
+        recorded.add_test(case, recorded.file("größe 1.png", b"%d" % case))
     world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=3600, times=1))
     world.sandbox.faults.add(Fault("GET", "*/attachment", status=503, times=None))
 
-    first = recorded.push(timeout=0.4, deadline=1.5, retries=0)
+    first = recorded.push(timeout=0.4, retries=0)
     assert not first.complete
     assert first.evidence.files_pending == 2
     world.sandbox.faults.clear()
@@ -260,29 +259,29 @@ def test_a_push_that_died_while_attaching_is_finished_by_the_next(
 
     assert second.complete
     for case in (101, 102):
-        assert names(world, case) == ["größe 1.png"]
+        assert attachment_names(world, case) == ["größe 1.png"]
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
 def test_a_file_of_an_older_run_does_not_count(world, recorded, kind):
-    """It has the same name and size, so the number of files before is compared."""
-    recorded.test(101, recorded.file("out.txt", b"old"))
+    """Name and size are equal, so the number of such files before is compared."""
+    recorded.add_test(101, recorded.file("out.txt", b"old"))
     assert recorded.push().complete
-    later = recorded.next("later")
-    later.test(101, later.file("out.txt", b"new"), at=AT + 1)
+    later = recorded.another_run("later")
+    later.add_test(101, later.file("out.txt", b"new"), at=ENDED_MS + 1)
     world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
 
     assert later.push().complete
-    assert content(world, 101, "out.txt") == [b"old", b"new"]
+    assert contents_of(world, 101, "out.txt") == [b"old", b"new"]
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_how_many_there_were_before_is_remembered(world, recorded, kind):
-    """The push that attached was killed, and the next one compares the number."""
-    recorded.test(101, recorded.file("out.txt", b"old"))
+def test_the_next_push_knows_the_number_of_files_before(world, recorded, kind):
+    """The first push gets no answer and no list; the next one compares the number."""
+    recorded.add_test(101, recorded.file("out.txt", b"old"))
     recorded.push()
-    later = recorded.next("later")
-    later.test(101, later.file("out.txt", b"new"), at=AT + 1)
+    later = recorded.another_run("later")
+    later.add_test(101, later.file("out.txt", b"new"), at=ENDED_MS + 1)
     world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
     world.sandbox.faults.add(
         Fault("GET", "*/attachment", status=503, times=None, after=1)
@@ -292,55 +291,58 @@ def test_how_many_there_were_before_is_remembered(world, recorded, kind):
     world.sandbox.faults.clear()
 
     assert later.push().complete
-    assert content(world, 101, "out.txt") == [b"old", b"new"]
+    assert contents_of(world, 101, "out.txt") == [b"old", b"new"]
 
 
 def test_only_executions_with_attachments_are_listed(world, recorded):
     for case in (101, 102):
-        recorded.test(case, recorded.file("a.png", b"a"))
+        recorded.add_test(case, recorded.file("a.png", b"a"))
     recorded.push()
 
-    assert calls(world, "/attachment") == 0
+    assert count_requests(world, "/attachment") == 0
 
 
-def test_an_equal_file_is_attached_once_whatever_run_it_is_of(world, recorded):
+def test_an_equal_file_is_attached_once_across_runs(world, recorded):
     """Equal means name, size and content."""
     for number in range(12):
-        run = recorded.next(f"run{number:02}")
-        run.test(101, run.file("receipt.pdf", b"the same"), at=AT + number)
+        run = recorded.another_run(f"run{number:02}")
+        run.add_test(101, run.file("receipt.pdf", b"the same"), at=ENDED_MS + number)
         assert run.push().complete
-    assert content(world, 101, "receipt.pdf") == [b"the same"]
-    assert calls(world, "/flex/download") == 11
-    other = recorded.next("other")
-    other.test(101, other.file("receipt.pdf", b"another!"), at=AT + 12)
+    assert contents_of(world, 101, "receipt.pdf") == [b"the same"]
+    assert count_requests(world, "/flex/download") == 11
+    other = recorded.another_run("other")
+    other.add_test(101, other.file("receipt.pdf", b"another!"), at=ENDED_MS + 12)
 
     assert other.push().complete
-    assert content(world, 101, "receipt.pdf") == [b"the same", b"another!"]
+    assert contents_of(world, 101, "receipt.pdf") == [b"the same", b"another!"]
 
 
 @pytest.mark.parametrize(("kind", "count"), [("status", 2), ("cut_before", 1)])
-def test_a_file_that_cannot_be_compared_is_attached(world, recorded, kind, count):
-    """A file is sent if contents cannot be read, and kept if there is no answer now."""
+def test_a_file_is_attached_again_if_contents_cannot_be_read(
+    world, recorded, kind, count
+):
+    """After 404 it is sent; without an answer the next push compares the contents."""
     world.sandbox.faults.add(
         Fault("GET", "/download", kind=kind, status=404, times=None)
     )
-    first, second = recorded.next("first"), recorded.next("second")
+    first, second = recorded.another_run("first"), recorded.another_run("second")
     for number, run in enumerate((first, second)):
-        run.test(101, run.file("a.png", b"a"), at=AT + number)
+        run.add_test(101, run.file("a.png", b"a"), at=ENDED_MS + number)
         run.push(retries=0)
     world.sandbox.faults.clear()
 
     assert second.push().complete
-    assert len(names(world, 101)) == count
+    assert len(attachment_names(world, 101)) == count
 
 
-def test_a_slow_server_gets_a_file_once(world, recorded):
-    """The server attaches it after the timeout, before it would be sent again."""
-    recorded.test(101, recorded.file("a.png", b"a"))
+def test_a_slow_server_gets_a_file_once(world, recorded, monkeypatch):
+    """The server attaches the file after the timeout; the push waits and looks for it."""
+    monkeypatch.setattr(transport, "time", time)
+    recorded.add_test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("POST", ATTACH, kind="latency", seconds=0.6))
 
     assert recorded.push(timeout=0.4).complete
-    assert names(world, 101) == ["a.png"]
+    assert attachment_names(world, 101) == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -350,35 +352,37 @@ def test_a_slow_server_gets_a_file_once(world, recorded):
         pytest.param("/execution/bulk/execute", "hang_after", id="without"),
     ],
 )
-def test_a_copy_of_a_journal_doubles_nothing(world, recorded, path, kind, late):
-    """Without receipts for attachments they are listed first."""
-    recorded.test(101, recorded.file("a.png", b"a"))
+def test_a_copy_of_a_journal_attaches_nothing_twice(
+    world, recorded, path, kind, expire_deadlines_when
+):
+    """Without a receipt for a file, the push first lists the attachments."""
+    recorded.add_test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
-    late(lambda: is_met(world))
+    expire_deadlines_when(lambda: fault_was_hit(world))
     assert not recorded.push(timeout=0.3).complete
     world.sandbox.faults.clear()
     copy = recorded.copy()
 
     for each in (recorded, copy):
         assert each.push().complete
-        assert names(world, 101) == ["a.png"]
+        assert attachment_names(world, 101) == ["a.png"]
 
 
 def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
-    world, recorded, late
+    world, recorded, expire_deadlines_when
 ):
     """An attachment from before the test is not its evidence."""
-    recorded.test(101, recorded.file("a.png", b"a"))
+    recorded.add_test(101, recorded.file("a.png", b"a"))
     recorded.push()
-    later = recorded.next("later")
-    later.test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
+    later = recorded.another_run("later")
+    later.add_test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
-    late(lambda: is_met(world))
+    expire_deadlines_when(lambda: fault_was_hit(world))
     assert not later.push(timeout=0.3).complete
     world.sandbox.faults.clear()
 
     assert later.push().complete
-    assert content(world, 101, "a.png") == [b"a", b"b"]
+    assert contents_of(world, 101, "a.png") == [b"a", b"b"]
 
 
 def problem_texts(*args: Any) -> list[str]:
@@ -386,10 +390,10 @@ def problem_texts(*args: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])
-def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change):
+def test_a_file_without_its_copy_is_refused(world, recorded, change):
     """No later push could send it. A changed copy is not what the test attached."""
     file = recorded.file("a.png", b"a")
-    recorded.test(101, file, recorded.file("b.png", b"b"))
+    recorded.add_test(101, file, recorded.file("b.png", b"b"))
     path = recorded.path.parent / DIRECTORY / file.digest
     path.write_bytes(b"x") if change == "changed" else path.unlink()
 
@@ -398,15 +402,15 @@ def test_a_copy_that_is_lost_is_named_and_not_waited_for(world, recorded, change
     (line,) = problem_texts(delivery, [recorded.path], recorded.settings())
     assert line.startswith("zephyr: a.png was refused (test_a.py::test_101): its copy")
     assert delivery.complete
-    assert names(world, 101) == ["b.png"]
+    assert attachment_names(world, 101) == ["b.png"]
 
 
 def test_a_refused_file_does_not_affect_results_or_other_files(world, recorded):
     """The batch is halved until the refused file is alone."""
     for case in (101, 102, 103, 104):
-        recorded.test(case, recorded.file(f"{case}.png", b"%d" % case))
+        recorded.add_test(case, recorded.file(f"{case}.png", b"%d" % case))
     gone = recorded.file("gone.png", b"gone")
-    recorded.test(105, gone)
+    recorded.add_test(105, gone)
     (recorded.path.parent / DIRECTORY / gone.digest).unlink()
     world.sandbox.faults.add(Fault("POST", UPLOAD, status=413, body="{}", times=3))
 
@@ -420,33 +424,33 @@ def test_a_refused_file_does_not_affect_results_or_other_files(world, recorded):
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
     )
     assert any("101.png was refused" in x and "413" in x for x in lines)
-    assert [names(world, case) for case in (101, 102, 103, 104)] == [
+    assert [attachment_names(world, case) for case in (101, 102, 103, 104)] == [
         [], ["102.png"], ["103.png"], ["104.png"]
     ]  # fmt: skip
 
     again = recorded.push()
 
     assert again.complete
-    assert names(world, 101) == ["101.png"]
+    assert attachment_names(world, 101) == ["101.png"]
 
 
 def test_a_server_that_refuses_attachments_is_not_asked_for_each_file(world, recorded):
     for case in (101, 102):
         files = [recorded.file(f"{n}.png", b"%d" % n) for n in range(90)]
-        recorded.test(case, *files)
+        recorded.add_test(case, *files)
     world.sandbox.faults.add(Fault("POST", UPLOAD, status=400, times=None))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 180
-    assert calls(world, UPLOAD) < 80
-    said = problem_texts(delivery, [recorded.path], recorded.settings())
-    assert sum("was refused" in line for line in said) == 1
+    assert count_requests(world, UPLOAD) < 80
+    lines = problem_texts(delivery, [recorded.path], recorded.settings())
+    assert sum("was refused" in line for line in lines) == 1
 
 
 def test_a_missing_permission_to_attach_is_reported_once(world, recorded):
-    recorded.test(101, recorded.file("a.png", b"a"), recorded.file("b.png", b"b"))
+    recorded.add_test(101, recorded.file("a.png", b"a"), recorded.file("b.png", b"b"))
     world.sandbox.faults.add(Fault("POST", UPLOAD, status=403, times=None))
 
     delivery = recorded.push()
@@ -454,15 +458,15 @@ def test_a_missing_permission_to_attach_is_reported_once(world, recorded):
     assert len(delivery.changes.reported) == 1
     assert delivery.evidence.files_pending == 2
     assert "permission" in str(delivery.error)
-    assert calls(world, UPLOAD) == 1
+    assert count_requests(world, UPLOAD) == 1
 
 
-def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
+def test_files_that_miss_the_deadline_are_kept(world, recorded, expire_deadlines_when):
     """Statuses are sent first; the next push sends the rest."""
-    recorded.test(101, recorded.file("a.png", b"a"))
+    recorded.add_test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
 
-    late(lambda: is_met(world))
+    expire_deadlines_when(lambda: fault_was_hit(world))
     delivery = recorded.push(timeout=0.3)
     world.sandbox.faults.clear()
 
@@ -474,14 +478,14 @@ def test_what_does_not_fit_into_the_deadline_stays(world, recorded, late):
         for each in problem_texts(delivery, [recorded.path], recorded.settings())
     )
     assert recorded.push().complete
-    assert names(world, 101) == ["a.png"]
+    assert attachment_names(world, 101) == ["a.png"]
 
 
 # Steps
 
 
 @pytest.fixture
-def stepped(world: World) -> World:
+def world_with_steps(world: World) -> World:
     """The world with cases 7 and 8, of three steps each."""
     for case in (7, 8):
         store = world.sandbox.store
@@ -490,96 +494,113 @@ def stepped(world: World) -> World:
     return world
 
 
-def shop(*outcomes: str) -> Iterable[Step]:
+def shop_steps(*outcomes: str) -> Iterable[Step]:
+    """Return the first steps of such a case, with these outcomes."""
     labels: tuple[str | int, ...] = ("open", 2, "SEND")
     return [
-        Step(n, label, outcome=outcome, at=AT, comment="why" * (outcome == "failed"))
+        Step(
+            n,
+            label,
+            outcome=outcome,
+            at=ENDED_MS,
+            comment="why" * (outcome == "failed"),
+        )
         for n, (label, outcome) in enumerate(zip(labels, outcomes, strict=False))
     ]
 
 
-def test_step_results_of_all_cases_are_one_write(stepped, recorded):
-    recorded.test(7, *shop("passed", "failed"))
-    recorded.test(8, *shop("passed", "skipped", "passed"))
-    recorded.test(101)
+def test_step_results_of_all_cases_are_one_write(world_with_steps, recorded):
+    recorded.add_test(7, *shop_steps("passed", "failed"))
+    recorded.add_test(8, *shop_steps("passed", "skipped", "passed"))
+    recorded.add_test(101)
 
     assert recorded.push().evidence.steps == 4
-    assert stepped.execution(7).steps == {1: ("1", None), 2: ("2", "why")}
-    assert stepped.execution(8).steps == {1: ("1", None), 3: ("1", None)}
-    assert calls(stepped, SAVE) == 1
-    assert calls(stepped, "/teststep") == 2
-    assert stepped.execution(7).comment is None
+    assert world_with_steps.execution(7).steps == {1: ("1", None), 2: ("2", "why")}
+    assert world_with_steps.execution(8).steps == {1: ("1", None), 3: ("1", None)}
+    assert count_requests(world_with_steps, SAVE) == 1
+    assert count_requests(world_with_steps, "/teststep") == 2
+    assert world_with_steps.execution(7).comment is None
 
     assert recorded.push().complete
-    assert calls(stepped, "/teststep") == 2
+    assert count_requests(world_with_steps, "/teststep") == 2
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
-def test_an_uncertain_write_of_steps_is_repeated(stepped, recorded, kind):
-    recorded.test(7, *shop("passed"))
-    stepped.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
+def test_an_uncertain_write_of_steps_is_repeated(world_with_steps, recorded, kind):
+    recorded.add_test(7, *shop_steps("passed"))
+    world_with_steps.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
 
     assert recorded.push().complete
-    assert stepped.execution(7).steps == {1: ("1", None)}
+    assert world_with_steps.execution(7).steps == {1: ("1", None)}
 
 
-def test_steps_that_could_not_be_written_are_written_later(stepped, recorded):
-    recorded.test(7, *shop("passed"))
-    stepped.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
+def test_steps_that_could_not_be_written_are_written_later(world_with_steps, recorded):
+    recorded.add_test(7, *shop_steps("passed"))
+    world_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
 
     first = recorded.push(retries=0)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (1, 1)
     assert not first.complete
-    stepped.sandbox.faults.clear()
+    world_with_steps.sandbox.faults.clear()
 
     assert recorded.push().evidence.steps == 1
-    assert stepped.execution(7).steps == {1: ("1", None)}
-    assert stepped.execution(7).results == 1
+    assert world_with_steps.execution(7).steps == {1: ("1", None)}
+    assert world_with_steps.execution(7).results == 1
 
 
-def test_results_are_delivered_if_steps_cannot_be_read_now(stepped, recorded):
+def test_results_are_delivered_if_steps_cannot_be_read_now(world_with_steps, recorded):
     """The next push writes the results of the steps."""
     for case in (7, 8):
-        recorded.test(case, *shop("passed"))
-    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=None))
+        recorded.add_test(case, *shop_steps("passed"))
+    world_with_steps.sandbox.faults.add(
+        Fault("GET", "*/teststep", status=503, times=None)
+    )
 
     first = recorded.push(retries=0)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
-    stepped.sandbox.faults.clear()
+    world_with_steps.sandbox.faults.clear()
 
     assert recorded.push().complete
-    assert [stepped.execution(case).steps for case in (7, 8)] == [{1: ("1", None)}] * 2
-    assert stepped.execution(7).results == 1
+    assert [world_with_steps.execution(case).steps for case in (7, 8)] == [
+        {1: ("1", None)}
+    ] * 2
+    assert world_with_steps.execution(7).results == 1
 
 
-def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(stepped, recorded):
+def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
+    world_with_steps, recorded
+):
     """Its steps are attached; the case and the reason are named."""
-    recorded.test(7, *shop("passed"))
-    recorded.test(8, *shop("passed"))
-    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
+    recorded.add_test(7, *shop_steps("passed"))
+    recorded.add_test(8, *shop_steps("passed"))
+    world_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 2
     (refused,) = delivery.evidence.refused
     assert "answered 400 to GET testcase/" in refused.reason
-    (noted,) = [case for case in (7, 8) if stepped.execution(case).attachments]
-    assert "passed open" in content(stepped, noted, "notes.txt")[0].decode()
-    assert not stepped.execution(noted).comment, "nobody knows what Zephyr lacks"
+    (noted,) = [case for case in (7, 8) if world_with_steps.execution(case).attachments]
+    assert (
+        "passed open" in contents_of(world_with_steps, noted, "notes.txt")[0].decode()
+    )
+    assert not world_with_steps.execution(noted).comment, (
+        "the steps of the case are not known"
+    )
 
 
-def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
-    recorded.test(7, *shop("passed", "passed", "passed"))
-    stepped.sandbox.faults.add(Fault("POST", SAVE, status=400, times=2))
+def test_a_refused_step_is_named_and_the_others_are_written(world_with_steps, recorded):
+    recorded.add_test(7, *shop_steps("passed", "passed", "passed"))
+    world_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=400, times=2))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 1
     assert [each.name for each in delivery.evidence.refused] == ["step 1"]
-    assert stepped.execution(7).steps == {2: ("1", None), 3: ("1", None)}
+    assert world_with_steps.execution(7).steps == {2: ("1", None), 3: ("1", None)}
 
     assert recorded.push().complete
-    assert set(stepped.execution(7).steps) == {1, 2, 3}
+    assert set(world_with_steps.execution(7).steps) == {1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -599,19 +620,19 @@ def test_a_refused_step_is_named_and_the_others_are_written(stepped, recorded):
     ids=["left out", "other status", "nothing", "ids only", "other ids", "no list"],
 )
 def test_statuses_of_steps_in_the_answer_are_compared(
-    stepped, recorded, body, refused, reason
+    world_with_steps, recorded, body, refused, reason
 ):
     """An answer that does not list the steps is not compared."""
-    recorded.test(7, *shop("passed", "passed"))
-    execution = stepped.execution(7).id
+    recorded.add_test(7, *shop_steps("passed", "passed"))
+    execution = world_with_steps.execution(7).id
     if isinstance(body, list):
         body = [
             {"releaseTestScheduleId": execution, **row} if "status" in row else row
             for row in body
         ]
-    stepped.sandbox.faults.add(
-        Fault("POST", SAVE, kind="not_json", body=json.dumps(body))
-    )
+    # The fault replaces the answer with *body*.
+    fault = Fault("POST", SAVE, kind="not_json", body=json.dumps(body))
+    world_with_steps.sandbox.faults.add(fault)
     evidence = recorded.push().evidence
 
     assert [each.name for each in evidence.refused] == refused
@@ -620,48 +641,53 @@ def test_statuses_of_steps_in_the_answer_are_compared(
     assert evidence.lost == bool(refused)
 
 
-def test_results_are_delivered_if_a_read_of_steps_hangs(stepped, recorded):
+def test_results_are_delivered_if_a_read_of_steps_hangs(world_with_steps, recorded):
     """The read is ended, and a later push writes the results of the steps."""
-    recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
-    recorded.test(8, *shop("passed"))
+    recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
+    recorded.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
-    stepped.sandbox.faults.add(hang)
+    world_with_steps.sandbox.faults.add(hang)
 
     first = recorded.push(deadline=2)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
-    assert not stepped.execution(7).comment
-    stepped.sandbox.faults.clear()
+    assert not world_with_steps.execution(7).comment
+    world_with_steps.sandbox.faults.clear()
 
     assert recorded.push().complete
-    assert [stepped.execution(case).steps for case in (7, 8)] == [{1: ("1", None)}] * 2
-    assert [stepped.execution(case).results for case in (7, 8)] == [1, 1]
-    assert "not finished dance" in content(stepped, 7, "notes.txt")[0].decode()
-    assert names(stepped, 8) == []
-    before = len(stepped.writes)
+    assert [world_with_steps.execution(case).steps for case in (7, 8)] == [
+        {1: ("1", None)}
+    ] * 2
+    assert [world_with_steps.execution(case).results for case in (7, 8)] == [1, 1]
+    assert (
+        "not finished dance"
+        in contents_of(world_with_steps, 7, "notes.txt")[0].decode()
+    )
+    assert attachment_names(world_with_steps, 8) == []
+    before = len(world_with_steps.writes)
     assert recorded.push().complete
-    assert len(stepped.writes) == before
+    assert len(world_with_steps.writes) == before
 
 
-def test_steps_that_are_missing_in_the_notes_are_sent_later(stepped, recorded):
+def test_steps_that_are_missing_in_the_notes_are_sent_later(world_with_steps, recorded):
     """The steps of the test case are written, but the others could not be attached."""
-    recorded.test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
-    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=1))
-    stepped.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))
+    recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
+    world_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=1))
+    world_with_steps.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))
 
     assert not recorded.push(retries=0).complete
-    assert stepped.execution(7).steps == {1: ("1", None)}
-    assert names(stepped, 7) == []
+    assert world_with_steps.execution(7).steps == {1: ("1", None)}
+    assert attachment_names(world_with_steps, 7) == []
 
     assert recorded.push().complete
-    assert "dance" in content(stepped, 7, "notes.txt")[0].decode()
+    assert "dance" in contents_of(world_with_steps, 7, "notes.txt")[0].decode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_ctrl_c_ends_the_reading_of_steps_at_once(stepped, recorded):
-    recorded.test(7, *shop("passed"))
-    recorded.test(8, *shop("passed"))
+def test_ctrl_c_ends_the_reading_of_steps_at_once(world_with_steps, recorded):
+    recorded.add_test(7, *shop_steps("passed"))
+    recorded.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
-    faults = stepped.sandbox.faults
+    faults = world_with_steps.sandbox.faults
     faults.add(hang)
     main = threading.main_thread().ident or 0
 
@@ -680,69 +706,72 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(stepped, recorded):
 
 
 @pytest.mark.parametrize(
-    ("status", "most"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
+    ("status", "max_calls"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
 )
 def test_a_server_without_step_results_is_not_asked_for_each_case(
-    world, recorded, status, most
+    world, recorded, status, max_calls
 ):
     texts = [f"Step {n}" for n in range(100)]
     world.sandbox.store.add_case(world.release, testcase_id=7, steps=texts)
     world.sandbox.store.schedule(world.phase, 7)
-    recorded.test(7, *(Step(n, n, outcome="passed", at=AT) for n in range(1, 101)))
+    recorded.add_test(
+        7, *(Step(n, n, outcome="passed", at=ENDED_MS) for n in range(1, 101))
+    )
     world.sandbox.faults.add(Fault("POST", SAVE, status=status, times=None))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 1
     assert not delivery.complete
-    assert calls(world, SAVE) <= most
+    assert count_requests(world, SAVE) <= max_calls
     assert len(delivery.evidence.refused) == (0 if status == 401 else 100)
     assert (delivery.error is not None) == (status == 401)
 
 
-def test_a_user_who_may_not_read_steps_is_asked_for_once(stepped, recorded):
+def test_without_permission_steps_are_requested_once(world_with_steps, recorded):
     for case in (7, 8):
-        recorded.test(case, *shop("passed"))
-    stepped.sandbox.faults.add(Fault("GET", "*/teststep", status=403, times=None))
+        recorded.add_test(case, *shop_steps("passed"))
+    world_with_steps.sandbox.faults.add(
+        Fault("GET", "*/teststep", status=403, times=None)
+    )
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 2
-    assert calls(stepped, "/teststep") == 1
+    assert count_requests(world_with_steps, "/teststep") == 1
 
 
-def test_notes_that_steps_made_too_long_are_attached_whole(stepped, recorded):
-    said = [Step(n, f"dance {n} {'x' * 60}", outcome="passed") for n in range(100)]
-    recorded.test(7, Step(200, "open", outcome="passed", at=AT), *said)
+def test_notes_that_steps_made_too_long_are_attached_whole(world_with_steps, recorded):
+    others = [Step(n, f"dance {n} {'x' * 60}", outcome="passed") for n in range(100)]
+    recorded.add_test(7, Step(200, "open", outcome="passed", at=ENDED_MS), *others)
 
     assert recorded.push().complete
-    assert len(stepped.execution(7).comment) <= 4000
-    (whole,) = content(stepped, 7, "notes.txt")
+    assert len(world_with_steps.execution(7).comment) <= 4000
+    (whole,) = contents_of(world_with_steps, 7, "notes.txt")
     for text in ("passed open", "passed dance 1 ", "passed dance 50 ", "dance 99 "):
         assert text in whole.decode()
     assert recorded.push().complete
-    assert names(stepped, 7) == ["notes.txt"]
+    assert attachment_names(world_with_steps, 7) == ["notes.txt"]
 
 
-def test_a_copy_of_a_journal_with_steps_changes_nothing(stepped, recorded):
+def test_a_copy_of_a_journal_with_steps_changes_nothing(world_with_steps, recorded):
     """Its results count as delivered before."""
-    recorded.test(7, *shop("passed"), Step(9, "dance", outcome="passed"))
-    recorded.test(101, recorded.file("a.png", b"a"))
+    recorded.add_test(7, *shop_steps("passed"), Step(9, "dance", outcome="passed"))
+    recorded.add_test(101, recorded.file("a.png", b"a"))
     recorded.push()
-    notes = stepped.execution(7).comment
-    shutil.copytree(recorded.path.parent, recorded.path.parent.with_name("copied"))
-    copied = recorded.path.parent.with_name("copied") / recorded.path.name
-    lines = copied.read_text(encoding="utf-8").splitlines(keepends=True)
-    # As it was before the push.
+    notes = world_with_steps.execution(7).comment
+    copy = recorded.copy()
+    lines = copy.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    # The journal as it was before the push.
     end = next(n for n, line in enumerate(lines) if '"kind":"end"' in line)
-    copied.write_text("".join(lines[: end + 1]), encoding="utf-8")
-    delivery = Recorded(copied, recorded.settings).push()
+    copy.path.write_text("".join(lines[: end + 1]), encoding="utf-8")
+    delivery = copy.push()
 
     assert delivery.complete
     assert len(delivery.changes.reported_before) == 2
     assert delivery.changes.reported == []
-    assert stepped.execution(7).comment == notes
-    assert stepped.execution(7).results == 1
-    assert names(stepped, 7) == []
-    assert names(stepped, 101) == ["a.png"]
+    assert world_with_steps.execution(7).comment == notes
+    assert world_with_steps.execution(7).results == 1
+    assert attachment_names(world_with_steps, 7) == []
+    assert attachment_names(world_with_steps, 101) == ["a.png"]

@@ -21,7 +21,7 @@ from tests.conftest import World
 
 @pytest.fixture
 def find(world: World) -> Callable[..., Target]:
-    """Resolve places as a user would write them."""
+    """Find the target for options as a user would write them."""
 
     def find(**places: Any) -> Target:
         settings = settings_for(world.sandbox.token, url=world.sandbox.url, **places)
@@ -67,7 +67,7 @@ NAMES = {
         ),
     ],
 )
-def test_only_unknown_places_are_requested(world, find, by_id, by_name, calls):
+def test_places_with_an_id_need_fewer_requests(world, find, by_id, by_name, calls):
     places = {name: NAMES[name] for name in by_name}
     places |= {name: str(getattr(world, name)) for name in by_id}
 
@@ -92,7 +92,7 @@ def test_the_release_is_known_unless_only_lower_ids_are_given(world, find):
     assert find(phase=world.phase).release is None
 
 
-def test_the_four_names_are_three_lists(world, find):
+def test_four_names_need_three_lists(world, find):
     find(**NAMES)
 
     assert [each.path.partition("/v3/")[2] for each in world.sandbox.requests] == [
@@ -102,11 +102,11 @@ def test_the_four_names_are_three_lists(world, find):
     ]
 
 
-# Names that are not there
+# Names that do not exist
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         pytest.param(
             {"project": "payments"}, "is not a project of this server.", id="project"
@@ -122,13 +122,13 @@ def test_the_four_names_are_three_lists(world, find):
         ),
     ],
 )
-def test_an_unknown_name_is_reported_with_its_place_and_source(find, wrong, said):
+def test_an_unknown_name_is_reported_with_its_place_and_source(find, wrong, message):
     with pytest.raises(ZephyrNotFound) as caught:
         find(**{**NAMES, **wrong})
 
     ((name, value),) = wrong.items()
     text = str(caught.value)
-    assert text.startswith(f"{value!r} (from --zephyr-{name}) {said}")
+    assert text.startswith(f"{value!r} (from --zephyr-{name}) {message}")
     assert f"{NAMES[name]!r} (" in text
     assert "\n" not in text
 
@@ -207,7 +207,7 @@ def test_an_unknown_id_is_not_confused_with_a_broken_server(world, find, wrong, 
     assert not isinstance(broken.value, ZephyrNotFound)
 
 
-def test_a_name_has_to_be_exact_in_case(world, find):
+def test_upper_and_lower_case_of_names_differ(world, find):
     """Two names that differ in case only are two places."""
     other = world.sandbox.store.add_phase(world.cycle, "SMOKE")
 
@@ -228,21 +228,21 @@ def test_white_space_around_a_name_is_ignored(scripted):
         assert phase_of(find_target(client, settings)) == 6
 
 
-# What does not fit together
+# Places that do not fit together
 
 
 @pytest.fixture
-def elsewhere(world: World) -> dict[str, int]:
+def other_places(world: World) -> dict[str, int]:
     """Another project, release, cycle and phase, and a cycle next to Nightly."""
     store = world.sandbox.store
     names = ("Shop", "2.0", "Weekly", "Full")
     places = dict(zip(NAMES, store.ensure_target(*names), strict=True))
-    return {**places, "beside": store.add_cycle(world.release, "Other")}
+    return {**places, "other_cycle": store.add_cycle(world.release, "Other")}
 
 
 @pytest.mark.parametrize("create", ["never", "execution", "phase", "cycle"])
 @pytest.mark.parametrize(
-    ("places", "said"),
+    ("places", "message"),
     [
         pytest.param(
             {"cycle": "Release candidate"},
@@ -256,12 +256,12 @@ def elsewhere(world: World) -> dict[str, int]:
             id="another cycle",
         ),
         pytest.param(
-            {"cycle": "{beside}"},
+            {"cycle": "{other_cycle}"},
             "is not a phase of cycle 'Other'. It is in cycle 'Nightly' (",
             id="the id of another cycle",
         ),
         pytest.param(
-            {"project": None, "release": None, "cycle": "{beside}"},
+            {"project": None, "release": None, "cycle": "{other_cycle}"},
             "is not a phase of cycle 'Other'. It is in cycle 'Nightly' (",
             id="the id of another cycle alone",
         ),
@@ -308,23 +308,23 @@ def elsewhere(world: World) -> dict[str, int]:
     ],
 )
 def test_places_that_do_not_fit_together_are_reported(
-    world, find, elsewhere, places, said, create
+    world, find, other_places, places, message, create
 ):
     """A wrong name next to a phase id is an error, also with zephyr_create."""
-    ids = {**elsewhere, "nightly": world.cycle}
+    ids = {**other_places, "nightly": world.cycle}
     given = {**NAMES, "phase": str(world.phase), **places}
     filled = {name: text and text.format(**ids) for name, text in given.items()}
 
     with pytest.raises(ZephyrNotFound) as caught:
         find(**filled, create=create)
 
-    parts = [re.escape(part) for part in said.format(**ids).split(".*")]
+    parts = [re.escape(part) for part in message.format(**ids).split(".*")]
     assert re.search(".*".join(parts), str(caught.value))
     assert world.writes == []
 
 
 @pytest.mark.parametrize("cycle", ["Nightly", None])
-def test_a_phase_of_the_second_of_two_cycles_with_one_name_fits(world, find, cycle):
+def test_a_phase_of_the_second_cycle_with_a_name_is_found(world, find, cycle):
     store = world.sandbox.store
     phase = store.add_phase(store.add_cycle(world.release, "Nightly"), "Smoke")
 
@@ -333,7 +333,7 @@ def test_a_phase_of_the_second_of_two_cycles_with_one_name_fits(world, find, cyc
     assert phase_of(target) == phase
 
 
-# Names that are there twice
+# Names that exist twice
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_the_lowest_id_of_two_places_with_one_name_is_used_and_reported(
     assert f"Set zephyr_{kind} to an id" in remark
 
 
-def test_the_order_of_a_list_does_not_choose(scripted):
+def test_the_order_of_a_list_does_not_matter(scripted):
     cycles = [
         {
             "id": number,
@@ -381,7 +381,7 @@ def test_the_order_of_a_list_does_not_choose(scripted):
     assert "ids 3, 7, 9" in target.remarks[0]
 
 
-def test_an_id_chooses_among_those_of_one_name(world, find):
+def test_an_id_selects_one_of_two_phases_with_one_name(world, find):
     other = world.sandbox.store.add_phase(world.cycle, "Smoke")
 
     target = find(**{**NAMES, "phase": str(other)})

@@ -32,7 +32,7 @@ def deliver(settings: Settings) -> Delivery:
         return push([PASSED], client, settings, Memory())
 
 
-def logins(world: World) -> int:
+def count_logins(world: World) -> int:
     return sum(each.path.endswith("/manifest") for each in world.sandbox.requests)
 
 
@@ -57,7 +57,7 @@ def test_token_delivers(world, settings):
 
     assert delivery.complete
     assert world.execution(101).status == "1"
-    assert logins(world) == 0
+    assert count_logins(world) == 0
 
 
 @pytest.mark.parametrize("kind", ["auto", "basic"])
@@ -66,7 +66,7 @@ def test_user_and_password_deliver(world, by_password, kind):
 
     assert delivery.complete
     assert world.execution(101).status == "1"
-    assert logins(world) == 0
+    assert count_logins(world) == 0
 
 
 def test_cookie_delivers_over_plain_http_with_one_login(world, by_password):
@@ -75,10 +75,10 @@ def test_cookie_delivers_over_plain_http_with_one_login(world, by_password):
 
     assert delivery.complete
     assert world.execution(101).status == "1"
-    assert logins(world) == 1
+    assert count_logins(world) == 1
 
 
-def test_an_expired_cookie_is_renewed_once_and_nothing_is_lost(world, by_password):
+def test_a_cookie_that_expires_before_the_write_is_renewed(world, by_password):
     world.sandbox.faults.add(
         Fault("PUT", "/execution/bulk/execute", kind="expire_cookie")
     )
@@ -87,7 +87,7 @@ def test_an_expired_cookie_is_renewed_once_and_nothing_is_lost(world, by_passwor
 
     assert delivery.complete
     assert world.execution(101).results == 1
-    assert logins(world) == 2
+    assert count_logins(world) == 2
 
 
 def test_cookies_that_expire_between_calls_are_renewed(world, by_password, connected):
@@ -96,10 +96,10 @@ def test_cookies_that_expire_between_calls_are_renewed(world, by_password, conne
     world.sandbox.store.expire_cookies()
 
     assert client.current_user().name
-    assert logins(world) == 2
+    assert count_logins(world) == 2
 
 
-def test_a_cookie_about_to_run_out_is_renewed_before_it_does(
+def test_a_cookie_is_renewed_shortly_before_its_end(
     world, by_password, connected, monkeypatch
 ):
     """After 90 minutes less a margin there is a new login instead of a 401."""
@@ -110,7 +110,7 @@ def test_a_cookie_about_to_run_out_is_renewed_before_it_does(
 
     client.current_user()
 
-    assert logins(world) == 2
+    assert count_logins(world) == 2
     assert {each.status for each in world.sandbox.requests} == {200}
 
 
@@ -124,7 +124,7 @@ def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
     with pytest.raises(ZephyrUnauthorized):
         connected(by_password("cookie")).current_user()
 
-    assert logins(world) == 2
+    assert count_logins(world) == 2
     assert len(world.sandbox.requests) == 4
 
 
@@ -155,7 +155,7 @@ def test_a_password_that_changes_during_a_run_ends_it(world, by_password, connec
     ):
         client.current_user()
 
-    assert logins(world) == 2
+    assert count_logins(world) == 2
 
 
 def test_a_login_without_a_cookie_advises_a_token(scripted, by_password, connected):
@@ -207,7 +207,7 @@ def test_a_missing_permission_is_reported_with_the_message_of_the_server(
 
 @pytest.fixture
 def netrc(tmp_path, monkeypatch):
-    """A home directory with a login for the server in its netrc file."""
+    """A home directory with a netrc file that has a login for the server."""
     path = tmp_path / ".netrc"
     path.write_text("machine 127.0.0.1 login mallory password n3trc\n")
     path.chmod(0o600)
@@ -242,7 +242,7 @@ def test_netrc_adds_no_credential_to_a_cookie(scripted, by_password, connected):
 def test_cookies_are_not_stored_with_a_token_or_password(
     scripted, by_password, connected, kind
 ):
-    """A session cookie next to a token could mix two logins."""
+    """A session cookie next to a token could mix two count_logins."""
     server = scripted(
         lambda _request: answer({"id": 1}, Set_Cookie="token=abc; Path=/")
     )
@@ -285,7 +285,7 @@ def test_a_server_without_v3_is_used_through_latest(world, by_password, kind):
     assert sum("/v3/" in each.path for each in world.sandbox.requests) == 1
 
 
-def test_an_address_without_any_zephyr_is_not_found(scripted, connected):
+def test_an_address_without_zephyr_is_reported(scripted, connected):
     server = scripted(lambda _request: answer(status=404))
 
     with pytest.raises(

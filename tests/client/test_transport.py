@@ -1,4 +1,4 @@
-"""Single calls: retries, deadlines, and errors that hide secrets."""
+"""Single calls: retries, deadlines, bad answers, and errors that hide secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from pytest_zephyr import clock
 from pytest_zephyr.client import responses
-from pytest_zephyr.client import transport as module
+from pytest_zephyr.client import transport as transport_module
 from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import ZephyrBadAnswer
@@ -30,16 +30,16 @@ from pytest_zephyr.errors import ZephyrUnreachable
 from pytest_zephyr.errors import ZephyrWriteUncertain
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
-from tests.client.calls import echo
 from tests.client.calls import PASSWORD
 from tests.client.calls import PROXY_PASSWORD
-from tests.client.calls import READ
 from tests.client.calls import read
+from tests.client.calls import READ_PATH
+from tests.client.calls import refuse_with_headers
 from tests.client.calls import SECRETS
 from tests.client.calls import TOKEN
 from tests.client.calls import visible_text
-from tests.client.calls import WRITE
 from tests.client.calls import write
+from tests.client.calls import WRITE_PATH
 from tests.client.servers import answer
 from tests.client.servers import refusing_port
 from tests.client.servers import settings_for
@@ -52,7 +52,7 @@ def transport(
     return connected(settings())
 
 
-def count(world: Any, path: str) -> int:
+def count_requests(world: Any, path: str) -> int:
     return sum(each.path.endswith(path) for each in world.sandbox.requests)
 
 
@@ -60,13 +60,15 @@ def count(world: Any, path: str) -> int:
 
 
 def test_a_server_that_hangs_is_abandoned_after_the_timeout(world, settings, connected):
-    world.sandbox.faults.add(Fault(path=READ, kind="hang", seconds=3600, times=None))
+    world.sandbox.faults.add(
+        Fault(path=READ_PATH, kind="hang", seconds=3600, times=None)
+    )
 
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(timeout=0.3, retries=0)))
 
     assert str(caught.value) == (
-        f"no answer from {world.sandbox.url} (from --zephyr-url) to GET {READ} within"
+        f"no answer from {world.sandbox.url} (from --zephyr-url) to GET {READ_PATH} within"
         f" 0.3 s."
     )
 
@@ -74,67 +76,67 @@ def test_a_server_that_hangs_is_abandoned_after_the_timeout(world, settings, con
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(Fault(path=READ, status=429), id="429"),
-        pytest.param(Fault(path=READ, status=503), id="503"),
-        pytest.param(Fault(path=READ, status=502), id="502"),
-        pytest.param(Fault(path=READ, status=504), id="504"),
-        pytest.param(Fault(path=READ, status=500), id="500"),
-        pytest.param(Fault(path=READ, kind="cut_before"), id="cut before"),
-        pytest.param(Fault(path=READ, kind="cut_after"), id="cut after"),
-        pytest.param(Fault(path=READ, kind="truncate"), id="half a body"),
+        pytest.param(Fault(path=READ_PATH, status=429), id="429"),
+        pytest.param(Fault(path=READ_PATH, status=503), id="503"),
+        pytest.param(Fault(path=READ_PATH, status=502), id="502"),
+        pytest.param(Fault(path=READ_PATH, status=504), id="504"),
+        pytest.param(Fault(path=READ_PATH, status=500), id="500"),
+        pytest.param(Fault(path=READ_PATH, kind="cut_before"), id="cut before"),
+        pytest.param(Fault(path=READ_PATH, kind="cut_after"), id="cut after"),
+        pytest.param(Fault(path=READ_PATH, kind="truncate"), id="half a body"),
     ],
 )
 def test_a_read_is_repeated(world, transport, fault):
     world.sandbox.faults.add(fault)
 
     assert read(transport)
-    assert count(world, READ) == 2
+    assert count_requests(world, READ_PATH) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 417, 428])
 def test_a_refusal_is_not_repeated(world, transport, status):
-    world.sandbox.faults.add(Fault(path=READ, status=status))
+    world.sandbox.faults.add(Fault(path=READ_PATH, status=status))
 
     with pytest.raises(
         ZephyrBadAnswer, match=r"^(http|login failed|permission denied)"
     ) as caught:
         read(transport)
 
-    assert count(world, READ) == 1
+    assert count_requests(world, READ_PATH) == 1
     assert caught.value.status == status
 
 
 def test_a_read_answered_500_is_repeated_once(world, transport):
     """The server also uses 500 for mistakes of the client, so one retry is enough."""
-    world.sandbox.faults.add(Fault(path=READ, status=500, times=None))
+    world.sandbox.faults.add(Fault(path=READ_PATH, status=500, times=None))
 
     with pytest.raises(ZephyrRefused, match="answered 500 to GET user/current"):
         read(transport)
 
-    assert count(world, READ) == 2
+    assert count_requests(world, READ_PATH) == 2
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         ("status", "answered 503 to .*: Service Unavailable"),
         ("truncate", r"no answer from .*: the answer was cut off\.$"),
     ],
 )
 def test_the_setting_limits_the_number_of_retries(
-    world, settings, connected, pauses, retries, kind, said
+    world, settings, connected, pauses, retries, kind, message
 ):
-    world.sandbox.faults.add(Fault(path=READ, kind=kind, times=None))
+    world.sandbox.faults.add(Fault(path=READ_PATH, kind=kind, times=None))
 
-    with pytest.raises(ZephyrUnreachable, match=said):
+    with pytest.raises(ZephyrUnreachable, match=message):
         read(connected(settings(retries=retries)))
 
-    assert count(world, READ) == retries + 1
+    assert count_requests(world, READ_PATH) == retries + 1
 
 
 def test_pauses_grow(world, settings, connected, pauses):
-    world.sandbox.faults.add(Fault(path=READ, status=503, times=None))
+    world.sandbox.faults.add(Fault(path=READ_PATH, status=503, times=None))
 
     with pytest.raises(ZephyrUnreachable):
         read(connected(settings(retries=5)))
@@ -151,10 +153,10 @@ def test_pauses_grow(world, settings, connected, pauses):
     [
         pytest.param("7", 7, id="seconds"),
         pytest.param(lambda: formatdate(time.time() + 60, usegmt=True), 60, id="date"),
-        pytest.param("Thu, 01 Jan 2015 00:00:00 GMT", 0, id="a date gone by"),
+        pytest.param("Thu, 01 Jan 2015 00:00:00 GMT", 0, id="past date"),
         pytest.param("soon", 0, id="garbage"),
-        pytest.param("-5", 0, id="less than nothing"),
-        pytest.param("Thu, 99 Jan 99999999999 00:00:00", 0, id="no date"),
+        pytest.param("-5", 0, id="negative"),
+        pytest.param("Thu, 99 Jan 99999999999 00:00:00", 0, id="bad date"),
         pytest.param("", 0, id="empty"),
     ],
 )
@@ -162,7 +164,7 @@ def test_retry_after_decides_the_pause(world, transport, pauses, status, header,
     """A header that cannot be read is ignored."""
     header = header() if callable(header) else header
     headers = (("Retry-After", header),)
-    world.sandbox.faults.add(Fault(path=READ, status=status, headers=headers))
+    world.sandbox.faults.add(Fault(path=READ_PATH, status=status, headers=headers))
 
     assert read(transport)
     assert pauses == [pytest.approx(pause, abs=3)]
@@ -180,14 +182,14 @@ def test_a_retry_after_the_deadline_is_not_waited_for(
 ):
     """The message has the time, so that users know when to send the journal."""
     headers = (("Retry-After", header()),)
-    world.sandbox.faults.add(Fault(path=READ, status=429, headers=headers))
+    world.sandbox.faults.add(Fault(path=READ_PATH, status=429, headers=headers))
 
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(deadline=20)))
 
     assert re.search(r"429 to .*, retry after 3(600|59\d) s: Too", str(caught.value))
     assert pauses == []
-    assert count(world, READ) == 1
+    assert count_requests(world, READ_PATH) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -197,7 +199,7 @@ def test_a_write_answered_429_or_503_is_repeated(world, transport, status):
 
     write(transport, world)
 
-    assert count(world, WRITE) == 2
+    assert count_requests(world, WRITE_PATH) == 2
     assert world.execution(101).results == 1
 
 
@@ -237,7 +239,7 @@ def test_a_write_with_an_unknown_outcome_is_sent_once(world, transport, fault, e
         write(transport, world)
 
     assert type(caught.value) is error
-    assert count(world, WRITE) == 1
+    assert count_requests(world, WRITE_PATH) == 1
     assert world.execution(101).results <= 1
 
 
@@ -248,9 +250,9 @@ def test_a_write_without_an_answer_is_uncertain(world, settings, connected, kind
     with pytest.raises(ZephyrWriteUncertain) as caught:
         write(connected(settings(timeout=0.3)), world)
 
-    assert count(world, WRITE) <= 1
+    assert count_requests(world, WRITE_PATH) <= 1
     assert str(caught.value) == (
-        f"no answer from {world.sandbox.url} (from --zephyr-url) to PUT {WRITE} within"
+        f"no answer from {world.sandbox.url} (from --zephyr-url) to PUT {WRITE_PATH} within"
         f" 0.3 s. It may have been carried out."
     )
 
@@ -277,7 +279,7 @@ def test_a_write_reaches_a_server_that_starts_meanwhile(to_server, monkeypatch):
     port = refusing_port()
     later = Sandbox(port=port)
     monkeypatch.setattr(
-        module,
+        transport_module,
         "time",
         SimpleNamespace(sleep=lambda _seconds: later.start()),
     )
@@ -318,12 +320,12 @@ def test_nothing_outlasts_the_deadline(world, settings, connected, fault, call):
     world.sandbox.faults.add(fault)
     transport = connected(settings(deadline=0.2, timeout=60, retries=100))
 
-    def go_on() -> None:
+    def call_repeatedly() -> None:
         while True:
             call(transport)
 
     with pytest.raises(ZephyrUnreachable):
-        go_on()
+        call_repeatedly()
 
 
 def test_a_refused_port_does_not_outlast_the_deadline(to_server):
@@ -344,7 +346,7 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
         read(transport)
 
     assert str(caught.value) == (
-        f"the time budget of 0.01 s (zephyr_deadline) is spent; GET {READ} was not sent."
+        f"the time budget of 0.01 s (zephyr_deadline) is spent; GET {READ_PATH} was not sent."
     )
     assert world.sandbox.requests == []
 
@@ -353,20 +355,20 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         pytest.param(Fault(kind="html"), "a web page instead of JSON", id="web page"),
         pytest.param(Fault(kind="not_json"), "a body that is not JSON", id="not JSON"),
         pytest.param(Fault(kind="not_utf8"), "a body that is not JSON", id="not UTF-8"),
     ],
 )
-def test_an_answer_that_is_not_json_is_reported(world, transport, fault, said):
+def test_an_answer_that_is_not_json_is_reported(world, transport, fault, message):
     world.sandbox.faults.add(fault)
 
     with pytest.raises(ZephyrRefused) as caught:
         read(transport)
 
-    where = f"{world.sandbox.url} (from --zephyr-url) answered GET {READ} with {said}"
+    where = f"{world.sandbox.url} (from --zephyr-url) answered GET {READ_PATH} with {message}"
     assert str(caught.value).startswith(where)
     assert caught.value.status == 200
 
@@ -379,7 +381,7 @@ def test_a_web_page_as_answer_advises_to_check_the_address(world, transport):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_a_web_page_with_a_refusal_is_the_refusal(world, transport, status):
+def test_a_refusal_with_a_web_page_is_reported_as_refusal(world, transport, status):
     page = "<html><body><h1>Tomcat</h1><pre>at com.thed.zephyr</pre></body></html>"
     world.sandbox.faults.add(Fault(status=status, body=page, times=None))
 
@@ -394,21 +396,21 @@ def test_a_web_page_with_a_refusal_is_the_refusal(world, transport, status):
 
 
 def test_secrets_are_hidden_before_a_server_message_is_cut(world, transport):
-    said = f'{{"errorMsg": "{"x" * 280}{world.sandbox.token}"}}'
-    world.sandbox.faults.add(Fault(status=400, body=said))
+    body = f'{{"errorMsg": "{"x" * 280}{world.sandbox.token}"}}'
+    world.sandbox.faults.add(Fault(status=400, body=body))
 
     with pytest.raises(ZephyrRefused, match=r"x<hidden>$"):
         read(transport)
 
 
 def test_a_read_that_is_cut_off_raises_unreachable(world, settings, connected):
-    """Half a list must not be read as a short one. The deadline applies."""
+    """Half a list must not be read as a short one."""
     world.sandbox.faults.add(Fault(kind="truncate", times=None))
 
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(retries=50, deadline=0.3)))
 
-    assert f"to GET {READ}: " in str(caught.value)
+    assert f"to GET {READ_PATH}: " in str(caught.value)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
@@ -433,13 +435,13 @@ def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, pac
 
 
 def test_a_large_answer_below_the_limit_is_read(world, transport):
-    world.sandbox.faults.add(Fault(path=READ, kind="huge", rows=20))
+    world.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=20))
 
     assert read(transport)
 
 
 def test_an_answer_above_the_limit_is_reported(world, transport):
-    world.sandbox.faults.add(Fault(path=READ, kind="huge", rows=65, times=None))
+    world.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=65, times=None))
 
     with pytest.raises(ZephyrUnreachable, match="the answer has more than 64 MB"):
         read(transport)
@@ -492,7 +494,7 @@ def test_204_is_a_good_answer(scripted, to_server):
     assert write(to_server(server.url)) is None
 
 
-def test_json_that_is_called_text_is_read(scripted, to_server):
+def test_json_with_the_type_of_text_is_read(scripted, to_server):
     server = scripted(lambda _request: answer({"id": 7}, kind="text/plain"))
 
     assert read(to_server(server.url)) == {"id": 7}
@@ -513,12 +515,10 @@ def test_a_very_long_number_raises_an_error_of_this_package(scripted, to_server)
         to_server(server.url).current_user()
 
 
-# What refusals say
+# Messages of refusals
 
 
-def test_a_refusal_carries_method_path_status_origin_and_the_servers_words(
-    world, transport
-):
+def test_a_refusal_has_address_status_method_path_and_server_message(world, transport):
     with pytest.raises(ZephyrRefused) as caught:
         transport.send("GET", "cycle/999999")
 
@@ -626,7 +626,7 @@ def test_a_redirect_is_reported_with_advice(world, transport):
 @pytest.mark.parametrize(
     "location", ["", "http://[half", "//", "http://host:port/", "\xff\xfe", "/login"]
 )
-def test_a_redirect_to_nonsense_is_our_own_error(scripted, to_server, location):
+def test_a_redirect_to_a_bad_address_is_reported(scripted, to_server, location):
     server = scripted(lambda _request: answer(status=302, Location=location))
 
     with pytest.raises(ZephyrRefused, match="answered 302 to"):
@@ -645,7 +645,7 @@ LOGINS = {
 
 @pytest.mark.parametrize("login", LOGINS)
 def test_a_secret_that_the_server_repeats_is_hidden(scripted, connected, login):
-    server = scripted(echo)
+    server = scripted(refuse_with_headers)
     transport = connected(settings_for(url=server.url, **LOGINS[login]))
 
     with pytest.raises(ZephyrRefused) as caught:
@@ -656,11 +656,11 @@ def test_a_secret_that_the_server_repeats_is_hidden(scripted, connected, login):
     assert [secret for secret in SECRETS if secret in shown] == []
 
 
-FAILURES = {
+FAULTS = {
     "refused": Fault(status=400, times=None),
     "unauthorized": Fault(status=401, times=None),
     "server error": Fault(status=500, times=None),
-    "away": Fault(status=503, times=None),
+    "unavailable": Fault(status=503, times=None),
     "cut": Fault(kind="cut_before", times=None),
     "web page": Fault(kind="html", times=None),
     "redirect": Fault(kind="redirect", times=None),
@@ -668,7 +668,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("failure", FAULTS)
 @pytest.mark.parametrize("login", LOGINS)
 def test_no_failure_shows_a_secret(world, connected, caplog, pauses, login, failure):
     """Messages, tracebacks with local variables, and log lines have no secret."""
@@ -691,11 +691,11 @@ def test_no_failure_shows_a_secret(world, connected, caplog, pauses, login, fail
         url=world.sandbox.url, timeout=0.2, retries=1, **logins[login]
     )
     transport = connected(settings)
-    world.sandbox.faults.add(FAILURES[failure])
+    world.sandbox.faults.add(FAULTS[failure])
     if login == "cookie":
         world.sandbox.faults.clear()
         read(transport)
-        world.sandbox.faults.add(FAILURES[failure])
+        world.sandbox.faults.add(FAULTS[failure])
 
     with pytest.raises(ZephyrError) as caught:
         read(transport)
@@ -721,7 +721,7 @@ def test_settings_and_transport_show_no_secret(connected):
 # What is sent
 
 
-def test_a_request_carries_the_plugins_name_and_wants_json(scripted, to_server):
+def test_a_request_names_the_plugin_and_accepts_json(scripted, to_server):
     server = scripted(lambda _request: answer({}))
     transport = to_server(server.url)
 
@@ -731,11 +731,11 @@ def test_a_request_carries_the_plugins_name_and_wants_json(scripted, to_server):
     assert request.headers["user-agent"].startswith("pytest-zephyr/")
     assert request.headers["accept"] == "application/json"
     assert request.headers["content-type"] == "application/json"
-    assert request.target == f"/flex/services/rest/v3/{WRITE}"
+    assert request.target == f"/flex/services/rest/v3/{WRITE_PATH}"
     assert request.body == b'[{"notes": "gr\\u00f6\\u00dfer \\u2713"}]'
 
 
-def test_truth_values_of_a_query_are_in_lower_case(scripted, to_server):
+def test_booleans_of_a_query_are_in_lower_case(scripted, to_server):
     server = scripted(lambda _request: answer([]))
 
     to_server(server.url).send("GET", "execution", {"a": True, "b": False, "c": 7})
@@ -748,10 +748,12 @@ def test_a_server_below_a_path_is_reached(scripted, to_server):
 
     read(to_server(f"{server.url}/tools/zephyr/flex/html5/login"))
 
-    assert server.requests[0].target == f"/tools/zephyr/flex/services/rest/v3/{READ}"
+    assert (
+        server.requests[0].target == f"/tools/zephyr/flex/services/rest/v3/{READ_PATH}"
+    )
 
 
-def test_connections_are_used_again(world, client):
+def test_connections_are_reused(world, client):
     """Ten calls need one connection."""
     opened: list[str] = []
 
@@ -772,16 +774,16 @@ def test_connections_are_used_again(world, client):
         logger.setLevel(before)
 
     assert sum("Starting new" in line for line in opened) == 1
-    assert count(world, READ) == 10
+    assert count_requests(world, READ_PATH) == 10
 
 
-def test_a_write_on_a_connection_that_the_server_closed_is_certain(scripted, to_server):
-    """A connection that was closed meanwhile is noticed before the write is sent."""
+def test_a_write_succeeds_after_the_server_closed_the_connection(scripted, to_server):
+    """The client notices this before it sends the write."""
     server = scripted(
         lambda _request: answer({}).replace(b"Connection: close\r\n", b"")
     )
     transport = to_server(server.url)
     read(transport)
-    assert server.hung_up.wait(5)
+    assert server.connection_closed.wait(5)
 
     assert write(transport) == {}

@@ -1,4 +1,4 @@
-"""A push with every fault at every call: no result is lost or doubled."""
+"""A push with a fault at one of its calls: no result is lost or doubled."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ FAULTS = {
 }
 
 #: Faults that only a time limit ends, or after which a write is waited for.
-SLOW = {"hang", "hang after", "latency", "504", "late 504"}
+SLOW_FAULTS = {"hang", "hang after", "latency", "504", "late 504"}
 
-#: Answers that say that a write was not carried out, by a server that did it.
-LIES = {("write", "late 401"), ("write", "late 429"), ("write", "late 503")}
+#: Answers which wrongly say that a write was not carried out; it is sent twice.
+FALSE_REFUSALS = {("write", "late 401"), ("write", "late 429"), ("write", "late 503")}
 
 
 @pytest.fixture
@@ -113,9 +113,9 @@ def push(
     journal: Path,
 ) -> Callable[[], tuple[int, str]]:
     """Push the journal with the command, and return its exit code and output."""
-    # A server that is late needs the time that it is given; a second is enough here.
-    waiting = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
-    monkeypatch.setattr(transport, "time", waiting)
+    # A pause gives a slow server time to finish; a second is enough here.
+    short_pauses = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
+    monkeypatch.setattr(transport, "time", short_pauses)
     for name, value in {
         "URL": world.sandbox.url,
         "AUTH": "cookie",
@@ -133,18 +133,18 @@ def push(
     return call
 
 
-#: Calls that are made in their own way; the others are plain reads.
-SPECIAL = ("login", "user", "write")
+#: Calls that are not plain reads.
+SPECIAL_CALLS = ("login", "user", "write")
 
-#: One of each kind of fault that a plain read is to survive.
-KINDS = (
+#: The faults to test with plain reads, one of each kind.
+READ_FAULTS = (
     *("400", "401", "403", "404", "429", "500", "503", "late 500"),
     *("web page", "cut after", "hang", "truncated", "nothing", "all left out"),
 )
 
-DAYS = [
-    *product(SPECIAL, FAULTS, [1]),
-    *product(CALLS.keys() - SPECIAL, KINDS, [1]),
+CALLS_WITH_FAULTS = [
+    *product(SPECIAL_CALLS, FAULTS, [1]),
+    *product(CALLS.keys() - SPECIAL_CALLS, READ_FAULTS, [1]),
     *product(("user", "write"), FAULTS, [None]),
 ]
 
@@ -152,8 +152,11 @@ DAYS = [
 @pytest.mark.parametrize(
     ("call", "fault", "times"),
     [
-        pytest.param(*day, id="-".join([*day[:2], "once" if day[2] else "for ever"]))
-        for day in sorted(DAYS, key=str)
+        pytest.param(
+            *parameters,
+            id="-".join([*parameters[:2], "once" if parameters[2] else "always"]),
+        )
+        for parameters in sorted(CALLS_WITH_FAULTS, key=str)
     ],
 )
 def test_nothing_is_lost_or_doubled_after_a_fault(
@@ -164,30 +167,30 @@ def test_nothing_is_lost_or_doubled_after_a_fault(
     world.sandbox.faults.add(
         replace(FAULTS[fault], method=where.method, path=where.path, times=times)
     )
-    if fault in SLOW:
+    if fault in SLOW_FAULTS:
         monkeypatch.setenv("ZEPHYR_TIMEOUT", "0.3")
         monkeypatch.setenv("ZEPHYR_DEADLINE", "1")
-    code, said = push()
+    code, output = push()
 
     assert code in {0, 1}
     if code == 1:
-        problems = [line for line in said.splitlines() if line.startswith("zephyr: ")]
+        problems = [line for line in output.splitlines() if line.startswith("zephyr: ")]
         assert problems
-        assert "Traceback" not in said
-        assert "internal error" not in said
+        assert "Traceback" not in output
+        assert "internal error" not in output
     world.sandbox.faults.clear()
     monkeypatch.setenv("ZEPHYR_DEADLINE", "60")
     monkeypatch.setenv("ZEPHYR_TIMEOUT", "20")
-    later, again = push()
+    second_code, second_output = push()
 
-    assert later == 0
+    assert second_code == 0
     assert world.statuses() == {case: "2" if case % 2 else "1" for case in CASES}
-    held = world.sandbox.store.executions(world.phase)
-    results = {each.testcase_id: each.results for each in held}
-    if (call, fault) not in LIES:
+    executions = world.sandbox.store.executions(world.phase)
+    results = {each.testcase_id: each.results for each in executions}
+    if (call, fault) not in FALSE_REFUSALS:
         assert results == dict.fromkeys(CASES, 1)
     password = world.sandbox.password
     pair = f"{world.sandbox.username}:{password}".encode()
     for secret in (password, base64.b64encode(pair).decode()):
-        assert secret not in said + again
+        assert secret not in output + second_output
         assert secret not in journal.read_text(encoding="utf-8")
