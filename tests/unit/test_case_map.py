@@ -1,4 +1,4 @@
-"""The mapping file: how it is read, and which row counts for a test."""
+"""The mapping file: how it is read, and which row is used for a test."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def read(tmp_path):
     return call
 
 
-def cases_of(found: CaseMap, *names: str) -> tuple[CaseRef, ...]:
-    return found.cases_of(names[0], names)
+def cases_of(case_map: CaseMap, *names: str) -> tuple[CaseRef, ...]:
+    return case_map.cases_of(names[0], names)
 
 
 A = "tests/test_a.py::test_x"
@@ -61,12 +61,12 @@ B = "tests/test_a.py::TestB::test_y[1,2]"
         *("tabs", "heading", "comments", "old_mac"),
     ],
 )
-def test_csv_is_read_as_programs_write_it(read, content):
-    found = read(content)
+def test_csv_of_common_programs_is_read(read, content):
+    case_map = read(content)
 
-    assert cases_of(found, A) == (101,)
-    assert cases_of(found, B) == (102, "AUTH-1")
-    assert found.remarks() == []
+    assert cases_of(case_map, A) == (101,)
+    assert cases_of(case_map, B) == (102, "AUTH-1")
+    assert case_map.remarks() == []
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_csv_is_read_as_programs_write_it(read, content):
     ids=["object", "texts", "lists", "objects", "repeated_key"],
 )
 def test_json_is_read(read, content):
-    found = read(content, "map.JSON")
+    case_map = read(content, "map.JSON")
 
-    assert cases_of(found, A) == (101,)
-    assert cases_of(found, B) == (102, "AUTH-1")
+    assert cases_of(case_map, A) == (101,)
+    assert cases_of(case_map, B) == (102, "AUTH-1")
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_an_empty_file_has_no_rows(read, name, content):
 
 @pytest.mark.parametrize("cases", ["null", "[]", '""'])
 def test_a_row_may_be_filled_in_later(read, cases):
-    found = read(f'{{"a": {cases}}}', "map.json")
+    case_map = read(f'{{"a": {cases}}}', "map.json")
 
-    assert "name no test case yet: line 1 'a'" in found.remarks()[0]
+    assert "name no test case yet: line 1 'a'" in case_map.remarks()[0]
 
 
-def mapped(*rows: str) -> CaseMap:
+def map_of(*rows: str) -> CaseMap:
     return CaseMap(MapRow(number, row, (number,)) for number, row in enumerate(rows, 1))
 
 
@@ -214,7 +214,7 @@ def mapped(*rows: str) -> CaseMap:
 )
 def test_pattern_matches(pattern, name, expected):
     """Only ``*`` is special, and parameters may be written as in the source."""
-    assert cases_of(mapped(pattern), name) == ((1,) if expected else ())
+    assert cases_of(map_of(pattern), name) == ((1,) if expected else ())
 
 
 @deterministic
@@ -224,15 +224,15 @@ def test_a_glob_matches_what_a_regular_expression_does(pattern, name):
 
     expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name)
 
-    assert bool(cases_of(mapped(pattern), name)) == bool(expected)
+    assert bool(cases_of(map_of(pattern), name)) == bool(expected)
 
 
-def test_an_exact_name_counts_before_a_glob_and_then_the_first_row():
-    found = mapped("*", "a.py::*", "a.py::t", "a.t", "*::u")
+def test_an_exact_name_takes_precedence_over_a_glob_then_the_first_row_does():
+    case_map = map_of("*", "a.py::*", "a.py::t", "a.t", "*::u")
 
-    assert cases_of(found, "a.py::t", "a.t") == (3,)
-    assert cases_of(found, "b.py::u") == (1,)
-    assert found.remarks() == [
+    assert cases_of(case_map, "a.py::t", "a.t") == (3,)
+    assert cases_of(case_map, "b.py::u") == (1,)
+    assert case_map.remarks() == [
         (
             "zephyr: tests match several rows of the map; an exact name counts, else the"
             " first row: a.py::t (lines 3, 4, 1, 2), b.py::u (lines 1, 5)"
@@ -241,21 +241,21 @@ def test_an_exact_name_counts_before_a_glob_and_then_the_first_row():
 
 
 def test_rows_with_the_same_pattern_are_merged_and_repetitions_are_named(read):
-    found = read("a*,101\na*,102\na*,101\nb,103\nb,103,104\n")
+    case_map = read("a*,101\na*,102\na*,101\nb,103\nb,103,104\n")
 
-    assert cases_of(found, "a") == (101, 102)
-    assert cases_of(found, "b") == (103, 104)
-    assert found.remarks() == [
+    assert cases_of(case_map, "a") == (101, 102)
+    assert cases_of(case_map, "b") == (103, 104)
+    assert case_map.remarks() == [
         "zephyr: rows of map.csv repeat an earlier one: line 3 'a*'"
     ]
 
 
 def test_rows_without_effect_are_named(read):
-    found = read("a,101\nb*,102\nc,\nd,103\n")
-    cases_of(found, "a")
+    case_map = read("a,101\nb*,102\nc,\nd,103\n")
+    cases_of(case_map, "a")
 
-    assert cases_of(found, "c") == ()
-    assert found.remarks(lambda row: row.pattern != "d") == [
+    assert cases_of(case_map, "c") == ()
+    assert case_map.remarks(lambda row: row.pattern != "d") == [
         (
             "zephyr: rows of map.csv match no test, or only tests with a marker:"
             " line 2 'b*'"
@@ -269,11 +269,11 @@ def test_names_of_junit_xml_are_those_of_pytest():
         "tests.a.test_b.TestC.test_d[x/y::z]"
     )
     for row in ("tests/a/test_b.py::TestC::test_d[x]", "tests/a/*", "*::test_d[*]"):
-        assert cases_of(mapped(row), "tests.a.test_b.TestC.test_d[x]") == (1,)
-        assert cases_of(mapped(row), "tests.b.test_b.TestC.test_e[x]") == ()
+        assert cases_of(map_of(row), "tests.a.test_b.TestC.test_d[x]") == (1,)
+        assert cases_of(map_of(row), "tests.b.test_b.TestC.test_e[x]") == ()
 
 
-class Counting(str):
+class CountingName(str):
     """A name that counts how often a glob is tried with it."""
 
     tried = 0
@@ -285,7 +285,7 @@ class Counting(str):
 
 
 def test_a_test_is_compared_with_few_of_many_rows():
-    """The text that makes a glob different may be anywhere in it."""
+    """The text that distinguishes a glob may be anywhere in it."""
     rows: Iterable[str] = (
         row
         for number in range(1000)
@@ -296,9 +296,9 @@ def test_a_test_is_compared_with_few_of_many_rows():
             f"tests/test_mod_{number}.py::test_a",
         )
     )
-    found = mapped(*rows)
-    name = Counting("tests/area_77/test_x.py::TestCase500Y::test_number_903_x")
+    case_map = map_of(*rows)
+    name = CountingName("tests/area_77/test_x.py::TestCase500Y::test_number_903_x")
 
-    assert len(found.cases_of(name, [name])) == 1
-    assert len(found.remarks()) == 2
-    assert Counting.tried < 40
+    assert len(case_map.cases_of(name, [name])) == 1
+    assert len(case_map.remarks()) == 2
+    assert CountingName.tried < 40

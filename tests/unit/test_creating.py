@@ -1,4 +1,4 @@
-"""What is made where it is missing: dates, names, folders, and rows as they are read."""
+"""Dates, names and folders of what a push creates, and the rows that it reads for that."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_new_cycle_lies_within_release_and_project(starts, ends, expected):
 
 @deterministic
 @given(st.dates(), st.lists(st.none() | st.dates()), st.lists(st.none() | st.dates()))
-def test_a_cycle_never_ends_after_what_it_is_in(today, starts, ends):
+def test_a_cycle_ends_no_later_than_its_release_and_project(today, starts, ends):
     start, end = cycle_dates(today, starts, ends)
     last = min(filter(None, ends), default=None)
 
@@ -72,7 +72,7 @@ def test_a_day_is_read_in_every_form(value, expected):
     assert decode.date(value) == expected
 
 
-def test_a_long_name_is_cut_and_still_tells_apart():
+def test_long_names_that_are_cut_stay_different():
     long = "test_" + "x" * 400
     names = {shorten_name(long + end) for end in "ab"}
 
@@ -95,8 +95,8 @@ def test_a_folder_is_a_path(template, package, expected):
     assert path_of(NewCase(package, "t"), template) == expected
 
 
-def test_a_folder_keeps_its_package_until_there_is_a_test():
-    """Everything else is filled in once."""
+def test_the_placeholder_for_the_package_is_filled_for_each_test():
+    """The others are filled in once."""
     values = {"build": "7", "date": "2026-11-24"}
     filled = placeholders.fill_folder("CI {build}/{package}/{{a}}", values)
 
@@ -104,7 +104,7 @@ def test_a_folder_keeps_its_package_until_there_is_a_test():
     assert path_of(NewCase("p", "t"), filled) == ("CI 7", "p", "{a}")
 
 
-def test_an_unknown_placeholder_of_a_folder_names_those_there_are():
+def test_an_unknown_placeholder_of_a_folder_gets_a_hint():
     with pytest.raises(InvalidValue, match=r"Did you mean \{package\}"):
         placeholders.fill_folder("{pakage}", {"build": "7"})
 
@@ -112,16 +112,21 @@ def test_an_unknown_placeholder_of_a_folder_names_those_there_are():
 CASE = {"id": "2024", "testcaseId": 2016, "name": "N", "externalId": " A-1 "}
 
 
-def test_the_three_numbers_of_a_case_stay_apart():
-    found = entities.placement({"id": "2025", "tcrCatalogTreeId": 8, "testcase": CASE})
+def test_the_three_ids_of_a_case_are_read():
+    entity = entities.placement({"id": "2025", "tcrCatalogTreeId": 8, "testcase": CASE})
 
-    assert found is not None
-    assert (found.case, found.version, found.id, found.folder) == (2016, 2024, 2025, 8)
-    assert found.alt == "A-1"
+    assert entity is not None
+    assert (entity.case, entity.version, entity.id, entity.folder) == (
+        2016,
+        2024,
+        2025,
+        8,
+    )
+    assert entity.alt == "A-1"
 
 
 @pytest.mark.parametrize("lacking", ["id", "testcaseId"])
-def test_a_case_without_its_numbers_is_none(lacking):
+def test_a_case_without_one_of_its_ids_is_none(lacking):
     case = {key: value for key, value in CASE.items() if key != lacking}
 
     assert entities.placement({"id": 1, "testcase": case}) is None
@@ -137,16 +142,16 @@ def test_a_case_without_its_numbers_is_none(lacking):
     ids=["inside", "beside", "assigned"],
 )
 def test_a_planning_row_names_its_case_inside_or_beside(row, assigned):
-    found = entities.phase_row(row)
+    entity = entities.phase_row(row)
 
-    assert found is not None
-    assert (found.placement.case, found.assigned) == (2016, assigned)
+    assert entity is not None
+    assert (entity.placement.case, entity.assigned) == (2016, assigned)
 
 
 def test_folders_are_walked_from_the_root():
-    found = entities.folder(
+    entity = entities.folder(
         {"id": 1, "name": "a", "categories": [{"id": 2, "categories": [{"id": 3}]}, {}]}
     )
 
-    assert found is not None
-    assert [each.id for each in found.walk()] == [1, 2, 3]
+    assert entity is not None
+    assert [each.id for each in entity.walk()] == [1, 2, 3]

@@ -33,13 +33,13 @@ def login(**environ: str) -> Credential | None:
     return resolve(OptionSources(environ=environ)).credential
 
 
-def problem(flags: dict[str, object] | None = None, **environ: str) -> str:
+def error_message(flags: dict[str, object] | None = None, **environ: str) -> str:
     with pytest.raises(SettingsError) as caught:
         resolve(OptionSources(flags=flags or {}, environ=environ))
     return str(caught.value)
 
 
-def shown(credential: Credential | None) -> tuple[str, str, str] | None:
+def parts_of(credential: Credential | None) -> tuple[str, str, str] | None:
     if credential is None:
         return None
     return credential.kind, credential.username, credential.secret.reveal()
@@ -83,16 +83,16 @@ TOKEN = {"ZEPHYR_TOKEN": SECRET}
 )
 def test_a_credential_is_chosen_by_auth(environ, expected):
     """`auto` is the token if there is one, else the user."""
-    assert shown(login(**environ)) == expected
+    assert parts_of(login(**environ)) == expected
 
 
 def test_a_token_is_read_from_a_file(token_file):
     """White space around it is removed."""
-    found = login(ZEPHYR_TOKEN_FILE=str(token_file))
+    credential = login(ZEPHYR_TOKEN_FILE=str(token_file))
 
-    assert shown(found) == ("token", "", SECRET)
-    assert found is not None
-    assert found.source == f"{token_file} (from ZEPHYR_TOKEN_FILE)"
+    assert parts_of(credential) == ("token", "", SECRET)
+    assert credential is not None
+    assert credential.source == f"{token_file} (from ZEPHYR_TOKEN_FILE)"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_only_a_flag_makes_a_file_override_the_environment(token_file, place, to
         ini={"token_file": (text, "pytest.ini")} if place == "ini" else {},
     )
 
-    assert shown(resolve(given).credential) == ("token", "", token)
+    assert parts_of(resolve(given).credential) == ("token", "", token)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_token_file_without_a_token_is_an_error(tmp_path, content, reason):
     if content is not None:
         path.write_bytes(content)
         path.chmod(0o600)
-    message = problem({"token_file": str(path)})
+    message = error_message({"token_file": str(path)})
 
     assert f"{path} (from --zephyr-token-file)" in message
     assert message.endswith(reason)
@@ -152,14 +152,14 @@ def test_a_token_file_without_a_token_is_an_error(tmp_path, content, reason):
 
 def test_a_password_does_not_replace_a_token_file_that_cannot_be_read(tmp_path):
     """A user who names a file wants to log in with its token."""
-    message = problem(None, ZEPHYR_TOKEN_FILE=str(tmp_path / "none"), **USER)
+    message = error_message(None, ZEPHYR_TOKEN_FILE=str(tmp_path / "none"), **USER)
 
     assert "cannot be read" in message
 
 
 def test_a_directory_as_token_file_is_an_error(tmp_path):
     """The message has the reason of the operating system."""
-    assert "Is a directory" in problem(ZEPHYR_TOKEN_FILE=str(tmp_path))
+    assert "Is a directory" in error_message(ZEPHYR_TOKEN_FILE=str(tmp_path))
 
 
 @posix
@@ -173,7 +173,7 @@ def test_a_token_file_that_others_can_read_causes_a_warning(token_file, mode, wa
     token_file.chmod(mode)
     settings = resolve(OptionSources(environ={"ZEPHYR_TOKEN_FILE": str(token_file)}))
 
-    assert shown(settings.credential) == ("token", "", SECRET)
+    assert parts_of(settings.credential) == ("token", "", SECRET)
     assert [each.partition(" can ")[0] for each in settings.warnings] == (
         [f"the token file {token_file} (from ZEPHYR_TOKEN_FILE)"] if warned else []
     )
@@ -184,8 +184,8 @@ def test_a_token_file_that_others_can_read_causes_a_warning(token_file, mode, wa
     "token", [f"{SECRET} x", f"{SECRET}\x00", f"{SECRET}é", f"{SECRET}\nx"]
 )
 def test_a_token_that_no_header_can_have_is_rejected_without_showing_it(token):
-    """It would be sent broken, or be in the message of a library."""
-    message = problem(ZEPHYR_TOKEN=token)
+    """A library would send it wrong, or show it in an error."""
+    message = error_message(ZEPHYR_TOKEN=token)
 
     assert message.startswith("the token in ZEPHYR_TOKEN has a space, a line break")
     assert SECRET not in message
@@ -211,9 +211,11 @@ def test_a_token_that_no_header_can_have_is_rejected_without_showing_it(token):
         pytest.param("ada", f"{SECRET}\n", ["a control character"], id="line break"),
     ],
 )
-def test_a_user_that_cannot_be_sent_is_rejected(kind, username, password, reasons):
+def test_a_user_name_or_password_that_cannot_be_sent_is_rejected(
+    kind, username, password, reasons
+):
     """The message has the variable and what to do, not the value."""
-    message = problem(
+    message = error_message(
         ZEPHYR_AUTH=kind, ZEPHYR_USERNAME=username, ZEPHYR_PASSWORD=password
     )
 
@@ -224,8 +226,10 @@ def test_a_user_that_cannot_be_sent_is_rejected(kind, username, password, reason
 
 @pytest.mark.parametrize("kind", ["basic", "cookie"])
 def test_characters_outside_ascii_need_a_token(kind):
-    """Clients of the vendor cannot send them, either."""
-    message = problem(ZEPHYR_AUTH=kind, ZEPHYR_USERNAME="ada", ZEPHYR_PASSWORD="pä")
+    """The message says what to use instead."""
+    message = error_message(
+        ZEPHYR_AUTH=kind, ZEPHYR_USERNAME="ada", ZEPHYR_PASSWORD="pä"
+    )
 
     assert message == (
         f"ZEPHYR_PASSWORD has a character outside ASCII, which {kind} login cannot send."
@@ -251,7 +255,7 @@ def test_a_token_may_come_through_a_pipe(tmp_path):
 
 @posix
 def test_a_token_file_without_an_end_is_an_error():
-    assert "is not a token" in problem({"token_file": "/dev/zero"})
+    assert "is not a token" in error_message({"token_file": "/dev/zero"})
 
 
 @pytest.mark.parametrize(
@@ -269,10 +273,14 @@ def test_a_token_file_without_an_end_is_an_error():
             {"eve:p%40ss-word", "p%40ss-word", "p@ss-word", "ZXZlOnBAc3Mtd29yZA=="},
             id="proxy, in every form",
         ),
-        pytest.param({"HTTP_PROXY": "http://proxy:1"}, set(), id="proxy without"),
-        pytest.param({"HTTP_PROXY": "http://[half"}, set(), id="proxy that is none"),
+        pytest.param(
+            {"HTTP_PROXY": "http://proxy:1"}, set(), id="proxy without a password"
+        ),
+        pytest.param({"HTTP_PROXY": "http://[half"}, set(), id="invalid proxy"),
         pytest.param({"ZEPHYR_PASSWORD": "abc"}, {"OmFiYw=="}, id="too short to hide"),
-        pytest.param({"HOME": "/home/ada", "TOKEN": "x" * 9}, set(), id="others"),
+        pytest.param(
+            {"HOME": "/home/ada", "TOKEN": "x" * 9}, set(), id="other variables"
+        ),
     ],
 )
 def test_credentials_in_the_environment_are_known(environ, secrets):

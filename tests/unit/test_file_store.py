@@ -1,4 +1,4 @@
-"""Attachments on disk: one copy for each content, within limits, under safe names."""
+"""Attachments on disk: one copy of each content, with limits and safe names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.unit.make import deterministic
 
 
 def read(file: File, journals: list[Path]) -> bytes | None:
-    """Return what would be sent of *file*, `None` if nothing would."""
+    """Return the content of *file* that a push sends, `None` if it sends none."""
     copy = find_copy(file, journals)
     return None if copy is None else b"".join(read_copy(copy, file.size))
 
@@ -41,8 +41,8 @@ def take(store: FileStore, path: Path) -> tuple[str, int]:
         return store.take_file(file)
 
 
-def test_a_content_is_kept_once_however_it_came(directory, tmp_path):
-    """From bytes or from files, by one process or by several."""
+def test_equal_contents_are_stored_once(directory, tmp_path):
+    """They may come from bytes or files, and from several processes."""
     content = bytes(range(256)) * 9000
     source = tmp_path / "source"
     source.write_bytes(content)
@@ -65,8 +65,8 @@ def test_a_copy_outlives_its_source(directory, tmp_path):
     assert read(File("a", "", digest, size), [tmp_path / "run.jsonl"]) == b"a"
 
 
-def test_half_a_copy_is_made_again(directory):
-    """What a crash of the machine cut short has another size."""
+def test_an_incomplete_copy_is_replaced(directory):
+    """A copy that a crash of the machine cut short has another size."""
     store = FileStore(directory, 10, 10)
     directory.mkdir()
     digest = hashlib.sha256(b"whole").hexdigest()
@@ -76,7 +76,7 @@ def test_half_a_copy_is_made_again(directory):
     assert (directory / digest).read_bytes() == b"whole"
 
 
-def test_limits_hold_for_one_file_and_for_all(directory, tmp_path):
+def test_limits_apply_to_each_file_and_to_all(directory, tmp_path):
     store = FileStore(directory, max_size=4, max_total=6)
     source = tmp_path / "a"
     source.write_bytes(b"12345")
@@ -108,7 +108,7 @@ def test_a_copy_that_is_gone_or_changed_is_not_read(directory, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 def test_a_link_is_not_followed_out_of_the_directory(directory, tmp_path):
-    """Who can write a journal must not make us send what only we can read."""
+    """An edited journal must not make a push send other files of the user."""
     content = b"secret"
     digest = hashlib.sha256(content).hexdigest()
     file, here = File("a", "", digest, len(content)), [tmp_path / "run.jsonl"]
@@ -127,7 +127,7 @@ def test_a_link_is_not_followed_out_of_the_directory(directory, tmp_path):
     assert read(file, here) is None
 
 
-def test_only_old_copies_of_ours_that_nobody_names_are_removed(directory):
+def test_only_old_copies_that_no_journal_names_are_removed(directory):
     store = FileStore(directory, 10, 100)
     named, young, old = map(store.take_bytes, (b"named", b"young", b"old"))
     temporary = f"{0:016x}.tmp"

@@ -1,4 +1,4 @@
-"""The ini file that pytest would read, found without pytest."""
+"""The ini file that pytest would read; pytest-zephyr finds it without pytest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES = {
 }
 
 
-def put(directory: Path, **files: str) -> None:
+def write_files(directory: Path, **files: str) -> None:
     for name, content in files.items():
         (directory / name).write_text(content, encoding="utf-8")
 
@@ -34,17 +34,17 @@ def put(directory: Path, **files: str) -> None:
 @pytest.mark.parametrize(("name", "content"), FILES.items(), ids=FILES)
 def test_every_file_that_pytest_reads_is_read(tmp_path, name, content):
     """Found by search, or named as with `pytest -c`."""
-    put(tmp_path, **{name: content})
+    write_files(tmp_path, **{name: content})
 
-    for found in (inifiles.find(tmp_path), inifiles.load(tmp_path / name)):
-        assert (found.root, found.name) == (tmp_path, name)
-        assert found.options["zephyr_phase"] == "Smoke"
+    for ini in (inifiles.find(tmp_path), inifiles.load(tmp_path / name)):
+        assert (ini.root, ini.name) == (tmp_path, name)
+        assert ini.options["zephyr_phase"] == "Smoke"
 
 
 @pytest.mark.parametrize("first", range(len(FILES) - 1), ids=list(FILES)[:-1])
 def test_files_are_tried_in_pytests_order(tmp_path, first):
-    """The first with a section for pytest is the one, the rest is not looked at."""
-    put(tmp_path, **dict(list(FILES.items())[first:]))
+    """The first file with a section for pytest is used."""
+    write_files(tmp_path, **dict(list(FILES.items())[first:]))
 
     assert inifiles.find(tmp_path).name == list(FILES)[first]
 
@@ -58,12 +58,12 @@ def test_files_are_tried_in_pytests_order(tmp_path, first):
         pytest.param("setup.cfg", "[metadata]\nname = x\n", id="setup"),
     ],
 )
-def test_a_file_without_a_section_for_pytest_is_passed_over(tmp_path, name, content):
+def test_a_file_without_a_section_for_pytest_is_skipped(tmp_path, name, content):
     """The search goes on, in this directory and above."""
     below = tmp_path / "below"
     below.mkdir()
-    put(tmp_path, **{"pytest.ini": INI})
-    put(below, **{name: content})
+    write_files(tmp_path, **{"pytest.ini": INI})
+    write_files(below, **{name: content})
 
     assert inifiles.find(below).root == tmp_path
 
@@ -71,45 +71,45 @@ def test_a_file_without_a_section_for_pytest_is_passed_over(tmp_path, name, cont
 @pytest.mark.parametrize(
     "name", ["pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"]
 )
-def test_a_file_of_pytests_own_ends_the_search_even_if_empty(tmp_path, name):
-    """It belongs to pytest by its name."""
+def test_a_file_with_a_name_of_pytest_ends_the_search_even_if_empty(tmp_path, name):
+    """Its name says that it is for pytest."""
     below = tmp_path / "below"
     below.mkdir()
-    put(tmp_path, **{"pytest.ini": INI})
-    put(below, **{name: ""})
-    found = inifiles.find(below)
+    write_files(tmp_path, **{"pytest.ini": INI})
+    write_files(below, **{name: ""})
+    ini = inifiles.find(below)
 
-    assert (found.root, found.name, dict(found.options)) == (below, name, {})
+    assert (ini.root, ini.name, dict(ini.options)) == (below, name, {})
 
 
 def test_an_empty_section_ends_the_search(tmp_path):
-    """A section says that this is the file, whatever stands in it."""
+    """A file with a section for pytest is used, even if the section is empty."""
     below = tmp_path / "below"
     below.mkdir()
-    put(tmp_path, **{"pytest.ini": INI})
-    put(below, **{"tox.ini": "[pytest]\n"})
+    write_files(tmp_path, **{"pytest.ini": INI})
+    write_files(below, **{"tox.ini": "[pytest]\n"})
 
     assert inifiles.find(below).root == below
 
 
 def test_the_closest_directory_wins(tmp_path):
-    """A weaker file that is closer is the one."""
+    """A directory further up is not read, even if its file has precedence."""
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    put(tmp_path, **{"pytest.ini": INI})
-    put(tmp_path / "a", **{"setup.cfg": "[tool:pytest]\nzephyr_phase = Near\n"})
-    found = inifiles.find(below)
+    write_files(tmp_path, **{"pytest.ini": INI})
+    write_files(tmp_path / "a", **{"setup.cfg": "[tool:pytest]\nzephyr_phase = Near\n"})
+    ini = inifiles.find(below)
 
-    assert found.options == {"zephyr_phase": "Near"}
-    assert found.root == tmp_path / "a"
+    assert ini.options == {"zephyr_phase": "Near"}
+    assert ini.root == tmp_path / "a"
 
 
 def test_without_a_file_there_are_no_options(tmp_path):
     """Paths start from where the search began."""
-    found = inifiles.find(tmp_path)
+    ini = inifiles.find(tmp_path)
 
-    assert dict(found.options) == {}
-    assert found.root == tmp_path
+    assert dict(ini.options) == {}
+    assert ini.root == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -128,22 +128,24 @@ def test_without_a_file_there_are_no_options(tmp_path):
 )
 def test_ini_values_are_texts_as_written(tmp_path, content, text):
     """Nothing is interpolated, and names keep their case."""
-    put(tmp_path, **{"pytest.ini": f"[pytest]\nOther_Key = x\n{content}\n"})
+    write_files(tmp_path, **{"pytest.ini": f"[pytest]\nOther_Key = x\n{content}\n"})
 
     assert inifiles.find(tmp_path).options == {"Other_Key": "x", "zephyr_phase": text}
 
 
-def test_a_default_section_gives_nothing_away(tmp_path):
-    """Pytest knows no section whose values count everywhere."""
-    put(tmp_path, **{"tox.ini": "[DEFAULT]\nzephyr_phase = x\n[pytest]\na = b\n"})
+def test_a_default_section_is_ignored(tmp_path):
+    """Pytest has no section whose values apply to other sections."""
+    write_files(
+        tmp_path, **{"tox.ini": "[DEFAULT]\nzephyr_phase = x\n[pytest]\na = b\n"}
+    )
 
     assert inifiles.find(tmp_path).options == {"a": "b"}
 
 
 @pytest.mark.parametrize("table", ["tool.pytest.ini_options", "tool.pytest"])
 def test_toml_values_keep_their_types(tmp_path, table):
-    """In the older table and in pytest 9's."""
-    put(
+    """This holds for both tables that pytest 9 reads."""
+    write_files(
         tmp_path,
         **{
             "pyproject.toml": f"[{table}]\nzephyr = true\nzephyr_phase = 7\n"
@@ -151,9 +153,9 @@ def test_toml_values_keep_their_types(tmp_path, table):
             f"zephyr_status_map = {{ error = 4, skipped = '-' }}\n"
         },
     )
-    found = inifiles.find(tmp_path)
+    ini = inifiles.find(tmp_path)
 
-    assert found.options == {
+    assert ini.options == {
         "zephyr": True,
         "zephyr_phase": 7,
         "zephyr_timeout": 2.5,
@@ -162,7 +164,7 @@ def test_toml_values_keep_their_types(tmp_path, table):
     }
     assert value(
         "status_map",
-        OptionSources(ini={"status_map": (found.options["zephyr_status_map"], "x")}),
+        OptionSources(ini={"status_map": (ini.options["zephyr_status_map"], "x")}),
     ) == {"error": "4", "skipped": "-"}
 
 
@@ -177,21 +179,21 @@ def test_toml_values_keep_their_types(tmp_path, table):
 )
 def test_a_file_of_any_name_can_be_named(tmp_path, name, content):
     """As with `pytest -c`, the suffix says what it is."""
-    put(tmp_path, **{name: content})
+    write_files(tmp_path, **{name: content})
 
     assert inifiles.load(tmp_path / name).options["zephyr_phase"] == "Smoke"
 
 
 def test_a_named_file_without_a_section_has_no_options(tmp_path):
     """It was named, so nothing else is looked for."""
-    put(tmp_path, **{"pytest.ini": INI, "tox.ini": "[tox]\n"})
-    found = inifiles.load(tmp_path / "tox.ini")
+    write_files(tmp_path, **{"pytest.ini": INI, "tox.ini": "[tox]\n"})
+    ini = inifiles.load(tmp_path / "tox.ini")
 
-    assert (found.name, dict(found.options)) == ("tox.ini", {})
+    assert (ini.name, dict(ini.options)) == ("tox.ini", {})
 
 
-def test_a_named_file_that_is_not_there_is_said(tmp_path):
-    """With the option that named it."""
+def test_the_error_about_a_missing_file_has_the_option(tmp_path):
+    """The option is the one that named the file."""
     with pytest.raises(SettingsError) as caught:
         inifiles.load(tmp_path / "none.ini")
 
@@ -219,8 +221,8 @@ def test_a_named_file_that_is_not_there_is_said(tmp_path):
         pytest.param("pytest.toml", b"pytest = 3\n", id="table of pytest.toml is none"),
     ],
 )
-def test_a_broken_file_is_said_in_one_line(tmp_path, name, content):
-    """The file is named with what is wrong in it."""
+def test_the_error_about_a_broken_file_is_one_line(tmp_path, name, content):
+    """It has the file, and what is wrong in it."""
     (tmp_path / name).write_bytes(content)
 
     for read in (

@@ -1,4 +1,4 @@
-"""Which result of a test counts: the last attempt of a job, the worst of several jobs."""
+"""Which results of a test count: that of the last attempt of each job."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def outcomes(*sessions: Session) -> list[Outcome]:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "counting"),
+    ("first", "second", "expected"),
     [
         (FAILED, PASSED, [PASSED]),
         (PASSED, FAILED, [FAILED]),
@@ -54,9 +54,9 @@ def outcomes(*sessions: Session) -> list[Outcome]:
         (SKIPPED, UNRUN, [UNRUN]),
     ],
 )
-def test_the_last_attempt_of_a_job_counts(first, second, counting):
+def test_the_last_attempt_of_a_job_counts(first, second, expected):
     """A test that was skipped or not run replaces no result."""
-    assert outcomes(session("a", first, 0), session("b", second, 10)) == counting
+    assert outcomes(session("a", first, 0), session("b", second, 10)) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,25 +77,34 @@ def test_the_last_attempt_of_a_job_counts(first, second, counting):
     ],
 )
 def test_a_difference_makes_another_job(other):
-    """Both results stay, and the worse one decides, in any order."""
-    red, green = session("a", FAILED, 0, other), session("b", PASSED, 10)
+    """Both results stay, in any order."""
+    failed_session, passed_session = (
+        session("a", FAILED, 0, other),
+        session("b", PASSED, 10),
+    )
 
-    assert outcomes(red, green) == [FAILED, PASSED]
-    assert outcomes(green, replace(red, started=20, ended=30)) == [FAILED, PASSED]
+    assert outcomes(failed_session, passed_session) == [FAILED, PASSED]
+    assert outcomes(passed_session, replace(failed_session, started=20, ended=30)) == [
+        FAILED,
+        PASSED,
+    ]
 
 
 def test_sessions_side_by_side_are_two_jobs():
-    counted = merge_sessions([session("a", FAILED, 0), session("b", PASSED, 9)])
+    merged = merge_sessions([session("a", FAILED, 0), session("b", PASSED, 9)])
 
-    assert len(counted.nodes) == 2
-    assert counted.separate_jobs == {("a", "b"): "they ran side by side"}
+    assert len(merged.nodes) == 2
+    assert merged.separate_jobs == {("a", "b"): "they ran side by side"}
 
 
 def test_a_session_that_was_killed_after_another_ended_is_another_job():
     """Its journal ends with its last record, long before the kill."""
-    red, green = session("a", FAILED, 0), session("b", PASSED, 20)
+    failed_session, passed_session = session("a", FAILED, 0), session("b", PASSED, 20)
 
-    assert outcomes(red, replace(green, still_running={"a"})) == [FAILED, PASSED]
+    assert outcomes(failed_session, replace(passed_session, still_running={"a"})) == [
+        FAILED,
+        PASSED,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,15 +113,17 @@ def test_a_session_that_was_killed_after_another_ended_is_another_job():
 )
 def test_an_attempt_that_the_ci_service_counts_may_be_elsewhere(first, second, repeats):
     """The higher number is the later attempt, in any order of reading."""
-    red = session("a", FAILED, 0, replace(JOB, host="x", attempt=first))
-    green = session("b", PASSED, 5, replace(JOB, host="y", attempt=second))
-    counting = [FAILED] if first > second > 0 else [PASSED]
+    failed_session = session("a", FAILED, 0, replace(JOB, host="x", attempt=first))
+    passed_session = session("b", PASSED, 5, replace(JOB, host="y", attempt=second))
+    expected = [FAILED] if first > second > 0 else [PASSED]
 
-    assert outcomes(red, green) == (counting if repeats else [FAILED, PASSED])
+    assert outcomes(failed_session, passed_session) == (
+        expected if repeats else [FAILED, PASSED]
+    )
 
 
 def test_a_repetition_replaces_one_of_several_jobs_that_look_alike():
-    """Of two shards, only the one that failed is repeated, or one of two that failed."""
+    """It replaces a failed job, and only one if two have failed."""
     jobs = [replace(JOB, host=host, attempt=1) for host in ("x", "y")]
     again = replace(JOB, host="z", attempt=2)
     passed = session("c", PASSED, 50, again)
@@ -127,30 +138,30 @@ def test_a_repetition_replaces_one_of_several_jobs_that_look_alike():
     ]
 
 
-def test_a_repetition_is_of_one_job_with_all_its_tests():
+def test_a_repetition_replaces_all_tests_of_one_job():
     """It does not replace results of another job that looks the same."""
 
-    def leg(
+    def shard(
         name: str, host: str, attempt: int, first: Outcome, second: Outcome
     ) -> Session:
         nodes = [node(first, "t.py::x"), node(second, "t.py::y")]
         job = replace(JOB, host=host, attempt=attempt)
         return Session(name, job, attempt * 100, attempt * 100 + 10, nodes)
 
-    counted = merge_sessions(
+    merged = merge_sessions(
         [
-            leg("a", "h1", 1, FAILED, PASSED),
-            leg("b", "h2", 1, PASSED, FAILED),
-            leg("c", "h3", 2, PASSED, PASSED),
+            shard("a", "h1", 1, FAILED, PASSED),
+            shard("b", "h2", 1, PASSED, FAILED),
+            shard("c", "h3", 2, PASSED, PASSED),
         ]
     )
-    red = [each.nodeid for each in counted.nodes if each.outcome is FAILED]
+    failed_tests = [each.nodeid for each in merged.nodes if each.outcome is FAILED]
 
-    assert len(red) == 1
+    assert len(failed_tests) == 1
 
 
 def test_the_last_attempt_has_the_number_and_first_failure_of_all():
-    """It says how many attempts there were, and why the first one failed."""
+    """It has the sum of all attempts, and the failure of the first."""
     first = failure("call", "one", "")
     sessions = [
         session("a", FAILED, 0, failures=(first,)),
@@ -163,11 +174,11 @@ def test_the_last_attempt_has_the_number_and_first_failure_of_all():
     assert merge_sessions(sessions).replaced == {("a", "b"): 1, ("b", "c"): 1}
 
 
-def test_what_makes_two_jobs_is_named():
+def test_the_differences_between_two_jobs_are_named():
     other = replace(JOB, host="x", environment={"BROWSER": "b2", "CI": "1"})
-    counted = merge_sessions([session("a", FAILED, 0, other), session("b", PASSED, 10)])
+    merged = merge_sessions([session("a", FAILED, 0, other), session("b", PASSED, 10)])
 
-    assert counted.separate_jobs == {
+    assert merged.separate_jobs == {
         ("a", "b"): "they differ in the host, the variable BROWSER, the variable CI"
     }
 
@@ -195,7 +206,7 @@ SESSIONS = st.lists(
 @deterministic
 @given(SESSIONS, st.randoms(use_true_random=False))
 def test_order_of_reading_makes_no_difference(sessions, chance):
-    """Every test that has a result still has one."""
+    """If a test ran in any session, a result of a test that ran counts."""
     shuffled = list(sessions)
     chance.shuffle(shuffled)
 
@@ -204,14 +215,14 @@ def test_order_of_reading_makes_no_difference(sessions, chance):
     assert any(found.ran for found in merge_sessions(sessions).nodes) is any(ran)
 
 
-# What a job is
+# The properties of a job
 
 
-HERE: dict[str, Any] = {"root": Path("/w"), "cwd": Path("/w")}
+DIRECTORIES: dict[str, Any] = {"root": Path("/w"), "cwd": Path("/w")}
 
 
 def job(environ: dict[str, str], *arguments: str) -> Job:
-    return identify_job(environ, arguments=arguments, **HERE)
+    return identify_job(environ, arguments=arguments, **DIRECTORIES)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +258,7 @@ def test_other_arguments_make_another_job(first, second):
 
 
 @pytest.mark.parametrize(
-    ("changed", "value"),
+    ("name", "value"),
     [
         ("GITHUB_RUN_ATTEMPT", "2"),
         ("CI_JOB_ID", "900"),
@@ -262,9 +273,9 @@ def test_other_arguments_make_another_job(first, second):
         ("PYTEST_ADDOPTS", "--lf -vv"),
     ],
 )
-def test_what_a_service_or_shell_changes_by_itself_does_not_count(changed, value):
-    first = {} if changed == "PYTEST_ADDOPTS" else {changed: "1"}
-    assert job(first).mark.kind == job({changed: value}).mark.kind
+def test_variables_that_change_between_attempts_do_not_count(name, value):
+    first = {} if name == "PYTEST_ADDOPTS" else {name: "1"}
+    assert job(first).mark.kind == job({name: value}).mark.kind
 
 
 @pytest.mark.parametrize(
@@ -317,7 +328,7 @@ def test_an_attempt_without_the_name_of_its_job_is_ignored():
 
 
 def test_changes_of_tests_to_the_environment_make_no_other_job():
-    """Changes of the caller of pytest.main between two sessions do."""
+    """Changes that the caller of pytest.main makes between two sessions do."""
     note_changes({"A": "1"}, {"A": "2", "_MPLBACKEND": "Agg"})
 
     assert without_added({"A": "2", "_MPLBACKEND": "Agg"}) == {"A": "2"}

@@ -1,4 +1,4 @@
-"""The zephyr marker's arguments: whatever stands in them, the result is plain data."""
+"""Any arguments of the zephyr marker become plain data or problems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.make import deterministic
 
 
 class Hostile:
-    """An object that answers nothing."""
+    """An object whose methods raise errors."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no")
@@ -52,8 +52,8 @@ def read(*args: object, param_id: str | None = None, **kwargs: Any) -> MarkerDat
     return Marks(BY_NAME["id_prefix"].default or "", "closest").of(item)
 
 
-ENDLESS: list[object] = [101]
-ENDLESS.append(ENDLESS)
+RECURSIVE: list[object] = [101]
+RECURSIVE.append(RECURSIVE)
 
 VALUE = st.recursive(
     st.none()
@@ -65,7 +65,7 @@ VALUE = st.recursive(
     | st.binary(max_size=5)
     | st.builds(Hostile)
     | st.builds(Lines)
-    | st.just(ENDLESS)
+    | st.just(RECURSIVE)
     | st.just(len),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -82,29 +82,29 @@ VALUE = st.recursive(
     st.dictionaries(st.sampled_from(["alt", "by_id", "other"]), VALUE, max_size=2),
     st.none() | st.text(max_size=3),
 )
-@example([ENDLESS], {}, None)
+@example([RECURSIVE], {}, None)
 @example([Hostile()], {"alt": Hostile(), "by_id": Hostile()}, "a")
 @example([], {"by_id": {"a": [Hostile(), "TC-7"]}}, "a")
 @example(["9" * 5000], {}, None)
 def test_any_argument_gives_cases_or_problems(
     args: list[object], kwargs: dict[str, Any], param_id: str | None
 ) -> None:
-    """What is no id is a problem in one line, and a case is a number or a text."""
-    mapped = read(*args, param_id=param_id, **kwargs)
+    """An invalid id is a problem in one line, and a case is a number or a text."""
+    data = read(*args, param_id=param_id, **kwargs)
 
-    json.dumps(mapped.cases)
-    for case in mapped.cases:
+    json.dumps(data.cases)
+    for case in data.cases:
         assert type(case) in {int, str}
         assert case
         assert isinstance(case, str) or 0 < case < 2**63
-    for problem in mapped.problems:
+    for problem in data.problems:
         assert problem.isprintable()
         assert len(problem) < 300
-    assert mapped.cases or mapped.problems
+    assert data.cases or data.problems
 
 
-def test_a_list_that_holds_itself_ends():
-    assert read(ENDLESS).cases == [101]
+def test_a_list_that_contains_itself_is_read():
+    assert read(RECURSIVE).cases == [101]
 
 
 def test_a_repr_of_several_lines_is_shown_on_one():

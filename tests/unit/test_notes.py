@@ -60,12 +60,12 @@ FLAKY = node(
     ],
 )
 def test_notes_are_written_when_the_option_says_so(tested, never, failed, always):
-    """`failed` covers all that went wrong, and a pass after reruns."""
-    found = {
+    """`failed` includes expected failures, unexpected passes and passes after reruns."""
+    output = {
         when: notes_of(tested, comment=when) for when in ("never", "failed", "always")
     }
 
-    assert {when: text is not None for when, text in found.items()} == {
+    assert {when: text is not None for when, text in output.items()} == {
         "never": never,
         "failed": failed,
         "always": always,
@@ -107,7 +107,7 @@ def test_a_failed_subtest_is_named():
     assert (notes_of(tested) or "").endswith("\n\n[euro]: t.py:1: no")
 
 
-def test_a_failure_without_a_place_says_in_which_part_it_was():
+def test_a_failure_without_a_line_says_in_which_phase_it_was():
     """The report of a crash has no line, and that of a fixture may have none."""
     tested = node(Outcome.ERROR, failures=(failure("teardown", "", "stack"),))
 
@@ -159,7 +159,9 @@ def test_a_failure_that_does_not_decide_is_in_the_notes():
         pytest.param("Grüße 中 🙂", "Grüße 中 🙂", id="letters"),
     ],
 )
-def test_what_html_or_xml_cannot_carry_is_escaped(plain, escaped):
+def test_characters_that_html_or_xml_cannot_have_are_escaped_or_replaced(
+    plain, escaped
+):
     """The server shows notes as HTML and sends them as XML."""
     assert escape(plain) == escaped
 
@@ -173,10 +175,10 @@ def test_all_texts_of_a_test_are_escaped():
         failures=(failure("call", "<u>", "<script>", "<s>"),),
         earlier=failure("call", "<p>", ""),
     )
-    found = notes_of(tested) or ""
+    output = notes_of(tested) or ""
 
-    assert "<" not in found
-    assert found.count("&lt;") == 6
+    assert "<" not in output
+    assert output.count("&lt;") == 6
 
 
 @pytest.mark.parametrize(
@@ -201,15 +203,15 @@ def test_a_long_text_is_cut_from_its_middle(text, limit, expected):
 def test_notes_keep_to_their_limit():
     """The limit counts what is sent, after escaping."""
     tested = node(Outcome.FAILED, failures=(failure("call", "", "<" * 5_000),))
-    found = notes_of(tested, limit=1_000) or ""
+    output = notes_of(tested, limit=1_000) or ""
 
-    assert 900 < len(found) <= 1_000
-    assert found.startswith("failed test_pay.py::test_card")
-    assert found.endswith("&lt;")
+    assert 900 < len(output) <= 1_000
+    assert output.startswith("failed test_pay.py::test_card")
+    assert output.endswith("&lt;")
 
 
 @pytest.mark.parametrize("limit", [60, 300, 1_000, 4_000])
-def test_no_cut_goes_through_another(limit):
+def test_no_cut_removes_the_mark_of_another(limit):
     """This holds whether evidence, the failure or the page of the job fills the notes."""
     tested = node(
         Outcome.FAILED,
@@ -217,13 +219,13 @@ def test_no_cut_goes_through_another(limit):
         evidence=Evidence(comments=("y" * 5_000,)),
         origin=Origin("https://ci.example/" + "z" * 5_000),
     )
-    found = notes_of(tested, limit=limit) or ""
+    output = notes_of(tested, limit=limit) or ""
 
-    assert len(found) <= limit
+    assert len(output) <= limit
     if limit > 200:
-        assert re.sub(r"\n\[… \d+ characters left out …\]\n", "", found).isascii()
-        assert found.startswith("failed test_pay.py::test_card")
-        assert "xxx" in found
+        assert re.sub(r"\n\[… \d+ characters left out …\]\n", "", output).isascii()
+        assert output.startswith("failed test_pay.py::test_card")
+        assert "xxx" in output
 
 
 @pytest.mark.parametrize("outcome", list(Outcome), ids=lambda each: each.value)
@@ -289,43 +291,43 @@ ESCAPES = re.compile(r"&(?:amp|lt|gt);")
 @given(st.text(st.sampled_from("<>&; alt"), max_size=300), st.integers(0, 320))
 def test_a_cut_text_has_no_broken_escape(plain: str, limit: int) -> None:
     """Every ampersand begins a complete escape."""
-    found = fit(escape(plain), limit)
+    output = fit(escape(plain), limit)
 
-    assert len(found) <= limit
-    assert "&" not in ESCAPES.sub("", found)
+    assert len(output) <= limit
+    assert "&" not in ESCAPES.sub("", output)
 
 
 @pytest.mark.parametrize("escaped", ["&amp;", "&lt;", "a&gt;"])
 def test_no_part_of_an_escape_is_left_at_a_cut(escaped):
     """The text before and after the cut has complete escapes only."""
     for limit in range(33, 160):
-        found = fit(escaped * 50, limit)
-        kept = re.sub(r"\n\[… \d+ characters left out …\]\n", "", found)
+        output = fit(escaped * 50, limit)
+        remaining = re.sub(r"\n\[… \d+ characters left out …\]\n", "", output)
 
-        assert ESCAPES.sub("", kept).strip("a") == ""
-        assert limit - 12 <= len(found) <= limit
+        assert ESCAPES.sub("", remaining).strip("a") == ""
+        assert limit - 12 <= len(output) <= limit
 
 
 @deterministic
 @given(st.text(), st.integers(0, 100))
 def test_any_text_fits(text: str, limit: int) -> None:
     """No text is longer than allowed, and a text that fits stays unchanged."""
-    found = fit(text, limit)
+    output = fit(text, limit)
 
-    assert len(found) <= limit
-    assert found == text or len(text) > limit
+    assert len(output) <= limit
+    assert output == text or len(text) > limit
 
 
 @deterministic
 @given(st.text())
 def test_escaped_text_can_be_sent(text: str) -> None:
     """It is UTF-8 and has no markup."""
-    found = escape(text)
-    found.encode("utf-8")
+    output = escape(text)
+    output.encode("utf-8")
 
-    assert "<" not in found
-    assert ">" not in found
-    assert "\x1b" not in found
+    assert "<" not in output
+    assert ">" not in output
+    assert "\x1b" not in output
 
 
 @deterministic
@@ -351,10 +353,10 @@ def test_notes_do_not_depend_on_the_order_of_tests(nodes, chance):
     assert notes_of(*shuffled, comment="always") == notes_of(*nodes, comment="always")
 
 
-# What tests said
+# Evidence
 
 
-SAID = Evidence(
+EVIDENCE = Evidence(
     comments=("slow <today>",),
     defects=("BUG-7", "BUG-8"),
     fields=(("browser", "firefox"), ("n", 3)),
@@ -365,7 +367,7 @@ SAID = Evidence(
 @pytest.mark.parametrize("comment", ["never", "failed", "always"])
 def test_evidence_is_always_in_the_notes(comment):
     """It follows the line of the test, so the notes can be recognised as ours."""
-    text = notes_of(node(Outcome.PASSED, evidence=SAID), comment=comment)
+    text = notes_of(node(Outcome.PASSED, evidence=EVIDENCE), comment=comment)
 
     assert text == (
         "passed test_pay.py::test_card (0.00 s)\n"
@@ -432,29 +434,29 @@ def test_job_and_commit_are_at_the_end_once():
 
 
 def test_only_the_failure_is_cut():
-    """Evidence and job stay complete, and the full text can be had."""
+    """Evidence and job stay complete, and the full text has everything."""
     tested = node(
         Outcome.FAILED,
         failures=(failure("call", "t.py:1: no", "<" * 5000),),
-        evidence=SAID,
+        evidence=EVIDENCE,
         origin=Origin("https://ci.example/1"),
     )
     text = notes_of(tested, limit=700) or ""
-    whole = full_text([tested], Outcome.FAILED, NotesOptions(limit=700)) or ""
+    full = full_text([tested], Outcome.FAILED, NotesOptions(limit=700)) or ""
 
     assert len(text) <= 700
     assert "n: 3\nleft out" in text
     assert "t.py:1: no" in text
     assert text.endswith("\nCI job: https://ci.example/1")
-    assert "<" * 5000 in whole
+    assert "<" * 5000 in full
 
 
 @pytest.mark.parametrize(
     ("length", "is_cut"), [(10, False), (900, False), (1100, True), (5000, True)]
 )
-def test_notes_that_fit_have_no_whole_text(length, is_cut):
+def test_notes_that_fit_have_no_full_text(length, is_cut):
     tested = node(Outcome.FAILED, failures=(failure("call", "", "x" * length),))
-    whole = full_text([tested], Outcome.FAILED, NotesOptions(limit=1000))
+    full = full_text([tested], Outcome.FAILED, NotesOptions(limit=1000))
 
-    assert (whole is not None) == is_cut
+    assert (full is not None) == is_cut
     assert len(notes_of(tested, limit=1000) or "") <= 1000

@@ -25,10 +25,10 @@ from pytest_zephyr.secret import HIDDEN
 from tests.unit.make import deterministic
 
 
-HERE = str(Path(__file__))
+THIS_FILE = str(Path(__file__))
 
-#: Of each option: its default, then two texts with what they become.
-TABLE: Mapping[str, tuple[Any, str, Any, str, Any]] = {
+#: For each option: its default, a text and its value, and another text and its value.
+OPTION_VALUES: Mapping[str, tuple[Any, str, Any, str, Any]] = {
     "zephyr": (False, "true", True, "no", False),
     "url": (None, "https://a.example", "https://a.example", "sandbox", "sandbox"),
     "auth": ("auto", "token", "token", "cookie", "cookie"),
@@ -62,8 +62,14 @@ TABLE: Mapping[str, tuple[Any, str, Any, str, Any]] = {
     "timeout": (30.0, "5", 5.0, "6.5", 6.5),
     "retries": (3, "0", 0, "9", 9),
     "deadline": (300.0, "5", 5.0, "6", 6.0),
-    "verify": (True, "false", False, HERE, Path(HERE)),
-    "client_cert": (None, HERE, (Path(HERE),), f"{HERE},{HERE}", (Path(HERE),) * 2),
+    "verify": (True, "false", False, THIS_FILE, Path(THIS_FILE)),
+    "client_cert": (
+        None,
+        THIS_FILE,
+        (Path(THIS_FILE),),
+        f"{THIS_FILE},{THIS_FILE}",
+        (Path(THIS_FILE),) * 2,
+    ),
     "proxy": (None, "http://a:1", "http://a:1", "http://b:2", "http://b:2"),
     "create": ("never", "phase", "phase", "cycle", "cycle"),
     "environment": (None, "UAT", "UAT", "staging", "staging"),
@@ -77,24 +83,24 @@ TABLE: Mapping[str, tuple[Any, str, Any, str, Any]] = {
 
 def test_every_option_is_in_the_table():
     """A new option cannot be left untested here."""
-    assert sorted(TABLE) == sorted(option.name for option in OPTIONS)
+    assert sorted(OPTION_VALUES) == sorted(option.name for option in OPTIONS)
 
 
 def sources(option: Option) -> list[str]:
-    """Return the sources that *option* may come from, the first one that counts first."""
-    places = {"flag": option.has_flag, "env": option.has_env, "ini": option.has_ini}
-    return [place for place, allowed in places.items() if allowed]
+    """Return the kinds of source that *option* has, in order of precedence."""
+    kinds = {"flag": option.has_flag, "env": option.has_env, "ini": option.has_ini}
+    return [kind for kind, is_allowed in kinds.items() if is_allowed]
 
 
-def given_in(places: Mapping[str, str], name: str) -> OptionSources:
-    """Return the sources of option *name*, with a text for each of *places*."""
+def sources_with(texts: Mapping[str, str], name: str) -> OptionSources:
+    """Return sources of option *name*; *texts* are its texts by kind of source."""
     env_name = BY_NAME[name].env_name
     return OptionSources(
-        flags={name: places["flag"]} if "flag" in places else {},
-        environ={env_name: places["env"]} if "env" in places else {},
-        header={name: places["header"]} if "header" in places else None,
+        flags={name: texts["flag"]} if "flag" in texts else {},
+        environ={env_name: texts["env"]} if "env" in texts else {},
+        header={name: texts["header"]} if "header" in texts else None,
         header_name="run.jsonl",
-        ini={name: (places["ini"], "pytest.ini")} if "ini" in places else {},
+        ini={name: (texts["ini"], "pytest.ini")} if "ini" in texts else {},
     )
 
 
@@ -104,10 +110,10 @@ PLACES = [(option.name, place) for option in OPTIONS for place in sources(option
 @pytest.mark.parametrize(("name", "place"), PLACES)
 def test_a_source_overrides_those_after_it(name, place):
     """Flag, environment, ini file: the first that has a value."""
-    _default, text, value, other, _ = TABLE[name]
+    _default, text, value, other, _ = OPTION_VALUES[name]
     allowed = sources(BY_NAME[name])
     weaker = allowed[allowed.index(place) + 1 :]
-    given = given_in({place: text, **dict.fromkeys(weaker, other)}, name)
+    given = sources_with({place: text, **dict.fromkeys(weaker, other)}, name)
     source = {
         "flag": "--" + BY_NAME[name].ini_name.replace("_", "-"),
         "env": BY_NAME[name].ini_name.upper(),
@@ -123,53 +129,53 @@ JOURNALED = [option for option in OPTIONS if option.journaled]
 
 @pytest.mark.parametrize("option", JOURNALED, ids=lambda each: each.name)
 def test_only_a_flag_overrides_a_journal(option):
-    """The place that a journal is pushed from does not change the result."""
-    default, text, value, other, other_value = TABLE[option.name]
+    """The environment and the ini file of a push do not change the result."""
+    default, text, value, other, other_value = OPTION_VALUES[option.name]
     here = dict.fromkeys(("env", "ini"), other)
 
-    kept = given_in({"header": text, **here}, option.name)
-    assert resolve.value(option.name, kept) == value
-    assert kept.find(option) == (text, "run.jsonl")
-    silent = replace(given_in(here, option.name), header={})
-    assert resolve.value(option.name, silent) == default
+    journaled = sources_with({"header": text, **here}, option.name)
+    assert resolve.value(option.name, journaled) == value
+    assert journaled.find(option) == (text, "run.jsonl")
+    without_option = replace(sources_with(here, option.name), header={})
+    assert resolve.value(option.name, without_option) == default
     if option.has_flag:
-        typed = given_in({"header": text, "flag": other}, option.name)
-        assert resolve.value(option.name, typed) == other_value
+        with_flag = sources_with({"header": text, "flag": other}, option.name)
+        assert resolve.value(option.name, with_flag) == other_value
 
 
 @pytest.mark.parametrize("name", ["url", "auth", "verify", "timeout", "deadline"])
 def test_a_journal_does_not_set_how_to_reach_the_server(name):
-    _, text, value, other, _ = TABLE[name]
-    given = given_in({"env": text, "header": other}, name)
+    _, text, value, other, _ = OPTION_VALUES[name]
+    given = sources_with({"env": text, "header": other}, name)
 
     assert resolve.value(name, given) == value
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", OPTION_VALUES)
 def test_each_option_has_its_default(name):
     """The defaults that the documentation lists."""
-    assert resolve.value(name, OptionSources()) == TABLE[name][0]
+    assert resolve.value(name, OptionSources()) == OPTION_VALUES[name][0]
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", OPTION_VALUES)
 def test_each_text_of_the_table_is_read(name):
-    """Both texts differ, so that a place that is not read would show."""
-    _, text, value, other, other_value = TABLE[name]
+    """The two texts have different values, so an ignored text is noticed."""
+    _, text, value, other, other_value = OPTION_VALUES[name]
     place = sources(BY_NAME[name])[-1]
 
-    assert resolve.value(name, given_in({place: text}, name)) == value
-    assert resolve.value(name, given_in({place: other}, name)) == other_value
+    assert resolve.value(name, sources_with({place: text}, name)) == value
+    assert resolve.value(name, sources_with({place: other}, name)) == other_value
     assert value != other_value
 
 
 @pytest.mark.parametrize(("name", "place"), PLACES)
 @pytest.mark.parametrize("empty", ["", "  "], ids=["empty", "blank"])
 def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empty):
-    """CI services set a variable to nothing for "not given"; a flag is typed."""
-    given = given_in({place: empty}, name)
+    """In CI services, an empty variable means "not given"; a flag was typed."""
+    given = sources_with({place: empty}, name)
 
     if place == "flag" and name in TARGET:
-        # It unsets what an ini file or a journal names.
+        # It unsets the value of an ini file or a journal.
         texts = {name: ("7", "pytest.ini")}
         assert resolve.value(name, replace(given, ini=texts)) is None
         assert resolve.value(name, replace(given, header={name: "7"})) is None
@@ -177,7 +183,7 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
         with pytest.raises(SettingsError, match="it is empty"):
             resolve.value(name, given)
     else:
-        assert resolve.value(name, given) == TABLE[name][0]
+        assert resolve.value(name, given) == OPTION_VALUES[name][0]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +203,9 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
 )
 def test_an_option_is_read_only_from_its_sources(option, place):
     """Some options have one source only, and a journal has those that decide the result."""
-    default, text, *_ = TABLE[option]
+    default, text, *_ = OPTION_VALUES[option]
 
-    assert resolve.value(option, given_in({place: text}, option)) == default
+    assert resolve.value(option, sources_with({place: text}, option)) == default
 
 
 @pytest.mark.parametrize(
@@ -211,7 +217,9 @@ def test_an_option_is_read_only_from_its_sources(option, place):
         pytest.param("timeout", 2.5, 2.5, id="float"),
         pytest.param("retries", 0, 0, id="zero"),
         pytest.param("phase", 7, Ref(id=7), id="number as an id"),
-        pytest.param("client_cert", [HERE, HERE], (Path(HERE),) * 2, id="array"),
+        pytest.param(
+            "client_cert", [THIS_FILE, THIS_FILE], (Path(THIS_FILE),) * 2, id="array"
+        ),
         pytest.param(
             "status_map",
             ["error=4", "skipped=-"],
@@ -228,7 +236,7 @@ def test_an_option_is_read_only_from_its_sources(option, place):
     ],
 )
 def test_native_toml_types_are_read(name, native, value):
-    """A TOML file need not put quotes around everything."""
+    """Values in a TOML file need no quotes."""
     assert (
         resolve.value(name, OptionSources(ini={name: (native, "pyproject.toml")}))
         == value
@@ -250,7 +258,7 @@ def test_native_toml_types_are_read(name, native, value):
     ids=repr,
 )
 def test_a_native_value_has_the_text_of_an_ini_file(native, text):
-    """So that there is one rule for both."""
+    """So one parser reads both."""
     assert resolve.as_text(native) == text
 
 
@@ -265,7 +273,7 @@ def test_a_native_value_has_the_text_of_an_ini_file(native, text):
 def test_an_invalid_value_is_reported_with_its_source(place, source):
     """The message has the value, its source, the closest allowed value, and all of them."""
     with pytest.raises(SettingsError) as caught:
-        resolve.value("auth", given_in({place: "tokn"}, "auth"))
+        resolve.value("auth", sources_with({place: "tokn"}, "auth"))
 
     assert str(caught.value) == (
         f"invalid zephyr_auth 'tokn' (from {source}): choose auto, token, basic or cookie."
@@ -274,7 +282,7 @@ def test_an_invalid_value_is_reported_with_its_source(place, source):
 
 
 def test_all_problems_are_reported_at_once():
-    """Nobody has to fix one line to see the next problem."""
+    """Users see every problem before they fix the first."""
     environ = {"ZEPHYR_AUTH": "x", "ZEPHYR_TIMEOUT": "x", "ZEPHYR_RETRIES": "x"}
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(OptionSources(environ=environ))
@@ -325,7 +333,7 @@ def test_settings_have_text_and_source_of_every_value():
             {"CI_PIPELINE_ID": "9", "ZEPHYR_RUN_KEY": "mine"},
             "mine",
             "ZEPHYR_RUN_KEY",
-            id="said by the user",
+            id="set by the user",
         ),
     ],
 )
@@ -369,7 +377,7 @@ def test_the_options_of_a_journal_have_the_same_values_later():
 
 def environ_of_all() -> dict[str, str]:
     return {
-        option.env_name: TABLE[option.name][1]
+        option.env_name: OPTION_VALUES[option.name][1]
         for option in OPTIONS
         if option.has_env and option.name != "token_file"
     }
@@ -377,7 +385,7 @@ def environ_of_all() -> dict[str, str]:
 
 @pytest.mark.parametrize("text", ["false", "0", "No"])
 def test_unchecked_certificates_cause_a_warning(text):
-    """The warning says where to fix it."""
+    """The warning says where it was set."""
     (warning,) = resolve.resolve(
         OptionSources(environ={"ZEPHYR_VERIFY": text})
     ).warnings
@@ -395,7 +403,7 @@ SECRET = "hunter2"
 
 @pytest.mark.parametrize("name", ["token", "username", "password"])
 def test_the_message_about_a_credential_says_where_it_belongs(name):
-    """It has both places."""
+    """It has the wrong place and the right one."""
     message = options.credential_message(name, f"zephyr_{name} in pytest.ini")
 
     assert message.startswith(f"zephyr_{name} in pytest.ini: ")
@@ -452,7 +460,7 @@ def test_an_address_with_a_credential_is_refused_without_showing_it():
     assert f"https://{HIDDEN}@z.example" in str(caught.value)
 
 
-SECRETS = {
+ENVIRONS_WITH_A_SECRET = {
     "token": {"ZEPHYR_TOKEN": SECRET},
     "password": {"ZEPHYR_USERNAME": "ada", "ZEPHYR_PASSWORD": SECRET},
     "cookie": {
@@ -464,7 +472,9 @@ SECRETS = {
 }
 
 
-@pytest.mark.parametrize("environ", SECRETS.values(), ids=SECRETS)
+@pytest.mark.parametrize(
+    "environ", ENVIRONS_WITH_A_SECRET.values(), ids=ENVIRONS_WITH_A_SECRET
+)
 @pytest.mark.parametrize(
     "show",
     [
@@ -521,12 +531,12 @@ def test_the_table_shows_the_address_that_is_used():
     [
         pytest.param({}, "(not set)  [default]", id="none"),
         pytest.param(
-            SECRETS["password"],
+            ENVIRONS_WITH_A_SECRET["password"],
             f"basic as ada, password {HIDDEN}  [ZEPHYR_USERNAME and ZEPHYR_PASSWORD]",
             id="basic",
         ),
         pytest.param(
-            SECRETS["cookie"],
+            ENVIRONS_WITH_A_SECRET["cookie"],
             f"cookie as ada, password {HIDDEN}  [ZEPHYR_USERNAME and ZEPHYR_PASSWORD]",
             id="cookie",
         ),
@@ -550,7 +560,7 @@ def test_placeholders_in_a_journal_are_not_filled(name):
     assert "s3cr3t" not in str(caught.value)
 
 
-NATIVE = st.recursive(
+ANY_VALUE = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
@@ -570,12 +580,12 @@ NATIVE = st.recursive(
 @given_any(
     st.sampled_from(OPTIONS),
     st.sampled_from(["flags", "environ", "header", "ini"]),
-    NATIVE,
+    ANY_VALUE,
 )
 def test_any_value_from_any_source_is_used_or_rejected(
     option: Option, place: str, value: object
 ) -> None:
-    """This holds for every type that a TOML file can have; messages are printable lines."""
+    """The value may have any type of a TOML file; messages are printable lines."""
     given = {
         "flags": OptionSources(flags={option.name: value}),
         "environ": OptionSources(environ={option.env_name: resolve.as_text(value)}),
@@ -621,8 +631,8 @@ def test_a_relative_path_starts_from_its_source(
         assert resolve.value(name, home) == Path.home()
 
 
-#: Options whose default the help describes in words, or that have none to name.
-IN_WORDS = {"id_prefix", "status_map"}
+#: Options whose help describes the default in words.
+WITHOUT_DEFAULT_IN_HELP = {"id_prefix", "status_map"}
 
 
 @pytest.mark.parametrize(
@@ -630,7 +640,9 @@ IN_WORDS = {"id_prefix", "status_map"}
     [
         each
         for each in OPTIONS
-        if each.default is not None and not each.is_switch and each.name not in IN_WORDS
+        if each.default is not None
+        and not each.is_switch
+        and each.name not in WITHOUT_DEFAULT_IN_HELP
     ],
     ids=lambda option: option.name,
 )

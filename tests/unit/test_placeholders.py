@@ -69,7 +69,7 @@ def test_placeholders_in_a_value_are_not_filled():
     ],
 )
 def test_the_message_about_a_placeholder_says_why_it_has_no_value(text, reason):
-    """The message has the placeholder and the source that it lacks."""
+    """The message has the placeholder, and what would give it a value."""
     with pytest.raises(InvalidValue) as caught:
         fill(text, values_of({"EMPTY": ""}, None, None))
 
@@ -93,28 +93,28 @@ def test_a_credential_cannot_be_in_a_name(name):
     assert "hunter2" not in str(caught.value)
 
 
-def test_date_and_time_are_the_present_ones():
-    """They have forms that can be sorted."""
-    found = values_of({}, None, None)
+def test_date_and_time_can_be_sorted():
+    """They are written from the year to the minute."""
+    values = values_of({}, None, None)
 
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
-    assert re.fullmatch(r"\d\d-\d\d", found["time"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", values["date"])
+    assert re.fullmatch(r"\d\d-\d\d", values["time"])
 
 
 @pytest.mark.parametrize(
     ("build", "expected"),
     [("mine", "mine"), (None, "12")],
-    ids=["said by the user", "from the service"],
+    ids=["set by the user", "from the service"],
 )
 def test_the_build_of_the_user_overrides_that_of_the_service(build, expected):
-    """As with every option."""
-    found = values_of({"GITHUB_RUN_NUMBER": "12"}, "77", build)
+    """A value that is set has precedence."""
+    values = values_of({"GITHUB_RUN_NUMBER": "12"}, "77", build)
 
-    assert (found["build"], found["run"]) == (expected, "77")
+    assert (values["build"], values["run"]) == (expected, "77")
 
 
 def test_every_placeholder_has_a_value_or_a_reason():
-    """All placeholders of the documented list can be used."""
+    """No placeholder of the documented list is missing."""
     names = {each for each in PLACEHOLDERS if not each.startswith("env:")}
 
     assert names == set(values_of({}, None, None))
@@ -135,7 +135,7 @@ def test_names_are_filled_when_the_settings_are_made():
 
 
 def test_a_name_that_cannot_be_filled_is_reported_with_its_source():
-    """Together with all other problems."""
+    """All problems are in one error."""
     with pytest.raises(SettingsError) as caught:
         resolve.resolve(
             OptionSources(environ={"ZEPHYR_PHASE": "Run {run}", "ZEPHYR_CYCLE": "{x}"})

@@ -43,15 +43,17 @@ GITHUB = {"GITHUB_ACTIONS": "true"}
 NODE = NodeResult("test_a.py::test_x[a|`b`\ud800]", Outcome.FAILED, (101,))
 
 
-def reported(suffix: str, *lines: Line) -> str:
-    red = result(101, status=Status("2", "Fail"), nodes=(NODE,))
-    rows = [row_of(red, "refused", "no | such * case")]
+def render_report(suffix: str, *lines: Line) -> str:
+    failed = result(101, status=Status("2", "Fail"), nodes=(NODE,))
+    rows = [row_of(failed, "refused", "no | such * case")]
     run = RunReport(FACTS, lines, lambda: rows, [NODE])
     return "".join(render(suffix, [run, run]))
 
 
 def test_json_of_any_text_follows_the_schema():
-    document = json.loads(reported(".json", Line("a\n%", "error", ("b",), "not-sent")))
+    document = json.loads(
+        render_report(".json", Line("a\n%", "error", ("b",), "not-sent"))
+    )
 
     jsonschema.validate(document, SCHEMA)
     (run, _again) = document["runs"]
@@ -63,11 +65,11 @@ def test_json_of_any_text_follows_the_schema():
 
 
 def test_json_has_a_test_case_on_each_line():
-    assert reported(".json").count('\n{"id": 101, ') == 2
+    assert render_report(".json").count('\n{"id": 101, ') == 2
 
 
 def test_markdown_of_any_text_is_one_row():
-    text = reported(".MD", Line("all *well*"))
+    text = render_report(".MD", Line("all *well*"))
 
     assert "## Payments > \\<b>1.0\\</b>\n" in text
     assert "all \\*well\\*\n" in text
@@ -78,7 +80,7 @@ def test_markdown_of_any_text_is_one_row():
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "code"),
     [
         ("plain_name", "`plain_name`"),
         ("a`b", "`` a`b ``"),
@@ -86,8 +88,8 @@ def test_markdown_of_any_text_is_one_row():
         ("a\nb\x1b", r"`a\nb\x1b`"),
     ],
 )
-def test_code_in_markdown_keeps_its_text(text, shown):
-    assert markdown_code(text) == shown
+def test_code_in_markdown_keeps_its_text(text, code):
+    assert markdown_code(text) == code
 
 
 def test_annotations_are_one_line_each_errors_first():

@@ -139,7 +139,7 @@ def test_clean_replaces_secrets_at_any_depth_except_in_keys():
 @pytest.mark.parametrize(
     "secret", ["s3cr3t", 'q"uo\\te', "größe-ß", "\u2028\U0001f511"]
 )
-def test_touches_finds_secrets_in_json(secret):
+def test_has_secret_finds_secrets_in_json(secret):
     """JSON may escape characters of the secret."""
     scrub = Scrubber([secret])
 
@@ -148,7 +148,7 @@ def test_touches_finds_secrets_in_json(secret):
 
 
 def test_the_repr_of_a_scrubber_hides_secrets():
-    """Objects whose `repr` may be shown have a scrubber."""
+    """The `repr` of an object that has a scrubber may be shown."""
     assert VALUE not in repr(Scrubber([VALUE]))
 
 

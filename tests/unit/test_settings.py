@@ -1,4 +1,4 @@
-"""The settings of a run, and what is missing in them."""
+"""The settings of a run, and the errors about missing ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settings(**environ: str) -> Settings:
     return resolve(OptionSources(environ=environ))
 
 
-def missing(**environ: str) -> list[str]:
+def problems_of(**environ: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         settings(**environ).require_server()
     return str(caught.value).splitlines()
@@ -56,11 +56,11 @@ def missing(**environ: str) -> list[str]:
         pytest.param({"ZEPHYR_URL": "sandbox"}, id="sandbox"),
     ],
 )
-def test_nothing_is_required_above_an_id(environ):
+def test_no_place_is_required_above_an_id(environ):
     """A name needs everything above it."""
-    found = settings(**environ)
+    resolved = settings(**environ)
 
-    assert found.require_server() is None  # type: ignore[func-returns-value]
+    assert resolved.require_server() is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_nothing_is_required_above_an_id(environ):
 )
 def test_missing_options_of_the_target_are_listed_from_the_project_down(environ, names):
     """Each line says where to set the value."""
-    assert missing(**SERVER, **environ) == [
+    assert problems_of(**SERVER, **environ) == [
         f"no {name}. Set zephyr_{name} in pytest.ini or ZEPHYR_{name.upper()} in the"
         f" environment to a name or an id."
         for name in names
@@ -92,8 +92,8 @@ def test_missing_options_of_the_target_are_listed_from_the_project_down(environ,
 
 
 def test_a_missing_server_is_reported_first():
-    """All that is missing is reported at once."""
-    lines = missing()
+    """All missing settings are reported at once."""
+    lines = problems_of()
 
     assert lines[0] == (
         "no server. Set zephyr_url in pytest.ini or ZEPHYR_URL in the environment to its"
@@ -132,14 +132,14 @@ def test_a_missing_server_is_reported_first():
     ],
 )
 def test_the_message_about_a_missing_credential_says_where_to_set_it(auth, line):
-    """It depends on the way to log in."""
+    """It depends on the method to log in."""
     given = {
         "ZEPHYR_URL": "https://z.example",
         "ZEPHYR_PHASE": "7",
         "ZEPHYR_AUTH": auth,
     }
 
-    assert missing(**given) == [line]
+    assert problems_of(**given) == [line]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_credential_shows_its_user(credential, text):
 
 def test_a_setting_is_described_as_it_was_given():
     """The description has the text and its source."""
-    found = settings(ZEPHYR_PHASE="id:7")
+    resolved = settings(ZEPHYR_PHASE="id:7")
 
-    assert found.describe("phase") == "'id:7' (from ZEPHYR_PHASE)"
-    assert found.describe("timeout") == "'30' (the default)"
+    assert resolved.describe("phase") == "'id:7' (from ZEPHYR_PHASE)"
+    assert resolved.describe("timeout") == "'30' (the default)"

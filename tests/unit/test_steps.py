@@ -1,4 +1,4 @@
-"""Steps of tests on the steps of their case."""
+"""Steps of tests are matched with the steps of their test case."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASE = [
 ]
 
 
-def ran(*steps: Step, outcome: Outcome = Outcome.PASSED) -> NodeResult:
+def result_with(*steps: Step, outcome: Outcome = Outcome.PASSED) -> NodeResult:
     return node(outcome, evidence=Evidence(steps=steps))
 
 
@@ -41,32 +41,36 @@ def ran(*steps: Step, outcome: Outcome = Outcome.PASSED) -> NodeResult:
 )
 def test_a_step_is_matched_by_number_or_text(label, number):
     step = Step(1, label, outcome="passed")
-    found = match([ran(step)], CASE)
+    matched = match([result_with(step)], CASE)
 
-    assert found.by_number == ({number: step} if number else {})
-    assert found.others == (() if number else (step,))
+    assert matched.by_number == ({number: step} if number else {})
+    assert matched.others == (() if number else (step,))
 
 
 def test_the_worst_of_several_decides():
-    """Parameters of one test, or a step in a loop."""
+    """Parameters of a test, or a loop, repeat a step."""
     steps = [
         Step(n, 2, outcome=o) for n, o in enumerate(("passed", "failed", "passed"))
     ]
 
-    assert match([ran(each) for each in steps], CASE).by_number == {2: steps[1]}
-    assert match([ran(*steps)], CASE).by_number == {2: steps[1]}
+    assert match([result_with(each) for each in steps], CASE).by_number == {2: steps[1]}
+    assert match([result_with(*steps)], CASE).by_number == {2: steps[1]}
 
 
-def test_a_crash_fails_the_step_it_came_in_and_no_other():
+def test_a_crash_fails_only_the_step_that_it_interrupted():
     done, open_step = Step(1, 1, outcome="passed"), Step(2, 2)
-    crashed = match([ran(done, open_step, outcome=Outcome.CRASHED)], CASE).by_number
-    stopped = match([ran(done, open_step, outcome=Outcome.UNRUN)], CASE).by_number
+    crashed = match(
+        [result_with(done, open_step, outcome=Outcome.CRASHED)], CASE
+    ).by_number
+    stopped = match(
+        [result_with(done, open_step, outcome=Outcome.UNRUN)], CASE
+    ).by_number
 
     assert [step.outcome for step in crashed.values()] == ["passed", "failed"]
     assert [step.outcome for step in stopped.values()] == ["passed", ""]
 
 
-def test_what_was_not_executed_is_not_written():
+def test_steps_without_a_result_are_not_written():
     steps = {
         1: Step(1, 1, outcome="passed", at=5),
         2: Step(2, 2, outcome="failed", comment="1 < 2", at=6),
@@ -92,7 +96,7 @@ def test_what_was_not_executed_is_not_written():
         ("a b", "a\u00a0b"),
     ],
 )
-def test_signs_of_html_make_no_difference(written, in_zephyr):
+def test_markup_case_and_spaces_make_no_difference(written, in_zephyr):
     step = Step(1, written, outcome="passed")
 
-    assert match([ran(step)], [CaseStep(1, in_zephyr)]).by_number == {1: step}
+    assert match([result_with(step)], [CaseStep(1, in_zephyr)]).by_number == {1: step}
