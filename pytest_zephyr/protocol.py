@@ -7,23 +7,17 @@ readable in a message: it is for a pipe between two processes of one user, never
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import fields
-from dataclasses import is_dataclass
-from datetime import date
-import functools
 import json
 from pathlib import Path
-import types
 import typing
 from typing import Any
-from typing import TypeVar
 
+from pytest_zephyr import codec
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.secret import Secret
+from pytest_zephyr.origin import System
 
 
 #: The version of the messages, which must be the same on both sides.
@@ -147,103 +141,16 @@ _KINDS = {kind.__name__: kind for kind in typing.get_args(Message)}
 
 def encode(message: Message) -> bytes:
     """Return the line for *message*."""
-    document = {"kind": type(message).__name__, **_to_json(message)}
-    return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
+    document = {"kind": type(message).__name__, **codec.to_json(message)}
+    return System.encode(document).encode("ascii") + b"\n"
 
 
 def decode(line: bytes) -> Message:
     """Return the message in a line. Raises ProtocolError."""
     try:
         document = json.loads(line)
-        message: Message = _reader(_KINDS[document.pop("kind")])(document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message: Message = codec.reader(_KINDS[document["kind"]])(document)
+    except (ValueError, KeyError, TypeError) as error:
         # The line may hold a credential.
         raise ProtocolError(f"no message of version {VERSION}: {error!r}") from None
     return message
-
-
-# Dataclasses as JSON, and back by their type hints.
-
-Kind = TypeVar("Kind")
-
-#: The plain types of JSON.
-_PLAIN = (str, int, float, bool, type(None))
-
-#: Types that become a text, and how each is read from it.
-_TEXTS: Mapping[type, Any] = {Path: Path, date: date.fromisoformat, Secret: Secret}
-
-
-def dump(value: object) -> str:
-    """Return *value* as JSON on one line, in ASCII. Raises TypeError."""
-    return json.dumps(_to_json(value), separators=(",", ":"))
-
-
-def load(kind: type[Kind], text: str) -> Kind:
-    """Return the value that `dump` got. Raises ValueError, KeyError or TypeError."""
-    reader: Any = _reader
-    value: Kind = reader(kind)(json.loads(text))
-    return value
-
-
-def _to_json(value: object) -> Any:
-    """Return *value* in the types of JSON; a mapping becomes a list of pairs."""
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Path | date):
-        return str(value)
-    if is_dataclass(value):
-        return {
-            field.name: _to_json(getattr(value, field.name)) for field in fields(value)
-        }
-    if isinstance(value, Mapping):
-        return [[_to_json(key), _to_json(content)] for key, content in value.items()]
-    if isinstance(value, list | tuple | set | frozenset):
-        return list(map(_to_json, value))
-    raise TypeError(f"{type(value).__name__} cannot be sent")
-
-
-@functools.cache
-def _reader(kind: Any) -> Any:
-    """Return the function that reads a value of *kind*; it raises TypeError for another."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if isinstance(kind, typing.NewType):
-        return _reader(kind.__supertype__)
-    if kind in (Any, object) or origin is typing.Literal:
-        return lambda data: data
-    if origin in (typing.Union, types.UnionType):
-        return functools.partial(_read_union, args)
-    if kind in _TEXTS:
-        return lambda data: _TEXTS[kind](_read_plain(str, data))
-    if kind in _PLAIN:
-        return functools.partial(_read_plain, kind)
-    if is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
-        make: Any = kind
-        return lambda data: make(
-            **{name: read(data[name]) for name, read in readers.items()}
-        )
-    if origin is not None and issubclass(origin, Mapping):
-        read_key, read_value = map(_reader, args)
-        return lambda data: {read_key(key): read_value(value) for key, value in data}
-    read_item = _reader(args[0])
-    gather = origin if origin in (tuple, frozenset) else list
-    return lambda data: gather(map(read_item, data))
-
-
-def _read_union(kinds: tuple[Any, ...], data: Any) -> Any:
-    literals = [kind for kind in kinds if typing.get_origin(kind) is typing.Literal]
-    if type(data) in kinds or any(data in typing.get_args(kind) for kind in literals):
-        return data
-    others = [kind for kind in kinds if kind not in (*_PLAIN, *literals)]
-    if data is None or len(others) != 1:
-        raise TypeError(f"expected one of {kinds}, got {type(data).__name__}")
-    return _reader(others[0])(data)
-
-
-def _read_plain(kind: type, data: Any) -> Any:
-    if type(data) is not kind and not (kind is float and type(data) is int):
-        raise TypeError(f"expected {kind.__name__}, got {type(data).__name__}")
-    return data

@@ -206,11 +206,11 @@ _TYPES: Mapping[str, str] = {
     "tuple[str, ...]": "list of texts",
     "tuple[CaseRef, ...]": "list of test cases",
     "tuple[tuple[str, FieldValue], ...]": "list of pairs of a name and a value",
-    "tuple[AttachmentKey, ...]": "list of execution, name and digest",
+    "tuple[AttachmentKey, ...]": "list of objects: `execution`, `name` and `digest`",
     "Mapping[str, str]": "object of texts",
     "Mapping[int, str]": "list of pairs of a number and a text",
-    "Mapping[AttachmentKey, Naming]": "list of execution, name, digest, name in Zephyr"
-    " and number before",
+    "Mapping[AttachmentKey, Naming]": "list of pairs of two objects: `execution`, `name`"
+    " and `digest`; and `name` in Zephyr and `before`",
     "Job | None": "object, see [job](#journal-job)",
     "NewCase | None": "object, see [new](#journal-new)",
     "str | int": "text or number",

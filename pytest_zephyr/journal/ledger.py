@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
-from typing import NamedTuple
 
 from pytest_zephyr.results.records import CaseRef
 
@@ -56,7 +55,8 @@ class Sending:
     at: int = 0
 
 
-class AttachmentKey(NamedTuple):
+@dataclass(frozen=True)
+class AttachmentKey:
     """A file of one execution; *name* is the one that the test gave it."""
 
     execution: int

@@ -234,6 +234,7 @@ class Journal:
 
 def _decode(path: Path, lines: Iterable[bytes]) -> Iterator[object]:
     """Yield what each of *lines* says, an UnreadableLine if that cannot be read."""
+    decoders = journal_format.decoders()
     unreadable: UnreadableLine | None = None
     for number, (raw, line) in enumerate(_parse_all(lines), 1):
         if not raw.strip():
@@ -250,8 +251,8 @@ def _decode(path: Path, lines: Iterable[bytes]) -> Iterator[object]:
                 unreadable = _unreadable(path, number, raw)
             continue
         try:
-            yield journal_format.DECODERS[line["kind"]](line)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            yield decoders[line["kind"]](line)
+        except (KeyError, TypeError, ValueError):
             yield _unreadable(path, number, raw)
     if unreadable is not None:
         yield unreadable

@@ -130,7 +130,7 @@ class Importer:
             lines = [System.encode(each) for each in _lines(test, nodeid, attempts)]
             for value in self._evidence(test, attempts[-1]):
                 entry = evidence.EvidenceEntry(nodeid, value, len(attempts) - 1)
-                lines.append(System.encode(journal_format.evidence_line(entry)))
+                lines.append(System.encode(journal_format.line_of(entry)))
             item = journal_format.item_text(self._item(test, nodeid))
             writer.append_texts([item, *lines])
             if writer.broken is not None:
@@ -216,11 +216,11 @@ def _lines(
         report = replace(report, attempt=number)
         outcome = "failed" if number == len(attempts) - 1 else "rerun"
         for ending in endings:
-            yield journal_format.report_line(_with_ending(report, ending, outcome))
+            yield journal_format.line_of(_with_ending(report, ending, outcome))
     if not attempts[-1]:
-        yield journal_format.report_line(report)
+        yield journal_format.line_of(report)
     end = replace(report, when="teardown", duration=test.microseconds)
-    yield journal_format.report_line(end)
+    yield journal_format.line_of(end)
 
 
 def _with_ending(

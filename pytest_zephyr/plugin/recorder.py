@@ -65,7 +65,7 @@ class Recorder:
         if self.writer is not None:
             attempt = max(item.stash.get(_ATTEMPT, 0), 0)
             entry = EvidenceEntry(key_of(item), value, attempt, self.worker)
-            self.writer.append(journal_format.evidence_line(entry))
+            self.writer.append(journal_format.line_of(entry))
 
     def scrub(self, text: str) -> str:
         """Return *text* without known credentials."""

@@ -165,7 +165,7 @@ class ReportLines:
             elif str(report.when) == "???":
                 # A worker has died; others have written their reports themselves.
                 record = self._crash_record(report)
-                self._writer.append(journal_format.report_line(record))
+                self._writer.append(journal_format.line_of(record))
             if self._writer.unwritten:
                 self._add_unwritten(report)
         except ERRORS as error:
@@ -201,7 +201,7 @@ class ReportLines:
 
     def _append(self, record: Report) -> None:
         record = replace(record, nodeid=self._key, worker=self._worker)
-        self._writer.append(journal_format.report_line(record))
+        self._writer.append(journal_format.line_of(record))
 
     def _record(self, report: pytest.TestReport) -> Report:
         """Return a report of the test that runs, without secrets."""

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import NoReturn
 
+from pytest_zephyr import codec
 from pytest_zephyr import protocol
 from pytest_zephyr.errors import ZephyrError
 
@@ -107,7 +108,7 @@ def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None
         cases, seconds = look_up.cases, request.seconds
         if not look_up.all:
             problems = tuple(checked.look_up(cases, seconds))
-            facts = protocol.dump(snapshot) if snapshot else ""
+            facts = codec.dump(snapshot) if snapshot else ""
             send(protocol.LookedUp(problems, facts))
             return
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from pytest_zephyr import codec
 from pytest_zephyr import protocol
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
@@ -30,7 +31,7 @@ def push_session(
     path, settings = request.journal, request.settings
     unwritten = [line.encode("ascii") for line in request.unwritten]
     deadline = Deadline(settings.deadline)
-    snapshot = protocol.load(Snapshot, request.facts) if request.facts else None
+    snapshot = codec.load(Snapshot, request.facts) if request.facts else None
     known: list[Journal] = []
     siblings_unreadable: set[str] = set()
 

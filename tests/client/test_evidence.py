@@ -24,7 +24,6 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
-from pytest_zephyr.journal.format import evidence_line
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
@@ -68,11 +67,12 @@ class RecordedRun:
         nodeid = nodeid or f"test_a.py::test_{case}"
         self.lines.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
         self.lines += [
-            evidence_line(EvidenceEntry(nodeid, each)) for each in evidence_values
+            journal_format.line_of(EvidenceEntry(nodeid, each))
+            for each in evidence_values
         ]
         for when in ("setup", "call", "teardown"):
             report = Report(nodeid, when, "passed", duration=1000, at=at)
-            self.lines.append(journal_format.report_line(report))
+            self.lines.append(journal_format.line_of(report))
 
     def another_run(self, name: str) -> RecordedRun:
         """Return another run, with its journal in the same directory."""

@@ -95,12 +95,10 @@ def journal(tmp_path: Path) -> Path:
             call = Report(nodeid, "call", outcome, at=1, text="E no")
             for when in ("setup", "teardown"):
                 writer.append(
-                    journal_format.report_line(
-                        replace(call, when=when, outcome="passed")
-                    )
+                    journal_format.line_of(replace(call, when=when, outcome="passed"))
                 )
             writer.append(json.loads(journal_format.item_text(Item(nodeid, (case,)))))
-            writer.append(journal_format.report_line(call))
+            writer.append(journal_format.line_of(call))
         writer.append(journal_format.line_of(End()))
     return path
 

@@ -43,7 +43,6 @@ HOOKS = [
     "pytest_zephyr.journal.runs.prune",
     "pytest_zephyr.push.summary.counts",
     "pytest_zephyr.push.workflow.push",
-    "pytest_zephyr.journal.format.report_line",
 ]
 
 

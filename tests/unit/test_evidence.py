@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_zephyr.journal.format import evidence_line
+from pytest_zephyr.journal.format import line_of
 from pytest_zephyr.journal.format import read_evidence
 from pytest_zephyr.results.evidence import Comment
 from pytest_zephyr.results.evidence import Defect
@@ -50,7 +50,7 @@ def test_a_line_is_read_as_it_was_written(value):
     """Through JSON, with attempt and worker."""
     entry = EvidenceEntry(NODEID, value, attempt=2, worker="gw1")
 
-    assert read_evidence(json.loads(json.dumps(evidence_line(entry)))) == entry
+    assert read_evidence(json.loads(json.dumps(line_of(entry)))) == entry
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_line_is_read_as_it_was_written(value):
 )
 def test_an_invalid_line_is_rejected(change):
     """The digest becomes the name of a file; name and type become headers of a request."""
-    line: dict[str, Any] = evidence_line(EvidenceEntry(NODEID, SHOT)) | change
+    line: dict[str, Any] = line_of(EvidenceEntry(NODEID, SHOT)) | change
 
     with pytest.raises((TypeError, ValueError)):
         read_evidence(line)
@@ -94,7 +94,7 @@ def test_an_invalid_line_is_rejected(change):
 def test_a_content_type_may_have_parameters(type):
     entry = EvidenceEntry(NODEID, replace(SHOT, type=type))
 
-    assert read_evidence(evidence_line(entry)) == entry
+    assert read_evidence(line_of(entry)) == entry
 
 
 def test_repetitions_are_gathered_once_with_the_last_value_of_a_field():

@@ -26,7 +26,6 @@ from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import reader as journal_reader
 from pytest_zephyr.journal import writer as journal_writer
-from pytest_zephyr.journal.format import evidence_line
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Receipt
 from pytest_zephyr.journal.ledger import Sending
@@ -87,15 +86,11 @@ def write(path: Path, *lines: dict[str, Any], header: Header = HEADER) -> Path:
 def line_of(record: Record) -> dict[str, Any]:
     if isinstance(record, Item):
         return cast(dict[str, Any], json.loads(journal_format.item_text(record)))
-    if isinstance(record, Report):
-        return journal_format.report_line(record)
     if isinstance(record, Start):
         return {**json.loads(journal_format.start_text(record.nodeid)), "at": record.at}
     if isinstance(record, Passed):
         text = journal_format.passed_text(record.nodeid, record.duration, record.worker)
         return {**json.loads(text), "at": record.at}
-    if isinstance(record, EvidenceEntry):
-        return evidence_line(record)
     return journal_format.line_of(record)
 
 
@@ -224,7 +219,7 @@ def test_a_known_secret_is_not_written(path, secret):
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         entry = replace(REPORT, text=f"it was {secret}", outcome="passed")
-        writer.append(journal_format.report_line(entry))
+        writer.append(journal_format.line_of(entry))
         writer.append(
             *[json.loads(journal_format.item_text(Item(f"a[{secret}]", (101,))))]
         )
@@ -322,10 +317,17 @@ def test_a_journal_can_be_cut_anywhere(path):
         ),
         pytest.param(b'{"kind":"sending","rows":7}', id="rows is a number"),
         pytest.param(b'{"kind":"sending","rows":[[1]]}', id="half a row"),
-        pytest.param(b'{"kind":"attached","rows":[[1,"a"]]}', id="half a file"),
-        pytest.param(b'{"kind":"attaching","rows":[[1,"a","d"]]}', id="no new name"),
         pytest.param(
-            rb'{"kind":"attaching","rows":[[1,"a","d","b\nX: 1",0]]}', id="two lines"
+            b'{"kind":"attached","rows":[{"execution":1,"name":"a"}]}', id="half a file"
+        ),
+        pytest.param(
+            b'{"kind":"attaching","rows":[[{"execution":1,"name":"a","digest":"d"},{}]]}',
+            id="no new name",
+        ),
+        pytest.param(
+            rb'{"kind":"attaching","rows":[[{"execution":1,"name":"a","digest":"d"},'
+            rb'{"name":"b\nX: 1"}]]}',
+            id="two lines",
         ),
         pytest.param(b'{"kind":"stepped","rows":[[1,2]]}', id="digest is a number"),
         pytest.param(
@@ -936,7 +938,7 @@ def test_changes_by_an_editor_do_not_change_the_results(path, change):
     write(
         path,
         json.loads(journal_format.item_text(ITEM)),
-        journal_format.report_line(REPORT),
+        journal_format.line_of(REPORT),
     )
     before = fold(read(path))
     path.write_bytes(change(path.read_bytes()))

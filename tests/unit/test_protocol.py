@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from pytest_zephyr import codec
 from pytest_zephyr import protocol
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Execution
@@ -123,7 +124,7 @@ SNAPSHOT = Snapshot(
 
 
 def test_a_snapshot_survives() -> None:
-    assert protocol.load(Snapshot, protocol.dump(SNAPSHOT)) == SNAPSHOT
+    assert codec.load(Snapshot, codec.dump(SNAPSHOT)) == SNAPSHOT
 
 
 Letter = Literal["a", "b"]
@@ -164,9 +165,9 @@ class Sample:
     )
 )
 def test_any_value_survives(sample: Sample) -> None:
-    assert protocol.load(Sample, protocol.dump(sample)) == sample
+    assert codec.load(Sample, codec.dump(sample)) == sample
 
 
-def test_values_of_other_types_cannot_be_sent() -> None:
-    with pytest.raises(TypeError, match="object cannot be sent"):
-        protocol.dump([object()])
+def test_values_of_other_types_cannot_be_written() -> None:
+    with pytest.raises(TypeError, match="object cannot be written as JSON"):
+        codec.dump([object()])

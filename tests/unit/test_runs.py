@@ -26,7 +26,6 @@ from pytest_zephyr.journal import runs
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.file_store import DIRECTORY
 from pytest_zephyr.journal.file_store import FileStore
-from pytest_zephyr.journal.format import evidence_line
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import Attached
 from pytest_zephyr.journal.ledger import Attaching
@@ -73,11 +72,11 @@ def write(
 def lines_of_test(
     nodeid: str, outcome: str, case: int = 101, **values: int
 ) -> list[dict[str, object]]:
-    """Return the lines of one test that lines_of_test."""
+    """Return the lines of one test that ran."""
     return [
         json.loads(journal_format.item_text(Item(nodeid, (case,)))),
-        journal_format.report_line(report("call", outcome, nodeid=nodeid, **values)),
-        journal_format.report_line(report("teardown", nodeid=nodeid)),
+        journal_format.line_of(report("call", outcome, nodeid=nodeid, **values)),
+        journal_format.line_of(report("teardown", nodeid=nodeid)),
     ]
 
 
@@ -484,12 +483,12 @@ def attachments(tmp_path):
         )
         if "gw" in name:
             writer = journal_writer.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
-            writer.append(evidence_line(entry))
+            writer.append(journal_format.line_of(entry))
             writer.close()
         else:
             write(
                 tmp_path / f"{name}.jsonl",
-                evidence_line(entry),
+                journal_format.line_of(entry),
                 journal_format.line_of(journal_format.AllDelivered()),
             )
     return digests
@@ -716,7 +715,7 @@ def test_results_of_setup_only_sessions_are_certain(tmp_path):
     writer = JournalWriter.create(path, Header("1", setup_only=True))
     writer.append(json.loads(journal_format.item_text(Item("t.py::a", (101,)))))
     for when in ("setup", "teardown"):
-        line = journal_format.report_line(report(when, nodeid="t.py::a"))
+        line = journal_format.line_of(report(when, nodeid="t.py::a"))
         writer.append(line)
     writer.close()
     (node,) = Run((Journal(path),)).read().results.nodes

@@ -1,0 +1,179 @@
+"""Values as JSON and back, by their type hints: in messages and in lines of a journal.
+
+A dataclass becomes an object without the fields that have their defaults. Whoever reads
+it ignores keys that are not fields, and gives the defaults to fields without a key. A
+mapping becomes an object if all its keys are texts, otherwise a list of pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import fields
+from dataclasses import is_dataclass
+from dataclasses import MISSING
+from datetime import date
+import functools
+import json
+from pathlib import Path
+import types
+import typing
+from typing import Any
+from typing import TypeVar
+
+from pytest_zephyr.secret import Secret
+from pytest_zephyr.origin import System
+
+
+Kind = TypeVar("Kind")
+
+#: Returns the value that some data of JSON stands for. Raises TypeError or ValueError.
+Reader = Callable[[Any], Any]
+
+#: The plain types of JSON.
+_PLAIN = (str, int, float, bool, type(None))
+
+#: Types that become a text, and how each is read from it.
+_TEXTS: Mapping[type, Reader] = {
+    Path: Path,
+    date: date.fromisoformat,
+    Secret: Secret,
+}
+
+
+def dump(value: object) -> str:
+    """Return *value* as JSON on one line, in ASCII. Raises TypeError."""
+    return System.encode(to_json(value))
+
+
+def load(kind: type[Kind], text: str) -> Kind:
+    """Return the value that `dump` got. Raises ValueError or TypeError."""
+    hint: Any = kind
+    value: Kind = reader(hint)(json.loads(text))
+    return value
+
+
+def to_json(value: object) -> Any:
+    """Return *value* in the types of JSON. Raises TypeError."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Path | date):
+        return str(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(each) for each in value]
+    if isinstance(value, Mapping):
+        pairs = [(to_json(key), to_json(each)) for key, each in value.items()]
+        return dict(pairs) if all(isinstance(key, str) for key, _ in pairs) else pairs
+    if is_dataclass(value):
+        kind: Any = type(value)
+        return {
+            name: to_json(each)
+            for name, default in _defaults(kind)
+            if (each := getattr(value, name)) != default
+        }
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+@functools.cache
+def _defaults(kind: Any) -> list[tuple[str, object]]:
+    """Return the fields of a dataclass with their defaults, `MISSING` if there is none."""
+    return [
+        (
+            each.name,
+            each.default if each.default_factory is MISSING else each.default_factory(),
+        )
+        for each in fields(kind)
+    ]
+
+
+@functools.cache
+def field_readers(kind: Any) -> dict[str, Reader]:
+    """Return a reader for each field of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    return {each.name: reader(hints[each.name]) for each in fields(kind)}
+
+
+@functools.cache
+def reader(kind: Any) -> Reader:
+    """Return the reader of values of *kind*, a type or another type hint."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, typing.NewType):
+        return reader(kind.__supertype__)
+    if kind in (Any, object) or origin is typing.Literal:
+        return lambda data: data
+    if origin in (typing.Union, types.UnionType):
+        return _union_reader(args)
+    if kind in _TEXTS:
+        return lambda data: _TEXTS[kind](_checked(str, data))
+    if kind is int:
+        return _read_int
+    if kind in _PLAIN:
+        return functools.partial(_checked, kind)
+    if is_dataclass(kind):
+        return _dataclass_reader(kind)
+    if origin is not None and issubclass(origin, Mapping):
+        key, value = map(reader, args)
+        return lambda data: {
+            key(one): value(each)
+            for one, each in (data.items() if type(data) is dict else data)
+        }
+    if origin is tuple and args[-1] is not Ellipsis:
+        parts = list(map(reader, args))
+        return lambda data: tuple(
+            [read(one) for read, one in zip(parts, _checked(list, data), strict=True)]
+        )
+    each = reader(args[0])
+    gather = origin if origin in (tuple, frozenset) else list
+    return lambda data: gather([each(one) for one in _checked(list, data)])
+
+
+def _union_reader(kinds: tuple[Any, ...]) -> Reader:
+    literals = [
+        value
+        for kind in kinds
+        if typing.get_origin(kind) is typing.Literal
+        for value in typing.get_args(kind)
+    ]
+    others = [
+        reader(kind)
+        for kind in kinds
+        if kind not in _PLAIN and typing.get_origin(kind) is not typing.Literal
+    ]
+
+    def read(data: Any) -> Any:
+        if type(data) in kinds or data in literals:
+            return data
+        if data is None or len(others) != 1:
+            raise TypeError(f"expected one of {kinds}, got {type(data).__name__}")
+        return others[0](data)
+
+    return read
+
+
+def _dataclass_reader(kind: Any) -> Reader:
+    readers = field_readers(kind)
+
+    def read(data: Any) -> Any:
+        values = {}
+        for name, value in _checked(dict, data).items():
+            if name in readers:
+                values[name] = readers[name](value)
+        return kind(**values)
+
+    return read
+
+
+def _read_int(data: Any) -> int:
+    if type(data) is not int:
+        raise TypeError(f"expected int, got {type(data).__name__}")
+    if not -(2**63) <= data < 2**63:
+        raise ValueError("an integer of more than 64 bits")
+    return data
+
+
+def _checked(kind: type, data: Any) -> Any:
+    if type(data) is not kind and not (kind is float and type(data) is int):
+        raise TypeError(f"expected {kind.__name__}, got {type(data).__name__}")
+    return data
