@@ -59,7 +59,7 @@ _OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f]{16}\.tmp")
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\:*?"<>|]+')
 
 
-class TooLarge(Exception):
+class _TooLarge(Exception):
     """A file is over a limit, which the text names."""
 
 
@@ -74,7 +74,7 @@ class FileStore:
         self._directory = str(directory.absolute())
         self._max_size = max_size
         self._max_total = max_total
-        self._taken: set[str] = set()
+        self._digests: set[str] = set()
         self._total = 0
 
     def take(
@@ -86,59 +86,49 @@ class FileStore:
         """
         size = 0
         try:
+            opened: BinaryIO
             if isinstance(content, bytes):
-                size, beginning = len(content), content[:16]
-                digest = self.take_bytes(content)
+                size, opened = len(content), io.BytesIO(content)
             else:
-                size = content.stat().st_size
-                with content.open("rb") as file:
-                    beginning = file.read(16)
-                    digest, size = self.take_file(file)
-        except (TooLarge, OSError) as error:
+                size, opened = content.stat().st_size, content.open("rb")
+            with opened as file:
+                beginning = file.read(16)
+                digest, size = self._take(file)
+        except (_TooLarge, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            by_limit = isinstance(error, TooLarge)
+            by_limit = isinstance(error, _TooLarge)
             return LeftOutFile(clean_name(name), size, reason, by_limit)
         kind = kind or guess_type(name, beginning)
         return File(clean_name(name or guess_name(kind)), kind, digest, size)
 
-    def take_bytes(self, data: bytes) -> str:
-        """Copy *data* and return its digest. Raises TooLarge or OSError."""
-        return self.take_file(io.BytesIO(data))[0]
-
-    def take_file(self, file: BinaryIO) -> tuple[str, int]:
-        """Copy *file*; return digest and size. Raises TooLarge or OSError."""
-        self._check_size(file.seek(0, os.SEEK_END))
-        digest, size = digest_parts(read_parts(file))
-        if not self._has(digest, size):
-            # Another process may still be writing to it: what was copied counts.
-            temporary, digest, size = self._write(read_parts(file))
-            self._finish(temporary, digest, size)
-        return digest, size
-
-    def _check_size(self, size: int) -> None:
-        if size > self._max_size:
+    def _take(self, file: BinaryIO) -> tuple[str, int]:
+        """Copy *file*; return digest and size. Raises _TooLarge or OSError."""
+        if file.seek(0, os.SEEK_END) > self._max_size:
             limit = format_size(self._max_size)
-            raise TooLarge(f"larger than zephyr_attach_max_size, {limit}")
-
-    def _has(self, digest: str, size: int) -> bool:
-        if digest not in self._taken and self._total + size > self._max_total:
+            raise _TooLarge(f"larger than zephyr_attach_max_size, {limit}")
+        digest, size = digest_parts(read_parts(file))
+        if digest not in self._digests and self._total + size > self._max_total:
             limit = format_size(self._max_total)
             share = "the share of this process in zephyr_attach_max_total"
-            raise TooLarge(f"more than {limit}, {share}")
+            raise _TooLarge(f"more than {limit}, {share}")
         path = self._path(digest)
         # A test may have removed what an earlier one attached.
-        if _size_of(path) != size:
-            return False
-        # A copy that is used again must not be removed as old.
-        System.utime(path)
-        self._count(digest, size)
-        return True
+        if _size_of(path) == size:
+            # A copy that is used again must not be removed as old.
+            System.utime(path)
+        else:
+            # Another process may still be writing to it: what was copied counts.
+            digest, size = self._copy(read_parts(file))
+        if digest not in self._digests:
+            self._digests.add(digest)
+            self._total += size
+        return digest, size
 
-    def _path(self, name: str) -> str:
-        return f"{self._directory}{os.sep}{name}"
+    def _copy(self, parts: Iterable[bytes]) -> tuple[str, int]:
+        """Write *parts* to a new file; return its digest, which becomes its name, and size.
 
-    def _write(self, parts: Iterable[bytes]) -> tuple[str, str, int]:
-        """Write *parts* to a new file; return its path, digest and size."""
+        Other processes see only whole copies.
+        """
         _make_directory(self._directory)
         temporary = self._path(f"{secrets.token_hex(8)}.tmp")
         number = System.open(temporary, _CREATE, 0o666)
@@ -151,22 +141,17 @@ class FileStore:
                 yield part
 
         try:
-            return temporary, *digest_parts(written())
+            digest, size = digest_parts(written())
         finally:
             System.close(number)
-
-    def _finish(self, temporary: str, digest: str, size: int) -> None:
-        """Rename a finished copy to its digest; other processes see only whole copies."""
         path = self._path(digest)
         System.rename(temporary, path)
         if _size_of(path) != size:
             raise OSError(errno.EIO, "its copy is not there, or not whole")
-        self._count(digest, size)
+        return digest, size
 
-    def _count(self, digest: str, size: int) -> None:
-        if digest not in self._taken:
-            self._taken.add(digest)
-            self._total += size
+    def _path(self, name: str) -> str:
+        return f"{self._directory}{os.sep}{name}"
 
 
 def _make_directory(path: str) -> None:

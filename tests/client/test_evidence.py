@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 import json
 from pathlib import Path
 import shutil
@@ -86,7 +87,9 @@ class RecordedRun:
 
     def file(self, name: str, content: bytes, type: str = "image/png") -> File:
         store = FileStore(self.path.parent / DIRECTORY, 10**9, 10**9)
-        return File(name, type, store.take_bytes(content), len(content))
+        taken = store.take(content, "any", type)
+        assert isinstance(taken, File)
+        return replace(taken, name=name)
 
     def push(self, **options: Any) -> Delivery:
         """Push as the command does, with the receipts of earlier pushes."""

@@ -19,8 +19,8 @@ from pytest_zephyr.journal.file_store import guess_name
 from pytest_zephyr.journal.file_store import guess_type
 from pytest_zephyr.journal.file_store import read_copy
 from pytest_zephyr.journal.file_store import remove_unnamed
-from pytest_zephyr.journal.file_store import TooLarge
 from pytest_zephyr.results.evidence import File
+from pytest_zephyr.results.evidence import LeftOut
 from pytest_zephyr.text import format_size
 from tests.unit.make import deterministic
 
@@ -36,9 +36,19 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-def take(store: FileStore, path: Path) -> tuple[str, int]:
-    with path.open("rb") as file:
-        return store.take_file(file)
+def take(store: FileStore, content: bytes | Path) -> tuple[str, int]:
+    """Return the digest of an attachment that is taken, and its size."""
+    taken = store.take(content, "a")
+    assert isinstance(taken, File)
+    return taken.digest, taken.size
+
+
+def reason(store: FileStore, content: bytes | Path) -> str:
+    """Return why an attachment is not taken."""
+    taken = store.take(content, "a")
+    assert isinstance(taken, LeftOut)
+    assert taken.by_limit
+    return taken.reason
 
 
 def test_equal_contents_are_stored_once(directory, tmp_path):
@@ -49,7 +59,7 @@ def test_equal_contents_are_stored_once(directory, tmp_path):
     digest = hashlib.sha256(content).hexdigest()
 
     for store in (FileStore(directory, 10**7, 10**7) for _ in range(2)):
-        assert store.take_bytes(content) == digest
+        assert take(store, content) == (digest, len(content))
         assert take(store, source) == (digest, len(content))
         assert take(store, source) == (digest, len(content))
     assert [path.name for path in directory.iterdir()] == [digest]
@@ -72,7 +82,7 @@ def test_an_incomplete_copy_is_replaced(directory):
     digest = hashlib.sha256(b"whole").hexdigest()
     (directory / digest).write_bytes(b"wh")
 
-    assert store.take_bytes(b"whole") == digest
+    assert take(store, b"whole") == (digest, 5)
     assert (directory / digest).read_bytes() == b"whole"
 
 
@@ -81,19 +91,17 @@ def test_limits_apply_to_each_file_and_to_all(directory, tmp_path):
     source = tmp_path / "a"
     source.write_bytes(b"12345")
 
-    with pytest.raises(TooLarge, match="larger than zephyr_attach_max_size, 4"):
-        take(store, source)
-    with pytest.raises(TooLarge, match="larger than"):
-        store.take_bytes(b"12345")
-    store.take_bytes(b"1234")
-    store.take_bytes(b"1234")
-    with pytest.raises(TooLarge, match=r"more than 6, .* zephyr_attach_max_total"):
-        store.take_bytes(b"abc")
-    store.take_bytes(b"ab")
+    assert reason(store, source) == "larger than zephyr_attach_max_size, 4"
+    assert reason(store, b"12345") == "larger than zephyr_attach_max_size, 4"
+    take(store, b"1234")
+    take(store, b"1234")
+    share = "the share of this process in zephyr_attach_max_total"
+    assert reason(store, b"abc") == f"more than 6, {share}"
+    take(store, b"ab")
 
 
 def test_a_copy_that_is_gone_or_changed_is_not_read(directory, tmp_path):
-    digest = FileStore(directory, 10, 10).take_bytes(b"a")
+    digest, _size = take(FileStore(directory, 10, 10), b"a")
     here = [tmp_path / "run.jsonl"]
 
     assert read(File("a", "", digest, 2), here) is None
@@ -129,7 +137,9 @@ def test_a_link_is_not_followed_out_of_the_directory(directory, tmp_path):
 
 def test_only_old_copies_that_no_journal_names_are_removed(directory):
     store = FileStore(directory, 10, 100)
-    named, young, old = map(store.take_bytes, (b"named", b"young", b"old"))
+    named, young, old = (
+        take(store, content)[0] for content in (b"named", b"young", b"old")
+    )
     temporary = f"{0:016x}.tmp"
     foreign = {"report.pdf", "0123.tmp", "a.tmp", "0" * 63, "A" * 64, old[:16]}
     for name in (temporary, *foreign):

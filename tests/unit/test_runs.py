@@ -474,13 +474,13 @@ def attachments(tmp_path):
     store = FileStore(tmp_path / DIRECTORY, 100, 1000)
     digests = {}
     for name in ("1", "2", "2.gw0", "lost"):
-        digests[name] = store.take_bytes(name.encode())
+        taken = store.take(name.encode(), "a.png")
+        assert isinstance(taken, File)
+        digests[name] = taken.digest
         os.utime(tmp_path / DIRECTORY / digests[name], (1000, 1000))
         if name == "lost":
             continue
-        entry = EvidenceEntry(
-            "t.py::a", File("a.png", "image/png", digests[name], len(name))
-        )
+        entry = EvidenceEntry("t.py::a", taken)
         if "gw" in name:
             writer = journal_writer.worker_journal(str(tmp_path / "2.jsonl"), "gw0")
             writer.append(journal_format.line_of(entry))
