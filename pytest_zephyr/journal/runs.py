@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
+from itertools import chain
 from pathlib import Path
 import re
 
@@ -72,7 +73,7 @@ class Run:
     def read(self) -> RunContents:
         """Read all journals; one that was removed meanwhile does not count."""
         journals, others = map(_read_all, (self.journals, self.others))
-        sessions = [each.session for each in (*others.values(), *journals.values())]
+        sessions = [each.session for each in (others | journals).values()]
         return RunContents(journals, others, merge_sessions(sessions))
 
 
@@ -84,15 +85,15 @@ class RunContents:
     on the order of the journals.
     """
 
-    journals: Mapping[Path, reader.Contents]
-    others: Mapping[Path, reader.Contents]
+    journals: dict[Path, reader.Contents]
+    others: dict[Path, reader.Contents]
     results: MergedResults
 
     @property
     def unreadable(self) -> dict[Path, list[int]]:
         """The numbers of the lines that cannot be read, by the path of their file."""
         numbers: dict[Path, list[int]] = {}
-        for each in (*self.others.values(), *self.journals.values()):
+        for each in (self.others | self.journals).values():
             for line in each.unreadable:
                 numbers.setdefault(line.path, []).append(line.number)
         return numbers
@@ -100,10 +101,8 @@ class RunContents:
     @property
     def uncollected(self) -> list[str]:
         """The node ids of what could not be collected."""
-        nodeids = (
-            nodeid for each in self.journals.values() for nodeid in each.uncollected
-        )
-        return list(dict.fromkeys(nodeids))
+        lists = (each.uncollected for each in self.journals.values())
+        return list(dict.fromkeys(chain.from_iterable(lists)))
 
     @property
     def deselected(self) -> int:
@@ -119,18 +118,15 @@ class RunContents:
                 writer.append(*lines)
 
         for writer in writers:
-            if (
-                writer.path in self.journals
-                and self.journals[writer.path].server != server
-            ):
+            contents = self.journals.get(writer.path)
+            if contents is not None and contents.server != server:
                 writer.append(line_of(ledger.Server(server)))
         since = (each.memory(server).open_since for each in self.journals.values())
+        both = self.others | self.journals
         memory = ledger.Memory(
-            last_write=max(since, default=0),
-            places=(*self.others, *self.journals),
-            note=note,
+            last_write=max(since, default=0), places=tuple(both), note=note
         )
-        for each in (*self.others.values(), *self.journals.values()):
+        for each in both.values():
             memory.merge(each.memory(server))
         return memory
 
@@ -245,18 +241,18 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
         selection.directories.append(given.parent if named else given)
         for path in _files(given):
             journal = _open(path, selection.problems, named=named)
-            if journal is None:
+            if journal is None or (journal.is_delivered() and not named):
                 continue
             if journal.header.worker:
                 if named or not whole_of(path).exists():
                     parts.append(path)
-            elif named or not (journal.is_delivered() or journal.header.dry_run):
+            elif journal.header.dry_run and not named:
+                selection.dry_runs.append(path)
+            else:
                 # Of two copies of one run the one with more of its tests is meant.
                 other = by_name.setdefault(journal.header.run, journal)
                 if other is not journal and journal.length() > other.length():
                     by_name[journal.header.run] = journal
-            elif not journal.is_delivered():
-                selection.dry_runs.append(path)
     journals = []
     for journal in by_name.values():
         if journal.is_running():
@@ -327,39 +323,35 @@ def prune(directory: Path, keep: int = KEEP) -> None:
     counts. A directory with very many journals is cleared in several sessions, so that
     none has to read them all.
     """
-    paths = [path for path in reversed(_files(directory)) if "." not in path.stem]
+    paths = journal_files(directory)[::-1]
     newest = 0
     while keep and newest < min(len(paths), _SEARCHED):
         keep -= reader.last_kind(paths[newest]) == "delivered"
         newest += 1
     if keep:
         return
+    recent = now_ms() - _DAY
     old = [
-        path
+        journal
         for path in paths[newest:][-_CHECKED:]
         if reader.last_kind(path) == "delivered"
+        and (journal := _open(path, [])) is not None
+        and not (journal.header.key and journal.header.started >= recent)
     ]
-    journals = [each for path in old if (each := _open(path, [])) is not None]
-    recent = now_ms() - _DAY
-    over = [
-        each for each in journals if not each.header.key or each.header.started < recent
-    ]
-    if any(each.header.key for each in over):
+    if any(journal.header.key for journal in old):
         needed = {
-            each.header.identity()
-            for each in open_all([directory])
-            if each.header.key and not each.is_delivered()
+            journal.header.identity()
+            for journal in open_all([directory])
+            if journal.header.key and not journal.is_delivered()
         }
-        over = [each for each in over if each.header.identity() not in needed]
-    if not over:
+        old = [each for each in old if each.header.identity() not in needed]
+    if not old:
         return
-    parts: dict[str, list[Path]] = {}
+    names = {journal.path.name for journal in old}
     for path in _files(directory):
-        parts.setdefault(whole_of(path).name, []).append(path)
-    for journal in over:
-        for part in (*parts.get(journal.path.name, ()), journal.path):
+        if path.name in names or whole_of(path).name in names:
             with suppress(OSError):
-                part.unlink()
+                path.unlink()
     _prune_files(directory)
 
 

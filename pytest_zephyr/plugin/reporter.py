@@ -21,8 +21,6 @@ from pytest_zephyr.config.command_line import unsent_lines
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import runs
-from pytest_zephyr.journal.problems import cut_short
-from pytest_zephyr.journal.problems import uncollected
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.report_file import add_job_summary
 from pytest_zephyr.journal.report_file import write_report
@@ -41,10 +39,12 @@ from pytest_zephyr.plugin.sender_process import SenderLate
 from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.startup_check import StartupCheck
+from pytest_zephyr.results.lines import cut_short
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
+from pytest_zephyr.results.lines import uncollected
 from pytest_zephyr.results.records import End
 
 
@@ -182,8 +182,8 @@ class ZephyrReporter:
             known = runs.open_all([journal.path.parent], recent=True)
             runs.note_running([journal], known, [self.writer])
         if journal.header.cut:
-            self._lines += problems(cut_short([self._journal]))
-        self._lines += problems(uncollected(self._uncollected), "warning")
+            self._lines += cut_short([self._journal])
+        self._lines += uncollected(self._uncollected)
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
             text, again = unsent_lines([self._journal], self._settings)

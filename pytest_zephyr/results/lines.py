@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+from pathlib import Path
 import re
 from typing import Literal
 
 from pytest_zephyr.errors import Code
+from pytest_zephyr.text import first_few
 from pytest_zephyr.text import one_line
 
 
@@ -76,6 +78,39 @@ def problems(
 ) -> list[Line]:
     """Return a problem for each of *lines*."""
     return [problem([line], level, code) for line in lines]
+
+
+def uncollected(nodeids: Sequence[str]) -> list[Line]:
+    """Return the problem with files that failed to import, if there are any."""
+    if not nodeids:
+        return []
+    text = (
+        f"{len(nodeids)} could not be collected; the test cases of their tests"
+        f" are not changed: {first_few(nodeids)}"
+    )
+    return problems([text], "warning")
+
+
+def unreadable(lines: Mapping[Path, Sequence[int]]) -> list[Line]:
+    """Return a problem for each file with *lines* that cannot be read."""
+    return problems(
+        [
+            f"{path}, line {first_few(map(str, numbers))} cannot be read. Test cases that"
+            " it may be about get no result but a failure."
+            for path, numbers in lines.items()
+        ]
+    )
+
+
+def cut_short(journals: Iterable[Path]) -> list[Line]:
+    """Return a problem for each journal that a full disk or a test has cut short."""
+    return problems(
+        [
+            f"the disk was full when {path} was written, or a test removed it:"
+            " outcomes are missing in it. Check its test cases, then remove it."
+            for path in journals
+        ]
+    )
 
 
 def first_lines(lines: Sequence[Line], count: int = 20) -> list[Line]:

@@ -22,9 +22,6 @@ from pytest_zephyr.config.settings import SANDBOX_DATABASE
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.format import AllDelivered
 from pytest_zephyr.journal.format import line_of
-from pytest_zephyr.journal.problems import cut_short
-from pytest_zephyr.journal.problems import uncollected
-from pytest_zephyr.journal.problems import unreadable
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.runs import RunContents
 from pytest_zephyr.journal.writer import JournalWriter
@@ -33,8 +30,10 @@ from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.embedded import PORT
 from pytest_zephyr.push.embedded import served
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.lines import cut_short
 from pytest_zephyr.results.lines import Line
-from pytest_zephyr.results.lines import problems
+from pytest_zephyr.results.lines import uncollected
+from pytest_zephyr.results.lines import unreadable
 from pytest_zephyr.results.report import CaseRow
 from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.secret import Scrubber
@@ -80,9 +79,9 @@ class DeliveredRun:
             *summary.details(delivery),
             *more,
             *summary.merged(contents.results),
-            *problems(cut_short(map(display_path, self.run.cut))),
-            *problems(unreadable(contents.unreadable)),
-            *problems(uncollected(contents.uncollected), "warning"),
+            *cut_short(map(display_path, self.run.cut)),
+            *unreadable(contents.unreadable),
+            *uncollected(contents.uncollected),
             *problem_lines,
             *self._link_lines,
         ]
