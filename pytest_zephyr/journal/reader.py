@@ -55,15 +55,14 @@ _DIGEST = re.compile(rb'"digest":"([0-9a-f]{64})"')
 _KIND = re.compile(rb'\s*\{"kind":"(\w+)"')
 _NODEID = re.compile(rb'"nodeid":("(?:[^"\\]|\\.)*")')
 
-#: Lines that are not about tests: no result depends on them.
-_ABOUT_NO_TEST = {
-    *("header", "torn", "clock", "end", "deselected", "server", "receipt", "sending"),
-    *("attaching", "attached", "stepped", "delivered", "beside"),
+#: The last lines of journals whose tests are over.
+_AFTER_THE_END = {
+    *("end", "beside", "server", "receipt", "sending", "attaching", "attached"),
+    *("stepped", "delivered"),
 }
 
-
-#: The last lines of journals whose tests are over.
-_AFTER_THE_END = _ABOUT_NO_TEST - {"header", "torn", "clock", "deselected"}
+#: Lines that are not about tests: no result depends on them.
+_ABOUT_NO_TEST = _AFTER_THE_END | {"header", "torn", "clock", "deselected"}
 
 
 @dataclass(frozen=True)
@@ -175,18 +174,18 @@ class Journal:
 
         nodes = fold(records(), header.origin, setup_only=header.setup_only)
         unreadable = others[UnreadableLine]
-        nodes = _doubt(nodes, unreadable)
+        _doubt(nodes, unreadable)
         offset = others[ledger.Clock][-1].ahead if others[ledger.Clock] else 0
-        ended = max(
-            [end.at for end in others[End]] + [node.at for node in nodes] or [0]
-        )
+        ended = max((each.at for each in (*others[End], *nodes)), default=0)
+        if offset:
+            _shift(nodes, offset)
         uncollected = [error.nodeid for error in others[journal_format.CollectError]]
         session = Session(
             header.run,
             header.job,
             header.started + offset,
             ended + offset,
-            [_dated(node, offset) for node in nodes] if offset else nodes,
+            nodes,
             {run for running in others[ledger.RunningSessions] for run in running.runs},
             not uncollected,
         )
@@ -198,9 +197,8 @@ class Journal:
 
     def entries(self) -> Iterator[object]:
         """Yield what each line says, the workers' files first."""
-        for path in parts_of(self.path):
+        for path in (*parts_of(self.path), self.path):
             yield from _decode(path, self._lines(path))
-        yield from _decode(self.path, self._lines(self.path))
         yield from _decode(self.path, self._unwritten)
         if self.header.cut:
             # The missing lines may include the ends of tests that seem unfinished.
@@ -304,10 +302,8 @@ def _unreadable(path: Path, number: int, raw: bytes) -> UnreadableLine:
     return UnreadableLine(path, number, kind[1].decode() if kind else "", name or "")
 
 
-def _doubt(
-    nodes: list[NodeResult], unreadable: Sequence[UnreadableLine]
-) -> list[NodeResult]:
-    """Return *nodes*, each with the unreadable line that may be about it."""
+def _doubt(nodes: Sequence[NodeResult], unreadable: Sequence[UnreadableLine]) -> None:
+    """Note in each of *nodes* the first unreadable line that may be about it."""
     doubts: dict[str, str] = {}
     known = {node.nodeid for node in nodes if node.cases}
     for line in unreadable:
@@ -316,26 +312,21 @@ def _doubt(
             tests = known
         for nodeid in tests:
             doubts.setdefault(nodeid, f"{line} cannot be read")
-    if not doubts:
-        return nodes
-    return [
-        replace(node, doubt=doubts[node.nodeid]) if node.nodeid in doubts else node
-        for node in nodes
-    ]
+    for node in nodes if doubts else ():
+        node.doubt = doubts.get(node.nodeid, "")
 
 
-def _dated(node: NodeResult, clock_offset: int) -> NodeResult:
-    """Return *node* with times of a clock that is *clock_offset* milliseconds."""
-    steps = tuple(
-        replace(step, at=step.at + clock_offset) if step.at else step
-        for step in node.evidence.steps
-    )
-    return replace(
-        node,
-        at=node.at + clock_offset if node.at else 0,
-        evidence=replace(node.evidence, steps=steps),
-        origin=replace(node.origin, started=node.origin.started + clock_offset),
-    )
+def _shift(nodes: Iterable[NodeResult], offset: int) -> None:
+    """Add *offset*, in milliseconds, to all times of *nodes* that are known."""
+    for node in nodes:
+        node.at += offset if node.at else 0
+        node.origin = replace(node.origin, started=node.origin.started + offset)
+        if node.evidence.steps:
+            steps = tuple(
+                replace(step, at=step.at + offset) if step.at else step
+                for step in node.evidence.steps
+            )
+            node.evidence = replace(node.evidence, steps=steps)
 
 
 def find_hidden(path: Path, nodeid: str) -> str | None:

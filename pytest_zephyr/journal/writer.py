@@ -33,10 +33,8 @@ SUFFIX = ".jsonl"
 #: How other names in a directory of journals begin.
 _OUR_PREFIXES = ("files", "sandbox.db")
 
-
-#: Becomes 1 in the header when the disk refuses a line.
-_CUT = b'"cut":0'
-
+#: What stands in the header before a digit that becomes 1 when the disk refuses a line.
+_CUT = b'"cut":'
 
 #: Values that must not change, even if a password is an ordinary word.
 _NEVER_SCRUBBED = {
@@ -75,7 +73,6 @@ class JournalWriter:
         self._file: OpenFile | None = None
         self._pid = System.process_id()
         self._header = b""
-        self._cut_position = 0  # of the digit that changes in the header
 
     @classmethod
     def create(
@@ -95,7 +92,7 @@ class JournalWriter:
         line = encoded.encode("ascii") + b"\n"
         writer._append(line)
         if writer.broken is None:
-            writer._header, writer._cut_position = line, line.find(_CUT) + len(_CUT) - 1
+            writer._header = line
         return writer
 
     def _create(self) -> OpenFile:
@@ -176,7 +173,7 @@ class JournalWriter:
         if self._write(b"\n" + b"".join(self.unwritten)):
             self.broken = None
             self.unwritten.clear()
-            self._mark_cut(self._header[self._cut_position : self._cut_position + 1])
+            self._mark_cut(self._header.partition(_CUT)[2][:1])
 
     def _write_again(self, removed: OpenFile) -> None:
         """Write the content of a *removed* file to its path again."""
@@ -197,12 +194,7 @@ class JournalWriter:
         """Return the *rest* of a journal, marked as cut, with its first lines again."""
         lines = rest[len(self._header) :] if rest.startswith(self._header) else b""
         lines = lines[: lines.rfind(b"\n") + 1]
-        if self._header:
-            start, end = (
-                self._header[: self._cut_position],
-                self._header[self._cut_position + 1 :],
-            )
-            self._header = start + b"1" + end
+        self._header = self._header.replace(_CUT + b"0", _CUT + b"1", 1)
         again = map(self._encode, self.lines_to_repeat())
         return b"".join([self._header, lines, *again])
 
@@ -222,6 +214,11 @@ class JournalWriter:
             return False
         try:
             written = self._file.write(data)
+            if written != len(data):
+                # The whole line is written again later.
+                with suppress(OSError):
+                    self._file.remove_end(written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except Shortened:
             data = self._repaired(self._file.read_all()) + data
             self._file.remove_end()
@@ -230,13 +227,6 @@ class JournalWriter:
             if error.errno == errno.EBADF and self._open_again(self._file):
                 return self._write(data)
             self.broken = error
-            self._mark_cut(b"1")
-            return False
-        if written != len(data):
-            self.broken = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            # The whole line is written again later.
-            with suppress(OSError):
-                self._file.remove_end(written)
             self._mark_cut(b"1")
             return False
         return True
@@ -254,7 +244,7 @@ class JournalWriter:
         """Change one digit of the header in place, which needs no room on the disk."""
         if self._file is not None and self._header:
             with suppress(OSError):
-                self._file.overwrite(self._cut_position, cut)
+                self._file.overwrite(self._header.index(_CUT) + len(_CUT), cut)
 
     def close(self) -> None:
         if self._file is not None:
@@ -308,14 +298,11 @@ def whole_of(part: Path) -> Path:
 
 def parts_of(path: Path) -> list[Path]:
     """Return the files of the workers of the journal at *path*."""
-    try:
-        with os.scandir(path.parent) as entries:
-            names = [each.name for each in entries]
-    except OSError:
-        return []
     start = f"{path.stem}."
-    return sorted(
-        path.with_name(name)
-        for name in names
-        if name.startswith(start) and name.endswith(SUFFIX) and name != path.name
-    )
+    with suppress(OSError):
+        return sorted(
+            each
+            for each in path.parent.iterdir()
+            if each.name.startswith(start) and each.suffix == SUFFIX and each != path
+        )
+    return []
