@@ -24,8 +24,6 @@ from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.credentials import known_secrets
 from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.journal.report_file import add_job_summary
-from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import Run
@@ -36,8 +34,10 @@ from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.records import TARGET
+from pytest_zephyr.results.report import add_job_summary
 from pytest_zephyr.results.report import problems_as_json
 from pytest_zephyr.results.report import RunReport
+from pytest_zephyr.results.report import write_report
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.sender.deliver import deliver
 

@@ -22,8 +22,6 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
-from pytest_zephyr.journal.report_file import add_job_summary
-from pytest_zephyr.journal.report_file import write_report
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.journal.writer import new_run
 from pytest_zephyr.journal.writer import SUFFIX
@@ -46,6 +44,8 @@ from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.lines import uncollected
 from pytest_zephyr.results.records import End
+from pytest_zephyr.results.report import add_job_summary
+from pytest_zephyr.results.report import write_report
 
 
 class ZephyrReporter:

@@ -1,4 +1,4 @@
-"""Renders the report of a push: the outcome of every test case, as JSON or Markdown.
+"""Renders and writes reports: the outcome of every test case, as JSON or Markdown.
 
 ``docs/report.schema.json`` describes the JSON. Reports are made piece by piece, because a
 run may have many test cases.
@@ -12,10 +12,14 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timezone
 import json
+import os
+from pathlib import Path
+import secrets
 from typing import get_args
 from typing import Literal
 
@@ -29,6 +33,9 @@ from pytest_zephyr.results.records import NodeResult
 
 #: Version of the JSON; it is increased when a key changes its meaning or is removed.
 FORMAT = 1
+
+#: The variable on GitHub Actions that names the file for the summary of the job.
+_JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 Action = Literal[
     "reported", "reported_before", "would_report", "unchanged", "refused", "not_sent"
@@ -212,3 +219,70 @@ def _case_as_row(row: CaseRow) -> str:
         "<br>".join(tests) + more,
     )
     return f"| {' | '.join(cells)} |\n"
+
+
+# Files
+
+
+def write_report(path: Path, runs: Iterable[RunReport], shown: Path) -> Line:
+    """Write the report of *runs* to the file at *path*.
+
+    Returns a line about it, in which the file is called *shown*.
+    """
+    try:
+        _write_whole(path, render(path.suffix, runs))
+    except OSError as error:
+        return _not_written(f"the report {shown} (zephyr_report)", error)
+    return Line(f"Report: {shown}")
+
+
+def add_job_summary(environ: Mapping[str, str], lines: Sequence[Line]) -> list[Line]:
+    """Add *lines* to the summary of the CI job that *environ* describes, if it has one.
+
+    Returns the problem if that fails.
+    """
+    path = environ.get(_JOB_SUMMARY)
+    if not path:
+        return []
+    pieces = ("### Test results in Zephyr\n\n", *as_markdown(lines), "\n")
+    try:
+        _write(Path(path), pieces, "a")
+    except OSError as error:
+        return [_not_written(f"the summary of the job ({_JOB_SUMMARY})", error)]
+    return []
+
+
+def _not_written(what: str, error: OSError) -> Line:
+    text = f"{what} cannot be written: {error.strerror or error}."
+    return Line(text, "warning", code="report")
+
+
+def _write_whole(path: Path, pieces: Iterable[str]) -> None:
+    """Write *pieces* to the file at *path*, which is never there in part.
+
+    Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():
+        # A pipe or a device cannot be replaced.
+        _write(path, pieces, "w")
+        return
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        _write(part, pieces, "w")
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _write(path: Path, pieces: Iterable[str], mode: str) -> None:
+    # A name may hold half of a surrogate pair.
+    with path.open(
+        mode, encoding="utf-8", errors="backslashreplace", newline="\n"
+    ) as file:
+        file.writelines(pieces)
+        file.flush()
+        with suppress(OSError):
+            os.fsync(file.fileno())
