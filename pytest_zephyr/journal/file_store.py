@@ -118,13 +118,13 @@ class FileStore:
             System.utime(path)
         else:
             # Another process may still be writing to it: what was copied counts.
-            digest, size = self._copy(read_parts(file))
+            digest, size = self._write(read_parts(file))
         if digest not in self._digests:
             self._digests.add(digest)
             self._total += size
         return digest, size
 
-    def _copy(self, parts: Iterable[bytes]) -> tuple[str, int]:
+    def _write(self, parts: Iterable[bytes]) -> tuple[str, int]:
         """Write *parts* to a new file; return its digest, which becomes its name, and size.
 
         Other processes see only whole copies.
