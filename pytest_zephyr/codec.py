@@ -1,8 +1,8 @@
 """Values as JSON and back, by their type hints: in messages and in lines of a journal.
 
-A dataclass becomes an object without the fields that have their defaults. Whoever reads
-it ignores keys that are not fields, and gives the defaults to fields without a key. A
-mapping becomes an object if all its keys are texts, otherwise a list of pairs.
+A dataclass becomes an object without the fields that have their defaults; when it is
+read, missing keys get their defaults, and keys that are not fields are ignored. A mapping
+becomes an object if all its keys are texts, otherwise a list of pairs.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ _ENTRIES: Mapping[str, Any] = {
     "delivered": AllDelivered,
     "server": ledger.Server,
     "clock": ledger.Clock,
-    "beside": ledger.RunningSessions,
+    "running": ledger.RunningSessions,
     "receipt": ledger.Receipt,
     "sending": ledger.Sending,
     "attaching": ledger.Attaching,

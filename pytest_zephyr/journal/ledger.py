@@ -111,8 +111,8 @@ class Memory:
     *receipts* are executions with the digests of their results, *uncertain* the
     fingerprints of executions before a write without an answer. *attached* and *stepped*
     is the evidence that was delivered; *attaching* maps attachments to their names.
-    *last_write* is when the last write began, in milliseconds since the epoch. *places*
-    are the journals; the files are next to them.
+    *last_write* is when the last write began, in milliseconds since the epoch. *journals*
+    are the paths of the journals; attachments are next to them.
     """
 
     receipts: set[tuple[int, str]] = field(default_factory=set)
@@ -121,7 +121,7 @@ class Memory:
     attaching: dict[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: dict[int, str] = field(default_factory=dict)
     last_write: int = 0
-    places: tuple[Path, ...] = ()
+    journals: tuple[Path, ...] = ()
     note: Callable[..., None] = lambda *_entries: None
 
     @property

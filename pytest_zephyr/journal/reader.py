@@ -57,7 +57,7 @@ _NODEID = re.compile(rb'"nodeid":("(?:[^"\\]|\\.)*")')
 
 #: The last lines of journals whose tests are over.
 _AFTER_THE_END = {
-    *("end", "beside", "server", "receipt", "sending", "attaching", "attached"),
+    *("end", "running", "server", "receipt", "sending", "attaching", "attached"),
     *("stepped", "delivered"),
 }
 
@@ -174,11 +174,11 @@ class Journal:
 
         nodes = fold(records(), header.origin, setup_only=header.setup_only)
         unreadable = others[UnreadableLine]
-        _doubt(nodes, unreadable)
+        _note_doubts(nodes, unreadable)
         offset = others[ledger.Clock][-1].ahead if others[ledger.Clock] else 0
         ended = max((each.at for each in (*others[End], *nodes)), default=0)
         if offset:
-            _shift(nodes, offset)
+            _shift_times(nodes, offset)
         uncollected = [error.nodeid for error in others[journal_format.CollectError]]
         session = Session(
             header.run,
@@ -302,7 +302,9 @@ def _unreadable(path: Path, number: int, raw: bytes) -> UnreadableLine:
     return UnreadableLine(path, number, kind[1].decode() if kind else "", name or "")
 
 
-def _doubt(nodes: Sequence[NodeResult], unreadable: Sequence[UnreadableLine]) -> None:
+def _note_doubts(
+    nodes: Sequence[NodeResult], unreadable: Sequence[UnreadableLine]
+) -> None:
     """Note in each of *nodes* the first unreadable line that may be about it."""
     doubts: dict[str, str] = {}
     known = {node.nodeid for node in nodes if node.cases}
@@ -316,7 +318,7 @@ def _doubt(nodes: Sequence[NodeResult], unreadable: Sequence[UnreadableLine]) ->
         node.doubt = doubts.get(node.nodeid, "")
 
 
-def _shift(nodes: Iterable[NodeResult], offset: int) -> None:
+def _shift_times(nodes: Iterable[NodeResult], offset: int) -> None:
     """Add *offset*, in milliseconds, to all times of *nodes* that are known."""
     for node in nodes:
         node.at += offset if node.at else 0

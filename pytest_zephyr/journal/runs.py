@@ -28,9 +28,6 @@ from pytest_zephyr.results.jobs import merge_sessions
 from pytest_zephyr.results.jobs import MergedResults
 
 
-#: Delivered journals that are kept to look at.
-KEEP = 20
-
 #: How many of the newest journals are searched for delivered ones, and how many of the
 #: oldest one session checks.
 _SEARCHED = 500
@@ -124,7 +121,7 @@ class RunContents:
         since = (each.memory(server).open_since for each in self.journals.values())
         both = self.others | self.journals
         memory = ledger.Memory(
-            last_write=max(since, default=0), places=tuple(both), note=note
+            last_write=max(since, default=0), journals=tuple(both), note=note
         )
         for each in both.values():
             memory.merge(each.memory(server))
@@ -315,7 +312,7 @@ def _lost_its_header(path: Path) -> bool:
     return False
 
 
-def prune(directory: Path, keep: int = KEEP) -> None:
+def prune(directory: Path, keep: int = 20) -> None:
     """Remove delivered journals except the last *keep*, and attachments no longer named.
 
     A delivered journal stays while another of its run is not delivered or still runs, and

@@ -205,7 +205,7 @@ class FileSender(BatchWriter[FileToSend]):
         """Return what yields the content of a file, `None` if it is refused."""
         if text := each.text:
             return lambda: [text().encode()]
-        copy = find_copy(each.file, self._memory.places)
+        copy = find_copy(each.file, self._memory.journals)
         if copy is None:
             reason = "its copy beside the journal is gone or was changed"
             self.refuse([each], reason, final=True)

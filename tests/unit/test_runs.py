@@ -762,5 +762,5 @@ def test_every_journal_of_a_run_remembers_the_evidence_that_was_sent(tmp_path):
         assert found.attaching == naming
         assert found.attached == {here}
         assert found.stepped == {7: "s1"}
-        assert found.places == (path,)
+        assert found.journals == (path,)
         assert contents.unreadable == {}
