@@ -57,22 +57,23 @@ def to_json(value: object) -> Any:
     """Return *value* in the types of JSON. Raises TypeError."""
     if isinstance(value, _PLAIN):
         return value
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Path | date):
-        return str(value)
-    if isinstance(value, list | tuple | set | frozenset):
+    if is_dataclass(value):
+        kind: Any = type(value)
+        # Most values are texts, which need no call.
+        return {
+            name: each if type(each) is str else to_json(each)
+            for name, default in _defaults(kind)
+            if (each := getattr(value, name)) != default
+        }
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [to_json(each) for each in value]
     if isinstance(value, Mapping):
         pairs = [(to_json(key), to_json(each)) for key, each in value.items()]
         return dict(pairs) if all(isinstance(key, str) for key, _ in pairs) else pairs
-    if is_dataclass(value):
-        kind: Any = type(value)
-        return {
-            name: to_json(each)
-            for name, default in _defaults(kind)
-            if (each := getattr(value, name)) != default
-        }
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, (Path, date)):
+        return str(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
