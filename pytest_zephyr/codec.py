@@ -21,8 +21,8 @@ import typing
 from typing import Any
 from typing import TypeVar
 
-from pytest_zephyr.secret import Secret
 from pytest_zephyr.origin import System
+from pytest_zephyr.secret import Secret
 
 
 Kind = TypeVar("Kind")

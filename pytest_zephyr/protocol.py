@@ -15,9 +15,9 @@ from typing import Any
 
 from pytest_zephyr import codec
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.origin import System
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.records import CaseRef
-from pytest_zephyr.origin import System
 
 
 #: The version of the messages, which must be the same on both sides.

@@ -11,7 +11,6 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
-from pytest_zephyr.results.report import write_report
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
