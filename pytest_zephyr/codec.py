@@ -61,14 +61,14 @@ def to_json(value: object) -> Any:
         kind: Any = type(value)
         # Most values are texts, which need no call.
         return {
-            name: each if type(each) is str else to_json(each)
+            name: content if type(content) is str else to_json(content)
             for name, default in _defaults(kind)
-            if (each := getattr(value, name)) != default
+            if (content := getattr(value, name)) != default
         }
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [to_json(each) for each in value]
+        return list(map(to_json, value))
     if isinstance(value, Mapping):
-        pairs = [(to_json(key), to_json(each)) for key, each in value.items()]
+        pairs = [(to_json(key), to_json(content)) for key, content in value.items()]
         return dict(pairs) if all(isinstance(key, str) for key, _ in pairs) else pairs
     if isinstance(value, Secret):
         return value.reveal()
@@ -82,10 +82,12 @@ def _defaults(kind: Any) -> list[tuple[str, object]]:
     """Return the fields of a dataclass with their defaults, `MISSING` if there is none."""
     return [
         (
-            each.name,
-            each.default if each.default_factory is MISSING else each.default_factory(),
+            field.name,
+            field.default
+            if field.default_factory is MISSING
+            else field.default_factory(),
         )
-        for each in fields(kind)
+        for field in fields(kind)
     ]
 
 
@@ -93,7 +95,7 @@ def _defaults(kind: Any) -> list[tuple[str, object]]:
 def field_readers(kind: Any) -> dict[str, Reader]:
     """Return a reader for each field of a dataclass."""
     hints = typing.get_type_hints(kind)
-    return {each.name: reader(hints[each.name]) for each in fields(kind)}
+    return {field.name: reader(hints[field.name]) for field in fields(kind)}
 
 
 @functools.cache
@@ -115,19 +117,22 @@ def reader(kind: Any) -> Reader:
     if is_dataclass(kind):
         return _dataclass_reader(kind)
     if origin is not None and issubclass(origin, Mapping):
-        key, value = map(reader, args)
+        read_key, read_value = map(reader, args)
         return lambda data: {
-            key(one): value(each)
-            for one, each in (data.items() if type(data) is dict else data)
+            read_key(key): read_value(value)
+            for key, value in (data.items() if type(data) is dict else data)
         }
     if origin is tuple and args[-1] is not Ellipsis:
-        parts = list(map(reader, args))
+        readers = list(map(reader, args))
         return lambda data: tuple(
-            [read(one) for read, one in zip(parts, _checked(list, data), strict=True)]
+            [
+                read(part)
+                for read, part in zip(readers, _checked(list, data), strict=True)
+            ]
         )
-    each = reader(args[0])
+    read_item = reader(args[0])
     gather = origin if origin in (tuple, frozenset) else list
-    return lambda data: gather([each(one) for one in _checked(list, data)])
+    return lambda data: gather([read_item(item) for item in _checked(list, data)])
 
 
 def _union_reader(kinds: tuple[Any, ...]) -> Reader:
