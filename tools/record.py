@@ -111,21 +111,21 @@ class Stage:
         """Play the page *text*, and return it with new recordings."""
         pending: re.Match[str] | None = None
 
-        def replace(found: re.Match[str]) -> str:
+        def replace(match: re.Match[str]) -> str:
             nonlocal pending
-            if found["fence"] is None:
-                pending = found if found["verb"] == "recorded" else None
-                if found["verb"] == "run":
-                    self.run(found["what"])
-                elif found["verb"] == "files":
-                    self._write_files((SITE / found["what"]).read_text("utf-8"))
-                return found[0]
+            if match["fence"] is None:
+                pending = match if match["verb"] == "recorded" else None
+                if match["verb"] == "run":
+                    self.run(match["what"])
+                elif match["verb"] == "files":
+                    self._write_files((SITE / match["what"]).read_text("utf-8"))
+                return match[0]
             marker, pending = pending, None
             if marker is None:
-                self._write_file(found["body"])
-                return found[0]
-            output = self._recording(marker, found["body"])
-            fence, info = found["fence"], found["info"]
+                self._write_file(match["body"])
+                return match[0]
+            output = self._recording(marker, match["body"])
+            fence, info = match["fence"], match["info"]
             return f"{fence}{info}\n{output}{fence}"
 
         return _PART.sub(replace, text)
@@ -163,14 +163,14 @@ class Stage:
         text = re.sub(re.escape(str(self._directory)), DIRECTORY, text)
         text = re.sub(r"http://127\.0\.0\.1:\d+", ADDRESS, text)
         text = re.sub(r"\b(in|after) \d+\.\d\d?s\b", r"\1 0.12s", text)
-        text = _JOURNAL_NAME.sub(lambda found: self._journal_name(found[0]), text)
+        text = _JOURNAL_NAME.sub(lambda match: self._journal_name(match[0]), text)
         # Journals of the same second are listed in any order.
         text = _JOURNAL_ROWS.sub(
-            lambda found: "".join(sorted(found[0].splitlines(True))), text
+            lambda match: "".join(sorted(match[0].splitlines(True))), text
         )
         offset = DAY - date.today()
         text = re.sub(
-            r"\b20\d\d-\d\d-\d\d\b(?!T)", lambda found: _shifted(found[0], offset), text
+            r"\b20\d\d-\d\d-\d\d\b(?!T)", lambda match: _shifted(match[0], offset), text
         )
         return re.sub(r"(?<=\d{4}-\d\d-\d\d )\d\d:\d\d\b", "14:08", text)
 
@@ -180,9 +180,9 @@ class Stage:
         return self._journals.setdefault(name, f"{DAY}T14-08-{number:02}-{digest}")
 
     def _write_files(self, text: str) -> None:
-        for found in _PART.finditer(text):
-            if found["fence"] is not None:
-                self._write_file(found["body"])
+        for match in _PART.finditer(text):
+            if match["fence"] is not None:
+                self._write_file(match["body"])
 
     def _write_file(self, body: str) -> None:
         if caption := _CAPTION.match(body):

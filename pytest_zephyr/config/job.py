@@ -64,7 +64,7 @@ _IGNORED_VARIABLES = {
 }
 
 #: Variables that are a part of the command line.
-_ARGUMENTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+_ARGUMENT_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 #: Letters of pytest's flags without a value, and those that only change the output.
 _FLAG_LETTERS, _OUTPUT_LETTERS = "vqxsl", "vq"
@@ -103,7 +103,7 @@ def identify_job(
     variables: dict[str, str] = {}
     secret_variables: list[str] = []
     for name, value in sorted(environ.items()):
-        if name in _IGNORED_VARIABLES or name in _ARGUMENTS:
+        if name in _IGNORED_VARIABLES or name in _ARGUMENT_VARIABLES:
             continue
         if _SECRET_NAME.search(name):
             secret_variables.append(f"{name}={portable(value)}")
@@ -132,14 +132,14 @@ def identify_job(
 
 
 #: Variables that the tests of earlier sessions of this process have added, by name.
-_added: dict[str, str] = {}
+_added_variables: dict[str, str] = {}
 
 
 def note_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Remember the variables that the tests of a session added."""
     for name, value in after.items():
-        if name not in before or _added.get(name) == before[name]:
-            _added[name] = value
+        if name not in before or _added_variables.get(name) == before[name]:
+            _added_variables[name] = value
 
 
 def without_added(environ: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +147,11 @@ def without_added(environ: Mapping[str, str]) -> dict[str, str]:
 
     Changed values of other variables stay: they may be from the caller of `pytest.main`.
     """
-    return {name: value for name, value in environ.items() if _added.get(name) != value}
+    return {
+        name: value
+        for name, value in environ.items()
+        if _added_variables.get(name) != value
+    }
 
 
 def significant_arguments(arguments: Iterable[str]) -> list[str]:

@@ -58,12 +58,12 @@ class CaseMap:
             for name in names.union(map(junit_name, names)):
                 self._exact.setdefault(name, []).append(number)
                 if len(parts := name.split("*")) > 1:
-                    globs.append((parts, number, set(chain(*map(_pieces, parts)))))
-        # Index each glob by its rarest piece; one without a piece is tried with every name.
+                    globs.append((parts, number, set(chain(*map(_trigrams, parts)))))
+        # Index each glob by its rarest trigram; one without a trigram is tried with every name.
         self._globs: dict[str, list[tuple[list[str], int]]] = {}
-        counts = Counter(chain(*(pieces for _parts, _number, pieces in globs)))
-        for parts, number, pieces in globs:
-            rarest = min(pieces, key=lambda each: (counts[each], each), default="")
+        counts = Counter(chain(*(trigrams for _parts, _number, trigrams in globs)))
+        for parts, number, trigrams in globs:
+            rarest = min(trigrams, key=lambda each: (counts[each], each), default="")
             self._globs.setdefault(rarest, []).append((parts, number))
 
     def cases_of(self, test: str, names: Iterable[str]) -> tuple[CaseRef, ...]:
@@ -73,8 +73,8 @@ class CaseMap:
         globs: set[int] = set()
         for name in [*names, *map(junit_name, names)]:
             exact += self._exact.get(name, ())
-            for piece in ("", *_pieces(name)) if self._globs else ():
-                for parts, number in self._globs.get(piece, ()):
+            for trigram in ("", *_trigrams(name)) if self._globs else ():
+                for parts, number in self._globs.get(trigram, ()):
                     if number not in globs and _matches(parts, name):
                         globs.add(number)
         numbers = list(dict.fromkeys([*exact, *sorted(globs)]))
@@ -130,7 +130,7 @@ def _matches(parts: Sequence[str], name: str) -> bool:
     return start <= end
 
 
-def _pieces(text: str) -> set[str]:
+def _trigrams(text: str) -> set[str]:
     """Return all sequences of three characters in *text*."""
     return {text[start : start + 3] for start in range(len(text) - 2)}
 

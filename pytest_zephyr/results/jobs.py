@@ -1,10 +1,11 @@
 """Decides which results of a test count if several sessions of a run have one.
 
-Within a job the last attempt of a test counts; each job counts. Two sessions are attempts
-of one job if everything in `Job` except *attempt* is equal and the first was over when the
-second began, or if everything except *host* and *checkout* is equal and the CI service
-gives the second a higher attempt. All others are separate jobs. A test that was skipped or
-not run replaces no result of a test that ran.
+Within a job the last attempt of a test counts. The results of several jobs all count, so
+that the worst decides later. Two sessions are attempts of one job if everything in `Job`
+except *attempt* is equal and the first was over when the second began, or if everything
+except *host* and *checkout* is equal and the CI service gives the second a higher attempt.
+All others are separate jobs. A test that was skipped or not run replaces no result of a
+test that ran.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
 
 
 def _match_repetitions(sessions: Sequence[Session]) -> dict[str, str]:
-    """Return which session each repetition in another place repeats, by their names.
+    """Map the name of each repetition in another place to the session that it repeats.
 
     If several jobs look alike, a repetition belongs to the worst of them that has none
     yet, because a passed job is rarely repeated.

@@ -114,14 +114,16 @@ def _json(runs: Iterable[RunReport]) -> Iterator[str]:
         facts = {**run.facts, **_counts(run), "problems": problems_as_json(run.lines)}
         for name, value in facts.items():
             yield f"{json.dumps(name)}: {json.dumps(value)},\n"
-        yield from _list("test_cases", map(_case_as_json, run.cases()))
+        yield from _json_list("test_cases", map(_case_as_json, run.cases()))
         yield ",\n"
-        yield from _list("tests_without_test_case", map(_test, run.without_case))
+        yield from _json_list(
+            "tests_without_test_case", map(_test_as_json, run.without_case)
+        )
         yield "\n}"
     yield "\n]\n}\n"
 
 
-def _list(name: str, values: Iterable[object]) -> Iterator[str]:
+def _json_list(name: str, values: Iterable[object]) -> Iterator[str]:
     yield f'"{name}": ['
     for number, value in enumerate(values):
         yield f"{',' if number else ''}\n{json.dumps(value)}"
@@ -162,12 +164,12 @@ def _case_as_json(row: CaseRow) -> dict[str, object]:
         "reason": row.reason or None,
         "execution": row.execution,
         "seconds": row.milliseconds / 1000,
-        "finished": _time(row.at),
-        "tests": list(map(_test, row.tests)),
+        "finished": _iso_time(row.at),
+        "tests": list(map(_test_as_json, row.tests)),
     }
 
 
-def _test(node: NodeResult) -> dict[str, object]:
+def _test_as_json(node: NodeResult) -> dict[str, object]:
     crashes = (failure.crash for failure in node.failures)
     return {
         "nodeid": node.nodeid,
@@ -179,7 +181,7 @@ def _test(node: NodeResult) -> dict[str, object]:
     }
 
 
-def _time(at: int) -> str | None:
+def _iso_time(at: int) -> str | None:
     if not at:
         return None
     return datetime.fromtimestamp(at / 1000, timezone.utc).isoformat(timespec="seconds")
