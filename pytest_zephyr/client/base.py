@@ -78,7 +78,7 @@ class Calls(Transport):
     ) -> object:
         """Send a write, and repeat it while another user has the release locked.
 
-        Raises ZephyrUnreachable if the time budget has no room for another try.
+        Raises ZephyrUnreachable if no time is left for another try.
         """
         while True:
             try:

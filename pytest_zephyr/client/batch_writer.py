@@ -24,7 +24,7 @@ BATCH_SIZE = 500
 MAX_UPLOAD_FILES = 100
 MAX_UPLOAD_BYTES = 1024 * 1024
 
-#: How often a batch is sent without progress.
+#: How often at most a batch is sent without progress.
 _MAX_TRIES = 3
 
 #: Refusals in a row after which the writer tests whether the server refuses everything. To
@@ -171,12 +171,12 @@ class BatchWriter(ABC, Generic[Row]):
 
         The rows refused so far may be neighbours, with good ones further on.
         """
-        waiting = self.unfinished(self._rows)
-        last = len(waiting) - 1
+        unsent = self.unfinished(self._rows)
+        last = len(unsent) - 1
         for number in range(_SAMPLE_SIZE):
-            self.send(waiting[number * last // (_SAMPLE_SIZE - 1) :][:1])
+            self.send(unsent[number * last // (_SAMPLE_SIZE - 1) :][:1])
             if not self._refusals:
                 return
-        if waiting := self.unfinished(waiting):
-            self.finished.update(map(self.key, waiting))
-            self.give_up(waiting, refused)
+        if unsent := self.unfinished(unsent):
+            self.finished.update(map(self.key, unsent))
+            self.give_up(unsent, refused)

@@ -81,7 +81,7 @@ class Transport:
         self._retries = settings.retries
         self._auth = make_auth(settings.credential)
         self._http = http = _Session()
-        # Without netrc; variables for proxies and certificates are read by our own code.
+        # No netrc; our own code reads the variables for proxies and certificates.
         http.trust_env = False
         http.proxies = self.server.proxies
         http.stream = True

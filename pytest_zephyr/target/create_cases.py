@@ -99,7 +99,7 @@ class CaseCreator(BatchWriter[Key]):
                 self.refuse([key], self._folders.why_not(key[0]))
         keys = self.unfinished(missing)
         self.send_all(keys)
-        # Another job may have created the same cases; the oldest ones count.
+        # Another job may have created the same cases; the lowest ids count.
         self.read_back(keys)
         refused = self._creations.refused
         self._link_requirements(

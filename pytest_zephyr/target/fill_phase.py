@@ -73,7 +73,7 @@ class PhaseFiller(BatchWriter[Placement]):
         # Nothing can be added to a structured phase: it has the cases of its folders.
         missing = self._missing_from(rows) if self._phase.free_form else []
         self.send_all(missing)
-        # This is safe if every unassigned row of the phase is ours.
+        # To assign all is safe if every unassigned row of the phase is ours.
         if all(row.assigned or row.placement.case in self._placements for row in rows):
             # If this is refused, `_retry` assigns the rows.
             self._assign(self._client.assign_all, self._root())
@@ -171,6 +171,6 @@ class PhaseFiller(BatchWriter[Placement]):
                 assigned.add(case)
                 if not row.assigned:
                     by_node.setdefault(row.placement.folder, []).append(row.placement)
-        for waiting in by_node.values():
-            for batch in batches(waiting):
+        for placements in by_node.values():
+            for batch in batches(placements):
                 self._assign(self._client.assign, batch)

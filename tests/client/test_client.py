@@ -189,7 +189,7 @@ def test_execute_status_writes_one_status_to_many(world, client):
 
 
 @pytest.mark.parametrize("notes", [None, "", "by hand"])
-def test_execute_one_writes_one(world, client, notes):
+def test_execute_one_writes_one_execution(world, client, notes):
     tester = client.current_user().id
 
     client.execute_one(

@@ -151,7 +151,7 @@ def test_two_jobs_that_create_a_target_share_the_lowest_id(
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
 @pytest.mark.parametrize("path", ["/cycle", "/phase"])
-def test_an_uncertain_creation_is_looked_up_and_not_repeated(
+def test_an_uncertain_creation_leaves_one_cycle_and_phase(
     world, settings, connected, kind, path
 ):
     world.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))

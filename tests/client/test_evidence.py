@@ -117,8 +117,8 @@ def attachment_names(world: World, case: int) -> list[str]:
     return [name for name, _, _ in world.execution(case).attachments]
 
 
-def fault_was_hit(world: World) -> bool:
-    """Whether a fault has hit a request."""
+def has_met_fault(world: World) -> bool:
+    """Return whether a request has met a fault."""
     return any(each["met"] for each in world.sandbox.faults.listed())
 
 
@@ -137,7 +137,7 @@ def contents_of(world: World, case: int, name: str) -> list[bytes]:
     "name", ["shot 1.png", "größe & co.png", "50%.png", "a+b%20c.png", "日本.png"]
 )
 def test_any_name_arrives_as_it_is(world, recorded, name):
-    """The server answers with an encoded name, which is passed on as it is."""
+    """The server answers with an encoded name, which is sent back unchanged."""
     recorded.add_test(101, recorded.file(name, b"picture"))
 
     assert recorded.push().complete
@@ -162,7 +162,7 @@ def test_requests_are_split_at_about_one_megabyte(world, recorded):
 
 
 def test_two_files_with_one_name_are_both_attached(world, recorded):
-    """Parameters of one case that each take a screenshot, for example."""
+    """For example, each parameter of a test takes a screenshot."""
     for n in range(3):
         shot = recorded.file("shot.png", b"%d" % (n % 2))
         recorded.add_test(101, shot, nodeid=f"test_a.py::test[{n}]")
@@ -253,7 +253,7 @@ def test_an_unanswered_push_of_files_is_finished_by_the_next(world, recorded, ki
     world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=3600, times=1))
     world.sandbox.faults.add(Fault("GET", "*/attachment", status=503, times=None))
 
-    first = recorded.push(timeout=0.4, retries=0)
+    first = recorded.push(timeout=1 if kind == "hang_after" else 60, retries=0)
     assert not first.complete
     assert first.evidence.files_pending == 2
     world.sandbox.faults.clear()
@@ -361,7 +361,7 @@ def test_a_copy_of_a_journal_attaches_nothing_twice(
     """Without a receipt for a file, the push first lists the attachments."""
     recorded.add_test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
-    expire_deadlines_when(lambda: fault_was_hit(world))
+    expire_deadlines_when(lambda: has_met_fault(world))
     assert not recorded.push(timeout=0.3).complete
     world.sandbox.faults.clear()
     copy = recorded.copy()
@@ -380,7 +380,7 @@ def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
     later = recorded.another_run("later")
     later.add_test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
-    expire_deadlines_when(lambda: fault_was_hit(world))
+    expire_deadlines_when(lambda: has_met_fault(world))
     assert not later.push(timeout=0.3).complete
     world.sandbox.faults.clear()
 
@@ -469,7 +469,7 @@ def test_files_that_miss_the_deadline_are_kept(world, recorded, expire_deadlines
     recorded.add_test(101, recorded.file("a.png", b"a"))
     world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
 
-    expire_deadlines_when(lambda: fault_was_hit(world))
+    expire_deadlines_when(lambda: has_met_fault(world))
     delivery = recorded.push(timeout=0.3)
     world.sandbox.faults.clear()
 
@@ -573,7 +573,7 @@ def test_results_are_delivered_if_steps_cannot_be_read_now(world_with_steps, rec
 def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
     world_with_steps, recorded
 ):
-    """Its steps are attached; the case and the reason are named."""
+    """The steps are attached; the case and the reason are named."""
     recorded.add_test(7, *shop_steps("passed"))
     recorded.add_test(8, *shop_steps("passed"))
     world_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
@@ -645,7 +645,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
 
 
 def test_results_are_delivered_if_a_read_of_steps_hangs(world_with_steps, recorded):
-    """The read is ended, and a later push writes the results of the steps."""
+    """The deadline ends the read, and a later push writes the results of the steps."""
     recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     recorded.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
@@ -672,7 +672,7 @@ def test_results_are_delivered_if_a_read_of_steps_hangs(world_with_steps, record
 
 
 def test_steps_that_are_missing_in_the_notes_are_sent_later(world_with_steps, recorded):
-    """The steps of the test case are written, but the others could not be attached."""
+    """Steps of the test case are written; others could not be attached at first."""
     recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     world_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=1))
     world_with_steps.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))

@@ -242,7 +242,7 @@ def test_netrc_adds_no_credential_to_a_cookie(scripted, by_password, connected):
 def test_cookies_are_not_stored_with_a_token_or_password(
     scripted, by_password, connected, kind
 ):
-    """A session cookie next to a token could mix two count_logins."""
+    """A session cookie next to a token could mix two logins."""
     server = scripted(
         lambda _request: answer({"id": 1}, Set_Cookie="token=abc; Path=/")
     )

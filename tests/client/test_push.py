@@ -107,7 +107,7 @@ class JournalMemory:
 
 @pytest.fixture
 def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
-    """Push nodes with a client of their own, as each run and each command does."""
+    """Return a function that pushes nodes with a new client, as each run does."""
 
     def deliver(
         nodes: Iterable[NodeResult],
@@ -199,7 +199,7 @@ def test_three_hundred_results_need_four_requests(world, deliver):
     assert len(world.sandbox.requests) == 4
 
 
-def test_three_hundred_results_need_seven_requests_by_name(world, settings, deliver):
+def test_three_hundred_results_and_names_need_seven_requests(world, settings, deliver):
     world.sandbox.store.schedule_all(world.phase, range(1001, 1301))
     named = settings(project="Payments", release="1.0", cycle="Nightly", phase="Smoke")
 
@@ -286,7 +286,7 @@ def test_a_case_that_is_not_in_the_phase_is_refused_and_named(world, deliver):
     ]
 
 
-def test_an_inactive_status_is_refused_before_the_server_does(world, deliver):
+def test_a_result_with_an_inactive_status_is_not_sent(world, deliver):
     """The other results are delivered."""
     world.sandbox.store.set_statuses(
         [("1", "Pass", True), ("2", "Fail", True), ("4", "Blocked", False)]
@@ -306,7 +306,7 @@ def test_an_inactive_status_is_refused_before_the_server_does(world, deliver):
 
 @pytest.mark.parametrize("status", [404, 405, 410])
 def test_an_older_server_gets_the_older_calls(world, deliver, status):
-    """Each result is one entry in the history, notes and times included."""
+    """Each result is one entry in the history, with notes and times."""
     world.sandbox.faults.add(Fault("PUT", BULK, status=status, times=None))
     journal = JournalMemory()
 
@@ -723,7 +723,7 @@ def unschedule(world: World, case: int) -> None:
 
 @pytest.fixture
 def push_while_deleting(world_120, settings):
-    """Push while executions are deleted between the list and the first write."""
+    """Return a push during which executions are deleted before the first write."""
 
     def deliver(gone: Iterable[int]) -> Delivery:
         def delete_executions(*_entries: LedgerEntry) -> None:

@@ -257,7 +257,9 @@ def test_a_write_without_an_answer_is_uncertain(world, settings, connected, kind
     )
 
 
-def test_a_write_to_a_refused_connection_is_repeated_and_certain(to_server, pauses):
+def test_a_write_to_a_refused_connection_is_repeated_and_not_uncertain(
+    to_server, pauses
+):
     """A refused connection means that the server got nothing."""
     port = refusing_port()
 
