@@ -174,7 +174,8 @@ class Journal:
 
         nodes = fold(records(), header.origin, setup_only=header.setup_only)
         unreadable = others[UnreadableLine]
-        _note_doubts(nodes, unreadable)
+        if unreadable:
+            _note_doubts(nodes, unreadable)
         offset = others[ledger.Clock][-1].ahead if others[ledger.Clock] else 0
         ended = max((each.at for each in (*others[End], *nodes)), default=0)
         if offset:
@@ -314,7 +315,7 @@ def _note_doubts(
             tests = known
         for nodeid in tests:
             doubts.setdefault(nodeid, f"{line} cannot be read")
-    for node in nodes if doubts else ():
+    for node in nodes:
         node.doubt = doubts.get(node.nodeid, "")
 
 

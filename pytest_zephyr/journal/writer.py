@@ -149,9 +149,9 @@ class JournalWriter:
 
     def take_unwritten(self) -> list[str]:
         """Return the lines that the disk refused, for another process to write, and forget them."""
-        kept = [line.decode("ascii") for line in self.unwritten]
+        lines = [line.decode("ascii") for line in self.unwritten]
         self.unwritten.clear()
-        return kept
+        return lines
 
     def append_unwritten(self, lines: Iterable[str]) -> None:
         """Append lines that `take_unwritten` returned in another process."""
