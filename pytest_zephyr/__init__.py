@@ -30,7 +30,7 @@ __all__ = ["PytestZephyrWarning", "Zephyr", "ZephyrRecord", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    # Imported late, because every run of pytest in the environment loads this package.
+    # Imported on first use, because every run of pytest loads this package.
     if name == "__version__":
         from importlib.metadata import version
 

@@ -93,9 +93,9 @@ class World:
 
     def execution(self, case: int) -> Any:
         """Return the execution of a case as the server stores it."""
-        found = self.sandbox.store.execution(self.phase, case)
-        assert found is not None, f"case {case} has no execution"
-        return found
+        execution = self.sandbox.store.execution(self.phase, case)
+        assert execution is not None, f"case {case} has no execution"
+        return execution
 
     def comment(self, case: int, text: str) -> None:
         """Overwrite the notes of an execution, as a person would."""
@@ -232,8 +232,8 @@ class PytestRun:
 
     @property
     def journals(self) -> list[Path]:
-        found = sorted((self.path / ".zephyr").glob("*.jsonl"))
-        return [path for path in found if ".gw" not in path.name]
+        paths = sorted((self.path / ".zephyr").glob("*.jsonl"))
+        return [path for path in paths if ".gw" not in path.name]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class Option:
     The flag of an option with an empty *metavar* takes no value; an option with `None` has
     no flag. *has_env* says whether an environment variable sets it. A journal stores the
     *journaled* options, which decide the results. An option that *connects* says how to
-    reach the server; each push reads it anew. If an option *names_files*, *parse* also
+    reach the server; each push reads it again. If an option *names_files*, *parse* also
     takes the directory that relative paths start from.
     """
 

@@ -162,7 +162,7 @@ def markdown_text(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """Return *text* on one line as code, which may stand in a table."""
+    """Return *text* on one line as code, also for a cell of a table."""
     text = one_line(text).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     padding = " " if "`" in text else ""

@@ -20,7 +20,7 @@ _SEVERITIES = {FAIL: 3, BLOCKED: 2, PASS: 0}
 #: The status, in a status map, of an outcome that is not sent.
 NO_STATUS = "-"
 
-#: The default status of each outcome: stock ids, whatever the server calls them.
+#: The default status of each outcome, by stock id: names differ between servers.
 DEFAULT_MAP: Mapping[Outcome, str] = {
     Outcome.PASSED: PASS,
     Outcome.FAILED: FAIL,
@@ -51,7 +51,7 @@ def severity(status_id: str) -> int:
     return _SEVERITIES.get(status_id, 1)
 
 
-#: The statuses of a server on which nobody has changed them.
+#: The statuses of a new server.
 STOCK = (
     Status(PASS, "Pass"),
     Status(FAIL, "Fail"),

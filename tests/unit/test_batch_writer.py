@@ -65,7 +65,7 @@ def test_good_rows_are_written_and_bad_rows_refused(bad):
 
 
 def test_a_server_that_fails_after_each_row_gets_all_of_them():
-    """The writer goes on as long as each try writes at least one row."""
+    """The writer repeats as long as each try writes at least one row."""
 
     def fault(rows: Sequence[int], written: set[int]) -> None:
         if len(rows) > 1:

@@ -171,9 +171,9 @@ def test_without_a_service_there_is_no_key(environ):
 )
 def test_a_service_names_build_branch_and_commit(environ, build, branch, commit):
     """An empty variable counts as not set."""
-    found = tuple(ci.find(environ, fact) for fact in ("build", "branch", "commit"))
+    facts = tuple(ci.find(environ, fact) for fact in ("build", "branch", "commit"))
 
-    assert found == (build, branch, commit)
+    assert facts == (build, branch, commit)
 
 
 @pytest.mark.parametrize(

@@ -492,7 +492,7 @@ RECORDS = st.one_of(
 @deterministic
 @given(st.lists(RECORDS))
 def test_every_node_with_a_record_has_one_result(records: list[Record]) -> None:
-    """No test is lost and none appears twice, whatever the records are."""
+    """With any records, no test is lost and none appears twice."""
     seen = {each.nodeid for each in records if not isinstance(each, End)}
 
     assert sorted(each.nodeid for each in fold(records)) == sorted(seen)
@@ -501,7 +501,7 @@ def test_every_node_with_a_record_has_one_result(records: list[Record]) -> None:
 @deterministic
 @given(st.lists(st.sampled_from([SETUP, CALL, TEARDOWN, FAILED_CALL, CRASH])))
 def test_a_failure_without_a_rerun_is_never_lost(reports: list[Report]) -> None:
-    """A failed report of the only attempt makes the test fail, whatever else came."""
+    """A failed report of the only attempt makes the test fail, with any other reports."""
     (folded,) = fold([START, *reports])
     red = any(each.outcome == "failed" for each in reports)
 

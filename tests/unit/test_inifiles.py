@@ -59,7 +59,7 @@ def test_files_are_tried_in_pytests_order(tmp_path, first):
     ],
 )
 def test_a_file_without_a_section_for_pytest_is_skipped(tmp_path, name, content):
-    """The search goes on, in this directory and above."""
+    """The search continues in this directory and above."""
     below = tmp_path / "below"
     below.mkdir()
     write_files(tmp_path, **{"pytest.ini": INI})
@@ -185,7 +185,7 @@ def test_a_file_of_any_name_can_be_named(tmp_path, name, content):
 
 
 def test_a_named_file_without_a_section_has_no_options(tmp_path):
-    """It was named, so nothing else is looked for."""
+    """It was named, so no other file is searched."""
     write_files(tmp_path, **{"pytest.ini": INI, "tox.ini": "[tox]\n"})
     ini = inifiles.load(tmp_path / "tox.ini")
 

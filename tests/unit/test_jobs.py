@@ -298,8 +298,10 @@ def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
     marks = []
     for root in ("/runner/1/work", "/runner/2/work"):
         environ = {"GITHUB_WORKSPACE": root, "PATH": f"{root}/.venv/bin:/bin"}
-        found = identify_job(environ, Path(root), Path(root, "api"), [f"{root}/tests"])
-        marks.append(found.mark)
+        identified = identify_job(
+            environ, Path(root), Path(root, "api"), [f"{root}/tests"]
+        )
+        marks.append(identified.mark)
 
     assert marks[0].kind == marks[1].kind
     assert marks[0].place != marks[1].place
@@ -307,11 +309,11 @@ def test_a_checkout_elsewhere_is_the_same_job_in_another_place():
 
 def test_a_job_has_no_values_of_variables():
     """Secrets share one digest."""
-    found = job({"DB_PASSWORD": "swordfish", "BROWSER": "chrome"})
+    identified = job({"DB_PASSWORD": "swordfish", "BROWSER": "chrome"})
 
-    assert "DB_PASSWORD" not in found.environment
-    assert "swordfish" not in repr(found)
-    assert "chrome" not in repr(found)
+    assert "DB_PASSWORD" not in identified.environment
+    assert "swordfish" not in repr(identified)
+    assert "chrome" not in repr(identified)
 
 
 def test_two_nodes_of_one_session_are_not_attempts():

@@ -272,10 +272,10 @@ def test_a_journal_can_be_cut_anywhere(path):
     for end in range(first, len(whole) + 1):
         path.write_bytes(whole[:end])
         complete = whole[: end + 1].count(b"\n") - 1
-        found = read(path)
+        records_read = read(path)
 
-        assert found == records[: len(found)]
-        assert len(found) >= complete - 1
+        assert records_read == records[: len(records_read)]
+        assert len(records_read) >= complete - 1
 
 
 @pytest.mark.parametrize(
@@ -873,18 +873,18 @@ def test_no_first_line_is_too_odd_for_the_reader(line: object) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "run.jsonl"
         path.write_text(f"{json.dumps(line)}\n", encoding="ascii")
-        found: Header | str
+        header: Header | str
         try:
-            found = Journal(path).header
+            header = Journal(path).header
         except JournalError as error:
-            found = str(error)
+            header = str(error)
 
-        if isinstance(found, str):
-            assert found.startswith(str(path))
+        if isinstance(header, str):
+            assert header.startswith(str(path))
         else:
             assert isinstance(line, dict)
             assert line["kind"] == "header"
-            assert isinstance(found.started, int)
+            assert isinstance(header.started, int)
 
 
 # Files with other content

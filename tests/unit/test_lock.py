@@ -30,7 +30,7 @@ def test_a_lock_keeps_others_out_until_its_file_is_closed(tmp_path):
 
 
 def test_a_locked_file_can_be_read(tmp_path):
-    """A journal can be looked at while its run goes on."""
+    """A journal can be read while its session is running."""
     path = tmp_path / "run.jsonl"
     path.write_bytes(b"line\n")
     with path.open("ab") as file:

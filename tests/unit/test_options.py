@@ -434,7 +434,7 @@ def test_no_option_takes_a_credential(name):
     ],
 )
 def test_a_wrong_address_is_shown_without_its_credential(name, text):
-    """What may be a password is not printed, whatever the mistake in the address."""
+    """A text that may be a password is not shown, with any mistake in the address."""
     try:
         settings = resolve.resolve(
             OptionSources(environ={f"ZEPHYR_{name.upper()}": text})
@@ -622,8 +622,8 @@ def test_a_relative_path_starts_from_its_source(
         else {},
         ini_root=root,
     )
-    found = resolve.value(name, given)
-    (path,) = found if isinstance(found, tuple) else (found,)
+    parsed = resolve.value(name, given)
+    (path,) = parsed if isinstance(parsed, tuple) else (parsed,)
 
     assert path == (root if at_ini else Path()) / text
     home = OptionSources(ini={name: ("~", "tox.ini")}, ini_root=root)

@@ -44,7 +44,7 @@ VALUES = {
     ],
 )
 def test_placeholders_are_filled_in(text, filled):
-    """Two braces stand for one brace."""
+    """A doubled brace becomes a single one."""
     assert fill(text, VALUES | {"env:STAGE": "blue"}) == filled
 
 

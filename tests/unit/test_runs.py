@@ -94,10 +94,10 @@ def test_a_directory_stands_for_its_undelivered_journals(tmp_path):
     write(tmp_path / "c.jsonl", journal_format.line_of(journal_format.AllDelivered()))
     journal_writer.worker_journal(str(tmp_path / "a.jsonl"), "gw0").close()
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
-    found = find_journals([tmp_path])
+    search = find_journals([tmp_path])
 
-    assert names(found.journals) == ["a.jsonl", "b.jsonl"]
-    assert found.problems == []
+    assert names(search.journals) == ["a.jsonl", "b.jsonl"]
+    assert search.problems == []
 
 
 def test_a_file_that_is_named_is_taken_even_if_delivered(tmp_path):
@@ -125,26 +125,26 @@ def test_a_part_of_a_journal_is_not_sent_alone(tmp_path, monkeypatch):
     write(whole)
     journal_writer.worker_journal(str(whole), "gw0").close()
     whole.unlink()
-    found = find_journals([part])
+    search = find_journals([part])
 
-    assert found.journals == []
-    assert found.problems == [f"{part} is a part of {whole}; push that."]
+    assert search.journals == []
+    assert search.problems == [f"{part} is a part of {whole}; push that."]
     write(whole)
     monkeypatch.chdir(tmp_path)
     for paths in ([part, whole], [Path("a.gw0.jsonl"), tmp_path], [whole, part.name]):
-        found = find_journals(map(Path, paths))
-        assert names(found.journals) == ["a.jsonl"]
-        assert found.problems == []
+        search = find_journals(map(Path, paths))
+        assert names(search.journals) == ["a.jsonl"]
+        assert search.problems == []
 
 
 def test_a_path_that_is_not_there_is_a_problem(tmp_path):
     """The others are sent all the same."""
     path = write(tmp_path / "a.jsonl")
-    found = find_journals([tmp_path / "none.jsonl", path])
+    search = find_journals([tmp_path / "none.jsonl", path])
 
-    assert names(found.journals) == ["a.jsonl"]
-    assert len(found.problems) == 1
-    assert str(tmp_path / "none.jsonl") in found.problems[0]
+    assert names(search.journals) == ["a.jsonl"]
+    assert len(search.problems) == 1
+    assert str(tmp_path / "none.jsonl") in search.problems[0]
 
 
 def test_a_broken_file_does_not_affect_the_others(tmp_path):
@@ -156,10 +156,10 @@ def test_a_broken_file_does_not_affect_the_others(tmp_path):
         b'{"kind":"header","format":1,"run":"d","started":"soon"}\n'
     )
     write(tmp_path / "e.jsonl")
-    found = find_journals([tmp_path])
+    search = find_journals([tmp_path])
 
-    assert {"a.jsonl", "e.jsonl"} <= set(names(found.journals))
-    assert "has format 99" in "\n".join(found.problems)
+    assert {"a.jsonl", "e.jsonl"} <= set(names(search.journals))
+    assert "has format 99" in "\n".join(search.problems)
 
 
 # Grouping
@@ -396,7 +396,7 @@ def test_a_second_write_after_a_receipt_is_uncertain_again(tmp_path):
 
 
 def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
-    """Whichever of them is pushed next knows what was done."""
+    """The next push may read only one of them."""
     paths = [write(tmp_path / f"{name}.jsonl", key="7") for name in "ab"]
     (run,) = group(map(Journal, paths))
     writers = [JournalWriter.reopen(path) for path in paths]
@@ -647,7 +647,7 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
     path.write_bytes(b"".join(lines))
     contents = Run((Journal(path),)).read()
     plan = build_plan(contents.results.nodes, Rules(choices_of(), NotesOptions()))
-    found = {
+    statuses = {
         each.case: "held back"
         if f"{path}, line {line} cannot be read" in each.problem
         else each.status.name
@@ -657,7 +657,7 @@ def test_a_case_of_which_a_part_is_unreadable_is_not_passed(tmp_path, line, expe
     }
 
     assert contents.unreadable == {path: [line]}
-    assert found == expected
+    assert statuses == expected
 
 
 def test_a_journal_with_a_damaged_header_is_named(tmp_path):
@@ -669,9 +669,9 @@ def test_a_journal_with_a_damaged_header_is_named(tmp_path):
     path.write_bytes(b"{" + path.read_bytes())
     (tmp_path / "other.jsonl").write_bytes(b"{}\n{}\n")
     (tmp_path / "2026-11-26T02-19-20-ab12ce.jsonl").write_bytes(b'{"kind":"hea')
-    found = find_journals([tmp_path])
+    search = find_journals([tmp_path])
 
-    assert found.problems == [
+    assert search.problems == [
         f"{path} is not a journal: its first line is not a header."
     ]
 
@@ -757,10 +757,10 @@ def test_every_journal_of_a_run_remembers_the_evidence_that_was_sent(tmp_path):
 
     for path in paths:
         contents = Run((Journal(path),)).read()
-        found = contents.memory("", [])
+        remembered = contents.memory("", [])
 
-        assert found.attaching == naming
-        assert found.attached == {here}
-        assert found.stepped == {7: "s1"}
-        assert found.journals == (path,)
+        assert remembered.attaching == naming
+        assert remembered.attached == {here}
+        assert remembered.stepped == {7: "s1"}
+        assert remembered.journals == (path,)
         assert contents.unreadable == {}

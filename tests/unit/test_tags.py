@@ -58,20 +58,20 @@ TAGS = st.builds(
 def test_a_tag_is_read_back_from_any_notes(tag, before, after):
     """This holds also if the server adds markup to the notes."""
     notes = f"{before}\n{tag}</p>" if after else f"{before}\n{tag}"
-    found = tags.find(notes)
+    parsed = tags.find(notes)
 
-    assert found is not None
-    assert (found.run, found.at) == (tag.run, tag.at)
-    assert set(found.findings) == set(tag.findings)
+    assert parsed is not None
+    assert (parsed.run, parsed.at) == (tag.run, tag.at)
+    assert set(parsed.findings) == set(tag.findings)
     assert str(tag) not in tags.strip(notes)
 
 
 @pytest.mark.parametrize("at", [-5, 10**19])
 def test_a_tag_with_an_absurd_time_can_be_read(at):
-    found = tags.find(str(Tag("12345678", at, [Finding(A, "2", at)])))
+    parsed = tags.find(str(Tag("12345678", at, [Finding(A, "2", at)])))
 
-    assert found is not None
-    assert len(found.findings) == 1
+    assert parsed is not None
+    assert len(parsed.findings) == 1
 
 
 def test_a_tag_that_is_too_long_leaves_out_whole_jobs():
@@ -81,12 +81,12 @@ def test_a_tag_that_is_too_long_leaves_out_whole_jobs():
         for n in range(50)
     ]
     text = str(Tag("12345678", 1, many))
-    found = tags.find(text)
+    parsed = tags.find(text)
 
     assert len(text) <= tags.MAX_TAG_LENGTH
-    assert found is not None
-    assert set(found.findings) <= set(many)
-    assert {*many[45:]} <= {*found.findings}
+    assert parsed is not None
+    assert set(parsed.findings) <= set(many)
+    assert {*many[45:]} <= {*parsed.findings}
 
 
 def test_the_last_tag_counts():
@@ -200,7 +200,7 @@ def after(*results: CaseResult) -> tuple[str, str]:
     ],
 )
 def test_the_worst_job_of_a_run_decides(results, status):
-    """An attempt replaces only findings of its own job; another run starts anew."""
+    """An attempt replaces only findings of its own job; another run replaces all findings."""
     assert after(*results)[0] == status.id
 
 
@@ -317,7 +317,7 @@ def test_a_later_result_of_another_run_is_not_overwritten(run, at, values, older
 
 
 def test_dates_count_only_between_runs():
-    """Jobs of one run are compared by what they found."""
+    """Jobs of one run are compared by what they parsed."""
     row = write(job_result(B, BLOCKED, 5000), execution(1, 101, comment=""))
     mine = job_result(A, FAIL)
     dated_row = replace(row, executed_on=5000)
@@ -331,8 +331,8 @@ def test_a_clock_that_is_ahead_does_not_stop_later_runs():
     future = job_result(A, FAIL, 10**9)
     change = decide(future, execution(1, 101, comment=""), rules_for(future, now=2000))
     assert change is not None
-    found = tags.find(change.text or "")
+    parsed = tags.find(change.text or "")
 
-    assert found is not None
-    assert found.at == 2000
-    assert [each.at for each in found.findings] == [2000]
+    assert parsed is not None
+    assert parsed.at == 2000
+    assert [each.at for each in parsed.findings] == [2000]
