@@ -14,7 +14,7 @@ from pytest_zephyr.results.records import NewCase
 class Creations:
     """What the server lacks, and what was created.
 
-    At first missing: *containers* (the cycle and the phase), *folders* (paths) and *cases*.
+    Missing at first: *containers* (cycle and phase), *folders* (their paths) and new *cases*.
     *additions* are existing test cases to add to the phase. *placements* has the new test
     cases that exist now; *refused* says why others could not be created. *created* names
     what was created, *remarks* has what else to report.

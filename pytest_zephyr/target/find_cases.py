@@ -44,7 +44,7 @@ def find_cases(
     *,
     max_walk_calls: int = 0,
 ) -> CaseLookup:
-    """Find *cases*; of several placements the one in *release* counts, else the oldest.
+    """Find *cases*; of several placements the one in *release* counts, else the lowest id.
 
     The server's search comes first. If it does not find a case, which may be new, up to
     *max_walk_calls* read the folders of *release*; without a search, as many as needed.

@@ -64,7 +64,8 @@ class Folders:
     def why_not(self, path: Path) -> str:
         """Say why the folder at *path* could not be created."""
         return self.refused.get(path) or (
-            f"the folder {'/'.join(path)} was created, but the server does not list it."
+            f"the folder {'/'.join(path)} could not be created: the server does not list it"
+            f" afterwards."
         )
 
     def _create(self, path: Path, created: dict[int, Path]) -> None:

@@ -32,7 +32,7 @@ from pytest_zephyr.text import format_case
 #: The code of a test case that exists, or may exist, but has no execution.
 NOT_IN_PHASE: Literal["not-in-phase"] = "not-in-phase"
 
-#: Seconds after which executions are read again.
+#: Seconds for which executions count as fresh; then they are read again.
 _FRESH_SECONDS = 60.0
 
 #: The most executions to keep during a run; more are read again at its end.
@@ -73,7 +73,10 @@ class Snapshot:
         return self.target
 
     def why_missing(self, case: CaseRef) -> tuple[str, errors.Code]:
-        """Return why *case* has no execution, and the code of this; call `look_up` before."""
+        """Return why *case* has no execution, and the code of the reason.
+
+        `look_up` must have been called for *case* before.
+        """
         if case in self.lookup.ambiguous:
             cases = self.lookup.ambiguous[str(case)]
             return ambiguous_alt(case, cases, "Zephyr"), "ambiguous"
@@ -82,7 +85,7 @@ class Snapshot:
         if case in self.lookup.placements:
             return f"{text}; to have it added: --zephyr-create=execution", NOT_IN_PHASE
         if not self.lookup.certain:
-            return f"{text}, and no search finds it", NOT_IN_PHASE
+            return f"{text}, and the server cannot search for it", NOT_IN_PHASE
         known = (
             str(each.alt if isinstance(case, str) else each.case)
             for each in self.executions
