@@ -1,4 +1,4 @@
-"""Every example runs as its README says, and the server holds what it promises."""
+"""Every example runs as its README says, and its results are in Zephyr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_zephyr.sandbox import Store
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-#: What the embedded server holds after each example: case or Alt ID to status.
+#: By example, the status of each test case in Zephyr, by its id or Alt ID.
 EXPECTED: dict[str, dict[int | str, str | None]] = {
     "api": {301: "1", 302: "1", 303: "4"},
     "drift": {801: "1", 802: "1"},
@@ -26,7 +26,7 @@ EXPECTED: dict[str, dict[int | str, str | None]] = {
     "selenium": {401: "1", 402: "1", 403: "2"},
 }
 
-#: What the executions carry, by case; the tests that have it fail on purpose.
+#: By example, the names of attached files by test case.
 ATTACHED: dict[str, dict[int | str, list[str]]] = {
     "api": {
         301: ["post_orders.txt", "get_orders_1.txt"],
@@ -38,9 +38,10 @@ ATTACHED: dict[str, dict[int | str, list[str]]] = {
     "selenium": {403: ["screen.png", "page.html"]},
 }
 
+#: Examples with a test that fails on purpose.
 FAILING = {"playwright", "selenium"}
 
-#: The command of an example in which pytest does not run.
+#: Arguments of pytest-zephyr, for examples that do not run pytest.
 COMMANDS = {
     "junit": r"import results/shop.xml --zephyr-id-pattern TC-\d+ --push --zephyr-url sandbox"
 }
@@ -54,7 +55,7 @@ def test_every_example_is_listed():
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_example_runs(pytester, monkeypatch, name):
-    # Including the plugins that most runs in this suite have no use for.
+    # Enable the plugins that the fixture pytester disables.
     monkeypatch.delenv("PYTEST_ADDOPTS")
     pytester.copy_example(name)
     if name in COMMANDS:
@@ -67,7 +68,7 @@ def test_example_runs(pytester, monkeypatch, name):
         result.stdout.fnmatch_lines([link, start], consecutive=True)
 
     assert result.ret == (1 if name in FAILING else 0)
-    executions = held(pytester.path / ".zephyr" / "sandbox.db")
+    executions = read_executions(pytester.path / ".zephyr" / "sandbox.db")
     assert {case: each.status for case, each in executions.items()} == EXPECTED[name]
     assert {
         case: [file for file, _, _ in each.attachments]
@@ -81,7 +82,8 @@ def test_example_has_a_readme(name):
     assert (EXAMPLES / name / "README.md").read_text(encoding="utf-8").startswith("# ")
 
 
-def held(database: Path) -> dict[int | str, Any]:
+def read_executions(database: Path) -> dict[int | str, Any]:
+    """Return the executions in a *database* of the sandbox by Alt ID, or else by id."""
     store = Store(database)
     try:
         executions = [

@@ -1,4 +1,4 @@
-"""Every recipe of examples/ci is valid, and its shell steps report what they should."""
+"""The shell steps of the recipes in examples/ci report the results of their tests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PROJECT = {
     """,
 }
 
-#: Variables of each service, alike for all jobs of a run.
+#: Variables that a service sets to the same values in all jobs of a run.
 SERVICES: dict[str, dict[str, str]] = {
     "github": {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "7"},
     "gitlab": {"GITLAB_CI": "true", "CI_PIPELINE_ID": "7", "CI_NODE_TOTAL": "4"},
@@ -55,18 +55,18 @@ SERVICES: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """A shell step with its variables, before the service has filled them in."""
+    """A shell step and its variables; expressions of the service are not replaced yet."""
 
     script: str
     env: Mapping[str, str]
 
 
 def steps_of(path: Path) -> dict[str, list[Step]]:
-    """Return the shell steps of each job; a recipe with one job calls it test."""
+    """Return the shell steps of each job by its name, ``test`` if there is only one."""
     text = path.read_text(encoding="utf-8")
     service = path.stem.partition("-")[0]
     if service == "jenkins":
-        return _of_jenkins(text)
+        return _steps_of_jenkinsfile(text)
     document: Any = yaml.safe_load(text)
     if service == "gitlab":
         jobs = {name: document[name] for name in ("test", "report") if name in document}
@@ -85,8 +85,8 @@ def steps_of(path: Path) -> dict[str, list[Step]]:
     }
 
 
-def _of_jenkins(text: str) -> dict[str, list[Step]]:
-    """Read the shell steps of a Jenkinsfile, which is a program in Groovy."""
+def _steps_of_jenkinsfile(text: str) -> dict[str, list[Step]]:
+    """Return the shell steps of a Jenkinsfile, which is written in Groovy."""
     assert text.count("{") == text.count("}")
     test, _, report = text.partition("stage('Report')")
     jobs = {}
@@ -102,7 +102,7 @@ def _of_jenkins(text: str) -> dict[str, list[Step]]:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A directory with the commands of a CI machine; pip has installed all before."""
+    """A directory with the commands of a CI machine; ``pip`` does nothing."""
     directory = tmp_path / "bin"
     directory.mkdir()
     commands = {
@@ -135,8 +135,8 @@ class Machine:
         return directory
 
     def run(self, job: list[Step], name: str, shard: int = 1) -> Iterator[Any]:
-        """Run the steps of a job in its checkout and yield what became of each."""
-        filled = {
+        """Run the steps of a job in its checkout and yield the result of each."""
+        values = {
             "matrix.shard": shard,
             "secrets.ZEPHYR_TOKEN": self.world.sandbox.token,
             "ZEPHYR_TOKEN": self.world.sandbox.token,
@@ -147,7 +147,7 @@ class Machine:
 
         def fill(text: str) -> str:
             pattern = r"\$\{\{ *([\w.]+) *\}\}|\$\(([\w.]+)\)"
-            return re.sub(pattern, lambda m: str(filled[m[1] or m[2]]), text)
+            return re.sub(pattern, lambda m: str(values[m[1] or m[2]]), text)
 
         for step in job:
             env = {
@@ -163,7 +163,7 @@ class Machine:
             if "ZEPHYR_URL" in step.env:
                 assert SERVER in step.env["ZEPHYR_URL"]
                 env["ZEPHYR_URL"] = self.world.sandbox.url
-                # GitLab and Jenkins set a secret by themselves.
+                # In GitLab and Jenkins a recipe does not name the secret.
                 env["ZEPHYR_TOKEN"] = self.world.sandbox.token
             yield subprocess.run(
                 ["bash", "-e", "-c", fill(step.script)],
@@ -181,6 +181,7 @@ def machine(tmp_path: Path, tools: Path, world: World) -> Callable[[Path], Machi
 
 
 def recipes(*, shards: bool) -> list[Any]:
+    """Return the recipes with or without shards as parameters of a test."""
     found = [*RECIPES.glob("*.yml"), *RECIPES.glob("*.groovy")]
     chosen = (path for path in sorted(found) if ("-shards" in path.stem) is shards)
     return [pytest.param(path, id=path.stem) for path in chosen]
@@ -212,16 +213,16 @@ def test_the_last_job_reports_the_results_of_all(machine, world, recipe):
         runner.checkout(name)
         done = list(runner.run(jobs["test"], name, shard))
         assert done[0].returncode == 0
-        # The only test that fails is of one shard, and 12 tests make 3 for each.
+        # One of the 12 tests fails; each shard has 3 of them.
         assert done[1].returncode in {0, 1}, done[1].stdout
         assert re.search(r"\b[23] passed", done[1].stdout)
     assert world.writes == []
 
     report = runner.checkout("report")
     for shard in range(1, SHARDS + 1):
-        written = runner.path / f"test-{shard}" / "journals"
-        shutil.copytree(written, report / "journals", dirs_exist_ok=True)
-        shutil.copytree(written, runner.path / "artifacts" / f"journals-{shard}-1")
+        journals = runner.path / f"test-{shard}" / "journals"
+        shutil.copytree(journals, report / "journals", dirs_exist_ok=True)
+        shutil.copytree(journals, runner.path / "artifacts" / f"journals-{shard}-1")
     done = list(runner.run(jobs["report"], "report"))
 
     assert [each.returncode for each in done] == [0] * len(done), done[1].stderr
@@ -231,8 +232,8 @@ def test_the_last_job_reports_the_results_of_all(machine, world, recipe):
 
 
 @pytest.mark.parametrize("recipe", [*recipes(shards=False), *recipes(shards=True)])
-def test_a_recipe_is_complete(recipe):
-    """It checks out, installs, keeps artifacts, and has no secret in the file."""
+def test_recipe_is_complete(recipe):
+    """It checks out, installs, reports and keeps artifacts, and contains no secret."""
     text = recipe.read_text(encoding="utf-8")
     *_, last = steps_of(recipe).values()
 

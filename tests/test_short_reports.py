@@ -1,4 +1,4 @@
-"""What a failing test of this suite prints."""
+"""Failures of this suite are shown in a few hundred lines."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
     ],
     ids=["output", "text", "list", "message"],
 )
-def test_a_failure_is_a_few_hundred_lines(pytester, monkeypatch, body):
-    """On a CI service, too, where pytest shows everything."""
+def test_output_of_a_failure_is_short(pytester, monkeypatch, body):
+    """Also on a CI service, where pytest does not shorten it."""
     monkeypatch.setenv("CI", "true")
     pytester.makeconftest("from tests.short_reports import pytest_runtest_makereport")
     pytester.makepyfile(f"def test_a():\n    {body}\n")

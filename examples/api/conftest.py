@@ -1,4 +1,4 @@
-"""A client that puts every exchange on the result, and a shop to talk to."""
+"""A client that attaches every exchange to the result, and a shop to test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_zephyr import Zephyr
 
 
 class Api:
-    """Calls of the shop; each leaves its answer on the result."""
+    """Calls the shop and attaches each answer to the result."""
 
     def __init__(self, base: str, zephyr: Zephyr) -> None:
         self._base = base
@@ -36,7 +36,7 @@ def api(shop: str, zephyr: Zephyr) -> Api:
 
 @pytest.fixture(scope="session")
 def shop() -> Iterator[str]:
-    """The address of the system under test; here it is a toy."""
+    """The address of the system under test; here a small server is enough."""
     server = HTTPServer(("127.0.0.1", 0), Shop)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -52,13 +52,13 @@ class Shop(BaseHTTPRequestHandler):
         order = json.loads(self.rfile.read(length))
         order["id"] = str(len(self.orders) + 1)
         self.orders[order["id"]] = order
-        self.answer(201, order)
+        self.send_answer(201, order)
 
     def do_GET(self) -> None:
         order = self.orders.get(self.path.rpartition("/")[2])
-        self.answer(200 if order else 404, order)
+        self.send_answer(200 if order else 404, order)
 
-    def answer(self, status: int, content: Any) -> None:
+    def send_answer(self, status: int, content: Any) -> None:
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(content).encode())

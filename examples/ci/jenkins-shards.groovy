@@ -18,7 +18,7 @@ pipeline {
                     }
                 }
                 environment {
-                    // For what pip installs.
+                    // pip installs into it.
                     HOME = "${WORKSPACE}"
                 }
                 stages {

@@ -5,7 +5,7 @@ pipeline {
         docker { image 'python:3.12' }
     }
     environment {
-        // For what pip installs.
+        // pip installs into it.
         HOME = "${WORKSPACE}"
         ZEPHYR_URL = 'https://example.yourzephyr.com'
         ZEPHYR_TOKEN = credentials('zephyr-token')

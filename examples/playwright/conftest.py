@@ -1,4 +1,4 @@
-"""What Playwright left of a test goes onto its result."""
+"""Attach the files that Playwright wrote for a test to its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""As much of pytest-playwright as the test needs, for machines that do not have it."""
+"""The parts of pytest-playwright that the tests need, where it is not installed."""
 
 from __future__ import annotations
 

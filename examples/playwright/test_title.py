@@ -1,4 +1,4 @@
-"""Pages say what they are."""
+"""Pages have a title."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_page_has_a_title(page: Any, zephyr: Zephyr) -> None:
 
 @pytest.mark.zephyr(502)
 def test_title_names_the_user(page: Any) -> None:
-    """Fails, and its execution has a screenshot and a trace."""
+    """Fails on purpose; its execution has a screenshot and a trace."""
     page.set_content("<title>Shop</title>")
 
     assert page.title() == "Ada's shop"

@@ -1,4 +1,4 @@
-"""A browser for each test, and its last sight on the result if the test fails."""
+"""A browser for each test; a failed test gets a screenshot and the page source."""
 
 from __future__ import annotations
 

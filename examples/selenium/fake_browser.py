@@ -1,4 +1,4 @@
-"""As much of a browser as cart.html needs, for machines that have none."""
+"""The parts of a browser that the tests of cart.html need, where there is none."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import zlib
 @dataclass
 class Element:
     text: str
-    by: int = 0
-    changes: Element | None = None
+    change: int = 0
+    target: Element | None = None
 
     def click(self) -> None:
-        if self.changes is not None:
-            self.changes.text = str(int(self.changes.text) + self.by)
+        if self.target is not None:
+            self.target.text = str(int(self.target.text) + self.change)
 
 
 class Driver:
@@ -60,4 +60,4 @@ class Driver:
         )
 
     def quit(self) -> None:
-        """Close nothing."""
+        """Do nothing: there is no browser to close."""

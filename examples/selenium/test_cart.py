@@ -1,4 +1,4 @@
-"""The cart counts what is put into it."""
+"""The cart counts its products."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_cart_counts(driver: Any, zephyr: Zephyr) -> None:
 
 
 @pytest.mark.zephyr(403)
-def test_cart_cannot_hold_less_than_nothing(driver: Any, zephyr: Zephyr) -> None:
-    """Fails, and its execution shows what the browser showed."""
+def test_count_is_never_negative(driver: Any, zephyr: Zephyr) -> None:
+    """Fails on purpose; its execution has a screenshot and the page source."""
     zephyr.defect("SHOP-23")
     driver.get(CART)
     driver.find_element("id", "remove").click()

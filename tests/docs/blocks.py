@@ -1,4 +1,4 @@
-"""The documents of the project, and the blocks of code in them."""
+"""Find the documents of the project and the code blocks in them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ PAGES = sorted(
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *PAGES, *sorted(ROOT.glob("examples/*/*.md"))]
 
-_BLOCK = re.compile(
+_BLOCK_PATTERN = re.compile(
     r"^(?P<indent> *)(?P<fence>```+)(?P<info>[^`\n]*)\n(?P<body>.*?)^ *(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
 )
-_OPTION = re.compile(r":(\w+): *(.*)\n")
+_BLOCK_OPTION = re.compile(r":(\w+): *(.*)\n")
 
-#: Words that end a command, and begin another.
-_OPERATORS = {"&&", "||", "|", ";", "&", "do", "then", "{", "}", ">", ">>", "2>&1"}
+#: Words of a shell that separate commands.
+_SEPARATORS = {"&&", "||", "|", ";", "&", "do", "then", "{", "}", ">", ">>", "2>&1"}
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code in a *document*; its *caption* is the name of a file."""
+    """A code block that starts at *line* of *document*; *caption* names its file."""
 
     document: Path
     line: int
@@ -45,16 +45,16 @@ class Block:
 
 
 def blocks_of(document: Path) -> Iterator[Block]:
-    """Yield the blocks of *document* with their language."""
+    """Yield the code blocks of *document*."""
     source = document.read_text("utf-8")
-    for found in _BLOCK.finditer(source):
+    for found in _BLOCK_PATTERN.finditer(source):
         directive, _, argument = found["info"].strip().partition(" ")
         text = textwrap.dedent(found["body"])
         options = {}
         if directive.startswith("{"):
             if directive not in {"{code-block}", "{code}"}:
                 continue
-            while match := _OPTION.match(text):
+            while match := _BLOCK_OPTION.match(text):
                 options[match[1]] = match[2].strip()
                 text = text[match.end() :]
             language = argument.strip()
@@ -71,7 +71,7 @@ BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 def commands_of(block: Block) -> Iterator[list[str]]:
     """Yield the commands of *block*, each as its words.
 
-    In a ``console`` block they follow a prompt; what else is in it is output.
+    In a ``console`` block they follow the prompt ``$``; other lines are output.
     """
     text = block.text.replace("\\\n", " ")
     for line in text.splitlines():
@@ -87,7 +87,7 @@ def split(line: str) -> Iterator[list[str]]:
     words: list[str] = []
     for word in [*shlex.split(line, comments=True), ";"]:
         name = word.rstrip(";")
-        if word not in _OPERATORS and name == word:
+        if word not in _SEPARATORS and name == word:
             words.append(word)
             continue
         if name != word and name:

@@ -1,4 +1,4 @@
-"""What people copy from the documents is right: code, settings and commands."""
+"""Code, settings and commands in the documents are valid."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 
-#: Languages without a check: output, a file of ours, or another language.
+#: Languages of blocks that are not checked, such as output and data.
 UNCHECKED = {"", "text", "csv", "gherkin", "java", "javascript", "xml", "html", "md"}
 
-#: Flags of other plugins that need not be installed here.
-FOREIGN = {
+#: Flags of other plugins, which may not be installed.
+FLAGS_OF_OTHERS = {
     *(
         "--cov",
         "--headed",
@@ -54,7 +54,7 @@ FOREIGN = {
     *("--shard-id", "--num-shards", "--retries", "--base-url", "--alluredir"),
 }
 
-#: Variables of ours that are no option.
+#: Variables with a credential, which are no options.
 CREDENTIALS = {f"ZEPHYR_{name.upper()}" for name in REFUSED_OPTIONS}
 
 BY_INI = {option.ini_name: option for option in OPTIONS if option.has_ini}
@@ -86,7 +86,7 @@ def check_ini(block: Block, _config: pytest.Config) -> None:
 
 def check_yaml(block: Block, config: pytest.Config) -> None:
     for document in yaml.safe_load_all(block.text):
-        for key, value in pairs(document):
+        for key, value in keys_and_values(document):
             if key in BY_ENV:
                 check_value(BY_ENV[key], str(value))
             elif isinstance(value, str):
@@ -121,15 +121,15 @@ CHECKS: Mapping[str, Callable[[Block, pytest.Config], None]] = {
 @pytest.mark.parametrize(
     "block", [block for block in BLOCKS if block.language not in UNCHECKED], ids=str
 )
-def test_what_people_copy_is_right(block, pytestconfig):
-    """Code compiles, settings and flags exist and have values that are allowed."""
+def test_code_block_is_valid(block, pytestconfig):
+    """Code compiles; settings and flags exist and have allowed values."""
     CHECKS[block.language](block, pytestconfig)
 
 
 @pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
 )
-def test_every_option_that_is_named_exists(document):
+def test_every_named_option_exists(document):
     """Flags, variables and ini keys, in texts and in code."""
     text = document.read_text("utf-8")
     flags = {option.flag_name for option in OPTIONS if option.has_flag}
@@ -163,7 +163,7 @@ def pages_with_files() -> Iterator[Any]:
 
 @pytest.mark.parametrize("files", list(pages_with_files()))
 def test_tests_of_a_page_run_and_are_reported(files, pytester, run_zephyr):
-    """They pass, but for those with a line that says that it fails."""
+    """All pass, except those with the comment ``# fails``."""
     for name, text in files.items():
         (pytester.path / name).write_text(text, encoding="utf-8")
 
@@ -185,32 +185,32 @@ def check_settings(section: Any) -> None:
 
 
 def check_value(option: Option, text: str) -> None:
-    """Have *option* read a value; files need not exist, and variables have no value."""
+    """Check that *option* accepts a value, unless it is a file or has a variable."""
     if not option.names_files and "$" not in text:
         option.parse(text)
 
 
-def pairs(document: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def keys_and_values(document: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each plain value in *document* with its key."""
     if isinstance(document, dict):
         for name, value in document.items():
-            yield from pairs(value, str(name))
+            yield from keys_and_values(value, str(name))
     elif isinstance(document, list):
         for value in document:
-            yield from pairs(value, key)
+            yield from keys_and_values(value, key)
     else:
         yield key, document
 
 
 def commands_in(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the commands in *lines* that may also be texts."""
+    """Yield the commands in those *lines* that contain ``pytest``."""
     for line in lines:
         if "pytest" in line:
             yield from split(line.strip())
 
 
-def check_commands(config: pytest.Config, found: Iterable[list[str]]) -> None:
-    for words in found:
+def check_commands(config: pytest.Config, commands: Iterable[list[str]]) -> None:
+    for words in commands:
         while words and re.fullmatch(r"\w+=.*", words[0], re.S):
             name, _, value = words.pop(0).partition("=")
             if name in BY_ENV:
@@ -233,11 +233,11 @@ def check_commands(config: pytest.Config, found: Iterable[list[str]]) -> None:
 
 def check_pytest(config: pytest.Config, words: list[str]) -> None:
     parse: Callable[..., Any] = config._parser.parse_known_and_unknown_args
-    given, unknown = parse(words)
+    namespace, unknown = parse(words)
     flags = {word.partition("=")[0] for word in unknown if word.startswith("-")}
-    assert not flags - FOREIGN
+    assert not flags - FLAGS_OF_OTHERS
     for option in OPTIONS:
-        value = getattr(given, option.ini_name, None)
+        value = getattr(namespace, option.ini_name, None)
         if isinstance(value, str) and option.has_flag:
             check_value(option, value)
 
@@ -246,10 +246,10 @@ def check_command(words: list[str]) -> None:
     if words[:1] in ([], ["--help"], ["--version"]) or "--help" in words:
         return
     try:
-        given = build_parser().parse_args(words)
+        namespace = build_parser().parse_args(words)
     except SystemExit:
         pytest.fail(f"pytest-zephyr {' '.join(words)} is not a valid command")
     for name in BY_NAME:
-        value = getattr(given, BY_NAME[name].ini_name, None)
+        value = getattr(namespace, BY_NAME[name].ini_name, None)
         if isinstance(value, str):
             check_value(BY_NAME[name], value)

@@ -1,4 +1,4 @@
-"""What users can name is in the reference, and what the documents link to is there."""
+"""The reference has every public name, and links in the documents lead to a file."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ PROJECT = "https://github.com/pytest-zephyr/pytest-zephyr/"
 
 
 def reference(name: str) -> str:
+    """Return the text of a page of the reference."""
     return (SITE / "reference" / f"{name}.md").read_text("utf-8")
 
 
@@ -85,8 +86,8 @@ def test_every_public_name_has_an_entry():
     assert re.findall(r"autofunction:: (\w+)", pages) == hooks
 
 
-def public() -> Iterator[Any]:
-    """Yield what users call, and the hooks that they write."""
+def public_objects() -> Iterator[Any]:
+    """Yield the fixture, its classes and methods, and the hooks."""
     yield zephyr
     for kind in (Zephyr, ZephyrRecord):
         yield kind
@@ -96,17 +97,20 @@ def public() -> Iterator[Any]:
     yield from (hookspecs.pytest_zephyr_cases, hookspecs.pytest_zephyr_record)
 
 
-@pytest.mark.parametrize("what", list(public()), ids=lambda what: what.__qualname__)
-def test_what_users_call_has_an_example_that_compiles(what):
-    doc = inspect.cleandoc(what.__doc__ or "")
+@pytest.mark.parametrize(
+    "public", list(public_objects()), ids=lambda public: public.__qualname__
+)
+def test_docstring_has_an_example_that_compiles(public):
+    doc = inspect.cleandoc(public.__doc__ or "")
 
     examples = re.findall(r"::\n\n((?:(?: {4}.*)?\n?)+)", doc)
     assert examples
     for example in examples:
-        compile(inspect.cleandoc("\n" + example), what.__qualname__, "exec")
+        compile(inspect.cleandoc("\n" + example), public.__qualname__, "exec")
 
 
 def links() -> Iterator[Any]:
+    """Yield each document with the target of each of its links."""
     for document in DOCUMENTS:
         text = re.sub(
             r"^```.*?^```", "", document.read_text("utf-8"), flags=re.M | re.S
@@ -117,8 +121,8 @@ def links() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("document", "target"), list(links()))
-def test_links_lead_somewhere(document: Path, target: str) -> None:
-    """To a file of the project, or to an address that can be one; Sphinx checks the rest."""
+def test_links_have_a_valid_target(document: Path, target: str) -> None:
+    """A file of the project that exists, or a web address; Sphinx checks those in docs."""
     parts = urlsplit(target)
     if target.startswith(PROJECT) and parts.path.count("/") > 4:
         _owner, _name, view, branch, path = parts.path[1:].split("/", 4)

@@ -1,4 +1,4 @@
-"""What the pages show of a terminal is what the commands print."""
+"""The output shown on the pages is what the commands print."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def is_output(block: Block) -> bool:
 
 @pytest.mark.parametrize("block", [each for each in BLOCKS if is_output(each)], ids=str)
 def test_output_of_commands_is_recorded(block: Block) -> None:
-    before = block.document.read_text("utf-8").splitlines()[block.line - 2]
+    line_above = block.document.read_text("utf-8").splitlines()[block.line - 2]
 
-    assert before.startswith("<!-- recorded")
+    assert line_above.startswith("<!-- recorded")
 
 
 @pytest.mark.parametrize(
     "page", record.pages(), ids=lambda path: str(path.relative_to(SITE))
 )
 def test_recordings_of_a_page_are_current(page: Path) -> None:
-    """If they are not: `python tools/record.py`, and see what has changed."""
+    """If this fails, run `python tools/record.py` and review the changes."""
     assert record.record(page) == page.read_text("utf-8")
 
 
 def test_the_picture_of_a_terminal_is_current():
-    """If it is not: `python tools/record.py --pictures`."""
+    """If this fails, run `python tools/record.py --pictures`."""
     with pictures.demo_run() as (terminal, _address):
         assert pictures.report_lines(terminal) == pictures.TERMINAL_TEXT.read_text(
             "utf-8"

@@ -1,10 +1,11 @@
-"""What the page about messages lists is what the plugin says."""
+"""The troubleshooting page has the messages of the plugin, and no others."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 import re
+from typing import get_args
 
 import pytest
 
@@ -15,13 +16,14 @@ from tests.docs.blocks import SITE
 
 PAGE = (SITE / "troubleshooting.md").read_text("utf-8")
 
-#: Messages of pytest, and texts with a value in them that people search for.
-OTHERS = {
+#: Messages of pytest and of the system.
+FOREIGN_MESSAGES = {
     "unrecognized arguments: --zephyr",
     "conflicting option string: --zephyr",
     "connection refused",
 }
-FILLED = {
+#: Messages on the page with a value filled in, and how they are in the code.
+FILLED_IN = {
     "no project. Set zephyr_project in pytest.ini or …": "no …. Set zephyr_… in pytest.ini or …",
     "is not a project of this server": "is not a … of this server",
     "is not a release of …": "is not a … of …",
@@ -34,7 +36,7 @@ FILLED = {
 }
 
 
-def listed() -> Iterator[str]:
+def listed_messages() -> Iterator[str]:
     """Yield the messages in headings, and in the first cells of tables."""
     for line in PAGE.splitlines():
         if line.startswith("### "):
@@ -44,14 +46,14 @@ def listed() -> Iterator[str]:
 
 
 def trees() -> Iterator[ast.Module]:
-    """Yield the modules of the package without the embedded server, as trees."""
+    """Yield the syntax tree of each module, without those of the embedded server."""
     for path in (ROOT / "pytest_zephyr").rglob("*.py"):
         if path.parent.name != "sandbox":
             yield ast.parse(path.read_text("utf-8"))
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
-    """Yield every text in *tree*, with an ellipsis for each value in it."""
+    """Yield every string in *tree*, with an ellipsis for each value of an f-string."""
     if isinstance(tree, ast.JoinedStr):
         parts = [getattr(each, "value", "…") for each in tree.values]
         yield "".join(part if isinstance(part, str) else "…" for part in parts)
@@ -62,39 +64,52 @@ def texts(tree: ast.AST) -> Iterator[str]:
             yield from texts(child)
 
 
-CODE = "\n".join(text for tree in trees() for text in texts(tree))
+STRINGS = "\n".join(text for tree in trees() for text in texts(tree))
 
 
-@pytest.mark.parametrize("message", [each for each in listed() if each not in OTHERS])
+@pytest.mark.parametrize(
+    "message", [each for each in listed_messages() if each not in FOREIGN_MESSAGES]
+)
 def test_every_message_of_the_page_is_in_the_code(message):
-    for part in FILLED.get(message, message).split("…"):
-        assert part.strip(" '") in CODE
+    for part in FILLED_IN.get(message, message).split("…"):
+        assert part.strip(" '") in STRINGS
 
 
-#: What a message is made with, besides the errors of the package.
-MAKERS = {"InvalidValue", "Line", "Refusal", "complain", "problem"}
+#: Functions and classes that take a message, besides the errors of the package.
+MESSAGE_CALLS = {"InvalidValue", "Line", "Refusal", "complain", "problem"}
 
 
 def messages() -> Iterator[str]:
     """Yield the texts of errors and of lines in the summary."""
-    makers = MAKERS | {name for name in vars(errors) if name[0].isupper()}
+    names = MESSAGE_CALLS | {name for name in vars(errors) if name[0].isupper()}
     for tree in trees():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in makers:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
                 for argument in node.args:
                     yield from texts(argument)
 
 
-def test_every_message_has_a_place_on_the_page():
-    """Three words in a row of it are there."""
+def test_every_message_is_on_the_page():
+    """At least three words in a row of it."""
     page = " ".join(PAGE.replace("`", "").split())
 
     missing = []
     for message in sorted(set(messages())):
         parts = [re.findall(r"\S+", part) for part in message.split("…")]
-        found = [
+        phrases = [
             " ".join(words[n : n + 3]) for words in parts for n in range(len(words) - 2)
         ]
-        if found and not any(each.strip(" .,:;()'") in page for each in found):
+        if phrases and not any(each.strip(" .,:;()'") in page for each in phrases):
             missing.append(message)
     assert not missing
+
+
+def test_codes_on_the_page_exist():
+    codes = set()
+    for named in re.findall(
+        r"\bCode:((?: (?:or )?`[a-z-]+`)+)", " ".join(PAGE.split())
+    ):
+        codes |= set(re.findall(r"`([a-z-]+)`", named))
+
+    assert len(codes) > 15
+    assert codes <= set(get_args(errors.Code))

@@ -1,4 +1,4 @@
-"""``--collect-only --zephyr`` checks every test case, and runs and writes nothing."""
+"""``--collect-only --zephyr`` checks every test case, runs no test and writes nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SUITE = """
 
 @pytest.fixture
 def check(pytester, run_zephyr, world):
-    """Collect a suite, and expect that nothing was written anywhere."""
+    """Collect `SUITE`; nothing may be written to the server or to ``.zephyr``."""
     world.sandbox.store.add_case(world.release, testcase_id=201)
     pytester.makepyfile(test_shop=SUITE)
 
@@ -65,7 +65,7 @@ def test_exit_code_follows_the_policy(check, policy, code):
     assert check(f"--zephyr-on-error={policy}").ret == code
 
 
-def test_what_would_be_added_is_no_problem(check):
+def test_test_cases_that_would_be_added_are_no_problem(check):
     ran = check("--zephyr-create=execution", "--zephyr-unknown-case=ignore")
 
     assert "3 in the phase, 1 to be added to it, 1 unknown to Zephyr" in ran.text
@@ -91,7 +91,7 @@ def test_quiet_keeps_the_problems(check):
     ],
     ids=["login", "look-up"],
 )
-def test_server_that_cannot_be_asked_is_named_once(check, world, fault, message):
+def test_failed_request_is_reported_once(check, world, fault, message):
     world.sandbox.faults.add(fault)
     ran = check("--zephyr-retries=0")
 
@@ -109,7 +109,7 @@ def test_only_planned_lists_what_would_run(check):
 
 
 @pytest.mark.parametrize("args", [["--zephyr-push=never"], ["--zephyr-url=sandbox"]])
-def test_without_a_server_the_markers_are_checked(check, world, args):
+def test_only_the_markers_are_checked_without_a_server(check, world, args):
     ran = check(*args)
 
     assert "5 test cases of 5 tests: not looked up, because " in ran.text
@@ -118,14 +118,14 @@ def test_without_a_server_the_markers_are_checked(check, world, args):
 
 
 @needs_xdist
-def test_workers_change_nothing(check):
+def test_xdist_does_not_change_the_check(check):
     ran = check("-n2", subprocess=True)
 
     assert "5 test cases of 5 tests: 3 in the phase, 1 not in the phase" in ran.text
 
 
-def test_an_editor_that_lists_tests_asks_no_server(pytester, run_pytest, world, check):
-    """Only the flag asks for the check, not an ini file that makes runs report."""
+def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, world, check):
+    """An editor that lists tests sends no request: only the flag starts the check."""
     pytester.makeini("[pytest]\nzephyr = true\n")
     ran = run_pytest("--collect-only")
 

@@ -1,4 +1,4 @@
-"""Failures of ours, of the disk and of the settings: the tests' own result stays."""
+"""Internal errors, bad servers, full disks and wrong settings do not change the outcomes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ SUITE = """
     def test_a(): pass
 
     @pytest.mark.zephyr(102)
-    def test_b(): {b}
+    def test_b(): {body}
 """
 
 STATUSES = (400, 401, 403, 404, 413, 429, 500, 503)
 
-HOOKS = [
+#: Functions that a run calls.
+FUNCTIONS = [
     "pytest_zephyr.plugin.collection.marks.Marks.of",
     "pytest_zephyr.plugin.collection.items.item_of",
     "pytest_zephyr.plugin.reports.item_of",
@@ -46,21 +47,21 @@ HOOKS = [
 ]
 
 
-@pytest.mark.parametrize("b", ["pass", "assert False"])
-@pytest.mark.parametrize("name", HOOKS)
-def test_exception_of_ours_leaves_the_run_as_it_was(
-    pytester, run_zephyr, monkeypatch, name, b
+@pytest.mark.parametrize("body", ["pass", "assert False"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_internal_error_does_not_change_the_run(
+    pytester, run_zephyr, monkeypatch, function, body
 ):
-    """Exit code and outcomes are pytest's own, and one line asks for a report."""
+    """Exit code and outcomes are those of a run without the plugin."""
 
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("on purpose")
 
-    pytester.makepyfile(SUITE.format(b=b))
-    monkeypatch.setattr(name, broken)
+    pytester.makepyfile(SUITE.format(body=body))
+    monkeypatch.setattr(function, broken)
     ran = run_zephyr()
 
-    failed = b != "pass"
+    failed = body != "pass"
     ran.result.assert_outcomes(passed=2 - failed, failed=int(failed))
     assert "INTERNALERROR" not in ran.text
 
@@ -69,7 +70,7 @@ def test_internal_error_is_reported_in_one_line(pytester, run_zephyr, monkeypatc
     def broken(*args: object) -> None:
         raise ZeroDivisionError("on purpose")
 
-    pytester.makepyfile(SUITE.format(b="pass"))
+    pytester.makepyfile(SUITE.format(body="pass"))
     monkeypatch.setattr("pytest_zephyr.journal.format.passed_text", broken)
     ran = run_zephyr()
 
@@ -81,7 +82,7 @@ def test_internal_error_is_reported_in_one_line(pytester, run_zephyr, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("policy", "b", "ret"),
+    ("policy", "body", "ret"),
     [
         ("warn", "pass", 0),
         ("ignore", "pass", 0),
@@ -90,28 +91,29 @@ def test_internal_error_is_reported_in_one_line(pytester, run_zephyr, monkeypatc
     ],
 )
 @pytest.mark.parametrize(
-    "trouble", ["away", "wrong token", "wrong name", "not in phase", "our own"]
+    "problem",
+    ["unreachable", "wrong token", "wrong name", "not in phase", "internal error"],
 )
 def test_on_error_decides_the_exit_code(
-    pytester, run_zephyr, world, monkeypatch, trouble, policy, b, ret
+    pytester, run_zephyr, world, monkeypatch, problem, policy, body, ret
 ):
-    """Only ``fail`` changes an exit code: 0 to 8, or what is wrong already to 4."""
-    pytester.makepyfile(SUITE.format(b=b))
+    """Only ``fail`` changes it: 0 becomes 8, or 4 before the first test."""
+    pytester.makepyfile(SUITE.format(body=body))
     args = [f"--zephyr-on-error={policy}", "--zephyr-retries=0"]
-    if trouble == "away":
+    if problem == "unreachable":
         args.append("--zephyr-url=http://127.0.0.1:9")
-    elif trouble == "wrong token":
+    elif problem == "wrong token":
         monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
-    elif trouble == "wrong name":
+    elif problem == "wrong name":
         args += [f"--zephyr-cycle={world.cycle}", "--zephyr-phase=Smok"]
-    elif trouble == "not in phase":
+    elif problem == "not in phase":
         world.sandbox.store.add_case(world.release, testcase_id=999)
-        pytester.makepyfile(SUITE.format(b=b).replace("101", "999"))
+        pytester.makepyfile(SUITE.format(body=body).replace("101", "999"))
     else:
         monkeypatch.setattr("pytest_zephyr.journal.runs.prune", None)
     ran = run_zephyr(*args, same_exit=False)
 
-    if policy == "fail" and trouble.startswith("wrong"):
+    if policy == "fail" and problem.startswith("wrong"):
         ret = 4
     assert ran.ret == ret
 
@@ -133,11 +135,11 @@ BAD_SERVERS = {
         pytest.param(BAD_SERVERS["html"], "warn", 0, id="warn-html"),
     ],
 )
-def test_a_bad_server_changes_no_exit_code_unless_that_is_asked_for(
+def test_bad_server_changes_the_exit_code_only_with_on_error_fail(
     pytester, run_zephyr, world, fault, policy, ret
 ):
-    """And never holds the run, however long it would."""
-    pytester.makepyfile(SUITE.format(b="pass"))
+    """A server that hangs does not hold the run."""
+    pytester.makepyfile(SUITE.format(body="pass"))
     world.sandbox.faults.add(replace(fault, times=None))
     ran = run_zephyr(
         f"--zephyr-on-error={policy}",
@@ -156,10 +158,8 @@ def test_a_bad_server_changes_no_exit_code_unless_that_is_asked_for(
     assert world.sandbox.token not in ran.text
 
 
-def test_certificates_that_are_not_checked_are_warned_of_each_time(
-    pytester, run_zephyr
-):
-    pytester.makepyfile(SUITE.format(b="pass"))
+def test_unchecked_certificates_are_a_warning_in_every_run(pytester, run_zephyr):
+    pytester.makepyfile(SUITE.format(body="pass"))
     for args in ([], ["-q"]):
         ran = run_zephyr("--zephyr-verify=false", *args)
         assert (
@@ -168,18 +168,18 @@ def test_certificates_that_are_not_checked_are_warned_of_each_time(
         )
 
 
-def test_all_delivered_never_fails_the_run(pytester, run_zephyr, world):
-    pytester.makepyfile(SUITE.format(b="pass"))
+def test_on_error_fail_passes_if_all_is_delivered(pytester, run_zephyr, world):
+    pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr("--zephyr-on-error=fail")
 
     assert ran.ret == 0
 
 
-def test_wrong_token_says_so_in_one_line_with_the_mend(
+def test_wrong_token_is_reported_with_what_to_do(
     pytester, run_zephyr, world, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
-    pytester.makepyfile(SUITE.format(b="pass"))
+    pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr()
 
     ran.result.stdout.fnmatch_lines(
@@ -210,8 +210,8 @@ def test_wrong_token_says_so_in_one_line_with_the_mend(
     ids=["as asked", "a problem", "a dry run"],
 )
 def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, shown):
-    """A problem with its second line, and what was asked for; no line alone."""
-    pytester.makepyfile(SUITE.format(b="pass"))
+    """Problems with both their lines, and the dry run."""
+    pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr("-q", *args)
 
     lines = ran.result.stdout.lines
@@ -226,7 +226,7 @@ def test_every_login_delivers(pytester, run_zephyr, world, monkeypatch, auth):
     if auth in {"basic", "cookie"}:
         monkeypatch.setenv("ZEPHYR_USERNAME", world.sandbox.username)
         monkeypatch.setenv("ZEPHYR_PASSWORD", world.sandbox.password)
-    pytester.makepyfile(SUITE.format(b="pass"))
+    pytester.makepyfile(SUITE.format(body="pass"))
     run_zephyr(f"--zephyr-auth={auth}")
 
     assert world.statuses()[101] == world.statuses()[102] == "1"
@@ -235,10 +235,10 @@ def test_every_login_delivers(pytester, run_zephyr, world, monkeypatch, auth):
 @pytest.mark.skipif(
     os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere"
 )
-def test_directory_that_is_not_writable_costs_a_warning(pytester, run_zephyr, world):
+def test_directory_that_is_not_writable_is_a_warning(pytester, run_zephyr, world):
     (pytester.path / ".zephyr").mkdir()
     (pytester.path / ".zephyr").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    pytester.makepyfile(SUITE.format(b="pass"))
+    pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr()
 
     assert world.statuses()[101] == "1"
@@ -246,12 +246,12 @@ def test_directory_that_is_not_writable_costs_a_warning(pytester, run_zephyr, wo
 
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
-def test_journal_that_cannot_be_made_costs_a_warning(pytester, run_zephyr, world, args):
+def test_journal_that_cannot_be_created_is_a_warning(pytester, run_zephyr, world, args):
     """A file where the directory should be: the results are sent from memory."""
     if args:
         pytest.importorskip("xdist")
     (pytester.path / ".zephyr").write_text("in the way", encoding="utf-8")
-    pytester.makepyfile(SUITE.format(b="pass"))
+    pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr(*args, subprocess=bool(args))
 
     assert world.statuses()[101] == world.statuses()[102] == "1"
@@ -260,10 +260,10 @@ def test_journal_that_cannot_be_made_costs_a_warning(pytester, run_zephyr, world
 
 
 @pytest.mark.parametrize("checked", [True, False], ids=["checked", "not checked"])
-def test_what_tests_do_to_the_environment_is_not_ours(
+def test_variables_that_tests_set_do_not_reach_the_sender(
     pytester, run_zephyr, world, checked
 ):
-    """Proxies and certificates are those with which the run began."""
+    """It uses the proxies and certificates that were set when the run started."""
     pytester.makepyfile(
         """
         import os, pytest
@@ -300,7 +300,7 @@ def test_what_tests_do_to_the_environment_is_not_ours(
     ],
     ids=["removed", "replaced", "emptied", "cut"],
 )
-def test_a_journal_that_a_test_spoils_is_saved_or_not_called_so(
+def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
     pytester, run_zephyr, paste, world, push, spoil, message
 ):
     pytester.makepyfile(
@@ -331,10 +331,10 @@ def test_a_journal_that_a_test_spoils_is_saved_or_not_called_so(
 
 
 @needs_xdist
-def test_what_workers_wrote_is_written_again_if_a_test_removes_it(
+def test_journals_of_workers_are_written_again_if_a_test_removes_them(
     pytester, run_zephyr, world
 ):
-    """Comments are there; an attachment that is gone is named, and counts."""
+    """Comments are delivered; a lost attachment is named and counts as undelivered."""
     pytester.makepyfile(
         """
         import shutil, pytest
@@ -358,33 +358,33 @@ def test_what_workers_wrote_is_written_again_if_a_test_removes_it(
 
 
 @pytest.fixture
-def disk_of(monkeypatch):
-    """Limit what a disk takes; what comes after is cut and refused."""
+def limit_disk(monkeypatch):
+    """Limit how many bytes journals may write; the rest is refused, as by a full disk."""
     write = JournalWriter._write
 
     def limit(size: int) -> None:
-        room = [size]
+        free = [size]
 
-        def limited(self: JournalWriter, data: bytes) -> bool:
-            fits, room[0] = data[: room[0]], max(0, room[0] - len(data))
+        def write_limited(self: JournalWriter, data: bytes) -> bool:
+            fits, free[0] = data[: free[0]], max(0, free[0] - len(data))
             written = write(self, fits) if fits else True
             if len(fits) < len(data):
                 self.broken = OSError(errno.ENOSPC, "No space left on device")
                 return False
             return written
 
-        monkeypatch.setattr(JournalWriter, "_write", limited)
+        monkeypatch.setattr(JournalWriter, "_write", write_limited)
 
     return limit
 
 
 @pytest.mark.parametrize("size", [0, 50, 300, 700, 1000])
-def test_full_disk_costs_a_warning_and_no_result(
-    pytester, run_zephyr, world, disk_of, size
+def test_full_disk_is_a_warning_and_loses_no_result(
+    pytester, run_zephyr, world, limit_disk, size
 ):
     """What does not fit is kept in memory for the push at the end."""
-    pytester.makepyfile(SUITE.format(b="assert False"))
-    disk_of(size)
+    pytester.makepyfile(SUITE.format(body="assert False"))
+    limit_disk(size)
     ran = run_zephyr()
 
     assert world.statuses()[101] == "1"
@@ -395,15 +395,15 @@ def test_full_disk_costs_a_warning_and_no_result(
     assert ran.journals == []
 
 
-def test_disk_that_has_room_again_gets_the_rest(
+def test_results_are_written_when_the_disk_has_space_again(
     pytester, run_zephyr, world, monkeypatch
 ):
-    """If the server is away, too, what memory holds is written once more."""
-    pytester.makepyfile(SUITE.format(b="assert False"))
+    """If nothing can be sent, results in memory are written at the end of the run."""
+    pytester.makepyfile(SUITE.format(body="assert False"))
     write = JournalWriter._write
     calls = iter(range(1000))
 
-    def sometimes(self: JournalWriter, data: bytes) -> bool:
+    def fail_once(self: JournalWriter, data: bytes) -> bool:
         if next(calls) == 3:
             self.broken = OSError(errno.ENOSPC, "No space left on device")
             return False
@@ -411,7 +411,7 @@ def test_disk_that_has_room_again_gets_the_rest(
 
     world.sandbox.faults.add(Fault(status=503, times=None))
     with monkeypatch.context() as patch:
-        patch.setattr(JournalWriter, "_write", sometimes)
+        patch.setattr(JournalWriter, "_write", fail_once)
         ran = run_zephyr("--zephyr-retries=0", same_exit=False)
     world.sandbox.faults.clear()
     assert main(["push", str(ran.journals[0])]) == 0
@@ -421,7 +421,7 @@ def test_disk_that_has_room_again_gets_the_rest(
 
 
 def test_journal_directory_ignores_itself(pytester, run_zephyr):
-    pytester.makepyfile(SUITE.format(b="pass"))
+    pytester.makepyfile(SUITE.format(body="pass"))
     run_zephyr()
 
     assert (pytester.path / ".zephyr" / ".gitignore").read_text(
@@ -429,13 +429,14 @@ def test_journal_directory_ignores_itself(pytester, run_zephyr):
     ) == "*\n"
 
 
-# Where our own errors are reported
+# Where internal errors are reported
 
 
-def breaks(*_args: object, **_more: object) -> None:
+def raise_error(*_args: object, **_more: object) -> None:
     raise ZeroDivisionError("on purpose")
 
 
+#: The step of a run that fails, and the function that it calls.
 PLACES = {
     "header": "pytest_zephyr.plugin.startup_check.StartupCheck._where",
     "summary": "pytest_zephyr.plugin.reporter.ZephyrReporter._write_summary",
@@ -448,11 +449,11 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_error_of_ours_is_reported_and_leaves_pytest_alone(
+def test_internal_error_is_reported_and_sets_the_exit_code(
     pytester, run_zephyr, monkeypatch, place
 ):
-    pytester.makepyfile(SUITE.format(b="pass"))
-    monkeypatch.setattr(PLACES[place], breaks)
+    pytester.makepyfile(SUITE.format(body="pass"))
+    monkeypatch.setattr(PLACES[place], raise_error)
     ran = run_zephyr("--zephyr-on-error=fail", same_exit=False)
 
     ran.result.assert_outcomes(passed=2)
@@ -461,20 +462,18 @@ def test_error_of_ours_is_reported_and_leaves_pytest_alone(
     assert ran.ret == (0 if place == "exit code" else 8)
 
 
-def test_lines_that_the_terminal_did_not_take_are_shown_at_the_end(
-    pytester, run_zephyr, monkeypatch
-):
-    pytester.makepyfile(SUITE.format(b="pass"))
-    monkeypatch.setattr(PLACES["summary"], breaks)
+def test_kept_journal_is_named_if_the_summary_fails(pytester, run_zephyr, monkeypatch):
+    pytester.makepyfile(SUITE.format(body="pass"))
+    monkeypatch.setattr(PLACES["summary"], raise_error)
     ran = run_zephyr("--zephyr-url=http://127.0.0.1:9", "--zephyr-retries=0")
 
     assert " push .zephyr" in ran.text
 
 
-@pytest.mark.parametrize("asked", ["--help", "--markers", "--fixtures", "--version"])
-def test_who_runs_no_test_needs_no_settings(pytester, run_pytest, asked):
+@pytest.mark.parametrize("flag", ["--help", "--markers", "--fixtures", "--version"])
+def test_pytest_options_that_only_print_need_no_settings(pytester, run_pytest, flag):
     pytester.makeini("[pytest]\nzephyr = true\n")
-    ran = run_pytest(asked)
+    ran = run_pytest(flag)
 
     assert ran.ret == 0
     assert ran.journals == []

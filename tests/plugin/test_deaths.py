@@ -1,4 +1,7 @@
-"""Processes that die: nothing finished is lost, what was running is crashed, and once."""
+"""Killed processes: finished tests keep their results, the running test is crashed.
+
+A test that had already failed when its process died in teardown is failed.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,8 @@ AFTER = """
     def test_after(): pass
 """
 
-WAYS = {
+#: When the test process dies, with the parts of the test that kills it.
+DEATHS = {
     "call": {"case": 102, "fixture": "", "body": "die()"},
     "setup": {"case": 103, "fixture": "dies_in_setup", "body": "pass"},
     "teardown": {"case": 104, "fixture": "dies_in_teardown", "body": "pass"},
@@ -57,27 +61,29 @@ WAYS = {
 
 @needs_xdist
 @pytest.mark.parametrize("workers", ["-n1", "-n2"])
-def test_tests_of_killed_workers_are_crashed_and_the_others_are_right(
+def test_tests_of_killed_workers_are_crashed_or_failed(
     pytester, run_zephyr, world, workers
 ):
-    """In whatever way a worker died; its successor goes on with what is left."""
-    victims = [VICTIM.format(**way) for way in WAYS.values()]
+    """A new worker runs the remaining tests."""
+    victims = [VICTIM.format(**death) for death in DEATHS.values()]
     pytester.makepyfile("".join([FIXTURES, *victims, AFTER]))
     ran = run_zephyr(workers, subprocess=True, same_exit=False)
 
     assert world.statuses() == {
         101: "1", 102: "2", 103: "2", 104: "2", 105: "2", 106: "1"
     }  # fmt: skip
-    notes = [world.execution(case).comment.split()[0] for case in range(102, 106)]
-    assert notes == ["crashed", "crashed", "crashed", "failed"]
+    outcomes = [world.execution(case).comment.split()[0] for case in range(102, 106)]
+    assert outcomes == ["crashed", "crashed", "crashed", "failed"]
     assert len(world.writes) == 1
     assert "INTERNALERROR" not in ran.text
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_push_after_a_kill_finishes_the_job(command, pytester, run_zephyr, world, way):
-    """What ran before the kill has its outcome, the victim is crashed, the rest unrun."""
-    pytester.makepyfile(FIXTURES + VICTIM.format(**WAYS[way]) + AFTER)
+@pytest.mark.parametrize("death", DEATHS)
+def test_push_after_a_kill_sends_each_result_once(
+    command, pytester, run_zephyr, world, death
+):
+    """Tests that had not started keep their status in Zephyr."""
+    pytester.makepyfile(FIXTURES + VICTIM.format(**DEATHS[death]) + AFTER)
     ran = run_zephyr("-p", "no:randomly", subprocess=True, same_exit=False)
     assert world.writes == []
 
@@ -85,7 +91,7 @@ def test_push_after_a_kill_finishes_the_job(command, pytester, run_zephyr, world
     second = command("push", *ran.journals)
 
     assert first.ret == second.ret == 0
-    victim = WAYS[way]["case"]
+    victim = DEATHS[death]["case"]
     assert {c: world.statuses()[c] for c in (101, victim, 106)} == {
         101: "1", victim: "2", 106: None
     }  # fmt: skip
@@ -111,7 +117,8 @@ MANY = """
 
 
 @pytest.fixture
-def many(pytester: pytest.Pytester, world: World) -> None:
+def many_tests(pytester: pytest.Pytester, world: World, phase_of_world: None) -> None:
+    """300 tests, each with a test case in the phase; every seventh fails."""
     world.sandbox.store.schedule_all(world.phase, range(1000, 1300))
     pytester.makepyfile(test_many=MANY)
 
@@ -144,12 +151,11 @@ def run_and_kill(pytester: pytest.Pytester, count: int, *args: str) -> None:
     process.wait()
 
 
-@pytest.mark.usefixtures("many", "run_zephyr")
+@pytest.mark.usefixtures("many_tests")
 @pytest.mark.parametrize("count", [1, 2, 30, 100, 200, 299])
-def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(
+def test_finished_results_survive_a_kill_and_are_sent_once(
     command, pytester, world, count
 ):
-    """After a push every finished outcome stands once, in whatever moment the kill came."""
     run_and_kill(pytester, count)
     finished = (pytester.path / "finished.txt").read_text(encoding="utf-8").split()
 
@@ -157,44 +163,52 @@ def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(
     again = command("push")
 
     assert pushed.ret == again.ret == 0
-    held = {
+    executions = {
         each.testcase_id: each for each in world.sandbox.store.executions(world.phase)
     }
-    # The last one may have been recorded by the test and not yet by pytest.
+    # The last test may have written its line before pytest reported it.
     wrong = {
-        n: held[1000 + n].status
+        n: executions[1000 + n].status
         for n in map(int, finished)
-        if held[1000 + n].status != ("1" if n % 7 else "2")
+        if executions[1000 + n].status != ("1" if n % 7 else "2")
     }
     assert set(wrong) <= {int(finished[-1])}
-    assert all(each.results <= 1 for each in held.values())
+    assert all(each.results <= 1 for each in executions.values())
 
 
 @needs_xdist
-@pytest.mark.usefixtures("many", "run_zephyr")
+@pytest.mark.usefixtures("many_tests")
 @pytest.mark.parametrize("count", [10, 200])
-def test_kill_of_a_distributed_run_doubles_nothing(command, pytester, world, count):
+def test_killed_xdist_run_is_sent_once(command, pytester, world, count):
     run_and_kill(pytester, count, "-n2")
 
     pushed = command("push")
 
     assert pushed.ret == 0
-    held = [
+    executions = [
         each
         for each in world.sandbox.store.executions(world.phase)
         if each.testcase_id >= 1000
     ]
-    # What the controller has heard of is right; what only a worker knew is crashed.
+    # Results that had not reached the controller are crashed.
     right = [
-        n for n in held if n.status == ("1" if (n.testcase_id - 1000) % 7 else "2")
+        each
+        for each in executions
+        if each.status == ("1" if (each.testcase_id - 1000) % 7 else "2")
     ]
-    crashed = [n for n in held if n.comment and n.comment.startswith("crashed")]
-    assert len(right) + len(crashed) >= len([n for n in held if n.status])
-    assert all(each.results <= 1 for each in held)
+    crashed = [
+        each
+        for each in executions
+        if each.comment and each.comment.startswith("crashed")
+    ]
+    assert len(right) + len(crashed) >= len(
+        [each for each in executions if each.status]
+    )
+    assert all(each.results <= 1 for each in executions)
 
 
 def test_timeout_by_thread_leaves_a_journal(command, pytester, run_zephyr, world):
-    """pytest-timeout's thread method ends the process; a push tells of the test."""
+    """pytest-timeout's thread method ends the process; a push reports the test as crashed."""
     pytest.importorskip("pytest_timeout")
     pytester.makepyfile(
         """

@@ -1,4 +1,4 @@
-"""The zephyr fixture: what a test says stands on its execution, however it ended."""
+"""The zephyr fixture: comments, files, steps, defects and fields of a test reach Zephyr."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
     [[], pytest.param(["-n2"], marks=needs_xdist), ["-p", "no:logging", "-s"]],
     ids=["one process", "workers", "no capture"],
 )
-def test_all_that_a_test_reports_is_on_its_execution(pytester, run_zephyr, world, args):
-    """Said by the test, a fixture, its finalizer and a helper; files are copied."""
+def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, world, args):
+    """Whether the test, a fixture, its finalizer or a helper records it; files are copied."""
     pytester.makepyfile(
         """
         import pytest
@@ -76,8 +76,8 @@ def test_all_that_a_test_reports_is_on_its_execution(pytester, run_zephyr, world
     assert store.attachment_bytes(world.phase, 102, "attachment.png") == [PNG]
 
 
-#: Calls that no test should fail for, with the names of files that are not there.
-AWKWARD = """
+#: Calls with unusual values or missing files; none of them may fail the test.
+UNUSUAL = """
     import decimal
     import pytest
 
@@ -123,9 +123,9 @@ AWKWARD = """
 """
 
 
-def test_any_value_is_taken_and_what_is_missing_is_named(pytester, run_zephyr, world):
+def test_any_value_is_accepted_and_missing_files_are_named(pytester, run_zephyr, world):
     """No call fails a test or warns; a missing file counts as undelivered."""
-    pytester.makepyfile(AWKWARD)
+    pytester.makepyfile(UNUSUAL)
     ran = run_zephyr("-W", "error", "--zephyr-on-error=fail", same_exit=False)
 
     ran.result.assert_outcomes(passed=1)
@@ -147,8 +147,12 @@ def test_any_value_is_taken_and_what_is_missing_is_named(pytester, run_zephyr, w
             "zephyr: xxx* is left out (*test_awkward): there is no file 'xxx*",
         ]
     )
-    held = world.execution(101)
-    assert {name for name, _, _ in held.attachments} == {"1", "a b.txt", "text.txt"}
+    execution = world.execution(101)
+    assert {name for name, _, _ in execution.attachments} == {
+        "1",
+        "a b.txt",
+        "text.txt",
+    }
     for line in (
         "defects: 7, a b",
         "comment: 5",
@@ -157,12 +161,12 @@ def test_any_value_is_taken_and_what_is_missing_is_named(pytester, run_zephyr, w
         "list: [1, 'a']",
         "7: True",
     ):
-        assert line in held.comment.splitlines()
-    assert "empty" not in held.comment
+        assert line in execution.comment.splitlines()
+    assert "empty" not in execution.comment
 
 
 def test_fixture_does_nothing_while_reporting_is_off(pytester, run_pytest):
-    pytester.makepyfile(AWKWARD)
+    pytester.makepyfile(UNUSUAL)
     ran = run_pytest("-W", "error")
 
     ran.result.assert_outcomes(passed=1)
@@ -171,7 +175,7 @@ def test_fixture_does_nothing_while_reporting_is_off(pytester, run_pytest):
 
 @pytest.mark.parametrize("dist", [[], pytest.param(["-n1"], marks=needs_xdist)])
 def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, world, dist):
-    """What the first attempt said and attached is not mixed into the second."""
+    """Comments, files and output of the first attempt are not sent."""
     pytest.importorskip("pytest_rerunfailures")
     pytester.makepyfile(
         """
@@ -192,12 +196,12 @@ def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, world, 
     )
     run_zephyr("-p", "rerunfailures", "--zephyr-capture=all", *dist, same_exit=False)
 
-    held = world.execution(101)
-    assert held.status == "1"
-    assert "after 2 attempts" in held.comment
-    assert "comment: second: True" in held.comment
-    assert "comment: second: False" not in held.comment
-    assert {name for name, _, _ in held.attachments} == {"True.txt", "output.txt"}
+    execution = world.execution(101)
+    assert execution.status == "1"
+    assert "after 2 attempts" in execution.comment
+    assert "comment: second: True" in execution.comment
+    assert "comment: second: False" not in execution.comment
+    assert {name for name, _, _ in execution.attachments} == {"True.txt", "output.txt"}
     (output,) = world.sandbox.store.attachment_bytes(world.phase, 101, "output.txt")
     assert b"attempt 2" in output
     assert b"attempt 1" not in output
@@ -205,7 +209,7 @@ def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, world, 
 
 @needs_xdist
 def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, world):
-    """What it said until then stands there; the step it died in failed."""
+    """Evidence from before the kill is sent; the step that was running has failed."""
     world.sandbox.store.add_case(world.release, testcase_id=7, steps=["Open", "Die"])
     world.sandbox.store.schedule(world.phase, 7)
     pytester.makepyfile(
@@ -224,17 +228,17 @@ def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, world):
     )
     run_zephyr("-n1", same_exit=False, subprocess=True)
 
-    held = world.execution(7)
-    assert held.status == "2"
-    assert held.attachments == (("text.txt", "text/plain", 10),)
-    assert held.steps == {
+    execution = world.execution(7)
+    assert execution.status == "2"
+    assert execution.attachments == (("text.txt", "text/plain", 10),)
+    assert execution.steps == {
         1: ("1", None),
         2: ("2", "the process died in this step"),
     }
 
 
-def test_steps_land_on_the_steps_of_their_case(pytester, run_zephyr, world):
-    """By number or text, worst first; the notes list those that Zephyr does not have."""
+def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, world):
+    """By number or text; the worst result counts. Notes list steps that Zephyr lacks."""
     store = world.sandbox.store
     steps = ["Open the <b>page</b>", "Log in", "Pay", "Log out"]
     store.add_case(world.release, testcase_id=7, steps=steps)
@@ -272,13 +276,13 @@ def test_steps_land_on_the_steps_of_their_case(pytester, run_zephyr, world):
     )
     ran = run_zephyr()
 
-    held = world.execution(7)
-    assert {number: status for number, (status, _) in held.steps.items()} == {
+    execution = world.execution(7)
+    assert {number: status for number, (status, _) in execution.steps.items()} == {
         1: "1", 2: "1", 3: "2"
     }  # fmt: skip
-    assert "card refused" in held.steps[3][1]
-    assert "steps:\n    passed Wait for it" in held.comment
-    assert "Log in" not in held.comment
+    assert "card refused" in execution.steps[3][1]
+    assert "steps:\n    passed Wait for it" in execution.comment
+    assert "Log in" not in execution.comment
     assert world.execution(101).comment.splitlines()[1:] == [
         "steps:",
         "  passed Yield",
@@ -330,8 +334,10 @@ def test_captured_output_is_one_attachment(
             assert each in text.decode()
 
 
-def test_what_is_too_large_is_left_out_and_named(pytester, run_zephyr, world):
-    """By the limit for one file, or the one for all of the run."""
+def test_attachment_that_is_too_large_is_left_out_and_named(
+    pytester, run_zephyr, world
+):
+    """Larger than one file may be, or than what is left of the limit for the run."""
     pytester.makeini("[pytest]\nzephyr_attach_max_total = 3K")
     pytester.makepyfile(
         """
@@ -348,10 +354,10 @@ def test_what_is_too_large_is_left_out_and_named(pytester, run_zephyr, world):
     )
     ran = run_zephyr("--zephyr-attach-max-size=2K")
 
-    held = world.execution(101)
-    assert [name for name, _, _ in held.attachments] == ["fits.bin", "again.bin"]
+    execution = world.execution(101)
+    assert [name for name, _, _ in execution.attachments] == ["fits.bin", "again.bin"]
     assert "left out: film.webm (2.9K), larger than zephyr_attach_max_size, 2K" in (
-        held.comment
+        execution.comment
     )
     ran.result.stdout.fnmatch_lines(
         [
@@ -363,7 +369,7 @@ def test_what_is_too_large_is_left_out_and_named(pytester, run_zephyr, world):
 
 
 def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, world):
-    """It is sent to every execution that it belongs to, once."""
+    """One request sends it to all its executions."""
     pytester.makepyfile(
         """
         import pytest
@@ -377,8 +383,8 @@ def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, world)
     )
     run_zephyr()
 
-    held = [world.execution(case).attachments for case in range(101, 107)]
-    assert held == [(("log.txt", "text/plain", 8),)] * 6
+    attached = [world.execution(case).attachments for case in range(101, 107)]
+    assert attached == [(("log.txt", "text/plain", 8),)] * 6
     assert len(list((pytester.path / ".zephyr" / "files").iterdir())) == 1
     uploads = [each for each in world.writes if "upload" in each]
     assert len(uploads) == 1
@@ -387,7 +393,7 @@ def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, world)
 def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
     pytester, run_zephyr, world, monkeypatch
 ):
-    """What does not fit is cut from the failure, never from what the test said."""
+    """Only the failure text is cut, not the comments of the test."""
     monkeypatch.setenv("CI_JOB_URL", "https://ci.example/jobs/7")
     monkeypatch.setenv("CI_COMMIT_SHA", "c0ffee")
     pytester.makeini("[pytest]\nzephyr_notes_limit = 600")
@@ -404,20 +410,20 @@ def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
     )
     run_zephyr()
 
-    held = world.execution(101)
-    assert len(held.comment) <= 600
-    assert "comment: said\n" in held.comment
+    execution = world.execution(101)
+    assert len(execution.comment) <= 600
+    assert "comment: said\n" in execution.comment
     foot = "CI job: https://ci.example/jobs/7\ncommit: c0ffee"
-    assert untagged(held.comment).endswith(foot)
+    assert untagged(execution.comment).endswith(foot)
     (whole,) = world.sandbox.store.attachment_bytes(world.phase, 101, "notes.txt")
     assert b"row 150" in whole
-    assert "row 150" not in held.comment
+    assert "row 150" not in execution.comment
 
 
-def test_whatever_a_disk_refuses_a_worker_reaches_the_server(
+def test_comments_are_sent_if_a_worker_cannot_write_its_journal(
     pytester, run_zephyr, world
 ):
-    """The report carries what a worker could not write; a file is named as missing."""
+    """They reach the controller with the reports of pytest-xdist; files are named as missing."""
     pytest.importorskip("xdist")
     pytester.makeconftest(
         """

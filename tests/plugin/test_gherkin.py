@@ -64,7 +64,7 @@ STEPS = """
 
 @pytest.fixture(autouse=True)
 def with_pytest_bdd(pytester, monkeypatch):
-    """Most runs in this suite have no use for it."""
+    """Enable pytest-bdd, which the fixture `pytester` disables."""
     options = os.environ["PYTEST_ADDOPTS"].replace("-p no:pytest-bdd", "")
     monkeypatch.setenv("PYTEST_ADDOPTS", options)
 
@@ -80,7 +80,7 @@ def suite(pytester):
 
 @pytest.mark.parametrize("args", [(), ("-n2",)], ids=["alone", "workers"])
 def test_the_closest_tag_wins(suite, world, run_zephyr, args):
-    """A tag of the examples before one of the scenario before one of the feature."""
+    """Tags of examples win over those of the scenario, these over those of the feature."""
     if args:
         pytest.importorskip("xdist")
     world.schedule(110, alt="CART-1")
@@ -108,13 +108,13 @@ def test_union_takes_the_tags_of_all_levels(suite, world, run_zephyr):
     }
 
 
-def test_tags_do_not_matter_while_reporting_is_off(suite, run_pytest):
+def test_tags_are_plain_markers_while_reporting_is_off(suite, run_pytest):
     run_pytest("--no-zephyr", "-m", "not slow").result.assert_outcomes(deselected=7)
     run_pytest("--no-zephyr").result.assert_outcomes(passed=6, failed=1)
 
 
 def test_an_invalid_tag_is_a_warning_on_its_test(pytester, world, run_zephyr):
-    """What another prefix begins with is no business of ours."""
+    """With another ``zephyr_id_prefix``, ``@TC-1`` is an ordinary tag."""
     pytester.makeini("[pytest]\nzephyr_id_prefix = REQ_\nmarkers = TC-1\n")
     pytester.makefile(
         ".feature",

@@ -1,4 +1,4 @@
-"""What must hold whatever else changes: laziness, restraint, and no surprises."""
+"""What the plugin imports, what it does while it is off, and its public names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
 
 
-def python(code: str) -> str:
+def run_python(code: str) -> str:
+    """Run *code* in a new Python and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
@@ -27,7 +28,7 @@ HEAVY = "{'requests', 'urllib3', 'flask', 'sqlalchemy'}"
 
 
 def test_loading_the_plugin_imports_nothing_heavy():
-    out = python(
+    out = run_python(
         f"import sys, pytest_zephyr.plugin; print(sorted({HEAVY} & set(sys.modules)))"
     )
 
@@ -35,17 +36,17 @@ def test_loading_the_plugin_imports_nothing_heavy():
 
 
 @pytest.fixture
-def alone(monkeypatch):
-    """Other plugins of this environment may import what ours must not."""
+def no_other_plugins(monkeypatch):
+    """Load no other plugins, which may import what ours must not."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("no_other_plugins")
 @pytest.mark.parametrize(
     "args", [[], ["--no-zephyr"], ["-o", "zephyr=true", "--collect-only"]]
 )
 def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
-    """Neither an HTTP library nor a plugin object; the entry point is all there is."""
+    """No HTTP library and no plugin object; only the entry point is loaded."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(1)\ndef test_a(): pass\n")
     pytester.makeconftest(
         f"""
@@ -68,7 +69,7 @@ def test_a_run_without_reporting_imports_and_registers_nothing(pytester, args):
     assert not (pytester.path / ".zephyr").exists()
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("no_other_plugins")
 def test_workers_do_not_import_an_http_library(pytester, monkeypatch):
     pytest.importorskip("xdist")
     pytester.makepyfile(
@@ -87,10 +88,8 @@ def test_workers_do_not_import_an_http_library(pytester, monkeypatch):
     result.assert_outcomes(passed=1)
 
 
-@pytest.mark.usefixtures("alone")
-def test_a_run_without_a_mapping_file_does_not_load_what_reads_one(
-    pytester, monkeypatch
-):
+@pytest.mark.usefixtures("no_other_plugins")
+def test_run_without_a_mapping_file_loads_no_code_for_it(pytester, monkeypatch):
     pytester.makepyfile(
         """
         import sys
@@ -151,7 +150,7 @@ class Guarded:
         raise error
 
 
-def test_a_usage_error_leaves_a_guarded_hook_and_nothing_else_does():
+def test_guarded_hook_raises_only_usage_errors():
     plugin = Guarded()
     plugin.hook(ValueError("ours"))
 
@@ -160,8 +159,8 @@ def test_a_usage_error_leaves_a_guarded_hook_and_nothing_else_does():
     assert plugin.bugs == ["hook: ValueError('ours')"]
 
 
-def test_the_public_names_are_shown_and_there():
-    out = python(
+def test_dir_lists_the_public_names():
+    out = run_python(
         "import pytest_zephyr as z; print(dir(z) == sorted(z.__all__),"
         " [getattr(z, n) is not None for n in z.__all__], dir(z))"
     )

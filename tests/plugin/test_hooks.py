@@ -1,4 +1,4 @@
-"""The hooks for conftest files: which cases, and what is written down."""
+"""The hooks `pytest_zephyr_cases` and `pytest_zephyr_record` of a conftest file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CASES = """
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world, args):
-    """`None` keeps the marker's, an empty list reports to none, a marker may be told."""
+    """`None` keeps those of the marker, an empty list removes them; markers are accepted."""
     world.schedule(110, alt="ALT-1")
     pytester.makeconftest(CASES)
     pytester.makepyfile(
@@ -43,7 +43,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
         def test_alt(): pass
         def test_nothing(): assert False
         def test_several(): pass
-        def test_kept(): pass
+        def test_marker(): pass
 
         @pytest.mark.zephyr_ignore
         def test_ignored_TC106(): pass
@@ -70,10 +70,10 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
     ],
     ids=["raises", "no id", "no list", "fails", "exits"],
 )
-def test_hook_that_goes_wrong_is_a_warning_on_the_test(
+def test_hook_that_fails_is_a_warning_on_the_test(
     pytester, run_zephyr, world, body, message
 ):
-    """It names the plugin and the test; the others are reported."""
+    """It names the plugin and the test; other tests are reported."""
     pytester.makeconftest(
         f"""
         def pytest_zephyr_cases(item):
@@ -99,8 +99,8 @@ def test_hook_that_goes_wrong_is_a_warning_on_the_test(
 
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_record_may_be_added_to_while_fixtures_live(pytester, run_zephyr, world, args):
-    """The three lines for a screenshot, and a failure text without its secret."""
+def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, world, args):
+    """It can take a screenshot, and remove a secret from the failure text."""
     pytester.makeconftest(
         """
         def pytest_zephyr_record(item, record):
@@ -212,9 +212,7 @@ def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, world):
     assert world.statuses()[102] is None
 
 
-def test_marker_that_only_adds_leaves_the_cases_to_the_next_level(
-    pytester, run_zephyr, world
-):
+def test_marker_without_test_cases_adds_to_the_next_level(pytester, run_zephyr, world):
     pytester.makepyfile(
         """
         import pytest
@@ -248,8 +246,8 @@ def test_marker_that_only_adds_leaves_the_cases_to_the_next_level(
         assert message in ran.text
 
 
-def test_type_checkers_know_the_words_of_a_record():
-    """A comparison with a word that pytest does not have is found."""
+def test_record_words_are_literal_types():
+    """A type checker finds comparisons with a word that pytest does not use."""
     hints = get_type_hints(ZephyrRecord)
 
     assert get_args(hints["when"]) == ("setup", "call", "teardown")
@@ -262,8 +260,7 @@ def test_fixtures_are_listed_with_an_example(pytester, run_pytest):
     assert 'as ``zephyr.attach("page.png")``' in ran.text
 
 
-def test_step_of_a_hook_is_beside_those_of_the_test(pytester, run_zephyr, world):
-    """Steps have one order, whoever records them."""
+def test_steps_of_hooks_and_tests_are_in_order(pytester, run_zephyr, world):
     pytester.makeconftest(
         """
         def pytest_zephyr_record(item, record):

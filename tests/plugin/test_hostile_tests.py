@@ -1,4 +1,4 @@
-"""What tests do to their own process, and what stands on the server all the same."""
+"""Tests may change their own process; their results still reach the server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from tests.conftest import needs_xdist
 
 
-needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs its descriptors")
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX file descriptors")
 
 
-# Outcome exceptions: they are no `Exception`
+# Network guards that raise outcome exceptions, which are no subclass of `Exception`
 
 
 GUARDS = {
@@ -29,8 +29,10 @@ GUARDS = {
 
 @pytest.mark.parametrize("guard", GUARDS)
 @pytest.mark.parametrize("when", ["import", "session"])
-def test_a_guard_that_ends_tests_ends_no_run(pytester, run_zephyr, world, guard, when):
-    """Its outcome changes no test, no exit code and no summary, and is none of ours."""
+def test_network_guard_does_not_change_the_run(
+    pytester, run_zephyr, world, guard, when
+):
+    """No test uses the network, so no outcome and no exit code changes."""
     pytester.makeconftest(
         f"""
         import os, socket, sys
@@ -57,7 +59,7 @@ def test_a_guard_that_ends_tests_ends_no_run(pytester, run_zephyr, world, guard,
     assert "INTERNALERROR" not in ran.text
 
 
-# Decoration
+# Terminals
 
 
 PLAIN = """
@@ -84,7 +86,7 @@ CLOSED = """
 
 @pytest.mark.parametrize("conftest", [PLAIN, CLOSED], ids=["another class", "closed"])
 def test_results_do_not_need_a_terminal(pytester, run_zephyr, world, conftest):
-    """They are delivered, and what there is to say goes to stderr."""
+    """They are delivered, and the summary goes to stderr."""
     pytester.makeconftest(conftest)
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101, 999)\ndef test_a(): assert 0\n"
@@ -96,7 +98,7 @@ def test_results_do_not_need_a_terminal(pytester, run_zephyr, world, conftest):
     assert "internal error in pytest_sessionfinish" not in ran.text
 
 
-def test_what_an_output_cannot_encode_is_escaped(pytester):
+def test_characters_that_an_output_cannot_encode_are_escaped(pytester):
     env = {**os.environ, "PYTHONIOENCODING": "cp1252", "ZEPHYR_CYCLE": "夜間"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--zephyr-show-config"],
@@ -112,26 +114,26 @@ def test_what_an_output_cannot_encode_is_escaped(pytester):
     assert rb"\u591c\u9593" in done.stdout
 
 
-# Runs inside of tests
+# Runs of pytest inside tests
 
 
 @pytest.mark.parametrize("where", ["environment", "ini"])
 @pytest.mark.parametrize("how", ["inprocess", "subprocess"])
-def test_a_run_that_a_test_starts_is_not_this_run(
+def test_run_that_a_test_starts_does_not_report(
     pytester, run_zephyr, world, monkeypatch, where, how
 ):
-    """It reports nothing, ends as without us, and says why in one line."""
+    """Its outcome does not change, and one line says why it does not report."""
     if where == "environment":
         monkeypatch.setenv("ZEPHYR", "1")
     pytester.makeconftest("pytest_plugins = ['pytester']")
-    inner = "[pytest]\nzephyr = true" if where == "ini" else "[pytest]"
+    inner_ini = "[pytest]\nzephyr = true" if where == "ini" else "[pytest]"
     pytester.makepyfile(
         f"""
         import pytest
 
         @pytest.mark.zephyr(101)
         def test_our_plugin(pytester):
-            pytester.makeini({inner!r})
+            pytester.makeini({inner_ini!r})
             pytester.makepyfile(
                 "import pytest\\n@pytest.mark.zephyr(102)\\ndef test_x(): assert 0"
             )
@@ -161,10 +163,10 @@ INNER = """
 """
 
 
-def test_what_a_run_that_is_over_left_in_the_environment_is_nothing(
+def test_variable_of_a_finished_run_is_ignored(
     pytester, run_zephyr, world, monkeypatch
 ):
-    """Its process is gone; this run puts its own there."""
+    """The process that it names has ended; this run sets the variable again."""
     monkeypatch.setenv("_ZEPHYR_RUN", "4194999")
     monkeypatch.setenv("ZEPHYR", "1")
     pytester.makepyfile(INNER)
@@ -175,7 +177,9 @@ def test_what_a_run_that_is_over_left_in_the_environment_is_nothing(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows starts another process")
-def test_a_run_that_replaces_itself_reports(pytester, run_zephyr, world, monkeypatch):
+def test_run_that_replaces_its_process_reports(
+    pytester, run_zephyr, world, monkeypatch
+):
     monkeypatch.setenv("ZEPHYR", "1")
     pytester.makeconftest(
         """
@@ -216,12 +220,12 @@ LATE_MARKS = """
         request.applymarker(pytest.mark.zephyr(101))
 
     @pytest.fixture
-    def late(request):
+    def marker_in_teardown(request):
         yield
         request.node.add_marker(pytest.mark.zephyr(103, comment="from a finalizer"))
 
     @pytest.fixture
-    def not_today(request):
+    def ignored(request):
         request.node.add_marker("zephyr_ignore")
 
     def test_in_fixture(case): pass
@@ -232,10 +236,10 @@ LATE_MARKS = """
         assert n != 102
 
     @pytest.mark.zephyr(104)
-    def test_in_finalizer(late): pass
+    def test_in_finalizer(marker_in_teardown): pass
 
     @pytest.mark.zephyr(105)
-    def test_ignored(not_today): pass
+    def test_ignored(ignored): pass
 
     def test_wrong(request):
         request.node.add_marker(pytest.mark.zephyr("no id"))
@@ -244,7 +248,7 @@ LATE_MARKS = """
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n2"], marks=needs_xdist)])
 @pytest.mark.parametrize("when", ["end", "never"])
-def test_markers_count_as_they_stand_when_the_test_is_over(
+def test_markers_added_while_a_test_runs_count(
     pytester, run_zephyr, command, world, args, when
 ):
     pytester.makepyfile(LATE_MARKS)
@@ -260,10 +264,10 @@ def test_markers_count_as_they_stand_when_the_test_is_over(
 
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_markers_that_come_between_collection_and_setup_count(
+def test_markers_added_between_collection_and_setup_count(
     pytester, run_zephyr, world, args
 ):
-    """Also those of what is above the test."""
+    """Those of the module of a test count, too."""
     pytester.makeconftest(
         """
         import pytest
@@ -272,7 +276,7 @@ def test_markers_that_come_between_collection_and_setup_count(
         def pytest_runtest_protocol(item):
             if item.name == "test_ignored":
                 item.add_marker(pytest.mark.zephyr_ignore)
-            if item.name == "test_said":
+            if item.name == "test_comment":
                 item.add_marker(pytest.mark.zephyr(comment="late"))
             return (yield)
         """
@@ -285,7 +289,7 @@ def test_markers_that_come_between_collection_and_setup_count(
         def test_ignored(): assert 0
 
         @pytest.mark.zephyr(102)
-        def test_said(): pass
+        def test_comment(): pass
 
         def test_above(request):
             request.node.parent.add_marker(pytest.mark.zephyr(103))
@@ -298,7 +302,7 @@ def test_markers_that_come_between_collection_and_setup_count(
     assert "comment: late" in world.execution(102).comment
 
 
-def test_markers_of_a_late_wrapper_count_for_the_plan(pytester, run_zephyr, world):
+def test_only_planned_sees_markers_of_a_late_wrapper(pytester, run_zephyr, world):
     pytester.makeconftest(
         """
         import pytest
@@ -324,7 +328,7 @@ def test_markers_of_a_late_wrapper_count_for_the_plan(pytester, run_zephyr, worl
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize("end", ["go on", "os._exit(0)", "sys.exit(0)"])
 def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, world, end):
-    """Also if it goes on behind the test, and ends the session as pytest does."""
+    """Even if it leaves the test and ends the session as pytest does."""
     pytester.makepyfile(
         f"""
         import os, sys
@@ -369,14 +373,14 @@ FORKING = """
 
     def pytest_runtest_protocol(item):
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        there, here = os.pipe()
+        reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
             reports = runtestprotocol(item, log=False)
-            os.write(here, pickle.dumps(reports))
+            os.write(writing, pickle.dumps(reports))
             os._exit(0)
-        os.close(here)
-        with os.fdopen(there, "rb") as file:
+        os.close(writing)
+        with os.fdopen(reading, "rb") as file:
             reports = pickle.loads(file.read())
         os.waitpid(pid, 0)
         for each in reports:
@@ -387,18 +391,16 @@ FORKING = """
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_evidence_of_a_test_that_runs_in_a_fork_arrives(
-    pytester, run_zephyr, world, args
-):
-    """As pytest-forked runs it: the reports come home with what they carry."""
+def test_evidence_of_a_forked_test_is_sent(pytester, run_zephyr, world, args):
+    """As with pytest-forked, which sends reports to the parent process."""
     pytester.makeconftest(FORKING)
     pytester.makepyfile(EVIDENCE)
     run_zephyr(*args, subprocess=True, same_exit=False)
 
-    held = world.execution(101)
-    assert held.status == "1"
-    assert "defects: SHOP-7\ncomment: paid" in held.comment
-    assert [name for name, _, _ in held.attachments] == ["server.log"]
+    execution = world.execution(101)
+    assert execution.status == "1"
+    assert "defects: SHOP-7\ncomment: paid" in execution.comment
+    assert [name for name, _, _ in execution.attachments] == ["server.log"]
 
 
 def test_a_bug_before_a_fork_is_reported_once(pytester, run_zephyr):
@@ -434,8 +436,10 @@ SUFFIX = """
 
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_parameters_are_not_taken_off_by_text(pytester, run_zephyr, world, args):
-    """A suffix of the node id makes no other test cases, and shows no secret."""
+def test_suffix_of_a_node_id_does_not_change_the_test_case(
+    pytester, run_zephyr, world, args
+):
+    """One test case is created for all parameters, and no secret is shown."""
     pytester.makeconftest(SUFFIX)
     pytester.makepyfile(REWRITTEN)
     ran = run_zephyr(
@@ -447,10 +451,10 @@ def test_parameters_are_not_taken_off_by_text(pytester, run_zephyr, world, args)
         same_exit=False,
     )
 
-    made = [
+    created = [
         e for e in world.sandbox.store.executions(world.phase) if e.testcase_id > 110
     ]
-    assert len(made) == 1, ran.text
+    assert len(created) == 1, ran.text
     notes = world.execution(101).comment
     assert "test_login[password=&lt;hidden&gt;]" in notes
     assert "swordfish99" not in notes
@@ -494,7 +498,7 @@ PAST = """
     ids=["time-machine", "freezegun", "past"],
 )
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_clocks_of_tests_change_no_date_and_no_duration(
+def test_clocks_changed_by_tests_change_no_date_and_no_duration(
     pytester, run_zephyr, world, conftest, args
 ):
     pytester.makeconftest(conftest)
@@ -515,17 +519,18 @@ def test_clocks_of_tests_change_no_date_and_no_duration(
     after = time.time() * 1000
 
     for case in (101, 102):
-        held = world.execution(case)
-        assert held.status == "1"
-        assert before - 1000 <= held.executed_on <= after + 1000
-        assert 0 <= held.actual_time <= after - before
+        execution = world.execution(case)
+        assert execution.status == "1"
+        assert before - 1000 <= execution.executed_on <= after + 1000
+        assert 0 <= execution.actual_time <= after - before
 
 
 # File systems
 
 
-def test_attachments_are_copied_past_a_fake_file_system(pytester, run_zephyr, world):
-    """What a test sees is copied, to the disk that everybody sees."""
+def test_files_of_a_fake_file_system_are_copied_to_the_disk(
+    pytester, run_zephyr, world
+):
     pytester.makepyfile(
         """
         import pytest
@@ -543,18 +548,18 @@ def test_attachments_are_copied_past_a_fake_file_system(pytester, run_zephyr, wo
     )
     ran = run_zephyr(subprocess=True, same_exit=False)
 
-    held = {
+    attachments = {
         (case, name): world.sandbox.store.attachment_bytes(world.phase, case, name)
         for case, name in ((101, "a.bin"), (101, "report.txt"), (102, "same.bin"))
     }
-    assert held == {
+    assert attachments == {
         (101, "a.bin"): [b"content"],
         (101, "report.txt"): [b"made by the test"],
         (102, "same.bin"): [b"content"],
     }, ran.text
 
 
-def test_a_copy_that_a_test_removed_is_made_again(pytester, run_zephyr, world):
+def test_copy_that_a_test_removes_is_restored(pytester, run_zephyr, world):
     pytester.makepyfile(
         """
         import pathlib, shutil
@@ -578,7 +583,7 @@ def test_a_copy_that_a_test_removed_is_made_again(pytester, run_zephyr, world):
         )
 
 
-# Mocks that are left behind
+# Mocks that are not undone
 
 
 MOCKS = {
@@ -586,23 +591,23 @@ MOCKS = {
     "send": "requests.Session.send = MagicMock(return_value=answer)",
     "adapter": "requests.adapters.HTTPAdapter.send = MagicMock(return_value=answer)",
     "urlopen": "urllib3.connectionpool.HTTPConnectionPool.urlopen = MagicMock()",
-    "all of it": "sys.modules['requests'].Session = MagicMock()",
+    "session": "sys.modules['requests'].Session = MagicMock()",
 }
 
 
 @pytest.mark.parametrize("mock", MOCKS)
 @pytest.mark.parametrize("where", ["test", "conftest"])
-def test_a_mock_of_the_http_library_costs_no_result(
+def test_mock_of_the_http_library_loses_no_result(
     pytester, run_zephyr, command, world, mock, where
 ):
-    """The run ends, says that its results are kept, and a push sends them."""
+    """If the run could not send its results, it names the journal, and a push sends them."""
     leak = f"answer = MagicMock(status_code=200); {MOCKS[mock]}"
-    heads = (
+    imports = (
         "import pytest, requests, sys, urllib3\nfrom unittest.mock import MagicMock\n"
     )
-    pytester.makeconftest(heads + (leak if where == "conftest" else ""))
+    pytester.makeconftest(imports + (leak if where == "conftest" else ""))
     pytester.makepyfile(
-        heads
+        imports
         + "@pytest.mark.zephyr(101)\n"
         + f"def test_leaks(): {leak if where == 'test' else 'pass'}\n"
     )
@@ -620,10 +625,10 @@ def test_a_mock_of_the_http_library_costs_no_result(
 
 @pytest.mark.parametrize("like", ["flaky", "retry"])
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_the_last_attempt_counts_whichever_plugin_repeats_it(
+def test_last_attempt_counts_with_other_rerun_plugins(
     pytester, run_zephyr, world, like, args
 ):
-    """With its own evidence. flaky logs no report of a failed call, pytest-retry a word of its own."""
+    """With flaky a failed call has no report; with pytest-retry it is ``retried``."""
     pytester.makeconftest(
         f"""
         from _pytest.runner import runtestprotocol
@@ -660,11 +665,11 @@ def test_the_last_attempt_counts_whichever_plugin_repeats_it(
     )
     run_zephyr("-p", "no:rerunfailures", *args, same_exit=False)
 
-    held = world.execution(101)
-    assert held.status == "1"
-    assert "after 3 attempts\ncomment: attempt 3\n" in held.comment
-    assert "first attempt: " in held.comment
-    assert [name for name, _, _ in held.attachments] == ["log3.txt"]
+    execution = world.execution(101)
+    assert execution.status == "1"
+    assert "after 3 attempts\ncomment: attempt 3\n" in execution.comment
+    assert "first attempt: " in execution.comment
+    assert [name for name, _, _ in execution.attachments] == ["log3.txt"]
 
 
 # Two items with one node id
@@ -703,7 +708,7 @@ TWINS = """
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 @pytest.mark.parametrize("body", ["fail", "crash"])
-def test_items_with_one_node_id_are_tests_of_their_own(
+def test_items_with_one_node_id_are_separate_tests(
     pytester, run_zephyr, command, world, args, body
 ):
     """Each result reaches its own test case, also after a crash."""
@@ -719,10 +724,11 @@ def test_items_with_one_node_id_are_tests_of_their_own(
         assert (found[101], found[102], found[103]) == ("1", "2", "1")
 
 
-# Descriptors
+# File descriptors
 
 
-CLOSE = {
+#: What a test does to the descriptor *number* of the journal *path*.
+DAMAGE = {
     "closed": "os.close(number)",
     "all closed": "os.closerange(3, 200)",
     "replaced": "os.dup2(os.open('foreign', os.O_RDWR | os.O_CREAT), number)",
@@ -734,11 +740,9 @@ CLOSE = {
 
 @needs_posix
 @pytest.mark.parametrize("when", ["body", "teardown"])
-@pytest.mark.parametrize("how", CLOSE)
-def test_descriptors_that_a_test_closes_cost_nothing(
-    pytester, run_zephyr, world, how, when
-):
-    """What follows is written all the same, and not a byte into a file of the tests."""
+@pytest.mark.parametrize("how", DAMAGE)
+def test_closed_descriptors_lose_no_result(pytester, run_zephyr, world, how, when):
+    """Later results are kept, and nothing is written into files of the tests."""
     pytester.makepyfile(
         f"""
         import os, shutil, pytest
@@ -748,7 +752,7 @@ def test_descriptors_that_a_test_closes_cost_nothing(
                 path = os.path.realpath(f"/proc/self/fd/{{number}}")
                 if path.endswith(".jsonl"):
                     break
-            {CLOSE[how]}
+            {DAMAGE[how]}
 
         @pytest.fixture
         def closing():
@@ -780,10 +784,10 @@ def test_descriptors_that_a_test_closes_cost_nothing(
     assert "said" in world.execution(103).comment
 
 
-# What tests leave in the place of functions of the system
+# Functions of the system that tests replace and do not restore
 
 
-LEFT = {
+REPLACED = {
     "os.getpid": "mock.patch('os.getpid', return_value=1234).start()",
     "os.getpid raises": "mock.patch('os.getpid', side_effect=RuntimeError).start()",
     "os.close": "mock.patch('os.close').start()",
@@ -801,10 +805,8 @@ LEFT = {
 }
 
 
-@pytest.mark.parametrize("left", LEFT)
-def test_what_a_test_leaves_in_the_place_of_functions_is_none_of_ours(
-    pytester, run_zephyr, world, left
-):
+@pytest.mark.parametrize("function", REPLACED)
+def test_replaced_functions_lose_no_result(pytester, run_zephyr, world, function):
     pytester.makepyfile(
         f"""
         from unittest import mock
@@ -813,12 +815,12 @@ def test_what_a_test_leaves_in_the_place_of_functions_is_none_of_ours(
         @pytest.mark.zephyr(101)
         def test_a(): pass
 
-        def leave():
-            {LEFT[left].replace(chr(10), chr(10) + " " * 8)}
+        def replace():
+            {REPLACED[function].replace(chr(10), chr(10) + " " * 8)}
 
         @pytest.mark.zephyr(102)
         def test_b(zephyr):
-            leave()
+            replace()
             zephyr.attach(b"1", name="a.bin")
             zephyr.attach_text("2", name="b.txt")
 
@@ -833,7 +835,7 @@ def test_what_a_test_leaves_in_the_place_of_functions_is_none_of_ours(
     assert attached == ["a.bin", "b.txt"]
 
 
-def test_a_clock_that_is_moved_when_a_conftest_is_imported_names_no_cycle(
+def test_date_in_a_name_does_not_come_from_the_clock_of_a_conftest(
     pytester, run_zephyr
 ):
     pytester.makeconftest(
@@ -849,7 +851,7 @@ def test_a_clock_that_is_moved_when_a_conftest_is_imported_names_no_cycle(
     assert not journal.name.startswith("2099")
 
 
-# Reports that only pytest can read
+# Unusual values in reports
 
 
 def test_unusual_reasons_and_failures_lose_no_result(pytester, run_zephyr, world):
@@ -891,10 +893,10 @@ def test_unusual_reasons_and_failures_lose_no_result(pytester, run_zephyr, world
     assert (world.statuses()[101], world.statuses()[102]) == ("4", "2")
 
 
-# One item several times, repeats of crashes, and twins
+# Items that are collected twice, and repeated crashes
 
 
-def test_an_item_that_is_there_twice_is_two_tests(pytester, run_zephyr, world):
+def test_item_that_is_listed_twice_is_two_tests(pytester, run_zephyr, world):
     pytester.makeconftest(
         "def pytest_collection_modifyitems(items): items[:] = items * 2\n"
     )
@@ -918,8 +920,8 @@ def test_an_item_that_is_there_twice_is_two_tests(pytester, run_zephyr, world):
 
 
 @needs_xdist
-def test_the_crash_of_a_twin_is_its_own(pytester, run_zephyr, world):
-    """Which of them ran where decides, not which comes first."""
+def test_crash_is_reported_for_the_item_that_crashed(pytester, run_zephyr, world):
+    """Even if several items have the same node id."""
     pytester.makeconftest(
         """
         def pytest_collection_modifyitems(items):
@@ -938,7 +940,7 @@ def test_the_crash_of_a_twin_is_its_own(pytester, run_zephyr, world):
             begun = pathlib.Path(__file__).with_name(f"begun{n}")
             begun.touch()
             if n == 0:
-                # Another worker has the one that dies.
+                # Wait until the other worker runs the test that crashes.
                 while not begun.with_name("begun2").exists():
                     time.sleep(0.01)
             if n == 2:
@@ -951,7 +953,7 @@ def test_the_crash_of_a_twin_is_its_own(pytester, run_zephyr, world):
 
 
 @needs_xdist
-def test_a_crash_that_is_repeated_with_success_is_a_pass(
+def test_rerun_that_passes_after_a_crash_is_a_pass(
     pytester, run_zephyr, world, monkeypatch
 ):
     pytest.importorskip("pytest_rerunfailures")
@@ -974,7 +976,7 @@ def test_a_crash_that_is_repeated_with_success_is_a_pass(
     assert world.statuses()[101] == "1"
 
 
-# Markers, once more
+# Markers after the test, and planned tests
 
 
 def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, world):
@@ -995,7 +997,7 @@ def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, 
     assert world.statuses()[104] == "1"
 
 
-def test_only_planned_tests_run_also_if_nothing_is_sent(pytester, run_zephyr):
+def test_only_planned_works_with_push_never(pytester, run_zephyr):
     pytester.makepyfile(
         """
         import pytest
@@ -1012,13 +1014,11 @@ def test_only_planned_tests_run_also_if_nothing_is_sent(pytester, run_zephyr):
     ran.result.assert_outcomes(passed=1, deselected=1)
 
 
-# Runs inside of tests, once more
+# Runs of pytest inside tests: the variable, and workers
 
 
 @pytest.mark.parametrize("how", ["delenv('_ZEPHYR_RUN')", "setenv('_ZEPHYR_RUN', '1')"])
-def test_a_run_in_the_process_of_this_one_is_silent_whatever_the_variable_says(
-    pytester, run_zephyr, world, how
-):
+def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, world, how):
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")
     (inner / "test_inner.py").write_text(
@@ -1036,7 +1036,7 @@ def test_a_run_in_the_process_of_this_one_is_silent_whatever_the_variable_says(
         """
     )
     run_zephyr(
-        "test_a_run_in_the_process_of_this_one_is_silent_whatever_the_variable_says.py",
+        "test_run_in_the_same_process_does_not_report.py",
         subprocess=True,
         same_exit=False,
     )
@@ -1046,7 +1046,7 @@ def test_a_run_in_the_process_of_this_one_is_silent_whatever_the_variable_says(
 
 
 @needs_xdist
-def test_workers_of_a_silent_run_read_nothing_of_ours(pytester, run_zephyr, world):
+def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, world):
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text(
         "[pytest]\nzephyr = true\nzephyr_id_prefix = ((\n", encoding="utf-8"

@@ -1,4 +1,4 @@
-"""Awkward names, texts and sizes: what a test may come with is reported, and readable."""
+"""Unusual file names, parameters and texts of any size are reported and readable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
     ids=ascii,
 )
 def test_a_file_may_have_any_name(pytester, run_zephyr, world, name):
-    """What is wrong with its test is said without what a terminal would interpret."""
+    """Problems of its tests are shown without control characters."""
     (pytester.path / name).write_text(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n"
         "@pytest.mark.zephyr(999)\ndef test_b(): pass\n",
@@ -49,7 +49,7 @@ PARAMS = """
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
 def test_a_parameter_may_have_any_value(pytester, run_zephyr, world, args):
-    """One of fifteen passed, and the case has failed, with a line for each."""
+    """One of fifteen tests passed, so the test case has failed."""
     if args:
         pytest.importorskip("xdist")
     pytester.makepyfile(PARAMS)
@@ -87,8 +87,8 @@ TEXTS = """
 """
 
 
-def test_a_text_may_have_any_size_and_any_sign(pytester, run_zephyr, world):
-    """The journal and the notes keep its beginning and its end."""
+def test_a_text_may_have_any_size_and_any_character(pytester, run_zephyr, world):
+    """Journal and notes stay small; control characters are removed or replaced."""
     pytester.makepyfile(TEXTS.replace("\\\\n", "\\n"))
     ran = run_zephyr("--tb=line", same_exit=False)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while results are sent: the push ends, and the journal keeps what is left."""
+"""Ctrl-C while results are sent ends the push; the journal keeps the unsent results."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ SUITE = """
     def test_a(): pass
 
     @pytest.mark.zephyr(102)
-    def test_b(): {b}
+    def test_b(): {body}
 """
 
 HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
 
 
 def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None:
-    """Send what Ctrl-C sends, as soon as *until* holds."""
+    """Send the signal of Ctrl-C as soon as *until* returns true."""
     while not until():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
 
 
-def met(world: World) -> bool:
+def is_hanging(world: World) -> bool:
+    """Return whether a request has met `HANG`."""
     return bool(world.sandbox.faults.listed()[0]["met"])
 
 
 @pytest.fixture
 def start(pytester, world, phase_of_world):
-    """Start a process that reports to the sandbox, which hangs as soon as it is written."""
+    """Start a process that reports to the sandbox, which hangs at the first write."""
     world.sandbox.faults.add(HANG)
 
     def popen(*args: str) -> subprocess.Popen[str]:
@@ -63,22 +64,27 @@ def start(pytester, world, phase_of_world):
     return popen
 
 
-def finish(
+def push_rest(
     world: World, pytester: pytest.Pytester, runs: int = 1
 ) -> dict[int, str | None]:
-    """Push what is left on a better day and return what stands where."""
+    """Push again without the fault; return the reported statuses by test case.
+
+    Each test case must have *runs* results.
+    """
     world.sandbox.faults.clear()
     assert main(["push", str(pytester.path / ".zephyr")]) == 0
-    held = world.sandbox.store.executions(world.phase)
-    assert {each.results for each in held if each.status} == {runs}
-    return {each.testcase_id: each.status for each in held if each.status}
+    executions = [
+        each for each in world.sandbox.store.executions(world.phase) if each.status
+    ]
+    assert {each.results for each in executions} == {runs}
+    return {each.testcase_id: each.status for each in executions}
 
 
 def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, world, start):
-    """The tests had passed, and that stays the exit code."""
-    pytester.makepyfile(SUITE.format(b="pass"))
+    """The exit code is that of the tests, which had passed."""
+    pytester.makepyfile(SUITE.format(body="pass"))
     process = start("pytest", "--zephyr")
-    interrupt(process, lambda: met(world))
+    interrupt(process, lambda: is_hanging(world))
     output, _ = process.communicate()
 
     assert process.returncode == 0
@@ -86,42 +92,42 @@ def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, world, start
     assert "zephyr: results kept in .zephyr" in output
     assert "2 passed" in output
     assert "Traceback" not in output
-    assert finish(world, pytester) == {101: "1", 102: "1"}
+    assert push_rest(world, pytester) == {101: "1", 102: "1"}
 
 
 def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
     pytester, world, start
 ):
-    """The first one ended the tests; what had finished was being sent."""
+    """The first one ended the tests, and the results of finished tests were being sent."""
     pytester.makepyfile(
-        SUITE.format(b="open('begun', 'w').close(); import time; time.sleep(60)")
+        SUITE.format(body="open('begun', 'w').close(); import time; time.sleep(60)")
     )
     process = start("pytest", "--zephyr")
     interrupt(process, (pytester.path / "begun").exists)
-    interrupt(process, lambda: met(world))
+    interrupt(process, lambda: is_hanging(world))
     output, _ = process.communicate()
 
     assert process.returncode == 2
     assert "zephyr: interrupted while sending." in output
     assert "KeyboardInterrupt" in output
     assert "INTERNALERROR" not in output
-    assert finish(world, pytester) == {101: "1"}
+    assert push_rest(world, pytester) == {101: "1"}
 
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, world, start, runs):
-    """One for all of the runs: none is begun after it."""
-    pytester.makepyfile(SUITE.format(b="pass"))
+    """One is enough: no other run is sent after it."""
+    pytester.makepyfile(SUITE.format(body="pass"))
     for _ in range(runs):
         ended = start("pytest", "--zephyr", "--zephyr-push=never")
         ended.communicate()
         assert ended.returncode == 0
     process = start("pytest_zephyr", "push")
-    interrupt(process, lambda: met(world))
+    interrupt(process, lambda: is_hanging(world))
     output, _ = process.communicate()
 
     assert process.returncode == 1
     assert output.count("zephyr: interrupted while sending.") == 1
     assert output.count("nothing sent: interrupted before it was sent.") == runs - 1
     assert "Traceback" not in output
-    assert finish(world, pytester, runs) == {101: "1", 102: "1"}
+    assert push_rest(world, pytester, runs) == {101: "1", 102: "1"}

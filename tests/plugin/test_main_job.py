@@ -1,4 +1,4 @@
-"""The main job: marked tests in, statuses in Zephyr out."""
+"""The main job: marked tests run, and their test cases get statuses in Zephyr."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def suite(pytester):
 
 @pytest.mark.usefixtures("suite")
 def test_each_outcome_has_its_default_status(run_zephyr, world):
-    """Each execution has the default status of its outcome; skipped is unchanged."""
+    """The status of a skipped test case does not change."""
     run_zephyr()
 
     assert world.statuses() == {
@@ -61,8 +61,8 @@ def test_each_outcome_has_its_default_status(run_zephyr, world):
 
 
 @pytest.mark.usefixtures("suite")
-def test_notes_tell_what_went_wrong(run_zephyr, world):
-    """A failure's notes hold its text; a pass gets none."""
+def test_notes_have_the_failure_text(run_zephyr, world):
+    """A pass gets no notes."""
     run_zephyr()
 
     assert "one is not two" in world.execution(102).comment
@@ -83,7 +83,7 @@ def test_notes_tell_what_went_wrong(run_zephyr, world):
 def test_comment_option_decides_which_notes_are_written(
     run_zephyr, world, choice, noted
 ):
-    """A tag stands there for all but a pass, so that other jobs know of it."""
+    """All but a pass have the line that names the run, which other jobs read."""
     run_zephyr(f"--zephyr-comment={choice}")
 
     notes = {c: world.execution(c).comment or "" for c in range(101, 107)}
@@ -115,8 +115,8 @@ def test_quiet_run_prints_no_section_when_all_is_well(run_zephyr):
     assert "= zephyr =" not in ran.text
 
 
-def test_names_lead_to_the_phase(pytester, run_zephyr, world, monkeypatch):
-    """Four names are resolved, the hidden repository release is not among them."""
+def test_phase_is_found_by_names(pytester, run_zephyr, world, monkeypatch):
+    """Those of project, release, cycle and phase."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     pytester.makeini(
         """
@@ -174,8 +174,10 @@ def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, wor
     ],
     ids=["phase", "cycle"],
 )
-def test_unknown_name_lists_what_there_is(pytester, run_zephyr, world, args, message):
-    """A wrong name writes nothing, keeps the journal, and is answered with the nearest."""
+def test_unknown_name_suggests_a_similar_one(
+    pytester, run_zephyr, world, args, message
+):
+    """Nothing is written to Zephyr, and the journal is kept."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     ran = run_zephyr("--zephyr-project=Payments", "--zephyr-release=name:1.0", *args)
 
@@ -251,7 +253,7 @@ def test_three_hundred_results_cost_seven_requests_with_names(
     assert len(world.sandbox.requests) == 7
 
 
-def test_nothing_marked_means_nothing_is_sent(pytester, run_zephyr, world):
+def test_nothing_is_sent_without_markers(pytester, run_zephyr, world):
     pytester.makepyfile("def test_a(): pass")
     ran = run_zephyr()
 
@@ -279,7 +281,7 @@ def test_second_run_writes_again_and_replaces_the_old_notes(
     assert world.execution(101).results == 2
 
 
-def test_a_node_id_of_two_lines_leaves_no_old_notes_on_a_pass(
+def test_notes_of_a_node_id_with_two_lines_are_replaced_by_a_pass(
     pytester, run_zephyr, world
 ):
     body = """
@@ -301,12 +303,12 @@ def test_a_node_id_of_two_lines_leaves_no_old_notes_on_a_pass(
     path.write_text(textwrap.dedent(body.format(x=1)), encoding="utf-8")
     run_zephyr()
 
-    held = world.execution(101)
-    assert held.status == "1"
-    assert "assert 0" not in held.comment
+    execution = world.execution(101)
+    assert execution.status == "1"
+    assert "assert 0" not in execution.comment
 
 
-def test_milliseconds_and_time_of_execution_are_sent(pytester, run_zephyr, world):
+def test_duration_and_time_of_execution_are_sent(pytester, run_zephyr, world):
     pytester.makepyfile(
         """
         import time
@@ -331,10 +333,10 @@ def test_milliseconds_and_time_of_execution_are_sent(pytester, run_zephyr, world
     ],
     ids=["green", "none"],
 )
-def test_colours_follow_what_became_of_the_results(
+def test_first_line_is_green_if_all_results_were_reported(
     pytester, run_zephyr, body, colour, first
 ):
-    """A failed test that was reported is no problem of the report."""
+    """It has no colour if there was nothing to report."""
     pytester.makepyfile(
         f"import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): {body}\n"
     )
@@ -344,7 +346,7 @@ def test_colours_follow_what_became_of_the_results(
     assert shown in text
 
 
-def test_problems_are_yellow_and_failures_of_the_push_red(pytester, run_zephyr, world):
+def test_problems_are_yellow_and_a_failed_push_is_red(pytester, run_zephyr, world):
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101, 999)\ndef test_a(): pass\n"
     )

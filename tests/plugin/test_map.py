@@ -1,4 +1,4 @@
-"""Tests that must not be touched get their test cases from a file (``--zephyr-map``)."""
+"""``--zephyr-map``: a file names the test cases of tests without a marker."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ test_m.TestCart.test_pay,104
 test_m.py::TestCart::test_marked,106
 """
 
-#: What the server holds then: 106 would be the marked test.
-HELD = {101: "1", 102: "2", 103: "1", 104: "1", 105: "1", 106: "10"}
+#: Statuses after a run with `MAP`. 106 is not run: the marker wins.
+EXPECTED = {101: "1", 102: "2", 103: "1", 104: "1", 105: "1", 106: "10"}
 
 
 @pytest.fixture
@@ -45,13 +45,14 @@ def suite(pytester):
     return pytester.path
 
 
-def held(world: World) -> dict[int, str | None]:
+def statuses(world: World) -> dict[int, str | None]:
+    """Return the status of each test case, 10 (not executed) for one without."""
     return {case: status or "10" for case, status in world.statuses().items()}
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_results_land_on_the_test_cases_of_the_map(suite, world, run_zephyr, kind):
-    """A marker wins over the map, and the row that had no effect is named."""
+def test_map_names_the_test_cases(suite, world, run_zephyr, kind):
+    """A marker wins over the map; a row without effect is named."""
     path = suite / f"map.{kind}"
     if kind == "json":
         rows = dict(line.rsplit(",", 1) for line in MAP.splitlines())
@@ -60,7 +61,7 @@ def test_results_land_on_the_test_cases_of_the_map(suite, world, run_zephyr, kin
         path.write_text(MAP, encoding="utf-8")
     ran = run_zephyr("--zephyr-map", path)
 
-    assert held(world) == HELD
+    assert statuses(world) == EXPECTED
     line = 5 if kind == "csv" else 1
     assert (
         f"zephyr: rows of map.{kind} match no test, or only tests with a marker:"
@@ -70,7 +71,7 @@ def test_results_land_on_the_test_cases_of_the_map(suite, world, run_zephyr, kin
 
 
 @needs_xdist
-def test_workers_map_their_tests_and_each_remark_is_shown_once(
+def test_map_is_used_with_xdist_and_each_message_is_shown_once(
     suite, world, run_zephyr
 ):
     (suite / "map.csv").write_text(
@@ -78,15 +79,17 @@ def test_workers_map_their_tests_and_each_remark_is_shown_once(
     )
     ran = run_zephyr("--zephyr-map=map.csv", "-n2", subprocess=True)
 
-    assert held(world) == HELD
+    assert statuses(world) == EXPECTED
     assert ran.text.count("'test_m.py::TestCart::test_marked'") == 1
     assert ran.text.count("line 7 'test_gone.py::test_x'") == 1
     assert ran.text.count("test_m.py::TestCart::test_pay (lines 4, 6)") == 1
 
 
 @needs_xdist
-def test_names_have_no_group_of_pytest_xdist(pytester, world, run_zephyr):
-    """It appends the group to node ids."""
+def test_rows_are_compared_without_the_group_of_pytest_xdist(
+    pytester, world, run_zephyr
+):
+    """pytest-xdist appends the group to node ids."""
     pytester.makepyfile(
         test_m="""
         import pytest
@@ -103,20 +106,18 @@ def test_names_have_no_group_of_pytest_xdist(pytester, world, run_zephyr):
     assert world.statuses()[101] == "1"
 
 
-def test_the_journal_has_the_test_cases_and_needs_no_map(
-    suite, world, run_zephyr, command
-):
+def test_push_needs_no_map(suite, world, run_zephyr, command):
     path = suite / "map.csv"
     path.write_text(MAP, encoding="utf-8")
     ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-push=never")
     path.unlink()
-    assert "10" in held(world).values()
+    assert "10" in statuses(world).values()
 
     assert command("push", *ran.journals).ret == 0
-    assert held(world) == HELD
+    assert statuses(world) == EXPECTED
 
 
-def test_a_path_in_an_ini_file_starts_at_that_file(
+def test_path_in_an_ini_file_is_relative_to_the_file(
     suite, world, run_zephyr, pytester, monkeypatch
 ):
     (suite / "map.csv").write_text(MAP, encoding="utf-8")
@@ -125,7 +126,7 @@ def test_a_path_in_an_ini_file_starts_at_that_file(
     monkeypatch.chdir(suite / "sub")
     run_zephyr("..", "--rootdir", "..")
 
-    assert held(world) == HELD
+    assert statuses(world) == EXPECTED
 
 
 def test_a_wrong_row_is_a_usage_error_before_the_first_test(
@@ -153,7 +154,7 @@ def test_alt_ids_of_the_map_are_looked_up(suite, world, run_zephyr):
 
 
 def test_hooks_and_ignored_tests_are_not_mapped(pytester, world, run_zephyr):
-    """The answer of a hook replaces the markers, and the map."""
+    """What `pytest_zephyr_cases` returns replaces the map, too."""
     pytester.makeconftest(
         """
         def pytest_zephyr_cases(item):
@@ -185,7 +186,7 @@ def test_hooks_and_ignored_tests_are_not_mapped(pytester, world, run_zephyr):
     run_zephyr("--zephyr-map=map.csv")
 
     expected = dict.fromkeys([101, 103, 104, 106], "10")
-    assert held(world) == {**expected, 102: "1", 105: "1"}
+    assert statuses(world) == {**expected, 102: "1", 105: "1"}
     assert "by hand" in world.execution(105).comment
 
 
@@ -202,7 +203,7 @@ def test_no_test_case_is_created_for_a_mapped_test(
     assert any("testcase" in write for write in world.writes)
 
 
-def test_a_mapped_test_can_be_planned(suite, world, run_zephyr):
+def test_only_planned_runs_mapped_tests(suite, world, run_zephyr):
     (suite / "map.csv").write_text("*::test_passes,101\n*::test_pay,999\n")
     ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-only-planned")
 
@@ -210,9 +211,7 @@ def test_a_mapped_test_can_be_planned(suite, world, run_zephyr):
     assert "match no test" not in ran.text
 
 
-def test_rows_of_tests_that_were_not_to_be_run_are_not_named(
-    suite, pytester, world, run_zephyr
-):
+def test_rows_of_deselected_tests_are_not_named(suite, pytester, world, run_zephyr):
     pytester.makepyfile(test_other="def test_a(): pass")
     pytester.mkdir("more")
     (suite / "map.csv").write_text(
@@ -240,6 +239,6 @@ def test_a_secret_parameter_is_not_shown_with_its_rows(pytester, world, run_zeph
     pytester.makefile(".csv", map="*::test_login*,101\ntest_m.py*,102\n")
     ran = run_zephyr("--zephyr-map=map.csv")
 
-    assert held(world)[101] == "1"
+    assert statuses(world)[101] == "1"
     assert "(lines 1, 2)" in ran.text
     assert "hunter2" not in ran.text.partition("= zephyr =")[2]

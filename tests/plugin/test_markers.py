@@ -1,4 +1,4 @@
-"""The marker: which forms it takes, which level wins, and what is wrong with some."""
+"""The marker: its forms, which level wins, and warnings about invalid ones."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 
 @pytest.fixture
-def mapped(pytester, run_pytest, monkeypatch):
-    """Run a suite without a server and return the cases of each test by its name."""
+def cases_of(pytester, run_pytest, monkeypatch):
+    """Run a suite without a server; return the test cases of each test by its name."""
     import json
 
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
@@ -46,8 +46,8 @@ def mapped(pytester, run_pytest, monkeypatch):
         ("9223372036854775807", [9223372036854775807]),
     ],
 )
-def test_form_names_cases(mapped, marker, cases):
-    found = mapped(
+def test_marker_names_test_cases(cases_of, marker, cases):
+    found = cases_of(
         f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
     )
 
@@ -132,8 +132,8 @@ LEVELS = """
 """
 
 
-def test_closest_marker_wins(mapped):
-    found = mapped(LEVELS)
+def test_closest_marker_wins(cases_of):
+    found = cases_of(LEVELS)
 
     assert found == {
         "test_module": [1],
@@ -153,15 +153,15 @@ def test_closest_marker_wins(mapped):
     }
 
 
-def test_union_takes_all_levels(mapped):
-    found = mapped(LEVELS, "-o", "zephyr_inherit=union")
+def test_union_takes_all_levels(cases_of):
+    found = cases_of(LEVELS, "-o", "zephyr_inherit=union")
 
     assert found["TestBase::test_param[six]"] == [6, 5, 3, 1]
     assert found["TestDerived::test_class"] == [7, 3, 1]
 
 
-def test_two_markers_on_one_level_both_count(mapped):
-    found = mapped(
+def test_two_markers_on_one_level_both_count(cases_of):
+    found = cases_of(
         """
         import pytest
 
@@ -174,8 +174,8 @@ def test_two_markers_on_one_level_both_count(mapped):
     assert sorted(found["test_a"]) == [1, 2]
 
 
-def test_by_id_names_a_case_per_stacked_combination(mapped):
-    found = mapped(
+def test_by_id_names_a_case_for_each_combination(cases_of):
+    found = cases_of(
         """
         import pytest
 
@@ -193,9 +193,9 @@ def test_by_id_names_a_case_per_stacked_combination(mapped):
     assert found["test_a[chrome-fast]"] == [7]
 
 
-def test_by_id_takes_ids_as_people_write_them(mapped):
-    """Pytest escapes what is not ASCII in the ids of parameters."""
-    found = mapped(
+def test_by_id_may_have_any_letters(cases_of):
+    """Pytest escapes characters that are not ASCII in the ids of parameters."""
+    found = cases_of(
         """
         import pytest
 
@@ -208,7 +208,7 @@ def test_by_id_takes_ids_as_people_write_them(mapped):
     assert list(found.values()) == [[7], [8], [9]]
 
 
-def test_by_id_without_this_parameter_is_named(pytester, run_pytest, monkeypatch):
+def test_by_id_without_the_parameter_is_a_warning(pytester, run_pytest, monkeypatch):
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     pytester.makepyfile(
         """
@@ -228,10 +228,10 @@ def test_by_id_without_this_parameter_is_named(pytester, run_pytest, monkeypatch
 
 
 @pytest.mark.parametrize("level", ["function", "class", "module", "param"])
-def test_ignored_tests_are_never_reported(mapped, level):
+def test_ignored_tests_are_never_reported(cases_of, level):
     marks = dict.fromkeys(("function", "class", "module", "param"), "")
     marks[level] = "pytest.mark.zephyr_ignore"
-    found = mapped(
+    found = cases_of(
         f"""
         import pytest
 
@@ -251,9 +251,9 @@ def test_ignored_tests_are_never_reported(mapped, level):
 
 
 @pytest.mark.parametrize("prefix", [r"REQ_\d+/", r"(REQ|TC)_(\d)/", r"[A-Z]+_\d+/"])
-def test_id_prefix_is_a_pattern(mapped, prefix):
-    """With groups of its own, too."""
-    found = mapped(
+def test_id_prefix_is_a_pattern(cases_of, prefix):
+    """It may contain groups."""
+    found = cases_of(
         "import pytest\n@pytest.mark.zephyr('REQ_7/101')\ndef test_a(): pass\n",
         "-o",
         f"zephyr_id_prefix={prefix}",
@@ -262,8 +262,8 @@ def test_id_prefix_is_a_pattern(mapped, prefix):
     assert found == {"test_a": [101]}
 
 
-def test_marker_added_while_collecting_counts(pytester, mapped):
-    """A conftest may map tests without touching them."""
+def test_marker_added_while_collecting_counts(pytester, cases_of):
+    """A conftest file may add markers."""
     pytester.makeconftest(
         """
         import pytest
@@ -273,7 +273,7 @@ def test_marker_added_while_collecting_counts(pytester, mapped):
                 item.add_marker(pytest.mark.zephyr(42))
         """
     )
-    found = mapped("def test_a(): pass")
+    found = cases_of("def test_a(): pass")
 
     assert found == {"test_a": [42]}
 

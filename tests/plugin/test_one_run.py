@@ -1,4 +1,4 @@
-"""One run in several journals, and journals that a full disk has cut short."""
+"""A run with several journals: shards, attempts and other jobs; damaged journals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert {holds}\n"
 
 @pytest.fixture
 def shard(pytester, run_zephyr):
-    """Run one shard: a file with one test that passes or fails."""
+    """Run one shard: a file with one test, which passes if *holds*."""
 
     def run(name: str, *args: str, holds: bool) -> int:
         (pytester.path / f"test_{name}.py").write_text(
@@ -38,10 +38,10 @@ def shard(pytester, run_zephyr):
     return run
 
 
-def test_late_shard_does_not_cover_a_failure_of_its_run(
+def test_passed_shard_that_comes_late_does_not_replace_a_failure(
     command, pytester, shard, world
 ):
-    """The journal that was delivered before still counts."""
+    """The journal that was delivered first still counts."""
     shard("red", "--zephyr-push=never", holds=False)
     assert command("push").ret == 0
     shard("green", "--zephyr-push=never", holds=True)
@@ -72,7 +72,7 @@ def test_shard_that_is_pushed_again_alone_writes_nothing(
     assert world.statuses()[101] == "2"
 
 
-def test_other_runs_are_none_of_its_business(shard, world):
+def test_result_of_another_run_is_replaced(shard, world):
     shard("red", "--zephyr-run-key=A", holds=False)
     shard("green", "--zephyr-run-key=B", holds=True)
 
@@ -83,7 +83,7 @@ def test_other_runs_are_none_of_its_business(shard, world):
 def test_jobs_of_one_key_with_another_phase_are_another_run(
     command, shard, world, when
 ):
-    """Each goes to its own phase; red in one says nothing of the other."""
+    """A failure in one phase does not change the result in the other."""
     store = world.sandbox.store
     other = store.add_phase(world.cycle, "Other")
     store.schedule(other, 101)
@@ -95,15 +95,15 @@ def test_jobs_of_one_key_with_another_phase_are_another_run(
         assert command("push").ret == 0
 
     assert world.statuses()[101] == "2"
-    (there,) = store.executions(other)
-    assert there.status == "1"
-    assert "test_red" not in (there.comment or "")
+    (in_other,) = store.executions(other)
+    assert in_other.status == "1"
+    assert "test_red" not in (in_other.comment or "")
 
 
-def test_what_was_delivered_to_one_phase_is_new_to_another(
+def test_results_delivered_to_one_phase_can_be_sent_to_another(
     command, pytester, shard, world
 ):
-    """Results and evidence alike."""
+    """With their attachments."""
     store = world.sandbox.store
     other = store.add_phase(world.cycle, "Other")
     store.schedule(other, 101)
@@ -119,16 +119,16 @@ def test_what_was_delivered_to_one_phase_is_new_to_another(
     for _ in range(2):
         assert command("push", journal, f"--zephyr-phase={other}").ret == 0
 
-    (there,) = store.executions(other)
-    for held in (there, world.execution(101)):
-        assert (held.status, held.results) == ("2", 1)
-        assert [name for name, _, _ in held.attachments] == ["a.txt"]
+    (in_other,) = store.executions(other)
+    for execution in (in_other, world.execution(101)):
+        assert (execution.status, execution.results) == ("2", 1)
+        assert [name for name, _, _ in execution.attachments] == ["a.txt"]
 
 
-def test_what_was_delivered_to_one_server_is_new_to_another(
+def test_results_delivered_to_one_server_can_be_sent_to_another(
     command, pytester, shard, world, filled, tmp_path
 ):
-    """The ids may be the same there, as on a copy of the server."""
+    """Even if the ids are the same, as on a copy of the server."""
     shard("red", holds=False)
     (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
     phase = f"--zephyr-phase={world.phase}"
@@ -141,9 +141,9 @@ def test_what_was_delivered_to_one_server_is_new_to_another(
                     command("push", journal, f"--zephyr-url={other.url}", phase).ret
                     == 0
                 )
-        held = other.store.execution(world.phase, 101)
-        assert held is not None
-        assert (held.status, held.results) == ("2", 1)
+        execution = other.store.execution(world.phase, 101)
+        assert execution is not None
+        assert (execution.status, execution.results) == ("2", 1)
     again = command("push", journal, f"--zephyr-url={world.sandbox.url}", phase)
 
     assert again.ret == 0
@@ -153,7 +153,7 @@ def test_what_was_delivered_to_one_server_is_new_to_another(
 
 @pytest.mark.parametrize("first", ["red", "green"])
 def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(command, shard, world, first):
-    """The worst of them decides there."""
+    """The worst result counts."""
     for name in sorted(["red", "green"], key=lambda name: name != first):
         phase = f"--zephyr-phase={4990 + len(name)}"
         shard(name, "--zephyr-push=never", phase, holds=name == "green")
@@ -163,10 +163,8 @@ def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(command, shard, world, 
     assert world.execution(101).results == 1
 
 
-def test_journal_that_is_sent_from_a_copy_doubles_nothing(
-    command, pytester, shard, world
-):
-    """As when the last job of a pipeline runs again: artefacts have no receipts."""
+def test_copy_of_a_delivered_journal_is_not_sent_again(command, pytester, shard, world):
+    """A copy has no receipts, as when the report job of a pipeline runs again."""
     shard("red", "--zephyr-push=never", holds=False)
     shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
     assert command("push").ret == 0
@@ -176,7 +174,7 @@ def test_journal_that_is_sent_from_a_copy_doubles_nothing(
     assert world.execution(101).results == 1
 
 
-def test_names_of_the_ini_file_need_no_value_where_a_journal_is_sent(
+def test_push_needs_no_values_for_placeholders_of_the_ini_file(
     command, pytester, shard, world, monkeypatch
 ):
     pytester.makeini(
@@ -191,7 +189,7 @@ def test_names_of_the_ini_file_need_no_value_where_a_journal_is_sent(
     assert world.statuses()[101] == "1"
 
 
-# Disks
+# Full disks
 
 
 MANY = """
@@ -207,10 +205,10 @@ MANY = """
 @pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
 @pytest.mark.parametrize("kilobytes", [2, 4, 6])
 @pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=needs_xdist)])
-def test_green_run_on_a_full_disk_is_not_red(
+def test_full_disk_makes_no_passed_test_fail(
     command, pytester, run_zephyr, world, kilobytes, workers
 ):
-    """What is missing is said; nothing is made up for it, and nothing is closed."""
+    """A push says what is missing, does not report it, and keeps the journal."""
     world.sandbox.store.schedule_all(world.phase, range(1000, 1040))
     pytester.makepyfile(MANY)
     process = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
@@ -230,7 +228,7 @@ def test_green_run_on_a_full_disk_is_not_red(
     assert command("push").ret == 1
 
 
-# Children
+# Child processes
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -276,7 +274,7 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
     assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
 
 
-# Things beside journals
+# Other files beside journals, and wrong settings
 
 
 def test_foreign_files_beside_journals_are_left_alone(command, pytester, shard, world):
@@ -290,16 +288,16 @@ def test_foreign_files_beside_journals_are_left_alone(command, pytester, shard, 
     assert json.loads(pushed.out)["problems"] == []
 
 
-def test_directory_with_other_things_is_not_ignored_by_git(pytester, shard):
+def test_directory_with_other_files_gets_no_gitignore(pytester, shard):
     shard("green", "--zephyr-push=never", "--zephyr-journal=.", holds=True)
 
     assert not (pytester.path / ".gitignore").exists()
 
 
-def test_wrong_usage_is_reported_before_anything_is_sent(
+def test_wrong_setting_of_one_run_stops_the_push_before_it_sends(
     command, pytester, shard, world, monkeypatch
 ):
-    """A run that cannot be sent as it stands keeps the others from being half sent."""
+    """No run is sent if another one has no server."""
     shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
     monkeypatch.delenv("ZEPHYR_URL")
     shard("red", "--zephyr-push=never", "--zephyr-run-key=B", holds=False)
@@ -313,7 +311,7 @@ def test_wrong_usage_is_reported_before_anything_is_sent(
 # Attempts of a job
 
 
-RETRIED = """
+FAILS_IF_BROKEN = """
     import os
     import pathlib
     import pytest
@@ -327,11 +325,11 @@ RETRIED = """
 
 
 @pytest.fixture
-def retried(pytester, monkeypatch):
-    """A suite that fails while a file called ``broken`` is there; its run has a key."""
+def broken_suite(pytester, monkeypatch):
+    """A suite with a run key that fails while a file called ``broken`` exists."""
     monkeypatch.setenv("ZEPHYR_RUN_KEY", "K")
     (pytester.path / "broken").touch()
-    return pytester.makepyfile(RETRIED)
+    return pytester.makepyfile(FAILS_IF_BROKEN)
 
 
 def repair(pytester: pytest.Pytester) -> None:
@@ -340,7 +338,7 @@ def repair(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("when", ["end", "never"], ids=["each at its end", "one push"])
 @pytest.mark.parametrize("again", [["--lf"], ["--lf", "-n2", "-v"], []])
-@pytest.mark.usefixtures("retried")
+@pytest.mark.usefixtures("broken_suite")
 def test_last_attempt_of_a_job_counts(
     pytester, run_zephyr, command, world, again, when
 ):
@@ -355,15 +353,16 @@ def test_last_attempt_of_a_job_counts(
 
     assert first.ret == 1
     assert second.ret == 0
-    held = world.execution(101)
-    assert held.status == "1"
-    assert re.search(r"test_a\[2\] \(\d\.\d\d s\) after 2 attempts", held.comment)
+    execution = world.execution(101)
+    assert execution.status == "1"
+    notes = execution.comment
+    assert re.search(r"test_a\[2\] \(\d\.\d\d s\) after 2 attempts", notes)
     assert "1 result of" in output or "2 results of" in output
     assert "replaced by a later attempt of the same job" in output
 
 
-@pytest.mark.usefixtures("retried")
-def test_last_attempt_counts_also_if_it_is_red(pytester, run_zephyr, world):
+@pytest.mark.usefixtures("broken_suite")
+def test_last_attempt_counts_if_it_fails(pytester, run_zephyr, world):
     repair(pytester)
     run_zephyr(same_exit=False)
     (pytester.path / "broken").touch()
@@ -372,8 +371,8 @@ def test_last_attempt_counts_also_if_it_is_red(pytester, run_zephyr, world):
     assert world.statuses()[101] == "2"
 
 
-@pytest.mark.usefixtures("retried")
-def test_attempt_that_ran_nothing_replaces_nothing(pytester, run_zephyr, world):
+@pytest.mark.usefixtures("broken_suite")
+def test_attempt_that_only_skips_replaces_nothing(pytester, run_zephyr, world):
     run_zephyr(same_exit=False)
     pytester.makeconftest(
         """
@@ -397,11 +396,11 @@ def test_attempt_that_ran_nothing_replaces_nothing(pytester, run_zephyr, world):
         ({"GITHUB_JOB": "unit"}, {"GITHUB_JOB": "e2e"}),
     ],
 )
-@pytest.mark.usefixtures("retried")
+@pytest.mark.usefixtures("broken_suite")
 def test_another_environment_is_another_job(
     pytester, run_zephyr, world, monkeypatch, first, second
 ):
-    """Its failure is not covered, and the summary says what makes them two jobs."""
+    """The failure still counts, and the summary names the variable that differs."""
     for name, value in first.items():
         monkeypatch.setenv(name, value)
     run_zephyr(same_exit=False)
@@ -434,8 +433,8 @@ ATTEMPTS = {
 
 @pytest.mark.parametrize("service", ATTEMPTS)
 @pytest.mark.parametrize("together", [True, False], ids=["one push", "each alone"])
-@pytest.mark.usefixtures("retried")
-def test_attempt_that_the_ci_service_counts_may_run_on_another_machine(
+@pytest.mark.usefixtures("broken_suite")
+def test_attempts_of_a_ci_job_may_run_on_different_machines(
     pytester, run_zephyr, command, world, monkeypatch, service, together
 ):
     monkeypatch.delenv("ZEPHYR_RUN_KEY")
@@ -449,15 +448,15 @@ def test_attempt_that_the_ci_service_counts_may_run_on_another_machine(
         if attempt == 0:
             repair(pytester)
     if together:
-        # The report job may get the artefacts in any order.
+        # The report job may get the artifacts in any order.
         assert command("push", "journals1", "journals0").ret == 0
 
     assert world.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize("first", ["red", "green"])
-def test_jobs_that_push_for_themselves_keep_the_worst(shard, world, monkeypatch, first):
-    """From machines of their own, with nothing but the server in common."""
+def test_worst_result_counts_if_each_job_pushes(shard, world, monkeypatch, first):
+    """Each on a machine of its own: they share only the server."""
     for name in (first, {"red": "green", "green": "red"}[first]):
         monkeypatch.setenv("ZEPHYR_JOURNAL", name)
         shard(name, holds=name == "green")
@@ -466,7 +465,7 @@ def test_jobs_that_push_for_themselves_keep_the_worst(shard, world, monkeypatch,
     assert "test_red.py::test_a" in world.execution(101).comment
 
 
-def test_job_that_leaves_a_worse_result_says_so(
+def test_job_says_that_it_left_a_worse_result_of_another_job(
     pytester, run_zephyr, world, monkeypatch
 ):
     pytester.makepyfile(
@@ -485,7 +484,7 @@ def test_job_that_leaves_a_worse_result_says_so(
 def test_journals_that_were_delivered_in_between_still_count(
     command, shard, world, monkeypatch, where
 ):
-    """Also if the notes on the server were written over by a person."""
+    """Even if a person has replaced the notes on the server."""
     for name in ("red", "green"):
         if where:
             monkeypatch.setenv("ZEPHYR_JOURNAL", where[name == "green"])
@@ -500,17 +499,17 @@ def test_journals_that_were_delivered_in_between_still_count(
 
 
 def test_each_journal_of_a_run_has_its_own_options(command, shard, world):
-    """What one session maps a failure to is not what another does."""
+    """For example its status map and its comments."""
     shard("red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False)
     shard("too", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
     assert command("push").ret == 0
 
-    held = world.execution(101)
-    assert held.status == "2"
-    assert held.comment.startswith("[pytest-zephyr run=")
+    execution = world.execution(101)
+    assert execution.status == "2"
+    assert execution.comment.startswith("[pytest-zephyr run=")
 
 
-def test_named_dry_run_beside_a_run_does_not_count(command, pytester, shard, world):
+def test_journal_of_a_dry_run_does_not_count(command, pytester, shard, world):
     shard("red", "--zephyr-dry-run", holds=False)
     shard("green", "--zephyr-push=never", holds=True)
     output = command("push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))).text
@@ -519,10 +518,10 @@ def test_named_dry_run_beside_a_run_does_not_count(command, pytester, shard, wor
     assert "is of a dry run" in output
 
 
-def test_older_attempt_that_is_sent_later_changes_nothing(
-    command, retried, pytester, run_zephyr, world
+def test_older_attempt_does_not_replace_a_later_one(
+    command, broken_suite, pytester, run_zephyr, world
 ):
-    """Whichever directory each is in."""
+    """Even if their journals are in different directories."""
     repair(pytester)
     run_zephyr("--zephyr-push=never", "--zephyr-journal=a", same_exit=False)
     (pytester.path / "broken").touch()
@@ -534,9 +533,11 @@ def test_older_attempt_that_is_sent_later_changes_nothing(
     assert "the server has newer results for 1 test case," in ran.text
 
 
-@pytest.mark.usefixtures("retried")
-def test_attempts_stay_while_one_of_them_waits(command, pytester, run_zephyr, world):
-    """However many other runs come between."""
+@pytest.mark.usefixtures("broken_suite")
+def test_journals_of_a_run_stay_until_all_are_sent(
+    command, pytester, run_zephyr, world
+):
+    """However many other runs there are in between."""
     world.sandbox.faults.add(Fault("PUT", status=503, times=None))
     run_zephyr("--zephyr-retries=0", same_exit=False)
     world.sandbox.faults.clear()
@@ -550,10 +551,10 @@ def test_attempts_stay_while_one_of_them_waits(command, pytester, run_zephyr, wo
     assert world.statuses()[101] == "1"
 
 
-def test_each_journal_decides_what_is_made_for_its_tests(
+def test_each_journal_decides_which_test_cases_are_created(
     command, pytester, run_zephyr, world
 ):
-    """And how serious an unknown test case is."""
+    """And whether an unknown test case is a problem."""
     key, push = "--zephyr-run-key=K", "--zephyr-push=never"
     place = [
         f"--zephyr-project=id:{world.project}",
@@ -575,10 +576,10 @@ def test_each_journal_decides_what_is_made_for_its_tests(
 
     assert ran.ret == 1
     assert "test case 998 is not known to Zephyr" in ran.text
-    made = [
+    created = [
         e for e in world.sandbox.store.executions(world.phase) if e.testcase_id > 110
     ]
-    assert [each.name for each in made] == ["test_2::test_d"]
+    assert [each.name for each in created] == ["test_2::test_d"]
 
 
 def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, world):
@@ -592,13 +593,13 @@ def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, world):
     assert world.execution(101).results == 1
 
 
-def test_a_result_is_late_by_its_own_session(
+def test_result_is_as_old_as_its_own_session(
     command, pytester, shard, run_zephyr, world
 ):
-    """One of the same run that has just ended makes no old one young."""
+    """A later session of the same run does not make it newer."""
     shard("red", "--zephyr-push=never", holds=False)
-    (old,) = (pytester.path / ".zephyr").glob("*.jsonl")
-    age(old, 7200)
+    (red,) = (pytester.path / ".zephyr").glob("*.jsonl")
+    age(red, 7200)
     shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
     pytester.makepyfile(
         test_b="import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n"
@@ -612,7 +613,7 @@ def test_a_result_is_late_by_its_own_session(
     assert world.statuses()[102] == "1"
 
 
-def test_one_session_that_goes_on_keeps_no_other_from_being_sent(
+def test_sessions_are_sent_while_another_one_is_running(
     command, pytester, shard, world
 ):
     shard("red", "--zephyr-push=never", holds=False)
@@ -629,14 +630,13 @@ def test_one_session_that_goes_on_keeps_no_other_from_being_sent(
     assert world.statuses()[101] == "2"
 
 
-def test_session_beside_one_that_is_killed_later_is_no_attempt(
-    command, retried, pytester, run_zephyr, world
+def test_session_beside_one_that_is_still_running_is_no_attempt(
+    command, broken_suite, pytester, run_zephyr, world
 ):
-    header_of = pytester.path / ".zephyr"
     run_zephyr("--zephyr-push=never", same_exit=False)
-    (first,) = header_of.glob("*.jsonl")
+    (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
     lines = first.read_bytes().splitlines(keepends=True)
-    # It goes on, and has not said that it ended.
+    # A session that is running has locked its journal, and has no end line yet.
     first.write_bytes(b"".join(line for line in lines if b'"end"' not in line))
     with first.open("r+b", buffering=0) as file:
         assert try_lock(file.fileno())
@@ -647,7 +647,7 @@ def test_session_beside_one_that_is_killed_later_is_no_attempt(
     assert world.statuses()[101] == "2"
 
 
-STEPPED = """
+FAILS_WITH_STEP = """
     import pytest
 
     @pytest.mark.zephyr({case})
@@ -657,17 +657,17 @@ STEPPED = """
 """
 
 
-@pytest.mark.parametrize("quiet_first", [True, False])
-def test_notes_are_those_that_the_own_journal_wants(
-    command, pytester, run_zephyr, world, quiet_first
+@pytest.mark.parametrize("without_notes_first", [True, False])
+def test_notes_follow_the_options_of_the_own_journal(
+    command, pytester, run_zephyr, world, without_notes_first
 ):
-    """Whichever journal of the run comes first, steps and long failures included."""
+    """Whichever journal of the run comes first; steps and long failures, too."""
     pytester.makepyfile(
-        test_101=STEPPED.format(case=101, times=900),
-        test_102=STEPPED.format(case=102, times=900),
+        test_101=FAILS_WITH_STEP.format(case=101, times=900),
+        test_102=FAILS_WITH_STEP.format(case=102, times=900),
     )
     runs = [("test_101.py", "never"), ("test_102.py", "failed")]
-    for name, comment in runs if quiet_first else runs[::-1]:
+    for name, comment in runs if without_notes_first else runs[::-1]:
         run_zephyr(
             *(name, "--zephyr-run-key=K", "--zephyr-push=never"),
             f"--zephyr-comment={comment}",
@@ -675,18 +675,16 @@ def test_notes_are_those_that_the_own_journal_wants(
         )
     assert command("push").ret == 0
 
-    quiet, loud = world.execution(101), world.execution(102)
-    assert "SECRETDETAIL" not in quiet.comment
-    assert "SECRETDETAIL" in loud.comment
-    assert [name for name, _, _ in loud.attachments] == ["notes.txt"]
+    without_notes, with_notes = world.execution(101), world.execution(102)
+    assert "SECRETDETAIL" not in without_notes.comment
+    assert "SECRETDETAIL" in with_notes.comment
+    assert [name for name, _, _ in with_notes.attachments] == ["notes.txt"]
     for content in world.sandbox.store.attachment_bytes(world.phase, 101, "notes.txt"):
         assert b"SECRETDETAIL" not in content
 
 
-def test_results_of_other_journals_are_for_these_to_send(
-    pytester, shard, run_zephyr, world
-):
-    """A session that only skips a test brings no old result back."""
+def test_session_sends_no_results_of_other_journals(pytester, shard, run_zephyr, world):
+    """A session that only skips a test does not send its old result again."""
     shard("red", holds=False)
     shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
     assert world.statuses()[101] == "1"
@@ -697,25 +695,24 @@ def test_results_of_other_journals_are_for_these_to_send(
     ran = run_zephyr("test_red.py", "--zephyr-run-key=K", same_exit=False)
 
     assert "1 skipped" in ran.text
-
     assert world.statuses()[101] == "1"
     assert world.execution(101).results == 2
 
 
-def test_a_damaged_journal_keeps_no_other_of_its_run_from_being_done(
+def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
     command, pytester, shard, world
 ):
-    """It is named, and only what it may be about waits."""
+    """It is named, and the next push has nothing to send."""
     shard("red", holds=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
     lines = first.read_bytes().splitlines(keepends=True)
-    spoilt = next(n for n, line in enumerate(lines) if b'"receipt"' in line)
-    lines[spoilt] = lines[spoilt][:-4] + b"\n"
+    damaged = next(n for n, line in enumerate(lines) if b'"receipt"' in line)
+    lines[damaged] = lines[damaged][:-4] + b"\n"
     first.write_bytes(b"".join(lines))
     shard("green", "--zephyr-push=never", holds=True)
     ran = command("push")
 
     assert ran.ret == 0
-    assert f"{first}, line {spoilt + 1} cannot be read" in ran.text
+    assert f"{first}, line {damaged + 1} cannot be read" in ran.text
     assert world.statuses()[101] == "2"
     assert command("push").text == "nothing to send\n"

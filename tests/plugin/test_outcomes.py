@@ -1,4 +1,4 @@
-"""Every row of the table of outcomes, in one process and under xdist, as the server holds it."""
+"""The status in Zephyr for each outcome, in one process and under pytest-xdist."""
 
 from __future__ import annotations
 
@@ -168,18 +168,18 @@ def suite(pytester, world):
 
 @pytest.mark.usefixtures("suite")
 @pytest.mark.parametrize("args", MODES.values(), ids=MODES)
-def test_every_outcome_is_on_its_test_case(run_zephyr, world, args):
-    """The result is the same however the tests are distributed, and pushed once."""
+def test_every_outcome_has_its_status(run_zephyr, world, args):
+    """Also if tests are distributed; one request writes all results."""
     run_zephyr(*args, subprocess=bool(args), same_exit=not args)
 
-    held = {case: world.execution(case) for case in STATUSES}
-    assert {case: each.status for case, each in held.items()} == STATUSES
-    assert {each.results for each in held.values()} == {0, 1}
+    executions = {case: world.execution(case) for case in STATUSES}
+    assert {case: each.status for case, each in executions.items()} == STATUSES
+    assert {each.results for each in executions.values()} == {0, 1}
     assert len(world.writes) == 1
 
 
 @pytest.mark.usefixtures("suite")
-def test_notes_of_every_failure_tell_it(run_zephyr, world):
+def test_notes_have_the_text_of_every_failure(run_zephyr, world):
     run_zephyr(same_exit=False)
 
     notes = {case: world.execution(case).comment or "" for case in STATUSES}
@@ -259,7 +259,7 @@ def test_failed_subtest_fails_its_case_and_is_named(pytester, run_zephyr, world,
 
 
 def test_interrupted_run_pushes_what_finished(pytester, run_zephyr, world):
-    """Ctrl-C, and pytest.exit: what was running and what never ran is left alone."""
+    """Ctrl-C: the test cases of the running test and of later tests do not change."""
     pytester.makepyfile(
         """
         import pytest
@@ -314,8 +314,8 @@ def test_stopped_run_pushes_what_finished(pytester, run_zephyr, world, body, arg
     assert world.statuses()[103] is None
 
 
-def test_file_that_does_not_import_is_named(pytester, run_zephyr, world):
-    """Its cases are left alone, and the summary says so; the others are delivered."""
+def test_file_that_cannot_be_imported_is_named(pytester, run_zephyr, world):
+    """Its test cases do not change; the others are reported."""
     pytester.makepyfile(
         test_broken="import nowhere\nimport pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n",
         test_fine="import pytest\n@pytest.mark.zephyr(102)\ndef test_a(): pass\n",
@@ -339,7 +339,7 @@ def test_run_without_results_writes_nothing(pytester, run_zephyr, world, args):
     assert world.statuses()[101] is None
 
 
-def test_module_level_skip_leaves_cases_alone(pytester, run_zephyr, world):
+def test_module_level_skip_changes_no_test_case(pytester, run_zephyr, world):
     pytester.makepyfile(
         """
         import pytest
@@ -380,7 +380,7 @@ def test_doctest_marked_by_a_conftest_is_reported(pytester, run_zephyr, world):
     assert world.statuses()[101] == "2"
 
 
-def test_without_a_terminal_plugin_problems_go_to_stderr(pytester, run_zephyr, world):
+def test_problems_go_to_stderr_without_a_terminal_plugin(pytester, run_zephyr, world):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
     ran = run_zephyr("-p", "no:terminal")
 

@@ -1,4 +1,4 @@
-"""Placeholders in names: filled when the run starts, and kept in its journal."""
+"""Placeholders in names are filled in when the run starts; the journal has the result."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 
 
 @pytest.fixture
-def cycle_name(pytester, run_pytest, monkeypatch):
-    """Run a test with a cycle of this name and return what the journal keeps of it."""
+def filled_cycle(pytester, run_pytest, monkeypatch):
+    """Run a test with a cycle of this name; return the name in the journal.
+
+    Return what pytest printed if it refused the name.
+    """
     monkeypatch.setenv("ZEPHYR_PUSH", "never")
     pytester.makepyfile("def test_a(): pass")
 
@@ -61,41 +64,44 @@ SERVICES = {
     },
 }  # fmt: skip
 
+#: ``{run}`` where it is not 7-2.
 RUNS = {"Bitbucket": "12", "TeamCity": "7-12"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_ci_service_names_build_branch_commit_and_run(cycle_name, monkeypatch, service):
+def test_ci_service_names_build_branch_commit_and_run(
+    filled_cycle, monkeypatch, service
+):
     for name, value in SERVICES[service].items():
         monkeypatch.setenv(name, value)
 
     run = RUNS.get(service, "7-2")
-    assert cycle_name("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
+    assert filled_cycle("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
 
 
-def test_date_and_time_are_the_local_ones(cycle_name, monkeypatch):
-    name = cycle_name("{date} {time}")
+def test_date_and_time_are_the_local_ones(filled_cycle, monkeypatch):
+    name = filled_cycle("{date} {time}")
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d-\d\d", name)
 
 
-def test_flags_go_before_the_ci_service(cycle_name, monkeypatch):
+def test_flags_win_over_the_ci_service(filled_cycle, monkeypatch):
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
     monkeypatch.setenv("GITHUB_RUN_NUMBER", "12")
 
-    name = cycle_name("{build} {run}", "--zephyr-build=2.1", "--zephyr-run-key=night")
+    name = filled_cycle("{build} {run}", "--zephyr-build=2.1", "--zephyr-run-key=night")
     assert name == "2.1 night"
 
 
-def test_variable_of_the_environment_is_filled_in(cycle_name, monkeypatch):
+def test_variable_of_the_environment_is_filled_in(filled_cycle, monkeypatch):
     monkeypatch.setenv("STAGE", "acceptance")
 
-    assert cycle_name("{env:STAGE}") == "acceptance"
+    assert filled_cycle("{env:STAGE}") == "acceptance"
 
 
-def test_doubled_braces_are_braces(cycle_name):
-    """And stay doubled in the journal, so that a push does not fill them in."""
-    assert cycle_name("{{date}}") == "{{date}}"
+def test_doubled_braces_are_braces(filled_cycle):
+    """They stay doubled in the journal, so that a push does not fill them in."""
+    assert filled_cycle("{{date}}") == "{{date}}"
 
 
 @pytest.mark.parametrize(
@@ -109,8 +115,8 @@ def test_doubled_braces_are_braces(cycle_name):
         ("{env:ABSENT}", "the variable ABSENT of {env:ABSENT} is not set"),
     ],
 )
-def test_placeholder_without_a_value_is_a_usage_error(cycle_name, name, message):
-    text = cycle_name(name)
+def test_placeholder_without_a_value_is_a_usage_error(filled_cycle, name, message):
+    text = filled_cycle(name)
 
     assert message in text
     assert "--zephyr-cycle" in text

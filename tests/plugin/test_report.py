@@ -1,4 +1,4 @@
-"""``--zephyr-report`` says what became of every test case, however the push ended."""
+"""``--zephyr-report`` writes the result of every test case, even if the push failed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def suite(pytester):
 
 
 def read(path: Path) -> Any:
-    """Return the only run of a report, which must follow the documented schema."""
+    """Check a report against the documented schema and return its only run."""
     document = json.loads(path.read_text("utf-8"))
     jsonschema.validate(document, SCHEMA)
     (run,) = document["runs"]
@@ -49,11 +49,12 @@ def read(path: Path) -> Any:
 
 
 def by_id(run: Any) -> dict[Any, Any]:
+    """Return the test cases of *run* by id, or by name if they have none."""
     return {each["id"] or each["name"]: each for each in run["test_cases"]}
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_has_every_test_case_with_what_became_of_it(run_zephyr, pytester, world):
+def test_report_has_every_test_case_and_test(run_zephyr, pytester, world):
     ran = run_zephyr("--zephyr-report=out/{run}.json", "--zephyr-run-key=a/b")
 
     run = read(pytester.path / "out" / "a-b.json")
@@ -80,7 +81,7 @@ def test_report_has_every_test_case_with_what_became_of_it(run_zephyr, pytester,
 
 @pytest.mark.usefixtures("suite")
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "xdist"])
-def test_report_of_a_journal_that_was_only_written(run_zephyr, pytester, args):
+def test_report_of_a_run_that_sends_nothing(run_zephyr, pytester, args):
     run_zephyr(
         "--zephyr-push=never", "--zephyr-report=r.json", *args, subprocess=bool(args)
     )
@@ -93,9 +94,7 @@ def test_report_of_a_journal_that_was_only_written(run_zephyr, pytester, args):
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_of_a_journal_that_was_only_written_judges_no_status(
-    run_zephyr, pytester
-):
+def test_report_of_a_run_that_sends_nothing_judges_no_status(run_zephyr, pytester):
     """Only the server knows which statuses it has."""
     run_zephyr(
         "--zephyr-push=never", "--zephyr-report=r.json",
@@ -107,7 +106,7 @@ def test_report_of_a_journal_that_was_only_written_judges_no_status(
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_of_a_push_that_failed_says_why(run_zephyr, pytester, world):
+def test_report_of_a_failed_push_has_the_reason(run_zephyr, pytester, world):
     world.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
     run_zephyr("--zephyr-report=r.json")
 
@@ -132,7 +131,7 @@ def test_report_is_written_when_the_sender_fails(run_zephyr, pytester, monkeypat
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_of_a_dry_run_says_what_would_be_reported(run_zephyr, pytester, world):
+def test_report_of_a_dry_run_has_what_would_be_reported(run_zephyr, pytester, world):
     ran = run_zephyr("--zephyr-dry-run", "--zephyr-report=r.md")
 
     text = (pytester.path / "r.md").read_text("utf-8")
@@ -145,9 +144,7 @@ def test_report_of_a_dry_run_says_what_would_be_reported(run_zephyr, pytester, w
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_that_cannot_be_written_is_named_and_changes_nothing(
-    run_zephyr, pytester, world
-):
+def test_report_that_cannot_be_written_is_named(run_zephyr, pytester, world):
     (pytester.path / "out").write_text("")
     ran = run_zephyr("--zephyr-report=out/r.json", "--zephyr-comment=never")
 
@@ -158,18 +155,18 @@ def test_report_that_cannot_be_written_is_named_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("name", "why"),
+    ("name", "message"),
     [
         ("r.txt", "expected a file that ends in .json or .md"),
         ("{branch}.json", "the CI service names no branch"),
     ],
 )
-def test_report_with_a_wrong_name_is_a_usage_error(run_zephyr, name, why):
+def test_report_with_a_wrong_name_is_a_usage_error(run_zephyr, name, message):
     ran = run_zephyr(f"--zephyr-report={name}", same_exit=False)
 
     assert ran.ret == 4
     assert "invalid zephyr_report" in ran.text
-    assert why in ran.text
+    assert message in ran.text
 
 
 @pytest.mark.usefixtures("suite")
@@ -186,7 +183,7 @@ def test_push_reports_all_runs_in_one_file(run_zephyr, pytester, command):
 
 @pytest.fixture
 def on_github(monkeypatch, tmp_path):
-    """Return the file for the summary of a job, as on GitHub Actions."""
+    """Set the variables of GitHub Actions; return the path of the job summary."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     return tmp_path / "summary.md"
@@ -194,7 +191,7 @@ def on_github(monkeypatch, tmp_path):
 
 @pytest.mark.usefixtures("suite")
 def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, world):
-    """Nothing there has a secret, and what other steps wrote stays."""
+    """They have no secret, and the summary keeps what other steps wrote."""
     on_github.write_text("before\n", encoding="utf-8")
     ran = run_zephyr("-q")
 
@@ -209,7 +206,7 @@ def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, world)
 
 
 @pytest.mark.usefixtures("suite")
-def test_push_on_github_does_the_same(run_zephyr, command, on_github):
+def test_push_on_github_writes_summary_and_annotations(run_zephyr, command, on_github):
     run_zephyr("--zephyr-push=never")
     on_github.unlink()
     done = command("push")
@@ -227,7 +224,7 @@ def test_job_summary_that_cannot_be_written_is_named(run_zephyr, on_github):
 
 
 @pytest.mark.usefixtures("suite")
-def test_elsewhere_there_are_no_annotations(run_zephyr):
+def test_there_are_no_annotations_without_github(run_zephyr):
     assert "::warning" not in run_zephyr().text
 
 

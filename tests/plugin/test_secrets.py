@@ -1,4 +1,4 @@
-"""No byte that a whole run writes anywhere is a credential."""
+"""No run prints a credential, writes one to a file or sends one as part of a result."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ from tests.conftest import World
 
 PROXY_PASSWORD = "pr0xy-pa55"
 
-#: What people switch on when something does not work.
-CURIOUS = ("-vv", "--debug", "--showlocals", "--log-level=DEBUG", "-o", "log_cli=true")
+#: Flags that people add when something does not work.
+DEBUG_FLAGS = (
+    "-vv",
+    "--debug",
+    "--showlocals",
+    "--log-level=DEBUG",
+    "-o",
+    "log_cli=true",
+)
 
 SUITE = """
     import pytest
@@ -42,7 +49,7 @@ CONFTEST = """
     logging.basicConfig(filename="own.log", level=logging.DEBUG, force=True)
 """
 
-#: A test whose failure, name and skip reason hold what it found in its environment.
+#: Tests whose names, failures, reasons and attached texts hold credentials.
 LEAK = """
     import os
     import pytest
@@ -72,7 +79,8 @@ LEAK = """
 """
 
 
-def forms(username: str, password: str) -> set[str]:
+def password_forms(username: str, password: str) -> set[str]:
+    """Return *password* as it is, and as Basic authentication sends it."""
     pair = f"{username}:{password}".encode()
     return {password, base64.b64encode(pair).decode()}
 
@@ -83,7 +91,7 @@ def cookies(world: World) -> set[str]:
 
 
 def found_in(directory: Path, secrets: set[str]) -> list[str]:
-    """Return which file holds which of *secrets*, in its bytes."""
+    """Return ``file: secret`` for each of *secrets* that a file contains."""
     return [
         f"{path.relative_to(directory)}: {secret}"
         for path in sorted(directory.rglob("*"))
@@ -100,8 +108,8 @@ def proxy() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def careless() -> Iterator[ScriptedServer]:
-    """A server that refuses everything, and repeats all that it was sent."""
+def echoing_server() -> Iterator[ScriptedServer]:
+    """A server that refuses every request, with its headers in the message."""
 
     def refuse(request: Request) -> bytes:
         if request.path == "manifest":
@@ -115,15 +123,15 @@ def careless() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def secrets(world, monkeypatch, pytester, proxy, request):
-    """Log in the way that the test names, through a proxy with a password."""
+    """Set the variables for a login and for a proxy; return the secrets in them."""
     store = world.sandbox.store
     login = request.param
     monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
     monkeypatch.setenv(
         "ZEPHYR_PROXY", proxy.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
     )
-    found = forms("mallory", PROXY_PASSWORD) | {store.token}
-    found |= forms(store.user.username, store.user.password)
+    found = password_forms("mallory", PROXY_PASSWORD) | {store.token}
+    found |= password_forms(store.user.username, store.user.password)
     if login == "file":
         file = pytester.path / "token.secret"
         file.write_text(store.token, encoding="utf-8")
@@ -142,22 +150,22 @@ def secrets(world, monkeypatch, pytester, proxy, request):
     ("secrets", "args", "server"),
     [
         pytest.param("token", ["-n2"], "good", id="token, xdist"),
-        pytest.param("file", ["-n2"], "careless", id="token file, xdist, refused"),
-        pytest.param("basic", [], "careless", id="password, refused"),
+        pytest.param("file", ["-n2"], "echoing", id="token file, xdist, refused"),
+        pytest.param("basic", [], "echoing", id="password, refused"),
         pytest.param("cookie", [], "good", id="cookie"),
-        pytest.param("cookie", [], "careless", id="cookie, refused"),
+        pytest.param("cookie", [], "echoing", id="cookie, refused"),
     ],
     indirect=["secrets"],
 )
-def test_nothing_that_a_run_writes_holds_a_credential(
-    pytester, run_zephyr, world, monkeypatch, careless, secrets, args, server
+def test_run_writes_no_credential(
+    pytester, run_zephyr, world, monkeypatch, echoing_server, secrets, args, server
 ):
-    """Files, traces, logs and what is printed, with all the debugging there is."""
+    """Neither to a file nor to the terminal, with pytest's debugging flags."""
     pytester.makepyfile(SUITE)
     pytester.makeconftest(CONFTEST)
-    if server == "careless":
-        monkeypatch.setenv("ZEPHYR_URL", careless.url)
-    ran = run_zephyr(*CURIOUS, *args, subprocess=True, same_exit=False)
+    if server == "echoing":
+        monkeypatch.setenv("ZEPHYR_URL", echoing_server.url)
+    ran = run_zephyr(*DEBUG_FLAGS, *args, subprocess=True, same_exit=False)
     shown = run_zephyr("--zephyr-show-config", subprocess=True, same_exit=False)
     text = ran.text + shown.text
     secrets = secrets | cookies(world) | {"c00kie-4f2a"}
@@ -166,7 +174,7 @@ def test_nothing_that_a_run_writes_holds_a_credential(
         assert world.statuses()[102] == "2"
     else:
         assert "answered 400 to" in text
-    # HTTP is none of this process's business.
+    # Only the sender speaks HTTP.
     assert "Starting new HTTP connection" not in text + (
         pytester.path / "own.log"
     ).read_text(encoding="utf-8")
@@ -177,10 +185,10 @@ def test_nothing_that_a_run_writes_holds_a_credential(
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
 @pytest.mark.parametrize("secrets", ["basic"], indirect=True)
-def test_what_a_test_says_of_its_environment_is_hidden(
+def test_credentials_in_texts_of_tests_are_hidden(
     pytester, run_zephyr, world, secrets, args
 ):
-    """Neither the journal nor the server gets what pytest itself may print."""
+    """In the journal and on the server; pytest itself may print them."""
     if args:
         pytest.importorskip("xdist")
     pytester.makepyfile(LEAK)
@@ -189,9 +197,9 @@ def test_what_a_test_says_of_its_environment_is_hidden(
     ran = run_zephyr(capture, *args, subprocess=bool(args), same_exit=False)
 
     assert world.statuses()[101] == world.statuses()[102] == "2"
-    kept = (ran.path / ".zephyr" / "files").iterdir()
+    copies = (ran.path / ".zephyr" / "files").iterdir()
     assert [
-        secret for path in kept for secret in secrets if secret in path.read_text()
+        secret for path in copies for secret in secrets if secret in path.read_text()
     ] == []
     sent = {
         name: world.sandbox.store.attachment_bytes(world.phase, 104, name)[0].decode()
@@ -202,12 +210,12 @@ def test_what_a_test_says_of_its_environment_is_hidden(
     assert "log in with <hidden>" in sent["notes.txt"]
     assert [s for s in secrets if s in "".join(sent.values())] == []
     assert found_in(ran.path / ".zephyr", secrets - {"par4m-k3y"}) == []
-    notes = " ".join(world.execution(case).comment for case in (101, 102, 103))
-    assert "cannot log in with &lt;hidden&gt;" in notes
-    assert [secret for secret in secrets if secret in notes] == []
+    comments = " ".join(world.execution(case).comment for case in (101, 102, 103))
+    assert "cannot log in with &lt;hidden&gt;" in comments
+    assert [secret for secret in secrets if secret in comments] == []
 
 
-#: A test whose texts are cut in the middle of a credential, wherever we cut.
+#: Tests with a credential where their texts are cut.
 CUT = """
     import os
     import pytest
@@ -241,20 +249,20 @@ CUT = """
 """
 
 
-def test_what_is_cut_shows_no_half_of_a_credential(pytester, run_zephyr, world):
+def test_cut_texts_have_no_part_of_a_credential(pytester, run_zephyr, world):
     pytester.makepyfile(CUT)
-    half = {world.sandbox.token[:6], world.sandbox.token[-6:]}
+    parts = {world.sandbox.token[:6], world.sandbox.token[-6:]}
     ran = run_zephyr("--tb=no", "-rN", same_exit=False)
 
-    assert found_in(ran.path / ".zephyr", half) == []
-    assert [each for each in half if each in ran.text] == []
+    assert found_in(ran.path / ".zephyr", parts) == []
+    assert [each for each in parts if each in ran.text] == []
     assert world.execution(105).attachments
-    notes = " ".join(world.execution(case).comment for case in range(101, 105))
-    assert "&lt;hidden&gt;" in notes
-    assert [each for each in half if each in notes] == []
+    comments = " ".join(world.execution(case).comment for case in range(101, 105))
+    assert "&lt;hidden&gt;" in comments
+    assert [each for each in parts if each in comments] == []
 
 
-def test_a_bug_of_ours_shows_no_credential(pytester, run_zephyr, world, monkeypatch):
+def test_internal_error_shows_no_credential(pytester, run_zephyr, world, monkeypatch):
     def broken(*_args: object) -> None:
         raise ValueError(f"cannot read {world.sandbox.token}")
 
@@ -266,10 +274,10 @@ def test_a_bug_of_ours_shows_no_credential(pytester, run_zephyr, world, monkeypa
     assert world.sandbox.token not in ran.text
 
 
-def test_a_proxy_with_a_password_on_the_command_line_is_warned_of(
+def test_proxy_password_on_the_command_line_is_a_warning(
     pytester, run_zephyr, proxy, world
 ):
-    """Everybody on the machine can read it there, pytest's own trace included."""
+    """Every user of the machine can read the command line of a process."""
     pytester.makepyfile(SUITE)
     address = proxy.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
     ran = run_zephyr(f"--zephyr-proxy={address}", same_exit=False)
@@ -277,13 +285,15 @@ def test_a_proxy_with_a_password_on_the_command_line_is_warned_of(
     assert world.statuses()[101] == "1"
     assert "zephyr: others can read the credential of the proxy in" in ran.text
     assert PROXY_PASSWORD not in ran.text
-    assert found_in(ran.path / ".zephyr", forms("mallory", PROXY_PASSWORD)) == []
+    assert (
+        found_in(ran.path / ".zephyr", password_forms("mallory", PROXY_PASSWORD)) == []
+    )
 
 
 @pytest.mark.parametrize("name", ["token", "password", "username"])
 @pytest.mark.parametrize("joined", [True, False], ids=["=", "space"])
 def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joined):
-    """Nor is a flag that begins like another taken for that one."""
+    """Flags are not abbreviated: ``--zephyr-token`` is not ``--zephyr-token-file``."""
     flag = f"--zephyr-{name}"
     code = main(["push", *([f"{flag}=s3cr3t"] if joined else [flag, "s3cr3t"])])
     printed = capsys.readouterr()
@@ -293,7 +303,7 @@ def test_the_command_refuses_a_credential_without_showing_it(capsys, name, joine
     assert "s3cr3t" not in printed.out + printed.err
 
 
-#: Tests whose node ids hold secrets, with something of other plugins behind them.
+#: Tests with secrets in their node ids; pytest-xdist appends its group to one.
 PARAMETERS = """
     import os, pytest
 
@@ -308,12 +318,12 @@ PARAMETERS = """
 
     @pytest.mark.zephyr(103)
     @pytest.mark.parametrize("token", ["swordfish4"])
-    def test_c(token): {c}
+    def test_c(token): {body}
 """
 
 
 @pytest.mark.parametrize(
-    ("args", "c"),
+    ("args", "body"),
     [
         pytest.param([], "pass", id="one process"),
         pytest.param([], "os.abort()", id="crash"),
@@ -323,11 +333,11 @@ PARAMETERS = """
         pytest.param(["-n2"], "os.abort()", id="xdist, crash", marks=needs_xdist),
     ],
 )
-def test_values_of_secret_parameters_are_nowhere(
-    pytester, run_zephyr, world, command, args, c
+def test_values_of_secret_parameters_are_hidden_in_node_ids(
+    pytester, run_zephyr, world, command, args, body
 ):
     """Neither in the journal nor on the server; each result is on its own test case."""
-    pytester.makepyfile(PARAMETERS.format(c=c))
+    pytester.makepyfile(PARAMETERS.format(body=body))
     ran = run_zephyr(*args, "--tb=long", subprocess=True, same_exit=False)
     # A process that has died sends nothing itself.
     command("push")
@@ -338,7 +348,7 @@ def test_values_of_secret_parameters_are_nowhere(
     assert [world.statuses()[case] for case in (101, 102, 103)] == [
         "2",
         "1",
-        "1" if c == "pass" else "2",
+        "1" if body == "pass" else "2",
     ]
     assert "of ada" in comments[1]
     assert "[password=&lt;hidden&gt;]" in comments[0]
@@ -378,8 +388,10 @@ SHOWN = r"""
 @pytest.mark.parametrize(
     "args", [[], pytest.param(["-n2"], marks=needs_xdist)], ids=["one process", "n2"]
 )
-def test_values_are_hidden_however_they_are_shown(pytester, run_zephyr, world, args):
-    """Inside of other values, in steps and reasons; ordinary words stay."""
+def test_values_of_secret_parameters_are_hidden_in_texts(
+    pytester, run_zephyr, world, args
+):
+    """Also inside other values, in steps and in reasons; ordinary words stay."""
     pytester.makepyfile(SHOWN)
     ran = run_zephyr(*args, "--tb=long", subprocess=True, same_exit=False)
 
@@ -389,10 +401,10 @@ def test_values_are_hidden_however_they_are_shown(pytester, run_zephyr, world, a
     assert "it is True in pytest" in comments[5]
 
 
-def test_names_of_secret_tests_do_not_depend_on_the_selection(
+def test_hidden_parameters_keep_their_names_if_fewer_tests_are_selected(
     pytester, run_zephyr, world
 ):
-    """What is repeated replaces the result of the same value, and no other."""
+    """A repeated test replaces the result of the same value and no other."""
     pytester.makepyfile(
         """
         import os, pytest

@@ -1,4 +1,4 @@
-"""The process that talks to Zephyr: how it starts, what it is spared, and how it ends."""
+"""The process that talks to Zephyr: how it starts, how it ends, and if it cannot start."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 @pytest.fixture
 def python(pytester, phase_of_world):
-    """Run an interpreter on a suite that reports to the sandbox."""
+    """Run Python with these arguments; the settings for the sandbox are in variables."""
     pytester.makepyfile(ONE)
 
     def run(
@@ -49,7 +49,7 @@ def python(pytester, phase_of_world):
     return run
 
 
-# What the test process is spared
+# What the test process does not do
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def python(pytester, phase_of_world):
     ],
     ids=str,
 )
-def test_the_test_process_has_no_part_in_talking(pytester, python, args):
-    """No library for it, and while tests run neither a process nor a thread nor a pipe."""
+def test_test_process_does_not_talk_to_zephyr(pytester, python, args):
+    """It loads no HTTP library, and has no process, thread or pipe while tests run."""
     pytester.makeconftest(
         """
         import os, sys, time
@@ -81,7 +81,7 @@ def test_the_test_process_has_no_part_in_talking(pytester, python, args):
             if hasattr(item.config, "workerinput") or not os.path.isdir("/proc/self/fd"):
                 return
             while len(threads := os.listdir("/proc/self/task")) > 1:
-                # The system is still taking down what has ended; one that stays hangs.
+                # The system may still list threads that have ended.
                 time.sleep(0.001)
             with open(f"/proc/self/task/{threads[0]}/children") as children:
                 assert children.read().split() == [], "processes"
@@ -99,7 +99,7 @@ def test_the_test_process_has_no_part_in_talking(pytester, python, args):
 
 
 def test_variables_of_tests_do_not_reach_the_sender(pytester, python, world):
-    """Not all of them change back what they change."""
+    """Tests do not always restore them."""
     pytester.makepyfile(
         f"""
         import os, pytest
@@ -120,28 +120,28 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, python, world):
 # How it starts
 
 
-@pytest.mark.parametrize("way", ["-m pytest", "PYTHONPATH", "rootdir"])
-def test_modules_of_a_suite_shadow_nothing(pytester, python, world, monkeypatch, way):
-    """Modules of theirs are called as those of the standard library or of libraries."""
+@pytest.mark.parametrize("start", ["-m pytest", "PYTHONPATH", "rootdir"])
+def test_modules_of_a_suite_shadow_nothing(pytester, python, world, monkeypatch, start):
+    """Modules with the names of libraries do not break the sender."""
     tests = pytester.mkdir("tests")
     for name in ("queue", "requests", "urllib3", "idna"):
         broken = "raise ZeroDivisionError\n"
         (tests / f"{name}.py").write_text(broken, encoding="utf-8")
     shutil.move(next(pytester.path.glob("test_*.py")), tests)
-    if way == "PYTHONPATH":
+    if start == "PYTHONPATH":
         ours = os.environ.get("PYTHONPATH", "")
         monkeypatch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{ours}")
-    # Other plugins would meet them in the test process.
+    # Other plugins would import them in the test process.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS")
-    cwd = tests if way == "-m pytest" else pytester.path
+    cwd = tests if start == "-m pytest" else pytester.path
     done = python("-m", "pytest", "-p", "pytest_zephyr.plugin", "--zephyr", cwd=cwd)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
 
 
-def test_variables_that_would_change_the_sender_are_taken_away(
+def test_sender_gets_no_variables_that_change_python(
     pytester, python, world, monkeypatch
 ):
     monkeypatch.setenv("PYTHONWARNINGS", "error")
@@ -171,8 +171,8 @@ def test_coverage_of_subprocesses_does_not_record_the_sender(pytester, python, w
     assert len(list(pytester.path.glob(".coverage.*"))) == 2
 
 
-def test_a_zipapp_starts_it(pytester, python, world, tmp_path):
-    """What is needed is only in the archive, and the child has to find it there."""
+def test_sender_starts_from_a_zipapp(pytester, python, world, tmp_path):
+    """The sender must import its modules from the archive."""
     app = tmp_path / "app"
     app.mkdir()
     needed = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest_zephyr")
@@ -184,7 +184,7 @@ def test_a_zipapp_starts_it(pytester, python, world, tmp_path):
         else:
             shutil.copy(found, app)
     for name in (*needed, *libraries):
-        # That of our plugin names its entry point.
+        # pytest finds the plugin by the entry point in its metadata.
         info = Path(str(distribution(name)._path))  # type: ignore[attr-defined]
         shutil.copytree(info, app / info.name)
     script = "import sys, pytest\nsys.exit(pytest.main())\n"
@@ -198,8 +198,8 @@ def test_a_zipapp_starts_it(pytester, python, world, tmp_path):
 
 
 @needs_posix
-def test_a_closed_stdin_is_no_harm(python, world):
-    """The first descriptor that is free is that of stdin."""
+def test_sender_starts_with_a_closed_stdin(python, world):
+    """The number of stdin is free, so a pipe gets it."""
     call = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
     done = python(call=call)
 
@@ -208,8 +208,8 @@ def test_a_closed_stdin_is_no_harm(python, world):
 
 
 @needs_posix
-def test_a_container_whose_first_process_is_pytest_is_no_harm(python, world):
-    """Its parent's id is that of an orphan from the beginning."""
+def test_sender_starts_if_pytest_is_process_1(python, world):
+    """As in a container. The parent of the sender is 1, as if it were an orphan."""
     call = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
     if python("-c", "pass", call=call).returncode:
         pytest.skip("this user may not make a namespace of processes")
@@ -220,7 +220,7 @@ def test_a_container_whose_first_process_is_pytest_is_no_harm(python, world):
 
 
 @pytest.mark.parametrize("args", [["-p", "no:terminal"], ["-W", "error"], ["-s"]])
-def test_options_of_pytest_are_no_harm(python, world, args):
+def test_sender_works_with_options_of_pytest(python, world, args):
     done = python("-m", "pytest", "--zephyr", *args)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -228,10 +228,8 @@ def test_options_of_pytest_are_no_harm(python, world, args):
 
 
 @needs_posix
-def test_what_never_returns_at_exit_does_not_keep_it(
-    pytester, python, world, monkeypatch
-):
-    """A library registers such a thing in every process of the environment."""
+def test_exit_handlers_do_not_hold_the_sender(pytester, python, world, monkeypatch):
+    """A library may register one in every process of the environment."""
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(
         "import atexit, sys, time\n"
@@ -282,7 +280,7 @@ CONFTESTS = {
 @pytest.mark.parametrize(
     "args", [[], ["--zephyr-only-planned"]], ids=["all", "planned"]
 )
-def test_what_a_conftest_does_before_the_tests_is_no_harm(
+def test_sender_works_whatever_a_conftest_changes(
     pytester, python, world, conftest, args
 ):
     pytester.makeconftest(conftest)
@@ -293,7 +291,7 @@ def test_what_a_conftest_does_before_the_tests_is_no_harm(
     assert world.execution(101).results == 1
 
 
-def test_a_path_that_is_no_text_is_no_harm(pytester, python, world):
+def test_sys_path_may_contain_path_objects(pytester, python, world):
     pytester.makepyfile(
         run="import sys, pathlib, pytest\n"
         "sys.path.insert(0, pathlib.Path.cwd())\n"
@@ -305,9 +303,7 @@ def test_a_path_that_is_no_text_is_no_harm(pytester, python, world):
     assert world.statuses()[101] == "1"
 
 
-def test_a_variable_that_names_the_standard_library_is_no_harm(
-    python, world, monkeypatch
-):
+def test_pythonpath_may_name_the_standard_library(python, world, monkeypatch):
     ours = os.environ.get("PYTHONPATH", "")
     library = str(Path(str(os.__file__)).parent)
     monkeypatch.setenv("PYTHONPATH", f"{library}{os.pathsep}{ours}")
@@ -318,7 +314,7 @@ def test_a_variable_that_names_the_standard_library_is_no_harm(
 
 
 @pytest.mark.parametrize("text", ["print('hello')", "print('hello', end='')"])
-def test_what_others_print_when_an_interpreter_starts_is_no_message(
+def test_output_at_the_start_of_python_is_ignored(
     pytester, python, world, monkeypatch, text
 ):
     site = pytester.mkdir("site")
@@ -332,10 +328,10 @@ def test_what_others_print_when_an_interpreter_starts_is_no_message(
     assert world.statuses()[101] == "1"
 
 
-# Where it cannot be started
+# If it does not start
 
 
-def test_a_sender_that_does_not_start_is_not_waited_for(
+def test_wait_for_a_sender_that_does_not_start_ends_at_the_deadline(
     pytester, python, world, monkeypatch
 ):
     site = pytester.mkdir("site")
@@ -352,7 +348,7 @@ def test_a_sender_that_does_not_start_is_not_waited_for(
 
 
 def test_pipes_of_a_sender_without_threads_are_closed(pytester, python):
-    """With -W error, what is left open would be an error of some test."""
+    """With ``-W error`` an open pipe would be an error of some test."""
     (pytester.path / "early.py").write_text(
         "import _thread\ndef no(*_args): raise RuntimeError('no thread left')\n"
         "_thread.start_new_thread = no\n",
@@ -363,7 +359,7 @@ def test_pipes_of_a_sender_without_threads_are_closed(pytester, python):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_session_that_ends_without_us_says_where_the_results_are(pytester, python):
+def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(pytester, python):
     pytester.makeconftest(
         """
         import pytest
@@ -383,7 +379,7 @@ def test_a_session_that_ends_without_us_says_where_the_results_are(pytester, pyt
 
 @pytest.mark.parametrize("policy", ["warn", "fail"])
 @pytest.mark.parametrize(
-    "trouble",
+    "cause",
     [
         "sys.executable = ''",
         "sys.frozen = True",
@@ -406,12 +402,10 @@ def test_a_session_that_ends_without_us_says_where_the_results_are(pytester, pyt
     ],
 )
 def test_results_are_kept_if_it_cannot_be_started(
-    pytester, python, world, command, trouble, policy
+    pytester, python, world, command, cause, policy
 ):
-    """It is said, before the tests and after them, and a later push brings them."""
-    (pytester.path / "early.py").write_text(
-        f"import sys\n{trouble}\n", encoding="utf-8"
-    )
+    """A message says so before and after the tests; a later push sends them."""
+    (pytester.path / "early.py").write_text(f"import sys\n{cause}\n", encoding="utf-8")
     done = python(
         *("-m", "pytest", "-p", "early", "--zephyr", f"--zephyr-on-error={policy}")
     )
@@ -436,7 +430,7 @@ LENGTH = (
 
 @pytest.fixture
 def trickle() -> Iterator[Callable[[bytes, bytes], str]]:
-    """Return the address of a server that says something now and then, for ever."""
+    """Start servers that send *begin* and then *part* again and again, without an end."""
     servers: list[ScriptedServer] = []
 
     def start(begin: bytes, part: bytes) -> str:
@@ -460,10 +454,8 @@ TRICKLES = [
 
 
 @pytest.mark.parametrize(("begin", "part"), TRICKLES)
-def test_a_server_that_trickles_does_not_outlast_the_deadline(
-    python, world, trickle, begin, part
-):
-    """Every byte is in time, and the whole never ends."""
+def test_endless_answer_ends_at_the_deadline(python, world, trickle, begin, part):
+    """No single byte exceeds the timeout, but the answer never ends."""
     url = trickle(begin, part)
     done = python(
         *("-m", "pytest", "--zephyr", f"--zephyr-url={url}", "--zephyr-deadline=0.5"),
@@ -476,9 +468,7 @@ def test_a_server_that_trickles_does_not_outlast_the_deadline(
 
 
 @pytest.mark.parametrize("words", [["push"], ["check"], ["list", "projects"]])
-def test_a_server_that_trickles_does_not_keep_the_command(
-    python, world, trickle, words
-):
+def test_endless_answer_does_not_hold_the_command(python, world, trickle, words):
     python("-m", "pytest", "--zephyr", "--zephyr-push=never")
     flags = [f"--zephyr-url={trickle(*TRICKLES[0].values)}", "--zephyr-deadline=0.5"]
     if words[0] != "list":
@@ -490,14 +480,14 @@ def test_a_server_that_trickles_does_not_keep_the_command(
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that *pid* has started."""
+    """Return the running child processes of *pid*."""
     tasks = Path(f"/proc/{pid}/task")
     found = (each / "children" for each in tasks.iterdir())
     return [int(child) for each in found for child in each.read_text().split()]
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a thread of this process is there, and no zombie."""
+    """Return whether the process *pid* exists and is no zombie."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").glob("*/stat"))
         return any(") Z " not in each.read_text() for each in tasks)
@@ -516,12 +506,12 @@ HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 @pytest.mark.parametrize("forked", [False, True], ids=["alone", "with a forked child"])
 @pytest.mark.parametrize("killed", ["pytest", "sender", "both"])
-def test_no_process_is_left_and_nothing_is_lost(
+def test_kill_leaves_no_process_and_loses_no_result(
     pytester, python, world, command, killed, forked
 ):
-    """A process that a test left behind may hold the pipe open for longer than us."""
+    """Even if a child process of the suite still holds the pipe open."""
     if forked:
-        # While the first sender looks at the server, so that it has all our descriptors.
+        # Fork while the first sender runs, so that the child has all our descriptors.
         pytester.makeconftest(
             """
             import os, time
@@ -542,7 +532,7 @@ def test_no_process_is_left_and_nothing_is_lost(
         text=True,
     )
     wait_until(lambda: world.sandbox.faults.listed()[0]["met"])
-    (sender,) = (each for each in children(process.pid) if "-c" in _words(each))
+    (sender,) = (each for each in children(process.pid) if "-c" in _command_line(each))
     for pid in {"pytest": [process.pid], "sender": [sender]}.get(
         killed, [process.pid, sender]
     ):
@@ -565,10 +555,10 @@ def test_no_process_is_left_and_nothing_is_lost(
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
-def test_a_write_that_is_under_way_when_all_is_killed_is_there_once(
+def test_write_in_progress_at_a_kill_is_not_repeated(
     pytester, python, world, monkeypatch
 ):
-    """A push at once does not know how it ends, and waits as long as for an answer."""
+    """The push waits for the end of that write, at most as long as for an answer."""
     monkeypatch.setenv("ZEPHYR_TIMEOUT", "3")
     world.sandbox.faults.add(
         Fault("PUT", "bulk/execute", kind="latency", seconds=1, times=1)
@@ -588,5 +578,5 @@ def test_a_write_that_is_under_way_when_all_is_killed_is_there_once(
     assert world.execution(101).results == 1
 
 
-def _words(pid: int) -> list[str]:
+def _command_line(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")

@@ -1,4 +1,4 @@
-"""From names in a configuration to a cycle full of executions."""
+"""Finding the target by names or ids, creating what is missing, and planned tests."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ ONE = "import pytest\n@pytest.mark.zephyr({case})\ndef test_a(): pass\n"
 
 
 @pytest.fixture
-def named(run_zephyr, monkeypatch):
-    """The target is given by names only."""
+def no_phase_id(run_zephyr, monkeypatch):
+    """Do not set the id of the phase, so that names must lead to it."""
     monkeypatch.delenv("ZEPHYR_PHASE")
 
 
@@ -51,7 +51,7 @@ def cycles(world, name="Build 7"):
     return [c for c in world.sandbox.store.cycles(world.release) if c.name == name]
 
 
-def held(world, name="Build 7"):
+def statuses(world, name="Build 7"):
     """Return the statuses of a cycle that has one phase, by visible id."""
     (cycle,) = cycles(world, name)
     (phase,) = world.sandbox.store.phases(cycle.id)
@@ -61,7 +61,7 @@ def held(world, name="Build 7"):
 # Creating
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 def test_three_hundred_results_fill_a_new_cycle_with_twenty_requests(
     pytester, run_zephyr, world
 ):
@@ -69,14 +69,14 @@ def test_three_hundred_results_fill_a_new_cycle_with_twenty_requests(
     pytester.makepyfile(MANY.format(first=1000, last=1300))
     ran = run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
 
-    assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1300)}
+    assert statuses(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1300)}
     assert len(world.sandbox.requests) <= 20
     assert "Created cycle 'Build 7', phase 'Regression' and 300 executions" in ran.text
     assert "300 test cases: 300 reported (270 Pass, 30 Fail)" in ran.text
 
 
-@pytest.mark.usefixtures("named")
-def test_twelve_hundred_cases_in_many_folders_cost_a_few_dozen_requests(
+@pytest.mark.usefixtures("no_phase_id")
+def test_twelve_hundred_cases_in_twelve_folders_cost_48_requests(
     pytester, run_zephyr, world
 ):
     store = world.sandbox.store
@@ -86,11 +86,11 @@ def test_twelve_hundred_cases_in_many_folders_cost_a_few_dozen_requests(
     pytester.makepyfile(MANY.format(first=1000, last=2200))
     run_zephyr(*NAMES, "--zephyr-create=cycle", "-q", same_exit=False)
 
-    assert len(held(world)) == 1200
+    assert len(statuses(world)) == 1200
     assert len(world.sandbox.requests) <= 48
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 def test_second_run_finds_what_the_first_created(pytester, run_zephyr, world):
     add_cases(world, [201])
     pytester.makepyfile(ONE.format(case=201))
@@ -98,16 +98,14 @@ def test_second_run_finds_what_the_first_created(pytester, run_zephyr, world):
     before = len(world.writes)
     run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
 
-    assert held(world) == {201: "1"}
+    assert statuses(world) == {201: "1"}
     assert world.writes[before:] == [
         "PUT /flex/services/rest/v3/execution/bulk/execute"
     ]
 
 
-@pytest.mark.usefixtures("named")
-def test_new_cycle_lies_within_its_release_and_has_build_and_environment(
-    pytester, run_zephyr, world
-):
+@pytest.mark.usefixtures("no_phase_id")
+def test_new_cycle_has_dates_build_and_environment(pytester, run_zephyr, world):
     today = date.today()
     end = today + timedelta(days=5)
     release = world.sandbox.store.add_release(
@@ -129,8 +127,8 @@ def test_new_cycle_lies_within_its_release_and_has_build_and_environment(
     assert (phase.start, phase.end) == (cycle.start, end)
 
 
-@pytest.mark.usefixtures("named")
-def test_mandatory_environment_is_asked_for_before_the_tests(
+@pytest.mark.usefixtures("no_phase_id")
+def test_missing_mandatory_environment_is_reported_before_the_tests(
     pytester, run_zephyr, world
 ):
     world.sandbox.store.set_preference("cycle.environment.enabled", "true")
@@ -145,8 +143,8 @@ def test_mandatory_environment_is_asked_for_before_the_tests(
     assert cycles(world) == []
 
 
-@pytest.mark.usefixtures("named")
-def test_release_that_is_over_is_explained_if_the_server_minds(
+@pytest.mark.usefixtures("no_phase_id")
+def test_refused_cycle_in_a_release_that_has_ended_is_explained(
     pytester, run_zephyr, world
 ):
     over = date.today() - timedelta(days=30)
@@ -166,27 +164,27 @@ def test_release_that_is_over_is_explained_if_the_server_minds(
     assert "1 test case: 1 not sent" in ran.text
 
 
-@pytest.mark.usefixtures("named")
-def test_locked_release_is_waited_for(pytester, run_zephyr, world, monkeypatch):
-    """Whoever has it locked lets go while we wait."""
+@pytest.mark.usefixtures("no_phase_id")
+def test_new_cycle_waits_for_a_locked_release(pytester, run_zephyr, world, monkeypatch):
+    """The lock is released during the wait."""
     add_cases(world, [201])
     world.sandbox.store.lock_release(world.release)
-    waited = []
+    waits = []
 
     def unlock(seconds):
-        waited.append(seconds)
+        waits.append(seconds)
         world.sandbox.store.unlock_release(world.release)
 
     monkeypatch.setattr(base, "time", SimpleNamespace(sleep=unlock))
     pytester.makepyfile(ONE.format(case=201))
     run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
 
-    assert waited == [15.0]
-    assert held(world) == {201: "1"}
+    assert waits == [15.0]
+    assert statuses(world) == {201: "1"}
 
 
-@pytest.mark.usefixtures("named")
-def test_lock_that_lasts_leaves_the_journal(pytester, run_zephyr, world):
+@pytest.mark.usefixtures("no_phase_id")
+def test_release_that_stays_locked_is_named(pytester, run_zephyr, world):
     add_cases(world, [201])
     world.sandbox.store.lock_release(world.release)
     pytester.makepyfile(ONE.format(case=201))
@@ -199,7 +197,7 @@ def test_lock_that_lasts_leaves_the_journal(pytester, run_zephyr, world):
     assert cycles(world) == []
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize(
     ("body", "options"),
     [
@@ -220,8 +218,8 @@ def test_nothing_is_created_without_a_result_to_send(
     assert world.writes == []
 
 
-@pytest.mark.usefixtures("named")
-def test_unknown_ids_alone_create_nothing(pytester, run_zephyr, world):
+@pytest.mark.usefixtures("no_phase_id")
+def test_nothing_is_created_for_unknown_ids(pytester, run_zephyr, world):
     pytester.makepyfile(ONE.format(case=999))
     ran = run_zephyr(*NAMES, "--zephyr-create=cycle")
 
@@ -229,7 +227,7 @@ def test_unknown_ids_alone_create_nothing(pytester, run_zephyr, world):
     assert "test case 999 is not known to Zephyr" in ran.text
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize(
     ("create", "message"),
     [
@@ -238,7 +236,9 @@ def test_unknown_ids_alone_create_nothing(pytester, run_zephyr, world):
         ("phase", "To create it: --zephyr-create=cycle."),
     ],
 )
-def test_what_may_not_be_created_is_named(pytester, run_zephyr, world, create, message):
+def test_missing_cycle_is_named_if_it_may_not_be_created(
+    pytester, run_zephyr, world, create, message
+):
     add_cases(world, [201])
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(*NAMES, f"--zephyr-create={create}")
@@ -247,10 +247,8 @@ def test_what_may_not_be_created_is_named(pytester, run_zephyr, world, create, m
     assert world.writes == []
 
 
-def test_four_jobs_at_once_leave_one_cycle_with_every_result(
-    pytester, run_zephyr, world
-):
-    """Nobody coordinates them; the lowest ids win and the twins are removed."""
+def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, world):
+    """The cycle with the lowest id is used, and the others are removed."""
     add_cases(world, range(1000, 1040))
     pytester.makepyfile(MANY.format(first=1000, last=1040))
     command = [
@@ -271,7 +269,7 @@ def test_four_jobs_at_once_leave_one_cycle_with_every_result(
     with ThreadPoolExecutor(4) as jobs:
         outputs = list(jobs.map(job, range(4)))
 
-    assert held(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, (
+    assert statuses(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, (
         outputs
     )
     assert all("not sent" not in text for text in outputs), outputs
@@ -305,10 +303,10 @@ def test_case_outside_the_phase_is_added_assigned_and_executed(
     assert len(world.sandbox.store.scheduled_ids(world.phase)) == 8
 
 
-def test_row_that_is_planned_is_assigned_and_not_added_again(
+def test_unassigned_test_case_of_the_phase_is_assigned_and_not_added_again(
     pytester, run_zephyr, world
 ):
-    """Somebody else's row that nobody has is left alone."""
+    """Other unassigned test cases stay unassigned."""
     store = world.sandbox.store
     add_cases(world, [201, 202, 203])
     store.schedule_unassigned(world.phase, 201)
@@ -318,7 +316,7 @@ def test_row_that_is_planned_is_assigned_and_not_added_again(
         import pytest
 
         @pytest.mark.zephyr(201)
-        def test_planned(): pass
+        def test_unassigned(): pass
 
         @pytest.mark.zephyr(203)
         def test_new(): pass
@@ -346,10 +344,8 @@ def test_structured_phase_is_never_added_to(pytester, run_zephyr, world):
     assert not any("bytree" in write for write in world.writes)
 
 
-def test_no_test_case_is_made_that_a_structured_phase_could_never_hold(
-    pytester, run_zephyr, world
-):
-    """Two tests that would share one are both named."""
+def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, world):
+    """Two tests of one name would share a test case."""
     world.sandbox.store.add_phase(world.cycle, "Folders", free_form=False)
     for package in ("api", "ui"):
         pytester.mkpydir(package)
@@ -391,7 +387,9 @@ def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, w
         "not added", "assigned without an answer",
     ],
 )  # fmt: skip
-def test_other_ways_are_found(pytester, run_zephyr, world, fault, case):
+def test_test_case_is_added_once_whatever_call_fails(
+    pytester, run_zephyr, world, fault, case
+):
     add_cases(world, [case])
     world.sandbox.faults.add(fault)
     pytester.makepyfile(ONE.format(case=case))
@@ -404,9 +402,7 @@ def test_other_ways_are_found(pytester, run_zephyr, world, fault, case):
     assert world.sandbox.store.scheduled_ids(world.phase).count(case) == 1
 
 
-def test_refusal_after_an_uncertain_answer_costs_no_other_result(
-    pytester, run_zephyr, world
-):
+def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, world):
     """A test case that the phase does not take is named; the others get their result."""
     add_cases(world, [201])
     world.sandbox.faults.add(Fault(method="POST", path="/bytree/", kind="cut_before"))
@@ -438,9 +434,7 @@ def test_refusal_after_an_uncertain_answer_costs_no_other_result(
         ("error", "fail", 4),
     ],
 )
-def test_unknown_id_does_what_the_policy_says(
-    pytester, run_zephyr, world, policy, on_error, code
-):
+def test_policy_for_unknown_ids(pytester, run_zephyr, world, policy, on_error, code):
     pytester.makepyfile(
         """
         import pytest
@@ -484,9 +478,7 @@ def test_unknown_id_ends_a_distributed_run_before_the_first_test(
     ("policy", "code", "named"),
     [("ignore", 0, False), ("warn", 0, True), ("error", 8, True)],
 )
-def test_test_without_a_marker_does_what_the_policy_says(
-    pytester, run_zephyr, policy, code, named
-):
+def test_policy_for_tests_without_a_marker(pytester, run_zephyr, policy, code, named):
     pytester.makepyfile(
         """
         import pytest
@@ -513,9 +505,9 @@ def test_test_without_a_marker_does_what_the_policy_says(
 CREATE = (*NAMES, "--zephyr-create=cycle", "--zephyr-unmapped=create")
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
-def test_test_cases_are_made_once_for_tests_without_one(
+def test_test_cases_are_created_once_for_tests_without_a_marker(
     pytester, run_zephyr, world, workers
 ):
     requirement = world.sandbox.store.add_requirement(world.release, "R", alt="REQ-1")
@@ -548,13 +540,13 @@ def test_many(n): assert n != 2
     assert ok.description == "A good card is taken."
     assert ok.script == "pay/test_card.py::TestCard::test_ok"
     assert ok.requirements == (requirement,)
-    assert held(world) == {
+    assert statuses(world) == {
         ok.id: "1", new["test_card::test_many"].id: "2"
     }  # fmt: skip
 
 
-@pytest.mark.usefixtures("named")
-def test_dry_run_says_what_would_be_made(pytester, run_zephyr, paste, world):
+@pytest.mark.usefixtures("no_phase_id")
+def test_dry_run_shows_what_would_be_created(pytester, run_zephyr, paste, world):
     add_cases(world, [201])
     pytester.makepyfile(
         test_pay="""
@@ -580,10 +572,10 @@ def test_dry_run_says_what_would_be_made(pytester, run_zephyr, paste, world):
     assert world.writes == []
 
     assert paste(ran.text).ret == 0
-    assert len(held(world)) == 2
+    assert len(statuses(world)) == 2
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 def test_dry_run_counts_a_test_case_that_an_earlier_run_created(pytester, run_zephyr):
     pytester.makepyfile(test_pay="def test_unmarked(): pass")
     run_zephyr(*CREATE)
@@ -593,7 +585,7 @@ def test_dry_run_counts_a_test_case_that_an_earlier_run_created(pytester, run_ze
     assert "would be created" not in ran.text
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 def test_a_test_case_is_created_for_a_result_with_a_status_of_the_server(
     pytester, run_zephyr, world
 ):
@@ -605,7 +597,7 @@ def test_a_test_case_is_created_for_a_result_with_a_status_of_the_server(
     assert "1 test case: 1 reported (1 Waived)" in ran.text
 
 
-def test_creating_test_cases_needs_leave_to_create(pytester, run_zephyr):
+def test_unmapped_create_needs_zephyr_create(pytester, run_zephyr):
     pytester.makepyfile("def test_a(): pass")
     ran = run_zephyr("--zephyr-unmapped=create", same_exit=False)
 
@@ -613,11 +605,11 @@ def test_creating_test_cases_needs_leave_to_create(pytester, run_zephyr):
     assert "so zephyr_create must be execution, phase or cycle" in ran.text
 
 
-@pytest.mark.usefixtures("named")
-def test_refused_test_case_is_named_and_the_others_are_made(
+@pytest.mark.usefixtures("no_phase_id")
+def test_refused_test_case_is_named_and_the_others_are_created(
     pytester, run_zephyr, world
 ):
-    """A mandatory field is the server's word; it stands beside the test."""
+    """The message of the server about a mandatory field is shown with the test."""
     world.sandbox.store.add_field("testcase", "Component", "zcf_1", mandatory=True)
     pytester.makepyfile(
         test_pay="""
@@ -635,15 +627,15 @@ def test_refused_test_case_is_named_and_the_others_are_made(
     assert "test_pay.py::test_a" in ran.text
     (case,) = [c for c in world.sandbox.store.cases(world.release) if "::" in c.name]
     assert (case.name, case.properties) == ("test_pay::test_b", {"zcf_1": "cards"})
-    assert held(world) == {case.id: "1"}
+    assert statuses(world) == {case.id: "1"}
 
 
 UNMARKED = "".join(f"def test_{n}(): pass\n" for n in range(5))
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-def test_test_cases_made_in_spite_of_a_server_error_are_not_made_again(
+def test_test_cases_created_despite_a_server_error_are_not_created_again(
     pytester, run_zephyr, world, times
 ):
     fault = Fault("POST", "*/testcase/bulk", "status_after", status=500, times=times)
@@ -656,11 +648,11 @@ def test_test_cases_made_in_spite_of_a_server_error_are_not_made_again(
     assert "5 test cases: 5 reported (5 Pass)" in ran.text
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 def test_two_tests_of_one_name_in_one_folder_are_one_test_case(
     pytester, run_zephyr, world
 ):
-    """Folder and name identify it; the worst of its tests decides."""
+    """Folder and name identify a test case; the worst result of its tests counts."""
     for package, body in (("api", "pass"), ("ui", "assert 0")):
         pytester.mkpydir(package)
         (pytester.path / package / "test_x.py").write_text(
@@ -669,11 +661,11 @@ def test_two_tests_of_one_name_in_one_folder_are_one_test_case(
     run_zephyr(*CREATE, "--zephyr-folder=Automation", same_exit=False)
 
     (case,) = [c for c in world.sandbox.store.cases(world.release) if "::" in c.name]
-    assert held(world) == {case.id: "2"}
+    assert statuses(world) == {case.id: "2"}
 
 
-@pytest.mark.usefixtures("named")
-def test_number_of_writes_that_a_dry_run_tells_is_true(pytester, run_zephyr, world):
+@pytest.mark.usefixtures("no_phase_id")
+def test_dry_run_counts_the_writing_requests(pytester, run_zephyr, world):
     add_cases(world, [201, 202])
     for package in ("a", "b"):
         pytester.mkpydir(package)
@@ -683,19 +675,19 @@ def test_number_of_writes_that_a_dry_run_tells_is_true(pytester, run_zephyr, wor
             encoding="utf-8",
         )
     args = (*CREATE, "--zephyr-folder=A/{package}/B")
-    output = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
+    preview = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
     run_zephyr(*args, same_exit=False)
 
-    match = re.search(
-        r"nothing was written; a push takes (\d+) writing requests", output
+    count = re.search(
+        r"nothing was written; a push takes (\d+) writing requests", preview
     )
-    assert match is not None
-    assert int(match[1]) == len(world.writes)
+    assert count is not None
+    assert int(count[1]) == len(world.writes)
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("marker", ["[]", "'SHOP-7'", "alt=''"])
-def test_for_a_marker_that_is_wrong_no_test_case_is_made(
+def test_no_test_case_is_created_for_an_invalid_marker(
     pytester, run_zephyr, world, marker
 ):
     pytester.makepyfile(
@@ -707,8 +699,8 @@ def test_for_a_marker_that_is_wrong_no_test_case_is_made(
     assert world.writes == []
 
 
-@pytest.mark.usefixtures("named")
-def test_field_that_zephyr_lacks_is_in_the_notes(pytester, run_zephyr, world):
+@pytest.mark.usefixtures("no_phase_id")
+def test_field_of_a_result_is_in_the_notes(pytester, run_zephyr, world):
     pytester.makepyfile(
         test_pay="def test_a(zephyr): zephyr.field('browser', 'firefox')"
     )
@@ -721,10 +713,10 @@ def test_field_that_zephyr_lacks_is_in_the_notes(pytester, run_zephyr, world):
     assert "firefox" in execution.comment
 
 
-# Only what is planned
+# Only planned tests
 
 
-ONLY = """
+PLANNED_AND_UNPLANNED = """
     import pytest
 
     @pytest.mark.zephyr(101)
@@ -739,7 +731,7 @@ ONLY = """
 
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
 def test_only_planned_tests_run(pytester, run_zephyr, world, workers):
-    pytester.makepyfile(ONLY)
+    pytester.makepyfile(PLANNED_AND_UNPLANNED)
     add_cases(world, [201])
     world.sandbox.store.schedule_unassigned(world.phase, 201)
     ran = run_zephyr(
@@ -754,18 +746,18 @@ def test_only_planned_tests_run(pytester, run_zephyr, world, workers):
     )
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("create", ["never", "phase", "cycle"])
 @pytest.mark.parametrize(
     "workers", [[], pytest.param(["-n1"], marks=needs_xdist)], ids=["one", "xdist"]
 )
-def test_of_a_phase_that_does_not_exist_nothing_is_planned(
+def test_only_planned_selects_nothing_if_the_phase_does_not_exist(
     pytester, run_zephyr, world, create, workers
 ):
     """No test runs, and no phase is created."""
     if workers and create != "phase":
         pytest.skip("the same for every create")
-    pytester.makepyfile(ONLY)
+    pytester.makepyfile(PLANNED_AND_UNPLANNED)
     ran = run_zephyr(
         *NAMES, "--zephyr-cycle=Nightly", "--zephyr-phase=Tomorrow",
         "--zephyr-only-planned", f"--zephyr-create={create}", *workers,
@@ -778,8 +770,10 @@ def test_of_a_phase_that_does_not_exist_nothing_is_planned(
     assert world.writes == []
 
 
-def test_of_an_id_that_no_phase_has_nothing_is_planned(pytester, run_zephyr, world):
-    pytester.makepyfile(ONLY)
+def test_only_planned_selects_nothing_if_no_phase_has_the_id(
+    pytester, run_zephyr, world
+):
+    pytester.makepyfile(PLANNED_AND_UNPLANNED)
     ran = run_zephyr("--zephyr-only-planned", "--zephyr-phase=4999", same_exit=False)
 
     assert ran.ret == 5
@@ -788,11 +782,11 @@ def test_of_an_id_that_no_phase_has_nothing_is_planned(pytester, run_zephyr, wor
 
 
 @pytest.mark.parametrize(("on_error", "code"), [("fail", 4), ("warn", 1)])
-def test_plan_that_cannot_be_read_is_reported(
+def test_only_planned_says_that_the_phase_cannot_be_read(
     pytester, run_zephyr, world, monkeypatch, on_error, code
 ):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
-    pytester.makepyfile(ONLY)
+    pytester.makepyfile(PLANNED_AND_UNPLANNED)
     ran = run_zephyr(
         "--zephyr-only-planned", f"--zephyr-on-error={on_error}", "--zephyr-retries=0",
         same_exit=False,
@@ -802,7 +796,7 @@ def test_plan_that_cannot_be_read_is_reported(
     assert "the plan for --zephyr-only-planned cannot be read" in ran.text
 
 
-# Preflight
+# Checks before the first test
 
 
 @pytest.mark.parametrize(
@@ -815,10 +809,10 @@ def test_plan_that_cannot_be_read_is_reported(
     ],
     ids=["project", "release", "cycle", "phase"],
 )
-def test_wrong_id_is_answered_before_the_first_test(
+def test_wrong_id_is_reported_before_the_first_test(
     pytester, run_zephyr, args, message
 ):
-    """The server answers 500 to it; the lists tell that it is nobody's."""
+    """The server answers 500 to a wrong id, so it is looked up in the lists."""
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
         "--zephyr-project=Payments", "--zephyr-release=name:1.0",
@@ -830,7 +824,7 @@ def test_wrong_id_is_answered_before_the_first_test(
     assert message in ran.text
 
 
-def test_wrong_id_of_a_phase_alone_is_answered(pytester, run_zephyr):
+def test_wrong_id_of_a_phase_alone_is_reported(pytester, run_zephyr):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
         "--zephyr-phase=999", "--zephyr-on-error=fail", "--zephyr-retries=0",
@@ -841,9 +835,9 @@ def test_wrong_id_of_a_phase_alone_is_answered(pytester, run_zephyr):
     assert "'999' (from --zephyr-phase) is not a phase of this server" in ran.text
 
 
-def test_unknown_id_is_answered_in_a_large_phase(pytester, run_zephyr, monkeypatch):
-    """Not all of it is read before the tests."""
-    monkeypatch.setattr("pytest_zephyr.push.preflight.MAX_KEPT_EXECUTIONS", 2)
+def test_unknown_id_is_reported_in_a_large_phase(pytester, run_zephyr, monkeypatch):
+    """The startup check does not read the whole phase."""
+    monkeypatch.setattr("pytest_zephyr.push.preflight.MAX_KEPT", 2)
     pytester.makepyfile(ONE.format(case=1022))
     ran = run_zephyr(
         "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False
@@ -853,7 +847,7 @@ def test_unknown_id_is_answered_in_a_large_phase(pytester, run_zephyr, monkeypat
     assert "test case 1022 is not known to Zephyr" in ran.text
 
 
-def test_right_id_that_the_search_does_not_know_yet_ends_nothing(
+def test_new_test_case_that_the_search_lacks_does_not_end_the_run(
     pytester, run_zephyr, world
 ):
     add_cases(world, [201])
@@ -870,7 +864,7 @@ def test_right_id_that_the_search_does_not_know_yet_ends_nothing(
     assert world.statuses()[201] == "1"
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 def test_cycle_of_a_release_that_is_only_a_number_needs_its_project(
     pytester, run_zephyr, world
 ):
@@ -896,21 +890,19 @@ def test_structured_phase_named_by_its_id_is_not_added_to(pytester, run_zephyr, 
     assert not any("bytree" in write for write in world.writes)
 
 
-def test_locked_release_is_waited_for_when_results_are_written(
-    pytester, run_zephyr, world, monkeypatch
-):
+def test_results_wait_for_a_locked_release(pytester, run_zephyr, world, monkeypatch):
     locked = '{"errorMsg": "The Release with ID1 and name1 is locked."}'
     world.sandbox.faults.add(Fault("PUT", "/bulk/execute", status=400, body=locked))
-    waited: list[float] = []
-    monkeypatch.setattr(base, "time", SimpleNamespace(sleep=waited.append))
+    waits: list[float] = []
+    monkeypatch.setattr(base, "time", SimpleNamespace(sleep=waits.append))
     pytester.makepyfile(ONE.format(case=101))
     run_zephyr(same_exit=False)
 
-    assert waited == [15.0]
+    assert waits == [15.0]
     assert world.statuses()[101] == "1"
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -923,7 +915,7 @@ def test_locked_release_is_waited_for_when_results_are_written(
     ],
     ids=["project", "release", "cycle", "phase", "status", "placeholder"],
 )  # fmt: skip
-def test_typo_is_answered_before_the_first_test(
+def test_typo_is_reported_before_the_first_test(
     pytester, run_zephyr, world, wrong, message
 ):
     pytester.makepyfile(
@@ -942,12 +934,10 @@ def test_typo_is_answered_before_the_first_test(
     assert ran.journals == []
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("wrong", ["project=Payment", "cycle=Nightley", "phase=Smok"])
-def test_results_of_a_typo_are_sent_by_the_printed_command(
-    pytester, run_zephyr, world, paste, wrong
-):
-    """The journal keeps the wrong name, so the command has the one that was meant."""
+def test_printed_command_corrects_a_typo(pytester, run_zephyr, world, paste, wrong):
+    """The journal has the wrong name; the command has a flag with the suggested one."""
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
         "--zephyr-project=Payments", "--zephyr-release=name:1.0",
@@ -975,7 +965,7 @@ def test_all_problems_are_reported_at_once(pytester, run_zephyr):
     assert "is not a status" in ran.text
 
 
-def test_refused_login_ends_the_run_only_if_on_error_is_fail(
+def test_refused_login_ends_the_run_only_with_on_error_fail(
     pytester, run_zephyr, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
@@ -988,7 +978,7 @@ def test_refused_login_ends_the_run_only_if_on_error_is_fail(
     assert "does not accept the token in ZEPHYR_TOKEN" in lenient.text
 
 
-def test_server_that_is_away_never_stops_the_tests(
+def test_unreachable_server_does_not_stop_the_tests(
     pytester, run_zephyr, world, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
@@ -1001,7 +991,7 @@ def test_server_that_is_away_never_stops_the_tests(
     assert len(ran.journals) == 1
 
 
-def test_header_says_where_and_as_whom(pytester, run_zephyr, world):
+def test_header_names_server_user_and_phase(pytester, run_zephyr, world):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(same_exit=False)
 
@@ -1010,17 +1000,17 @@ def test_header_says_where_and_as_whom(pytester, run_zephyr, world):
 
 
 @pytest.mark.parametrize("create", ["never", "cycle"])
-def test_a_run_a_check_and_a_push_judge_a_target_alike(
+def test_run_check_and_push_report_the_same_target_problem(
     pytester, run_zephyr, world, command, monkeypatch, create
 ):
-    """A cycle that does not exist, and the id of a phase of another one."""
+    """The cycle does not exist, and the id is that of a phase in another cycle."""
     monkeypatch.setenv("ZEPHYR_CREATE", create)
     for name, value in (("PROJECT", "Payments"), ("RELEASE", "name:1.0")):
         monkeypatch.setenv(f"ZEPHYR_{name}", value)
     monkeypatch.setenv("ZEPHYR_CYCLE", "Release candidate")
     pytester.makepyfile(ONE.format(case=101))
     message = "'Release candidate' (from ZEPHYR_CYCLE) is not a cycle of release '1.0'."
-    where = f"Phase {world.phase} is in cycle 'Nightly' ({world.cycle})."
+    location = f"Phase {world.phase} is in cycle 'Nightly' ({world.cycle})."
 
     warned = run_zephyr(same_exit=False)
     checked = command("check")
@@ -1030,7 +1020,7 @@ def test_a_run_a_check_and_a_push_judge_a_target_alike(
     for ran in (warned, checked, pushed, failed):
         text = ran.text.replace(warned.journals[0].name, "ZEPHYR_CYCLE")
         assert message in text
-        assert where in text
+        assert location in text
     assert (warned.ret, checked.ret, pushed.ret, failed.ret) == (0, 1, 1, 4)
     assert "FAIL" in checked.text
     assert world.writes == []
