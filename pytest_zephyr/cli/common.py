@@ -47,7 +47,7 @@ SENDING_OPTIONS = (
     *("unmapped", "folder", "journal", "dry_run", "status_map", "comment", "run_key"),
 )
 
-#: The most seconds that a command takes that only reads.
+#: The time budget in seconds of a command that only reads, at most.
 _READ_BUDGET = 30.0
 
 #: Seconds that a block may take beyond its time budget before the program is ended.

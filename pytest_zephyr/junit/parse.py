@@ -57,7 +57,7 @@ _MAX_ATTACHMENTS = 1000
 #: How many characters to parse at once.
 _CHUNK_SIZE = 2**16
 
-#: The most chunks that one tag may take: 16M characters.
+#: The most chunks that one tag may take, about 16 million characters.
 _MAX_CHUNKS_IN_TAG = 2**8
 
 #: How many elements may be nested.

@@ -73,14 +73,14 @@ class ResultWriter(BatchWriter[diff.Change]):
         try:
             writes = list(map(_write_of, rows))
             return self._check_answer(rows, self._client.execute(writes, self._tester))
-        except errors.ZephyrNotFound as no_bulk:
+        except errors.ZephyrNotFound as not_found:
             self._has_bulk = False
             try:
                 return self._write_without_bulk(rows)
             except errors.ZephyrNotFound:
                 # The older calls find nothing either, so no call is missing.
                 self._has_bulk = True
-                raise no_bulk from None
+                raise not_found from None
 
     def _write_without_bulk(self, batch: Sequence[diff.Change]) -> list[diff.Change]:
         """Write with the calls of older servers: notes one by one, the rest by status."""

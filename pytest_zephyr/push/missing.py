@@ -43,7 +43,7 @@ class MissingCreator:
     ) -> None:
         self._client = client
         self._planner = planner
-        self._settings = planner.widest
+        self._settings = planner.widest_settings
         self._snapshot = snapshot
         self._creations = creations
         self._case_creator: CaseCreator | None = None
@@ -70,6 +70,7 @@ class MissingCreator:
         if new and release is not None:
             self._case_creator = CaseCreator(self._client, release.id, new, creations)
             self._case_creator.find()
+            # Test cases that exist, because an earlier run created them.
             scheduled = {each.case for each in snapshot.executions}
             by_case = {each.case: each for each in creations.placements.values()}
             creations.additions += [p for c, p in by_case.items() if c not in scheduled]
@@ -119,8 +120,10 @@ class MissingCreator:
         creations, snapshot = self._creations, self._snapshot
         if not creations.has_cases:
             return
-        target, contested = snapshot.known_target, False
+        target = snapshot.known_target
         is_new = target.phase is None
+        # Whether another job may be adding the same test cases to the phase.
+        contested = False
         if is_new:
             creator = TargetCreator(self._client, self._settings, target, creations)
             snapshot.target = creator.create()
@@ -131,7 +134,6 @@ class MissingCreator:
         if case_creator is not None and creations.cases:
             self._create_cases(case_creator, phase)
             contested = contested or bool(case_creator.duplicates)
-        # Another job may have created the phase, and may be adding the same test cases.
         contested = contested or (not is_new and self._is_young(phase))
         new = map(creations.placements.get, creations.cases)
         filler = PhaseFiller(

@@ -20,8 +20,8 @@ from pytest_zephyr.results.records import NodeResult
 class Planner:
     """Plans the results of the journals named in *journals_to_send*, by default of all.
 
-    *by_journal* has the settings of journals that differ from *main*. *widest* are the
-    settings *main*, except that they create whatever any of the journals may create.
+    *by_journal* has the settings of journals that differ from *main*. *widest_settings* are
+    those of *main*, except that they create whatever any of the journals may create.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Planner:
         self._plan = Plan((), ())
         all_settings = (main, *by_journal.values())
         create = max((each.create for each in all_settings), key=CREATE_LEVELS.index)
-        self.widest = replace(main, create=create)
+        self.widest_settings = replace(main, create=create)
         self.use_statuses(status.STOCK)
 
     def use_statuses(self, known: Sequence[status.Status]) -> None:

@@ -128,7 +128,9 @@ class Preflight:
         if settings.only_planned and snapshot.scheduled is None:
             # A phase that does not exist has no test cases.
             snapshot.scheduled = {}
-            self.remarks.append("only planned tests run, so none is selected.")
+            self.remarks.append(
+                "only tests of planned test cases run, and there are none."
+            )
 
     def look_up(
         self, cases: Iterable[records.CaseRef], seconds: float

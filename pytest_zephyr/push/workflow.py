@@ -52,7 +52,7 @@ def push(
     What was written before stays written and has its receipts.
     """
     planner = Planner(settings, settings_by_journal or {}, journals_to_send)
-    settings = planner.widest
+    settings = planner.widest_settings
     # The statuses of the server are not known yet, so the stock statuses are used.
     delivery = _count_expected(planner, nodes)
     if not delivery.pending:
@@ -127,8 +127,8 @@ def _count_expected(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
             delivery.unmapped.append(node.title)
             delivery.unmapped_is_error |= settings.unmapped == "error"
         choice = planner.rules_of(node.origin.journal).choices[node.outcome]
-        has_nothing = choice.status is None and not choice.problem
-        creates = settings.unmapped == "create" and not has_nothing
+        is_skipped = choice.status is None and not choice.problem
+        creates = settings.unmapped == "create" and not is_skipped
         if creates and node.new is not None:
             tests = delivery.new_cases.setdefault(
                 node.new, NewCaseTests(settings.folder)

@@ -1,4 +1,4 @@
-"""`pytest-zephyr check` and `list`: what works, what does not, and what there is."""
+"""`pytest-zephyr check` and `pytest-zephyr list`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMES = (
 
 @pytest.fixture
 def call(run_zephyr, command, monkeypatch):
-    """Call the command in process and return its exit code and what it printed."""
+    """Return a function that calls the command; it returns exit code and output."""
     monkeypatch.delenv("ZEPHYR_PHASE")
 
     def call(*args: object) -> tuple[int, str]:
@@ -42,16 +42,16 @@ def call(run_zephyr, command, monkeypatch):
 
 
 def rows(text: str) -> dict[str, tuple[str, str]]:
-    """Read the table of `check`: the state and the text of each step."""
-    found = {}
+    """Return the state and the text of each step in the table that `check` prints."""
+    states = {}
     table, _, _ = text.partition("\n\n")
     for line in table.splitlines()[1:]:
         step, state, *rest = line.split(maxsplit=2)
-        found[step] = (state, rest[0] if rest else "")
-    return found
+        states[step] = (state, rest[0] if rest else "")
+    return states
 
 
-def test_all_steps_are_well(call, world):
+def test_each_step_says_what_was_found(call, world):
     code, printed = call("check", *NAMES)
     table = rows(printed)
 
@@ -72,7 +72,7 @@ def test_all_steps_are_well(call, world):
     assert world.writes == []
 
 
-def test_id_of_a_phase_is_all_it_needs(call, world):
+def test_the_id_of_a_phase_is_enough(call, world):
     code, printed = call("check", f"--zephyr-phase={world.phase}")
 
     assert code == 0
@@ -80,7 +80,7 @@ def test_id_of_a_phase_is_all_it_needs(call, world):
     assert rows(printed)["phase"][0] == "ok"
 
 
-def test_what_may_be_created_is_no_mistake(call, world):
+def test_a_place_that_may_be_created_is_ok(call, world):
     code, printed = call(
         "check", *NAMES[:2], "--zephyr-cycle=New", "--zephyr-phase=New",
         "--zephyr-create=cycle",
@@ -107,7 +107,7 @@ def test_what_may_be_created_is_no_mistake(call, world):
     ],
     ids=["project", "release", "cycle", "phase", "status"],
 )
-def test_wrong_name_is_said_at_its_step(call, args, step, message):
+def test_a_wrong_name_fails_its_step(call, args, step, message):
     code, text = call("check", *NAMES, *args)
 
     assert code == 1
@@ -115,7 +115,7 @@ def test_wrong_name_is_said_at_its_step(call, args, step, message):
     assert message in rows(text)[step][1]
 
 
-def test_wrong_name_is_said_though_no_phase_is_set(call):
+def test_a_wrong_cycle_fails_even_if_no_phase_is_set(call):
     code, text = call("check", NAMES[0], NAMES[1], "--zephyr-cycle=Nightley")
 
     assert code == 1
@@ -123,7 +123,7 @@ def test_wrong_name_is_said_though_no_phase_is_set(call):
     assert rows(text)["phase"][0] == "skipped"
 
 
-def test_what_is_above_an_unset_place_is_checked(call, world):
+def test_the_places_above_an_unset_phase_are_checked(call, world):
     code, text = call("check", *NAMES[:3])
 
     assert code == 1
@@ -131,7 +131,8 @@ def test_what_is_above_an_unset_place_is_checked(call, world):
     assert rows(text)["phase"][1].startswith("no phase. Set zephyr_phase")
 
 
-FAULTS = {
+#: By name of a bad answer: faults of the server, the step that fails, and its message.
+BAD_ANSWERS = {
     "401": ([], "credential", "does not accept the token in ZEPHYR_TOKEN."),
     "403": (
         [Fault(path="/user/current", status=403)],
@@ -156,9 +157,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
-    faults, step, message = FAULTS[name]
+@pytest.mark.parametrize("name", BAD_ANSWERS)
+def test_a_bad_answer_fails_the_step_it_is_about(call, world, monkeypatch, name):
+    faults, step, message = BAD_ANSWERS[name]
     for fault in faults:
         world.sandbox.faults.add(fault)
     if name == "401":
@@ -185,7 +186,7 @@ def test_bad_answer_is_told_apart(call, world, monkeypatch, name):
     ],
     ids=["refused", "not resolved", "proxy"],
 )
-def test_no_answer_is_told_apart(call, args, message):
+def test_without_an_answer_the_address_fails_with_the_reason(call, args, message):
     code, text = call("check", *NAMES, "--zephyr-retries=0", *args)
 
     assert code == 1
@@ -194,24 +195,24 @@ def test_no_answer_is_told_apart(call, args, message):
 
 
 @pytest.fixture
-def private() -> Iterator[Sandbox]:
-    """A sandbox with a certificate that nobody here trusts."""
+def untrusted() -> Iterator[Sandbox]:
+    """A sandbox with a certificate that is not trusted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with Sandbox(tls=context) as sandbox:
         yield sandbox
 
 
-def test_certificate_that_is_not_trusted_is_said(call, private):
-    code, text = call("check", *NAMES, f"--zephyr-url={private.url}")
+def test_a_certificate_that_is_not_trusted_fails_tls(call, untrusted):
+    code, text = call("check", *NAMES, f"--zephyr-url={untrusted.url}")
 
     assert code == 1
-    assert rows(text)["address"] == ("ok", private.url)
+    assert rows(text)["address"] == ("ok", untrusted.url)
     assert rows(text)["TLS"][0] == "FAIL"
     assert "set zephyr_verify to the path" in rows(text)["TLS"][1]
 
 
-def test_missing_settings_are_said(call, monkeypatch):
+def test_missing_settings_fail_their_step(call, monkeypatch):
     monkeypatch.delenv("ZEPHYR_TOKEN")
     code, text = call("check")
     assert code == 1
@@ -223,7 +224,7 @@ def test_missing_settings_are_said(call, monkeypatch):
     assert rows(text)["address"][1].startswith("no server. Set zephyr_url")
 
 
-def test_check_is_readable_for_scripts(call, world):
+def test_json_has_the_steps_and_the_problems(call, world):
     code, text = call("check", "--json", *NAMES, "--zephyr-phase=Smok")
     document = json.loads(text)
     states = {each["step"]: each["state"] for each in document["steps"]}
@@ -238,8 +239,8 @@ def test_check_is_readable_for_scripts(call, world):
 
 
 @pytest.mark.parametrize("by", ["id", "name"])
-def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
-    """Each place right, wrong or not named at all; none ends in a traceback."""
+def test_check_accepts_the_same_targets_as_a_run(call, world, by):
+    """Every place is right, wrong or not set, in all combinations."""
     right = {
         "id": (world.project, world.release, world.cycle, world.phase),
         "name": ("Payments", "name:1.0", "Nightly", "Smoke"),
@@ -248,8 +249,8 @@ def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
     steps = ("project", "release", "cycle", "phase")
     for chosen in itertools.product((None, right, wrong), repeat=4):
         options = {
-            step: str(values[n])
-            for n, (step, values) in enumerate(zip(steps, chosen, strict=True))
+            step: str(values[position])
+            for position, (step, values) in enumerate(zip(steps, chosen, strict=True))
             if values is not None
         }
         code, printed = call(
@@ -260,14 +261,15 @@ def test_any_target_is_judged_as_a_run_judges_it(call, world, by):
             settings.require_server()
             with Client(settings) as client:
                 phase = find_target(client, settings).phase
-            fits = phase is not None and phase.id == world.phase
+            is_accepted = phase is not None and phase.id == world.phase
         except (SettingsError, ZephyrError):
-            fits = False
+            is_accepted = False
 
-        assert (code, "FAIL" in printed) == ((0, False) if fits else (1, True)), options
+        expected = (0, False) if is_accepted else (1, True)
+        assert (code, "FAIL" in printed) == expected, options
 
 
-def test_wrong_value_is_wrong_usage(call):
+def test_an_invalid_value_is_a_usage_error(call):
     code, text = call("check", "--zephyr-timeout=soon")
 
     assert code == 2
@@ -277,6 +279,7 @@ def test_wrong_value_is_wrong_usage(call):
 # Lists
 
 
+#: What can be listed, and the flags that it needs.
 LISTS = {
     "projects": [],
     "releases": NAMES[:1],
@@ -325,16 +328,16 @@ def test_lists_work_with_ids(call, world):
         (["projects", "--zephyr-url=http://127.0.0.1:9"], 1, "no answer from"),
         (["things"], 2, "invalid choice"),
     ],
-    ids=["no project", "no cycle", "typo", "away", "no such list"],
+    ids=["no project", "no cycle", "typo", "unreachable", "no such list"],
 )
-def test_what_cannot_be_listed_is_said(call, args, code, message):
-    found, text = call("list", *args, "--zephyr-retries=0")
+def test_an_error_says_why_nothing_is_listed(call, args, code, message):
+    exit_code, text = call("list", *args, "--zephyr-retries=0")
 
-    assert found == code
+    assert exit_code == code
     assert message in text
 
 
-def test_lists_say_what_else_there_is(call, world):
+def test_lists_have_details(call, world):
     world.sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
     _, statuses = call("list", "statuses")
     _, phases = call("list", "phases", *NAMES[:3])
@@ -343,7 +346,7 @@ def test_lists_say_what_else_there_is(call, world):
     assert phases.split()[-1] == "free-form"
 
 
-def test_an_empty_list_is_said(call, world):
+def test_an_empty_list_is_a_message(call, world):
     release = world.sandbox.store.add_release(world.project, "2.0")
     code, text = call("list", "cycles", f"--zephyr-release={release}")
 
@@ -351,7 +354,7 @@ def test_an_empty_list_is_said(call, world):
     assert text == f"no cycles in release '{release}' (from --zephyr-release)\n"
 
 
-def test_a_list_of_statuses_that_cannot_be_read_is_not_ok(call, world):
+def test_statuses_that_cannot_be_read_are_a_warning(call, world):
     """The usual statuses are used, and `check` says so."""
     world.sandbox.faults.add(Fault(path="/admin/preference", status=403, times=None))
     code, text = call("check", *NAMES)
@@ -374,7 +377,7 @@ def test_the_problems_are_counted(call, args, last):
     assert call("check", *NAMES, *args)[1].splitlines()[-1] == last
 
 
-def test_what_is_not_reached_is_skipped(call, monkeypatch):
+def test_steps_after_a_failed_login_are_skipped(call, monkeypatch):
     monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
     table = rows(call("check", *NAMES)[1])
 

@@ -1,4 +1,4 @@
-"""`pytest-zephyr drift`: tests that were collected, and what the server holds."""
+"""`pytest-zephyr drift`: differences between tests and test cases."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ SUITE = """
 
 @pytest.fixture
 def prepared(pytester, world, phase_of_world):
-    """Cases 101 to 106 and AUTH-1 are in the phase; 103 and 104 are automated."""
+    """The directory of the suite; 101 to 106 and AUTH-1 are in the phase.
+
+    103 and 104 are marked as automated.
+    """
     pytester.makepyfile(test_m=SUITE)
     world.schedule(110, alt="AUTH-1")
     world.sandbox.store.add_case(world.release, "Elsewhere", testcase_id=201)
@@ -52,7 +55,7 @@ def prepared(pytester, world, phase_of_world):
 
 
 def automate(world: World, case: int, script: str) -> None:
-    """Mark a test case as automated, as a person does."""
+    """Mark a test case as automated, as a person would do in Zephyr."""
     answer = requests.put(
         f"{world.sandbox.url}/flex/services/rest/v3/testcase",
         json={
@@ -66,7 +69,7 @@ def automate(world: World, case: int, script: str) -> None:
 
 
 def test_every_difference_is_listed(prepared, world, command):
-    asked, wrote = len(world.sandbox.requests), world.writes
+    requests_before, writes_before = len(world.sandbox.requests), world.writes
     done = command("drift")
 
     assert done.out.splitlines() == [
@@ -91,12 +94,12 @@ def test_every_difference_is_listed(prepared, world, command):
         "  201  Elsewhere  test_m.py::test_elsewhere",
     ]
     assert done.ret == 1
-    assert world.writes == wrote
-    assert len(world.sandbox.requests) - asked < 8
+    assert world.writes == writes_before
+    assert len(world.sandbox.requests) - requests_before < 8
     assert not (prepared / ".zephyr").exists()
 
 
-def test_json_and_markdown_say_the_same(prepared, world, command):
+def test_json_and_markdown_have_the_differences(prepared, world, command):
     as_json = json.loads(command("drift", "--json").out)
     lines = command("drift", "--markdown").out.splitlines()
 
@@ -115,7 +118,8 @@ def test_json_and_markdown_say_the_same(prepared, world, command):
     assert "- `201` `Elsewhere` `test_m.py::test_elsewhere`" in lines
 
 
-def test_arguments_go_to_pytest_and_no_drift_is_success(prepared, world, command):
+def test_the_tests_are_selected_by_arguments_of_pytest(prepared, world, command):
+    """Without drift the exit code is 0."""
     (prepared / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
     selected = ("-k", "planned or alt or pay")
     done = command("drift", "--zephyr-map=map.csv", "--", *selected)
@@ -125,20 +129,20 @@ def test_arguments_go_to_pytest_and_no_drift_is_success(prepared, world, command
     assert command("drift", "--", *selected).ret == 1
 
 
-def test_journals_say_what_was_run(prepared, world, command, run_pytest):
-    """Of a directory, its latest run counts."""
+def test_the_tests_are_taken_from_journals(prepared, world, command, run_pytest):
+    """Without names, those of the latest run in the journal directory."""
     run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
     ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
 
     by_directory = json.loads(command("drift", "--json", "--journals").out)
     by_name = json.loads(command("drift", "--json", "--journals", *ran.journals).out)
 
-    for found in (by_directory, by_name):
-        assert [each["tests"] for each in found["unmapped"]] == [
+    for document in (by_directory, by_name):
+        assert [each["tests"] for each in document["unmapped"]] == [
             ["test_m.py::test_unmapped[a,b]"],
             ["test_m.py::test_unmapped[c]"],
         ]
-        assert len(found["untested"]) == 4
+        assert len(document["untested"]) == 4
     assert (by_directory["tests"], by_name["tests"]) == (3, 4)
 
 
@@ -146,7 +150,7 @@ def test_journals_say_what_was_run(prepared, world, command, run_pytest):
 def test_a_mapping_file_is_written_for_tests_without_a_case(
     prepared, world, command, run_zephyr, name
 ):
-    """It can be used at once, and gets the test cases one by one."""
+    """It can be used although most of its rows have no test case yet."""
     done = command("drift", "--write-map", name)
     path = prepared / name
     text = path.read_text(encoding="utf-8")
@@ -181,27 +185,27 @@ def test_a_folder_is_compared_instead_of_the_phase(
     store = world.sandbox.store
     store.add_case(world.release, "Deep", testcase_id=301, folder=None)
     release = f"--zephyr-release={world.release}"
-    everything = json.loads(command("drift", "--json", "--folder=/", release).out)
+    repository = json.loads(command("drift", "--json", "--folder=/", release).out)
     root = requests.get(
         f"{world.sandbox.url}/flex/services/rest/v3/testcasetree/phases/{world.release}",
         headers={"Authorization": f"Bearer {world.sandbox.token}"},
         timeout=30,
     ).json()[0]["name"]
-    one = json.loads(command("drift", "--json", f"--folder={root}", release).out)
+    folder = json.loads(command("drift", "--json", f"--folder={root}", release).out)
 
-    for found in (everything, one):
-        assert 301 in [each["case"] for each in found["untested"]]
-        assert found["elsewhere"] == []
-        assert found["cases"] == 9
+    for document in (repository, folder):
+        assert 301 in [each["case"] for each in document["untested"]]
+        assert document["elsewhere"] == []
+        assert document["cases"] == 9
     missing = command("drift", "--folder=Nowhere", release)
     assert missing.ret == 2
     assert "there is no folder 'Nowhere' in this release." in missing.err
 
 
-def test_tests_with_a_test_case_of_their_own_have_one(
+def test_tests_with_a_created_test_case_are_not_unmapped(
     prepared, world, command, run_zephyr, monkeypatch
 ):
-    """``zephyr_unmapped = create`` finds it by its script."""
+    """The test case is found by its script, which the run that created it has set."""
     monkeypatch.setenv("ZEPHYR_UNMAPPED", "create")
     monkeypatch.setenv("ZEPHYR_CREATE", "execution")
     monkeypatch.setenv("ZEPHYR_RELEASE", str(world.release))
@@ -233,14 +237,14 @@ def test_tests_with_a_test_case_of_their_own_have_one(
         ),
     ],
 )
-def test_what_cannot_be_compared_is_wrong_usage(prepared, command, args, message):
+def test_drift_exits_with_two_if_nothing_was_compared(prepared, command, args, message):
     done = command("drift", *args)
 
     assert done.ret == 2, done.text
     assert message in done.err
 
 
-def test_tests_that_cannot_be_collected_are_shown(prepared, pytester, command):
+def test_errors_of_the_collection_are_shown(prepared, pytester, command):
     pytester.makepyfile(test_broken="import nonsense")
     done = command("drift")
 
@@ -252,11 +256,11 @@ def test_tests_that_cannot_be_collected_are_shown(prepared, pytester, command):
 def test_five_thousand_cases_take_few_requests(prepared, world, command):
     store = world.sandbox.store
     store.schedule_all(world.phase, range(10_000, 15_000), [])
-    asked = len(world.sandbox.requests)
+    requests_before = len(world.sandbox.requests)
     done = command("drift", "--", "-k", "planned")
 
     assert "phase id 4001: 5007 test cases, 1 tests" in done.out
-    assert len(world.sandbox.requests) - asked < 20
+    assert len(world.sandbox.requests) - requests_before < 20
 
 
 def test_a_phase_that_does_not_exist_has_no_test_cases(

@@ -1,4 +1,4 @@
-"""`pytest-zephyr push`: what a run left is sent once, and what is printed about it."""
+"""`pytest-zephyr push`: what is sent, to which server, and what is printed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_it(zephyr):
 
 @pytest.fixture
 def push(run_zephyr, command):
-    """Call the command in process and return its exit code and what it printed."""
+    """Return a function that calls the command; it returns exit code and output."""
 
     def call(*args: object) -> tuple[int, str]:
         ran = command("push", *args)
@@ -39,7 +39,7 @@ def push(run_zephyr, command):
 
 @pytest.fixture
 def journal(pytester, run_zephyr):
-    """A run that only wrote its journal: 101 passed, 102 failed, 103 was skipped."""
+    """The journal of a run that was not pushed: 101 passed, 102 failed, 103 was skipped."""
     pytester.makepyfile(
         """
         import pytest
@@ -59,9 +59,7 @@ def journal(pytester, run_zephyr):
     return ran.journals[0]
 
 
-def test_push_sends_what_a_run_left_and_a_second_one_writes_nothing(
-    push, journal, world
-):
+def test_push_sends_a_journal_and_a_second_push_writes_nothing(push, journal, world):
     code, printed = push(journal)
 
     assert code == 0
@@ -89,7 +87,7 @@ def test_without_arguments_all_undelivered_journals_are_sent(push, world):
 def test_the_time_budget_is_for_the_whole_command(
     push, pytester, journal, run_zephyr, world
 ):
-    """A server that hangs costs it once, however many runs there are."""
+    """A server that hangs uses it up once, not once for each run."""
     for _ in range(3):
         run_zephyr("--zephyr-push=never", same_exit=False)
     world.sandbox.faults.add(Fault(kind="hang", seconds=3600, times=None))
@@ -103,7 +101,7 @@ def test_the_time_budget_is_for_the_whole_command(
     assert world.statuses()[101] == "1"
 
 
-def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
+def test_a_dry_run_prints_what_would_be_written(push, journal, world):
     code, printed = push("--dry-run", journal)
 
     assert code == 0
@@ -116,7 +114,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(push, journal, world):
     assert world.statuses()[101] == "1"
 
 
-def test_json_is_for_scripts(push, journal, world):
+def test_json_has_the_results_of_each_run(push, journal, world):
     world.sandbox.store.schedule_all(world.phase, [])
     code, printed = push("--json", journal)
     document = json.loads(printed)
@@ -130,10 +128,10 @@ def test_json_is_for_scripts(push, journal, world):
     assert document["runs"][0]["journals"] == [str(journal)]
 
 
-def test_result_that_only_its_test_can_mend_is_told_once(
+def test_a_result_for_an_unknown_test_case_is_sent_again_only_if_its_journal_is_named(
     pytester, push, run_zephyr, world
 ):
-    """No message promises that another push would bring it; naming it tries again."""
+    """The message says to fix the marker and suggests no push."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
     journal = run_zephyr("--zephyr-push=never").journals[0]
     code, printed = push(journal)
@@ -151,7 +149,7 @@ def test_result_that_only_its_test_can_mend_is_told_once(
     assert world.statuses()[999] == "1"
 
 
-def test_result_without_a_place_is_sent_once_it_has_one(
+def test_a_result_is_sent_once_its_test_case_is_in_the_phase(
     pytester, push, paste, run_zephyr, world
 ):
     world.sandbox.store.add_case(world.release, testcase_id=201)
@@ -167,27 +165,29 @@ def test_result_without_a_place_is_sent_once_it_has_one(
 
 
 @pytest.mark.parametrize(
-    "at_once", [True, False], ids=["plan at once", "only the journal"]
+    "is_pushed", [True, False], ids=["preview by the run", "only a journal"]
 )
-def test_a_dry_run_is_sent_only_when_it_is_named(
-    pytester, push, paste, run_zephyr, world, at_once
+def test_the_journal_of_a_dry_run_is_sent_only_if_it_is_named(
+    pytester, push, paste, run_zephyr, world, is_pushed
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    when = () if at_once else ("--zephyr-push=never",)
-    ran = run_zephyr("--zephyr-dry-run", *when, same_exit=False)
-    assert ("1 test case: 1 would be reported (1 Pass)" in ran.text) == at_once
+    args = () if is_pushed else ("--zephyr-push=never",)
+    ran = run_zephyr("--zephyr-dry-run", *args, same_exit=False)
+    assert ("1 test case: 1 would be reported (1 Pass)" in ran.text) == is_pushed
     code, printed = push()
 
     assert code == 0
     assert printed.startswith("nothing to send\n")
     assert f"{ran.journals[0]} is of a dry run. To send it: " in printed
     assert world.writes == []
-    assert paste(ran.text if at_once else printed).ret == 0
+    assert paste(ran.text if is_pushed else printed).ret == 0
     assert world.statuses()[101] == "1"
     assert push() == (0, "nothing to send\n")
 
 
-def test_a_dry_run_is_no_part_of_another_run(pytester, push, run_zephyr, world):
+def test_a_dry_run_does_not_count_in_a_run_with_its_key(
+    pytester, push, run_zephyr, world
+):
     path = pytester.makepyfile(test_a=TEST.format(case=101, body="assert False"))
     key = "--zephyr-run-key=nightly"
     run_zephyr("--zephyr-dry-run", key, same_exit=False)
@@ -198,7 +198,7 @@ def test_a_dry_run_is_no_part_of_another_run(pytester, push, run_zephyr, world):
     assert world.statuses()[101] == "1"
 
 
-def test_server_that_is_away_exits_with_one_and_keeps_everything(push, journal, world):
+def test_an_unreachable_server_exits_with_one_and_nothing_is_lost(push, journal, world):
     unreachable = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={world.phase}")
     code, printed = push(*unreachable, "--zephyr-retries=0", journal)
 
@@ -224,7 +224,7 @@ def test_wrong_usage_exits_with_two(push, args, message):
     assert message in printed
 
 
-def test_journal_of_a_newer_version_is_refused_with_a_clear_word(push, journal):
+def test_a_journal_of_a_newer_version_is_refused(push, journal):
     lines = journal.read_text(encoding="utf-8").splitlines()
     header = json.loads(lines[0]) | {"format": 99}
     journal.write_text("\n".join([json.dumps(header), *lines[1:]]), encoding="utf-8")
@@ -235,7 +235,7 @@ def test_journal_of_a_newer_version_is_refused_with_a_clear_word(push, journal):
     assert "Install a newer one" in printed
 
 
-def test_half_a_line_at_the_end_is_skipped(push, journal, world):
+def test_an_incomplete_last_line_is_skipped(push, journal, world):
     with journal.open("a", encoding="utf-8") as file:
         file.write('{"kind":"report","nodeid":"test_x.py::te')
     code, _ = push(journal)
@@ -246,10 +246,8 @@ def test_half_a_line_at_the_end_is_skipped(push, journal, world):
     assert len(world.writes) == 1
 
 
-def test_shards_of_one_run_merge_and_the_worst_decides(
-    pytester, push, run_zephyr, world
-):
-    """Two jobs with one run key are one run, in whatever order they are named."""
+def test_the_worst_result_of_two_jobs_counts(pytester, push, run_zephyr, world):
+    """Two jobs with one run key are one run."""
     source = """
         import os
         import pytest
@@ -282,8 +280,8 @@ def test_shards_of_one_run_merge_and_the_worst_decides(
     assert push()[1] == "nothing to send\n"
 
 
-def test_runs_with_different_keys_follow_each_other(pytester, push, run_zephyr, world):
-    """The later run's result stands in the end, and both are in the history."""
+def test_runs_with_different_keys_are_sent_in_order(pytester, push, run_zephyr, world):
+    """The result of the later run counts, and both are in the history."""
     path = pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0\n"
     )
@@ -299,15 +297,11 @@ def test_runs_with_different_keys_follow_each_other(pytester, push, run_zephyr, 
     assert world.execution(101).results == 2
 
 
-def test_newer_result_of_the_server_is_left_unless_forced(
+def test_a_newer_result_on_the_server_is_only_replaced_with_force(
     pytester, push, paste, run_zephyr, journal, world
 ):
-    """A journal that was forgotten does not undo what was reported since."""
-    path = pytester.path / "test_newer_result_of_the_server_is_left_unless_forced.py"
-    path.write_text(
-        "import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n",
-        encoding="utf-8",
-    )
+    """An old journal is pushed after a newer run has reported."""
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n")
     run_zephyr(same_exit=False)
     assert world.statuses()[102] == "1"
     age(journal, 90)
@@ -322,10 +316,10 @@ def test_newer_result_of_the_server_is_left_unless_forced(
     assert world.statuses()[102] == "2"
 
 
-def test_journal_keeps_the_target_and_the_options_of_its_run(
+def test_a_journal_keeps_the_target_and_the_options_of_its_run(
     pytester, push, run_zephyr, world, monkeypatch
 ):
-    """A push needs server and credential; what decided the result is in the header."""
+    """A push does not use the phase and the status map of the environment."""
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0\n"
     )
@@ -340,11 +334,11 @@ def test_journal_keeps_the_target_and_the_options_of_its_run(
     assert world.sandbox.token not in journal.read_text(encoding="utf-8")
 
 
-def test_journal_in_use_is_not_touched(pytester, push, journal, world):
+def test_a_journal_in_use_is_not_sent(pytester, push, journal, world):
     import fcntl
 
-    with journal.open("ab") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with journal.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         code, printed = push(journal)
 
     assert code == 1
@@ -352,15 +346,13 @@ def test_journal_in_use_is_not_touched(pytester, push, journal, world):
     assert world.writes == []
 
 
-def test_delivered_journals_are_pruned_and_undelivered_ones_never(
-    pytester, run_zephyr, world
-):
+def test_only_delivered_journals_are_pruned(pytester, run_zephyr, world):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    kept = run_zephyr("--zephyr-push=never").journals
+    (undelivered,) = run_zephyr("--zephyr-push=never").journals
     journals = [run_zephyr(same_exit=False).journals for _ in range(24)][-1]
 
     assert len(journals) == 21
-    assert kept[0] in journals
+    assert undelivered in journals
 
 
 def test_python_dash_m_is_the_same_command(pytester):
@@ -374,7 +366,7 @@ def test_python_dash_m_is_the_same_command(pytester):
 
 @needs_xdist
 def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, world):
-    """A shell pattern brings them along; alone they are an error that names it."""
+    """With the journal they are accepted and not sent twice; alone they are an error."""
     pytester.makepyfile(TEST.format(case=101, body="zephyr.comment('hello')"))
     ran = run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
     (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
@@ -388,9 +380,7 @@ def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, wo
     assert "hello" in world.execution(101).comment
 
 
-def test_certificates_that_are_not_checked_are_warned_of_each_time(
-    push, journal, monkeypatch
-):
+def test_each_push_warns_if_certificates_are_not_checked(push, journal, monkeypatch):
     monkeypatch.setenv("ZEPHYR_VERIFY", "false")
 
     for _ in range(2):
@@ -403,7 +393,7 @@ def test_certificates_that_are_not_checked_are_warned_of_each_time(
 def test_a_console_of_another_encoding_does_not_end_a_push(
     pytester, run_zephyr, world, monkeypatch
 ):
-    """What it cannot show is escaped."""
+    """Characters that it cannot show are escaped."""
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(999)\ndef test_größe(): pass\n"
     )
@@ -415,11 +405,9 @@ def test_a_console_of_another_encoding_does_not_end_a_push(
     assert "test_gr\\xf6\\xdfe" in ran.stdout.str()
 
 
-def test_a_journal_with_impossible_options_does_not_keep_others_back(
-    push, journal, world
-):
-    """Somebody edited its header; the next one is sent all the same."""
-    spoilt = journal.with_name("0000-spoilt.jsonl")
+def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, world):
+    """Somebody has edited the header of the first one."""
+    damaged = journal.with_name("0000-damaged.jsonl")
     text = journal.read_text(encoding="utf-8")
     header = {
         "kind": "header",
@@ -428,19 +416,19 @@ def test_a_journal_with_impossible_options_does_not_keep_others_back(
         "options": {"comment": "no\x1b"},
     }
     rest = text.split("\n", 1)[1]
-    spoilt.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
+    damaged.write_text(f"{json.dumps(header)}\n{rest}", encoding="utf-8")
     code, printed = push()
 
     assert code == 1
-    assert "invalid zephyr_comment 'no\\x1b' (from 0000-spoilt.jsonl): " in printed
+    assert "invalid zephyr_comment 'no\\x1b' (from 0000-damaged.jsonl): " in printed
     assert "2 reported (1 Pass, 1 Fail)" in printed
     assert world.statuses()[101] == "1"
 
 
-def test_evidence_that_did_not_arrive_is_sent_by_the_next_push(
+def test_files_that_were_not_sent_are_sent_by_the_next_push(
     pytester, push, run_zephyr, world
 ):
-    """The results are there; the journal is not done before the files are, too."""
+    """A journal is delivered only when the server has the files, too."""
     pytester.makepyfile(
         """
         import pytest
@@ -475,7 +463,7 @@ def test_evidence_that_did_not_arrive_is_sent_by_the_next_push(
 
 
 def edited(journal: Path, **options: str) -> Path:
-    """Return a copy of *journal* whose header somebody has changed."""
+    """Return a copy of *journal* with changed *options* in its header."""
     lines = journal.read_text(encoding="utf-8").split("\n")
     header = json.loads(lines[0])
     header["options"] |= options
@@ -513,7 +501,7 @@ def test_an_address_that_only_a_header_names_gets_no_credential(
 def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
     push, paste, journal, world, monkeypatch
 ):
-    """Nobody is at a terminal; whoever pastes the command has read the address."""
+    """Without a terminal, the address is not asked for but in the printed command."""
     monkeypatch.delenv("ZEPHYR_URL")
     code, printed = push(journal)
     assert code == 2
@@ -544,7 +532,7 @@ def test_a_person_at_a_terminal_is_asked(
 
 
 def test_ids_of_a_header_are_not_used_on_another_server(push, journal, world):
-    """There they are other things; names mean what they say."""
+    """There, the ids belong to something else."""
     other = edited(journal, url="https://zephyr.example")
     code, printed = push("--zephyr-url", world.sandbox.url, other)
 
@@ -559,10 +547,10 @@ def test_ids_of_a_header_are_not_used_on_another_server(push, journal, world):
     assert world.statuses()[101] == "1"
 
 
-def test_what_a_journal_does_not_name_is_asked_for_as_a_flag(
+def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
     push, journal, world, monkeypatch
 ):
-    """The environment of whoever pushes does not say where results go."""
+    """The phase in the environment of the push is not used."""
     lines = journal.read_text(encoding="utf-8").split("\n")
     header = json.loads(lines[0])
     del header["options"]["phase"]
@@ -586,10 +574,10 @@ def test_what_a_journal_does_not_name_is_asked_for_as_a_flag(
     ],
     ids=lambda typos: ",".join(typos),
 )
-def test_typos_that_were_mended_since_are_corrected_by_what_is_printed(
+def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
     pytester, run_zephyr, push, paste, world, monkeypatch, typos
 ):
-    """The journal keeps its own values; one command has all that differ."""
+    """The journal keeps its own values; the command has a flag for each that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     names = {"project": "Payments", "release": "name:1.0", "cycle": "Nightly"}
     names |= {"phase": "Smoke", "status_map": "passed=Pass"}
@@ -612,10 +600,10 @@ def test_typos_that_were_mended_since_are_corrected_by_what_is_printed(
     assert world.statuses()[101] == "1"
 
 
-def test_what_is_printed_for_a_run_names_all_of_its_journals(
+def test_the_printed_command_names_all_journals_of_a_run(
     pytester, run_zephyr, push, paste, world, monkeypatch
 ):
-    """And what may be created now, if that is what failed."""
+    """It also has the current zephyr_create, if that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     names = "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
     names += "zephyr_cycle = Nightly\nzephyr_phase = New\n"
@@ -633,12 +621,12 @@ def test_what_is_printed_for_a_run_names_all_of_its_journals(
     assert paste(printed).ret == 0
     assert push() == (0, "nothing to send\n")
     phases = world.sandbox.store.phases(world.cycle)
-    (made,) = [each.id for each in phases if each.name == "New"]
-    held = {each.testcase_id for each in world.sandbox.store.executions(made)}
-    assert held == {101, 102}
+    (created,) = [each.id for each in phases if each.name == "New"]
+    executions = world.sandbox.store.executions(created)
+    assert {each.testcase_id for each in executions} == {101, 102}
 
 
-def test_a_place_that_was_taken_back_is_unset_by_what_is_printed(
+def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
     pytester, run_zephyr, push, paste, world, monkeypatch
 ):
     monkeypatch.delenv("ZEPHYR_PHASE")
@@ -667,11 +655,9 @@ def test_a_place_that_was_taken_back_is_unset_by_what_is_printed(
 def test_a_printed_command_finds_the_settings_of_its_run(
     pytester, run_zephyr, paste, world, monkeypatch, files, args
 ):
-    """Whatever file they stood in; also after a dry run, and after a push that failed."""
-    url, test = (
-        world.sandbox.url,
-        "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): 0\n",
-    )
+    """The command is printed after a dry run, and again after a push that failed."""
+    url = world.sandbox.url
+    test = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): 0\n"
     monkeypatch.delenv("ZEPHYR_URL")
     (pytester.path / "sub").mkdir()
     (pytester.path / "sub" / "test_a.py").write_text(test, encoding="utf-8")
@@ -695,25 +681,25 @@ def test_a_printed_command_finds_the_settings_of_its_run(
     assert world.statuses()[101] == "1"
 
 
-def test_what_somebody_spoilt_is_told(pytester, push, journal, world):
-    """What is left is sent, and nobody says that this was all."""
+def test_a_line_that_cannot_be_read_is_reported(pytester, push, journal, world):
+    """The other lines are sent, and the delivery is not complete."""
     lines = journal.read_bytes().splitlines(keepends=True)
-    spoilt = next(n for n, line in enumerate(lines) if b'"report"' in line)
-    lines[spoilt] = lines[spoilt][:20] + b"\n"
+    damaged = next(n for n, line in enumerate(lines) if b'"report"' in line)
+    lines[damaged] = lines[damaged][:20] + b"\n"
     journal.write_bytes(b"".join(lines))
     code, printed = push(journal)
 
     assert code == 1
-    assert f"{journal}, line {spoilt + 1} cannot be read" in printed
+    assert f"{journal}, line {damaged + 1} cannot be read" in printed
     code, printed = push("--json", journal)
     assert code == 1
     document = json.loads(printed)
     assert document["complete"] is False
-    assert document["runs"][0]["unreadable"] == {str(journal): [spoilt + 1]}
+    assert document["runs"][0]["unreadable"] == {str(journal): [damaged + 1]}
 
 
 @needs_xdist
-def test_a_directory_of_parts_alone_is_not_nothing(pytester, push, run_zephyr, world):
+def test_a_directory_with_only_parts_is_an_error(pytester, push, run_zephyr, world):
     pytester.makepyfile(TEST.format(case=101, body="pass"))
     run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
     alone = pytester.mkdir("alone")

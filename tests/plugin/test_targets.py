@@ -765,7 +765,9 @@ def test_only_planned_selects_nothing_if_the_phase_does_not_exist(
     )  # fmt: skip
 
     assert ran.ret == 5
-    assert "zephyr: only planned tests run, so none is selected." in ran.text
+    assert (
+        "zephyr: only tests of planned test cases run, and there are none." in ran.text
+    )
     assert "'Tomorrow' (from --zephyr-phase)" in ran.text
     assert world.writes == []
 
@@ -777,7 +779,9 @@ def test_only_planned_selects_nothing_if_no_phase_has_the_id(
     ran = run_zephyr("--zephyr-only-planned", "--zephyr-phase=4999", same_exit=False)
 
     assert ran.ret == 5
-    assert "zephyr: only planned tests run, so none is selected." in ran.text
+    assert (
+        "zephyr: only tests of planned test cases run, and there are none." in ran.text
+    )
     assert world.writes == []
 
 
