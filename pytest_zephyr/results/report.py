@@ -234,7 +234,8 @@ def write_report(path: Path, runs: Iterable[RunReport], shown: Path) -> Line:
     try:
         _write_whole(path, render(path.suffix, runs))
     except OSError as error:
-        return _not_written(f"the report {shown} (zephyr_report)", error)
+        message = f"the report {shown} (zephyr_report) cannot be written"
+        return _write_problem(message, error)
     return Line(f"Report: {shown}")
 
 
@@ -250,12 +251,13 @@ def add_job_summary(environ: Mapping[str, str], lines: Sequence[Line]) -> list[L
     try:
         _write(Path(path), pieces, "a")
     except OSError as error:
-        return [_not_written(f"the summary of the job ({_JOB_SUMMARY})", error)]
+        message = f"the summary of the job ({_JOB_SUMMARY}) cannot be written"
+        return [_write_problem(message, error)]
     return []
 
 
-def _not_written(what: str, error: OSError) -> Line:
-    text = f"{what} cannot be written: {error.strerror or error}."
+def _write_problem(message: str, error: OSError) -> Line:
+    text = f"{message}: {error.strerror or error}."
     return Line(text, "warning", code="report")
 
 
