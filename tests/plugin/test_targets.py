@@ -841,7 +841,7 @@ def test_wrong_id_of_a_phase_alone_is_reported(pytester, run_zephyr):
 
 def test_unknown_id_is_reported_in_a_large_phase(pytester, run_zephyr, monkeypatch):
     """The startup check does not read the whole phase."""
-    monkeypatch.setattr("pytest_zephyr.push.preflight.MAX_KEPT", 2)
+    monkeypatch.setattr("pytest_zephyr.push.preflight.MAX_KEPT_EXECUTIONS", 2)
     pytester.makepyfile(ONE.format(case=1022))
     ran = run_zephyr(
         "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False
