@@ -61,7 +61,7 @@ class Checker:
         except errors.SettingsError as error:
             self._fail("address" if settings.url is None else "credential", error)
             return
-        with common.reading(settings) as client:
+        with common.open_client(settings) as client:
             user = self._log_in(client)
             if user is not None:
                 self._check_statuses(client)

@@ -134,7 +134,7 @@ def journal_directory(args: argparse.Namespace) -> Path:
 
 
 @contextmanager
-def reading(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client]:
+def open_client(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client]:
     """Open a client for a command that only reads, for at most *budget* seconds."""
     deadline = Deadline(settings.deadline)
     if settings.deadline > budget:

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with (
             served(settings) as settings,
-            common.reading(settings, settings.deadline) as client,
+            common.open_client(settings, settings.deadline) as client,
         ):
             client.current_user()
             if args.folder is None:

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     parent, details = KINDS[args.kind]
     settings = common.load_settings(args)
     settings.require_login()
-    with served(settings) as settings, common.reading(settings) as client:
+    with served(settings) as settings, common.open_client(settings) as client:
         if parent:
             settings.require_place(parent)
         client.current_user()

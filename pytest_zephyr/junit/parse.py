@@ -76,7 +76,7 @@ class Text:
         self.add(text)
 
     def add(self, part: str) -> None:
-        """Add *part*, whole or not at all; find attachments in any case."""
+        """Add *part*, and find the attachments in it even beyond the limit."""
         if self.length <= self._limit:
             self._parts.append(part)
         self.length += len(part)
@@ -116,8 +116,8 @@ class TestElement:
     """A ``testcase`` element, or a suite; *where* is its file and line.
 
     *ids* is a text that names test cases. *began*, 0 if that is unknown, and *ended* are
-    in milliseconds since the epoch. It took *microseconds*, and for a suite, the tests
-    in it took *microseconds_of_tests*.
+    in milliseconds since the epoch. *microseconds* is the duration of a test, 0 for a
+    suite, and *microseconds_of_tests* that of the tests directly in the element.
     """
 
     __test__ = False
@@ -138,7 +138,7 @@ class TestElement:
 
     @property
     def full_name(self) -> str:
-        """``classname.name``, or the name alone if both are the same."""
+        """``classname.name``, or one of both if they are equal or the other is empty."""
         names = dict.fromkeys((self.classname, self.name))
         return ".".join(filter(None, names)) or "(no name)"
 
@@ -196,7 +196,7 @@ class _Handler(ContentHandler):
     def _begin_detail(self, tag: str, attrs: Mapping[str, str]) -> Text | None:
         """Begin an element in a test; return the `Text` to which its content belongs.
 
-        Returns `None` if the element has no text of its own that is read.
+        Returns `None` if the content belongs to the parent.
         """
         test = self._tests[-1]
         if match := _ENDINGS.fullmatch(tag):
@@ -226,10 +226,10 @@ class _Handler(ContentHandler):
             return
         test = self._tests.pop()
         if not test.is_suite:
-            suite = self._tests[-1]
-            if suite.began and not test.began:
-                test.began = suite.began + suite.microseconds_of_tests // 1000
-            suite.microseconds_of_tests += test.microseconds
+            parent = self._tests[-1]
+            if parent.began and not test.began:
+                test.began = parent.began + parent.microseconds_of_tests // 1000
+            parent.microseconds_of_tests += test.microseconds
             for status in test.statuses:
                 if not test.endings and status[:4] in _OUTCOMES:
                     outcome = _OUTCOMES[status[:4]]

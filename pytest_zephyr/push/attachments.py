@@ -163,7 +163,7 @@ class FileSender(BatchWriter[FileToSend]):
         """Note those of *files* as done that are already attached, by any push."""
         for _, group in groupby(files, lambda row: row.execution):
             rows = list(group)
-            # The attachments need not be listed if there are surely none.
+            # If the execution certainly has no attachments, none are listed.
             if any(
                 row.existing_files != 0 or row.key in self._uncertain for row in rows
             ):
@@ -201,16 +201,16 @@ class FileSender(BatchWriter[FileToSend]):
             self._attach(uploads)
         return rows
 
-    def _reader(self, each: FileToSend) -> Callable[[], Iterable[bytes]] | None:
-        """Return what yields the content of a file, `None` if it is refused."""
-        if text := each.text:
+    def _reader(self, row: FileToSend) -> Callable[[], Iterable[bytes]] | None:
+        """Return a function that returns the content of a file, `None` if it is refused."""
+        if text := row.text:
             return lambda: [text().encode()]
-        copy = find_copy(each.file, self._memory.journals)
+        copy = find_copy(row.file, self._memory.journals)
         if copy is None:
             reason = "its copy beside the journal is gone or was changed"
-            self.refuse([each], reason, final=True)
+            self.refuse([row], reason, final=True)
             return None
-        return partial(read_copy, copy, each.file.size)
+        return partial(read_copy, copy, row.file.size)
 
     def _attach(self, uploads: Mapping[FileToSend, entities.Uploaded]) -> None:
         """Attach uploaded files and note those that the answer confirms."""

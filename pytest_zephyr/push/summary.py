@@ -228,7 +228,7 @@ def merged_as_json(results: MergedResults) -> dict[str, object]:
 
 
 def planned_only(deselected: int, untested: int) -> Line:
-    """Return how the tests of a run and the test cases of its phase differ."""
+    """Return how many tests were *deselected*, and how many test cases have no test."""
     were, their = ("was", "its") if deselected == 1 else ("were", "their")
     return Line(
         f"only planned: {plural(deselected, 'test')} {were} not run, {their} test case is"

@@ -59,7 +59,10 @@ def _read(lines: SimpleQueue[bytes]) -> None:
 
 
 def _watch(parent: int) -> None:
-    """Exit after the test process: its child processes may keep our stdin open."""
+    """Exit after the test process: its child processes may keep our stdin open.
+
+    On Windows this never exits, because there the id of the parent does not change.
+    """
     while os.name == "nt" or os.getppid() == parent:
         time.sleep(_WATCH_INTERVAL)
     os._exit(1)
@@ -96,10 +99,10 @@ def _answer(request: protocol.Message, lines: Iterator[bytes], send: _Send) -> N
 def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None:
     from pytest_zephyr.push import preflight
 
-    with preflight.check_server(request.settings, request.seconds) as checked:
-        snapshot, failed = checked.snapshot, bool(checked.problems)
+    with preflight.check_server(request.settings, request.seconds) as check:
+        snapshot, failed = check.snapshot, bool(check.problems)
         offset = snapshot.clock_offset if snapshot else 0
-        send(protocol.Checked(checked.lines, failed, checked.planned, offset))
+        send(protocol.Checked(check.lines, failed, check.planned, offset))
         line = next(lines, None)
         if line is None:
             return
@@ -107,11 +110,11 @@ def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None
         assert isinstance(look_up, protocol.LookUp), "only a look-up follows a check"
         cases, seconds = look_up.cases, request.seconds
         if not look_up.all:
-            problems = tuple(checked.look_up(cases, seconds))
+            problems = tuple(check.look_up(cases, seconds))
             facts = codec.dump(snapshot) if snapshot else ""
             send(protocol.LookedUp(problems, facts))
             return
         try:
-            send(protocol.LookedUp(tuple(checked.look_up_all(cases, seconds))))
+            send(protocol.LookedUp(tuple(check.look_up_all(cases, seconds))))
         except ZephyrError as error:
             send(protocol.LookedUp(error=str(error)))
