@@ -34,7 +34,7 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 
 @pytest.fixture
-def python(pytester, phase_of_world):
+def run_python(pytester, phase_of_world):
     """Run Python with these arguments; the settings for the sandbox are in variables."""
     pytester.makepyfile(ONE)
 
@@ -64,7 +64,7 @@ def python(pytester, phase_of_world):
     ],
     ids=str,
 )
-def test_test_process_does_not_talk_to_zephyr(pytester, python, args):
+def test_test_process_does_not_talk_to_zephyr(pytester, run_python, args):
     """It loads no HTTP library, and has no process, thread or pipe while tests run."""
     pytester.makeconftest(
         """
@@ -93,12 +93,12 @@ def test_test_process_does_not_talk_to_zephyr(pytester, python, args):
             assert not {"flask", "sqlalchemy", *found} & set(sys.modules), "loaded"
         """
     )
-    done = python("-m", "pytest", "--zephyr", *args)
+    done = run_python("-m", "pytest", "--zephyr", *args)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_variables_of_tests_do_not_reach_the_sender(pytester, python, world):
+def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, world):
     """Tests do not always restore them."""
     pytester.makepyfile(
         f"""
@@ -112,7 +112,7 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, python, world):
             os.environ["PYTHONHOME"] = "/nowhere"
         """
     )
-    python("-m", "pytest", "--zephyr")
+    run_python("-m", "pytest", "--zephyr")
 
     assert world.statuses()[101] == "1"
 
@@ -121,8 +121,10 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, python, world):
 
 
 @pytest.mark.parametrize("start", ["-m pytest", "PYTHONPATH", "rootdir"])
-def test_modules_of_a_suite_shadow_nothing(pytester, python, world, monkeypatch, start):
-    """Modules with the names of libraries do not break the sender."""
+def test_modules_of_a_suite_do_not_break_the_sender(
+    pytester, run_python, world, monkeypatch, start
+):
+    """Even if they have the names of libraries."""
     tests = pytester.mkdir("tests")
     for name in ("queue", "requests", "urllib3", "idna"):
         broken = "raise ZeroDivisionError\n"
@@ -135,23 +137,25 @@ def test_modules_of_a_suite_shadow_nothing(pytester, python, world, monkeypatch,
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS")
     cwd = tests if start == "-m pytest" else pytester.path
-    done = python("-m", "pytest", "-p", "pytest_zephyr.plugin", "--zephyr", cwd=cwd)
+    done = run_python("-m", "pytest", "-p", "pytest_zephyr.plugin", "--zephyr", cwd=cwd)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
 
 
 def test_sender_gets_no_variables_that_change_python(
-    pytester, python, world, monkeypatch
+    pytester, run_python, world, monkeypatch
 ):
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setenv("PYTHONINSPECT", "1")
-    python("-m", "pytest", "--zephyr", "-W", "default", stdin=subprocess.DEVNULL)
+    run_python("-m", "pytest", "--zephyr", "-W", "default", stdin=subprocess.DEVNULL)
 
     assert world.statuses()[101] == "1"
 
 
-def test_coverage_of_subprocesses_does_not_record_the_sender(pytester, python, world):
+def test_coverage_of_subprocesses_does_not_record_the_sender(
+    pytester, run_python, world
+):
     settings = "[run]\nparallel = true\npatch = subprocess\n"
     (pytester.path / ".coveragerc").write_text(settings, encoding="utf-8")
     pytester.makepyfile(
@@ -163,7 +167,7 @@ def test_coverage_of_subprocesses_does_not_record_the_sender(pytester, python, w
             subprocess.run([sys.executable, "-c", "pass"], check=True)
         """
     )
-    done = python("-m", "coverage", "run", "-m", "pytest", "--zephyr")
+    done = run_python("-m", "coverage", "run", "-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
@@ -171,7 +175,7 @@ def test_coverage_of_subprocesses_does_not_record_the_sender(pytester, python, w
     assert len(list(pytester.path.glob(".coverage.*"))) == 2
 
 
-def test_sender_starts_from_a_zipapp(pytester, python, world, tmp_path):
+def test_sender_starts_from_a_zipapp(pytester, run_python, world, tmp_path):
     """The sender must import its modules from the archive."""
     app = tmp_path / "app"
     app.mkdir()
@@ -191,44 +195,44 @@ def test_sender_starts_from_a_zipapp(pytester, python, world, tmp_path):
     (app / "__main__.py").write_text(script, encoding="utf-8")
     zipapp.create_archive(app, tmp_path / "app.pyz")
 
-    done = python("-S", tmp_path / "app.pyz", "--zephyr")
+    done = run_python("-S", tmp_path / "app.pyz", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1", done.stdout
 
 
 @needs_posix
-def test_sender_starts_with_a_closed_stdin(python, world):
+def test_sender_starts_with_a_closed_stdin(run_python, world):
     """The number of stdin is free, so a pipe gets it."""
     call = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
-    done = python(call=call)
+    done = run_python(call=call)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
 
 
 @needs_posix
-def test_sender_starts_if_pytest_is_process_1(python, world):
+def test_sender_starts_if_pytest_is_process_1(run_python, world):
     """As in a container. The parent of the sender is 1, as if it were an orphan."""
     call = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
-    if python("-c", "pass", call=call).returncode:
+    if run_python("-c", "pass", call=call).returncode:
         pytest.skip("this user may not make a namespace of processes")
-    done = python("-m", "pytest", "--zephyr", call=call)
+    done = run_python("-m", "pytest", "--zephyr", call=call)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1", done.stdout
 
 
 @pytest.mark.parametrize("args", [["-p", "no:terminal"], ["-W", "error"], ["-s"]])
-def test_sender_works_with_options_of_pytest(python, world, args):
-    done = python("-m", "pytest", "--zephyr", *args)
+def test_sender_works_with_options_of_pytest(run_python, world, args):
+    done = run_python("-m", "pytest", "--zephyr", *args)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
 
 
 @needs_posix
-def test_exit_handlers_do_not_hold_the_sender(pytester, python, world, monkeypatch):
+def test_exit_handlers_do_not_hold_the_sender(pytester, run_python, world, monkeypatch):
     """A library may register one in every process of the environment."""
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(
@@ -239,7 +243,7 @@ def test_exit_handlers_do_not_hold_the_sender(pytester, python, world, monkeypat
     monkeypatch.setenv(
         "PYTHONPATH", f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     )
-    done = python("-m", "pytest", "--zephyr")
+    done = run_python("-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
@@ -281,33 +285,33 @@ CONFTESTS = {
     "args", [[], ["--zephyr-only-planned"]], ids=["all", "planned"]
 )
 def test_sender_works_whatever_a_conftest_changes(
-    pytester, python, world, conftest, args
+    pytester, run_python, world, conftest, args
 ):
     pytester.makeconftest(conftest)
-    done = python("-m", "pytest", "--zephyr", "--zephyr-on-error=fail", *args)
+    done = run_python("-m", "pytest", "--zephyr", "--zephyr-on-error=fail", *args)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
     assert world.execution(101).results == 1
 
 
-def test_sys_path_may_contain_path_objects(pytester, python, world):
+def test_sys_path_may_contain_path_objects(pytester, run_python, world):
     pytester.makepyfile(
         run="import sys, pathlib, pytest\n"
         "sys.path.insert(0, pathlib.Path.cwd())\n"
         "sys.exit(pytest.main(['--zephyr']))\n"
     )
-    done = python("run.py")
+    done = run_python("run.py")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
 
 
-def test_pythonpath_may_name_the_standard_library(python, world, monkeypatch):
+def test_pythonpath_may_name_the_standard_library(run_python, world, monkeypatch):
     ours = os.environ.get("PYTHONPATH", "")
     library = str(Path(str(os.__file__)).parent)
     monkeypatch.setenv("PYTHONPATH", f"{library}{os.pathsep}{ours}")
-    done = python("-m", "pytest", "--zephyr")
+    done = run_python("-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
@@ -315,14 +319,14 @@ def test_pythonpath_may_name_the_standard_library(python, world, monkeypatch):
 
 @pytest.mark.parametrize("text", ["print('hello')", "print('hello', end='')"])
 def test_output_at_the_start_of_python_is_ignored(
-    pytester, python, world, monkeypatch, text
+    pytester, run_python, world, monkeypatch, text
 ):
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(text, encoding="utf-8")
     ours = os.environ.get("PYTHONPATH", "")
     monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ours}")
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
-    done = python("-m", "pytest", "--zephyr")
+    done = run_python("-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.statuses()[101] == "1"
@@ -332,7 +336,7 @@ def test_output_at_the_start_of_python_is_ignored(
 
 
 def test_wait_for_a_sender_that_does_not_start_ends_at_the_deadline(
-    pytester, python, world, monkeypatch
+    pytester, run_python, world, monkeypatch
 ):
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(
@@ -340,26 +344,28 @@ def test_wait_for_a_sender_that_does_not_start_ends_at_the_deadline(
     )
     ours = os.environ.get("PYTHONPATH", "")
     monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ours}")
-    done = python("-m", "pytest", "--zephyr", "--zephyr-deadline=0.5")
+    done = run_python("-m", "pytest", "--zephyr", "--zephyr-deadline=0.5")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the process that talks to Zephyr did not start within" in done.stdout
     assert "results kept in .zephyr" in done.stdout
 
 
-def test_pipes_of_a_sender_without_threads_are_closed(pytester, python):
+def test_pipes_of_a_sender_without_threads_are_closed(pytester, run_python):
     """With ``-W error`` an open pipe would be an error of some test."""
     (pytester.path / "early.py").write_text(
         "import _thread\ndef no(*_args): raise RuntimeError('no thread left')\n"
         "_thread.start_new_thread = no\n",
         encoding="utf-8",
     )
-    done = python("-m", "pytest", "-p", "early", "--zephyr", "-W", "error")
+    done = run_python("-m", "pytest", "-p", "early", "--zephyr", "-W", "error")
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(pytester, python):
+def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(
+    pytester, run_python
+):
     pytester.makeconftest(
         """
         import pytest
@@ -370,7 +376,7 @@ def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(pytester, py
             yield
         """
     )
-    done = python("-m", "pytest", "--zephyr")
+    done = run_python("-m", "pytest", "--zephyr")
 
     output = done.stdout + done.stderr
     assert "the session ended before anything could be sent" in output
@@ -402,11 +408,11 @@ def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(pytester, py
     ],
 )
 def test_results_are_kept_if_it_cannot_be_started(
-    pytester, python, world, command, cause, policy
+    pytester, run_python, world, command, cause, policy
 ):
     """A message says so before and after the tests; a later push sends them."""
     (pytester.path / "early.py").write_text(f"import sys\n{cause}\n", encoding="utf-8")
-    done = python(
+    done = run_python(
         *("-m", "pytest", "-p", "early", "--zephyr", f"--zephyr-on-error={policy}")
     )
 
@@ -454,10 +460,10 @@ TRICKLES = [
 
 
 @pytest.mark.parametrize(("begin", "part"), TRICKLES)
-def test_endless_answer_ends_at_the_deadline(python, world, trickle, begin, part):
+def test_endless_answer_ends_at_the_deadline(run_python, world, trickle, begin, part):
     """No single byte exceeds the timeout, but the answer never ends."""
     url = trickle(begin, part)
-    done = python(
+    done = run_python(
         *("-m", "pytest", "--zephyr", f"--zephyr-url={url}", "--zephyr-deadline=0.5"),
         "--zephyr-timeout=0.4",
     )
@@ -468,12 +474,12 @@ def test_endless_answer_ends_at_the_deadline(python, world, trickle, begin, part
 
 
 @pytest.mark.parametrize("words", [["push"], ["check"], ["list", "projects"]])
-def test_endless_answer_does_not_hold_the_command(python, world, trickle, words):
-    python("-m", "pytest", "--zephyr", "--zephyr-push=never")
+def test_endless_answer_does_not_hold_the_command(run_python, world, trickle, words):
+    run_python("-m", "pytest", "--zephyr", "--zephyr-push=never")
     flags = [f"--zephyr-url={trickle(*TRICKLES[0].values)}", "--zephyr-deadline=0.5"]
     if words[0] != "list":
         flags.append(f"--zephyr-phase={world.phase}")
-    done = python("-m", "pytest_zephyr", *words, *flags)
+    done = run_python("-m", "pytest_zephyr", *words, *flags)
 
     assert done.returncode == 1
     assert "the time budget of 0.5 s (zephyr_deadline) is spent" in done.stderr
@@ -507,7 +513,7 @@ HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
 @pytest.mark.parametrize("forked", [False, True], ids=["alone", "with a forked child"])
 @pytest.mark.parametrize("killed", ["pytest", "sender", "both"])
 def test_kill_leaves_no_process_and_loses_no_result(
-    pytester, python, world, command, killed, forked
+    pytester, run_python, world, command, killed, forked
 ):
     """Even if a child process of the suite still holds the pipe open."""
     if forked:
@@ -556,7 +562,7 @@ def test_kill_leaves_no_process_and_loses_no_result(
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 def test_write_in_progress_at_a_kill_is_not_repeated(
-    pytester, python, world, monkeypatch
+    pytester, run_python, world, monkeypatch
 ):
     """The push waits for the end of that write, at most as long as for an answer."""
     monkeypatch.setenv("ZEPHYR_TIMEOUT", "3")
@@ -571,7 +577,7 @@ def test_write_in_progress_at_a_kill_is_not_repeated(
     wait_until(lambda: world.sandbox.faults.listed()[0]["met"])
     process.kill()
     process.wait()
-    pushed = python("-m", "pytest_zephyr", "push")
+    pushed = run_python("-m", "pytest_zephyr", "push")
 
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
     assert world.statuses()[101] == "1"
