@@ -33,8 +33,6 @@ FILLED_IN = {
     "results kept in …": "… kept in …",
     "pytest_zephyr_record of …": "… of …",
     "pytest_zephyr_cases of …": "… of …",
-    "the report … (zephyr_report) cannot be written": "the report … (zephyr_report)…cannot be written",
-    "the summary of the job (…) cannot be written": "the summary of the job (…)…cannot be written",
 }
 
 
