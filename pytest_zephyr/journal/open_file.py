@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import errno
 import os
 from pathlib import Path
@@ -36,7 +37,8 @@ class OpenFile:
         self._identity = _identity(status)
         self._size = status.st_size
         self.locked = try_lock(self._number)
-        _close_in_children(self)
+        # They share its lock, and one that outlives this process would keep it locked.
+        call_in_children(self.close)
 
     @property
     def is_open(self) -> bool:
@@ -118,16 +120,13 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _close_in_children(file: OpenFile) -> None:
-    """Close *file* in processes that are forked from this one.
+def call_in_children(method: Callable[[], None]) -> None:
+    """Call *method* in each process that is forked from this one, while its object lives."""
+    reference = weakref.WeakMethod(method)
 
-    They share its lock, and one that outlives this process would keep it locked.
-    """
-    reference = weakref.ref(file)
-
-    def close() -> None:
-        if (opened := reference()) is not None:
-            opened.close()
+    def call() -> None:
+        if (bound := reference()) is not None:
+            bound()
 
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=close)
+        os.register_at_fork(after_in_child=call)

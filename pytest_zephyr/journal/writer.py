@@ -22,6 +22,7 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.format import TORN
 from pytest_zephyr.journal.lock import is_locked
+from pytest_zephyr.journal.open_file import call_in_children
 from pytest_zephyr.journal.open_file import OpenFile
 from pytest_zephyr.journal.open_file import Shortened
 from pytest_zephyr.origin import System
@@ -68,6 +69,8 @@ class JournalWriter:
         self.scrub = scrub or Scrubber()
         self.broken: OSError | None = None
         self.unwritten: list[bytes] = []
+        # The lines of this process are not sent by its children, too.
+        call_in_children(self._forget_unwritten)
         # Returns the lines to write again if the file was lost.
         self.lines_to_repeat: Callable[[], Iterable[str]] = tuple
         self._file: OpenFile | None = None
@@ -152,6 +155,9 @@ class JournalWriter:
         lines = [line.decode("ascii") for line in self.unwritten]
         self.unwritten.clear()
         return lines
+
+    def _forget_unwritten(self) -> None:
+        self.unwritten.clear()
 
     def append_unwritten(self, lines: Iterable[str]) -> None:
         """Append lines that `take_unwritten` returned in another process."""

@@ -946,3 +946,16 @@ def test_changes_by_an_editor_do_not_change_the_results(path, change):
     assert [(n.nodeid, n.outcome, n.cases) for n in fold(read(path))] == [
         (n.nodeid, n.outcome, n.cases) for n in before
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_does_not_keep_the_unwritten_lines_of_its_parent(tmp_path):
+    """It would send them with its reports, and they would be there twice."""
+    writer = JournalWriter(tmp_path / "a.jsonl")
+    writer.append({"kind": "end"})
+    child = os.fork()
+    if not child:
+        os._exit(len(writer.unwritten))
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(writer.unwritten) == 1
