@@ -9,13 +9,14 @@ import time
 
 from pytest_zephyr.config import ci
 from pytest_zephyr.errors import InvalidValue
+from pytest_zephyr.table import REFUSED_OPTIONS
 from pytest_zephyr.text import did_you_mean
 
 
 #: The placeholders that a name may have.
 PLACEHOLDERS = ("date", "time", "build", "branch", "commit", "run", "env:NAME")
 
-_CREDENTIALS = {"ZEPHYR_TOKEN", "ZEPHYR_USERNAME", "ZEPHYR_PASSWORD"}
+_CREDENTIALS = {f"ZEPHYR_{name.upper()}" for name in REFUSED_OPTIONS}
 
 #: What to do if a placeholder has no value, or why it has none.
 _HINTS = {
