@@ -54,7 +54,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A test case, or *tests* without one, or both; *text* describes the test case."""
+    """A test case, or tests, or a test case with its tests; *text* describes the test case."""
 
     case: CaseRef | None = None
     text: str = ""
@@ -115,18 +115,20 @@ def run(args: argparse.Namespace) -> int:
     except errors.ZephyrError as error:
         output.complain(error)
         return common.USAGE
-    kind = "phase" if args.folder is None else "folder"
+    place_word = "phase" if args.folder is None else "folder"
     cases = len({each.case for each in place.placements})
     is_drift = any(differences.values())
     if args.json:
         counts = {"cases": cases, "tests": len(tests)}
-        output.say_json({kind: place.name, "drift": is_drift, **counts, **differences})
+        document = {place_word: place.name, "drift": is_drift, **counts, **differences}
+        output.say_json(document)
     else:
         heading, quote = ("# Drift: ", "`") if args.markdown else ("", "")
         counts_text = f"{cases} test cases, {len(tests)} tests"
         end = "" if is_drift else ", no drift"
-        output.say(f"{heading}{kind} {quote}{place.name}{quote}: {counts_text}{end}")
-        for line in _lines(differences, kind, markdown=args.markdown):
+        name = f"{quote}{place.name}{quote}"
+        output.say(f"{heading}{place_word} {name}: {counts_text}{end}")
+        for line in _lines(differences, place_word, markdown=args.markdown):
             output.say(line)
     if new_map is not None:
         names = (each.tests[0] for each in differences["unmapped"])
@@ -226,19 +228,19 @@ def _compare(
     """Return the differences of each kind between *tests* and the test cases of *place*."""
     differences: dict[str, list[Difference]] = {kind: [] for kind in TITLES}
     scripts = {each.script for each in place.placements}
-    created = set()
+    created_scripts = set()
     tests_by_case: dict[CaseRef, list[str]] = {}
     for nodeid, item in tests.items():
         for case in item.cases:
             tests_by_case.setdefault(case, []).append(nodeid)
         if item.new is not None and item.new.script in scripts:
-            created.add(item.new.script)
+            created_scripts.add(item.new.script)
         elif item.invalid or item.unmarked:
             kind = "invalid" if item.invalid else "unmapped"
             differences[kind].append(Difference(tests=[nodeid]))
     for each in {each.case: each for each in place.placements}.values():
         is_tested = each.case in tests_by_case or each.alt in tests_by_case
-        if not is_tested and each.script not in created:
+        if not is_tested and each.script not in created_scripts:
             script = f" ({each.script})" if each.automated and each.script else ""
             kind = "gone" if each.automated else "untested"
             differences[kind].append(Difference(each.case, each.name + script))
@@ -257,11 +259,11 @@ def _compare(
 
 
 def _lines(
-    differences: dict[str, list[Difference]], place: str, *, markdown: bool
+    differences: dict[str, list[Difference]], place_word: str, *, markdown: bool
 ) -> Iterator[str]:
     for kind, listed in differences.items():
         if listed:
-            title = f"{TITLES[kind].format(place=place)}: {len(listed)}"
+            title = f"{TITLES[kind].format(place=place_word)}: {len(listed)}"
             yield f"\n## {title}\n" if markdown else title
         for each in listed:
             parts = [] if each.case is None else [format_case(each.case)]

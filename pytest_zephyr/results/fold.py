@@ -220,9 +220,9 @@ def fold(
 
     With *setup_only* no test is called, as with ``--setup-plan``.
 
-    No outcome is final before the last record. A rerun comes after a teardown, a failed
-    subtest before the call report, and a crash after no further report at all. Records of
-    different workers may interleave in any order.
+    No outcome is final before the last record: a rerun comes after a teardown, a failed
+    subtest is reported before the call of its test, and after a crash no teardown is
+    reported. Records of different workers may interleave in any order.
     """
     nodes: dict[str, _Node] = {}
     evidence: dict[str, list[EvidenceEntry]] = {}

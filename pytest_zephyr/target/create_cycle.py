@@ -62,8 +62,8 @@ class TargetCreator:
         if problems := missing_for_cycle(self._client, self._settings, target):
             raise errors.ZephyrNotFound("\n".join(problems))
         error = errors.ZephyrUnreachable(
-            f"{self._settings.describe('phase')}: it was created, but the server does"
-            f" not list it. Send the results later."
+            f"{self._settings.describe('phase')}: it or its cycle was created, but the"
+            f" server does not list it. Send the results later."
         )
         for _ in range(_MAX_ROUNDS):
             if target.phase is not None:

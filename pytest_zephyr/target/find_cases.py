@@ -26,7 +26,8 @@ class CaseLookup:
     """Test cases of the repository.
 
     *ambiguous* has the visible ids of each Alt ID that several test cases share.
-    *certain* says that all cases were searched, so that others do not exist.
+    *certain* says that every case was searched for, or all folders of the release were
+    read: a case that is not here was not found there.
     """
 
     placements: dict[CaseRef, entities.Placement] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """The contract with Zephyr Enterprise, and checks that calls keep to it.
 
-openapi-core checks paths, parameters, schemas, content types and logins. Added here are
-parameters, properties and bodies that the server would ignore: a client must not send
-them.
+openapi-core checks paths, parameters, schemas, content types and logins. This module
+also reports parameters, properties and bodies that the server would ignore: a client must
+not send them.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ ROOTS = ("/flex/services/", "/flex/upload/", "/flex/download")
 FAULT = "sandbox.fault"
 HOST = "http://localhost"
 
-#: Characters of a message that are shown; the value comes first and is what is long.
-LONGEST = 300
+#: A longer message is cut in the middle: the value, which comes first, is what is long.
+MAX_MESSAGE = 300
 
 Raw = dict[str, Any]
 
@@ -102,7 +102,10 @@ class Contract:
         return list(self._of_answer(method, path, status, kind, body))
 
     def operation(self, method: str, path: str) -> Raw | None:
-        """Return the operation of a path, its parameters with those of the path."""
+        """Return an operation, with the parameters of its path before its own.
+
+        `None` if the contract does not have it.
+        """
         try:
             found = self._answers.path_finder.find(method.lower(), HOST + path)
         except PathError:
@@ -176,10 +179,10 @@ class Contract:
         media = self._follow(declared or answers["default"]).get("content", {})
         anything = any(not each.get("schema") for each in media.values())
         if not body and (declared is None or not media or anything):
-            # Failures may have no body, nor may answers without a schema.
+            # An undeclared failure, and an answer without a schema, may have no body.
             return ()
         if body and not media:
-            return ("answer: a body where there is none",) if status == 204 else ()
+            return ("answer: status 204 has a body",) if status == 204 else ()
         if not body:
             return ("answer: the body is missing",)
         request = MockRequest(HOST, method.lower(), path)
@@ -211,7 +214,7 @@ def closed(document: Raw) -> Raw:
     components = document["components"]["schemas"]
 
     def named(schema: Raw) -> bool:
-        """Whether the parts of a schema together name all properties."""
+        """Whether a schema or one of its parts names properties, and allows no others."""
         if "$ref" in schema:
             schema = components[schema["$ref"].rpartition("/")[2]]
         if "additionalProperties" in schema:
@@ -225,7 +228,7 @@ def closed(document: Raw) -> Raw:
         if not isinstance(node, dict):
             return node
         if isinstance(node.get("$ref"), str) and part:
-            return {**node, "$ref": f"{node['$ref']}{OPEN}"}
+            return {**node, "$ref": f"{node['$ref']}{OPEN_SUFFIX}"}
         found = {
             key: [close(each, part=True) for each in value]
             if key in PARTS
@@ -234,15 +237,15 @@ def closed(document: Raw) -> Raw:
             else close(value)
             for key, value in node.items()
         }
-        parts = any(key in node for key in ("properties", *PARTS))
-        if not part and parts and named(node):
+        is_object = any(key in node for key in ("properties", *PARTS))
+        if not part and is_object and named(node):
             found["unevaluatedProperties"] = False
         return found
 
     schemas = {}
     for name, schema in components.items():
         schemas[name] = close(schema)
-        schemas[f"{name}{OPEN}"] = close(schema, part=True)
+        schemas[f"{name}{OPEN_SUFFIX}"] = close(schema, part=True)
     return {
         **document,
         "paths": close(document["paths"]),
@@ -251,7 +254,8 @@ def closed(document: Raw) -> Raw:
 
 
 PARTS = ("allOf", "anyOf", "oneOf")
-OPEN = "AsPart"
+#: What the names of the open copies end with.
+OPEN_SUFFIX = "AsPart"
 
 
 def problems(errors: Callable[[], Iterator[Exception]]) -> Iterator[str]:
@@ -269,7 +273,9 @@ def message(error: BaseException) -> str:
     schema_errors = list(getattr(error, "schema_errors", ()))
     text = "; ".join(f"{each.json_path}: {each.message}" for each in schema_errors[:5])
     text = text or str(error)
-    return text if len(text) <= LONGEST else f"{text[:100]} ... {text[-LONGEST:]}"
+    if len(text) <= MAX_MESSAGE:
+        return text
+    return f"{text[:100]} ... {text[-MAX_MESSAGE:]}"
 
 
 def sampled(body: bytes) -> bytes:
@@ -291,7 +297,7 @@ MANY_ROWS = 20
 
 
 def credential_problems(authorization: str, cookie: str) -> Iterator[str]:
-    """Yield what is wrong with how many credentials there are."""
+    """Yield that a credential is empty, or that there is more than one."""
     tokens = re.findall(r"(?:^|; )token=([^;]*)", cookie)
     given = [authorization.partition(" ")[2].strip()] if authorization else []
     if not all([*given, *tokens]):

@@ -186,11 +186,7 @@ def test_by_id_names_a_case_for_each_combination(cases_of):
         """
     )
 
-    assert found in (
-        {"test_a[chrome-fast]": [7], "test_a[firefox-fast]": [8, 9]},
-        {"test_a[fast-chrome]": [], "test_a[fast-firefox]": []},
-    )
-    assert found["test_a[chrome-fast]"] == [7]
+    assert found == {"test_a[chrome-fast]": [7], "test_a[firefox-fast]": [8, 9]}
 
 
 def test_by_id_may_have_any_letters(cases_of):
@@ -222,9 +218,7 @@ def test_by_id_without_the_parameter_is_a_warning(pytester, run_pytest, monkeypa
     ran = run_pytest("--zephyr")
 
     ran.result.assert_outcomes(passed=2, warnings=1)
-    assert (
-        "test_a[[]b]: by_id names no test case for 'b'".replace("[[]", "[") in ran.text
-    )
+    assert "test_a[b]: by_id names no test case for 'b'" in ran.text
 
 
 @pytest.mark.parametrize("level", ["function", "class", "module", "param"])

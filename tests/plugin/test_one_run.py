@@ -465,7 +465,7 @@ def test_worst_result_counts_if_each_job_pushes(shard, world, monkeypatch, first
     assert "test_red.py::test_a" in world.execution(101).comment
 
 
-def test_job_says_that_it_left_a_worse_result_of_another_job(
+def test_job_says_that_a_worse_result_of_another_job_stays(
     pytester, run_zephyr, world, monkeypatch
 ):
     pytester.makepyfile(
@@ -630,7 +630,7 @@ def test_sessions_are_sent_while_another_one_is_running(
     assert world.statuses()[101] == "2"
 
 
-def test_session_beside_one_that_is_still_running_is_no_attempt(
+def test_session_beside_one_that_is_still_running_is_not_its_next_attempt(
     command, broken_suite, pytester, run_zephyr, world
 ):
     run_zephyr("--zephyr-push=never", same_exit=False)

@@ -131,6 +131,7 @@ SUITE = """
     def test_raises_system_exit(): raise SystemExit(3)
 """
 
+#: 1 is Pass, 2 Fail, 4 Blocked; `None` leaves the test case unchanged.
 STATUSES = {
     1: "1", 2: "2", 3: "2", 4: "2", 5: "2", 6: None, 7: None, 8: None, 9: "4", 10: "1",
     11: "2", 12: "4", 13: "2", 14: "1", 15: "2", 16: "2", 17: "2", 18: "1", 19: "4",

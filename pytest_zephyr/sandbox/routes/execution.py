@@ -82,6 +82,7 @@ def list_executions(*where: Any) -> dict[str, Any]:
 @routes.get("/execution/<int:execution_id>")
 def execution(execution_id: int) -> Response:
     with wire.reading() as session:
+        # Answer 404 if there is none.
         executing.executions_by_id(session, [execution_id])
         return wire.answer(lists.executions_json_by_id(session, [execution_id])[0])
 
@@ -205,8 +206,8 @@ def save_steps() -> Response:
     with wire.writing() as session:
         ids = executing.save_steps(session, new_results)
         executions = {new_result.execution for new_result in new_results}
-        shape = {row["id"]: row for row in step_results_json(session, executions)}
-        return wire.answer([shape[identifier] for identifier in ids])
+        rows = {row["id"]: row for row in step_results_json(session, executions)}
+        return wire.answer([rows[identifier] for identifier in ids])
 
 
 def step_results_json(session: Session, executions: set[int]) -> list[dict[str, Any]]:

@@ -32,12 +32,12 @@ routes = Blueprint("summary", __name__)
 @routes.get("/summary/release/<int:release_id>")
 def release(release_id: int) -> Response:
     here = Node.release_id == release_id
-    required = select(Requirement).where(Requirement.release_id == release_id)
+    requirements_query = select(Requirement).where(Requirement.release_id == release_id)
     mapped = Requirement.id.in_(select(RequirementLink.requirement_id))
     with wire.reading() as session:
         get(session, Release, release_id)
-        requirements = lists.total(session, required)
-        covered = lists.total(session, required.where(mapped))
+        requirements = lists.total(session, requirements_query)
+        covered = lists.total(session, requirements_query.where(mapped))
         cases = lists.placements_query().where(here, Node.phase_id.is_(None))
         defects = session.scalars(
             select(Defect.key)
