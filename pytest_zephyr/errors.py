@@ -2,11 +2,11 @@
 
 ZephyrError
   + SettingsError           a setting is wrong or missing
-  + ZephyrUnreachable       no answer; trying again may help
+  + ZephyrUnreachable       no usable answer; trying again may help
       - ZephyrWriteUncertain  no usable answer to a write: it may have happened or not
   + ZephyrBadAnswer         an answer we cannot use; carries its status
       - ZephyrUnauthorized  401, 403
-      - ZephyrRefused       any other status, or a body that cannot be used
+      - ZephyrRefused       another status that stays, or a body that cannot be used
           - ZephyrNotFound  404, 405, 410, or a name that the server does not have
   + JournalError            a journal cannot be read or written
       - NotAJournal         the file is not a journal, or has no first line

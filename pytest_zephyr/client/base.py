@@ -113,9 +113,9 @@ class Calls(Transport):
         """Yield the rows of a list that comes in pages.
 
         *with_id* returns the part of a row that has its id; a repeated id is left out. The
-        last page has fewer rows than `PAGE_SIZE` and than the server's own page size, or
-        no new rows, because the server ignores the offset. The total that the server
-        states is not used.
+        last page is shorter than `PAGE_SIZE` and than the page size that the server states,
+        or it has no new rows: it is empty, or the server ignores the offset. The total that
+        the server states is not used.
         """
         seen_ids: set[int | None] = set()
         offset = 0

@@ -29,7 +29,8 @@ from pytest_zephyr.text import shorten
 _NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError)
 _BEFORE_SENDING = (*_NOT_CONNECTED, ssl.SSLCertVerificationError)
 
-#: Errors after which a read is tried again: broken connections, and answers cut off.
+#: Further errors after which a read is tried again: no answer in time, a broken
+#: connection, an answer that is cut off.
 _TRANSIENT = (
     ReadTimeoutError,
     ProtocolError,

@@ -25,7 +25,7 @@ from pytest_zephyr.results.evidence import Step
 #: Characters of a step's error that a journal keeps.
 _MAX_ERROR = 500
 
-#: The number of a test case's step is smaller.
+#: Step numbers are below this; a larger one is taken as a text.
 _MAX_STEP = 2**31
 
 _STEP_NUMBERS = pytest.StashKey[Iterator[int]]()
@@ -51,7 +51,7 @@ class Zephyr:
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
         self._recorder = item.config.stash.get(RECORDER, Recorder())
-        # In the stash: the record that hooks get counts on.
+        # In the stash, so that the record that hooks get continues the numbers.
         self._step_numbers = item.stash.setdefault(_STEP_NUMBERS, itertools.count(1))
         self._nesting = Nesting()
 
@@ -90,7 +90,7 @@ class Zephyr:
             zephyr.attach(data, name="answer", type="application/json")
 
         A file larger than ``--zephyr-attach-max-size`` is left out and named in the
-        summary; one that does not exist, too, and it counts for
+        summary. So is one that does not exist, which also counts for
         ``--zephyr-on-error=fail``. The content is sent as it is: unlike texts, it is not
         searched for secrets.
         """
@@ -159,8 +159,8 @@ class Zephyr:
         *label* is a text, or the number of a step of the test case, from 1. The result
         lands on the step of the test case with this number or this text; one that Zephyr
         does not have is listed in the notes. A block that ends regularly has passed; one
-        that an exception leaves has failed, or was skipped by `pytest.skip`, and the
-        exception goes on. Steps may contain others::
+        that an exception leaves has failed, or was skipped by `pytest.skip` or interrupted,
+        and the exception goes on. Steps may contain others::
 
             with zephyr.step("Open the cart"):
                 with zephyr.step(2):

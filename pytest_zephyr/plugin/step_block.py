@@ -63,7 +63,7 @@ class StepBlock:
 
     def __call__(self, function: Function) -> Function:
         """Wrap *function* so that a step lasts as long as what it does."""
-        # Any: it may be of any kind.
+        # Any: a plain function, a coroutine function or a generator.
         call: Any = function
 
         def step() -> StepBlock:

@@ -29,7 +29,7 @@ from pytest_zephyr.text import plural
 #: The most lines about replaced results, and about separate jobs.
 _MAX_LINES = 20
 
-#: Why a test case is unchanged, if not for the outcome of its tests.
+#: Why a test case is unchanged, other than the outcome of its tests.
 _UNRUN = "not run"
 _IGNORED = "unknown to Zephyr"
 _OLDER = "newer result in Zephyr"
@@ -68,7 +68,7 @@ def counts(delivery: Delivery) -> Line:
 
 
 def _with_reasons(number: int, what: str, reasons: Mapping[str, int]) -> str:
-    """Return a count with those of its reasons; a single reason of unchanged has none."""
+    """Return a count, with its reasons and their counts; one reason alone has no count."""
     if not number:
         return ""
     texts = [f"{count} {reason}" for reason, count in reasons.items()]
@@ -87,12 +87,13 @@ def _by_status(results: Iterable[CaseResult]) -> dict[str, int]:
 def _why_unchanged(result: CaseResult) -> str:
     """Return why a skipped result leaves its test case unchanged."""
     if result.status is not None:
+        # Its test case is unknown.
         return _IGNORED
     return _UNRUN if result.outcome is records.Outcome.UNRUN else result.outcome.value
 
 
 def details(delivery: Delivery) -> list[Line]:
-    """Return what was created, what became of the evidence, and which tests have no case."""
+    """Return what was created, what became of the evidence, and how many tests have no case."""
     created, sent = delivery.creations.created, delivery.evidence
     parts = [
         f"{plural(count, noun)} {what}"
@@ -134,7 +135,7 @@ def preview(delivery: Delivery) -> list[Line]:
             for each in new
         ),
     ]
-    lines += [f"{_preview_of(each)}, after it was added" for each in changes.missing]
+    lines += [f"{_preview_of(each)}, once it is added" for each in changes.missing]
     evidence = [node.evidence for each in changes.writes for node in each.result.nodes]
     if any(evidence):
         files = plural(sum(len(each.files) for each in evidence), "attachment")
@@ -206,7 +207,7 @@ def merged(results: MergedResults) -> list[Line]:
         for (earlier, later), count in results.replaced.items()
     ]
     separate_jobs = [
-        f"{worse}.jsonl has worse results than {other}.jsonl and counts; they are"
+        f"{worse}.jsonl counts, as its results are worse than those of {other}.jsonl; they are"
         f" different jobs of this run: {why}"
         for (worse, other), why in results.separate_jobs.items()
     ]

@@ -42,9 +42,9 @@ def push(
     """Deliver *nodes* and return what became of them.
 
     *results* say when the sessions ended and which of them are incomplete. Only results of
-    the journals in *journals_to_send* are sent; those of the others are compared with
-    them. *settings_by_journal* has the settings of journals that differ from *settings*.
-    Both name a journal by its run. With *force*, results replace whatever the server has.
+    the journals in *journals_to_send* are sent; the others only help to decide which
+    result of a test case counts. *settings_by_journal* has the settings of journals that
+    differ from *settings*. Journals are named by their runs. With *force*, results replace whatever the server has.
     *snapshot* is what was already read from the server. With ``zephyr_dry_run``
     everything is read and nothing is written.
 
@@ -54,7 +54,7 @@ def push(
     planner = Planner(settings, settings_by_journal or {}, journals_to_send)
     settings = planner.widest_settings
     # The statuses of the server are not known yet, so the stock statuses are used.
-    delivery = _count_expected(planner, nodes)
+    delivery = _expected_delivery(planner, nodes)
     if not delivery.pending:
         return delivery
     try:
@@ -113,7 +113,7 @@ def push(
     return delivery
 
 
-def _count_expected(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
+def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
     """Return what is to be delivered, before anything is read from the server."""
     plan = planner.plan(nodes)
     delivery = Delivery(results=plan.results, invalid=planner.invalid(nodes))

@@ -34,7 +34,7 @@ DEFECT_STATUS = "Open"
 
 
 def present(**values: Any) -> Json:
-    """Drop empty values: the server leaves a key out instead of sending null."""
+    """Drop values that are `None`: the server leaves a key out instead of sending null."""
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -155,7 +155,7 @@ def release(row: Release) -> Json:
 
 
 def cycle(row: Cycle, phases: Iterable[tuple[Phase, int]]) -> Json:
-    as_json = [phase(*entry) for entry in phases]
+    phases_json = [phase(*entry) for entry in phases]
     return {
         "id": row.id,
         "environment": row.environment,
@@ -165,9 +165,9 @@ def cycle(row: Cycle, phases: Iterable[tuple[Phase, int]]) -> Json:
         "status": row.status,
         "revision": row.revision,
         "releaseId": row.release_id,
-        "cyclePhases": as_json,
+        "cyclePhases": phases_json,
         "createdOn": row.created_on,
-        "hasChild": bool(as_json),
+        "hasChild": bool(phases_json),
     }
 
 
@@ -245,7 +245,7 @@ def case(row: Case, release_id: int | None, requirements: Sequence[int] = ()) ->
 
 
 def tct(row: Placement, case_version: Case, release_id: int) -> Json:
-    """A placement without its case."""
+    """A placement (``tct`` in the API) without the key ``testcase``."""
     return {
         "id": row.id,
         "tcrCatalogTreeId": row.node_id,
@@ -278,7 +278,7 @@ def placement(
     }
 
 
-def step_block(
+def case_steps(
     row: Case, release_id: int, placement_id: int, steps: Sequence[Step]
 ) -> Json:
     return {
@@ -312,12 +312,12 @@ def execution(
     attachments: int,
     defects: Iterable[Defect],
 ) -> Json:
-    """An execution; *placement_shape* is the shape of its placement."""
+    """An execution; *placement_json* is its placement as JSON."""
     shape = {
         "id": row.id,
         "assignmentDate": row.assigned_on,
         "estimatedTime": estimated_time,
-        # Holds the estimated time until the first execution.
+        # Until the test case is executed, the estimated time.
         "actualTime": estimated_time if row.actual_time is None else row.actual_time,
         **present(status=row.status, comment=row.comment, executedBy=row.executed_by),
         "testerId": row.tester_id,

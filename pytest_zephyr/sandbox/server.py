@@ -55,8 +55,8 @@ class Sandbox:
     """A Zephyr Enterprise server on this machine.
 
     Without *db* it begins empty and leaves nothing behind. *wrap* gets the WSGI
-    application and returns the one to serve; an answer that a fault has spoilt is
-    marked by the key ``sandbox.fault`` in its environ.
+    application and returns the one to serve; if a fault spoils an answer, the environ of
+    its request has the key ``sandbox.fault``.
     """
 
     def __init__(

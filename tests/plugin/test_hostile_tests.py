@@ -403,7 +403,7 @@ def test_evidence_of_a_forked_test_is_sent(pytester, run_zephyr, world, args):
     assert [name for name, _, _ in execution.attachments] == ["server.log"]
 
 
-def test_a_bug_before_a_fork_is_reported_once(pytester, run_zephyr):
+def test_a_forked_process_does_not_repeat_bugs_of_its_parent(pytester, run_zephyr):
     """A forked process sends its own bugs, not those that its parent has noted."""
     broken = "from pytest_zephyr.journal import format\nformat.start_text = None\n"
     pytester.makeconftest(textwrap.dedent(FORKING) + broken)
@@ -893,7 +893,7 @@ def test_unusual_reasons_and_failures_lose_no_result(pytester, run_zephyr, world
     assert (world.statuses()[101], world.statuses()[102]) == ("4", "2")
 
 
-# Items that are collected twice, and repeated crashes
+# Items that are listed twice, and crashes
 
 
 def test_item_that_is_listed_twice_is_two_tests(pytester, run_zephyr, world):

@@ -566,7 +566,7 @@ def test_dry_run_shows_what_would_be_created(pytester, run_zephyr, paste, world)
         "phase 'Regression' would be created",
         "folder 'Automation' would be created",
         "test case 'test_pay::test_unmarked' would be created",
-        "test case 201: Pass, after it was added",
+        "test case 201: Pass, once it is added",
     ):
         assert line in ran.text
     assert world.writes == []

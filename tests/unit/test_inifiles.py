@@ -105,7 +105,7 @@ def test_the_closest_directory_wins(tmp_path):
 
 
 def test_without_a_file_there_are_no_options(tmp_path):
-    """Paths start from where the search began."""
+    """The root is the directory where the search began."""
     ini = inifiles.find(tmp_path)
 
     assert dict(ini.options) == {}
@@ -218,7 +218,9 @@ def test_the_error_about_a_missing_file_has_the_option(tmp_path):
             b"[tool.pytest]\nini_options = 3\n",
             id="options are no table",
         ),
-        pytest.param("pytest.toml", b"pytest = 3\n", id="table of pytest.toml is none"),
+        pytest.param(
+            "pytest.toml", b"pytest = 3\n", id="pytest is no table in pytest.toml"
+        ),
     ],
 )
 def test_the_error_about_a_broken_file_is_one_line(tmp_path, name, content):

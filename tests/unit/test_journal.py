@@ -215,7 +215,7 @@ def test_a_line_is_on_disk_as_soon_as_it_is_appended(path):
 
 @pytest.mark.parametrize("secret", ["s3cr3t", "report", "passed", "kept in", 'a"\\b'])
 def test_a_known_secret_is_not_written(path, secret):
-    """It is hidden in values of tests; keys and options stay, even if it is their text."""
+    """It is hidden in what tests report; keys and options stay, even if they contain it."""
     header = replace(HEADER, options={"cycle": f"name:{secret}"})
     with closing(JournalWriter.create(path, header, Scrubber([secret]))) as writer:
         entry = replace(REPORT, text=f"it was {secret}", outcome="passed")
@@ -248,7 +248,7 @@ def test_two_runs_have_two_names():
 
 
 def test_an_incomplete_last_line_is_skipped(path):
-    """A kill leaves it, so it is not counted as unreadable; one in the middle is."""
+    """A kill leaves it, so it does not count as unreadable; one in the middle does."""
     write(path, line_of(ITEM), line_of(End(1)))
     path.write_bytes(path.read_bytes()[:-5])
     journal = Journal(path)
@@ -305,7 +305,7 @@ def test_a_journal_can_be_cut_anywhere(path):
             b'"duration":' + b"9" * 400 + b"}",
             id="duration is huge",
         ),
-        pytest.param(b'{"kind":"end","at":[]}', id="end is a list"),
+        pytest.param(b'{"kind":"end","at":[]}', id="time of the end is a list"),
         pytest.param(
             b'{"kind":"report","nodeid":"a","when":"call","outcome":null}',
             id="no outcome",
@@ -356,7 +356,7 @@ def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
 
 
 def test_blank_lines_are_ignored(path):
-    """A push that appends to a journal writes one first."""
+    """An editor may leave some."""
     write(path, line_of(ITEM))
     with path.open("ab") as file:
         file.write(b"\n  \n\r\n")
@@ -585,7 +585,7 @@ def test_a_journal_is_never_written_over(path):
 
 
 def test_files_of_workers_are_read_with_the_journal(path):
-    """Each worker writes what it collected beside the main file."""
+    """Each worker writes its items to a file of its own, next to the main one."""
     write(path, line_of(End(1)))
     for worker in ("gw1", "gw0"):
         writer = journal_writer.worker_journal(str(path), worker)
@@ -638,7 +638,7 @@ def test_a_push_appends(path):
 
 
 def test_a_push_begins_a_new_line_after_an_incomplete_one(path):
-    """The receipt is read, and the incomplete line is counted as unreadable."""
+    """The receipt is read; the incomplete line is torn, and does not count as unreadable."""
     write(path, line_of(ITEM))
     with path.open("ab") as file:
         file.write(b'{"kind":"rep')
@@ -737,7 +737,7 @@ def test_a_journal_is_delivered_if_its_last_line_says_so(path, lines, delivered)
 
 
 def test_a_delivered_journal_that_is_reopened_stays_delivered(path):
-    """A push that finds nothing to do writes a blank line."""
+    """A push that finds nothing to do adds no line."""
     write(path, journal_format.line_of(journal_format.AllDelivered()))
     JournalWriter.reopen(path).close()
 

@@ -99,8 +99,9 @@ def all_releases() -> Response:
 def create_release() -> Response:
     """Create a release.
 
-    A new release of the real server is locked for minutes, which `Store.lock_release`
-    plays. Whether the dates of the project limit it is not documented.
+    On the real server a new release is locked for minutes. Here it is not; tests lock it
+    with `Store.lock_release`. It is not documented whether the release must lie within
+    the dates of its project.
     """
     given = wire.body_object()
     start, end = wire.read_date_fields(given, "release")

@@ -1,4 +1,4 @@
-"""Users, who of them is logged in, and API tokens."""
+"""Users, logging in, API tokens, and facts about the server."""
 
 from __future__ import annotations
 

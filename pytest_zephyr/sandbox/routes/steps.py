@@ -110,6 +110,6 @@ def _block(session: Session, case: Case) -> dict[str, Any]:
         .order_by(Node.phase_id.is_not(None), Placement.id)
     ).first()
     placement_id, release_id = (0, 0) if placement is None else placement
-    return as_json.step_block(
+    return as_json.case_steps(
         case, release_id, placement_id, repository.steps_of(session, case.id)
     )
