@@ -105,6 +105,7 @@ class Checker:
         return user
 
     def _check_encryption(self, client: Client) -> None:
+        """Note the steps address and TLS, once the server has answered."""
         self._note("address", client.server.origin)
         if client.server.origin.startswith("http://"):
             text = "not encrypted: anyone on the network path can read the credential"

@@ -77,14 +77,14 @@ def _entry(path: Path) -> Entry:
     except JournalError as error:
         return Entry(name, "unreadable", problem=str(error))
     header, options = journal.header, journal.header.options
-    places = (options.get(name, "").removeprefix("name:") for name in TARGET)
+    parts = (options.get(key, "").removeprefix("name:") for key in TARGET)
     return Entry(
         path=name,
         state=_state(journal),
         started=f"{datetime.fromtimestamp(header.started / 1000):%Y-%m-%d %H:%M}",
         run=header.key or header.run,
         server=options.get("url", ""),
-        target=" > ".join(filter(None, places)),
+        target=" > ".join(filter(None, parts)),
         tests=len(contents.session.nodes),
     )
 

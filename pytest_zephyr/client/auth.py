@@ -43,7 +43,7 @@ class CookieAuth(AuthBase):
     #: Seconds that a cookie is valid if the server does not say.
     LIFETIME = 5400.0
 
-    #: Seconds before its end at which a cookie is no longer used.
+    #: Seconds before its end at which a cookie is renewed, at most half its life.
     MARGIN = 60.0
 
     def __init__(self, basic: HeaderAuth) -> None:

@@ -18,8 +18,8 @@ Fact = Literal["run_key", "build", "branch", "commit", "job_url", "checkout", "a
 # Names of variables; the first one that is set counts. Jenkins and TeamCity
 # set BUILD_NUMBER, only Jenkins sets BUILD_URL and WORKSPACE. The run key is the same for
 # all jobs of a run and all their attempts; the checkout is the directory of the source
-# code. A later attempt has a higher number: on GitLab, where an attempt is a new job with
-# the same name, the id of the job.
+# code. A later attempt has a higher number. On GitLab an attempt is a new job with the
+# same name, so its number is the id of the job.
 _VARIABLES: Mapping[Fact, str] = {
     "run_key": """
         GITHUB_RUN_ID CI_PIPELINE_ID BUILD_BUILDID BITBUCKET_BUILD_NUMBER
@@ -77,6 +77,7 @@ def find(environ: Mapping[str, str], fact: Fact) -> str:
 def attempt(environ: Mapping[str, str]) -> int:
     """Return the number of the attempt, higher for later ones; 0 if there is none."""
     number = find(environ, "attempt")
+    # Without the name, nothing says which jobs are attempts of the same one.
     if number == environ.get("CI_JOB_ID") and not environ.get("CI_JOB_NAME"):
         return 0
     return int(number) if number.isascii() and number.isdigit() else 0

@@ -34,7 +34,7 @@ def find_credential(
     environ: Mapping[str, str],
     warnings: list[str],
 ) -> Credential | None:
-    """Return the credential to log in with by *auth*, `None` if none is given.
+    """Return the credential for the login method *auth*, `None` if none is given.
 
     *source* says where the name of the *token_file* came from. Adds to *warnings* if
     others can read the file. Raises SettingsError for an invalid credential.
@@ -49,7 +49,7 @@ def find_credential(
 def _token(
     file: Path | None, source: str, environ: Mapping[str, str], warnings: list[str]
 ) -> Credential | None:
-    """Read the token: from a flag's file, else the environment, else the other *file*."""
+    """Read the token: from *file* if a flag names it, or if ZEPHYR_TOKEN is not set."""
     text = environ.get("ZEPHYR_TOKEN", "").strip()
     if text and not source.startswith("--"):
         source = "ZEPHYR_TOKEN"
@@ -95,20 +95,20 @@ def _password(
     if not username and not password:
         return None
     problems = []
-    use_token = f"which {kind} login cannot send. Use an API token: set ZEPHYR_TOKEN."
+    advice = f"which {kind} login cannot send. Use an API token: set ZEPHYR_TOKEN."
     for name, text in (("ZEPHYR_USERNAME", username), ("ZEPHYR_PASSWORD", password)):
         if not text:
             problems.append(
                 f"{name} is not set in the environment; {kind} login needs it."
             )
         elif not text.isascii():
-            problems.append(f"{name} has a character outside ASCII, {use_token}")
+            problems.append(f"{name} has a character outside ASCII, {advice}")
         elif not text.isprintable():
             problems.append(
                 f"invalid {name}: it has a control character. Set it again."
             )
     if ":" in username:
-        problems.append(f"ZEPHYR_USERNAME has a colon, {use_token}")
+        problems.append(f"ZEPHYR_USERNAME has a colon, {advice}")
     if problems:
         raise SettingsError("\n".join(problems))
     return Credential(
@@ -134,7 +134,7 @@ def known_secrets(
     token_file: Path | None = None,
     proxy: str | None = None,
 ) -> set[str]:
-    """Return all texts to hide in a journal, such as in the output of a test.
+    """Return all texts to hide in a journal, a summary or a report.
 
     They are the secrets of Zephyr and of proxies that this process can read, with at
     least 6 characters.

@@ -54,10 +54,10 @@ def is_locked(path: Path) -> bool:
 
 
 def may_be_running(pid: int, *, here: bool, path: Path) -> bool:
-    """Return whether process *pid*, which writes to *path*, may still run.
+    """Return whether another process, *pid*, may still run and write to *path*.
 
-    Used where locks do not work. For a process that is not *here*, on this host, the
-    time of its last write decides.
+    Used where locks do not work. *here* says that it is a process of this host. If it
+    is not, or on Windows, the time of its last write decides.
     """
     if here and pid == os.getpid():
         return False

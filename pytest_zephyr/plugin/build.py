@@ -59,22 +59,25 @@ def begin(config: pytest.Config) -> None:
 
 
 class _Silenced:
-    """Shows why a run that a test of a reporting run started does not report."""
+    """Shows why this run does not report, if a test of a reporting run started it."""
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         return plugin_settings.silenced(config)
 
 
 class _Unbuilt:
-    """Replaces a reporter that failed to start, so that ``fail`` still sets the exit code."""
+    """Replaces a reporter that failed to start.
+
+    So the setting *on_error* still decides the exit code.
+    """
 
     def __init__(self, given: OptionSources) -> None:
-        self._texts = given
+        self._given = given
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         with suppress(Exception):
-            on_error = resolve.value("on_error", self._texts)
+            on_error = resolve.value("on_error", self._given)
             plugin_settings.set_exit_code(session, on_error)
 
 

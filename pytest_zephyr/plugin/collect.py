@@ -16,17 +16,17 @@ from pytest_zephyr.plugin.guard import Bugs
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Not for a run of pytest that a conftest starts.
+    # Removed, so that a pytest that a conftest starts does not write there, too.
     path = os.environ.pop(table.COLLECTED_VARIABLE, "")
     if path:
         local = plugin_settings.load_local(plugin_settings.sources(config))
         writer = JournalWriter.create(Path(path), Header("drift"), local.scrub)
-        lines = ItemLines(writer, local.marks, _Raised())
+        lines = ItemLines(writer, local.marks, _RaisedBugs())
         config.pluginmanager.register(lines, "zephyr-collect")
 
 
-class _Raised(Bugs):
-    """Ends the collection at the first failure of our own: nobody asks for them later."""
+class _RaisedBugs(Bugs):
+    """Raises the first bug, which ends the collection: no summary shows it later."""
 
     def note(self, hook: str, error: BaseException) -> None:
         raise RuntimeError(f"zephyr: internal error in {hook}") from error

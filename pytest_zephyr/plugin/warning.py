@@ -6,10 +6,10 @@ import pytest
 
 
 class PytestZephyrWarning(pytest.PytestWarning):
-    """A marker or a hook of a test that cannot be used.
+    """A marker of a test is invalid, or a hook failed or gave an invalid id.
 
-    The test with it is warned about, while reporting is on. It is an error of that test
-    under ``-W error``. To filter it in an ini file, name it by
+    The warning is given for that test, while reporting is on. Under ``-W error`` it is
+    an error of the test. To filter it in an ini file, name it by
     ``pytest_zephyr.PytestZephyrWarning``; in code::
 
         @pytest.mark.filterwarnings("ignore::pytest_zephyr.PytestZephyrWarning")

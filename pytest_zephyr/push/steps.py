@@ -92,8 +92,8 @@ def step_writes(execution: int, steps: dict[int, Step]) -> list[StepWrite]:
 class StepResults(BatchWriter[StepWrite]):
     """The steps of one push: read once for each test case, written after the results.
 
-    *notes_incomplete* are the executions whose notes leave out steps that the test case
-    does not have.
+    *notes_incomplete* are the executions whose notes may leave out steps that the
+    test case does not have, or whose steps could not be read.
     """
 
     def __init__(
@@ -185,7 +185,10 @@ class StepResults(BatchWriter[StepWrite]):
             self._note_done()
 
     def _note_done(self) -> None:
-        """Note the executions whose steps are all written, none of them refused."""
+        """Remember executions whose steps are all written, none of them refused.
+
+        Those with incomplete notes wait for `note_unlisted`.
+        """
         unsent = {row.execution for row in self.unfinished(self._rows)}
         done = self._pending.keys() - unsent
         self._evidence.steps_pending -= len(done)
@@ -198,7 +201,7 @@ class StepResults(BatchWriter[StepWrite]):
             self._memory.note(ledger.Stepped(digests))
 
     def note_unlisted(self) -> None:
-        """Note executions with incomplete notes, now that their notes are attached."""
+        """Remember those with incomplete notes, unless attached notes were refused."""
         attached = all(each.name != NOTES_FILE for each in self._evidence.refused)
         if self._unlisted and attached:
             self._memory.note(ledger.Stepped(self._unlisted))
@@ -207,7 +210,10 @@ class StepResults(BatchWriter[StepWrite]):
         return row.execution, row.step
 
     def write(self, rows: Sequence[StepWrite]) -> Sequence[StepWrite]:
-        """Write *rows*; the answer says of each whether it was written."""
+        """Write *rows*, and refuse those that the server's answer does not confirm.
+
+        If the answer cannot be compared with them, all count as written.
+        """
         try:
             answered = self._client.save_steps(self._phase, rows)
         except (errors.ZephyrUnauthorized, errors.ZephyrNotFound) as refused:

@@ -47,10 +47,10 @@ class CaseResult:
     def findings(
         self, ended: Mapping[str, int], incomplete: Collection[str] = ()
     ) -> list[OwnFinding]:
-        """Return the finding of each session whose tests ran.
+        """Return the finding of each session with tests that ran and have a status.
 
         *ended* says when sessions were over, *incomplete* names those that could not collect
-        some files. Both name a session as its journal does.
+        some files. Both name a session as `Origin.journal` does.
         """
         partial = {node.origin.journal for node in self.nodes if not node.ran}
         partial.update(incomplete)
@@ -177,9 +177,9 @@ def _doubt(nodes: Iterable[NodeResult], choice: Choice) -> str:
 
 
 def _weight(outcome: Outcome, choice: Choice) -> tuple[int, int, int]:
-    """Order outcomes: Fail, Blocked, any custom status, Pass, then those without status.
+    """Order outcomes: Fail, Blocked, any other status, Pass, then those without one.
 
-    ``skipped`` and ``unrun`` decide only if there is no other.
+    ``skipped`` and ``unrun`` decide only if no other outcome has a status.
     """
     if choice.problem:
         # A better outcome must not hide one whose status is invalid.

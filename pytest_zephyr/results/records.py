@@ -28,12 +28,12 @@ TARGET = ("project", "release", "cycle", "phase")
 
 
 def number_nodeid(nodeid: str, count: int) -> str:
-    """Return the name of the item that is the *count*th with one node id."""
+    """Return the name of the *count*th item that has the same *nodeid*."""
     return nodeid if count == 1 else f"{nodeid} ({count})"
 
 
 class Outcome(Enum):
-    """How a test ended, in pytest's words, from the best to the worst."""
+    """How a test ended; of several outcomes, the last in this order counts."""
 
     UNRUN = "unrun"
     SKIPPED = "skipped"
@@ -59,10 +59,11 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 @dataclass(frozen=True)
 class NewCase:
-    """A test case to create for a test without one; its folder and name identify it.
+    """A test case to create for a test without one; *package* and *name* identify it.
 
-    *package* is the directory of the test's file with ``/`` between its parts, which
-    the folder's name may contain. *script* is the node id without parameters.
+    *package* is the directory of the test's file, with ``/`` between its parts. It
+    replaces ``{package}`` in the path of the folder. *script* is the node id without
+    parameters.
     """
 
     package: str
@@ -157,8 +158,9 @@ Record = Item | Start | Report | Passed | EvidenceEntry | End
 
 @dataclass(frozen=True)
 class JobMark:
-    """A job as short digests for tags: *kind* is what it does, *place* where it ran.
+    """A job as short digests for the tags in notes (see `results.tags`).
 
+    *kind* is what the job does, *place* where it ran.
     *attempt* is the number that the CI service gives a repetition, 0 if it gives none.
     """
 
@@ -175,9 +177,9 @@ class JobMark:
 class Origin:
     """Where a result came from: the CI service's page of the job, and the commit.
 
-    *run* is the run key or, without one, the name of the run; *journal* is the name of the
-    run in its journal. *job* is the job of that run; *started* is its start in milliseconds
-    since the epoch.
+    *journal* is the name of the session, which its journal has as ``run``. *run* is the
+    run key, or that name if there is no key. *job* is the job of the session; *started*
+    is the start of the session in milliseconds since the epoch.
     """
 
     page: str = ""
@@ -195,11 +197,11 @@ UNKNOWN_ORIGIN = Origin()
 class NodeResult:
     """All records of one node id, folded.
 
-    *duration* is in microseconds and counts the last attempt; *at* is the end of the
-    last report in milliseconds since the epoch, 0 if there was none. *failures* and
-    *evidence* are those of the last attempt, *earlier* the first failure of the
-    attempts before it. *doubt* names a missing part of the journal, which may hold a
-    failure.
+    *duration* is in microseconds and counts the last attempt; *at* is the time of the
+    last start or report (its end) in milliseconds since the epoch, 0 if there was none.
+    *failures* and *evidence* are those of the last attempt, *earlier* is the first
+    failure of the attempts before it. *doubt* names a missing part of the journal,
+    which may hold a failure.
     """
 
     nodeid: str

@@ -47,7 +47,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Tally:
-    """The results of a phase by status, in the order of the server's list."""
+    """The results of a phase by status, in the order of the server's list.
+
+    *last* is when the newest was executed, in milliseconds since the epoch.
+    """
 
     shares: tuple[Share, ...] = ()
     total: int = 0
@@ -90,7 +93,7 @@ class Line:
 
 
 class Statuses:
-    """The names of statuses; no status counts as "Not executed"."""
+    """The names of statuses; a missing status is shown as "Not executed"."""
 
     def __init__(self, session: Session, preference: str = executing.STATUSES) -> None:
         self._names = executing.status_names(session, preference)
@@ -188,7 +191,7 @@ def execution_lines(session: Session, phase_id: int) -> tuple[list[Line], Tally]
             Case.name,
             Case.alt,
             Execution.status,
-            # Notes are long, and a line shows no more.
+            # A line shows 200 characters; escaped, these may be more.
             func.substr(Execution.comment, 1, 400),
             Execution.actual_time,
             Execution.executed_on,

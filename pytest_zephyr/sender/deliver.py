@@ -57,7 +57,7 @@ class DeliveredRun:
 
     @property
     def complete(self) -> bool:
-        """Whether another push would change nothing."""
+        """Whether another push would change nothing; never if it is damaged."""
         return self.delivery.complete and not self.damaged
 
     def summary_lines(

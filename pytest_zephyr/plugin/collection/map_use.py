@@ -1,4 +1,4 @@
-"""Names the rows of a mapping file that had no effect, where tests are collected."""
+"""Reports rows of a mapping file without an effect, once tests are collected."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class MapUse:
     @guarded
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         for item in items:
+            # This notes the rows that match the item as used.
             self._marks.of(item)
         self._add_places(items)
 

@@ -44,7 +44,8 @@ _TEXTS = {
 class MarkerData:
     """What the markers of an item say, and what is wrong with them.
 
-    *unmarked* says that no marker names a test case or asks to ignore the item.
+    *unmarked* says that the item names no test case, which is no problem, and that
+    no marker asks to ignore it.
     *requirements* are linked to the test case that is created for it.
     """
 
@@ -125,7 +126,7 @@ class Marks:
         return data
 
     def _ask_hook(self, item: pytest.Item, data: MarkerData) -> bool:
-        """Return whether a hook names the test cases instead of the markers."""
+        """Take the test cases from a hook, and return whether it answered."""
         if not item.config.hook.pytest_zephyr_cases.get_hookimpls():
             return False
         hook = item.ihook.pytest_zephyr_cases
@@ -146,7 +147,10 @@ class Marks:
         return True
 
     def _add(self, mark: pytest.Mark, item: pytest.Item, data: MarkerData) -> None:
-        """Add to *data* what *mark* says; the closest mark, which comes first, wins."""
+        """Add to *data* what *mark* says.
+
+        Of several comments, or values of a field, the first one stays: the closest.
+        """
         before = len(data.cases) + len(data.problems)
         for value in mark.args:
             self._add_ids(value, data)
@@ -249,6 +253,7 @@ def _levels(item: pytest.Item) -> list[list[pytest.Mark]] | None:
             levels += _by_class(node, marks)
         elif node is item and (callspec := getattr(item, "callspec", None)):
             of_params = set(map(id, callspec.marks))
+            # The marks of the parameters, then those of the function.
             by_owner: tuple[list[pytest.Mark], list[pytest.Mark]] = [], []
             for mark in marks:
                 by_owner[id(mark) not in of_params].append(mark)
@@ -291,7 +296,7 @@ def _fingerprint(item: pytest.Item) -> int:
 
 
 def _flat(values: object, depth: int = 10) -> Iterator[object]:
-    """Yield what is in *values*, lists and tuples opened; a list may contain itself."""
+    """Yield what is in *values*, collections opened; a list may contain itself."""
     if isinstance(values, COLLECTIONS) and depth:
         for value in values:
             yield from _flat(value, depth - 1)

@@ -38,7 +38,7 @@ def check_name(name: object, what: str) -> str:
 
 
 def unlocked_release(session: Session, release_id: int) -> Release:
-    """Release of which, or inside which, something is about to change."""
+    """Release in which something is about to change; an error if it is locked."""
     release = get(session, Release, release_id)
     if release.locked_until > time.time():
         raise bad_request(
@@ -67,8 +67,8 @@ def check_cycle_dates(
 ) -> None:
     """Check the dates of a cycle; a switch lets them lie outside of the release.
 
-    The vendor's pages say that its users are kept inside; its own Jenkins plugin begins
-    cycles with the project.
+    The vendor's pages say that a cycle has to lie inside; the vendor's Jenkins plugin
+    starts cycles on the day on which the project starts.
     """
     free = switch(session, FREE_CYCLE_DATES)
     bounds = (None, None) if free else (release.start, release.end)

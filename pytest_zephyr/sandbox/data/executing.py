@@ -33,7 +33,10 @@ NOT_EXECUTED = "10"
 
 @dataclass(frozen=True)
 class NewResult:
-    """The new values of one execution; None leaves a value unchanged."""
+    """The new values of one execution.
+
+    `None` leaves *notes* and *actual_time* unchanged; for *executed_on* it is now.
+    """
 
     execution: int
     tester: int
@@ -76,7 +79,7 @@ def check_statuses(session: Session, given: set[str], preference: str) -> None:
 
 
 def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Execution]:
-    """Return all executions by id; an unknown id is the server's own error."""
+    """Return the executions with *ids* by id. Raises ApiError for an unknown id."""
     executions: dict[int, Execution] = {}
     for some in chunks(set(ids)):
         rows = session.scalars(select(Execution).where(Execution.id.in_(some)))
@@ -88,7 +91,7 @@ def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Executio
 
 
 def execute(session: Session, actor: int, new_results: Sequence[NewResult]) -> None:
-    """Apply *verdicts*, each a new row of the execution's history; all or none."""
+    """Apply *new_results*, each a new row of the execution's history; all or none."""
     check_statuses(session, {new_result.status for new_result in new_results}, STATUSES)
     ids = [new_result.execution for new_result in new_results]
     executions = executions_by_id(session, ids)

@@ -17,7 +17,8 @@ from sqlalchemy.orm import mapped_column
 class FirstId(int, Enum):
     """Where the ids of each kind begin.
 
-    The ranges lie far apart, so that an id of one kind is never taken for one of another.
+    The ranges lie apart, so that an id of one kind is not taken for one of another
+    while there are few of each.
     """
 
     USER = 501
@@ -29,7 +30,7 @@ class FirstId(int, Enum):
     VERSION = 20_000_001
     PLACEMENT = 30_000_001
     EXECUTION = 50_000_001
-    # Below a million: one client gives folders of its own ids from a million on.
+    # Below a million: one client numbers its own folders from a million on.
     NODE = 600_001
     RESULT = 70_000_001
     ATTACHMENT = 80_000_001
@@ -143,6 +144,7 @@ class Release(NumberedTable):
     created_on: Mapped[int]
     order_id: Mapped[int]
     hidden: Mapped[bool] = mapped_column(default=False)
+    #: In seconds since the epoch, not in milliseconds.
     locked_until: Mapped[int] = mapped_column(default=0)
 
 

@@ -141,7 +141,7 @@ def remove_folder(session: Session, node: Node) -> None:
 
 
 def _remove_unplaced(session: Session, cases: Iterable[int]) -> None:
-    """Remove the test cases of *cases* of which no version is in a folder."""
+    """Remove the test cases of the versions *cases* if no version is in a folder."""
     placed = select(Case.testcase_id).join(Placement)
     for some in chunks(cases):
         gone = session.scalars(
@@ -163,7 +163,7 @@ def _remove_unplaced(session: Session, cases: Iterable[int]) -> None:
 
 
 def new_version(session: Session, case: Case) -> Case:
-    """Copy *case* as its next version and put that in its repository folders."""
+    """Copy *case* as its next version, which replaces it in repository folders."""
     values = {
         column.key: getattr(case, column.key)
         for column in Case.__table__.columns

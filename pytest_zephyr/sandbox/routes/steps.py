@@ -103,6 +103,10 @@ def _placed_case(session: Session, version_id: int, placement_id: int) -> Case:
 
 
 def _block(session: Session, case: Case) -> dict[str, Any]:
+    """Return all steps of *case* as one object, with its first placement.
+
+    A placement in the repository comes before one in a phase.
+    """
     placement = session.execute(
         select(Placement.id, Node.release_id)
         .join(Node)
