@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC
+from abc import abstractmethod
 import base64
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -84,7 +86,7 @@ def answer(
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + data
 
 
-class LocalServer:
+class LocalServer(ABC):
     """Passes each request, with its connection, to `handle` in a thread of its own."""
 
     def __init__(self) -> None:
@@ -105,10 +107,11 @@ class LocalServer:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
         )
 
+    @abstractmethod
     def handle(
         self, request: Request, connection: socketserver.StreamRequestHandler
     ) -> None:
-        raise NotImplementedError
+        """Answer *request* on *connection*, or close it."""
 
     def __enter__(self) -> Self:
         self._thread.start()
