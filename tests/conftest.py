@@ -46,7 +46,7 @@ for module in pkgutil.walk_packages(pytest_zephyr.__path__, "pytest_zephyr."):
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: The visible ids of the test cases in the phase of `World`.
+#: The visible ids of the test cases that the phase of the fixture `target` has.
 CASES = (101, 102, 103, 104, 105, 106)
 
 
@@ -76,8 +76,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @dataclass(frozen=True)
-class World:
-    """A sandbox with one project, release, cycle and phase, and cases in the phase."""
+class SandboxTarget:
+    """The ids of a phase and of all above it, and the sandbox that has them."""
 
     sandbox: Sandbox
     project: int
@@ -124,8 +124,10 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
-    """Create the database of a world; its sandbox has stopped.
+def filled_database(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, SandboxTarget]:
+    """Return the file of a database, and its target, whose sandbox has stopped.
 
     Project Payments, release 1.0, cycle Nightly and phase Smoke with six test cases.
     """
@@ -133,15 +135,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
     with Sandbox(path) as sandbox:
         # Clients send at most this many rows at once.
         sandbox.store.set_switch("batch_limit", 500)
-        places = sandbox.store.ensure_target("Payments", "1.0", "Nightly", "Smoke")
-        world = World(sandbox, *places)
-        world.schedule(*CASES)
-    return path, world
+        ids = sandbox.store.ensure_target("Payments", "1.0", "Nightly", "Smoke")
+        target = SandboxTarget(sandbox, *ids)
+        target.schedule(*CASES)
+    return path, target
 
 
 @pytest.fixture
 def sandbox(
-    filled: tuple[Path, World],
+    filled_database: tuple[Path, SandboxTarget],
     contract: Contract,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sandbox]:
@@ -153,16 +155,18 @@ def sandbox(
         return middlewares[-1]
 
     path = tmp_path_factory.mktemp("server") / "sandbox.db"
-    copyfile(filled[0], path)
+    copyfile(filled_database[0], path)
     with Sandbox(path, wrap=wrap) as sandbox:
         yield sandbox
     assert [each.violations for each in middlewares] == [[]]
 
 
 @pytest.fixture
-def world(filled: tuple[Path, World], sandbox: Sandbox) -> World:
-    """The filled world on its running server."""
-    return replace(filled[1], sandbox=sandbox)
+def target(
+    filled_database: tuple[Path, SandboxTarget], sandbox: Sandbox
+) -> SandboxTarget:
+    """Return the target of `filled_database`, with the sandbox that now has its data."""
+    return replace(filled_database[1], sandbox=sandbox)
 
 
 class SenderThread:
@@ -253,26 +257,26 @@ def run_pytest(pytester: pytest.Pytester) -> Callable[..., PytestRun]:
 
 
 @pytest.fixture
-def phase_of_world(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the environment variables for the server and the phase of *world*."""
-    monkeypatch.setenv("ZEPHYR_URL", world.sandbox.url)
-    monkeypatch.setenv("ZEPHYR_TOKEN", world.sandbox.token)
-    monkeypatch.setenv("ZEPHYR_PHASE", str(world.phase))
+def target_variables(target: SandboxTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the environment variables that name the server, token and phase of *target*."""
+    monkeypatch.setenv("ZEPHYR_URL", target.sandbox.url)
+    monkeypatch.setenv("ZEPHYR_TOKEN", target.sandbox.token)
+    monkeypatch.setenv("ZEPHYR_PHASE", str(target.phase))
 
 
 @pytest.fixture
 def run_zephyr(
-    run_pytest: Callable[..., PytestRun], phase_of_world: None
+    run_pytest: Callable[..., PytestRun], target_variables: None
 ) -> Callable[..., PytestRun]:
-    """Run pytest with reporting on, against the phase of *world*.
+    """Run pytest with reporting on, against the phase of *target*.
 
     Checks at every call that the plugin does not change the exit code: it is the one that
     follows from the outcomes, or that of the same run without the plugin.
     """
 
-    def run(*args: object, same_exit: bool = True, **options: Any) -> PytestRun:
+    def run(*args: object, check_exit_code: bool = True, **options: Any) -> PytestRun:
         ran = run_pytest("--zephyr", *args, **options)
-        if same_exit and ran.ret != exit_code_of(ran):
+        if check_exit_code and ran.ret != expected_exit_code(ran):
             foreign = [each for each in args if not str(each).startswith("--zephyr")]
             assert ran.ret == run_pytest("--no-zephyr", *foreign, **options).ret
         return ran
@@ -280,7 +284,7 @@ def run_zephyr(
     return run
 
 
-def exit_code_of(ran: PytestRun) -> int | None:
+def expected_exit_code(ran: PytestRun) -> int | None:
     """Return the exit code that follows from the outcomes, `None` if nothing shows them."""
     try:
         outcomes = ran.result.parseoutcomes()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 RECIPES = Path(__file__).parent.parent / "examples" / "ci"
@@ -123,7 +123,7 @@ class Machine:
 
     path: Path
     tools: Path
-    world: World
+    target: SandboxTarget
     service: str
 
     def checkout(self, name: str) -> Path:
@@ -138,8 +138,8 @@ class Machine:
         """Run the steps of a job in its checkout and yield the result of each."""
         values = {
             "matrix.shard": shard,
-            "secrets.ZEPHYR_TOKEN": self.world.sandbox.token,
-            "ZEPHYR_TOKEN": self.world.sandbox.token,
+            "secrets.ZEPHYR_TOKEN": self.target.sandbox.token,
+            "ZEPHYR_TOKEN": self.target.sandbox.token,
             "System.TotalJobsInPhase": SHARDS,
             "System.JobPositionInPhase": shard,
             "Pipeline.Workspace": self.path / "artifacts",
@@ -162,9 +162,9 @@ class Machine:
             }
             if "ZEPHYR_URL" in step.env:
                 assert SERVER in step.env["ZEPHYR_URL"]
-                env["ZEPHYR_URL"] = self.world.sandbox.url
+                env["ZEPHYR_URL"] = self.target.sandbox.url
                 # In GitLab and Jenkins a recipe does not name the secret.
-                env["ZEPHYR_TOKEN"] = self.world.sandbox.token
+                env["ZEPHYR_TOKEN"] = self.target.sandbox.token
             yield subprocess.run(
                 ["bash", "-e", "-c", fill(step.script)],
                 cwd=self.path / name,
@@ -176,8 +176,12 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, tools: Path, world: World) -> Callable[[Path], Machine]:
-    return lambda recipe: Machine(tmp_path, tools, world, recipe.stem.partition("-")[0])
+def machine(
+    tmp_path: Path, tools: Path, target: SandboxTarget
+) -> Callable[[Path], Machine]:
+    return lambda recipe: Machine(
+        tmp_path, tools, target, recipe.stem.partition("-")[0]
+    )
 
 
 def recipes(*, shards: bool) -> list[Any]:
@@ -191,7 +195,7 @@ EXPECTED = {**dict.fromkeys(range(101, 106), "1"), 106: "2"}
 
 
 @pytest.mark.parametrize("recipe", recipes(shards=False))
-def test_one_job_reports_its_results(machine, world, recipe):
+def test_one_job_reports_its_results(machine, target, recipe):
     (job,) = steps_of(recipe).values()
     runner = machine(recipe)
     runner.checkout("test")
@@ -199,13 +203,13 @@ def test_one_job_reports_its_results(machine, world, recipe):
 
     assert [each.returncode for each in done] == [0, 1, *[0] * (len(done) - 2)]
     assert "View results: " in done[1].stdout
-    assert world.statuses() == EXPECTED
+    assert target.statuses() == EXPECTED
     assert list((runner.path / "test" / "journals").glob("*.jsonl"))
     assert list((runner.path / "test").glob("zephyr.*"))
 
 
 @pytest.mark.parametrize("recipe", recipes(shards=True))
-def test_the_last_job_reports_the_results_of_all(machine, world, recipe):
+def test_the_last_job_reports_the_results_of_all(machine, target, recipe):
     jobs = steps_of(recipe)
     runner = machine(recipe)
     for shard in range(1, SHARDS + 1):
@@ -216,7 +220,7 @@ def test_the_last_job_reports_the_results_of_all(machine, world, recipe):
         # One of the 12 tests fails; each shard has 3 of them.
         assert done[1].returncode in {0, 1}, done[1].stdout
         assert re.search(r"\b[23] passed", done[1].stdout)
-    assert world.writes == []
+    assert target.writes == []
 
     report = runner.checkout("report")
     for shard in range(1, SHARDS + 1):
@@ -227,7 +231,7 @@ def test_the_last_job_reports_the_results_of_all(machine, world, recipe):
 
     assert [each.returncode for each in done] == [0] * len(done), done[1].stderr
     assert "View results: " in done[1].stdout
-    assert world.statuses() == EXPECTED
+    assert target.statuses() == EXPECTED
     assert list(report.glob("zephyr.*"))
 
 

@@ -51,36 +51,36 @@ def rows(text: str) -> dict[str, tuple[str, str]]:
     return states
 
 
-def test_each_step_says_what_was_found(call, world):
+def test_each_step_says_what_was_found(call, target):
     code, printed = call("check", *NAMES)
     table = rows(printed)
 
     assert code == 0
-    assert table["address"] == ("ok", world.sandbox.url)
+    assert table["address"] == ("ok", target.sandbox.url)
     assert table["TLS"] == (
         "warning", "not encrypted: anyone on the network path can read the credential"
     )  # fmt: skip
     assert table["credential"] == ("ok", "token from ZEPHYR_TOKEN")
     assert table["user"][0] == "ok"
     assert "Pass (1), Fail (2)" in table["statuses"][1]
-    assert table["project"] == ("ok", f"Payments ({world.project})")
-    assert table["release"] == ("ok", f"1.0 ({world.release})")
-    assert table["cycle"] == ("ok", f"Nightly ({world.cycle})")
+    assert table["project"] == ("ok", f"Payments ({target.project})")
+    assert table["release"] == ("ok", f"1.0 ({target.release})")
+    assert table["cycle"] == ("ok", f"Nightly ({target.cycle})")
     assert table["phase"] == (
-        "ok", f"Smoke ({world.phase}), free-form, has executions"
+        "ok", f"Smoke ({target.phase}), free-form, has executions"
     )  # fmt: skip
-    assert world.writes == []
+    assert target.writes == []
 
 
-def test_the_id_of_a_phase_is_enough(call, world):
-    code, printed = call("check", f"--zephyr-phase={world.phase}")
+def test_the_id_of_a_phase_is_enough(call, target):
+    code, printed = call("check", f"--zephyr-phase={target.phase}")
 
     assert code == 0
     assert rows(printed)["project"] == ("skipped", "")
     assert rows(printed)["phase"][0] == "ok"
 
 
-def test_a_place_that_may_be_created_is_ok(call, world):
+def test_a_place_that_may_be_created_is_ok(call, target):
     code, printed = call(
         "check", *NAMES[:2], "--zephyr-cycle=New", "--zephyr-phase=New",
         "--zephyr-create=cycle",
@@ -89,7 +89,7 @@ def test_a_place_that_may_be_created_is_ok(call, world):
     assert code == 0
     assert rows(printed)["cycle"] == ("ok", "to be created")
     assert rows(printed)["phase"] == ("ok", "to be created")
-    assert world.writes == []
+    assert target.writes == []
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_a_wrong_cycle_fails_even_if_no_phase_is_set(call):
     assert rows(text)["phase"][0] == "skipped"
 
 
-def test_the_places_above_an_unset_phase_are_checked(call, world):
+def test_the_places_above_an_unset_phase_are_checked(call, target):
     code, text = call("check", *NAMES[:3])
 
     assert code == 1
-    assert rows(text)["cycle"] == ("ok", f"Nightly ({world.cycle})")
+    assert rows(text)["cycle"] == ("ok", f"Nightly ({target.cycle})")
     assert rows(text)["phase"][1].startswith("no phase. Set zephyr_phase")
 
 
@@ -158,10 +158,10 @@ BAD_ANSWERS = {
 
 
 @pytest.mark.parametrize("name", BAD_ANSWERS)
-def test_a_bad_answer_fails_the_step_it_is_about(call, world, monkeypatch, name):
+def test_a_bad_answer_fails_the_step_it_is_about(call, target, monkeypatch, name):
     faults, step, message = BAD_ANSWERS[name]
     for fault in faults:
-        world.sandbox.faults.add(fault)
+        target.sandbox.faults.add(fault)
     if name == "401":
         monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
     code, text = call("check", *NAMES)
@@ -224,13 +224,13 @@ def test_missing_settings_fail_their_step(call, monkeypatch):
     assert rows(text)["address"][1].startswith("no server. Set zephyr_url")
 
 
-def test_json_has_the_steps_and_the_problems(call, world):
+def test_json_has_the_steps_and_the_problems(call, target):
     code, text = call("check", "--json", *NAMES, "--zephyr-phase=Smok")
     document = json.loads(text)
     states = {each["step"]: each["state"] for each in document["steps"]}
 
     assert code == 1
-    assert document["url"] == world.sandbox.url
+    assert document["url"] == target.sandbox.url
     assert document["target"]["phase"] == "Smok"
     assert document["counts"] == {"ok": 7, "warning": 1, "FAIL": 1}
     assert (states["cycle"], states["phase"]) == ("ok", "FAIL")
@@ -239,10 +239,10 @@ def test_json_has_the_steps_and_the_problems(call, world):
 
 
 @pytest.mark.parametrize("by", ["id", "name"])
-def test_check_accepts_the_same_targets_as_a_run(call, world, by):
+def test_check_accepts_the_same_targets_as_a_run(call, target, by):
     """Every place is right, wrong or not set, in all combinations."""
     right = {
-        "id": (world.project, world.release, world.cycle, world.phase),
+        "id": (target.project, target.release, target.cycle, target.phase),
         "name": ("Payments", "name:1.0", "Nightly", "Smoke"),
     }[by]
     wrong = {"id": (999,) * 4, "name": ("Nope",) * 4}[by]
@@ -256,12 +256,12 @@ def test_check_accepts_the_same_targets_as_a_run(call, world, by):
         code, printed = call(
             "check", *(f"--zephyr-{k}={v}" for k, v in options.items())
         )
-        settings = settings_for(world.sandbox.token, url=world.sandbox.url, **options)
+        settings = settings_for(target.sandbox.token, url=target.sandbox.url, **options)
         try:
             settings.require_server()
             with Client(settings) as client:
                 phase = find_target(client, settings).phase
-            is_accepted = phase is not None and phase.id == world.phase
+            is_accepted = phase is not None and phase.id == target.phase
         except (SettingsError, ZephyrError):
             is_accepted = False
 
@@ -290,12 +290,12 @@ LISTS = {
 
 
 @pytest.mark.parametrize("kind", LISTS)
-def test_names_and_ids_are_listed(call, world, kind):
+def test_names_and_ids_are_listed(call, target, kind):
     expected = {
-        "projects": (world.project, "Payments"),
-        "releases": (world.release, "1.0"),
-        "cycles": (world.cycle, "Nightly"),
-        "phases": (world.phase, "Smoke"),
+        "projects": (target.project, "Payments"),
+        "releases": (target.release, "1.0"),
+        "cycles": (target.cycle, "Nightly"),
+        "phases": (target.phase, "Smoke"),
         "statuses": (1, "Pass"),
     }[kind]
     code, text = call("list", kind, *LISTS[kind])
@@ -313,10 +313,10 @@ def test_names_and_ids_are_listed(call, world, kind):
     }  # fmt: skip
 
 
-def test_lists_work_with_ids(call, world):
-    assert call("list", "cycles", f"--zephyr-release={world.release}")[0] == 0
-    assert call("list", "phases", f"--zephyr-cycle={world.cycle}")[0] == 0
-    assert call("list", "releases", f"--zephyr-project={world.project}")[0] == 0
+def test_lists_work_with_ids(call, target):
+    assert call("list", "cycles", f"--zephyr-release={target.release}")[0] == 0
+    assert call("list", "phases", f"--zephyr-cycle={target.cycle}")[0] == 0
+    assert call("list", "releases", f"--zephyr-project={target.project}")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -337,8 +337,8 @@ def test_an_error_says_why_nothing_is_listed(call, args, code, message):
     assert message in text
 
 
-def test_lists_have_details(call, world):
-    world.sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
+def test_lists_have_details(call, target):
+    target.sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
     _, statuses = call("list", "statuses")
     _, phases = call("list", "phases", *NAMES[:3])
 
@@ -346,17 +346,17 @@ def test_lists_have_details(call, world):
     assert phases.split()[-1] == "free-form"
 
 
-def test_an_empty_list_is_a_message(call, world):
-    release = world.sandbox.store.add_release(world.project, "2.0")
+def test_an_empty_list_is_a_message(call, target):
+    release = target.sandbox.store.add_release(target.project, "2.0")
     code, text = call("list", "cycles", f"--zephyr-release={release}")
 
     assert code == 0
     assert text == f"no cycles in release '{release}' (from --zephyr-release)\n"
 
 
-def test_statuses_that_cannot_be_read_are_a_warning(call, world):
+def test_statuses_that_cannot_be_read_are_a_warning(call, target):
     """The usual statuses are used, and `check` says so."""
-    world.sandbox.faults.add(Fault(path="/admin/preference", status=403, times=None))
+    target.sandbox.faults.add(Fault(path="/admin/preference", status=403, times=None))
     code, text = call("check", *NAMES)
 
     assert code == 0

@@ -7,7 +7,7 @@ import json
 import pytest
 import requests
 
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 SUITE = """
@@ -41,35 +41,35 @@ SUITE = """
 
 
 @pytest.fixture
-def prepared(pytester, world, phase_of_world):
+def prepared(pytester, target, target_variables):
     """The directory of the suite; 101 to 106 and AUTH-1 are in the phase.
 
     103 and 104 are marked as automated.
     """
     pytester.makepyfile(test_m=SUITE)
-    world.schedule(110, alt="AUTH-1")
-    world.sandbox.store.add_case(world.release, "Elsewhere", testcase_id=201)
+    target.schedule(110, alt="AUTH-1")
+    target.sandbox.store.add_case(target.release, "Elsewhere", testcase_id=201)
     for case, script in ((103, "test_gone.py::test_x"), (104, "")):
-        automate(world, case, script)
+        automate(target, case, script)
     return pytester.path
 
 
-def automate(world: World, case: int, script: str) -> None:
+def automate(target: SandboxTarget, case: int, script: str) -> None:
     """Mark a test case as automated, as a person would do in Zephyr."""
     answer = requests.put(
-        f"{world.sandbox.url}/flex/services/rest/v3/testcase",
+        f"{target.sandbox.url}/flex/services/rest/v3/testcase",
         json={
             "testcase": {"testcaseId": case, "automated": True, "scriptName": script},
-            "releaseId": world.release,
+            "releaseId": target.release,
         },
-        headers={"Authorization": f"Bearer {world.sandbox.token}"},
+        headers={"Authorization": f"Bearer {target.sandbox.token}"},
         timeout=30,
     )
     assert answer.ok, answer.text
 
 
-def test_every_difference_is_listed(prepared, world, command):
-    requests_before, writes_before = len(world.sandbox.requests), world.writes
+def test_every_difference_is_listed(prepared, target, command):
+    requests_before, writes_before = len(target.sandbox.requests), target.writes
     done = command("drift")
 
     assert done.out.splitlines() == [
@@ -94,12 +94,12 @@ def test_every_difference_is_listed(prepared, world, command):
         "  201  Elsewhere  test_m.py::test_elsewhere",
     ]
     assert done.ret == 1
-    assert world.writes == writes_before
-    assert len(world.sandbox.requests) - requests_before < 8
+    assert target.writes == writes_before
+    assert len(target.sandbox.requests) - requests_before < 8
     assert not (prepared / ".zephyr").exists()
 
 
-def test_json_and_markdown_have_the_differences(prepared, world, command):
+def test_json_and_markdown_have_the_differences(prepared, target, command):
     as_json = json.loads(command("drift", "--json").out)
     lines = command("drift", "--markdown").out.splitlines()
 
@@ -118,7 +118,7 @@ def test_json_and_markdown_have_the_differences(prepared, world, command):
     assert "- `201` `Elsewhere` `test_m.py::test_elsewhere`" in lines
 
 
-def test_the_tests_are_selected_by_arguments_of_pytest(prepared, world, command):
+def test_the_tests_are_selected_by_arguments_of_pytest(prepared, target, command):
     """Without drift the exit code is 0."""
     (prepared / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
     selected = ("-k", "planned or alt or pay")
@@ -129,7 +129,7 @@ def test_the_tests_are_selected_by_arguments_of_pytest(prepared, world, command)
     assert command("drift", "--", *selected).ret == 1
 
 
-def test_the_tests_are_taken_from_journals(prepared, world, command, run_pytest):
+def test_the_tests_are_taken_from_journals(prepared, target, command, run_pytest):
     """Without names, those of the latest run in the journal directory."""
     run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
     ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
@@ -148,7 +148,7 @@ def test_the_tests_are_taken_from_journals(prepared, world, command, run_pytest)
 
 @pytest.mark.parametrize("name", ["new.csv", "new.json"])
 def test_a_mapping_file_is_written_for_tests_without_a_case(
-    prepared, world, command, run_zephyr, name
+    prepared, target, command, run_zephyr, name
 ):
     """It can be used although most of its rows have no test case yet."""
     done = command("drift", "--write-map", name)
@@ -169,7 +169,7 @@ def test_a_mapping_file_is_written_for_tests_without_a_case(
         ]
         path.write_text(text.replace('pay": []', 'pay": 106'), encoding="utf-8")
     ran = run_zephyr("--zephyr-map", name)
-    assert world.statuses()[106] == "1"
+    assert target.statuses()[106] == "1"
     assert (
         f"rows of {name} name no test case yet: line 2 'test_m.py::test_un" in ran.text
     )
@@ -179,16 +179,16 @@ def test_a_mapping_file_is_written_for_tests_without_a_case(
 
 
 def test_a_folder_is_compared_instead_of_the_phase(
-    prepared, world, command, monkeypatch
+    prepared, target, command, monkeypatch
 ):
     monkeypatch.delenv("ZEPHYR_PHASE")
-    store = world.sandbox.store
-    store.add_case(world.release, "Deep", testcase_id=301, folder=None)
-    release = f"--zephyr-release={world.release}"
+    store = target.sandbox.store
+    store.add_case(target.release, "Deep", testcase_id=301, folder=None)
+    release = f"--zephyr-release={target.release}"
     repository = json.loads(command("drift", "--json", "--folder=/", release).out)
     root = requests.get(
-        f"{world.sandbox.url}/flex/services/rest/v3/testcasetree/phases/{world.release}",
-        headers={"Authorization": f"Bearer {world.sandbox.token}"},
+        f"{target.sandbox.url}/flex/services/rest/v3/testcasetree/phases/{target.release}",
+        headers={"Authorization": f"Bearer {target.sandbox.token}"},
         timeout=30,
     ).json()[0]["name"]
     folder = json.loads(command("drift", "--json", f"--folder={root}", release).out)
@@ -203,12 +203,12 @@ def test_a_folder_is_compared_instead_of_the_phase(
 
 
 def test_tests_with_a_created_test_case_are_not_unmapped(
-    prepared, world, command, run_zephyr, monkeypatch
+    prepared, target, command, run_zephyr, monkeypatch
 ):
     """The test case is found by its script, which the run that created it has set."""
     monkeypatch.setenv("ZEPHYR_UNMAPPED", "create")
     monkeypatch.setenv("ZEPHYR_CREATE", "execution")
-    monkeypatch.setenv("ZEPHYR_RELEASE", str(world.release))
+    monkeypatch.setenv("ZEPHYR_RELEASE", str(target.release))
     before = json.loads(command("drift", "--json").out)
     run_zephyr("-k", "unmapped")
     after = json.loads(command("drift", "--json").out)
@@ -253,18 +253,18 @@ def test_errors_of_the_collection_are_shown(prepared, pytester, command):
     assert "pytest could not collect the tests (exit code 2)" in done.err
 
 
-def test_five_thousand_cases_take_few_requests(prepared, world, command):
-    store = world.sandbox.store
-    store.schedule_all(world.phase, range(10_000, 15_000), [])
-    requests_before = len(world.sandbox.requests)
+def test_five_thousand_cases_take_few_requests(prepared, target, command):
+    store = target.sandbox.store
+    store.schedule_all(target.phase, range(10_000, 15_000), [])
+    requests_before = len(target.sandbox.requests)
     done = command("drift", "--", "-k", "planned")
 
     assert "phase id 4001: 5007 test cases, 1 tests" in done.out
-    assert len(world.sandbox.requests) - requests_before < 20
+    assert len(target.sandbox.requests) - requests_before < 20
 
 
 def test_a_phase_that_does_not_exist_has_no_test_cases(
-    prepared, world, command, monkeypatch
+    prepared, target, command, monkeypatch
 ):
     for name, value in (
         ("PROJECT", "Payments"),

@@ -33,23 +33,23 @@ def states(text: str) -> list[str]:
 
 
 def test_a_waiting_journal_is_listed_with_the_command_that_sends_it(
-    command, paste, journal, world
+    command, paste, journal, target
 ):
     listed = command("journals").out
 
     assert listed.splitlines()[0].split() == ["JOURNAL", "STATE", "RUN"]
     assert f".zephyr/{journal.name}  waiting" in listed
-    assert f"1 test  {world.phase}" in listed
+    assert f"1 test  {target.phase}" in listed
     assert paste(listed).ret == 0
     assert states(command("journals").out) == ["delivered"]
 
 
-def test_json_has_the_state_of_a_journal(command, journal, world):
+def test_json_has_the_state_of_a_journal(command, journal, target):
     (entry,) = json.loads(command("journals", "--json").out)
 
     assert entry["path"] == f".zephyr/{journal.name}"
     assert (entry["state"], entry["tests"]) == ("waiting", 1)
-    assert (entry["server"], entry["target"]) == (world.sandbox.url, str(world.phase))
+    assert (entry["server"], entry["target"]) == (target.sandbox.url, str(target.phase))
 
 
 def test_a_dry_run_and_a_file_that_cannot_be_read_are_told_apart(

@@ -18,7 +18,7 @@ from tests.client.servers import refusing_port
 from tests.client.servers import ScriptedServer
 
 
-pytestmark = pytest.mark.usefixtures("phase_of_world")
+pytestmark = pytest.mark.usefixtures("target_variables")
 
 INI = """
 [pytest]
@@ -62,45 +62,45 @@ def tls_server() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("token", ["wrong", "expired"])
-def test_a_token_that_is_not_accepted(check, world, monkeypatch, token):
+def test_a_token_that_is_not_accepted(check, target, monkeypatch, token):
     if token == "wrong":
         monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
     else:
-        world.sandbox.faults.add(Fault(path="/user/current", status=401, times=None))
+        target.sandbox.faults.add(Fault(path="/user/current", status=401, times=None))
 
     assert check() == (
-        f"login failed: {world.sandbox.url} (from ZEPHYR_URL) does not accept the token in"
+        f"login failed: {target.sandbox.url} (from ZEPHYR_URL) does not accept the token in"
         f" ZEPHYR_TOKEN. It is wrong, expired or revoked: create a new one in your Zephyr"
         f" profile and put it there."
     )
 
 
-def test_an_address_pasted_from_the_browser_works(command, world, monkeypatch):
+def test_an_address_pasted_from_the_browser_works(command, target, monkeypatch):
     """The path, the query and the fragment are removed."""
-    monkeypatch.setenv("ZEPHYR_URL", f"{world.sandbox.url}/flex/html5/release/1?a=1#b")
+    monkeypatch.setenv("ZEPHYR_URL", f"{target.sandbox.url}/flex/html5/release/1?a=1#b")
     ran = command("check")
 
-    assert ran.out.splitlines()[1].split() == ["address", "ok", world.sandbox.url]
+    assert ran.out.splitlines()[1].split() == ["address", "ok", target.sandbox.url]
     assert ran.ret == 0
 
 
-def test_an_address_with_another_path(check, world, monkeypatch):
-    monkeypatch.setenv("ZEPHYR_URL", f"{world.sandbox.url}/projects/7")
+def test_an_address_with_another_path(check, target, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_URL", f"{target.sandbox.url}/projects/7")
 
     assert check() == (
-        f"{world.sandbox.url}/projects/7 (from ZEPHYR_URL) answered 404 to GET"
+        f"{target.sandbox.url}/projects/7 (from ZEPHYR_URL) answered 404 to GET"
         f" user/current, so it is not the address of Zephyr Enterprise. Try zephyr_url ="
-        f" {world.sandbox.url}"
+        f" {target.sandbox.url}"
     )
 
 
-def test_https_on_an_http_port(check, world, monkeypatch):
-    url = world.sandbox.url.replace("http:", "https:")
+def test_https_on_an_http_port(check, target, monkeypatch):
+    url = target.sandbox.url.replace("http:", "https:")
     monkeypatch.setenv("ZEPHYR_URL", url)
 
     assert check() == (
         f"no answer from {url} (from ZEPHYR_URL): this port speaks http, not https. Set"
-        f" zephyr_url to {world.sandbox.url}"
+        f" zephyr_url to {target.sandbox.url}"
     )
 
 
@@ -159,8 +159,8 @@ def test_a_wrong_project(check):
 
 
 @pytest.mark.parametrize("by", ["name", "id"])
-def test_a_cycle_of_another_release(check, world, by):
-    _, other, cycle, _ = world.sandbox.store.ensure_target(
+def test_a_cycle_of_another_release(check, target, by):
+    _, other, cycle, _ = target.sandbox.store.ensure_target(
         "Payments", "2.0", "Weekly", "Full"
     )
     value = {"name": "Weekly", "id": str(cycle)}[by]
@@ -168,7 +168,7 @@ def test_a_cycle_of_another_release(check, world, by):
     assert check(f"--zephyr-cycle={value}") == (
         f"'{value}' (from --zephyr-cycle) is not a cycle of release '1.0'. It is in release"
         f" '2.0' ({other}): set zephyr_release to that, or set zephyr_cycle to a"
-        f" cycle of release '1.0': 'Nightly' ({world.cycle})."
+        f" cycle of release '1.0': 'Nightly' ({target.cycle})."
     )
 
 
@@ -250,28 +250,28 @@ def test_a_certificate_that_is_not_trusted(check, tls_server, monkeypatch):
     )
 
 
-def test_a_missing_permission(check, world):
-    world.sandbox.faults.add(Fault(path="/cycle/release", status=403, times=None))
+def test_a_missing_permission(check, target):
+    target.sandbox.faults.add(Fault(path="/cycle/release", status=403, times=None))
 
     assert check() == (
         f"permission denied: user 'Test Manager' (token in ZEPHYR_TOKEN) may not read"
         f" cycles and phases in project 'Payments'. Ask a Zephyr administrator to allow it."
-        f" ({world.sandbox.url} (from ZEPHYR_URL) answered 403 to GET"
-        f" cycle/release/{world.release}: Forbidden)"
+        f" ({target.sandbox.url} (from ZEPHYR_URL) answered 403 to GET"
+        f" cycle/release/{target.release}: Forbidden)"
     )
 
 
 def test_a_permission_that_is_missing_when_results_are_written(
-    check, run_pytest, pytester, world
+    check, run_pytest, pytester, target
 ):
-    world.sandbox.faults.add(Fault("PUT", status=403, times=None))
+    target.sandbox.faults.add(Fault("PUT", status=403, times=None))
     pytester.makepyfile(SUITE.format(101))
     printed = run_pytest("--zephyr").text
 
     assert (
         f"zephyr: permission denied: user 'Test Manager' (token in ZEPHYR_TOKEN) may not"
         f" change executions in project 'Payments'. Ask a Zephyr administrator to allow"
-        f" it. ({world.sandbox.url} (from ZEPHYR_URL) answered 403 to PUT"
+        f" it. ({target.sandbox.url} (from ZEPHYR_URL) answered 403 to PUT"
         f" execution/bulk/execute: Forbidden)"
     ) in printed.splitlines()
 

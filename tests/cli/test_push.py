@@ -54,29 +54,29 @@ def journal(pytester, run_zephyr):
         def test_c(): pytest.skip("later")
         """
     )
-    ran = run_zephyr("--zephyr-push=never", same_exit=False)
+    ran = run_zephyr("--zephyr-push=never", check_exit_code=False)
     assert "results kept in" in ran.text
     return ran.journals[0]
 
 
-def test_push_sends_a_journal_and_a_second_push_writes_nothing(push, journal, world):
+def test_push_sends_a_journal_and_a_second_push_writes_nothing(push, journal, target):
     code, printed = push(journal)
 
     assert code == 0
     assert (
         "3 test cases: 2 reported (1 Pass, 1 Fail), 1 unchanged (skipped)\n" in printed
     )
-    assert world.statuses()[101] == "1"
-    assert "broke" in world.execution(102).comment
+    assert target.statuses()[101] == "1"
+    assert "broke" in target.execution(102).comment
 
     assert push(journal)[0] == 0
-    assert len(world.writes) == 1
+    assert len(target.writes) == 1
 
 
 @pytest.mark.usefixtures("journal")
-def test_without_arguments_all_undelivered_journals_are_sent(push, world):
+def test_without_arguments_all_undelivered_journals_are_sent(push, target):
     assert push()[0] == 0
-    assert world.statuses()[102] == "2"
+    assert target.statuses()[102] == "2"
 
     code, printed = push()
 
@@ -85,37 +85,37 @@ def test_without_arguments_all_undelivered_journals_are_sent(push, world):
 
 
 def test_the_time_budget_is_for_the_whole_command(
-    push, pytester, journal, run_zephyr, world
+    push, pytester, journal, run_zephyr, target
 ):
     """A server that hangs uses it up once, not once for each run."""
     for _ in range(3):
-        run_zephyr("--zephyr-push=never", same_exit=False)
-    world.sandbox.faults.add(Fault(kind="hang", seconds=3600, times=None))
+        run_zephyr("--zephyr-push=never", check_exit_code=False)
+    target.sandbox.faults.add(Fault(kind="hang", seconds=3600, times=None))
     code, printed = push("--zephyr-deadline=1")
 
     assert code == 1
     assert printed.count("the time budget of 1 s (zephyr_deadline) is spent") == 4
-    assert len(world.sandbox.requests) <= 1
-    world.sandbox.faults.clear()
+    assert len(target.sandbox.requests) <= 1
+    target.sandbox.faults.clear()
     assert push()[0] == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_a_dry_run_prints_what_would_be_written(push, journal, world):
+def test_a_dry_run_prints_what_would_be_written(push, journal, target):
     code, printed = push("--dry-run", journal)
 
     assert code == 0
-    assert world.writes == []
+    assert target.writes == []
     assert "2 would be reported (1 Pass, 1 Fail), 1 unchanged (skipped)" in printed
     assert "test case 101: Pass on execution" in printed
     assert "test case 102: Fail on execution" in printed
     assert "test case 103: unchanged (skipped)" in printed
     assert push(journal)[0] == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_json_has_the_results_of_each_run(push, journal, world):
-    world.sandbox.store.schedule_all(world.phase, [])
+def test_json_has_the_results_of_each_run(push, journal, target):
+    target.sandbox.store.schedule_all(target.phase, [])
     code, printed = push("--json", journal)
     document = json.loads(printed)
 
@@ -129,7 +129,7 @@ def test_json_has_the_results_of_each_run(push, journal, world):
 
 
 def test_a_result_for_an_unknown_test_case_is_sent_again_only_if_its_journal_is_named(
-    pytester, push, run_zephyr, world
+    pytester, push, run_zephyr, target
 ):
     """The message says to fix the marker and suggests no push."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
@@ -143,63 +143,65 @@ def test_a_result_for_an_unknown_test_case_is_sent_again_only_if_its_journal_is_
     assert "1 test case: 1 refused" in printed
     assert push() == (0, "nothing to send\n")
 
-    world.schedule(999)
+    target.schedule(999)
 
     assert push(journal)[0] == 0
-    assert world.statuses()[999] == "1"
+    assert target.statuses()[999] == "1"
 
 
 def test_a_result_is_sent_once_its_test_case_is_in_the_phase(
-    pytester, push, paste, run_zephyr, world
+    pytester, push, paste, run_zephyr, target
 ):
-    world.sandbox.store.add_case(world.release, testcase_id=201)
+    target.sandbox.store.add_case(target.release, testcase_id=201)
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(201)\ndef test_a(): pass\n")
-    printed = run_zephyr(same_exit=False).text
+    printed = run_zephyr(check_exit_code=False).text
     assert "1 result kept in .zephyr" in printed
     assert paste(printed).ret == 1
 
-    world.sandbox.store.schedule(world.phase, 201)
+    target.sandbox.store.schedule(target.phase, 201)
 
     assert paste(printed).ret == 0
-    assert world.statuses()[201] == "1"
+    assert target.statuses()[201] == "1"
 
 
 @pytest.mark.parametrize(
     "is_pushed", [True, False], ids=["preview by the run", "only a journal"]
 )
 def test_the_journal_of_a_dry_run_is_sent_only_if_it_is_named(
-    pytester, push, paste, run_zephyr, world, is_pushed
+    pytester, push, paste, run_zephyr, target, is_pushed
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     args = () if is_pushed else ("--zephyr-push=never",)
-    ran = run_zephyr("--zephyr-dry-run", *args, same_exit=False)
+    ran = run_zephyr("--zephyr-dry-run", *args, check_exit_code=False)
     assert ("1 test case: 1 would be reported (1 Pass)" in ran.text) == is_pushed
     code, printed = push()
 
     assert code == 0
     assert printed.startswith("nothing to send\n")
     assert f"{ran.journals[0]} is of a dry run. To send it: " in printed
-    assert world.writes == []
+    assert target.writes == []
     assert paste(ran.text if is_pushed else printed).ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert push() == (0, "nothing to send\n")
 
 
 def test_a_dry_run_does_not_count_in_a_run_with_its_key(
-    pytester, push, run_zephyr, world
+    pytester, push, run_zephyr, target
 ):
     path = pytester.makepyfile(test_a=TEST.format(case=101, body="assert False"))
     key = "--zephyr-run-key=nightly"
-    run_zephyr("--zephyr-dry-run", key, same_exit=False)
+    run_zephyr("--zephyr-dry-run", key, check_exit_code=False)
     path.write_text(TEST.format(case=101, body="pass"), encoding="utf-8")
-    run_zephyr(key, "--zephyr-push=never", same_exit=False)
+    run_zephyr(key, "--zephyr-push=never", check_exit_code=False)
 
     assert push()[0] == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_an_unreachable_server_exits_with_one_and_nothing_is_lost(push, journal, world):
-    unreachable = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={world.phase}")
+def test_an_unreachable_server_exits_with_one_and_nothing_is_lost(
+    push, journal, target
+):
+    unreachable = ("--zephyr-url=http://127.0.0.1:9", f"--zephyr-phase={target.phase}")
     code, printed = push(*unreachable, "--zephyr-retries=0", journal)
 
     assert code == 1
@@ -235,18 +237,18 @@ def test_a_journal_of_a_newer_version_is_refused(push, journal):
     assert "Install a newer one" in printed
 
 
-def test_an_incomplete_last_line_is_skipped(push, journal, world):
+def test_an_incomplete_last_line_is_skipped(push, journal, target):
     with journal.open("a", encoding="utf-8") as file:
         file.write('{"kind":"report","nodeid":"test_x.py::te')
     code, _ = push(journal)
 
     assert code == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert push(journal)[0] == 0
-    assert len(world.writes) == 1
+    assert len(target.writes) == 1
 
 
-def test_the_worst_result_of_two_jobs_counts(pytester, push, run_zephyr, world):
+def test_the_worst_result_of_two_jobs_counts(pytester, push, run_zephyr, target):
     """Two jobs with one run key are one run."""
     source = """
         import os
@@ -267,74 +269,76 @@ def test_the_worst_result_of_two_jobs_counts(pytester, push, run_zephyr, world):
                 f"test_{shard}.py",
                 "--zephyr-push=never",
                 "--zephyr-run-key=build-7",
-                same_exit=False,
+                check_exit_code=False,
             )
     code, printed = push()
 
     assert code == 0
-    assert len(world.writes) == 1
-    assert {c: world.statuses()[c] for c in (101, 102, 103)} == {
+    assert len(target.writes) == 1
+    assert {c: target.statuses()[c] for c in (101, 102, 103)} == {
         101: "2", 102: "1", 103: "1"
     }  # fmt: skip
     assert "3 test cases: 3 reported (2 Pass, 1 Fail)" in printed
     assert push()[1] == "nothing to send\n"
 
 
-def test_runs_with_different_keys_are_sent_in_order(pytester, push, run_zephyr, world):
+def test_runs_with_different_keys_are_sent_in_order(pytester, push, run_zephyr, target):
     """The result of the later run counts, and both are in the history."""
     path = pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0\n"
     )
-    run_zephyr("--zephyr-push=never", "--zephyr-run-key=1", same_exit=False)
+    run_zephyr("--zephyr-push=never", "--zephyr-run-key=1", check_exit_code=False)
     path.write_text(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 'now passes'\n",
         encoding="utf-8",
     )
-    run_zephyr("--zephyr-push=never", "--zephyr-run-key=2", same_exit=False)
+    run_zephyr("--zephyr-push=never", "--zephyr-run-key=2", check_exit_code=False)
 
     assert push()[0] == 0
-    assert world.statuses()[101] == "1"
-    assert world.execution(101).results == 2
+    assert target.statuses()[101] == "1"
+    assert target.execution(101).results == 2
 
 
 def test_a_newer_result_on_the_server_is_only_replaced_with_force(
-    pytester, push, paste, run_zephyr, journal, world
+    pytester, push, paste, run_zephyr, journal, target
 ):
     """An old journal is pushed after a newer run has reported."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n")
-    run_zephyr(same_exit=False)
-    assert world.statuses()[102] == "1"
+    run_zephyr(check_exit_code=False)
+    assert target.statuses()[102] == "1"
     age(journal, 90)
     code, printed = push(journal)
 
     assert code == 0
-    assert world.statuses()[102] == "1"
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[102] == "1"
+    assert target.statuses()[101] == "1"
     assert "the server has newer results for 1 test case, which is unchanged" in printed
 
     assert paste(printed).ret == 0
-    assert world.statuses()[102] == "2"
+    assert target.statuses()[102] == "2"
 
 
 def test_a_journal_keeps_the_target_and_the_options_of_its_run(
-    pytester, push, run_zephyr, world, monkeypatch
+    pytester, push, run_zephyr, target, monkeypatch
 ):
     """A push does not use the phase and the status map of the environment."""
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0\n"
     )
     journal = run_zephyr(
-        "--zephyr-push=never", "--zephyr-status-map=failed=Blocked", same_exit=False
+        "--zephyr-push=never",
+        "--zephyr-status-map=failed=Blocked",
+        check_exit_code=False,
     ).journals[0]
     monkeypatch.setenv("ZEPHYR_PHASE", "1")
     monkeypatch.setenv("ZEPHYR_STATUS_MAP", "failed=WIP")
 
     assert push(journal)[0] == 0
-    assert world.statuses()[101] == "4"
-    assert world.sandbox.token not in journal.read_text(encoding="utf-8")
+    assert target.statuses()[101] == "4"
+    assert target.sandbox.token not in journal.read_text(encoding="utf-8")
 
 
-def test_a_journal_in_use_is_not_sent(pytester, push, journal, world):
+def test_a_journal_in_use_is_not_sent(pytester, push, journal, target):
     import fcntl
 
     with journal.open("ab") as file:
@@ -343,13 +347,13 @@ def test_a_journal_in_use_is_not_sent(pytester, push, journal, world):
 
     assert code == 1
     assert "is in use" in printed
-    assert world.writes == []
+    assert target.writes == []
 
 
-def test_only_delivered_journals_are_pruned(pytester, run_zephyr, world):
+def test_only_delivered_journals_are_pruned(pytester, run_zephyr, target):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     (undelivered,) = run_zephyr("--zephyr-push=never").journals
-    journals = [run_zephyr(same_exit=False).journals for _ in range(24)][-1]
+    journals = [run_zephyr(check_exit_code=False).journals for _ in range(24)][-1]
 
     assert len(journals) == 21
     assert undelivered in journals
@@ -365,10 +369,12 @@ def test_python_dash_m_is_the_same_command(pytester):
 
 
 @needs_xdist
-def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, world):
+def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, target):
     """With the journal they are accepted and not sent twice; alone they are an error."""
     pytester.makepyfile(TEST.format(case=101, body="zephyr.comment('hello')"))
-    ran = run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
+    ran = run_zephyr(
+        "-n1", "--zephyr-push=never", subprocess=True, check_exit_code=False
+    )
     (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
     (journal,) = ran.journals
 
@@ -377,7 +383,7 @@ def test_files_of_workers_belong_to_their_journal(pytester, push, run_zephyr, wo
 
     assert code == 0
     assert "zephyr:" not in printed
-    assert "hello" in world.execution(101).comment
+    assert "hello" in target.execution(101).comment
 
 
 def test_each_push_warns_if_certificates_are_not_checked(push, journal, monkeypatch):
@@ -391,13 +397,13 @@ def test_each_push_warns_if_certificates_are_not_checked(push, journal, monkeypa
 
 
 def test_a_console_of_another_encoding_does_not_end_a_push(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     """Characters that it cannot show are escaped."""
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(999)\ndef test_größe(): pass\n"
     )
-    journal = run_zephyr("--zephyr-push=never", same_exit=False).journals[0]
+    journal = run_zephyr("--zephyr-push=never", check_exit_code=False).journals[0]
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     ran = pytester.run(sys.executable, "-m", "pytest_zephyr", "push", journal)
 
@@ -405,7 +411,7 @@ def test_a_console_of_another_encoding_does_not_end_a_push(
     assert "test_gr\\xf6\\xdfe" in ran.stdout.str()
 
 
-def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, world):
+def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, target):
     """Somebody has edited the header of the first one."""
     damaged = journal.with_name("0000-damaged.jsonl")
     text = journal.read_text(encoding="utf-8")
@@ -422,11 +428,11 @@ def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, world
     assert code == 1
     assert "invalid zephyr_comment 'no\\x1b' (from 0000-damaged.jsonl): " in printed
     assert "2 reported (1 Pass, 1 Fail)" in printed
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_files_that_were_not_sent_are_sent_by_the_next_push(
-    pytester, push, run_zephyr, world
+    pytester, push, run_zephyr, target
 ):
     """A journal is delivered only when the server has the files, too."""
     pytester.makepyfile(
@@ -438,14 +444,16 @@ def test_files_that_were_not_sent_are_sent_by_the_next_push(
             zephyr.attach(b"picture", name="a.png")
         """
     )
-    world.sandbox.faults.add(Fault("POST", "*/genericattachment", times=None))
-    ran = run_zephyr("--zephyr-retries=0", "--zephyr-on-error=fail", same_exit=False)
+    target.sandbox.faults.add(Fault("POST", "*/genericattachment", times=None))
+    ran = run_zephyr(
+        "--zephyr-retries=0", "--zephyr-on-error=fail", check_exit_code=False
+    )
 
     assert ran.ret == 8
     assert "1 test case: 1 reported (1 Pass)" in ran.text
     assert "1 attachment not sent" in ran.text
     assert "evidence kept in .zephyr" in ran.text
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     code, printed = push("--dry-run")
     assert code == 0
@@ -454,8 +462,8 @@ def test_files_that_were_not_sent_are_sent_by_the_next_push(
     assert code == 0
     assert "1 test case: 1 reported before (1 Pass)" in printed
     assert "1 attachment uploaded" in printed
-    assert world.execution(101).attachments == (("a.png", "image/png", 7),)
-    assert world.execution(101).results == 1
+    assert target.execution(101).attachments == (("a.png", "image/png", 7),)
+    assert target.execution(101).results == 1
     assert push() == (0, "nothing to send\n")
 
 
@@ -482,11 +490,11 @@ def stranger():
 @pytest.mark.parametrize("auth", ["token", "basic", "cookie"])
 @pytest.mark.parametrize("is_set", [True, False], ids=["another is set", "none is set"])
 def test_an_address_that_only_a_header_names_gets_no_credential(
-    push, journal, world, stranger, monkeypatch, is_set, auth
+    push, journal, target, stranger, monkeypatch, is_set, auth
 ):
     monkeypatch.setenv("ZEPHYR_AUTH", auth)
-    monkeypatch.setenv("ZEPHYR_USERNAME", world.sandbox.username)
-    monkeypatch.setenv("ZEPHYR_PASSWORD", world.sandbox.password)
+    monkeypatch.setenv("ZEPHYR_USERNAME", target.sandbox.username)
+    monkeypatch.setenv("ZEPHYR_PASSWORD", target.sandbox.password)
     if not is_set:
         monkeypatch.delenv("ZEPHYR_URL")
     path = edited(journal, url=stranger.url)
@@ -495,11 +503,11 @@ def test_an_address_that_only_a_header_names_gets_no_credential(
     assert code == 2
     assert stranger.url in printed
     assert stranger.requests == []
-    assert world.sandbox.requests == []
+    assert target.sandbox.requests == []
 
 
 def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
-    push, paste, journal, world, monkeypatch
+    push, paste, journal, target, monkeypatch
 ):
     """Without a terminal, the address is not asked for but in the printed command."""
     monkeypatch.delenv("ZEPHYR_URL")
@@ -507,14 +515,14 @@ def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
     assert code == 2
 
     assert paste(printed).ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize(
     ("reply", "sent"), [("y\n", True), ("n\n", False), ("\n", False), ("", False)]
 )
 def test_a_person_at_a_terminal_is_asked(
-    push, journal, world, monkeypatch, reply, sent
+    push, journal, target, monkeypatch, reply, sent
 ):
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -525,30 +533,30 @@ def test_a_person_at_a_terminal_is_asked(
     monkeypatch.setattr("sys.stderr", screen := Terminal())
     code, _ = push(journal)
 
-    question = f"Send the credential to {world.sandbox.url}? [y/N] "
+    question = f"Send the credential to {target.sandbox.url}? [y/N] "
     assert question in screen.getvalue()
     assert code == (0 if sent else 2)
-    assert bool(world.sandbox.requests) == sent
+    assert bool(target.sandbox.requests) == sent
 
 
-def test_ids_of_a_header_are_not_used_on_another_server(push, journal, world):
+def test_ids_of_a_header_are_not_used_on_another_server(push, journal, target):
     """There, the ids belong to something else."""
     other = edited(journal, url="https://zephyr.example")
-    code, printed = push("--zephyr-url", world.sandbox.url, other)
+    code, printed = push("--zephyr-url", target.sandbox.url, other)
 
     assert code == 2
     assert (
-        f"'{world.phase}' (from edited.jsonl) is an id of https://zephyr.example"
+        f"'{target.phase}' (from edited.jsonl) is an id of https://zephyr.example"
         in printed
     )
-    assert world.sandbox.requests == []
-    flags = ("--zephyr-url", world.sandbox.url, "--zephyr-phase", str(world.phase))
+    assert target.sandbox.requests == []
+    flags = ("--zephyr-url", target.sandbox.url, "--zephyr-phase", str(target.phase))
     assert push(*flags, other)[0] == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
-    push, journal, world, monkeypatch
+    push, journal, target, monkeypatch
 ):
     """The phase in the environment of the push is not used."""
     lines = journal.read_text(encoding="utf-8").split("\n")
@@ -561,7 +569,7 @@ def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
     assert (
         f"no phase in {journal}. Give a name or an id with --zephyr-phase." in printed
     )
-    assert push(journal, f"--zephyr-phase={world.phase}")[0] == 0
+    assert push(journal, f"--zephyr-phase={target.phase}")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -575,7 +583,7 @@ def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
     ids=lambda typos: ",".join(typos),
 )
 def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
-    pytester, run_zephyr, push, paste, world, monkeypatch, typos
+    pytester, run_zephyr, push, paste, target, monkeypatch, typos
 ):
     """The journal keeps its own values; the command has a flag for each that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
@@ -597,11 +605,11 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
         assert f"{names[name]!r} (from zephyr_{name} in tox.ini) is not used" in printed
     assert printed.count("is not used") == len(typos)
     assert paste(printed).ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_the_printed_command_names_all_journals_of_a_run(
-    pytester, run_zephyr, push, paste, world, monkeypatch
+    pytester, run_zephyr, push, paste, target, monkeypatch
 ):
     """It also has the current zephyr_create, if that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
@@ -612,7 +620,7 @@ def test_the_printed_command_names_all_journals_of_a_run(
         pytester.makepyfile(
             f"import pytest\n@pytest.mark.zephyr({case})\ndef test_{case}(): pass\n"
         )
-        run_zephyr("--zephyr-run-key=K", "--zephyr-push=never", same_exit=False)
+        run_zephyr("--zephyr-run-key=K", "--zephyr-push=never", check_exit_code=False)
     pytester.makeini(f"{names}zephyr_create = phase\n")
     code, printed = push()
 
@@ -620,26 +628,26 @@ def test_the_printed_command_names_all_journals_of_a_run(
     assert "'phase' (from zephyr_create in tox.ini) is not used" in printed
     assert paste(printed).ret == 0
     assert push() == (0, "nothing to send\n")
-    phases = world.sandbox.store.phases(world.cycle)
+    phases = target.sandbox.store.phases(target.cycle)
     (created,) = [each.id for each in phases if each.name == "New"]
-    executions = world.sandbox.store.executions(created)
+    executions = target.sandbox.store.executions(created)
     assert {each.testcase_id for each in executions} == {101, 102}
 
 
 def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
-    pytester, run_zephyr, push, paste, world, monkeypatch
+    pytester, run_zephyr, push, paste, target, monkeypatch
 ):
     monkeypatch.delenv("ZEPHYR_PHASE")
-    pytester.makeini(f"[pytest]\nzephyr_cycle = Nope\nzephyr_phase = {world.phase}")
+    pytester.makeini(f"[pytest]\nzephyr_cycle = Nope\nzephyr_phase = {target.phase}")
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     (journal,) = run_zephyr().journals
-    pytester.makeini(f"[pytest]\nzephyr_phase = {world.phase}")
+    pytester.makeini(f"[pytest]\nzephyr_phase = {target.phase}")
     code, printed = push(journal)
 
     assert code == 1
     assert "zephyr_cycle: it was unset; the journal keeps its own" in printed
     assert paste(printed).ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize(
@@ -653,10 +661,10 @@ def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
     ids=["-c", "below", "-o", "dash"],
 )
 def test_a_printed_command_finds_the_settings_of_its_run(
-    pytester, run_zephyr, paste, world, monkeypatch, files, args
+    pytester, run_zephyr, paste, target, monkeypatch, files, args
 ):
     """The command is printed after a dry run, and again after a push that failed."""
-    url = world.sandbox.url
+    url = target.sandbox.url
     test = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): 0\n"
     monkeypatch.delenv("ZEPHYR_URL")
     (pytester.path / "sub").mkdir()
@@ -672,16 +680,16 @@ def test_a_printed_command_finds_the_settings_of_its_run(
         args = [f"--zephyr-url={url}", *args[1:]]
     ran = run_zephyr(*args, "--zephyr-dry-run", *["sub"][: args != ["sub"]])
     assert "dry run: to send it" in ran.text
-    world.sandbox.faults.add(Fault("PUT", status=503, times=None))
+    target.sandbox.faults.add(Fault("PUT", status=503, times=None))
     failed = paste(ran.text)
     assert failed.ret == 1
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     assert paste(failed.out).ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_a_line_that_cannot_be_read_is_reported(pytester, push, journal, world):
+def test_a_line_that_cannot_be_read_is_reported(pytester, push, journal, target):
     """The other lines are sent, and the delivery is not complete."""
     lines = journal.read_bytes().splitlines(keepends=True)
     damaged = next(n for n, line in enumerate(lines) if b'"report"' in line)
@@ -699,9 +707,9 @@ def test_a_line_that_cannot_be_read_is_reported(pytester, push, journal, world):
 
 
 @needs_xdist
-def test_a_directory_with_only_parts_is_an_error(pytester, push, run_zephyr, world):
+def test_a_directory_with_only_parts_is_an_error(pytester, push, run_zephyr, target):
     pytester.makepyfile(TEST.format(case=101, body="pass"))
-    run_zephyr("-n1", "--zephyr-push=never", subprocess=True, same_exit=False)
+    run_zephyr("-n1", "--zephyr-push=never", subprocess=True, check_exit_code=False)
     alone = pytester.mkdir("alone")
     (part,) = (pytester.path / ".zephyr").glob("*.gw0.jsonl")
     part.rename(alone / part.name)

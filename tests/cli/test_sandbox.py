@@ -240,8 +240,8 @@ def test_a_database_of_another_version_is_refused(
     assert database.read_bytes() == before
 
 
-def test_a_port_in_use_is_refused(command, world):
-    port = world.sandbox.url.rpartition(":")[2]
+def test_a_port_in_use_is_refused(command, target):
+    port = target.sandbox.url.rpartition(":")[2]
     called = command("sandbox", "--port", port)
 
     assert called.ret == 2

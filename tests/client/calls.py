@@ -25,11 +25,11 @@ def read(transport: Transport) -> object:
     return transport.send("GET", READ_PATH)
 
 
-def write(transport: Transport, world: Any = None, body: object = None) -> object:
+def write(transport: Transport, target: Any = None, body: object = None) -> object:
     """Give case 101 the status Pass, or send *body*."""
-    if world is not None:
-        tester = world.sandbox.store.user.id
-        execution = world.execution(101).id
+    if target is not None:
+        tester = target.sandbox.store.user.id
+        execution = target.execution(101).id
         body = [{"rtsId": execution, "testerId": tester, "status": "1"}]
     return transport.send("PUT", WRITE_PATH, body=body or [])
 

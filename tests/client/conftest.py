@@ -19,19 +19,19 @@ from tests.client.calls import TOKEN
 from tests.client.servers import Answer
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 @pytest.fixture
-def settings(world: World) -> Callable[..., Settings]:
-    """Make settings that name the sandbox, its token and the phase of *world*.
+def settings(target: SandboxTarget) -> Callable[..., Settings]:
+    """Make settings that name the sandbox, its token and the phase of *target*.
 
     A keyword is an option as a user would write it; `None` removes one.
     """
 
     def make(token: str | None = None, **options: Any) -> Settings:
-        options = {"url": world.sandbox.url, "phase": world.phase, **options}
-        return settings_for(token or world.sandbox.token, **options)
+        options = {"url": target.sandbox.url, "phase": target.phase, **options}
+        return settings_for(token or target.sandbox.token, **options)
 
     return make
 

@@ -87,12 +87,12 @@ def execution_ids(client: Client, phase: int = 7) -> list[int]:
 # The sandbox, call by call
 
 
-def test_current_user_is_the_owner_of_the_token(world, client):
-    assert client.current_user() == User(world.sandbox.store.user.id, "Test Manager")
+def test_current_user_is_the_owner_of_the_token(target, client):
+    assert client.current_user() == User(target.sandbox.store.user.id, "Test Manager")
 
 
-def test_statuses_are_those_of_the_server(world, client):
-    world.sandbox.store.set_statuses(
+def test_statuses_are_those_of_the_server(target, client):
+    target.sandbox.store.set_statuses(
         [("1", "Bestanden", True), ("2", "Fail", True), ("11", "Flaky", False)]
     )
 
@@ -103,20 +103,20 @@ def test_statuses_are_those_of_the_server(world, client):
     ]
 
 
-def test_projects_releases_cycles_and_phases_are_listed(world, client):
+def test_projects_releases_cycles_and_phases_are_listed(target, client):
     (project,) = client.projects()
-    listed = client.releases(world.project)
-    (cycle,) = client.cycles(world.release)
+    listed = client.releases(target.project)
+    (cycle,) = client.cycles(target.release)
     (phase,) = cycle.phases
 
-    assert (project.id, project.name) == (world.project, "Payments")
-    assert (world.release, "1.0") in [(each.id, each.name) for each in listed]
+    assert (project.id, project.name) == (target.project, "Payments")
+    assert (target.release, "1.0") in [(each.id, each.name) for each in listed]
     assert [each.hidden for each in listed].count(True) == 1
     assert (cycle.id, cycle.name, cycle.release) == (
-        world.cycle, "Nightly", world.release
+        target.cycle, "Nightly", target.release
     )  # fmt: skip
-    assert (phase.id, phase.name, phase.free_form) == (world.phase, "Smoke", True)
-    assert client.cycle(world.cycle) == cycle
+    assert (phase.id, phase.name, phase.free_form) == (target.phase, "Smoke", True)
+    assert client.cycle(target.cycle) == cycle
 
 
 def test_what_does_not_exist_is_refused(client):
@@ -124,79 +124,79 @@ def test_what_does_not_exist_is_refused(client):
         client.cycle(999_999)
 
 
-def test_executions_of_a_phase_are_listed(world, client):
-    world.schedule(107, alt="AUTH-1")
+def test_executions_of_a_phase_are_listed(target, client):
+    target.schedule(107, alt="AUTH-1")
 
-    found = list(client.executions(world.phase))
+    found = list(client.executions(target.phase))
 
     assert [each.case for each in found] == [101, 102, 103, 104, 105, 106, 107]
     assert {each.status for each in found} == {""}
     assert [each.alt for each in found] == [""] * 6 + ["AUTH-1"]
 
 
-def test_executions_of_everybody_are_listed(world, client):
+def test_executions_of_everybody_are_listed(target, client):
     """Executions of other testers count, too."""
-    store = world.sandbox.store
+    store = target.sandbox.store
     other, _token = store.add_user("grace", "grace")
-    store.add_case(world.release, testcase_id=107)
-    store.schedule(world.phase, 107, tester=other)
+    store.add_case(target.release, testcase_id=107)
+    store.schedule(target.phase, 107, tester=other)
 
-    assert 107 in [each.case for each in client.executions(world.phase)]
-
-
-def test_executions_of_other_phases_are_not_listed(world, client):
-    phase = world.sandbox.store.add_phase(world.cycle, "Full")
-    world.sandbox.store.schedule(phase, 101)
-
-    assert [each.case for each in client.executions(phase, world.release)] == [101]
+    assert 107 in [each.case for each in client.executions(target.phase)]
 
 
-def test_execute_writes_status_notes_and_times(world, client):
-    before = world.execution(101)
+def test_executions_of_other_phases_are_not_listed(target, client):
+    phase = target.sandbox.store.add_phase(target.cycle, "Full")
+    target.sandbox.store.schedule(phase, 101)
+
+    assert [each.case for each in client.executions(phase, target.release)] == [101]
+
+
+def test_execute_writes_status_notes_and_times(target, client):
+    before = target.execution(101)
     tester = client.current_user().id
     written = client.execute(
         [ExecutionWrite(before.id, "2", 1532, 1_764_633_600_000, "größer & <b>")],
         tester,
     )
 
-    now = world.execution(101)
+    now = target.execution(101)
     assert (now.status, now.comment) == ("2", "größer & <b>")
     assert (now.actual_time, now.executed_on) == (1532, 1_764_633_600_000)
     assert (now.executed_by, now.tester, now.results) == (tester, before.tester, 1)
     assert [(each.id, each.status) for each in written] == [(before.id, "2")]
 
 
-def test_execute_leaves_notes_that_are_not_given(world, client):
+def test_execute_leaves_notes_that_are_not_given(target, client):
     """The server refuses a null, so notes that stay are left out."""
     tester = client.current_user().id
-    execution = world.execution(101).id
+    execution = target.execution(101).id
     client.execute([ExecutionWrite(execution, "2", 1, 1, "by hand")], tester)
     client.execute([ExecutionWrite(execution, "1", 1, 2)], tester)
 
-    assert world.execution(101).comment == "by hand"
+    assert target.execution(101).comment == "by hand"
 
 
-def test_execute_status_writes_one_status_to_many(world, client):
+def test_execute_status_writes_one_status_to_many(target, client):
     tester = client.current_user().id
-    ids = [world.execution(case).id for case in (101, 102)]
+    ids = [target.execution(case).id for case in (101, 102)]
 
     written = client.execute_status(ids, "1", tester)
 
     assert [(each.id, each.status) for each in written] == [(n, "1") for n in ids]
-    assert world.statuses() == dict.fromkeys((101, 102), "1") | dict.fromkeys(
+    assert target.statuses() == dict.fromkeys((101, 102), "1") | dict.fromkeys(
         (103, 104, 105, 106)
     )
 
 
 @pytest.mark.parametrize("notes", [None, "", "by hand"])
-def test_execute_one_writes_one_execution(world, client, notes):
+def test_execute_one_writes_one_execution(target, client, notes):
     tester = client.current_user().id
 
     client.execute_one(
-        ExecutionWrite(world.execution(101).id, "4", 90, 1, notes), tester
+        ExecutionWrite(target.execution(101).id, "4", 90, 1, notes), tester
     )
 
-    now = world.execution(101)
+    now = target.execution(101)
     assert (now.status, now.actual_time, now.results) == ("4", 90, 1)
     assert (now.comment or None) == (notes or None)
 
@@ -224,10 +224,10 @@ def test_execute_one_does_not_post_what_was_refused(client_of):
 
 
 @pytest.mark.parametrize("kind", ["plain_text", "missing"])
-def test_execute_returns_none_without_a_list_in_the_answer(world, client, kind):
-    world.sandbox.faults.add(Fault("PUT", kind=kind))
+def test_execute_returns_none_without_a_list_in_the_answer(target, client, kind):
+    target.sandbox.faults.add(Fault("PUT", kind=kind))
     tester = client.current_user().id
-    writes = [ExecutionWrite(world.execution(101).id, "1", 1, 1)]
+    writes = [ExecutionWrite(target.execution(101).id, "1", 1, 1)]
 
     if kind == "missing":
         with pytest.raises(ZephyrNotFound):
@@ -274,14 +274,14 @@ def test_a_full_last_page_needs_one_more_request(client_of):
     assert len(server.requests) == 3
 
 
-def test_a_server_that_ignores_the_offset_ends_the_list(world, client):
-    world.sandbox.store.schedule_all(world.phase, range(1001, 1501))
-    world.sandbox.faults.add(Fault(kind="ignore_offset", times=None))
+def test_a_server_that_ignores_the_offset_ends_the_list(target, client):
+    target.sandbox.store.schedule_all(target.phase, range(1001, 1501))
+    target.sandbox.faults.add(Fault(kind="ignore_offset", times=None))
 
-    found = [each.id for each in client.executions(world.phase)]
+    found = [each.id for each in client.executions(target.phase)]
 
     assert len(found) == len(set(found)) == 500
-    assert len(world.sandbox.requests) == 2
+    assert len(target.sandbox.requests) == 2
 
 
 def test_a_server_that_ignores_the_page_size_is_read_once(client_of):
@@ -291,11 +291,11 @@ def test_a_server_that_ignores_the_page_size_is_read_once(client_of):
     assert execution_ids(client) == list(range(1, 1201))
 
 
-def test_a_wrong_result_size_is_ignored(world, client):
-    world.sandbox.store.schedule_all(world.phase, range(1001, 1601))
-    world.sandbox.faults.add(Fault(kind="lie_result_size", times=None))
+def test_a_wrong_result_size_is_ignored(target, client):
+    target.sandbox.store.schedule_all(target.phase, range(1001, 1601))
+    target.sandbox.faults.add(Fault(kind="lie_result_size", times=None))
 
-    assert len(list(client.executions(world.phase))) == 606
+    assert len(list(client.executions(target.phase))) == 606
 
 
 @pytest.mark.parametrize("size", [None, "many", 10**9, -1])
@@ -325,16 +325,16 @@ def test_a_row_that_moves_between_pages_comes_once(client_of, shift):
 # Rows
 
 
-def test_rows_of_another_phase_are_refused(world, client):
+def test_rows_of_another_phase_are_refused(target, client):
     """A server that ignores a filter answers with executions of other phases."""
-    world.sandbox.faults.add(Fault(kind="foreign_rows", rows=2))
+    target.sandbox.faults.add(Fault(kind="foreign_rows", rows=2))
 
     with pytest.raises(ZephyrRefused) as caught:
-        list(client.executions(world.phase))
+        list(client.executions(target.phase))
 
     assert str(caught.value) == (
-        f"the server returned an execution of phase {world.phase + 500_000} in the list"
-        f" of phase {world.phase}. Nothing was written."
+        f"the server returned an execution of phase {target.phase + 500_000} in the list"
+        f" of phase {target.phase}. Nothing was written."
     )
 
 
@@ -402,12 +402,12 @@ def test_an_execution_without_a_status_has_that_of_its_last_result(client_of):
     assert (execution.status, execution.executed_on) == ("4", 1_490_812_485_000)
 
 
-def test_an_execution_has_another_stamp_after_each_result(world, client):
+def test_an_execution_has_another_stamp_after_each_result(target, client):
     tester = client.current_user().id
     stamps = set()
     for _ in range(3):
-        stamps.add(next(client.executions(world.phase)).stamp)
-        client.execute([ExecutionWrite(world.execution(101).id, "1", 5, 5)], tester)
+        stamps.add(next(client.executions(target.phase)).stamp)
+        client.execute([ExecutionWrite(target.execution(101).id, "1", 5, 5)], tester)
 
     assert len(stamps) == 3
 

@@ -43,21 +43,21 @@ from tests.client.servers import settings_for
 # Proxies
 
 
-def test_a_proxy_is_used_for_reads_and_writes(world, scripted, settings, connected):
+def test_a_proxy_is_used_for_reads_and_writes(target, scripted, settings, connected):
     proxy = ForwardProxy()
     server = scripted(proxy)
     transport = connected(settings(proxy=server.url))
 
     read(transport)
-    write(transport, world)
+    write(transport, target)
 
     assert [each.method for each in proxy.forwarded] == ["GET", "PUT"]
-    assert world.execution(101).status == "1"
+    assert target.execution(101).status == "1"
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
 def test_a_proxy_of_the_environment_is_used(
-    world, scripted, settings, connected, monkeypatch, name
+    target, scripted, settings, connected, monkeypatch, name
 ):
     proxy = ForwardProxy()
     monkeypatch.setenv(name, scripted(proxy).url)
@@ -488,8 +488,8 @@ def test_a_verify_file_without_certificates_is_reported(
         read(connected(settings))
 
 
-def test_https_to_a_port_for_http_is_reported(world, connected, pauses):
-    url = world.sandbox.url.replace("http:", "https:")
+def test_https_to_a_port_for_http_is_reported(target, connected, pauses):
+    url = target.sandbox.url.replace("http:", "https:")
     with pytest.raises(
         ZephyrUnreachable,
         match="this port speaks http, not https",

@@ -64,7 +64,7 @@ class LateCaseClient(Client):
 
 
 @pytest.fixture
-def creator(world, settings, connected):
+def creator(target, settings, connected):
     """Return a function that creates a test case while another job does the same."""
     options = settings(unmapped="create", create="execution")
     client = connected(options, LateCaseClient)
@@ -76,12 +76,12 @@ def creator(world, settings, connected):
             if kind == "cases":
                 first.create_cases(args[0])
             elif args[0] == "Automation":
-                first.create_folder("Automation", world.release, None)
+                first.create_folder("Automation", target.release, None)
 
     client.rival = rival
     details = NewCaseTests("Automation/{package}")
     creations = Creations()
-    creator = CaseCreator(client, world.release, {new: details}, creations)
+    creator = CaseCreator(client, target.release, {new: details}, creations)
 
     def run(contested: str, *, used: bool = False, deletes: bool = True) -> Any:
         client.contested, client.deletes = contested, deletes
@@ -91,7 +91,7 @@ def creator(world, settings, connected):
         creator.remove_duplicates(duplicates if used else [])
         (root,) = [
             each
-            for each in client.root_folders(world.release)
+            for each in client.root_folders(target.release)
             if each.name == "Automation"
         ]
         tree = list(client.folder(root.id).walk())
@@ -125,105 +125,105 @@ def test_a_duplicate_that_is_used_or_cannot_be_removed_is_named_once(creator, op
 
 @pytest.mark.parametrize("contested", ["cycle", "phase", "neither"])
 def test_two_jobs_that_create_a_target_share_the_lowest_id(
-    world, settings, connected, contested
+    target, settings, connected, contested
 ):
-    store = world.sandbox.store
+    store = target.sandbox.store
     options = settings(**{**NAMES, "phase": "Regression"})
     client = connected(options, LateTargetClient)
 
     def rival(kind: str, cycle: int = 0) -> None:
         if kind == contested == "cycle":
-            store.add_cycle(world.release, "Build 7")
+            store.add_cycle(target.release, "Build 7")
         elif kind == contested == "phase":
             store.add_phase(cycle, "Regression")
 
     client.rival = rival
     creator = TargetCreator(client, options, find_target(client, options), Creations())
-    target = creator.create()
+    created = creator.create()
 
-    (cycle,) = [c for c in store.cycles(world.release) if c.name == "Build 7"]
+    (cycle,) = [c for c in store.cycles(target.release) if c.name == "Build 7"]
     (phase,) = store.phases(cycle.id)
-    assert target.cycle is not None
-    assert target.phase is not None
-    assert (target.cycle.id, target.phase.id) == (cycle.id, phase.id)
+    assert created.cycle is not None
+    assert created.phase is not None
+    assert (created.cycle.id, created.phase.id) == (cycle.id, phase.id)
     assert creator.contested == (contested == "phase")
 
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
 @pytest.mark.parametrize("path", ["/cycle", "/phase"])
 def test_an_uncertain_creation_leaves_one_cycle_and_phase(
-    world, settings, connected, kind, path
+    target, settings, connected, kind, path
 ):
-    world.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
+    target.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
     options = settings(**NAMES, timeout="1", retries="0")
     client = connected(options)
     TargetCreator(client, options, find_target(client, options), Creations()).create()
 
-    cycles = world.sandbox.store.cycles(world.release)
+    cycles = target.sandbox.store.cycles(target.release)
     (cycle,) = [each for each in cycles if each.name == "Build 7"]
-    assert len(world.sandbox.store.phases(cycle.id)) == 1
+    assert len(target.sandbox.store.phases(cycle.id)) == 1
 
 
 # Finding test cases
 
 
-def test_cases_of_another_release_only_are_found(world, client):
-    store = world.sandbox.store
-    other = store.add_release(world.project, "2.0")
+def test_cases_of_another_release_only_are_found(target, client):
+    store = target.sandbox.store
+    other = store.add_release(target.project, "2.0")
     for case in range(500, 560):
         store.add_case(other, testcase_id=case)
-    found = find_cases(client, range(500, 560), world.release)
+    found = find_cases(client, range(500, 560), target.release)
 
     assert {each.release for each in found.placements.values()} == {other}
     assert found.certain
 
 
-def test_a_search_asks_for_100_ids_at_a_time(world, client):
+def test_a_search_asks_for_100_ids_at_a_time(target, client):
     for case in range(1000, 1250):
-        world.sandbox.store.add_case(world.release, testcase_id=case)
-    before = len(world.sandbox.requests)
-    found = find_cases(client, range(1000, 1250), world.release)
+        target.sandbox.store.add_case(target.release, testcase_id=case)
+    before = len(target.sandbox.requests)
+    found = find_cases(client, range(1000, 1250), target.release)
 
     assert len(found.placements) == 250
-    assert len(world.sandbox.requests) - before == 3
+    assert len(target.sandbox.requests) - before == 3
 
 
-def test_alt_ids_are_found_and_shared_ones_are_named(world, client):
-    store = world.sandbox.store
-    one = store.add_case(world.release, alt="A-1")
-    two = [store.add_case(world.release, alt="A-2") for _ in range(2)]
-    found = find_cases(client, ["A-1", "A-2", "A-3"], world.release)
+def test_alt_ids_are_found_and_shared_ones_are_named(target, client):
+    store = target.sandbox.store
+    one = store.add_case(target.release, alt="A-1")
+    two = [store.add_case(target.release, alt="A-2") for _ in range(2)]
+    found = find_cases(client, ["A-1", "A-2", "A-3"], target.release)
 
     assert found.placements["A-1"].case == one
     assert found.ambiguous == {"A-2": two}
     assert not found.has("A-3")
 
 
-def test_many_alt_ids_are_found_in_their_folders(world, client):
+def test_many_alt_ids_are_found_in_their_folders(target, client):
     for number in range(40):
-        world.sandbox.store.add_case(world.release, alt=f"A-{number}")
-    before = len(world.sandbox.requests)
-    found = find_cases(client, [f"A-{n}" for n in range(40)], world.release)
+        target.sandbox.store.add_case(target.release, alt=f"A-{number}")
+    before = len(target.sandbox.requests)
+    found = find_cases(client, [f"A-{n}" for n in range(40)], target.release)
 
     assert len(found.placements) == 40
-    assert len(world.sandbox.requests) - before < 40
+    assert len(target.sandbox.requests) - before < 40
 
 
-def test_a_shared_one_of_many_alt_ids_is_named(world, client):
-    store = world.sandbox.store
+def test_a_shared_one_of_many_alt_ids_is_named(target, client):
+    store = target.sandbox.store
     for number in range(30):
-        store.add_case(world.release, alt=f"A-{number}")
-    other = store.add_folder(world.release, "Zoo")
-    store.add_case(world.release, alt="A-29", folder=other)
-    found = find_cases(client, [f"A-{n}" for n in range(30)], world.release)
+        store.add_case(target.release, alt=f"A-{number}")
+    other = store.add_folder(target.release, "Zoo")
+    store.add_case(target.release, alt="A-29", folder=other)
+    found = find_cases(client, [f"A-{n}" for n in range(30)], target.release)
 
     assert list(found.ambiguous) == ["A-29"]
 
 
-def test_without_a_search_missing_ids_are_uncertain(world, client):
-    world.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
-    world.sandbox.store.add_case(world.release, testcase_id=500)
-    found = find_cases(client, [500], world.release)
+def test_without_a_search_missing_ids_are_uncertain(target, client):
+    target.sandbox.faults.add(Fault(path="/advancesearch", status=500, times=None))
+    target.sandbox.store.add_case(target.release, testcase_id=500)
+    found = find_cases(client, [500], target.release)
     not_found = find_cases(client, [501], None)
 
     assert 500 in found.placements

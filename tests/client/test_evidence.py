@@ -41,7 +41,7 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import settings_for
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 UPLOAD = "/upload/document/genericattachment"
@@ -113,21 +113,21 @@ def recorded(tmp_path: Path, settings: Callable[..., Settings]) -> RecordedRun:
     return RecordedRun(tmp_path / "journals" / "run.jsonl", settings)
 
 
-def attachment_names(world: World, case: int) -> list[str]:
-    return [name for name, _, _ in world.execution(case).attachments]
+def attachment_names(target: SandboxTarget, case: int) -> list[str]:
+    return [name for name, _, _ in target.execution(case).attachments]
 
 
-def has_met_fault(world: World) -> bool:
+def has_met_fault(target: SandboxTarget) -> bool:
     """Return whether a request has met a fault."""
-    return any(each["met"] for each in world.sandbox.faults.listed())
+    return any(each["met"] for each in target.sandbox.faults.listed())
 
 
-def count_requests(world: World, path: str) -> int:
-    return sum(each.path.endswith(path) for each in world.sandbox.requests)
+def count_requests(target: SandboxTarget, path: str) -> int:
+    return sum(each.path.endswith(path) for each in target.sandbox.requests)
 
 
-def contents_of(world: World, case: int, name: str) -> list[bytes]:
-    return world.sandbox.store.attachment_bytes(world.phase, case, name)
+def contents_of(target: SandboxTarget, case: int, name: str) -> list[bytes]:
+    return target.sandbox.store.attachment_bytes(target.phase, case, name)
 
 
 # What is sent
@@ -136,16 +136,16 @@ def contents_of(world: World, case: int, name: str) -> list[bytes]:
 @pytest.mark.parametrize(
     "name", ["shot 1.png", "größe & co.png", "50%.png", "a+b%20c.png", "日本.png"]
 )
-def test_any_name_arrives_as_it_is(world, recorded, name):
+def test_any_name_arrives_as_it_is(target, recorded, name):
     """The server answers with an encoded name, which is sent back unchanged."""
     recorded.add_test(101, recorded.file(name, b"picture"))
 
     assert recorded.push().complete
-    assert world.execution(101).attachments == ((name, "image/png", 7),)
-    assert contents_of(world, 101, name) == [b"picture"]
+    assert target.execution(101).attachments == ((name, "image/png", 7),)
+    assert contents_of(target, 101, name) == [b"picture"]
 
 
-def test_requests_are_split_at_about_one_megabyte(world, recorded):
+def test_requests_are_split_at_about_one_megabyte(target, recorded):
     """Nine files of 300 KB and one of 2 MB need four requests."""
     for case in (101, 102, 103):
         files = [
@@ -155,55 +155,55 @@ def test_requests_are_split_at_about_one_megabyte(world, recorded):
     recorded.add_test(104, recorded.file("big.bin", b"x" * 2_000_000))
 
     assert recorded.push().evidence.files == 10
-    assert count_requests(world, UPLOAD) == count_requests(world, ATTACH) == 4
+    assert count_requests(target, UPLOAD) == count_requests(target, ATTACH) == 4
     for case in (101, 102, 103):
         for n in range(3):
-            assert contents_of(world, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
+            assert contents_of(target, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
 
 
-def test_two_files_with_one_name_are_both_attached(world, recorded):
+def test_two_files_with_one_name_are_both_attached(target, recorded):
     """For example, each parameter of a test takes a screenshot."""
     for n in range(3):
         shot = recorded.file("shot.png", b"%d" % (n % 2))
         recorded.add_test(101, shot, nodeid=f"test_a.py::test[{n}]")
 
     assert recorded.push().complete
-    first, second = attachment_names(world, 101)
+    first, second = attachment_names(target, 101)
     assert first == "shot.png"
     assert second.startswith("shot-")
-    assert contents_of(world, 101, first) == [b"0"]
-    assert contents_of(world, 101, second) == [b"1"]
+    assert contents_of(target, 101, first) == [b"0"]
+    assert contents_of(target, 101, second) == [b"1"]
 
 
-def test_a_second_push_sends_nothing(world, recorded):
+def test_a_second_push_sends_nothing(target, recorded):
     recorded.add_test(
         101, recorded.file("a.png", b"a"), Step(1, "Open", outcome="passed")
     )
     recorded.push()
-    before = len(world.writes)
+    before = len(target.writes)
 
     delivery = recorded.push()
 
     assert delivery.complete
     assert delivery.evidence.files_before == 1
-    assert len(world.writes) == before
+    assert len(target.writes) == before
 
 
 @pytest.mark.parametrize("method", ["basic", "cookie"])
-def test_files_are_sent_with_password_logins(world, recorded, method):
-    world.sandbox.store.add_user("kim", "secret")
+def test_files_are_sent_with_password_logins(target, recorded, method):
+    target.sandbox.store.add_user("kim", "secret")
     recorded.add_test(101, recorded.file("a.png", b"a"))
     recorded.settings = lambda **_: settings_for(
         username="kim",
         password="secret",
-        url=world.sandbox.url,
-        phase=world.phase,
+        url=target.sandbox.url,
+        phase=target.phase,
         auth=method,
     )
-    world.sandbox.faults.add(Fault("POST", UPLOAD, kind="expire_cookie"))
+    target.sandbox.faults.add(Fault("POST", UPLOAD, kind="expire_cookie"))
 
     assert recorded.push().complete
-    assert attachment_names(world, 101) == ["a.png"]
+    assert attachment_names(target, 101) == ["a.png"]
 
 
 # What goes wrong
@@ -229,11 +229,11 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_neither_loses_nor_doubles_a_file(world, recorded, fault):
+def test_a_fault_neither_loses_nor_doubles_a_file(target, recorded, fault):
     """The attachments of the execution show whether to send the file again."""
     for case in (101, 102, 103):
         recorded.add_test(case, recorded.file("a b.png", b"%d" % case))
-    world.sandbox.faults.add(fault)
+    target.sandbox.faults.add(fault)
 
     first = recorded.push()
     second = recorded.push()
@@ -241,111 +241,111 @@ def test_a_fault_neither_loses_nor_doubles_a_file(world, recorded, fault):
     assert len(first.changes.reported) == 3
     assert second.complete
     for case in (101, 102, 103):
-        assert attachment_names(world, case) == ["a b.png"]
-        assert contents_of(world, case, "a b.png") == [b"%d" % case]
+        assert attachment_names(target, case) == ["a b.png"]
+        assert contents_of(target, case, "a b.png") == [b"%d" % case]
 
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
-def test_an_unanswered_push_of_files_is_finished_by_the_next(world, recorded, kind):
+def test_an_unanswered_push_of_files_is_finished_by_the_next(target, recorded, kind):
     """Without a receipt the next push first compares name and size."""
     for case in (101, 102):
         recorded.add_test(case, recorded.file("größe 1.png", b"%d" % case))
-    world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=3600, times=1))
-    world.sandbox.faults.add(Fault("GET", "*/attachment", status=503, times=None))
+    target.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=3600, times=1))
+    target.sandbox.faults.add(Fault("GET", "*/attachment", status=503, times=None))
 
     first = recorded.push(timeout=1 if kind == "hang_after" else 60, retries=0)
     assert not first.complete
     assert first.evidence.files_pending == 2
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     second = recorded.push()
 
     assert second.complete
     for case in (101, 102):
-        assert attachment_names(world, case) == ["größe 1.png"]
+        assert attachment_names(target, case) == ["größe 1.png"]
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_a_file_of_an_older_run_does_not_count(world, recorded, kind):
+def test_a_file_of_an_older_run_does_not_count(target, recorded, kind):
     """Name and size are equal, so the number of such files before is compared."""
     recorded.add_test(101, recorded.file("out.txt", b"old"))
     assert recorded.push().complete
     later = recorded.another_run("later")
     later.add_test(101, later.file("out.txt", b"new"), at=ENDED_MS + 1)
-    world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
+    target.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
 
     assert later.push().complete
-    assert contents_of(world, 101, "out.txt") == [b"old", b"new"]
+    assert contents_of(target, 101, "out.txt") == [b"old", b"new"]
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_the_next_push_knows_the_number_of_files_before(world, recorded, kind):
+def test_the_next_push_knows_the_number_of_files_before(target, recorded, kind):
     """The first push gets no answer and no list; the next one compares the number."""
     recorded.add_test(101, recorded.file("out.txt", b"old"))
     recorded.push()
     later = recorded.another_run("later")
     later.add_test(101, later.file("out.txt", b"new"), at=ENDED_MS + 1)
-    world.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
-    world.sandbox.faults.add(
+    target.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
+    target.sandbox.faults.add(
         Fault("GET", "*/attachment", status=503, times=None, after=1)
     )
 
     assert not later.push(retries=0).complete
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     assert later.push().complete
-    assert contents_of(world, 101, "out.txt") == [b"old", b"new"]
+    assert contents_of(target, 101, "out.txt") == [b"old", b"new"]
 
 
-def test_only_executions_with_attachments_are_listed(world, recorded):
+def test_only_executions_with_attachments_are_listed(target, recorded):
     for case in (101, 102):
         recorded.add_test(case, recorded.file("a.png", b"a"))
     recorded.push()
 
-    assert count_requests(world, "/attachment") == 0
+    assert count_requests(target, "/attachment") == 0
 
 
-def test_an_equal_file_is_attached_once_across_runs(world, recorded):
+def test_an_equal_file_is_attached_once_across_runs(target, recorded):
     """Equal means name, size and content."""
     for number in range(12):
         run = recorded.another_run(f"run{number:02}")
         run.add_test(101, run.file("receipt.pdf", b"the same"), at=ENDED_MS + number)
         assert run.push().complete
-    assert contents_of(world, 101, "receipt.pdf") == [b"the same"]
-    assert count_requests(world, "/flex/download") == 11
+    assert contents_of(target, 101, "receipt.pdf") == [b"the same"]
+    assert count_requests(target, "/flex/download") == 11
     other = recorded.another_run("other")
     other.add_test(101, other.file("receipt.pdf", b"another!"), at=ENDED_MS + 12)
 
     assert other.push().complete
-    assert contents_of(world, 101, "receipt.pdf") == [b"the same", b"another!"]
+    assert contents_of(target, 101, "receipt.pdf") == [b"the same", b"another!"]
 
 
 @pytest.mark.parametrize(("kind", "count"), [("status", 2), ("cut_before", 1)])
 def test_a_file_is_attached_again_if_contents_cannot_be_read(
-    world, recorded, kind, count
+    target, recorded, kind, count
 ):
     """After 404 it is sent; without an answer the next push compares the contents."""
-    world.sandbox.faults.add(
+    target.sandbox.faults.add(
         Fault("GET", "/download", kind=kind, status=404, times=None)
     )
     first, second = recorded.another_run("first"), recorded.another_run("second")
     for number, run in enumerate((first, second)):
         run.add_test(101, run.file("a.png", b"a"), at=ENDED_MS + number)
         run.push(retries=0)
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     assert second.push().complete
-    assert len(attachment_names(world, 101)) == count
+    assert len(attachment_names(target, 101)) == count
 
 
-def test_a_slow_server_gets_a_file_once(world, recorded, monkeypatch):
+def test_a_slow_server_gets_a_file_once(target, recorded, monkeypatch):
     """The server attaches the file after the timeout; the push waits and looks for it."""
     monkeypatch.setattr(transport, "time", time)
     recorded.add_test(101, recorded.file("a.png", b"a"))
-    world.sandbox.faults.add(Fault("POST", ATTACH, kind="latency", seconds=0.6))
+    target.sandbox.faults.add(Fault("POST", ATTACH, kind="latency", seconds=0.6))
 
     assert recorded.push(timeout=0.4).complete
-    assert attachment_names(world, 101) == ["a.png"]
+    assert attachment_names(target, 101) == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -356,36 +356,36 @@ def test_a_slow_server_gets_a_file_once(world, recorded, monkeypatch):
     ],
 )
 def test_a_copy_of_a_journal_attaches_nothing_twice(
-    world, recorded, path, kind, expire_deadlines_when
+    target, recorded, path, kind, expire_deadlines_when
 ):
     """Without a receipt for a file, the push first lists the attachments."""
     recorded.add_test(101, recorded.file("a.png", b"a"))
-    world.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
-    expire_deadlines_when(lambda: has_met_fault(world))
+    target.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
+    expire_deadlines_when(lambda: has_met_fault(target))
     assert not recorded.push(timeout=0.3).complete
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
     copy = recorded.copy()
 
     for each in (recorded, copy):
         assert each.push().complete
-        assert attachment_names(world, 101) == ["a.png"]
+        assert attachment_names(target, 101) == ["a.png"]
 
 
 def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
-    world, recorded, expire_deadlines_when
+    target, recorded, expire_deadlines_when
 ):
     """An attachment from before the test is not its evidence."""
     recorded.add_test(101, recorded.file("a.png", b"a"))
     recorded.push()
     later = recorded.another_run("later")
     later.add_test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
-    world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
-    expire_deadlines_when(lambda: has_met_fault(world))
+    target.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
+    expire_deadlines_when(lambda: has_met_fault(target))
     assert not later.push(timeout=0.3).complete
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     assert later.push().complete
-    assert contents_of(world, 101, "a.png") == [b"a", b"b"]
+    assert contents_of(target, 101, "a.png") == [b"a", b"b"]
 
 
 def problem_texts(*args: Any) -> list[str]:
@@ -393,7 +393,7 @@ def problem_texts(*args: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])
-def test_a_file_without_its_copy_is_refused(world, recorded, change):
+def test_a_file_without_its_copy_is_refused(target, recorded, change):
     """No later push could send it. A changed copy is not what the test attached."""
     file = recorded.file("a.png", b"a")
     recorded.add_test(101, file, recorded.file("b.png", b"b"))
@@ -405,17 +405,17 @@ def test_a_file_without_its_copy_is_refused(world, recorded, change):
     (line,) = problem_texts(delivery, [recorded.path], recorded.settings())
     assert line.startswith("zephyr: a.png was refused (test_a.py::test_101): its copy")
     assert delivery.complete
-    assert attachment_names(world, 101) == ["b.png"]
+    assert attachment_names(target, 101) == ["b.png"]
 
 
-def test_a_refused_file_does_not_affect_results_or_other_files(world, recorded):
+def test_a_refused_file_does_not_affect_results_or_other_files(target, recorded):
     """The batch is halved until the refused file is alone."""
     for case in (101, 102, 103, 104):
         recorded.add_test(case, recorded.file(f"{case}.png", b"%d" % case))
     gone = recorded.file("gone.png", b"gone")
     recorded.add_test(105, gone)
     (recorded.path.parent / DIRECTORY / gone.digest).unlink()
-    world.sandbox.faults.add(Fault("POST", UPLOAD, status=413, body="{}", times=3))
+    target.sandbox.faults.add(Fault("POST", UPLOAD, status=413, body="{}", times=3))
 
     delivery = recorded.push()
 
@@ -427,51 +427,51 @@ def test_a_refused_file_does_not_affect_results_or_other_files(world, recorded):
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
     )
     assert any("101.png was refused" in x and "413" in x for x in lines)
-    assert [attachment_names(world, case) for case in (101, 102, 103, 104)] == [
+    assert [attachment_names(target, case) for case in (101, 102, 103, 104)] == [
         [], ["102.png"], ["103.png"], ["104.png"]
     ]  # fmt: skip
 
     again = recorded.push()
 
     assert again.complete
-    assert attachment_names(world, 101) == ["101.png"]
+    assert attachment_names(target, 101) == ["101.png"]
 
 
-def test_a_server_that_refuses_attachments_is_not_asked_for_each_file(world, recorded):
+def test_a_server_that_refuses_attachments_is_not_asked_for_each_file(target, recorded):
     for case in (101, 102):
         files = [recorded.file(f"{n}.png", b"%d" % n) for n in range(90)]
         recorded.add_test(case, *files)
-    world.sandbox.faults.add(Fault("POST", UPLOAD, status=400, times=None))
+    target.sandbox.faults.add(Fault("POST", UPLOAD, status=400, times=None))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 180
-    assert count_requests(world, UPLOAD) < 80
+    assert count_requests(target, UPLOAD) < 80
     lines = problem_texts(delivery, [recorded.path], recorded.settings())
     assert sum("was refused" in line for line in lines) == 1
 
 
-def test_a_missing_permission_to_attach_is_reported_once(world, recorded):
+def test_a_missing_permission_to_attach_is_reported_once(target, recorded):
     recorded.add_test(101, recorded.file("a.png", b"a"), recorded.file("b.png", b"b"))
-    world.sandbox.faults.add(Fault("POST", UPLOAD, status=403, times=None))
+    target.sandbox.faults.add(Fault("POST", UPLOAD, status=403, times=None))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 1
     assert delivery.evidence.files_pending == 2
     assert "permission" in str(delivery.error)
-    assert count_requests(world, UPLOAD) == 1
+    assert count_requests(target, UPLOAD) == 1
 
 
-def test_files_that_miss_the_deadline_are_kept(world, recorded, expire_deadlines_when):
+def test_files_that_miss_the_deadline_are_kept(target, recorded, expire_deadlines_when):
     """Statuses are sent first; the next push sends the rest."""
     recorded.add_test(101, recorded.file("a.png", b"a"))
-    world.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
+    target.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
 
-    expire_deadlines_when(lambda: has_met_fault(world))
+    expire_deadlines_when(lambda: has_met_fault(target))
     delivery = recorded.push(timeout=0.3)
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     assert len(delivery.changes.reported) == 1
     assert delivery.evidence.files_pending == 1
@@ -481,20 +481,20 @@ def test_files_that_miss_the_deadline_are_kept(world, recorded, expire_deadlines
         for each in problem_texts(delivery, [recorded.path], recorded.settings())
     )
     assert recorded.push().complete
-    assert attachment_names(world, 101) == ["a.png"]
+    assert attachment_names(target, 101) == ["a.png"]
 
 
 # Steps
 
 
 @pytest.fixture
-def world_with_steps(world: World) -> World:
-    """The world with cases 7 and 8, of three steps each."""
+def target_with_steps(target: SandboxTarget) -> SandboxTarget:
+    """The target with cases 7 and 8, of three steps each."""
     for case in (7, 8):
-        store = world.sandbox.store
-        store.add_case(world.release, testcase_id=case, steps=["Open", "Fill", "Send"])
-        store.schedule(world.phase, case)
-    return world
+        store = target.sandbox.store
+        store.add_case(target.release, testcase_id=case, steps=["Open", "Fill", "Send"])
+        store.schedule(target.phase, case)
+    return target
 
 
 def shop_steps(*outcomes: str) -> Iterable[Step]:
@@ -512,98 +512,102 @@ def shop_steps(*outcomes: str) -> Iterable[Step]:
     ]
 
 
-def test_step_results_of_all_cases_are_one_write(world_with_steps, recorded):
+def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded):
     recorded.add_test(7, *shop_steps("passed", "failed"))
     recorded.add_test(8, *shop_steps("passed", "skipped", "passed"))
     recorded.add_test(101)
 
     assert recorded.push().evidence.steps == 4
-    assert world_with_steps.execution(7).steps == {1: ("1", None), 2: ("2", "why")}
-    assert world_with_steps.execution(8).steps == {1: ("1", None), 3: ("1", None)}
-    assert count_requests(world_with_steps, SAVE) == 1
-    assert count_requests(world_with_steps, "/teststep") == 2
-    assert world_with_steps.execution(7).comment is None
+    assert target_with_steps.execution(7).steps == {1: ("1", None), 2: ("2", "why")}
+    assert target_with_steps.execution(8).steps == {1: ("1", None), 3: ("1", None)}
+    assert count_requests(target_with_steps, SAVE) == 1
+    assert count_requests(target_with_steps, "/teststep") == 2
+    assert target_with_steps.execution(7).comment is None
 
     assert recorded.push().complete
-    assert count_requests(world_with_steps, "/teststep") == 2
+    assert count_requests(target_with_steps, "/teststep") == 2
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
-def test_an_uncertain_write_of_steps_is_repeated(world_with_steps, recorded, kind):
+def test_an_uncertain_write_of_steps_is_repeated(target_with_steps, recorded, kind):
     recorded.add_test(7, *shop_steps("passed"))
-    world_with_steps.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
+    target_with_steps.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
 
     assert recorded.push().complete
-    assert world_with_steps.execution(7).steps == {1: ("1", None)}
+    assert target_with_steps.execution(7).steps == {1: ("1", None)}
 
 
-def test_steps_that_could_not_be_written_are_written_later(world_with_steps, recorded):
+def test_steps_that_could_not_be_written_are_written_later(target_with_steps, recorded):
     recorded.add_test(7, *shop_steps("passed"))
-    world_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
+    target_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
 
     first = recorded.push(retries=0)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (1, 1)
     assert not first.complete
-    world_with_steps.sandbox.faults.clear()
+    target_with_steps.sandbox.faults.clear()
 
     assert recorded.push().evidence.steps == 1
-    assert world_with_steps.execution(7).steps == {1: ("1", None)}
-    assert world_with_steps.execution(7).results == 1
+    assert target_with_steps.execution(7).steps == {1: ("1", None)}
+    assert target_with_steps.execution(7).results == 1
 
 
-def test_results_are_delivered_if_steps_cannot_be_read_now(world_with_steps, recorded):
+def test_results_are_delivered_if_steps_cannot_be_read_now(target_with_steps, recorded):
     """The next push writes the results of the steps."""
     for case in (7, 8):
         recorded.add_test(case, *shop_steps("passed"))
-    world_with_steps.sandbox.faults.add(
+    target_with_steps.sandbox.faults.add(
         Fault("GET", "*/teststep", status=503, times=None)
     )
 
     first = recorded.push(retries=0)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
-    world_with_steps.sandbox.faults.clear()
+    target_with_steps.sandbox.faults.clear()
 
     assert recorded.push().complete
-    assert [world_with_steps.execution(case).steps for case in (7, 8)] == [
+    assert [target_with_steps.execution(case).steps for case in (7, 8)] == [
         {1: ("1", None)}
     ] * 2
-    assert world_with_steps.execution(7).results == 1
+    assert target_with_steps.execution(7).results == 1
 
 
 def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
-    world_with_steps, recorded
+    target_with_steps, recorded
 ):
     """The steps are attached; the case and the reason are named."""
     recorded.add_test(7, *shop_steps("passed"))
     recorded.add_test(8, *shop_steps("passed"))
-    world_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
+    target_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 2
     (refused,) = delivery.evidence.refused
     assert "answered 400 to GET testcase/" in refused.reason
-    (noted,) = [case for case in (7, 8) if world_with_steps.execution(case).attachments]
+    (noted,) = [
+        case for case in (7, 8) if target_with_steps.execution(case).attachments
+    ]
     assert (
-        "passed open" in contents_of(world_with_steps, noted, "notes.txt")[0].decode()
+        "passed open" in contents_of(target_with_steps, noted, "notes.txt")[0].decode()
     )
-    assert not world_with_steps.execution(noted).comment, (
+    assert not target_with_steps.execution(noted).comment, (
         "the steps of the case are not known"
     )
 
 
-def test_a_refused_step_is_named_and_the_others_are_written(world_with_steps, recorded):
+def test_a_refused_step_is_named_and_the_others_are_written(
+    target_with_steps, recorded
+):
     recorded.add_test(7, *shop_steps("passed", "passed", "passed"))
-    world_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=400, times=2))
+    target_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=400, times=2))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 1
     assert [each.name for each in delivery.evidence.refused] == ["step 1"]
-    assert world_with_steps.execution(7).steps == {2: ("1", None), 3: ("1", None)}
+    assert target_with_steps.execution(7).steps == {2: ("1", None), 3: ("1", None)}
 
     assert recorded.push().complete
-    assert set(world_with_steps.execution(7).steps) == {1, 2, 3}
+    assert set(target_with_steps.execution(7).steps) == {1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -623,11 +627,11 @@ def test_a_refused_step_is_named_and_the_others_are_written(world_with_steps, re
     ids=["left out", "other status", "nothing", "ids only", "other ids", "no list"],
 )
 def test_statuses_of_steps_in_the_answer_are_compared(
-    world_with_steps, recorded, body, refused, reason
+    target_with_steps, recorded, body, refused, reason
 ):
     """An answer that does not list the steps is not compared."""
     recorded.add_test(7, *shop_steps("passed", "passed"))
-    execution = world_with_steps.execution(7).id
+    execution = target_with_steps.execution(7).id
     if isinstance(body, list):
         body = [
             {"releaseTestScheduleId": execution, **row} if "status" in row else row
@@ -635,7 +639,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
         ]
     # The fault replaces the answer with *body*.
     fault = Fault("POST", SAVE, kind="not_json", body=json.dumps(body))
-    world_with_steps.sandbox.faults.add(fault)
+    target_with_steps.sandbox.faults.add(fault)
     evidence = recorded.push().evidence
 
     assert [each.name for each in evidence.refused] == refused
@@ -644,53 +648,57 @@ def test_statuses_of_steps_in_the_answer_are_compared(
     assert evidence.lost == bool(refused)
 
 
-def test_results_are_delivered_if_a_read_of_steps_hangs(world_with_steps, recorded):
+def test_results_are_delivered_if_a_read_of_steps_hangs(target_with_steps, recorded):
     """The deadline ends the read, and a later push writes the results of the steps."""
     recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     recorded.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
-    world_with_steps.sandbox.faults.add(hang)
+    target_with_steps.sandbox.faults.add(hang)
 
     first = recorded.push(deadline=2)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
-    assert not world_with_steps.execution(7).comment
-    world_with_steps.sandbox.faults.clear()
+    assert not target_with_steps.execution(7).comment
+    target_with_steps.sandbox.faults.clear()
 
     assert recorded.push().complete
-    assert [world_with_steps.execution(case).steps for case in (7, 8)] == [
+    assert [target_with_steps.execution(case).steps for case in (7, 8)] == [
         {1: ("1", None)}
     ] * 2
-    assert [world_with_steps.execution(case).results for case in (7, 8)] == [1, 1]
+    assert [target_with_steps.execution(case).results for case in (7, 8)] == [1, 1]
     assert (
         "not finished dance"
-        in contents_of(world_with_steps, 7, "notes.txt")[0].decode()
+        in contents_of(target_with_steps, 7, "notes.txt")[0].decode()
     )
-    assert attachment_names(world_with_steps, 8) == []
-    before = len(world_with_steps.writes)
+    assert attachment_names(target_with_steps, 8) == []
+    before = len(target_with_steps.writes)
     assert recorded.push().complete
-    assert len(world_with_steps.writes) == before
+    assert len(target_with_steps.writes) == before
 
 
-def test_steps_that_are_missing_in_the_notes_are_sent_later(world_with_steps, recorded):
+def test_steps_that_are_missing_in_the_notes_are_sent_later(
+    target_with_steps, recorded
+):
     """Steps of the test case are written; others could not be attached at first."""
     recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
-    world_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=503, times=1))
-    world_with_steps.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))
+    target_with_steps.sandbox.faults.add(
+        Fault("GET", "*/teststep", status=503, times=1)
+    )
+    target_with_steps.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))
 
     assert not recorded.push(retries=0).complete
-    assert world_with_steps.execution(7).steps == {1: ("1", None)}
-    assert attachment_names(world_with_steps, 7) == []
+    assert target_with_steps.execution(7).steps == {1: ("1", None)}
+    assert attachment_names(target_with_steps, 7) == []
 
     assert recorded.push().complete
-    assert "dance" in contents_of(world_with_steps, 7, "notes.txt")[0].decode()
+    assert "dance" in contents_of(target_with_steps, 7, "notes.txt")[0].decode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_ctrl_c_ends_the_reading_of_steps_at_once(world_with_steps, recorded):
+def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded):
     recorded.add_test(7, *shop_steps("passed"))
     recorded.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
-    faults = world_with_steps.sandbox.faults
+    faults = target_with_steps.sandbox.faults
     faults.add(hang)
     main = threading.main_thread().ident or 0
 
@@ -712,29 +720,29 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(world_with_steps, recorded):
     ("status", "max_calls"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
 )
 def test_a_server_without_step_results_is_not_asked_for_each_case(
-    world, recorded, status, max_calls
+    target, recorded, status, max_calls
 ):
     texts = [f"Step {n}" for n in range(100)]
-    world.sandbox.store.add_case(world.release, testcase_id=7, steps=texts)
-    world.sandbox.store.schedule(world.phase, 7)
+    target.sandbox.store.add_case(target.release, testcase_id=7, steps=texts)
+    target.sandbox.store.schedule(target.phase, 7)
     recorded.add_test(
         7, *(Step(n, n, outcome="passed", at=ENDED_MS) for n in range(1, 101))
     )
-    world.sandbox.faults.add(Fault("POST", SAVE, status=status, times=None))
+    target.sandbox.faults.add(Fault("POST", SAVE, status=status, times=None))
 
     delivery = recorded.push()
 
     assert len(delivery.changes.reported) == 1
     assert not delivery.complete
-    assert count_requests(world, SAVE) <= max_calls
+    assert count_requests(target, SAVE) <= max_calls
     assert len(delivery.evidence.refused) == (0 if status == 401 else 100)
     assert (delivery.error is not None) == (status == 401)
 
 
-def test_without_permission_steps_are_requested_once(world_with_steps, recorded):
+def test_without_permission_steps_are_requested_once(target_with_steps, recorded):
     for case in (7, 8):
         recorded.add_test(case, *shop_steps("passed"))
-    world_with_steps.sandbox.faults.add(
+    target_with_steps.sandbox.faults.add(
         Fault("GET", "*/teststep", status=403, times=None)
     )
 
@@ -742,28 +750,28 @@ def test_without_permission_steps_are_requested_once(world_with_steps, recorded)
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 2
-    assert count_requests(world_with_steps, "/teststep") == 1
+    assert count_requests(target_with_steps, "/teststep") == 1
 
 
-def test_notes_that_steps_made_too_long_are_attached_whole(world_with_steps, recorded):
+def test_notes_that_steps_made_too_long_are_attached_whole(target_with_steps, recorded):
     others = [Step(n, f"dance {n} {'x' * 60}", outcome="passed") for n in range(100)]
     recorded.add_test(7, Step(200, "open", outcome="passed", at=ENDED_MS), *others)
 
     assert recorded.push().complete
-    assert len(world_with_steps.execution(7).comment) <= 4000
-    (whole,) = contents_of(world_with_steps, 7, "notes.txt")
+    assert len(target_with_steps.execution(7).comment) <= 4000
+    (whole,) = contents_of(target_with_steps, 7, "notes.txt")
     for text in ("passed open", "passed dance 1 ", "passed dance 50 ", "dance 99 "):
         assert text in whole.decode()
     assert recorded.push().complete
-    assert attachment_names(world_with_steps, 7) == ["notes.txt"]
+    assert attachment_names(target_with_steps, 7) == ["notes.txt"]
 
 
-def test_a_copy_of_a_journal_with_steps_changes_nothing(world_with_steps, recorded):
+def test_a_copy_of_a_journal_with_steps_changes_nothing(target_with_steps, recorded):
     """Its results count as delivered before."""
     recorded.add_test(7, *shop_steps("passed"), Step(9, "dance", outcome="passed"))
     recorded.add_test(101, recorded.file("a.png", b"a"))
     recorded.push()
-    notes = world_with_steps.execution(7).comment
+    notes = target_with_steps.execution(7).comment
     copy = recorded.copy()
     lines = copy.path.read_text(encoding="utf-8").splitlines(keepends=True)
     # The journal as it was before the push.
@@ -774,7 +782,7 @@ def test_a_copy_of_a_journal_with_steps_changes_nothing(world_with_steps, record
     assert delivery.complete
     assert len(delivery.changes.reported_before) == 2
     assert delivery.changes.reported == []
-    assert world_with_steps.execution(7).comment == notes
-    assert world_with_steps.execution(7).results == 1
-    assert attachment_names(world_with_steps, 7) == []
-    assert attachment_names(world_with_steps, 101) == ["a.png"]
+    assert target_with_steps.execution(7).comment == notes
+    assert target_with_steps.execution(7).results == 1
+    assert attachment_names(target_with_steps, 7) == []
+    assert attachment_names(target_with_steps, 101) == ["a.png"]

@@ -16,15 +16,15 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.target.find import find_target
 from tests.client.servers import answer
 from tests.client.servers import settings_for
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 @pytest.fixture
-def find(world: World) -> Callable[..., Target]:
+def find(target: SandboxTarget) -> Callable[..., Target]:
     """Find the target for options as a user would write them."""
 
     def find(**places: Any) -> Target:
-        settings = settings_for(world.sandbox.token, url=world.sandbox.url, **places)
+        settings = settings_for(target.sandbox.token, url=target.sandbox.url, **places)
         settings.require_server()
         with Client(settings) as client:
             return find_target(client, settings)
@@ -67,38 +67,38 @@ NAMES = {
         ),
     ],
 )
-def test_places_with_an_id_need_fewer_requests(world, find, by_id, by_name, calls):
+def test_places_with_an_id_need_fewer_requests(target, find, by_id, by_name, calls):
     places = {name: NAMES[name] for name in by_name}
-    places |= {name: str(getattr(world, name)) for name in by_id}
+    places |= {name: str(getattr(target, name)) for name in by_id}
 
-    target = find(**places)
+    result = find(**places)
 
-    assert (target.phase.id, target.remarks) == (world.phase, ())
-    assert len(world.sandbox.requests) == calls
+    assert (result.phase.id, result.remarks) == (target.phase, ())
+    assert len(target.sandbox.requests) == calls
 
 
-def test_the_path_has_the_names_of_the_places(world, find):
+def test_the_path_has_the_names_of_the_places(target, find):
     assert find(**NAMES).path == "Payments > 1.0 > Nightly > Smoke"
-    ids = {name: str(getattr(world, name)) for name in NAMES}
-    assert find(**ids).path == f"{world.project} > 1.0 > Nightly > Smoke"
-    assert find(phase=world.phase).path == f"id {world.phase}"
+    ids = {name: str(getattr(target, name)) for name in NAMES}
+    assert find(**ids).path == f"{target.project} > 1.0 > Nightly > Smoke"
+    assert find(phase=target.phase).path == f"id {target.phase}"
 
 
-def test_the_release_is_known_unless_only_lower_ids_are_given(world, find):
-    assert find(**NAMES).release.id == world.release
-    assert find(release=world.release, cycle="Nightly", phase="Smoke").release.id == (
-        world.release
+def test_the_release_is_known_unless_only_lower_ids_are_given(target, find):
+    assert find(**NAMES).release.id == target.release
+    assert find(release=target.release, cycle="Nightly", phase="Smoke").release.id == (
+        target.release
     )
-    assert find(phase=world.phase).release is None
+    assert find(phase=target.phase).release is None
 
 
-def test_four_names_need_three_lists(world, find):
+def test_four_names_need_three_lists(target, find):
     find(**NAMES)
 
-    assert [each.path.partition("/v3/")[2] for each in world.sandbox.requests] == [
+    assert [each.path.partition("/v3/")[2] for each in target.sandbox.requests] == [
         "project/lite",
-        f"release/project/{world.project}",
-        f"cycle/release/{world.release}",
+        f"release/project/{target.project}",
+        f"cycle/release/{target.release}",
     ]
 
 
@@ -133,10 +133,10 @@ def test_an_unknown_name_is_reported_with_its_place_and_source(find, wrong, mess
     assert "\n" not in text
 
 
-def test_the_closest_name_is_suggested_and_listed_first(world, find):
-    store = world.sandbox.store
+def test_the_closest_name_is_suggested_and_listed_first(target, find):
+    store = target.sandbox.store
     for name in ("Acceptance", "Regression", "Smoke tests"):
-        store.add_phase(world.cycle, name)
+        store.add_phase(target.cycle, name)
 
     with pytest.raises(ZephyrNotFound) as caught:
         find(**{**NAMES, "phase": "regresion"})
@@ -154,10 +154,10 @@ def test_a_name_without_a_close_one_has_no_suggestion(find):
     assert "There are: 'Smoke' (" in str(caught.value)
 
 
-def test_twenty_names_are_shown_including_the_closest(world, find):
+def test_twenty_names_are_shown_including_the_closest(target, find):
     for number in range(50):
-        world.sandbox.store.add_phase(world.cycle, f"Part {number:02}")
-    world.sandbox.store.add_phase(world.cycle, "Zoological")
+        target.sandbox.store.add_phase(target.cycle, f"Part {number:02}")
+    target.sandbox.store.add_phase(target.cycle, "Zoological")
 
     with pytest.raises(ZephyrNotFound) as caught:
         find(**{**NAMES, "phase": "Zoologicl"})
@@ -168,19 +168,19 @@ def test_twenty_names_are_shown_including_the_closest(world, find):
     assert text.count("' (") == 21
 
 
-def test_a_cycle_without_phases_is_reported(world, find):
-    world.sandbox.store.add_cycle(world.release, "Empty")
+def test_a_cycle_without_phases_is_reported(target, find):
+    target.sandbox.store.add_cycle(target.release, "Empty")
 
     with pytest.raises(ZephyrNotFound, match=r"There is no phase at all\."):
         find(**{**NAMES, "cycle": "Empty"})
 
 
-def test_an_id_that_is_not_in_the_list_is_reported(world, find):
+def test_an_id_that_is_not_in_the_list_is_reported(target, find):
     with pytest.raises(ZephyrNotFound) as caught:
-        find(release=world.release, cycle="999999", phase="Smoke")
+        find(release=target.release, cycle="999999", phase="Smoke")
 
     assert str(caught.value).startswith(
-        f"'999999' (from --zephyr-cycle) is not a cycle of release id {world.release}."
+        f"'999999' (from --zephyr-cycle) is not a cycle of release id {target.release}."
     )
 
 
@@ -194,24 +194,24 @@ def test_an_id_that_is_not_in_the_list_is_reported(world, find):
     ],
     ids=["cycle", "cycle, phase id", "release", "release, phase id"],
 )
-def test_an_unknown_id_is_not_confused_with_a_broken_server(world, find, wrong, kind):
+def test_an_unknown_id_is_not_confused_with_a_broken_server(target, find, wrong, kind):
     with pytest.raises(ZephyrNotFound) as caught:
         find(**wrong)
 
     text = str(caught.value)
     assert text.startswith(f"'999999' (from --zephyr-{kind}) is not a {kind} of")
     assert ("It is in cycle 'Nightly'" in text) == (wrong["phase"] == "4001")
-    world.sandbox.faults.add(Fault("GET", status=500, times=None))
+    target.sandbox.faults.add(Fault("GET", status=500, times=None))
     with pytest.raises(ZephyrRefused) as broken:
         find(**wrong)
     assert not isinstance(broken.value, ZephyrNotFound)
 
 
-def test_upper_and_lower_case_of_names_differ(world, find):
+def test_upper_and_lower_case_of_names_differ(target, find):
     """Two names that differ in case only are two places."""
-    other = world.sandbox.store.add_phase(world.cycle, "SMOKE")
+    other = target.sandbox.store.add_phase(target.cycle, "SMOKE")
 
-    assert find(**NAMES).phase.id == world.phase
+    assert find(**NAMES).phase.id == target.phase
     assert find(**{**NAMES, "phase": "SMOKE"}).phase.id == other
 
 
@@ -232,12 +232,12 @@ def test_white_space_around_a_name_is_ignored(scripted):
 
 
 @pytest.fixture
-def other_places(world: World) -> dict[str, int]:
+def other_places(target: SandboxTarget) -> dict[str, int]:
     """Another project, release, cycle and phase, and a cycle next to Nightly."""
-    store = world.sandbox.store
+    store = target.sandbox.store
     names = ("Shop", "2.0", "Weekly", "Full")
     places = dict(zip(NAMES, store.ensure_target(*names), strict=True))
-    return {**places, "other_cycle": store.add_cycle(world.release, "Other")}
+    return {**places, "other_cycle": store.add_cycle(target.release, "Other")}
 
 
 @pytest.mark.parametrize("create", ["never", "execution", "phase", "cycle"])
@@ -308,11 +308,11 @@ def other_places(world: World) -> dict[str, int]:
     ],
 )
 def test_places_that_do_not_fit_together_are_reported(
-    world, find, other_places, places, message, create
+    target, find, other_places, places, message, create
 ):
     """A wrong name next to a phase id is an error, also with zephyr_create."""
-    ids = {**other_places, "nightly": world.cycle}
-    given = {**NAMES, "phase": str(world.phase), **places}
+    ids = {**other_places, "nightly": target.cycle}
+    given = {**NAMES, "phase": str(target.phase), **places}
     filled = {name: text and text.format(**ids) for name, text in given.items()}
 
     with pytest.raises(ZephyrNotFound) as caught:
@@ -320,17 +320,17 @@ def test_places_that_do_not_fit_together_are_reported(
 
     parts = [re.escape(part) for part in message.format(**ids).split(".*")]
     assert re.search(".*".join(parts), str(caught.value))
-    assert world.writes == []
+    assert target.writes == []
 
 
 @pytest.mark.parametrize("cycle", ["Nightly", None])
-def test_a_phase_of_the_second_cycle_with_a_name_is_found(world, find, cycle):
-    store = world.sandbox.store
-    phase = store.add_phase(store.add_cycle(world.release, "Nightly"), "Smoke")
+def test_a_phase_of_the_second_cycle_with_a_name_is_found(target, find, cycle):
+    store = target.sandbox.store
+    phase = store.add_phase(store.add_cycle(target.release, "Nightly"), "Smoke")
 
-    target = find(project="Payments", release="1.0", cycle=cycle, phase=str(phase))
+    result = find(project="Payments", release="1.0", cycle=cycle, phase=str(phase))
 
-    assert phase_of(target) == phase
+    assert phase_of(result) == phase
 
 
 # Names that exist twice
@@ -346,16 +346,16 @@ def test_a_phase_of_the_second_cycle_with_a_name_is_found(world, find, cycle):
     ],
 )
 def test_the_lowest_id_of_two_places_with_one_name_is_used_and_reported(
-    world, find, kind, add
+    target, find, kind, add
 ):
-    other = add(world)
+    other = add(target)
 
-    target = find(**NAMES)
+    result = find(**NAMES)
 
-    first = getattr(world, kind)
+    first = getattr(target, kind)
     assert first < other
-    assert target.phase.id == world.phase
-    (remark,) = target.remarks
+    assert result.phase.id == target.phase
+    (remark,) = result.remarks
     assert remark.startswith(f"2 {kind}s of ")
     assert f"are called {NAMES[kind]!r} (ids {first}, {other})" in remark
     assert f"Set zephyr_{kind} to an id" in remark
@@ -375,26 +375,26 @@ def test_the_order_of_a_list_does_not_matter(scripted):
         "t0ken", url=server.url, release="1", cycle="Nightly", phase="S"
     )
     with Client(settings) as client:
-        target = find_target(client, settings)
+        result = find_target(client, settings)
 
-    assert phase_of(target) == 30
-    assert "ids 3, 7, 9" in target.remarks[0]
+    assert phase_of(result) == 30
+    assert "ids 3, 7, 9" in result.remarks[0]
 
 
-def test_an_id_selects_one_of_two_phases_with_one_name(world, find):
-    other = world.sandbox.store.add_phase(world.cycle, "Smoke")
+def test_an_id_selects_one_of_two_phases_with_one_name(target, find):
+    other = target.sandbox.store.add_phase(target.cycle, "Smoke")
 
-    target = find(**{**NAMES, "phase": str(other)})
+    result = find(**{**NAMES, "phase": str(other)})
 
-    assert (target.phase.id, target.remarks) == (other, ())
+    assert (result.phase.id, result.remarks) == (other, ())
 
 
 # Releases and numbers
 
 
-def test_the_hidden_release_is_never_chosen(world, find):
+def test_the_hidden_release_is_never_chosen(target, find):
     """It has the test repository of the project."""
-    (hidden,) = [r for r in world.sandbox.store.releases(world.project) if r.hidden]
+    (hidden,) = [r for r in target.sandbox.store.releases(target.project) if r.hidden]
 
     with pytest.raises(ZephyrNotFound) as caught:
         find(**{**NAMES, "release": hidden.name})
@@ -404,21 +404,21 @@ def test_the_hidden_release_is_never_chosen(world, find):
     assert "There are: '1.0' (" in str(caught.value)
 
 
-def test_a_release_with_the_name_of_the_hidden_one_is_found(world, find):
-    store = world.sandbox.store
-    (hidden,) = [r for r in store.releases(world.project) if r.hidden]
-    release = store.add_release(world.project, hidden.name)
+def test_a_release_with_the_name_of_the_hidden_one_is_found(target, find):
+    store = target.sandbox.store
+    (hidden,) = [r for r in store.releases(target.project) if r.hidden]
+    release = store.add_release(target.project, hidden.name)
     phase = store.add_phase(store.add_cycle(release, "Nightly"), "Smoke")
 
-    target = find(**{**NAMES, "release": hidden.name})
+    result = find(**{**NAMES, "release": hidden.name})
 
-    assert (target.phase.id, target.remarks) == (phase, ())
+    assert (result.phase.id, result.remarks) == (phase, ())
 
 
-def test_a_number_is_a_name_only_with_a_prefix(world, find):
-    store = world.sandbox.store
-    phase = store.add_phase(world.cycle, "42")
-    places = {"release": world.release, "cycle": "Nightly"}
+def test_a_number_is_a_name_only_with_a_prefix(target, find):
+    store = target.sandbox.store
+    phase = store.add_phase(target.cycle, "42")
+    places = {"release": target.release, "cycle": "Nightly"}
 
     assert find(**places, phase="name:42").phase.id == phase
     for number in ("42", "id:42"):
@@ -426,14 +426,14 @@ def test_a_number_is_a_name_only_with_a_prefix(world, find):
             find(**places, phase=number)
 
 
-def test_a_name_that_begins_like_an_id_is_a_name(world, find):
-    phase = world.sandbox.store.add_phase(world.cycle, "name:id:7")
+def test_a_name_that_begins_like_an_id_is_a_name(target, find):
+    phase = target.sandbox.store.add_phase(target.cycle, "name:id:7")
 
-    assert find(cycle=world.cycle, phase="name:name:id:7").phase.id == phase
+    assert find(cycle=target.cycle, phase="name:name:id:7").phase.id == phase
 
 
 @pytest.mark.parametrize("name", ["Grüße ✓", "a/b?c=d&e", "'quoted' \"twice\"", "1.0"])
-def test_any_name_is_found(world, find, name):
-    phase = world.sandbox.store.add_phase(world.cycle, name)
+def test_any_name_is_found(target, find, name):
+    phase = target.sandbox.store.add_phase(target.cycle, name)
 
-    assert find(cycle=world.cycle, phase=f"name:{name}").phase.id == phase
+    assert find(cycle=target.cycle, phase=f"name:{name}").phase.id == phase

@@ -21,7 +21,7 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import answer
 from tests.client.servers import settings_for
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 PASSED = NodeResult("test_a.py::test_one", Outcome.PASSED, (101,), at=1_764_633_600_000)
@@ -32,75 +32,75 @@ def deliver(settings: Settings) -> Delivery:
         return push([PASSED], client, settings, Memory())
 
 
-def count_logins(world: World) -> int:
-    return sum(each.path.endswith("/manifest") for each in world.sandbox.requests)
+def count_logins(target: SandboxTarget) -> int:
+    return sum(each.path.endswith("/manifest") for each in target.sandbox.requests)
 
 
 @pytest.fixture
-def by_password(world: World) -> Callable[..., Settings]:
+def by_password(target: SandboxTarget) -> Callable[..., Settings]:
     """Make settings that log in as the sandbox's user."""
 
     def make(auth: str, **given: Any) -> Settings:
         options: dict[str, Any] = {
-            "username": world.sandbox.username,
-            "password": world.sandbox.password,
-            "url": world.sandbox.url,
-            "phase": world.phase,
+            "username": target.sandbox.username,
+            "password": target.sandbox.password,
+            "url": target.sandbox.url,
+            "phase": target.phase,
         }
         return settings_for(auth=auth, **{**options, **given})
 
     return make
 
 
-def test_token_delivers(world, settings):
+def test_token_delivers(target, settings):
     delivery = deliver(settings())
 
     assert delivery.complete
-    assert world.execution(101).status == "1"
-    assert count_logins(world) == 0
+    assert target.execution(101).status == "1"
+    assert count_logins(target) == 0
 
 
 @pytest.mark.parametrize("kind", ["auto", "basic"])
-def test_user_and_password_deliver(world, by_password, kind):
+def test_user_and_password_deliver(target, by_password, kind):
     delivery = deliver(by_password(kind))
 
     assert delivery.complete
-    assert world.execution(101).status == "1"
-    assert count_logins(world) == 0
+    assert target.execution(101).status == "1"
+    assert count_logins(target) == 0
 
 
-def test_cookie_delivers_over_plain_http_with_one_login(world, by_password):
+def test_cookie_delivers_over_plain_http_with_one_login(target, by_password):
     """An ordinary cookie jar would not send a Secure cookie over plain http."""
     delivery = deliver(by_password("cookie"))
 
     assert delivery.complete
-    assert world.execution(101).status == "1"
-    assert count_logins(world) == 1
+    assert target.execution(101).status == "1"
+    assert count_logins(target) == 1
 
 
-def test_a_cookie_that_expires_before_the_write_is_renewed(world, by_password):
-    world.sandbox.faults.add(
+def test_a_cookie_that_expires_before_the_write_is_renewed(target, by_password):
+    target.sandbox.faults.add(
         Fault("PUT", "/execution/bulk/execute", kind="expire_cookie")
     )
 
     delivery = deliver(by_password("cookie"))
 
     assert delivery.complete
-    assert world.execution(101).results == 1
-    assert count_logins(world) == 2
+    assert target.execution(101).results == 1
+    assert count_logins(target) == 2
 
 
-def test_cookies_that_expire_between_calls_are_renewed(world, by_password, connected):
+def test_cookies_that_expire_between_calls_are_renewed(target, by_password, connected):
     client = connected(by_password("cookie"))
     client.current_user()
-    world.sandbox.store.expire_cookies()
+    target.sandbox.store.expire_cookies()
 
     assert client.current_user().name
-    assert count_logins(world) == 2
+    assert count_logins(target) == 2
 
 
 def test_a_cookie_is_renewed_shortly_before_its_end(
-    world, by_password, connected, monkeypatch
+    target, by_password, connected, monkeypatch
 ):
     """After 90 minutes less a margin there is a new login instead of a 401."""
     client = connected(by_password("cookie"))
@@ -110,52 +110,52 @@ def test_a_cookie_is_renewed_shortly_before_its_end(
 
     client.current_user()
 
-    assert count_logins(world) == 2
-    assert {each.status for each in world.sandbox.requests} == {200}
+    assert count_logins(target) == 2
+    assert {each.status for each in target.sandbox.requests} == {200}
 
 
 def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
-    world, by_password, connected
+    target, by_password, connected
 ):
-    world.sandbox.faults.add(
+    target.sandbox.faults.add(
         Fault("GET", "/user/current", kind="expire_cookie", times=None)
     )
 
     with pytest.raises(ZephyrUnauthorized):
         connected(by_password("cookie")).current_user()
 
-    assert count_logins(world) == 2
-    assert len(world.sandbox.requests) == 4
+    assert count_logins(target) == 2
+    assert len(target.sandbox.requests) == 4
 
 
-def test_a_wrong_password_is_tried_once(world, by_password, connected):
+def test_a_wrong_password_is_tried_once(target, by_password, connected):
     client = connected(by_password("cookie", password="wr0ng-password"))
 
     with pytest.raises(ZephyrUnauthorized) as caught:
         client.current_user()
 
-    assert [each.status for each in world.sandbox.requests] == [401]
+    assert [each.status for each in target.sandbox.requests] == [401]
     assert str(caught.value) == (
-        f"login failed: {world.sandbox.url} (from --zephyr-url) does not accept user"
+        f"login failed: {target.sandbox.url} (from --zephyr-url) does not accept user"
         f" 'test.manager' with the password in ZEPHYR_PASSWORD. Correct ZEPHYR_USERNAME"
         f" or ZEPHYR_PASSWORD; a server with single sign-on accepts only a token,"
         f" ZEPHYR_TOKEN."
     )
 
 
-def test_a_password_that_changes_during_a_run_ends_it(world, by_password, connected):
+def test_a_password_that_changes_during_a_run_ends_it(target, by_password, connected):
     """The cookie expires and the new login is refused, which is reported."""
     client = connected(by_password("cookie"))
     client.current_user()
-    world.sandbox.store.expire_cookies()
-    world.sandbox.faults.add(Fault("GET", "/manifest", status=401, times=None))
+    target.sandbox.store.expire_cookies()
+    target.sandbox.faults.add(Fault("GET", "/manifest", status=401, times=None))
 
     with pytest.raises(
         ZephyrUnauthorized, match="with the password in ZEPHYR_PASSWORD"
     ):
         client.current_user()
 
-    assert count_logins(world) == 2
+    assert count_logins(target) == 2
 
 
 def test_a_login_without_a_cookie_advises_a_token(scripted, by_password, connected):
@@ -165,33 +165,33 @@ def test_a_login_without_a_cookie_advises_a_token(scripted, by_password, connect
         connected(by_password("cookie", url=server.url)).current_user()
 
 
-def test_a_wrong_token_is_reported_in_one_line_with_its_source(world, settings):
+def test_a_wrong_token_is_reported_in_one_line_with_its_source(target, settings):
     delivery = deliver(settings(token="wr0ng-token"))
 
     assert str(delivery.error) == (
-        f"login failed: {world.sandbox.url} (from --zephyr-url) does not accept the token"
+        f"login failed: {target.sandbox.url} (from --zephyr-url) does not accept the token"
         f" in ZEPHYR_TOKEN. It is wrong, expired or revoked: create a new one in your"
         f" Zephyr profile and put it there."
     )
     assert delivery.pending == 1
-    assert world.execution(101).status is None
+    assert target.execution(101).status is None
 
 
-def test_a_wrong_basic_password_is_reported_in_one_line(world, by_password):
+def test_a_wrong_basic_password_is_reported_in_one_line(target, by_password):
     delivery = deliver(by_password("basic", password="wr0ng-password"))
 
     text = str(delivery.error)
-    assert text.startswith(f"login failed: {world.sandbox.url} ")
+    assert text.startswith(f"login failed: {target.sandbox.url} ")
     assert "with the password in ZEPHYR_PASSWORD" in text
     assert "\n" not in text
     assert "wr0ng-password" not in text
 
 
 def test_a_missing_permission_is_reported_with_the_message_of_the_server(
-    world, settings
+    target, settings
 ):
     """Every call but user/current gets a 403; the message names the user."""
-    _, token = world.sandbox.store.add_user("guest", "guest", permissions=False)
+    _, token = target.sandbox.store.add_user("guest", "guest", permissions=False)
 
     delivery = deliver(settings(token=token))
 
@@ -275,14 +275,14 @@ def test_other_cookies_of_a_cookie_login_are_kept(scripted, by_password, connect
 
 
 @pytest.mark.parametrize("kind", ["basic", "cookie"])
-def test_a_server_without_v3_is_used_through_latest(world, by_password, kind):
-    world.sandbox.faults.add(Fault(path="/v3/", kind="missing", times=None))
+def test_a_server_without_v3_is_used_through_latest(target, by_password, kind):
+    target.sandbox.faults.add(Fault(path="/v3/", kind="missing", times=None))
 
     delivery = deliver(by_password(kind))
 
     assert delivery.complete
-    assert world.execution(101).status == "1"
-    assert sum("/v3/" in each.path for each in world.sandbox.requests) == 1
+    assert target.execution(101).status == "1"
+    assert sum("/v3/" in each.path for each in target.sandbox.requests) == 1
 
 
 def test_an_address_without_zephyr_is_reported(scripted, connected):

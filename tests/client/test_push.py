@@ -42,8 +42,8 @@ from pytest_zephyr.sandbox.data.model import Execution
 from tests.client.servers import answer
 from tests.client.servers import Request
 from tests.client.servers import settings_for
+from tests.conftest import SandboxTarget
 from tests.conftest import untagged
-from tests.conftest import World
 from tests.unit.make import failure
 
 
@@ -124,31 +124,33 @@ def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
 
 
 @pytest.fixture
-def world_120(world, monkeypatch):
-    """The world with 120 more cases; a batch has at most 50."""
+def target_120(target, monkeypatch):
+    """The target with 120 more cases; a batch has at most 50."""
     monkeypatch.setattr("pytest_zephyr.client.batch_writer.BATCH_SIZE", 50)
-    world.sandbox.store.schedule_all(world.phase, CASES_120)
-    return world
+    target.sandbox.store.schedule_all(target.phase, CASES_120)
+    return target
 
 
 @pytest.fixture
-def world_1200(world):
-    """The world with 1,200 more cases."""
-    world.sandbox.store.schedule_all(world.phase, CASES_1200)
-    return world
+def target_1200(target):
+    """The target with 1,200 more cases."""
+    target.sandbox.store.schedule_all(target.phase, CASES_1200)
+    return target
 
 
-def result_counts(world: World) -> dict[int, int]:
+def result_counts(target: SandboxTarget) -> dict[int, int]:
     """Return the number of results of each case."""
-    executions = world.sandbox.store.executions(world.phase)
+    executions = target.sandbox.store.executions(target.phase)
     return {each.testcase_id: each.results for each in executions}
 
 
-def requests_to(world: World, path: str = BULK, method: str = "PUT") -> list[Any]:
+def requests_to(
+    target: SandboxTarget, path: str = BULK, method: str = "PUT"
+) -> list[Any]:
     """Return the requests to *path*, also those without an answer."""
     return [
         each
-        for each in world.sandbox.requests
+        for each in target.sandbox.requests
         if each.method == method and each.path.endswith(path)
     ]
 
@@ -156,58 +158,58 @@ def requests_to(world: World, path: str = BULK, method: str = "PUT") -> list[Any
 # What is written
 
 
-def test_a_result_is_written_to_its_execution(world, deliver):
+def test_a_result_is_written_to_its_execution(target, deliver):
     """It has status, notes, duration, tester and date."""
     delivery = deliver([node(101), failed(102, duration=90_000)])
 
     assert delivery.complete
     assert len(delivery.changes.reported) == 2
-    passed, failure = world.execution(101), world.execution(102)
+    passed, failure = target.execution(101), target.execution(102)
     assert (passed.status, passed.comment, passed.actual_time) == ("1", None, 1500)
     assert (failure.status, failure.actual_time) == ("2", 90)
     assert untagged(failure.comment) == (
         "failed test_a.py::test_102 (0.09 s)\n\nassert 1 == 2\n    assert 1 == 2"
     )
     assert passed.executed_on == failure.executed_on == ENDED_MS
-    assert passed.executed_by == world.sandbox.store.user.id
+    assert passed.executed_by == target.sandbox.store.user.id
     assert delivery.snapshot is not None
     assert delivery.snapshot.user.name == "Test Manager"
 
 
-def test_cases_without_a_result_are_not_changed(world, deliver):
+def test_cases_without_a_result_are_not_changed(target, deliver):
     deliver([node(101)])
 
-    assert result_counts(world) == {101: 1} | dict.fromkeys(SIX_CASES[1:], 0)
+    assert result_counts(target) == {101: 1} | dict.fromkeys(SIX_CASES[1:], 0)
 
 
-def test_results_are_sent_in_batches_of_500(world_1200, deliver):
+def test_results_are_sent_in_batches_of_500(target_1200, deliver):
     journal = JournalMemory()
     delivery = deliver(nodes_of(CASES_1200), journal)
 
     assert delivery.complete
     assert len(delivery.changes.reported) == len(journal.receipts) == 1200
-    batches = [len(json.loads(each.body)) for each in requests_to(world_1200)]
+    batches = [len(json.loads(each.body)) for each in requests_to(target_1200)]
     assert batches == [500, 500, 200]
-    counts = result_counts(world_1200)
+    counts = result_counts(target_1200)
     assert {counts[case] for case in CASES_1200} == {1}
 
 
-def test_three_hundred_results_need_four_requests(world, deliver):
-    world.sandbox.store.schedule_all(world.phase, range(1001, 1301))
+def test_three_hundred_results_need_four_requests(target, deliver):
+    target.sandbox.store.schedule_all(target.phase, range(1001, 1301))
 
     assert deliver(nodes_of(range(1001, 1301))).complete
-    assert len(world.sandbox.requests) == 4
+    assert len(target.sandbox.requests) == 4
 
 
-def test_three_hundred_results_and_names_need_seven_requests(world, settings, deliver):
-    world.sandbox.store.schedule_all(world.phase, range(1001, 1301))
+def test_three_hundred_results_and_names_need_seven_requests(target, settings, deliver):
+    target.sandbox.store.schedule_all(target.phase, range(1001, 1301))
     named = settings(project="Payments", release="1.0", cycle="Nightly", phase="Smoke")
 
     assert deliver(nodes_of(range(1001, 1301)), settings=named).complete
-    assert len(world.sandbox.requests) == 7
+    assert len(target.sandbox.requests) == 7
 
 
-def test_every_row_of_a_batch_has_its_own_values(world_120, deliver):
+def test_every_row_of_a_batch_has_its_own_values(target_120, deliver):
     """This holds for several batches."""
 
     def make(case: int) -> NodeResult:
@@ -217,7 +219,7 @@ def test_every_row_of_a_batch_has_its_own_values(world_120, deliver):
     deliver(nodes_of(CASES_120, make))
 
     executions = {
-        e.testcase_id: e for e in world_120.sandbox.store.executions(world_120.phase)
+        e.testcase_id: e for e in target_120.sandbox.store.executions(target_120.phase)
     }
     rows = [
         (
@@ -232,7 +234,7 @@ def test_every_row_of_a_batch_has_its_own_values(world_120, deliver):
     assert {bool(executions[n].comment) == bool(n % 2) for n in CASES_120} == {True}
 
 
-def test_progress_counts_what_is_delivered(world_120, settings):
+def test_progress_counts_what_is_delivered(target_120, settings):
     seen: list[tuple[int, int]] = []
     chosen = settings()
     with Client(chosen) as client:
@@ -247,38 +249,40 @@ def test_progress_counts_what_is_delivered(world_120, settings):
     assert seen == [(50, 120), (100, 120), (120, 120)]
 
 
-def test_without_results_nothing_is_requested(world, deliver):
+def test_without_results_nothing_is_requested(target, deliver):
     delivery = deliver([node(101, Outcome.SKIPPED)])
 
     assert delivery.complete
     assert delivery.changes.unchanged == 1
-    assert world.sandbox.requests == []
+    assert target.sandbox.requests == []
 
 
-def test_a_case_is_found_by_alt_id(world, deliver):
-    world.schedule(107, alt="AUTH-1")
+def test_a_case_is_found_by_alt_id(target, deliver):
+    target.schedule(107, alt="AUTH-1")
 
     assert deliver([node("AUTH-1")]).complete
-    assert world.execution(107).status == "1"
+    assert target.execution(107).status == "1"
 
 
 @pytest.mark.parametrize("first", [107, "AUTH-1"])
 @pytest.mark.parametrize("bad", [107, "AUTH-1"])
-def test_the_worst_result_of_a_case_by_id_and_alt_id_counts(world, deliver, first, bad):
+def test_the_worst_result_of_a_case_by_id_and_alt_id_counts(
+    target, deliver, first, bad
+):
     """One test names the visible id, another the Alt ID of the same case."""
-    world.schedule(107, alt="AUTH-1")
+    target.schedule(107, alt="AUTH-1")
     second = "AUTH-1" if first == 107 else 107
 
     deliver([failed(ref) if ref == bad else node(ref) for ref in (first, second)])
 
-    assert world.execution(107).status == "2"
-    assert world.execution(107).results == 1
+    assert target.execution(107).status == "2"
+    assert target.execution(107).results == 1
 
 
-def test_a_case_that_is_not_in_the_phase_is_refused_and_named(world, deliver):
+def test_a_case_that_is_not_in_the_phase_is_refused_and_named(target, deliver):
     delivery = deliver([node(101), node(999), node("NONE-1")])
 
-    assert world.execution(101).status == "1"
+    assert target.execution(101).status == "1"
     assert (len(delivery.changes.reported), delivery.pending) == (1, 0)
     assert [(each.result.case, each.reason) for each in delivery.changes.refused] == [
         (999, "test case 999 is not known to Zephyr."),
@@ -286,16 +290,16 @@ def test_a_case_that_is_not_in_the_phase_is_refused_and_named(world, deliver):
     ]
 
 
-def test_a_result_with_an_inactive_status_is_not_sent(world, deliver):
+def test_a_result_with_an_inactive_status_is_not_sent(target, deliver):
     """The other results are delivered."""
-    world.sandbox.store.set_statuses(
+    target.sandbox.store.set_statuses(
         [("1", "Pass", True), ("2", "Fail", True), ("4", "Blocked", False)]
     )
 
     delivery = deliver([node(101), node(102, Outcome.XFAILED), failed(103)])
 
-    assert (world.execution(101).status, world.execution(103).status) == ("1", "2")
-    assert world.execution(102).status is None
+    assert (target.execution(101).status, target.execution(103).status) == ("1", "2")
+    assert target.execution(102).status is None
     (refusal,) = delivery.changes.refused
     assert refusal.result.case == 102
     assert "inactive" in refusal.reason
@@ -305,9 +309,9 @@ def test_a_result_with_an_inactive_status_is_not_sent(world, deliver):
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
-def test_an_older_server_gets_the_older_calls(world, deliver, status):
+def test_an_older_server_gets_the_older_calls(target, deliver, status):
     """Each result is one entry in the history, with notes and times."""
-    world.sandbox.faults.add(Fault("PUT", BULK, status=status, times=None))
+    target.sandbox.faults.add(Fault("PUT", BULK, status=status, times=None))
     journal = JournalMemory()
 
     delivery = deliver(
@@ -315,24 +319,24 @@ def test_an_older_server_gets_the_older_calls(world, deliver, status):
     )
 
     assert delivery.complete
-    assert world.statuses() == {
+    assert target.statuses() == {
         101: "1", 102: "2", 103: "1", 104: "4", 105: None, 106: None
     }  # fmt: skip
-    assert result_counts(world) == {101: 1, 102: 1, 103: 1, 104: 1, 105: 0, 106: 0}
-    assert "assert 1 == 2" in (world.execution(102).comment or "")
-    assert world.execution(102).actual_time == 1500
+    assert result_counts(target) == {101: 1, 102: 1, 103: 1, 104: 1, 105: 0, 106: 0}
+    assert "assert 1 == 2" in (target.execution(102).comment or "")
+    assert target.execution(102).actual_time == 1500
     assert len(journal.receipts) == 4
 
 
-def test_an_older_server_is_asked_for_the_newer_call_once(world_120, deliver):
-    world_120.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+def test_an_older_server_is_asked_for_the_newer_call_once(target_120, deliver):
+    target_120.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
 
     delivery = deliver(nodes_of(CASES_120))
 
     assert delivery.complete
-    assert len(requests_to(world_120)) == 1
-    assert len(requests_to(world_120, "/execution/bulk")) == 3
-    counts = result_counts(world_120)
+    assert len(requests_to(target_120)) == 1
+    assert len(requests_to(target_120, "/execution/bulk")) == 3
+    counts = result_counts(target_120)
     assert {counts[case] for case in CASES_120} == {1}
 
 
@@ -357,38 +361,38 @@ def test_an_older_server_is_asked_for_the_newer_call_once(world_120, deliver):
         pytest.param(Fault("PUT", "*/execution/bulk", kind="plain_text"), id="text"),
     ],
 )
-def test_an_older_server_with_a_fault_gets_every_result_once(world, deliver, fault):
-    world.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
-    world.sandbox.faults.add(fault)
+def test_an_older_server_with_a_fault_gets_every_result_once(target, deliver, fault):
+    target.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+    target.sandbox.faults.add(fault)
 
     delivery = deliver([node(101), failed(102), node(103), failed(104)])
 
     assert delivery.complete
-    assert world.statuses() == {
+    assert target.statuses() == {
         101: "1", 102: "2", 103: "1", 104: "2", 105: None, 106: None
     }  # fmt: skip
-    assert result_counts(world) == {101: 1, 102: 1, 103: 1, 104: 1, 105: 0, 106: 0}
+    assert result_counts(target) == {101: 1, 102: 1, 103: 1, 104: 1, 105: 0, 106: 0}
 
 
-def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(world, deliver):
+def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(target, deliver):
     """Unconfirmed rows are read before the rest is tried again."""
-    world.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
-    world.sandbox.faults.add(Fault("PUT", "*/execution/bulk", kind="plain_text"))
-    bad = f"*/execution/{world.execution(102).id}"
-    world.sandbox.faults.add(Fault("PUT", bad, status=400, times=None))
+    target.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+    target.sandbox.faults.add(Fault("PUT", "*/execution/bulk", kind="plain_text"))
+    bad = f"*/execution/{target.execution(102).id}"
+    target.sandbox.faults.add(Fault("PUT", bad, status=400, times=None))
 
     delivery = deliver([node(101), failed(102), node(103)])
 
     assert [each.result.case for each in delivery.changes.refused] == [102]
-    assert result_counts(world) == {**dict.fromkeys(SIX_CASES, 0), 101: 1, 103: 1}
+    assert result_counts(target) == {**dict.fromkeys(SIX_CASES, 0), 101: 1, 103: 1}
 
 
-def test_the_first_reason_of_the_server_is_shown(world, deliver):
+def test_the_first_reason_of_the_server_is_shown(target, deliver):
     """The older call, which this server does not have, would give another."""
     reason = "you may not execute in this phase"
     body = json.dumps({"errorMsg": reason})
-    world.sandbox.faults.add(Fault("PUT", BULK, status=404, body=body, times=None))
-    world.sandbox.faults.add(Fault("PUT", "*/execution/*", kind="missing", times=None))
+    target.sandbox.faults.add(Fault("PUT", BULK, status=404, body=body, times=None))
+    target.sandbox.faults.add(Fault("PUT", "*/execution/*", kind="missing", times=None))
 
     delivery = deliver([failed(101), node(102)])
 
@@ -398,8 +402,8 @@ def test_the_first_reason_of_the_server_is_shown(world, deliver):
     )
 
 
-def test_a_server_without_any_write_is_named(world, deliver):
-    world.sandbox.faults.add(Fault("PUT", kind="missing", times=None))
+def test_a_server_without_any_write_is_named(target, deliver):
+    target.sandbox.faults.add(Fault("PUT", kind="missing", times=None))
 
     delivery = deliver(nodes_of(SIX_CASES))
 
@@ -410,7 +414,7 @@ def test_a_server_without_any_write_is_named(world, deliver):
     } == {True}
 
 
-def test_a_result_of_an_earlier_push_of_the_session_is_counted_once(world, deliver):
+def test_a_result_of_an_earlier_push_of_the_session_is_counted_once(target, deliver):
     """A session pushes again if another session of its run ended meanwhile."""
     journal = JournalMemory()
     first = deliver([node(101), node(102)], journal)
@@ -447,9 +451,9 @@ WRITE_FAULTS = [
 
 
 @pytest.mark.parametrize("fault", WRITE_FAULTS)
-def test_after_a_fault_every_result_is_there_once(world, deliver, fault):
+def test_after_a_fault_every_result_is_there_once(target, deliver, fault):
     """Uncertain results are read, and not written again if they are there."""
-    world.sandbox.faults.add(fault)
+    target.sandbox.faults.add(fault)
     journal = JournalMemory()
 
     timeout = 1 if "hang" in fault.kind else 60
@@ -457,47 +461,47 @@ def test_after_a_fault_every_result_is_there_once(world, deliver, fault):
 
     assert delivery.complete
     assert (len(delivery.changes.reported), len(journal.receipts)) == (6, 6)
-    assert world.statuses() == dict.fromkeys(SIX_CASES, "2")
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 1)
+    assert target.statuses() == dict.fromkeys(SIX_CASES, "2")
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
 @pytest.mark.parametrize("fault", WRITE_FAULTS[:6])
 def test_a_fault_of_the_second_batch_does_not_affect_the_others(
-    world_120, deliver, fault
+    target_120, deliver, fault
 ):
-    world_120.sandbox.faults.add(replace(fault, after=1))
+    target_120.sandbox.faults.add(replace(fault, after=1))
 
     timeout = 1 if "hang" in fault.kind else 60
     delivery = deliver(nodes_of(CASES_120), timeout=timeout)
 
     assert delivery.complete
-    counts = result_counts(world_120)
+    counts = result_counts(target_120)
     assert {counts[case] for case in CASES_120} == {1}
 
 
-def test_a_result_that_was_there_before_is_not_taken_for_a_new_one(world, deliver):
+def test_a_result_that_was_there_before_is_not_taken_for_a_new_one(target, deliver):
     """The execution had the same status before, so the lost write is sent again."""
     deliver(nodes_of(SIX_CASES))
-    world.sandbox.faults.add(Fault("PUT", BULK, kind="cut_before"))
+    target.sandbox.faults.add(Fault("PUT", BULK, kind="cut_before"))
 
     delivery = deliver(
         nodes_of(SIX_CASES, lambda case: node(case, at=ENDED_MS + 60_000))
     )
 
     assert delivery.complete
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 2)
-    assert world.execution(101).executed_on == ENDED_MS + 60_000
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 2)
+    assert target.execution(101).executed_on == ENDED_MS + 60_000
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "html", "truncate"])
-def test_the_push_gives_up_on_a_server_without_usable_answers(world, deliver, kind):
+def test_the_push_gives_up_on_a_server_without_usable_answers(target, deliver, kind):
     """Results that are not delivered are kept, and the number of tries is limited."""
-    world.sandbox.faults.add(Fault("PUT", BULK, kind=kind, times=None))
+    target.sandbox.faults.add(Fault("PUT", BULK, kind=kind, times=None))
 
     delivery = deliver(nodes_of(SIX_CASES))
 
-    assert len(requests_to(world)) <= 3
-    assert max(result_counts(world).values()) <= 1
+    assert len(requests_to(target)) <= 3
+    assert max(result_counts(target).values()) <= 1
     assert len(delivery.changes.reported) + delivery.pending == 6
     if kind == "truncate":
         assert delivery.complete
@@ -506,10 +510,10 @@ def test_the_push_gives_up_on_a_server_without_usable_answers(world, deliver, ki
         assert delivery.pending == 6
 
 
-def test_results_are_kept_if_an_uncertain_write_cannot_be_read_back(world, deliver):
+def test_results_are_kept_if_an_uncertain_write_cannot_be_read_back(target, deliver):
     """They get no receipt and no second write."""
-    world.sandbox.faults.add(Fault("PUT", BULK, kind="cut_after"))
-    world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
+    target.sandbox.faults.add(Fault("PUT", BULK, kind="cut_after"))
+    target.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
     journal = JournalMemory()
 
     delivery = deliver(nodes_of(SIX_CASES), journal)
@@ -517,7 +521,7 @@ def test_results_are_kept_if_an_uncertain_write_cannot_be_read_back(world, deliv
     assert delivery.error is not None
     assert (delivery.changes.reported, journal.receipts) == ([], [])
     assert delivery.pending == 6
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 1)
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
 @pytest.mark.parametrize(
@@ -526,46 +530,46 @@ def test_results_are_kept_if_an_uncertain_write_cannot_be_read_back(world, deliv
     ids=["written", "lost"],
 )
 def test_the_next_push_decides_uncertain_results_of_an_earlier_one(
-    world, deliver, kind, more_writes
+    target, deliver, kind, more_writes
 ):
     """The journal has the earlier state of the execution, to compare with."""
-    world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
-    world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
+    target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
+    target.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
     journal = JournalMemory()
     deliver(nodes_of(SIX_CASES), journal)
-    world.sandbox.faults.clear()
-    before = len(requests_to(world))
+    target.sandbox.faults.clear()
+    before = len(requests_to(target))
 
     delivery = deliver(nodes_of(SIX_CASES), journal)
 
     assert delivery.complete
     assert len(delivery.changes.reported) == 6
-    assert len(requests_to(world)) - before == more_writes
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 1)
+    assert len(requests_to(target)) - before == more_writes
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
-def test_a_third_push_after_two_uncertain_ones_writes_nothing_twice(world, deliver):
+def test_a_third_push_after_two_uncertain_ones_writes_nothing_twice(target, deliver):
     """The first write is lost, the second is carried out; neither gets an answer."""
     journal = JournalMemory()
     for kind in ("cut_before", "cut_after"):
-        world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
-        world.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
+        target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
+        target.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
         deliver(nodes_of(SIX_CASES), journal)
-        world.sandbox.faults.clear()
+        target.sandbox.faults.clear()
 
     delivery = deliver(nodes_of(SIX_CASES), journal)
 
     assert delivery.complete
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 1)
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
-def test_a_write_is_noted_before_it_is_sent(world, settings):
+def test_a_write_is_noted_before_it_is_sent(target, settings):
     """So the journal has it even if the process is killed before the answer."""
     order: list[str] = []
 
     def note(*entries: LedgerEntry) -> None:
         kind = type(entries[0]).__name__
-        order.append(f"{kind} {len(entries)}, written {len(requests_to(world))}")
+        order.append(f"{kind} {len(entries)}, written {len(requests_to(target))}")
 
     chosen = settings()
     with Client(chosen) as client:
@@ -577,10 +581,10 @@ def test_a_write_is_noted_before_it_is_sent(world, settings):
 # Receipts
 
 
-def test_a_second_push_writes_nothing(world, deliver):
+def test_a_second_push_writes_nothing(target, deliver):
     journal = JournalMemory()
     deliver([*nodes_of(SIX_CASES[:3]), *nodes_of(SIX_CASES[3:], failed)], journal)
-    writes = len(world.writes)
+    writes = len(target.writes)
 
     delivery = deliver(
         [*nodes_of(SIX_CASES[:3]), *nodes_of(SIX_CASES[3:], failed)], journal
@@ -589,15 +593,15 @@ def test_a_second_push_writes_nothing(world, deliver):
     assert delivery.complete
     assert len(delivery.changes.reported_before) == 6
     assert delivery.changes.reported == []
-    assert len(world.writes) == writes
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 1)
+    assert len(target.writes) == writes
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
-def test_a_second_push_writes_what_the_first_could_not(world_120, deliver):
+def test_a_second_push_writes_what_the_first_could_not(target_120, deliver):
     journal = JournalMemory()
-    world_120.sandbox.faults.add(Fault("PUT", BULK, status=503, times=None, after=1))
+    target_120.sandbox.faults.add(Fault("PUT", BULK, status=503, times=None, after=1))
     first = deliver(nodes_of(CASES_120), journal, retries=0)
-    world_120.sandbox.faults.clear()
+    target_120.sandbox.faults.clear()
 
     second = deliver(nodes_of(CASES_120), journal)
 
@@ -606,23 +610,23 @@ def test_a_second_push_writes_what_the_first_could_not(world_120, deliver):
     assert len(second.changes.reported_before) == 50
     assert len(second.changes.reported) == 70
     assert second.complete
-    counts = result_counts(world_120)
+    counts = result_counts(target_120)
     assert {counts[case] for case in CASES_120} == {1}
 
 
-def test_a_new_run_is_written_even_without_a_difference(world, deliver):
+def test_a_new_run_is_written_even_without_a_difference(target, deliver):
     """So the server has the date of the last pass."""
     journal = JournalMemory()
     deliver(nodes_of(SIX_CASES), journal)
 
     deliver(nodes_of(SIX_CASES, lambda case: node(case, at=ENDED_MS + 1)), journal)
 
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 2)
-    assert world.execution(101).executed_on == ENDED_MS + 1
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 2)
+    assert target.execution(101).executed_on == ENDED_MS + 1
 
 
 def test_a_delivered_result_does_not_hide_the_next_one(
-    world, settings, tmp_path, request
+    target, settings, tmp_path, request
 ):
     """The next result of the same case has another date and duration."""
     path = tmp_path / "run.jsonl"
@@ -638,36 +642,36 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     deliver(failed(101))
     deliver(failed(101, at=ENDED_MS + 1, duration=9_000))
 
-    assert world.execution(101).results == 2
-    assert world.execution(101).actual_time == 9
-    assert world.execution(101).executed_on == ENDED_MS + 1
+    assert target.execution(101).results == 2
+    assert target.execution(101).actual_time == 9
+    assert target.execution(101).executed_on == ENDED_MS + 1
 
 
-def test_a_receipt_has_the_status_and_the_execution(world, deliver):
+def test_a_receipt_has_the_status_and_the_execution(target, deliver):
     journal = JournalMemory()
     deliver([failed(101)], journal)
 
     (receipt,) = journal.receipts
     assert (receipt.case, receipt.status) == (101, "2")
-    assert receipt.execution == world.execution(101).id
+    assert receipt.execution == target.execution(101).id
 
 
-def test_a_pass_replaces_the_notes_of_our_failure(world, deliver):
+def test_a_pass_replaces_the_notes_of_our_failure(target, deliver):
     deliver([failed(101)])
     deliver([node(101, at=ENDED_MS + 1)])
 
-    assert world.execution(101).comment == "passed test_a.py::test_101 (1.50 s)"
+    assert target.execution(101).comment == "passed test_a.py::test_101 (1.50 s)"
 
 
-def test_a_pass_leaves_the_notes_of_a_person(world, client, deliver):
+def test_a_pass_leaves_the_notes_of_a_person(target, client, deliver):
     user = client.current_user()
-    execution = world.execution(101).id
+    execution = target.execution(101).id
     body = [{"rtsId": execution, "testerId": user.id, "status": "2", "notes": "Ada: ?"}]
     client.send("PUT", BULK.lstrip("/"), body=body)
 
     deliver([node(101)])
 
-    assert world.execution(101).comment == "Ada: ?"
+    assert target.execution(101).comment == "Ada: ?"
 
 
 @pytest.mark.parametrize(
@@ -679,24 +683,24 @@ def test_a_pass_leaves_the_notes_of_a_person(world, client, deliver):
 )
 @pytest.mark.parametrize("kind", ["", "plain_text", "cut_after"])
 def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
-    world, settings, deliver, run, status, notes, kind
+    target, settings, deliver, run, status, notes, kind
 ):
     """A failure of another job in the same run is not replaced."""
     theirs = Origin(run=run, job=JobMark("b" * 8, "1"))
     ours = Origin(run="same", job=JobMark("a" * 8, "1"))
 
     def meanwhile(*_entries: LedgerEntry) -> None:
-        if not world.execution(101).results:
+        if not target.execution(101).results:
             deliver([failed(101, origin=theirs)])
             if kind:
-                world.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
+                target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
 
     chosen = settings()
     with Client(chosen) as client:
         memory = Memory(note=meanwhile)
         delivery = push([node(101, origin=ours)], client, chosen, memory)
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert (execution.status, execution.comment[: len(notes)]) == (status, notes)
     if run == "same":
         assert "assert 1 == 2" in execution.comment
@@ -714,21 +718,21 @@ def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
 # Refusals
 
 
-def unschedule(world: World, case: int) -> None:
+def unschedule(target: SandboxTarget, case: int) -> None:
     """Delete an execution, as somebody else may at any time."""
-    execution = world.execution(case).id
-    with world.sandbox.store.database.writing() as session:
+    execution = target.execution(case).id
+    with target.sandbox.store.database.writing() as session:
         session.execute(delete(Execution).where(Execution.id == execution))
 
 
 @pytest.fixture
-def push_while_deleting(world_120, settings):
+def push_while_deleting(target_120, settings):
     """Return a push during which executions are deleted before the first write."""
 
     def deliver(gone: Iterable[int]) -> Delivery:
         def delete_executions(*_entries: LedgerEntry) -> None:
             for case in tuple(remaining):
-                unschedule(world_120, case)
+                unschedule(target_120, case)
                 remaining.remove(case)
 
         remaining = list(gone)
@@ -751,14 +755,14 @@ def push_while_deleting(world_120, settings):
         pytest.param([1031, 1032, 1033], id="neighbours"),
     ],
 )
-def test_one_bad_row_does_not_affect_the_others(world_120, push_while_deleting, gone):
+def test_one_bad_row_does_not_affect_the_others(target_120, push_while_deleting, gone):
     """The server answers 500 to the whole batch, and the bad row is found."""
     delivery = push_while_deleting(gone)
 
     assert delivery.error is None
     assert [each.result.case for each in delivery.changes.refused] == gone
     assert (len(delivery.changes.reported), delivery.pending) == (120 - len(gone), 0)
-    counts = result_counts(world_120)
+    counts = result_counts(target_120)
     assert {counts[case] for case in CASES_120 if case not in gone} == {1}
     assert {
         "No row with the given identifier" in r.reason for r in delivery.changes.refused
@@ -785,25 +789,25 @@ def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
     path = tmp_path / "sandbox.db"
     copyfile(filled[0], path)
     with Sandbox(path, wrap=wrap) as sandbox:
-        world = replace(filled[1], sandbox=sandbox)
-        sandbox.store.schedule_all(world.phase, CASES_120)
-        settings = settings_for(sandbox.token, url=sandbox.url, phase=world.phase)
+        target = replace(filled[1], sandbox=sandbox)
+        sandbox.store.schedule_all(target.phase, CASES_120)
+        settings = settings_for(sandbox.token, url=sandbox.url, phase=target.phase)
         with Client(settings) as client:
             delivery = push(nodes_of(CASES_120, failed), client, settings, Memory())
 
         assert delivery.complete
-        counts = result_counts(world)
+        counts = result_counts(target)
         assert {counts[case] for case in CASES_120} == {1}
     assert refused
 
 
 @pytest.mark.parametrize("status", [400, 409, 413, 417, 428, 500])
 def test_only_the_refused_row_is_named_for_every_status(
-    world, settings, monkeypatch, status
+    target, settings, monkeypatch, status
 ):
     """The batch is halved."""
     chosen = settings()
-    culprit = world.execution(104).id
+    culprit = target.execution(104).id
     with Client(chosen) as client:
         send = client.execute
 
@@ -823,32 +827,32 @@ def test_only_the_refused_row_is_named_for_every_status(
     assert delivery.pending == 0
 
 
-def test_a_result_with_a_status_that_the_server_refuses_is_named(world, deliver):
+def test_a_result_with_a_status_that_the_server_refuses_is_named(target, deliver):
     """A server without a status list and without Blocked answers 400 to the batch."""
-    world.sandbox.store.set_statuses([("1", "Pass", True), ("2", "Fail", True)])
-    world.sandbox.faults.add(Fault("GET", "/admin/preference", status=403, times=None))
+    target.sandbox.store.set_statuses([("1", "Pass", True), ("2", "Fail", True)])
+    target.sandbox.faults.add(Fault("GET", "/admin/preference", status=403, times=None))
 
     delivery = deliver([node(101), node(102), node(103, Outcome.XFAILED), failed(104)])
 
-    assert world.statuses() == {
+    assert target.statuses() == {
         101: "1", 102: "1", 103: None, 104: "2", 105: None, 106: None
     }  # fmt: skip
     (refusal,) = delivery.changes.refused
     assert refusal.result.case == 103
     assert " answered 400 to " in refusal.reason
     assert "Status 4 is not an active status" in refusal.reason
-    assert result_counts(world) == {101: 1, 102: 1, 103: 0, 104: 1, 105: 0, 106: 0}
+    assert result_counts(target) == {101: 1, 102: 1, 103: 0, 104: 1, 105: 0, 106: 0}
 
 
 @pytest.mark.parametrize("bulk", [True, False], ids=["bulk", "older calls"])
 @pytest.mark.parametrize("status", [400, 413, 500])
 def test_the_writer_gives_up_on_a_server_that_refuses_everything(
-    world_120, deliver, status, bulk
+    target_120, deliver, status, bulk
 ):
     """The number of requests is limited, for any number of results."""
     if not bulk:
-        world_120.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
-    world_120.sandbox.faults.add(Fault("PUT", status=status, times=None))
+        target_120.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
+    target_120.sandbox.faults.add(Fault("PUT", status=status, times=None))
 
     delivery = deliver(nodes_of(CASES_120, failed))
 
@@ -859,8 +863,8 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything(
     } == {True}
     assert delivery.pending == 120 - len(delivery.changes.refused)
     assert f"{delivery.pending} results were not sent" in str(delivery.error)
-    assert len(world_120.sandbox.requests) < 120
-    assert max(result_counts(world_120).values()) == 0
+    assert len(target_120.sandbox.requests) < 120
+    assert max(result_counts(target_120).values()) == 0
 
 
 @pytest.mark.parametrize(
@@ -873,12 +877,14 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything(
     ],
 )
 def test_many_bad_rows_do_not_affect_the_good_ones(
-    client, world, settings, monkeypatch, bad
+    client, target, settings, monkeypatch, bad
 ):
     """The server refuses every batch with a bad row; unsent results are kept."""
     cases = range(1001, 2001)
-    world.sandbox.store.schedule_all(world.phase, cases)
-    case_of = {e.id: e.testcase_id for e in world.sandbox.store.executions(world.phase)}
+    target.sandbox.store.schedule_all(target.phase, cases)
+    case_of = {
+        e.id: e.testcase_id for e in target.sandbox.store.executions(target.phase)
+    }
     tried_alone: set[int] = set()
     requests = 0
     send = client.execute
@@ -895,7 +901,7 @@ def test_many_bad_rows_do_not_affect_the_good_ones(
     monkeypatch.setattr(client, "execute", execute)
     delivery = push(nodes_of(cases), client, settings(), Memory())
 
-    counts = result_counts(world)
+    counts = result_counts(target)
     assert {counts[case] for case in cases if case not in bad} == {1}
     assert len(delivery.changes.reported) == 1000 - len(bad)
     assert {each.result.case for each in delivery.changes.refused} == tried_alone
@@ -903,15 +909,15 @@ def test_many_bad_rows_do_not_affect_the_good_ones(
     assert requests < 11 * len(bad)
 
 
-def test_a_second_push_tries_refused_results_again(world, deliver):
+def test_a_second_push_tries_refused_results_again(target, deliver):
     """A refused result has no receipt."""
     journal = JournalMemory()
-    world.sandbox.faults.add(Fault("PUT", status=400, times=None))
+    target.sandbox.faults.add(Fault("PUT", status=400, times=None))
     deliver(nodes_of(SIX_CASES), journal)
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
 
     assert len(deliver(nodes_of(SIX_CASES), journal).changes.reported) == 6
-    assert result_counts(world) == dict.fromkeys(SIX_CASES, 1)
+    assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
 def test_a_row_that_the_answer_leaves_out_is_reported(scripted):
@@ -954,9 +960,9 @@ def test_a_row_that_the_answer_leaves_out_is_reported(scripted):
 # Errors that end a push
 
 
-def test_a_401_in_the_middle_keeps_the_rest(world_120, deliver):
+def test_a_401_in_the_middle_keeps_the_rest(target_120, deliver):
     journal = JournalMemory()
-    world_120.sandbox.faults.add(Fault("PUT", BULK, status=401, times=None, after=1))
+    target_120.sandbox.faults.add(Fault("PUT", BULK, status=401, times=None, after=1))
 
     delivery = deliver(nodes_of(CASES_120), journal)
 
@@ -964,20 +970,20 @@ def test_a_401_in_the_middle_keeps_the_rest(world_120, deliver):
     assert (len(delivery.changes.reported), delivery.pending) == (50, 70)
     assert delivery.changes.refused == []
     assert len(journal.receipts) == 50
-    assert len(requests_to(world_120)) == 2
-    counts = result_counts(world_120)
+    assert len(requests_to(target_120)) == 2
+    counts = result_counts(target_120)
     assert sum(counts[case] for case in CASES_120) == 50
 
 
-def test_a_401_during_the_search_for_a_bad_row_keeps_the_rest(world_120, deliver):
-    world_120.sandbox.faults.add(Fault("PUT", BULK, status=400, times=3))
-    world_120.sandbox.faults.add(Fault("PUT", BULK, status=401, times=None))
+def test_a_401_during_the_search_for_a_bad_row_keeps_the_rest(target_120, deliver):
+    target_120.sandbox.faults.add(Fault("PUT", BULK, status=400, times=3))
+    target_120.sandbox.faults.add(Fault("PUT", BULK, status=401, times=None))
 
     delivery = deliver(nodes_of(CASES_120))
 
     assert isinstance(delivery.error, ZephyrUnauthorized)
     assert (len(delivery.changes.reported), delivery.pending) == (0, 120)
-    assert len(requests_to(world_120)) == 4
+    assert len(requests_to(target_120)) == 4
 
 
 @pytest.mark.parametrize(
@@ -997,18 +1003,18 @@ def test_a_401_during_the_search_for_a_bad_row_keeps_the_rest(world_120, deliver
         pytest.param(Fault("PUT", status=503), ZephyrUnreachable, id="write"),
     ],
 )
-def test_results_are_kept_if_the_server_fails_at_any_step(world, deliver, fault, kind):
-    world.sandbox.faults.add(replace(fault, times=None))
+def test_results_are_kept_if_the_server_fails_at_any_step(target, deliver, fault, kind):
+    target.sandbox.faults.add(replace(fault, times=None))
 
     delivery = deliver(nodes_of(SIX_CASES), timeout=0.3, retries=0)
 
     assert isinstance(delivery.error, kind)
     assert (len(delivery.changes.reported), delivery.pending) == (0, 6)
-    assert world.statuses() == dict.fromkeys(SIX_CASES)
+    assert target.statuses() == dict.fromkeys(SIX_CASES)
 
 
-def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(world, settings):
-    chosen = settings(cycle=world.cycle, phase="Smoek")
+def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(target, settings):
+    chosen = settings(cycle=target.cycle, phase="Smoek")
     with Client(chosen) as client:
         delivery = push(nodes_of(SIX_CASES), client, chosen, Memory())
 
@@ -1017,14 +1023,14 @@ def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(world, setting
     assert delivery.pending == 6
 
 
-def test_rows_of_another_phase_end_the_push_before_it_writes(world, deliver):
-    world.sandbox.faults.add(Fault(kind="foreign_rows", times=None))
+def test_rows_of_another_phase_end_the_push_before_it_writes(target, deliver):
+    target.sandbox.faults.add(Fault(kind="foreign_rows", times=None))
 
     delivery = deliver(nodes_of(SIX_CASES))
 
     assert "Nothing was written" in str(delivery.error)
     assert delivery.pending == 6
-    assert world.writes == []
+    assert target.writes == []
 
 
 @pytest.mark.parametrize(
@@ -1039,9 +1045,9 @@ def test_rows_of_another_phase_end_the_push_before_it_writes(world, deliver):
         pytest.param(Fault(kind="latency", seconds=0.4, times=None), id="slow"),
     ],
 )
-def test_a_push_does_not_outlast_its_deadline(world_120, deliver, pauses, fault):
+def test_a_push_does_not_outlast_its_deadline(target_120, deliver, pauses, fault):
     """It reports why it ended, and never waits longer than the deadline."""
-    world_120.sandbox.faults.add(fault)
+    target_120.sandbox.faults.add(fault)
 
     delivery = deliver(nodes_of(CASES_120), deadline=1, retries=100)
 

@@ -24,7 +24,7 @@ from pytest_zephyr.results.records import Item
 from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import CASES
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 #: The calls of a push that finds its phase by names, after a login by cookie.
@@ -105,7 +105,7 @@ def journal(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def push(
-    world: World,
+    target: SandboxTarget,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     journal: Path,
@@ -115,10 +115,10 @@ def push(
     short_pauses = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
     monkeypatch.setattr(transport, "time", short_pauses)
     for name, value in {
-        "URL": world.sandbox.url,
+        "URL": target.sandbox.url,
         "AUTH": "cookie",
-        "USERNAME": world.sandbox.username,
-        "PASSWORD": world.sandbox.password,
+        "USERNAME": target.sandbox.username,
+        "PASSWORD": target.sandbox.password,
         "RETRIES": "1",
     }.items():
         monkeypatch.setenv(f"ZEPHYR_{name}", value)
@@ -158,11 +158,11 @@ CALLS_WITH_FAULTS = [
     ],
 )
 def test_nothing_is_lost_or_doubled_after_a_fault(
-    world, push, journal, monkeypatch, call, fault, times
+    target, push, journal, monkeypatch, call, fault, times
 ):
     """A push without the fault sends the rest."""
     where = CALLS[call]
-    world.sandbox.faults.add(
+    target.sandbox.faults.add(
         replace(FAULTS[fault], method=where.method, path=where.path, times=times)
     )
     if fault in SLOW_FAULTS:
@@ -176,19 +176,19 @@ def test_nothing_is_lost_or_doubled_after_a_fault(
         assert problems
         assert "Traceback" not in output
         assert "internal error" not in output
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
     monkeypatch.setenv("ZEPHYR_DEADLINE", "60")
     monkeypatch.setenv("ZEPHYR_TIMEOUT", "20")
     second_code, second_output = push()
 
     assert second_code == 0
-    assert world.statuses() == {case: "2" if case % 2 else "1" for case in CASES}
-    executions = world.sandbox.store.executions(world.phase)
+    assert target.statuses() == {case: "2" if case % 2 else "1" for case in CASES}
+    executions = target.sandbox.store.executions(target.phase)
     results = {each.testcase_id: each.results for each in executions}
     if (call, fault) not in FALSE_REFUSALS:
         assert results == dict.fromkeys(CASES, 1)
-    password = world.sandbox.password
-    pair = f"{world.sandbox.username}:{password}".encode()
+    password = target.sandbox.password
+    pair = f"{target.sandbox.username}:{password}".encode()
     for secret in (password, base64.b64encode(pair).decode()):
         assert secret not in output + second_output
         assert secret not in journal.read_text(encoding="utf-8")

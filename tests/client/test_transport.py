@@ -52,15 +52,17 @@ def transport(
     return connected(settings())
 
 
-def count_requests(world: Any, path: str) -> int:
-    return sum(each.path.endswith(path) for each in world.sandbox.requests)
+def count_requests(target: Any, path: str) -> int:
+    return sum(each.path.endswith(path) for each in target.sandbox.requests)
 
 
 # Repeats
 
 
-def test_a_server_that_hangs_is_abandoned_after_the_timeout(world, settings, connected):
-    world.sandbox.faults.add(
+def test_a_server_that_hangs_is_abandoned_after_the_timeout(
+    target, settings, connected
+):
+    target.sandbox.faults.add(
         Fault(path=READ_PATH, kind="hang", seconds=3600, times=None)
     )
 
@@ -68,7 +70,7 @@ def test_a_server_that_hangs_is_abandoned_after_the_timeout(world, settings, con
         read(connected(settings(timeout=0.3, retries=0)))
 
     assert str(caught.value) == (
-        f"no answer from {world.sandbox.url} (from --zephyr-url) to GET {READ_PATH} within"
+        f"no answer from {target.sandbox.url} (from --zephyr-url) to GET {READ_PATH} within"
         f" 0.3 s."
     )
 
@@ -86,34 +88,34 @@ def test_a_server_that_hangs_is_abandoned_after_the_timeout(world, settings, con
         pytest.param(Fault(path=READ_PATH, kind="truncate"), id="half a body"),
     ],
 )
-def test_a_read_is_repeated(world, transport, fault):
-    world.sandbox.faults.add(fault)
+def test_a_read_is_repeated(target, transport, fault):
+    target.sandbox.faults.add(fault)
 
     assert read(transport)
-    assert count_requests(world, READ_PATH) == 2
+    assert count_requests(target, READ_PATH) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 417, 428])
-def test_a_refusal_is_not_repeated(world, transport, status):
-    world.sandbox.faults.add(Fault(path=READ_PATH, status=status))
+def test_a_refusal_is_not_repeated(target, transport, status):
+    target.sandbox.faults.add(Fault(path=READ_PATH, status=status))
 
     with pytest.raises(
         ZephyrBadAnswer, match=r"^(http|login failed|permission denied)"
     ) as caught:
         read(transport)
 
-    assert count_requests(world, READ_PATH) == 1
+    assert count_requests(target, READ_PATH) == 1
     assert caught.value.status == status
 
 
-def test_a_read_answered_500_is_repeated_once(world, transport):
+def test_a_read_answered_500_is_repeated_once(target, transport):
     """The server also uses 500 for mistakes of the client, so one retry is enough."""
-    world.sandbox.faults.add(Fault(path=READ_PATH, status=500, times=None))
+    target.sandbox.faults.add(Fault(path=READ_PATH, status=500, times=None))
 
     with pytest.raises(ZephyrRefused, match="answered 500 to GET user/current"):
         read(transport)
 
-    assert count_requests(world, READ_PATH) == 2
+    assert count_requests(target, READ_PATH) == 2
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -125,18 +127,18 @@ def test_a_read_answered_500_is_repeated_once(world, transport):
     ],
 )
 def test_the_setting_limits_the_number_of_retries(
-    world, settings, connected, pauses, retries, kind, message
+    target, settings, connected, pauses, retries, kind, message
 ):
-    world.sandbox.faults.add(Fault(path=READ_PATH, kind=kind, times=None))
+    target.sandbox.faults.add(Fault(path=READ_PATH, kind=kind, times=None))
 
     with pytest.raises(ZephyrUnreachable, match=message):
         read(connected(settings(retries=retries)))
 
-    assert count_requests(world, READ_PATH) == retries + 1
+    assert count_requests(target, READ_PATH) == retries + 1
 
 
-def test_pauses_grow(world, settings, connected, pauses):
-    world.sandbox.faults.add(Fault(path=READ_PATH, status=503, times=None))
+def test_pauses_grow(target, settings, connected, pauses):
+    target.sandbox.faults.add(Fault(path=READ_PATH, status=503, times=None))
 
     with pytest.raises(ZephyrUnreachable):
         read(connected(settings(retries=5)))
@@ -160,11 +162,13 @@ def test_pauses_grow(world, settings, connected, pauses):
         pytest.param("", 0, id="empty"),
     ],
 )
-def test_retry_after_decides_the_pause(world, transport, pauses, status, header, pause):
+def test_retry_after_decides_the_pause(
+    target, transport, pauses, status, header, pause
+):
     """A header that cannot be read is ignored."""
     header = header() if callable(header) else header
     headers = (("Retry-After", header),)
-    world.sandbox.faults.add(Fault(path=READ_PATH, status=status, headers=headers))
+    target.sandbox.faults.add(Fault(path=READ_PATH, status=status, headers=headers))
 
     assert read(transport)
     assert pauses == [pytest.approx(pause, abs=3)]
@@ -178,29 +182,29 @@ def test_retry_after_decides_the_pause(world, transport, pauses, status, header,
     ],
 )
 def test_a_retry_after_the_deadline_is_not_waited_for(
-    world, settings, connected, pauses, header
+    target, settings, connected, pauses, header
 ):
     """The message has the time, so that users know when to send the journal."""
     headers = (("Retry-After", header()),)
-    world.sandbox.faults.add(Fault(path=READ_PATH, status=429, headers=headers))
+    target.sandbox.faults.add(Fault(path=READ_PATH, status=429, headers=headers))
 
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(deadline=20)))
 
     assert re.search(r"429 to .*, retry after 3(600|59\d) s: Too", str(caught.value))
     assert pauses == []
-    assert count_requests(world, READ_PATH) == 1
+    assert count_requests(target, READ_PATH) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_write_answered_429_or_503_is_repeated(world, transport, status):
+def test_a_write_answered_429_or_503_is_repeated(target, transport, status):
     """A server that answers 429 or 503 has written nothing."""
-    world.sandbox.faults.add(Fault("PUT", status=status))
+    target.sandbox.faults.add(Fault("PUT", status=status))
 
-    write(transport, world)
+    write(transport, target)
 
-    assert count_requests(world, WRITE_PATH) == 2
-    assert world.execution(101).results == 1
+    assert count_requests(target, WRITE_PATH) == 2
+    assert target.execution(101).results == 1
 
 
 @pytest.mark.parametrize(
@@ -232,27 +236,27 @@ def test_a_write_answered_429_or_503_is_repeated(world, transport, status):
         ),
     ],
 )
-def test_a_write_with_an_unknown_outcome_is_sent_once(world, transport, fault, error):
-    world.sandbox.faults.add(fault)
+def test_a_write_with_an_unknown_outcome_is_sent_once(target, transport, fault, error):
+    target.sandbox.faults.add(fault)
 
     with pytest.raises(error, match=r"PUT execution/bulk/execute") as caught:
-        write(transport, world)
+        write(transport, target)
 
     assert type(caught.value) is error
-    assert count_requests(world, WRITE_PATH) == 1
-    assert world.execution(101).results <= 1
+    assert count_requests(target, WRITE_PATH) == 1
+    assert target.execution(101).results <= 1
 
 
 @pytest.mark.parametrize("kind", ["hang", "hang_after"])
-def test_a_write_without_an_answer_is_uncertain(world, settings, connected, kind):
-    world.sandbox.faults.add(Fault("PUT", kind=kind, seconds=20))
+def test_a_write_without_an_answer_is_uncertain(target, settings, connected, kind):
+    target.sandbox.faults.add(Fault("PUT", kind=kind, seconds=20))
 
     with pytest.raises(ZephyrWriteUncertain) as caught:
-        write(connected(settings(timeout=0.3)), world)
+        write(connected(settings(timeout=0.3)), target)
 
-    assert count_requests(world, WRITE_PATH) <= 1
+    assert count_requests(target, WRITE_PATH) <= 1
     assert str(caught.value) == (
-        f"no answer from {world.sandbox.url} (from --zephyr-url) to PUT {WRITE_PATH} within"
+        f"no answer from {target.sandbox.url} (from --zephyr-url) to PUT {WRITE_PATH} within"
         f" 0.3 s. It may have been carried out."
     )
 
@@ -317,9 +321,9 @@ def test_an_unknown_host_is_reported(to_server, pauses):
     ],
 )
 @pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_nothing_outlasts_the_deadline(world, settings, connected, fault, call):
+def test_nothing_outlasts_the_deadline(target, settings, connected, fault, call):
     """The timeout of single requests may be longer than the deadline."""
-    world.sandbox.faults.add(fault)
+    target.sandbox.faults.add(fault)
     transport = connected(settings(deadline=0.2, timeout=60, retries=100))
 
     def call_repeatedly() -> None:
@@ -338,7 +342,7 @@ def test_a_refused_port_does_not_outlast_the_deadline(to_server):
 
 
 def test_a_spent_deadline_is_named_and_nothing_is_sent(
-    world, settings, connected, monkeypatch
+    target, settings, connected, monkeypatch
 ):
     transport = connected(settings(deadline=0.01))
     later = clock.monotonic() + 0.02
@@ -350,7 +354,7 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
     assert str(caught.value) == (
         f"the time budget of 0.01 s (zephyr_deadline) is spent; GET {READ_PATH} was not sent."
     )
-    assert world.sandbox.requests == []
+    assert target.sandbox.requests == []
 
 
 # Answers that cannot be used
@@ -364,28 +368,28 @@ def test_a_spent_deadline_is_named_and_nothing_is_sent(
         pytest.param(Fault(kind="not_utf8"), "a body that is not JSON", id="not UTF-8"),
     ],
 )
-def test_an_answer_that_is_not_json_is_reported(world, transport, fault, message):
-    world.sandbox.faults.add(fault)
+def test_an_answer_that_is_not_json_is_reported(target, transport, fault, message):
+    target.sandbox.faults.add(fault)
 
     with pytest.raises(ZephyrRefused) as caught:
         read(transport)
 
-    where = f"{world.sandbox.url} (from --zephyr-url) answered GET {READ_PATH} with {message}"
+    where = f"{target.sandbox.url} (from --zephyr-url) answered GET {READ_PATH} with {message}"
     assert str(caught.value).startswith(where)
     assert caught.value.status == 200
 
 
-def test_a_web_page_as_answer_advises_to_check_the_address(world, transport):
-    world.sandbox.faults.add(Fault(kind="html"))
+def test_a_web_page_as_answer_advises_to_check_the_address(target, transport):
+    target.sandbox.faults.add(Fault(kind="html"))
 
     with pytest.raises(ZephyrRefused, match=r"Check zephyr_url\.$"):
         read(transport)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_a_refusal_with_a_web_page_is_reported_as_refusal(world, transport, status):
+def test_a_refusal_with_a_web_page_is_reported_as_refusal(target, transport, status):
     page = "<html><body><h1>Tomcat</h1><pre>at com.thed.zephyr</pre></body></html>"
-    world.sandbox.faults.add(Fault(status=status, body=page, times=None))
+    target.sandbox.faults.add(Fault(status=status, body=page, times=None))
 
     with pytest.raises(
         ZephyrBadAnswer,
@@ -397,17 +401,17 @@ def test_a_refusal_with_a_web_page_is_reported_as_refusal(world, transport, stat
     assert "com.thed" not in str(caught.value)
 
 
-def test_secrets_are_hidden_before_a_server_message_is_cut(world, transport):
-    body = f'{{"errorMsg": "{"x" * 280}{world.sandbox.token}"}}'
-    world.sandbox.faults.add(Fault(status=400, body=body))
+def test_secrets_are_hidden_before_a_server_message_is_cut(target, transport):
+    body = f'{{"errorMsg": "{"x" * 280}{target.sandbox.token}"}}'
+    target.sandbox.faults.add(Fault(status=400, body=body))
 
     with pytest.raises(ZephyrRefused, match=r"x<hidden>$"):
         read(transport)
 
 
-def test_a_read_that_is_cut_off_raises_unreachable(world, settings, connected):
+def test_a_read_that_is_cut_off_raises_unreachable(target, settings, connected):
     """Half a list must not be read as a short one."""
-    world.sandbox.faults.add(Fault(kind="truncate", times=None))
+    target.sandbox.faults.add(Fault(kind="truncate", times=None))
 
     with pytest.raises(ZephyrUnreachable) as caught:
         read(connected(settings(retries=50, deadline=0.3)))
@@ -436,14 +440,14 @@ def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, pac
     assert peak < 4 * limit
 
 
-def test_a_large_answer_below_the_limit_is_read(world, transport):
-    world.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=20))
+def test_a_large_answer_below_the_limit_is_read(target, transport):
+    target.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=20))
 
     assert read(transport)
 
 
-def test_an_answer_above_the_limit_is_reported(world, transport):
-    world.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=65, times=None))
+def test_an_answer_above_the_limit_is_reported(target, transport):
+    target.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=65, times=None))
 
     with pytest.raises(ZephyrUnreachable, match="the answer has more than 64 MB"):
         read(transport)
@@ -520,14 +524,14 @@ def test_a_very_long_number_raises_an_error_of_this_package(scripted, to_server)
 # Messages of refusals
 
 
-def test_a_refusal_has_address_status_method_path_and_server_message(world, transport):
+def test_a_refusal_has_address_status_method_path_and_server_message(target, transport):
     with pytest.raises(ZephyrRefused) as caught:
         transport.send("GET", "cycle/999999")
 
     refused = caught.value
     assert refused.status == 500
     assert str(refused) == (
-        f"{world.sandbox.url} (from --zephyr-url) answered 500 to GET cycle/999999: No"
+        f"{target.sandbox.url} (from --zephyr-url) answered 500 to GET cycle/999999: No"
         f" row with the given identifier exists: [Cycle#999999]"
     )
 
@@ -552,8 +556,8 @@ def test_a_refusal_has_address_status_method_path_and_server_message(world, tran
         (504, ZephyrUnreachable),
     ],
 )
-def test_status_decides_the_kind_of_error(world, transport, pauses, status, kind):
-    world.sandbox.faults.add(Fault(status=status, times=None))
+def test_status_decides_the_kind_of_error(target, transport, pauses, status, kind):
+    target.sandbox.faults.add(Fault(status=status, times=None))
 
     with pytest.raises(kind) as caught:
         read(transport)
@@ -562,7 +566,7 @@ def test_status_decides_the_kind_of_error(world, transport, pauses, status, kind
     words = "the token in ZEPHYR_TOKEN" if status == 401 else HTTPStatus(status).phrase
     if status in {404, 405, 410}:
         words = "not the address of Zephyr Enterprise"
-    assert world.sandbox.url in str(caught.value)
+    assert target.sandbox.url in str(caught.value)
     assert words in str(caught.value)
 
 
@@ -608,8 +612,8 @@ def test_redirects_to_another_host_are_not_followed(scripted, to_server, status,
     )
 
 
-def test_a_redirect_is_reported_with_advice(world, transport):
-    world.sandbox.faults.add(
+def test_a_redirect_is_reported_with_advice(target, transport):
+    target.sandbox.faults.add(
         Fault(kind="redirect", location="https://ada:pa55@sso.example/login?t=t0k3n")
     )
 
@@ -672,10 +676,10 @@ FAULTS = {
 
 @pytest.mark.parametrize("failure", FAULTS)
 @pytest.mark.parametrize("login", LOGINS)
-def test_no_failure_shows_a_secret(world, connected, caplog, pauses, login, failure):
+def test_no_failure_shows_a_secret(target, connected, caplog, pauses, login, failure):
     """Messages, tracebacks with local variables, and log lines have no secret."""
     caplog.set_level(logging.DEBUG)
-    store = world.sandbox.store
+    store = target.sandbox.store
     secrets = [store.token, store.user.password]
     secrets.append(
         base64.b64encode(f"{store.user.username}:{secrets[1]}".encode()).decode()
@@ -690,14 +694,14 @@ def test_no_failure_shows_a_secret(world, connected, caplog, pauses, login, fail
         },
     }
     settings = settings_for(
-        url=world.sandbox.url, timeout=0.2, retries=1, **logins[login]
+        url=target.sandbox.url, timeout=0.2, retries=1, **logins[login]
     )
     transport = connected(settings)
-    world.sandbox.faults.add(FAULTS[failure])
+    target.sandbox.faults.add(FAULTS[failure])
     if login == "cookie":
-        world.sandbox.faults.clear()
+        target.sandbox.faults.clear()
         read(transport)
-        world.sandbox.faults.add(FAULTS[failure])
+        target.sandbox.faults.add(FAULTS[failure])
 
     with pytest.raises(ZephyrError) as caught:
         read(transport)
@@ -755,7 +759,7 @@ def test_a_server_below_a_path_is_reached(scripted, to_server):
     )
 
 
-def test_connections_are_reused(world, client):
+def test_connections_are_reused(target, client):
     """Ten calls need one connection."""
     opened: list[str] = []
 
@@ -776,7 +780,7 @@ def test_connections_are_reused(world, client):
         logger.setLevel(before)
 
     assert sum("Starting new" in line for line in opened) == 1
-    assert count_requests(world, READ_PATH) == 10
+    assert count_requests(target, READ_PATH) == 10
 
 
 def test_a_write_succeeds_after_the_server_closed_the_connection(scripted, to_server):

@@ -16,7 +16,7 @@ REPORTS = Path(__file__).parent / "reports"
 
 
 @pytest.fixture
-def report(pytester: pytest.Pytester, phase_of_world: None) -> Callable[..., Path]:
+def report(pytester: pytest.Pytester, target_variables: None) -> Callable[..., Path]:
     """Return a function that writes a file with this content, or copies one of `REPORTS`."""
 
     def make(name: str, content: str | bytes | None = None) -> Path:

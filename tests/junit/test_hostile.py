@@ -124,7 +124,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("encoding", TEXTS)
-def test_the_declared_encoding_is_used(encoding, report, import_, world):
+def test_the_declared_encoding_is_used(encoding, report, import_, target):
     failure = f"<failure>{TEXTS[encoding]}</failure>"
     text = (
         f'<?xml version="1.0" encoding="{encoding}"?><testsuite>'
@@ -132,7 +132,7 @@ def test_the_declared_encoding_is_used(encoding, report, import_, world):
     )
     import_(report("a.xml", text.encode(encoding)), "--push")
 
-    assert TEXTS[encoding] in world.execution(101).comment
+    assert TEXTS[encoding] in target.execution(101).comment
 
 
 @pytest.mark.parametrize(
@@ -146,16 +146,16 @@ def test_the_declared_encoding_is_used(encoding, report, import_, world):
     ],
     ids=["control characters", "bad byte", "surrogate", "noncharacter", "markup"],
 )
-def test_invalid_characters_are_replaced(failure, notes, report, import_, world):
+def test_invalid_characters_are_replaced(failure, notes, report, import_, target):
     content = b'<testsuite><testcase name="a" zephyr="101"><failure>%b</failure>'
     content += b"</testcase></testsuite>"
     imported = import_(report("a.xml", content % failure), "--push")
 
     assert imported.ret == 0, imported.text
-    assert notes in world.execution(101).comment
+    assert notes in target.execution(101).comment
 
 
-def test_thousands_of_tests_with_one_name_are_different_tests(report, import_, world):
+def test_thousands_of_tests_with_one_name_are_different_tests(report, import_, target):
     suites = "".join(
         f'<testsuite name="s{number}">{CASE * 3}</testsuite>' for number in range(1000)
     )
@@ -166,11 +166,11 @@ def test_thousands_of_tests_with_one_name_are_different_tests(report, import_, w
     imported = import_(path, "--push")
 
     assert imported.ret == 0, imported.text
-    assert world.statuses()[101] == "2"
-    assert world.execution(101).comment.startswith("failed: 1 of 3001 tests")
+    assert target.statuses()[101] == "2"
+    assert target.execution(101).comment.startswith("failed: 1 of 3001 tests")
 
 
-def test_long_names_and_impossible_numbers_are_accepted(report, import_, world):
+def test_long_names_and_impossible_numbers_are_accepted(report, import_, target):
     tests = (
         f'<testcase name="{"a" * 10**6}" zephyr="101" time="1e400"/>'
         '<testcase zephyr="102" time="NaN"/><testcase name="" zephyr="103" time="-1"/>'
@@ -182,17 +182,17 @@ def test_long_names_and_impossible_numbers_are_accepted(report, import_, world):
     )
 
     assert imported.ret == 0, imported.text
-    assert {case: world.statuses()[case] for case in (101, 102, 103, 104)} == (
+    assert {case: target.statuses()[case] for case in (101, 102, 103, 104)} == (
         dict.fromkeys((101, 102, 103, 104), "1")
     )
 
 
-def test_nested_tests_have_results_of_their_own(report, import_, world):
+def test_nested_tests_have_results_of_their_own(report, import_, target):
     inner = '<testcase name="b" zephyr="102"><failure/></testcase>'
     outer = f'<testcase name="a" zephyr="101">{inner}</testcase>'
     import_(
         report("a.xml", f"<t:testsuite xmlns:t='urn:t'>{outer}</t:testsuite>"), "--push"
     )
 
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == "2"
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == "2"

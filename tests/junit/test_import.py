@@ -29,11 +29,11 @@ def journals(pytester):
     return sorted((pytester.path / ".zephyr").glob("*.jsonl"))
 
 
-def attached(world, test_case):
+def attached(target, test_case):
     """Return the content of the attachments of a test case by their names."""
-    store, names = world.sandbox.store, world.execution(test_case).attachments
+    store, names = target.sandbox.store, target.execution(test_case).attachments
     return {
-        name: b"".join(store.attachment_bytes(world.phase, test_case, name))
+        name: b"".join(store.attachment_bytes(target.phase, test_case, name))
         for name, _, _ in names
     }
 
@@ -41,17 +41,19 @@ def attached(world, test_case):
 # Journals
 
 
-def test_a_journal_is_written_and_push_sends_it(report, import_, command, paste, world):
+def test_a_journal_is_written_and_push_sends_it(
+    report, import_, command, paste, target
+):
     imported = import_(report("a.xml", suite(case("a", 101), case("b"))))
 
     assert imported.ret == 0
     assert ": 2 tests, 1 without a test case\n" in imported.out
-    assert world.writes == []
+    assert target.writes == []
     assert paste(imported.out).ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_the_same_results_are_imported_once(report, import_, pytester, world):
+def test_the_same_results_are_imported_once(report, import_, pytester, target):
     path = report("a.xml", suite(case("a", 101, "<failure/>")))
     copy = report("b.xml", path.read_text(encoding="utf-8"))
     first, again, other = (import_(each, "--push") for each in (path, path, copy))
@@ -61,11 +63,11 @@ def test_the_same_results_are_imported_once(report, import_, pytester, world):
     assert "has the same results" in again.out
     assert "has the same results" in other.out
     assert len(journals(pytester)) == 1
-    assert world.execution(101).results == 1
+    assert target.execution(101).results == 1
 
 
 def test_the_same_results_from_another_directory_are_not_written_again(
-    report, import_, world
+    report, import_, target
 ):
     """The other directory has no receipts, but the server has the same date and status."""
     path = report("a.xml", suite(case("a", 101, "<failure/>")))
@@ -73,10 +75,10 @@ def test_the_same_results_from_another_directory_are_not_written_again(
     again = import_(path, "--push", "--zephyr-journal=other")
 
     assert again.ret == 0
-    assert world.execution(101).results == 1
+    assert target.execution(101).results == 1
 
 
-def test_a_later_attempt_of_the_same_job_counts(report, import_, world):
+def test_a_later_attempt_of_the_same_job_counts(report, import_, target):
     """The last attempt of a job counts, as in runs of pytest."""
     key = "--zephyr-run-key=7"
     begin = 'timestamp="2024-11-26T10:00:0{}Z"'
@@ -85,34 +87,34 @@ def test_a_later_attempt_of_the_same_job_counts(report, import_, world):
     report("a.xml", suite(case("a", 101), attrs=begin.format(5)))
     import_("a.xml", key, "--push")
 
-    assert world.statuses()[101] == "1"
-    assert "after 2 attempts" in world.execution(101).comment
+    assert target.statuses()[101] == "1"
+    assert "after 2 attempts" in target.execution(101).comment
 
 
 def test_the_worst_of_a_pytest_job_and_an_imported_job_counts(
-    pytester, report, import_, run_zephyr, command, world
+    pytester, report, import_, run_zephyr, command, target
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     run_zephyr("--zephyr-run-key=7", "--zephyr-push=never")
     import_(report("a.xml", suite(case("a", 101, "<failure/>"))), "--zephyr-run-key=7")
 
     assert command("push").ret == 0
-    assert world.statuses()[101] == "2"
-    assert "1 of 2 tests" in world.execution(101).comment
+    assert target.statuses()[101] == "2"
+    assert "1 of 2 tests" in target.execution(101).comment
 
 
 def test_an_old_report_does_not_replace_a_newer_result(
-    report, import_, run_zephyr, world
+    report, import_, run_zephyr, target
 ):
     old = suite(case("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"')
     import_(report("new.xml", suite(case("a", 101))), "--push")
     pushed = import_(report("old.xml", old), "--push")
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert "--force" in pushed.out
 
 
-def test_several_files_are_one_run(report, import_, world):
+def test_several_files_are_one_run(report, import_, target):
     """Tests with the same name are different tests; the worst of them decides."""
     names = ("chrome.xml", "firefox.xml", "safari.xml")
     files = [
@@ -121,12 +123,12 @@ def test_several_files_are_one_run(report, import_, world):
     ]
     import_(*files, "--push")
 
-    assert world.statuses()[101] == "2"
-    assert "failed C.a (2) (0.00 s)" in world.execution(101).comment
-    assert "1 of 3 tests" in world.execution(101).comment
+    assert target.statuses()[101] == "2"
+    assert "failed C.a (2) (0.00 s)" in target.execution(101).comment
+    assert "1 of 3 tests" in target.execution(101).comment
 
 
-def test_an_import_that_fails_leaves_nothing(report, import_, pytester, world):
+def test_an_import_that_fails_leaves_nothing(report, import_, pytester, target):
     good = report("good.xml", suite(case("a", 101)))
     bad = report("bad.xml", suite(case("a", 102))[:-12])
     imported = import_(good, bad)
@@ -142,7 +144,7 @@ def test_an_import_that_fails_leaves_nothing(report, import_, pytester, world):
 
 
 def test_push_needs_a_server_before_anything_is_written(
-    report, import_, pytester, monkeypatch, world
+    report, import_, pytester, monkeypatch, target
 ):
     monkeypatch.delenv("ZEPHYR_URL")
     imported = import_(report("a.xml", suite(case("a", 101))), "--push")
@@ -152,14 +154,14 @@ def test_push_needs_a_server_before_anything_is_written(
     assert journals(pytester) == []
 
 
-def test_a_refused_result_is_sent_by_the_next_push(report, import_, command, world):
-    world.sandbox.faults.add(Fault(kind="status", status=403, times=None))
+def test_a_refused_result_is_sent_by_the_next_push(report, import_, command, target):
+    target.sandbox.faults.add(Fault(kind="status", status=403, times=None))
     imported = import_(report("a.xml", suite(case("a", 101))), "--push")
 
     assert imported.ret == 1
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
     assert command("push").ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # Test cases
@@ -181,25 +183,25 @@ def test_a_refused_result_is_sent_by_the_next_push(report, import_, command, wor
     ],
     ids=["attribute", "property", "text", "properties", "name", "class"],
 )  # fmt: skip
-def test_ids_are_found(test, report, import_, world):
+def test_ids_are_found(test, report, import_, target):
     import_(report("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push")
 
-    reported = {case for case, status in world.statuses().items() if status}
+    reported = {case for case, status in target.statuses().items() if status}
     assert reported == {101, 102}
 
 
-def test_alt_ids_are_found(report, import_, world):
-    world.schedule(110, alt="AUTH-1")
-    world.schedule(111, alt="AUTH-2")
+def test_alt_ids_are_found(report, import_, target):
+    target.schedule(110, alt="AUTH-1")
+    target.schedule(111, alt="AUTH-2")
     path = report("a.xml", suite(case("a", "alt:AUTH-1"), case("logs out alt:AUTH-2")))
     import_(path, r"--zephyr-id-pattern=alt:\S+", "--push")
 
-    assert world.statuses()[110] == "1"
-    assert world.statuses()[111] == "1"
+    assert target.statuses()[110] == "1"
+    assert target.statuses()[111] == "1"
 
 
 def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
-    report, import_, world
+    report, import_, target
 ):
     report("map.csv", "C.TC-103 *,101\nC.b,102\nC.c,102\n")
     tests = case("TC-103 a"), case("b", 104), case("TC-105 d")
@@ -208,7 +210,7 @@ def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
         r"--zephyr-id-pattern=TC-\d+", "--zephyr-map=map.csv", "--push",
     )  # fmt: skip
 
-    reported = {case for case, status in world.statuses().items() if status}
+    reported = {case for case, status in target.statuses().items() if status}
     assert reported == {101, 104, 105}
     assert (
         "rows of map.csv match no test, or only tests with a marker: line 2"
@@ -216,22 +218,22 @@ def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
     )
 
 
-def test_node_ids_in_the_map_match_reports_of_pytest(report, import_, world):
+def test_node_ids_in_the_map_match_reports_of_pytest(report, import_, target):
     report("map.csv", "tests/test_cart.py::TestCart::test_a,101\n")
     test = '<testcase classname="tests.test_cart.TestCart" name="test_a"/>'
     import_(report("a.xml", suite(test)), "--zephyr-map=map.csv", "--push")
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_an_invalid_id_is_reported_and_other_results_are_sent(report, import_, world):
+def test_an_invalid_id_is_reported_and_other_results_are_sent(report, import_, target):
     path = report("a.xml", suite("\n", case("a", "SHOP-T7"), case("b", 101)))
     imported = import_(path, "--push")
 
     assert imported.ret == 1
     assert f"{path}, line 2: 'SHOP-T7' is not a test case" in imported.err
     assert "(C.a)" in imported.err
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_an_invalid_pattern_is_a_usage_error(report, import_):
@@ -242,19 +244,19 @@ def test_an_invalid_pattern_is_a_usage_error(report, import_):
 
 
 def test_test_cases_are_created_for_tests_without_one(
-    report, import_, world, monkeypatch
+    report, import_, target, monkeypatch
 ):
-    monkeypatch.setenv("ZEPHYR_RELEASE", str(world.release))
+    monkeypatch.setenv("ZEPHYR_RELEASE", str(target.release))
     path = report("a.xml", suite(case("pays"), case("ships")))
     imported = import_(
         path, "--zephyr-unmapped=create", "--zephyr-create=execution", "--push"
     )
 
     assert imported.ret == 0
-    statuses = world.statuses()
+    statuses = target.statuses()
     assert [statuses[case] for case in sorted(statuses)[-2:]] == ["1", "1"]
     import_(path, "--push", "--zephyr-unmapped=create", "--zephyr-create=execution")
-    assert len(world.statuses()) == len(statuses)
+    assert len(target.statuses()) == len(statuses)
 
 
 # Outcomes
@@ -269,22 +271,22 @@ def test_test_cases_are_created_for_tests_without_one(
         ("not run", None), ("skipped", None),
     ],
 )  # fmt: skip
-def test_an_attribute_says_how_a_test_ended(status, expected, report, import_, world):
+def test_an_attribute_says_how_a_test_ended(status, expected, report, import_, target):
     """Some tools write an attribute instead of an element."""
     for name in ("status", "result"):
         tests = case("a", 101, attrs=f'{name}="{status}"')
         imported = import_(report("a.xml", suite(tests)), "--push")
 
         assert imported.ret == 0, imported.text
-        assert world.statuses()[101] == expected
+        assert target.statuses()[101] == expected
 
 
-def test_upper_and_lower_case_of_element_names_are_equal(report, import_, world):
+def test_upper_and_lower_case_of_element_names_are_equal(report, import_, target):
     report("a.xml", suite(case("a", 101, "<FlakyFailure/><Failure/>")))
     import_("a.xml", "--push")
 
-    assert world.statuses()[101] == "2"
-    assert "after 2 attempts" in world.execution(101).comment
+    assert target.statuses()[101] == "2"
+    assert "after 2 attempts" in target.execution(101).comment
 
 
 # Suites
@@ -299,19 +301,19 @@ SUITE_FAILURE = '<failure message="no database">after all tests</failure>'
     ids=["attribute", "times"],
 )
 def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
-    attrs, report, import_, world
+    attrs, report, import_, target
 ):
     path = report("a.xml", suite(case("a", 101), SUITE_FAILURE, attrs=attrs))
     imported = import_(path, "--push")
 
     assert imported.ret == 0, imported.text
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == "2"
-    assert world.execution(102).comment.startswith("failed s (0.00 s)")
-    assert "no database\nafter all tests" in world.execution(102).comment
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == "2"
+    assert target.execution(102).comment.startswith("failed s (0.00 s)")
+    assert "no database\nafter all tests" in target.execution(102).comment
 
 
-def test_the_test_case_of_a_suite_is_found_by_map_and_by_name(report, import_, world):
+def test_the_test_case_of_a_suite_is_found_by_map_and_by_name(report, import_, target):
     report("map.csv", "mapped,101\n")
     suites = (
         suite(SUITE_FAILURE).replace('"s"', f'"{name}"')
@@ -320,11 +322,11 @@ def test_the_test_case_of_a_suite_is_found_by_map_and_by_name(report, import_, w
     path = report("a.xml", f"<testsuites>{''.join(suites)}</testsuites>")
     import_(path, "--zephyr-map=map.csv", r"--zephyr-id-pattern=TC-\d+", "--push")
 
-    assert world.statuses()[101] == "2"
-    assert world.statuses()[102] == "2"
+    assert target.statuses()[101] == "2"
+    assert target.statuses()[102] == "2"
 
 
-def test_a_failed_suite_without_a_test_case_is_a_problem(report, import_, world):
+def test_a_failed_suite_without_a_test_case_is_a_problem(report, import_, target):
     path = report("a.xml", suite("\n", case("a", 101), "<skipped/>", SUITE_FAILURE))
     imported = import_(path, "--push")
 
@@ -333,13 +335,13 @@ def test_a_failed_suite_without_a_test_case_is_a_problem(report, import_, world)
         f"zephyr: {path}, line 1: the suite s failed outside of its tests, and names no"
         " test case: no database. Map its name to a test case in the file of --zephyr-map.\n"
     )
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # Attachments and output
 
 
-def test_attachments_beside_the_report_are_sent(report, import_, world):
+def test_attachments_beside_the_report_are_sent(report, import_, target):
     """Paths may begin in a directory above the report, or have backslashes."""
     names = ("a.txt", "shots/b.txt", "shots/c.txt", "d e.txt")
     for name in names:
@@ -353,13 +355,13 @@ def test_attachments_beside_the_report_are_sent(report, import_, world):
     imported = import_(path, "--push")
 
     assert imported.ret == 0, imported.text
-    assert attached(world, 101) == {
+    assert attached(target, 101) == {
         "a.txt": b"a.txt", "b.txt": b"shots/b.txt", "c.txt": b"shots/c.txt",
         "d e.txt": b"d e.txt",
     }  # fmt: skip
 
 
-def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
+def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, target):
     """The report may have been written by an attacker."""
     secret = report("secret.txt", "s3cret")
     for hidden in ("build/.env", "build/.git/config"):
@@ -379,9 +381,9 @@ def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
     )
 
     assert imported.ret == 1
-    assert attached(world, 101) == {}
-    assert "no file /etc/passwd below" in world.execution(101).comment
-    assert world.statuses()[101] == "1"
+    assert attached(target, 101) == {}
+    assert "no file /etc/passwd below" in target.execution(101).comment
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize(
@@ -389,7 +391,7 @@ def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, world):
     [("none", set()), ("failed", {101}), ("all", {101, 102})],
 )
 def test_capture_decides_whose_output_is_attached(
-    capture, cases, report, import_, world
+    capture, cases, report, import_, target
 ):
     tests = (
         case(
@@ -399,16 +401,16 @@ def test_capture_decides_whose_output_is_attached(
     )
     import_(report("a.xml", suite(*tests)), f"--zephyr-capture={capture}", "--push")
 
-    with_output = {case for case in (101, 102) if attached(world, case)}
+    with_output = {case for case in (101, 102) if attached(target, case)}
     assert with_output == cases
     if 101 in cases:
-        text = attached(world, 101)["output.txt"].decode()
+        text = attached(target, 101)["output.txt"].decode()
         assert [line.strip("- ") for line in text.split("\n") if line] == [
             "system-out", "one", "system-err", "two"
         ]  # fmt: skip
 
 
-def test_too_large_output_is_left_out(report, import_, world):
+def test_too_large_output_is_left_out(report, import_, target):
     body = f"<system-out>{'x' * 5000}\n[[ATTACHMENT|a.txt]]\n{'x' * 5000}</system-out>"
     report("a.txt", "here")
     path = report("a.xml", suite(case("a", 101, body)))
@@ -416,12 +418,12 @@ def test_too_large_output_is_left_out(report, import_, world):
         path, "--zephyr-capture=all", "--zephyr-attach-max-size=1K", "--push"
     )
 
-    assert attached(world, 101) == {"a.txt": b"here"}
+    assert attached(target, 101) == {"a.txt": b"here"}
     assert "output.txt is left out (C.a): 9.9K, larger than" in imported.text
 
 
-def test_a_credential_in_a_report_is_hidden(report, import_, pytester, world):
-    token = world.sandbox.token
+def test_a_credential_in_a_report_is_hidden(report, import_, pytester, target):
+    token = target.sandbox.token
     body = (
         f"<failure message='{token}'>{token}</failure><system-out>{token}</system-out>"
     )

@@ -32,26 +32,26 @@ EXPECTED: dict[str, dict[int, str]] = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_server_has_the_results_of_a_report(name, report, import_, world):
+def test_the_server_has_the_results_of_a_report(name, report, import_, target):
     """The ids of test cases are in properties, in attributes or in the names of tests."""
-    world.schedule(110, alt="AUTH-1")
+    target.schedule(110, alt="AUTH-1")
     pattern = r"--zephyr-id-pattern=(?i)TC-?(\d+)"
     imported = import_(report(name), pattern, "--push")
 
-    statuses = {case: status for case, status in world.statuses().items() if status}
+    statuses = {case: status for case, status in target.statuses().items() if status}
     assert statuses == EXPECTED[name], imported.text
 
 
-def test_the_last_attempt_counts(report, import_, world):
+def test_the_last_attempt_counts(report, import_, target):
     """Surefire writes earlier attempts of a test that passed, and later ones that failed."""
     import_(report("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
 
-    passed = world.execution(103).comment
+    passed = target.execution(103).comment
     assert passed.startswith(
         "passed shop.CartTest.tc103_flaky (0.00 s) after 3 attempts"
     )
     assert "first attempt: stock was not ready" in passed
-    failed = untagged(world.execution(102).comment)
+    failed = untagged(target.execution(102).comment)
     assert failed.startswith(
         "error shop.CartTest.tc102_total (0.01 s) after 3 attempts"
     )
@@ -60,13 +60,13 @@ def test_the_last_attempt_counts(report, import_, world):
         "first attempt: total ==&gt; expected: &lt;12&gt; but was: &lt;11&gt;" in failed
     )
     assert "was: &lt;10&gt;" not in failed
-    assert world.execution(101).actual_time == 1_200_500
+    assert target.execution(101).actual_time == 1_200_500
 
 
-def test_all_lines_of_a_message_are_in_the_notes(report, import_, world):
+def test_all_lines_of_a_message_are_in_the_notes(report, import_, target):
     """NUnit writes the message only as an attribute; the text has the location."""
     import_(report("nunit.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
-    notes = world.execution(102).comment.replace("\r", "")
+    notes = target.execution(102).comment.replace("\r", "")
 
     assert "Expected: 12\n  But was:  11\n" in notes
     assert "CartTest.cs:line 21" in notes

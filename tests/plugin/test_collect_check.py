@@ -28,15 +28,15 @@ SUITE = """
 
 
 @pytest.fixture
-def check(pytester, run_zephyr, world):
+def check(pytester, run_zephyr, target):
     """Collect `SUITE`; nothing may be written to the server or to ``.zephyr``."""
-    world.sandbox.store.add_case(world.release, testcase_id=201)
+    target.sandbox.store.add_case(target.release, testcase_id=201)
     pytester.makepyfile(test_shop=SUITE)
 
     def run(*args, **options):
-        options.setdefault("same_exit", False)
+        options.setdefault("check_exit_code", False)
         ran = run_zephyr("--collect-only", *args, **options)
-        assert world.writes == []
+        assert target.writes == []
         assert not (pytester.path / ".zephyr").exists()
         return ran
 
@@ -91,8 +91,8 @@ def test_quiet_keeps_the_problems(check):
     ],
     ids=["login", "look-up"],
 )
-def test_failed_request_is_reported_once(check, world, fault, message):
-    world.sandbox.faults.add(fault)
+def test_failed_request_is_reported_once(check, target, fault, message):
+    target.sandbox.faults.add(fault)
     ran = check("--zephyr-retries=0")
 
     assert ran.text.count(message) == 1
@@ -109,12 +109,12 @@ def test_only_planned_lists_what_would_run(check):
 
 
 @pytest.mark.parametrize("args", [["--zephyr-push=never"], ["--zephyr-url=sandbox"]])
-def test_only_the_markers_are_checked_without_a_server(check, world, args):
+def test_only_the_markers_are_checked_without_a_server(check, target, args):
     ran = check(*args)
 
     assert "5 test cases of 5 tests: not looked up, because " in ran.text
     assert "zephyr: test_shop.py::test_invalid: " in ran.text
-    assert world.sandbox.requests == []
+    assert target.sandbox.requests == []
 
 
 @needs_xdist
@@ -124,10 +124,10 @@ def test_xdist_does_not_change_the_check(check):
     assert "5 test cases of 5 tests: 3 in the phase, 1 not in the phase" in ran.text
 
 
-def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, world, check):
+def test_ini_option_alone_does_not_start_the_check(pytester, run_pytest, target, check):
     """An editor that lists tests sends no request: only the flag starts the check."""
     pytester.makeini("[pytest]\nzephyr = true\n")
     ran = run_pytest("--collect-only")
 
     assert "zephyr: " not in ran.text
-    assert world.sandbox.requests == []
+    assert target.sandbox.requests == []

@@ -95,7 +95,7 @@ def test_internal_error_is_reported_in_one_line(pytester, run_zephyr, monkeypatc
     ["unreachable", "wrong token", "wrong name", "not in phase", "internal error"],
 )
 def test_on_error_decides_the_exit_code(
-    pytester, run_zephyr, world, monkeypatch, problem, policy, body, ret
+    pytester, run_zephyr, target, monkeypatch, problem, policy, body, ret
 ):
     """Only ``fail`` changes it: 0 becomes 8, or 4 before the first test."""
     pytester.makepyfile(SUITE.format(body=body))
@@ -105,13 +105,13 @@ def test_on_error_decides_the_exit_code(
     elif problem == "wrong token":
         monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
     elif problem == "wrong name":
-        args += [f"--zephyr-cycle={world.cycle}", "--zephyr-phase=Smok"]
+        args += [f"--zephyr-cycle={target.cycle}", "--zephyr-phase=Smok"]
     elif problem == "not in phase":
-        world.sandbox.store.add_case(world.release, testcase_id=999)
+        target.sandbox.store.add_case(target.release, testcase_id=999)
         pytester.makepyfile(SUITE.format(body=body).replace("101", "999"))
     else:
         monkeypatch.setattr("pytest_zephyr.journal.runs.prune", None)
-    ran = run_zephyr(*args, same_exit=False)
+    ran = run_zephyr(*args, check_exit_code=False)
 
     if policy == "fail" and problem.startswith("wrong"):
         ret = 4
@@ -136,17 +136,17 @@ BAD_SERVERS = {
     ],
 )
 def test_bad_server_changes_the_exit_code_only_with_on_error_fail(
-    pytester, run_zephyr, world, fault, policy, ret
+    pytester, run_zephyr, target, fault, policy, ret
 ):
     """A server that hangs does not hold the run."""
     pytester.makepyfile(SUITE.format(body="pass"))
-    world.sandbox.faults.add(replace(fault, times=None))
+    target.sandbox.faults.add(replace(fault, times=None))
     ran = run_zephyr(
         f"--zephyr-on-error={policy}",
         "--zephyr-timeout=0.3",
         "--zephyr-retries=1",
         "--zephyr-deadline=1",
-        same_exit=False,
+        check_exit_code=False,
     )
 
     if policy == "fail" and fault.status in {401, 403} and fault.kind == "status":
@@ -155,7 +155,7 @@ def test_bad_server_changes_the_exit_code_only_with_on_error_fail(
     assert ran.ret == ret
     ran.result.assert_outcomes(passed=2)
     assert "2 results kept in .zephyr" in ran.text
-    assert world.sandbox.token not in ran.text
+    assert target.sandbox.token not in ran.text
 
 
 def test_unchecked_certificates_are_a_warning_in_every_run(pytester, run_zephyr):
@@ -168,7 +168,7 @@ def test_unchecked_certificates_are_a_warning_in_every_run(pytester, run_zephyr)
         )
 
 
-def test_on_error_fail_passes_if_all_is_delivered(pytester, run_zephyr, world):
+def test_on_error_fail_passes_if_all_is_delivered(pytester, run_zephyr, target):
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr("--zephyr-on-error=fail")
 
@@ -176,7 +176,7 @@ def test_on_error_fail_passes_if_all_is_delivered(pytester, run_zephyr, world):
 
 
 def test_wrong_token_is_reported_with_what_to_do(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_TOKEN", "0" * 40)
     pytester.makepyfile(SUITE.format(body="pass"))
@@ -222,31 +222,33 @@ def test_quiet_keeps_whole_messages(pytester, run_zephyr, args, shown):
 
 
 @pytest.mark.parametrize("auth", ["token", "basic", "cookie", "auto"])
-def test_every_login_delivers(pytester, run_zephyr, world, monkeypatch, auth):
+def test_every_login_delivers(pytester, run_zephyr, target, monkeypatch, auth):
     if auth in {"basic", "cookie"}:
-        monkeypatch.setenv("ZEPHYR_USERNAME", world.sandbox.username)
-        monkeypatch.setenv("ZEPHYR_PASSWORD", world.sandbox.password)
+        monkeypatch.setenv("ZEPHYR_USERNAME", target.sandbox.username)
+        monkeypatch.setenv("ZEPHYR_PASSWORD", target.sandbox.password)
     pytester.makepyfile(SUITE.format(body="pass"))
     run_zephyr(f"--zephyr-auth={auth}")
 
-    assert world.statuses()[101] == world.statuses()[102] == "1"
+    assert target.statuses()[101] == target.statuses()[102] == "1"
 
 
 @pytest.mark.skipif(
     os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere"
 )
-def test_directory_that_is_not_writable_is_a_warning(pytester, run_zephyr, world):
+def test_directory_that_is_not_writable_is_a_warning(pytester, run_zephyr, target):
     (pytester.path / ".zephyr").mkdir()
     (pytester.path / ".zephyr").chmod(stat.S_IRUSR | stat.S_IXUSR)
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr()
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert "could not be written" in ran.text
 
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
-def test_journal_that_cannot_be_created_is_a_warning(pytester, run_zephyr, world, args):
+def test_journal_that_cannot_be_created_is_a_warning(
+    pytester, run_zephyr, target, args
+):
     """A file where the directory should be: the results are sent from memory."""
     if args:
         pytest.importorskip("xdist")
@@ -254,14 +256,14 @@ def test_journal_that_cannot_be_created_is_a_warning(pytester, run_zephyr, world
     pytester.makepyfile(SUITE.format(body="pass"))
     ran = run_zephyr(*args, subprocess=bool(args))
 
-    assert world.statuses()[101] == world.statuses()[102] == "1"
+    assert target.statuses()[101] == target.statuses()[102] == "1"
     assert "could not be written" in ran.text
     assert "nothing was lost" in ran.text
 
 
 @pytest.mark.parametrize("checked", [True, False], ids=["checked", "not checked"])
 def test_variables_that_tests_set_do_not_reach_the_sender(
-    pytester, run_zephyr, world, checked
+    pytester, run_zephyr, target, checked
 ):
     """It uses the proxies and certificates that were set when the run started."""
     pytester.makepyfile(
@@ -275,11 +277,11 @@ def test_variables_that_tests_set_do_not_reach_the_sender(
         """
     )
     if not checked:
-        world.sandbox.faults.add(Fault("GET", "*/user/current", status=503, times=1))
+        target.sandbox.faults.add(Fault("GET", "*/user/current", status=503, times=1))
     # In a process of its own, because it leaves its environment changed.
-    run_zephyr("--zephyr-retries=0", same_exit=False, subprocess=True)
+    run_zephyr("--zephyr-retries=0", check_exit_code=False, subprocess=True)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
@@ -301,7 +303,7 @@ def test_variables_that_tests_set_do_not_reach_the_sender(
     ids=["removed", "replaced", "emptied", "cut"],
 )
 def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
-    pytester, run_zephyr, paste, world, push, spoil, message
+    pytester, run_zephyr, paste, target, push, spoil, message
 ):
     pytester.makepyfile(
         f"""
@@ -317,9 +319,11 @@ def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
         def test_b(): assert 0
         """
     )
-    world.sandbox.faults.add(Fault(status=503, times=None))
-    ran = run_zephyr(f"--zephyr-push={push}", "--zephyr-retries=0", same_exit=False)
-    world.sandbox.faults.clear()
+    target.sandbox.faults.add(Fault(status=503, times=None))
+    ran = run_zephyr(
+        f"--zephyr-push={push}", "--zephyr-retries=0", check_exit_code=False
+    )
+    target.sandbox.faults.clear()
 
     assert message in ran.text.replace(str(pytester.path) + "/", "")
     if "mine" in spoil:
@@ -327,12 +331,12 @@ def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
         return
     whole = spoil == "shutil.rmtree(directory)"
     assert paste(ran.text).ret == (0 if whole else 1)
-    assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+    assert (target.statuses()[101], target.statuses()[102]) == ("1", "2")
 
 
 @needs_xdist
 def test_journals_of_workers_are_written_again_if_a_test_removes_them(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """Comments are delivered; a lost attachment is named and counts as undelivered."""
     pytester.makepyfile(
@@ -347,11 +351,13 @@ def test_journals_of_workers_are_written_again_if_a_test_removes_them(
             zephyr.comment("after")
         """
     )
-    ran = run_zephyr("-n1", "--zephyr-on-error=fail", same_exit=False, subprocess=True)
+    ran = run_zephyr(
+        "-n1", "--zephyr-on-error=fail", check_exit_code=False, subprocess=True
+    )
 
     assert ran.ret == 8
     assert "gone.txt was refused" in ran.text
-    assert untagged(world.execution(101).comment).splitlines()[1:] == [
+    assert untagged(target.execution(101).comment).splitlines()[1:] == [
         "comment: before",
         "comment: after",
     ]
@@ -380,15 +386,15 @@ def limit_disk(monkeypatch):
 
 @pytest.mark.parametrize("size", [0, 50, 300, 700, 1000])
 def test_full_disk_is_a_warning_and_loses_no_result(
-    pytester, run_zephyr, world, limit_disk, size
+    pytester, run_zephyr, target, limit_disk, size
 ):
     """What does not fit is kept in memory for the push at the end."""
     pytester.makepyfile(SUITE.format(body="assert False"))
     limit_disk(size)
     ran = run_zephyr()
 
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == "2"
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == "2"
     assert (
         "could not be written (No space left on device); nothing was lost" in ran.text
     )
@@ -396,7 +402,7 @@ def test_full_disk_is_a_warning_and_loses_no_result(
 
 
 def test_results_are_written_when_the_disk_has_space_again(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     """If nothing can be sent, results in memory are written at the end of the run."""
     pytester.makepyfile(SUITE.format(body="assert False"))
@@ -409,15 +415,15 @@ def test_results_are_written_when_the_disk_has_space_again(
             return False
         return write(self, data)
 
-    world.sandbox.faults.add(Fault(status=503, times=None))
+    target.sandbox.faults.add(Fault(status=503, times=None))
     with monkeypatch.context() as patch:
         patch.setattr(JournalWriter, "_write", fail_once)
-        ran = run_zephyr("--zephyr-retries=0", same_exit=False)
-    world.sandbox.faults.clear()
+        ran = run_zephyr("--zephyr-retries=0", check_exit_code=False)
+    target.sandbox.faults.clear()
     assert main(["push", str(ran.journals[0])]) == 0
 
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == "2"
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == "2"
 
 
 def test_journal_directory_ignores_itself(pytester, run_zephyr):
@@ -454,7 +460,7 @@ def test_internal_error_is_reported_and_sets_the_exit_code(
 ):
     pytester.makepyfile(SUITE.format(body="pass"))
     monkeypatch.setattr(PLACES[place], raise_error)
-    ran = run_zephyr("--zephyr-on-error=fail", same_exit=False)
+    ran = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
 
     ran.result.assert_outcomes(passed=2)
     assert "on purpose" in ran.text
@@ -479,7 +485,7 @@ def test_pytest_options_that_only_print_need_no_settings(pytester, run_pytest, f
     assert ran.journals == []
 
 
-def test_values_of_secret_parameters_stay_out_of_notes(pytester, run_zephyr, world):
+def test_values_of_secret_parameters_stay_out_of_notes(pytester, run_zephyr, target):
     pytester.makepyfile(
         """
         import pytest
@@ -494,8 +500,8 @@ def test_values_of_secret_parameters_stay_out_of_notes(pytester, run_zephyr, wor
         def test_b(api_key): pass
         """
     )
-    ran = run_zephyr(same_exit=False)
+    ran = run_zephyr(check_exit_code=False)
 
-    assert "right" in world.execution(101).comment
-    assert "hunter" not in world.execution(101).comment
+    assert "right" in target.execution(101).comment
+    assert "hunter" not in target.execution(101).comment
     assert "hunter3" not in ran.text

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from tests.conftest import needs_xdist
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
@@ -62,41 +62,41 @@ DEATHS = {
 @needs_xdist
 @pytest.mark.parametrize("workers", ["-n1", "-n2"])
 def test_tests_of_killed_workers_are_crashed_or_failed(
-    pytester, run_zephyr, world, workers
+    pytester, run_zephyr, target, workers
 ):
     """A new worker runs the remaining tests."""
     victims = [VICTIM.format(**death) for death in DEATHS.values()]
     pytester.makepyfile("".join([FIXTURES, *victims, AFTER]))
-    ran = run_zephyr(workers, subprocess=True, same_exit=False)
+    ran = run_zephyr(workers, subprocess=True, check_exit_code=False)
 
-    assert world.statuses() == {
+    assert target.statuses() == {
         101: "1", 102: "2", 103: "2", 104: "2", 105: "2", 106: "1"
     }  # fmt: skip
-    outcomes = [world.execution(case).comment.split()[0] for case in range(102, 106)]
+    outcomes = [target.execution(case).comment.split()[0] for case in range(102, 106)]
     assert outcomes == ["crashed", "crashed", "crashed", "failed"]
-    assert len(world.writes) == 1
+    assert len(target.writes) == 1
     assert "INTERNALERROR" not in ran.text
 
 
 @pytest.mark.parametrize("death", DEATHS)
 def test_push_after_a_kill_sends_each_result_once(
-    command, pytester, run_zephyr, world, death
+    command, pytester, run_zephyr, target, death
 ):
     """Tests that had not started keep their status in Zephyr."""
     pytester.makepyfile(FIXTURES + VICTIM.format(**DEATHS[death]) + AFTER)
-    ran = run_zephyr("-p", "no:randomly", subprocess=True, same_exit=False)
-    assert world.writes == []
+    ran = run_zephyr("-p", "no:randomly", subprocess=True, check_exit_code=False)
+    assert target.writes == []
 
     first = command("push", *ran.journals)
     second = command("push", *ran.journals)
 
     assert first.ret == second.ret == 0
     victim = DEATHS[death]["case"]
-    assert {c: world.statuses()[c] for c in (101, victim, 106)} == {
+    assert {c: target.statuses()[c] for c in (101, victim, 106)} == {
         101: "1", victim: "2", 106: None
     }  # fmt: skip
-    assert {world.execution(c).results for c in (101, victim)} == {1}
-    assert len(world.writes) == 1
+    assert {target.execution(c).results for c in (101, victim)} == {1}
+    assert len(target.writes) == 1
 
 
 MANY = """
@@ -117,9 +117,11 @@ MANY = """
 
 
 @pytest.fixture
-def many_tests(pytester: pytest.Pytester, world: World, phase_of_world: None) -> None:
+def many_tests(
+    pytester: pytest.Pytester, target: SandboxTarget, target_variables: None
+) -> None:
     """300 tests, each with a test case in the phase; every seventh fails."""
-    world.sandbox.store.schedule_all(world.phase, range(1000, 1300))
+    target.sandbox.store.schedule_all(target.phase, range(1000, 1300))
     pytester.makepyfile(test_many=MANY)
 
 
@@ -154,7 +156,7 @@ def run_and_kill(pytester: pytest.Pytester, count: int, *args: str) -> None:
 @pytest.mark.usefixtures("many_tests")
 @pytest.mark.parametrize("count", [1, 2, 30, 100, 200, 299])
 def test_finished_results_survive_a_kill_and_are_sent_once(
-    command, pytester, world, count
+    command, pytester, target, count
 ):
     run_and_kill(pytester, count)
     finished = (pytester.path / "finished.txt").read_text(encoding="utf-8").split()
@@ -164,7 +166,7 @@ def test_finished_results_survive_a_kill_and_are_sent_once(
 
     assert pushed.ret == again.ret == 0
     executions = {
-        each.testcase_id: each for each in world.sandbox.store.executions(world.phase)
+        each.testcase_id: each for each in target.sandbox.store.executions(target.phase)
     }
     # The last test may have written its line before pytest reported it.
     wrong = {
@@ -179,7 +181,7 @@ def test_finished_results_survive_a_kill_and_are_sent_once(
 @needs_xdist
 @pytest.mark.usefixtures("many_tests")
 @pytest.mark.parametrize("count", [10, 200])
-def test_killed_xdist_run_is_sent_once(command, pytester, world, count):
+def test_killed_xdist_run_is_sent_once(command, pytester, target, count):
     run_and_kill(pytester, count, "-n2")
 
     pushed = command("push")
@@ -187,7 +189,7 @@ def test_killed_xdist_run_is_sent_once(command, pytester, world, count):
     assert pushed.ret == 0
     executions = [
         each
-        for each in world.sandbox.store.executions(world.phase)
+        for each in target.sandbox.store.executions(target.phase)
         if each.testcase_id >= 1000
     ]
     # Results that had not reached the controller are crashed.
@@ -207,7 +209,7 @@ def test_killed_xdist_run_is_sent_once(command, pytester, world, count):
     assert all(each.results <= 1 for each in executions)
 
 
-def test_timeout_by_thread_leaves_a_journal(command, pytester, run_zephyr, world):
+def test_timeout_by_thread_leaves_a_journal(command, pytester, run_zephyr, target):
     """pytest-timeout's thread method ends the process; a push reports the test as crashed."""
     pytest.importorskip("pytest_timeout")
     pytester.makepyfile(
@@ -223,10 +225,10 @@ def test_timeout_by_thread_leaves_a_journal(command, pytester, run_zephyr, world
         def test_slow(): time.sleep(30)
         """
     )
-    run_zephyr(subprocess=True, same_exit=False)
+    run_zephyr(subprocess=True, check_exit_code=False)
     pushed = command("push")
 
     assert pushed.ret == 0
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == "2"
-    assert world.execution(102).comment.startswith("crashed")
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == "2"
+    assert target.execution(102).comment.startswith("crashed")

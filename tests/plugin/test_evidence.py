@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
     [[], pytest.param(["-n2"], marks=needs_xdist), ["-p", "no:logging", "-s"]],
     ids=["one process", "workers", "no capture"],
 )
-def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, world, args):
+def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, target, args):
     """Whether the test, a fixture, its finalizer or a helper records it; files are copied."""
     pytester.makepyfile(
         """
@@ -51,10 +51,10 @@ def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, world, a
         PICTURE = b"\\x89PNG\\r\\n\\x1a\\n picture"
         """
     )
-    ran = run_zephyr("--zephyr-comment=never", *args, same_exit=False)
+    ran = run_zephyr("--zephyr-comment=never", *args, check_exit_code=False)
 
     assert "4 attachments uploaded" in ran.text
-    passed, failed = world.execution(101), world.execution(102)
+    passed, failed = target.execution(101), target.execution(102)
     assert untagged(passed.comment).splitlines()[1:] == [
         "defects: BUG-7",
         "comment: all is &lt;well&gt;",
@@ -72,8 +72,8 @@ def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, world, a
         "n: 3",
     ]
     assert failed.attachments == (("attachment.png", "image/png", len(PNG)),)
-    store = world.sandbox.store
-    assert store.attachment_bytes(world.phase, 102, "attachment.png") == [PNG]
+    store = target.sandbox.store
+    assert store.attachment_bytes(target.phase, 102, "attachment.png") == [PNG]
 
 
 #: Calls with unusual values or missing files; none of them may fail the test.
@@ -123,10 +123,12 @@ UNUSUAL = """
 """
 
 
-def test_any_value_is_accepted_and_missing_files_are_named(pytester, run_zephyr, world):
+def test_any_value_is_accepted_and_missing_files_are_named(
+    pytester, run_zephyr, target
+):
     """No call fails a test or warns; a missing file counts as undelivered."""
     pytester.makepyfile(UNUSUAL)
-    ran = run_zephyr("-W", "error", "--zephyr-on-error=fail", same_exit=False)
+    ran = run_zephyr("-W", "error", "--zephyr-on-error=fail", check_exit_code=False)
 
     ran.result.assert_outcomes(passed=1)
     assert ran.result.ret == 8
@@ -147,7 +149,7 @@ def test_any_value_is_accepted_and_missing_files_are_named(pytester, run_zephyr,
             "zephyr: xxx* is left out (*test_awkward): there is no file 'xxx*",
         ]
     )
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert {name for name, _, _ in execution.attachments} == {
         "1",
         "a b.txt",
@@ -174,7 +176,7 @@ def test_fixture_does_nothing_while_reporting_is_off(pytester, run_pytest):
 
 
 @pytest.mark.parametrize("dist", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, world, dist):
+def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, target, dist):
     """Comments, files and output of the first attempt are not sent."""
     pytest.importorskip("pytest_rerunfailures")
     pytester.makepyfile(
@@ -194,24 +196,26 @@ def test_last_attempt_counts_with_its_own_evidence(pytester, run_zephyr, world, 
             assert second
         """
     )
-    run_zephyr("-p", "rerunfailures", "--zephyr-capture=all", *dist, same_exit=False)
+    run_zephyr(
+        "-p", "rerunfailures", "--zephyr-capture=all", *dist, check_exit_code=False
+    )
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert execution.status == "1"
     assert "after 2 attempts" in execution.comment
     assert "comment: second: True" in execution.comment
     assert "comment: second: False" not in execution.comment
     assert {name for name, _, _ in execution.attachments} == {"True.txt", "output.txt"}
-    (output,) = world.sandbox.store.attachment_bytes(world.phase, 101, "output.txt")
+    (output,) = target.sandbox.store.attachment_bytes(target.phase, 101, "output.txt")
     assert b"attempt 2" in output
     assert b"attempt 1" not in output
 
 
 @needs_xdist
-def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, world):
+def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, target):
     """Evidence from before the kill is sent; the step that was running has failed."""
-    world.sandbox.store.add_case(world.release, testcase_id=7, steps=["Open", "Die"])
-    world.sandbox.store.schedule(world.phase, 7)
+    target.sandbox.store.add_case(target.release, testcase_id=7, steps=["Open", "Die"])
+    target.sandbox.store.schedule(target.phase, 7)
     pytester.makepyfile(
         """
         import os
@@ -226,9 +230,9 @@ def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, world):
                 os._exit(1)
         """
     )
-    run_zephyr("-n1", same_exit=False, subprocess=True)
+    run_zephyr("-n1", check_exit_code=False, subprocess=True)
 
-    execution = world.execution(7)
+    execution = target.execution(7)
     assert execution.status == "2"
     assert execution.attachments == (("text.txt", "text/plain", 10),)
     assert execution.steps == {
@@ -237,12 +241,12 @@ def test_evidence_of_a_killed_worker_is_sent(pytester, run_zephyr, world):
     }
 
 
-def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, world):
+def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, target):
     """By number or text; the worst result counts. Notes list steps that Zephyr lacks."""
-    store = world.sandbox.store
+    store = target.sandbox.store
     steps = ["Open the <b>page</b>", "Log in", "Pay", "Log out"]
-    store.add_case(world.release, testcase_id=7, steps=steps)
-    store.schedule(world.phase, 7)
+    store.add_case(target.release, testcase_id=7, steps=steps)
+    store.schedule(target.phase, 7)
     pytester.makepyfile(
         """
         import asyncio
@@ -276,20 +280,20 @@ def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, 
     )
     ran = run_zephyr()
 
-    execution = world.execution(7)
+    execution = target.execution(7)
     assert {number: status for number, (status, _) in execution.steps.items()} == {
         1: "1", 2: "1", 3: "2"
     }  # fmt: skip
     assert "card refused" in execution.steps[3][1]
     assert "steps:\n    passed Wait for it" in execution.comment
     assert "Log in" not in execution.comment
-    assert world.execution(101).comment.splitlines()[1:] == [
+    assert target.execution(101).comment.splitlines()[1:] == [
         "steps:",
         "  passed Yield",
         "  failed Break - RuntimeError: no &lt;way&gt;",
     ]
     assert "3 step results reported" in ran.text
-    paths = [each.path for each in world.sandbox.requests]
+    paths = [each.path for each in target.sandbox.requests]
     assert sum("/teststep" in path for path in paths) == 3
 
 
@@ -297,7 +301,7 @@ def test_steps_are_reported_on_the_steps_of_the_test_case(pytester, run_zephyr, 
     ("choice", "attached"), [("none", set()), ("failed", {102}), ("all", {101, 102})]
 )
 def test_captured_output_is_one_attachment(
-    pytester, run_zephyr, world, choice, attached
+    pytester, run_zephyr, target, choice, attached
 ):
     pytester.makepyfile(
         """
@@ -325,17 +329,17 @@ def test_captured_output_is_one_attachment(
     run_zephyr(f"--zephyr-capture={choice}")
 
     assert {
-        case for case in (101, 102) if world.execution(case).attachments
+        case for case in (101, 102) if target.execution(case).attachments
     } == attached
     if 102 in attached:
-        store = world.sandbox.store
-        (text,) = store.attachment_bytes(world.phase, 102, "output.txt")
+        store = target.sandbox.store
+        (text,) = store.attachment_bytes(target.phase, 102, "output.txt")
         for each in ("setting up", "to stderr", "to the log", "tearing down"):
             assert each in text.decode()
 
 
 def test_attachment_that_is_too_large_is_left_out_and_named(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """Larger than one file may be, or than what is left of the limit for the run."""
     pytester.makeini("[pytest]\nzephyr_attach_max_total = 3K")
@@ -354,7 +358,7 @@ def test_attachment_that_is_too_large_is_left_out_and_named(
     )
     ran = run_zephyr("--zephyr-attach-max-size=2K")
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert [name for name, _, _ in execution.attachments] == ["fits.bin", "again.bin"]
     assert "left out: film.webm (2.9K), larger than zephyr_attach_max_size, 2K" in (
         execution.comment
@@ -368,7 +372,7 @@ def test_attachment_that_is_too_large_is_left_out_and_named(
     )
 
 
-def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, world):
+def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, target):
     """One request sends it to all its executions."""
     pytester.makepyfile(
         """
@@ -383,15 +387,15 @@ def test_file_that_many_tests_attach_is_stored_once(pytester, run_zephyr, world)
     )
     run_zephyr()
 
-    attached = [world.execution(case).attachments for case in range(101, 107)]
+    attached = [target.execution(case).attachments for case in range(101, 107)]
     assert attached == [(("log.txt", "text/plain", 8),)] * 6
     assert len(list((pytester.path / ".zephyr" / "files").iterdir())) == 1
-    uploads = [each for each in world.writes if "upload" in each]
+    uploads = [each for each in target.writes if "upload" in each]
     assert len(uploads) == 1
 
 
 def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     """Only the failure text is cut, not the comments of the test."""
     monkeypatch.setenv("CI_JOB_URL", "https://ci.example/jobs/7")
@@ -410,18 +414,18 @@ def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
     )
     run_zephyr()
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert len(execution.comment) <= 600
     assert "comment: said\n" in execution.comment
     foot = "CI job: https://ci.example/jobs/7\ncommit: c0ffee"
     assert untagged(execution.comment).endswith(foot)
-    (whole,) = world.sandbox.store.attachment_bytes(world.phase, 101, "notes.txt")
+    (whole,) = target.sandbox.store.attachment_bytes(target.phase, 101, "notes.txt")
     assert b"row 150" in whole
     assert "row 150" not in execution.comment
 
 
 def test_comments_are_sent_if_a_worker_cannot_write_its_journal(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """They reach the controller with the reports of pytest-xdist; files are named as missing."""
     pytest.importorskip("xdist")
@@ -457,6 +461,6 @@ def test_comments_are_sent_if_a_worker_cannot_write_its_journal(
     )
     ran = run_zephyr("-n1", subprocess=True)
 
-    assert "comment: said" in world.execution(101).comment
-    assert "defects: BUG-1" in world.execution(101).comment
+    assert "comment: said" in target.execution(101).comment
+    assert "defects: BUG-1" in target.execution(101).comment
     assert "x.bin is left out" in ran.text

@@ -79,15 +79,15 @@ def suite(pytester):
 
 
 @pytest.mark.parametrize("args", [(), ("-n2",)], ids=["alone", "workers"])
-def test_the_closest_tag_wins(suite, world, run_zephyr, args):
+def test_the_closest_tag_wins(suite, target, run_zephyr, args):
     """Tags of examples win over those of the scenario, these over those of the feature."""
     if args:
         pytest.importorskip("xdist")
-    world.schedule(110, alt="CART-1")
+    target.schedule(110, alt="CART-1")
     ran = run_zephyr(*args, subprocess=bool(args))
 
     ran.result.assert_outcomes(passed=6, failed=1)
-    assert {case: each for case, each in world.statuses().items() if each} == {
+    assert {case: each for case, each in target.statuses().items() if each} == {
         101: "1",
         102: "1",
         103: "1",
@@ -97,11 +97,11 @@ def test_the_closest_tag_wins(suite, world, run_zephyr, args):
     }
 
 
-def test_union_takes_the_tags_of_all_levels(suite, world, run_zephyr):
+def test_union_takes_the_tags_of_all_levels(suite, target, run_zephyr):
     ran = run_zephyr("-o", "zephyr_inherit=union", "-k", "stone")
 
     ran.result.assert_outcomes(failed=1)
-    assert {case: each for case, each in world.statuses().items() if each} == {
+    assert {case: each for case, each in target.statuses().items() if each} == {
         101: "2",
         103: "2",
         104: "2",
@@ -113,7 +113,7 @@ def test_tags_are_plain_markers_while_reporting_is_off(suite, run_pytest):
     run_pytest("--no-zephyr").result.assert_outcomes(passed=6, failed=1)
 
 
-def test_an_invalid_tag_is_a_warning_on_its_test(pytester, world, run_zephyr):
+def test_an_invalid_tag_is_a_warning_on_its_test(pytester, target, run_zephyr):
     """With another ``zephyr_id_prefix``, ``@TC-1`` is an ordinary tag."""
     pytester.makeini("[pytest]\nzephyr_id_prefix = REQ_\nmarkers = TC-1\n")
     pytester.makefile(
@@ -142,4 +142,4 @@ def test_an_invalid_tag_is_a_warning_on_its_test(pytester, world, run_zephyr):
 
     ran.result.assert_outcomes(passed=2, warnings=1)
     assert "test_one: 'x' is not a test case id" in ran.text
-    assert world.statuses()[106] == "1"
+    assert target.statuses()[106] == "1"

@@ -29,9 +29,11 @@ CASES = """
 
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world, args):
+def test_cases_of_a_hook_replace_those_of_the_marker(
+    pytester, run_zephyr, target, args
+):
     """`None` keeps those of the marker, an empty list removes them; markers are accepted."""
-    world.schedule(110, alt="ALT-1")
+    target.schedule(110, alt="ALT-1")
     pytester.makeconftest(CASES)
     pytester.makepyfile(
         """
@@ -51,7 +53,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
     )
     run_zephyr(*args)
 
-    assert world.statuses() == {
+    assert target.statuses() == {
         101: "1", 102: "1", 103: None, 104: "1", 105: "1", 106: None, 110: "1"
     }  # fmt: skip
 
@@ -71,7 +73,7 @@ def test_cases_of_a_hook_replace_those_of_the_marker(pytester, run_zephyr, world
     ids=["raises", "no id", "no list", "fails", "exits"],
 )
 def test_hook_that_fails_is_a_warning_on_the_test(
-    pytester, run_zephyr, world, body, message
+    pytester, run_zephyr, target, body, message
 ):
     """It names the plugin and the test; other tests are reported."""
     pytester.makeconftest(
@@ -95,11 +97,11 @@ def test_hook_that_fails_is_a_warning_on_the_test(
     ran = run_zephyr()
 
     ran.result.stdout.fnmatch_lines([f"*PytestZephyrWarning: *::test_a: {message}"])
-    assert world.statuses()[102] == "1"
+    assert target.statuses()[102] == "1"
 
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, world, args):
+def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, target, args):
     """It can take a screenshot, and remove a secret from the failure text."""
     pytester.makeconftest(
         """
@@ -139,7 +141,7 @@ def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, world, args)
     )
     run_zephyr(*args)
 
-    passed, failed = world.execution(101), world.execution(102)
+    passed, failed = target.execution(101), target.execution(102)
     assert passed.attachments == ()
     assert "seen: passed" in passed.comment
     assert failed.attachments == (("page.png", "image/png", 7),)
@@ -154,7 +156,7 @@ def test_record_hook_runs_before_fixtures_end(pytester, run_zephyr, world, args)
     [([], 2, 0), (["-W", "error::pytest.PytestWarning"], 0, 2)],
 )
 def test_record_hook_that_raises_is_a_warning(
-    pytester, run_zephyr, world, args, passed, failed, error
+    pytester, run_zephyr, target, args, passed, failed, error
 ):
     """Under ``-W error`` it fails the test, and the run goes on."""
     pytester.makeconftest(
@@ -175,7 +177,7 @@ def test_record_hook_that_raises_is_a_warning(
         def test_b(): pass
         """
     )
-    ran = run_zephyr(*args, same_exit=False)
+    ran = run_zephyr(*args, check_exit_code=False)
 
     ran.result.assert_outcomes(
         passed=passed, failed=failed, warnings=2 if passed else 0
@@ -183,10 +185,10 @@ def test_record_hook_that_raises_is_a_warning(
     ran.result.stdout.fnmatch_lines(
         [f"*::test_a: pytest_zephyr_record of *conftest.py: {error}*no page*"]
     )
-    assert world.statuses()[101] == ("1" if passed else "2")
+    assert target.statuses()[101] == ("1" if passed else "2")
 
 
-def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, world):
+def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, target):
     pytester.makeconftest(
         """
         def pytest_zephyr_record(item, record):
@@ -205,14 +207,14 @@ def test_ctrl_c_in_a_record_hook_ends_the_run(pytester, run_zephyr, world):
         def test_b(): pass
         """
     )
-    ran = run_zephyr(same_exit=False, subprocess=True)
+    ran = run_zephyr(check_exit_code=False, subprocess=True)
 
     assert ran.result.ret == pytest.ExitCode.INTERRUPTED
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] is None
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] is None
 
 
-def test_marker_without_test_cases_adds_to_the_next_level(pytester, run_zephyr, world):
+def test_marker_without_test_cases_adds_to_the_next_level(pytester, run_zephyr, target):
     pytester.makepyfile(
         """
         import pytest
@@ -231,7 +233,7 @@ def test_marker_without_test_cases_adds_to_the_next_level(pytester, run_zephyr, 
     )
     ran = run_zephyr()
 
-    assert untagged(world.execution(101).comment).splitlines()[1:] == [
+    assert untagged(target.execution(101).comment).splitlines()[1:] == [
         "defects: BUG-1, BUG-2",
         "comment: known",
         "a: 2",
@@ -260,7 +262,7 @@ def test_fixtures_are_listed_with_an_example(pytester, run_pytest):
     assert 'as ``zephyr.attach("page.png")``' in ran.text
 
 
-def test_steps_of_hooks_and_tests_are_in_order(pytester, run_zephyr, world):
+def test_steps_of_hooks_and_tests_are_in_order(pytester, run_zephyr, target):
     pytester.makeconftest(
         """
         def pytest_zephyr_record(item, record):
@@ -280,7 +282,7 @@ def test_steps_of_hooks_and_tests_are_in_order(pytester, run_zephyr, world):
     )
     run_zephyr()
 
-    notes = world.execution(101).comment
+    notes = target.execution(101).comment
     assert notes.partition("steps:\n")[2].split("\n") == [
         "  passed Look at setup",
         "  passed Open the page",

@@ -30,7 +30,7 @@ GUARDS = {
 @pytest.mark.parametrize("guard", GUARDS)
 @pytest.mark.parametrize("when", ["import", "session"])
 def test_network_guard_does_not_change_the_run(
-    pytester, run_zephyr, world, guard, when
+    pytester, run_zephyr, target, guard, when
 ):
     """No test uses the network, so no outcome and no exit code changes."""
     pytester.makeconftest(
@@ -51,11 +51,11 @@ def test_network_guard_does_not_change_the_run(
         """
     )
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    ran = run_zephyr(subprocess=True, same_exit=False)
+    ran = run_zephyr(subprocess=True, check_exit_code=False)
 
     assert ran.ret == 0
     assert "1 passed" in ran.text
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert "INTERNALERROR" not in ran.text
 
 
@@ -85,15 +85,15 @@ CLOSED = """
 
 
 @pytest.mark.parametrize("conftest", [PLAIN, CLOSED], ids=["another class", "closed"])
-def test_results_do_not_need_a_terminal(pytester, run_zephyr, world, conftest):
+def test_results_do_not_need_a_terminal(pytester, run_zephyr, target, conftest):
     """They are delivered, and the summary goes to stderr."""
     pytester.makeconftest(conftest)
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101, 999)\ndef test_a(): assert 0\n"
     )
-    ran = run_zephyr("-s", subprocess=True, same_exit=False)
+    ran = run_zephyr("-s", subprocess=True, check_exit_code=False)
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
     assert "2 test cases: 1 reported (1 Fail), 1 refused" in ran.text
     assert "internal error in pytest_sessionfinish" not in ran.text
 
@@ -120,7 +120,7 @@ def test_characters_that_an_output_cannot_encode_are_escaped(pytester):
 @pytest.mark.parametrize("where", ["environment", "ini"])
 @pytest.mark.parametrize("how", ["inprocess", "subprocess"])
 def test_run_that_a_test_starts_does_not_report(
-    pytester, run_zephyr, world, monkeypatch, where, how
+    pytester, run_zephyr, target, monkeypatch, where, how
 ):
     """Its outcome does not change, and one line says why it does not report."""
     if where == "environment":
@@ -143,11 +143,11 @@ def test_run_that_a_test_starts_does_not_report(
             result.stdout.no_fnmatch_line("*reported (*")
         """
     )
-    ran = run_zephyr("-p", "pytester", subprocess=True, same_exit=False)
+    ran = run_zephyr("-p", "pytester", subprocess=True, check_exit_code=False)
 
     assert ran.ret == 0, ran.text
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] is None
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] is None
 
 
 INNER = """
@@ -164,21 +164,21 @@ INNER = """
 
 
 def test_variable_of_a_finished_run_is_ignored(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     """The process that it names has ended; this run sets the variable again."""
     monkeypatch.setenv("_ZEPHYR_RUN", "4194999")
     monkeypatch.setenv("ZEPHYR", "1")
     pytester.makepyfile(INNER)
-    run_zephyr(subprocess=True, same_exit=False)
+    run_zephyr(subprocess=True, check_exit_code=False)
 
-    assert world.statuses()[101] == "1"
-    assert world.execution(101).results == 1
+    assert target.statuses()[101] == "1"
+    assert target.execution(101).results == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows starts another process")
 def test_run_that_replaces_its_process_reports(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR", "1")
     pytester.makeconftest(
@@ -193,19 +193,19 @@ def test_run_that_replaces_its_process_reports(
         """
     )
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    run_zephyr(subprocess=True, same_exit=False)
+    run_zephyr(subprocess=True, check_exit_code=False)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, world):
+def test_a_run_after_one_that_reported_reports_too(pytester, run_zephyr, target):
     for case in (101, 102):
         pytester.makepyfile(
             f"import pytest\n@pytest.mark.zephyr({case})\ndef test_{case}(): pass\n"
         )
-        run_zephyr(same_exit=False)
+        run_zephyr(check_exit_code=False)
 
-    assert world.statuses()[102] == "1"
+    assert target.statuses()[102] == "1"
     assert "_ZEPHYR_RUN" not in os.environ
 
 
@@ -249,23 +249,23 @@ LATE_MARKS = """
 @pytest.mark.parametrize("args", [[], pytest.param(["-n2"], marks=needs_xdist)])
 @pytest.mark.parametrize("when", ["end", "never"])
 def test_markers_added_while_a_test_runs_count(
-    pytester, run_zephyr, command, world, args, when
+    pytester, run_zephyr, command, target, args, when
 ):
     pytester.makepyfile(LATE_MARKS)
-    ran = run_zephyr(*args, f"--zephyr-push={when}", same_exit=False)
+    ran = run_zephyr(*args, f"--zephyr-push={when}", check_exit_code=False)
     if when == "never":
         command("push")
 
-    assert world.statuses() == {
+    assert target.statuses() == {
         101: "1", 102: "2", 103: "1", 104: "1", 105: None, 106: None
     }  # fmt: skip
-    assert "comment: from a finalizer" in world.execution(103).comment
+    assert "comment: from a finalizer" in target.execution(103).comment
     assert "'no id' is not a test case id" in ran.text
 
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 def test_markers_added_between_collection_and_setup_count(
-    pytester, run_zephyr, world, args
+    pytester, run_zephyr, target, args
 ):
     """Those of the module of a test count, too."""
     pytester.makeconftest(
@@ -295,14 +295,14 @@ def test_markers_added_between_collection_and_setup_count(
             request.node.parent.add_marker(pytest.mark.zephyr(103))
         """
     )
-    run_zephyr(*args, same_exit=False)
+    run_zephyr(*args, check_exit_code=False)
 
-    assert world.statuses()[101] is None
-    assert world.statuses()[103] == "1"
-    assert "comment: late" in world.execution(102).comment
+    assert target.statuses()[101] is None
+    assert target.statuses()[103] == "1"
+    assert "comment: late" in target.execution(102).comment
 
 
-def test_only_planned_sees_markers_of_a_late_wrapper(pytester, run_zephyr, world):
+def test_only_planned_sees_markers_of_a_late_wrapper(pytester, run_zephyr, target):
     pytester.makeconftest(
         """
         import pytest
@@ -316,10 +316,10 @@ def test_only_planned_sees_markers_of_a_late_wrapper(pytester, run_zephyr, world
         """
     )
     pytester.makepyfile("def test_a(): pass")
-    ran = run_zephyr("--zephyr-only-planned", same_exit=False)
+    ran = run_zephyr("--zephyr-only-planned", check_exit_code=False)
 
     assert "1 passed" in ran.text
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # Forks
@@ -327,7 +327,7 @@ def test_only_planned_sees_markers_of_a_late_wrapper(pytester, run_zephyr, world
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize("end", ["go on", "os._exit(0)", "sys.exit(0)"])
-def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, world, end):
+def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, target, end):
     """Even if it leaves the test and ends the session as pytest does."""
     pytester.makepyfile(
         f"""
@@ -347,11 +347,11 @@ def test_a_forked_process_neither_writes_nor_sends(pytester, run_zephyr, world, 
         def test_after(): pass
         """
     )
-    ran = run_zephyr(subprocess=True, same_exit=False)
+    ran = run_zephyr(subprocess=True, check_exit_code=False)
 
-    assert world.execution(101).results == world.execution(102).results == 1
-    assert world.statuses()[101] == world.statuses()[102] == "1"
-    assert not world.execution(101).comment
+    assert target.execution(101).results == target.execution(102).results == 1
+    assert target.statuses()[101] == target.statuses()[102] == "1"
+    assert not target.execution(101).comment
     assert ran.text.count("2 reported (2 Pass)") == 1
 
 
@@ -391,13 +391,13 @@ FORKING = """
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
-def test_evidence_of_a_forked_test_is_sent(pytester, run_zephyr, world, args):
+def test_evidence_of_a_forked_test_is_sent(pytester, run_zephyr, target, args):
     """As with pytest-forked, which sends reports to the parent process."""
     pytester.makeconftest(FORKING)
     pytester.makepyfile(EVIDENCE)
-    run_zephyr(*args, subprocess=True, same_exit=False)
+    run_zephyr(*args, subprocess=True, check_exit_code=False)
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert execution.status == "1"
     assert "defects: SHOP-7\ncomment: paid" in execution.comment
     assert [name for name, _, _ in execution.attachments] == ["server.log"]
@@ -437,25 +437,25 @@ SUFFIX = """
 
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 def test_suffix_of_a_node_id_does_not_change_the_test_case(
-    pytester, run_zephyr, world, args
+    pytester, run_zephyr, target, args
 ):
     """One test case is created for all parameters, and no secret is shown."""
     pytester.makeconftest(SUFFIX)
     pytester.makepyfile(REWRITTEN)
     ran = run_zephyr(
         *args,
-        f"--zephyr-project=id:{world.project}",
-        f"--zephyr-release=id:{world.release}",
+        f"--zephyr-project=id:{target.project}",
+        f"--zephyr-release=id:{target.release}",
         "--zephyr-unmapped=create",
         "--zephyr-create=execution",
-        same_exit=False,
+        check_exit_code=False,
     )
 
     created = [
-        e for e in world.sandbox.store.executions(world.phase) if e.testcase_id > 110
+        e for e in target.sandbox.store.executions(target.phase) if e.testcase_id > 110
     ]
     assert len(created) == 1, ran.text
-    notes = world.execution(101).comment
+    notes = target.execution(101).comment
     assert "test_login[password=&lt;hidden&gt;]" in notes
     assert "swordfish99" not in notes
 
@@ -499,7 +499,7 @@ PAST = """
 )
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 def test_clocks_changed_by_tests_change_no_date_and_no_duration(
-    pytester, run_zephyr, world, conftest, args
+    pytester, run_zephyr, target, conftest, args
 ):
     pytester.makeconftest(conftest)
     pytester.makepyfile(
@@ -515,11 +515,11 @@ def test_clocks_changed_by_tests_change_no_date_and_no_duration(
         """
     )
     before = time.time() * 1000
-    run_zephyr(*args, subprocess=True, same_exit=False)
+    run_zephyr(*args, subprocess=True, check_exit_code=False)
     after = time.time() * 1000
 
     for case in (101, 102):
-        execution = world.execution(case)
+        execution = target.execution(case)
         assert execution.status == "1"
         assert before - 1000 <= execution.executed_on <= after + 1000
         assert 0 <= execution.actual_time <= after - before
@@ -529,7 +529,7 @@ def test_clocks_changed_by_tests_change_no_date_and_no_duration(
 
 
 def test_files_of_a_fake_file_system_are_copied_to_the_disk(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     pytester.makepyfile(
         """
@@ -546,10 +546,10 @@ def test_files_of_a_fake_file_system_are_copied_to_the_disk(
             zephyr.attach(b"content", name="same.bin")
         """
     )
-    ran = run_zephyr(subprocess=True, same_exit=False)
+    ran = run_zephyr(subprocess=True, check_exit_code=False)
 
     attachments = {
-        (case, name): world.sandbox.store.attachment_bytes(world.phase, case, name)
+        (case, name): target.sandbox.store.attachment_bytes(target.phase, case, name)
         for case, name in ((101, "a.bin"), (101, "report.txt"), (102, "same.bin"))
     }
     assert attachments == {
@@ -559,7 +559,7 @@ def test_files_of_a_fake_file_system_are_copied_to_the_disk(
     }, ran.text
 
 
-def test_copy_that_a_test_removes_is_restored(pytester, run_zephyr, world):
+def test_copy_that_a_test_removes_is_restored(pytester, run_zephyr, target):
     pytester.makepyfile(
         """
         import pathlib, shutil
@@ -575,10 +575,10 @@ def test_copy_that_a_test_removes_is_restored(pytester, run_zephyr, world):
             zephyr.attach(b"content", name="b.bin")
         """
     )
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
     for case, name in ((101, "a.bin"), (102, "b.bin")):
-        assert world.execution(case).attachments == (
+        assert target.execution(case).attachments == (
             (name, "application/octet-stream", 7),
         )
 
@@ -598,7 +598,7 @@ MOCKS = {
 @pytest.mark.parametrize("mock", MOCKS)
 @pytest.mark.parametrize("where", ["test", "conftest"])
 def test_mock_of_the_http_library_loses_no_result(
-    pytester, run_zephyr, command, world, mock, where
+    pytester, run_zephyr, command, target, mock, where
 ):
     """If the run could not send its results, it names the journal, and a push sends them."""
     leak = f"answer = MagicMock(status_code=200); {MOCKS[mock]}"
@@ -611,13 +611,13 @@ def test_mock_of_the_http_library_loses_no_result(
         + "@pytest.mark.zephyr(101)\n"
         + f"def test_leaks(): {leak if where == 'test' else 'pass'}\n"
     )
-    ran = run_zephyr(subprocess=True, same_exit=False)
+    ran = run_zephyr(subprocess=True, check_exit_code=False)
 
     assert ran.ret == 0, ran.text
-    if world.statuses()[101] is None:
+    if target.statuses()[101] is None:
         assert "results kept in" in ran.text
         assert command("push").ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # Repetitions
@@ -626,7 +626,7 @@ def test_mock_of_the_http_library_loses_no_result(
 @pytest.mark.parametrize("like", ["flaky", "retry"])
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 def test_last_attempt_counts_with_other_rerun_plugins(
-    pytester, run_zephyr, world, like, args
+    pytester, run_zephyr, target, like, args
 ):
     """With flaky a failed call has no report; with pytest-retry it is ``retried``."""
     pytester.makeconftest(
@@ -663,9 +663,9 @@ def test_last_attempt_counts_with_other_rerun_plugins(
             assert len(tries) > 2
         """
     )
-    run_zephyr("-p", "no:rerunfailures", *args, same_exit=False)
+    run_zephyr("-p", "no:rerunfailures", *args, check_exit_code=False)
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert execution.status == "1"
     assert "after 3 attempts\ncomment: attempt 3\n" in execution.comment
     assert "first attempt: " in execution.comment
@@ -709,15 +709,15 @@ TWINS = """
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 @pytest.mark.parametrize("body", ["fail", "crash"])
 def test_items_with_one_node_id_are_separate_tests(
-    pytester, run_zephyr, command, world, args, body
+    pytester, run_zephyr, command, target, args, body
 ):
     """Each result reaches its own test case, also after a crash."""
     pytester.makeconftest(TWINS.replace("{body}", body))
     (pytester.path / "test_all.twin").touch()
-    run_zephyr(*args, subprocess=True, same_exit=False)
+    run_zephyr(*args, subprocess=True, check_exit_code=False)
     command("push")
 
-    found = world.statuses()
+    found = target.statuses()
     if body == "crash" and not args:
         assert (found[101], found[102], found[103]) == ("1", "2", None)
     else:
@@ -741,7 +741,7 @@ DAMAGE = {
 @needs_posix
 @pytest.mark.parametrize("when", ["body", "teardown"])
 @pytest.mark.parametrize("how", DAMAGE)
-def test_closed_descriptors_lose_no_result(pytester, run_zephyr, world, how, when):
+def test_closed_descriptors_lose_no_result(pytester, run_zephyr, target, how, when):
     """Later results are kept, and nothing is written into files of the tests."""
     pytester.makepyfile(
         f"""
@@ -772,16 +772,18 @@ def test_closed_descriptors_lose_no_result(pytester, run_zephyr, world, how, whe
         def test_c(zephyr): zephyr.comment("said")
         """
     )
-    ran = run_zephyr("-p", "no:cacheprovider", "-s", subprocess=True, same_exit=False)
+    ran = run_zephyr(
+        "-p", "no:cacheprovider", "-s", subprocess=True, check_exit_code=False
+    )
 
     ran.result.assert_outcomes(passed=2, failed=1)
-    statuses = world.statuses()
+    statuses = target.statuses()
     assert (statuses[102], statuses[103]) == ("2", "1")
     if "removed" not in how:
         assert statuses[101] == "1"
     foreign = pytester.path / "foreign"
     assert not foreign.exists() or foreign.read_bytes() == b""
-    assert "said" in world.execution(103).comment
+    assert "said" in target.execution(103).comment
 
 
 # Functions of the system that tests replace and do not restore
@@ -806,7 +808,7 @@ REPLACED = {
 
 
 @pytest.mark.parametrize("function", REPLACED)
-def test_replaced_functions_lose_no_result(pytester, run_zephyr, world, function):
+def test_replaced_functions_lose_no_result(pytester, run_zephyr, target, function):
     pytester.makepyfile(
         f"""
         from unittest import mock
@@ -828,10 +830,10 @@ def test_replaced_functions_lose_no_result(pytester, run_zephyr, world, function
         def test_c(): pass
         """
     )
-    run_zephyr("-p", "no:cacheprovider", subprocess=True, same_exit=False)
+    run_zephyr("-p", "no:cacheprovider", subprocess=True, check_exit_code=False)
 
-    assert [world.statuses()[case] for case in (101, 102, 103)] == ["1", "1", "1"]
-    attached = [each[0] for each in world.execution(102).attachments]
+    assert [target.statuses()[case] for case in (101, 102, 103)] == ["1", "1", "1"]
+    attached = [each[0] for each in target.execution(102).attachments]
     assert attached == ["a.bin", "b.txt"]
 
 
@@ -843,7 +845,9 @@ def test_date_in_a_name_does_not_come_from_the_clock_of_a_conftest(
     )
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     target = ("--zephyr-release=1", "--zephyr-cycle=Nightly {date}", "--zephyr-phase=A")
-    ran = run_zephyr(*target, "--zephyr-push=never", subprocess=True, same_exit=False)
+    ran = run_zephyr(
+        *target, "--zephyr-push=never", subprocess=True, check_exit_code=False
+    )
 
     (journal,) = ran.journals
     assert "name:Nightly 20" in journal.read_text(encoding="ascii")
@@ -854,7 +858,7 @@ def test_date_in_a_name_does_not_come_from_the_clock_of_a_conftest(
 # Unusual values in reports
 
 
-def test_unusual_reasons_and_failures_lose_no_result(pytester, run_zephyr, world):
+def test_unusual_reasons_and_failures_lose_no_result(pytester, run_zephyr, target):
     pytester.makeconftest(
         """
         import pytest
@@ -888,15 +892,15 @@ def test_unusual_reasons_and_failures_lose_no_result(pytester, run_zephyr, world
         """
     )
     pytester.makefile(".odd", a="")
-    run_zephyr("--tb=no", same_exit=False)
+    run_zephyr("--tb=no", check_exit_code=False)
 
-    assert (world.statuses()[101], world.statuses()[102]) == ("4", "2")
+    assert (target.statuses()[101], target.statuses()[102]) == ("4", "2")
 
 
 # Items that are listed twice, and crashes
 
 
-def test_item_that_is_listed_twice_is_two_tests(pytester, run_zephyr, world):
+def test_item_that_is_listed_twice_is_two_tests(pytester, run_zephyr, target):
     pytester.makeconftest(
         "def pytest_collection_modifyitems(items): items[:] = items * 2\n"
     )
@@ -914,13 +918,13 @@ def test_item_that_is_listed_twice_is_two_tests(pytester, run_zephyr, world):
         def test_b(): pass
         """
     )
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
-    assert (world.statuses()[101], world.statuses()[102]) == ("2", "1")
+    assert (target.statuses()[101], target.statuses()[102]) == ("2", "1")
 
 
 @needs_xdist
-def test_crash_is_reported_for_the_item_that_crashed(pytester, run_zephyr, world):
+def test_crash_is_reported_for_the_item_that_crashed(pytester, run_zephyr, target):
     """Even if several items have the same node id."""
     pytester.makeconftest(
         """
@@ -947,14 +951,14 @@ def test_crash_is_reported_for_the_item_that_crashed(pytester, run_zephyr, world
                 os.abort()
         """
     )
-    run_zephyr("-n2", "--dist=load", subprocess=True, same_exit=False)
+    run_zephyr("-n2", "--dist=load", subprocess=True, check_exit_code=False)
 
-    assert [world.statuses()[101 + n] for n in range(4)] == ["1", "1", "2", "1"]
+    assert [target.statuses()[101 + n] for n in range(4)] == ["1", "1", "2", "1"]
 
 
 @needs_xdist
 def test_rerun_that_passes_after_a_crash_is_a_pass(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     pytest.importorskip("pytest_rerunfailures")
     monkeypatch.setenv("PYTEST_ADDOPTS", "")
@@ -971,15 +975,15 @@ def test_rerun_that_passes_after_a_crash_is_a_pass(
                 os.abort()
         """
     )
-    run_zephyr("-n2", subprocess=True, same_exit=False)
+    run_zephyr("-n2", subprocess=True, check_exit_code=False)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # Markers after the test, and planned tests
 
 
-def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, world):
+def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, target):
     pytester.makeconftest(
         """
         import pytest
@@ -992,9 +996,9 @@ def test_markers_that_a_wrapper_adds_after_the_test_count(pytester, run_zephyr, 
         """
     )
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
-    assert world.statuses()[104] == "1"
+    assert target.statuses()[104] == "1"
 
 
 def test_only_planned_works_with_push_never(pytester, run_zephyr):
@@ -1009,7 +1013,9 @@ def test_only_planned_works_with_push_never(pytester, run_zephyr):
         def test_b(): pass
         """
     )
-    ran = run_zephyr("--zephyr-only-planned", "--zephyr-push=never", same_exit=False)
+    ran = run_zephyr(
+        "--zephyr-only-planned", "--zephyr-push=never", check_exit_code=False
+    )
 
     ran.result.assert_outcomes(passed=1, deselected=1)
 
@@ -1018,7 +1024,7 @@ def test_only_planned_works_with_push_never(pytester, run_zephyr):
 
 
 @pytest.mark.parametrize("how", ["delenv('_ZEPHYR_RUN')", "setenv('_ZEPHYR_RUN', '1')"])
-def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, world, how):
+def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, target, how):
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text("[pytest]\nzephyr = true\n", encoding="utf-8")
     (inner / "test_inner.py").write_text(
@@ -1038,15 +1044,15 @@ def test_run_in_the_same_process_does_not_report(pytester, run_zephyr, world, ho
     run_zephyr(
         "test_run_in_the_same_process_does_not_report.py",
         subprocess=True,
-        same_exit=False,
+        check_exit_code=False,
     )
 
-    assert (world.statuses()[101], world.statuses()[102]) == ("1", None)
+    assert (target.statuses()[101], target.statuses()[102]) == ("1", None)
     assert not (inner / ".zephyr").exists()
 
 
 @needs_xdist
-def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, world):
+def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, target):
     inner = pytester.mkdir("inner")
     (inner / "pytest.ini").write_text(
         "[pytest]\nzephyr = true\nzephyr_id_prefix = ((\n", encoding="utf-8"
@@ -1062,6 +1068,6 @@ def test_workers_of_a_run_inside_a_test_read_no_settings(pytester, run_zephyr, w
             subprocess.run(call, cwd="inner", check=True)
         """
     )
-    run_zephyr("--ignore=inner", same_exit=False, subprocess=True)
+    run_zephyr("--ignore=inner", check_exit_code=False, subprocess=True)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"

@@ -19,16 +19,16 @@ import pytest
     ],
     ids=ascii,
 )
-def test_a_file_may_have_any_name(pytester, run_zephyr, world, name):
+def test_a_file_may_have_any_name(pytester, run_zephyr, target, name):
     """Problems of its tests are shown without control characters."""
     (pytester.path / name).write_text(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n"
         "@pytest.mark.zephyr(999)\ndef test_b(): pass\n",
         encoding="utf-8",
     )
-    ran = run_zephyr("--import-mode=importlib", same_exit=False)
+    ran = run_zephyr("--import-mode=importlib", check_exit_code=False)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     before, after = [line for line in ran.result.outlines if "test case 999" in line]
     assert "test_b" in before
     assert "test_b" in after
@@ -48,15 +48,15 @@ PARAMS = """
 
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
-def test_a_parameter_may_have_any_value(pytester, run_zephyr, world, args):
+def test_a_parameter_may_have_any_value(pytester, run_zephyr, target, args):
     """One of fifteen tests passed, so the test case has failed."""
     if args:
         pytest.importorskip("xdist")
     pytester.makepyfile(PARAMS)
-    run_zephyr(*args, subprocess=bool(args), same_exit=False)
+    run_zephyr(*args, subprocess=bool(args), check_exit_code=False)
 
-    assert world.statuses()[101] == "2"
-    notes = world.execution(101).comment
+    assert target.statuses()[101] == "2"
+    notes = target.execution(101).comment
     assert notes.startswith("failed: 14 of 15 tests")
     assert len(notes) <= 4000
     assert "\x00" not in notes
@@ -87,15 +87,15 @@ TEXTS = """
 """
 
 
-def test_a_text_may_have_any_size_and_any_character(pytester, run_zephyr, world):
+def test_a_text_may_have_any_size_and_any_character(pytester, run_zephyr, target):
     """Journal and notes stay small; control characters are removed or replaced."""
     pytester.makepyfile(TEXTS.replace("\\\\n", "\\n"))
-    ran = run_zephyr("--tb=line", same_exit=False)
+    ran = run_zephyr("--tb=line", check_exit_code=False)
 
-    statuses = world.statuses()
+    statuses = target.statuses()
     assert [statuses[case] for case in (101, 102, 103, 105)] == ["2", "2", "4", "2"]
     assert ran.journals[0].stat().st_size < 200_000
     for case in (101, 102, 103, 105):
-        assert 0 < len(world.execution(case).comment) <= 4000
-    odd = world.execution(105).comment
+        assert 0 < len(target.execution(case).comment) <= 4000
+    odd = target.execution(105).comment
     assert "half a pair \ufffd, \ufffd, red, ÿ" in odd

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox import Fault
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 pytestmark = pytest.mark.skipif(
@@ -41,15 +41,15 @@ def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None
     process.send_signal(signal.SIGINT)
 
 
-def is_hanging(world: World) -> bool:
+def is_hanging(target: SandboxTarget) -> bool:
     """Return whether a request has met `HANG`."""
-    return bool(world.sandbox.faults.listed()[0]["met"])
+    return bool(target.sandbox.faults.listed()[0]["met"])
 
 
 @pytest.fixture
-def start(pytester, world, phase_of_world):
+def start(pytester, target, target_variables):
     """Start a process that reports to the sandbox, which hangs at the first write."""
-    world.sandbox.faults.add(HANG)
+    target.sandbox.faults.add(HANG)
 
     def popen(*args: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -65,26 +65,26 @@ def start(pytester, world, phase_of_world):
 
 
 def push_rest(
-    world: World, pytester: pytest.Pytester, runs: int = 1
+    target: SandboxTarget, pytester: pytest.Pytester, runs: int = 1
 ) -> dict[int, str | None]:
     """Push again without the fault; return the reported statuses by test case.
 
     Each test case must have *runs* results.
     """
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
     assert main(["push", str(pytester.path / ".zephyr")]) == 0
     executions = [
-        each for each in world.sandbox.store.executions(world.phase) if each.status
+        each for each in target.sandbox.store.executions(target.phase) if each.status
     ]
     assert {each.results for each in executions} == {runs}
     return {each.testcase_id: each.status for each in executions}
 
 
-def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, world, start):
+def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, target, start):
     """The exit code is that of the tests, which had passed."""
     pytester.makepyfile(SUITE.format(body="pass"))
     process = start("pytest", "--zephyr")
-    interrupt(process, lambda: is_hanging(world))
+    interrupt(process, lambda: is_hanging(target))
     output, _ = process.communicate()
 
     assert process.returncode == 0
@@ -92,11 +92,11 @@ def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, world, start
     assert "zephyr: results kept in .zephyr" in output
     assert "2 passed" in output
     assert "Traceback" not in output
-    assert push_rest(world, pytester) == {101: "1", 102: "1"}
+    assert push_rest(target, pytester) == {101: "1", 102: "1"}
 
 
 def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
-    pytester, world, start
+    pytester, target, start
 ):
     """The first one ended the tests, and the results of finished tests were being sent."""
     pytester.makepyfile(
@@ -104,18 +104,18 @@ def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
     )
     process = start("pytest", "--zephyr")
     interrupt(process, (pytester.path / "begun").exists)
-    interrupt(process, lambda: is_hanging(world))
+    interrupt(process, lambda: is_hanging(target))
     output, _ = process.communicate()
 
     assert process.returncode == 2
     assert "zephyr: interrupted while sending." in output
     assert "KeyboardInterrupt" in output
     assert "INTERNALERROR" not in output
-    assert push_rest(world, pytester) == {101: "1"}
+    assert push_rest(target, pytester) == {101: "1"}
 
 
 @pytest.mark.parametrize("runs", [1, 3])
-def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, world, start, runs):
+def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, target, start, runs):
     """One is enough: no other run is sent after it."""
     pytester.makepyfile(SUITE.format(body="pass"))
     for _ in range(runs):
@@ -123,11 +123,11 @@ def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, world, start, 
         ended.communicate()
         assert ended.returncode == 0
     process = start("pytest_zephyr", "push")
-    interrupt(process, lambda: is_hanging(world))
+    interrupt(process, lambda: is_hanging(target))
     output, _ = process.communicate()
 
     assert process.returncode == 1
     assert output.count("zephyr: interrupted while sending.") == 1
     assert output.count("nothing sent: interrupted before it was sent.") == runs - 1
     assert "Traceback" not in output
-    assert push_rest(world, pytester, runs) == {101: "1", 102: "1"}
+    assert push_rest(target, pytester, runs) == {101: "1", 102: "1"}

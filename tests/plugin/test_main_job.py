@@ -51,24 +51,24 @@ def suite(pytester):
 
 
 @pytest.mark.usefixtures("suite")
-def test_each_outcome_has_its_default_status(run_zephyr, world):
+def test_each_outcome_has_its_default_status(run_zephyr, target):
     """The status of a skipped test case does not change."""
     run_zephyr()
 
-    assert world.statuses() == {
+    assert target.statuses() == {
         101: "1", 102: "2", 103: "2", 104: None, 105: "4", 106: "1"
     }  # fmt: skip
 
 
 @pytest.mark.usefixtures("suite")
-def test_notes_have_the_failure_text(run_zephyr, world):
+def test_notes_have_the_failure_text(run_zephyr, target):
     """A pass gets no notes."""
     run_zephyr()
 
-    assert "one is not two" in world.execution(102).comment
-    assert "no database" in world.execution(103).comment
-    assert "BUG-1" in world.execution(105).comment
-    assert not world.execution(101).comment
+    assert "one is not two" in target.execution(102).comment
+    assert "no database" in target.execution(103).comment
+    assert "BUG-1" in target.execution(105).comment
+    assert not target.execution(101).comment
 
 
 @pytest.mark.usefixtures("suite")
@@ -81,12 +81,12 @@ def test_notes_have_the_failure_text(run_zephyr, world):
     ],
 )
 def test_comment_option_decides_which_notes_are_written(
-    run_zephyr, world, choice, noted
+    run_zephyr, target, choice, noted
 ):
     """All but a pass have the line that names the run, which other jobs read."""
     run_zephyr(f"--zephyr-comment={choice}")
 
-    notes = {c: world.execution(c).comment or "" for c in range(101, 107)}
+    notes = {c: target.execution(c).comment or "" for c in range(101, 107)}
     commented = {c for c, text in notes.items() if text and text[0] != "["}
     tagged = {c for c, text in notes.items() if "[pytest-zephyr run=" in text}
     assert tagged == noted | {102, 103, 105}
@@ -94,15 +94,15 @@ def test_comment_option_decides_which_notes_are_written(
 
 
 @pytest.mark.usefixtures("suite")
-def test_summary_has_numbers_and_link(run_zephyr, world):
+def test_summary_has_numbers_and_link(run_zephyr, target):
     ran = run_zephyr()
 
     ran.result.stdout.fnmatch_lines(
         [
-            f"zephyr: {world.sandbox.url} as *",
+            f"zephyr: {target.sandbox.url} as *",
             "*= zephyr =*",
             "6 test cases: 5 reported (2 Pass, 2 Fail, 1 Blocked), 1 unchanged (skipped)",
-            f"View results: {world.sandbox.url}/flex/html5/*  (phase id *)",
+            f"View results: {target.sandbox.url}/flex/html5/*  (phase id *)",
         ]
     )
 
@@ -115,7 +115,7 @@ def test_quiet_run_prints_no_section_when_all_is_well(run_zephyr):
     assert "= zephyr =" not in ran.text
 
 
-def test_phase_is_found_by_names(pytester, run_zephyr, world, monkeypatch):
+def test_phase_is_found_by_names(pytester, run_zephyr, target, monkeypatch):
     """Those of project, release, cycle and phase."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     pytester.makeini(
@@ -130,19 +130,19 @@ def test_phase_is_found_by_names(pytester, run_zephyr, world, monkeypatch):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     ran = run_zephyr()
 
-    assert world.statuses()[101] == "1"
-    page = f"{world.sandbox.url}/flex/html5/release/{world.release}"
+    assert target.statuses()[101] == "1"
+    page = f"{target.sandbox.url}/flex/html5/release/{target.release}"
     where = "Payments > 1.0 > Nightly > Smoke"
     assert f"View results: {page}  ({where})" in ran.text
 
 
-def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, world):
+def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, target):
     """``1`` would be an id; ``name:1`` is the release called 1."""
-    release = world.sandbox.store.add_release(world.project, "1")
-    cycle = world.sandbox.store.add_cycle(release, "Nightly")
-    phase = world.sandbox.store.add_phase(cycle, "Smoke")
-    world.sandbox.store.schedule(
-        phase, world.sandbox.store.add_case(release, testcase_id=201)
+    release = target.sandbox.store.add_release(target.project, "1")
+    cycle = target.sandbox.store.add_cycle(release, "Nightly")
+    phase = target.sandbox.store.add_phase(cycle, "Smoke")
+    target.sandbox.store.schedule(
+        phase, target.sandbox.store.add_case(release, testcase_id=201)
     )
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(201)\ndef test_a(): pass\n")
     run_zephyr(
@@ -152,7 +152,7 @@ def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, wor
         "--zephyr-phase=Smoke",
     )
 
-    found = world.sandbox.store.execution(phase, 201)
+    found = target.sandbox.store.execution(phase, 201)
     assert found is not None
     assert found.status == "1"
 
@@ -175,19 +175,19 @@ def test_release_named_by_digits_needs_the_name_prefix(pytester, run_zephyr, wor
     ids=["phase", "cycle"],
 )
 def test_unknown_name_suggests_a_similar_one(
-    pytester, run_zephyr, world, args, message
+    pytester, run_zephyr, target, args, message
 ):
     """Nothing is written to Zephyr, and the journal is kept."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     ran = run_zephyr("--zephyr-project=Payments", "--zephyr-release=name:1.0", *args)
 
     assert message in ran.text
-    assert world.writes == []
+    assert target.writes == []
     assert " push .zephyr" in ran.text
 
 
 def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     pytester.makepyfile(
         """
@@ -202,15 +202,17 @@ def test_case_outside_the_phase_is_named_and_the_rest_is_delivered(
     )
     ran = run_zephyr()
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert "test case 999 is not known to Zephyr" in ran.text
     assert "test_unknown" in ran.text
     assert "2 test cases: 1 reported (1 Pass), 1 refused" in ran.text
 
 
-def test_three_hundred_results_cost_four_requests_with_ids(pytester, run_zephyr, world):
+def test_three_hundred_results_cost_four_requests_with_ids(
+    pytester, run_zephyr, target
+):
     cases = range(1000, 1300)
-    world.sandbox.store.schedule_all(world.phase, cases)
+    target.sandbox.store.schedule_all(target.phase, cases)
     pytester.makepyfile(
         """
         import pytest
@@ -223,15 +225,15 @@ def test_three_hundred_results_cost_four_requests_with_ids(pytester, run_zephyr,
     )
     run_zephyr()
 
-    assert len(world.sandbox.requests) == 4
-    statuses = world.statuses()
+    assert len(target.sandbox.requests) == 4
+    statuses = target.statuses()
     assert {statuses[case] for case in cases} == {"1"}
 
 
 def test_three_hundred_results_cost_seven_requests_with_names(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
-    world.sandbox.store.schedule_all(world.phase, range(1000, 1300))
+    target.sandbox.store.schedule_all(target.phase, range(1000, 1300))
     pytester.makepyfile(
         """
         import pytest
@@ -250,39 +252,39 @@ def test_three_hundred_results_cost_seven_requests_with_names(
     )
 
     assert "300 test cases: 300 reported (300 Pass)" in ran.text
-    assert len(world.sandbox.requests) == 7
+    assert len(target.sandbox.requests) == 7
 
 
-def test_nothing_is_sent_without_markers(pytester, run_zephyr, world):
+def test_nothing_is_sent_without_markers(pytester, run_zephyr, target):
     pytester.makepyfile("def test_a(): pass")
     ran = run_zephyr()
 
     assert "No test cases to report" in ran.text
-    assert world.writes == []
+    assert target.writes == []
 
 
 def test_second_run_writes_again_and_replaces_the_old_notes(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """A pass after a failure leaves no failure text beside it."""
     path = pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert 0, 'boom'\n"
     )
-    run_zephyr(same_exit=False)
-    assert "boom" in world.execution(101).comment
+    run_zephyr(check_exit_code=False)
+    assert "boom" in target.execution(101).comment
     path.write_text(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): 'passes now'\n",
         encoding="utf-8",
     )
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
-    assert world.execution(101).status == "1"
-    assert "boom" not in world.execution(101).comment
-    assert world.execution(101).results == 2
+    assert target.execution(101).status == "1"
+    assert "boom" not in target.execution(101).comment
+    assert target.execution(101).results == 2
 
 
 def test_notes_of_a_node_id_with_two_lines_are_replaced_by_a_pass(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     body = """
         import pytest
@@ -299,16 +301,16 @@ def test_notes_of_a_node_id_with_two_lines_are_replaced_by_a_pass(
     pytester.makeconftest(conftest)
     path = pytester.makepyfile(body.format(x=0))
     run_zephyr()
-    assert "assert 0" in world.execution(101).comment
+    assert "assert 0" in target.execution(101).comment
     path.write_text(textwrap.dedent(body.format(x=1)), encoding="utf-8")
     run_zephyr()
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert execution.status == "1"
     assert "assert 0" not in execution.comment
 
 
-def test_duration_and_time_of_execution_are_sent(pytester, run_zephyr, world):
+def test_duration_and_time_of_execution_are_sent(pytester, run_zephyr, target):
     pytester.makepyfile(
         """
         import time
@@ -318,9 +320,9 @@ def test_duration_and_time_of_execution_are_sent(pytester, run_zephyr, world):
         def test_slow(): time.sleep(0.05)
         """
     )
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert execution.actual_time >= 50
     assert execution.executed_on is not None
 
@@ -346,7 +348,7 @@ def test_first_line_is_green_if_all_results_were_reported(
     assert shown in text
 
 
-def test_problems_are_yellow_and_a_failed_push_is_red(pytester, run_zephyr, world):
+def test_problems_are_yellow_and_a_failed_push_is_red(pytester, run_zephyr, target):
     pytester.makepyfile(
         "import pytest\n@pytest.mark.zephyr(101, 999)\ndef test_a(): pass\n"
     )
@@ -354,7 +356,7 @@ def test_problems_are_yellow_and_a_failed_push_is_red(pytester, run_zephyr, worl
         "\x1b[33mzephyr: test case 999 is not known" in run_zephyr("--color=yes").text
     )
 
-    world.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
+    target.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
     text = run_zephyr("--color=yes").text
 
     assert "\x1b[31m2 test cases: 2 not sent\x1b[0m" in text

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.conftest import needs_xdist
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 SUITE = """
@@ -45,13 +45,13 @@ def suite(pytester):
     return pytester.path
 
 
-def statuses(world: World) -> dict[int, str | None]:
+def statuses(target: SandboxTarget) -> dict[int, str | None]:
     """Return the status of each test case, 10 (not executed) for one without."""
-    return {case: status or "10" for case, status in world.statuses().items()}
+    return {case: status or "10" for case, status in target.statuses().items()}
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_map_names_the_test_cases(suite, world, run_zephyr, kind):
+def test_map_names_the_test_cases(suite, target, run_zephyr, kind):
     """A marker wins over the map; a row without effect is named."""
     path = suite / f"map.{kind}"
     if kind == "json":
@@ -61,7 +61,7 @@ def test_map_names_the_test_cases(suite, world, run_zephyr, kind):
         path.write_text(MAP, encoding="utf-8")
     ran = run_zephyr("--zephyr-map", path)
 
-    assert statuses(world) == EXPECTED
+    assert statuses(target) == EXPECTED
     line = 5 if kind == "csv" else 1
     assert (
         f"zephyr: rows of map.{kind} match no test, or only tests with a marker:"
@@ -72,14 +72,14 @@ def test_map_names_the_test_cases(suite, world, run_zephyr, kind):
 
 @needs_xdist
 def test_map_is_used_with_xdist_and_each_message_is_shown_once(
-    suite, world, run_zephyr
+    suite, target, run_zephyr
 ):
     (suite / "map.csv").write_text(
         MAP + "*::test_pay,106\ntest_gone.py::test_x,7\n", encoding="utf-8"
     )
     ran = run_zephyr("--zephyr-map=map.csv", "-n2", subprocess=True)
 
-    assert statuses(world) == EXPECTED
+    assert statuses(target) == EXPECTED
     assert ran.text.count("'test_m.py::TestCart::test_marked'") == 1
     assert ran.text.count("line 7 'test_gone.py::test_x'") == 1
     assert ran.text.count("test_m.py::TestCart::test_pay (lines 4, 6)") == 1
@@ -87,7 +87,7 @@ def test_map_is_used_with_xdist_and_each_message_is_shown_once(
 
 @needs_xdist
 def test_rows_are_compared_without_the_group_of_pytest_xdist(
-    pytester, world, run_zephyr
+    pytester, target, run_zephyr
 ):
     """pytest-xdist appends the group to node ids."""
     pytester.makepyfile(
@@ -103,22 +103,22 @@ def test_rows_are_compared_without_the_group_of_pytest_xdist(
     args = ("-n1", "--dist=loadgroup")
     run_zephyr("--zephyr-map=map.csv", *args, subprocess=True)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_push_needs_no_map(suite, world, run_zephyr, command):
+def test_push_needs_no_map(suite, target, run_zephyr, command):
     path = suite / "map.csv"
     path.write_text(MAP, encoding="utf-8")
     ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-push=never")
     path.unlink()
-    assert "10" in statuses(world).values()
+    assert "10" in statuses(target).values()
 
     assert command("push", *ran.journals).ret == 0
-    assert statuses(world) == EXPECTED
+    assert statuses(target) == EXPECTED
 
 
 def test_path_in_an_ini_file_is_relative_to_the_file(
-    suite, world, run_zephyr, pytester, monkeypatch
+    suite, target, run_zephyr, pytester, monkeypatch
 ):
     (suite / "map.csv").write_text(MAP, encoding="utf-8")
     pytester.makeini("[pytest]\nzephyr_map = map.csv\n")
@@ -126,11 +126,11 @@ def test_path_in_an_ini_file_is_relative_to_the_file(
     monkeypatch.chdir(suite / "sub")
     run_zephyr("..", "--rootdir", "..")
 
-    assert statuses(world) == EXPECTED
+    assert statuses(target) == EXPECTED
 
 
 def test_a_wrong_row_is_a_usage_error_before_the_first_test(
-    suite, world, run_pytest, monkeypatch, phase_of_world
+    suite, target, run_pytest, monkeypatch, target_variables
 ):
     (suite / "map.csv").write_text("a::b;1\nc::d;x;\n", encoding="utf-8")
     monkeypatch.setenv("ZEPHYR_MAP", "map.csv")
@@ -145,15 +145,15 @@ def test_a_wrong_row_is_a_usage_error_before_the_first_test(
     assert run_pytest("--no-zephyr").ret == 1
 
 
-def test_alt_ids_of_the_map_are_looked_up(suite, world, run_zephyr):
-    world.schedule(110, alt="AUTH 1")
+def test_alt_ids_of_the_map_are_looked_up(suite, target, run_zephyr):
+    target.schedule(110, alt="AUTH 1")
     (suite / "map.csv").write_text("*::test_passes,alt:AUTH 1", encoding="utf-8")
     run_zephyr("--zephyr-map=map.csv")
 
-    assert world.execution(110).status == "1"
+    assert target.execution(110).status == "1"
 
 
-def test_hooks_and_ignored_tests_are_not_mapped(pytester, world, run_zephyr):
+def test_hooks_and_ignored_tests_are_not_mapped(pytester, target, run_zephyr):
     """What `pytest_zephyr_cases` returns replaces the map, too."""
     pytester.makeconftest(
         """
@@ -186,24 +186,24 @@ def test_hooks_and_ignored_tests_are_not_mapped(pytester, world, run_zephyr):
     run_zephyr("--zephyr-map=map.csv")
 
     expected = dict.fromkeys([101, 103, 104, 106], "10")
-    assert statuses(world) == {**expected, 102: "1", 105: "1"}
-    assert "by hand" in world.execution(105).comment
+    assert statuses(target) == {**expected, 102: "1", 105: "1"}
+    assert "by hand" in target.execution(105).comment
 
 
 def test_no_test_case_is_created_for_a_mapped_test(
-    suite, world, run_zephyr, monkeypatch
+    suite, target, run_zephyr, monkeypatch
 ):
-    monkeypatch.setenv("ZEPHYR_RELEASE", str(world.release))
+    monkeypatch.setenv("ZEPHYR_RELEASE", str(target.release))
     (suite / "map.csv").write_text("test_m.py*,101\n")
     create = ("--zephyr-create=execution", "--zephyr-unmapped=create")
     run_zephyr("--zephyr-map=map.csv", *create)
-    assert not any("testcase" in write for write in world.writes)
+    assert not any("testcase" in write for write in target.writes)
 
     run_zephyr(*create)
-    assert any("testcase" in write for write in world.writes)
+    assert any("testcase" in write for write in target.writes)
 
 
-def test_only_planned_runs_mapped_tests(suite, world, run_zephyr):
+def test_only_planned_runs_mapped_tests(suite, target, run_zephyr):
     (suite / "map.csv").write_text("*::test_passes,101\n*::test_pay,999\n")
     ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-only-planned")
 
@@ -211,7 +211,7 @@ def test_only_planned_runs_mapped_tests(suite, world, run_zephyr):
     assert "match no test" not in ran.text
 
 
-def test_rows_of_deselected_tests_are_not_named(suite, pytester, world, run_zephyr):
+def test_rows_of_deselected_tests_are_not_named(suite, pytester, target, run_zephyr):
     pytester.makepyfile(test_other="def test_a(): pass")
     pytester.mkdir("more")
     (suite / "map.csv").write_text(
@@ -227,7 +227,7 @@ def test_rows_of_deselected_tests_are_not_named(suite, pytester, world, run_zeph
         assert "match no test" not in ran.text
 
 
-def test_a_secret_parameter_is_not_shown_with_its_rows(pytester, world, run_zephyr):
+def test_a_secret_parameter_is_not_shown_with_its_rows(pytester, target, run_zephyr):
     pytester.makepyfile(
         test_m="""
         import pytest
@@ -239,6 +239,6 @@ def test_a_secret_parameter_is_not_shown_with_its_rows(pytester, world, run_zeph
     pytester.makefile(".csv", map="*::test_login*,101\ntest_m.py*,102\n")
     ran = run_zephyr("--zephyr-map=map.csv")
 
-    assert statuses(world)[101] == "1"
+    assert statuses(target)[101] == "1"
     assert "(lines 1, 2)" in ran.text
     assert "hunter2" not in ran.text.partition("= zephyr =")[2]

@@ -31,7 +31,7 @@ def shard(pytester, run_zephyr):
             ONE.format(holds=holds), encoding="utf-8"
         )
         ran = run_zephyr(
-            f"test_{name}.py", "--zephyr-run-key=K", *args, same_exit=False
+            f"test_{name}.py", "--zephyr-run-key=K", *args, check_exit_code=False
         )
         return int(ran.ret)
 
@@ -39,7 +39,7 @@ def shard(pytester, run_zephyr):
 
 
 def test_passed_shard_that_comes_late_does_not_replace_a_failure(
-    command, pytester, shard, world
+    command, pytester, shard, target
 ):
     """The journal that was delivered first still counts."""
     shard("red", "--zephyr-push=never", holds=False)
@@ -47,65 +47,65 @@ def test_passed_shard_that_comes_late_does_not_replace_a_failure(
     shard("green", "--zephyr-push=never", holds=True)
     assert command("push").ret == 0
 
-    assert world.statuses()[101] == "2"
-    assert "test_green.py::test_a" in world.execution(101).comment
+    assert target.statuses()[101] == "2"
+    assert "test_green.py::test_a" in target.execution(101).comment
 
 
-def test_second_run_of_pytest_in_one_job_belongs_to_the_first(shard, world):
+def test_second_run_of_pytest_in_one_job_belongs_to_the_first(shard, target):
     shard("red", holds=False)
     shard("green", holds=True)
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
 
 
 def test_shard_that_is_pushed_again_alone_writes_nothing(
-    command, pytester, shard, world
+    command, pytester, shard, target
 ):
     shard("red", "--zephyr-push=never", holds=False)
     shard("green", "--zephyr-push=never", holds=True)
     assert command("push").ret == 0
-    writes = len(world.writes)
+    writes = len(target.writes)
     for journal in (pytester.path / ".zephyr").glob("*.jsonl"):
         assert command("push", str(journal)).ret == 0
 
-    assert len(world.writes) == writes
-    assert world.statuses()[101] == "2"
+    assert len(target.writes) == writes
+    assert target.statuses()[101] == "2"
 
 
-def test_result_of_another_run_is_replaced(shard, world):
+def test_result_of_another_run_is_replaced(shard, target):
     shard("red", "--zephyr-run-key=A", holds=False)
     shard("green", "--zephyr-run-key=B", holds=True)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize("when", ["never", "end"], ids=["one push", "each at its end"])
 def test_jobs_of_one_key_with_another_phase_are_another_run(
-    command, shard, world, when
+    command, shard, target, when
 ):
     """A failure in one phase does not change the result in the other."""
-    store = world.sandbox.store
-    other = store.add_phase(world.cycle, "Other")
+    store = target.sandbox.store
+    other = store.add_phase(target.cycle, "Other")
     store.schedule(other, 101)
     push = f"--zephyr-push={when}"
-    shard("red", push, f"--zephyr-phase={world.phase}", holds=False)
+    shard("red", push, f"--zephyr-phase={target.phase}", holds=False)
     shard("green", push, f"--zephyr-phase=id:{other}", holds=True)
     shard("too", push, f"--zephyr-phase={other}", holds=True)
     if when == "never":
         assert command("push").ret == 0
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
     (in_other,) = store.executions(other)
     assert in_other.status == "1"
     assert "test_red" not in (in_other.comment or "")
 
 
 def test_results_delivered_to_one_phase_can_be_sent_to_another(
-    command, pytester, shard, world
+    command, pytester, shard, target
 ):
     """With their attachments."""
-    store = world.sandbox.store
-    other = store.add_phase(world.cycle, "Other")
+    store = target.sandbox.store
+    other = store.add_phase(target.cycle, "Other")
     store.schedule(other, 101)
     pytester.makeconftest(
         """
@@ -120,18 +120,18 @@ def test_results_delivered_to_one_phase_can_be_sent_to_another(
         assert command("push", journal, f"--zephyr-phase={other}").ret == 0
 
     (in_other,) = store.executions(other)
-    for execution in (in_other, world.execution(101)):
+    for execution in (in_other, target.execution(101)):
         assert (execution.status, execution.results) == ("2", 1)
         assert [name for name, _, _ in execution.attachments] == ["a.txt"]
 
 
 def test_results_delivered_to_one_server_can_be_sent_to_another(
-    command, pytester, shard, world, filled, tmp_path
+    command, pytester, shard, target, filled, tmp_path
 ):
     """Even if the ids are the same, as on a copy of the server."""
     shard("red", holds=False)
     (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
-    phase = f"--zephyr-phase={world.phase}"
+    phase = f"--zephyr-phase={target.phase}"
     shutil.copyfile(filled[0], tmp_path / "other.db")
     with Sandbox(tmp_path / "other.db") as other:
         with pytest.MonkeyPatch.context() as patch:
@@ -141,29 +141,31 @@ def test_results_delivered_to_one_server_can_be_sent_to_another(
                     command("push", journal, f"--zephyr-url={other.url}", phase).ret
                     == 0
                 )
-        execution = other.store.execution(world.phase, 101)
+        execution = other.store.execution(target.phase, 101)
         assert execution is not None
         assert (execution.status, execution.results) == ("2", 1)
-    again = command("push", journal, f"--zephyr-url={world.sandbox.url}", phase)
+    again = command("push", journal, f"--zephyr-url={target.sandbox.url}", phase)
 
     assert again.ret == 0
     assert "1 test case: 1 reported before (1 Fail)" in again.text
-    assert world.execution(101).results == 1
+    assert target.execution(101).results == 1
 
 
 @pytest.mark.parametrize("first", ["red", "green"])
-def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(command, shard, world, first):
+def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(command, shard, target, first):
     """The worst result counts."""
     for name in sorted(["red", "green"], key=lambda name: name != first):
         phase = f"--zephyr-phase={4990 + len(name)}"
         shard(name, "--zephyr-push=never", phase, holds=name == "green")
-    assert command("push", f"--zephyr-phase={world.phase}").ret == 0
+    assert command("push", f"--zephyr-phase={target.phase}").ret == 0
 
-    assert world.statuses()[101] == "2"
-    assert world.execution(101).results == 1
+    assert target.statuses()[101] == "2"
+    assert target.execution(101).results == 1
 
 
-def test_copy_of_a_delivered_journal_is_not_sent_again(command, pytester, shard, world):
+def test_copy_of_a_delivered_journal_is_not_sent_again(
+    command, pytester, shard, target
+):
     """A copy has no receipts, as when the report job of a pipeline runs again."""
     shard("red", "--zephyr-push=never", holds=False)
     shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
@@ -171,11 +173,11 @@ def test_copy_of_a_delivered_journal_is_not_sent_again(command, pytester, shard,
     pushed = command("push", "copy")
 
     assert pushed.ret == 0
-    assert world.execution(101).results == 1
+    assert target.execution(101).results == 1
 
 
 def test_push_needs_no_values_for_placeholders_of_the_ini_file(
-    command, pytester, shard, world, monkeypatch
+    command, pytester, shard, target, monkeypatch
 ):
     pytester.makeini(
         "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
@@ -186,7 +188,7 @@ def test_push_needs_no_values_for_placeholders_of_the_ini_file(
     monkeypatch.delenv("ENDING")
 
     assert command("push").ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # Full disks
@@ -206,10 +208,10 @@ MANY = """
 @pytest.mark.parametrize("kilobytes", [2, 4, 6])
 @pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=needs_xdist)])
 def test_full_disk_makes_no_passed_test_fail(
-    command, pytester, run_zephyr, world, kilobytes, workers
+    command, pytester, run_zephyr, target, kilobytes, workers
 ):
     """A push says what is missing, does not report it, and keeps the journal."""
-    world.sandbox.store.schedule_all(world.phase, range(1000, 1040))
+    target.sandbox.store.schedule_all(target.phase, range(1000, 1040))
     pytester.makepyfile(MANY)
     process = [sys.executable, "-m", "pytest", "--zephyr", "--zephyr-push=never", "-q"]
     limited = f'ulimit -f {kilobytes}; exec "$@"'
@@ -222,7 +224,7 @@ def test_full_disk_makes_no_passed_test_fail(
     )
     pushed = command("push")
 
-    assert set(world.statuses().values()) <= {None, "1"}
+    assert set(target.statuses().values()) <= {None, "1"}
     assert pushed.ret == 1
     assert "the disk was full when" in pushed.out
     assert command("push").ret == 1
@@ -233,7 +235,7 @@ def test_full_disk_makes_no_passed_test_fail(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
-    command, pytester, run_zephyr, world
+    command, pytester, run_zephyr, target
 ):
     pytester.makepyfile(
         """
@@ -271,13 +273,13 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
         os.kill(child, signal.SIGKILL)
 
     assert pushed.ret == 0
-    assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+    assert (target.statuses()[101], target.statuses()[102]) == ("1", "2")
 
 
 # Other files beside journals, and wrong settings
 
 
-def test_foreign_files_beside_journals_are_left_alone(command, pytester, shard, world):
+def test_foreign_files_beside_journals_are_left_alone(command, pytester, shard, target):
     shard("green", "--zephyr-push=never", holds=True)
     directory = pytester.path / ".zephyr"
     (directory / "report.jsonl").write_text('{"$report_type": 1}\n', encoding="utf-8")
@@ -295,7 +297,7 @@ def test_directory_with_other_files_gets_no_gitignore(pytester, shard):
 
 
 def test_wrong_setting_of_one_run_stops_the_push_before_it_sends(
-    command, pytester, shard, world, monkeypatch
+    command, pytester, shard, target, monkeypatch
 ):
     """No run is sent if another one has no server."""
     shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
@@ -305,7 +307,7 @@ def test_wrong_setting_of_one_run_stops_the_push_before_it_sends(
 
     assert pushed.ret == 2
     assert "no server" in pushed.err
-    assert world.writes == []
+    assert target.writes == []
 
 
 # Attempts of a job
@@ -340,20 +342,20 @@ def repair(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize("again", [["--lf"], ["--lf", "-n2", "-v"], []])
 @pytest.mark.usefixtures("broken_suite")
 def test_last_attempt_of_a_job_counts(
-    pytester, run_zephyr, command, world, again, when
+    pytester, run_zephyr, command, target, again, when
 ):
     """As with ``pytest || pytest --lf`` and the retry step of a CI service."""
     if "-n2" in again:
         pytest.importorskip("xdist")
     push = f"--zephyr-push={when}"
-    first = run_zephyr(push, same_exit=False)
+    first = run_zephyr(push, check_exit_code=False)
     repair(pytester)
-    second = run_zephyr(push, *again, same_exit=False)
+    second = run_zephyr(push, *again, check_exit_code=False)
     output = second.text if when == "end" else command("push").text
 
     assert first.ret == 1
     assert second.ret == 0
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert execution.status == "1"
     notes = execution.comment
     assert re.search(r"test_a\[2\] \(\d\.\d\d s\) after 2 attempts", notes)
@@ -362,18 +364,18 @@ def test_last_attempt_of_a_job_counts(
 
 
 @pytest.mark.usefixtures("broken_suite")
-def test_last_attempt_counts_if_it_fails(pytester, run_zephyr, world):
+def test_last_attempt_counts_if_it_fails(pytester, run_zephyr, target):
     repair(pytester)
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
     (pytester.path / "broken").touch()
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
 
 
 @pytest.mark.usefixtures("broken_suite")
-def test_attempt_that_only_skips_replaces_nothing(pytester, run_zephyr, world):
-    run_zephyr(same_exit=False)
+def test_attempt_that_only_skips_replaces_nothing(pytester, run_zephyr, target):
+    run_zephyr(check_exit_code=False)
     pytester.makeconftest(
         """
         import pytest
@@ -382,9 +384,9 @@ def test_attempt_that_only_skips_replaces_nothing(pytester, run_zephyr, world):
             pytest.skip("not today")
         """
     )
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
 
 
 @pytest.mark.parametrize(
@@ -398,18 +400,18 @@ def test_attempt_that_only_skips_replaces_nothing(pytester, run_zephyr, world):
 )
 @pytest.mark.usefixtures("broken_suite")
 def test_another_environment_is_another_job(
-    pytester, run_zephyr, world, monkeypatch, first, second
+    pytester, run_zephyr, target, monkeypatch, first, second
 ):
     """The failure still counts, and the summary names the variable that differs."""
     for name, value in first.items():
         monkeypatch.setenv(name, value)
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
     repair(pytester)
     for name, value in second.items():
         monkeypatch.setenv(name, value)
-    ran = run_zephyr(same_exit=False)
+    ran = run_zephyr(check_exit_code=False)
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
     name = next(iter(first))
     assert f"jobs of this run: they differ in the variable {name}" in ran.text
 
@@ -435,7 +437,7 @@ ATTEMPTS = {
 @pytest.mark.parametrize("together", [True, False], ids=["one push", "each alone"])
 @pytest.mark.usefixtures("broken_suite")
 def test_attempts_of_a_ci_job_may_run_on_different_machines(
-    pytester, run_zephyr, command, world, monkeypatch, service, together
+    pytester, run_zephyr, command, target, monkeypatch, service, together
 ):
     monkeypatch.delenv("ZEPHYR_RUN_KEY")
     for attempt, environ in enumerate(ATTEMPTS[service]):
@@ -444,36 +446,36 @@ def test_attempts_of_a_ci_job_may_run_on_different_machines(
         monkeypatch.setattr("platform.node", lambda attempt=attempt: f"host{attempt}")
         push = "never" if together else "end"
         monkeypatch.setenv("ZEPHYR_JOURNAL", f"journals{attempt}")
-        run_zephyr(f"--zephyr-push={push}", same_exit=False)
+        run_zephyr(f"--zephyr-push={push}", check_exit_code=False)
         if attempt == 0:
             repair(pytester)
     if together:
         # The report job may get the artifacts in any order.
         assert command("push", "journals1", "journals0").ret == 0
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize("first", ["red", "green"])
-def test_worst_result_counts_if_each_job_pushes(shard, world, monkeypatch, first):
+def test_worst_result_counts_if_each_job_pushes(shard, target, monkeypatch, first):
     """Each on a machine of its own: they share only the server."""
     for name in (first, {"red": "green", "green": "red"}[first]):
         monkeypatch.setenv("ZEPHYR_JOURNAL", name)
         shard(name, holds=name == "green")
 
-    assert world.statuses()[101] == "2"
-    assert "test_red.py::test_a" in world.execution(101).comment
+    assert target.statuses()[101] == "2"
+    assert "test_red.py::test_a" in target.execution(101).comment
 
 
 def test_job_says_that_a_worse_result_of_another_job_stays(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     pytester.makepyfile(
         test_red=ONE.format(holds=False), test_green=ONE.format(holds=True)
     )
     key = "--zephyr-run-key=K"
-    run_zephyr(key, "test_red.py", "--zephyr-journal=a", same_exit=False)
-    ran = run_zephyr(key, "test_green.py", "--zephyr-journal=b", same_exit=False)
+    run_zephyr(key, "test_red.py", "--zephyr-journal=a", check_exit_code=False)
+    ran = run_zephyr(key, "test_green.py", "--zephyr-journal=b", check_exit_code=False)
 
     assert ran.ret == 0
     assert "1 test case: 1 unchanged (worse result of another job)" in ran.text
@@ -482,7 +484,7 @@ def test_job_says_that_a_worse_result_of_another_job_stays(
 
 @pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])
 def test_journals_that_were_delivered_in_between_still_count(
-    command, shard, world, monkeypatch, where
+    command, shard, target, monkeypatch, where
 ):
     """Even if a person has replaced the notes on the server."""
     for name in ("red", "green"):
@@ -491,110 +493,117 @@ def test_journals_that_were_delivered_in_between_still_count(
         shard(name, "--zephyr-push=never", holds=name == "green")
         if name == "red":
             assert command("push", *where[:1]).ret == 0
-            assert world.statuses()[101] == "2"
-    world.comment(101, "looked at it")
+            assert target.statuses()[101] == "2"
+    target.comment(101, "looked at it")
     assert command("push", *where).ret == 0
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
 
 
-def test_each_journal_of_a_run_has_its_own_options(command, shard, world):
+def test_each_journal_of_a_run_has_its_own_options(command, shard, target):
     """For example its status map and its comments."""
     shard("red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False)
     shard("too", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
     assert command("push").ret == 0
 
-    execution = world.execution(101)
+    execution = target.execution(101)
     assert execution.status == "2"
     assert execution.comment.startswith("[pytest-zephyr run=")
 
 
-def test_journal_of_a_dry_run_does_not_count(command, pytester, shard, world):
+def test_journal_of_a_dry_run_does_not_count(command, pytester, shard, target):
     shard("red", "--zephyr-dry-run", holds=False)
     shard("green", "--zephyr-push=never", holds=True)
     output = command("push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))).text
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert "is of a dry run" in output
 
 
 def test_older_attempt_does_not_replace_a_later_one(
-    command, broken_suite, pytester, run_zephyr, world
+    command, broken_suite, pytester, run_zephyr, target
 ):
     """Even if their journals are in different directories."""
     repair(pytester)
-    run_zephyr("--zephyr-push=never", "--zephyr-journal=a", same_exit=False)
+    run_zephyr("--zephyr-push=never", "--zephyr-journal=a", check_exit_code=False)
     (pytester.path / "broken").touch()
-    run_zephyr("--zephyr-journal=b", same_exit=False)
+    run_zephyr("--zephyr-journal=b", check_exit_code=False)
     ran = command("push", "a")
 
     assert ran.ret == 0
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
     assert "the server has newer results for 1 test case," in ran.text
 
 
 @pytest.mark.usefixtures("broken_suite")
 def test_journals_of_a_run_stay_until_all_are_sent(
-    command, pytester, run_zephyr, world
+    command, pytester, run_zephyr, target
 ):
     """However many other runs there are in between."""
-    world.sandbox.faults.add(Fault("PUT", status=503, times=None))
-    run_zephyr("--zephyr-retries=0", same_exit=False)
-    world.sandbox.faults.clear()
+    target.sandbox.faults.add(Fault("PUT", status=503, times=None))
+    run_zephyr("--zephyr-retries=0", check_exit_code=False)
+    target.sandbox.faults.clear()
     repair(pytester)
-    run_zephyr("--lf", same_exit=False)
-    assert world.statuses()[101] == "1"
+    run_zephyr("--lf", check_exit_code=False)
+    assert target.statuses()[101] == "1"
     for number in range(22):
-        run_zephyr(f"--zephyr-run-key=other{number}", "-k", "nothing", same_exit=False)
+        run_zephyr(
+            f"--zephyr-run-key=other{number}", "-k", "nothing", check_exit_code=False
+        )
     command("push")
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_each_journal_decides_which_test_cases_are_created(
-    command, pytester, run_zephyr, world
+    command, pytester, run_zephyr, target
 ):
     """And whether an unknown test case is a problem."""
     key, push = "--zephyr-run-key=K", "--zephyr-push=never"
     place = [
-        f"--zephyr-project=id:{world.project}",
-        f"--zephyr-release=id:{world.release}",
+        f"--zephyr-project=id:{target.project}",
+        f"--zephyr-release=id:{target.release}",
     ]
     pytester.makepyfile(
         test_1="import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\ndef test_b(): pass\n",
         test_2="import pytest\n@pytest.mark.zephyr(998)\ndef test_c(): pass\ndef test_d(): pass\n",
     )
     run_zephyr(
-        key, push, *place, "test_1.py", "--zephyr-unknown-case=ignore", same_exit=False
+        key,
+        push,
+        *place,
+        "test_1.py",
+        "--zephyr-unknown-case=ignore",
+        check_exit_code=False,
     )
     create = ["--zephyr-unmapped=create", "--zephyr-create=execution"]
     run_zephyr(
         key, push, *place, "test_2.py", *create, "--zephyr-unknown-case=error",
-        same_exit=False,
+        check_exit_code=False,
     )  # fmt: skip
     ran = command("push")
 
     assert ran.ret == 1
     assert "test case 998 is not known to Zephyr" in ran.text
     created = [
-        e for e in world.sandbox.store.executions(world.phase) if e.testcase_id > 110
+        e for e in target.sandbox.store.executions(target.phase) if e.testcase_id > 110
     ]
     assert [each.name for each in created] == ["test_2::test_d"]
 
 
-def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, world):
+def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, target):
     pytester.makepyfile(
         test_1="import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n",
         test_2="import pytest\n@pytest.mark.zephyr(101)\ndef test_b(): pytest.skip()\n",
     )
     for name in ("test_1.py", "test_2.py", "test_2.py"):
-        run_zephyr("--zephyr-run-key=K", name, same_exit=False)
+        run_zephyr("--zephyr-run-key=K", name, check_exit_code=False)
 
-    assert world.execution(101).results == 1
+    assert target.execution(101).results == 1
 
 
 def test_result_is_as_old_as_its_own_session(
-    command, pytester, shard, run_zephyr, world
+    command, pytester, shard, run_zephyr, target
 ):
     """A later session of the same run does not make it newer."""
     shard("red", "--zephyr-push=never", holds=False)
@@ -606,15 +615,15 @@ def test_result_is_as_old_as_its_own_session(
     )
     (pytester.path / "test_red.py").unlink()
     (pytester.path / "test_green.py").unlink()
-    run_zephyr("--zephyr-run-key=K", same_exit=False)
+    run_zephyr("--zephyr-run-key=K", check_exit_code=False)
     command("push")
 
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == "1"
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == "1"
 
 
 def test_sessions_are_sent_while_another_one_is_running(
-    command, pytester, shard, world
+    command, pytester, shard, target
 ):
     shard("red", "--zephyr-push=never", holds=False)
     (done,) = (pytester.path / ".zephyr").glob("*.jsonl")
@@ -627,13 +636,13 @@ def test_sessions_are_sent_while_another_one_is_running(
 
     assert ran.ret == 1
     assert f"{running} is in use" in ran.text
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
 
 
 def test_session_beside_one_that_is_still_running_is_not_its_next_attempt(
-    command, broken_suite, pytester, run_zephyr, world
+    command, broken_suite, pytester, run_zephyr, target
 ):
-    run_zephyr("--zephyr-push=never", same_exit=False)
+    run_zephyr("--zephyr-push=never", check_exit_code=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
     lines = first.read_bytes().splitlines(keepends=True)
     # A session that is running has locked its journal, and has no end line yet.
@@ -641,10 +650,10 @@ def test_session_beside_one_that_is_still_running_is_not_its_next_attempt(
     with first.open("r+b", buffering=0) as file:
         assert try_lock(file.fileno())
         repair(pytester)
-        run_zephyr("--zephyr-push=never", same_exit=False)
+        run_zephyr("--zephyr-push=never", check_exit_code=False)
     command("push")
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
 
 
 FAILS_WITH_STEP = """
@@ -659,7 +668,7 @@ FAILS_WITH_STEP = """
 
 @pytest.mark.parametrize("without_notes_first", [True, False])
 def test_notes_follow_the_options_of_the_own_journal(
-    command, pytester, run_zephyr, world, without_notes_first
+    command, pytester, run_zephyr, target, without_notes_first
 ):
     """Whichever journal of the run comes first; steps and long failures, too."""
     pytester.makepyfile(
@@ -671,36 +680,40 @@ def test_notes_follow_the_options_of_the_own_journal(
         run_zephyr(
             *(name, "--zephyr-run-key=K", "--zephyr-push=never"),
             f"--zephyr-comment={comment}",
-            same_exit=False,
+            check_exit_code=False,
         )
     assert command("push").ret == 0
 
-    without_notes, with_notes = world.execution(101), world.execution(102)
+    without_notes, with_notes = target.execution(101), target.execution(102)
     assert "SECRETDETAIL" not in without_notes.comment
     assert "SECRETDETAIL" in with_notes.comment
     assert [name for name, _, _ in with_notes.attachments] == ["notes.txt"]
-    for content in world.sandbox.store.attachment_bytes(world.phase, 101, "notes.txt"):
+    for content in target.sandbox.store.attachment_bytes(
+        target.phase, 101, "notes.txt"
+    ):
         assert b"SECRETDETAIL" not in content
 
 
-def test_session_sends_no_results_of_other_journals(pytester, shard, run_zephyr, world):
+def test_session_sends_no_results_of_other_journals(
+    pytester, shard, run_zephyr, target
+):
     """A session that only skips a test does not send its old result again."""
     shard("red", holds=False)
     shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     (pytester.path / "test_red.py").write_text(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pytest.skip()\n",
         encoding="utf-8",
     )
-    ran = run_zephyr("test_red.py", "--zephyr-run-key=K", same_exit=False)
+    ran = run_zephyr("test_red.py", "--zephyr-run-key=K", check_exit_code=False)
 
     assert "1 skipped" in ran.text
-    assert world.statuses()[101] == "1"
-    assert world.execution(101).results == 2
+    assert target.statuses()[101] == "1"
+    assert target.execution(101).results == 2
 
 
 def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
-    command, pytester, shard, world
+    command, pytester, shard, target
 ):
     """It is named, and the next push has nothing to send."""
     shard("red", holds=False)
@@ -714,5 +727,5 @@ def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
 
     assert ran.ret == 0
     assert f"{first}, line {damaged + 1} cannot be read" in ran.text
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
     assert command("push").text == "nothing to send\n"

@@ -159,31 +159,31 @@ MODES = {
 
 
 @pytest.fixture
-def suite(pytester, world):
+def suite(pytester, target):
     for name in ("xdist", "anyio"):
         pytest.importorskip(name)
-    world.sandbox.store.schedule_all(world.phase, STATUSES)
+    target.sandbox.store.schedule_all(target.phase, STATUSES)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_suite=SUITE)
 
 
 @pytest.mark.usefixtures("suite")
 @pytest.mark.parametrize("args", MODES.values(), ids=MODES)
-def test_every_outcome_has_its_status(run_zephyr, world, args):
+def test_every_outcome_has_its_status(run_zephyr, target, args):
     """Also if tests are distributed; one request writes all results."""
-    run_zephyr(*args, subprocess=bool(args), same_exit=not args)
+    run_zephyr(*args, subprocess=bool(args), check_exit_code=not args)
 
-    executions = {case: world.execution(case) for case in STATUSES}
+    executions = {case: target.execution(case) for case in STATUSES}
     assert {case: each.status for case, each in executions.items()} == STATUSES
     assert {each.results for each in executions.values()} == {0, 1}
-    assert len(world.writes) == 1
+    assert len(target.writes) == 1
 
 
 @pytest.mark.usefixtures("suite")
-def test_notes_have_the_text_of_every_failure(run_zephyr, world):
-    run_zephyr(same_exit=False)
+def test_notes_have_the_text_of_every_failure(run_zephyr, target):
+    run_zephyr(check_exit_code=False)
 
-    notes = {case: world.execution(case).comment or "" for case in STATUSES}
+    notes = {case: target.execution(case).comment or "" for case in STATUSES}
     assert "call broke" in notes[2]
     assert "setup broke" in notes[3]
     assert "teardown broke" in notes[4]
@@ -197,7 +197,7 @@ def test_notes_have_the_text_of_every_failure(run_zephyr, world):
 
 
 def test_last_attempt_counts_and_notes_name_the_first_failure(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     pytest.importorskip("pytest_rerunfailures")
     pytester.makepyfile(
@@ -215,18 +215,18 @@ def test_last_attempt_counts_and_notes_name_the_first_failure(
         def test_hopeless(): assert False, "never"
         """
     )
-    run_zephyr("-p", "rerunfailures", "--reruns=2", same_exit=False)
+    run_zephyr("-p", "rerunfailures", "--reruns=2", check_exit_code=False)
 
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == "2"
-    assert "after 3 attempts" in world.execution(101).comment
-    assert "try 1 broke" in world.execution(101).comment
-    assert world.execution(101).results == 1
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == "2"
+    assert "after 3 attempts" in target.execution(101).comment
+    assert "try 1 broke" in target.execution(101).comment
+    assert target.execution(101).results == 1
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="subtests came with pytest 9")
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
-def test_failed_subtest_fails_its_case_and_is_named(pytester, run_zephyr, world, args):
+def test_failed_subtest_fails_its_case_and_is_named(pytester, run_zephyr, target, args):
     pytester.makepyfile(
         """
         import pytest
@@ -251,15 +251,15 @@ def test_failed_subtest_fails_its_case_and_is_named(pytester, run_zephyr, world,
                 pass
         """
     )
-    run_zephyr(*args, same_exit=False, subprocess=bool(args))
+    run_zephyr(*args, check_exit_code=False, subprocess=bool(args))
 
-    assert {c: world.statuses()[c] for c in (101, 102, 103)} == {
+    assert {c: target.statuses()[c] for c in (101, 102, 103)} == {
         101: "2", 102: "2", 103: "1"
     }  # fmt: skip
-    assert "[number]" in world.execution(101).comment
+    assert "[number]" in target.execution(101).comment
 
 
-def test_interrupted_run_pushes_what_finished(pytester, run_zephyr, world):
+def test_interrupted_run_pushes_what_finished(pytester, run_zephyr, target):
     """Ctrl-C: the test cases of the running test and of later tests do not change."""
     pytester.makepyfile(
         """
@@ -275,10 +275,10 @@ def test_interrupted_run_pushes_what_finished(pytester, run_zephyr, world):
         def test_never(): pass
         """
     )
-    ran = run_zephyr(subprocess=True, same_exit=False)
+    ran = run_zephyr(subprocess=True, check_exit_code=False)
 
     assert ran.ret == pytest.ExitCode.INTERRUPTED
-    assert {c: world.statuses()[c] for c in (101, 102, 103)} == {
+    assert {c: target.statuses()[c] for c in (101, 102, 103)} == {
         101: "1", 102: None, 103: None
     }  # fmt: skip
     assert "3 test cases: 1 reported (1 Pass), 2 unchanged (not run)" in ran.text
@@ -293,7 +293,7 @@ def test_interrupted_run_pushes_what_finished(pytester, run_zephyr, world):
     ],
     ids=["-x", "--maxfail", "pytest.exit"],
 )
-def test_stopped_run_pushes_what_finished(pytester, run_zephyr, world, body, args):
+def test_stopped_run_pushes_what_finished(pytester, run_zephyr, target, body, args):
     pytester.makepyfile(
         f"""
         import pytest
@@ -310,12 +310,12 @@ def test_stopped_run_pushes_what_finished(pytester, run_zephyr, world, body, arg
     )
     run_zephyr(*args)
 
-    assert world.statuses()[101] == "1"
-    assert world.statuses()[102] == ("2" if args else None)
-    assert world.statuses()[103] is None
+    assert target.statuses()[101] == "1"
+    assert target.statuses()[102] == ("2" if args else None)
+    assert target.statuses()[103] is None
 
 
-def test_file_that_cannot_be_imported_is_named(pytester, run_zephyr, world):
+def test_file_that_cannot_be_imported_is_named(pytester, run_zephyr, target):
     """Its test cases do not change; the others are reported."""
     pytester.makepyfile(
         test_broken="import nowhere\nimport pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n",
@@ -323,8 +323,8 @@ def test_file_that_cannot_be_imported_is_named(pytester, run_zephyr, world):
     )
     ran = run_zephyr("--continue-on-collection-errors")
 
-    assert world.statuses()[101] is None
-    assert world.statuses()[102] == "1"
+    assert target.statuses()[101] is None
+    assert target.statuses()[102] == "1"
     assert "1 could not be collected" in ran.text
     assert "test_broken.py" in ran.text
 
@@ -332,15 +332,15 @@ def test_file_that_cannot_be_imported_is_named(pytester, run_zephyr, world):
 @pytest.mark.parametrize(
     "args", [["--collect-only"], ["--setup-plan"], ["--setup-only"], ["-k", "absent"]]
 )
-def test_run_without_results_writes_nothing(pytester, run_zephyr, world, args):
+def test_run_without_results_writes_nothing(pytester, run_zephyr, target, args):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     run_zephyr(*args)
 
-    assert world.writes == []
-    assert world.statuses()[101] is None
+    assert target.writes == []
+    assert target.statuses()[101] is None
 
 
-def test_module_level_skip_changes_no_test_case(pytester, run_zephyr, world):
+def test_module_level_skip_changes_no_test_case(pytester, run_zephyr, target):
     pytester.makepyfile(
         """
         import pytest
@@ -353,10 +353,10 @@ def test_module_level_skip_changes_no_test_case(pytester, run_zephyr, world):
     )
     run_zephyr()
 
-    assert world.statuses()[101] is None
+    assert target.statuses()[101] is None
 
 
-def test_doctest_marked_by_a_conftest_is_reported(pytester, run_zephyr, world):
+def test_doctest_marked_by_a_conftest_is_reported(pytester, run_zephyr, target):
     pytester.makeconftest(
         """
         import pytest
@@ -378,17 +378,17 @@ def test_doctest_marked_by_a_conftest_is_reported(pytester, run_zephyr, world):
     )
     run_zephyr("--doctest-modules")
 
-    assert world.statuses()[101] == "2"
+    assert target.statuses()[101] == "2"
 
 
-def test_problems_go_to_stderr_without_a_terminal_plugin(pytester, run_zephyr, world):
+def test_problems_go_to_stderr_without_a_terminal_plugin(pytester, run_zephyr, target):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(999)\ndef test_a(): pass\n")
     ran = run_zephyr("-p", "no:terminal")
 
     assert "test case 999 is not known to Zephyr" in ran.result.stderr.str()
 
 
-def test_last_failed_reports_only_what_ran(pytester, run_zephyr, world):
+def test_last_failed_reports_only_what_ran(pytester, run_zephyr, target):
     path = pytester.makepyfile(
         """
         import pytest
@@ -400,16 +400,16 @@ def test_last_failed_reports_only_what_ran(pytester, run_zephyr, world):
         def test_b(): assert False
         """
     )
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
     path.write_text(path.read_text(encoding="utf-8").replace("False", "True"))
-    run_zephyr("--lf", same_exit=False)
+    run_zephyr("--lf", check_exit_code=False)
 
-    assert world.statuses()[102] == "1"
-    assert world.execution(101).results == 1
-    assert world.execution(102).results == 2
+    assert target.statuses()[102] == "1"
+    assert target.execution(101).results == 1
+    assert target.execution(102).results == 2
 
 
-def test_timeout_by_signal_is_a_failure(pytester, run_zephyr, world):
+def test_timeout_by_signal_is_a_failure(pytester, run_zephyr, target):
     pytest.importorskip("pytest_timeout")
     pytester.makepyfile(
         """
@@ -421,7 +421,7 @@ def test_timeout_by_signal_is_a_failure(pytester, run_zephyr, world):
         def test_slow(): time.sleep(30)
         """
     )
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
-    assert world.statuses()[101] == "2"
-    assert "Timeout" in world.execution(101).comment
+    assert target.statuses()[101] == "2"
+    assert "Timeout" in target.execution(101).comment

@@ -54,7 +54,7 @@ def by_id(run: Any) -> dict[Any, Any]:
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_has_every_test_case_and_test(run_zephyr, pytester, world):
+def test_report_has_every_test_case_and_test(run_zephyr, pytester, target):
     ran = run_zephyr("--zephyr-report=out/{run}.json", "--zephyr-run-key=a/b")
 
     run = read(pytester.path / "out" / "a-b.json")
@@ -65,7 +65,7 @@ def test_report_has_every_test_case_and_test(run_zephyr, pytester, world):
     }  # fmt: skip
     assert (cases[101]["status"], cases[102]["status"]) == ("Pass", "Fail")
     assert cases[101]["name"] == "Test case 101"
-    assert cases[101]["execution"] == world.execution(101).id
+    assert cases[101]["execution"] == target.execution(101).id
     assert cases[102]["tests"][0]["nodeid"] == "test_shop.py::test_red"
     assert "assert 1 == 2" in cases[102]["tests"][0]["message"]
     assert cases[104]["reason"] == "skipped"
@@ -106,8 +106,8 @@ def test_report_of_a_run_that_sends_nothing_judges_no_status(run_zephyr, pyteste
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_of_a_failed_push_has_the_reason(run_zephyr, pytester, world):
-    world.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
+def test_report_of_a_failed_push_has_the_reason(run_zephyr, pytester, target):
+    target.sandbox.faults.add(Fault("PUT", "*bulk/execute", status=403, times=None))
     run_zephyr("--zephyr-report=r.json")
 
     run = read(pytester.path / "r.json")
@@ -131,7 +131,7 @@ def test_report_is_written_when_the_sender_fails(run_zephyr, pytester, monkeypat
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_of_a_dry_run_has_what_would_be_reported(run_zephyr, pytester, world):
+def test_report_of_a_dry_run_has_what_would_be_reported(run_zephyr, pytester, target):
     ran = run_zephyr("--zephyr-dry-run", "--zephyr-report=r.md")
 
     text = (pytester.path / "r.md").read_text("utf-8")
@@ -140,18 +140,18 @@ def test_report_of_a_dry_run_has_what_would_be_reported(run_zephyr, pytester, wo
         " `test_shop.py::test_red` |\n"
     ) in text
     assert "6 tests" not in ran.text
-    assert world.writes == []
+    assert target.writes == []
 
 
 @pytest.mark.usefixtures("suite")
-def test_report_that_cannot_be_written_is_named(run_zephyr, pytester, world):
+def test_report_that_cannot_be_written_is_named(run_zephyr, pytester, target):
     (pytester.path / "out").write_text("")
     ran = run_zephyr("--zephyr-report=out/r.json", "--zephyr-comment=never")
 
     assert (
         "zephyr: the report out/r.json (zephyr_report) cannot be written: " in ran.text
     )
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_report_that_cannot_be_written_is_named(run_zephyr, pytester, world):
     ],
 )
 def test_report_with_a_wrong_name_is_a_usage_error(run_zephyr, name, message):
-    ran = run_zephyr(f"--zephyr-report={name}", same_exit=False)
+    ran = run_zephyr(f"--zephyr-report={name}", check_exit_code=False)
 
     assert ran.ret == 4
     assert "invalid zephyr_report" in ran.text
@@ -190,7 +190,7 @@ def on_github(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("suite")
-def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, world):
+def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, target):
     """They have no secret, and the summary keeps what other steps wrote."""
     on_github.write_text("before\n", encoding="utf-8")
     ran = run_zephyr("-q")
@@ -202,7 +202,7 @@ def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, world)
     ran.result.stdout.fnmatch_lines(
         ["::warning title=pytest-zephyr::test case 999 is not known to Zephyr*"]
     )
-    assert world.sandbox.token not in text + ran.text
+    assert target.sandbox.token not in text + ran.text
 
 
 @pytest.mark.usefixtures("suite")

@@ -16,7 +16,7 @@ from tests.client.servers import ForwardProxy
 from tests.client.servers import Request
 from tests.client.servers import ScriptedServer
 from tests.conftest import needs_xdist
-from tests.conftest import World
+from tests.conftest import SandboxTarget
 
 
 PROXY_PASSWORD = "pr0xy-pa55"
@@ -85,8 +85,8 @@ def password_forms(username: str, password: str) -> set[str]:
     return {password, base64.b64encode(pair).decode()}
 
 
-def cookies(world: World) -> set[str]:
-    with world.sandbox.store.database.writing() as session:
+def cookies(target: SandboxTarget) -> set[str]:
+    with target.sandbox.store.database.writing() as session:
         return set(session.scalars(select(Cookie.value)))
 
 
@@ -122,9 +122,9 @@ def echoing_server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def secrets(world, monkeypatch, pytester, proxy, request):
+def secrets(target, monkeypatch, pytester, proxy, request):
     """Set the variables for a login and for a proxy; return the secrets in them."""
-    store = world.sandbox.store
+    store = target.sandbox.store
     login = request.param
     monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
     monkeypatch.setenv(
@@ -158,20 +158,20 @@ def secrets(world, monkeypatch, pytester, proxy, request):
     indirect=["secrets"],
 )
 def test_run_writes_no_credential(
-    pytester, run_zephyr, world, monkeypatch, echoing_server, secrets, args, server
+    pytester, run_zephyr, target, monkeypatch, echoing_server, secrets, args, server
 ):
     """Neither to a file nor to the terminal, with pytest's debugging flags."""
     pytester.makepyfile(SUITE)
     pytester.makeconftest(CONFTEST)
     if server == "echoing":
         monkeypatch.setenv("ZEPHYR_URL", echoing_server.url)
-    ran = run_zephyr(*DEBUG_FLAGS, *args, subprocess=True, same_exit=False)
-    shown = run_zephyr("--zephyr-show-config", subprocess=True, same_exit=False)
+    ran = run_zephyr(*DEBUG_FLAGS, *args, subprocess=True, check_exit_code=False)
+    shown = run_zephyr("--zephyr-show-config", subprocess=True, check_exit_code=False)
     text = ran.text + shown.text
-    secrets = secrets | cookies(world) | {"c00kie-4f2a"}
+    secrets = secrets | cookies(target) | {"c00kie-4f2a"}
 
     if server == "good":
-        assert world.statuses()[102] == "2"
+        assert target.statuses()[102] == "2"
     else:
         assert "answered 400 to" in text
     # Only the sender speaks HTTP.
@@ -186,7 +186,7 @@ def test_run_writes_no_credential(
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
 @pytest.mark.parametrize("secrets", ["basic"], indirect=True)
 def test_credentials_in_texts_of_tests_are_hidden(
-    pytester, run_zephyr, world, secrets, args
+    pytester, run_zephyr, target, secrets, args
 ):
     """In the journal and on the server; pytest itself may print them."""
     if args:
@@ -194,15 +194,15 @@ def test_credentials_in_texts_of_tests_are_hidden(
     pytester.makepyfile(LEAK)
     secrets = {*secrets, "par4m-k3y"}
     capture = "--zephyr-capture=all"
-    ran = run_zephyr(capture, *args, subprocess=bool(args), same_exit=False)
+    ran = run_zephyr(capture, *args, subprocess=bool(args), check_exit_code=False)
 
-    assert world.statuses()[101] == world.statuses()[102] == "2"
+    assert target.statuses()[101] == target.statuses()[102] == "2"
     copies = (ran.path / ".zephyr" / "files").iterdir()
     assert [
         secret for path in copies for secret in secrets if secret in path.read_text()
     ] == []
     sent = {
-        name: world.sandbox.store.attachment_bytes(world.phase, 104, name)[0].decode()
+        name: target.sandbox.store.attachment_bytes(target.phase, 104, name)[0].decode()
         for name in ("output.txt", "used.txt", "notes.txt")
     }
     assert sent["used.txt"] == "used <hidden>"
@@ -210,7 +210,7 @@ def test_credentials_in_texts_of_tests_are_hidden(
     assert "log in with <hidden>" in sent["notes.txt"]
     assert [s for s in secrets if s in "".join(sent.values())] == []
     assert found_in(ran.path / ".zephyr", secrets - {"par4m-k3y"}) == []
-    comments = " ".join(world.execution(case).comment for case in (101, 102, 103))
+    comments = " ".join(target.execution(case).comment for case in (101, 102, 103))
     assert "cannot log in with &lt;hidden&gt;" in comments
     assert [secret for secret in secrets if secret in comments] == []
 
@@ -249,40 +249,40 @@ CUT = """
 """
 
 
-def test_cut_texts_have_no_part_of_a_credential(pytester, run_zephyr, world):
+def test_cut_texts_have_no_part_of_a_credential(pytester, run_zephyr, target):
     pytester.makepyfile(CUT)
-    parts = {world.sandbox.token[:6], world.sandbox.token[-6:]}
-    ran = run_zephyr("--tb=no", "-rN", same_exit=False)
+    parts = {target.sandbox.token[:6], target.sandbox.token[-6:]}
+    ran = run_zephyr("--tb=no", "-rN", check_exit_code=False)
 
     assert found_in(ran.path / ".zephyr", parts) == []
     assert [each for each in parts if each in ran.text] == []
-    assert world.execution(105).attachments
-    comments = " ".join(world.execution(case).comment for case in range(101, 105))
+    assert target.execution(105).attachments
+    comments = " ".join(target.execution(case).comment for case in range(101, 105))
     assert "&lt;hidden&gt;" in comments
     assert [each for each in parts if each in comments] == []
 
 
-def test_internal_error_shows_no_credential(pytester, run_zephyr, world, monkeypatch):
+def test_internal_error_shows_no_credential(pytester, run_zephyr, target, monkeypatch):
     def broken(*_args: object) -> None:
-        raise ValueError(f"cannot read {world.sandbox.token}")
+        raise ValueError(f"cannot read {target.sandbox.token}")
 
     pytester.makepyfile(SUITE)
     monkeypatch.setattr("pytest_zephyr.plugin.reports.to_record", broken)
-    ran = run_zephyr(same_exit=False)
+    ran = run_zephyr(check_exit_code=False)
 
     assert "internal error in pytest_runtest_logreport: ValueError('cannot" in ran.text
-    assert world.sandbox.token not in ran.text
+    assert target.sandbox.token not in ran.text
 
 
 def test_proxy_password_on_the_command_line_is_a_warning(
-    pytester, run_zephyr, proxy, world
+    pytester, run_zephyr, proxy, target
 ):
     """Every user of the machine can read the command line of a process."""
     pytester.makepyfile(SUITE)
     address = proxy.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
-    ran = run_zephyr(f"--zephyr-proxy={address}", same_exit=False)
+    ran = run_zephyr(f"--zephyr-proxy={address}", check_exit_code=False)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert "zephyr: others can read the credential of the proxy in" in ran.text
     assert PROXY_PASSWORD not in ran.text
     assert (
@@ -334,18 +334,18 @@ PARAMETERS = """
     ],
 )
 def test_values_of_secret_parameters_are_hidden_in_node_ids(
-    pytester, run_zephyr, world, command, args, body
+    pytester, run_zephyr, target, command, args, body
 ):
     """Neither in the journal nor on the server; each result is on its own test case."""
     pytester.makepyfile(PARAMETERS.format(body=body))
-    ran = run_zephyr(*args, "--tb=long", subprocess=True, same_exit=False)
+    ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
     # A process that has died sends nothing itself.
     command("push")
 
     assert found_in(ran.path / ".zephyr", {"swordfish"}) == []
-    comments = [world.execution(case).comment or "" for case in (101, 102, 103)]
+    comments = [target.execution(case).comment or "" for case in (101, 102, 103)]
     assert "swordfish" not in " ".join(comments)
-    assert [world.statuses()[case] for case in (101, 102, 103)] == [
+    assert [target.statuses()[case] for case in (101, 102, 103)] == [
         "2",
         "1",
         "1" if body == "pass" else "2",
@@ -389,20 +389,20 @@ SHOWN = r"""
     "args", [[], pytest.param(["-n2"], marks=needs_xdist)], ids=["one process", "n2"]
 )
 def test_values_of_secret_parameters_are_hidden_in_texts(
-    pytester, run_zephyr, world, args
+    pytester, run_zephyr, target, args
 ):
     """Also inside other values, in steps and in reasons; ordinary words stay."""
     pytester.makepyfile(SHOWN)
-    ran = run_zephyr(*args, "--tb=long", subprocess=True, same_exit=False)
+    ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
 
     assert found_in(ran.path / ".zephyr", {"swordfish"}) == []
-    comments = [world.execution(case).comment or "" for case in range(101, 107)]
+    comments = [target.execution(case).comment or "" for case in range(101, 107)]
     assert "swordfish" not in " ".join(comments)
     assert "it is True in pytest" in comments[5]
 
 
 def test_hidden_parameters_keep_their_names_if_fewer_tests_are_selected(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """A repeated test replaces the result of the same value and no other."""
     pytester.makepyfile(
@@ -419,9 +419,9 @@ def test_hidden_parameters_keep_their_names_if_fewer_tests_are_selected(
         """
     )
     key = "--zephyr-run-key=k"
-    run_zephyr(key, same_exit=False)
-    assert (world.statuses()[101], world.statuses()[102]) == ("1", "2")
+    run_zephyr(key, check_exit_code=False)
+    assert (target.statuses()[101], target.statuses()[102]) == ("1", "2")
     (pytester.path / "fixed").touch()
-    run_zephyr(key, "--lf", same_exit=False)
+    run_zephyr(key, "--lf", check_exit_code=False)
 
-    assert (world.statuses()[101], world.statuses()[102]) == ("1", "1")
+    assert (target.statuses()[101], target.statuses()[102]) == ("1", "1")

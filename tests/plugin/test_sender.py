@@ -34,7 +34,7 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="needs signals or a she
 
 
 @pytest.fixture
-def run_python(pytester, phase_of_world):
+def run_python(pytester, target_variables):
     """Run Python with these arguments; the settings for the sandbox are in variables."""
     pytester.makepyfile(ONE)
 
@@ -98,7 +98,7 @@ def test_test_process_does_not_talk_to_zephyr(pytester, run_python, args):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, world):
+def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, target):
     """Tests do not always restore them."""
     pytester.makepyfile(
         f"""
@@ -114,7 +114,7 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, world)
     )
     run_python("-m", "pytest", "--zephyr")
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # How it starts
@@ -122,7 +122,7 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, world)
 
 @pytest.mark.parametrize("start", ["-m pytest", "PYTHONPATH", "rootdir"])
 def test_modules_of_a_suite_do_not_break_the_sender(
-    pytester, run_python, world, monkeypatch, start
+    pytester, run_python, target, monkeypatch, start
 ):
     """Even if they have the names of libraries."""
     tests = pytester.mkdir("tests")
@@ -140,21 +140,21 @@ def test_modules_of_a_suite_do_not_break_the_sender(
     done = run_python("-m", "pytest", "-p", "pytest_zephyr.plugin", "--zephyr", cwd=cwd)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_sender_gets_no_variables_that_change_python(
-    pytester, run_python, world, monkeypatch
+    pytester, run_python, target, monkeypatch
 ):
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setenv("PYTHONINSPECT", "1")
     run_python("-m", "pytest", "--zephyr", "-W", "default", stdin=subprocess.DEVNULL)
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_coverage_of_subprocesses_does_not_record_the_sender(
-    pytester, run_python, world
+    pytester, run_python, target
 ):
     settings = "[run]\nparallel = true\npatch = subprocess\n"
     (pytester.path / ".coveragerc").write_text(settings, encoding="utf-8")
@@ -170,12 +170,12 @@ def test_coverage_of_subprocesses_does_not_record_the_sender(
     done = run_python("-m", "coverage", "run", "-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     # This process and the one of the test.
     assert len(list(pytester.path.glob(".coverage.*"))) == 2
 
 
-def test_sender_starts_from_a_zipapp(pytester, run_python, world, tmp_path):
+def test_sender_starts_from_a_zipapp(pytester, run_python, target, tmp_path):
     """The sender must import its modules from the archive."""
     app = tmp_path / "app"
     app.mkdir()
@@ -198,21 +198,21 @@ def test_sender_starts_from_a_zipapp(pytester, run_python, world, tmp_path):
     done = run_python("-S", tmp_path / "app.pyz", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1", done.stdout
+    assert target.statuses()[101] == "1", done.stdout
 
 
 @needs_posix
-def test_sender_starts_with_a_closed_stdin(run_python, world):
+def test_sender_starts_with_a_closed_stdin(run_python, target):
     """The number of stdin is free, so a pipe gets it."""
     call = ["sh", "-c", 'exec "$0" -m pytest --zephyr <&-', sys.executable]
     done = run_python(call=call)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @needs_posix
-def test_sender_starts_if_pytest_is_process_1(run_python, world):
+def test_sender_starts_if_pytest_is_process_1(run_python, target):
     """As in a container. The parent of the sender is 1, as if it were an orphan."""
     call = ["unshare", "--fork", "--pid", "--kill-child", sys.executable]
     if run_python("-c", "pass", call=call).returncode:
@@ -220,19 +220,21 @@ def test_sender_starts_if_pytest_is_process_1(run_python, world):
     done = run_python("-m", "pytest", "--zephyr", call=call)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1", done.stdout
+    assert target.statuses()[101] == "1", done.stdout
 
 
 @pytest.mark.parametrize("args", [["-p", "no:terminal"], ["-W", "error"], ["-s"]])
-def test_sender_works_with_options_of_pytest(run_python, world, args):
+def test_sender_works_with_options_of_pytest(run_python, target, args):
     done = run_python("-m", "pytest", "--zephyr", *args)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @needs_posix
-def test_exit_handlers_do_not_hold_the_sender(pytester, run_python, world, monkeypatch):
+def test_exit_handlers_do_not_hold_the_sender(
+    pytester, run_python, target, monkeypatch
+):
     """A library may register one in every process of the environment."""
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(
@@ -246,7 +248,7 @@ def test_exit_handlers_do_not_hold_the_sender(pytester, run_python, world, monke
     done = run_python("-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 CONFTESTS = {
@@ -285,17 +287,17 @@ CONFTESTS = {
     "args", [[], ["--zephyr-only-planned"]], ids=["all", "planned"]
 )
 def test_sender_works_whatever_a_conftest_changes(
-    pytester, run_python, world, conftest, args
+    pytester, run_python, target, conftest, args
 ):
     pytester.makeconftest(conftest)
     done = run_python("-m", "pytest", "--zephyr", "--zephyr-on-error=fail", *args)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
-    assert world.execution(101).results == 1
+    assert target.statuses()[101] == "1"
+    assert target.execution(101).results == 1
 
 
-def test_sys_path_may_contain_path_objects(pytester, run_python, world):
+def test_sys_path_may_contain_path_objects(pytester, run_python, target):
     pytester.makepyfile(
         run="import sys, pathlib, pytest\n"
         "sys.path.insert(0, pathlib.Path.cwd())\n"
@@ -304,22 +306,22 @@ def test_sys_path_may_contain_path_objects(pytester, run_python, world):
     done = run_python("run.py")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
-def test_pythonpath_may_name_the_standard_library(run_python, world, monkeypatch):
+def test_pythonpath_may_name_the_standard_library(run_python, target, monkeypatch):
     ours = os.environ.get("PYTHONPATH", "")
     library = str(Path(str(os.__file__)).parent)
     monkeypatch.setenv("PYTHONPATH", f"{library}{os.pathsep}{ours}")
     done = run_python("-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize("text", ["print('hello')", "print('hello', end='')"])
 def test_output_at_the_start_of_python_is_ignored(
-    pytester, run_python, world, monkeypatch, text
+    pytester, run_python, target, monkeypatch, text
 ):
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(text, encoding="utf-8")
@@ -329,14 +331,14 @@ def test_output_at_the_start_of_python_is_ignored(
     done = run_python("-m", "pytest", "--zephyr")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # If it does not start
 
 
 def test_wait_for_a_sender_that_does_not_start_ends_at_the_deadline(
-    pytester, run_python, world, monkeypatch
+    pytester, run_python, target, monkeypatch
 ):
     site = pytester.mkdir("site")
     (site / "sitecustomize.py").write_text(
@@ -408,7 +410,7 @@ def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(
     ],
 )
 def test_results_are_kept_if_it_cannot_be_started(
-    pytester, run_python, world, command, cause, policy
+    pytester, run_python, target, command, cause, policy
 ):
     """A message says so before and after the tests; a later push sends them."""
     (pytester.path / "early.py").write_text(f"import sys\n{cause}\n", encoding="utf-8")
@@ -421,9 +423,9 @@ def test_results_are_kept_if_it_cannot_be_started(
         done.stdout.count("the process that talks to Zephyr cannot be started: ") == 2
     )
     assert "zephyr: results kept in .zephyr" in done.stdout
-    assert world.statuses()[101] is None
+    assert target.statuses()[101] is None
     assert command("push").ret == 0
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 # How it ends
@@ -460,7 +462,7 @@ TRICKLES = [
 
 
 @pytest.mark.parametrize(("begin", "part"), TRICKLES)
-def test_endless_answer_ends_at_the_deadline(run_python, world, trickle, begin, part):
+def test_endless_answer_ends_at_the_deadline(run_python, target, trickle, begin, part):
     """No single byte exceeds the timeout, but the answer never ends."""
     url = trickle(begin, part)
     done = run_python(
@@ -474,11 +476,11 @@ def test_endless_answer_ends_at_the_deadline(run_python, world, trickle, begin, 
 
 
 @pytest.mark.parametrize("words", [["push"], ["check"], ["list", "projects"]])
-def test_endless_answer_does_not_hold_the_command(run_python, world, trickle, words):
+def test_endless_answer_does_not_hold_the_command(run_python, target, trickle, words):
     run_python("-m", "pytest", "--zephyr", "--zephyr-push=never")
     flags = [f"--zephyr-url={trickle(*TRICKLES[0].values)}", "--zephyr-deadline=0.5"]
     if words[0] != "list":
-        flags.append(f"--zephyr-phase={world.phase}")
+        flags.append(f"--zephyr-phase={target.phase}")
     done = run_python("-m", "pytest_zephyr", *words, *flags)
 
     assert done.returncode == 1
@@ -513,7 +515,7 @@ HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
 @pytest.mark.parametrize("forked", [False, True], ids=["alone", "with a forked child"])
 @pytest.mark.parametrize("killed", ["pytest", "sender", "both"])
 def test_kill_leaves_no_process_and_loses_no_result(
-    pytester, run_python, world, command, killed, forked
+    pytester, run_python, target, command, killed, forked
 ):
     """Even if a child process of the suite still holds the pipe open."""
     if forked:
@@ -530,14 +532,14 @@ def test_kill_leaves_no_process_and_loses_no_result(
             """
         )
     (hold := pytester.path / "hold").touch()
-    world.sandbox.faults.add(HANG)
+    target.sandbox.faults.add(HANG)
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "--zephyr"],
         cwd=pytester.path,
         stdout=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: world.sandbox.faults.listed()[0]["met"])
+    wait_until(lambda: target.sandbox.faults.listed()[0]["met"])
     (sender,) = (each for each in children(process.pid) if "-c" in _command_line(each))
     for pid in {"pytest": [process.pid], "sender": [sender]}.get(
         killed, [process.pid, sender]
@@ -554,19 +556,19 @@ def test_kill_leaves_no_process_and_loses_no_result(
         )
         assert "results kept in .zephyr" in output
 
-    world.sandbox.faults.clear()
+    target.sandbox.faults.clear()
     assert command("push").ret == 0
-    assert world.statuses()[101] == "1"
-    assert world.execution(101).results == 1
+    assert target.statuses()[101] == "1"
+    assert target.execution(101).results == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 def test_write_in_progress_at_a_kill_is_not_repeated(
-    pytester, run_python, world, monkeypatch
+    pytester, run_python, target, monkeypatch
 ):
     """The push waits for the end of that write, at most as long as for an answer."""
     monkeypatch.setenv("ZEPHYR_TIMEOUT", "3")
-    world.sandbox.faults.add(
+    target.sandbox.faults.add(
         Fault("PUT", "bulk/execute", kind="latency", seconds=1, times=1)
     )
     process = subprocess.Popen(
@@ -574,14 +576,14 @@ def test_write_in_progress_at_a_kill_is_not_repeated(
         cwd=pytester.path,
         stdout=subprocess.DEVNULL,
     )
-    wait_until(lambda: world.sandbox.faults.listed()[0]["met"])
+    wait_until(lambda: target.sandbox.faults.listed()[0]["met"])
     process.kill()
     process.wait()
     pushed = run_python("-m", "pytest_zephyr", "push")
 
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
-    assert world.statuses()[101] == "1"
-    assert world.execution(101).results == 1
+    assert target.statuses()[101] == "1"
+    assert target.execution(101).results == 1
 
 
 def _command_line(pid: int) -> list[str]:

@@ -42,20 +42,20 @@ def no_phase_id(run_zephyr, monkeypatch):
     monkeypatch.delenv("ZEPHYR_PHASE")
 
 
-def add_cases(world, cases, folder=None):
+def add_cases(target, cases, folder=None):
     for case in cases:
-        world.sandbox.store.add_case(world.release, testcase_id=case, folder=folder)
+        target.sandbox.store.add_case(target.release, testcase_id=case, folder=folder)
 
 
-def cycles(world, name="Build 7"):
-    return [c for c in world.sandbox.store.cycles(world.release) if c.name == name]
+def cycles(target, name="Build 7"):
+    return [c for c in target.sandbox.store.cycles(target.release) if c.name == name]
 
 
-def statuses(world, name="Build 7"):
+def statuses(target, name="Build 7"):
     """Return the statuses of a cycle that has one phase, by visible id."""
-    (cycle,) = cycles(world, name)
-    (phase,) = world.sandbox.store.phases(cycle.id)
-    return {e.testcase_id: e.status for e in world.sandbox.store.executions(phase.id)}
+    (cycle,) = cycles(target, name)
+    (phase,) = target.sandbox.store.phases(cycle.id)
+    return {e.testcase_id: e.status for e in target.sandbox.store.executions(phase.id)}
 
 
 # Creating
@@ -63,101 +63,104 @@ def statuses(world, name="Build 7"):
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_three_hundred_results_fill_a_new_cycle_with_twenty_requests(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
-    add_cases(world, range(1000, 1300))
+    add_cases(target, range(1000, 1300))
     pytester.makepyfile(MANY.format(first=1000, last=1300))
-    ran = run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
+    ran = run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
 
-    assert statuses(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1300)}
-    assert len(world.sandbox.requests) <= 20
+    assert statuses(target) == {n: "1" if n % 10 else "2" for n in range(1000, 1300)}
+    assert len(target.sandbox.requests) <= 20
     assert "Created cycle 'Build 7', phase 'Regression' and 300 executions" in ran.text
     assert "300 test cases: 300 reported (270 Pass, 30 Fail)" in ran.text
 
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_twelve_hundred_cases_in_twelve_folders_cost_48_requests(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
-    store = world.sandbox.store
+    store = target.sandbox.store
     for number in range(12):
-        folder = store.add_folder(world.release, f"Part {number}")
-        add_cases(world, range(1000 + 100 * number, 1100 + 100 * number), folder)
+        folder = store.add_folder(target.release, f"Part {number}")
+        add_cases(target, range(1000 + 100 * number, 1100 + 100 * number), folder)
     pytester.makepyfile(MANY.format(first=1000, last=2200))
-    run_zephyr(*NAMES, "--zephyr-create=cycle", "-q", same_exit=False)
+    run_zephyr(*NAMES, "--zephyr-create=cycle", "-q", check_exit_code=False)
 
-    assert len(statuses(world)) == 1200
-    assert len(world.sandbox.requests) <= 48
+    assert len(statuses(target)) == 1200
+    assert len(target.sandbox.requests) <= 48
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_second_run_finds_what_the_first_created(pytester, run_zephyr, world):
-    add_cases(world, [201])
+def test_second_run_finds_what_the_first_created(pytester, run_zephyr, target):
+    add_cases(target, [201])
     pytester.makepyfile(ONE.format(case=201))
-    run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
-    before = len(world.writes)
-    run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
+    run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
+    before = len(target.writes)
+    run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
 
-    assert statuses(world) == {201: "1"}
-    assert world.writes[before:] == [
+    assert statuses(target) == {201: "1"}
+    assert target.writes[before:] == [
         "PUT /flex/services/rest/v3/execution/bulk/execute"
     ]
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_new_cycle_has_dates_build_and_environment(pytester, run_zephyr, world):
+def test_new_cycle_has_dates_build_and_environment(pytester, run_zephyr, target):
     today = date.today()
     end = today + timedelta(days=5)
-    release = world.sandbox.store.add_release(
-        world.project, "2.0", start=today - timedelta(days=9), end=end
+    release = target.sandbox.store.add_release(
+        target.project, "2.0", start=today - timedelta(days=9), end=end
     )
-    world.sandbox.store.add_case(release, testcase_id=201)
+    target.sandbox.store.add_case(release, testcase_id=201)
     pytester.makepyfile(ONE.format(case=201))
     run_zephyr(
         *NAMES, "--zephyr-release=name:2.0", "--zephyr-create=cycle",
-        "--zephyr-environment=UAT", "--zephyr-build=7.1", same_exit=False,
+        "--zephyr-environment=UAT", "--zephyr-build=7.1", check_exit_code=False,
     )  # fmt: skip
 
-    (cycle,) = world.sandbox.store.cycles(release)
+    (cycle,) = target.sandbox.store.cycles(release)
     # Midnight may have come in between.
     assert cycle.start in {today, date.today()}
     assert cycle.end == end
     assert (cycle.build, cycle.environment) == ("7.1", "UAT")
-    (phase,) = world.sandbox.store.phases(cycle.id)
+    (phase,) = target.sandbox.store.phases(cycle.id)
     assert (phase.start, phase.end) == (cycle.start, end)
 
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_missing_mandatory_environment_is_reported_before_the_tests(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
-    world.sandbox.store.set_preference("cycle.environment.enabled", "true")
-    add_cases(world, [201])
+    target.sandbox.store.set_preference("cycle.environment.enabled", "true")
+    add_cases(target, [201])
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(
-        *NAMES, "--zephyr-create=cycle", "--zephyr-on-error=fail", same_exit=False
+        *NAMES, "--zephyr-create=cycle", "--zephyr-on-error=fail", check_exit_code=False
     )
 
     assert ran.ret == 4
     assert "requires an environment on every cycle. Set zephyr_environment" in ran.text
-    assert cycles(world) == []
+    assert cycles(target) == []
 
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_refused_cycle_in_a_release_that_has_ended_is_explained(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     over = date.today() - timedelta(days=30)
-    release = world.sandbox.store.add_release(
-        world.project, "0.9", start=over - timedelta(days=9), end=over
+    release = target.sandbox.store.add_release(
+        target.project, "0.9", start=over - timedelta(days=9), end=over
     )
-    world.sandbox.store.add_case(release, testcase_id=201)
-    world.sandbox.faults.add(
+    target.sandbox.store.add_case(release, testcase_id=201)
+    target.sandbox.faults.add(
         Fault(method="POST", path="/cycle", kind="status", status=400)
     )
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(
-        *NAMES, "--zephyr-release=name:0.9", "--zephyr-create=cycle", same_exit=False
+        *NAMES,
+        "--zephyr-release=name:0.9",
+        "--zephyr-create=cycle",
+        check_exit_code=False,
     )
 
     assert f"ended on {over}; a cycle needs a release that has not ended" in ran.text
@@ -165,36 +168,38 @@ def test_refused_cycle_in_a_release_that_has_ended_is_explained(
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_new_cycle_waits_for_a_locked_release(pytester, run_zephyr, world, monkeypatch):
+def test_new_cycle_waits_for_a_locked_release(
+    pytester, run_zephyr, target, monkeypatch
+):
     """The lock is released during the wait."""
-    add_cases(world, [201])
-    world.sandbox.store.lock_release(world.release)
+    add_cases(target, [201])
+    target.sandbox.store.lock_release(target.release)
     waits = []
 
     def unlock(seconds):
         waits.append(seconds)
-        world.sandbox.store.unlock_release(world.release)
+        target.sandbox.store.unlock_release(target.release)
 
     monkeypatch.setattr(base, "time", SimpleNamespace(sleep=unlock))
     pytester.makepyfile(ONE.format(case=201))
-    run_zephyr(*NAMES, "--zephyr-create=cycle", same_exit=False)
+    run_zephyr(*NAMES, "--zephyr-create=cycle", check_exit_code=False)
 
     assert waits == [15.0]
-    assert statuses(world) == {201: "1"}
+    assert statuses(target) == {201: "1"}
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_release_that_stays_locked_is_named(pytester, run_zephyr, world):
-    add_cases(world, [201])
-    world.sandbox.store.lock_release(world.release)
+def test_release_that_stays_locked_is_named(pytester, run_zephyr, target):
+    add_cases(target, [201])
+    target.sandbox.store.lock_release(target.release)
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(
-        *NAMES, "--zephyr-create=cycle", "--zephyr-deadline=10", same_exit=False
+        *NAMES, "--zephyr-create=cycle", "--zephyr-deadline=10", check_exit_code=False
     )
 
     assert "is locked" in ran.text
     assert "1 test case: 1 not sent" in ran.text
-    assert cycles(world) == []
+    assert cycles(target) == []
 
 
 @pytest.mark.usefixtures("no_phase_id")
@@ -209,21 +214,21 @@ def test_release_that_stays_locked_is_named(pytester, run_zephyr, world):
     ids=["nothing to send", "collect-only", "dry run", "push never"],
 )
 def test_nothing_is_created_without_a_result_to_send(
-    pytester, run_zephyr, world, body, options
+    pytester, run_zephyr, target, body, options
 ):
-    add_cases(world, [201])
+    add_cases(target, [201])
     pytester.makepyfile(f"import pytest\n@pytest.mark.zephyr(201)\n{body}\n")
     run_zephyr(*NAMES, "--zephyr-create=cycle", *options)
 
-    assert world.writes == []
+    assert target.writes == []
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_nothing_is_created_for_unknown_ids(pytester, run_zephyr, world):
+def test_nothing_is_created_for_unknown_ids(pytester, run_zephyr, target):
     pytester.makepyfile(ONE.format(case=999))
     ran = run_zephyr(*NAMES, "--zephyr-create=cycle")
 
-    assert world.writes == []
+    assert target.writes == []
     assert "test case 999 is not known to Zephyr" in ran.text
 
 
@@ -237,19 +242,19 @@ def test_nothing_is_created_for_unknown_ids(pytester, run_zephyr, world):
     ],
 )
 def test_missing_cycle_is_named_if_it_may_not_be_created(
-    pytester, run_zephyr, world, create, message
+    pytester, run_zephyr, target, create, message
 ):
-    add_cases(world, [201])
+    add_cases(target, [201])
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(*NAMES, f"--zephyr-create={create}")
 
     assert message in ran.text
-    assert world.writes == []
+    assert target.writes == []
 
 
-def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, world):
+def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, target):
     """The cycle with the lowest id is used, and the others are removed."""
-    add_cases(world, range(1000, 1040))
+    add_cases(target, range(1000, 1040))
     pytester.makepyfile(MANY.format(first=1000, last=1040))
     command = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--zephyr",
@@ -269,7 +274,7 @@ def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, world):
     with ThreadPoolExecutor(4) as jobs:
         outputs = list(jobs.map(job, range(4)))
 
-    assert statuses(world) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, (
+    assert statuses(target) == {n: "1" if n % 10 else "2" for n in range(1000, 1040)}, (
         outputs
     )
     assert all("not sent" not in text for text in outputs), outputs
@@ -279,10 +284,10 @@ def test_four_jobs_at_once_create_one_cycle(pytester, run_zephyr, world):
 
 
 def test_case_outside_the_phase_is_added_assigned_and_executed(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
-    add_cases(world, [201])
-    world.sandbox.store.add_case(world.release, testcase_id=202, alt="AUTH-2")
+    add_cases(target, [201])
+    target.sandbox.store.add_case(target.release, testcase_id=202, alt="AUTH-2")
     pytester.makepyfile(
         """
         import pytest
@@ -296,21 +301,21 @@ def test_case_outside_the_phase_is_added_assigned_and_executed(
     )
     ran = run_zephyr("--zephyr-create=execution")
 
-    assert world.statuses() == {
+    assert target.statuses() == {
         **dict.fromkeys(range(101, 107)), 101: "1", 201: "1", 202: "2"
     }  # fmt: skip
     assert "Created 2 executions" in ran.text
-    assert len(world.sandbox.store.scheduled_ids(world.phase)) == 8
+    assert len(target.sandbox.store.scheduled_ids(target.phase)) == 8
 
 
 def test_unassigned_test_case_of_the_phase_is_assigned_and_not_added_again(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """Other unassigned test cases stay unassigned."""
-    store = world.sandbox.store
-    add_cases(world, [201, 202, 203])
-    store.schedule_unassigned(world.phase, 201)
-    store.schedule_unassigned(world.phase, 202)
+    store = target.sandbox.store
+    add_cases(target, [201, 202, 203])
+    store.schedule_unassigned(target.phase, 201)
+    store.schedule_unassigned(target.phase, 202)
     pytester.makepyfile(
         """
         import pytest
@@ -322,18 +327,23 @@ def test_unassigned_test_case_of_the_phase_is_assigned_and_not_added_again(
         def test_new(): pass
         """
     )
-    run_zephyr("--zephyr-create=execution", same_exit=False)
+    run_zephyr("--zephyr-create=execution", check_exit_code=False)
 
-    assert sorted(store.scheduled_ids(world.phase)) == [*range(101, 107), 201, 202, 203]
-    statuses = world.statuses()
+    assert sorted(store.scheduled_ids(target.phase)) == [
+        *range(101, 107),
+        201,
+        202,
+        203,
+    ]
+    statuses = target.statuses()
     assert (statuses[201], statuses[203]) == ("1", "1")
     assert 202 not in statuses
 
 
-def test_structured_phase_is_never_added_to(pytester, run_zephyr, world):
-    store = world.sandbox.store
-    add_cases(world, [201])
-    store.add_phase(world.cycle, "Folders", free_form=False)
+def test_structured_phase_is_never_added_to(pytester, run_zephyr, target):
+    store = target.sandbox.store
+    add_cases(target, [201])
+    store.add_phase(target.cycle, "Folders", free_form=False)
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(
         *NAMES[:2], "--zephyr-cycle=Nightly", "--zephyr-phase=Folders",
@@ -341,12 +351,12 @@ def test_structured_phase_is_never_added_to(pytester, run_zephyr, world):
     )  # fmt: skip
 
     assert "it is a structured phase" in ran.text
-    assert not any("bytree" in write for write in world.writes)
+    assert not any("bytree" in write for write in target.writes)
 
 
-def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, world):
+def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, target):
     """Two tests of one name would share a test case."""
-    world.sandbox.store.add_phase(world.cycle, "Folders", free_form=False)
+    target.sandbox.store.add_phase(target.cycle, "Folders", free_form=False)
     for package in ("api", "ui"):
         pytester.mkpydir(package)
         (pytester.path / package / "test_x.py").write_text(
@@ -355,18 +365,18 @@ def test_no_test_case_is_created_for_a_structured_phase(pytester, run_zephyr, wo
     ran = run_zephyr(
         *NAMES[:2], "--zephyr-cycle=Nightly", "--zephyr-phase=Folders",
         "--zephyr-create=execution", "--zephyr-unmapped=create",
-        "--zephyr-folder=Automation", same_exit=False,
+        "--zephyr-folder=Automation", check_exit_code=False,
     )  # fmt: skip
 
-    assert world.writes == []
+    assert target.writes == []
     assert "is structured, so no test case can be added to the phase" in ran.text
     assert "1 test case: 1 refused" in ran.text
 
 
-def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, world):
-    add_cases(world, [201])
+def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, target):
+    add_cases(target, [201])
     pytester.makepyfile(ONE.format(case=201))
-    ran = run_zephyr("--zephyr-on-error=fail", same_exit=False)
+    ran = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
 
     assert ran.ret == 8
     assert "to have it added: --zephyr-create=execution" in ran.text
@@ -388,36 +398,36 @@ def test_known_case_outside_the_phase_says_how_to_add_it(pytester, run_zephyr, w
     ],
 )  # fmt: skip
 def test_test_case_is_added_once_whatever_call_fails(
-    pytester, run_zephyr, world, fault, case
+    pytester, run_zephyr, target, fault, case
 ):
-    add_cases(world, [case])
-    world.sandbox.faults.add(fault)
+    add_cases(target, [case])
+    target.sandbox.faults.add(fault)
     pytester.makepyfile(ONE.format(case=case))
     run_zephyr(
-        *NAMES[:2], f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
-        "--zephyr-retries=0", same_exit=False,
+        *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
+        "--zephyr-retries=0", check_exit_code=False,
     )  # fmt: skip
 
-    assert world.statuses()[case] == "1"
-    assert world.sandbox.store.scheduled_ids(world.phase).count(case) == 1
+    assert target.statuses()[case] == "1"
+    assert target.sandbox.store.scheduled_ids(target.phase).count(case) == 1
 
 
-def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, world):
+def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, target):
     """A test case that the phase does not take is named; the others get their result."""
-    add_cases(world, [201])
-    world.sandbox.faults.add(Fault(method="POST", path="/bytree/", kind="cut_before"))
-    world.sandbox.faults.add(
+    add_cases(target, [201])
+    target.sandbox.faults.add(Fault(method="POST", path="/bytree/", kind="cut_before"))
+    target.sandbox.faults.add(
         Fault(method="POST", path="/bytree/", status=400, times=None)
     )
     pytester.makepyfile(
         test_new=ONE.format(case=201), test_scheduled=ONE.format(case=101)
     )
     ran = run_zephyr(
-        *NAMES[:2], f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
-        "--zephyr-retries=0", same_exit=False,
+        *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
+        "--zephyr-retries=0", check_exit_code=False,
     )  # fmt: skip
 
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert "test case 201 could not be added to phase" in ran.text
     assert "answered 400 to POST assignmenttree" in ran.text
 
@@ -434,7 +444,7 @@ def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, wo
         ("error", "fail", 4),
     ],
 )
-def test_policy_for_unknown_ids(pytester, run_zephyr, world, policy, on_error, code):
+def test_policy_for_unknown_ids(pytester, run_zephyr, target, policy, on_error, code):
     pytester.makepyfile(
         """
         import pytest
@@ -448,24 +458,24 @@ def test_policy_for_unknown_ids(pytester, run_zephyr, world, policy, on_error, c
     )
     ran = run_zephyr(
         f"--zephyr-unknown-case={policy}", f"--zephyr-on-error={on_error}",
-        same_exit=False,
+        check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == code
     message = "test case 1022 is not known to Zephyr. Did you mean 102?"
     assert (message in ran.text) == (policy != "ignore")
-    assert world.statuses()[101] == (None if code == 4 else "1")
+    assert target.statuses()[101] == (None if code == 4 else "1")
     assert ("test_typo" in ran.text) == (policy != "ignore")
 
 
 @needs_xdist
 def test_unknown_id_ends_a_distributed_run_before_the_first_test(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     pytester.makepyfile(ONE.format(case=1022))
     ran = run_zephyr(
         "-n2", "--zephyr-unknown-case=error", "--zephyr-on-error=fail",
-        same_exit=False, subprocess=True,
+        check_exit_code=False, subprocess=True,
     )  # fmt: skip
 
     assert ran.ret == 4
@@ -493,7 +503,7 @@ def test_policy_for_tests_without_a_marker(pytester, run_zephyr, policy, code, n
         """
     )
     ran = run_zephyr(
-        f"--zephyr-unmapped={policy}", "--zephyr-on-error=fail", same_exit=False
+        f"--zephyr-unmapped={policy}", "--zephyr-on-error=fail", check_exit_code=False
     )
 
     assert ran.ret == code
@@ -508,9 +518,9 @@ CREATE = (*NAMES, "--zephyr-create=cycle", "--zephyr-unmapped=create")
 @pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
 def test_test_cases_are_created_once_for_tests_without_a_marker(
-    pytester, run_zephyr, world, workers
+    pytester, run_zephyr, target, workers
 ):
-    requirement = world.sandbox.store.add_requirement(world.release, "R", alt="REQ-1")
+    requirement = target.sandbox.store.add_requirement(target.release, "R", alt="REQ-1")
     pytester.mkpydir("pay")
     (pytester.path / "pay" / "test_card.py").write_text(
         """
@@ -529,10 +539,12 @@ def test_many(n): assert n != 2
     )
     pytester.makeini("[pytest]\nmarkers = smoke\n")
     for _ in range(2):
-        ran = run_zephyr(*CREATE, *workers, same_exit=False, subprocess=bool(workers))
+        ran = run_zephyr(
+            *CREATE, *workers, check_exit_code=False, subprocess=bool(workers)
+        )
         assert "2 test cases: 2 reported (1 Pass, 1 Fail)" in ran.text
 
-    cases = {c.name: c for c in world.sandbox.store.cases(world.release)}
+    cases = {c.name: c for c in target.sandbox.store.cases(target.release)}
     new = {name: case for name, case in cases.items() if "::" in name}
     assert sorted(new) == ["test_card::TestCard::test_ok", "test_card::test_many"]
     ok = new["test_card::TestCard::test_ok"]
@@ -540,14 +552,14 @@ def test_many(n): assert n != 2
     assert ok.description == "A good card is taken."
     assert ok.script == "pay/test_card.py::TestCard::test_ok"
     assert ok.requirements == (requirement,)
-    assert statuses(world) == {
+    assert statuses(target) == {
         ok.id: "1", new["test_card::test_many"].id: "2"
     }  # fmt: skip
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_dry_run_shows_what_would_be_created(pytester, run_zephyr, paste, world):
-    add_cases(world, [201])
+def test_dry_run_shows_what_would_be_created(pytester, run_zephyr, paste, target):
+    add_cases(target, [201])
     pytester.makepyfile(
         test_pay="""
         import pytest
@@ -569,10 +581,10 @@ def test_dry_run_shows_what_would_be_created(pytester, run_zephyr, paste, world)
         "test case 201: Pass, once it is added",
     ):
         assert line in ran.text
-    assert world.writes == []
+    assert target.writes == []
 
     assert paste(ran.text).ret == 0
-    assert len(statuses(world)) == 2
+    assert len(statuses(target)) == 2
 
 
 @pytest.mark.usefixtures("no_phase_id")
@@ -587,10 +599,10 @@ def test_dry_run_counts_a_test_case_that_an_earlier_run_created(pytester, run_ze
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_a_test_case_is_created_for_a_result_with_a_status_of_the_server(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """A server may have other statuses than those that every server has."""
-    world.sandbox.store.set_statuses([("1", "Pass", True), ("11", "Waived", True)])
+    target.sandbox.store.set_statuses([("1", "Pass", True), ("11", "Waived", True)])
     pytester.makepyfile(test_pay="def test_unmarked(): pass")
     ran = run_zephyr(*CREATE, "--zephyr-status-map=passed=Waived")
 
@@ -599,7 +611,7 @@ def test_a_test_case_is_created_for_a_result_with_a_status_of_the_server(
 
 def test_unmapped_create_needs_zephyr_create(pytester, run_zephyr):
     pytester.makepyfile("def test_a(): pass")
-    ran = run_zephyr("--zephyr-unmapped=create", same_exit=False)
+    ran = run_zephyr("--zephyr-unmapped=create", check_exit_code=False)
 
     assert ran.ret == 4
     assert "so zephyr_create must be execution, phase or cycle" in ran.text
@@ -607,10 +619,10 @@ def test_unmapped_create_needs_zephyr_create(pytester, run_zephyr):
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_refused_test_case_is_named_and_the_others_are_created(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """The message of the server about a mandatory field is shown with the test."""
-    world.sandbox.store.add_field("testcase", "Component", "zcf_1", mandatory=True)
+    target.sandbox.store.add_field("testcase", "Component", "zcf_1", mandatory=True)
     pytester.makepyfile(
         test_pay="""
         import pytest
@@ -621,13 +633,13 @@ def test_refused_test_case_is_named_and_the_others_are_created(
         def test_b(): pass
         """
     )
-    ran = run_zephyr(*CREATE, same_exit=False)
+    ran = run_zephyr(*CREATE, check_exit_code=False)
 
     assert "Custom field Component is mandatory" in ran.text
     assert "test_pay.py::test_a" in ran.text
-    (case,) = [c for c in world.sandbox.store.cases(world.release) if "::" in c.name]
+    (case,) = [c for c in target.sandbox.store.cases(target.release) if "::" in c.name]
     assert (case.name, case.properties) == ("test_pay::test_b", {"zcf_1": "cards"})
-    assert statuses(world) == {case.id: "1"}
+    assert statuses(target) == {case.id: "1"}
 
 
 UNMARKED = "".join(f"def test_{n}(): pass\n" for n in range(5))
@@ -636,21 +648,23 @@ UNMARKED = "".join(f"def test_{n}(): pass\n" for n in range(5))
 @pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 def test_test_cases_created_despite_a_server_error_are_not_created_again(
-    pytester, run_zephyr, world, times
+    pytester, run_zephyr, target, times
 ):
     fault = Fault("POST", "*/testcase/bulk", "status_after", status=500, times=times)
-    world.sandbox.faults.add(fault)
+    target.sandbox.faults.add(fault)
     pytester.makepyfile(test_pay=UNMARKED)
-    ran = run_zephyr(*CREATE, same_exit=False)
+    ran = run_zephyr(*CREATE, check_exit_code=False)
 
-    names = [c.name for c in world.sandbox.store.cases(world.release) if "::" in c.name]
+    names = [
+        c.name for c in target.sandbox.store.cases(target.release) if "::" in c.name
+    ]
     assert len(names) == len(set(names)) == 5
     assert "5 test cases: 5 reported (5 Pass)" in ran.text
 
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_two_tests_of_one_name_in_one_folder_are_one_test_case(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     """Folder and name identify a test case; the worst result of its tests counts."""
     for package, body in (("api", "pass"), ("ui", "assert 0")):
@@ -658,15 +672,15 @@ def test_two_tests_of_one_name_in_one_folder_are_one_test_case(
         (pytester.path / package / "test_x.py").write_text(
             f"def test_same(): {body}\n", encoding="utf-8"
         )
-    run_zephyr(*CREATE, "--zephyr-folder=Automation", same_exit=False)
+    run_zephyr(*CREATE, "--zephyr-folder=Automation", check_exit_code=False)
 
-    (case,) = [c for c in world.sandbox.store.cases(world.release) if "::" in c.name]
-    assert statuses(world) == {case.id: "2"}
+    (case,) = [c for c in target.sandbox.store.cases(target.release) if "::" in c.name]
+    assert statuses(target) == {case.id: "2"}
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_dry_run_counts_the_writing_requests(pytester, run_zephyr, world):
-    add_cases(world, [201, 202])
+def test_dry_run_counts_the_writing_requests(pytester, run_zephyr, target):
+    add_cases(target, [201, 202])
     for package in ("a", "b"):
         pytester.mkpydir(package)
         (pytester.path / package / f"test_{package}.py").write_text(
@@ -675,41 +689,41 @@ def test_dry_run_counts_the_writing_requests(pytester, run_zephyr, world):
             encoding="utf-8",
         )
     args = (*CREATE, "--zephyr-folder=A/{package}/B")
-    preview = run_zephyr(*args, "--zephyr-dry-run", same_exit=False).text
-    run_zephyr(*args, same_exit=False)
+    preview = run_zephyr(*args, "--zephyr-dry-run", check_exit_code=False).text
+    run_zephyr(*args, check_exit_code=False)
 
     count = re.search(
         r"nothing was written; a push takes (\d+) writing requests", preview
     )
     assert count is not None
-    assert int(count[1]) == len(world.writes)
+    assert int(count[1]) == len(target.writes)
 
 
 @pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("marker", ["[]", "'SHOP-7'", "alt=''"])
 def test_no_test_case_is_created_for_an_invalid_marker(
-    pytester, run_zephyr, world, marker
+    pytester, run_zephyr, target, marker
 ):
     pytester.makepyfile(
         f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
     )
-    ran = run_zephyr(*CREATE, same_exit=False)
+    ran = run_zephyr(*CREATE, check_exit_code=False)
 
     ran.result.assert_outcomes(passed=1, warnings=1)
-    assert world.writes == []
+    assert target.writes == []
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_field_of_a_result_is_in_the_notes(pytester, run_zephyr, world):
+def test_field_of_a_result_is_in_the_notes(pytester, run_zephyr, target):
     pytester.makepyfile(
         test_pay="def test_a(zephyr): zephyr.field('browser', 'firefox')"
     )
-    ran = run_zephyr(*CREATE, same_exit=False)
+    ran = run_zephyr(*CREATE, check_exit_code=False)
 
     assert "1 test case: 1 reported (1 Pass)" in ran.text
-    (cycle,) = cycles(world)
-    (phase,) = world.sandbox.store.phases(cycle.id)
-    (execution,) = world.sandbox.store.executions(phase.id)
+    (cycle,) = cycles(target)
+    (phase,) = target.sandbox.store.phases(cycle.id)
+    (execution,) = target.sandbox.store.executions(phase.id)
     assert "firefox" in execution.comment
 
 
@@ -730,16 +744,19 @@ PLANNED_AND_UNPLANNED = """
 
 
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["one process", "xdist"])
-def test_only_planned_tests_run(pytester, run_zephyr, world, workers):
+def test_only_planned_tests_run(pytester, run_zephyr, target, workers):
     pytester.makepyfile(PLANNED_AND_UNPLANNED)
-    add_cases(world, [201])
-    world.sandbox.store.schedule_unassigned(world.phase, 201)
+    add_cases(target, [201])
+    target.sandbox.store.schedule_unassigned(target.phase, 201)
     ran = run_zephyr(
-        "--zephyr-only-planned", *workers, same_exit=False, subprocess=bool(workers)
+        "--zephyr-only-planned",
+        *workers,
+        check_exit_code=False,
+        subprocess=bool(workers),
     )
 
     ran.result.assert_outcomes(passed=1, deselected=0 if workers else 2)
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
     assert (
         "only planned: 2 tests were not run, their test case is not in the phase;"
         " 6 test cases of the phase have no test" in ran.text
@@ -752,7 +769,7 @@ def test_only_planned_tests_run(pytester, run_zephyr, world, workers):
     "workers", [[], pytest.param(["-n1"], marks=needs_xdist)], ids=["one", "xdist"]
 )
 def test_only_planned_selects_nothing_if_the_phase_does_not_exist(
-    pytester, run_zephyr, world, create, workers
+    pytester, run_zephyr, target, create, workers
 ):
     """No test runs, and no phase is created."""
     if workers and create != "phase":
@@ -761,7 +778,7 @@ def test_only_planned_selects_nothing_if_the_phase_does_not_exist(
     ran = run_zephyr(
         *NAMES, "--zephyr-cycle=Nightly", "--zephyr-phase=Tomorrow",
         "--zephyr-only-planned", f"--zephyr-create={create}", *workers,
-        same_exit=False, subprocess=bool(workers),
+        check_exit_code=False, subprocess=bool(workers),
     )  # fmt: skip
 
     assert ran.ret == 5
@@ -769,31 +786,33 @@ def test_only_planned_selects_nothing_if_the_phase_does_not_exist(
         "zephyr: only tests of planned test cases run, and there are none." in ran.text
     )
     assert "'Tomorrow' (from --zephyr-phase)" in ran.text
-    assert world.writes == []
+    assert target.writes == []
 
 
 def test_only_planned_selects_nothing_if_no_phase_has_the_id(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     pytester.makepyfile(PLANNED_AND_UNPLANNED)
-    ran = run_zephyr("--zephyr-only-planned", "--zephyr-phase=4999", same_exit=False)
+    ran = run_zephyr(
+        "--zephyr-only-planned", "--zephyr-phase=4999", check_exit_code=False
+    )
 
     assert ran.ret == 5
     assert (
         "zephyr: only tests of planned test cases run, and there are none." in ran.text
     )
-    assert world.writes == []
+    assert target.writes == []
 
 
 @pytest.mark.parametrize(("on_error", "code"), [("fail", 4), ("warn", 1)])
 def test_only_planned_says_that_the_phase_cannot_be_read(
-    pytester, run_zephyr, world, monkeypatch, on_error, code
+    pytester, run_zephyr, target, monkeypatch, on_error, code
 ):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
     pytester.makepyfile(PLANNED_AND_UNPLANNED)
     ran = run_zephyr(
         "--zephyr-only-planned", f"--zephyr-on-error={on_error}", "--zephyr-retries=0",
-        same_exit=False,
+        check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == code
@@ -821,7 +840,7 @@ def test_wrong_id_is_reported_before_the_first_test(
     ran = run_zephyr(
         "--zephyr-project=Payments", "--zephyr-release=name:1.0",
         "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", *args,
-        "--zephyr-on-error=fail", "--zephyr-retries=0", same_exit=False,
+        "--zephyr-on-error=fail", "--zephyr-retries=0", check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == 4
@@ -832,7 +851,7 @@ def test_wrong_id_of_a_phase_alone_is_reported(pytester, run_zephyr):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
         "--zephyr-phase=999", "--zephyr-on-error=fail", "--zephyr-retries=0",
-        same_exit=False,
+        check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == 4
@@ -844,7 +863,7 @@ def test_unknown_id_is_reported_in_a_large_phase(pytester, run_zephyr, monkeypat
     monkeypatch.setattr("pytest_zephyr.push.preflight.MAX_KEPT_EXECUTIONS", 2)
     pytester.makepyfile(ONE.format(case=1022))
     ran = run_zephyr(
-        "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False
+        "--zephyr-unknown-case=error", "--zephyr-on-error=fail", check_exit_code=False
     )
 
     assert ran.ret == 4
@@ -852,58 +871,58 @@ def test_unknown_id_is_reported_in_a_large_phase(pytester, run_zephyr, monkeypat
 
 
 def test_new_test_case_that_the_search_lacks_does_not_end_the_run(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
-    add_cases(world, [201])
-    world.sandbox.faults.add(
+    add_cases(target, [201])
+    target.sandbox.faults.add(
         Fault(path="/advancesearch", kind="omit_rows", rows=99, times=None)
     )
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(
-        *NAMES[:2], f"--zephyr-phase={world.phase}", "--zephyr-create=execution",
-        "--zephyr-unknown-case=error", "--zephyr-on-error=fail", same_exit=False,
+        *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
+        "--zephyr-unknown-case=error", "--zephyr-on-error=fail", check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == 0
-    assert world.statuses()[201] == "1"
+    assert target.statuses()[201] == "1"
 
 
 @pytest.mark.usefixtures("no_phase_id")
 def test_cycle_of_a_release_that_is_only_a_number_needs_its_project(
-    pytester, run_zephyr, world
+    pytester, run_zephyr, target
 ):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
-        f"--zephyr-release={world.release}", *NAMES[2:], "--zephyr-create=cycle",
-        "--zephyr-on-error=fail", same_exit=False,
+        f"--zephyr-release={target.release}", *NAMES[2:], "--zephyr-create=cycle",
+        "--zephyr-on-error=fail", check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == 4
     assert "a new cycle needs the dates of its release" in ran.text
 
 
-def test_structured_phase_named_by_its_id_is_not_added_to(pytester, run_zephyr, world):
-    store = world.sandbox.store
-    add_cases(world, [201])
-    phase = store.add_phase(world.cycle, "Folders", free_form=False)
+def test_structured_phase_named_by_its_id_is_not_added_to(pytester, run_zephyr, target):
+    store = target.sandbox.store
+    add_cases(target, [201])
+    phase = store.add_phase(target.cycle, "Folders", free_form=False)
     pytester.makepyfile(ONE.format(case=201))
     ran = run_zephyr(f"--zephyr-phase={phase}", "--zephyr-create=execution")
 
     assert "it is a structured phase" in ran.text
     assert "Created" not in ran.text
-    assert not any("bytree" in write for write in world.writes)
+    assert not any("bytree" in write for write in target.writes)
 
 
-def test_results_wait_for_a_locked_release(pytester, run_zephyr, world, monkeypatch):
+def test_results_wait_for_a_locked_release(pytester, run_zephyr, target, monkeypatch):
     locked = '{"errorMsg": "The Release with ID1 and name1 is locked."}'
-    world.sandbox.faults.add(Fault("PUT", "/bulk/execute", status=400, body=locked))
+    target.sandbox.faults.add(Fault("PUT", "/bulk/execute", status=400, body=locked))
     waits: list[float] = []
     monkeypatch.setattr(base, "time", SimpleNamespace(sleep=waits.append))
     pytester.makepyfile(ONE.format(case=101))
-    run_zephyr(same_exit=False)
+    run_zephyr(check_exit_code=False)
 
     assert waits == [15.0]
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 @pytest.mark.usefixtures("no_phase_id")
@@ -920,7 +939,7 @@ def test_results_wait_for_a_locked_release(pytester, run_zephyr, world, monkeypa
     ids=["project", "release", "cycle", "phase", "status", "placeholder"],
 )  # fmt: skip
 def test_typo_is_reported_before_the_first_test(
-    pytester, run_zephyr, world, wrong, message
+    pytester, run_zephyr, target, wrong, message
 ):
     pytester.makepyfile(
         "import pytest, pathlib\n@pytest.mark.zephyr(101)\n"
@@ -929,7 +948,7 @@ def test_typo_is_reported_before_the_first_test(
     ran = run_zephyr(
         "--zephyr-project=Payments", "--zephyr-release=name:1.0",
         "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", wrong,
-        "--zephyr-on-error=fail", same_exit=False,
+        "--zephyr-on-error=fail", check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == 4
@@ -940,7 +959,7 @@ def test_typo_is_reported_before_the_first_test(
 
 @pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("wrong", ["project=Payment", "cycle=Nightley", "phase=Smok"])
-def test_printed_command_corrects_a_typo(pytester, run_zephyr, world, paste, wrong):
+def test_printed_command_corrects_a_typo(pytester, run_zephyr, target, paste, wrong):
     """The journal has the wrong name; the command has a flag with the suggested one."""
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
@@ -954,14 +973,14 @@ def test_printed_command_corrects_a_typo(pytester, run_zephyr, world, paste, wro
         [f"*send them to the right one with: * push * --zephyr-{option} {name[:4]}*"]
     )
     assert pasted.ret == 0, pasted.out + pasted.err
-    assert world.statuses()[101] == "1"
+    assert target.statuses()[101] == "1"
 
 
 def test_all_problems_are_reported_at_once(pytester, run_zephyr):
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
         *NAMES[:3], "--zephyr-phase=Smok", "--zephyr-status-map=error=Blockd",
-        "--zephyr-on-error=fail", same_exit=False,
+        "--zephyr-on-error=fail", check_exit_code=False,
     )  # fmt: skip
 
     assert ran.ret == 4
@@ -974,8 +993,8 @@ def test_refused_login_ends_the_run_only_with_on_error_fail(
 ):
     monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
     pytester.makepyfile(ONE.format(case=101))
-    strict = run_zephyr("--zephyr-on-error=fail", same_exit=False)
-    lenient = run_zephyr(same_exit=False)
+    strict = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
+    lenient = run_zephyr(check_exit_code=False)
 
     assert (strict.ret, lenient.ret) == (4, 0)
     assert "does not accept the token in ZEPHYR_TOKEN" in strict.text
@@ -983,11 +1002,13 @@ def test_refused_login_ends_the_run_only_with_on_error_fail(
 
 
 def test_unreachable_server_does_not_stop_the_tests(
-    pytester, run_zephyr, world, monkeypatch
+    pytester, run_zephyr, target, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_URL", "http://127.0.0.1:9")
     pytester.makepyfile(ONE.format(case=101))
-    ran = run_zephyr("--zephyr-on-error=fail", "--zephyr-retries=0", same_exit=False)
+    ran = run_zephyr(
+        "--zephyr-on-error=fail", "--zephyr-retries=0", check_exit_code=False
+    )
 
     assert ran.ret == 8
     assert "the server could not be checked before the tests" in ran.text
@@ -995,17 +1016,19 @@ def test_unreachable_server_does_not_stop_the_tests(
     assert len(ran.journals) == 1
 
 
-def test_header_names_server_user_and_phase(pytester, run_zephyr, world):
+def test_header_names_server_user_and_phase(pytester, run_zephyr, target):
     pytester.makepyfile(ONE.format(case=101))
-    ran = run_zephyr(same_exit=False)
+    ran = run_zephyr(check_exit_code=False)
 
-    where = f"zephyr: {world.sandbox.url} as the owner of the token in ZEPHYR_TOKEN, id"
-    assert f"{where} {world.phase}" in ran.text
+    where = (
+        f"zephyr: {target.sandbox.url} as the owner of the token in ZEPHYR_TOKEN, id"
+    )
+    assert f"{where} {target.phase}" in ran.text
 
 
 @pytest.mark.parametrize("create", ["never", "cycle"])
 def test_run_check_and_push_report_the_same_target_problem(
-    pytester, run_zephyr, world, command, monkeypatch, create
+    pytester, run_zephyr, target, command, monkeypatch, create
 ):
     """The cycle does not exist, and the id is that of a phase in another cycle."""
     monkeypatch.setenv("ZEPHYR_CREATE", create)
@@ -1014,12 +1037,12 @@ def test_run_check_and_push_report_the_same_target_problem(
     monkeypatch.setenv("ZEPHYR_CYCLE", "Release candidate")
     pytester.makepyfile(ONE.format(case=101))
     message = "'Release candidate' (from ZEPHYR_CYCLE) is not a cycle of release '1.0'."
-    location = f"Phase {world.phase} is in cycle 'Nightly' ({world.cycle})."
+    location = f"Phase {target.phase} is in cycle 'Nightly' ({target.cycle})."
 
-    warned = run_zephyr(same_exit=False)
+    warned = run_zephyr(check_exit_code=False)
     checked = command("check")
     pushed = command("push", *warned.journals)
-    failed = run_zephyr("--zephyr-on-error=fail", same_exit=False)
+    failed = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
 
     for ran in (warned, checked, pushed, failed):
         text = ran.text.replace(warned.journals[0].name, "ZEPHYR_CYCLE")
@@ -1027,4 +1050,4 @@ def test_run_check_and_push_report_the_same_target_problem(
         assert location in text
     assert (warned.ret, checked.ret, pushed.ret, failed.ret) == (0, 1, 1, 4)
     assert "FAIL" in checked.text
-    assert world.writes == []
+    assert target.writes == []
