@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         counts = plural(importer.tests, "test")
         if importer.unmapped:
             counts += f", {importer.unmapped} without a test case"
-        output.say("\n".join([*importer.case_map.remarks(), f"{journal}: {counts}"]))
+        remarks = (f"zephyr: {each}" for each in importer.case_map.remarks())
+        output.say("\n".join([*remarks, f"{journal}: {counts}"]))
     else:
         output.say(f"{journal} has the same results; nothing was imported.")
     exit_code = common.FAILED if importer.problems else common.OK

@@ -167,7 +167,7 @@ def _push_run(
         return _not_sent(run, error, settings)
     delivery, contents = delivered.delivery, delivered.contents
     problem_lines = describe_problems(delivery, run.paths, settings)
-    texts = [text for line in problem_lines for text in line.terminal_lines]
+    texts = [text for line in problem_lines for text in (line.text, *line.more)]
     if corrections := _corrections(run, settings, args, texts):
         problem_lines.append(problem(corrections, code="settings"))
     names = ", ".join(map(str, run.paths))
@@ -270,8 +270,8 @@ def _corrections(
                 continue
         what = f"{text!r} (from {source}) is not used" if current else "it was unset"
         flags += [option.flag_name, text]
-        lines.append(f"zephyr: zephyr_{name}: {what}; the journal keeps its own value.")
+        lines.append(f"zephyr_{name}: {what}; the journal keeps its own value.")
     if flags:
         again = command("push", *run.paths, *flags, settings=settings)
-        lines.append(f"        to use the current values: {again}")
+        lines.append(f"to use the current values: {again}")
     return lines

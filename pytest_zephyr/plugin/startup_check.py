@@ -30,6 +30,7 @@ from pytest_zephyr.plugin.sender_process import SenderBug
 from pytest_zephyr.plugin.sender_process import SenderError
 from pytest_zephyr.plugin.sender_process import SenderProcess
 from pytest_zephyr.results.lines import first_lines
+from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import Item
@@ -173,9 +174,10 @@ class StartupCheck:
 
     def _report(self, answer: protocol.Checked) -> None:
         self._answer = answer
+        lines = problems(answer.lines)
         if answer.failed and self._settings.on_error == "fail":
-            self._abort(answer.lines)
-        self._print(answer.lines)
+            self._abort(lines)
+        self._print(lines)
 
     def _note_failure(self, error: SenderError) -> None:
         """Report that there was no check, which is not a configuration problem."""
@@ -186,7 +188,7 @@ class StartupCheck:
         what = "the server could not be checked before the tests"
         if only_planned:
             what = "the plan for --zephyr-only-planned cannot be read"
-        line = f"zephyr: {what}: {error}"
+        line = f"{what}: {error}"
         self._report(protocol.Checked((line,), failed=only_planned))
 
     def _look_up(self) -> None:
@@ -211,27 +213,30 @@ class StartupCheck:
         if not unknown or settings.on_error == "ignore":
             return
         if settings.on_error == "fail" and settings.unknown_case == "error":
-            self._abort([text for line in unknown for text in line.terminal_lines])
-        self._print(
-            [text for line in first_lines(unknown) for text in line.terminal_lines]
-        )
+            self._abort(unknown)
+        self._print(first_lines(unknown))
 
-    def _abort(self, lines: Sequence[str]) -> NoReturn:
+    def _abort(self, lines: Sequence[Line]) -> NoReturn:
         """End the run before its first test, with all problems at once."""
         self.aborted = True
         self.close()
         self._writer.discard()
-        raise pytest.UsageError(*map(self._writer.scrub.line, lines))
+        raise pytest.UsageError(*self._texts(lines))
 
-    def _print(self, lines: Sequence[str]) -> None:
+    def _print(self, lines: Sequence[Line]) -> None:
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        for line in map(self._writer.scrub.line, lines):
+        for text in self._texts(lines):
             try:
                 terminal.ensure_newline()
-                terminal.write_line(line, yellow=True)
+                terminal.write_line(text, yellow=True)
             except ERRORS:
                 # There is no terminal reporter, or another plugin has replaced it.
-                sys.stderr.write(f"{line}\n")
+                sys.stderr.write(f"{text}\n")
+
+    def _texts(self, lines: Sequence[Line]) -> list[str]:
+        """Return what a terminal shows of *lines*, without secrets."""
+        clean = self._writer.scrub.line
+        return [clean(text) for line in lines for text in line.terminal_lines]
 
     def _where(self) -> str:
         settings = self._settings

@@ -63,16 +63,11 @@ class Preflight:
     @property
     def lines(self) -> tuple[str, ...]:
         """What to print."""
-        lines = [
-            f"zephyr: {line}"
-            for each in (*self.problems, *self.remarks)
-            for line in each.splitlines()
-        ]
+        messages = [*self.problems, *self.remarks]
         if self.unreachable:
-            lines.append(
-                f"zephyr: the server could not be checked before the tests: {self.unreachable}"
-            )
-        return tuple(lines)
+            what = "the server could not be checked before the tests"
+            messages.append(f"{what}: {self.unreachable}")
+        return tuple("\n".join(messages).splitlines())
 
     @property
     def planned(self) -> tuple[records.CaseRef, ...] | None:

@@ -100,7 +100,7 @@ class CaseMap:
             "name no test case yet": self._unfilled,
         }
         lines = [
-            f"zephyr: rows of {self._source} {problem}: {few}"
+            f"rows of {self._source} {problem}: {few}"
             for problem, rows in problems.items()
             if (few := first_few(f"line {row.line} {row.pattern!r}" for row in rows))
         ]
@@ -110,8 +110,8 @@ class CaseMap:
                 for name, numbers in self._ambiguous.items()
             ]
             lines.append(
-                f"zephyr: tests match several rows of {self._source}; an"
-                f" exact name counts, else the first row: {first_few(tests)}"
+                f"tests match several rows of {self._source}; an exact name counts,"
+                f" else the first row: {first_few(tests)}"
             )
         return lines
 

@@ -23,8 +23,6 @@ from pytest_zephyr.text import one_line
 
 Level = Literal["info", "success", "warning", "error"]
 
-_PREFIX = "zephyr: "
-
 #: The code of a line about what a dry run would do.
 DRY_RUN: Literal["dry-run"] = "dry-run"
 
@@ -59,7 +57,7 @@ class Line:
     @property
     def terminal_lines(self) -> list[str]:
         """The lines that a terminal shows."""
-        prefix, indent = (_PREFIX, " " * 8) if self.is_problem else ("", "  ")
+        prefix, indent = ("zephyr: ", " " * 8) if self.is_problem else ("", "  ")
         return [f"{prefix}{self.text}", *(f"{indent}{each}" for each in self.more)]
 
 
@@ -68,9 +66,7 @@ def problem(
 ) -> Line:
     """Return one problem whose message has several *lines*."""
     first, *more = lines
-    return Line(
-        first.removeprefix(_PREFIX), level, tuple(map(str.strip, more)), code=code
-    )
+    return Line(first, level, tuple(map(str.strip, more)), code=code)
 
 
 def problems(

@@ -234,7 +234,7 @@ def test_an_exact_name_takes_precedence_over_a_glob_then_the_first_row_does():
     assert cases_of(case_map, "b.py::u") == (1,)
     assert case_map.remarks() == [
         (
-            "zephyr: tests match several rows of the map; an exact name counts, else the"
+            "tests match several rows of the map; an exact name counts, else the"
             " first row: a.py::t (lines 3, 4, 1, 2), b.py::u (lines 1, 5)"
         )
     ]
@@ -245,9 +245,7 @@ def test_rows_with_the_same_pattern_are_merged_and_repetitions_are_named(read):
 
     assert cases_of(case_map, "a") == (101, 102)
     assert cases_of(case_map, "b") == (103, 104)
-    assert case_map.remarks() == [
-        "zephyr: rows of map.csv repeat an earlier one: line 3 'a*'"
-    ]
+    assert case_map.remarks() == ["rows of map.csv repeat an earlier one: line 3 'a*'"]
 
 
 def test_rows_without_effect_are_named(read):
@@ -256,11 +254,8 @@ def test_rows_without_effect_are_named(read):
 
     assert cases_of(case_map, "c") == ()
     assert case_map.remarks(lambda row: row.pattern != "d") == [
-        (
-            "zephyr: rows of map.csv match no test, or only tests with a marker:"
-            " line 2 'b*'"
-        ),
-        "zephyr: rows of map.csv name no test case yet: line 3 'c'",
+        ("rows of map.csv match no test, or only tests with a marker: line 2 'b*'"),
+        "rows of map.csv name no test case yet: line 3 'c'",
     ]
 
 

@@ -58,7 +58,7 @@ SETTINGS = resolve(
         protocol.Check(SETTINGS, 10.0),
         protocol.Push(SETTINGS, Path("a/b.jsonl"), ("a", "\ud800"), '{"a":1}'),
         protocol.LookUp((1, "A-1", "1")),
-        protocol.Checked(("zephyr: a",), True, (1, "A-1"), -7),
+        protocol.Checked(("a",), True, (1, "A-1"), -7),
         protocol.Checked(planned=()),
         protocol.Progress(1, 2, "files"),
         protocol.Pushed((Line("a\nb", "error", ("c",), "not-sent"),), False),
