@@ -60,11 +60,6 @@ def did_you_mean(text: str, choices: Iterable[str]) -> str:
     return f" Did you mean {close}?" if close else ""
 
 
-def from_source(source: str) -> str:
-    """Return where a value came from: ``from ZEPHYR_URL``, or ``the default``."""
-    return "the default" if source == "default" else f"from {source}"
-
-
 def format_case(case: int | str) -> str:
     """Return a test case for a message: the id as ``101``, the Alt ID as ``'AUTH-1'``."""
     return str(case) if isinstance(case, int) else repr(case)

@@ -107,11 +107,11 @@ def find_option_sources(args: argparse.Namespace) -> resolve.OptionSources:
         flags=options.flags_of(args),
         environ=os.environ,
         ini={
-            option.name: (ini.options[option.ini_name], ini.name)
+            option.name: ini.options[option.ini_name]
             for option in options.OPTIONS
             if option.has_ini and option.ini_name in ini.options
         },
-        ini_root=ini.root,
+        ini_file=ini.root / ini.name,
         config_file=args.config_file,
     )
 
@@ -123,13 +123,13 @@ def load_settings(args: argparse.Namespace, run: Run | None = None) -> Settings:
         path, header = run.journals[0].path, run.journals[0].header
         sources = replace(sources, header=header.options, header_name=path.name)
     settings = resolve.resolve(sources)
-    return replace(settings, journal=sources.ini_root / settings.journal)
+    return replace(settings, journal=sources.ini_file.parent / settings.journal)
 
 
 def journal_directory(args: argparse.Namespace) -> Path:
     """Return the directory of journals, even if other options are invalid."""
     sources = find_option_sources(args)
-    directory: Path = sources.ini_root / resolve.value("journal", sources)
+    directory: Path = sources.ini_file.parent / resolve.value("journal", sources)
     return directory
 
 

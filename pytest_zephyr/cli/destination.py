@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 import sys
 
 from pytest_zephyr.config import parsers
 from pytest_zephyr.config.command_line import command
-from pytest_zephyr.config.options import BY_NAME
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.errors import InvalidValue
@@ -54,8 +52,8 @@ def choose_server(
             )
         return replace(settings, url=journal_url)
     if journal_url != settings.url:
-        _reject_foreign_ids(settings, journal_url, path)
-        if settings.sources["url"] != BY_NAME["url"].flag_name:
+        _reject_foreign_ids(settings, journal_url)
+        if settings.sources["url"].kind != "flag":
             raise SettingsError(
                 f"{path} was written for {journal_url}, and this push is for"
                 f" {settings.describe('url')}. Nothing was sent. If that is what you"
@@ -64,11 +62,11 @@ def choose_server(
     return settings
 
 
-def _reject_foreign_ids(settings: Settings, journal_url: str, journal: Path) -> None:
+def _reject_foreign_ids(settings: Settings, journal_url: str) -> None:
     """Raise SettingsError for ids in the journal, which belong to another server."""
     for name in TARGET:
         ref = getattr(settings, name)
-        in_journal = settings.sources[name] == journal.name
+        in_journal = settings.sources[name].kind == "journal"
         if ref is not None and ref.id is not None and in_journal:
             raise SettingsError(
                 f"{settings.describe(name)} is an id of {journal_url}. On {settings.url},"

@@ -263,7 +263,7 @@ def _corrections(
         current = sources.find(option)
         if current is None and not (has_target and name in TARGET):
             continue
-        text, source = current or ("", "")
+        text, source = current or ("", None)
         with suppress(errors.InvalidValue):
             value = option.parse(text) if text else None
             if value == getattr(settings, name):

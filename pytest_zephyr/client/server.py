@@ -48,8 +48,8 @@ class Server:
         self.timeout = settings.timeout
         self.user = user
         self.has_answered = False
-        source = settings.sources.get("url", "default")
-        is_named = not settings.embedded and source != "default"
+        source = settings.sources["url"]
+        is_named = not settings.embedded and source.kind != "default"
         self._name = f"{self.origin} (from {source})" if is_named else self.origin
         self.proxies, proxy_source = _proxies(self.origin, settings)
         proxy = select_proxy(self.origin, self.proxies) or ""
@@ -86,7 +86,7 @@ def _proxies(origin: str, settings: Settings) -> tuple[dict[str, str], str]:
         return {}, ""
     if settings.proxy and not should_bypass_proxies(origin, no_proxy=None):
         proxies = {"http": settings.proxy, "https": settings.proxy}
-        return proxies, settings.sources.get("proxy", "")
+        return proxies, str(settings.sources["proxy"])
     proxies = get_environ_proxies(origin)
     proxy = select_proxy(origin, proxies)
     names = (

@@ -78,7 +78,7 @@ def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
         flags += ["-c", str(settings.config_file)]
     for option in OPTIONS:
         text, source = settings.raw[option.name], settings.sources[option.name]
-        is_typed = source == option.flag_name or source.startswith("-o ")
+        is_typed = source.kind in {"flag", "override"}
         # A pytest run has stored the journaled options; flags of a push are stored nowhere.
         is_needed = option.connects or (option.journaled and settings.pushing)
         is_new = option.has_flag and option.flag_name not in argv

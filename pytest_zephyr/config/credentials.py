@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pytest_zephyr.config.settings import Auth
 from pytest_zephyr.config.settings import Credential
+from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.secret import Secret
 
@@ -30,7 +31,7 @@ _MIN_SECRET_LENGTH = 6
 def find_credential(
     auth: Auth,
     token_file: Path | None,
-    source: str,
+    source: Source,
     environ: Mapping[str, str],
     warnings: list[str],
 ) -> Credential | None:
@@ -47,38 +48,39 @@ def find_credential(
 
 
 def _token(
-    file: Path | None, source: str, environ: Mapping[str, str], warnings: list[str]
+    file: Path | None,
+    source: Source,
+    environ: Mapping[str, str],
+    warnings: list[str],
 ) -> Credential | None:
     """Read the token: from *file* if a flag names it, or if ZEPHYR_TOKEN is not set."""
-    text = environ.get("ZEPHYR_TOKEN", "").strip()
-    if text and not source.startswith("--"):
-        source = "ZEPHYR_TOKEN"
-    elif file is not None:
+    text, place = environ.get("ZEPHYR_TOKEN", "").strip(), "ZEPHYR_TOKEN"
+    if file is not None and (source.kind == "flag" or not text):
+        place = f"{file} (from {source})"
         try:
             text = _read(file)
             mode = file.stat().st_mode
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
             raise SettingsError(
-                f"the token file {file} (from {source}) cannot be read: {reason}."
+                f"the token file {place} cannot be read: {reason}."
             ) from error
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             warnings.append(
-                f"the token file {file} (from {source}) can be read by others."
+                f"the token file {place} can be read by others."
                 f" To fix it: chmod 600 {shlex.quote(str(file))}"
             )
-        source = f"{file} (from {source})"
         if not text:
-            raise SettingsError(f"the token file {source} is empty.")
+            raise SettingsError(f"the token file {place} is empty.")
     if not text:
         return None
     # With another character, requests sends a wrong token, or shows it in an error.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise SettingsError(
-            f"the token in {source} has a space, a line break or a character outside"
+            f"the token in {place} has a space, a line break or a character outside"
             f" ASCII, so it is not a token. Copy it again."
         )
-    return Credential("token", source, secret=Secret(text))
+    return Credential("token", place, secret=Secret(text))
 
 
 def _read(file: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.resolve import OptionSources
+from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.case_ids import CaseIdParser
 from pytest_zephyr.results.case_map import CaseMap
@@ -46,7 +47,7 @@ def load(given: OptionSources) -> CaseMap | None:
     return read_map(path, source, CaseIdParser(resolve.value("id_prefix", given)))
 
 
-def read_map(path: Path, source: str, ids: CaseIdParser) -> CaseMap:
+def read_map(path: Path, source: Source, ids: CaseIdParser) -> CaseMap:
     """Return the map in the file at *path*. Raises SettingsError with its problems.
 
     *source* says where the name of the file came from.

@@ -22,6 +22,7 @@ from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.settings import Ref
 from pytest_zephyr.config.settings import SANDBOX
 from pytest_zephyr.config.settings import Settings
+from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.records import TARGET
@@ -53,53 +54,57 @@ _RESULT_OPTIONS = (
 class OptionSources:
     """The sources of the options, and the value that each source has for them.
 
-    *flags*, *header* and *ini* are by name of the option. *header* has the options that a
+    Each mapping but *environ* is by name of the option. *header* has the options that a
     journal stores; with it, those that decide the results come only from there or from a
-    flag. *ini* adds the name of the file, or ``-o``. Paths in that file are relative to
-    *ini_root*; it is *config_file* if a command has to name it.
+    flag. *overrides* has those that ``-o`` sets, *ini* those in *ini_file*, which is also
+    the *config_file* if a command has to name it.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     header: Mapping[str, str] | None = None
     header_name: str = "journal"
-    ini: Mapping[str, tuple[object, str]] = field(default_factory=dict)
-    ini_root: Path = parse.HERE
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    ini: Mapping[str, object] = field(default_factory=dict)
+    ini_file: Path = Path("ini")
     config_file: Path | None = None
 
-    def find(self, option: Option) -> tuple[str, str] | None:
+    def find(self, option: Option) -> tuple[str, Source] | None:
         """Return the text of *option* and its source, from the first that has it."""
         for text, source in self._sources(option):
             # In CI services, an empty variable means "not given"; a flag was typed.
-            if text.strip() or source.startswith("--"):
+            if text.strip() or source.kind == "flag":
                 return text.strip(), source
         return None
 
-    def _sources(self, option: Option) -> Iterator[tuple[str, str]]:
-        if option.has_flag and self.flags.get(option.name) is not None:
-            yield as_text(self.flags[option.name]), option.flag_name
+    def _sources(self, option: Option) -> Iterator[tuple[str, Source]]:
+        name, ini_name = option.name, option.ini_name
+        if option.has_flag and self.flags.get(name) is not None:
+            yield as_text(self.flags[name]), Source("flag", option.flag_name)
         if option.journaled and self.header is not None:
-            if option.name in self.header:
-                yield self.header[option.name], self.header_name
+            if name in self.header:
+                yield self.header[name], Source("journal", self.header_name)
             return
         if option.has_env and option.env_name in self.environ:
-            yield self.environ[option.env_name], option.env_name
-        if option.has_ini and option.name in self.ini:
-            value, file = self.ini[option.name]
-            name = option.ini_name
-            yield as_text(value), f"-o {name}" if file == "-o" else f"{name} in {file}"
-        if option.name == "run_key" and (run_key := ci.run_key(self.environ)):
-            yield run_key
-        if option.name == "build":
-            yield ci.find(self.environ, "build"), "the CI service"
+            source = Source("environment", option.env_name)
+            yield self.environ[option.env_name], source
+        if option.has_ini and name in self.overrides:
+            yield as_text(self.overrides[name]), Source("override", f"-o {ini_name}")
+        if option.has_ini and name in self.ini:
+            source = Source("ini", f"{ini_name} in {self.ini_file.name}")
+            yield as_text(self.ini[name]), source
+        if name == "run_key" and (run_key := ci.run_key(self.environ)):
+            yield run_key[0], Source("ci", run_key[1])
+        if name == "build":
+            yield ci.find(self.environ, "build"), Source("ci", "the CI service")
 
 
 class OptionValue(NamedTuple):
     """The value of an option, its text, and where that came from."""
 
-    value: Any
-    text: str
-    source: str
+    value: Any = None
+    text: str = ""
+    source: Source = Source("default", "default")
 
 
 def as_text(value: object) -> str:
@@ -123,7 +128,7 @@ def journaled_options(settings: Settings) -> dict[str, str]:
     options = {
         option.name: settings.raw[option.name]
         for option in OPTIONS
-        if option.journaled and settings.sources.get(option.name) != "default"
+        if option.journaled and settings.sources[option.name].kind != "default"
     }
     for name in TARGET:
         ref: Ref | None = getattr(settings, name)
@@ -147,7 +152,7 @@ def resolve(given: OptionSources) -> Settings:
             options[option.name] = read(option.name, given)
         except SettingsError as error:
             problems.append(str(error))
-            options[option.name] = OptionValue(None, "", "")
+            options[option.name] = OptionValue()
     problems += _fill_names(options, given)
     unmapped, create = options["unmapped"], options["create"]
     if unmapped.value == "create" and create.value == "never":
@@ -165,7 +170,7 @@ def resolve(given: OptionSources) -> Settings:
             auth.value, token_file, source, given.environ, warnings
         )
     proxy, verify = options["proxy"], options["verify"]
-    if proxy.source != "ZEPHYR_PROXY" and "@" in proxy.text:
+    if proxy.source.kind != "environment" and "@" in proxy.text:
         warnings.append(
             f"others can read the credential of the proxy in {proxy.source}; put the"
             f" address into ZEPHYR_PROXY in the environment."
@@ -203,7 +208,7 @@ def settings_of_journal(
     sources = dict(settings.sources)
     given = OptionSources(header=options, header_name=journal)
     for name in _RESULT_OPTIONS:
-        if keep_flags and sources[name] == BY_NAME[name].flag_name:
+        if keep_flags and sources[name].kind == "flag":
             continue
         with suppress(SettingsError):
             value, _text, source = read(name, given)
@@ -228,7 +233,7 @@ def _fill_names(options: dict[str, OptionValue], given: OptionSources) -> Iterat
             continue
         # The names in a journal are filled already. One that was edited by hand must
         # not reveal our environment.
-        is_journaled = source == given.header_name
+        is_journaled = source.kind == "journal"
         values = {} if is_journaled else current_values
         try:
             if name == "report":
@@ -262,11 +267,11 @@ def read(name: str, given: OptionSources) -> OptionValue:
     if text_and_source is None:
         default = option.default
         value = None if default is None else option.parse(default)
-        return OptionValue(value, default or "", "default")
+        return OptionValue(value, default or "")
     text, source = text_and_source
     if not text and name in TARGET:
         # An empty flag unsets an inherited value.
-        return OptionValue(None, "", source)
+        return OptionValue(source=source)
     try:
         if not text:
             raise InvalidValue("it is empty")
@@ -278,15 +283,14 @@ def read(name: str, given: OptionSources) -> OptionValue:
             raise InvalidValue("it has a control character")
         if not option.names_files:
             return OptionValue(option.parse(text), text, source)
-        in_file = source.startswith(f"{option.ini_name} in ")
-        base = given.ini_root if in_file else parse.HERE
+        base = given.ini_file.parent if source.kind == "ini" else parse.HERE
         return OptionValue(option.parse(text, base), text, source)
     except InvalidValue as error:
         message = _describe_invalid(name, text, source, error)
         raise SettingsError(message) from None
 
 
-def _describe_invalid(name: str, text: str, source: str, error: InvalidValue) -> str:
+def _describe_invalid(name: str, text: str, source: Source, error: InvalidValue) -> str:
     """Return the message for the *text* of option *name*, without a credential."""
     if name in {"url", "proxy"}:
         text = mask_userinfo(text)
@@ -303,7 +307,7 @@ def describe(settings: Settings) -> list[str]:
         "status_map": settings.raw.get("status_map") or _DEFAULT_MAP_TEXT,
     }
     rows = [
-        (option.ini_name, texts.get(option.name), settings.sources.get(option.name))
+        (option.ini_name, texts[option.name], str(settings.sources[option.name]))
         for option in OPTIONS
         if option.name != "show_config"
     ]
@@ -313,9 +317,9 @@ def describe(settings: Settings) -> list[str]:
         login = f"token {HIDDEN}"
     elif credential is not None:
         login = f"{credential.kind} as {credential.username}, password {HIDDEN}"
-    rows.append(("login", login, credential.source if credential else None))
+    rows.append(("login", login, credential.source if credential else "default"))
     width = max(len(name) for name, _, _ in rows)
     return [
-        f"{name:<{width}} = {text or '(not set)'}  [{source or 'default'}]"
+        f"{name:<{width}} = {text or '(not set)'}  [{source}]"
         for name, text, source in rows
     ]

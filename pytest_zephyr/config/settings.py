@@ -20,7 +20,6 @@ from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.secret import mask_userinfo
 from pytest_zephyr.secret import Secret
-from pytest_zephyr.text import from_source
 
 
 #: The address of the embedded server, and its database in the directory of journals.
@@ -63,6 +62,22 @@ class Ref:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where the value of an option came from: the *kind* of place, and its *name*."""
+
+    kind: Literal["flag", "journal", "environment", "override", "ini", "ci", "default"]
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def phrase(self) -> str:
+        """The source in a sentence: ``from ZEPHYR_URL``, or ``the default``."""
+        return "the default" if self.kind == "default" else f"from {self.name}"
+
+
+@dataclass(frozen=True)
 class Credential:
     """How to log in, with the source of the credential for messages."""
 
@@ -81,11 +96,10 @@ class Credential:
 class Settings:
     """Every value that a run or a push needs, except those for the tests themselves.
 
-    *sources* maps the name of a setting to where its value came from: a flag, an
-    environment variable, an ini key with its file, the CI service, a journal, or
-    ``default``. *raw* maps the name to the text as given. *config_file* is the ini file if
-    a command has to name it; *pushing* is set if a journal is a source. *embedded* says
-    that the server is the embedded one. Times are in seconds.
+    *sources* maps the name of a setting to where its value came from, *raw* to the text
+    as given. *config_file* is the ini file if a command has to name it; *pushing* is set if
+    a journal is a source. *embedded* says that the server is the embedded one. Times are
+    in seconds.
     """
 
     url: str | None
@@ -117,7 +131,7 @@ class Settings:
     report: Path | None
     run_key: str | None
     credential: Credential | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict, repr=False)
     config_file: Path | None = None
     pushing: bool = False
@@ -133,14 +147,15 @@ class Settings:
         self, statuses: Sequence[status.Status]
     ) -> dict[Outcome, status.Choice]:
         """Return the status of each outcome on a server that has *statuses*."""
-        return status.choices(self.status_map, self.sources["status_map"], statuses)
+        source = self.sources["status_map"].phrase
+        return status.choices(self.status_map, source, statuses)
 
     def describe(self, name: str) -> str:
         """Return the value of setting *name* with its source, for a message."""
         text = self.raw[name]
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
-        return f"{text!r} ({from_source(self.sources[name])})"
+        return f"{text!r} ({self.sources[name].phrase})"
 
     @property
     def target_path(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,20 +104,19 @@ def sources(config: pytest.Config) -> OptionSources:
     given = _all_sources(config)
     if outer_run(config):
         environ = {k: v for k, v in os.environ.items() if not k.startswith("ZEPHYR")}
-        given = replace(given, environ=environ, ini={})
+        given = replace(given, environ=environ, overrides={}, ini={})
     return given
 
 
 def _all_sources(config: pytest.Config) -> OptionSources:
     path = config.inipath
-    overrides: Sequence[str] = config.option.override_ini or ()
-    ini = {}
+    overriding = {text.partition("=")[0] for text in config.option.override_ini or ()}
+    overrides: dict[str, object] = {}
+    ini: dict[str, object] = {}
     for option in OPTIONS:
         if option.has_ini and (value := _ini(config, option.ini_name)) is not None:
-            start = f"{option.ini_name}="
-            overridden = any(text.startswith(start) for text in overrides)
-            source = "-o" if overridden else path.name if path else "ini"
-            ini[option.name] = (value, source)
+            values = overrides if option.ini_name in overriding else ini
+            values[option.name] = value
     # A command to paste must name an ini file that it would not find from here.
     here = Path.cwd()
     named: str | None = getattr(config.option, "inifilename", None)
@@ -126,8 +124,9 @@ def _all_sources(config: pytest.Config) -> OptionSources:
     return OptionSources(
         flags=options.flags_of(config.option),
         environ=os.environ,
+        overrides=overrides,
         ini=ini,
-        ini_root=path.parent if path else config.rootpath,
+        ini_file=path or config.rootpath / "ini",
         config_file=Path(named) if named else path if is_elsewhere else None,
     )
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.text import did_you_mean
-from pytest_zephyr.text import from_source
 
 
 PASS = "1"
@@ -78,8 +77,8 @@ def choices(
     """Return the choice for each outcome on a server that has *statuses*.
 
     *status_map* is the user's own map from outcome to status name, id or ``-``, and
-    *source* where it came from. A missing or inactive status is a problem only of the
-    outcomes that map to it.
+    *source* says where it came from, as in ``from ZEPHYR_STATUS_MAP``. A missing or
+    inactive status is a problem only of the outcomes that map to it.
     """
     return {
         outcome: _choose(
@@ -99,12 +98,12 @@ def _choose(
     if status is None:
         hint = did_you_mean(text, (each.name for each in statuses if each.active))
         return Choice(
-            problem=f"{text!r} for {outcome.value} ({from_source(source)}) is not a status of this"
+            problem=f"{text!r} for {outcome.value} ({source}) is not a status of this"
             f" server.{hint} It has: {known}."
         )
     if not status.active:
         return Choice(
-            problem=f"{status.name!r} for {outcome.value} ({from_source(source)}) is inactive on this"
+            problem=f"{status.name!r} for {outcome.value} ({source}) is inactive on this"
             f" server. Map {outcome.value} to another status with zephyr_status_map:"
             f" {known}.",
             inactive=True,

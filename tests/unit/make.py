@@ -44,7 +44,7 @@ def node(outcome: Outcome, nodeid: str = NODEID, **values: Any) -> NodeResult:
 
 def choices_of(**status_map: str) -> dict[Outcome, Choice]:
     """Return the choices of *status_map* on a server with one custom status."""
-    return choices(status_map, "pytest.ini", [*STOCK, CUSTOM])
+    return choices(status_map, "from pytest.ini", [*STOCK, CUSTOM])
 
 
 def result(

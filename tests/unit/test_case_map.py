@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.config.map_file import read_map
+from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.case_ids import CaseIdParser
 from pytest_zephyr.results.case_map import CaseMap
@@ -30,7 +31,7 @@ def read(tmp_path):
         path = tmp_path / name
         data = content if isinstance(content, bytes) else content.encode()
         path.write_bytes(data)
-        return read_map(path, "--zephyr-map", IDS)
+        return read_map(path, Source("flag", "--zephyr-map"), IDS)
 
     return call
 
@@ -166,7 +167,7 @@ def test_a_path_that_is_not_a_file_is_an_error(tmp_path, make):
     with pytest.raises(
         SettingsError, match=r"there is no file .*map.csv \(from ZEPHYR_MAP\)"
     ):
-        read_map(tmp_path / "map.csv", "ZEPHYR_MAP", IDS)
+        read_map(tmp_path / "map.csv", Source("environment", "ZEPHYR_MAP"), IDS)
 
 
 @pytest.mark.parametrize(

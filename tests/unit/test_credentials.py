@@ -109,7 +109,7 @@ def test_only_a_flag_makes_a_file_override_the_environment(token_file, place, to
             "ZEPHYR_TOKEN": "other",
             **({"ZEPHYR_TOKEN_FILE": text} if place == "env" else {}),
         },
-        ini={"token_file": (text, "pytest.ini")} if place == "ini" else {},
+        ini={"token_file": text} if place == "ini" else {},
     )
 
     assert parts_of(resolve(given).credential) == ("token", "", token)

@@ -164,7 +164,7 @@ def test_toml_values_keep_their_types(tmp_path, table):
     }
     assert value(
         "status_map",
-        OptionSources(ini={"status_map": (ini.options["zephyr_status_map"], "x")}),
+        OptionSources(ini={"status_map": ini.options["zephyr_status_map"]}),
     ) == {"error": "4", "skipped": "-"}
 
 

@@ -19,6 +19,7 @@ from pytest_zephyr.config.options import Option
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.settings import Ref
+from pytest_zephyr.config.settings import Source
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results.records import TARGET
 from pytest_zephyr.secret import HIDDEN
@@ -100,7 +101,8 @@ def sources_with(texts: Mapping[str, str], name: str) -> OptionSources:
         environ={env_name: texts["env"]} if "env" in texts else {},
         header={name: texts["header"]} if "header" in texts else None,
         header_name="run.jsonl",
-        ini={name: (texts["ini"], "pytest.ini")} if "ini" in texts else {},
+        ini={name: texts["ini"]} if "ini" in texts else {},
+        ini_file=Path("pytest.ini"),
     )
 
 
@@ -115,9 +117,9 @@ def test_a_source_overrides_those_after_it(name, place):
     weaker = allowed[allowed.index(place) + 1 :]
     given = sources_with({place: text, **dict.fromkeys(weaker, other)}, name)
     source = {
-        "flag": "--" + BY_NAME[name].ini_name.replace("_", "-"),
-        "env": BY_NAME[name].ini_name.upper(),
-        "ini": f"{BY_NAME[name].ini_name} in pytest.ini",
+        "flag": Source("flag", "--" + BY_NAME[name].ini_name.replace("_", "-")),
+        "env": Source("environment", BY_NAME[name].ini_name.upper()),
+        "ini": Source("ini", f"{BY_NAME[name].ini_name} in pytest.ini"),
     }[place]
 
     assert resolve.value(name, given) == value
@@ -135,7 +137,7 @@ def test_only_a_flag_overrides_a_journal(option):
 
     journaled = sources_with({"header": text, **here}, option.name)
     assert resolve.value(option.name, journaled) == value
-    assert journaled.find(option) == (text, "run.jsonl")
+    assert journaled.find(option) == (text, Source("journal", "run.jsonl"))
     without_option = replace(sources_with(here, option.name), header={})
     assert resolve.value(option.name, without_option) == default
     if option.has_flag:
@@ -176,8 +178,7 @@ def test_an_empty_value_is_no_value_except_on_the_command_line(name, place, empt
 
     if place == "flag" and name in TARGET:
         # It unsets the value of an ini file or a journal.
-        texts = {name: ("7", "pytest.ini")}
-        assert resolve.value(name, replace(given, ini=texts)) is None
+        assert resolve.value(name, replace(given, ini={name: "7"})) is None
         assert resolve.value(name, replace(given, header={name: "7"})) is None
     elif place == "flag":
         with pytest.raises(SettingsError, match="it is empty"):
@@ -237,10 +238,7 @@ def test_an_option_is_read_only_from_its_sources(option, place):
 )
 def test_native_toml_types_are_read(name, native, value):
     """Values in a TOML file need no quotes."""
-    assert (
-        resolve.value(name, OptionSources(ini={name: (native, "pyproject.toml")}))
-        == value
-    )
+    assert resolve.value(name, OptionSources(ini={name: native})) == value
 
 
 @pytest.mark.parametrize(
@@ -311,15 +309,12 @@ def test_settings_have_text_and_source_of_every_value():
     )
 
     assert settings.phase == Ref(id=7)
-    assert (settings.raw["phase"], settings.sources["phase"]) == (
-        "id:7",
-        "--zephyr-phase",
-    )
-    assert (settings.raw["cycle"], settings.sources["cycle"]) == (
-        "Nightly",
-        "ZEPHYR_CYCLE",
-    )
-    assert (settings.raw["timeout"], settings.sources["timeout"]) == ("30", "default")
+    assert settings.raw["phase"] == "id:7"
+    assert settings.sources["phase"] == Source("flag", "--zephyr-phase")
+    assert settings.raw["cycle"] == "Nightly"
+    assert settings.sources["cycle"] == Source("environment", "ZEPHYR_CYCLE")
+    assert settings.raw["timeout"] == "30"
+    assert settings.sources["timeout"] == Source("default", "default")
 
 
 @pytest.mark.parametrize(
@@ -341,7 +336,7 @@ def test_the_run_key_comes_from_the_ci_service_if_it_is_not_set(environ, key, so
     """It is in the journal, so that a later push merges the same journals."""
     settings = resolve.resolve(OptionSources(environ=environ))
 
-    assert (settings.run_key, settings.sources["run_key"]) == (key, source)
+    assert (settings.run_key, str(settings.sources["run_key"])) == (key, source)
     assert resolve.journaled_options(settings).get("run_key") == key
 
 
@@ -351,10 +346,7 @@ def test_a_journal_has_the_options_that_were_set_and_decide_the_result():
         OptionSources(
             flags={"phase": "Smoke", "timeout": "5"},
             environ={"ZEPHYR_TOKEN": "s3cret", "ZEPHYR_PROXY": "http://proxy:1"},
-            ini={
-                "status_map": ({"error": 4}, "pyproject.toml"),
-                "auth": ("token", "x"),
-            },
+            ini={"status_map": {"error": 4}, "auth": "token"},
         )
     )
 
@@ -590,7 +582,7 @@ def test_any_value_from_any_source_is_used_or_rejected(
         "flags": OptionSources(flags={option.name: value}),
         "environ": OptionSources(environ={option.env_name: resolve.as_text(value)}),
         "header": OptionSources(header={option.name: resolve.as_text(value)}),
-        "ini": OptionSources(ini={option.name: (value, "pyproject.toml")}),
+        "ini": OptionSources(ini={option.name: value}),
     }[place]
     try:
         resolve.describe(resolve.resolve(given))
@@ -617,16 +609,15 @@ def test_a_relative_path_starts_from_its_source(
     given = OptionSources(
         flags={name: text} if place == "flag" else {},
         environ={option.env_name: text} if place == "env" else {},
-        ini={name: (text, "tox.ini" if place == "ini" else place)}
-        if place in {"ini", "-o"}
-        else {},
-        ini_root=root,
+        overrides={name: text} if place == "-o" else {},
+        ini={name: text} if place == "ini" else {},
+        ini_file=root / "tox.ini",
     )
     parsed = resolve.value(name, given)
     (path,) = parsed if isinstance(parsed, tuple) else (parsed,)
 
     assert path == (root if at_ini else Path()) / text
-    home = OptionSources(ini={name: ("~", "tox.ini")}, ini_root=root)
+    home = OptionSources(ini={name: "~"}, ini_file=root / "tox.ini")
     if name in {"token_file", "journal"}:
         assert resolve.value(name, home) == Path.home()
 

@@ -23,7 +23,9 @@ THIS_FILE = str(Path(__file__))
 
 
 def parse(name: str, text: str) -> Any:
-    return resolve.value(name, OptionSources(ini={name: (text, "pytest.ini")}))
+    return resolve.value(
+        name, OptionSources(ini={name: text}, ini_file=Path("pytest.ini"))
+    )
 
 
 def error_message(name: str, text: str) -> str:

@@ -269,7 +269,7 @@ def test_the_deciding_outcome_is_one_of_the_tests_in_any_order(
         Status(each.id, each.name, active=each.id not in inactive)
         for each in (PASS, FAIL, BLOCKED, CUSTOM)
     ]
-    chosen = choices(status_map, "-o", known)
+    chosen = choices(status_map, "from -o", known)
     nodes = [node(each, cases=(1,)) for each in outcomes]
     rules = Rules(chosen, NotesOptions())
     (case_result,) = build_plan(nodes, rules).results

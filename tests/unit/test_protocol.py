@@ -44,8 +44,8 @@ SETTINGS = resolve(
             "verify": "false",
         },
         environ={"ZEPHYR_TOKEN": "s3cret-t0ken", "GITHUB_RUN_ID": "1"},
-        ini={"timeout": ("1.5", "pytest.ini")},
-        ini_root=Path("/somewhere"),
+        ini={"timeout": "1.5"},
+        ini_file=Path("/somewhere/pytest.ini"),
         config_file=Path("/somewhere/other.ini"),
     )
 )

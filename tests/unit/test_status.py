@@ -49,7 +49,7 @@ def test_defaults_are_ids_whatever_the_server_calls_them():
     """A server in another language has the stock ids under other names."""
     german = [Status("1", "Bestanden"), Status("2", "Fehler"), Status("4", "Blockiert")]
 
-    assert choices({}, "default", german)[Outcome.FAILED].status == german[1]
+    assert choices({}, "the default", german)[Outcome.FAILED].status == german[1]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,9 @@ def test_the_closest_of_several_candidates_is_used(statuses, expected):
     """An id, then the exact name, then the name in another case."""
     text = "2" if statuses[0].name == "2" else "Fail"
 
-    assert choices({"error": text}, "-o", statuses)[Outcome.ERROR].status == expected
+    assert (
+        choices({"error": text}, "from -o", statuses)[Outcome.ERROR].status == expected
+    )
 
 
 def test_an_unknown_status_is_a_problem_that_names_the_known_ones():
@@ -114,7 +116,7 @@ def test_a_status_unlike_all_others_gets_no_hint():
 def test_an_inactive_status_is_a_problem_of_its_outcome_only():
     """The message lists active statuses; other outcomes are not affected."""
     retired = [PASS, FAIL, WIP, Status("4", "Blocked", active=False)]
-    chosen = choices({}, "default", retired)
+    chosen = choices({}, "the default", retired)
 
     assert chosen[Outcome.XFAILED].problem == (
         "'Blocked' for xfailed (the default) is inactive on this server. Map xfailed to"
@@ -138,7 +140,7 @@ def test_fail_is_worst_and_pass_is_best(worse, better):
 def test_any_map_gives_every_outcome_a_choice(status_map):
     """Every outcome has a status, a problem, or a dash."""
     chosen = choices(
-        {each.value: text for each, text in status_map.items()}, "-o", STOCK
+        {each.value: text for each, text in status_map.items()}, "from -o", STOCK
     )
 
     assert set(chosen) == set(Outcome)
