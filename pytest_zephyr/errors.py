@@ -2,12 +2,13 @@
 
 ZephyrError
   + SettingsError           a setting is wrong or missing
+  + TargetNotFound          the server has nothing with this name or id
   + ZephyrUnreachable       no usable answer; trying again may help
       - ZephyrWriteUncertain  no usable answer to a write: it may have happened or not
   + ZephyrBadAnswer         an answer we cannot use; carries its status
       - ZephyrUnauthorized  401, 403
       - ZephyrRefused       another status that stays, or a body that cannot be used
-          - ZephyrNotFound  404, 405, 410, or a name that the server does not have
+          - ZephyrNotFound  404, 405, 410: the server does not have this address
   + JournalError            a journal cannot be read or written
       - NotAJournal         the file is not a journal, or has no first line
   + ReportError             an XML file with results cannot be used
@@ -56,14 +57,7 @@ Code = Literal[
     "unreachable",
 ]
 
-#: The status of a ZephyrNotFound for an unknown name; no response has this status.
-NO_SUCH_NAME = 0
-
-_CODES: dict[int, Code] = {
-    401: "login-failed",
-    403: "permission-denied",
-    NO_SUCH_NAME: "not-found",
-}
+_CODES: dict[int, Code] = {401: "login-failed", 403: "permission-denied"}
 
 
 class ZephyrError(Exception):
@@ -80,6 +74,23 @@ class SettingsError(ZephyrError):
 
 class InvalidValue(ValueError):
     """The value of an option is not allowed; the message says which values are."""
+
+
+class TargetNotFound(ZephyrError):
+    """The target cannot be found, or not be created, with these settings.
+
+    *option* names the option with the wrong value, such as ``phase``; it is empty if there
+    is none. *suggestion* is the value that was probably meant, `None` if no value is close.
+    """
+
+    code: Code = "not-found"
+
+    def __init__(
+        self, message: str, *, option: str = "", suggestion: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.option = option
+        self.suggestion = suggestion
 
 
 class ZephyrUnreachable(ZephyrError):
@@ -113,7 +124,7 @@ class Interrupted(ZephyrError):
 class ZephyrBadAnswer(ZephyrError):
     """The server answered, but not with what was asked for."""
 
-    def __init__(self, message: str, *, status: int = NO_SUCH_NAME) -> None:
+    def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
         self.code = _CODES.get(status, "bad-answer")
@@ -128,23 +139,7 @@ class ZephyrRefused(ZephyrBadAnswer):
 
 
 class ZephyrNotFound(ZephyrRefused):
-    """The server does not have this address, or nothing with this name.
-
-    *option* names the option with the wrong value, such as ``phase``; it is empty if there
-    is none. *suggestion* is the value that was probably meant, `None` if no value is close.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = NO_SUCH_NAME,
-        option: str = "",
-        suggestion: str | None = None,
-    ) -> None:
-        super().__init__(message, status=status)
-        self.option = option
-        self.suggestion = suggestion
+    """The server does not have this address: the call, or the id in it, is unknown."""
 
 
 class JournalError(ZephyrError):

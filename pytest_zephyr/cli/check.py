@@ -166,7 +166,7 @@ class Checker:
         """Return a description of the phase. Raises ZephyrError if it cannot be used."""
         phase, settings = target.phase, self._settings
         if problems := missing_for_cycle(client, settings, target):
-            raise errors.ZephyrNotFound(" ".join(problems))
+            raise errors.TargetNotFound(" ".join(problems))
         if phase is None:
             return _TO_CREATE
         snapshot = Snapshot(

@@ -197,7 +197,7 @@ def _read_phase(client: Client, settings: Settings) -> Place:
         tree = client.phase_tree(target.phase.id)
     except errors.ZephyrRefused as refused:
         message = f"{settings.describe('phase')} cannot be read: {refused}"
-        raise errors.ZephyrNotFound(message) from refused
+        raise errors.ZephyrRefused(message, status=refused.status) from refused
     rows = (row for node in tree.walk() for row in client.phase_rows(node.id))
     return Place(target.path, tree.release, [row.placement for row in rows])
 
@@ -213,7 +213,7 @@ def _read_folder(client: Client, settings: Settings, path: str) -> Place:
         children = (child for each in folders for child in each.children)
         folders = [child for child in children if child.name.strip() == name]
     if not folders:
-        raise errors.ZephyrNotFound(f"there is no folder {path!r} in this release.")
+        raise errors.TargetNotFound(f"there is no folder {path!r} in this release.")
     nodes = (node for each in folders for node in each.walk())
     cases = [each for node in nodes for each in client.folder_cases(node.id)]
     return Place("/".join(names) or "/", release, cases)

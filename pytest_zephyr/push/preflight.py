@@ -116,9 +116,7 @@ class Preflight:
                 snapshot.read_scheduled(client)
             elif settings.only_planned:
                 self.remarks.append(f"{settings.describe('phase')} does not exist yet.")
-        except errors.ZephyrBadAnswer as error:
-            if error.status != errors.NO_SUCH_NAME:
-                raise
+        except errors.TargetNotFound as error:
             self.problems.append(str(error))
         if settings.only_planned and snapshot.scheduled is None:
             # A phase that does not exist has no test cases.

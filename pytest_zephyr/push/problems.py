@@ -11,7 +11,7 @@ from typing import TypeVar
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import unsent_lines
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import TargetNotFound
 from pytest_zephyr.push import diff
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.delivery import RefusedFile
@@ -108,7 +108,7 @@ def _about_sending(
         return [Line(f"dry run: to send it: {again}", code=DRY_RUN)]
     if delivery.waiting:
         lines = unsent_lines(journals, settings, plural(delivery.waiting, "result"))
-        if isinstance(delivery.error, ZephyrNotFound) and delivery.error.option:
+        if isinstance(delivery.error, TargetNotFound) and delivery.error.option:
             # The wrong value stays in the journal, so a flag must replace it.
             flag = f"--zephyr-{delivery.error.option}"
             value = delivery.error.suggestion or delivery.error.option.upper()

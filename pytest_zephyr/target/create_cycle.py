@@ -60,7 +60,7 @@ class TargetCreator:
         """Create what is missing, and return the target with its cycle and phase."""
         target = self._target
         if problems := missing_for_cycle(self._client, self._settings, target):
-            raise errors.ZephyrNotFound("\n".join(problems))
+            raise errors.TargetNotFound("\n".join(problems))
         error = errors.ZephyrUnreachable(
             f"{self._settings.describe('phase')}: it or its cycle was created, but the"
             f" server does not list it. Send the results later."

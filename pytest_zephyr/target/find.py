@@ -36,14 +36,12 @@ def find_target(client: Client, settings: Settings) -> entities.Target:
     """Look up the phase, and what is above it, that the settings name.
 
     The id of a phase alone is enough, and needs no request. A missing phase or cycle
-    that may be created is `None` in the result. Otherwise ZephyrNotFound is raised, with
+    that may be created is `None` in the result. Otherwise TargetNotFound is raised, with
     the names that exist, or with the place where a phase really is.
     """
     try:
         return Finder(client, settings).find()
-    except errors.ZephyrRefused as refused:
-        if refused.status == errors.NO_SUCH_NAME:
-            raise
+    except errors.ZephyrRefused:
         # The server answers an unknown id with an error of its own; check the lists.
         Finder(client, settings, thorough=True).find()
         raise
@@ -106,7 +104,7 @@ class Finder:
         try:
             return call(number)
         except errors.ZephyrRefused as refused:
-            if not self._thorough or refused.status == errors.NO_SUCH_NAME:
+            if not self._thorough:
                 raise
             # If the server is broken, this call raises, too.
             self._client.projects()
@@ -115,7 +113,7 @@ class Finder:
             phase = self._settings.phase
             if phase is not None and phase.id is not None:
                 text += f" Phase {phase.id}: {self._where_is(phase.id, ())}"
-            raise errors.ZephyrNotFound(text) from None
+            raise errors.TargetNotFound(text) from None
 
     def find_project(self) -> entities.Project:
         ref = self._ref("project")
@@ -128,7 +126,7 @@ class Finder:
     def _releases(self) -> list[entities.Release]:
         """Return the releases of the project without the hidden one."""
         if self._settings.project is None:
-            raise errors.ZephyrNotFound(
+            raise errors.TargetNotFound(
                 f"{self._settings.describe('release')} cannot be looked up without its"
                 f" project. Set zephyr_project, or zephyr_release to an id."
             )
@@ -168,7 +166,7 @@ class Finder:
                 place = self._name_release(release)
             text = f"{settings.describe('phase')} is not a phase of {place}."
             wrong = "phase"
-        raise errors.ZephyrNotFound(f"{text} {where}", option=wrong)
+        raise errors.TargetNotFound(f"{text} {where}", option=wrong)
 
     def _cycles_above(
         self, phase: int
@@ -186,7 +184,7 @@ class Finder:
             return self._client.cycles(release_above.id), release_above
         number = self._client.phase_tree(phase).release
         if number is None:
-            raise errors.ZephyrNotFound(
+            raise errors.TargetNotFound(
                 f"{settings.describe('phase')}: this server does not say in which"
                 f" release it is. Set zephyr_release, or set nothing above the phase:"
                 f" its id is enough."
@@ -196,13 +194,13 @@ class Finder:
         return self._client.cycles(number), release
 
     def _check_project(self, kind: Kind, release: entities.Release | None) -> None:
-        """Raise ZephyrNotFound if the *release* of a *kind* is not in the project."""
+        """Raise TargetNotFound if the *release* of a *kind* is not in the project."""
         if self._settings.project is None or release is None:
             return
         releases = self._releases()
         if any(each.id == release.id for each in releases):
             return
-        raise errors.ZephyrNotFound(
+        raise errors.TargetNotFound(
             f"{self._settings.describe(kind)} is not in {self._name_project()}: it is in"
             f" release id {release.id}, which is of another project."
         )
@@ -270,7 +268,7 @@ class Finder:
             if kind in CREATE_LEVELS and ref.name and self._settings.may_create(kind):
                 self.places[kind] = None
                 return None
-            raise errors.ZephyrNotFound(
+            raise errors.TargetNotFound(
                 self._not_found(kind, ref, listed, place),
                 option=kind,
                 suggestion=closest(ref.name or str(ref.id), [e.name for e in listed]),

@@ -164,7 +164,7 @@ class Snapshot:
         return self.lookup
 
     def _check_phase(self, client: Client, phase: entities.Phase) -> None:
-        """Raise ZephyrNotFound if the server does not have *phase*."""
+        """Raise TargetNotFound if the server does not have *phase*."""
         try:
             client.phase_tree(phase.id)
         except errors.ZephyrBadAnswer as refused:
@@ -173,7 +173,7 @@ class Snapshot:
                 return
             description = self.phase_description or f"phase {phase.id}"
             msg = f"{description} is not a phase of this server. It says: {refused}"
-            raise errors.ZephyrNotFound(msg) from None
+            raise errors.TargetNotFound(msg) from None
 
     def _release(self, client: Client) -> int | None:
         """Return the id of the release, from the tree of a phase if necessary."""

@@ -16,7 +16,7 @@ from sqlalchemy import delete
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import ZephyrNotFound
+from pytest_zephyr.errors import TargetNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
@@ -1018,7 +1018,7 @@ def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(target, settin
     with Client(chosen) as client:
         delivery = push(nodes_of(SIX_CASES), client, chosen, Memory())
 
-    assert isinstance(delivery.error, ZephyrNotFound)
+    assert isinstance(delivery.error, TargetNotFound)
     assert "Did you mean 'Smoke'?" in str(delivery.error)
     assert delivery.pending == 6
 
