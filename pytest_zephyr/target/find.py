@@ -150,23 +150,15 @@ class Finder:
             self.places |= {"cycle": cycle, "phase": phase}
             return self._target(release, cycle, phase)
         where = self._where_is(number, cycles)
-        if cycle_ref is not None and not matches and release is not None:
+        place = "this server" if release is None else self._name_release(release)
+        if cycle_ref is not None and not matches:
             where = where.replace("It is", f"Phase {number} is", 1)
-            text = self._not_found(
-                "cycle", cycle_ref, cycles, self._name_release(release)
-            )
-            wrong: str = "cycle"
-        else:
-            if cycle_ref is not None:
-                place = (
-                    f"cycle {matches[0].name!r}" if matches else f"cycle {cycle_ref}"
-                )
-            else:
-                assert release is not None
-                place = self._name_release(release)
-            text = f"{settings.describe('phase')} is not a phase of {place}."
-            wrong = "phase"
-        raise errors.TargetNotFound(f"{text} {where}", option=wrong)
+            text = str(self._not_found("cycle", cycle_ref, cycles, place))
+            raise errors.TargetNotFound(f"{text} {where}", option="cycle")
+        if cycle_ref is not None:
+            place = f"cycle {matches[0].name!r}"
+        text = f"{settings.describe('phase')} is not a phase of {place}. {where}"
+        raise errors.TargetNotFound(text, option="phase")
 
     def _cycles_above(
         self, phase: int
@@ -268,11 +260,7 @@ class Finder:
             if kind in CREATE_LEVELS and ref.name and self._settings.may_create(kind):
                 self.places[kind] = None
                 return None
-            raise errors.TargetNotFound(
-                self._not_found(kind, ref, listed, place),
-                option=kind,
-                suggestion=closest(ref.name or str(ref.id), [e.name for e in listed]),
-            )
+            raise self._not_found(kind, ref, listed, place)
         lowest = min(matches, key=lambda each: each.id)
         if len(matches) > 1:
             ids = ", ".join(map(str, sorted(each.id for each in matches)))
@@ -305,29 +293,27 @@ class Finder:
 
     def _not_found(
         self, kind: str, ref: Ref, listed: Sequence[Entity], place: str
-    ) -> str:
+    ) -> errors.TargetNotFound:
+        """Return the error for a *ref* that none of the *listed* entities matches."""
         names = {each.name: each.id for each in sorted(listed, key=lambda e: -e.id)}
-        text = ref.name or str(ref.id)
-        close = closest(text, names)
+        close = closest(ref.name or str(ref.id), names)
         close_first = sorted(names, key=lambda name: (name != close, names[name]))
         known = first_few(
             (f"{name!r} ({names[name]})" for name in close_first), _MAX_NAMES
         )
-        hint = f" Did you mean {close!r}?" if close else ""
-        listing = f" There are: {known}." if names else f" There is no {kind} at all."
-        create = ""
+        text = f"{self._settings.describe(kind)} is not a {kind} of {place}."
+        if kind == "cycle" and not close and (other := self._other_release(ref)):
+            text += f" It is in release {other}: set zephyr_release to that, or set"
+            text += f" zephyr_cycle to a cycle of {place}"
+            text += f": {known}." if names else ", which has none yet."
+            return errors.TargetNotFound(text, option=kind)
+        text += f" Did you mean {close!r}?" if close else ""
+        text += f" There are: {known}." if names else f" There is no {kind} at all."
         phase = self._settings.phase
         is_new = phase is None or phase.id is None
         if kind in CREATE_LEVELS and ref.name and not close and is_new:
-            create = f" To create it: --zephyr-create={kind}."
-        described = self._settings.describe(kind)
-        if kind == "cycle" and not close and (other := self._other_release(ref)):
-            listing = f"{place}: {known}." if names else f"{place}, which has none yet."
-            return (
-                f"{described} is not a cycle of {place}. It is in release {other}: set"
-                f" zephyr_release to that, or set zephyr_cycle to a cycle of {listing}"
-            )
-        return f"{described} is not a {kind} of {place}.{hint}{listing}{create}"
+            text += f" To create it: --zephyr-create={kind}."
+        return errors.TargetNotFound(text, option=kind, suggestion=close)
 
 
 def phases_with_id(
