@@ -23,8 +23,7 @@ def command(*words: object, settings: Settings | None = None) -> str:
     """Return the command line that calls `pytest-zephyr` with *words*.
 
     Adds the flags in *settings* that the command would not know otherwise, and the ini
-    file if it was named. A flag with an ``@`` in its value, such as the password of a
-    proxy, is not added.
+    file if it was named. The address of a proxy is not added if a credential is in it.
     """
     on_path = shutil.which(PROGRAM)
     argv = [sys.executable, "-m", "pytest_zephyr"]
@@ -82,6 +81,7 @@ def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
         # A pytest run has stored the journaled options; flags of a push are stored nowhere.
         is_needed = option.connects or (option.journaled and settings.pushing)
         is_new = option.has_flag and option.flag_name not in argv
-        if is_needed and is_typed and is_new and "@" not in text:
+        is_secret = option.name == "proxy" and "@" in text
+        if is_needed and is_typed and is_new and not is_secret:
             flags += [option.flag_name, text]
     return flags

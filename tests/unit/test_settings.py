@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
+from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.config.settings import Credential
@@ -19,6 +22,35 @@ SERVER = {**LOGIN, "ZEPHYR_URL": "https://zephyr.example"}
 
 def settings(**environ: str) -> Settings:
     return resolve(OptionSources(environ=environ))
+
+
+@pytest.mark.parametrize(
+    ("flags", "printed"),
+    [
+        pytest.param(
+            {"cycle": "Nightly@main", "environment": "ada@qa", "build": "7@a"},
+            {"cycle": "Nightly@main", "environment": "ada@qa", "build": "7@a"},
+            id="names",
+        ),
+        pytest.param(
+            {"url": "https://zephyr.example/@qa", "proxy": "http://ada:pw@proxy:1"},
+            {"url": "https://zephyr.example/@qa"},
+            id="a proxy with a password",
+        ),
+        pytest.param(
+            {"proxy": "http://proxy:1"}, {"proxy": "http://proxy:1"}, id="a proxy"
+        ),
+    ],
+)
+def test_a_command_to_paste_has_all_typed_flags_but_no_credential(flags, printed):
+    """An address of a proxy with a password is the only flag that is left out."""
+    pushing = OptionSources(flags=flags, environ=SERVER, header={})
+    words = shlex.split(command("push", settings=resolve(pushing)))
+
+    typed = words[words.index("push") + 1 :]
+    assert dict(zip(typed[::2], typed[1::2], strict=True)) == {
+        f"--zephyr-{name}": text for name, text in printed.items()
+    }
 
 
 def problems_of(**environ: str) -> list[str]:
