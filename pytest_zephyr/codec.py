@@ -1,8 +1,9 @@
 """Values as JSON and back, by their type hints: in messages and in lines of a journal.
 
 A dataclass becomes an object without the fields that have their defaults; when it is
-read, missing keys get their defaults, and keys that are not fields are ignored. A mapping
-becomes an object if all its keys are texts, otherwise a list of pairs.
+read, missing keys get their defaults, and keys that are not fields are ignored. The key of
+a field is its name, or ``key`` in its metadata. A mapping becomes an object if all its keys
+are texts, otherwise a list of pairs.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def to_json(value: object) -> Any:
         kind: Any = type(value)
         # Most values are texts, which need no call.
         return {
-            name: content if type(content) is str else to_json(content)
-            for name, default in _defaults(kind)
+            key: content if type(content) is str else to_json(content)
+            for key, name, default in _defaults(kind)
             if (content := getattr(value, name)) != default
         }
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -78,10 +79,11 @@ def to_json(value: object) -> Any:
 
 
 @functools.cache
-def _defaults(kind: Any) -> list[tuple[str, object]]:
-    """Return the fields of a dataclass with their defaults, `MISSING` if there is none."""
+def _defaults(kind: Any) -> list[tuple[str, str, object]]:
+    """Return key, name and default of each field of a dataclass; the default may be `MISSING`."""
     return [
         (
+            field.metadata.get("key", field.name),
             field.name,
             field.default
             if field.default_factory is MISSING
@@ -92,10 +94,10 @@ def _defaults(kind: Any) -> list[tuple[str, object]]:
 
 
 @functools.cache
-def field_readers(kind: Any) -> dict[str, Reader]:
-    """Return a reader for each field of a dataclass."""
+def field_readers(kind: Any) -> dict[str, tuple[str, Reader]]:
+    """Return the name and the reader of each field of a dataclass, by its key."""
     hints = typing.get_type_hints(kind)
-    return {field.name: reader(hints[field.name]) for field in fields(kind)}
+    return {key: (name, reader(hints[name])) for key, name, _default in _defaults(kind)}
 
 
 @functools.cache
@@ -163,9 +165,10 @@ def _dataclass_reader(kind: Any) -> Reader:
 
     def read(data: Any) -> Any:
         values = {}
-        for name, value in _checked(dict, data).items():
-            if name in readers:
-                values[name] = readers[name](value)
+        for key, value in _checked(dict, data).items():
+            if key in readers:
+                name, read_value = readers[key]
+                values[name] = read_value(value)
         return kind(**values)
 
     return read

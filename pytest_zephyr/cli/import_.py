@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         settings.require_server()
     job_args = ["import", *map(str, args.files)]
     header = Header(
-        run="",
+        session="",
         key=settings.run_key or "",
         options=resolve.journaled_options(settings),
         job=identify_job(os.environ, Path.cwd(), Path.cwd(), job_args),

@@ -82,7 +82,7 @@ def _entry(path: Path) -> Entry:
         path=name,
         state=_state(journal),
         started=f"{datetime.fromtimestamp(header.started / 1000):%Y-%m-%d %H:%M}",
-        run=header.key or header.run,
+        run=header.run,
         server=options.get("url", ""),
         target=" > ".join(filter(None, parts)),
         tests=len(contents.session.nodes),

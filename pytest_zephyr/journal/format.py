@@ -35,9 +35,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Header:
-    """The first line: which run this is, and the options that decide its result.
+    """The first line: which session this is, and the options that decide its result.
 
-    *options* are texts as they were given. *started* is in milliseconds since the
+    *session* is the name of the session, *key* its run key, if it has one. *options* are
+    texts as they were given. *started* is in milliseconds since the
     epoch. *job* says what ran, and where, in process *pid*; *page* and *commit* come
     from the CI service. *unlocked* says that file locks do not work in this directory,
     *cut* is 1 if the disk refused the last lines. A session that is *setup_only* calls no
@@ -45,7 +46,7 @@ class Header:
     secret.
     """
 
-    run: str
+    session: str = field(metadata={"key": "run"})
     key: str = ""
     started: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +60,11 @@ class Header:
     setup_only: bool = False
     dry_run: bool = False
 
+    @property
+    def run(self) -> str:
+        """The run key, or the name of the session if there is no key."""
+        return self.key or self.session
+
     def identity(self, overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Return the run that the journal is a part of: its run key and its target.
 
@@ -67,13 +73,13 @@ class Header:
         options = {**self.options, **(overrides or {})}
         places = (options.get(name, "") for name in ("url", *records.TARGET))
         target = (place.removeprefix("id:").strip() for place in places)
-        return (self.key or self.run, *target)
+        return (self.run, *target)
 
     @property
     def origin(self) -> records.Origin:
-        job = self.job.mark if self.job else records.JobMark(short_digest(self.run, 8))
-        run = self.key or self.run
-        return records.Origin(self.page, self.commit, run, self.run, job, self.started)
+        name = self.session
+        job = self.job.mark if self.job else records.JobMark(short_digest(name, 8))
+        return records.Origin(self.page, self.commit, self.run, name, job, self.started)
 
 
 @dataclass(frozen=True)
@@ -204,10 +210,10 @@ def read_header(line: Mapping[str, Any], path: Path) -> Header:
             f" {FORMAT}. Install a newer one to send it."
         )
         raise JournalError(msg)
-    values: dict[str, Any] = {"run": ""}
-    for name, read in codec.field_readers(Header).items():
+    values: dict[str, Any] = {"session": ""}
+    for key, (name, read) in codec.field_readers(Header).items():
         with suppress(KeyError, TypeError, ValueError):
-            values[name] = read(line[name])
+            values[name] = read(line[key])
     options = line.get("options")
     if isinstance(options, dict):
         values["options"] = {name: str(value) for name, value in options.items()}
@@ -226,9 +232,9 @@ def read_evidence(line: Mapping[str, Any]) -> evidence.EvidenceEntry:
     ):
         raise ValueError(value)
     where = {
-        name: read(line[name])
-        for name, read in codec.field_readers(evidence.EvidenceEntry).items()
-        if name in line and name != "value"
+        name: read(line[key])
+        for key, (name, read) in codec.field_readers(evidence.EvidenceEntry).items()
+        if key in line and name != "value"
     }
     return evidence.EvidenceEntry(value=value, **where)
 

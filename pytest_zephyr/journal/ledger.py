@@ -37,9 +37,9 @@ class Clock:
 
 @dataclass(frozen=True)
 class RunningSessions:
-    """The sessions of the same run that were still running when this one ended."""
+    """The *names* of the sessions of the same run that still ran when this one ended."""
 
-    runs: tuple[str, ...]
+    names: tuple[str, ...] = field(metadata={"key": "runs"})
 
 
 @dataclass(frozen=True)

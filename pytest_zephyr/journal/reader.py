@@ -1,8 +1,8 @@
 """Reads a journal.
 
 A journal is JSON Lines: a header, then records as they come, then what a push did.
-Workers of pytest-xdist write files of their own next to it, `<run>.gw0.jsonl`, which are
-a part of it.
+Workers of pytest-xdist write files of their own next to it, `<session>.gw0.jsonl`, which
+are a part of it.
 """
 
 from __future__ import annotations
@@ -182,12 +182,12 @@ class Journal:
             _shift_times(nodes, offset)
         uncollected = [error.nodeid for error in others[journal_format.CollectError]]
         session = Session(
-            header.run,
+            header.session,
             header.job,
             header.started + offset,
             ended + offset,
             nodes,
-            {run for running in others[ledger.RunningSessions] for run in running.runs},
+            {name for each in others[ledger.RunningSessions] for name in each.names},
             not uncollected,
         )
         # Every worker deselects the same tests.

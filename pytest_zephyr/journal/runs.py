@@ -37,7 +37,7 @@ _CHECKED = 200
 _DAY = 24 * 3600 * 1000
 
 #: How sessions of pytest name their journals.
-_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
+_SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def note_running(
 ) -> None:
     """Have *writers* note which of the *known* journals of this run still run."""
     same = _of_same_run(journals, known)
-    if running := tuple(each.header.run for each in same if each.is_running()):
+    if running := tuple(each.header.session for each in same if each.is_running()):
         for writer in writers:
             writer.append(line_of(ledger.RunningSessions(running)))
 
@@ -188,13 +188,13 @@ def _of_same_run(
     if not header.key:
         return []
     identity = header.identity(overrides)
-    by_name = {each.header.run: each for each in journals}
+    by_name = {each.header.session: each for each in journals}
     for journal in known:
         if (
             not journal.header.dry_run
             and journal.header.identity(overrides) == identity
         ):
-            by_name.setdefault(journal.header.run, journal)
+            by_name.setdefault(journal.header.session, journal)
     return list(by_name.values())[len(journals) :]
 
 
@@ -247,9 +247,9 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
                 selection.dry_runs.append(path)
             else:
                 # Of two copies of one run the one with more of its tests is meant.
-                other = by_name.setdefault(journal.header.run, journal)
+                other = by_name.setdefault(journal.header.session, journal)
                 if other is not journal and journal.length() > other.length():
-                    by_name[journal.header.run] = journal
+                    by_name[journal.header.session] = journal
     journals = []
     for journal in by_name.values():
         if journal.is_running():
@@ -308,7 +308,9 @@ def _open(
 def _lost_its_header(path: Path) -> bool:
     """Return whether a session wrote more there than a header that a kill cut off."""
     with suppress(OSError), path.open("rb") as file:
-        return bool(_RUN_NAME.fullmatch(path.stem)) and file.readline().endswith(b"\n")
+        return bool(_SESSION_NAME.fullmatch(path.stem)) and file.readline().endswith(
+            b"\n"
+        )
     return False
 
 
@@ -386,7 +388,7 @@ def group(
         known = open_all(dict.fromkeys((*directories, *parents)))
     runs = [
         Run(
-            tuple(sorted(each, key=lambda journal: journal.header.run)),
+            tuple(sorted(each, key=lambda journal: journal.header.session)),
             siblings(each, known, overrides),
         )
         for each in groups.values()

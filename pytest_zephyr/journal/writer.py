@@ -50,8 +50,8 @@ _NEVER_SCRUBBED = {
 }
 
 
-def new_run() -> str:
-    """Return a unique name for a run, which sorts by time."""
+def new_session_name() -> str:
+    """Return a unique name for a session, which sorts by time."""
     return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{secrets.token_hex(3)}"
 
 
@@ -288,7 +288,7 @@ def worker_journal(
     if not main.exists():
         # It runs on another machine: its lines travel with its reports.
         return JournalWriter(part_of(main, worker), scrub)
-    header = Header(run=main.stem, worker=worker)
+    header = Header(main.stem, worker=worker)
     return JournalWriter.create(part_of(main, worker), header, scrub)
 
 

@@ -92,7 +92,7 @@ class Importer:
             raise ReportError(f"no test case in {names}. Were any tests run?")
         started = first.ended - first.microseconds // 1000
         began = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(started // 1000))
-        header = replace(header, run=f"{began}-{digest}", started=started)
+        header = replace(header, session=f"{began}-{digest}", started=started)
         temporary = directory / f"{secrets.token_hex(8)}.tmp"
         writer = JournalWriter.create(temporary, header, self._scrub)
         try:
@@ -103,7 +103,7 @@ class Importer:
             writer.discard()
             raise
         writer.close()
-        return temporary.replace(directory / f"{header.run}{SUFFIX}")
+        return temporary.replace(directory / f"{header.session}{SUFFIX}")
 
     def _digest(self, files: Sequence[Path], header: journal_format.Header) -> str:
         """Return a digest of *files* and of the options that decide the results."""

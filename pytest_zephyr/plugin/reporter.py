@@ -23,7 +23,7 @@ from pytest_zephyr.journal import format as journal_format
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.writer import JournalWriter
-from pytest_zephyr.journal.writer import new_run
+from pytest_zephyr.journal.writer import new_session_name
 from pytest_zephyr.journal.writer import SUFFIX
 from pytest_zephyr.origin import System
 from pytest_zephyr.plugin import settings as plugin_settings
@@ -60,10 +60,10 @@ class ZephyrReporter:
         self._config = config
         self._settings = settings
         self._environ = dict(os.environ)
-        run = new_run()
-        path = settings.journal / f"{run}{SUFFIX}"
+        name = new_session_name()
+        path = settings.journal / f"{name}{SUFFIX}"
         header = journal_format.Header(
-            run=run,
+            session=name,
             key=settings.run_key or "",
             started=now_ms(),
             options=resolve.journaled_options(settings),

@@ -121,7 +121,7 @@ def unsent_report(
                 yield row_of(result, "not_sent", reason)
 
     facts = {
-        "run": journal.header.key or journal.header.run,
+        "run": journal.header.run,
         "journals": [str(display_path(journal.path))],
         "server": settings.url,
         "target": settings.target_path or None,

@@ -272,8 +272,8 @@ def _is_newer(execution: Execution, result: CaseResult, rules: DiffRules) -> boo
     if (execution.executed_on or 0) <= result.at:
         return False
     # Only a result that is sent late can be older than a date of the server.
-    journals = {node.origin.journal for node in result.nodes if node.ran}
-    ends = [rules.ended.get(each, rules.now) for each in journals]
+    sessions = {node.origin.session for node in result.nodes if node.ran}
+    ends = [rules.ended.get(each, rules.now) for each in sessions]
     return bool(ends) and rules.now - max(ends) > _LATE_AFTER_MS
 
 

@@ -1,4 +1,4 @@
-"""Plan the results of each journal by the settings it was written with."""
+"""Plan the results of each session by the settings in its journal."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from pytest_zephyr.results.records import NodeResult
 
 
 class Planner:
-    """Plans the results of the journals named in *journals_to_send*, by default of all.
+    """Plans the results of the sessions named in *sessions_to_send*, by default of all.
 
-    *by_journal* has the settings of journals that differ from *main*. *widest_settings* are
-    those of *main*, except that they create whatever any of the journals may create.
+    *by_session* has settings that differ from *main*, by the names of sessions.
+    *widest_settings* are those of *main*, except that they create whatever any of the
+    sessions may create.
     """
 
     def __init__(
         self,
         main: Settings,
-        by_journal: Mapping[str, Settings],
-        journals_to_send: AbstractSet[str] | None,
+        by_session: Mapping[str, Settings],
+        sessions_to_send: AbstractSet[str] | None,
     ) -> None:
         self._main = main
-        self._by_journal = by_journal
-        self._journals_to_send = journals_to_send
+        self._by_session = by_session
+        self._sessions_to_send = sessions_to_send
         self._inputs: object = None
         self._plan = Plan((), ())
-        all_settings = (main, *by_journal.values())
+        all_settings = (main, *by_session.values())
         create = max((each.create for each in all_settings), key=CREATE_LEVELS.index)
         self.widest_settings = replace(main, create=create)
         self.use_statuses(status.STOCK)
@@ -43,13 +44,13 @@ class Planner:
     def use_statuses(self, known: Sequence[status.Status]) -> None:
         """Plan for a server with *known* statuses."""
         self._main_rules = self._main.rules(known)
-        self._rules = {name: s.rules(known) for name, s in self._by_journal.items()}
+        self._rules = {name: s.rules(known) for name, s in self._by_session.items()}
 
     def settings_of(self, node: NodeResult) -> Settings:
-        return self._by_journal.get(node.origin.journal, self._main)
+        return self._by_session.get(node.origin.session, self._main)
 
-    def rules_of(self, journal: str) -> Rules:
-        return self._rules.get(journal, self._main_rules)
+    def rules_of(self, session: str) -> Rules:
+        return self._rules.get(session, self._main_rules)
 
     def plan(self, nodes: Iterable[NodeResult]) -> Plan:
         """Return the plan for *nodes*; it is only built again if something has changed."""
@@ -57,21 +58,21 @@ class Planner:
         inputs = (nodes, self._main_rules, self._rules)
         if inputs != self._inputs:
             self._inputs, self._plan = inputs, build_plan(*inputs)
-            sent = self._journals_to_send
-            journals = {each.origin.journal for each in nodes}
-            if sent is not None and not journals <= sent:
+            sent = self._sessions_to_send
+            sessions = {each.origin.session for each in nodes}
+            if sent is not None and not sessions <= sent:
                 results, unmapped = self._plan.results, self._plan.unmapped
                 self._plan = Plan(
-                    tuple(each for each in results if each.journals & sent),
-                    tuple(each for each in unmapped if each.origin.journal in sent),
+                    tuple(each for each in results if each.sessions & sent),
+                    tuple(each for each in unmapped if each.origin.session in sent),
                 )
         return self._plan
 
     def invalid(self, nodes: Iterable[NodeResult]) -> list[NodeResult]:
-        """Return the tests of the planned journals that have an invalid marker."""
-        sent = self._journals_to_send
+        """Return the tests of the planned sessions that have an invalid marker."""
+        sent = self._sessions_to_send
         return [
             each
             for each in nodes
-            if each.invalid and (sent is None or each.origin.journal in sent)
+            if each.invalid and (sent is None or each.origin.session in sent)
         ]

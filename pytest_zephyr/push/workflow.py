@@ -34,24 +34,24 @@ def push(
     progress: Callable[..., None] = lambda *_progress: None,
     *,
     results: MergedResults | None = None,
-    journals_to_send: AbstractSet[str] | None = None,
+    sessions_to_send: AbstractSet[str] | None = None,
     force: bool = False,
     snapshot: Snapshot | None = None,
-    settings_by_journal: Mapping[str, Settings] | None = None,
+    settings_by_session: Mapping[str, Settings] | None = None,
 ) -> Delivery:
     """Deliver *nodes* and return what became of them.
 
     *results* say when the sessions ended and which of them are incomplete. Only results of
-    the journals in *journals_to_send* are sent; the others only help to decide which
-    result of a test case counts. *settings_by_journal* has the settings of journals that
-    differ from *settings*. Journals are named by their runs. With *force*, results replace whatever the server has.
-    *snapshot* is what was already read from the server. With ``zephyr_dry_run``
+    the sessions in *sessions_to_send* are sent; the others only help to decide which
+    result of a test case counts. *settings_by_session* has settings that differ from
+    *settings*, by the names of sessions. With *force*, results replace whatever the server
+    has. *snapshot* is what was already read from the server. With ``zephyr_dry_run``
     everything is read and nothing is written.
 
     A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
     What was written before stays written and has its receipts.
     """
-    planner = Planner(settings, settings_by_journal or {}, journals_to_send)
+    planner = Planner(settings, settings_by_session or {}, sessions_to_send)
     settings = planner.widest_settings
     # The statuses of the server are not known yet, so the stock statuses are used.
     delivery = _expected_delivery(planner, nodes)
@@ -126,7 +126,7 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
         if settings.unmapped in {"warn", "error"} and node.unmarked:
             delivery.unmapped.append(node.title)
             delivery.unmapped_is_error |= settings.unmapped == "error"
-        choice = planner.rules_of(node.origin.journal).choices[node.outcome]
+        choice = planner.rules_of(node.origin.session).choices[node.outcome]
         is_skipped = choice.status is None and not choice.problem
         creates = settings.unmapped == "create" and not is_skipped
         if creates and node.new is not None:

@@ -50,34 +50,34 @@ class CaseResult:
         """Return the finding of each session with tests that ran and have a status.
 
         *ended* says when sessions were over, *incomplete* names those that could not collect
-        some files. Both name a session as `Origin.journal` does.
+        some files.
         """
-        partial = {node.origin.journal for node in self.nodes if not node.ran}
+        partial = {node.origin.session for node in self.nodes if not node.ran}
         partial.update(incomplete)
-        by_journal: dict[str, OwnFinding] = {}
+        by_session: dict[str, OwnFinding] = {}
         default = (self.status.id if self.status else "",) * len(self.nodes)
         for node, status in zip(self.nodes, self.statuses or default, strict=True):
             if not node.ran or not status:
                 continue
             origin, at = node.origin, node.at
-            if previous := by_journal.get(origin.journal):
+            if previous := by_session.get(origin.session):
                 status = max(status, previous.status, key=severity)
                 at = max(at, previous.at)
-            by_journal[origin.journal] = OwnFinding(
+            by_session[origin.session] = OwnFinding(
                 origin.job,
                 status,
                 at,
                 started=origin.started,
-                ended=ended.get(origin.journal, origin.started),
-                complete=origin.journal not in partial,
+                ended=ended.get(origin.session, origin.started),
+                complete=origin.session not in partial,
             )
-        return list(by_journal.values())
+        return list(by_session.values())
 
     @property
-    def journals(self) -> set[str]:
-        """The journals whose tests ran, or all of them if none did."""
-        ran = {node.origin.journal for node in self.nodes if node.ran}
-        return ran or {node.origin.journal for node in self.nodes}
+    def sessions(self) -> set[str]:
+        """The names of the sessions whose tests ran, or of all of them if none did."""
+        ran = {node.origin.session for node in self.nodes if node.ran}
+        return ran or {node.origin.session for node in self.nodes}
 
     @property
     def run(self) -> str:
@@ -111,12 +111,11 @@ class Plan:
 def build_plan(
     nodes: Iterable[NodeResult],
     rules: Rules,
-    rules_by_journal: Mapping[str, Rules] | None = None,
+    rules_by_session: Mapping[str, Rules] | None = None,
 ) -> Plan:
     """Group *nodes* by test case; the worst of them decides.
 
-    *rules_by_journal* has rules by the name of the run in a journal; *rules* are for the
-    other journals.
+    *rules_by_session* has rules by the names of sessions; *rules* are for the others.
     """
     groups: dict[CaseRef, list[NodeResult]] = {}
     unmapped = []
@@ -127,7 +126,7 @@ def build_plan(
             groups.setdefault(case, []).append(node)
     # Free each group once its result is built: a large run has many.
     results = tuple(
-        _case_result(case, groups.pop(case), rules, rules_by_journal or {})
+        _case_result(case, groups.pop(case), rules, rules_by_session or {})
         for case in list(groups)
     )
     return Plan(results, tuple(unmapped))
@@ -137,9 +136,9 @@ def _case_result(
     case: CaseRef,
     nodes: Sequence[NodeResult],
     rules: Rules,
-    rules_by_journal: Mapping[str, Rules],
+    rules_by_session: Mapping[str, Rules],
 ) -> CaseResult:
-    rules_of = [rules_by_journal.get(node.origin.journal, rules) for node in nodes]
+    rules_of = [rules_by_session.get(node.origin.session, rules) for node in nodes]
     choices = [
         each.choices[node.outcome] for each, node in zip(rules_of, nodes, strict=True)
     ]

@@ -177,15 +177,15 @@ class JobMark:
 class Origin:
     """Where a result came from: the CI service's page of the job, and the commit.
 
-    *journal* is the name of the session, which its journal has as ``run``. *run* is the
-    run key, or that name if there is no key. *job* is the job of the session; *started*
-    is the start of the session in milliseconds since the epoch.
+    *session* is the name of the session. *run* is the run key, or that name if there is
+    no key. *job* is the job of the session; *started* is the start of the session in
+    milliseconds since the epoch.
     """
 
     page: str = ""
     commit: str = ""
     run: str = ""
-    journal: str = ""
+    session: str = ""
     job: JobMark = JobMark("")
     started: int = 0
 

@@ -118,7 +118,7 @@ class DeliveredRun:
         header = self.run.journals[0].header
         target, evidence = delivery.target, delivery.evidence
         facts = {
-            "run": header.key or header.run,
+            "run": header.run,
             "journals": [str(display_path(path)) for path in self.run.paths],
             "server": SANDBOX if settings.embedded else settings.url,
             "target": target.path if target else settings.target_path or None,
@@ -181,8 +181,8 @@ def deliver(
                 contents.memory(server, () if settings.dry_run else writers),
                 progress,
                 snapshot=snapshot,
-                settings_by_journal={
-                    journal.header.run: resolve.settings_of_journal(
+                settings_by_session={
+                    journal.header.session: resolve.settings_of_journal(
                         settings,
                         journal.header.options,
                         journal.path.name,
@@ -191,7 +191,7 @@ def deliver(
                     for journal in others
                 },
                 results=contents.results,
-                journals_to_send={journal.header.run for journal in run.journals},
+                sessions_to_send={journal.header.session for journal in run.journals},
                 force=force,
             )
             if earlier is not None:

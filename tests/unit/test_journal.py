@@ -24,6 +24,7 @@ import pytest
 
 from pytest_zephyr.errors import JournalError
 from pytest_zephyr.journal import format as journal_format
+from pytest_zephyr.journal import ledger
 from pytest_zephyr.journal import reader as journal_reader
 from pytest_zephyr.journal import writer as journal_writer
 from pytest_zephyr.journal.format import Header
@@ -241,7 +242,7 @@ def test_half_a_surrogate_pair_is_read_as_it_was_written(path):
 
 def test_two_runs_have_two_names():
     """Two jobs that start in the same second do not share a file."""
-    assert len({journal_writer.new_run() for _ in range(50)}) == 50
+    assert len({journal_writer.new_session_name() for _ in range(50)}) == 50
 
 
 # Damaged and foreign files
@@ -417,7 +418,21 @@ def test_an_invalid_start_in_a_header_is_read_as_0(path, started):
 
     header = Journal(path).header
 
-    assert (header.run, header.started) == ("r", 0)
+    assert (header.session, header.started) == ("r", 0)
+
+
+def test_names_of_sessions_have_the_keys_of_the_format(path):
+    """Their fields have other names than their keys, which older versions read."""
+    running = ledger.RunningSessions(("a", "b"))
+
+    assert journal_format.header_line(HEADER)["run"] == "run"
+    assert journal_format.line_of(running) == {"kind": "running", "runs": ["a", "b"]}
+    path.write_text(
+        '{"kind":"header","format":1,"run":"c"}\n{"kind":"running","runs":["a","b"]}\n',
+        encoding="utf-8",
+    )
+    session = Journal(path).read().session
+    assert (session.name, session.still_running) == ("c", {"a", "b"})
 
 
 def test_options_of_a_header_become_texts(path):

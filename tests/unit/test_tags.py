@@ -116,7 +116,7 @@ def job_result(
     outcome = Outcome.PASSED if status is PASS else Outcome.FAILED
     origin = Origin(
         run=run,
-        journal=f"{job.kind}{job.place}{job.attempt}{at}",
+        session=f"{job.kind}{job.place}{job.attempt}{at}",
         job=job,
         started=at - 10 if started is None else started,
     )
@@ -134,7 +134,7 @@ def job_result(
 
 
 def rules_for(*results: CaseResult, **values: Any) -> DiffRules:
-    ended = {each.nodes[0].origin.journal: each.at for each in results}
+    ended = {each.nodes[0].origin.session: each.at for each in results}
     return DiffRules(ended, **{"now": 10**6, **values})
 
 
@@ -209,7 +209,7 @@ def test_an_attempt_that_could_not_collect_everything_replaces_nothing():
     _, notes = after(job_result(A, FAIL))
     row = execution(1, 101, status=FAIL.id, comment=notes)
     mine = job_result(A, PASS, 2000)
-    incomplete = {mine.nodes[0].origin.journal}
+    incomplete = {mine.nodes[0].origin.session}
     change = decide(mine, row, rules_for(mine, incomplete=incomplete))
 
     assert change is not None
