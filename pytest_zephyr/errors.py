@@ -4,7 +4,7 @@ ZephyrError
   + SettingsError           a setting is wrong or missing
   + TargetNotFound          the server has nothing with this name or id
   + ZephyrUnreachable       no usable answer; trying again may help
-      - ZephyrWriteUncertain  no usable answer to a write: it may have happened or not
+      - ZephyrWriteUnanswered  no usable answer to a write: it may have happened or not
   + ZephyrBadAnswer         an answer we cannot use; carries its status
       - ZephyrUnauthorized  401, 403
       - ZephyrRefused       another status that stays, or a body that cannot be used
@@ -104,7 +104,7 @@ class ZephyrUnreachable(ZephyrError):
         self.code = code
 
 
-class ZephyrWriteUncertain(ZephyrUnreachable):
+class ZephyrWriteUnanswered(ZephyrUnreachable):
     """A write was sent but got no usable answer: it may have happened or not.
 
     If the server is slow, the write may still happen within *may_land_within* seconds.

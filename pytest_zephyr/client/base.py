@@ -101,7 +101,7 @@ class Calls(Transport):
         created = read(decode.mapping(self._write("POST", path, params, body)))
         if created is None:
             msg = f"{self.server.origin} did not say what POST {path} created."
-            raise errors.ZephyrWriteUncertain(msg)
+            raise errors.ZephyrWriteUnanswered(msg)
         return created
 
     def _pages(

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.errors import ZephyrRefused
-from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.errors import ZephyrWriteUnanswered
 
 
 #: The most rows that one call takes.
@@ -65,7 +65,7 @@ def upload_batches(
 
 
 class BatchWriter(ABC, Generic[Row]):
-    """Sends rows in batches, reads back what is uncertain, and halves what is refused.
+    """Sends rows in batches, reads back what got no answer, and halves what is refused.
 
     Subclasses add to *finished* the keys of rows that are written or refused, and to
     *changed* those of rows that somebody else has changed, which are sent again.
@@ -116,14 +116,14 @@ class BatchWriter(ABC, Generic[Row]):
         Raises the last error after three tries without progress.
         """
         tries = 0
-        error: ZephyrRefused | ZephyrWriteUncertain | None = None
+        error: ZephyrRefused | ZephyrWriteUnanswered | None = None
         while (batch := self.unfinished(batch)) and tries < _MAX_TRIES:
             size, error, refused, may_land_within = len(batch), None, None, 0.0
             try:
                 batch = self.write(batch)
             except ZephyrRefused as failed:
                 error = refused = failed
-            except ZephyrWriteUncertain as failed:
+            except ZephyrWriteUnanswered as failed:
                 error, may_land_within = failed, failed.may_land_within
             if refused is None or refused.status >= 500 or self.reads_back_refusals:
                 batch = self.missing(batch)

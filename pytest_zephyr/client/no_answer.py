@@ -21,7 +21,7 @@ from pytest_zephyr.client.server import Server
 from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.errors import ZephyrWriteUnanswered
 from pytest_zephyr.text import shorten
 
 
@@ -108,7 +108,7 @@ def no_answer(
     text = server.scrub(text)
     if is_read or is_proxy_error or _contains(causes, _BEFORE_SENDING):
         return ZephyrUnreachable(text, code="tls" if is_tls_error else "unreachable")
-    return ZephyrWriteUncertain(
+    return ZephyrWriteUnanswered(
         f"{text.removesuffix('.')}. It may have been carried out.",
         may_land_within=server.timeout if is_timeout else 0.0,
     )

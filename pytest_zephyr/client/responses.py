@@ -55,7 +55,7 @@ _TLS_PORT_WORDS = (b"https port", b"ssl-enabled", b"requires tls")
 def read_payload(server: Server, call: Call, response: requests.Response) -> object:
     """Return the JSON of a good answer, `None` for no body or plain text.
 
-    Raises ZephyrRefused for other bodies, ZephyrWriteUncertain if they answer a write.
+    Raises ZephyrRefused for other bodies, ZephyrWriteUnanswered if they answer a write.
     """
     content = _read(response)
     if not content.strip():
@@ -75,7 +75,7 @@ def read_payload(server: Server, call: Call, response: requests.Response) -> obj
         described += " single sign-on"
     msg = f"{server} answered {call} with {described}. Check zephyr_url."
     if call.method != "GET":
-        raise errors.ZephyrWriteUncertain(msg)
+        raise errors.ZephyrWriteUnanswered(msg)
     raise errors.ZephyrRefused(msg, status=response.status_code)
 
 
@@ -122,7 +122,7 @@ def check_status(server: Server, call: Call, response: requests.Response) -> Non
     if call.method == "GET" or status not in {502, 504}:
         raise errors.ZephyrUnreachable(text)
     may_land_within = server.timeout if status == 504 else 0.0
-    raise errors.ZephyrWriteUncertain(text, may_land_within=may_land_within)
+    raise errors.ZephyrWriteUnanswered(text, may_land_within=may_land_within)
 
 
 def _read(response: requests.Response) -> bytes:

@@ -130,7 +130,7 @@ class Transport:
     ) -> object:
         """Send one call below the REST base and return the JSON of its answer.
 
-        Raises ZephyrUnreachable (ZephyrWriteUncertain for a write that may have
+        Raises ZephyrUnreachable (ZephyrWriteUnanswered for a write that may have
         happened) or ZephyrBadAnswer.
         """
         url = f"{self.server.origin}{REST}/{api_version or self.api_version}/{path}"

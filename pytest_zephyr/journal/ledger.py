@@ -108,7 +108,7 @@ LedgerEntry = Receipt | Sending | Attaching | Attached | Stepped
 class Memory:
     """What earlier pushes of the same results to one server noted, and how to note more.
 
-    *receipts* are executions with the digests of their results, *uncertain* the
+    *receipts* are executions with the digests of their results, *unanswered* the
     fingerprints of executions before a write without an answer. *attached* and *stepped*
     is the evidence that was delivered; *attaching* maps attachments to their names.
     *last_write* is when the last write began, in milliseconds since the epoch. *journals*
@@ -116,7 +116,7 @@ class Memory:
     """
 
     receipts: set[tuple[int, str]] = field(default_factory=set)
-    uncertain: dict[int, str] = field(default_factory=dict)
+    unanswered: dict[int, str] = field(default_factory=dict)
     attached: set[AttachmentKey] = field(default_factory=set)
     attaching: dict[AttachmentKey, Naming] = field(default_factory=dict)
     stepped: dict[int, str] = field(default_factory=dict)
@@ -128,19 +128,19 @@ class Memory:
     def open_since(self) -> int:
         """When the last write without an answer began; 0 if all have one."""
         attaching = self.attaching.keys() - self.attached
-        return self.last_write if self.uncertain or attaching else 0
+        return self.last_write if self.unanswered or attaching else 0
 
     def add(self, entry: LedgerEntry) -> None:
         if isinstance(entry, Receipt):
             self.receipts.add((entry.execution, entry.digest))
-            self.uncertain.pop(entry.execution, None)
+            self.unanswered.pop(entry.execution, None)
         elif isinstance(entry, Attached):
             self.attached.update(entry.rows)
         elif isinstance(entry, Stepped):
             self.stepped.update(entry.rows)
         else:
             if isinstance(entry, Sending):
-                self.uncertain.update(entry.rows)
+                self.unanswered.update(entry.rows)
             else:
                 self.attaching.update(entry.rows)
             self.last_write = max(self.last_write, entry.at)
@@ -148,7 +148,7 @@ class Memory:
     def merge(self, other: Memory) -> None:
         """Add what another journal says, except for its last write."""
         self.receipts |= other.receipts
-        self.uncertain |= other.uncertain
+        self.unanswered |= other.unanswered
         self.attached |= other.attached
         self.attaching |= other.attaching
         self.stepped |= other.stepped

@@ -136,7 +136,7 @@ class FileSender(BatchWriter[FileToSend]):
         evidence.files_before += len(files) - len(self._rows)
         evidence.files_pending = len(self._rows)
         # Files that may be attached although there is no receipt.
-        self._uncertain: set[ledger.AttachmentKey] = set(memory.attaching)
+        self._attaching: set[ledger.AttachmentKey] = set(memory.attaching)
         self._digests: dict[str, str] = {"": ""}
         self._names: dict[ledger.AttachmentKey, ledger.Naming] = dict(memory.attaching)
         taken = {(key.execution, each.name) for key, each in self._names.items()}
@@ -165,7 +165,7 @@ class FileSender(BatchWriter[FileToSend]):
             rows = list(group)
             # If the execution certainly has no attachments, none are listed.
             if any(
-                row.existing_files != 0 or row.key in self._uncertain for row in rows
+                row.existing_files != 0 or row.key in self._attaching for row in rows
             ):
                 # On a server that cannot list them, every file is sent.
                 with suppress(errors.ZephyrNotFound):
@@ -189,9 +189,9 @@ class FileSender(BatchWriter[FileToSend]):
             return ()
         try:
             uploaded = self._client.upload(parts)
-        except errors.ZephyrWriteUncertain as uncertain:
+        except errors.ZephyrWriteUnanswered as error:
             # An upload that arrives late attaches nothing, so there is no need to wait.
-            raise errors.ZephyrWriteUncertain(str(uncertain)) from None
+            raise errors.ZephyrWriteUnanswered(str(error)) from None
         uploads = {
             row: uploaded[field]
             for field, row in rows_by_field.items()
@@ -216,7 +216,7 @@ class FileSender(BatchWriter[FileToSend]):
         """Attach uploaded files and note those that the answer confirms."""
         names = {row.key: self._names[row.key] for row in uploads}
         self._memory.note(ledger.Attaching(names))
-        self._uncertain.update(names)
+        self._attaching.update(names)
         answered = self._client.attach(
             [
                 AttachWrite(
@@ -240,8 +240,8 @@ class FileSender(BatchWriter[FileToSend]):
         self._evidence.files += self._finish_attached(attached)
 
     def read_back(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
-        uncertain = [row for row in rows if row.key in self._uncertain]
-        self._evidence.files += self._note_attached(uncertain)
+        attaching = [row for row in rows if row.key in self._attaching]
+        self._evidence.files += self._note_attached(attaching)
         return rows
 
     def _note_attached(self, files: Sequence[FileToSend]) -> int:
@@ -257,9 +257,9 @@ class FileSender(BatchWriter[FileToSend]):
     ) -> bool:
         """Return whether an execution has a file, by name, size and content.
 
-        Where contents cannot be read, an uncertain file counts as attached if there are
-        more of its name and size than before. How many there are before it is sent is
-        noted in its `Naming`.
+        Where contents cannot be read, a file that a write may have attached counts as
+        attached if there are more of its name and size than before. How many there are
+        before it is sent is noted in its `Naming`.
         """
         naming = self._names[row.key]
         # Some servers may return names as they were encoded.
@@ -270,7 +270,7 @@ class FileSender(BatchWriter[FileToSend]):
             if unquote(other.name) == name and other.size in {row.file.size, None}
         ]
         digests = set(map(self._digest, alike))
-        if row.key not in self._uncertain:
+        if row.key not in self._attaching:
             self._names[row.key] = replace(naming, before=len(alike))
         elif "" in digests and len(alike) > naming.before:
             return True

@@ -134,19 +134,19 @@ def compute(
     executions: Iterable[Execution],
     place: str,
     delivered: Collection[tuple[int, str]] = (),
-    uncertain: Mapping[int, str] | None = None,
+    unanswered: Mapping[int, str] | None = None,
     rules: DiffRules | None = None,
 ) -> Changes:
     """Compare *results* with *executions* and return what becomes of the results.
 
     *place* names the phase in messages. *delivered* holds the executions that have a
-    receipt, each with the digest of its result. *uncertain* has the executions whose last
+    receipt, each with the digest of its result. *unanswered* has the executions whose last
     write got no answer, each with the stamp that it had before the write. A result is not
     written if the tag of the execution shows a newer one of another run, or if it is sent
     late and the date of the execution is newer.
     """
     rules = rules or DiffRules()
-    uncertain = uncertain or {}
+    unanswered = unanswered or {}
     index = ExecutionIndex(executions)
     changes = Changes()
     for result in results:
@@ -171,7 +171,7 @@ def compute(
                 changes.reported_before.append(Change(result, execution))
                 continue
             change = decide(result, execution, rules)
-            stamp_before = uncertain.get(execution.id)
+            stamp_before = unanswered.get(execution.id)
             if change is None:
                 changes.older.append(Change(result, execution))
             elif stamp_before is not None and was_written(change, stamp_before):

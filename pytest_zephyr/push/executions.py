@@ -1,4 +1,4 @@
-"""Write results to executions in batches, and read back those that are uncertain."""
+"""Write results to executions in batches, and read back those whose write got no answer."""
 
 from __future__ import annotations
 

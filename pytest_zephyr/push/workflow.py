@@ -83,7 +83,7 @@ def push(
                 snapshot.executions,
                 f"phase {snapshot.known_target.path}",
                 memory.receipts,
-                memory.uncertain,
+                memory.unanswered,
                 rules,
             )
 

@@ -61,7 +61,8 @@ def _read(lines: SimpleQueue[bytes]) -> None:
 def _watch(parent: int) -> None:
     """Exit after the test process: its child processes may keep our stdin open.
 
-    On Windows this never exits, because there the id of the parent does not change.
+    On Windows this never exits, because there the id of the parent does not change; only
+    the end of stdin, which `_read` notices, ends this process there.
     """
     while os.name == "nt" or os.getppid() == parent:
         time.sleep(_WATCH_INTERVAL)

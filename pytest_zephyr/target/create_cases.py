@@ -246,5 +246,5 @@ class CaseCreator(BatchWriter[Key]):
             return
         try:
             self._client.link_requirements(links, self._release)
-        except (errors.ZephyrRefused, errors.ZephyrWriteUncertain) as error:
+        except (errors.ZephyrRefused, errors.ZephyrWriteUnanswered) as error:
             self._creations.remarks.append(f"requirements could not be linked: {error}")

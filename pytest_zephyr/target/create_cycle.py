@@ -76,9 +76,9 @@ class TargetCreator:
                         self._name("phase"), target.cycle, self._release.id
                     )
                     self._created_phases.append((target.cycle.id, phase.id))
-            except errors.ZephyrWriteUncertain as uncertain:
+            except errors.ZephyrWriteUnanswered as unanswered:
                 # `_read` finds out whether the creation happened.
-                error = uncertain
+                error = unanswered
             target = self._read()
         if target.phase is None or target.cycle is None:
             raise error

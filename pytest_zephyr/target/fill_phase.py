@@ -156,7 +156,7 @@ class PhaseFiller(BatchWriter[Placement]):
 
     def _assign(self, call: Callable[..., object], rows: object) -> None:
         """Assign *rows*, or those of a tree; the executions show whether it happened."""
-        with suppress(errors.ZephyrWriteUncertain):
+        with suppress(errors.ZephyrWriteUnanswered):
             try:
                 call(self._phase.id, rows, self._snapshot.user.id)
             except errors.ZephyrRefused as refused:

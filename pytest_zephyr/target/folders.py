@@ -78,7 +78,7 @@ class Folders:
             return
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
-        except errors.ZephyrWriteUncertain:
+        except errors.ZephyrWriteUnanswered:
             # `create` reads back whether the folder is there.
             return
         except errors.ZephyrRefused as refused:

@@ -23,7 +23,7 @@ from pytest_zephyr.client.transport import Transport
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.errors import ZephyrWriteUnanswered
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.client.calls import PROXY_PASSWORD
@@ -193,7 +193,7 @@ def test_an_unknown_authority_is_refused_with_advice(tls, pauses, call):
         with transport, pytest.raises(ZephyrUnreachable) as caught:
             call(transport)
 
-        assert not isinstance(caught.value, ZephyrWriteUncertain)
+        assert not isinstance(caught.value, ZephyrWriteUnanswered)
         assert sandbox.requests == []
     text = str(caught.value)
     assert text == (
@@ -301,11 +301,11 @@ def test_an_unusable_tls_file_is_not_tried_again(
     assert pauses == []
 
 
-def test_a_write_that_is_cut_off_over_tls_is_uncertain(tls, ca_file):
+def test_a_write_that_is_cut_off_over_tls_is_unanswered(tls, ca_file):
     with Sandbox(tls=tls) as sandbox:
         sandbox.faults.add(Fault("PUT", kind="cut_after"))
         settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
-        with Transport(settings) as transport, pytest.raises(ZephyrWriteUncertain):
+        with Transport(settings) as transport, pytest.raises(ZephyrWriteUnanswered):
             write(transport)
 
 
@@ -389,7 +389,7 @@ def test_no_proxy_is_respected_for_tunnels(
 def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     tls_sandbox, ca_file, start_proxy, connected, caplog, pauses, call
 ):
-    """The request did not reach the server, so a write is not uncertain."""
+    """The request did not reach the server, so a write certainly did not happen."""
     caplog.set_level(logging.DEBUG)
     proxy = start_proxy("another")
     settings = settings_for(
@@ -398,7 +398,7 @@ def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     with pytest.raises(ZephyrUnreachable) as caught:
         call(connected(settings))
 
-    assert not isinstance(caught.value, ZephyrWriteUncertain)
+    assert not isinstance(caught.value, ZephyrWriteUnanswered)
     text = str(caught.value)
     assert text.startswith("no connection through the proxy http://<hidden>@127.0.0.1:")
     assert "it does not accept the user name and password in its address (407)" in text
@@ -497,7 +497,7 @@ def test_https_to_a_port_for_http_is_reported(target, connected, pauses):
         read(connected(settings_for(TOKEN, url=url)))
 
 
-def test_a_tls_failure_during_a_write_is_uncertain(tls, ca_file, connected):
+def test_a_tls_failure_during_a_write_is_unanswered(tls, ca_file, connected):
     """The server may have carried it out before its answer was broken."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -515,6 +515,6 @@ def test_a_tls_failure_during_a_write_is_uncertain(tls, ca_file, connected):
         server = threading.Thread(target=answer_rubbish)
         server.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(ZephyrWriteUncertain, match="TLS with"):
+        with pytest.raises(ZephyrWriteUnanswered, match="TLS with"):
             write(connected(settings_for(TOKEN, url=url, verify=ca_file)))
         server.join()

@@ -151,7 +151,7 @@ def test_two_jobs_that_create_a_target_share_the_lowest_id(
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
 @pytest.mark.parametrize("path", ["/cycle", "/phase"])
-def test_an_uncertain_creation_leaves_one_cycle_and_phase(
+def test_an_unanswered_creation_leaves_one_cycle_and_phase(
     target, settings, connected, kind, path
 ):
     target.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))

@@ -529,7 +529,7 @@ def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded):
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
-def test_an_uncertain_write_of_steps_is_repeated(target_with_steps, recorded, kind):
+def test_an_unanswered_write_of_steps_is_repeated(target_with_steps, recorded, kind):
     recorded.add_test(7, *shop_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
 

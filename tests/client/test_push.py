@@ -20,7 +20,7 @@ from pytest_zephyr.errors import TargetNotFound
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.errors import ZephyrUnreachable
-from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.errors import ZephyrWriteUnanswered
 from pytest_zephyr.journal import reader as disk
 from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.ledger import LedgerEntry
@@ -85,13 +85,13 @@ class JournalMemory:
 
     receipts: list[Receipt] = field(default_factory=list)
     sendings: list[Sending] = field(default_factory=list)
-    uncertain: dict[int, str] = field(default_factory=dict)
+    unanswered: dict[int, str] = field(default_factory=dict)
 
     @property
     def memory(self) -> Memory:
         return Memory(
             receipts={(each.execution, each.digest) for each in self.receipts},
-            uncertain=dict(self.uncertain),
+            unanswered=dict(self.unanswered),
             note=self._note,
         )
 
@@ -99,10 +99,10 @@ class JournalMemory:
         for entry in entries:
             if isinstance(entry, Sending):
                 self.sendings.append(entry)
-                self.uncertain.update(entry.rows)
+                self.unanswered.update(entry.rows)
             elif isinstance(entry, Receipt):
                 self.receipts.append(entry)
-                self.uncertain.pop(entry.execution, None)
+                self.unanswered.pop(entry.execution, None)
 
 
 @pytest.fixture
@@ -506,11 +506,11 @@ def test_the_push_gives_up_on_a_server_without_usable_answers(target, deliver, k
     if kind == "truncate":
         assert delivery.complete
     else:
-        assert isinstance(delivery.error, ZephyrWriteUncertain)
+        assert isinstance(delivery.error, ZephyrWriteUnanswered)
         assert delivery.pending == 6
 
 
-def test_results_are_kept_if_an_uncertain_write_cannot_be_read_back(target, deliver):
+def test_results_are_kept_if_an_unanswered_write_cannot_be_read_back(target, deliver):
     """They get no receipt and no second write."""
     target.sandbox.faults.add(Fault("PUT", BULK, kind="cut_after"))
     target.sandbox.faults.add(Fault("GET", LIST, status=500, times=None, after=1))
@@ -529,7 +529,7 @@ def test_results_are_kept_if_an_uncertain_write_cannot_be_read_back(target, deli
     [("cut_after", 0), ("cut_before", 1)],
     ids=["written", "lost"],
 )
-def test_the_next_push_decides_uncertain_results_of_an_earlier_one(
+def test_the_next_push_decides_unanswered_results_of_an_earlier_one(
     target, deliver, kind, more_writes
 ):
     """The journal has the earlier state of the execution, to compare with."""
@@ -548,7 +548,7 @@ def test_the_next_push_decides_uncertain_results_of_an_earlier_one(
     assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
-def test_a_third_push_after_two_uncertain_ones_writes_nothing_twice(target, deliver):
+def test_a_third_push_after_two_unanswered_ones_writes_nothing_twice(target, deliver):
     """The first write is lost, the second is carried out; neither gets an answer."""
     journal = JournalMemory()
     for kind in ("cut_before", "cut_after"):

@@ -12,7 +12,7 @@ from pytest_zephyr.client.api import Client
 from pytest_zephyr.client.batch_writer import BatchWriter
 from pytest_zephyr.errors import ZephyrRefused
 from pytest_zephyr.errors import ZephyrUnauthorized
-from pytest_zephyr.errors import ZephyrWriteUncertain
+from pytest_zephyr.errors import ZephyrWriteUnanswered
 
 
 Fault = Callable[[Sequence[int], set[int]], None]
@@ -79,7 +79,7 @@ def test_a_server_that_fails_after_each_row_gets_all_of_them():
     assert writer.refused == {}
 
 
-def test_an_uncertain_write_is_given_up_after_three_tries_without_progress():
+def test_an_unanswered_write_is_given_up_after_three_tries_without_progress():
     tries = 0
 
     def fault(rows: Sequence[int], written: set[int]) -> None:
@@ -87,10 +87,10 @@ def test_an_uncertain_write_is_given_up_after_three_tries_without_progress():
         tries += 1
         if tries == 1:
             written.update(rows[:10])
-        raise ZephyrWriteUncertain("no answer")
+        raise ZephyrWriteUnanswered("no answer")
 
     writer = MemoryWriter(fault)
-    with pytest.raises(ZephyrWriteUncertain):
+    with pytest.raises(ZephyrWriteUnanswered):
         writer.send_all(ROWS)
 
     assert writer.written == set(range(10))

@@ -174,21 +174,23 @@ def test_a_write_is_found_by_its_status_and_a_new_state(
     STATES_AFTER_A_WRITE.values(),
     ids=STATES_AFTER_A_WRITE,
 )
-def test_an_uncertain_write_is_looked_up_before_it_is_repeated(
+def test_an_unanswered_write_is_looked_up_before_it_is_repeated(
     status, stamp, stamp_is_reliable, found_on_server
 ):
     """A result that is on the server is not written again."""
     row = execution(status=status, stamp=stamp, stamp_is_reliable=stamp_is_reliable)
-    changes = compute([result(status=FAIL)], [row], PLACE, uncertain={row.id: "before"})
+    changes = compute(
+        [result(status=FAIL)], [row], PLACE, unanswered={row.id: "before"}
+    )
 
     assert len(changes.reported) == found_on_server
     assert len(changes.writes) == (not found_on_server)
 
 
-def test_only_uncertain_writes_are_looked_up():
+def test_only_unanswered_writes_are_looked_up():
     """Without one, an equal status comes from somebody else or from an older run."""
     row = execution(status="2", stamp="after")
-    changes = compute([result(status=FAIL)], [row], PLACE, uncertain={99: "before"})
+    changes = compute([result(status=FAIL)], [row], PLACE, unanswered={99: "before"})
 
     assert [each.execution.id for each in changes.writes] == [1]
 
@@ -258,13 +260,13 @@ EXECUTIONS = st.lists(
     st.dictionaries(st.integers(1, 9), st.just("before")),
     st.booleans(),
 )
-def test_every_result_is_accounted_for(results, executions, uncertain, newer_wins):
+def test_every_result_is_accounted_for(results, executions, unanswered, newer_wins):
     """Each result is in exactly one list of the changes."""
     delivered = {
         (each.id, result.digest) for each in executions for result in results[::2]
     }
     rules = DiffRules({"": 1_000}, now=90_000 if newer_wins else 2_000)
-    changes = compute(results, executions, PLACE, delivered, uncertain, rules)
+    changes = compute(results, executions, PLACE, delivered, unanswered, rules)
     not_overwritten = changes.older + changes.overruled
     named = [
         *(

@@ -147,7 +147,7 @@ def test_lines_of_a_push_are_not_records(path):
 
     assert records_of(journal) == []
     assert journal.read().memory("").receipts == RECEIPTS
-    assert journal.read().memory("").uncertain == {8: "s2"}
+    assert journal.read().memory("").unanswered == {8: "s2"}
     assert journal.read().uncollected == ["t.py"]
     assert journal.read().unreadable == []
 
@@ -165,7 +165,7 @@ def test_reading_twice_gives_the_same(path):
 
     assert records_of(journal) == first == [ITEM]
     assert journal.read().memory("").receipts == RECEIPTS
-    assert journal.read().memory("").uncertain == {7: "s1", 8: "s2"}
+    assert journal.read().memory("").unanswered == {7: "s1", 8: "s2"}
 
 
 def test_the_header_is_read_as_it_was_written(path):
@@ -353,7 +353,7 @@ def test_a_line_that_cannot_be_read_is_skipped_and_counted(path, line):
     assert records_of(journal) == [ITEM, End()]
     assert len(journal.read().unreadable) == 1
     assert journal.read().memory("").receipts == set()
-    assert journal.read().memory("").uncertain == {}
+    assert journal.read().memory("").unanswered == {}
 
 
 def test_blank_lines_are_ignored(path):

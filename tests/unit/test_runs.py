@@ -358,7 +358,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
     assert run.read().memory("", []).receipts == {(7, "d1"), (8, "d2")}
 
 
-def test_a_write_without_a_receipt_is_uncertain(tmp_path):
+def test_a_write_without_a_receipt_has_no_answer(tmp_path):
     """The state before the last attempt counts."""
     path = write(
         tmp_path / "a.jsonl",
@@ -367,7 +367,7 @@ def test_a_write_without_a_receipt_is_uncertain(tmp_path):
     )
     run = Run((Journal(path),))
 
-    assert run.read().memory("", []).uncertain == {7: "s2", 8: "s1"}
+    assert run.read().memory("", []).unanswered == {7: "s2", 8: "s1"}
 
 
 def test_a_write_with_a_receipt_is_certain(tmp_path):
@@ -379,11 +379,11 @@ def test_a_write_with_a_receipt_is_certain(tmp_path):
     )
     run = Run((Journal(path),))
 
-    assert run.read().memory("", []).uncertain == {8: "s1"}
+    assert run.read().memory("", []).unanswered == {8: "s1"}
 
 
-def test_a_second_write_after_a_receipt_is_uncertain_again(tmp_path):
-    """Only writes after the receipt are uncertain."""
+def test_a_second_write_after_a_receipt_is_unanswered_again(tmp_path):
+    """Only writes after the receipt count as such."""
     path = write(
         tmp_path / "a.jsonl",
         journal_format.line_of(Sending({7: "s1"})),
@@ -392,7 +392,7 @@ def test_a_second_write_after_a_receipt_is_uncertain_again(tmp_path):
     )
     run = Run((Journal(path),))
 
-    assert run.read().memory("", []).uncertain == {7: "s2"}
+    assert run.read().memory("", []).unanswered == {7: "s2"}
 
 
 def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
