@@ -6,142 +6,173 @@ Every run of pytest loads this module, even if it reports nothing, so it imports
 from __future__ import annotations
 
 
-#: Name, help text and metavar of each option. The metavar is empty for a switch, and
-#: `None` for an option without a flag.
-ROWS: tuple[tuple[str, str, str | None], ...] = (
-    ("zephyr", "Report this run to Zephyr", ""),
-    ("url", "Zephyr server, or the word sandbox for the embedded one", "URL"),
+#: The default of the option ``id_prefix``.
+DEFAULT_ID_PREFIX = "(?:TC-?)?"
+
+#: Name, help text, metavar and default of each option. The metavar is empty for a switch,
+#: and `None` for an option without a flag.
+_ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
+    ("zephyr", "Report this run to Zephyr", "", "false"),
+    ("url", "Zephyr server, or the word sandbox for the embedded one", "URL", None),
     (
         "auth",
-        "How to log in: auto (a token if there is one, else basic), token, basic or cookie (default: auto)",
+        "How to log in: auto (a token if there is one, else basic), token, basic or cookie",
         "METHOD",
+        "auto",
     ),
-    ("token_file", "File that holds the API token", "PATH"),
-    ("project", "Project to report to: an id or an exact name", "ID|NAME"),
-    ("release", "Release to report to: an id or an exact name", "ID|NAME"),
-    ("cycle", "Cycle to report to: an id or an exact name", "ID|NAME"),
-    ("phase", "Phase to report to: an id or an exact name", "ID|NAME"),
+    ("token_file", "File that holds the API token", "PATH", None),
+    ("project", "Project to report to: an id or an exact name", "ID|NAME", None),
+    ("release", "Release to report to: an id or an exact name", "ID|NAME", None),
+    ("cycle", "Cycle to report to: an id or an exact name", "ID|NAME", None),
+    ("phase", "Phase to report to: an id or an exact name", "ID|NAME", None),
     (
         "create",
-        "What may be created if it is missing: never, execution, phase or cycle (default: never)",
+        "What may be created if it is missing: never, execution, phase or cycle",
         "WHAT",
+        "never",
     ),
-    ("environment", "Environment of a cycle that is created", "TEXT"),
+    ("environment", "Environment of a cycle that is created", "TEXT", None),
     (
         "build",
         "Build of a cycle that is created, and {build} in names (default: from the CI service)",
         "TEXT",
+        None,
     ),
     (
         "unknown_case",
-        "How to treat an id that Zephyr does not know: ignore, warn or error (default: warn)",
+        "How to treat an id that Zephyr does not know: ignore, warn or error",
         "POLICY",
+        "warn",
     ),
     (
         "unmapped",
-        "How to treat a test without a marker: ignore, warn, error or create (a test case; default: ignore)",
+        "How to treat a test without a marker: ignore, warn, error, or create a test case",
         "POLICY",
+        "ignore",
     ),
     (
         "folder",
-        "Repository folder of test cases that are created (default: Automation/{package})",
+        "Repository folder of test cases that are created",
         "PATH",
+        "Automation/{package}",
     ),
     (
         "map",
         "CSV or JSON file that names the test cases of tests without a marker",
         "FILE",
+        None,
     ),
-    ("only_planned", "Run only tests whose test case is in the phase", ""),
+    ("only_planned", "Run only tests whose test case is in the phase", "", "false"),
     (
         "push",
-        "When to send: end, or never, which only writes the journal (default: end)",
+        "When to send: end, or never, which only writes the journal",
         "WHEN",
+        "end",
     ),
-    (
-        "journal",
-        "Directory of the journals, relative to the rootdir (default: .zephyr)",
-        "DIR",
-    ),
-    ("dry_run", "Read, plan and print; write nothing to the server", ""),
+    ("journal", "Directory of the journals, relative to the rootdir", "DIR", ".zephyr"),
+    ("dry_run", "Read, plan and print; write nothing to the server", "", "false"),
     (
         "on_error",
-        "How to treat undelivered results: warn, fail (exit code 8) or ignore (default: warn)",
+        "How to treat undelivered results: warn, fail (exit code 8) or ignore",
         "POLICY",
+        "warn",
     ),
     (
         "status_map",
         "Status name or id for an outcome, as error=Blocked,skipped=- (default: passed and xpassed to Pass, xfailed to Blocked, skipped and unrun to -, all others to Fail)",
         "MAP",
+        "",
     ),
     (
         "comment",
-        "When to write notes on an execution: never, failed or always (default: failed)",
+        "When to write notes on an execution: never, failed or always",
         "WHEN",
+        "failed",
     ),
     (
         "notes_limit",
-        "Maximum number of characters in the notes of an execution (default: 4000)",
+        "Maximum number of characters in the notes of an execution",
         None,
+        "4000",
     ),
     (
         "capture",
-        "Attach captured stdout, stderr and log: none, failed or all (default: none)",
+        "Attach captured stdout, stderr and log: none, failed or all",
         "WHEN",
+        "none",
     ),
     (
         "attach_max_size",
-        "Maximum size of an attachment, as 500K, 10M or 1G (default: 10M)",
+        "Maximum size of an attachment, as 500K, 10M or 1G",
         "SIZE",
+        "10M",
     ),
-    (
-        "attach_max_total",
-        "Maximum size of all attachments of a run (default: 2G)",
-        None,
-    ),
-    ("timeout", "Seconds for one request (default: 30)", "SECONDS"),
-    ("retries", "How often to repeat a failed request (default: 3)", "N"),
+    ("attach_max_total", "Maximum size of all attachments of a run", None, "2G"),
+    ("timeout", "Seconds for one request", "SECONDS", "30"),
+    ("retries", "How often to repeat a failed request", "N", "3"),
     (
         "deadline",
-        "Seconds for all requests at the end of the session (default: 300)",
+        "Seconds for all requests at the end of the session",
         "SECONDS",
+        "300",
     ),
     (
         "verify",
-        "Trusted TLS certificates: true, false, system, or a path (default: true)",
+        "Trusted TLS certificates: true, false, system, or a path",
         "BOOL|PATH",
+        "true",
     ),
-    ("client_cert", "TLS client certificate: a PEM file, or certificate,key", "PATH"),
+    (
+        "client_cert",
+        "TLS client certificate: a PEM file, or certificate,key",
+        "PATH",
+        None,
+    ),
     (
         "proxy",
         "HTTP proxy, as http://host:port (default: from HTTPS_PROXY or HTTP_PROXY)",
         "URL",
+        None,
     ),
     (
         "report",
         "Write the outcome of every test case to a file that ends in .json or .md",
         "FILE",
+        None,
     ),
     (
         "run_key",
         "Name of the run; jobs with the same key are one run (default: from the CI service)",
         "TEXT",
+        None,
     ),
-    ("show_config", "Print every value and where it came from, and exit", ""),
+    ("show_config", "Print every value and where it came from, and exit", "", "false"),
     (
         "id_prefix",
         "Regular expression for a prefix of the ids in markers (default: TC or TC-, in any case)",
         None,
+        DEFAULT_ID_PREFIX,
     ),
     (
         "inherit",
-        "Which markers count: closest, or union of all levels (default: closest)",
+        "Which markers count: closest, or union of all levels",
         None,
+        "closest",
     ),
 )
 
-#: The default of the option ``id_prefix``.
-DEFAULT_ID_PREFIX = "(?:TC-?)?"
+
+def _with_default(text: str, metavar: str | None, default: str | None) -> str:
+    """Return the help *text* with the *default*, unless it is a switch or describes it."""
+    is_named = metavar == "" or "default:" in text
+    return f"{text} (default: {default})" if default and not is_named else text
+
+
+#: The same, with the default in the help text.
+ROWS = tuple(
+    (name, _with_default(text, metavar, default), metavar, default)
+    for name, text, metavar, default in _ROWS
+)
 
 #: The environment variable that names the file into which pytest writes the tests that
 #: it collects for `pytest-zephyr drift`.

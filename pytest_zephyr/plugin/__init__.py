@@ -27,7 +27,7 @@ _SWITCH = {"action": "store_const"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("zephyr", "Zephyr Enterprise")
-    for name, text, metavar in table.ROWS:
+    for name, text, metavar, _default in table.ROWS:
         if metavar is not None:
             value = {"metavar": metavar} if metavar else {**_SWITCH, "const": "true"}
             flag, dest = table.flag_of(name), table.ini_of(name)
