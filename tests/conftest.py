@@ -69,7 +69,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the pauses between tries, in seconds, instead of waiting."""
+    """Return a list of the pauses between tries, in seconds; nothing waits for them."""
     pauses: list[float] = []
     monkeypatch.setattr(transport, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
@@ -242,7 +242,10 @@ class PytestRun:
 
 @pytest.fixture
 def run_pytest(pytester: pytest.Pytester) -> Callable[..., PytestRun]:
-    """Run pytest in process, or in a process of its own with ``subprocess=True``."""
+    """Return a function that runs pytest.
+
+    It runs in this process, or in one of its own with ``subprocess=True``.
+    """
 
     def run(*args: object, subprocess: bool = False) -> PytestRun:
         call = (
@@ -268,10 +271,10 @@ def target_variables(target: SandboxTarget, monkeypatch: pytest.MonkeyPatch) -> 
 def run_zephyr(
     run_pytest: Callable[..., PytestRun], target_variables: None
 ) -> Callable[..., PytestRun]:
-    """Run pytest with reporting on, against the phase of *target*.
+    """Return a function that runs pytest with reporting on, to the phase of *target*.
 
-    Checks at every call that the plugin does not change the exit code: it is the one that
-    follows from the outcomes, or that of the same run without the plugin.
+    Unless told otherwise, it checks that the plugin does not change the exit code: it is
+    the one that follows from the outcomes, or that of the same run without the plugin.
     """
 
     def run(*args: object, check_exit_code: bool = True, **options: Any) -> PytestRun:
@@ -297,7 +300,7 @@ def expected_exit_code(ran: PytestRun) -> int | None:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """One call of the command `pytest-zephyr`, and what it printed."""
+    """The exit code of one call of `pytest-zephyr`, and what it printed."""
 
     ret: int
     out: str
@@ -309,8 +312,8 @@ class CommandResult:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
-    """Return a function that calls `pytest-zephyr` in this process and directory."""
+def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
+    """Return a function that runs `pytest-zephyr` in this process and directory."""
 
     def call(*args: object) -> CommandResult:
         capsys.readouterr()
@@ -323,7 +326,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
     return call
 
 
-def untagged(notes: str) -> str:
+def without_tag(notes: str) -> str:
     """Return *notes* without the line that names their run."""
     text, separator, tag = notes.rpartition("\n[pytest-zephyr run=")
     assert separator, notes
@@ -331,7 +334,7 @@ def untagged(notes: str) -> str:
     return text
 
 
-def age(journal: Path, seconds: int) -> None:
+def backdate(journal: Path, seconds: int) -> None:
     """Move all times in *journal* back by *seconds*."""
 
     def earlier(line: dict[str, Any]) -> dict[str, Any]:
@@ -344,12 +347,14 @@ def age(journal: Path, seconds: int) -> None:
 
 
 @pytest.fixture
-def paste(command: Callable[..., CommandResult]) -> Callable[[str], CommandResult]:
+def run_shown_command(
+    run_command: Callable[..., CommandResult],
+) -> Callable[[str], CommandResult]:
     """Return a function that runs the last command in a text, as if it were pasted."""
 
     def run(text: str) -> CommandResult:
         lines = re.findall(r"(?:pytest-zephyr|-m pytest_zephyr) (\w+ .*)", text)
-        return command(*shlex.split(lines[-1]))
+        return run_command(*shlex.split(lines[-1]))
 
     return run
 

@@ -30,12 +30,12 @@ NAMES = (
 
 
 @pytest.fixture
-def call(run_zephyr, command, monkeypatch):
+def call(run_zephyr, run_command, monkeypatch):
     """Return a function that calls the command; it returns exit code and output."""
     monkeypatch.delenv("ZEPHYR_PHASE")
 
     def call(*args: object) -> tuple[int, str]:
-        ran = command(*args)
+        ran = run_command(*args)
         return ran.ret, ran.text
 
     return call

@@ -68,9 +68,9 @@ def automate(target: SandboxTarget, case: int, script: str) -> None:
     assert answer.ok, answer.text
 
 
-def test_every_difference_is_listed(prepared, target, command):
+def test_every_difference_is_listed(prepared, target, run_command):
     requests_before, writes_before = len(target.sandbox.requests), target.writes
-    done = command("drift")
+    done = run_command("drift")
 
     assert done.out.splitlines() == [
         "phase id 4001: 7 test cases, 10 tests",
@@ -99,9 +99,9 @@ def test_every_difference_is_listed(prepared, target, command):
     assert not (prepared / ".zephyr").exists()
 
 
-def test_json_and_markdown_have_the_differences(prepared, target, command):
-    as_json = json.loads(command("drift", "--json").out)
-    lines = command("drift", "--markdown").out.splitlines()
+def test_json_and_markdown_have_the_differences(prepared, target, run_command):
+    as_json = json.loads(run_command("drift", "--json").out)
+    lines = run_command("drift", "--markdown").out.splitlines()
 
     assert as_json["phase"] == "id 4001"
     assert as_json["drift"] is True
@@ -118,24 +118,26 @@ def test_json_and_markdown_have_the_differences(prepared, target, command):
     assert "- `201` `Elsewhere` `test_m.py::test_elsewhere`" in lines
 
 
-def test_the_tests_are_selected_by_arguments_of_pytest(prepared, target, command):
+def test_the_tests_are_selected_by_arguments_of_pytest(prepared, target, run_command):
     """Without drift the exit code is 0."""
     (prepared / "map.csv").write_text("test_m.TestCart.*,102,103,104,105,106\n")
     selected = ("-k", "planned or alt or pay")
-    done = command("drift", "--zephyr-map=map.csv", "--", *selected)
+    done = run_command("drift", "--zephyr-map=map.csv", "--", *selected)
 
     assert done.ret == 0, done.text
     assert done.out == "phase id 4001: 7 test cases, 3 tests, no drift\n"
-    assert command("drift", "--", *selected).ret == 1
+    assert run_command("drift", "--", *selected).ret == 1
 
 
-def test_the_tests_are_taken_from_journals(prepared, target, command, run_pytest):
+def test_the_tests_are_taken_from_journals(prepared, target, run_command, run_pytest):
     """Without names, those of the latest run in the journal directory."""
     run_pytest("--zephyr", "--zephyr-push=never", "-k", "ignored")
     ran = run_pytest("--zephyr", "--zephyr-push=never", "-k", "planned or unmapped")
 
-    by_directory = json.loads(command("drift", "--json", "--journals").out)
-    by_name = json.loads(command("drift", "--json", "--journals", *ran.journals).out)
+    by_directory = json.loads(run_command("drift", "--json", "--journals").out)
+    by_name = json.loads(
+        run_command("drift", "--json", "--journals", *ran.journals).out
+    )
 
     for document in (by_directory, by_name):
         assert [each["tests"] for each in document["unmapped"]] == [
@@ -148,10 +150,10 @@ def test_the_tests_are_taken_from_journals(prepared, target, command, run_pytest
 
 @pytest.mark.parametrize("name", ["new.csv", "new.json"])
 def test_a_mapping_file_is_written_for_tests_without_a_case(
-    prepared, target, command, run_zephyr, name
+    prepared, target, run_command, run_zephyr, name
 ):
     """It can be used although most of its rows have no test case yet."""
-    done = command("drift", "--write-map", name)
+    done = run_command("drift", "--write-map", name)
     path = prepared / name
     text = path.read_text(encoding="utf-8")
 
@@ -174,44 +176,44 @@ def test_a_mapping_file_is_written_for_tests_without_a_case(
         f"rows of {name} name no test case yet: line 2 'test_m.py::test_un" in ran.text
     )
 
-    assert command("drift", "--write-map", name).ret == 2
+    assert run_command("drift", "--write-map", name).ret == 2
     assert "TestCart" in path.read_text(encoding="utf-8")
 
 
 def test_a_folder_is_compared_instead_of_the_phase(
-    prepared, target, command, monkeypatch
+    prepared, target, run_command, monkeypatch
 ):
     monkeypatch.delenv("ZEPHYR_PHASE")
     store = target.sandbox.store
     store.add_case(target.release, "Deep", testcase_id=301, folder=None)
     release = f"--zephyr-release={target.release}"
-    repository = json.loads(command("drift", "--json", "--folder=/", release).out)
+    repository = json.loads(run_command("drift", "--json", "--folder=/", release).out)
     root = requests.get(
         f"{target.sandbox.url}/flex/services/rest/v3/testcasetree/phases/{target.release}",
         headers={"Authorization": f"Bearer {target.sandbox.token}"},
         timeout=30,
     ).json()[0]["name"]
-    folder = json.loads(command("drift", "--json", f"--folder={root}", release).out)
+    folder = json.loads(run_command("drift", "--json", f"--folder={root}", release).out)
 
     for document in (repository, folder):
         assert 301 in [each["case"] for each in document["untested"]]
         assert document["elsewhere"] == []
         assert document["cases"] == 9
-    missing = command("drift", "--folder=Nowhere", release)
+    missing = run_command("drift", "--folder=Nowhere", release)
     assert missing.ret == 2
     assert "there is no folder 'Nowhere' in this release." in missing.err
 
 
 def test_tests_with_a_created_test_case_are_not_unmapped(
-    prepared, target, command, run_zephyr, monkeypatch
+    prepared, target, run_command, run_zephyr, monkeypatch
 ):
     """The test case is found by its script, which the run that created it has set."""
     monkeypatch.setenv("ZEPHYR_UNMAPPED", "create")
     monkeypatch.setenv("ZEPHYR_CREATE", "execution")
     monkeypatch.setenv("ZEPHYR_RELEASE", str(target.release))
-    before = json.loads(command("drift", "--json").out)
+    before = json.loads(run_command("drift", "--json").out)
     run_zephyr("-k", "unmapped")
-    after = json.loads(command("drift", "--json").out)
+    after = json.loads(run_command("drift", "--json").out)
 
     assert len(before["unmapped"]) == 3
     assert [each["tests"] for each in after["unmapped"]] == [
@@ -237,34 +239,36 @@ def test_tests_with_a_created_test_case_are_not_unmapped(
         ),
     ],
 )
-def test_drift_exits_with_two_if_nothing_was_compared(prepared, command, args, message):
-    done = command("drift", *args)
+def test_drift_exits_with_two_if_nothing_was_compared(
+    prepared, run_command, args, message
+):
+    done = run_command("drift", *args)
 
     assert done.ret == 2, done.text
     assert message in done.err
 
 
-def test_errors_of_the_collection_are_shown(prepared, pytester, command):
+def test_errors_of_the_collection_are_shown(prepared, pytester, run_command):
     pytester.makepyfile(test_broken="import nonsense")
-    done = command("drift")
+    done = run_command("drift")
 
     assert done.ret == 2
     assert "No module named 'nonsense'" in done.err
     assert "pytest could not collect the tests (exit code 2)" in done.err
 
 
-def test_five_thousand_cases_take_few_requests(prepared, target, command):
+def test_five_thousand_cases_take_few_requests(prepared, target, run_command):
     store = target.sandbox.store
     store.schedule_all(target.phase, range(10_000, 15_000), [])
     requests_before = len(target.sandbox.requests)
-    done = command("drift", "--", "-k", "planned")
+    done = run_command("drift", "--", "-k", "planned")
 
     assert "phase id 4001: 5007 test cases, 1 tests" in done.out
     assert len(target.sandbox.requests) - requests_before < 20
 
 
 def test_a_phase_that_does_not_exist_has_no_test_cases(
-    prepared, target, command, monkeypatch
+    prepared, target, run_command, monkeypatch
 ):
     for name, value in (
         ("PROJECT", "Payments"),
@@ -274,7 +278,7 @@ def test_a_phase_that_does_not_exist_has_no_test_cases(
         ("CREATE", "phase"),
     ):
         monkeypatch.setenv(f"ZEPHYR_{name}", value)
-    done = command("drift", "--", "-k", "planned")
+    done = run_command("drift", "--", "-k", "planned")
 
     assert done.out.splitlines() == [
         (
@@ -286,10 +290,10 @@ def test_a_phase_that_does_not_exist_has_no_test_cases(
     ]
 
 
-def test_the_example_does_what_its_readme_says(pytester, run_pytest, command):
+def test_the_example_does_what_its_readme_says(pytester, run_pytest, run_command):
     pytester.copy_example("drift")
     run_pytest("--zephyr", "--zephyr-url=sandbox")
-    done = command("drift", "--zephyr-url=sandbox", "--", "-k", "not stock")
+    done = run_command("drift", "--zephyr-url=sandbox", "--", "-k", "not stock")
 
     assert done.out.splitlines() == [
         "phase Sandbox > Release 1 > Cycle 1 > Phase 1: 2 test cases, 3 tests",
@@ -299,5 +303,5 @@ def test_the_example_does_what_its_readme_says(pytester, run_pytest, command):
         "  test_shop.py::test_price[$]",
         "  test_shop.py::test_price[\\u20ac]",
     ]
-    command("drift", "--zephyr-url=sandbox", "--write-map=map.csv")
+    run_command("drift", "--zephyr-url=sandbox", "--write-map=map.csv")
     assert "test_shop.py::test_price[*],\n" in (pytester.path / "map.csv").read_text()

@@ -33,19 +33,19 @@ def states(text: str) -> list[str]:
 
 
 def test_a_waiting_journal_is_listed_with_the_command_that_sends_it(
-    command, paste, journal, target
+    run_command, run_shown_command, journal, target
 ):
-    listed = command("journals").out
+    listed = run_command("journals").out
 
     assert listed.splitlines()[0].split() == ["JOURNAL", "STATE", "RUN"]
     assert f".zephyr/{journal.name}  waiting" in listed
     assert f"1 test  {target.phase}" in listed
-    assert paste(listed).ret == 0
-    assert states(command("journals").out) == ["delivered"]
+    assert run_shown_command(listed).ret == 0
+    assert states(run_command("journals").out) == ["delivered"]
 
 
-def test_json_has_the_state_of_a_journal(command, journal, target):
-    (entry,) = json.loads(command("journals", "--json").out)
+def test_json_has_the_state_of_a_journal(run_command, journal, target):
+    (entry,) = json.loads(run_command("journals", "--json").out)
 
     assert entry["path"] == f".zephyr/{journal.name}"
     assert (entry["state"], entry["tests"]) == ("waiting", 1)
@@ -53,53 +53,55 @@ def test_json_has_the_state_of_a_journal(command, journal, target):
 
 
 def test_a_dry_run_and_a_file_that_cannot_be_read_are_told_apart(
-    pytester, command, run_zephyr
+    pytester, run_command, run_zephyr
 ):
     pytester.makepyfile(SUITE)
     run_zephyr("--zephyr-dry-run")
     (pytester.path / ".zephyr" / "zzz.jsonl").write_text("no journal\n")
-    listed = command("journals").out
+    listed = run_command("journals").out
 
     assert ".jsonl  dry run " in listed
     assert states(listed) == ["dry", "unreadable"]
     assert "is not a journal: its first line is not a header." in listed
 
 
-def test_a_directory_without_journals_says_so(command, pytester):
-    ran = command("journals")
+def test_a_directory_without_journals_says_so(run_command, pytester):
+    ran = run_command("journals")
 
     assert (ran.ret, ran.out) == (0, "no journals in .zephyr\n")
 
 
-def test_a_discarded_journal_is_gone_with_its_attachments(command, journal):
+def test_a_discarded_journal_is_gone_with_its_attachments(run_command, journal):
     for path in journal.parent.rglob("*"):
         # A new file is not removed, because a running session may be about to name it.
         os.utime(path, (0, 0))
-    ran = command("journals", "--discard", journal)
+    ran = run_command("journals", "--discard", journal)
 
     assert (ran.ret, ran.out) == (0, f"removed {journal}\n")
     names = [each.name for each in journal.parent.rglob("*") if each.is_file()]
     assert names == [".gitignore"]
 
 
-def test_a_directory_is_not_discarded(command, journal):
-    ran = command("journals", "--discard", journal.parent)
+def test_a_directory_is_not_discarded(run_command, journal):
+    ran = run_command("journals", "--discard", journal.parent)
 
     assert ran.ret == 1
     assert "is a directory. Name the journals in it" in ran.err
     assert journal.exists()
 
 
-def test_nothing_is_discarded_if_one_of_the_journals_does_not_exist(command, journal):
-    ran = command("journals", "--discard", journal, journal.with_name("gone.jsonl"))
+def test_nothing_is_discarded_if_one_of_the_journals_does_not_exist(
+    run_command, journal
+):
+    ran = run_command("journals", "--discard", journal, journal.with_name("gone.jsonl"))
 
     assert ran.ret == 1
     assert "gone.jsonl" in ran.err
     assert journal.exists()
 
 
-def test_discard_without_journals_is_an_error(command, journal):
-    ran = command("journals", "--discard")
+def test_discard_without_journals_is_an_error(run_command, journal):
+    ran = run_command("journals", "--discard")
 
     assert ran.ret == 1
     assert "--discard needs the journals to remove" in ran.err

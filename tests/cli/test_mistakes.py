@@ -14,8 +14,8 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.client.servers import answer
 from tests.client.servers import ConnectProxy
-from tests.client.servers import refusing_port
 from tests.client.servers import ScriptedServer
+from tests.client.servers import unused_port
 
 
 pytestmark = pytest.mark.usefixtures("target_variables")
@@ -34,14 +34,14 @@ SUITE = "import pytest\n@pytest.mark.zephyr({})\ndef test_a(): pass\n"
 
 @pytest.fixture
 def check(
-    command: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    run_command: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
     """Return a function that calls `check` and returns the details of the failed step."""
     monkeypatch.delenv("ZEPHYR_PHASE")
     (pytester.path / "pytest.ini").write_text(INI)
 
     def call(*args: str) -> str:
-        ran = command("check", *args)
+        ran = run_command("check", *args)
         assert ran.ret == 1, ran.text
         (line,) = [
             line for line in ran.out.splitlines() if line.split()[1:2] == ["FAIL"]
@@ -75,10 +75,10 @@ def test_a_token_that_is_not_accepted(check, target, monkeypatch, token):
     )
 
 
-def test_an_address_pasted_from_the_browser_works(command, target, monkeypatch):
+def test_an_address_pasted_from_the_browser_works(run_command, target, monkeypatch):
     """The path, the query and the fragment are removed."""
     monkeypatch.setenv("ZEPHYR_URL", f"{target.sandbox.url}/flex/html5/release/1?a=1#b")
-    ran = command("check")
+    ran = run_command("check")
 
     assert ran.out.splitlines()[1].split() == ["address", "ok", target.sandbox.url]
     assert ran.ret == 0
@@ -140,9 +140,9 @@ def test_http_on_an_https_port_of_a_common_server(check, monkeypatch, page):
         ("localhost:8765", "http://localhost:8765"),
     ],
 )
-def test_an_address_without_a_scheme(command, monkeypatch, address, suggestion):
+def test_an_address_without_a_scheme(run_command, monkeypatch, address, suggestion):
     monkeypatch.setenv("ZEPHYR_URL", address)
-    ran = command("check")
+    ran = run_command("check")
 
     assert ran.ret == 2
     assert ran.err == (
@@ -204,7 +204,7 @@ def test_no_network(check, monkeypatch):
 
 def test_a_port_where_nobody_listens(check, monkeypatch):
     """On this machine, the message says how to start the embedded server there."""
-    port = refusing_port()
+    port = unused_port()
     monkeypatch.setenv("ZEPHYR_URL", f"http://127.0.0.1:{port}")
     printed = check()
 
@@ -218,7 +218,7 @@ def test_a_port_where_nobody_listens(check, monkeypatch):
 
 def test_a_proxy_that_is_not_running(check, monkeypatch):
     monkeypatch.setenv("ZEPHYR_URL", "http://zephyr.example")
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{(port := refusing_port())}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{(port := unused_port())}")
 
     assert check() == (
         f"no connection through the proxy http://127.0.0.1:{port} (from HTTP_PROXY) to"
@@ -276,8 +276,8 @@ def test_a_permission_that_is_missing_when_results_are_written(
     ) in printed.splitlines()
 
 
-def test_a_wrong_value(command, pytester):
-    ran = command("check", "--zephyr-create=X")
+def test_a_wrong_value(run_command, pytester):
+    ran = run_command("check", "--zephyr-create=X")
 
     assert ran.ret == 2
     assert ran.err == (

@@ -13,7 +13,7 @@ import pytest
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import answer
 from tests.client.servers import ScriptedServer
-from tests.conftest import age
+from tests.conftest import backdate
 from tests.conftest import needs_xdist
 
 
@@ -27,11 +27,11 @@ def test_it(zephyr):
 
 
 @pytest.fixture
-def push(run_zephyr, command):
+def push(run_zephyr, run_command):
     """Return a function that calls the command; it returns exit code and output."""
 
     def call(*args: object) -> tuple[int, str]:
-        ran = command("push", *args)
+        ran = run_command("push", *args)
         return ran.ret, ran.text
 
     return call
@@ -150,17 +150,17 @@ def test_a_result_for_an_unknown_test_case_is_sent_again_only_if_its_journal_is_
 
 
 def test_a_result_is_sent_once_its_test_case_is_in_the_phase(
-    pytester, push, paste, run_zephyr, target
+    pytester, push, run_shown_command, run_zephyr, target
 ):
     target.sandbox.store.add_case(target.release, testcase_id=201)
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(201)\ndef test_a(): pass\n")
     printed = run_zephyr(check_exit_code=False).text
     assert "1 result kept in .zephyr" in printed
-    assert paste(printed).ret == 1
+    assert run_shown_command(printed).ret == 1
 
     target.sandbox.store.schedule(target.phase, 201)
 
-    assert paste(printed).ret == 0
+    assert run_shown_command(printed).ret == 0
     assert target.statuses()[201] == "1"
 
 
@@ -168,7 +168,7 @@ def test_a_result_is_sent_once_its_test_case_is_in_the_phase(
     "is_pushed", [True, False], ids=["preview by the run", "only a journal"]
 )
 def test_the_journal_of_a_dry_run_is_sent_only_if_it_is_named(
-    pytester, push, paste, run_zephyr, target, is_pushed
+    pytester, push, run_shown_command, run_zephyr, target, is_pushed
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     args = () if is_pushed else ("--zephyr-push=never",)
@@ -180,7 +180,7 @@ def test_the_journal_of_a_dry_run_is_sent_only_if_it_is_named(
     assert printed.startswith("nothing to send\n")
     assert f"{ran.journals[0]} is of a dry run. To send it: " in printed
     assert target.writes == []
-    assert paste(ran.text if is_pushed else printed).ret == 0
+    assert run_shown_command(ran.text if is_pushed else printed).ret == 0
     assert target.statuses()[101] == "1"
     assert push() == (0, "nothing to send\n")
 
@@ -300,13 +300,13 @@ def test_runs_with_different_keys_are_sent_in_order(pytester, push, run_zephyr, 
 
 
 def test_a_newer_result_on_the_server_is_only_replaced_with_force(
-    pytester, push, paste, run_zephyr, journal, target
+    pytester, push, run_shown_command, run_zephyr, journal, target
 ):
     """An old journal is pushed after a newer run has reported."""
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n")
     run_zephyr(check_exit_code=False)
     assert target.statuses()[102] == "1"
-    age(journal, 90)
+    backdate(journal, 90)
     code, printed = push(journal)
 
     assert code == 0
@@ -314,7 +314,7 @@ def test_a_newer_result_on_the_server_is_only_replaced_with_force(
     assert target.statuses()[101] == "1"
     assert "the server has newer results for 1 test case, which is unchanged" in printed
 
-    assert paste(printed).ret == 0
+    assert run_shown_command(printed).ret == 0
     assert target.statuses()[102] == "2"
 
 
@@ -507,14 +507,14 @@ def test_an_address_that_only_a_header_names_gets_no_credential(
 
 
 def test_the_command_that_is_printed_sends_to_the_server_that_it_names(
-    push, paste, journal, target, monkeypatch
+    push, run_shown_command, journal, target, monkeypatch
 ):
     """Without a terminal, the address is not asked for but in the printed command."""
     monkeypatch.delenv("ZEPHYR_URL")
     code, printed = push(journal)
     assert code == 2
 
-    assert paste(printed).ret == 0
+    assert run_shown_command(printed).ret == 0
     assert target.statuses()[101] == "1"
 
 
@@ -583,7 +583,7 @@ def test_a_phase_that_the_journal_does_not_name_is_only_taken_from_a_flag(
     ids=lambda typos: ",".join(typos),
 )
 def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
-    pytester, run_zephyr, push, paste, target, monkeypatch, typos
+    pytester, run_zephyr, push, run_shown_command, target, monkeypatch, typos
 ):
     """The journal keeps its own values; the command has a flag for each that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
@@ -604,12 +604,12 @@ def test_the_printed_command_replaces_typos_that_were_fixed_since_the_run(
     for name in typos:
         assert f"{names[name]!r} (from zephyr_{name} in tox.ini) is not used" in printed
     assert printed.count("is not used") == len(typos)
-    assert paste(printed).ret == 0
+    assert run_shown_command(printed).ret == 0
     assert target.statuses()[101] == "1"
 
 
 def test_the_printed_command_names_all_journals_of_a_run(
-    pytester, run_zephyr, push, paste, target, monkeypatch
+    pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
     """It also has the current zephyr_create, if that differs."""
     monkeypatch.delenv("ZEPHYR_PHASE")
@@ -626,7 +626,7 @@ def test_the_printed_command_names_all_journals_of_a_run(
 
     assert code == 1
     assert "'phase' (from zephyr_create in tox.ini) is not used" in printed
-    assert paste(printed).ret == 0
+    assert run_shown_command(printed).ret == 0
     assert push() == (0, "nothing to send\n")
     phases = target.sandbox.store.phases(target.cycle)
     (created,) = [each.id for each in phases if each.name == "New"]
@@ -635,7 +635,7 @@ def test_the_printed_command_names_all_journals_of_a_run(
 
 
 def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
-    pytester, run_zephyr, push, paste, target, monkeypatch
+    pytester, run_zephyr, push, run_shown_command, target, monkeypatch
 ):
     monkeypatch.delenv("ZEPHYR_PHASE")
     pytester.makeini(f"[pytest]\nzephyr_cycle = Nope\nzephyr_phase = {target.phase}")
@@ -646,7 +646,7 @@ def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
 
     assert code == 1
     assert "zephyr_cycle: it was unset; the journal keeps its own" in printed
-    assert paste(printed).ret == 0
+    assert run_shown_command(printed).ret == 0
     assert target.statuses()[101] == "1"
 
 
@@ -661,7 +661,7 @@ def test_the_printed_command_unsets_a_place_that_is_no_longer_set(
     ids=["-c", "below", "-o", "dash"],
 )
 def test_a_printed_command_finds_the_settings_of_its_run(
-    pytester, run_zephyr, paste, target, monkeypatch, files, args
+    pytester, run_zephyr, run_shown_command, target, monkeypatch, files, args
 ):
     """The command is printed after a dry run, and again after a push that failed."""
     url = target.sandbox.url
@@ -681,11 +681,11 @@ def test_a_printed_command_finds_the_settings_of_its_run(
     ran = run_zephyr(*args, "--zephyr-dry-run", *["sub"][: args != ["sub"]])
     assert "dry run: to send it" in ran.text
     target.sandbox.faults.add(Fault("PUT", status=503, times=None))
-    failed = paste(ran.text)
+    failed = run_shown_command(ran.text)
     assert failed.ret == 1
     target.sandbox.faults.clear()
 
-    assert paste(failed.out).ret == 0
+    assert run_shown_command(failed.out).ret == 0
     assert target.statuses()[101] == "1"
 
 

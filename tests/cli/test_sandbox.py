@@ -190,19 +190,19 @@ def test_faults_are_added_over_http(pytester, run_pytest, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
-def test_an_invalid_port_is_refused(command, port):
-    ran = command("sandbox", f"--port={port}")
+def test_an_invalid_port_is_refused(run_command, port):
+    ran = run_command("sandbox", f"--port={port}")
 
     assert ran.ret == 2
     assert f"invalid port '{port}': use a number from 0 to 65535" in ran.err
 
 
-def test_a_file_that_is_not_a_database_is_refused(command, monkeypatch, tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(run_command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("a.txt").write_text("Not a database, but a text that is long enough.", "utf-8")
 
     for path in ("a.txt", "."):
-        called = command("sandbox", "--port=0", "--db", path)
+        called = run_command("sandbox", "--port=0", "--db", path)
 
         assert called.ret == 2
         assert f"cannot use {path}: not a database of the sandbox. " in called.err
@@ -217,7 +217,7 @@ def test_a_file_that_is_not_a_database_is_refused(command, monkeypatch, tmp_path
     ],
 )
 def test_a_database_of_another_version_is_refused(
-    command, monkeypatch, tmp_path, change
+    run_command, monkeypatch, tmp_path, change
 ):
     """``sandbox`` and ``check`` say what to do, and leave the file unchanged."""
     monkeypatch.chdir(tmp_path)
@@ -229,8 +229,8 @@ def test_a_database_of_another_version_is_refused(
         connection.execute(change)
     before = database.read_bytes()
 
-    sandbox = command("sandbox", "--port=0", "--db", str(database))
-    check = command("check", "--zephyr-url=sandbox")
+    sandbox = run_command("sandbox", "--port=0", "--db", str(database))
+    check = run_command("check", "--zephyr-url=sandbox")
 
     for called in (sandbox, check):
         assert called.ret == 2
@@ -240,9 +240,9 @@ def test_a_database_of_another_version_is_refused(
     assert database.read_bytes() == before
 
 
-def test_a_port_in_use_is_refused(command, target):
+def test_a_port_in_use_is_refused(run_command, target):
     port = target.sandbox.url.rpartition(":")[2]
-    called = command("sandbox", "--port", port)
+    called = run_command("sandbox", "--port", port)
 
     assert called.ret == 2
     assert f"cannot use port {port}: address already in use. Choose" in called.err

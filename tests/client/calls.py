@@ -1,4 +1,4 @@
-"""Calls that tests of the client send, and secrets that must not be shown."""
+"""Requests that tests of the client send, and secrets that must not be shown."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ READ_PATH = "user/current"
 WRITE_PATH = "execution/bulk/execute"
 
 PASSWORD = "pa55-word"
-PAIR = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
+BASIC_CREDENTIALS = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
 COOKIE = "c00kie-4f2a"
 PROXY_PASSWORD = "pr0xy-pass"
-SECRETS = (TOKEN, PASSWORD, PAIR, COOKIE, PROXY_PASSWORD)
+SECRETS = (TOKEN, PASSWORD, BASIC_CREDENTIALS, COOKIE, PROXY_PASSWORD)
 
 
-def read(transport: Transport) -> object:
+def send_read(transport: Transport) -> object:
+    """Ask which user is logged in."""
     return transport.send("GET", READ_PATH)
 
 
-def write(transport: Transport, target: Any = None, body: object = None) -> object:
+def send_write(transport: Transport, target: Any = None, body: object = None) -> object:
     """Give case 101 the status Pass, or send *body*."""
     if target is not None:
         tester = target.sandbox.store.user.id

@@ -16,15 +16,15 @@ from pytest_zephyr import clock
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
 from tests.client.calls import TOKEN
-from tests.client.servers import Answer
+from tests.client.servers import Responder
 from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
 from tests.conftest import SandboxTarget
 
 
 @pytest.fixture
-def settings(target: SandboxTarget) -> Callable[..., Settings]:
-    """Make settings that name the sandbox, its token and the phase of *target*.
+def make_settings(target: SandboxTarget) -> Callable[..., Settings]:
+    """Return a function that makes settings for the sandbox and phase of *target*.
 
     A keyword is an option as a user would write it; `None` removes one.
     """
@@ -37,21 +37,21 @@ def settings(target: SandboxTarget) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-def connected() -> Iterator[Callable[..., Client]]:
-    """Open clients that are closed at the end, each with its own deadline."""
+def connect() -> Iterator[Callable[..., Client]]:
+    """Return a function that opens a client, which is closed when the test ends."""
     with ExitStack() as stack:
 
-        def connect(settings: Settings, kind: type[Client] = Client) -> Client:
+        def open_client(settings: Settings, kind: type[Client] = Client) -> Client:
             return stack.enter_context(kind(settings))
 
-        yield connect
+        yield open_client
 
 
 @pytest.fixture
 def client(
-    settings: Callable[..., Settings], connected: Callable[..., Client]
+    make_settings: Callable[..., Settings], connect: Callable[..., Client]
 ) -> Client:
-    return connected(settings())
+    return connect(make_settings())
 
 
 @pytest.fixture
@@ -70,40 +70,40 @@ def expire_deadlines_when(
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[..., ScriptedServer]]:
-    """Start servers that answer with the result of a function."""
+def start_server() -> Iterator[Callable[..., ScriptedServer]]:
+    """Return a function that starts a server, which is stopped when the test ends."""
     with ExitStack() as stack:
 
-        def start(answer: Answer, **options: Any) -> ScriptedServer:
-            return stack.enter_context(ScriptedServer(answer, **options))
+        def start(respond: Responder) -> ScriptedServer:
+            return stack.enter_context(ScriptedServer(respond))
 
         yield start
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
+def certificate_authority() -> trustme.CA:
     return trustme.CA()
 
 
 @pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+def ca_file(certificate_authority: trustme.CA, tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
+    certificate_authority.cert_pem.write_to_path(str(path))
     return path
 
 
 @pytest.fixture
-def tls(authority: trustme.CA) -> ssl.SSLContext:
+def tls_context(certificate_authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
     return context
 
 
 @pytest.fixture
-def to_server(connected: Callable[..., Client]) -> Callable[..., Client]:
-    """Connect to an address with a token."""
+def connect_to(connect: Callable[..., Client]) -> Callable[..., Client]:
+    """Return a function that opens a client with `TOKEN` for an address."""
 
-    def connect(url: str, **options: Any) -> Client:
-        return connected(settings_for(TOKEN, url=url, **options))
+    def open_client(url: str, **options: Any) -> Client:
+        return connect(settings_for(TOKEN, url=url, **options))
 
-    return connect
+    return open_client

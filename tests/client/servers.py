@@ -68,7 +68,7 @@ class Request:
         return {name: values[0] for name, values in parameters.items()}
 
 
-Answer = Callable[[Request], bytes | Iterable[bytes]]
+Responder = Callable[[Request], bytes | Iterable[bytes]]
 
 
 def answer(
@@ -95,12 +95,12 @@ class LocalServer(ABC):
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                request = _read(self.rfile)
+                request = _read_request(self.rfile)
                 if request is not None:
                     server.requests.append(request)
                     server.handle(request, self)
 
-        self._server = _Threads(("127.0.0.1", 0), Handler)
+        self._server = _ThreadingServer(("127.0.0.1", 0), Handler)
         self.connection_closed = self._server.connection_closed
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
@@ -124,20 +124,20 @@ class LocalServer(ABC):
 
 
 class ScriptedServer(LocalServer):
-    """Answers every request with what *answer* returns, one connection for each.
+    """Answers every request with what *respond* returns, one connection for each.
 
     An answer of several parts may wait on `stopped` between them.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, respond: Responder) -> None:
         super().__init__()
-        self._answer = answer
+        self._respond = respond
         self.stopped = threading.Event()
 
     def handle(
         self, request: Request, connection: socketserver.StreamRequestHandler
     ) -> None:
-        answer = self._answer(request)
+        answer = self._respond(request)
         # The client may close the connection early.
         with suppress(OSError):
             for part in [answer] if isinstance(answer, bytes) else answer:
@@ -160,7 +160,7 @@ class ScriptedServer(LocalServer):
             yield part
 
 
-class _Threads(socketserver.ThreadingTCPServer):
+class _ThreadingServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = False
     block_on_close = True
@@ -174,7 +174,7 @@ class _Threads(socketserver.ThreadingTCPServer):
         self.connection_closed.set()
 
 
-def _read(file: Any) -> Request | None:
+def _read_request(file: Any) -> Request | None:
     line = file.readline().decode("latin-1").split()
     if len(line) != 3:
         return None
@@ -235,13 +235,15 @@ class ConnectProxy(LocalServer):
         host, _, port = request.target.rpartition(":")
         with socket.create_connection((host, int(port))) as onward:
             connection.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(onward, connection.connection))
+            back = threading.Thread(
+                target=_pass_bytes, args=(onward, connection.connection)
+            )
             back.start()
-            _pump(connection.connection, onward)
+            _pass_bytes(connection.connection, onward)
             back.join()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pass_bytes(source: socket.socket, target: socket.socket) -> None:
     """Pass bytes on until there are no more, and close the other end."""
     with suppress(OSError):
         while data := source.recv(65536):
@@ -250,7 +252,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def refusing_port() -> int:
+def unused_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]

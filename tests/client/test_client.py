@@ -29,15 +29,15 @@ from tests.client.servers import settings_for
 
 @pytest.fixture
 def client_of(
-    scripted: Callable[..., ScriptedServer], connected: Callable[..., Client]
+    start_server: Callable[..., ScriptedServer], connect: Callable[..., Client]
 ) -> Callable[..., tuple[Client, ScriptedServer]]:
     """Start a server and a client; *response* is JSON, or a function of the request."""
 
     def start(response: Any) -> tuple[Client, ScriptedServer]:
         is_function = callable(response)
-        server = scripted(response if is_function else lambda _: answer(response))
+        server = start_server(response if is_function else lambda _: answer(response))
         settings = settings_for("t0ken", url=server.url, retries=0)
-        return connected(settings), server
+        return connect(settings), server
 
     return start
 

@@ -27,29 +27,31 @@ from pytest_zephyr.errors import ZephyrWriteUnanswered
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.client.calls import PROXY_PASSWORD
-from tests.client.calls import read
 from tests.client.calls import refuse_with_headers
 from tests.client.calls import SECRETS
+from tests.client.calls import send_read
+from tests.client.calls import send_write
 from tests.client.calls import TOKEN
 from tests.client.calls import visible_text
-from tests.client.calls import write
 from tests.client.servers import answer
 from tests.client.servers import ConnectProxy
 from tests.client.servers import ForwardProxy
-from tests.client.servers import refusing_port
 from tests.client.servers import settings_for
+from tests.client.servers import unused_port
 
 
 # Proxies
 
 
-def test_a_proxy_is_used_for_reads_and_writes(target, scripted, settings, connected):
+def test_a_proxy_is_used_for_reads_and_writes(
+    target, start_server, make_settings, connect
+):
     proxy = ForwardProxy()
-    server = scripted(proxy)
-    transport = connected(settings(proxy=server.url))
+    server = start_server(proxy)
+    transport = connect(make_settings(proxy=server.url))
 
-    read(transport)
-    write(transport, target)
+    send_read(transport)
+    send_write(transport, target)
 
     assert [each.method for each in proxy.forwarded] == ["GET", "PUT"]
     assert target.execution(101).status == "1"
@@ -57,12 +59,12 @@ def test_a_proxy_is_used_for_reads_and_writes(target, scripted, settings, connec
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
 def test_a_proxy_of_the_environment_is_used(
-    target, scripted, settings, connected, monkeypatch, name
+    target, start_server, make_settings, connect, monkeypatch, name
 ):
     proxy = ForwardProxy()
-    monkeypatch.setenv(name, scripted(proxy).url)
+    monkeypatch.setenv(name, start_server(proxy).url)
 
-    read(connected(settings()))
+    send_read(connect(make_settings()))
 
     assert len(proxy.forwarded) == 1
 
@@ -70,44 +72,42 @@ def test_a_proxy_of_the_environment_is_used(
 @pytest.mark.parametrize("value", ["127.0.0.1", "*", "example.com,127.0.0.1"])
 @pytest.mark.parametrize("set_by", ["option", "environment"])
 def test_no_proxy_is_respected(
-    scripted, settings, connected, monkeypatch, set_by, value
+    start_server, make_settings, connect, monkeypatch, set_by, value
 ):
     """NO_PROXY also applies to a proxy that is set with an option."""
     proxy = ForwardProxy()
-    server = scripted(proxy)
+    server = start_server(proxy)
     if set_by == "environment":
         monkeypatch.setenv("HTTP_PROXY", server.url)
     monkeypatch.setenv("NO_PROXY", value)
 
-    read(connected(settings(proxy=server.url if set_by == "option" else None)))
+    send_read(connect(make_settings(proxy=server.url if set_by == "option" else None)))
 
     assert proxy.forwarded == []
 
 
 def test_a_proxy_option_overrides_the_environment(
-    scripted, settings, connected, monkeypatch
+    start_server, make_settings, connect, monkeypatch
 ):
     proxy = ForwardProxy()
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{refusing_port()}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
 
-    read(connected(settings(proxy=scripted(proxy).url)))
+    send_read(connect(make_settings(proxy=start_server(proxy).url)))
 
     assert len(proxy.forwarded) == 1
 
 
 def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
-    scripted, connected, caplog
+    start_server, connect, caplog
 ):
     """The password is hidden even if the answer of the proxy repeats it."""
     caplog.set_level(logging.DEBUG)
-    server = scripted(refuse_with_headers)
+    server = start_server(refuse_with_headers)
     address = server.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
-    transport = connected(
-        settings_for(TOKEN, url="http://zephyr.example", proxy=address)
-    )
+    transport = connect(settings_for(TOKEN, url="http://zephyr.example", proxy=address))
 
     with pytest.raises(ZephyrRefused) as caught:
-        read(transport)
+        send_read(transport)
 
     pair = base64.b64encode(f"mallory:{PROXY_PASSWORD}".encode()).decode()
     assert server.requests[0].headers["proxy-authorization"] == f"Basic {pair}"
@@ -119,13 +119,13 @@ def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
 
 @pytest.mark.parametrize("set_by", ["option", "environment"])
 def test_an_unreachable_proxy_is_named_without_its_password(
-    connected, caplog, pauses, monkeypatch, set_by
+    connect, caplog, pauses, monkeypatch, set_by
 ):
     caplog.set_level(logging.DEBUG)
-    address = f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:{refusing_port()}"
+    address = f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:{unused_port()}"
     if set_by == "environment":
         monkeypatch.setenv("HTTP_PROXY", address)
-    transport = connected(
+    transport = connect(
         settings_for(
             TOKEN,
             url="http://zephyr.example",
@@ -134,7 +134,7 @@ def test_an_unreachable_proxy_is_named_without_its_password(
     )
 
     with pytest.raises(ZephyrUnreachable) as caught:
-        read(transport)
+        send_read(transport)
 
     text = str(caught.value)
     source = "--zephyr-proxy" if set_by == "option" else "HTTP_PROXY"
@@ -149,46 +149,46 @@ def test_an_unreachable_proxy_is_named_without_its_password(
 # TLS
 
 
-def test_a_private_authority_is_trusted_by_its_file(tls, ca_file):
-    with Sandbox(tls=tls) as sandbox:
+def test_a_private_authority_is_trusted_by_its_file(tls_context, ca_file):
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
         with Transport(settings) as transport:
             assert sandbox.url.startswith("https://")
-            assert read(transport)
+            assert send_read(transport)
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_private_authority_is_trusted_by_the_environment(
-    tls, ca_file, monkeypatch, name
+    tls_context, ca_file, monkeypatch, name
 ):
     monkeypatch.setenv(name, str(ca_file))
-    with Sandbox(tls=tls) as sandbox:
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url)
         with Transport(settings) as transport:
-            assert read(transport)
+            assert send_read(transport)
 
 
 def test_verify_system_trusts_the_authorities_of_the_system(
-    tls, ca_file, monkeypatch, pauses
+    tls_context, ca_file, monkeypatch, pauses
 ):
     """OpenSSL reads the authorities of the system from the file in SSL_CERT_FILE."""
-    with Sandbox(tls=tls) as sandbox:
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url, verify="system")
         with (
             Transport(settings) as transport,
             pytest.raises(ZephyrUnreachable) as caught,
         ):
-            read(transport)
+            send_read(transport)
         assert "certificate" in str(caught.value)
 
         monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
         with Transport(settings) as transport:
-            assert read(transport)
+            assert send_read(transport)
 
 
-@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_an_unknown_authority_is_refused_with_advice(tls, pauses, call):
-    with Sandbox(tls=tls) as sandbox:
+@pytest.mark.parametrize("call", [send_read, send_write], ids=["read", "write"])
+def test_an_unknown_authority_is_refused_with_advice(tls_context, pauses, call):
+    with Sandbox(tls=tls_context) as sandbox:
         transport = Transport(settings_for(TOKEN, url=sandbox.url))
         with transport, pytest.raises(ZephyrUnreachable) as caught:
             call(transport)
@@ -204,9 +204,11 @@ def test_an_unknown_authority_is_refused_with_advice(tls, pauses, call):
     )
 
 
-def test_a_certificate_of_another_host_is_refused(authority, ca_file, pauses):
+def test_a_certificate_of_another_host_is_refused(
+    certificate_authority, ca_file, pauses
+):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("zephyr.example").configure_cert(context)
+    certificate_authority.issue_cert("zephyr.example").configure_cert(context)
     with Sandbox(tls=context) as sandbox:
         with (
             Transport(
@@ -216,34 +218,36 @@ def test_a_certificate_of_another_host_is_refused(authority, ca_file, pauses):
                 ZephyrUnreachable, match="is for another host: IP address mismatch"
             ),
         ):
-            read(transport)
+            send_read(transport)
 
         assert sandbox.requests == []
 
 
-def test_verify_false_accepts_any_certificate_without_a_warning(tls):
+def test_verify_false_accepts_any_certificate_without_a_warning(tls_context):
     """The plugin has its own warning; that of urllib3 would be an error here."""
-    with Sandbox(tls=tls) as sandbox:
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
         with Transport(settings) as transport:
-            assert read(transport)
+            assert send_read(transport)
 
 
-def test_verify_false_is_not_undone_by_the_environment(tls, monkeypatch, tmp_path):
+def test_verify_false_is_not_undone_by_the_environment(
+    tls_context, monkeypatch, tmp_path
+):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
-    with Sandbox(tls=tls) as sandbox:
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
         with Transport(settings) as transport:
-            assert read(transport)
+            assert send_read(transport)
 
 
 @pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
 def test_a_client_certificate_is_shown_to_the_server(
-    tls, authority, ca_file, tmp_path, files
+    tls_context, certificate_authority, ca_file, tmp_path, files
 ):
-    tls.verify_mode = ssl.CERT_REQUIRED
-    authority.configure_trust(tls)
-    issued = authority.issue_cert("ada@example.com")
+    tls_context.verify_mode = ssl.CERT_REQUIRED
+    certificate_authority.configure_trust(tls_context)
+    issued = certificate_authority.issue_cert("ada@example.com")
     certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
     if files == 1:
         issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
@@ -251,40 +255,46 @@ def test_a_client_certificate_is_shown_to_the_server(
         issued.cert_chain_pems[0].write_to_path(str(certificate))
         issued.private_key_pem.write_to_path(str(key))
     given = str(certificate) if files == 1 else f"{certificate},{key}"
-    with Sandbox(tls=tls) as sandbox:
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(
             sandbox.token, url=sandbox.url, verify=ca_file, client_cert=given
         )
         with Transport(settings) as transport:
-            assert read(transport)
+            assert send_read(transport)
 
 
-def test_a_missing_client_certificate_is_reported(tls, authority, ca_file, pauses):
-    tls.verify_mode = ssl.CERT_REQUIRED
-    authority.configure_trust(tls)
-    with Sandbox(tls=tls) as sandbox:
+def test_a_missing_client_certificate_is_reported(
+    tls_context, certificate_authority, ca_file, pauses
+):
+    tls_context.verify_mode = ssl.CERT_REQUIRED
+    certificate_authority.configure_trust(tls_context)
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
         transport = Transport(settings)
         with transport, pytest.raises(ZephyrUnreachable, match="zephyr_client_cert"):
-            read(transport)
+            send_read(transport)
 
         assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("bad", ["verify", "certificate", "key", "other key"])
 def test_an_unusable_tls_file_is_not_tried_again(
-    authority, ca_file, tls, tmp_path, pauses, bad
+    certificate_authority, ca_file, tls_context, tmp_path, pauses, bad
 ):
     """Another try would fail in the same way; the message names the settings."""
     useless = tmp_path / "useless.pem"
     useless.write_text("no certificate\n", encoding="utf-8")
     certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
-    issued = authority.issue_cert("ada@example.com")
+    issued = certificate_authority.issue_cert("ada@example.com")
     issued.cert_chain_pems[0].write_to_path(str(certificate))
-    owner = authority.issue_cert("bob@example.com") if bad == "other key" else issued
+    owner = (
+        certificate_authority.issue_cert("bob@example.com")
+        if bad == "other key"
+        else issued
+    )
     owner.private_key_pem.write_to_path(str(key))
     shown = useless if bad == "certificate" else certificate
-    with Sandbox(tls=tls) as sandbox:
+    with Sandbox(tls=tls_context) as sandbox:
         settings = settings_for(
             sandbox.token,
             url=sandbox.url,
@@ -295,18 +305,18 @@ def test_an_unusable_tls_file_is_not_tried_again(
             Transport(settings) as transport,
             pytest.raises(ZephyrUnreachable) as caught,
         ):
-            read(transport)
+            send_read(transport)
 
     assert "Check zephyr_client_cert and zephyr_verify" in str(caught.value)
     assert pauses == []
 
 
-def test_a_write_that_is_cut_off_over_tls_is_unanswered(tls, ca_file):
-    with Sandbox(tls=tls) as sandbox:
+def test_a_write_that_is_cut_off_over_tls_is_unanswered(tls_context, ca_file):
+    with Sandbox(tls=tls_context) as sandbox:
         sandbox.faults.add(Fault("PUT", kind="cut_after"))
         settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
         with Transport(settings) as transport, pytest.raises(ZephyrWriteUnanswered):
-            write(transport)
+            send_write(transport)
 
 
 # Tunnels
@@ -320,9 +330,9 @@ def start_proxy() -> Iterator[Callable[..., ConnectProxy]]:
 
 
 @pytest.fixture
-def tls_sandbox(tls: ssl.SSLContext) -> Iterator[Sandbox]:
+def tls_sandbox(tls_context: ssl.SSLContext) -> Iterator[Sandbox]:
     """A sandbox that speaks TLS with a certificate of our authority."""
-    with Sandbox(tls=tls) as sandbox:
+    with Sandbox(tls=tls_context) as sandbox:
         yield sandbox
 
 
@@ -334,7 +344,7 @@ def with_password(url: str) -> str:
     "set_by", ["option", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"]
 )
 def test_a_server_with_tls_is_reached_through_a_tunnel(
-    tls_sandbox, ca_file, start_proxy, connected, monkeypatch, set_by
+    tls_sandbox, ca_file, start_proxy, connect, monkeypatch, set_by
 ):
     """The proxy gets its own credential, but not that of the server."""
     proxy = start_proxy(PROXY_PASSWORD)
@@ -343,32 +353,28 @@ def test_a_server_with_tls_is_reached_through_a_tunnel(
         options["proxy"] = with_password(proxy.url)
     else:
         monkeypatch.setenv(set_by, with_password(proxy.url))
-    transport = connected(
-        settings_for(tls_sandbox.token, url=tls_sandbox.url, **options)
-    )
+    transport = connect(settings_for(tls_sandbox.token, url=tls_sandbox.url, **options))
 
-    assert read(transport)
-    assert read(transport)
+    assert send_read(transport)
+    assert send_read(transport)
     assert proxy.tunnels == [tls_sandbox.url.removeprefix("https://")]
     assert "authorization" not in proxy.requests[0].headers
 
 
 def test_verify_system_works_through_a_tunnel(
-    tls_sandbox, ca_file, start_proxy, connected, monkeypatch
+    tls_sandbox, ca_file, start_proxy, connect, monkeypatch
 ):
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     options = {"verify": "system", "proxy": start_proxy().url}
-    transport = connected(
-        settings_for(tls_sandbox.token, url=tls_sandbox.url, **options)
-    )
+    transport = connect(settings_for(tls_sandbox.token, url=tls_sandbox.url, **options))
 
-    assert read(transport)
+    assert send_read(transport)
 
 
 @pytest.mark.parametrize("set_by", ["option", "environment"])
 @pytest.mark.parametrize("value", ["127.0.0.1", "*"])
 def test_no_proxy_is_respected_for_tunnels(
-    tls_sandbox, ca_file, start_proxy, connected, monkeypatch, set_by, value
+    tls_sandbox, ca_file, start_proxy, connect, monkeypatch, set_by, value
 ):
     proxy = start_proxy()
     monkeypatch.setenv("NO_PROXY", value)
@@ -381,13 +387,13 @@ def test_no_proxy_is_respected_for_tunnels(
         proxy=proxy.url if set_by == "option" else None,
     )
 
-    assert read(connected(settings))
+    assert send_read(connect(settings))
     assert proxy.requests == []
 
 
-@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
+@pytest.mark.parametrize("call", [send_read, send_write], ids=["read", "write"])
 def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
-    tls_sandbox, ca_file, start_proxy, connected, caplog, pauses, call
+    tls_sandbox, ca_file, start_proxy, connect, caplog, pauses, call
 ):
     """The request did not reach the server, so a write certainly did not happen."""
     caplog.set_level(logging.DEBUG)
@@ -396,7 +402,7 @@ def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
         TOKEN, url=tls_sandbox.url, verify=ca_file, proxy=with_password(proxy.url)
     )
     with pytest.raises(ZephyrUnreachable) as caught:
-        call(connected(settings))
+        call(connect(settings))
 
     assert not isinstance(caught.value, ZephyrWriteUnanswered)
     text = str(caught.value)
@@ -410,15 +416,15 @@ def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     assert tls_sandbox.requests == []
 
 
-def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(scripted, connected):
-    server = scripted(lambda _request: answer(status=407))
+def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(start_server, connect):
+    server = start_server(lambda _request: answer(status=407))
     settings = settings_for(TOKEN, url="http://zephyr.example", proxy=server.url)
 
     with pytest.raises(
         ZephyrRefused,
         match=r"^the proxy http://127.* requires a user name and password",
     ):
-        read(connected(settings))
+        send_read(connect(settings))
 
 
 # Certificates in a directory; certificates and keys that cannot be used
@@ -426,7 +432,7 @@ def test_a_proxy_for_plain_http_that_rejects_the_login_is_named(scripted, connec
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl rehash")
 def test_a_private_authority_is_trusted_by_a_directory(
-    tls_sandbox, ca_file, tmp_path, connected
+    tls_sandbox, ca_file, tmp_path, connect
 ):
     """The files in it have the names that openssl rehash gives."""
     directory = tmp_path / "trusted"
@@ -435,7 +441,7 @@ def test_a_private_authority_is_trusted_by_a_directory(
     subprocess.run(["openssl", "rehash", directory], check=True)
 
     settings = settings_for(tls_sandbox.token, url=tls_sandbox.url, verify=directory)
-    assert read(connected(settings))
+    assert send_read(connect(settings))
 
 
 def test_a_directory_without_hashed_names_is_refused_with_advice(ca_file):
@@ -449,13 +455,22 @@ def test_a_directory_without_hashed_names_is_refused_with_advice(ca_file):
 @pytest.mark.parametrize("defect", ["another key", "encrypted key", "no PEM"])
 @pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
 def test_an_unusable_client_certificate_is_reported(
-    tls_sandbox, authority, ca_file, tmp_path, connected, pauses, defect, files
+    tls_sandbox,
+    certificate_authority,
+    ca_file,
+    tmp_path,
+    connect,
+    pauses,
+    defect,
+    files,
 ):
     """OpenSSL does not prompt for a pass phrase, which would block the run."""
-    issued = authority.issue_cert("ada@example.com")
+    issued = certificate_authority.issue_cert("ada@example.com")
     chain, key = issued.cert_chain_pems[0].bytes(), issued.private_key_pem.bytes()
     if defect == "another key":
-        key = authority.issue_cert("eve@example.com").private_key_pem.bytes()
+        key = certificate_authority.issue_cert(
+            "eve@example.com"
+        ).private_key_pem.bytes()
     elif defect == "no PEM":
         key = b"nothing"
     else:
@@ -473,37 +488,37 @@ def test_an_unusable_client_certificate_is_reported(
         TOKEN, url=tls_sandbox.url, verify=ca_file, client_cert=given
     )
     with pytest.raises(ZephyrUnreachable, match="Check zephyr_client_cert"):
-        read(connected(settings))
+        send_read(connect(settings))
 
     assert tls_sandbox.requests == []
 
 
 def test_a_verify_file_without_certificates_is_reported(
-    tls_sandbox, tmp_path, connected, pauses
+    tls_sandbox, tmp_path, connect, pauses
 ):
     path = tmp_path / "ca.pem"
     path.write_text("nothing", encoding="utf-8")
     settings = settings_for(TOKEN, url=tls_sandbox.url, verify=path)
     with pytest.raises(ZephyrUnreachable, match="zephyr_verify"):
-        read(connected(settings))
+        send_read(connect(settings))
 
 
-def test_https_to_a_port_for_http_is_reported(target, connected, pauses):
+def test_https_to_a_port_for_http_is_reported(target, connect, pauses):
     url = target.sandbox.url.replace("http:", "https:")
     with pytest.raises(
         ZephyrUnreachable,
         match="this port speaks http, not https",
     ):
-        read(connected(settings_for(TOKEN, url=url)))
+        send_read(connect(settings_for(TOKEN, url=url)))
 
 
-def test_a_tls_failure_during_a_write_is_unanswered(tls, ca_file, connected):
+def test_a_tls_failure_during_a_write_is_unanswered(tls_context, ca_file, connect):
     """The server may have carried it out before its answer was broken."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer_rubbish() -> None:
             raw, _ = listener.accept()
-            with tls.wrap_socket(raw, server_side=True) as sock:
+            with tls_context.wrap_socket(raw, server_side=True) as sock:
                 data = b""
                 while not data.endswith(b"[]"):
                     data += sock.recv(65536)
@@ -516,5 +531,5 @@ def test_a_tls_failure_during_a_write_is_unanswered(tls, ca_file, connected):
         server.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(ZephyrWriteUnanswered, match="TLS with"):
-            write(connected(settings_for(TOKEN, url=url, verify=ca_file)))
+            send_write(connect(settings_for(TOKEN, url=url, verify=ca_file)))
         server.join()

@@ -64,15 +64,15 @@ class LateCaseClient(Client):
 
 
 @pytest.fixture
-def creator(target, settings, connected):
+def creator(target, make_settings, connect):
     """Return a function that creates a test case while another job does the same."""
-    options = settings(unmapped="create", create="execution")
-    client = connected(options, LateCaseClient)
+    options = make_settings(unmapped="create", create="execution")
+    client = connect(options, LateCaseClient)
     new = NewCase("pay", "test_pay::test_card", "pay/test_pay.py::test_card")
 
     def rival(kind: str, *args: Any) -> None:
         if kind == client.contested:
-            first = connected(options)
+            first = connect(options)
             if kind == "cases":
                 first.create_cases(args[0])
             elif args[0] == "Automation":
@@ -125,11 +125,11 @@ def test_a_duplicate_that_is_used_or_cannot_be_removed_is_named_once(creator, op
 
 @pytest.mark.parametrize("contested", ["cycle", "phase", "neither"])
 def test_two_jobs_that_create_a_target_share_the_lowest_id(
-    target, settings, connected, contested
+    target, make_settings, connect, contested
 ):
     store = target.sandbox.store
-    options = settings(**{**NAMES, "phase": "Regression"})
-    client = connected(options, LateTargetClient)
+    options = make_settings(**{**NAMES, "phase": "Regression"})
+    client = connect(options, LateTargetClient)
 
     def rival(kind: str, cycle: int = 0) -> None:
         if kind == contested == "cycle":
@@ -152,11 +152,11 @@ def test_two_jobs_that_create_a_target_share_the_lowest_id(
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
 @pytest.mark.parametrize("path", ["/cycle", "/phase"])
 def test_an_unanswered_creation_leaves_one_cycle_and_phase(
-    target, settings, connected, kind, path
+    target, make_settings, connect, kind, path
 ):
     target.sandbox.faults.add(Fault("POST", f"*{path}", kind=kind, seconds=0.1))
-    options = settings(**NAMES, timeout="1", retries="0")
-    client = connected(options)
+    options = make_settings(**NAMES, timeout="1", retries="0")
+    client = connect(options)
     TargetCreator(client, options, find_target(client, options), Creations()).create()
 
     cycles = target.sandbox.store.cycles(target.release)

@@ -109,8 +109,8 @@ class RecordedRun:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path, settings: Callable[..., Settings]) -> RecordedRun:
-    return RecordedRun(tmp_path / "journals" / "run.jsonl", settings)
+def recorded(tmp_path: Path, make_settings: Callable[..., Settings]) -> RecordedRun:
+    return RecordedRun(tmp_path / "journals" / "run.jsonl", make_settings)
 
 
 def attachment_names(target: SandboxTarget, case: int) -> list[str]:

@@ -214,14 +214,18 @@ def test_upper_and_lower_case_of_names_differ(target, find):
     assert find(**{**NAMES, "phase": "SMOKE"}).phase.id == other
 
 
-def test_white_space_around_a_name_is_ignored(scripted):
+def test_white_space_around_a_name_is_ignored(start_server):
     def respond(request: Any) -> bytes:
         return answer([{"id": 5, "name": "Nightly ", "cyclePhases": [
             {"id": 6, "name": "\tSmoke"}
         ]}])  # fmt: skip
 
     settings = settings_for(
-        "t0ken", url=scripted(respond).url, release="1", cycle="Nightly", phase="Smoke"
+        "t0ken",
+        url=start_server(respond).url,
+        release="1",
+        cycle="Nightly",
+        phase="Smoke",
     )
     with Client(settings) as client:
         assert phase_of(find_target(client, settings)) == 6
@@ -360,7 +364,7 @@ def test_the_lowest_id_of_two_places_with_one_name_is_used_and_reported(
     assert f"Set zephyr_{kind} to an id" in remark
 
 
-def test_the_order_of_a_list_does_not_matter(scripted):
+def test_the_order_of_a_list_does_not_matter(start_server):
     cycles = [
         {
             "id": number,
@@ -369,7 +373,7 @@ def test_the_order_of_a_list_does_not_matter(scripted):
         }
         for number in (9, 3, 7)
     ]
-    server = scripted(lambda _request: answer(cycles))
+    server = start_server(lambda _request: answer(cycles))
     settings = settings_for(
         "t0ken", url=server.url, release="1", cycle="Nightly", phase="S"
     )

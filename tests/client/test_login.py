@@ -52,8 +52,8 @@ def by_password(target: SandboxTarget) -> Callable[..., Settings]:
     return make
 
 
-def test_token_delivers(target, settings):
-    delivery = deliver(settings())
+def test_token_delivers(target, make_settings):
+    delivery = deliver(make_settings())
 
     assert delivery.complete
     assert target.execution(101).status == "1"
@@ -90,8 +90,8 @@ def test_a_cookie_that_expires_before_the_write_is_renewed(target, by_password):
     assert count_logins(target) == 2
 
 
-def test_cookies_that_expire_between_calls_are_renewed(target, by_password, connected):
-    client = connected(by_password("cookie"))
+def test_cookies_that_expire_between_calls_are_renewed(target, by_password, connect):
+    client = connect(by_password("cookie"))
     client.current_user()
     target.sandbox.store.expire_cookies()
 
@@ -100,10 +100,10 @@ def test_cookies_that_expire_between_calls_are_renewed(target, by_password, conn
 
 
 def test_a_cookie_is_renewed_shortly_before_its_end(
-    target, by_password, connected, monkeypatch
+    target, by_password, connect, monkeypatch
 ):
     """After 90 minutes less a margin there is a new login instead of a 401."""
-    client = connected(by_password("cookie"))
+    client = connect(by_password("cookie"))
     client.current_user()
     later = time.monotonic() + 5341
     monkeypatch.setattr(auth, "monotonic", lambda: later)
@@ -115,21 +115,21 @@ def test_a_cookie_is_renewed_shortly_before_its_end(
 
 
 def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
-    target, by_password, connected
+    target, by_password, connect
 ):
     target.sandbox.faults.add(
         Fault("GET", "/user/current", kind="expire_cookie", times=None)
     )
 
     with pytest.raises(ZephyrUnauthorized):
-        connected(by_password("cookie")).current_user()
+        connect(by_password("cookie")).current_user()
 
     assert count_logins(target) == 2
     assert len(target.sandbox.requests) == 4
 
 
-def test_a_wrong_password_is_tried_once(target, by_password, connected):
-    client = connected(by_password("cookie", password="wr0ng-password"))
+def test_a_wrong_password_is_tried_once(target, by_password, connect):
+    client = connect(by_password("cookie", password="wr0ng-password"))
 
     with pytest.raises(ZephyrUnauthorized) as caught:
         client.current_user()
@@ -143,9 +143,9 @@ def test_a_wrong_password_is_tried_once(target, by_password, connected):
     )
 
 
-def test_a_password_that_changes_during_a_run_ends_it(target, by_password, connected):
+def test_a_password_that_changes_during_a_run_ends_it(target, by_password, connect):
     """The cookie expires and the new login is refused, which is reported."""
-    client = connected(by_password("cookie"))
+    client = connect(by_password("cookie"))
     client.current_user()
     target.sandbox.store.expire_cookies()
     target.sandbox.faults.add(Fault("GET", "/manifest", status=401, times=None))
@@ -158,15 +158,15 @@ def test_a_password_that_changes_during_a_run_ends_it(target, by_password, conne
     assert count_logins(target) == 2
 
 
-def test_a_login_without_a_cookie_advises_a_token(scripted, by_password, connected):
-    server = scripted(lambda _request: answer({}))
+def test_a_login_without_a_cookie_advises_a_token(start_server, by_password, connect):
+    server = start_server(lambda _request: answer({}))
 
     with pytest.raises(ZephyrRefused, match=r"set no cookie named token.*ZEPHYR_TOKEN"):
-        connected(by_password("cookie", url=server.url)).current_user()
+        connect(by_password("cookie", url=server.url)).current_user()
 
 
-def test_a_wrong_token_is_reported_in_one_line_with_its_source(target, settings):
-    delivery = deliver(settings(token="wr0ng-token"))
+def test_a_wrong_token_is_reported_in_one_line_with_its_source(target, make_settings):
+    delivery = deliver(make_settings(token="wr0ng-token"))
 
     assert str(delivery.error) == (
         f"login failed: {target.sandbox.url} (from --zephyr-url) does not accept the token"
@@ -188,12 +188,12 @@ def test_a_wrong_basic_password_is_reported_in_one_line(target, by_password):
 
 
 def test_a_missing_permission_is_reported_with_the_message_of_the_server(
-    target, settings
+    target, make_settings
 ):
     """Every call but user/current gets a 403; the message names the user."""
     _, token = target.sandbox.store.add_user("guest", "guest", permissions=False)
 
-    delivery = deliver(settings(token=token))
+    delivery = deliver(make_settings(token=token))
 
     assert isinstance(delivery.error, ZephyrUnauthorized)
     assert delivery.error.status == 403
@@ -216,9 +216,9 @@ def netrc(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("netrc")
-def test_netrc_does_not_override_a_token(scripted, connected):
-    server = scripted(lambda _request: answer({"id": 1}))
-    transport = connected(settings_for("t0ken", url=server.url))
+def test_netrc_does_not_override_a_token(start_server, connect):
+    server = start_server(lambda _request: answer({"id": 1}))
+    transport = connect(settings_for("t0ken", url=server.url))
 
     transport.send("GET", "user/current")
 
@@ -226,9 +226,9 @@ def test_netrc_does_not_override_a_token(scripted, connected):
 
 
 @pytest.mark.usefixtures("netrc")
-def test_netrc_adds_no_credential_to_a_cookie(scripted, by_password, connected):
-    server = scripted(lambda _request: answer({"id": 1}, Set_Cookie="token=abc"))
-    transport = connected(by_password("cookie", url=server.url))
+def test_netrc_adds_no_credential_to_a_cookie(start_server, by_password, connect):
+    server = start_server(lambda _request: answer({"id": 1}, Set_Cookie="token=abc"))
+    transport = connect(by_password("cookie", url=server.url))
 
     transport.send("GET", "user/current")
 
@@ -240,10 +240,10 @@ def test_netrc_adds_no_credential_to_a_cookie(scripted, by_password, connected):
 
 @pytest.mark.parametrize("kind", ["token", "basic"])
 def test_cookies_are_not_stored_with_a_token_or_password(
-    scripted, by_password, connected, kind
+    start_server, by_password, connect, kind
 ):
     """A session cookie next to a token could mix two logins."""
-    server = scripted(
+    server = start_server(
         lambda _request: answer({"id": 1}, Set_Cookie="token=abc; Path=/")
     )
     chosen = (
@@ -251,7 +251,7 @@ def test_cookies_are_not_stored_with_a_token_or_password(
         if kind == "token"
         else by_password(kind, url=server.url)
     )
-    transport = connected(chosen)
+    transport = connect(chosen)
 
     transport.send("GET", "user/current")
     transport.send("GET", "user/current")
@@ -259,7 +259,7 @@ def test_cookies_are_not_stored_with_a_token_or_password(
     assert ["cookie" in each.headers for each in server.requests] == [False, False]
 
 
-def test_other_cookies_of_a_cookie_login_are_kept(scripted, by_password, connected):
+def test_other_cookies_of_a_cookie_login_are_kept(start_server, by_password, connect):
     """A load balancer may need its own cookie to find the session again."""
 
     def respond(request):
@@ -267,8 +267,8 @@ def test_other_cookies_of_a_cookie_login_are_kept(scripted, by_password, connect
             return answer({}, Set_Cookie="token=abc\r\nSet-Cookie: lb=7; Path=/")
         return answer({"id": 1})
 
-    server = scripted(respond)
-    connected(by_password("cookie", url=server.url)).send("GET", "user/current")
+    server = start_server(respond)
+    connect(by_password("cookie", url=server.url)).send("GET", "user/current")
 
     pairs = server.requests[1].headers["cookie"].split("; ")
     assert sorted(pairs) == ["lb=7", "token=abc"]
@@ -285,12 +285,12 @@ def test_a_server_without_v3_is_used_through_latest(target, by_password, kind):
     assert sum("/v3/" in each.path for each in target.sandbox.requests) == 1
 
 
-def test_an_address_without_zephyr_is_reported(scripted, connected):
-    server = scripted(lambda _request: answer(status=404))
+def test_an_address_without_zephyr_is_reported(start_server, connect):
+    server = start_server(lambda _request: answer(status=404))
 
     with pytest.raises(
         ZephyrRefused, match=r"^http://127.* answered 404 to GET user/current"
     ):
-        connected(settings_for("t0ken", url=server.url)).current_user()
+        connect(settings_for("t0ken", url=server.url)).current_user()
 
     assert len(server.requests) == 2

@@ -43,7 +43,7 @@ from tests.client.servers import answer
 from tests.client.servers import Request
 from tests.client.servers import settings_for
 from tests.conftest import SandboxTarget
-from tests.conftest import untagged
+from tests.conftest import without_tag
 from tests.unit.make import failure
 
 
@@ -106,7 +106,7 @@ class JournalMemory:
 
 
 @pytest.fixture
-def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
+def deliver(make_settings: Callable[..., Settings]) -> Callable[..., Delivery]:
     """Return a function that pushes nodes with a new client, as each run does."""
 
     def deliver(
@@ -114,7 +114,7 @@ def deliver(settings: Callable[..., Settings]) -> Callable[..., Delivery]:
         journal: JournalMemory | None = None,
         **options: Any,
     ) -> Delivery:
-        chosen: Settings = options.pop("settings", None) or settings(**options)
+        chosen: Settings = options.pop("settings", None) or make_settings(**options)
         with Client(chosen) as client:
             return push(
                 list(nodes), client, chosen, (journal or JournalMemory()).memory
@@ -167,7 +167,7 @@ def test_a_result_is_written_to_its_execution(target, deliver):
     passed, failure = target.execution(101), target.execution(102)
     assert (passed.status, passed.comment, passed.actual_time) == ("1", None, 1500)
     assert (failure.status, failure.actual_time) == ("2", 90)
-    assert untagged(failure.comment) == (
+    assert without_tag(failure.comment) == (
         "failed test_a.py::test_102 (0.09 s)\n\nassert 1 == 2\n    assert 1 == 2"
     )
     assert passed.executed_on == failure.executed_on == ENDED_MS
@@ -201,9 +201,13 @@ def test_three_hundred_results_need_four_requests(target, deliver):
     assert len(target.sandbox.requests) == 4
 
 
-def test_three_hundred_results_and_names_need_seven_requests(target, settings, deliver):
+def test_three_hundred_results_and_names_need_seven_requests(
+    target, make_settings, deliver
+):
     target.sandbox.store.schedule_all(target.phase, range(1001, 1301))
-    named = settings(project="Payments", release="1.0", cycle="Nightly", phase="Smoke")
+    named = make_settings(
+        project="Payments", release="1.0", cycle="Nightly", phase="Smoke"
+    )
 
     assert deliver(nodes_of(range(1001, 1301)), settings=named).complete
     assert len(target.sandbox.requests) == 7
@@ -234,9 +238,9 @@ def test_every_row_of_a_batch_has_its_own_values(target_120, deliver):
     assert {bool(executions[n].comment) == bool(n % 2) for n in CASES_120} == {True}
 
 
-def test_progress_counts_what_is_delivered(target_120, settings):
+def test_progress_counts_what_is_delivered(target_120, make_settings):
     seen: list[tuple[int, int]] = []
-    chosen = settings()
+    chosen = make_settings()
     with Client(chosen) as client:
         push(
             nodes_of(CASES_120),
@@ -563,7 +567,7 @@ def test_a_third_push_after_two_unanswered_ones_writes_nothing_twice(target, del
     assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
-def test_a_write_is_noted_before_it_is_sent(target, settings):
+def test_a_write_is_noted_before_it_is_sent(target, make_settings):
     """So the journal has it even if the process is killed before the answer."""
     order: list[str] = []
 
@@ -571,7 +575,7 @@ def test_a_write_is_noted_before_it_is_sent(target, settings):
         kind = type(entries[0]).__name__
         order.append(f"{kind} {len(entries)}, written {len(requests_to(target))}")
 
-    chosen = settings()
+    chosen = make_settings()
     with Client(chosen) as client:
         push(nodes_of(SIX_CASES), client, chosen, Memory(note=note))
 
@@ -626,13 +630,13 @@ def test_a_new_run_is_written_even_without_a_difference(target, deliver):
 
 
 def test_a_delivered_result_does_not_hide_the_next_one(
-    target, settings, tmp_path, request
+    target, make_settings, tmp_path, request
 ):
     """The next result of the same case has another date and duration."""
     path = tmp_path / "run.jsonl"
     writer = JournalWriter.create(path, Header("run"))
     request.addfinalizer(writer.close)
-    chosen = settings()
+    chosen = make_settings()
 
     def deliver(node: NodeResult) -> Delivery:
         memory = Run((disk.Journal(path),)).read().memory("", [writer])
@@ -683,7 +687,7 @@ def test_a_pass_leaves_the_notes_of_a_person(target, client, deliver):
 )
 @pytest.mark.parametrize("kind", ["", "plain_text", "cut_after"])
 def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
-    target, settings, deliver, run, status, notes, kind
+    target, make_settings, deliver, run, status, notes, kind
 ):
     """A failure of another job in the same run is not replaced."""
     theirs = Origin(run=run, job=JobMark("b" * 8, "1"))
@@ -695,7 +699,7 @@ def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
             if kind:
                 target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
 
-    chosen = settings()
+    chosen = make_settings()
     with Client(chosen) as client:
         memory = Memory(note=meanwhile)
         delivery = push([node(101, origin=ours)], client, chosen, memory)
@@ -726,7 +730,7 @@ def unschedule(target: SandboxTarget, case: int) -> None:
 
 
 @pytest.fixture
-def push_while_deleting(target_120, settings):
+def push_while_deleting(target_120, make_settings):
     """Return a push during which executions are deleted before the first write."""
 
     def deliver(gone: Iterable[int]) -> Delivery:
@@ -736,7 +740,7 @@ def push_while_deleting(target_120, settings):
                 remaining.remove(case)
 
         remaining = list(gone)
-        chosen = settings()
+        chosen = make_settings()
         with Client(chosen) as client:
             return push(
                 nodes_of(CASES_120), client, chosen, Memory(note=delete_executions)
@@ -770,7 +774,7 @@ def test_one_bad_row_does_not_affect_the_others(target_120, push_while_deleting,
 
 
 @pytest.mark.parametrize("limit", [6000, 900], ids=["some rows", "a few rows"])
-def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
+def test_a_batch_that_is_too_large_is_split(filled_database, tmp_path, limit):
     """A proxy answers 413 to requests above its limit."""
     refused: list[int] = []
 
@@ -787,9 +791,9 @@ def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
         return limited
 
     path = tmp_path / "sandbox.db"
-    copyfile(filled[0], path)
+    copyfile(filled_database[0], path)
     with Sandbox(path, wrap=wrap) as sandbox:
-        target = replace(filled[1], sandbox=sandbox)
+        target = replace(filled_database[1], sandbox=sandbox)
         sandbox.store.schedule_all(target.phase, CASES_120)
         settings = settings_for(sandbox.token, url=sandbox.url, phase=target.phase)
         with Client(settings) as client:
@@ -803,10 +807,10 @@ def test_a_batch_that_is_too_large_is_split(filled, tmp_path, limit):
 
 @pytest.mark.parametrize("status", [400, 409, 413, 417, 428, 500])
 def test_only_the_refused_row_is_named_for_every_status(
-    target, settings, monkeypatch, status
+    target, make_settings, monkeypatch, status
 ):
     """The batch is halved."""
-    chosen = settings()
+    chosen = make_settings()
     culprit = target.execution(104).id
     with Client(chosen) as client:
         send = client.execute
@@ -877,7 +881,7 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything(
     ],
 )
 def test_many_bad_rows_do_not_affect_the_good_ones(
-    client, target, settings, monkeypatch, bad
+    client, target, make_settings, monkeypatch, bad
 ):
     """The server refuses every batch with a bad row; unsent results are kept."""
     cases = range(1001, 2001)
@@ -899,7 +903,7 @@ def test_many_bad_rows_do_not_affect_the_good_ones(
         return send(rows, tester)
 
     monkeypatch.setattr(client, "execute", execute)
-    delivery = push(nodes_of(cases), client, settings(), Memory())
+    delivery = push(nodes_of(cases), client, make_settings(), Memory())
 
     counts = result_counts(target)
     assert {counts[case] for case in cases if case not in bad} == {1}
@@ -920,7 +924,7 @@ def test_a_second_push_tries_refused_results_again(target, deliver):
     assert result_counts(target) == dict.fromkeys(SIX_CASES, 1)
 
 
-def test_a_row_that_the_answer_leaves_out_is_reported(scripted):
+def test_a_row_that_the_answer_leaves_out_is_reported(start_server):
     """This server wrote one row of two, and its answer has only that row."""
     states: dict[int, dict[str, Any]] = {
         n: {"status": "", "lastTestResult": None} for n in (1, 2)
@@ -945,7 +949,7 @@ def test_a_row_that_the_answer_leaves_out_is_reported(scripted):
             return answer(rows()[:1])
         return answer(rows() if request.path == "execution" else {})
 
-    server = scripted(respond)
+    server = start_server(respond)
     settings = settings_for("t0ken", url=server.url, phase=7)
     with Client(settings) as client:
         delivery = push([node(101), node(102)], client, settings, Memory())
@@ -1013,8 +1017,10 @@ def test_results_are_kept_if_the_server_fails_at_any_step(target, deliver, fault
     assert target.statuses() == dict.fromkeys(SIX_CASES)
 
 
-def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(target, settings):
-    chosen = settings(cycle=target.cycle, phase="Smoek")
+def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(
+    target, make_settings
+):
+    chosen = make_settings(cycle=target.cycle, phase="Smoek")
     with Client(chosen) as client:
         delivery = push(nodes_of(SIX_CASES), client, chosen, Memory())
 
@@ -1066,9 +1072,9 @@ def test_a_push_does_not_outlast_its_deadline(target_120, deliver, pauses, fault
         b'"\\ud800"',
     ],
 )
-def test_odd_answers_become_the_error_of_a_delivery(scripted, body):
+def test_odd_answers_become_the_error_of_a_delivery(start_server, body):
     """A push does not raise."""
-    server = scripted(lambda _request: answer(body))
+    server = start_server(lambda _request: answer(body))
     settings = settings_for("t0ken", url=server.url, phase=7)
     with Client(settings) as client:
         delivery = push([node(101)], client, settings, Memory())
@@ -1080,7 +1086,7 @@ def test_odd_answers_become_the_error_of_a_delivery(scripted, body):
 @pytest.mark.parametrize(
     "number", [b"1e999", b"NaN", b"-Infinity", b'"\xc2\xb2"', b'"--1"', b"1" * 4000]
 )
-def test_a_case_id_that_is_not_a_number_counts_as_missing(scripted, number):
+def test_a_case_id_that_is_not_a_number_counts_as_missing(start_server, number):
     """Such an id of a test case does not end the push."""
     listed = (
         b'[{"id": 1, "cyclePhaseId": 7, "tcrTreeTestcase": {"testcase": {"testcaseId": '
@@ -1095,7 +1101,7 @@ def test_a_case_id_that_is_not_a_number_counts_as_missing(scripted, number):
             return answer({"id": 3})
         return answer(listed if request.path == "execution" else {})
 
-    settings = settings_for("t0ken", url=scripted(respond).url, phase=7)
+    settings = settings_for("t0ken", url=start_server(respond).url, phase=7)
     with Client(settings) as client:
         delivery = push([node(101)], client, settings, Memory())
 

@@ -32,24 +32,24 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from tests.client.calls import PASSWORD
 from tests.client.calls import PROXY_PASSWORD
-from tests.client.calls import read
 from tests.client.calls import READ_PATH
 from tests.client.calls import refuse_with_headers
 from tests.client.calls import SECRETS
+from tests.client.calls import send_read
+from tests.client.calls import send_write
 from tests.client.calls import TOKEN
 from tests.client.calls import visible_text
-from tests.client.calls import write
 from tests.client.calls import WRITE_PATH
 from tests.client.servers import answer
-from tests.client.servers import refusing_port
 from tests.client.servers import settings_for
+from tests.client.servers import unused_port
 
 
 @pytest.fixture
 def transport(
-    settings: Callable[..., Settings], connected: Callable[[Settings], Transport]
+    make_settings: Callable[..., Settings], connect: Callable[[Settings], Transport]
 ) -> Transport:
-    return connected(settings())
+    return connect(make_settings())
 
 
 def count_requests(target: Any, path: str) -> int:
@@ -60,14 +60,14 @@ def count_requests(target: Any, path: str) -> int:
 
 
 def test_a_server_that_hangs_is_abandoned_after_the_timeout(
-    target, settings, connected
+    target, make_settings, connect
 ):
     target.sandbox.faults.add(
         Fault(path=READ_PATH, kind="hang", seconds=3600, times=None)
     )
 
     with pytest.raises(ZephyrUnreachable) as caught:
-        read(connected(settings(timeout=0.3, retries=0)))
+        send_read(connect(make_settings(timeout=0.3, retries=0)))
 
     assert str(caught.value) == (
         f"no answer from {target.sandbox.url} (from --zephyr-url) to GET {READ_PATH} within"
@@ -91,7 +91,7 @@ def test_a_server_that_hangs_is_abandoned_after_the_timeout(
 def test_a_read_is_repeated(target, transport, fault):
     target.sandbox.faults.add(fault)
 
-    assert read(transport)
+    assert send_read(transport)
     assert count_requests(target, READ_PATH) == 2
 
 
@@ -102,7 +102,7 @@ def test_a_refusal_is_not_repeated(target, transport, status):
     with pytest.raises(
         ZephyrBadAnswer, match=r"^(http|login failed|permission denied)"
     ) as caught:
-        read(transport)
+        send_read(transport)
 
     assert count_requests(target, READ_PATH) == 1
     assert caught.value.status == status
@@ -113,7 +113,7 @@ def test_a_read_answered_500_is_repeated_once(target, transport):
     target.sandbox.faults.add(Fault(path=READ_PATH, status=500, times=None))
 
     with pytest.raises(ZephyrRefused, match="answered 500 to GET user/current"):
-        read(transport)
+        send_read(transport)
 
     assert count_requests(target, READ_PATH) == 2
 
@@ -127,21 +127,21 @@ def test_a_read_answered_500_is_repeated_once(target, transport):
     ],
 )
 def test_the_setting_limits_the_number_of_retries(
-    target, settings, connected, pauses, retries, kind, message
+    target, make_settings, connect, pauses, retries, kind, message
 ):
     target.sandbox.faults.add(Fault(path=READ_PATH, kind=kind, times=None))
 
     with pytest.raises(ZephyrUnreachable, match=message):
-        read(connected(settings(retries=retries)))
+        send_read(connect(make_settings(retries=retries)))
 
     assert count_requests(target, READ_PATH) == retries + 1
 
 
-def test_pauses_grow(target, settings, connected, pauses):
+def test_pauses_grow(target, make_settings, connect, pauses):
     target.sandbox.faults.add(Fault(path=READ_PATH, status=503, times=None))
 
     with pytest.raises(ZephyrUnreachable):
-        read(connected(settings(retries=5)))
+        send_read(connect(make_settings(retries=5)))
 
     assert pauses[0] == 0
     assert [0.5 <= pauses[1] <= 1, 1 <= pauses[2] <= 2, 2 <= pauses[3] <= 4] == [
@@ -170,7 +170,7 @@ def test_retry_after_decides_the_pause(
     headers = (("Retry-After", header),)
     target.sandbox.faults.add(Fault(path=READ_PATH, status=status, headers=headers))
 
-    assert read(transport)
+    assert send_read(transport)
     assert pauses == [pytest.approx(pause, abs=3)]
 
 
@@ -182,14 +182,14 @@ def test_retry_after_decides_the_pause(
     ],
 )
 def test_a_retry_after_the_deadline_is_not_waited_for(
-    target, settings, connected, pauses, header
+    target, make_settings, connect, pauses, header
 ):
     """The message has the time, so that users know when to send the journal."""
     headers = (("Retry-After", header()),)
     target.sandbox.faults.add(Fault(path=READ_PATH, status=429, headers=headers))
 
     with pytest.raises(ZephyrUnreachable) as caught:
-        read(connected(settings(deadline=20)))
+        send_read(connect(make_settings(deadline=20)))
 
     assert re.search(r"429 to .*, retry after 3(600|59\d) s: Too", str(caught.value))
     assert pauses == []
@@ -201,7 +201,7 @@ def test_a_write_answered_429_or_503_is_repeated(target, transport, status):
     """A server that answers 429 or 503 has written nothing."""
     target.sandbox.faults.add(Fault("PUT", status=status))
 
-    write(transport, target)
+    send_write(transport, target)
 
     assert count_requests(target, WRITE_PATH) == 2
     assert target.execution(101).results == 1
@@ -240,7 +240,7 @@ def test_a_write_with_an_unknown_outcome_is_sent_once(target, transport, fault, 
     target.sandbox.faults.add(fault)
 
     with pytest.raises(error, match=r"PUT execution/bulk/execute") as caught:
-        write(transport, target)
+        send_write(transport, target)
 
     assert type(caught.value) is error
     assert count_requests(target, WRITE_PATH) == 1
@@ -248,11 +248,13 @@ def test_a_write_with_an_unknown_outcome_is_sent_once(target, transport, fault, 
 
 
 @pytest.mark.parametrize("kind", ["hang", "hang_after"])
-def test_a_write_without_an_answer_may_have_happened(target, settings, connected, kind):
+def test_a_write_without_an_answer_may_have_happened(
+    target, make_settings, connect, kind
+):
     target.sandbox.faults.add(Fault("PUT", kind=kind, seconds=20))
 
     with pytest.raises(ZephyrWriteUnanswered) as caught:
-        write(connected(settings(timeout=0.3)), target)
+        send_write(connect(make_settings(timeout=0.3)), target)
 
     assert count_requests(target, WRITE_PATH) <= 1
     assert str(caught.value) == (
@@ -261,14 +263,12 @@ def test_a_write_without_an_answer_may_have_happened(target, settings, connected
     )
 
 
-def test_a_write_to_a_refused_connection_is_repeated(
-    to_server, pauses
-):
+def test_a_write_to_a_refused_connection_is_repeated(connect_to, pauses):
     """A refused connection means that the server got nothing."""
-    port = refusing_port()
+    port = unused_port()
 
     with pytest.raises(ZephyrUnreachable) as caught:
-        write(to_server(f"http://127.0.0.1:{port}"))
+        send_write(connect_to(f"http://127.0.0.1:{port}"))
 
     assert not isinstance(caught.value, ZephyrWriteUnanswered)
     assert len(pauses) == 3
@@ -280,9 +280,9 @@ def test_a_write_to_a_refused_connection_is_repeated(
     assert " 0x" not in text
 
 
-def test_a_write_reaches_a_server_that_starts_meanwhile(to_server, monkeypatch):
+def test_a_write_reaches_a_server_that_starts_meanwhile(connect_to, monkeypatch):
     """The port opens between two tries."""
-    port = refusing_port()
+    port = unused_port()
     later = Sandbox(port=port)
     monkeypatch.setattr(
         transport_module,
@@ -291,18 +291,18 @@ def test_a_write_reaches_a_server_that_starts_meanwhile(to_server, monkeypatch):
     )
     try:
         with pytest.raises(ZephyrUnauthorized):
-            write(to_server(f"http://127.0.0.1:{port}"))
+            send_write(connect_to(f"http://127.0.0.1:{port}"))
     finally:
         later.stop()
 
     assert [each.method for each in later.requests] == ["PUT"]
 
 
-def test_an_unknown_host_is_reported(to_server, pauses):
+def test_an_unknown_host_is_reported(connect_to, pauses):
     with pytest.raises(
         ZephyrUnreachable, match=r"no answer from http://nowhere\.invalid"
     ):
-        read(to_server("http://nowhere.invalid", retries=0))
+        send_read(connect_to("http://nowhere.invalid", retries=0))
 
 
 # The deadline
@@ -320,11 +320,11 @@ def test_an_unknown_host_is_reported(to_server, pauses):
         pytest.param(Fault(kind="latency", seconds=0.25, times=None), id="slow"),
     ],
 )
-@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_nothing_outlasts_the_deadline(target, settings, connected, fault, call):
+@pytest.mark.parametrize("call", [send_read, send_write], ids=["read", "write"])
+def test_nothing_outlasts_the_deadline(target, make_settings, connect, fault, call):
     """The timeout of single requests may be longer than the deadline."""
     target.sandbox.faults.add(fault)
-    transport = connected(settings(deadline=0.2, timeout=60, retries=100))
+    transport = connect(make_settings(deadline=0.2, timeout=60, retries=100))
 
     def call_repeatedly() -> None:
         while True:
@@ -334,22 +334,22 @@ def test_nothing_outlasts_the_deadline(target, settings, connected, fault, call)
         call_repeatedly()
 
 
-def test_a_refused_port_does_not_outlast_the_deadline(to_server):
-    url = f"http://127.0.0.1:{refusing_port()}"
+def test_a_refused_port_does_not_outlast_the_deadline(connect_to):
+    url = f"http://127.0.0.1:{unused_port()}"
 
     with pytest.raises(ZephyrUnreachable):
-        read(to_server(url, deadline=0.2, retries=100))
+        send_read(connect_to(url, deadline=0.2, retries=100))
 
 
 def test_a_spent_deadline_is_named_and_nothing_is_sent(
-    target, settings, connected, monkeypatch
+    target, make_settings, connect, monkeypatch
 ):
-    transport = connected(settings(deadline=0.01))
+    transport = connect(make_settings(deadline=0.01))
     later = clock.monotonic() + 0.02
     monkeypatch.setattr(clock, "monotonic", lambda: later)
 
     with pytest.raises(ZephyrUnreachable) as caught:
-        read(transport)
+        send_read(transport)
 
     assert str(caught.value) == (
         f"the time budget of 0.01 s (zephyr_deadline) is spent; GET {READ_PATH} was not sent."
@@ -372,7 +372,7 @@ def test_an_answer_that_is_not_json_is_reported(target, transport, fault, messag
     target.sandbox.faults.add(fault)
 
     with pytest.raises(ZephyrRefused) as caught:
-        read(transport)
+        send_read(transport)
 
     where = f"{target.sandbox.url} (from --zephyr-url) answered GET {READ_PATH} with {message}"
     assert str(caught.value).startswith(where)
@@ -383,7 +383,7 @@ def test_a_web_page_as_answer_advises_to_check_the_address(target, transport):
     target.sandbox.faults.add(Fault(kind="html"))
 
     with pytest.raises(ZephyrRefused, match=r"Check zephyr_url\.$"):
-        read(transport)
+        send_read(transport)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
@@ -395,7 +395,7 @@ def test_a_refusal_with_a_web_page_is_reported_as_refusal(target, transport, sta
         ZephyrBadAnswer,
         match=r"^(http.* answered \d+ to |login failed|permission denied)",
     ) as caught:
-        read(transport)
+        send_read(transport)
 
     assert "<" not in str(caught.value).replace("<hidden>", "")
     assert "com.thed" not in str(caught.value)
@@ -406,33 +406,35 @@ def test_secrets_are_hidden_before_a_server_message_is_cut(target, transport):
     target.sandbox.faults.add(Fault(status=400, body=body))
 
     with pytest.raises(ZephyrRefused, match=r"x<hidden>$"):
-        read(transport)
+        send_read(transport)
 
 
-def test_a_read_that_is_cut_off_raises_unreachable(target, settings, connected):
+def test_a_read_that_is_cut_off_raises_unreachable(target, make_settings, connect):
     """Half a list must not be read as a short one."""
     target.sandbox.faults.add(Fault(kind="truncate", times=None))
 
     with pytest.raises(ZephyrUnreachable) as caught:
-        read(connected(settings(retries=50, deadline=0.3)))
+        send_read(connect(make_settings(retries=50, deadline=0.3)))
 
     assert f"to GET {READ_PATH}: " in str(caught.value)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, packed):
+def test_an_endless_answer_ends_at_a_limit(
+    start_server, connect_to, monkeypatch, packed
+):
     """The memory that it needs is limited, with and without compression."""
     limit = 4 * 1024 * 1024
     monkeypatch.setattr(responses, "MAX_ANSWER_BYTES", limit)
     data = b" " * (64 * 1024 * 1024)
     headers: dict[str, Any] = {"Content_Encoding": "gzip"} if packed else {}
     whole = answer(gzip.compress(data, 1) if packed else data, **headers)
-    server = scripted(lambda _request: whole)
-    transport = to_server(server.url)
+    server = start_server(lambda _request: whole)
+    transport = connect_to(server.url)
     tracemalloc.start()
     try:
         with pytest.raises(ZephyrUnreachable, match="the answer has more than 4 MB"):
-            read(transport)
+            send_read(transport)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -443,41 +445,41 @@ def test_an_endless_answer_ends_at_a_limit(scripted, to_server, monkeypatch, pac
 def test_a_large_answer_below_the_limit_is_read(target, transport):
     target.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=20))
 
-    assert read(transport)
+    assert send_read(transport)
 
 
 def test_an_answer_above_the_limit_is_reported(target, transport):
     target.sandbox.faults.add(Fault(path=READ_PATH, kind="huge", rows=65, times=None))
 
     with pytest.raises(ZephyrUnreachable, match="the answer has more than 64 MB"):
-        read(transport)
+        send_read(transport)
 
 
-def test_a_packed_answer_is_unpacked(scripted, to_server):
+def test_a_packed_answer_is_unpacked(start_server, connect_to):
     packed = gzip.compress(b'{"id": 7}')
-    server = scripted(lambda _request: answer(packed, Content_Encoding="gzip"))
+    server = start_server(lambda _request: answer(packed, Content_Encoding="gzip"))
 
-    assert read(to_server(server.url)) == {"id": 7}
-
-
-def test_an_answer_with_broken_compression_raises_unreachable(scripted, to_server):
-    server = scripted(lambda _request: answer(b"not gzip", Content_Encoding="gzip"))
-
-    with pytest.raises(ZephyrUnreachable, match=r"^no answer from http:"):
-        read(to_server(server.url, retries=0))
+    assert send_read(connect_to(server.url)) == {"id": 7}
 
 
-def test_bytes_that_are_not_http_raise_unreachable(scripted, to_server):
-    server = scripted(lambda _request: b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+def test_an_answer_with_broken_compression_raises_unreachable(start_server, connect_to):
+    server = start_server(lambda _request: answer(b"not gzip", Content_Encoding="gzip"))
 
     with pytest.raises(ZephyrUnreachable, match=r"^no answer from http:"):
-        read(to_server(server.url, retries=0))
+        send_read(connect_to(server.url, retries=0))
 
 
-def test_a_byte_order_mark_is_ignored(scripted, to_server):
-    server = scripted(lambda _request: answer(b'\xef\xbb\xbf{"id": 7}'))
+def test_bytes_that_are_not_http_raise_unreachable(start_server, connect_to):
+    server = start_server(lambda _request: b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
 
-    assert read(to_server(server.url)) == {"id": 7}
+    with pytest.raises(ZephyrUnreachable, match=r"^no answer from http:"):
+        send_read(connect_to(server.url, retries=0))
+
+
+def test_a_byte_order_mark_is_ignored(start_server, connect_to):
+    server = start_server(lambda _request: answer(b'\xef\xbb\xbf{"id": 7}'))
+
+    assert send_read(connect_to(server.url)) == {"id": 7}
 
 
 @pytest.mark.parametrize(
@@ -488,37 +490,37 @@ def test_a_byte_order_mark_is_ignored(scripted, to_server):
         pytest.param(b"Updated 3 executions", "text/plain;charset=UTF-8", id="text"),
     ],
 )
-def test_a_write_needs_no_json_in_the_answer(scripted, to_server, body, kind):
-    server = scripted(lambda _request: answer(body, kind=kind))
+def test_a_write_needs_no_json_in_the_answer(start_server, connect_to, body, kind):
+    server = start_server(lambda _request: answer(body, kind=kind))
 
-    assert write(to_server(server.url)) is None
-
-
-def test_204_is_a_good_answer(scripted, to_server):
-    server = scripted(lambda _request: answer(status=204))
-
-    assert write(to_server(server.url)) is None
+    assert send_write(connect_to(server.url)) is None
 
 
-def test_json_with_the_type_of_text_is_read(scripted, to_server):
-    server = scripted(lambda _request: answer({"id": 7}, kind="text/plain"))
+def test_204_is_a_good_answer(start_server, connect_to):
+    server = start_server(lambda _request: answer(status=204))
 
-    assert read(to_server(server.url)) == {"id": 7}
+    assert send_write(connect_to(server.url)) is None
 
 
-def test_deeply_nested_json_raises_an_error_of_this_package(scripted, to_server):
+def test_json_with_the_type_of_text_is_read(start_server, connect_to):
+    server = start_server(lambda _request: answer({"id": 7}, kind="text/plain"))
+
+    assert send_read(connect_to(server.url)) == {"id": 7}
+
+
+def test_deeply_nested_json_raises_an_error_of_this_package(start_server, connect_to):
     """Answers raise only errors of this package."""
-    server = scripted(lambda _request: answer(b"[" * 200_000))
+    server = start_server(lambda _request: answer(b"[" * 200_000))
 
     with pytest.raises(ZephyrError):
-        read(to_server(server.url))
+        send_read(connect_to(server.url))
 
 
-def test_a_very_long_number_raises_an_error_of_this_package(scripted, to_server):
-    server = scripted(lambda _request: answer(b'{"id": ' + b"1" * 5000 + b"}"))
+def test_a_very_long_number_raises_an_error_of_this_package(start_server, connect_to):
+    server = start_server(lambda _request: answer(b'{"id": ' + b"1" * 5000 + b"}"))
 
     with pytest.raises(ZephyrError):
-        to_server(server.url).current_user()
+        connect_to(server.url).current_user()
 
 
 # Messages of refusals
@@ -560,7 +562,7 @@ def test_status_decides_the_kind_of_error(target, transport, pauses, status, kin
     target.sandbox.faults.add(Fault(status=status, times=None))
 
     with pytest.raises(kind) as caught:
-        read(transport)
+        send_read(transport)
 
     assert type(caught.value) is kind
     words = "the token in ZEPHYR_TOKEN" if status == 401 else HTTPStatus(status).phrase
@@ -581,11 +583,11 @@ def test_status_decides_the_kind_of_error(target, transport, pauses, status, kin
         pytest.param(b"[" * 100_000, id="depth"),
     ],
 )
-def test_a_server_message_becomes_one_short_line(scripted, to_server, body):
-    server = scripted(lambda _request: answer(body, status=400))
+def test_a_server_message_becomes_one_short_line(start_server, connect_to, body):
+    server = start_server(lambda _request: answer(body, status=400))
 
     with pytest.raises(ZephyrRefused) as caught:
-        read(to_server(server.url))
+        send_read(connect_to(server.url))
 
     text = str(caught.value)
     assert text.isprintable()
@@ -596,14 +598,16 @@ def test_a_server_message_becomes_one_short_line(scripted, to_server, body):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-def test_redirects_to_another_host_are_not_followed(scripted, to_server, status, call):
-    other = scripted(lambda _request: answer({"id": 1}))
+@pytest.mark.parametrize("call", [send_read, send_write], ids=["read", "write"])
+def test_redirects_to_another_host_are_not_followed(
+    start_server, connect_to, status, call
+):
+    other = start_server(lambda _request: answer({"id": 1}))
     location = f"{other.url}/flex/login?next=1"
-    server = scripted(lambda _request: answer(status=status, Location=location))
+    server = start_server(lambda _request: answer(status=status, Location=location))
 
     with pytest.raises(ZephyrRefused) as caught:
-        call(to_server(server.url))
+        call(connect_to(server.url))
 
     assert other.requests == []
     assert len(server.requests) == 1
@@ -618,7 +622,7 @@ def test_a_redirect_is_reported_with_advice(target, transport):
     )
 
     with pytest.raises(ZephyrRefused) as caught:
-        read(transport)
+        send_read(transport)
 
     text = str(caught.value)
     assert (
@@ -632,11 +636,11 @@ def test_a_redirect_is_reported_with_advice(target, transport):
 @pytest.mark.parametrize(
     "location", ["", "http://[half", "//", "http://host:port/", "\xff\xfe", "/login"]
 )
-def test_a_redirect_to_a_bad_address_is_reported(scripted, to_server, location):
-    server = scripted(lambda _request: answer(status=302, Location=location))
+def test_a_redirect_to_a_bad_address_is_reported(start_server, connect_to, location):
+    server = start_server(lambda _request: answer(status=302, Location=location))
 
     with pytest.raises(ZephyrRefused, match="answered 302 to"):
-        read(to_server(server.url))
+        send_read(connect_to(server.url))
 
 
 # Secrets
@@ -650,12 +654,12 @@ LOGINS = {
 
 
 @pytest.mark.parametrize("login", LOGINS)
-def test_a_secret_that_the_server_repeats_is_hidden(scripted, connected, login):
-    server = scripted(refuse_with_headers)
-    transport = connected(settings_for(url=server.url, **LOGINS[login]))
+def test_a_secret_that_the_server_repeats_is_hidden(start_server, connect, login):
+    server = start_server(refuse_with_headers)
+    transport = connect(settings_for(url=server.url, **LOGINS[login]))
 
     with pytest.raises(ZephyrRefused) as caught:
-        read(transport)
+        send_read(transport)
 
     shown = str(caught.value)
     assert "<hidden>" in shown
@@ -676,7 +680,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("failure", FAULTS)
 @pytest.mark.parametrize("login", LOGINS)
-def test_no_failure_shows_a_secret(target, connected, caplog, pauses, login, failure):
+def test_no_failure_shows_a_secret(target, connect, caplog, pauses, login, failure):
     """Messages, tracebacks with local variables, and log lines have no secret."""
     caplog.set_level(logging.DEBUG)
     store = target.sandbox.store
@@ -696,15 +700,15 @@ def test_no_failure_shows_a_secret(target, connected, caplog, pauses, login, fai
     settings = settings_for(
         url=target.sandbox.url, timeout=0.2, retries=1, **logins[login]
     )
-    transport = connected(settings)
+    transport = connect(settings)
     target.sandbox.faults.add(FAULTS[failure])
     if login == "cookie":
         target.sandbox.faults.clear()
-        read(transport)
+        send_read(transport)
         target.sandbox.faults.add(FAULTS[failure])
 
     with pytest.raises(ZephyrError) as caught:
-        read(transport)
+        send_read(transport)
 
     logged = " ".join(f"{each.getMessage()} {each.args!r}" for each in caplog.records)
     assert "urllib3" in {each.name.partition(".")[0] for each in caplog.records}
@@ -712,13 +716,13 @@ def test_no_failure_shows_a_secret(target, connected, caplog, pauses, login, fai
     assert [secret for secret in secrets if secret in shown] == []
 
 
-def test_settings_and_transport_show_no_secret(connected):
+def test_settings_and_transport_show_no_secret(connect):
     settings = settings_for(
         url="http://zephyr.example",
         proxy=f"http://mallory:{PROXY_PASSWORD}@127.0.0.1:1",
         **LOGINS["basic"],
     )
-    transport = connected(settings)
+    transport = connect(settings)
 
     shown = f"{transport!r} {settings!r} {settings} {settings.credential!r}"
     assert [secret for secret in SECRETS if secret in shown] == []
@@ -727,11 +731,11 @@ def test_settings_and_transport_show_no_secret(connected):
 # What is sent
 
 
-def test_a_request_names_the_plugin_and_accepts_json(scripted, to_server):
-    server = scripted(lambda _request: answer({}))
-    transport = to_server(server.url)
+def test_a_request_names_the_plugin_and_accepts_json(start_server, connect_to):
+    server = start_server(lambda _request: answer({}))
+    transport = connect_to(server.url)
 
-    write(transport, body=[{"notes": "größer ✓"}])
+    send_write(transport, body=[{"notes": "größer ✓"}])
 
     (request,) = server.requests
     assert request.headers["user-agent"].startswith("pytest-zephyr/")
@@ -741,18 +745,18 @@ def test_a_request_names_the_plugin_and_accepts_json(scripted, to_server):
     assert request.body == b'[{"notes": "gr\\u00f6\\u00dfer \\u2713"}]'
 
 
-def test_booleans_of_a_query_are_in_lower_case(scripted, to_server):
-    server = scripted(lambda _request: answer([]))
+def test_booleans_of_a_query_are_in_lower_case(start_server, connect_to):
+    server = start_server(lambda _request: answer([]))
 
-    to_server(server.url).send("GET", "execution", {"a": True, "b": False, "c": 7})
+    connect_to(server.url).send("GET", "execution", {"a": True, "b": False, "c": 7})
 
     assert server.requests[0].query == {"a": "true", "b": "false", "c": "7"}
 
 
-def test_a_server_below_a_path_is_reached(scripted, to_server):
-    server = scripted(lambda _request: answer({}))
+def test_a_server_below_a_path_is_reached(start_server, connect_to):
+    server = start_server(lambda _request: answer({}))
 
-    read(to_server(f"{server.url}/tools/zephyr/flex/html5/login"))
+    send_read(connect_to(f"{server.url}/tools/zephyr/flex/html5/login"))
 
     assert (
         server.requests[0].target == f"/tools/zephyr/flex/services/rest/v3/{READ_PATH}"
@@ -783,13 +787,15 @@ def test_connections_are_reused(target, client):
     assert count_requests(target, READ_PATH) == 10
 
 
-def test_a_write_succeeds_after_the_server_closed_the_connection(scripted, to_server):
+def test_a_write_succeeds_after_the_server_closed_the_connection(
+    start_server, connect_to
+):
     """The client notices this before it sends the write."""
-    server = scripted(
+    server = start_server(
         lambda _request: answer({}).replace(b"Connection: close\r\n", b"")
     )
-    transport = to_server(server.url)
-    read(transport)
+    transport = connect_to(server.url)
+    send_read(transport)
     assert server.connection_closed.wait(5)
 
-    assert write(transport) == {}
+    assert send_write(transport) == {}

@@ -87,7 +87,7 @@ class Server:
     def credential(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.sandbox.token}"}
 
-    def fill(self) -> Known:
+    def fill(self) -> KnownIds:
         """Add one row of each kind and return the ids."""
         store = self.sandbox.store
         number = next(self._numbers)
@@ -125,7 +125,7 @@ class Server:
             ],
         )
         (unattached,) = self._value(upload())
-        return Known(
+        return KnownIds(
             project=project,
             release=release,
             cycle=cycle,
@@ -156,7 +156,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownIds:
     """Ids of rows that the server has."""
 
     project: int
@@ -189,7 +189,7 @@ def upload() -> Call:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
+def running_server() -> Iterator[Server]:
     server = Server()
     # Flask signals uncaught exceptions; the client gets only a 500.
     connection = got_request_exception.connected_to(server.crashed)
@@ -198,13 +198,13 @@ def running() -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(running: Server) -> Server:
+def server(running_server: Server) -> Server:
     """The running server, without violations and crashes so far."""
-    running.watch.violations.clear()
-    running.crashes.clear()
-    return running
+    running_server.watch.violations.clear()
+    running_server.crashes.clear()
+    return running_server
 
 
 @pytest.fixture
-def known(server: Server) -> Known:
+def known_ids(server: Server) -> KnownIds:
     return server.fill()

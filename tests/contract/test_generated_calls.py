@@ -12,7 +12,7 @@ from hypothesis import Phase
 from hypothesis import settings
 import pytest
 
-from tests.contract.conftest import Known
+from tests.contract.conftest import KnownIds
 from tests.contract.conftest import Server
 from tests.contract.contract import Contract
 from tests.contract.test_sandbox_contract import NOT_OFFERED
@@ -87,11 +87,11 @@ schema = schemathesis.openapi.from_dict(
     # One server does for all examples of an operation: it only gets fuller.
     suppress_health_check=list(HealthCheck),
 )
-def test_answer_is_as_in_the_contract_whatever_is_asked(case, server, known):
+def test_answer_is_as_in_the_contract_whatever_is_asked(case, server, known_ids):
     """Where ids are unknown, the call is made again with ids the server knows."""
     if check(case, server) == 500:
         parts = (case.path_parameters, case.query, case.body)
-        meant = (with_known(part, known) for part in parts)
+        meant = (with_known(part, known_ids) for part in parts)
         case.path_parameters, case.query, case.body = meant
         check(case, server)
 
@@ -121,7 +121,7 @@ def check(case: Any, server: Server) -> int:
     return status
 
 
-def with_known(value: Any, known: Known, name: str = "") -> Any:
+def with_known(value: Any, known: KnownIds, name: str = "") -> Any:
     """Return *value* with ids that exist wherever there are ids."""
     if isinstance(value, Mapping):
         return {key: with_known(each, known, key) for key, each in value.items()}

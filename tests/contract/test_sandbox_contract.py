@@ -10,7 +10,7 @@ import requests
 
 from pytest_zephyr.sandbox import Fault
 from tests.contract.conftest import Call
-from tests.contract.conftest import Known
+from tests.contract.conftest import KnownIds
 from tests.contract.conftest import upload
 from tests.contract.conftest import V3
 from tests.contract.contract import Contract
@@ -33,7 +33,7 @@ def dates(prefix: str) -> dict[str, str]:
     return {f"{prefix}StartDate": today, f"{prefix}EndDate": today}
 
 
-CALLS: dict[str, Callable[[Known], Call]] = {
+CALLS: dict[str, Callable[[KnownIds], Call]] = {
     # session
     "getCurrentUser": lambda _: Call("GET", "/user/current"),
     "listUsers": lambda _: Call(
@@ -413,7 +413,7 @@ CALLS: dict[str, Callable[[Known], Call]] = {
     ),
 }
 
-FAILURES: dict[str, tuple[int, Callable[[Known], Call]]] = {
+FAILURES: dict[str, tuple[int, Callable[[KnownIds], Call]]] = {
     "unknown-path": (404, lambda _: Call("GET", "/user/currant")),
     "unknown-method": (405, lambda _: Call("PATCH", "/execution/bulk")),
     "unknown-project": (500, lambda _: Call("GET", "/project/9")),
@@ -440,7 +440,7 @@ FAILURES: dict[str, tuple[int, Callable[[Known], Call]]] = {
 
 
 # Requests that no client should make, and that must not crash a server.
-NONSENSE: dict[str, Callable[[Known], Call]] = {
+NONSENSE: dict[str, Callable[[KnownIds], Call]] = {
     "id-in-path-too-large": lambda _: Call("GET", f"/project/{2**63}"),
     "id-in-query-too-large": lambda _: Call(
         "GET", "/execution", {"cyclephaseid": 2**63}
@@ -461,9 +461,9 @@ NONSENSE: dict[str, Callable[[Known], Call]] = {
 
 
 @pytest.mark.parametrize(("name", "make"), CALLS.items(), ids=CALLS)
-def test_call_and_its_answer_are_as_in_the_contract(name, make, server, known):
+def test_call_and_its_answer_are_as_in_the_contract(name, make, server, known_ids):
     calls = server.watch.calls
-    response = server.send(make(known))
+    response = server.send(make(known_ids))
 
     assert response.status_code in (200, 204), response.text
     assert server.watch.violations == []
@@ -492,9 +492,9 @@ def test_an_operation_that_is_not_offered_is_an_unknown_path(server):
 
 
 @pytest.mark.parametrize(("status", "make"), FAILURES.values(), ids=FAILURES)
-def test_failure_is_as_in_the_contract(status, make, server, known):
+def test_failure_is_as_in_the_contract(status, make, server, known_ids):
     # Only the answer is checked: some of these requests break the contract.
-    response = server.send(make(known))
+    response = server.send(make(known_ids))
 
     assert response.status_code == status
     assert answer_problems(response) == []
@@ -502,8 +502,8 @@ def test_failure_is_as_in_the_contract(status, make, server, known):
 
 
 @pytest.mark.parametrize("make", NONSENSE.values(), ids=NONSENSE)
-def test_nonsense_gets_an_answer_as_in_the_contract(make, server, known):
-    response = server.send(make(known))
+def test_nonsense_gets_an_answer_as_in_the_contract(make, server, known_ids):
+    response = server.send(make(known_ids))
 
     assert server.crashes == []
     assert answer_problems(response) == []
@@ -533,9 +533,9 @@ def test_user_without_permission_gets_a_403_as_in_the_contract(server):
     assert server.watch.violations == []
 
 
-def test_locked_release_gets_a_400_as_in_the_contract(server, known):
-    server.sandbox.store.lock_release(known.release)
-    response = server.send(CALLS["createCycle"](known))
+def test_locked_release_gets_a_400_as_in_the_contract(server, known_ids):
+    server.sandbox.store.lock_release(known_ids.release)
+    response = server.send(CALLS["createCycle"](known_ids))
 
     assert response.status_code == 400
     assert "is locked" in response.json()["errorMsg"]
@@ -556,23 +556,23 @@ def test_session_cookie_of_a_login_is_a_credential(server):
     assert server.watch.violations == []
 
 
-def test_five_hundred_rows_are_as_in_the_contract(server, known):
+def test_five_hundred_rows_are_as_in_the_contract(server, known_ids):
     cases = [
         {
-            "tcrCatalogTreeId": known.folder,
+            "tcrCatalogTreeId": known_ids.folder,
             "testcase": {"name": f"test_{number}", "customProperties": {}},
         }
         for number in range(500)
     ]
     made = server.post("/testcase/bulk", cases)
     versions = [row["testcase"]["id"] for row in made]
-    bytree = f"/assignmenttree/{known.phase}/assign/bytree/{known.phase_tree}"
-    selection = [{"treeid": known.folder, "tctIds": versions, "isExclusion": True}]
+    bytree = f"/assignmenttree/{known_ids.phase}/assign/bytree/{known_ids.phase_tree}"
+    selection = [{"treeid": known_ids.folder, "tctIds": versions, "isExclusion": True}]
     assert server.send(Call("POST", bytree, json=selection)).ok
-    assert server.send(CALLS["changeAssignmentsBulk"](known)).ok
-    rows = server.get("/execution", cyclephaseid=known.phase, pagesize=0)["results"]
+    assert server.send(CALLS["changeAssignmentsBulk"](known_ids)).ok
+    rows = server.get("/execution", cyclephaseid=known_ids.phase, pagesize=0)["results"]
     results = [
-        {"rtsId": row["id"], "testerId": known.tester, "status": "1"}
+        {"rtsId": row["id"], "testerId": known_ids.tester, "status": "1"}
         for row in rows[:500]
     ]
     response = server.send(Call("PUT", "/execution/bulk/execute", json=results))

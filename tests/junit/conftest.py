@@ -16,8 +16,10 @@ REPORTS = Path(__file__).parent / "reports"
 
 
 @pytest.fixture
-def report(pytester: pytest.Pytester, target_variables: None) -> Callable[..., Path]:
-    """Return a function that writes a file with this content, or copies one of `REPORTS`."""
+def write_report(
+    pytester: pytest.Pytester, target_variables: None
+) -> Callable[..., Path]:
+    """Return a function that writes a report with some content, or copies one of `REPORTS`."""
 
     def make(name: str, content: str | bytes | None = None) -> Path:
         path = pytester.path / name
@@ -33,10 +35,12 @@ def report(pytester: pytest.Pytester, target_variables: None) -> Callable[..., P
 
 
 @pytest.fixture
-def import_(command: Callable[..., CommandResult]) -> Callable[..., CommandResult]:
-    """Return a function that calls `pytest-zephyr import`."""
+def run_import(
+    run_command: Callable[..., CommandResult],
+) -> Callable[..., CommandResult]:
+    """Return a function that runs `pytest-zephyr import`."""
 
     def call(*args: Any) -> CommandResult:
-        return command("import", *args)
+        return run_command("import", *args)
 
     return call

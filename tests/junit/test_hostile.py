@@ -75,10 +75,14 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_message_names_the_file_and_the_line(kind, report, import_, pytester):
+def test_a_message_names_the_file_and_the_line(
+    kind, write_report, run_import, pytester
+):
     content, message = REFUSED[kind]
-    path = report("a.xml", content)
-    imported = import_(report("good.xml", f"<testsuite>{CASE}</testsuite>"), path)
+    path = write_report("a.xml", content)
+    imported = run_import(
+        write_report("good.xml", f"<testsuite>{CASE}</testsuite>"), path
+    )
 
     assert imported.ret == 2
     assert imported.err.startswith(f"zephyr: {path}{message}")
@@ -89,25 +93,29 @@ def test_a_message_names_the_file_and_the_line(kind, report, import_, pytester):
 @pytest.mark.parametrize(
     "name", ["absent.xml", "directory", "pipe"], ids=["absent", "directory", "pipe"]
 )
-def test_a_path_that_is_not_a_regular_file_is_refused(name, import_, pytester):
+def test_a_path_that_is_not_a_regular_file_is_refused(name, run_import, pytester):
     (pytester.path / "directory").mkdir()
     os.mkfifo(pytester.path / "pipe")
-    imported = import_(name)
+    imported = run_import(name)
 
     assert imported.ret == 2
     assert imported.err == f"zephyr: there is no file {name}. Nothing was imported.\n"
 
 
-def test_a_file_without_tests_is_refused(report, import_):
-    imported = import_(report("a.xml", "<testsuites><testsuite/></testsuites>"))
+def test_a_file_without_tests_is_refused(write_report, run_import):
+    imported = run_import(
+        write_report("a.xml", "<testsuites><testsuite/></testsuites>")
+    )
 
     assert imported.ret == 2
     assert "no test case in" in imported.err
 
 
-def test_without_defusedxml_the_message_names_the_extra(report, import_, monkeypatch):
+def test_without_defusedxml_the_message_names_the_extra(
+    write_report, run_import, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "defusedxml", None)
-    imported = import_(report("a.xml", f"<testsuite>{CASE}</testsuite>"))
+    imported = run_import(write_report("a.xml", f"<testsuite>{CASE}</testsuite>"))
 
     assert imported.ret == 2
     assert "pip install 'pytest-zephyr[junit]'" in imported.err
@@ -124,13 +132,13 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("encoding", TEXTS)
-def test_the_declared_encoding_is_used(encoding, report, import_, target):
+def test_the_declared_encoding_is_used(encoding, write_report, run_import, target):
     failure = f"<failure>{TEXTS[encoding]}</failure>"
     text = (
         f'<?xml version="1.0" encoding="{encoding}"?><testsuite>'
         f'<testcase name="a" zephyr="101">{failure}</testcase></testsuite>'
     )
-    import_(report("a.xml", text.encode(encoding)), "--push")
+    run_import(write_report("a.xml", text.encode(encoding)), "--push")
 
     assert TEXTS[encoding] in target.execution(101).comment
 
@@ -146,39 +154,45 @@ def test_the_declared_encoding_is_used(encoding, report, import_, target):
     ],
     ids=["control characters", "bad byte", "surrogate", "noncharacter", "markup"],
 )
-def test_invalid_characters_are_replaced(failure, notes, report, import_, target):
+def test_invalid_characters_are_replaced(
+    failure, notes, write_report, run_import, target
+):
     content = b'<testsuite><testcase name="a" zephyr="101"><failure>%b</failure>'
     content += b"</testcase></testsuite>"
-    imported = import_(report("a.xml", content % failure), "--push")
+    imported = run_import(write_report("a.xml", content % failure), "--push")
 
     assert imported.ret == 0, imported.text
     assert notes in target.execution(101).comment
 
 
-def test_thousands_of_tests_with_one_name_are_different_tests(report, import_, target):
+def test_thousands_of_tests_with_one_name_are_different_tests(
+    write_report, run_import, target
+):
     suites = "".join(
         f'<testsuite name="s{number}">{CASE * 3}</testsuite>' for number in range(1000)
     )
     failed = CASE.replace("/>", "><failure/></testcase>")
-    path = report(
+    path = write_report(
         "a.xml", f"<testsuites>{suites}<testsuite>{failed}</testsuite></testsuites>"
     )
-    imported = import_(path, "--push")
+    imported = run_import(path, "--push")
 
     assert imported.ret == 0, imported.text
     assert target.statuses()[101] == "2"
     assert target.execution(101).comment.startswith("failed: 1 of 3001 tests")
 
 
-def test_long_names_and_impossible_numbers_are_accepted(report, import_, target):
+def test_long_names_and_impossible_numbers_are_accepted(
+    write_report, run_import, target
+):
     tests = (
         f'<testcase name="{"a" * 10**6}" zephyr="101" time="1e400"/>'
         '<testcase zephyr="102" time="NaN"/><testcase name="" zephyr="103" time="-1"/>'
         '<testcase name="&#x202e;b" zephyr="104" time="1:30" line="?"/>'
     )
     attrs = 'timestamp="0000-99-99T99:99:99" tests="-1"'
-    imported = import_(
-        report("a.xml", f"<testsuite {attrs}>{tests}</testsuite>"), "--push"
+    imported = run_import(
+        write_report("a.xml", f"<testsuite {attrs}>{tests}</testsuite>"), "--push"
     )
 
     assert imported.ret == 0, imported.text
@@ -187,11 +201,12 @@ def test_long_names_and_impossible_numbers_are_accepted(report, import_, target)
     )
 
 
-def test_nested_tests_have_results_of_their_own(report, import_, target):
+def test_nested_tests_have_results_of_their_own(write_report, run_import, target):
     inner = '<testcase name="b" zephyr="102"><failure/></testcase>'
     outer = f'<testcase name="a" zephyr="101">{inner}</testcase>'
-    import_(
-        report("a.xml", f"<t:testsuite xmlns:t='urn:t'>{outer}</t:testsuite>"), "--push"
+    run_import(
+        write_report("a.xml", f"<t:testsuite xmlns:t='urn:t'>{outer}</t:testsuite>"),
+        "--push",
     )
 
     assert target.statuses()[101] == "1"

@@ -42,21 +42,21 @@ def attached(target, test_case):
 
 
 def test_a_journal_is_written_and_push_sends_it(
-    report, import_, command, paste, target
+    write_report, run_import, run_command, run_shown_command, target
 ):
-    imported = import_(report("a.xml", suite(case("a", 101), case("b"))))
+    imported = run_import(write_report("a.xml", suite(case("a", 101), case("b"))))
 
     assert imported.ret == 0
     assert ": 2 tests, 1 without a test case\n" in imported.out
     assert target.writes == []
-    assert paste(imported.out).ret == 0
+    assert run_shown_command(imported.out).ret == 0
     assert target.statuses()[101] == "1"
 
 
-def test_the_same_results_are_imported_once(report, import_, pytester, target):
-    path = report("a.xml", suite(case("a", 101, "<failure/>")))
-    copy = report("b.xml", path.read_text(encoding="utf-8"))
-    first, again, other = (import_(each, "--push") for each in (path, path, copy))
+def test_the_same_results_are_imported_once(write_report, run_import, pytester, target):
+    path = write_report("a.xml", suite(case("a", 101, "<failure/>")))
+    copy = write_report("b.xml", path.read_text(encoding="utf-8"))
+    first, again, other = (run_import(each, "--push") for each in (path, path, copy))
 
     assert (first.ret, again.ret, other.ret) == (0, 0, 0)
     assert ": 1 test\n" in first.out
@@ -67,71 +67,75 @@ def test_the_same_results_are_imported_once(report, import_, pytester, target):
 
 
 def test_the_same_results_from_another_directory_are_not_written_again(
-    report, import_, target
+    write_report, run_import, target
 ):
     """The other directory has no receipts, but the server has the same date and status."""
-    path = report("a.xml", suite(case("a", 101, "<failure/>")))
-    import_(path, "--push")
-    again = import_(path, "--push", "--zephyr-journal=other")
+    path = write_report("a.xml", suite(case("a", 101, "<failure/>")))
+    run_import(path, "--push")
+    again = run_import(path, "--push", "--zephyr-journal=other")
 
     assert again.ret == 0
     assert target.execution(101).results == 1
 
 
-def test_a_later_attempt_of_the_same_job_counts(report, import_, target):
+def test_a_later_attempt_of_the_same_job_counts(write_report, run_import, target):
     """The last attempt of a job counts, as in runs of pytest."""
     key = "--zephyr-run-key=7"
     begin = 'timestamp="2024-11-26T10:00:0{}Z"'
-    report("a.xml", suite(case("a", 101, "<failure/>"), attrs=begin.format(0)))
-    import_("a.xml", key)
-    report("a.xml", suite(case("a", 101), attrs=begin.format(5)))
-    import_("a.xml", key, "--push")
+    write_report("a.xml", suite(case("a", 101, "<failure/>"), attrs=begin.format(0)))
+    run_import("a.xml", key)
+    write_report("a.xml", suite(case("a", 101), attrs=begin.format(5)))
+    run_import("a.xml", key, "--push")
 
     assert target.statuses()[101] == "1"
     assert "after 2 attempts" in target.execution(101).comment
 
 
 def test_the_worst_of_a_pytest_job_and_an_imported_job_counts(
-    pytester, report, import_, run_zephyr, command, target
+    pytester, write_report, run_import, run_zephyr, run_command, target
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     run_zephyr("--zephyr-run-key=7", "--zephyr-push=never")
-    import_(report("a.xml", suite(case("a", 101, "<failure/>"))), "--zephyr-run-key=7")
+    run_import(
+        write_report("a.xml", suite(case("a", 101, "<failure/>"))), "--zephyr-run-key=7"
+    )
 
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
     assert target.statuses()[101] == "2"
     assert "1 of 2 tests" in target.execution(101).comment
 
 
 def test_an_old_report_does_not_replace_a_newer_result(
-    report, import_, run_zephyr, target
+    write_report, run_import, run_zephyr, target
 ):
     old = suite(case("a", 101, "<failure/>"), attrs='timestamp="2020-01-01T00:00:00Z"')
-    import_(report("new.xml", suite(case("a", 101))), "--push")
-    pushed = import_(report("old.xml", old), "--push")
+    run_import(write_report("new.xml", suite(case("a", 101))), "--push")
+    pushed = run_import(write_report("old.xml", old), "--push")
 
     assert target.statuses()[101] == "1"
     assert "--force" in pushed.out
 
 
-def test_several_files_are_one_run(report, import_, target):
+def test_several_files_are_one_run(write_report, run_import, target):
     """Tests with the same name are different tests; the worst of them decides."""
     names = ("chrome.xml", "firefox.xml", "safari.xml")
     files = [
-        report(name, suite(case("a", 101, "<failure/>" if number == 1 else "")))
+        write_report(name, suite(case("a", 101, "<failure/>" if number == 1 else "")))
         for number, name in enumerate(names)
     ]
-    import_(*files, "--push")
+    run_import(*files, "--push")
 
     assert target.statuses()[101] == "2"
     assert "failed C.a (2) (0.00 s)" in target.execution(101).comment
     assert "1 of 3 tests" in target.execution(101).comment
 
 
-def test_an_import_that_fails_leaves_nothing(report, import_, pytester, target):
-    good = report("good.xml", suite(case("a", 101)))
-    bad = report("bad.xml", suite(case("a", 102))[:-12])
-    imported = import_(good, bad)
+def test_an_import_that_fails_leaves_nothing(
+    write_report, run_import, pytester, target
+):
+    good = write_report("good.xml", suite(case("a", 101)))
+    bad = write_report("bad.xml", suite(case("a", 102))[:-12])
+    imported = run_import(good, bad)
 
     assert imported.ret == 2
     assert imported.err == (
@@ -144,23 +148,25 @@ def test_an_import_that_fails_leaves_nothing(report, import_, pytester, target):
 
 
 def test_push_needs_a_server_before_anything_is_written(
-    report, import_, pytester, monkeypatch, target
+    write_report, run_import, pytester, monkeypatch, target
 ):
     monkeypatch.delenv("ZEPHYR_URL")
-    imported = import_(report("a.xml", suite(case("a", 101))), "--push")
+    imported = run_import(write_report("a.xml", suite(case("a", 101))), "--push")
 
     assert imported.ret == 2
     assert "no server" in imported.err
     assert journals(pytester) == []
 
 
-def test_a_refused_result_is_sent_by_the_next_push(report, import_, command, target):
+def test_a_refused_result_is_sent_by_the_next_push(
+    write_report, run_import, run_command, target
+):
     target.sandbox.faults.add(Fault(kind="status", status=403, times=None))
-    imported = import_(report("a.xml", suite(case("a", 101))), "--push")
+    imported = run_import(write_report("a.xml", suite(case("a", 101))), "--push")
 
     assert imported.ret == 1
     target.sandbox.faults.clear()
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
     assert target.statuses()[101] == "1"
 
 
@@ -183,30 +189,34 @@ def test_a_refused_result_is_sent_by_the_next_push(report, import_, command, tar
     ],
     ids=["attribute", "property", "text", "properties", "name", "class"],
 )  # fmt: skip
-def test_ids_are_found(test, report, import_, target):
-    import_(report("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push")
+def test_ids_are_found(test, write_report, run_import, target):
+    run_import(
+        write_report("a.xml", suite(test)), r"--zephyr-id-pattern=TC-\d+", "--push"
+    )
 
     reported = {case for case, status in target.statuses().items() if status}
     assert reported == {101, 102}
 
 
-def test_alt_ids_are_found(report, import_, target):
+def test_alt_ids_are_found(write_report, run_import, target):
     target.schedule(110, alt="AUTH-1")
     target.schedule(111, alt="AUTH-2")
-    path = report("a.xml", suite(case("a", "alt:AUTH-1"), case("logs out alt:AUTH-2")))
-    import_(path, r"--zephyr-id-pattern=alt:\S+", "--push")
+    path = write_report(
+        "a.xml", suite(case("a", "alt:AUTH-1"), case("logs out alt:AUTH-2"))
+    )
+    run_import(path, r"--zephyr-id-pattern=alt:\S+", "--push")
 
     assert target.statuses()[110] == "1"
     assert target.statuses()[111] == "1"
 
 
 def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
-    report, import_, target
+    write_report, run_import, target
 ):
-    report("map.csv", "C.TC-103 *,101\nC.b,102\nC.c,102\n")
+    write_report("map.csv", "C.TC-103 *,101\nC.b,102\nC.c,102\n")
     tests = case("TC-103 a"), case("b", 104), case("TC-105 d")
-    imported = import_(
-        report("a.xml", suite(*tests)),
+    imported = run_import(
+        write_report("a.xml", suite(*tests)),
         r"--zephyr-id-pattern=TC-\d+", "--zephyr-map=map.csv", "--push",
     )  # fmt: skip
 
@@ -218,17 +228,19 @@ def test_an_attribute_overrides_the_map_and_the_map_overrides_the_name(
     )
 
 
-def test_node_ids_in_the_map_match_reports_of_pytest(report, import_, target):
-    report("map.csv", "tests/test_cart.py::TestCart::test_a,101\n")
+def test_node_ids_in_the_map_match_reports_of_pytest(write_report, run_import, target):
+    write_report("map.csv", "tests/test_cart.py::TestCart::test_a,101\n")
     test = '<testcase classname="tests.test_cart.TestCart" name="test_a"/>'
-    import_(report("a.xml", suite(test)), "--zephyr-map=map.csv", "--push")
+    run_import(write_report("a.xml", suite(test)), "--zephyr-map=map.csv", "--push")
 
     assert target.statuses()[101] == "1"
 
 
-def test_an_invalid_id_is_reported_and_other_results_are_sent(report, import_, target):
-    path = report("a.xml", suite("\n", case("a", "SHOP-T7"), case("b", 101)))
-    imported = import_(path, "--push")
+def test_an_invalid_id_is_reported_and_other_results_are_sent(
+    write_report, run_import, target
+):
+    path = write_report("a.xml", suite("\n", case("a", "SHOP-T7"), case("b", 101)))
+    imported = run_import(path, "--push")
 
     assert imported.ret == 1
     assert f"{path}, line 2: 'SHOP-T7' is not a test case" in imported.err
@@ -236,26 +248,28 @@ def test_an_invalid_id_is_reported_and_other_results_are_sent(report, import_, t
     assert target.statuses()[101] == "1"
 
 
-def test_an_invalid_pattern_is_a_usage_error(report, import_):
-    imported = import_(report("a.xml", suite(case("a"))), "--zephyr-id-pattern=(")
+def test_an_invalid_pattern_is_a_usage_error(write_report, run_import):
+    imported = run_import(
+        write_report("a.xml", suite(case("a"))), "--zephyr-id-pattern=("
+    )
 
     assert imported.ret == 2
     assert "argument --zephyr-id-pattern: '('" in imported.err
 
 
 def test_test_cases_are_created_for_tests_without_one(
-    report, import_, target, monkeypatch
+    write_report, run_import, target, monkeypatch
 ):
     monkeypatch.setenv("ZEPHYR_RELEASE", str(target.release))
-    path = report("a.xml", suite(case("pays"), case("ships")))
-    imported = import_(
+    path = write_report("a.xml", suite(case("pays"), case("ships")))
+    imported = run_import(
         path, "--zephyr-unmapped=create", "--zephyr-create=execution", "--push"
     )
 
     assert imported.ret == 0
     statuses = target.statuses()
     assert [statuses[case] for case in sorted(statuses)[-2:]] == ["1", "1"]
-    import_(path, "--push", "--zephyr-unmapped=create", "--zephyr-create=execution")
+    run_import(path, "--push", "--zephyr-unmapped=create", "--zephyr-create=execution")
     assert len(target.statuses()) == len(statuses)
 
 
@@ -271,19 +285,23 @@ def test_test_cases_are_created_for_tests_without_one(
         ("not run", None), ("skipped", None),
     ],
 )  # fmt: skip
-def test_an_attribute_says_how_a_test_ended(status, expected, report, import_, target):
+def test_an_attribute_says_how_a_test_ended(
+    status, expected, write_report, run_import, target
+):
     """Some tools write an attribute instead of an element."""
     for name in ("status", "result"):
         tests = case("a", 101, attrs=f'{name}="{status}"')
-        imported = import_(report("a.xml", suite(tests)), "--push")
+        imported = run_import(write_report("a.xml", suite(tests)), "--push")
 
         assert imported.ret == 0, imported.text
         assert target.statuses()[101] == expected
 
 
-def test_upper_and_lower_case_of_element_names_are_equal(report, import_, target):
-    report("a.xml", suite(case("a", 101, "<FlakyFailure/><Failure/>")))
-    import_("a.xml", "--push")
+def test_upper_and_lower_case_of_element_names_are_equal(
+    write_report, run_import, target
+):
+    write_report("a.xml", suite(case("a", 101, "<FlakyFailure/><Failure/>")))
+    run_import("a.xml", "--push")
 
     assert target.statuses()[101] == "2"
     assert "after 2 attempts" in target.execution(101).comment
@@ -301,10 +319,10 @@ SUITE_FAILURE = '<failure message="no database">after all tests</failure>'
     ids=["attribute", "times"],
 )
 def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
-    attrs, report, import_, target
+    attrs, write_report, run_import, target
 ):
-    path = report("a.xml", suite(case("a", 101), SUITE_FAILURE, attrs=attrs))
-    imported = import_(path, "--push")
+    path = write_report("a.xml", suite(case("a", 101), SUITE_FAILURE, attrs=attrs))
+    imported = run_import(path, "--push")
 
     assert imported.ret == 0, imported.text
     assert target.statuses()[101] == "1"
@@ -313,22 +331,28 @@ def test_a_suite_that_fails_outside_of_its_tests_is_a_result(
     assert "no database\nafter all tests" in target.execution(102).comment
 
 
-def test_the_test_case_of_a_suite_is_found_by_map_and_by_name(report, import_, target):
-    report("map.csv", "mapped,101\n")
+def test_the_test_case_of_a_suite_is_found_by_map_and_by_name(
+    write_report, run_import, target
+):
+    write_report("map.csv", "mapped,101\n")
     suites = (
         suite(SUITE_FAILURE).replace('"s"', f'"{name}"')
         for name in ("mapped", "TC-102")
     )
-    path = report("a.xml", f"<testsuites>{''.join(suites)}</testsuites>")
-    import_(path, "--zephyr-map=map.csv", r"--zephyr-id-pattern=TC-\d+", "--push")
+    path = write_report("a.xml", f"<testsuites>{''.join(suites)}</testsuites>")
+    run_import(path, "--zephyr-map=map.csv", r"--zephyr-id-pattern=TC-\d+", "--push")
 
     assert target.statuses()[101] == "2"
     assert target.statuses()[102] == "2"
 
 
-def test_a_failed_suite_without_a_test_case_is_a_problem(report, import_, target):
-    path = report("a.xml", suite("\n", case("a", 101), "<skipped/>", SUITE_FAILURE))
-    imported = import_(path, "--push")
+def test_a_failed_suite_without_a_test_case_is_a_problem(
+    write_report, run_import, target
+):
+    path = write_report(
+        "a.xml", suite("\n", case("a", 101), "<skipped/>", SUITE_FAILURE)
+    )
+    imported = run_import(path, "--push")
 
     assert imported.ret == 1
     assert imported.err == (
@@ -341,18 +365,18 @@ def test_a_failed_suite_without_a_test_case_is_a_problem(report, import_, target
 # Attachments and output
 
 
-def test_attachments_beside_the_report_are_sent(report, import_, target):
+def test_attachments_beside_the_report_are_sent(write_report, run_import, target):
     """Paths may begin in a directory above the report, or have backslashes."""
     names = ("a.txt", "shots/b.txt", "shots/c.txt", "d e.txt")
     for name in names:
-        report(f"build/{name}", name)
-    report("top.txt", "not below the report")
+        write_report(f"build/{name}", name)
+    write_report("top.txt", "not below the report")
     body = output_with_attachments(
         "a.txt", "build/shots/b.txt", "C:\\work\\build\\shots\\c.txt",
         'd e.txt|{"name": "{x}"}',
     )  # fmt: skip
-    path = report("build/a.xml", suite(case("a", 101, body)))
-    imported = import_(path, "--push")
+    path = write_report("build/a.xml", suite(case("a", 101, body)))
+    imported = run_import(path, "--push")
 
     assert imported.ret == 0, imported.text
     assert attached(target, 101) == {
@@ -361,11 +385,13 @@ def test_attachments_beside_the_report_are_sent(report, import_, target):
     }  # fmt: skip
 
 
-def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, target):
+def test_no_other_file_of_the_machine_is_sent(
+    write_report, run_import, pytester, target
+):
     """The report may have been written by an attacker."""
-    secret = report("secret.txt", "s3cret")
+    secret = write_report("secret.txt", "s3cret")
     for hidden in ("build/.env", "build/.git/config"):
-        report(hidden, "s3cret")
+        write_report(hidden, "s3cret")
     build = pytester.path / "build"
     (build / "link.txt").symlink_to(secret)
     (build / "up").symlink_to(pytester.path)
@@ -375,8 +401,10 @@ def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, target)
         ".git/config", "pipe", "missing.txt", ".", "..", "/", "%00",
         "a" * 3000,
     )  # fmt: skip
-    imported = import_(
-        report("build/a.xml", suite(case("a", 101, output_with_attachments(*names)))),
+    imported = run_import(
+        write_report(
+            "build/a.xml", suite(case("a", 101, output_with_attachments(*names)))
+        ),
         "--push",
     )
 
@@ -391,7 +419,7 @@ def test_no_other_file_of_the_machine_is_sent(report, import_, pytester, target)
     [("none", set()), ("failed", {101}), ("all", {101, 102})],
 )
 def test_capture_decides_whose_output_is_attached(
-    capture, cases, report, import_, target
+    capture, cases, write_report, run_import, target
 ):
     tests = (
         case(
@@ -399,7 +427,9 @@ def test_capture_decides_whose_output_is_attached(
         ),
         case("b", 102, "<system-out>three</system-out>"),
     )
-    import_(report("a.xml", suite(*tests)), f"--zephyr-capture={capture}", "--push")
+    run_import(
+        write_report("a.xml", suite(*tests)), f"--zephyr-capture={capture}", "--push"
+    )
 
     with_output = {case for case in (101, 102) if attached(target, case)}
     assert with_output == cases
@@ -410,11 +440,11 @@ def test_capture_decides_whose_output_is_attached(
         ]  # fmt: skip
 
 
-def test_too_large_output_is_left_out(report, import_, target):
+def test_too_large_output_is_left_out(write_report, run_import, target):
     body = f"<system-out>{'x' * 5000}\n[[ATTACHMENT|a.txt]]\n{'x' * 5000}</system-out>"
-    report("a.txt", "here")
-    path = report("a.xml", suite(case("a", 101, body)))
-    imported = import_(
+    write_report("a.txt", "here")
+    path = write_report("a.xml", suite(case("a", 101, body)))
+    imported = run_import(
         path, "--zephyr-capture=all", "--zephyr-attach-max-size=1K", "--push"
     )
 
@@ -422,12 +452,14 @@ def test_too_large_output_is_left_out(report, import_, target):
     assert "output.txt is left out (C.a): 9.9K, larger than" in imported.text
 
 
-def test_a_credential_in_a_report_is_hidden(report, import_, pytester, target):
+def test_a_credential_in_a_report_is_hidden(write_report, run_import, pytester, target):
     token = target.sandbox.token
     body = (
         f"<failure message='{token}'>{token}</failure><system-out>{token}</system-out>"
     )
-    import_(report("a.xml", suite(case(token, 101, body))), "--zephyr-capture=all")
+    run_import(
+        write_report("a.xml", suite(case(token, 101, body))), "--zephyr-capture=all"
+    )
 
     written = b"".join(
         path.read_bytes()
@@ -455,21 +487,23 @@ def test_a_credential_in_a_report_is_hidden(report, import_, pytester, target):
         ("", 1732630000000),
     ],
 )
-def test_a_test_has_the_time_of_its_suite(text, expected, report, import_, pytester):
+def test_a_test_has_the_time_of_its_suite(
+    text, expected, write_report, run_import, pytester
+):
     """Without a valid time, the test has that of the file."""
-    path = report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
+    path = write_report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
     os.utime(path, (1732630000, 1732630000))
-    import_(path)
+    run_import(path)
     lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
 
     assert {line["at"] for line in lines if "at" in line} == {expected}
 
 
-def test_a_test_ends_after_those_before_it(report, import_, pytester):
+def test_a_test_ends_after_those_before_it(write_report, run_import, pytester):
     tests = case("a", attrs='time="1.5"'), case("b", attrs='time="0,25"')
     inner = suite(case("c", attrs='time="1e-3"'))
     begin = 'timestamp="2024-11-26T10:00:00Z"'
-    import_(report("a.xml", suite(*tests, inner, attrs=begin)))
+    run_import(write_report("a.xml", suite(*tests, inner, attrs=begin)))
     lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
 
     ends = {
@@ -483,7 +517,7 @@ def test_a_test_ends_after_those_before_it(report, import_, pytester):
 @pytest.mark.parametrize("zone", ["EST5", "JST-9", "UTC0"])
 @pytest.mark.parametrize("written_as", ["local", "UTC"])
 def test_a_time_without_a_zone_is_local_or_utc(
-    zone, written_as, report, import_, pytester, monkeypatch
+    zone, written_as, write_report, run_import, pytester, monkeypatch
 ):
     """Older versions of pytest write local time, and Jest writes UTC."""
     ended = 1732615200
@@ -492,9 +526,9 @@ def test_a_time_without_a_zone_is_local_or_utc(
         time.tzset()
         to_fields = time.localtime if written_as == "local" else time.gmtime
         text = time.strftime("%Y-%m-%dT%H:%M:%S", to_fields(ended))
-        path = report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
+        path = write_report("a.xml", suite(case("a", 101), attrs=f'timestamp="{text}"'))
         os.utime(path, (ended + 60, ended + 60))
-        import_(path)
+        run_import(path)
     time.tzset()
     lines = map(json.loads, journals(pytester)[0].read_text("ascii").splitlines())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import untagged
+from tests.conftest import without_tag
 
 
 PASS, FAIL, BLOCKED = "1", "2", "4"
@@ -32,26 +32,28 @@ EXPECTED: dict[str, dict[int, str]] = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_server_has_the_results_of_a_report(name, report, import_, target):
+def test_the_server_has_the_results_of_a_report(name, write_report, run_import, target):
     """The ids of test cases are in properties, in attributes or in the names of tests."""
     target.schedule(110, alt="AUTH-1")
     pattern = r"--zephyr-id-pattern=(?i)TC-?(\d+)"
-    imported = import_(report(name), pattern, "--push")
+    imported = run_import(write_report(name), pattern, "--push")
 
     statuses = {case: status for case, status in target.statuses().items() if status}
     assert statuses == EXPECTED[name], imported.text
 
 
-def test_the_last_attempt_counts(report, import_, target):
+def test_the_last_attempt_counts(write_report, run_import, target):
     """Surefire writes earlier attempts of a test that passed, and later ones that failed."""
-    import_(report("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
+    run_import(
+        write_report("surefire.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push"
+    )
 
     passed = target.execution(103).comment
     assert passed.startswith(
         "passed shop.CartTest.tc103_flaky (0.00 s) after 3 attempts"
     )
     assert "first attempt: stock was not ready" in passed
-    failed = untagged(target.execution(102).comment)
+    failed = without_tag(target.execution(102).comment)
     assert failed.startswith(
         "error shop.CartTest.tc102_total (0.01 s) after 3 attempts"
     )
@@ -63,9 +65,9 @@ def test_the_last_attempt_counts(report, import_, target):
     assert target.execution(101).actual_time == 1_200_500
 
 
-def test_all_lines_of_a_message_are_in_the_notes(report, import_, target):
+def test_all_lines_of_a_message_are_in_the_notes(write_report, run_import, target):
     """NUnit writes the message only as an attribute; the text has the location."""
-    import_(report("nunit.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
+    run_import(write_report("nunit.xml"), r"--zephyr-id-pattern=(?i)TC(\d+)", "--push")
     notes = target.execution(102).comment.replace("\r", "")
 
     assert "Expected: 12\n  But was:  11\n" in notes

@@ -14,7 +14,7 @@ from pytest_zephyr.cli import main
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.sandbox import Fault
 from tests.conftest import needs_xdist
-from tests.conftest import untagged
+from tests.conftest import without_tag
 
 
 SUITE = """
@@ -303,7 +303,7 @@ def test_variables_that_tests_set_do_not_reach_the_sender(
     ids=["removed", "replaced", "emptied", "cut"],
 )
 def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
-    pytester, run_zephyr, paste, target, push, spoil, message
+    pytester, run_zephyr, run_shown_command, target, push, spoil, message
 ):
     pytester.makepyfile(
         f"""
@@ -330,7 +330,7 @@ def test_journal_that_a_test_damages_is_written_again_or_reported_as_damaged(
         assert "kept in" not in ran.text
         return
     whole = spoil == "shutil.rmtree(directory)"
-    assert paste(ran.text).ret == (0 if whole else 1)
+    assert run_shown_command(ran.text).ret == (0 if whole else 1)
     assert (target.statuses()[101], target.statuses()[102]) == ("1", "2")
 
 
@@ -357,7 +357,7 @@ def test_journals_of_workers_are_written_again_if_a_test_removes_them(
 
     assert ran.ret == 8
     assert "gone.txt was refused" in ran.text
-    assert untagged(target.execution(101).comment).splitlines()[1:] == [
+    assert without_tag(target.execution(101).comment).splitlines()[1:] == [
         "comment: before",
         "comment: after",
     ]

@@ -80,15 +80,15 @@ def test_tests_of_killed_workers_are_crashed_or_failed(
 
 @pytest.mark.parametrize("death", DEATHS)
 def test_push_after_a_kill_sends_each_result_once(
-    command, pytester, run_zephyr, target, death
+    run_command, pytester, run_zephyr, target, death
 ):
     """Tests that had not started keep their status in Zephyr."""
     pytester.makepyfile(FIXTURES + VICTIM.format(**DEATHS[death]) + AFTER)
     ran = run_zephyr("-p", "no:randomly", subprocess=True, check_exit_code=False)
     assert target.writes == []
 
-    first = command("push", *ran.journals)
-    second = command("push", *ran.journals)
+    first = run_command("push", *ran.journals)
+    second = run_command("push", *ran.journals)
 
     assert first.ret == second.ret == 0
     victim = DEATHS[death]["case"]
@@ -156,13 +156,13 @@ def run_and_kill(pytester: pytest.Pytester, count: int, *args: str) -> None:
 @pytest.mark.usefixtures("many_tests")
 @pytest.mark.parametrize("count", [1, 2, 30, 100, 200, 299])
 def test_finished_results_survive_a_kill_and_are_sent_once(
-    command, pytester, target, count
+    run_command, pytester, target, count
 ):
     run_and_kill(pytester, count)
     finished = (pytester.path / "finished.txt").read_text(encoding="utf-8").split()
 
-    pushed = command("push")
-    again = command("push")
+    pushed = run_command("push")
+    again = run_command("push")
 
     assert pushed.ret == again.ret == 0
     executions = {
@@ -181,10 +181,10 @@ def test_finished_results_survive_a_kill_and_are_sent_once(
 @needs_xdist
 @pytest.mark.usefixtures("many_tests")
 @pytest.mark.parametrize("count", [10, 200])
-def test_killed_xdist_run_is_sent_once(command, pytester, target, count):
+def test_killed_xdist_run_is_sent_once(run_command, pytester, target, count):
     run_and_kill(pytester, count, "-n2")
 
-    pushed = command("push")
+    pushed = run_command("push")
 
     assert pushed.ret == 0
     executions = [
@@ -209,7 +209,7 @@ def test_killed_xdist_run_is_sent_once(command, pytester, target, count):
     assert all(each.results <= 1 for each in executions)
 
 
-def test_timeout_by_thread_leaves_a_journal(command, pytester, run_zephyr, target):
+def test_timeout_by_thread_leaves_a_journal(run_command, pytester, run_zephyr, target):
     """pytest-timeout's thread method ends the process; a push reports the test as crashed."""
     pytest.importorskip("pytest_timeout")
     pytester.makepyfile(
@@ -226,7 +226,7 @@ def test_timeout_by_thread_leaves_a_journal(command, pytester, run_zephyr, targe
         """
     )
     run_zephyr(subprocess=True, check_exit_code=False)
-    pushed = command("push")
+    pushed = run_command("push")
 
     assert pushed.ret == 0
     assert target.statuses()[101] == "1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import needs_xdist
-from tests.conftest import untagged
+from tests.conftest import without_tag
 
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
@@ -55,7 +55,7 @@ def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, target, 
 
     assert "4 attachments uploaded" in ran.text
     passed, failed = target.execution(101), target.execution(102)
-    assert untagged(passed.comment).splitlines()[1:] == [
+    assert without_tag(passed.comment).splitlines()[1:] == [
         "defects: BUG-7",
         "comment: all is &lt;well&gt;",
         "comment: from a finalizer",
@@ -66,7 +66,7 @@ def test_evidence_of_a_test_reaches_its_execution(pytester, run_zephyr, target, 
         ("state.json", "application/json", 3),
         ("x", "application/octet-stream", 1),
     }
-    assert untagged(failed.comment).splitlines()[1:] == [
+    assert without_tag(failed.comment).splitlines()[1:] == [
         "defects: BUG-8, BUG-7",
         "comment: flaky",
         "n: 3",
@@ -418,7 +418,7 @@ def test_notes_name_job_and_commit_and_their_whole_text_is_attached(
     assert len(execution.comment) <= 600
     assert "comment: said\n" in execution.comment
     foot = "CI job: https://ci.example/jobs/7\ncommit: c0ffee"
-    assert untagged(execution.comment).endswith(foot)
+    assert without_tag(execution.comment).endswith(foot)
     (whole,) = target.sandbox.store.attachment_bytes(target.phase, 101, "notes.txt")
     assert b"row 150" in whole
     assert "row 150" not in execution.comment

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_zephyr import ZephyrRecord
 from tests.conftest import needs_xdist
-from tests.conftest import untagged
+from tests.conftest import without_tag
 
 
 CASES = """
@@ -233,7 +233,7 @@ def test_marker_without_test_cases_adds_to_the_next_level(pytester, run_zephyr, 
     )
     ran = run_zephyr()
 
-    assert untagged(target.execution(101).comment).splitlines()[1:] == [
+    assert without_tag(target.execution(101).comment).splitlines()[1:] == [
         "defects: BUG-1, BUG-2",
         "comment: known",
         "a: 2",

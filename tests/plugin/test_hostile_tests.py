@@ -249,12 +249,12 @@ LATE_MARKS = """
 @pytest.mark.parametrize("args", [[], pytest.param(["-n2"], marks=needs_xdist)])
 @pytest.mark.parametrize("when", ["end", "never"])
 def test_markers_added_while_a_test_runs_count(
-    pytester, run_zephyr, command, target, args, when
+    pytester, run_zephyr, run_command, target, args, when
 ):
     pytester.makepyfile(LATE_MARKS)
     ran = run_zephyr(*args, f"--zephyr-push={when}", check_exit_code=False)
     if when == "never":
-        command("push")
+        run_command("push")
 
     assert target.statuses() == {
         101: "1", 102: "2", 103: "1", 104: "1", 105: None, 106: None
@@ -598,7 +598,7 @@ MOCKS = {
 @pytest.mark.parametrize("mock", MOCKS)
 @pytest.mark.parametrize("where", ["test", "conftest"])
 def test_mock_of_the_http_library_loses_no_result(
-    pytester, run_zephyr, command, target, mock, where
+    pytester, run_zephyr, run_command, target, mock, where
 ):
     """If the run could not send its results, it names the journal, and a push sends them."""
     leak = f"answer = MagicMock(status_code=200); {MOCKS[mock]}"
@@ -616,7 +616,7 @@ def test_mock_of_the_http_library_loses_no_result(
     assert ran.ret == 0, ran.text
     if target.statuses()[101] is None:
         assert "results kept in" in ran.text
-        assert command("push").ret == 0
+        assert run_command("push").ret == 0
     assert target.statuses()[101] == "1"
 
 
@@ -709,13 +709,13 @@ TWINS = """
 @pytest.mark.parametrize("args", [[], pytest.param(["-n1"], marks=needs_xdist)])
 @pytest.mark.parametrize("body", ["fail", "crash"])
 def test_items_with_one_node_id_are_separate_tests(
-    pytester, run_zephyr, command, target, args, body
+    pytester, run_zephyr, run_command, target, args, body
 ):
     """Each result reaches its own test case, also after a crash."""
     pytester.makeconftest(TWINS.replace("{body}", body))
     (pytester.path / "test_all.twin").touch()
     run_zephyr(*args, subprocess=True, check_exit_code=False)
-    command("push")
+    run_command("push")
 
     found = target.statuses()
     if body == "crash" and not args:

@@ -106,14 +106,14 @@ def test_rows_are_compared_without_the_group_of_pytest_xdist(
     assert target.statuses()[101] == "1"
 
 
-def test_push_needs_no_map(suite, target, run_zephyr, command):
+def test_push_needs_no_map(suite, target, run_zephyr, run_command):
     path = suite / "map.csv"
     path.write_text(MAP, encoding="utf-8")
     ran = run_zephyr("--zephyr-map=map.csv", "--zephyr-push=never")
     path.unlink()
     assert "10" in statuses(target).values()
 
-    assert command("push", *ran.journals).ret == 0
+    assert run_command("push", *ran.journals).ret == 0
     assert statuses(target) == EXPECTED
 
 

@@ -15,7 +15,7 @@ import pytest
 from pytest_zephyr.journal.lock import try_lock
 from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
-from tests.conftest import age
+from tests.conftest import backdate
 from tests.conftest import needs_xdist
 
 
@@ -39,13 +39,13 @@ def shard(pytester, run_zephyr):
 
 
 def test_passed_shard_that_comes_late_does_not_replace_a_failure(
-    command, pytester, shard, target
+    run_command, pytester, shard, target
 ):
     """The journal that was delivered first still counts."""
     shard("red", "--zephyr-push=never", holds=False)
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
     shard("green", "--zephyr-push=never", holds=True)
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
 
     assert target.statuses()[101] == "2"
     assert "test_green.py::test_a" in target.execution(101).comment
@@ -59,14 +59,14 @@ def test_second_run_of_pytest_in_one_job_belongs_to_the_first(shard, target):
 
 
 def test_shard_that_is_pushed_again_alone_writes_nothing(
-    command, pytester, shard, target
+    run_command, pytester, shard, target
 ):
     shard("red", "--zephyr-push=never", holds=False)
     shard("green", "--zephyr-push=never", holds=True)
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
     writes = len(target.writes)
     for journal in (pytester.path / ".zephyr").glob("*.jsonl"):
-        assert command("push", str(journal)).ret == 0
+        assert run_command("push", str(journal)).ret == 0
 
     assert len(target.writes) == writes
     assert target.statuses()[101] == "2"
@@ -81,7 +81,7 @@ def test_result_of_another_run_is_replaced(shard, target):
 
 @pytest.mark.parametrize("when", ["never", "end"], ids=["one push", "each at its end"])
 def test_jobs_of_one_key_with_another_phase_are_another_run(
-    command, shard, target, when
+    run_command, shard, target, when
 ):
     """A failure in one phase does not change the result in the other."""
     store = target.sandbox.store
@@ -92,7 +92,7 @@ def test_jobs_of_one_key_with_another_phase_are_another_run(
     shard("green", push, f"--zephyr-phase=id:{other}", holds=True)
     shard("too", push, f"--zephyr-phase={other}", holds=True)
     if when == "never":
-        assert command("push").ret == 0
+        assert run_command("push").ret == 0
 
     assert target.statuses()[101] == "2"
     (in_other,) = store.executions(other)
@@ -101,7 +101,7 @@ def test_jobs_of_one_key_with_another_phase_are_another_run(
 
 
 def test_results_delivered_to_one_phase_can_be_sent_to_another(
-    command, pytester, shard, target
+    run_command, pytester, shard, target
 ):
     """With their attachments."""
     store = target.sandbox.store
@@ -117,7 +117,7 @@ def test_results_delivered_to_one_phase_can_be_sent_to_another(
     shard("red", holds=False)
     (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
     for _ in range(2):
-        assert command("push", journal, f"--zephyr-phase={other}").ret == 0
+        assert run_command("push", journal, f"--zephyr-phase={other}").ret == 0
 
     (in_other,) = store.executions(other)
     for execution in (in_other, target.execution(101)):
@@ -126,25 +126,25 @@ def test_results_delivered_to_one_phase_can_be_sent_to_another(
 
 
 def test_results_delivered_to_one_server_can_be_sent_to_another(
-    command, pytester, shard, target, filled, tmp_path
+    run_command, pytester, shard, target, filled_database, tmp_path
 ):
     """Even if the ids are the same, as on a copy of the server."""
     shard("red", holds=False)
     (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
     phase = f"--zephyr-phase={target.phase}"
-    shutil.copyfile(filled[0], tmp_path / "other.db")
+    shutil.copyfile(filled_database[0], tmp_path / "other.db")
     with Sandbox(tmp_path / "other.db") as other:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ZEPHYR_TOKEN", other.token)
             for _ in range(2):
                 assert (
-                    command("push", journal, f"--zephyr-url={other.url}", phase).ret
+                    run_command("push", journal, f"--zephyr-url={other.url}", phase).ret
                     == 0
                 )
         execution = other.store.execution(target.phase, 101)
         assert execution is not None
         assert (execution.status, execution.results) == ("2", 1)
-    again = command("push", journal, f"--zephyr-url={target.sandbox.url}", phase)
+    again = run_command("push", journal, f"--zephyr-url={target.sandbox.url}", phase)
 
     assert again.ret == 0
     assert "1 test case: 1 reported before (1 Fail)" in again.text
@@ -152,32 +152,34 @@ def test_results_delivered_to_one_server_can_be_sent_to_another(
 
 
 @pytest.mark.parametrize("first", ["red", "green"])
-def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(command, shard, target, first):
+def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(
+    run_command, shard, target, first
+):
     """The worst result counts."""
     for name in sorted(["red", "green"], key=lambda name: name != first):
         phase = f"--zephyr-phase={4990 + len(name)}"
         shard(name, "--zephyr-push=never", phase, holds=name == "green")
-    assert command("push", f"--zephyr-phase={target.phase}").ret == 0
+    assert run_command("push", f"--zephyr-phase={target.phase}").ret == 0
 
     assert target.statuses()[101] == "2"
     assert target.execution(101).results == 1
 
 
 def test_copy_of_a_delivered_journal_is_not_sent_again(
-    command, pytester, shard, target
+    run_command, pytester, shard, target
 ):
     """A copy has no receipts, as when the report job of a pipeline runs again."""
     shard("red", "--zephyr-push=never", holds=False)
     shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
-    assert command("push").ret == 0
-    pushed = command("push", "copy")
+    assert run_command("push").ret == 0
+    pushed = run_command("push", "copy")
 
     assert pushed.ret == 0
     assert target.execution(101).results == 1
 
 
 def test_push_needs_no_values_for_placeholders_of_the_ini_file(
-    command, pytester, shard, target, monkeypatch
+    run_command, pytester, shard, target, monkeypatch
 ):
     pytester.makeini(
         "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
@@ -187,7 +189,7 @@ def test_push_needs_no_values_for_placeholders_of_the_ini_file(
     shard("green", "--zephyr-push=never", holds=True)
     monkeypatch.delenv("ENDING")
 
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
     assert target.statuses()[101] == "1"
 
 
@@ -208,7 +210,7 @@ MANY = """
 @pytest.mark.parametrize("kilobytes", [2, 4, 6])
 @pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=needs_xdist)])
 def test_full_disk_makes_no_passed_test_fail(
-    command, pytester, run_zephyr, target, kilobytes, workers
+    run_command, pytester, run_zephyr, target, kilobytes, workers
 ):
     """A push says what is missing, does not report it, and keeps the journal."""
     target.sandbox.store.schedule_all(target.phase, range(1000, 1040))
@@ -222,12 +224,12 @@ def test_full_disk_makes_no_passed_test_fail(
         stderr=subprocess.DEVNULL,
         check=False,
     )
-    pushed = command("push")
+    pushed = run_command("push")
 
     assert set(target.statuses().values()) <= {None, "1"}
     assert pushed.ret == 1
     assert "the disk was full when" in pushed.out
-    assert command("push").ret == 1
+    assert run_command("push").ret == 1
 
 
 # Child processes
@@ -235,7 +237,7 @@ def test_full_disk_makes_no_passed_test_fail(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
-    command, pytester, run_zephyr, target
+    run_command, pytester, run_zephyr, target
 ):
     pytester.makepyfile(
         """
@@ -267,7 +269,7 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
         check=False,
     )
     try:
-        pushed = command("push")
+        pushed = run_command("push")
     finally:
         child = int((pytester.path / "child").read_text(encoding="utf-8"))
         os.kill(child, signal.SIGKILL)
@@ -279,12 +281,14 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
 # Other files beside journals, and wrong settings
 
 
-def test_foreign_files_beside_journals_are_left_alone(command, pytester, shard, target):
+def test_foreign_files_beside_journals_are_left_alone(
+    run_command, pytester, shard, target
+):
     shard("green", "--zephyr-push=never", holds=True)
     directory = pytester.path / ".zephyr"
     (directory / "report.jsonl").write_text('{"$report_type": 1}\n', encoding="utf-8")
     (directory / "torn.jsonl").write_text('{"kind":"hea', encoding="utf-8")
-    pushed = command("push", "--json")
+    pushed = run_command("push", "--json")
 
     assert pushed.ret == 0
     assert json.loads(pushed.out)["problems"] == []
@@ -297,13 +301,13 @@ def test_directory_with_other_files_gets_no_gitignore(pytester, shard):
 
 
 def test_wrong_setting_of_one_run_stops_the_push_before_it_sends(
-    command, pytester, shard, target, monkeypatch
+    run_command, pytester, shard, target, monkeypatch
 ):
     """No run is sent if another one has no server."""
     shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
     monkeypatch.delenv("ZEPHYR_URL")
     shard("red", "--zephyr-push=never", "--zephyr-run-key=B", holds=False)
-    pushed = command("push", "--json")
+    pushed = run_command("push", "--json")
 
     assert pushed.ret == 2
     assert "no server" in pushed.err
@@ -342,7 +346,7 @@ def repair(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize("again", [["--lf"], ["--lf", "-n2", "-v"], []])
 @pytest.mark.usefixtures("broken_suite")
 def test_last_attempt_of_a_job_counts(
-    pytester, run_zephyr, command, target, again, when
+    pytester, run_zephyr, run_command, target, again, when
 ):
     """As with ``pytest || pytest --lf`` and the retry step of a CI service."""
     if "-n2" in again:
@@ -351,7 +355,7 @@ def test_last_attempt_of_a_job_counts(
     first = run_zephyr(push, check_exit_code=False)
     repair(pytester)
     second = run_zephyr(push, *again, check_exit_code=False)
-    output = second.text if when == "end" else command("push").text
+    output = second.text if when == "end" else run_command("push").text
 
     assert first.ret == 1
     assert second.ret == 0
@@ -437,7 +441,7 @@ ATTEMPTS = {
 @pytest.mark.parametrize("together", [True, False], ids=["one push", "each alone"])
 @pytest.mark.usefixtures("broken_suite")
 def test_attempts_of_a_ci_job_may_run_on_different_machines(
-    pytester, run_zephyr, command, target, monkeypatch, service, together
+    pytester, run_zephyr, run_command, target, monkeypatch, service, together
 ):
     monkeypatch.delenv("ZEPHYR_RUN_KEY")
     for attempt, environ in enumerate(ATTEMPTS[service]):
@@ -451,7 +455,7 @@ def test_attempts_of_a_ci_job_may_run_on_different_machines(
             repair(pytester)
     if together:
         # The report job may get the artifacts in any order.
-        assert command("push", "journals1", "journals0").ret == 0
+        assert run_command("push", "journals1", "journals0").ret == 0
 
     assert target.statuses()[101] == "1"
 
@@ -484,7 +488,7 @@ def test_job_says_that_a_worse_result_of_another_job_stays(
 
 @pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])
 def test_journals_that_were_delivered_in_between_still_count(
-    command, shard, target, monkeypatch, where
+    run_command, shard, target, monkeypatch, where
 ):
     """Even if a person has replaced the notes on the server."""
     for name in ("red", "green"):
@@ -492,43 +496,45 @@ def test_journals_that_were_delivered_in_between_still_count(
             monkeypatch.setenv("ZEPHYR_JOURNAL", where[name == "green"])
         shard(name, "--zephyr-push=never", holds=name == "green")
         if name == "red":
-            assert command("push", *where[:1]).ret == 0
+            assert run_command("push", *where[:1]).ret == 0
             assert target.statuses()[101] == "2"
     target.comment(101, "looked at it")
-    assert command("push", *where).ret == 0
+    assert run_command("push", *where).ret == 0
 
     assert target.statuses()[101] == "2"
 
 
-def test_each_journal_of_a_run_has_its_own_options(command, shard, target):
+def test_each_journal_of_a_run_has_its_own_options(run_command, shard, target):
     """For example its status map and its comments."""
     shard("red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False)
     shard("too", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
 
     execution = target.execution(101)
     assert execution.status == "2"
     assert execution.comment.startswith("[pytest-zephyr run=")
 
 
-def test_journal_of_a_dry_run_does_not_count(command, pytester, shard, target):
+def test_journal_of_a_dry_run_does_not_count(run_command, pytester, shard, target):
     shard("red", "--zephyr-dry-run", holds=False)
     shard("green", "--zephyr-push=never", holds=True)
-    output = command("push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))).text
+    output = run_command(
+        "push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))
+    ).text
 
     assert target.statuses()[101] == "1"
     assert "is of a dry run" in output
 
 
 def test_older_attempt_does_not_replace_a_later_one(
-    command, broken_suite, pytester, run_zephyr, target
+    run_command, broken_suite, pytester, run_zephyr, target
 ):
     """Even if their journals are in different directories."""
     repair(pytester)
     run_zephyr("--zephyr-push=never", "--zephyr-journal=a", check_exit_code=False)
     (pytester.path / "broken").touch()
     run_zephyr("--zephyr-journal=b", check_exit_code=False)
-    ran = command("push", "a")
+    ran = run_command("push", "a")
 
     assert ran.ret == 0
     assert target.statuses()[101] == "2"
@@ -537,7 +543,7 @@ def test_older_attempt_does_not_replace_a_later_one(
 
 @pytest.mark.usefixtures("broken_suite")
 def test_journals_of_a_run_stay_until_all_are_sent(
-    command, pytester, run_zephyr, target
+    run_command, pytester, run_zephyr, target
 ):
     """However many other runs there are in between."""
     target.sandbox.faults.add(Fault("PUT", status=503, times=None))
@@ -550,13 +556,13 @@ def test_journals_of_a_run_stay_until_all_are_sent(
         run_zephyr(
             f"--zephyr-run-key=other{number}", "-k", "nothing", check_exit_code=False
         )
-    command("push")
+    run_command("push")
 
     assert target.statuses()[101] == "1"
 
 
 def test_each_journal_decides_which_test_cases_are_created(
-    command, pytester, run_zephyr, target
+    run_command, pytester, run_zephyr, target
 ):
     """And whether an unknown test case is a problem."""
     key, push = "--zephyr-run-key=K", "--zephyr-push=never"
@@ -581,7 +587,7 @@ def test_each_journal_decides_which_test_cases_are_created(
         key, push, *place, "test_2.py", *create, "--zephyr-unknown-case=error",
         check_exit_code=False,
     )  # fmt: skip
-    ran = command("push")
+    ran = run_command("push")
 
     assert ran.ret == 1
     assert "test case 998 is not known to Zephyr" in ran.text
@@ -603,12 +609,12 @@ def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, target):
 
 
 def test_result_is_as_old_as_its_own_session(
-    command, pytester, shard, run_zephyr, target
+    run_command, pytester, shard, run_zephyr, target
 ):
     """A later session of the same run does not make it newer."""
     shard("red", "--zephyr-push=never", holds=False)
     (red,) = (pytester.path / ".zephyr").glob("*.jsonl")
-    age(red, 7200)
+    backdate(red, 7200)
     shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
     pytester.makepyfile(
         test_b="import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n"
@@ -616,14 +622,14 @@ def test_result_is_as_old_as_its_own_session(
     (pytester.path / "test_red.py").unlink()
     (pytester.path / "test_green.py").unlink()
     run_zephyr("--zephyr-run-key=K", check_exit_code=False)
-    command("push")
+    run_command("push")
 
     assert target.statuses()[101] == "1"
     assert target.statuses()[102] == "1"
 
 
 def test_sessions_are_sent_while_another_one_is_running(
-    command, pytester, shard, target
+    run_command, pytester, shard, target
 ):
     shard("red", "--zephyr-push=never", holds=False)
     (done,) = (pytester.path / ".zephyr").glob("*.jsonl")
@@ -632,7 +638,7 @@ def test_sessions_are_sent_while_another_one_is_running(
     with running.open("xb", buffering=0) as file:
         assert try_lock(file.fileno())
         file.write(json.dumps({**header, "run": running.stem}).encode() + b"\n")
-        ran = command("push")
+        ran = run_command("push")
 
     assert ran.ret == 1
     assert f"{running} is in use" in ran.text
@@ -640,7 +646,7 @@ def test_sessions_are_sent_while_another_one_is_running(
 
 
 def test_session_beside_one_that_is_still_running_is_not_its_next_attempt(
-    command, broken_suite, pytester, run_zephyr, target
+    run_command, broken_suite, pytester, run_zephyr, target
 ):
     run_zephyr("--zephyr-push=never", check_exit_code=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
@@ -651,7 +657,7 @@ def test_session_beside_one_that_is_still_running_is_not_its_next_attempt(
         assert try_lock(file.fileno())
         repair(pytester)
         run_zephyr("--zephyr-push=never", check_exit_code=False)
-    command("push")
+    run_command("push")
 
     assert target.statuses()[101] == "2"
 
@@ -668,7 +674,7 @@ FAILS_WITH_STEP = """
 
 @pytest.mark.parametrize("without_notes_first", [True, False])
 def test_notes_follow_the_options_of_the_own_journal(
-    command, pytester, run_zephyr, target, without_notes_first
+    run_command, pytester, run_zephyr, target, without_notes_first
 ):
     """Whichever journal of the run comes first; steps and long failures, too."""
     pytester.makepyfile(
@@ -682,7 +688,7 @@ def test_notes_follow_the_options_of_the_own_journal(
             f"--zephyr-comment={comment}",
             check_exit_code=False,
         )
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
 
     without_notes, with_notes = target.execution(101), target.execution(102)
     assert "SECRETDETAIL" not in without_notes.comment
@@ -713,7 +719,7 @@ def test_session_sends_no_results_of_other_journals(
 
 
 def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
-    command, pytester, shard, target
+    run_command, pytester, shard, target
 ):
     """It is named, and the next push has nothing to send."""
     shard("red", holds=False)
@@ -723,9 +729,9 @@ def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
     lines[damaged] = lines[damaged][:-4] + b"\n"
     first.write_bytes(b"".join(lines))
     shard("green", "--zephyr-push=never", holds=True)
-    ran = command("push")
+    ran = run_command("push")
 
     assert ran.ret == 0
     assert f"{first}, line {damaged + 1} cannot be read" in ran.text
     assert target.statuses()[101] == "2"
-    assert command("push").text == "nothing to send\n"
+    assert run_command("push").text == "nothing to send\n"

@@ -170,10 +170,10 @@ def test_report_with_a_wrong_name_is_a_usage_error(run_zephyr, name, message):
 
 
 @pytest.mark.usefixtures("suite")
-def test_push_reports_all_runs_in_one_file(run_zephyr, pytester, command):
+def test_push_reports_all_runs_in_one_file(run_zephyr, pytester, run_command):
     for _ in range(2):
         run_zephyr("--zephyr-push=never")
-    done = command("push", "--zephyr-report", "r.json")
+    done = run_command("push", "--zephyr-report", "r.json")
 
     document = json.loads((pytester.path / "r.json").read_text("utf-8"))
     jsonschema.validate(document, SCHEMA)
@@ -206,10 +206,12 @@ def test_github_gets_a_job_summary_and_annotations(run_zephyr, on_github, target
 
 
 @pytest.mark.usefixtures("suite")
-def test_push_on_github_writes_summary_and_annotations(run_zephyr, command, on_github):
+def test_push_on_github_writes_summary_and_annotations(
+    run_zephyr, run_command, on_github
+):
     run_zephyr("--zephyr-push=never")
     on_github.unlink()
-    done = command("push")
+    done = run_command("push")
 
     assert "5 test cases: 3 reported" in on_github.read_text("utf-8")
     assert "\n::warning title=pytest-zephyr::test case 999 " in done.out
@@ -229,13 +231,13 @@ def test_there_are_no_annotations_without_github(run_zephyr):
 
 
 def test_push_with_a_wrong_setting_in_a_journal_is_annotated(
-    run_zephyr, pytester, command, on_github
+    run_zephyr, pytester, run_command, on_github
 ):
     pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
     journal = run_zephyr("--zephyr-push=never", "--zephyr-comment=always").journals[0]
     text = journal.read_text("utf-8").replace('"always"', '"sometimes"')
     journal.write_text(text, encoding="utf-8")
-    done = command("push")
+    done = run_command("push")
 
     problem = f"{journal}: nothing sent: invalid zephyr_comment 'sometimes'"
     assert f"::error title=pytest-zephyr::{problem}" in done.out

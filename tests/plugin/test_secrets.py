@@ -334,13 +334,13 @@ PARAMETERS = """
     ],
 )
 def test_values_of_secret_parameters_are_hidden_in_node_ids(
-    pytester, run_zephyr, target, command, args, body
+    pytester, run_zephyr, target, run_command, args, body
 ):
     """Neither in the journal nor on the server; each result is on its own test case."""
     pytester.makepyfile(PARAMETERS.format(body=body))
     ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
     # A process that has died sends nothing itself.
-    command("push")
+    run_command("push")
 
     assert found_in(ran.path / ".zephyr", {"swordfish"}) == []
     comments = [target.execution(case).comment or "" for case in (101, 102, 103)]

@@ -18,8 +18,8 @@ import zipapp
 import pytest
 
 from pytest_zephyr.sandbox import Fault
-from tests.client.servers import refusing_port
 from tests.client.servers import ScriptedServer
+from tests.client.servers import unused_port
 from tests.conftest import needs_xdist
 
 
@@ -106,7 +106,7 @@ def test_variables_of_tests_do_not_reach_the_sender(pytester, run_python, target
 
         @pytest.mark.zephyr(101)
         def test_a():
-            os.environ["HTTP_PROXY"] = "http://127.0.0.1:{refusing_port()}"
+            os.environ["HTTP_PROXY"] = "http://127.0.0.1:{unused_port()}"
             os.environ["NO_PROXY"] = ""
             os.environ["REQUESTS_CA_BUNDLE"] = "nowhere.pem"
             os.environ["PYTHONHOME"] = "/nowhere"
@@ -410,7 +410,7 @@ def test_journal_is_named_if_a_plugin_breaks_the_end_of_the_session(
     ],
 )
 def test_results_are_kept_if_it_cannot_be_started(
-    pytester, run_python, target, command, cause, policy
+    pytester, run_python, target, run_command, cause, policy
 ):
     """A message says so before and after the tests; a later push sends them."""
     (pytester.path / "early.py").write_text(f"import sys\n{cause}\n", encoding="utf-8")
@@ -424,7 +424,7 @@ def test_results_are_kept_if_it_cannot_be_started(
     )
     assert "zephyr: results kept in .zephyr" in done.stdout
     assert target.statuses()[101] is None
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
     assert target.statuses()[101] == "1"
 
 
@@ -515,7 +515,7 @@ HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
 @pytest.mark.parametrize("forked", [False, True], ids=["alone", "with a forked child"])
 @pytest.mark.parametrize("killed", ["pytest", "sender", "both"])
 def test_kill_leaves_no_process_and_loses_no_result(
-    pytester, run_python, target, command, killed, forked
+    pytester, run_python, target, run_command, killed, forked
 ):
     """Even if a child process of the suite still holds the pipe open."""
     if forked:
@@ -557,7 +557,7 @@ def test_kill_leaves_no_process_and_loses_no_result(
         assert "results kept in .zephyr" in output
 
     target.sandbox.faults.clear()
-    assert command("push").ret == 0
+    assert run_command("push").ret == 0
     assert target.statuses()[101] == "1"
     assert target.execution(101).results == 1
 

@@ -558,7 +558,9 @@ def test_many(n): assert n != 2
 
 
 @pytest.mark.usefixtures("no_phase_id")
-def test_dry_run_shows_what_would_be_created(pytester, run_zephyr, paste, target):
+def test_dry_run_shows_what_would_be_created(
+    pytester, run_zephyr, run_shown_command, target
+):
     add_cases(target, [201])
     pytester.makepyfile(
         test_pay="""
@@ -583,7 +585,7 @@ def test_dry_run_shows_what_would_be_created(pytester, run_zephyr, paste, target
         assert line in ran.text
     assert target.writes == []
 
-    assert paste(ran.text).ret == 0
+    assert run_shown_command(ran.text).ret == 0
     assert len(statuses(target)) == 2
 
 
@@ -959,7 +961,9 @@ def test_typo_is_reported_before_the_first_test(
 
 @pytest.mark.usefixtures("no_phase_id")
 @pytest.mark.parametrize("wrong", ["project=Payment", "cycle=Nightley", "phase=Smok"])
-def test_printed_command_corrects_a_typo(pytester, run_zephyr, target, paste, wrong):
+def test_printed_command_corrects_a_typo(
+    pytester, run_zephyr, target, run_shown_command, wrong
+):
     """The journal has the wrong name; the command has a flag with the suggested one."""
     pytester.makepyfile(ONE.format(case=101))
     ran = run_zephyr(
@@ -967,7 +971,7 @@ def test_printed_command_corrects_a_typo(pytester, run_zephyr, target, paste, wr
         "--zephyr-cycle=Nightly", "--zephyr-phase=Smoke", f"--zephyr-{wrong}",
     )  # fmt: skip
     option, _, name = wrong.partition("=")
-    pasted = paste(ran.text)
+    pasted = run_shown_command(ran.text)
 
     ran.result.stdout.fnmatch_lines(
         [f"*send them to the right one with: * push * --zephyr-{option} {name[:4]}*"]
@@ -1028,7 +1032,7 @@ def test_header_names_server_user_and_phase(pytester, run_zephyr, target):
 
 @pytest.mark.parametrize("create", ["never", "cycle"])
 def test_run_check_and_push_report_the_same_target_problem(
-    pytester, run_zephyr, target, command, monkeypatch, create
+    pytester, run_zephyr, target, run_command, monkeypatch, create
 ):
     """The cycle does not exist, and the id is that of a phase in another cycle."""
     monkeypatch.setenv("ZEPHYR_CREATE", create)
@@ -1040,8 +1044,8 @@ def test_run_check_and_push_report_the_same_target_problem(
     location = f"Phase {target.phase} is in cycle 'Nightly' ({target.cycle})."
 
     warned = run_zephyr(check_exit_code=False)
-    checked = command("check")
-    pushed = command("push", *warned.journals)
+    checked = run_command("check")
+    pushed = run_command("push", *warned.journals)
     failed = run_zephyr("--zephyr-on-error=fail", check_exit_code=False)
 
     for ran in (warned, checked, pushed, failed):
