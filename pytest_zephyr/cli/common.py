@@ -14,7 +14,6 @@ from pathlib import Path
 import sys
 import threading
 from typing import Any
-from typing import NoReturn
 from typing import TypeAlias
 
 from pytest_zephyr import table
@@ -25,7 +24,6 @@ from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.settings import Settings
-from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.results.records import TARGET
 
@@ -80,7 +78,7 @@ def add_command(
         add("--json", action="store_true", help="print JSON, for scripts")
     add("-c", "--config-file", type=Path, help="ini file to read")
     for refused in table.REFUSED_OPTIONS:
-        reject = partial(_reject_credential, refused)
+        reject = partial(options.reject_flag, refused)
         add(f"--zephyr-{refused}", type=reject, help=argparse.SUPPRESS)
     for option in options.OPTIONS:
         if option.name in flags:
@@ -89,11 +87,6 @@ def add_command(
                 kind = {"action": "store_const", "const": "true"}
             add(option.flag_name, dest=option.ini_name, help=option.help, **kind)
     return parser
-
-
-def _reject_credential(name: str, _value: str) -> NoReturn:
-    """Reject a flag with a credential, without showing its value."""
-    raise SettingsError(options.credential_message(name, f"--zephyr-{name}"))
 
 
 def find_option_sources(args: argparse.Namespace) -> resolve.OptionSources:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
+from typing import NoReturn
 
 from pytest_zephyr import table
 from pytest_zephyr.config import parsers as parse
@@ -135,6 +136,11 @@ def flags_of(namespace: object) -> dict[str, object]:
         for option in OPTIONS
         if (value := getattr(namespace, option.ini_name, None)) is not None
     }
+
+
+def reject_flag(name: str, _value: str) -> NoReturn:
+    """Raise SettingsError for a flag with a credential, without showing its value."""
+    raise SettingsError(credential_message(name, f"--zephyr-{name}"))
 
 
 def reject_credentials(read_key: Callable[[str], object], file: object) -> None:

@@ -10,7 +10,6 @@ import argparse
 from functools import partial
 import os
 import sys
-from typing import NoReturn
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,18 +36,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     off = {"help": "Do not report this run", "const": "false", **_SWITCH}
     group.addoption("--no-zephyr", dest="zephyr", **off)
     for name in table.REFUSED_OPTIONS:
-        refuse = partial(_refuse, name)
-        group.addoption(f"--zephyr-{name}", type=refuse, help=argparse.SUPPRESS)
+        reject = partial(_reject_flag, name)
+        group.addoption(f"--zephyr-{name}", type=reject, help=argparse.SUPPRESS)
         parser.addini(
             f"zephyr_{name}", "Not accepted: an ini file is no place for secrets"
         )
 
 
-def _refuse(name: str, _value: str) -> NoReturn:
-    """Refuse a credential on the command line, without showing its value."""
-    from pytest_zephyr.config.options import credential_message
+def _reject_flag(name: str, value: str) -> None:
+    from pytest_zephyr.config.options import reject_flag
+    from pytest_zephyr.plugin.settings import usage_errors
 
-    raise pytest.UsageError(f"zephyr: {credential_message(name, f'--zephyr-{name}')}")
+    with usage_errors():
+        reject_flag(name, value)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
