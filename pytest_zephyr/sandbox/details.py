@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from pytest_zephyr.sandbox.data.attachments import EXECUTION
 from pytest_zephyr.sandbox.data.database import list_rows
-from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
+from pytest_zephyr.sandbox.data.executing import STEP_STATUS_PREFERENCE
 from pytest_zephyr.sandbox.data.model import Attachment
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Defect
@@ -128,7 +128,7 @@ def image_type(start: bytes) -> str | None:
 
 def _steps(session: Session, execution: Execution, case: Case) -> list[StepLine]:
     """Return all steps of the test case, and results on steps that it does not have."""
-    statuses = Statuses(session, STEP_STATUSES)
+    statuses = Statuses(session, STEP_STATUS_PREFERENCE)
     steps = {
         step.order_id: step
         for step in list_rows(session, Step, Step.case_id == case.id)

@@ -95,7 +95,9 @@ class Line:
 class Statuses:
     """The names of statuses; a missing status is shown as "Not executed"."""
 
-    def __init__(self, session: Session, preference: str = executing.STATUSES) -> None:
+    def __init__(
+        self, session: Session, preference: str = executing.STATUS_PREFERENCE
+    ) -> None:
         self._names = executing.status_names(session, preference)
 
     def __getitem__(self, given: str | None) -> Status:

@@ -79,12 +79,17 @@ def add_project(
     session: Session,
     name: str,
     *,
-    identifier: int | None,
-    start: date | None,
-    end: date | None,
+    identifier: int | None = None,
+    start: date | None = None,
+    end: date | None = None,
 ) -> Project:
+    """Add a project, by default from today, and as on the server a hidden release."""
     project = Project(
-        id=identifier, name=name, start=start, end=end, created_on=now_ms()
+        id=identifier,
+        name=name,
+        start=start or today(),
+        end=end,
+        created_on=now_ms(),
     )
     session.add(project)
     session.flush()
@@ -176,8 +181,8 @@ def add_phase(
     end: date | None = None,
     identifier: int | None = None,
     free_form: bool = True,
-) -> tuple[Phase, Node]:
-    """Add a phase, by default with the dates of its cycle; return it and its root node."""
+) -> Phase:
+    """Add a phase with its root node, by default with the dates of its cycle."""
     check_name(name, "phase")
     start, end = start or cycle.start, end or cycle.end
     check_within("phase", (start, end), "cycle", (cycle.start, cycle.end))
@@ -192,7 +197,8 @@ def add_phase(
     )
     session.add(phase)
     session.flush()
-    return phase, add_folder(session, cycle.release_id, name, phase_id=phase.id)
+    add_folder(session, cycle.release_id, name, phase_id=phase.id)
+    return phase
 
 
 def add_folder(

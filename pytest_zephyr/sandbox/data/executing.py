@@ -26,8 +26,9 @@ from pytest_zephyr.sandbox.data.values import now_ms
 from pytest_zephyr.sandbox.data.values import unknown_id
 
 
-STATUSES = "testresult.testresultStatus.LOV"
-STEP_STATUSES = "testresult.teststepresultStatus.LOV"
+#: The preferences that list the statuses of executions and of steps.
+STATUS_PREFERENCE = "testresult.testresultStatus.LOV"
+STEP_STATUS_PREFERENCE = "testresult.teststepresultStatus.LOV"
 NOT_EXECUTED = "10"
 
 
@@ -55,13 +56,17 @@ class NewStepResult:
     executed_on: int | None = None
 
 
-def statuses(session: Session, preference: str = STATUSES) -> list[dict[str, Any]]:
+def statuses(
+    session: Session, preference: str = STATUS_PREFERENCE
+) -> list[dict[str, Any]]:
     row = session.get(Preference, preference)
     entries: list[dict[str, Any]] = json.loads(row.value) if row else []
     return entries
 
 
-def status_names(session: Session, preference: str = STATUSES) -> dict[str, str]:
+def status_names(
+    session: Session, preference: str = STATUS_PREFERENCE
+) -> dict[str, str]:
     """Return the name of each status by its id, "Not executed" included."""
     entries = statuses(session, preference)
     listed = {str(entry["id"]): str(entry["value"]) for entry in entries}
@@ -92,7 +97,9 @@ def executions_by_id(session: Session, ids: Sequence[int]) -> dict[int, Executio
 
 def execute(session: Session, actor: int, new_results: Sequence[NewResult]) -> None:
     """Apply *new_results*, each a new row of the execution's history; all or none."""
-    check_statuses(session, {new_result.status for new_result in new_results}, STATUSES)
+    check_statuses(
+        session, {new_result.status for new_result in new_results}, STATUS_PREFERENCE
+    )
     ids = [new_result.execution for new_result in new_results]
     executions = executions_by_id(session, ids)
     now = now_ms()
@@ -146,7 +153,9 @@ def set_all_steps(session: Session, executions: Sequence[int], status: str) -> N
 def save_steps(session: Session, new_results: Sequence[NewStepResult]) -> list[int]:
     """Keep one result per execution and step; returns their ids, in order."""
     check_statuses(
-        session, {new_result.status for new_result in new_results}, STEP_STATUSES
+        session,
+        {new_result.status for new_result in new_results},
+        STEP_STATUS_PREFERENCE,
     )
     execution_ids = {new_result.execution for new_result in new_results}
     executions_by_id(session, list(execution_ids))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from functools import partial
 import json
 import secrets
 from typing import Any
@@ -18,12 +19,15 @@ from pytest_zephyr.sandbox.data import queries
 from pytest_zephyr.sandbox.data import repository
 from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.database import list_rows
-from pytest_zephyr.sandbox.data.executing import STATUSES
-from pytest_zephyr.sandbox.data.executing import STEP_STATUSES
+from pytest_zephyr.sandbox.data.executing import STATUS_PREFERENCE
+from pytest_zephyr.sandbox.data.executing import STEP_STATUS_PREFERENCE
 from pytest_zephyr.sandbox.data.model import Case
+from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Node
+from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Preference
+from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Table
 from pytest_zephyr.sandbox.data.model import Token
@@ -51,8 +55,8 @@ def seed(session: Session) -> None:
         permitted=True,
         label=FIRST_LABEL,
     )
-    set_preference(session, STATUSES, list_of_values(DEFAULT_STATUSES))
-    set_preference(session, STEP_STATUSES, list_of_values(DEFAULT_STATUSES))
+    set_preference(session, STATUS_PREFERENCE, list_of_values(DEFAULT_STATUSES))
+    set_preference(session, STEP_STATUS_PREFERENCE, list_of_values(DEFAULT_STATUSES))
     set_preference(session, "cycle.environment.enabled", "false")
     session.add_all(
         Field(
@@ -116,19 +120,54 @@ def set_preference(session: Session, name: str, value: str) -> None:
         preference.value = value
 
 
-def find_or_add(
+def ensure_target(
+    session: Session,
+    project: int | str,
+    release: int | str,
+    cycle: int | str,
+    phase: int | str,
+) -> tuple[int, int, int, int]:
+    """Find each by id or exact name, add what is missing, and return the ids."""
+    add_project = partial(catalog.add_project, session)
+    project_row = _find_or_add(session, Project, project, add_project)
+    release_row = _find_or_add(
+        session,
+        Release,
+        release,
+        partial(catalog.add_release, session, project_row),
+        Release.project_id == project_row.id,
+        Release.hidden.is_(False),
+    )
+    cycle_row = _find_or_add(
+        session,
+        Cycle,
+        cycle,
+        partial(catalog.add_cycle, session, release_row),
+        Cycle.release_id == release_row.id,
+    )
+    phase_row = _find_or_add(
+        session,
+        Phase,
+        phase,
+        partial(catalog.add_phase, session, cycle_row),
+        Phase.cycle_id == cycle_row.id,
+    )
+    return project_row.id, release_row.id, cycle_row.id, phase_row.id
+
+
+def _find_or_add(
     session: Session,
     table: type[T],
     identity: int | str,
-    add: Callable[[str, int | None], T],
+    add: Callable[..., T],
     *where: Any,
 ) -> T:
-    """Find a row by id or exact name; without one, call *add* with a name and an id."""
+    """Find a row by id or exact name; call *add* with its name, and id, if missing."""
     if isinstance(identity, int):
         row = session.get(table, identity)
-        return row or add(f"{table.__name__} {identity}", identity)
+        return row or add(f"{table.__name__} {identity}", identifier=identity)
     rows = list_rows(session, table, table.__table__.c.name == identity, *where)
-    return rows[0] if rows else add(identity, None)
+    return rows[0] if rows else add(identity)
 
 
 def default_folder(session: Session, release_id: int) -> Node:

@@ -23,13 +23,14 @@ from pytest_zephyr.sandbox.data import switches
 from pytest_zephyr.sandbox.data.database import Database
 from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.database import list_rows
-from pytest_zephyr.sandbox.data.executing import STATUSES
+from pytest_zephyr.sandbox.data.executing import STATUS_PREFERENCE
 from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Cookie
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Defect
 from pytest_zephyr.sandbox.data.model import Execution
 from pytest_zephyr.sandbox.data.model import Field
+from pytest_zephyr.sandbox.data.model import NumberedTable
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
@@ -39,7 +40,6 @@ from pytest_zephyr.sandbox.data.model import Token
 from pytest_zephyr.sandbox.data.model import User
 from pytest_zephyr.sandbox.data.states import CaseState
 from pytest_zephyr.sandbox.data.states import ExecutionState
-from pytest_zephyr.sandbox.data.values import today
 
 
 FOREVER = math.inf
@@ -98,7 +98,7 @@ class Store:
 
     def set_statuses(self, statuses: Iterable[tuple[str, str, bool]]) -> None:
         """Make *statuses* (id, name, active) the execution statuses."""
-        self.set_preference(STATUSES, seeding.list_of_values(statuses))
+        self.set_preference(STATUS_PREFERENCE, seeding.list_of_values(statuses))
 
     def switch(self, name: str) -> int:
         with self.database.reading() as session:
@@ -116,17 +116,15 @@ class Store:
         field_name: str,
         mandatory: bool = False,
     ) -> int:
-        with self.database.writing() as session:
-            field = Field(
+        return self._add(
+            Field(
                 entity=entity,
                 display_name=display_name,
                 field_name=field_name,
                 mandatory=mandatory,
                 system=False,
             )
-            session.add(field)
-            session.flush()
-            return field.id
+        )
 
     # Projects to phases
 
@@ -138,10 +136,10 @@ class Store:
         start: date | None = None,
         end: date | None = None,
     ) -> int:
-        """Add a project and, as the server does, its hidden repository release."""
+        """Add a project, by default from today, and as on the server a hidden release."""
         with self.database.writing() as session:
             return catalog.add_project(
-                session, name, identifier=id, start=start or today(), end=end
+                session, name, identifier=id, start=start, end=end
             ).id
 
     def add_release(
@@ -202,57 +200,20 @@ class Store:
     ) -> int:
         """Add a phase with the dates of its cycle."""
         with self.database.writing() as session:
-            phase, _root = catalog.add_phase(
+            return catalog.add_phase(
                 session,
                 get(session, Cycle, cycle),
                 name,
                 identifier=id,
                 free_form=free_form,
-            )
-            return phase.id
+            ).id
 
     def ensure_target(
         self, project: int | str, release: int | str, cycle: int | str, phase: int | str
     ) -> tuple[int, int, int, int]:
-        """Find each by id or exact name, make what is missing, and return the ids."""
+        """Find each by id or exact name, add what is missing, and return the ids."""
         with self.database.writing() as session:
-            project_row = seeding.find_or_add(
-                session,
-                Project,
-                project,
-                lambda name, id: catalog.add_project(
-                    session, name, identifier=id, start=today(), end=None
-                ),
-            )
-            release_row = seeding.find_or_add(
-                session,
-                Release,
-                release,
-                lambda name, id: catalog.add_release(
-                    session, project_row, name, identifier=id
-                ),
-                Release.project_id == project_row.id,
-                Release.hidden.is_(False),
-            )
-            cycle_row = seeding.find_or_add(
-                session,
-                Cycle,
-                cycle,
-                lambda name, id: catalog.add_cycle(
-                    session, release_row, name, identifier=id
-                ),
-                Cycle.release_id == release_row.id,
-            )
-            phase_row = seeding.find_or_add(
-                session,
-                Phase,
-                phase,
-                lambda name, id: catalog.add_phase(
-                    session, cycle_row, name, identifier=id
-                )[0],
-                Phase.cycle_id == cycle_row.id,
-            )
-            return project_row.id, release_row.id, cycle_row.id, phase_row.id
+            return seeding.ensure_target(session, project, release, cycle, phase)
 
     # Test cases
 
@@ -277,7 +238,6 @@ class Store:
     ) -> int:
         """Add a test case to the repository and return the id people see."""
         with self.database.writing() as session:
-            project_id = get(session, Release, release).project_id
             node = (
                 planning.repository_node(session, folder)
                 if folder
@@ -287,18 +247,13 @@ class Store:
                 testcase_id = repository.next_testcase_id(session)
             elif repository.known_testcases(session, [testcase_id]):
                 raise ValueError(f"there is a test case {testcase_id} already")
-            versions, _ = repository.add_cases(
+            name = name or f"Test case {testcase_id}"
+            versions, _placements = repository.add_cases(
                 session,
                 node,
-                project_id,
+                get(session, Release, release).project_id,
                 seeding.first_user(session).id,
-                [
-                    {
-                        "testcase_id": testcase_id,
-                        "name": name or f"Test case {testcase_id}",
-                        "alt": alt,
-                    }
-                ],
+                [{"testcase_id": testcase_id, "name": name, "alt": alt}],
             )
             repository.set_steps(session, versions[0], [{"step": s} for s in steps])
             return testcase_id
@@ -338,11 +293,13 @@ class Store:
     def add_requirement(
         self, release: int, name: str, *, alt: str | None = None
     ) -> int:
+        return self._add(Requirement(release_id=release, name=name, alt=alt))
+
+    def _add(self, row: NumberedTable) -> int:
         with self.database.writing() as session:
-            requirement = Requirement(release_id=release, name=name, alt=alt)
-            session.add(requirement)
+            session.add(row)
             session.flush()
-            return requirement.id
+            return row.id
 
     # What the server holds
 

@@ -136,7 +136,7 @@ def create_phase(cycle_id: int) -> Response:
             if source.parent_id is not None:
                 raise bad_request("Tree phase id not found cannot be null.")
             name = name or source.name
-        phase, root = catalog.add_phase(
+        phase = catalog.add_phase(
             session,
             row,
             catalog.check_name(name, "phase"),
@@ -146,6 +146,7 @@ def create_phase(cycle_id: int) -> Response:
         )
         if source is not None:
             planning.copy_tree(session, phase, source)
+        root = catalog.root_of(session, phase.id)
         return wire.answer(as_json.phase(phase, root.id))
 
 
