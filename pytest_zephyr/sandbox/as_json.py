@@ -13,11 +13,9 @@ from pytest_zephyr.sandbox.data.model import Case
 from pytest_zephyr.sandbox.data.model import Cycle
 from pytest_zephyr.sandbox.data.model import Defect
 from pytest_zephyr.sandbox.data.model import Execution
-from pytest_zephyr.sandbox.data.model import Field
 from pytest_zephyr.sandbox.data.model import Node
 from pytest_zephyr.sandbox.data.model import Phase
 from pytest_zephyr.sandbox.data.model import Placement
-from pytest_zephyr.sandbox.data.model import Preference
 from pytest_zephyr.sandbox.data.model import Project
 from pytest_zephyr.sandbox.data.model import Release
 from pytest_zephyr.sandbox.data.model import Step
@@ -40,14 +38,12 @@ def present(**values: Any) -> Json:
 
 def date_fields(prefix: str, start: date | None, end: date | None) -> Json:
     """Both dates, each as epoch milliseconds and as text."""
-    shape: Json = {}
-    if start is not None:
-        shape["startDate"] = to_ms(start)
-        shape[f"{prefix}StartDate"] = to_us(start)
-    if end is not None:
-        shape["endDate"] = to_ms(end)
-        shape[f"{prefix}EndDate"] = to_us(end)
-    return shape
+    fields: Json = {}
+    for name, day in (("Start", start), ("End", end)):
+        if day is not None:
+            fields[f"{name.lower()}Date"] = to_ms(day)
+            fields[f"{prefix}{name}Date"] = to_us(day)
+    return fields
 
 
 def user(row: User) -> Json:
@@ -77,40 +73,14 @@ def user(row: User) -> Json:
     }
 
 
-def preference(row: Preference) -> Json:
-    return {
-        "name": row.name,
-        "value": row.value,
-        "defaultValue": row.default,
-        "isCustomizable": True,
-        "editable": True,
-        "accessLevel": 0,
-    }
-
-
-def field(row: Field) -> Json:
-    return {
-        "id": row.id,
-        "entityName": row.entity,
-        "systemField": row.system,
-        "fieldTypeMetadata": 1,
-        "fieldName": row.field_name,
-        "displayName": row.display_name,
-        "mandatory": row.mandatory,
-        "importable": True,
-        "isVisible": True,
-    }
-
-
 def project_lite(row: Project) -> Json:
     return {"id": row.id, "name": row.name, "active": True, "globalProject": False}
 
 
 def project(row: Project) -> Json:
     return {
-        "id": row.id,
+        **project_lite(row),
         "version": 1,
-        "name": row.name,
         "description": "",
         **date_fields("project", row.start, row.end),
         "status": "2",
@@ -124,10 +94,8 @@ def project(row: Project) -> Json:
         "dashboardRestricted": False,
         "createdOn": row.created_on,
         "shared": False,
-        "active": True,
         "customProperties": {},
         "customFieldValues": [],
-        "globalProject": False,
         "allowedGlobalProject": False,
         "autoUpdateTestStatus": False,
         "webhookId": 0,
@@ -244,8 +212,13 @@ def case(row: Case, release_id: int | None, requirements: Sequence[int] = ()) ->
     }
 
 
-def tct(row: Placement, case_version: Case, release_id: int) -> Json:
-    """A placement (``tct`` in the API) without the key ``testcase``."""
+def placement(
+    row: Placement,
+    case_version: Case,
+    release_id: int,
+    requirements: Sequence[int] = (),
+) -> Json:
+    """A placement; what the API calls a ``tct`` is all of it but ``testcase``."""
     return {
         "id": row.id,
         "tcrCatalogTreeId": row.node_id,
@@ -263,17 +236,6 @@ def tct(row: Placement, case_version: Case, release_id: int) -> Json:
         "maxVersionNumber": case_version.version,
         "projectIdParam": case_version.project_id,
         "original": True,
-    }
-
-
-def placement(
-    row: Placement,
-    case_version: Case,
-    release_id: int,
-    requirements: Sequence[int] = (),
-) -> Json:
-    return {
-        **tct(row, case_version, release_id),
         "testcase": case(case_version, release_id, requirements),
     }
 
@@ -313,7 +275,7 @@ def execution(
     defects: Iterable[Defect],
 ) -> Json:
     """An execution; *placement_json* is its placement as JSON."""
-    shape = {
+    fields = {
         "id": row.id,
         "assignmentDate": row.assigned_on,
         "estimatedTime": estimated_time,
@@ -330,8 +292,8 @@ def execution(
         "tcrTreeTestcase": placement_json,
     }
     if row.last_result_id is not None and row.executed_on is not None:
-        shape["versionId"] = str(placement_json["versionNumber"])
-        shape["lastTestResult"] = {
+        fields["versionId"] = str(placement_json["versionNumber"])
+        fields["lastTestResult"] = {
             "id": row.last_result_id,
             "executionDate": row.executed_on,
             "execDate": to_iso(row.executed_on),
@@ -339,7 +301,7 @@ def execution(
             "testerId": row.last_tester_id,
             "releaseTestScheduleId": row.id,
         }
-    return shape
+    return fields
 
 
 def defect(row: Defect) -> Json:

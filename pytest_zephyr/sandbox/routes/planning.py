@@ -51,9 +51,9 @@ def planning_json(session: Session, query: Any) -> list[dict[str, Any]]:
     """JSON of the rows of a phase: placement, test case, and the execution if any."""
     placements = lists.placements_json(session, query)
     scheduled = {
-        shape["tcrTreeTestcase"]["id"]: shape
+        execution["tcrTreeTestcase"]["id"]: execution
         for some in chunks(row["id"] for row in placements)
-        for shape in lists.executions_json(
+        for execution in lists.executions_json(
             session, lists.executions_query().where(Placement.id.in_(some))
         )
     }

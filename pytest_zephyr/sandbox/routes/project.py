@@ -35,18 +35,12 @@ def projects_lite() -> Response:
 @routes.get("/project")
 @routes.get("/project/normal")
 @routes.get("/project/details")
-def projects() -> Response:
-    with wire.reading() as session:
-        return wire.answer(
-            [as_json.project(row) for row in list_rows(session, Project)]
-        )
-
-
 @routes.get("/project/user/<int:user_id>")
-def projects_of_user(user_id: int) -> Response:
+def projects(user_id: int | None = None) -> Response:
     """Answer all projects: every user is in each of them."""
     with wire.reading() as session:
-        get(session, User, user_id)
+        if user_id is not None:
+            get(session, User, user_id)
         return wire.answer(
             [as_json.project(row) for row in list_rows(session, Project)]
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Blueprint
@@ -38,56 +40,50 @@ def search_cases() -> Response:
         )
     return wire.answer(
         run_search(
-            word, "testcase", wire.query_int("releaseid"), bool(query), part=wire.page()
+            word, "testcase", wire.query_int("releaseid"), bool(query), page=wire.page()
         )
     )
 
 
 @routes.get("/advancesearch")
 def search() -> Response:
-    return wire.answer(
-        [
-            run_search(
-                request.args.get("word"),
-                request.args.get("entitytype", ""),
-                wire.query_int("releaseid"),
-                wire.query_bool("zql"),
-                project=wire.query_int("projectid"),
-                part=part(
-                    wire.query_int("firstresult"),
-                    wire.query_int("maxresults"),
-                    ascending=wire.query_bool("isascorder", True),
-                ),
-            )
-        ]
+    return _answer_search(
+        request.args.get("word"),
+        request.args.get("entitytype", ""),
+        wire.query_int,
+        is_zql=wire.query_bool("zql"),
+        ascending=wire.query_bool("isascorder", True),
     )
 
 
 @routes.post("/advancesearch/zql")
 def search_zql() -> Response:
     given = wire.body_object()
-    return wire.answer(
-        [
-            run_search(
-                wire.require_text(given, "word"),
-                wire.require_text(given, "entitytype"),
-                wire.optional_int(given, "releaseid"),
-                wire.read_bool(given.get("zql"), True),
-                project=wire.optional_int(given, "projectid"),
-                part=part(
-                    wire.optional_int(given, "firstresult"),
-                    wire.optional_int(given, "maxresults"),
-                    ascending=wire.read_bool(given.get("isascorder"), True),
-                ),
-            )
-        ]
+    return _answer_search(
+        wire.require_text(given, "word"),
+        wire.require_text(given, "entitytype"),
+        partial(wire.optional_int, given),
+        is_zql=wire.read_bool(given.get("zql"), True),
+        ascending=wire.read_bool(given.get("isascorder"), True),
     )
 
 
-def part(first: int | None, most: int | None, *, ascending: bool) -> wire.Page:
-    """Return the requested part of the matches, of at most a hundred rows."""
-    size = min(max(most or wire.DEFAULT_PAGE, 1), LIMIT)
-    return wire.Page(max(first or 0, 0), size, ascending)
+def _answer_search(
+    word: str | None,
+    entity: str,
+    read_number: Callable[[str], int | None],
+    *,
+    is_zql: bool,
+    ascending: bool,
+) -> Response:
+    """Answer a page of at most a hundred matches; *read_number* reads a parameter."""
+    release, project = read_number("releaseid"), read_number("projectid")
+    offset = max(read_number("firstresult") or 0, 0)
+    size = min(max(read_number("maxresults") or wire.DEFAULT_PAGE, 1), LIMIT)
+    page = wire.Page(offset, size, ascending)
+    return wire.answer(
+        [run_search(word, entity, release, is_zql, project=project, page=page)]
+    )
 
 
 def run_search(
@@ -97,7 +93,7 @@ def run_search(
     is_zql: bool,
     *,
     project: int | None = None,
-    part: wire.Page,
+    page: wire.Page,
 ) -> dict[str, Any]:
     """Return one page of the matches, in an envelope.
 
@@ -115,7 +111,7 @@ def run_search(
         if entity == "testcase":
             query = lists.placements_query().where(*where, Node.phase_id.is_(None))
             return lists.envelope(
-                session, query, Placement.id, lists.placements_json, entity, part
+                session, query, Placement.id, lists.placements_json, entity, page
             )
         if entity == "execution":
             query = lists.executions_query().where(*where)
@@ -125,7 +121,7 @@ def run_search(
                 Execution.id,
                 lists.executions_json,
                 "testSchedule",
-                part,
+                page,
             )
         if entity == "requirement":
             raise bad_request("Search of requirements is not available.")

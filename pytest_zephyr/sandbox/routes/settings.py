@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from flask import Blueprint
 from flask import request
 from flask import Response
 from sqlalchemy import func
 
-from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import wire
 from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.executing import NOT_EXECUTED
@@ -65,13 +65,38 @@ def template(template_id: int) -> Response:
     raise unknown_id("ParserTemplate", template_id)
 
 
+def _preference_json(row: Preference) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "value": row.value,
+        "defaultValue": row.default,
+        "isCustomizable": True,
+        "editable": True,
+        "accessLevel": 0,
+    }
+
+
+def _field_json(row: Field) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "entityName": row.entity,
+        "systemField": row.system,
+        "fieldTypeMetadata": 1,
+        "fieldName": row.field_name,
+        "displayName": row.display_name,
+        "mandatory": row.mandatory,
+        "importable": True,
+        "isVisible": True,
+    }
+
+
 @routes.get("/admin/preference")
 def preference() -> Response:
     with wire.reading() as session:
         row = session.get(Preference, request.args.get("key", ""))
         if row is None:
             raise bad_request("name cannot be null.", "141z05")
-        return wire.answer(as_json.preference(row))
+        return wire.answer(_preference_json(row))
 
 
 @routes.get("/admin/preference/all")
@@ -89,7 +114,7 @@ def _preferences(ending: str) -> Response:
     with wire.reading() as session:
         rows = list_rows(session, Preference)
         return wire.answer(
-            [as_json.preference(row) for row in rows if row.name.endswith(ending)]
+            [_preference_json(row) for row in rows if row.name.endswith(ending)]
         )
 
 
@@ -100,4 +125,4 @@ def fields(entity: str) -> Response:
         where.append(Field.system.is_(False))
     with wire.reading() as session:
         rows = list_rows(session, Field, *where)
-        return wire.answer([as_json.field(row) for row in rows])
+        return wire.answer([_field_json(row) for row in rows])

@@ -144,7 +144,7 @@ def update_case() -> Response:
             setattr(case, column, value)
         case.modified_on = now_ms()
         session.flush()
-        shapes_of_case = lists.placements_json(
+        placements = lists.placements_json(
             session,
             lists.placements_query().where(
                 Placement.case_id == case.id,
@@ -152,9 +152,9 @@ def update_case() -> Response:
                 Node.release_id == release_id,
             ),
         )
-        if not shapes_of_case:
+        if not placements:
             raise unknown_id("Release", release_id)
-        return wire.answer(shapes_of_case[0])
+        return wire.answer(placements[0])
 
 
 @routes.put("/testcase/update")

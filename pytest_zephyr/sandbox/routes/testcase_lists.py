@@ -90,7 +90,7 @@ def one_case(either_id: int) -> Response:
 
 
 def _by_version(session: Session, version_id: int) -> dict[str, Any]:
-    """Shape of a version of a test case, at the place where the newest one is."""
+    """JSON of a version of a test case, at the place where the newest one is."""
     case = session.get(Case, version_id)
     if case is None:
         raise unknown_id("Testcase", version_id)
