@@ -29,16 +29,16 @@ def elapsed() -> float:
 class Deadline:
     """A budget of *seconds*, counted on a monotonic clock from its creation.
 
-    *name* is the option that sets it, for messages.
+    *reason* says where it comes from, for a budget that a message names.
     """
 
-    def __init__(self, seconds: float, name: str = "zephyr_deadline") -> None:
+    def __init__(self, seconds: float, reason: str = "") -> None:
         self.seconds = seconds
-        self.name = name
+        self.reason = reason
         self._end = monotonic() + seconds
 
     def __str__(self) -> str:
-        return f"the time budget of {self.seconds:g} s ({self.name})"
+        return f"the time budget of {self.seconds:g} s ({self.reason})"
 
     def remaining(self) -> float:
         """Return the remaining seconds, never below zero."""

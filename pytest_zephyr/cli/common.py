@@ -129,9 +129,7 @@ def journal_directory(args: argparse.Namespace) -> Path:
 @contextmanager
 def open_client(settings: Settings, budget: float = _READ_BUDGET) -> Iterator[Client]:
     """Open a client for a command that only reads, for at most *budget* seconds."""
-    deadline = Deadline(settings.deadline)
-    if settings.deadline > budget:
-        deadline = Deadline(budget, "for a command that only reads")
+    deadline = settings.time_budget(budget, "for a command that only reads")
     with time_limit(deadline), Client(settings, deadline) as client:
         yield client
 

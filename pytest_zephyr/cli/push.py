@@ -77,7 +77,7 @@ def declare(commands: common.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     sources = common.find_option_sources(args)
     # One time budget for the whole command, the reading of journals included.
-    deadline = Deadline(resolve.value("deadline", sources))
+    deadline = Deadline(resolve.value("deadline", sources), "zephyr_deadline")
     selection = find_journals(args.journals or [_directory(args)])
     for text in selection.problems:
         output.complain(text)

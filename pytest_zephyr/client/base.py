@@ -43,7 +43,7 @@ class Calls(Transport):
     def within(self, seconds: float) -> Iterator[None]:
         """Limit the calls inside to *seconds* of the time budget."""
         outer = self.deadline
-        self.deadline = Deadline(min(seconds, outer.remaining()), outer.name)
+        self.deadline = Deadline(min(seconds, outer.remaining()), outer.reason)
         try:
             yield
         finally:

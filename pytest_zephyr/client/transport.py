@@ -75,7 +75,7 @@ class Transport:
     ) -> None:
         assert settings.credential is not None
         self.server = Server(settings, user)
-        self.deadline = deadline or Deadline(settings.deadline)
+        self.deadline = deadline or settings.time_budget()
         self.clock_offset = clock_offset
         self.api_version = "v3"
         self._retries = settings.retries

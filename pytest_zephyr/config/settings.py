@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 import importlib.util
+import math
 from pathlib import Path
 from typing import get_args
 from typing import Literal
 
+from pytest_zephyr.clock import Deadline
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.results import notes
 from pytest_zephyr.results import status
@@ -156,6 +158,12 @@ class Settings:
         if name in {"url", "proxy"}:
             text = mask_userinfo(text)
         return f"{text!r} ({self.sources[name].phrase})"
+
+    def time_budget(self, limit: float = math.inf, reason: str = "") -> Deadline:
+        """Return the user's time budget, or a shorter one of *limit* with its *reason*."""
+        if limit < self.deadline:
+            return Deadline(limit, reason)
+        return Deadline(self.deadline, "zephyr_deadline")
 
     @property
     def target_path(self) -> str:

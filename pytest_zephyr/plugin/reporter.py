@@ -11,7 +11,6 @@ import pytest
 from pytest_zephyr import errors
 from pytest_zephyr import origin
 from pytest_zephyr import protocol
-from pytest_zephyr.clock import Deadline
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config import ci
 from pytest_zephyr.config import job
@@ -208,7 +207,7 @@ class ZephyrReporter:
                         request, protocol.Pushed, seconds, progress.update
                     )
             except SenderLate:
-                self._keep(f"{Deadline(seconds)} is spent.{progress.reached}")
+                self._keep(f"{settings.time_budget()} is spent.{progress.reached}")
             except SenderBug as error:
                 self.bugs.note("the push", error)
                 self._keep()

@@ -45,15 +45,16 @@ def status_problems(
 
 
 class Preflight:
-    """Checks the server and collects messages.
+    """Checks the server and collects messages; a check or look-up takes at most *seconds*.
 
     *problems* are mistakes that the user has to fix, *remarks* are not. *unreachable* says
     why the server could not be checked, if it could not. *snapshot* is what was read, so
     that the push need not read it again.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, seconds: float) -> None:
         self._settings = settings
+        self._seconds = seconds
         self._client: Client | None = None
         self.problems: list[str] = []
         self.remarks: list[str] = []
@@ -77,14 +78,15 @@ class Preflight:
             return None
         return tuple(dict.fromkeys([*scheduled, *filter(None, scheduled.values())]))
 
-    def run(self, stack: ExitStack, seconds: float) -> None:
-        """Check the server within *seconds*, with a client that *stack* closes."""
+    def _time_budget(self) -> Deadline:
+        reason = "for the check before the tests"
+        return self._settings.time_budget(self._seconds, reason)
+
+    def run(self, stack: ExitStack) -> None:
+        """Check the server, with a client that *stack* closes."""
         settings = self._settings
-        deadline = Deadline(seconds)
-        if seconds < settings.deadline:
-            deadline = Deadline(seconds, "for the check before the tests")
         try:
-            client = stack.enter_context(Client(settings, deadline))
+            client = stack.enter_context(Client(settings, self._time_budget()))
             snapshot = self.snapshot = read_user_and_statuses(client)
             # An inactive status is no typing mistake, so only the push reports it.
             choices = status_problems(settings, snapshot.statuses)
@@ -125,12 +127,10 @@ class Preflight:
                 "only tests of planned test cases run, and there are none."
             )
 
-    def look_up(
-        self, cases: Iterable[records.CaseRef], seconds: float
-    ) -> list[CaseProblem]:
+    def look_up(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
         """Return those of *cases* that Zephyr does not know.
 
-        Returns none if that cannot be found out within *seconds*, or is ignored.
+        Returns none if that cannot be found out in time, or is ignored.
         """
         settings = self._settings
         if settings.unknown_case == "ignore":
@@ -138,34 +138,32 @@ class Preflight:
         aborts = settings.unknown_case == "error" and settings.on_error == "fail"
         limit = None if aborts else _MAX_LOOKED_UP
         try:
-            problems = self._look_up(cases, seconds, limit)
+            problems = self._look_up(cases, limit)
         except errors.ZephyrError:
             # If this is still a problem at the end, the push reports it.
             return []
         return [each for each in problems if each[2] not in {NOT_IN_PHASE, TO_ADD}]
 
-    def look_up_all(
-        self, cases: Iterable[records.CaseRef], seconds: float
-    ) -> list[CaseProblem]:
+    def look_up_all(self, cases: Iterable[records.CaseRef]) -> list[CaseProblem]:
         """Return those of *cases* that are not in the phase, each with its reason.
 
-        Raises ZephyrError if they cannot be looked up within *seconds*.
+        Raises ZephyrError if they cannot be looked up in time.
         """
         snapshot = self.snapshot
         if self._client is None or snapshot is None or snapshot.target is None:
             raise errors.ZephyrError("the test cases could not be checked.")
         if not snapshot.is_complete:
             snapshot.read_executions(self._client)
-        return self._look_up(cases, seconds)
+        return self._look_up(cases)
 
     def _look_up(
-        self, cases: Iterable[records.CaseRef], seconds: float, limit: int | None = None
+        self, cases: Iterable[records.CaseRef], limit: int | None = None
     ) -> list[CaseProblem]:
         """Return why the first *limit* of *cases* without an execution have none."""
         client, snapshot = self._client, self.snapshot
         if client is None or snapshot is None or snapshot.target is None:
             return []
-        client.renew(Deadline(seconds))
+        client.renew(self._time_budget())
         scheduled = {
             name for row in snapshot.executions for name in (row.case, row.alt)
         }
@@ -183,18 +181,18 @@ class Preflight:
 def check_server(settings: Settings, seconds: float) -> Iterator[Preflight]:
     """Check login, statuses and target, and read the plan if `only_planned` is set.
 
-    This takes at most *seconds*. The client stays open in the block. Errors of the server
-    are not raised, but described by the yielded `Preflight`.
+    This takes at most *seconds*, as does each look-up. The client stays open in the block.
+    Errors of the server are not raised, but described by the yielded `Preflight`.
     """
-    preflight = Preflight(settings)
+    preflight = Preflight(settings, seconds)
     with ExitStack() as stack:
         if settings.url != SANDBOX:
-            preflight.run(stack, seconds)
+            preflight.run(stack)
         elif settings.only_planned:
             # The embedded server creates all test cases of a run.
             settings = stack.enter_context(served(settings))
-            preflight = Preflight(replace(settings, unknown_case="ignore"))
-            preflight.run(stack, seconds)
+            preflight = Preflight(replace(settings, unknown_case="ignore"), seconds)
+            preflight.run(stack)
             if preflight.snapshot is not None:
                 # The push starts its own server, so it reads the target again.
                 preflight.snapshot = replace(

@@ -109,13 +109,12 @@ def _check(request: protocol.Check, lines: Iterator[bytes], send: _Send) -> None
             return
         look_up = protocol.decode(line)
         assert isinstance(look_up, protocol.LookUp), "only a look-up follows a check"
-        cases, seconds = look_up.cases, request.seconds
         if not look_up.all:
-            problems = tuple(check.look_up(cases, seconds))
+            problems = tuple(check.look_up(look_up.cases))
             facts = codec.dump(snapshot) if snapshot else ""
             send(protocol.LookedUp(problems, facts))
             return
         try:
-            send(protocol.LookedUp(tuple(check.look_up_all(cases, seconds))))
+            send(protocol.LookedUp(tuple(check.look_up_all(look_up.cases))))
         except ZephyrError as error:
             send(protocol.LookedUp(error=str(error)))

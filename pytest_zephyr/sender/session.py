@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 from pytest_zephyr import codec
 from pytest_zephyr import protocol
-from pytest_zephyr.clock import Deadline
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
@@ -30,7 +29,7 @@ def push_session(
     """
     path, settings = request.journal, request.settings
     unwritten = [line.encode("ascii") for line in request.unwritten]
-    deadline = Deadline(settings.deadline)
+    deadline = settings.time_budget()
     snapshot = codec.load(Snapshot, request.facts) if request.facts else None
     known: list[Journal] = []
     siblings_unreadable: set[str] = set()

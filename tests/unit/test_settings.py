@@ -53,6 +53,21 @@ def test_a_command_to_paste_has_all_typed_flags_but_no_credential(flags, printed
     }
 
 
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        pytest.param(10, "10 s (for a check)", id="shorter"),
+        pytest.param(300, "300 s (zephyr_deadline)", id="equal"),
+        pytest.param(1e9, "300 s (zephyr_deadline)", id="longer"),
+    ],
+)
+def test_a_time_budget_names_what_limits_it(limit, text):
+    """It is the option, unless a shorter limit applies."""
+    budget = settings().time_budget(limit, "for a check")
+
+    assert str(budget) == f"the time budget of {text}"
+
+
 def problems_of(**environ: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         settings(**environ).require_server()
