@@ -27,26 +27,24 @@ from pytest_zephyr.target.snapshot import Snapshot
 
 
 def push(
-    nodes: Sequence[NodeResult],
+    results: MergedResults,
     client: Client,
     settings: Settings,
     memory: Memory,
     progress: Callable[..., None] = lambda *_progress: None,
     *,
-    results: MergedResults | None = None,
     sessions_to_send: AbstractSet[str] | None = None,
     force: bool = False,
     snapshot: Snapshot | None = None,
     settings_by_session: Mapping[str, Settings] | None = None,
 ) -> Delivery:
-    """Deliver *nodes* and return what became of them.
+    """Push *results* and return what became of them.
 
-    *results* say when the sessions ended and which of them are incomplete. Only results of
-    the sessions in *sessions_to_send* are sent; the others only help to decide which
-    result of a test case counts. *settings_by_session* has settings that differ from
-    *settings*, by the names of sessions. With *force*, results replace whatever the server
-    has. *snapshot* is what was already read from the server. With ``zephyr_dry_run``
-    everything is read and nothing is written.
+    Only results of the sessions in *sessions_to_send* are pushed; the others only help to
+    decide which result of a test case counts. *settings_by_session* has settings that
+    differ from *settings*, by the names of sessions. With *force*, results replace
+    whatever the server has. *snapshot* is what was already read from the server. With
+    ``zephyr_dry_run`` everything is read and nothing is written.
 
     A ZephyrError or Ctrl-C is not raised: it is the `error` of the returned delivery.
     What was written before stays written and has its receipts.
@@ -54,7 +52,7 @@ def push(
     planner = Planner(settings, settings_by_session or {}, sessions_to_send)
     settings = planner.widest_settings
     # The statuses of the server are not known yet, so the stock statuses are used.
-    delivery = _expected_delivery(planner, nodes)
+    delivery = _expected_delivery(planner, results.nodes)
     if not delivery.pending:
         return delivery
     try:
@@ -65,19 +63,19 @@ def push(
         creator = MissingCreator(client, planner, snapshot, delivery.creations)
         creates = settings.may_create("execution")
         rules = diff.DiffRules(
-            results.ended if results else {},
-            results.incomplete if results else (),
+            results.ended,
+            results.incomplete,
             now_ms() + client.clock_offset,
             force,
             settings.notes_limit,
         )
 
         def compare() -> None:
-            mapped = nodes
+            nodes = results.nodes
             if delivery.new_cases:
-                mapped = list(map(creator.with_new_case, nodes))
-            mapped = diff.by_visible_id(mapped, snapshot.executions)
-            delivery.results = planner.plan(mapped).results
+                nodes = list(map(creator.with_new_case, nodes))
+            nodes = diff.by_visible_id(nodes, snapshot.executions)
+            delivery.results = planner.plan(nodes).results
             delivery.changes = diff.compute(
                 delivery.results,
                 snapshot.executions,
@@ -114,7 +112,7 @@ def push(
 
 
 def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Delivery:
-    """Return what is to be delivered, before anything is read from the server."""
+    """Return what is to be pushed, before anything is read from the server."""
     plan = planner.plan(nodes)
     delivery = Delivery(results=plan.results, invalid=planner.invalid(nodes))
     changes = delivery.changes

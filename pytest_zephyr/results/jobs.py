@@ -116,10 +116,10 @@ class MergedResults:
     """
 
     nodes: Sequence[NodeResult]
-    ended: Mapping[str, int]
-    incomplete: Collection[str]
-    replaced: Mapping[tuple[str, str], int]
-    separate_jobs: Mapping[tuple[str, str], str]
+    ended: Mapping[str, int] = field(default_factory=dict)
+    incomplete: Collection[str] = ()
+    replaced: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    separate_jobs: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 _Entry = tuple[Session, NodeResult]
@@ -133,7 +133,7 @@ def merge_sessions(sessions: Iterable[Session]) -> MergedResults:
     ended = {session.name: session.ended for session in sessions}
     incomplete = {session.name for session in sessions if not session.complete}
     if len(sessions) == 1:
-        return MergedResults(sessions[0].nodes, ended, incomplete, {}, {})
+        return MergedResults(sessions[0].nodes, ended, incomplete)
     repeated = _match_repetitions(sessions)
     entries: dict[str, list[_Entry]] = {}
     for session in sessions:

@@ -1,4 +1,4 @@
-"""Send the journals of one run, at the end of a session or by the command."""
+"""Deliver a run: push the results of its journals, and note there what was delivered."""
 
 from __future__ import annotations
 
@@ -156,11 +156,11 @@ def deliver(
     progress: Callable[..., None] = lambda *_done: None,
     find_run: Callable[[], Run] | None = None,
 ) -> DeliveredRun:
-    """Push *run*, and note in its journals, with *writers*, what was delivered.
+    """Deliver *run*: push its results, and note in its journals what was delivered.
 
     With *keep_flags* each journal is pushed with the settings in its header, overridden by
     the flags of the command; otherwise the journals of *run* are pushed with *settings*.
-    With *force* newer results are replaced. *snapshot* is what was already read from the
+    *writers* are those of the journals. With *force* newer results are replaced. *snapshot* is what was already read from the
     server. *find_run* finds the journals of the run again: if another session of it has
     ended meanwhile, neither push knew the results of the other, so they are merged and
     pushed again.
@@ -175,7 +175,7 @@ def deliver(
         while True:
             others = run.all if keep_flags else run.others
             delivery = push(
-                contents.results.nodes,
+                contents.results,
                 client,
                 settings,
                 contents.memory(server, () if settings.dry_run else writers),
@@ -190,7 +190,6 @@ def deliver(
                     )
                     for journal in others
                 },
-                results=contents.results,
                 sessions_to_send={journal.header.session for journal in run.journals},
                 force=force,
             )

@@ -87,12 +87,12 @@ def _answer(request: protocol.Message, lines: Iterator[bytes], send: _Send) -> N
     if isinstance(request, protocol.Check):
         _check(request, lines, send)
     elif isinstance(request, protocol.Push):
-        from pytest_zephyr.sender.session import push_session
+        from pytest_zephyr.sender.session import deliver_session
 
         def progress(done: int, total: int, what: str = "results") -> None:
             send(protocol.Progress(done, total, what))
 
-        send(push_session(request, progress))
+        send(deliver_session(request, progress))
     else:
         raise protocol.ProtocolError(f"{type(request).__name__} is not a request")
 

@@ -1,4 +1,4 @@
-"""Send the journal of a session of pytest, and summarize the delivery."""
+"""Deliver the results of a session of pytest, and summarize the delivery."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.target.snapshot import Snapshot
 
 
-def push_session(
+def deliver_session(
     request: protocol.Push, progress: Callable[..., None]
 ) -> protocol.Pushed:
-    """Send the journal of a session and report *progress*.
+    """Deliver the results of a session and report *progress*.
 
     Raises JournalError if the journal cannot be read or is being sent already.
     """

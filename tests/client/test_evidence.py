@@ -103,7 +103,7 @@ class RecordedRun:
             chosen = self.settings(**options)
             memory = contents.memory("", [writer])
             with Client(chosen) as client:
-                return push(contents.results.nodes, client, chosen, memory)
+                return push(contents.results, client, chosen, memory)
         finally:
             writer.close()
 

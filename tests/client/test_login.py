@@ -16,6 +16,7 @@ from pytest_zephyr.errors import ZephyrUnauthorized
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.sandbox import Fault
@@ -29,7 +30,7 @@ PASSED = NodeResult("test_a.py::test_one", Outcome.PASSED, (101,), at=1_764_633_
 
 def deliver(settings: Settings) -> Delivery:
     with Client(settings) as client:
-        return push([PASSED], client, settings, Memory())
+        return push(MergedResults([PASSED]), client, settings, Memory())
 
 
 def count_logins(target: SandboxTarget) -> int:

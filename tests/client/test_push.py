@@ -31,6 +31,7 @@ from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.results.records import JobMark
 from pytest_zephyr.results.records import NodeResult
@@ -117,7 +118,10 @@ def deliver(make_settings: Callable[..., Settings]) -> Callable[..., Delivery]:
         chosen: Settings = options.pop("settings", None) or make_settings(**options)
         with Client(chosen) as client:
             return push(
-                list(nodes), client, chosen, (journal or JournalMemory()).memory
+                MergedResults(list(nodes)),
+                client,
+                chosen,
+                (journal or JournalMemory()).memory,
             )
 
     return deliver
@@ -243,7 +247,7 @@ def test_progress_counts_what_is_delivered(target_120, make_settings):
     chosen = make_settings()
     with Client(chosen) as client:
         push(
-            nodes_of(CASES_120),
+            MergedResults(nodes_of(CASES_120)),
             client,
             chosen,
             Memory(),
@@ -577,7 +581,7 @@ def test_a_write_is_noted_before_it_is_sent(target, make_settings):
 
     chosen = make_settings()
     with Client(chosen) as client:
-        push(nodes_of(SIX_CASES), client, chosen, Memory(note=note))
+        push(MergedResults(nodes_of(SIX_CASES)), client, chosen, Memory(note=note))
 
     assert order == ["Sending 1, written 0", "Receipt 6, written 1"]
 
@@ -641,7 +645,7 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     def deliver(node: NodeResult) -> Delivery:
         memory = Run((disk.Journal(path),)).read().memory("", [writer])
         with Client(chosen) as client:
-            return push([node], client, chosen, memory)
+            return push(MergedResults([node]), client, chosen, memory)
 
     deliver(failed(101))
     deliver(failed(101, at=ENDED_MS + 1, duration=9_000))
@@ -702,7 +706,7 @@ def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
     chosen = make_settings()
     with Client(chosen) as client:
         memory = Memory(note=meanwhile)
-        delivery = push([node(101, origin=ours)], client, chosen, memory)
+        delivery = push(MergedResults([node(101, origin=ours)]), client, chosen, memory)
 
     execution = target.execution(101)
     assert (execution.status, execution.comment[: len(notes)]) == (status, notes)
@@ -743,7 +747,10 @@ def push_while_deleting(target_120, make_settings):
         chosen = make_settings()
         with Client(chosen) as client:
             return push(
-                nodes_of(CASES_120), client, chosen, Memory(note=delete_executions)
+                MergedResults(nodes_of(CASES_120)),
+                client,
+                chosen,
+                Memory(note=delete_executions),
             )
 
     return deliver
@@ -797,7 +804,9 @@ def test_a_batch_that_is_too_large_is_split(filled_database, tmp_path, limit):
         sandbox.store.schedule_all(target.phase, CASES_120)
         settings = settings_for(sandbox.token, url=sandbox.url, phase=target.phase)
         with Client(settings) as client:
-            delivery = push(nodes_of(CASES_120, failed), client, settings, Memory())
+            delivery = push(
+                MergedResults(nodes_of(CASES_120, failed)), client, settings, Memory()
+            )
 
         assert delivery.complete
         counts = result_counts(target)
@@ -822,7 +831,7 @@ def test_only_the_refused_row_is_named_for_every_status(
             return send(rows, tester)
 
         monkeypatch.setattr(client, "execute", execute)
-        delivery = push(nodes_of(SIX_CASES), client, chosen, Memory())
+        delivery = push(MergedResults(nodes_of(SIX_CASES)), client, chosen, Memory())
 
     (refusal,) = delivery.changes.refused
     assert refusal.result.case == 104
@@ -903,7 +912,7 @@ def test_many_bad_rows_do_not_affect_the_good_ones(
         return send(rows, tester)
 
     monkeypatch.setattr(client, "execute", execute)
-    delivery = push(nodes_of(cases), client, make_settings(), Memory())
+    delivery = push(MergedResults(nodes_of(cases)), client, make_settings(), Memory())
 
     counts = result_counts(target)
     assert {counts[case] for case in cases if case not in bad} == {1}
@@ -952,7 +961,9 @@ def test_a_row_that_the_answer_leaves_out_is_reported(start_server):
     server = start_server(respond)
     settings = settings_for("t0ken", url=server.url, phase=7)
     with Client(settings) as client:
-        delivery = push([node(101), node(102)], client, settings, Memory())
+        delivery = push(
+            MergedResults([node(101), node(102)]), client, settings, Memory()
+        )
 
     assert len(delivery.changes.reported) == 1
     (refusal,) = delivery.changes.refused
@@ -1022,7 +1033,7 @@ def test_an_unknown_phase_keeps_the_results_and_names_a_close_one(
 ):
     chosen = make_settings(cycle=target.cycle, phase="Smoek")
     with Client(chosen) as client:
-        delivery = push(nodes_of(SIX_CASES), client, chosen, Memory())
+        delivery = push(MergedResults(nodes_of(SIX_CASES)), client, chosen, Memory())
 
     assert isinstance(delivery.error, TargetNotFound)
     assert "Did you mean 'Smoke'?" in str(delivery.error)
@@ -1077,7 +1088,7 @@ def test_odd_answers_become_the_error_of_a_delivery(start_server, body):
     server = start_server(lambda _request: answer(body))
     settings = settings_for("t0ken", url=server.url, phase=7)
     with Client(settings) as client:
-        delivery = push([node(101)], client, settings, Memory())
+        delivery = push(MergedResults([node(101)]), client, settings, Memory())
 
     assert delivery.error is not None
     assert delivery.pending == 1
@@ -1103,7 +1114,7 @@ def test_a_case_id_that_is_not_a_number_counts_as_missing(start_server, number):
 
     settings = settings_for("t0ken", url=start_server(respond).url, phase=7)
     with Client(settings) as client:
-        delivery = push([node(101)], client, settings, Memory())
+        delivery = push(MergedResults([node(101)]), client, settings, Memory())
 
     assert delivery.error is None
     assert [each.result.case for each in delivery.changes.refused] == [101]

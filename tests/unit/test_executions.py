@@ -18,6 +18,7 @@ from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.journal.ledger import Memory
 from pytest_zephyr.push.workflow import push
+from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.records import NodeResult
 from pytest_zephyr.results.records import Outcome
 from pytest_zephyr.results.status import Status
@@ -80,7 +81,7 @@ PASSED = node(Outcome.PASSED, "by_alt", cases=("A-1",), duration=3_000)
 def test_two_names_of_one_case_are_one_result(nodes: list[NodeResult]) -> None:
     """A case that one test names by id and another by Alt ID is red if one is red."""
     client = MemoryClient(execution(1, 101, alt="A-1"))
-    delivery = push(nodes, cast(Client, client), SETTINGS, Memory())
+    delivery = push(MergedResults(nodes), cast(Client, client), SETTINGS, Memory())
 
     assert delivery.complete
     assert len(delivery.changes.reported) == 1
@@ -94,7 +95,7 @@ def test_one_test_that_names_a_case_twice_is_counted_once() -> None:
     """By id and by Alt ID, it is still one test."""
     client = MemoryClient(execution(1, 101, alt="A-1"))
     tested = node(Outcome.PASSED, cases=(101, "A-1"), duration=3_000)
-    push([tested], cast(Client, client), SETTINGS, Memory())
+    push(MergedResults([tested]), cast(Client, client), SETTINGS, Memory())
 
     assert client.rows[1].milliseconds == 3
 
@@ -107,7 +108,7 @@ def test_an_alt_id_is_enough_if_the_server_has_no_visible_id() -> None:
         node(Outcome.PASSED, "b", cases=("A-2",)),
         node(Outcome.PASSED, "c", cases=("A-3",)),
     ]
-    delivery = push(nodes, cast(Client, client), SETTINGS, Memory())
+    delivery = push(MergedResults(nodes), cast(Client, client), SETTINGS, Memory())
 
     assert {each.id: each.status for each in client.rows.values()} == {1: "2", 2: "1"}
     assert [each.result.case for each in delivery.changes.refused] == ["A-3"]
