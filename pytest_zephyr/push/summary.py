@@ -17,6 +17,7 @@ from pytest_zephyr.results import records
 from pytest_zephyr.results import report
 from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.lines import DRY_RUN
+from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.plan import CaseResult
@@ -25,9 +26,6 @@ from pytest_zephyr.text import have
 from pytest_zephyr.text import join_words
 from pytest_zephyr.text import plural
 
-
-#: The most lines about replaced results, and about separate jobs.
-_MAX_LINES = 20
 
 #: Why a test case is unchanged, other than the outcome of its tests.
 _UNRUN = "not run"
@@ -201,17 +199,21 @@ def _file_as_json(file: RefusedFile) -> dict[str, object]:
 
 def merged(results: MergedResults) -> list[Line]:
     """Return which results replaced those of earlier attempts, and why some did not."""
-    lines = [
-        f"{plural(count, 'result')} of {earlier}.jsonl replaced by a later attempt of the"
-        f" same job, {later}.jsonl"
+    replaced = [
+        Line(
+            f"{plural(count, 'result')} of {earlier}.jsonl replaced by a later attempt of"
+            f" the same job, {later}.jsonl"
+        )
         for (earlier, later), count in results.replaced.items()
     ]
     separate_jobs = [
-        f"{worse}.jsonl counts, as its results are worse than those of {other}.jsonl; they are"
-        f" different jobs of this run: {why}"
+        Line(
+            f"{worse}.jsonl counts, as its results are worse than those of {other}.jsonl;"
+            f" they are different jobs of this run: {why}"
+        )
         for (worse, other), why in results.separate_jobs.items()
     ]
-    return list(map(Line, (*lines[:_MAX_LINES], *separate_jobs[:_MAX_LINES])))
+    return [*first_lines(replaced), *first_lines(separate_jobs)]
 
 
 def merged_as_json(results: MergedResults) -> dict[str, object]:

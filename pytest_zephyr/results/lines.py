@@ -26,6 +26,9 @@ Level = Literal["info", "success", "warning", "error"]
 #: The code of a line about what a dry run would do.
 DRY_RUN: Literal["dry-run"] = "dry-run"
 
+#: The most lines of one kind that a summary shows.
+_MAX_LINES = 20
+
 #: How many annotations of each level GitHub shows for one step.
 _MAX_ANNOTATIONS = 10
 
@@ -109,12 +112,15 @@ def cut_short(journals: Iterable[Path]) -> list[Line]:
     )
 
 
-def first_lines(lines: Sequence[Line], count: int = 20) -> list[Line]:
-    """Return the first *count* of *lines*; if there are more, a last line says how many."""
-    more = len(lines) - count
+def first_lines(lines: Sequence[Line]) -> list[Line]:
+    """Return the first of *lines*; if there are more, a last line says how many."""
+    more = len(lines) - _MAX_LINES
     if more <= 0:
         return list(lines)
-    return [*lines[:count], Line(f"and {more} more problems", "warning", code="more")]
+    last = Line(f"and {more} more")
+    if lines[0].is_problem:
+        last = Line(f"and {more} more problems", "warning", code="more")
+    return [*lines[:_MAX_LINES], last]
 
 
 def github_annotations(lines: Iterable[Line], environ: Mapping[str, str]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pytest_zephyr.push.summary import merged
+from pytest_zephyr.results.jobs import MergedResults
 from pytest_zephyr.results.lines import as_markdown
 from pytest_zephyr.results.lines import github_annotations
 from pytest_zephyr.results.lines import Line
@@ -122,3 +124,14 @@ def test_github_shows_no_more_than_ten_annotations_of_a_level():
     lines: list[Any] = [Line(f"{n}", "error", code="refused") for n in range(30)]
 
     assert len(github_annotations(lines, GITHUB)) == 10
+
+
+def test_summary_says_how_many_lines_about_attempts_it_leaves_out():
+    replaced = {("first", f"attempt-{n}"): 2 for n in range(23)}
+    lines = merged(MergedResults((), replaced=replaced))
+
+    assert [line.text for line in lines[19:]] == [
+        "2 results of first.jsonl replaced by a later attempt of the same job, attempt-19.jsonl",
+        "and 3 more",
+    ]
+    assert not any(line.is_problem for line in lines)
