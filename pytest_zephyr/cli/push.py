@@ -172,26 +172,24 @@ def _push_run(
         problem_lines.append(problem(corrections, code="settings"))
     names = ", ".join(map(str, run.paths))
     lines = delivered.summary_lines(problem_lines, name=names)
+    report = delivered.report(lines)
     document = {
         "journals": list(map(str, run.paths)),
-        "server": settings.url,
-        "url": next((line.url for line in lines if line.url), None),
+        "server": report.server,
+        "url": report.url,
         "problems": problems_as_json(lines),
         **summary.as_json(delivery),
         **summary.merged_as_json(contents.results),
-        "complete": delivered.complete,
+        "complete": report.complete,
         "cut_short": list(map(str, run.cut)),
         "unreadable": {str(path): each for path, each in contents.unreadable.items()},
     }
-    report = None
-    if settings.report is not None:
-        report = settings.report, delivered.report(lines)
     return _Pushed(
         document,
         lines,
         ok=not (delivery.failed or delivery.changes.refused or delivered.damaged),
         interrupted=isinstance(delivery.error, errors.Interrupted),
-        report=report,
+        report=(settings.report, report) if settings.report is not None else None,
     )
 
 

@@ -120,16 +120,13 @@ def unsent_report(
             else:
                 yield row_of(result, "not_sent", reason)
 
-    facts = {
-        "run": journal.header.run,
-        "journals": [str(display_path(journal.path))],
-        "server": settings.url,
-        "target": settings.target_path or None,
-        "url": None,
-        "dry_run": settings.dry_run,
-        "complete": False,
-        "created": [],
-        "attachments": None,
-    }
-    without_case = [node for node in plan.unmapped if node.unmarked or node.invalid]
-    return RunReport(facts, lines, cases, without_case)
+    return RunReport(
+        run=journal.header.run,
+        journals=[str(display_path(journal.path))],
+        server=settings.url,
+        target=settings.target_path or None,
+        dry_run=settings.dry_run,
+        lines=lines,
+        cases=cases,
+        without_case=[node for node in plan.unmapped if node.unmarked or node.invalid],
+    )

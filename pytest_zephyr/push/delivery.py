@@ -31,6 +31,7 @@ class RefusedFile:
     reason: str
     final: bool = False
     by_limit: bool = False
+    is_step: bool = False
 
 
 @dataclass
@@ -38,8 +39,8 @@ class EvidenceDelivery:
     """What became of the evidence of a run.
 
     *steps* counts step results, *steps_pending* test cases whose step results are not
-    sent; the other numbers count files. *left_out* was never put into the journal, because
-    of a limit or a full disk.
+    sent; the other numbers count files. *refused* are files and steps. *left_out* was
+    never put into the journal, because of a limit or a full disk.
     """
 
     files: int = 0
@@ -55,6 +56,14 @@ class EvidenceDelivery:
         self.files += earlier.files
         self.files_before = max(0, self.files_before - earlier.files)
         self.steps += earlier.steps
+
+    @property
+    def steps_refused(self) -> int:
+        return sum(each.is_step for each in self.refused)
+
+    @property
+    def files_refused(self) -> int:
+        return len(self.refused) - self.steps_refused
 
     @property
     def pending(self) -> int:

@@ -246,7 +246,8 @@ class StepResults(BatchWriter[StepWrite]):
     def _refuse(self, change: Change, name: str, reason: str) -> None:
         self._refused.add(change.execution.id)
         nodeid = change.result.nodes[0].nodeid
-        self._evidence.refused.append(delivery.RefusedFile(name, nodeid, reason))
+        step = delivery.RefusedFile(name, nodeid, reason, is_step=True)
+        self._evidence.refused.append(step)
 
 
 def _digest(change: Change) -> str:

@@ -99,7 +99,8 @@ def details(delivery: Delivery) -> list[Line]:
             (sent.files, "attachment", "uploaded"),
             (sent.files_before, "attachment", "uploaded before"),
             (sent.steps, "step result", "reported"),
-            (len(sent.refused), "file", "refused"),
+            (sent.files_refused, "attachment", "refused"),
+            (sent.steps_refused, "step result", "refused"),
             (len(sent.left_out), "attachment", "left out"),
             (sent.files_pending, "attachment", "not sent"),
         )

@@ -37,6 +37,12 @@ FORMAT = 1
 #: The variable on GitHub Actions that names the file for the summary of the job.
 _JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 
+#: The fields of a `RunReport` that the JSON has as they are.
+_FACTS = (
+    *("run", "journals", "server", "target", "url", "dry_run"),
+    *("complete", "created", "attachments"),
+)
+
 Action = Literal[
     "reported", "reported_before", "would_report", "unchanged", "refused", "not_sent"
 ]
@@ -68,14 +74,27 @@ class CaseRow:
 class RunReport:
     """The report of one run: facts, the lines of its summary, and its test cases.
 
-    *cases* returns a new iterator at each call. *without_case* are the tests that
-    name no test case, or an invalid one.
+    *run* is its run key or the name of its journal. *cases* returns a new iterator at each
+    call. *without_case* are the tests that name no test case, or an invalid one. Without
+    the last three fields nothing was sent; `docs/report.schema.json` describes them.
     """
 
-    facts: Mapping[str, object]
+    run: str
+    journals: Sequence[str]
+    server: str | None
+    target: str | None
+    dry_run: bool
     lines: Sequence[Line]
     cases: Callable[[], Iterable[CaseRow]]
-    without_case: Sequence[NodeResult] = ()
+    without_case: Sequence[NodeResult]
+    complete: bool = False
+    created: Sequence[str] = ()
+    attachments: Mapping[str, int] | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Where to see the results, `None` if nothing was reported."""
+        return next((line.url for line in self.lines if line.url), None)
 
 
 def row_of(result: CaseResult, action: Action, reason: str = "") -> CaseRow:
@@ -111,7 +130,8 @@ def _json(runs: Iterable[RunReport]) -> Iterator[str]:
     yield f'{{\n"format": {FORMAT},\n"runs": ['
     for number, run in enumerate(runs):
         yield ",\n{\n" if number else "\n{\n"
-        facts = {**run.facts, **_counts(run), "problems": problems_as_json(run.lines)}
+        facts = {name: getattr(run, name) for name in _FACTS}
+        facts |= {**_counts(run), "problems": problems_as_json(run.lines)}
         for name, value in facts.items():
             yield f"{json.dumps(name)}: {json.dumps(value)},\n"
         yield from _json_list("test_cases", map(_case_as_json, run.cases()))
@@ -193,8 +213,7 @@ def _iso_time(at: int) -> str | None:
 def _markdown(runs: Iterable[RunReport]) -> Iterator[str]:
     yield "# Test results in Zephyr\n"
     for run in runs:
-        place = str(run.facts.get("target") or "Not sent")
-        yield f"\n## {markdown_text(place)}\n\n"
+        yield f"\n## {markdown_text(run.target or 'Not sent')}\n\n"
         yield from as_markdown(run.lines)
         yield "\n| Test case | Name | Status | Outcome | Action | Tests |\n"
         yield "| --- | --- | --- | --- | --- | --- |\n"

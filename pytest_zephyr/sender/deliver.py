@@ -115,25 +115,7 @@ class DeliveredRun:
     def report(self, lines: Sequence[Line]) -> RunReport:
         """Return the report of the run; *lines* are its `summary_lines`."""
         delivery, settings = self.delivery, self.settings
-        header = self.run.journals[0].header
         target, evidence = delivery.target, delivery.evidence
-        facts = {
-            "run": header.run,
-            "journals": [str(display_path(path)) for path in self.run.paths],
-            "server": SANDBOX if settings.embedded else settings.url,
-            "target": target.path if target else settings.target_path or None,
-            "url": next((line.url for line in lines if line.url), None),
-            "dry_run": delivery.previewed,
-            "complete": self.complete,
-            "created": delivery.creations.created,
-            "attachments": {
-                "uploaded": evidence.files,
-                "uploaded_before": evidence.files_before,
-                "refused": len(evidence.refused),
-                "left_out": len(evidence.left_out),
-                "not_sent": evidence.files_pending,
-            },
-        }
 
         def cases() -> Iterator[CaseRow]:
             for row in summary.case_rows(delivery):
@@ -141,7 +123,25 @@ class DeliveredRun:
                 yield row
 
         invalid = [node for node in delivery.invalid if not node.cases]
-        return RunReport(facts, lines, cases, (*delivery.without_case, *invalid))
+        return RunReport(
+            run=self.run.journals[0].header.run,
+            journals=[str(display_path(path)) for path in self.run.paths],
+            server=SANDBOX if settings.embedded else settings.url,
+            target=target.path if target else settings.target_path or None,
+            dry_run=delivery.previewed,
+            lines=lines,
+            cases=cases,
+            without_case=(*delivery.without_case, *invalid),
+            complete=self.complete,
+            created=delivery.creations.created,
+            attachments={
+                "uploaded": evidence.files,
+                "uploaded_before": evidence.files_before,
+                "refused": evidence.files_refused,
+                "left_out": len(evidence.left_out),
+                "not_sent": evidence.files_pending,
+            },
+        )
 
 
 def deliver(

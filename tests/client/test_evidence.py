@@ -29,6 +29,7 @@ from pytest_zephyr.journal.format import Header
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import Run
 from pytest_zephyr.journal.writer import JournalWriter
+from pytest_zephyr.push import summary
 from pytest_zephyr.push.delivery import Delivery
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.push.workflow import push
@@ -604,6 +605,9 @@ def test_a_refused_step_is_named_and_the_others_are_written(
 
     assert len(delivery.changes.reported) == 1
     assert [each.name for each in delivery.evidence.refused] == ["step 1"]
+    assert summary.details(delivery)[0].text == (
+        "2 step results reported, 1 step result refused"
+    )
     assert target_with_steps.execution(7).steps == {2: ("1", None), 3: ("1", None)}
 
     assert recorded.push().complete

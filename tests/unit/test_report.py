@@ -28,18 +28,6 @@ SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs" / "report.schema.json").read_text("utf-8")
 )
 
-FACTS: dict[str, Any] = {
-    "run": "r",
-    "journals": [],
-    "server": None,
-    "target": "Payments > <b>1.0</b>",
-    "url": None,
-    "dry_run": False,
-    "complete": False,
-    "created": [],
-    "attachments": None,
-}
-
 GITHUB = {"GITHUB_ACTIONS": "true"}
 
 NODE = NodeResult("test_a.py::test_x[a|`b`\ud800]", Outcome.FAILED, (101,))
@@ -48,7 +36,16 @@ NODE = NodeResult("test_a.py::test_x[a|`b`\ud800]", Outcome.FAILED, (101,))
 def render_report(suffix: str, *lines: Line) -> str:
     failed = result(101, status=Status("2", "Fail"), nodes=(NODE,))
     rows = [row_of(failed, "refused", "no | such * case")]
-    run = RunReport(FACTS, lines, lambda: rows, [NODE])
+    run = RunReport(
+        run="r",
+        journals=[],
+        server=None,
+        target="Payments > <b>1.0</b>",
+        dry_run=False,
+        lines=lines,
+        cases=lambda: rows,
+        without_case=[NODE],
+    )
     return "".join(render(suffix, [run, run]))
 
 
