@@ -27,6 +27,7 @@ from pytest_zephyr.plugin.reports import ReportLines
 from pytest_zephyr.plugin.settings import LocalOptions
 from pytest_zephyr.plugin.startup_check import JOURNAL_KEY
 from pytest_zephyr.plugin.startup_check import PLANNED_KEY
+from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.records import Item
 
 
@@ -90,7 +91,7 @@ def _checking_plugins(config: pytest.Config, given: OptionSources) -> dict[str, 
         settings.require_server()
     local = plugin_settings.load_local(given, settings.credential)
     check = CollectCheck(config, settings, local)
-    return {"collect-check": check, **_map_use(local.marks, check.bugs, check.add_line)}
+    return {"collect-check": check, **_map_use(local.marks, check.bugs, check.lines)}
 
 
 def _controller_plugins(
@@ -109,7 +110,7 @@ def _controller_plugins(
         **_recording_plugins(
             config, local, reporter.writer, reporter.bugs, take_item=check.take_item
         ),
-        **_map_use(local.marks, reporter.bugs, reporter.add_line),
+        **_map_use(local.marks, reporter.bugs, reporter.lines),
     }
 
 
@@ -123,7 +124,8 @@ def _worker_plugins(
     processes = workerinput.get("workercount", 1)
     plugins = {
         **_recording_plugins(config, local, writer, bugs, worker, processes),
-        **_map_use(local.marks, bugs),
+        # The controller reports the remarks.
+        **_map_use(local.marks, bugs, lines=[]),
     }
     if PLANNED_KEY in workerinput:
         planned = frozenset(workerinput[PLANNED_KEY])
@@ -151,12 +153,10 @@ def _recording_plugins(
     }
 
 
-def _map_use(
-    marks: Marks, bugs: Bugs, add_line: Callable[[str], None] | None = None
-) -> dict[str, object]:
+def _map_use(marks: Marks, bugs: Bugs, lines: list[Line]) -> dict[str, object]:
     """Return what says which rows of the mapping file had no effect, if there is one."""
     if marks.case_map is None:
         return {}
     from pytest_zephyr.plugin.collection.map_use import MapUse
 
-    return {"map-use": MapUse(marks, bugs, add_line)}
+    return {"map-use": MapUse(marks, bugs, lines)}

@@ -24,7 +24,6 @@ from pytest_zephyr.plugin.summary import show
 from pytest_zephyr.results.lines import first_lines
 from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
-from pytest_zephyr.results.lines import problem
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.records import CaseRef
 from pytest_zephyr.text import plural
@@ -33,7 +32,7 @@ from pytest_zephyr.text import plural
 class CollectCheck:
     """Says what is wrong with markers and test cases, without running a test.
 
-    It writes nothing, neither to the server nor to a journal.
+    It writes nothing, neither to the server nor to a journal. *lines* are for the summary.
     """
 
     def __init__(
@@ -43,13 +42,10 @@ class CollectCheck:
         self._settings = settings
         self._marks = local.marks
         self._scrub = local.scrub
-        self._lines = problems(settings.warnings, "warning", "settings")
+        self.lines = problems(settings.warnings, "warning", "settings")
         self.bugs = Bugs()
         # The first test of each test case.
         self._tests: dict[CaseRef, str] = {}
-
-    def add_line(self, line: str) -> None:
-        self._lines.append(problem([line], "warning"))
 
     # First of its hook, before pytest lists the tests, but after all plugins that modify
     # the items.
@@ -69,7 +65,7 @@ class CollectCheck:
             with SenderProcess(self._config.invocation_params.dir) as sender:
                 self._check(session, sender)
         except SenderError as error:
-            self._lines.append(Line(str(error), "error", code="error"))
+            self.lines.append(Line(str(error), "error", code="error"))
 
     def _check(self, session: pytest.Session, sender: SenderProcess) -> None:
         """Check the server, then the test cases. Raises SenderError."""
@@ -77,7 +73,7 @@ class CollectCheck:
         checked = sender.ask(
             protocol.Check(settings, seconds), protocol.Checked, seconds
         )
-        self._lines += problems(checked.lines, code="server")
+        self.lines += problems(checked.lines, code="server")
         if checked.planned is not None:
             planned = frozenset(checked.planned)
             unwritten = JournalWriter(settings.journal)
@@ -88,7 +84,7 @@ class CollectCheck:
         answer = sender.ask(request, protocol.LookedUp, seconds)
         if answer.error:
             if not checked.lines:
-                self._lines.append(Line(answer.error, "error", code="error"))
+                self.lines.append(Line(answer.error, "error", code="error"))
             self._count(session, "not checked")
             return
         counts = Counter(code for _case, _text, code in answer.problems)
@@ -104,7 +100,7 @@ class CollectCheck:
         unknown_case = settings.unknown_case
         level: Level = "error" if unknown_case == "error" else "warning"
         no_problem = {"to-add", "unknown-case" if unknown_case == "ignore" else ""}
-        self._lines += first_lines(
+        self.lines += first_lines(
             [
                 Line(f"{text} ({self._tests[case]})", level, code=code)
                 for case, text, code in answer.problems
@@ -127,8 +123,8 @@ class CollectCheck:
                 self._tests.setdefault(case, key)
         tests = {line.text.partition(": ")[0] for line in invalid}
         if line := without_case_line(unmarked, len(tests)):
-            self._lines.append(Line(line))
-        self._lines += first_lines(invalid)
+            self.lines.append(Line(line))
+        self.lines += first_lines(invalid)
 
     def _count(self, session: pytest.Session, what: str) -> None:
         """Say first how many test cases there are, and *what* of them is known."""
@@ -136,20 +132,20 @@ class CollectCheck:
         text = f"No test case in {tests}"
         if self._tests:
             text = f"{plural(len(self._tests), 'test case')} of {tests}: {what}"
-        is_right = not any(line.is_problem for line in self._lines)
+        is_right = not any(line.is_problem for line in self.lines)
         level: Level = "success" if is_right and "phase" in what else "info"
-        self._lines.insert(0, Line(text, level))
+        self.lines.insert(0, Line(text, level))
 
     @pytest.hookimpl(trylast=True)
     @guarded
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.bugs or any(line.is_problem for line in self._lines):
+        if self.bugs or any(line.is_problem for line in self.lines):
             plugin_settings.set_exit_code(session, self._settings.on_error)
 
     @guarded
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
-        lines = [*self._lines, *self.bugs.lines()]
+        lines = [*self.lines, *self.bugs.lines()]
         lines = [line.cleaned(self._scrub.line) for line in lines]
         show(terminalreporter, lines, quiet=self._config.get_verbosity() < 0)

@@ -50,7 +50,7 @@ from pytest_zephyr.results.report import write_report
 class ZephyrReporter:
     """Starts the journal of a session, has it sent at the end, and reports the result.
 
-    It runs on the controller, or in the only process.
+    It runs on the controller, or in the only process. *lines* are for the summary.
     """
 
     def __init__(
@@ -84,17 +84,13 @@ class ZephyrReporter:
             config, settings, local.marks, self.writer, self.bugs
         )
         self._journal = display_path(path)
-        self._lines = problems(settings.warnings, "warning")
+        self.lines = problems(settings.warnings, "warning")
         self._undelivered = False
         self._uncollected: list[str] = []
         self._finished = False
         # The sender has written the report.
         self._reported = False
         self._session: pytest.Session | None = None
-
-    def add_line(self, line: str) -> None:
-        """Show a problem in the summary."""
-        self._lines.append(problem([line], "warning"))
 
     @guarded
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -154,9 +150,9 @@ class ZephyrReporter:
             report = summary.unsent_report(journal, self._settings, reason, lines)
         except errors.JournalError as error:
             text = f"the report {display_path(path)} cannot be written: {error}"
-            self._lines.append(Line(text, "warning", code="report"))
+            self.lines.append(Line(text, "warning", code="report"))
         else:
-            self._lines.append(write_report(path, [report], display_path(path)))
+            self.lines.append(write_report(path, [report], display_path(path)))
 
     def _set_exit_code(self, session: pytest.Session) -> None:
         if self._undelivered or self.bugs:
@@ -181,12 +177,12 @@ class ZephyrReporter:
             known = runs.open_all([journal.path.parent], recent=True)
             runs.note_running([journal], known, [self.writer])
         if journal.header.cut:
-            self._lines += cut_short([self._journal])
-        self._lines += uncollected(self._uncollected)
+            self.lines += cut_short([self._journal])
+        self.lines += uncollected(self._uncollected)
         self._undelivered = self.writer.broken is not None
         if not self._undelivered:
             text, again = unsent_lines([self._journal], self._settings)
-            self._lines.append(Line(text, more=(again,)))
+            self.lines.append(Line(text, more=(again,)))
 
     def _push(self) -> None:
         settings = self._settings
@@ -218,7 +214,7 @@ class ZephyrReporter:
                 self._keep(text, code="interrupted")
             else:
                 self._reported = True
-                self._lines += answer.lines
+                self.lines += answer.lines
                 self._undelivered = answer.failed
 
     def _report_broken(self, error: OSError) -> None:
@@ -228,13 +224,13 @@ class ZephyrReporter:
             self.writer.discard()
             result = "nothing was lost, the results were sent from memory."
         text = f"{self._journal} could not be written ({error.strerror or error}); "
-        self._lines.append(Line(text + result, "error", code="journal"))
+        self.lines.append(Line(text + result, "error", code="journal"))
 
     def _keep(self, problem_text: str = "", code: errors.Code = "error") -> None:
         """Say that everything stays in the journal, after the problem that is why."""
         self._undelivered = True
         if problem_text:
-            self._lines.append(Line(problem_text, "error", code=code))
+            self.lines.append(Line(problem_text, "error", code=code))
         readable = True
         try:
             Journal(self.writer.path)
@@ -244,12 +240,12 @@ class ZephyrReporter:
             )
             if readable:
                 # It is there, but this process cannot read it.
-                self._lines.append(Line(str(error), "error", code="journal"))
+                self.lines.append(Line(str(error), "error", code="journal"))
         if readable and self.writer.broken is None:
             lines = unsent_lines([self._journal], self._settings)
         else:
             lines = [f"{self._journal} cannot be read back; the results are lost."]
-        self._lines.append(problem(lines, code="not-sent"))
+        self.lines.append(problem(lines, code="not-sent"))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
@@ -267,7 +263,7 @@ class ZephyrReporter:
         summary.show(terminal, lines, quiet=self._config.get_verbosity() < 0)
         for annotation in github_annotations(lines, self._environ):
             terminal.line(annotation)
-        self._lines = []
+        self.lines.clear()
         self.bugs.clear()
 
     def _publish(self) -> list[Line]:
@@ -277,7 +273,7 @@ class ZephyrReporter:
 
     def _summary_lines(self) -> list[Line]:
         """Return all lines, bugs included, without secrets and control characters."""
-        lines = (*self._lines, *self.bugs.lines())
+        lines = (*self.lines, *self.bugs.lines())
         return [line.cleaned(self.writer.scrub.line) for line in lines]
 
     @guarded

@@ -111,8 +111,8 @@ def unsent_report(
         for result in plan.results:
             if result.uncertain:
                 yield row_of(result, "refused", result.problem)
-            elif result.status is None and not result.problem:
-                yield row_of(result, "unchanged", result.outcome.value)
+            elif result.is_skipped:
+                yield row_of(result, "unchanged", result.why_skipped)
             elif sent and result.digest in sent:
                 row = row_of(result, "reported")
                 row.execution = sent[result.digest]

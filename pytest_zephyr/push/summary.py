@@ -28,7 +28,6 @@ from pytest_zephyr.text import plural
 
 
 #: Why a test case is unchanged, other than the outcome of its tests.
-_UNRUN = "not run"
 _IGNORED = "unknown to Zephyr"
 _OLDER = "newer result in Zephyr"
 _OVERRULED = "worse result of another job"
@@ -87,7 +86,7 @@ def _why_unchanged(result: CaseResult) -> str:
     if result.status is not None:
         # Its test case is unknown.
         return _IGNORED
-    return _UNRUN if result.outcome is records.Outcome.UNRUN else result.outcome.value
+    return result.why_skipped
 
 
 def details(delivery: Delivery) -> list[Line]:

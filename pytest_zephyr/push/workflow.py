@@ -117,8 +117,7 @@ def _expected_delivery(planner: Planner, nodes: Sequence[NodeResult]) -> Deliver
     delivery = Delivery(results=plan.results, invalid=planner.invalid(nodes))
     changes = delivery.changes
     for result in plan.results:
-        is_skipped = result.status is None and not result.problem
-        (changes.skipped if is_skipped else changes.missing).append(result)
+        (changes.skipped if result.is_skipped else changes.missing).append(result)
     for node in plan.unmapped:
         settings = planner.settings_of(node)
         if settings.unmapped in {"warn", "error"} and node.unmarked:

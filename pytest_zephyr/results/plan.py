@@ -44,6 +44,15 @@ class CaseResult:
     statuses: tuple[str, ...] = ()
     uncertain: bool = False
 
+    @property
+    def is_skipped(self) -> bool:
+        """Whether nothing is sent because the outcome maps to no status."""
+        return self.status is None and not self.problem
+
+    @property
+    def why_skipped(self) -> str:
+        return "not run" if self.outcome is Outcome.UNRUN else self.outcome.value
+
     def findings(
         self, ended: Mapping[str, int], incomplete: Collection[str] = ()
     ) -> list[OwnFinding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -14,6 +13,8 @@ from pytest_zephyr.plugin.collection.marks import Marks
 from pytest_zephyr.plugin.guard import Bugs
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.results.case_map import MapRow
+from pytest_zephyr.results.lines import Line
+from pytest_zephyr.results.lines import problems
 
 
 #: The key of xdist's ``workeroutput`` for the remarks of a worker.
@@ -21,19 +22,14 @@ _REMARKS = "zephyr_map"
 
 
 class MapUse:
-    """Passes remarks about the map to *add_line*; a worker sends them to the controller.
+    """Adds remarks about the map to *lines*; a worker sends them to the controller.
 
     A controller has no items, and gets the same remarks from each worker.
     """
 
-    def __init__(
-        self,
-        marks: Marks,
-        bugs: Bugs,
-        add_line: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, marks: Marks, bugs: Bugs, lines: list[Line]) -> None:
         self._marks = marks
-        self._add_line = add_line
+        self._lines = lines
         self._reported: set[str] = set()
         self._places: set[str] = set()
         self.bugs = bugs
@@ -71,10 +67,9 @@ class MapUse:
         self._report(getattr(node, "workeroutput", {}).get(_REMARKS, ()))
 
     def _report(self, remarks: Iterable[str]) -> None:
-        for remark in remarks:
-            if remark not in self._reported and self._add_line is not None:
-                self._reported.add(remark)
-                self._add_line(remark)
+        new = [remark for remark in remarks if remark not in self._reported]
+        self._reported.update(new)
+        self._lines += problems(new, "warning")
 
     def _add_places(self, items: Iterable[pytest.Item]) -> None:
         """Note the files and directories of *items*."""
