@@ -7,7 +7,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +26,6 @@ from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.runs import find_journals
 from pytest_zephyr.journal.runs import group
 from pytest_zephyr.journal.runs import Run
-from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import github_annotations
@@ -40,6 +38,7 @@ from pytest_zephyr.results.report import RunReport
 from pytest_zephyr.results.report import write_report
 from pytest_zephyr.secret import Scrubber
 from pytest_zephyr.sender.deliver import deliver
+from pytest_zephyr.sender.deliver import reopened
 
 
 @dataclass(frozen=True)
@@ -154,12 +153,7 @@ def _push_run(
     for warning in settings.warnings:
         output.complain(warning)
     try:
-        with ExitStack() as stack:
-            writers = []
-            for path in run.paths:
-                writers.append(JournalWriter.reopen(path))
-                stack.callback(writers[-1].close)
-            stack.enter_context(common.time_limit(deadline))
+        with reopened(run.paths) as writers, common.time_limit(deadline):
             delivered = deliver(
                 run, settings, deadline, writers, keep_flags=True, force=args.force
             )

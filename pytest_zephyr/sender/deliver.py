@@ -6,10 +6,14 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import closing
+from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import cached_property
 import os
+from pathlib import Path
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.clock import Deadline
@@ -142,6 +146,18 @@ class DeliveredRun:
                 "not_sent": evidence.files_pending,
             },
         )
+
+
+@contextmanager
+def reopened(paths: Iterable[Path]) -> Iterator[list[JournalWriter]]:
+    """Yield writers that add to the journals at *paths* what a push does.
+
+    Raises JournalError if one is in use.
+    """
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(closing(JournalWriter.reopen(path))) for path in paths
+        ]
 
 
 def deliver(

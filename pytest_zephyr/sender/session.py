@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from pytest_zephyr import codec
 from pytest_zephyr import protocol
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
-from pytest_zephyr.journal.writer import JournalWriter
 from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
 from pytest_zephyr.results.report import write_report
 from pytest_zephyr.sender.deliver import deliver
+from pytest_zephyr.sender.deliver import reopened
 from pytest_zephyr.target.snapshot import Snapshot
 
 
@@ -44,12 +43,8 @@ def deliver_session(
             siblings_unreadable.update(new_problems)
         return runs.Run(journals, runs.siblings(journals, known))
 
-    with ExitStack() as stack:
-        writers = []
-        # With unwritten lines the disk is full, so receipts cannot be written either.
-        if not unwritten:
-            writers.append(JournalWriter.reopen(path))
-            stack.callback(writers[0].close)
+    # With unwritten lines the disk is full, so receipts cannot be written either.
+    with reopened([] if unwritten else [path]) as writers:
         run = find_run()
         runs.note_running(run.journals, known, writers)
         delivered = deliver(
