@@ -176,10 +176,10 @@ def deliver(
 
     With *keep_flags* each journal is pushed with the settings in its header, overridden by
     the flags of the command; otherwise the journals of *run* are pushed with *settings*.
-    *writers* are those of the journals. With *force* newer results are replaced. *snapshot* is what was already read from the
-    server. *find_run* finds the journals of the run again: if another session of it has
-    ended meanwhile, neither push knew the results of the other, so they are merged and
-    pushed again.
+    *writers* are those of the journals. With *force* newer results are replaced.
+    *snapshot* is what was already read from the server. *find_run* finds the journals of
+    the run again: if another session of it has ended meanwhile, neither push knew the
+    results of the other, so they are merged and pushed again.
     """
     server, contents = str(settings.url), run.read()
     earlier: Delivery | None = None
