@@ -67,8 +67,8 @@ def upload_batches(
 class BatchWriter(ABC, Generic[Row]):
     """Sends rows in batches, reads back what got no answer, and halves what is refused.
 
-    Subclasses add to *finished* the keys of rows that are written or refused, and to
-    *changed* those of rows that somebody else has changed, which are sent again.
+    *finished* has the keys of rows that are written or refused, *changed* those of rows that
+    somebody else has changed, which are sent again. Subclasses add what they find out.
     """
 
     #: Whether a refused write is read back, because a part of it may have been carried out.
@@ -87,16 +87,25 @@ class BatchWriter(ABC, Generic[Row]):
         """Return what identifies *row*."""
 
     @abstractmethod
-    def write(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Write *rows* and return those that the answer does not confirm."""
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write *rows*; those that the answer confirms are finished."""
 
     @abstractmethod
     def read_back(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return those of *rows* that were not written."""
+        """Find out which of *rows* are finished; return the rows as they are now."""
 
     @abstractmethod
+    def note_refused(self, rows: Sequence[Row], reason: str) -> None:
+        """Note why *rows* are not written."""
+
+    def split(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+        """Yield the batches of *rows*, each just before it is sent."""
+        return batches(rows)
+
     def refuse(self, rows: Sequence[Row], reason: str) -> None:
-        """Note that *rows* are not written."""
+        if rows:
+            self.finished.update(map(self.key, rows))
+            self.note_refused(rows, reason)
 
     def give_up(self, rows: Sequence[Row], refused: ZephyrRefused) -> None:
         """Note that the server refuses everything, so that *rows* are not sent."""
@@ -107,7 +116,7 @@ class BatchWriter(ABC, Generic[Row]):
 
     def send_all(self, rows: Sequence[Row]) -> None:
         self._rows = rows
-        for batch in batches(rows):
+        for batch in self.split(rows):
             self.send(batch)
 
     def send(self, batch: Sequence[Row]) -> None:
@@ -120,7 +129,7 @@ class BatchWriter(ABC, Generic[Row]):
         while (batch := self.unfinished(batch)) and tries < _MAX_TRIES:
             size, error, refused, may_land_within = len(batch), None, None, 0.0
             try:
-                batch = self.write(batch)
+                self.write(batch)
             except ZephyrRefused as failed:
                 error = refused = failed
             except ZephyrWriteUnanswered as failed:
@@ -152,7 +161,7 @@ class BatchWriter(ABC, Generic[Row]):
     def missing(self, batch: Sequence[Row]) -> Sequence[Row]:
         """Return the rows of *batch* that are neither written nor refused."""
         batch = self.unfinished(batch)
-        return self.read_back(batch) if batch else batch
+        return self.unfinished(self.read_back(batch)) if batch else batch
 
     def _divide(self, batch: Sequence[Row], refused: ZephyrRefused) -> None:
         """Send the halves of a refused batch; refuse a single row."""

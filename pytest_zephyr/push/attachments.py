@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,6 +37,9 @@ from pytest_zephyr.text import format_size
 
 #: The name of the file with the full text of notes that were cut.
 NOTES_FILE = "notes.txt"
+
+#: The only reason for which a file is refused that no other push can deliver either.
+_NO_COPY = "its copy beside the journal is gone or was changed"
 
 
 @dataclass(frozen=True)
@@ -128,19 +132,21 @@ class FileSender(BatchWriter[FileToSend]):
         memory: ledger.Memory,
         evidence: delivery.EvidenceDelivery,
         files: Sequence[FileToSend],
+        progress: Callable[..., None],
     ) -> None:
         super().__init__(client)
         self._memory = memory
         self._evidence = evidence
-        self._rows = [each for each in files if each.key not in memory.attached]
-        evidence.files_before += len(files) - len(self._rows)
-        evidence.files_pending = len(self._rows)
+        self._progress = progress
+        self._files = [each for each in files if each.key not in memory.attached]
+        evidence.files_before += len(files) - len(self._files)
+        evidence.files_pending = len(self._files)
         # Files that may be attached although there is no receipt.
         self._attaching: set[ledger.AttachmentKey] = set(memory.attaching)
         self._digests: dict[str, str] = {"": ""}
         self._names: dict[ledger.AttachmentKey, ledger.Naming] = dict(memory.attaching)
         taken = {(key.execution, each.name) for key, each in self._names.items()}
-        for row in self._rows:
+        for row in self._files:
             if row.key in self._names:
                 continue
             name = row.file.name
@@ -151,13 +157,17 @@ class FileSender(BatchWriter[FileToSend]):
             taken.add((row.execution, name))
             self._names[row.key] = ledger.Naming(name)
 
-    def run(self, progress: Callable[..., None]) -> None:
+    def run(self) -> None:
         """Send the files. Raises ZephyrError if the rest cannot be sent now."""
-        for batch in upload_batches(self._rows, lambda row: row.file.size):
+        self.send_all(self._files)
+
+    def split(self, rows: Sequence[FileToSend]) -> Iterator[Sequence[FileToSend]]:
+        """Yield the uploads; files that are already attached are noted first."""
+        for batch in upload_batches(rows, lambda row: row.file.size):
             self._skip_attached(batch)
-            self.send(batch)
-            done = len(self._rows) - self._evidence.files_pending
-            progress(done, len(self._rows), "attachments")
+            yield batch
+            done = len(rows) - self._evidence.files_pending
+            self._progress(done, len(rows), "attachments")
 
     def _skip_attached(self, files: Sequence[FileToSend]) -> None:
         """Note those of *files* as done that are already attached, by any push."""
@@ -174,7 +184,7 @@ class FileSender(BatchWriter[FileToSend]):
     def key(self, row: FileToSend) -> ledger.AttachmentKey:
         return row.key
 
-    def write(self, rows: Sequence[FileToSend]) -> Sequence[FileToSend]:
+    def write(self, rows: Sequence[FileToSend]) -> None:
         rows_by_field: dict[str, FileToSend] = {}
         parts: dict[str, Part] = {}
         for number, row in enumerate(rows):
@@ -186,7 +196,7 @@ class FileSender(BatchWriter[FileToSend]):
                     self._names[row.key].name, file.type, file.size, reader
                 )
         if not parts:
-            return ()
+            return
         try:
             uploaded = self._client.upload(parts)
         except errors.ZephyrWriteUnanswered as error:
@@ -199,7 +209,6 @@ class FileSender(BatchWriter[FileToSend]):
         }
         if uploads:
             self._attach(uploads)
-        return rows
 
     def _reader(self, row: FileToSend) -> Callable[[], Iterable[bytes]] | None:
         """Return a function that returns the content of a file, `None` if it is refused."""
@@ -207,8 +216,7 @@ class FileSender(BatchWriter[FileToSend]):
             return lambda: [text().encode()]
         copy = find_copy(row.file, self._memory.journals)
         if copy is None:
-            reason = "its copy beside the journal is gone or was changed"
-            self.refuse([row], reason, final=True)
+            self.refuse([row], _NO_COPY)
             return None
         return partial(read_copy, copy, row.file.size)
 
@@ -288,21 +296,18 @@ class FileSender(BatchWriter[FileToSend]):
     def _finish_attached(self, files: Sequence[FileToSend]) -> int:
         if files:
             self._memory.note(ledger.Attached(tuple(row.key for row in files)))
-            self._finish(files)
+            self.finished.update(map(self.key, files))
+            self._evidence.files_pending -= len(files)
         return len(files)
 
-    def refuse(
-        self, rows: Sequence[FileToSend], reason: str, *, final: bool = False
-    ) -> None:
-        self._finish(rows)
+    def note_refused(self, rows: Sequence[FileToSend], reason: str) -> None:
+        self._evidence.files_pending -= len(rows)
         self._evidence.refused += [
-            delivery.RefusedFile(each.file.name, each.nodeid, reason, final)
+            delivery.RefusedFile(
+                each.file.name, each.nodeid, reason, reason == _NO_COPY
+            )
             for each in rows
         ]
-
-    def _finish(self, files: Sequence[FileToSend]) -> None:
-        self.finished.update(map(self.key, files))
-        self._evidence.files_pending -= len(files)
 
 
 def _name_for(name: str, upload: entities.Uploaded) -> str:

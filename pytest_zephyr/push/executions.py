@@ -65,26 +65,27 @@ class ResultWriter(BatchWriter[diff.Change]):
             f" {len(self._not_sent)} results were not sent."
         )
 
-    def write(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
+    def write(self, rows: Sequence[diff.Change]) -> None:
         stamps = {change.execution.id: change.execution.stamp for change in rows}
         self._memory.note(ledger.Sending(stamps))
         if not self._has_bulk:
-            return self._write_without_bulk(rows)
+            self._write_without_bulk(rows)
+            return
         try:
             writes = list(map(_write_of, rows))
-            return self._check_answer(rows, self._client.execute(writes, self._tester))
+            self._check_answer(rows, self._client.execute(writes, self._tester))
         except errors.ZephyrNotFound as not_found:
             self._has_bulk = False
             try:
-                return self._write_without_bulk(rows)
+                self._write_without_bulk(rows)
             except errors.ZephyrNotFound:
                 # The older calls find nothing either, so no call is missing.
                 self._has_bulk = True
                 raise not_found from None
 
-    def _write_without_bulk(self, batch: Sequence[diff.Change]) -> list[diff.Change]:
+    def _write_without_bulk(self, batch: Sequence[diff.Change]) -> None:
         """Write with the calls of older servers: notes one by one, the rest by status."""
-        missing: list[diff.Change] = []
+        sent: list[diff.Change] = []
         by_status: dict[str, list[diff.Change]] = {}
         for change in batch:
             if change.text is None:
@@ -93,37 +94,32 @@ class ResultWriter(BatchWriter[diff.Change]):
             for status, group in by_status.items():
                 ids = list(map(self.key, group))
                 answered = self._client.execute_status(ids, status, self._tester)
-                missing += self._check_answer(group, answered)
+                sent += group
+                self._check_answer(group, answered)
             for change in batch:
                 if change.text is not None:
                     self._client.execute_one(_write_of(change), self._tester)
                     self._note_written([change])
         except errors.ZephyrBadAnswer:
             # What was written before the refusal must not be written again.
-            self.missing(missing)
+            self.missing(sent)
             raise
-        return missing
 
     def _check_answer(
         self, batch: Sequence[diff.Change], answered: Sequence[ExecutionState] | None
-    ) -> Sequence[diff.Change]:
-        """Note what *answered* confirms and return the rest."""
+    ) -> None:
+        """Note what *answered* confirms."""
         rows = {row.id: row for row in answered or ()}
-        confirmed: list[diff.Change] = []
-        rest: list[diff.Change] = []
-        for change in batch:
-            row = rows.get(change.execution.id)
-            if (
-                row is not None
+        self._note_written(
+            [
+                change
+                for change in batch
+                if (row := rows.get(change.execution.id)) is not None
                 # A row without a status confirms the write, but not which status.
                 and row.status in ("", change.status)
                 and not diff.keeps_foreign_notes(change, row.comment)
-            ):
-                confirmed.append(change)
-            else:
-                rest.append(change)
-        self._note_written(confirmed)
-        return rest
+            ]
+        )
 
     def read_back(self, rows: Sequence[diff.Change]) -> Sequence[diff.Change]:
         """Read the phase again and return the changes that were not written.
@@ -186,8 +182,7 @@ class ResultWriter(BatchWriter[diff.Change]):
         if reported:
             self._memory.note(*map(_receipt_of, reported))
 
-    def refuse(self, rows: Sequence[diff.Change], reason: str) -> None:
-        self.finished.update(map(self.key, rows))
+    def note_refused(self, rows: Sequence[diff.Change], reason: str) -> None:
         self._forget_overruled(rows)
         self._changes.refused += [diff.Refusal(each.result, reason) for each in rows]
 

@@ -209,7 +209,7 @@ class StepResults(BatchWriter[StepWrite]):
     def key(self, row: StepWrite) -> tuple[int, int]:
         return row.execution, row.step
 
-    def write(self, rows: Sequence[StepWrite]) -> Sequence[StepWrite]:
+    def write(self, rows: Sequence[StepWrite]) -> None:
         """Write *rows*, and refuse those that the server's answer does not confirm.
 
         If the answer cannot be compared with them, all count as written.
@@ -221,7 +221,7 @@ class StepResults(BatchWriter[StepWrite]):
                 raise
             # The server accepts no step results, or none from this user.
             self.refuse(rows, str(refused))
-            return ()
+            return
         self.finished.update(map(self.key, rows))
         for row in rows:
             status = answered.get(self.key(row)) if answered is not None else row.status
@@ -232,14 +232,12 @@ class StepResults(BatchWriter[StepWrite]):
             else:
                 reason = f"the server answered that its status is {status}"
                 self.refuse([row], reason)
-        return ()
 
     def read_back(self, rows: Sequence[StepWrite]) -> Sequence[StepWrite]:
         """Return *rows*: writing the same results twice changes nothing."""
         return rows
 
-    def refuse(self, rows: Sequence[StepWrite], reason: str) -> None:
-        self.finished.update(map(self.key, rows))
+    def note_refused(self, rows: Sequence[StepWrite], reason: str) -> None:
         for row in rows:
             self._refuse(self._pending[row.execution], f"step {row.step}", reason)
 

@@ -180,15 +180,14 @@ class CaseCreator(BatchWriter[Key]):
         for case in self._cases_by_key.get(key, ()):
             self._creations.placements[case] = placement
 
-    def refuse(self, rows: Sequence[Key], reason: str) -> None:
-        self.finished.update(rows)
+    def note_refused(self, rows: Sequence[Key], reason: str) -> None:
         for key in rows:
             self._creations.refused |= dict.fromkeys(self._cases_by_key[key], reason)
 
     def key(self, row: Key) -> Key:
         return row
 
-    def write(self, rows: Sequence[Key]) -> Sequence[Key]:
+    def write(self, rows: Sequence[Key]) -> None:
         created = self._client.create_cases(list(map(self._request, rows)))
         by_name = {(each.folder, each.name.strip()): each for each in created}
         for path, name in rows:
@@ -196,7 +195,6 @@ class CaseCreator(BatchWriter[Key]):
             if placement is not None:
                 self._note_placement((path, name), placement)
                 self._created.append(((path, name), placement))
-        return rows
 
     def read_back(self, rows: Sequence[Key]) -> Sequence[Key]:
         """Look for *rows* in their folders, and note those that are there."""

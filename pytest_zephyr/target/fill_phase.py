@@ -134,24 +134,23 @@ class PhaseFiller(BatchWriter[Placement]):
     def key(self, row: Placement) -> int:
         return row.case
 
-    def write(self, rows: Sequence[Placement]) -> Sequence[Placement]:
+    def write(self, rows: Sequence[Placement]) -> None:
         ids_by_folder: dict[int, list[Any]] = {}
         for placement in rows:
             number = placement.version if self._expects_versions else placement.id
             ids_by_folder.setdefault(placement.folder or 0, []).append(number)
         try:
             self._client.add_to_phase(self._phase.id, self._root(), ids_by_folder)
+            self.finished.update(map(self.key, rows))
         except errors.ZephyrRefused as refused:
             # The server may expect other ids, so no more of these are sent.
             self.refuse(self._rows, str(refused))
-        return ()
 
     def read_back(self, rows: Sequence[Placement]) -> Sequence[Placement]:
-        absent = self._missing_from(self._read())
-        return [each for each in rows if each in absent]
+        self.finished.update(row.placement.case for row in self._read())
+        return rows
 
-    def refuse(self, rows: Sequence[Placement], reason: str) -> None:
-        self.finished.update(map(self.key, rows))
+    def note_refused(self, rows: Sequence[Placement], reason: str) -> None:
         self.first_refusal = self.first_refusal or reason
 
     def _assign(self, call: Callable[..., object], rows: object) -> None:

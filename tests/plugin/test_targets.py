@@ -432,6 +432,24 @@ def test_refused_addition_does_not_affect_other_results(pytester, run_zephyr, ta
     assert "answered 400 to POST assignmenttree" in ran.text
 
 
+def test_refused_assignment_is_the_reason_for_a_missing_execution(
+    pytester, run_zephyr, target
+):
+    """The test case was added to the phase before, and the server confirmed that."""
+    add_cases(target, [201])
+    for method, path in (("PUT", "/bulk/tree/"), ("POST", "/execution/modify")):
+        target.sandbox.faults.add(Fault(method, path, status=400, times=None))
+    pytester.makepyfile(ONE.format(case=201))
+    ran = run_zephyr(
+        *NAMES[:2], f"--zephyr-phase={target.phase}", "--zephyr-create=execution",
+        check_exit_code=False,
+    )  # fmt: skip
+
+    assert target.sandbox.store.scheduled_ids(target.phase).count(201) == 1
+    assert "test case 201 could not be added to phase" in ran.text
+    assert "answered 400 to PUT assignmenttree" in ran.text
+
+
 # Unknown ids, and tests without a marker
 
 

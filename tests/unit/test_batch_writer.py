@@ -30,19 +30,17 @@ class MemoryWriter(BatchWriter[int]):
     def key(self, row: int) -> int:
         return row
 
-    def write(self, rows: Sequence[int]) -> Sequence[int]:
+    def write(self, rows: Sequence[int]) -> None:
         assert not self.written.intersection(rows), "no row is written twice"
         self.fault(rows, self.written)
         self.written.update(rows)
         self.finished.update(rows)
-        return ()
 
     def read_back(self, rows: Sequence[int]) -> Sequence[int]:
         self.finished.update(self.written)
-        return [row for row in rows if row not in self.written]
+        return rows
 
-    def refuse(self, rows: Sequence[int], reason: str) -> None:
-        self.finished.update(rows)
+    def note_refused(self, rows: Sequence[int], reason: str) -> None:
         self.refused.update(dict.fromkeys(rows, reason))
 
 
@@ -125,9 +123,8 @@ def test_a_login_error_is_raised_and_refuses_no_row():
 
 def test_rows_that_an_answer_leaves_out_are_refused():
     class IncompleteWriter(MemoryWriter):
-        def write(self, rows: Sequence[int]) -> Sequence[int]:
+        def write(self, rows: Sequence[int]) -> None:
             self.finished.update(rows[1:])
-            return rows[:1]
 
     writer = IncompleteWriter(lambda _rows, _written: None)
     writer.send_all(ROWS[:3])
