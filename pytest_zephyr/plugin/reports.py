@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Generator
 from dataclasses import replace
-import os
-from typing import TypedDict
 
 import pytest
 
-from pytest_zephyr.clock import elapsed
 from pytest_zephyr.clock import now_ms
 from pytest_zephyr.config.settings import Capture
 from pytest_zephyr.journal import format as journal_format
@@ -28,28 +24,17 @@ from pytest_zephyr.plugin.guard import ERRORS
 from pytest_zephyr.plugin.guard import guarded
 from pytest_zephyr.plugin.recorder import begin_attempt
 from pytest_zephyr.plugin.recorder import forget_attempts
+from pytest_zephyr.plugin.report_record import add_to_stamp
+from pytest_zephyr.plugin.report_record import microseconds
+from pytest_zephyr.plugin.report_record import STAMP
+from pytest_zephyr.plugin.report_record import Stamp
+from pytest_zephyr.plugin.report_record import to_record
 from pytest_zephyr.plugin.warning import PytestZephyrWarning
 from pytest_zephyr.results.records import Report
 
 
 #: The reports of a test that has simply passed.
 _PASSED = ["setup", "call", "teardown"]
-
-#: The attribute of a report that carries a `Stamp`.
-STAMP = "zephyr"
-
-
-class Stamp(TypedDict, total=False):
-    """What a report carries besides pytest's own values, from a worker or a fork too.
-
-    *text* replaces the failure. *unwritten* are lines that could not be written, and *bugs*
-    those that cannot be shown, where the test ran.
-    """
-
-    attempt: int
-    bugs: list[str]
-    unwritten: list[str]
-    text: str
 
 
 class ReportLines:
@@ -140,7 +125,7 @@ class ReportLines:
         if self._record_hook.get_hookimpls():
             self._call_record_hook(item, report)
         if self._attempt:
-            _add_to_stamp(report, "attempt", self._attempt)
+            add_to_stamp(report, "attempt", self._attempt)
         if report.failed:
             self._failed = item, report
         if self._capture != "none":
@@ -186,15 +171,13 @@ class ReportLines:
             if report.when != "teardown":
                 return
             if [when for when, _duration, _at in passed] == _PASSED:
-                total = sum(
-                    [_microseconds(duration) for _when, duration, _at in passed]
-                )
+                total = sum([microseconds(duration) for _when, duration, _at in passed])
                 text = journal_format.passed_text(self._key, total, self._worker)
                 self._writer.append_text(text)
                 self._passed = []
                 return
         for when, duration, at in self._passed:
-            self._append(Report(self._key, when, "passed", _microseconds(duration), at))
+            self._append(Report(self._key, when, "passed", microseconds(duration), at))
         self._passed = []
         if not is_plain:
             self._append(self._record(report))
@@ -231,13 +214,13 @@ class ReportLines:
 
     def _add_unwritten(self, report: pytest.TestReport) -> None:
         if self._travels:
-            _add_to_stamp(report, "unwritten", self._writer.take_unwritten())
+            add_to_stamp(report, "unwritten", self._writer.take_unwritten())
 
     def _add_bugs(self, report: pytest.TestReport) -> None:
         # A process that was forked has those of its parent, too.
         first = 0 if self._worker else self._bugs_before
         if self._travels and (bugs := self.bugs[first:]):
-            _add_to_stamp(report, "bugs", bugs)
+            add_to_stamp(report, "bugs", bugs)
             del self.bugs[first:]
 
     def _write_failure(self, item: pytest.Item) -> None:
@@ -269,7 +252,7 @@ class ReportLines:
             before = record.text
             hook(item=item, record=record)
             if record.text != before:
-                _add_to_stamp(report, "text", str(record.text))
+                add_to_stamp(report, "text", str(record.text))
         except ERRORS as error:
             self._warn(item, report, blame(hook, error))
 
@@ -299,93 +282,5 @@ class ReportLines:
             Zephyr(item).attach_text(hidden, name="output.txt")
 
 
-def _add_to_stamp(report: pytest.TestReport, key: str, value: object) -> None:
-    setattr(report, STAMP, {**getattr(report, STAMP, {}), key: value})
-
-
 #: How many sections of captured output are attached, and whether the test failed since.
 _OUTPUT = pytest.StashKey[tuple[int, bool]]()
-
-
-#: Characters of a failure that a journal keeps, and of a line such as a reason.
-MAX_TEXT = 20_000
-MAX_LINE = 1000
-
-
-def to_record(
-    report: pytest.TestReport, root: str, scrub: Callable[[str], str]
-) -> Report:
-    """Return *report* as plain data; paths below *root* are relative to it.
-
-    A crash report of pytest-xdist has no more than a node id, an outcome and a text.
-    """
-    failed = report.outcome not in {"passed", "skipped"}
-    stamp: Stamp = getattr(report, STAMP, None) or Stamp()
-    changed = stamp.get("text")
-    gateway = getattr(getattr(report, "node", None), "gateway", None)
-    describe = getattr(report, "_sub_test_description", None) or getattr(
-        report, "sub_test_description", None
-    )
-    # Scrub before truncating: half a secret would no longer match.
-    return Report(
-        nodeid=report.nodeid,
-        when=str(report.when),
-        outcome=report.outcome,
-        duration=_microseconds(getattr(report, "duration", 0.0)),
-        at=now_ms(),
-        xfail=hasattr(report, "wasxfail"),
-        attempt=stamp.get("attempt", getattr(report, "rerun", 0)),
-        worker=getattr(gateway, "id", ""),
-        reason=scrub(_reason(report))[:MAX_LINE],
-        crash=scrub(_crash(report, root, changed))[:MAX_LINE] if failed else "",
-        text=_cut_middle(scrub(changed or _text(report))) if failed else "",
-        subtest=scrub(str(describe()) if callable(describe) else "")[:MAX_LINE],
-    )
-
-
-def _microseconds(seconds: float | None) -> int:
-    """Return a duration; 0 if it is impossible, because tests move pytest's clock."""
-    if not seconds or not 0 < seconds <= elapsed():
-        return 0
-    return round(seconds * 1_000_000)
-
-
-def _reason(report: pytest.TestReport) -> str:
-    wasxfail: object = getattr(report, "wasxfail", None)
-    if wasxfail is not None:
-        return str(wasxfail).removeprefix("reason: ")
-    longrepr = report.longrepr
-    if report.outcome == "skipped" and isinstance(longrepr, tuple):
-        return longrepr[2].removeprefix("Skipped: ")
-    return ""
-
-
-def _text(report: pytest.TestReport) -> str:
-    """Return the failure as pytest shows it; the tests' own classes may raise here."""
-    try:
-        return report.longreprtext
-    except ERRORS as error:
-        return f"<failure that cannot be shown: {type(error).__name__}>"
-
-
-def _crash(report: pytest.TestReport, root: str, changed: str | None) -> str:
-    """Return where it failed and why, in one line.
-
-    Empty if a hook has *changed* the text and it no longer has that line.
-    """
-    crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is None:
-        return ""
-    message = crash.message.partition("\n")[0]
-    if changed is not None and message not in changed:
-        return ""
-    path = str(crash.path).removeprefix(f"{root}{os.sep}")
-    return f"{path}:{crash.lineno}: {message}"
-
-
-def _cut_middle(text: str) -> str:
-    """Keep the beginning and the end of a text that is too long for a journal."""
-    if len(text) <= MAX_TEXT:
-        return text
-    half = MAX_TEXT // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
