@@ -25,7 +25,6 @@ from pytest_zephyr.config import options
 from pytest_zephyr.config import resolve
 from pytest_zephyr.config.settings import Settings
 from pytest_zephyr.journal.runs import Run
-from pytest_zephyr.results.records import TARGET
 
 
 #: Exit codes: success; something failed or was found; wrong usage or an invalid setting.
@@ -35,14 +34,14 @@ USAGE = 2
 
 #: The options of commands that read from the server.
 CONNECTION_OPTIONS = (
-    *("url", "auth", "token_file", "verify", "client_cert", "proxy"),
+    *(option.name for option in options.OPTIONS if option.connects),
     *("timeout", "retries", "deadline"),
 )
 
 #: The options of commands that send results.
 SENDING_OPTIONS = (
-    *(*CONNECTION_OPTIONS, *TARGET, "create", "environment", "build", "unknown_case"),
-    *("unmapped", "folder", "journal", "dry_run", "status_map", "comment", "run_key"),
+    *(*CONNECTION_OPTIONS, "journal", "dry_run"),
+    *(option.name for option in options.OPTIONS if option.journaled),
 )
 
 #: The time budget in seconds of a command that only reads, at most.
@@ -66,7 +65,8 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Return the parser of a new command.
 
-    *flags* names the options that it shares with pytest, and *text* says what it does.
+    *text* says what it does. *flags* names the options that it shares with pytest; one
+    without a flag is only read from ini files.
     """
     description = f"{text[0].upper()}{text[1:]}."
     parser = commands.add_parser(
@@ -81,7 +81,7 @@ def add_command(
         reject = partial(options.reject_flag, refused)
         add(f"--zephyr-{refused}", type=reject, help=argparse.SUPPRESS)
     for option in options.OPTIONS:
-        if option.name in flags:
+        if option.has_flag and option.name in flags:
             kind: dict[str, Any] = {"metavar": option.metavar}
             if option.is_switch:
                 kind = {"action": "store_const", "const": "true"}
