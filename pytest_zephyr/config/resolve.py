@@ -158,7 +158,7 @@ def resolve(given: OptionSources) -> Settings:
     if unmapped.value == "create" and create.value == "never":
         problems.append(
             f"'create' (from {unmapped.source}) creates test cases, so zephyr_create"
-            f" must be execution, phase or cycle; it is never (from {create.source})."
+            f" must be execution, phase or cycle; it is never ({create.source.phrase})."
         )
     if problems:
         raise SettingsError("\n".join(problems))
@@ -303,8 +303,8 @@ def describe(settings: Settings) -> list[str]:
     texts = {
         **settings.raw,
         "url": settings.url,
-        "proxy": mask_userinfo(settings.raw.get("proxy", "")),
-        "status_map": settings.raw.get("status_map") or _DEFAULT_MAP_TEXT,
+        "proxy": mask_userinfo(settings.raw["proxy"]),
+        "status_map": settings.raw["status_map"] or _DEFAULT_MAP_TEXT,
     }
     rows = [
         (option.ini_name, texts[option.name], str(settings.sources[option.name]))
