@@ -95,16 +95,16 @@ def find_option_sources(args: argparse.Namespace) -> resolve.OptionSources:
         ini = inifiles.load(args.config_file.absolute())
     else:
         ini = inifiles.find(Path.cwd())
-    options.reject_credentials(ini.options.get, ini.root / ini.name)
+    options.reject_credentials(ini.options.get, ini.path)
     return resolve.OptionSources(
         flags=options.flags_of(args),
         environ=os.environ,
         ini={
             option.name: ini.options[option.ini_name]
             for option in options.OPTIONS
-            if option.has_ini and option.ini_name in ini.options
+            if option.ini_name in ini.options
         },
-        ini_file=ini.root / ini.name,
+        ini_file=ini.path,
         config_file=args.config_file,
     )
 

@@ -19,10 +19,9 @@ from pytest_zephyr.errors import SettingsError
 
 @dataclass(frozen=True)
 class IniFile:
-    """The options in an ini file; paths in it are relative to *root*."""
+    """The options in an ini file; the one at *path* need not exist."""
 
-    root: Path
-    name: str = "ini"
+    path: Path
     options: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -42,15 +41,15 @@ def find(start: Path) -> IniFile:
         for name in _NAMES:
             path = directory / name
             if path.is_file() and (options := _read(path)) is not None:
-                return IniFile(directory, name, options)
-    return IniFile(start)
+                return IniFile(path, options)
+    return IniFile(start / "ini")
 
 
 def load(path: Path) -> IniFile:
     """Return the ini file at *path*, as `pytest -c` would. Raises SettingsError."""
     if not path.is_file():
         raise SettingsError(f"there is no file {path} (-c).")
-    return IniFile(path.parent, path.name, _read(path) or {})
+    return IniFile(path, _read(path) or {})
 
 
 def _read(path: Path) -> dict[str, Any] | None:

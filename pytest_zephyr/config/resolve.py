@@ -88,7 +88,7 @@ class OptionSources:
         if option.has_env and option.env_name in self.environ:
             source = Source("environment", option.env_name)
             yield self.environ[option.env_name], source
-        if option.has_ini and name in self.overrides:
+        if name in self.overrides:
             yield as_text(self.overrides[name]), Source("override", f"-o {ini_name}")
         if option.has_ini and name in self.ini:
             source = Source("ini", f"{ini_name} in {self.ini_file.name}")

@@ -37,7 +37,7 @@ def test_every_file_that_pytest_reads_is_read(tmp_path, name, content):
     write_files(tmp_path, **{name: content})
 
     for ini in (inifiles.find(tmp_path), inifiles.load(tmp_path / name)):
-        assert (ini.root, ini.name) == (tmp_path, name)
+        assert ini.path == tmp_path / name
         assert ini.options["zephyr_phase"] == "Smoke"
 
 
@@ -46,7 +46,7 @@ def test_files_are_tried_in_pytests_order(tmp_path, first):
     """The first file with a section for pytest is used."""
     write_files(tmp_path, **dict(list(FILES.items())[first:]))
 
-    assert inifiles.find(tmp_path).name == list(FILES)[first]
+    assert inifiles.find(tmp_path).path.name == list(FILES)[first]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_file_without_a_section_for_pytest_is_skipped(tmp_path, name, content)
     write_files(tmp_path, **{"pytest.ini": INI})
     write_files(below, **{name: content})
 
-    assert inifiles.find(below).root == tmp_path
+    assert inifiles.find(below).path.parent == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_file_with_a_name_of_pytest_ends_the_search_even_if_empty(tmp_path, na
     write_files(below, **{name: ""})
     ini = inifiles.find(below)
 
-    assert (ini.root, ini.name, dict(ini.options)) == (below, name, {})
+    assert (ini.path, dict(ini.options)) == (below / name, {})
 
 
 def test_an_empty_section_ends_the_search(tmp_path):
@@ -89,7 +89,7 @@ def test_an_empty_section_ends_the_search(tmp_path):
     write_files(tmp_path, **{"pytest.ini": INI})
     write_files(below, **{"tox.ini": "[pytest]\n"})
 
-    assert inifiles.find(below).root == below
+    assert inifiles.find(below).path.parent == below
 
 
 def test_the_closest_directory_wins(tmp_path):
@@ -101,7 +101,7 @@ def test_the_closest_directory_wins(tmp_path):
     ini = inifiles.find(below)
 
     assert ini.options == {"zephyr_phase": "Near"}
-    assert ini.root == tmp_path / "a"
+    assert ini.path.parent == tmp_path / "a"
 
 
 def test_without_a_file_there_are_no_options(tmp_path):
@@ -109,7 +109,7 @@ def test_without_a_file_there_are_no_options(tmp_path):
     ini = inifiles.find(tmp_path)
 
     assert dict(ini.options) == {}
-    assert ini.root == tmp_path
+    assert ini.path.parent == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_named_file_without_a_section_has_no_options(tmp_path):
     write_files(tmp_path, **{"pytest.ini": INI, "tox.ini": "[tox]\n"})
     ini = inifiles.load(tmp_path / "tox.ini")
 
-    assert (ini.name, dict(ini.options)) == ("tox.ini", {})
+    assert (ini.path.name, dict(ini.options)) == ("tox.ini", {})
 
 
 def test_the_error_about_a_missing_file_has_the_option(tmp_path):
