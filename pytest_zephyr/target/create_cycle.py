@@ -70,7 +70,7 @@ class TargetCreator:
                 break
             try:
                 if target.cycle is None:
-                    self._create_cycle(target)
+                    self._create_cycle()
                 else:
                     phase = self._client.create_phase(
                         self._name("phase"), target.cycle, self._release.id
@@ -104,8 +104,8 @@ class TargetCreator:
         name: str = getattr(self._settings, kind).name
         return name.strip()
 
-    def _create_cycle(self, target: entities.Target) -> None:
-        start, end = self._dates(target)
+    def _create_cycle(self) -> None:
+        start, end = self._dates()
         name, release_end = self._name("cycle"), self._release.end
         try:
             cycle = self._client.create_cycle(
@@ -127,11 +127,10 @@ class TargetCreator:
             raise errors.ZephyrRefused(msg, status=refused.status) from None
         self._created_cycles.append(cycle.id)
 
-    def _dates(self, target: entities.Target) -> tuple[date, date]:
+    def _dates(self) -> tuple[date, date]:
         """Return the dates of a new cycle, from today to the end of its release if possible."""
-        release, project = self._release, target.project
-        if project is None:
-            return cycle_dates(date.today(), [release.start], [release.end])
+        release, project = self._release, self._target.project
+        assert project is not None, "`create` has checked it"
         if None in (release.start, release.end):
             with suppress(errors.ZephyrBadAnswer):
                 project = self._client.project(project.id)
