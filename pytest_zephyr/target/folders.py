@@ -19,8 +19,8 @@ Path = tuple[str, ...]
 class Folders:
     """The folders of a *release*; of several with one path the lowest id is used.
 
-    *refused* says why a folder could not be created. *duplicates* are the ids and paths of
-    folders that we created, but another job had created before; the deepest come first.
+    *duplicates* are the ids and paths of folders that we created, but another job had
+    created before; the deepest come first.
     """
 
     def __init__(self, client: Client, release: int) -> None:
@@ -29,7 +29,8 @@ class Folders:
         self._roots: list[Folder] | None = None
         # For each root folder that was read: the ids of it and all below, by path.
         self._trees: dict[str, dict[Path, int]] = {}
-        self.refused: dict[Path, str] = {}
+        # Why the last try to create a folder failed.
+        self._failures: dict[Path, errors.ZephyrError] = {}
         self.duplicates: dict[int, Path] = {}
 
     def find(self, path: Path) -> int | None:
@@ -46,7 +47,9 @@ class Folders:
         paths = list(paths)
         created: dict[int, Path] = {}
         for _ in range(_MAX_ROUNDS):
-            missing = [path for path in self.missing(paths) if path not in self.refused]
+            missing = [
+                path for path in self.missing(paths) if not self._is_refused(path)
+            ]
             if not missing:
                 break
             for path in missing:
@@ -62,29 +65,31 @@ class Folders:
         }
 
     def why_not(self, path: Path) -> str:
-        """Say why the folder at *path* could not be created."""
-        return self.refused.get(path) or (
-            f"the folder {'/'.join(path)} could not be created: the server does not list it"
-            f" afterwards."
+        """Say why the missing folder at *path*, or one above it, could not be created."""
+        first = self.missing([path])[0]
+        reason = self._failures.get(first, "the server does not list it afterwards.")
+        return f"the folder {'/'.join(first)} could not be created: {reason}"
+
+    def _is_refused(self, path: Path) -> bool:
+        """Return whether the server refuses the folder at *path* or one above it."""
+        failures = map(self._failures.get, self.missing([path]))
+        return any(
+            isinstance(each, errors.ZephyrRefused) and each.status < 500
+            for each in failures
         )
 
     def _create(self, path: Path, created: dict[int, Path]) -> None:
-        if path[:-1] in self.refused:
-            self.refused[path] = self.refused[path[:-1]]
-            return
         tree = self._tree(path[0])
         parent = tree.get(path[:-1])
         if len(path) > 1 and parent is None:
             return
         try:
             folder = self._client.create_folder(path[-1], self._release, parent)
-        except errors.ZephyrWriteUnanswered:
-            # `create` reads back whether the folder is there.
+        except (errors.ZephyrRefused, errors.ZephyrWriteUnanswered) as failure:
+            # After most of them `create` reads back whether the folder is there.
+            self._failures[path] = failure
             return
-        except errors.ZephyrRefused as refused:
-            if refused.status < 500:
-                self.refused[path] = str(refused)
-            return
+        self._failures.pop(path, None)
         created[folder.id], tree[path] = path, folder.id
 
     def _tree(self, root: str) -> dict[Path, int]:

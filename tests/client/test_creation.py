@@ -164,6 +164,29 @@ def test_an_unanswered_creation_leaves_one_cycle_and_phase(
     assert len(target.sandbox.store.phases(cycle.id)) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "requests"), [(400, 1), (500, 3), (504, 3)], ids=str
+)
+def test_a_folder_that_cannot_be_created_is_named_with_the_reason(
+    target, client, status, requests
+):
+    """A refusal is final; after a server error the folder is tried three times."""
+    fault = Fault("POST", "/testcasetree", status=status, times=None)
+    target.sandbox.faults.add(fault)
+    new = NewCase("pay", "test_card", "pay/test_pay.py::test_card")
+    creations = Creations()
+    details = NewCaseTests("Automation/{package}")
+    creator = CaseCreator(client, target.release, {new: details}, creations)
+    creator.find()
+    creator.create()
+
+    reason = creations.refused[new]
+    assert reason.startswith("the folder Automation could not be created: http")
+    assert f"answered {status} to POST testcasetree" in reason
+    posts = [each for each in target.sandbox.requests if each.method == "POST"]
+    assert len(posts) == requests
+
+
 # Finding test cases
 
 
