@@ -249,7 +249,7 @@ def _compare(
         lookup = find_cases(client, missing, place.release)
         for case in missing:
             kind = "elsewhere" if case in lookup.placements else "unknown"
-            text = "" if lookup.certain else "the server cannot search for it"
+            text = "the server cannot search for it" if case in lookup.uncertain else ""
             if case in lookup.ambiguous:
                 text = ambiguous_alt(case, lookup.ambiguous[str(case)], "Zephyr")
             elif case in lookup.placements:

@@ -26,13 +26,13 @@ class CaseLookup:
     """Test cases of the repository.
 
     *ambiguous* has the visible ids of each Alt ID that several test cases share.
-    *certain* says that every case was searched for, or all folders of the release were
-    read: a case that is not here was not found there.
+    *uncertain* are those that were not found, but may exist: the server could not search
+    for them, and not all folders of the release were read.
     """
 
     placements: dict[CaseRef, entities.Placement] = field(default_factory=dict)
     ambiguous: dict[str, list[int]] = field(default_factory=dict)
-    certain: bool = False
+    uncertain: frozenset[CaseRef] = frozenset()
 
     def has(self, case: CaseRef) -> bool:
         return case in self.placements or case in self.ambiguous
@@ -59,7 +59,7 @@ def find_cases(
         # Without a search only the time budget limits the calls.
         calls = max_walk_calls if searched else None
         walked = _walk(client, release, missing, candidates, calls)
-    lookup = CaseLookup(certain=searched or walked)
+    lookup = CaseLookup()
     for case in cases:
         matches = [p for p in candidates.get(case, ()) if case in (p.case, p.alt)]
         ids = sorted({each.case for each in matches})
@@ -69,6 +69,8 @@ def find_cases(
             lookup.placements[case] = min(
                 matches, key=lambda each: (each.release != release, each.id)
             )
+    if not searched and not walked:
+        lookup.uncertain = frozenset(case for case in cases if not lookup.has(case))
     return lookup
 
 

@@ -84,7 +84,7 @@ class Snapshot:
         text = f"test case {format_case(case)} has no execution in {place}"
         if case in self.lookup.placements:
             return f"{text}; to have it added: --zephyr-create=execution", NOT_IN_PHASE
-        if not self.lookup.certain:
+        if case in self.lookup.uncertain:
             return f"{text}, and the server cannot search for it", NOT_IN_PHASE
         known = (
             str(each.alt if isinstance(case, str) else each.case)
@@ -157,10 +157,12 @@ class Snapshot:
             except errors.ZephyrBadAnswer as refused:
                 if refused.status == 401:
                     raise
-                lookup = CaseLookup()
-            self.lookup.placements |= lookup.placements
-            self.lookup.ambiguous |= lookup.ambiguous
-            self.lookup.certain = lookup.certain
+                lookup = CaseLookup(uncertain=frozenset(unknown))
+            self.lookup = CaseLookup(
+                self.lookup.placements | lookup.placements,
+                self.lookup.ambiguous | lookup.ambiguous,
+                (self.lookup.uncertain - {*unknown}) | lookup.uncertain,
+            )
         return self.lookup
 
     def _check_phase(self, client: Client, phase: entities.Phase) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.client.api import Client
+from pytest_zephyr.client.entities import Target
 from pytest_zephyr.errors import ZephyrNotFound
 from pytest_zephyr.results.records import NewCase
 from pytest_zephyr.sandbox import Fault
@@ -16,6 +17,7 @@ from pytest_zephyr.target.create_cycle import TargetCreator
 from pytest_zephyr.target.creations import Creations
 from pytest_zephyr.target.find import find_target
 from pytest_zephyr.target.find_cases import find_cases
+from pytest_zephyr.target.snapshot import read_user_and_statuses
 
 
 NAMES = {
@@ -198,7 +200,7 @@ def test_cases_of_another_release_only_are_found(target, client):
     found = find_cases(client, range(500, 560), target.release)
 
     assert {each.release for each in found.placements.values()} == {other}
-    assert found.certain
+    assert not found.uncertain
 
 
 def test_a_search_asks_for_100_ids_at_a_time(target, client):
@@ -250,4 +252,18 @@ def test_without_a_search_missing_ids_are_uncertain(target, client):
     not_found = find_cases(client, [501], None)
 
     assert 500 in found.placements
-    assert not not_found.certain
+    assert not_found.uncertain == {501}
+
+
+def test_a_later_search_says_nothing_about_other_test_cases(target, client):
+    """Of a test case that is looked up again, the newest answer counts."""
+    snapshot = read_user_and_statuses(client)
+    snapshot.target = Target("Smoke")
+    fault = Fault(path="/advancesearch", status=500, times=None)
+    target.sandbox.faults.add(fault)
+    snapshot.look_up(client, [501, 502], thorough=False)
+    target.sandbox.faults.clear()
+    snapshot.look_up(client, [502, 503], thorough=False)
+
+    codes = {case: snapshot.why_missing(case)[1] for case in (501, 502, 503)}
+    assert codes == {501: "not-in-phase", 502: "unknown-case", 503: "unknown-case"}

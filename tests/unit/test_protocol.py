@@ -117,6 +117,7 @@ SNAPSHOT = Snapshot(
             "A-1": Placement(PlacementId(2), VisibleId(102), VersionId(3)),
         },
         {"A-2": [103, 104]},
+        frozenset({105, "A-3"}),
     ),
     scheduled={101: "", 102: "A-1"},
     clock_offset=-12,
