@@ -12,6 +12,7 @@ from pytest_zephyr.cli import output
 from pytest_zephyr.config.command_line import command
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.errors import JournalError
+from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.journal.reader import Journal
 from pytest_zephyr.journal.runs import discard
 from pytest_zephyr.journal.runs import journal_files
@@ -98,11 +99,15 @@ def _state(journal: Journal) -> str:
 
 
 def _discard(paths: list[Path]) -> int:
-    """Remove the journals *paths*, or none if one of them cannot be removed."""
+    """Remove the journals *paths*, or none if one of them cannot be removed.
+
+    Raises SettingsError if there are no *paths*.
+    """
     if not paths:
-        output.complain("--discard needs the journals to remove, for example one that")
-        output.complain(f"{command('journals')} lists.")
-        return common.FAILED
+        raise SettingsError(
+            f"--discard needs the journals to remove: add their paths, which"
+            f" {command('journals')} lists."
+        )
     problems = list(filter(None, map(_why_not_removed, paths)))
     for problem in problems:
         output.complain(f"{problem} Nothing was removed.")

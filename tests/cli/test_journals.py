@@ -100,11 +100,11 @@ def test_nothing_is_discarded_if_one_of_the_journals_does_not_exist(
     assert journal.exists()
 
 
-def test_discard_without_journals_is_an_error(run_command, journal):
+def test_discard_without_journals_is_wrong_usage(run_command, journal):
     ran = run_command("journals", "--discard")
 
-    assert ran.ret == 1
-    assert "--discard needs the journals to remove" in ran.err
+    assert ran.ret == 2
+    assert "--discard needs the journals to remove: add their paths" in ran.err
     assert journal.exists()
 
 
