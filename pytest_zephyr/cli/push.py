@@ -191,16 +191,19 @@ def _not_sent(
     run: Run, error: errors.ZephyrError, settings: Settings | None = None
 ) -> _Pushed:
     """Return the result for a run of which nothing was sent."""
-    names = ", ".join(map(str, run.paths))
-    text = f"{names}: nothing sent: {error}"
+    credential = settings.credential if settings else None
+    # A value in a journal, which anyone may have edited, may be the credential.
+    scrub = Scrubber(known_secrets(os.environ, credential))
+    names, reason = ", ".join(map(str, run.paths)), scrub(str(error))
+    text = scrub(f"{names}: nothing sent: {error}")
     document: dict[str, object] = {
         "journals": list(map(str, run.paths)),
         "server": settings.url if settings else None,
         "url": None,
         "target": None,
         "statuses": {},
-        "problems": problems_as_json([problem([str(error)], code=error.code)]),
-        "error": str(error),
+        "problems": problems_as_json([problem([reason], code=error.code)]),
+        "error": reason,
     }
     is_interrupted = isinstance(error, errors.Interrupted)
     line = problem(text.splitlines(), code=error.code)
@@ -215,8 +218,7 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
             path, report = each.report
             reports.setdefault(path, []).append(report)
     written = [write_report(path, runs, path) for path, runs in reports.items()]
-    scrub = Scrubber(known_secrets(os.environ))
-    lines = [line.cleaned(scrub) for each in pushed for line in each.lines]
+    lines = [line for each in pushed for line in each.lines]
     if pushed:
         written += add_job_summary(os.environ, [*lines, *written])
     for line in written:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import io
 import json
+import os
 from pathlib import Path
 import sys
 
@@ -429,6 +430,17 @@ def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, targe
     assert "invalid zephyr_comment 'no\\x1b' (from 0000-damaged.jsonl): " in printed
     assert "2 reported (1 Pass, 1 Fail)" in printed
     assert target.statuses()[101] == "1"
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+def test_a_credential_in_an_invalid_option_is_not_shown(push, journal, flags):
+    """Somebody has put it into the header of the journal."""
+    token = os.environ["ZEPHYR_TOKEN"]
+    code, printed = push(edited(journal, comment=f"{token}\x1b"), *flags)
+
+    assert code == 1
+    assert "invalid zephyr_comment '<hidden>" in printed
+    assert token not in printed
 
 
 def test_files_that_were_not_sent_are_sent_by_the_next_push(
