@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 import re
@@ -106,26 +107,33 @@ class RunContents:
         """How many tests were not run because their test cases are not scheduled."""
         return sum(each.deselected for each in self.journals.values())
 
-    def memory(self, server: str, writers: Sequence[JournalWriter]) -> ledger.Memory:
-        """Return what earlier pushes to *server* noted; *writers* take what more is noted."""
+    def memory(self, server: str) -> ledger.Memory:
+        """Return what earlier pushes to *server* noted."""
+        since = (each.memory(server).open_since for each in self.journals.values())
+        both = self.others | self.journals
+        memory = ledger.Memory(last_write=max(since, default=0), journals=tuple(both))
+        for each in both.values():
+            memory.merge(each.memory(server))
+        return memory
+
+    def begin_push(
+        self, server: str, writers: Sequence[JournalWriter]
+    ) -> ledger.Memory:
+        """Have *writers* note *server*, if the last push was to another one.
+
+        Return what earlier pushes to *server* noted; its `note` writes more to *writers*.
+        """
+        for writer in writers:
+            contents = self.journals.get(writer.path)
+            if contents is not None and contents.server != server:
+                writer.append(line_of(ledger.Server(server)))
 
         def note(*entries: ledger.LedgerEntry) -> None:
             lines = list(map(line_of, entries))
             for writer in writers:
                 writer.append(*lines)
 
-        for writer in writers:
-            contents = self.journals.get(writer.path)
-            if contents is not None and contents.server != server:
-                writer.append(line_of(ledger.Server(server)))
-        since = (each.memory(server).open_since for each in self.journals.values())
-        both = self.others | self.journals
-        memory = ledger.Memory(
-            last_write=max(since, default=0), journals=tuple(both), note=note
-        )
-        for each in both.values():
-            memory.merge(each.memory(server))
-        return memory
+        return replace(self.memory(server), note=note)
 
 
 def _read_all(journals: Iterable[reader.Journal]) -> dict[Path, reader.Contents]:

@@ -104,7 +104,7 @@ def unsent_report(
     """
     contents = Run((journal,)).read()
     plan = build_plan(contents.results.nodes, settings.rules(STOCK))
-    receipts = contents.memory(str(settings.url), ()).receipts
+    receipts = contents.memory(str(settings.url)).receipts
     sent = {digest: execution for execution, digest in receipts}
 
     def cases() -> Iterator[CaseRow]:

@@ -194,7 +194,7 @@ def deliver(
                 contents.results,
                 client,
                 settings,
-                contents.memory(server, () if settings.dry_run else writers),
+                contents.begin_push(server, () if settings.dry_run else writers),
                 progress,
                 snapshot=snapshot,
                 settings_by_session={

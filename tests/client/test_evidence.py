@@ -102,7 +102,7 @@ class RecordedRun:
         try:
             contents = Run((Journal(self.path),)).read()
             chosen = self.settings(**options)
-            memory = contents.memory("", [writer])
+            memory = contents.begin_push("", [writer])
             with Client(chosen) as client:
                 return push(contents.results, client, chosen, memory)
         finally:

@@ -643,7 +643,7 @@ def test_a_delivered_result_does_not_hide_the_next_one(
     chosen = make_settings()
 
     def deliver(node: NodeResult) -> Delivery:
-        memory = Run((disk.Journal(path),)).read().memory("", [writer])
+        memory = Run((disk.Journal(path),)).read().begin_push("", [writer])
         with Client(chosen) as client:
             return push(MergedResults([node]), client, chosen, memory)
 

@@ -355,7 +355,7 @@ def test_receipts_of_all_journals_are_remembered(tmp_path):
         )
     )
 
-    assert run.read().memory("", []).receipts == {(7, "d1"), (8, "d2")}
+    assert run.read().memory("").receipts == {(7, "d1"), (8, "d2")}
 
 
 def test_a_write_without_a_receipt_has_no_answer(tmp_path):
@@ -367,7 +367,7 @@ def test_a_write_without_a_receipt_has_no_answer(tmp_path):
     )
     run = Run((Journal(path),))
 
-    assert run.read().memory("", []).unanswered == {7: "s2", 8: "s1"}
+    assert run.read().memory("").unanswered == {7: "s2", 8: "s1"}
 
 
 def test_a_write_with_a_receipt_is_certain(tmp_path):
@@ -379,7 +379,7 @@ def test_a_write_with_a_receipt_is_certain(tmp_path):
     )
     run = Run((Journal(path),))
 
-    assert run.read().memory("", []).unanswered == {8: "s1"}
+    assert run.read().memory("").unanswered == {8: "s1"}
 
 
 def test_a_second_write_after_a_receipt_is_unanswered_again(tmp_path):
@@ -392,7 +392,7 @@ def test_a_second_write_after_a_receipt_is_unanswered_again(tmp_path):
     )
     run = Run((Journal(path),))
 
-    assert run.read().memory("", []).unanswered == {7: "s2"}
+    assert run.read().memory("").unanswered == {7: "s2"}
 
 
 def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
@@ -400,14 +400,14 @@ def test_a_push_writes_its_receipts_to_every_journal_of_a_run(tmp_path):
     paths = [write(tmp_path / f"{name}.jsonl", key="7") for name in "ab"]
     (run,) = group(map(Journal, paths))
     writers = [JournalWriter.reopen(path) for path in paths]
-    memory = run.read().memory("", writers)
+    memory = run.read().begin_push("", writers)
     memory.note(Sending({7: "s1"}))
     memory.note(Receipt(101, 7, "1", "d1"), Receipt(102, 8, "1", "d2"))
     for writer in writers:
         writer.append(journal_format.line_of(journal_format.AllDelivered()))
     for writer in writers:
         writer.close()
-    again = [Run((Journal(path),)).read().memory("", []) for path in paths]
+    again = [Run((Journal(path),)).read().memory("") for path in paths]
 
     assert [each.receipts for each in again] == [{(7, "d1"), (8, "d2")}] * 2
     assert all(Journal(path).is_delivered() for path in paths)
@@ -747,7 +747,7 @@ def test_every_journal_of_a_run_remembers_the_evidence_that_was_sent(tmp_path):
     for path in paths:
         write(path)
     writers = [JournalWriter.reopen(path) for path in paths]
-    memory = Run(tuple(map(Journal, paths))).read().memory("", writers)
+    memory = Run(tuple(map(Journal, paths))).read().begin_push("", writers)
     naming = {here: Naming("a.png"), there: Naming("a-d2.png", before=2)}
     memory.note(Attaching(naming))
     memory.note(Attached((here,)))
@@ -757,7 +757,7 @@ def test_every_journal_of_a_run_remembers_the_evidence_that_was_sent(tmp_path):
 
     for path in paths:
         contents = Run((Journal(path),)).read()
-        remembered = contents.memory("", [])
+        remembered = contents.memory("")
 
         assert remembered.attaching == naming
         assert remembered.attached == {here}
