@@ -111,7 +111,7 @@ class StepResults(BatchWriter[StepWrite]):
         self._refused: set[int] = set()
         self._forbidden: errors.ZephyrUnauthorized | None = None
         self._pending: dict[int, Change] = {}
-        self._unlisted: dict[int, str] = {}
+        self._done_once_attached: dict[int, str] = {}
         self.notes_incomplete: set[int] = set()
 
     def add_to_notes(self, changes: Iterable[Change]) -> None:
@@ -187,24 +187,24 @@ class StepResults(BatchWriter[StepWrite]):
     def _note_done(self) -> None:
         """Remember executions whose steps are all written, none of them refused.
 
-        Those with incomplete notes wait for `note_unlisted`.
+        Those with incomplete notes wait for `note_attached`.
         """
         unsent = {row.execution for row in self.unfinished(self._rows)}
         done = self._pending.keys() - unsent
         self._evidence.steps_pending -= len(done)
         digests = {each: _digest(self._pending[each]) for each in done - self._refused}
-        self._unlisted = {
+        self._done_once_attached = {
             execution: digests.pop(execution)
             for execution in self.notes_incomplete & digests.keys()
         }
         if digests:
             self._memory.note(ledger.Stepped(digests))
 
-    def note_unlisted(self) -> None:
-        """Remember those with incomplete notes, unless attached notes were refused."""
-        attached = all(each.name != NOTES_FILE for each in self._evidence.refused)
-        if self._unlisted and attached:
-            self._memory.note(ledger.Stepped(self._unlisted))
+    def note_attached(self) -> None:
+        """Remember those with incomplete notes, unless an attachment with them was refused."""
+        refused = any(each.name == NOTES_FILE for each in self._evidence.refused)
+        if self._done_once_attached and not refused:
+            self._memory.note(ledger.Stepped(self._done_once_attached))
 
     def key(self, row: StepWrite) -> tuple[int, int]:
         return row.execution, row.step

@@ -169,4 +169,4 @@ def _carry_out(
     steps.write_all(confirmed)
     files = attachments.files_to_send(confirmed, steps.notes_incomplete)
     attachments.FileSender(client, memory, evidence, files, progress).run()
-    steps.note_unlisted()
+    steps.note_attached()

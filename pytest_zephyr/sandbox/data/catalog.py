@@ -37,8 +37,8 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
-def unlocked_release(session: Session, release_id: int) -> Release:
-    """Release in which something is about to change; an error if it is locked."""
+def require_unlocked(session: Session, release_id: int) -> Release:
+    """Return a release in which something is to change; it is an error if it is locked."""
     release = get(session, Release, release_id)
     if release.locked_until > time.time():
         raise bad_request(

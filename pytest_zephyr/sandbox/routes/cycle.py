@@ -52,7 +52,7 @@ def create_cycle() -> Response:
     given = wire.body_object()
     with wire.writing() as session:
         release_id = wire.require_int(given, "releaseId")
-        release = catalog.unlocked_release(session, release_id)
+        release = catalog.require_unlocked(session, release_id)
         name = catalog.check_name(given.get("name"), "cycle")
         environment = wire.optional_text(given, "environment") or ""
         catalog.check_environment(session, environment)
@@ -83,7 +83,7 @@ def update_cycle(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        release = catalog.unlocked_release(session, row.release_id)
+        release = catalog.require_unlocked(session, row.release_id)
         # Values that were not sent stay as they are.
         whole = {**cycle_json(session, row), **_short_date_names(given, "cycle")}
         span = require_dates(whole, "cycle")
@@ -114,7 +114,7 @@ def _short_date_names(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def delete_cycle(cycle_id: int) -> Response:
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.unlocked_release(session, row.release_id)
+        catalog.require_unlocked(session, row.release_id)
         session.delete(row)
     return wire.answer_text("deleted")
 
@@ -124,7 +124,7 @@ def create_phase(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.unlocked_release(session, row.release_id)
+        catalog.require_unlocked(session, row.release_id)
         start, end = require_dates(given, "phase")
         free_form = wire.read_bool(given.get("freeForm"))
         source = None
@@ -155,7 +155,7 @@ def update_phase(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.unlocked_release(session, row.release_id)
+        catalog.require_unlocked(session, row.release_id)
         phase = _phase_of(session, cycle_id, wire.require_int(given, "id"))
         root = catalog.root_of(session, phase.id)
         whole = {**as_json.phase(phase, root.id), **_short_date_names(given, "phase")}
@@ -171,7 +171,7 @@ def update_phase(cycle_id: int) -> Response:
 def delete_phase(cycle_id: int, phase_id: int) -> Response:
     with wire.writing() as session:
         row = get(session, Cycle, cycle_id)
-        catalog.unlocked_release(session, row.release_id)
+        catalog.require_unlocked(session, row.release_id)
         session.delete(_phase_of(session, cycle_id, phase_id))
     return wire.answer_text("deleted")
 

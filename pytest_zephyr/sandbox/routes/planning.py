@@ -74,10 +74,10 @@ def phase_tree(phase_id: int) -> Response:
         return wire.answer(lists.nodes_json(session, Node.phase_id == phase_id)[0])
 
 
-def _unlocked_phase(session: Session, phase_id: int) -> Phase:
+def _require_unlocked_phase(session: Session, phase_id: int) -> Phase:
     phase = get(session, Phase, phase_id)
     root = catalog.root_of(session, phase_id)
-    catalog.unlocked_release(session, root.release_id)
+    catalog.require_unlocked(session, root.release_id)
     return phase
 
 
@@ -93,7 +93,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
     ]
     wire.limited([version for row in selections for version in row.versions])
     with wire.writing() as session:
-        phase = _unlocked_phase(session, phase_id)
+        phase = _require_unlocked_phase(session, phase_id)
         added = planning.add_selected(
             session,
             phase,
@@ -108,7 +108,7 @@ def add_by_tree(phase_id: int, node_id: int) -> Response:
 def add_by_search(phase_id: int, node_id: int) -> Response:
     ids = wire.limited(wire.require_ids(wire.body_object().get("ids")))
     with wire.writing() as session:
-        phase = _unlocked_phase(session, phase_id)
+        phase = _require_unlocked_phase(session, phase_id)
         added = planning.add_found(
             session, phase, planning.phase_node(session, phase, node_id), ids
         )

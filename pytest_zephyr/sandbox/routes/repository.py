@@ -130,7 +130,7 @@ def node(node_id: int) -> Response:
 def delete_node(node_id: int) -> Response:
     with wire.writing() as session:
         node = planning.repository_node(session, node_id)
-        catalog.unlocked_release(session, node.release_id)
+        catalog.require_unlocked(session, node.release_id)
         repository.remove_folder(session, node)
     return wire.answer({})
 
@@ -143,7 +143,7 @@ def create_node() -> Response:
         raise bad_request('For input string: "null"')
     with wire.writing() as session:
         release_id = wire.require_int(given, "releaseId")
-        catalog.unlocked_release(session, release_id)
+        catalog.require_unlocked(session, release_id)
         kind = wire.require_text(given, "type")
         parent = planning.repository_node(session, parent_id) if parent_id else None
         if kind != ("Module" if parent else "Phase"):

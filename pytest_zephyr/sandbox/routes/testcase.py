@@ -86,7 +86,7 @@ def create(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
             folders.setdefault(folder, []).append(row["testcase"])
         for folder, cases in folders.items():
             node = planning.repository_node(session, folder)
-            release = catalog.unlocked_release(session, node.release_id)
+            release = catalog.require_unlocked(session, node.release_id)
             columns = []
             for case in cases:
                 catalog.check_name(case.get("name"), "testcase")
@@ -118,7 +118,7 @@ def delete_cases() -> Response:
         raise bad_request("getTcrCatalogTreeId is null")
     with wire.writing() as session:
         node = planning.repository_node(session, folder)
-        catalog.unlocked_release(session, node.release_id)
+        catalog.require_unlocked(session, node.release_id)
         if not ids and wire.optional_int(given, "selectedAll") == 0:
             here = select(Placement.id).where(Placement.node_id == node.id)
             ids = list(session.scalars(here))
