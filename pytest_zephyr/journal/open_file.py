@@ -111,7 +111,7 @@ class OpenFile:
 
     def _check(self) -> os.stat_result:
         status = System.fstat(self._number)
-        if (status.st_dev, status.st_ino) != self._identity:
+        if _identity(status) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return status
 
@@ -120,7 +120,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def call_in_children(method: Callable[[], None]) -> None:
+def call_in_children(method: Callable[[], object]) -> None:
     """Call *method* in each process that is forked from this one, while its object lives."""
     reference = weakref.WeakMethod(method)
 

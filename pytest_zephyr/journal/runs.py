@@ -254,7 +254,7 @@ def find_journals(paths: Iterable[Path]) -> JournalSelection:
             elif journal.header.dry_run and not named:
                 selection.dry_runs.append(path)
             else:
-                # Of two copies of one run the one with more of its tests is meant.
+                # Of two journals of one session the one with more of its tests is meant.
                 other = by_name.setdefault(journal.header.session, journal)
                 if other is not journal and journal.length() > other.length():
                     by_name[journal.header.session] = journal

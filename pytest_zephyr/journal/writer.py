@@ -70,7 +70,7 @@ class JournalWriter:
         self.broken: OSError | None = None
         self.unwritten: list[bytes] = []
         # The lines of this process are not sent by its children, too.
-        call_in_children(self._forget_unwritten)
+        call_in_children(self.take_unwritten)
         # Returns the lines to write again if the file was lost.
         self.lines_to_repeat: Callable[[], Iterable[str]] = tuple
         self._file: OpenFile | None = None
@@ -155,9 +155,6 @@ class JournalWriter:
         lines = [line.decode("ascii") for line in self.unwritten]
         self.unwritten.clear()
         return lines
-
-    def _forget_unwritten(self) -> None:
-        self.unwritten.clear()
 
     def append_unwritten(self, lines: Iterable[str]) -> None:
         """Append lines that `take_unwritten` returned in another process."""

@@ -32,11 +32,10 @@ _LATE_AFTER_MS = 60_000
 class DiffRules:
     """How to decide between two results of one test case.
 
-    *ended* maps sessions to the time when they ended, *incomplete* names those of which
-    some test files could not be collected; both name a session by the run in its journal.
-    *now* is the time of the server; times are in milliseconds of its clock. With *force*
-    a result replaces whatever the server has. *notes_limit* is the maximum length of
-    notes, in characters.
+    *ended* says when sessions ended, by name, and *incomplete* names those of which some
+    test files could not be collected. *now* is the time of the server; times are in
+    milliseconds of its clock. With *force* a result replaces whatever the server has.
+    *notes_limit* is the maximum length of notes, in characters.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
