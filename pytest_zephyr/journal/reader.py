@@ -206,7 +206,7 @@ class Journal:
             yield End()
 
     def length(self) -> int:
-        """Return the number of entries that are about tests, in all files of the run."""
+        """Return the number of entries that are about tests, the workers' included."""
         return sum(isinstance(entry, _ABOUT_ONE_TEST) for entry in self.entries())
 
     def files(self) -> set[str]:

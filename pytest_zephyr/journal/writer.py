@@ -61,7 +61,7 @@ class JournalWriter:
     The operating system gets each line at once, so a killed process loses nothing. When
     the disk refuses a line, *broken* says why, all further lines stay in memory, and the
     header says that the file is not complete. Otherwise a journal without an end would be
-    read as a run that died.
+    read as a session that died.
     """
 
     def __init__(self, path: Path, scrub: Scrubber | None = None) -> None:
