@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
+from pytest_zephyr.client import readers
 from pytest_zephyr.client.base import Calls
 from pytest_zephyr.client.multipart import Part
 from pytest_zephyr.errors import ZephyrNotFound
@@ -70,7 +71,7 @@ class ExecutionCalls(Calls):
     # Scheduling and assignment
 
     def phase_tree(self, phase: int) -> entities.Folder:
-        return self._one(f"assignmenttree/{phase}", entities.folder, "tree")
+        return self._one(f"assignmenttree/{phase}", readers.folder, "tree")
 
     def phase_rows(self, node: int) -> Iterator[entities.PhaseRow]:
         """Yield the rows of one node of a phase's tree, assigned or not."""
@@ -79,7 +80,7 @@ class ExecutionCalls(Calls):
             {"order": "orderId", "isascorder": True},
             lambda row: decode.mapping(row.get("tct")),
         )
-        return filter(None, map(entities.phase_row, rows))
+        return filter(None, map(readers.phase_row, rows))
 
     def add_to_phase(
         self, phase: int, tree: int, ids_by_folder: Mapping[int, Sequence[int]]
@@ -137,7 +138,7 @@ class ExecutionCalls(Calls):
         if release is not None:
             params["releaseid"] = release
         for row in self._pages("execution", params):
-            execution = entities.execution(row)
+            execution = readers.execution(row)
             if execution is None:
                 continue
             row_phase = decode.integer(row.get("cyclePhaseId"))
@@ -173,7 +174,7 @@ class ExecutionCalls(Calls):
                 row["notes"] = write.notes
             body.append(row)
         answer = self._write("PUT", "execution/bulk/execute", None, body)
-        return decode.entities(answer, entities.execution_state)
+        return decode.entities(answer, readers.execution_state)
 
     def execute_status(
         self, executions: Sequence[int], status: str, tester: int
@@ -182,7 +183,7 @@ class ExecutionCalls(Calls):
         body = {"ids": list(executions), "serachView": False}
         params = _execute_params(status, tester)
         answer = self._write("PUT", "execution/bulk", params, body)
-        return decode.entities(answer, entities.execution_state)
+        return decode.entities(answer, readers.execution_state)
 
     def execute_one(self, write: ExecutionWrite, tester: int) -> None:
         """Write one execution, for servers without the call of `execute`."""
@@ -204,7 +205,7 @@ class ExecutionCalls(Calls):
 
     def case_steps(self, version: int) -> list[entities.CaseStep]:
         answer = decode.mapping(self._get(f"testcase/{version}/teststep"))
-        return decode.entities(answer.get("steps"), entities.case_step) or []
+        return decode.entities(answer.get("steps"), readers.case_step) or []
 
     def save_steps(
         self, phase: int, writes: Sequence[StepWrite]
@@ -244,7 +245,7 @@ class ExecutionCalls(Calls):
     def upload(self, parts: Mapping[str, Part]) -> dict[str, entities.Uploaded]:
         """Upload files by form field; return those that the server has stored."""
         answer = self.send_files(UPLOAD_PATH, parts)
-        files = decode.entities(answer, entities.uploaded) or []
+        files = decode.entities(answer, readers.uploaded) or []
         return {file.field: file for file in files if file.field in parts and file.path}
 
     def attach(self, files: Sequence[AttachWrite]) -> list[entities.Attachment] | None:
@@ -264,13 +265,13 @@ class ExecutionCalls(Calls):
             for file in files
         ]
         answer = self.send("POST", "attachment/list", None, body)
-        attached = decode.entities(answer, entities.attachment) or []
+        attached = decode.entities(answer, readers.attachment) or []
         return None if any(file.execution is None for file in attached) else attached
 
     def attachments(self, execution: int) -> list[entities.Attachment]:
         params = {"itemid": execution, "type": EXECUTION_ITEM}
         payload = self._get("attachment", params)
-        return decode.entities(payload, entities.attachment) or []
+        return decode.entities(payload, readers.attachment) or []
 
     def attachment_digest(self, content_id: str) -> str:
         """Return the SHA-256 of the content of an attachment."""

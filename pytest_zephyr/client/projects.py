@@ -10,6 +10,7 @@ from datetime import date
 from pytest_zephyr import errors
 from pytest_zephyr.client import decode
 from pytest_zephyr.client import entities
+from pytest_zephyr.client import readers
 from pytest_zephyr.client.base import Calls
 from pytest_zephyr.results.status import Status
 
@@ -35,7 +36,7 @@ class ProjectCalls(Calls):
         except errors.ZephyrNotFound:
             self.api_version = "latest"
             payload = self._get("user/current")
-        user = entities.user(payload)
+        user = readers.user(payload)
         if user is None:
             raise self._unusable("user/current", "user")
         self.server.user = user.name
@@ -55,7 +56,7 @@ class ProjectCalls(Calls):
                 continue
             for preference in decode.rows(payload) or [decode.mapping(payload)]:
                 if decode.text(preference.get("name")) in {STATUS_LIST, ""}:
-                    statuses = entities.statuses(preference)
+                    statuses = readers.statuses(preference)
                     if statuses:
                         return statuses
         return []
@@ -63,19 +64,19 @@ class ProjectCalls(Calls):
     # Projects, releases, cycles and phases
 
     def projects(self) -> list[entities.Project]:
-        return self._list("project/lite", entities.project)
+        return self._list("project/lite", readers.project)
 
     def project(self, project: int) -> entities.Project:
-        return self._one(f"project/{project}", entities.project, "project")
+        return self._one(f"project/{project}", readers.project, "project")
 
     def releases(self, project: int) -> list[entities.Release]:
-        return self._list(f"release/project/{project}", entities.release)
+        return self._list(f"release/project/{project}", readers.release)
 
     def cycles(self, release: int) -> list[entities.Cycle]:
-        return self._list(f"cycle/release/{release}", entities.cycle)
+        return self._list(f"cycle/release/{release}", readers.cycle)
 
     def cycle(self, cycle: int) -> entities.Cycle:
-        return self._one(f"cycle/{cycle}", entities.cycle, "cycle")
+        return self._one(f"cycle/{cycle}", readers.cycle, "cycle")
 
     def requires_environment(self) -> bool:
         """Return whether every cycle must name its environment."""
@@ -106,7 +107,7 @@ class ProjectCalls(Calls):
             "cycleStartDate": _us_date(start),
             "cycleEndDate": _us_date(end),
         }
-        return self._create("cycle", body, entities.cycle)
+        return self._create("cycle", body, readers.cycle)
 
     def delete_cycle(self, cycle: int) -> None:
         self._write("DELETE", f"cycle/{cycle}")
@@ -124,7 +125,7 @@ class ProjectCalls(Calls):
         for key, day in (("phaseStartDate", cycle.start), ("phaseEndDate", cycle.end)):
             if day is not None:
                 body[key] = _us_date(day)
-        return self._create(f"cycle/{cycle.id}/phase", body, entities.phase)
+        return self._create(f"cycle/{cycle.id}/phase", body, readers.phase)
 
     def delete_phase(self, cycle: int, phase: int) -> None:
         self._write("DELETE", f"cycle/{cycle}/phase/{phase}")
@@ -151,7 +152,7 @@ class ProjectCalls(Calls):
         }
         while True:
             params["firstresult"] = len(seen_ids)
-            page = self._list("advancesearch", entities.placement, params)
+            page = self._list("advancesearch", readers.placement, params)
             new = [placement for placement in page if placement.id not in seen_ids]
             yield from new
             seen_ids.update(placement.id for placement in new)
@@ -161,15 +162,15 @@ class ProjectCalls(Calls):
 
     def cases_by_alt(self, alt: str) -> list[entities.Placement]:
         payload = self._get("testcase/altid", {"altids": alt})
-        placements = decode.entities(payload, entities.placement) or []
+        placements = decode.entities(payload, readers.placement) or []
         return [placement for placement in placements if placement.alt == alt]
 
     def root_folders(self, release: int) -> list[entities.Folder]:
-        return self._list(f"testcasetree/phases/{release}", entities.folder)
+        return self._list(f"testcasetree/phases/{release}", readers.folder)
 
     def folder(self, folder: int) -> entities.Folder:
         """Return a folder with all folders below it."""
-        return self._one(f"testcasetree/{folder}", entities.folder, "folder")
+        return self._one(f"testcasetree/{folder}", readers.folder, "folder")
 
     def create_folder(
         self, name: str, release: int, parent: int | None
@@ -182,12 +183,12 @@ class ProjectCalls(Calls):
             "releaseId": release,
         }
         params = {"parentid": parent or 0}
-        return self._create("testcasetree", body, entities.folder, params)
+        return self._create("testcasetree", body, readers.folder, params)
 
     def folder_cases(self, folder: int) -> Iterator[entities.Placement]:
         params = {"order": "orderId", "isascorder": True, "dbsearch": True}
         rows = self._pages(f"testcase/tree/{folder}", params)
-        return filter(None, map(entities.placement, rows))
+        return filter(None, map(readers.placement, rows))
 
     def create_cases(
         self, cases: Sequence[tuple[int, Mapping[str, object]]]
@@ -198,7 +199,7 @@ class ProjectCalls(Calls):
             for folder, fields in cases
         ]
         payload = self._write("POST", "testcase/bulk", body=body)
-        return decode.entities(payload, entities.placement) or []
+        return decode.entities(payload, readers.placement) or []
 
     def delete_cases(
         self, folder: int, placements: Sequence[entities.PlacementId]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import pytest
 
 from pytest_zephyr.client import decode
-from pytest_zephyr.client import entities
+from pytest_zephyr.client import readers
 from pytest_zephyr.config import placeholders
 from pytest_zephyr.errors import InvalidValue
 from pytest_zephyr.results.records import NewCase
@@ -113,7 +113,7 @@ CASE = {"id": "2024", "testcaseId": 2016, "name": "N", "externalId": " A-1 "}
 
 
 def test_the_three_ids_of_a_case_are_read():
-    entity = entities.placement({"id": "2025", "tcrCatalogTreeId": 8, "testcase": CASE})
+    entity = readers.placement({"id": "2025", "tcrCatalogTreeId": 8, "testcase": CASE})
 
     assert entity is not None
     assert (entity.case, entity.version, entity.id, entity.folder) == (
@@ -129,7 +129,7 @@ def test_the_three_ids_of_a_case_are_read():
 def test_a_case_without_one_of_its_ids_is_none(lacking):
     case = {key: value for key, value in CASE.items() if key != lacking}
 
-    assert entities.placement({"id": 1, "testcase": case}) is None
+    assert readers.placement({"id": 1, "testcase": case}) is None
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_a_case_without_one_of_its_ids_is_none(lacking):
     ids=["inside", "beside", "assigned"],
 )
 def test_a_planning_row_names_its_case_inside_or_beside(row, assigned):
-    entity = entities.phase_row(row)
+    entity = readers.phase_row(row)
 
     assert entity is not None
     assert (entity.placement.case, entity.assigned) == (2016, assigned)
 
 
 def test_folders_are_walked_from_the_root():
-    entity = entities.folder(
+    entity = readers.folder(
         {"id": 1, "name": "a", "categories": [{"id": 2, "categories": [{"id": 3}]}, {}]}
     )
 

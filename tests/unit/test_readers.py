@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from pytest_zephyr.client import entities
+from pytest_zephyr.client import readers
 from pytest_zephyr.client.entities import Cycle
 from pytest_zephyr.client.entities import Phase
 from pytest_zephyr.client.entities import Release
@@ -40,7 +40,7 @@ ROW: dict[str, Any] = {
 
 def test_an_execution_is_read_from_its_row():
     """The id of the test case is the visible one, not one of its four others."""
-    entity = entities.execution(ROW)
+    entity = readers.execution(ROW)
 
     assert entity is not None
     assert (entity.id, entity.case, entity.alt) == (33023, 39117, "AUTH-1")
@@ -52,7 +52,7 @@ def test_an_execution_is_read_from_its_row():
 def test_ids_may_be_digits():
     """A row with texts for numbers gives the same execution."""
     row = json.loads(json.dumps(ROW), parse_int=str)
-    entity, plain = entities.execution(row), entities.execution(ROW)
+    entity, plain = readers.execution(row), readers.execution(ROW)
 
     assert entity is not None
     assert plain is not None
@@ -66,7 +66,7 @@ def test_ids_may_be_digits():
 
 def test_a_row_that_was_never_executed_has_no_status():
     """The server leaves out fields that it has no value for."""
-    entity = entities.execution({"id": 5, "tcrTreeTestcase": {}})
+    entity = readers.execution({"id": 5, "tcrTreeTestcase": {}})
 
     assert entity is not None
     assert (entity.status, entity.comment, entity.alt) == ("", "", "")
@@ -95,7 +95,7 @@ def test_a_row_that_was_never_executed_has_no_status():
 )
 def test_status_is_in_the_row_or_in_its_last_result(row, status):
     """Some servers fill in only one of them."""
-    entity = entities.execution({"id": 1, **row})
+    entity = readers.execution({"id": 1, **row})
 
     assert entity is not None
     assert entity.status == status
@@ -111,15 +111,15 @@ def test_status_is_in_the_row_or_in_its_last_result(row, status):
 )
 def test_rows_without_an_id_give_none(row):
     """A row without an id could not be written to."""
-    assert entities.execution(row) is None
-    assert entities.project(row) is None
-    assert entities.release(row) is None
-    assert entities.phase(row) is None
-    assert entities.folder(row) is None
-    assert entities.placement(row) is None
-    assert entities.phase_row({"tct": row}) is None
-    assert entities.cycle(row) is None
-    assert entities.user(row) is None
+    assert readers.execution(row) is None
+    assert readers.project(row) is None
+    assert readers.release(row) is None
+    assert readers.phase(row) is None
+    assert readers.folder(row) is None
+    assert readers.placement(row) is None
+    assert readers.phase_row({"tct": row}) is None
+    assert readers.cycle(row) is None
+    assert readers.user(row) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_another_state_has_another_stamp(path, value):
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    before, after = entities.execution(ROW), entities.execution(changed)
+    before, after = readers.execution(ROW), readers.execution(changed)
 
     assert before is not None
     assert after is not None
@@ -149,7 +149,7 @@ def test_another_state_has_another_stamp(path, value):
 
 def test_the_same_state_has_the_same_stamp():
     """Fields that are not part of the state make no difference."""
-    before, after = entities.execution(ROW), entities.execution({**ROW, "testerId": 1})
+    before, after = readers.execution(ROW), readers.execution({**ROW, "testerId": 1})
 
     assert before is not None
     assert after is not None
@@ -168,7 +168,7 @@ def test_the_same_state_has_the_same_stamp():
 )
 def test_the_stamp_is_reliable_with_the_id_or_time_of_a_result(row, is_reliable):
     """Without them, a second result of the same status has the same stamp."""
-    entity = entities.execution({"id": 1, **row})
+    entity = readers.execution({"id": 1, **row})
 
     assert entity is not None
     assert entity.stamp_is_reliable is is_reliable
@@ -191,7 +191,7 @@ def test_the_stamp_is_reliable_with_the_id_or_time_of_a_result(row, is_reliable)
 )
 def test_a_user_has_an_id_and_a_name(payload, expected):
     """A user without a name is called by the id."""
-    assert entities.user(payload) == expected
+    assert readers.user(payload) == expected
 
 
 def test_a_cycle_has_its_phases():
@@ -202,15 +202,15 @@ def test_a_cycle_has_its_phases():
         "cyclePhases": [{"id": "4", "name": "Smoke"}, {}],
     }
 
-    assert entities.cycle(row) == Cycle(3, "Nightly", (Phase(4, "Smoke"),))
-    assert entities.cycle({"id": 3, "name": "Nightly"}) == Cycle(3, "Nightly")
+    assert readers.cycle(row) == Cycle(3, "Nightly", (Phase(4, "Smoke"),))
+    assert readers.cycle({"id": 3, "name": "Nightly"}) == Cycle(3, "Nightly")
 
 
 def test_the_release_of_the_repository_is_hidden():
     """Results cannot go to this release."""
-    assert entities.release(
-        {"id": 1, "name": "r", "projectRelease": "true"}
-    ) == Release(1, "r", hidden=True)
+    assert readers.release({"id": 1, "name": "r", "projectRelease": "true"}) == Release(
+        1, "r", hidden=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,13 +241,13 @@ def test_the_release_of_the_repository_is_hidden():
 )
 def test_statuses_are_read_from_the_text_of_a_preference(value, expected):
     """Entries that cannot be read are left out."""
-    assert entities.statuses({"value": value}) == expected
+    assert readers.statuses({"value": value}) == expected
 
 
 @pytest.mark.parametrize("payload", [None, "<html>", [], 7], ids=repr)
 def test_a_preference_of_another_shape_has_no_statuses(payload):
     """The stock statuses are used then."""
-    assert entities.statuses(payload) == []
+    assert readers.statuses(payload) == []
 
 
 ODD_VALUES = st.recursive(
@@ -270,14 +270,14 @@ ODD_VALUES = st.recursive(
 def test_odd_rows_raise_no_error(row: dict[str, Any]) -> None:
     """A row is read or left out, and reading it again gives an equal entity."""
     for read in (
-        entities.execution,
-        entities.project,
-        entities.release,
-        entities.folder,
-        entities.placement,
-        entities.phase_row,
-        entities.cycle,
-        entities.user,
-        entities.statuses,
+        readers.execution,
+        readers.project,
+        readers.release,
+        readers.folder,
+        readers.placement,
+        readers.phase_row,
+        readers.cycle,
+        readers.user,
+        readers.statuses,
     ):
         assert read(row) == read(copy.deepcopy(row))
