@@ -195,13 +195,12 @@ class ZephyrReporter:
         request = protocol.Push(
             settings, self.writer.path, refused, self.startup_check.facts
         )
+        directory = self._config.invocation_params.dir
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         with summary.Progress(terminal) as progress:
             try:
-                with SenderProcess(self._config.invocation_params.dir) as sender:
-                    answer = sender.ask(
-                        request, protocol.Pushed, seconds, progress.update
-                    )
+                with SenderProcess(directory, progress.update) as sender:
+                    answer = sender.ask(request, protocol.Pushed, seconds)
             except SenderLate:
                 self._keep(f"{settings.time_budget()} is spent.{progress.reached}")
             except SenderBug as error:

@@ -92,10 +92,16 @@ class SenderBug(SenderError):
 class SenderProcess:
     """A sender that runs in *directory*; leaving the block ends it, whatever it does.
 
-    Raises SenderError if it cannot be started.
+    *on_progress* takes what a sender says before its answer. Raises SenderError if it
+    cannot be started.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        on_progress: Callable[[protocol.Progress], None] = lambda _progress: None,
+    ) -> None:
+        self._on_progress = on_progress
         self._received: SimpleQueue[bytes] = SimpleQueue()
         self._unsent: SimpleQueue[bytes] = SimpleQueue()
         self._finished_threads: SimpleQueue[None] = SimpleQueue()
@@ -121,22 +127,13 @@ class SenderProcess:
         self._write_now(protocol.encode(request))
 
     def ask(
-        self,
-        request: protocol.Message,
-        kind: type[Answer],
-        seconds: float,
-        on_progress: Callable[[protocol.Progress], None] = lambda _progress: None,
+        self, request: protocol.Message, kind: type[Answer], seconds: float
     ) -> Answer:
         """Send *request* and return the answer, which takes *seconds*; see `answer`."""
         self.send(request)
-        return self.answer(kind, Deadline(seconds + GRACE), on_progress)
+        return self.answer(kind, Deadline(seconds + GRACE))
 
-    def answer(
-        self,
-        kind: type[Answer],
-        deadline: Deadline,
-        on_progress: Callable[[protocol.Progress], None] = lambda _progress: None,
-    ) -> Answer:
+    def answer(self, kind: type[Answer], deadline: Deadline) -> Answer:
         """Return the answer of the sender, a message of this *kind*.
 
         Raises SenderLate when the time is over, and SenderError if there is no answer.
@@ -155,7 +152,7 @@ class SenderProcess:
             if not isinstance(message, protocol.Progress):
                 assert isinstance(message, kind), f"the answer is a {kind.__name__}"
                 return message
-            on_progress(message)
+            self._on_progress(message)
 
     def _wait_for_hello(self, deadline: Deadline) -> None:
         """Wait for `Hello`, whatever else something prints before it."""

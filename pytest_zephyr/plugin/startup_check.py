@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 import sys
 from typing import Any
-from typing import NoReturn
 
 import pytest
 
@@ -174,10 +173,7 @@ class StartupCheck:
 
     def _report(self, answer: protocol.Checked) -> None:
         self._answer = answer
-        lines = problems(answer.lines)
-        if answer.failed and self._settings.on_error == "fail":
-            self._abort(lines)
-        self._print(lines)
+        self._show(problems(answer.lines), are_mistakes=answer.failed)
 
     def _note_failure(self, error: SenderError) -> None:
         """Report that there was no check, which is not a configuration problem."""
@@ -188,8 +184,7 @@ class StartupCheck:
         what = "the server could not be checked before the tests"
         if only_planned:
             what = "the plan for --zephyr-only-planned cannot be read"
-        line = f"{what}: {error}"
-        self._report(protocol.Checked((line,), failed=only_planned))
+        self._report(protocol.Checked((f"{what}: {error}",), failed=only_planned))
 
     def _look_up(self) -> None:
         """Look up the test cases of all items, wherever they were collected."""
@@ -206,26 +201,23 @@ class StartupCheck:
             # The push reports the problem if it is still there.
             return
         self.facts = answer.facts
-        settings = self._settings
-        unknown = problems(
-            [f"{text} ({tests[case]})" for case, text, _code in answer.problems]
-        )
-        if not unknown or settings.on_error == "ignore":
-            return
-        if settings.on_error == "fail" and settings.unknown_case == "error":
-            self._abort(unknown)
-        self._print(first_lines(unknown))
+        if self._settings.on_error != "ignore":
+            lines = [f"{text} ({tests[case]})" for case, text, _code in answer.problems]
+            are_mistakes = self._settings.unknown_case == "error"
+            self._show(problems(lines), are_mistakes=are_mistakes)
 
-    def _abort(self, lines: Sequence[Line]) -> NoReturn:
-        """End the run before its first test, with all problems at once."""
-        self.aborted = True
-        self.close()
-        self._writer.discard()
-        raise pytest.UsageError(*self._texts(lines))
+    def _show(self, lines: Sequence[Line], *, are_mistakes: bool) -> None:
+        """Print the first of *lines*, or end the run with all if they are mistakes.
 
-    def _print(self, lines: Sequence[Line]) -> None:
+        A run ends only if the user wants that, and before its first test.
+        """
+        if lines and are_mistakes and self._settings.on_error == "fail":
+            self.aborted = True
+            self.close()
+            self._writer.discard()
+            raise pytest.UsageError(*self._texts(lines))
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        for text in self._texts(lines):
+        for text in self._texts(first_lines(lines)):
             try:
                 terminal.ensure_newline()
                 terminal.write_line(text, yellow=True)
