@@ -22,7 +22,6 @@ from pytest_zephyr.results.lines import Level
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.plan import CaseResult
 from pytest_zephyr.text import format_case
-from pytest_zephyr.text import have
 from pytest_zephyr.text import join_words
 from pytest_zephyr.text import plural
 
@@ -156,8 +155,8 @@ def _preview_of(result: CaseResult) -> str:
     return f"test case {format_case(result.case)}: {status}"
 
 
-def as_json(delivery: Delivery) -> dict[str, object]:
-    """Return what became of the results of a run, for scripts."""
+def as_json(delivery: Delivery, results: MergedResults) -> dict[str, object]:
+    """Return what became of the *results* of a run, for scripts."""
     changes = delivery.changes
     return {
         "target": delivery.target.path if delivery.target else None,
@@ -190,6 +189,14 @@ def as_json(delivery: Delivery) -> dict[str, object]:
             str(case): used for case, used in changes.scheduled_twice.items()
         },
         "error": str(delivery.error) if delivery.error else None,
+        "replaced": [
+            {"journal": earlier, "by": later, "tests": count}
+            for (earlier, later), count in results.replaced.items()
+        ],
+        "different_jobs": [
+            {"worse": worse, "other": other, "why": why}
+            for (worse, other), why in results.separate_jobs.items()
+        ],
     }
 
 
@@ -214,30 +221,6 @@ def merged(results: MergedResults) -> list[Line]:
         for (worse, other), why in results.separate_jobs.items()
     ]
     return [*first_lines(replaced), *first_lines(separate_jobs)]
-
-
-def merged_as_json(results: MergedResults) -> dict[str, object]:
-    """Return the same as `merged`, for scripts."""
-    return {
-        "replaced": [
-            {"journal": earlier, "by": later, "tests": count}
-            for (earlier, later), count in results.replaced.items()
-        ],
-        "different_jobs": [
-            {"worse": worse, "other": other, "why": why}
-            for (worse, other), why in results.separate_jobs.items()
-        ],
-    }
-
-
-def planned_only(deselected: int, untested: int) -> Line:
-    """Return how many tests were *deselected*, and how many test cases have no test."""
-    were, their = ("was", "its") if deselected == 1 else ("were", "their")
-    return Line(
-        f"only planned: {plural(deselected, 'test')} {were} not run, {their} test case is"
-        f" not in the phase; {plural(untested, 'test case')} of the phase"
-        f" {have(untested)} no test"
-    )
 
 
 def case_rows(delivery: Delivery) -> Iterator[report.CaseRow]:

@@ -9,7 +9,6 @@ from pytest_zephyr import protocol
 from pytest_zephyr.config.command_line import display_path
 from pytest_zephyr.journal import runs
 from pytest_zephyr.journal.reader import Journal
-from pytest_zephyr.push import summary
 from pytest_zephyr.push.problems import describe_problems
 from pytest_zephyr.results.lines import Line
 from pytest_zephyr.results.lines import problems
@@ -17,6 +16,8 @@ from pytest_zephyr.results.report import write_report
 from pytest_zephyr.sender.deliver import deliver
 from pytest_zephyr.sender.deliver import reopened
 from pytest_zephyr.target.snapshot import Snapshot
+from pytest_zephyr.text import have
+from pytest_zephyr.text import plural
 
 
 def deliver_session(
@@ -85,4 +86,11 @@ def _not_tested(contents: runs.RunContents, snapshot: Snapshot | None) -> list[L
         case not in cases and alt not in cases
         for case, alt in snapshot.scheduled.items()
     )
-    return [summary.planned_only(contents.deselected, untested)]
+    deselected = contents.deselected
+    were, their = ("was", "its") if deselected == 1 else ("were", "their")
+    text = (
+        f"only planned: {plural(deselected, 'test')} {were} not run, {their} test case is"
+        f" not in the phase; {plural(untested, 'test case')} of the phase"
+        f" {have(untested)} no test"
+    )
+    return [Line(text)]
