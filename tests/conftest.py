@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace
@@ -17,12 +19,15 @@ import re
 import shlex
 from shutil import copyfile
 import signal
+import ssl
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+import trustme
 
 import pytest_zephyr
 from pytest_zephyr import protocol
@@ -31,6 +36,8 @@ from pytest_zephyr.client import transport
 from pytest_zephyr.plugin import sender_process
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sender.serve import serve
+from tests.client.servers import Responder
+from tests.client.servers import ScriptedServer
 from tests.contract.contract import Contract
 from tests.contract.contract import ContractMiddleware
 from tests.short_reports import pytest_runtest_makereport as pytest_runtest_makereport
@@ -116,6 +123,14 @@ class SandboxTarget:
             for each in self.sandbox.store.executions(self.phase)
         }
 
+    def count_requests(self, path: str) -> int:
+        """Return how many requests so far had a path that ends with *path*."""
+        return sum(each.path.endswith(path) for each in self.sandbox.requests)
+
+    def has_met_fault(self) -> bool:
+        """Return whether a request has met one of the active faults."""
+        return any(each["met"] for each in self.sandbox.faults.listed())
+
     @property
     def writes(self) -> list[str]:
         """The method and path of each request so far that was not a read."""
@@ -141,24 +156,35 @@ def filled_database(
     return path, target
 
 
-@pytest.fixture
-def sandbox(
-    filled_database: tuple[Path, SandboxTarget],
-    contract: Contract,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Sandbox]:
-    """Start a sandbox with a copy of that database; check its traffic by the contract."""
+@contextmanager
+def checked_sandbox(path: Path | None = None, *allowed: str) -> Iterator[Sandbox]:
+    """Run a sandbox whose traffic is compared with the contract.
+
+    Violations that match one of the regular expressions *allowed* are ignored.
+    """
     middlewares: list[ContractMiddleware] = []
 
-    def wrap(app: Any) -> Any:
-        middlewares.append(ContractMiddleware(app, contract))
+    def wrap(app: Any) -> ContractMiddleware:
+        middlewares.append(ContractMiddleware(app))
+        for pattern in allowed:
+            middlewares[-1].allow(pattern)
         return middlewares[-1]
 
-    path = tmp_path_factory.mktemp("server") / "sandbox.db"
-    copyfile(filled_database[0], path)
     with Sandbox(path, wrap=wrap) as sandbox:
         yield sandbox
     assert [each.violations for each in middlewares] == [[]]
+
+
+@pytest.fixture
+def sandbox(
+    filled_database: tuple[Path, SandboxTarget],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Sandbox]:
+    """Start a sandbox with a copy of that database; check its traffic by the contract."""
+    path = tmp_path_factory.mktemp("server") / "sandbox.db"
+    copyfile(filled_database[0], path)
+    with checked_sandbox(path) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
@@ -167,6 +193,36 @@ def target(
 ) -> SandboxTarget:
     """Return the target of `filled_database`, with the sandbox that now has its data."""
     return replace(filled_database[1], sandbox=sandbox)
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., ScriptedServer]]:
+    """Return a function that starts a server, which is stopped when the test ends."""
+    with ExitStack() as stack:
+
+        def start(respond: Responder) -> ScriptedServer:
+            return stack.enter_context(ScriptedServer(respond))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def certificate_authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_context(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def tls_sandbox(tls_context: ssl.SSLContext) -> Iterator[Sandbox]:
+    """Start a sandbox with TLS; its certificate is from `certificate_authority`."""
+    with Sandbox(tls=tls_context) as sandbox:
+        yield sandbox
 
 
 class SenderThread:
@@ -324,6 +380,11 @@ def run_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResu
         return CommandResult(ret, *capsys.readouterr())
 
     return call
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    while not condition():
+        time.sleep(0.001)
 
 
 def without_tag(notes: str) -> str:

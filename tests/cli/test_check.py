@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.metadata import version
 import itertools
 import json
 import re
-import ssl
 
 import pytest
-import trustme
 
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.errors import SettingsError
 from pytest_zephyr.errors import ZephyrError
 from pytest_zephyr.sandbox import Fault
-from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.target.find import find_target
 from tests.client.servers import settings_for
 
@@ -194,20 +190,11 @@ def test_without_an_answer_the_address_fails_with_the_reason(call, args, message
     assert message in rows(text)["address"][1]
 
 
-@pytest.fixture
-def untrusted() -> Iterator[Sandbox]:
-    """A sandbox with a certificate that is not trusted."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    with Sandbox(tls=context) as sandbox:
-        yield sandbox
-
-
-def test_a_certificate_that_is_not_trusted_fails_tls(call, untrusted):
-    code, text = call("check", *NAMES, f"--zephyr-url={untrusted.url}")
+def test_a_certificate_that_is_not_trusted_fails_tls(call, tls_sandbox):
+    code, text = call("check", *NAMES, f"--zephyr-url={tls_sandbox.url}")
 
     assert code == 1
-    assert rows(text)["address"] == ("ok", untrusted.url)
+    assert rows(text)["address"] == ("ok", tls_sandbox.url)
     assert rows(text)["TLS"][0] == "FAIL"
     assert "set zephyr_verify to the path" in rows(text)["TLS"][1]
 

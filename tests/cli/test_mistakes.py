@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
-import ssl
 from typing import Any
 
 import pytest
-import trustme
 
 from pytest_zephyr.sandbox import Fault
-from pytest_zephyr.sandbox import Sandbox
 from tests.client.servers import answer
 from tests.client.servers import ConnectProxy
-from tests.client.servers import ScriptedServer
 from tests.client.servers import unused_port
 
 
@@ -50,15 +45,6 @@ def check(
         return str(line.split(maxsplit=2)[2])
 
     return call
-
-
-@pytest.fixture
-def tls_server() -> Iterator[Sandbox]:
-    """A sandbox with a certificate that is not trusted."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    with Sandbox(tls=context) as sandbox:
-        yield sandbox
 
 
 @pytest.mark.parametrize("token", ["wrong", "expired"])
@@ -104,13 +90,13 @@ def test_https_on_an_http_port(check, target, monkeypatch):
     )
 
 
-def test_http_on_an_https_port(check, tls_server, monkeypatch):
-    url = tls_server.url.replace("https:", "http:")
+def test_http_on_an_https_port(check, tls_sandbox, monkeypatch):
+    url = tls_sandbox.url.replace("https:", "http:")
     monkeypatch.setenv("ZEPHYR_URL", url)
 
     assert check() == (
         f"no answer from {url} (from ZEPHYR_URL): the connection was closed. This port"
-        f" may speak https; try zephyr_url = {tls_server.url}"
+        f" may speak https; try zephyr_url = {tls_sandbox.url}"
     )
 
 
@@ -122,15 +108,17 @@ def test_http_on_an_https_port(check, tls_server, monkeypatch):
     ],
     ids=["nginx", "Tomcat"],
 )
-def test_http_on_an_https_port_of_a_common_server(check, monkeypatch, page):
-    with ScriptedServer(lambda _request: answer(page, 400, "text/html")) as server:
-        monkeypatch.setenv("ZEPHYR_URL", server.url)
-        https = server.url.replace("http:", "https:")
+def test_http_on_an_https_port_of_a_common_server(
+    check, monkeypatch, start_server, page
+):
+    server = start_server(lambda _request: answer(page, 400, "text/html"))
+    monkeypatch.setenv("ZEPHYR_URL", server.url)
+    https = server.url.replace("http:", "https:")
 
-        assert check() == (
-            f"{server.url} (from ZEPHYR_URL) answered 400: this port speaks https, not"
-            f" http. Set zephyr_url to {https}"
-        )
+    assert check() == (
+        f"{server.url} (from ZEPHYR_URL) answered 400: this port speaks https, not"
+        f" http. Set zephyr_url to {https}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -239,11 +227,11 @@ def test_a_proxy_that_requires_a_password(check, monkeypatch):
         )
 
 
-def test_a_certificate_that_is_not_trusted(check, tls_server, monkeypatch):
-    monkeypatch.setenv("ZEPHYR_URL", tls_server.url)
+def test_a_certificate_that_is_not_trusted(check, tls_sandbox, monkeypatch):
+    monkeypatch.setenv("ZEPHYR_URL", tls_sandbox.url)
 
     assert check() == (
-        f"the certificate of {tls_server.url} (from ZEPHYR_URL) is not trusted: this"
+        f"the certificate of {tls_sandbox.url} (from ZEPHYR_URL) is not trusted: this"
         f" machine does not know the authority that signed it. Ask the administrator of"
         f" the server for the certificate of the authority that signed it, and set"
         f" zephyr_verify to the path of that file."

@@ -13,7 +13,6 @@ import pytest
 
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import answer
-from tests.client.servers import ScriptedServer
 from tests.conftest import backdate
 from tests.conftest import needs_xdist
 
@@ -493,28 +492,27 @@ def edited(journal: Path, **options: str) -> Path:
 
 
 @pytest.fixture
-def stranger():
+def other_server(start_server):
     """A server that only an edited header names."""
-    with ScriptedServer(lambda _request: answer({"id": 1})) as server:
-        yield server
+    return start_server(lambda _request: answer({"id": 1}))
 
 
 @pytest.mark.parametrize("auth", ["token", "basic", "cookie"])
 @pytest.mark.parametrize("is_set", [True, False], ids=["another is set", "none is set"])
 def test_an_address_that_only_a_header_names_gets_no_credential(
-    push, journal, target, stranger, monkeypatch, is_set, auth
+    push, journal, target, other_server, monkeypatch, is_set, auth
 ):
     monkeypatch.setenv("ZEPHYR_AUTH", auth)
     monkeypatch.setenv("ZEPHYR_USERNAME", target.sandbox.username)
     monkeypatch.setenv("ZEPHYR_PASSWORD", target.sandbox.password)
     if not is_set:
         monkeypatch.delenv("ZEPHYR_URL")
-    path = edited(journal, url=stranger.url)
+    path = edited(journal, url=other_server.url)
     code, printed = push(path)
 
     assert code == 2
-    assert stranger.url in printed
-    assert stranger.requests == []
+    assert other_server.url in printed
+    assert other_server.requests == []
     assert target.sandbox.requests == []
 
 

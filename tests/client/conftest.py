@@ -1,4 +1,4 @@
-"""Fixtures: settings, clients that are logged in, and servers with odd answers."""
+"""Fixtures: settings, and clients that are logged in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-import ssl
 from typing import Any
 
 import pytest
@@ -16,8 +15,6 @@ from pytest_zephyr import clock
 from pytest_zephyr.client.api import Client
 from pytest_zephyr.config.settings import Settings
 from tests.client.calls import TOKEN
-from tests.client.servers import Responder
-from tests.client.servers import ScriptedServer
 from tests.client.servers import settings_for
 from tests.conftest import SandboxTarget
 
@@ -70,33 +67,10 @@ def expire_deadlines_when(
 
 
 @pytest.fixture
-def start_server() -> Iterator[Callable[..., ScriptedServer]]:
-    """Return a function that starts a server, which is stopped when the test ends."""
-    with ExitStack() as stack:
-
-        def start(respond: Responder) -> ScriptedServer:
-            return stack.enter_context(ScriptedServer(respond))
-
-        yield start
-
-
-@pytest.fixture(scope="session")
-def certificate_authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
 def ca_file(certificate_authority: trustme.CA, tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
     certificate_authority.cert_pem.write_to_path(str(path))
     return path
-
-
-@pytest.fixture
-def tls_context(certificate_authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
 
 
 @pytest.fixture

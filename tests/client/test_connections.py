@@ -149,55 +149,51 @@ def test_an_unreachable_proxy_is_named_without_its_password(
 # TLS
 
 
-def test_a_private_authority_is_trusted_by_its_file(tls_context, ca_file):
-    with Sandbox(tls=tls_context) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
-        with Transport(settings) as transport:
-            assert sandbox.url.startswith("https://")
-            assert send_read(transport)
+def test_a_private_authority_is_trusted_by_its_file(tls_sandbox, ca_file):
+    settings = settings_for(tls_sandbox.token, url=tls_sandbox.url, verify=ca_file)
+    with Transport(settings) as transport:
+        assert tls_sandbox.url.startswith("https://")
+        assert send_read(transport)
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_private_authority_is_trusted_by_the_environment(
-    tls_context, ca_file, monkeypatch, name
+    tls_sandbox, ca_file, monkeypatch, name
 ):
     monkeypatch.setenv(name, str(ca_file))
-    with Sandbox(tls=tls_context) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url)
-        with Transport(settings) as transport:
-            assert send_read(transport)
+    settings = settings_for(tls_sandbox.token, url=tls_sandbox.url)
+    with Transport(settings) as transport:
+        assert send_read(transport)
 
 
 def test_verify_system_trusts_the_authorities_of_the_system(
-    tls_context, ca_file, monkeypatch, pauses
+    tls_sandbox, ca_file, monkeypatch, pauses
 ):
     """OpenSSL reads the authorities of the system from the file in SSL_CERT_FILE."""
-    with Sandbox(tls=tls_context) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify="system")
-        with (
-            Transport(settings) as transport,
-            pytest.raises(ZephyrUnreachable) as caught,
-        ):
-            send_read(transport)
-        assert "certificate" in str(caught.value)
+    settings = settings_for(tls_sandbox.token, url=tls_sandbox.url, verify="system")
+    with (
+        Transport(settings) as transport,
+        pytest.raises(ZephyrUnreachable) as caught,
+    ):
+        send_read(transport)
+    assert "certificate" in str(caught.value)
 
-        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
-        with Transport(settings) as transport:
-            assert send_read(transport)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    with Transport(settings) as transport:
+        assert send_read(transport)
 
 
 @pytest.mark.parametrize("call", [send_read, send_write], ids=["read", "write"])
-def test_an_unknown_authority_is_refused_with_advice(tls_context, pauses, call):
-    with Sandbox(tls=tls_context) as sandbox:
-        transport = Transport(settings_for(TOKEN, url=sandbox.url))
-        with transport, pytest.raises(ZephyrUnreachable) as caught:
-            call(transport)
+def test_an_unknown_authority_is_refused_with_advice(tls_sandbox, pauses, call):
+    transport = Transport(settings_for(TOKEN, url=tls_sandbox.url))
+    with transport, pytest.raises(ZephyrUnreachable) as caught:
+        call(transport)
 
-        assert not isinstance(caught.value, ZephyrWriteUnanswered)
-        assert sandbox.requests == []
+    assert not isinstance(caught.value, ZephyrWriteUnanswered)
+    assert tls_sandbox.requests == []
     text = str(caught.value)
     assert text == (
-        f"the certificate of {sandbox.url} (from --zephyr-url) is not trusted: this"
+        f"the certificate of {tls_sandbox.url} (from --zephyr-url) is not trusted: this"
         f" machine does not know the authority that signed it. Ask the administrator of"
         f" the server for the certificate of the authority that signed it, and set"
         f" zephyr_verify to the path of that file."
@@ -223,22 +219,20 @@ def test_a_certificate_of_another_host_is_refused(
         assert sandbox.requests == []
 
 
-def test_verify_false_accepts_any_certificate_without_a_warning(tls_context):
+def test_verify_false_accepts_any_certificate_without_a_warning(tls_sandbox):
     """The plugin has its own warning; that of urllib3 would be an error here."""
-    with Sandbox(tls=tls_context) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
-        with Transport(settings) as transport:
-            assert send_read(transport)
+    settings = settings_for(tls_sandbox.token, url=tls_sandbox.url, verify="false")
+    with Transport(settings) as transport:
+        assert send_read(transport)
 
 
 def test_verify_false_is_not_undone_by_the_environment(
-    tls_context, monkeypatch, tmp_path
+    tls_sandbox, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
-    with Sandbox(tls=tls_context) as sandbox:
-        settings = settings_for(sandbox.token, url=sandbox.url, verify="false")
-        with Transport(settings) as transport:
-            assert send_read(transport)
+    settings = settings_for(tls_sandbox.token, url=tls_sandbox.url, verify="false")
+    with Transport(settings) as transport:
+        assert send_read(transport)
 
 
 @pytest.mark.parametrize("files", [1, 2], ids=["one file", "certificate and key"])
@@ -279,7 +273,7 @@ def test_a_missing_client_certificate_is_reported(
 
 @pytest.mark.parametrize("bad", ["verify", "certificate", "key", "other key"])
 def test_an_unusable_tls_file_is_not_tried_again(
-    certificate_authority, ca_file, tls_context, tmp_path, pauses, bad
+    certificate_authority, ca_file, tls_sandbox, tmp_path, pauses, bad
 ):
     """Another try would fail in the same way; the message names the settings."""
     useless = tmp_path / "useless.pem"
@@ -294,29 +288,27 @@ def test_an_unusable_tls_file_is_not_tried_again(
     )
     owner.private_key_pem.write_to_path(str(key))
     shown = useless if bad == "certificate" else certificate
-    with Sandbox(tls=tls_context) as sandbox:
-        settings = settings_for(
-            sandbox.token,
-            url=sandbox.url,
-            verify=useless if bad == "verify" else ca_file,
-            client_cert=f"{shown},{useless if bad == 'key' else key}",
-        )
-        with (
-            Transport(settings) as transport,
-            pytest.raises(ZephyrUnreachable) as caught,
-        ):
-            send_read(transport)
+    settings = settings_for(
+        tls_sandbox.token,
+        url=tls_sandbox.url,
+        verify=useless if bad == "verify" else ca_file,
+        client_cert=f"{shown},{useless if bad == 'key' else key}",
+    )
+    with (
+        Transport(settings) as transport,
+        pytest.raises(ZephyrUnreachable) as caught,
+    ):
+        send_read(transport)
 
     assert "Check zephyr_client_cert and zephyr_verify" in str(caught.value)
     assert pauses == []
 
 
-def test_a_write_that_is_cut_off_over_tls_is_unanswered(tls_context, ca_file):
-    with Sandbox(tls=tls_context) as sandbox:
-        sandbox.faults.add(Fault("PUT", kind="cut_after"))
-        settings = settings_for(sandbox.token, url=sandbox.url, verify=ca_file)
-        with Transport(settings) as transport, pytest.raises(ZephyrWriteUnanswered):
-            send_write(transport)
+def test_a_write_that_is_cut_off_over_tls_is_unanswered(tls_sandbox, ca_file):
+    tls_sandbox.faults.add(Fault("PUT", kind="cut_after"))
+    settings = settings_for(tls_sandbox.token, url=tls_sandbox.url, verify=ca_file)
+    with Transport(settings) as transport, pytest.raises(ZephyrWriteUnanswered):
+        send_write(transport)
 
 
 # Tunnels
@@ -327,13 +319,6 @@ def start_proxy() -> Iterator[Callable[..., ConnectProxy]]:
     """Return a function that starts a proxy with tunnels."""
     with ExitStack() as stack:
         yield lambda password="": stack.enter_context(ConnectProxy(password))
-
-
-@pytest.fixture
-def tls_sandbox(tls_context: ssl.SSLContext) -> Iterator[Sandbox]:
-    """A sandbox that speaks TLS with a certificate of our authority."""
-    with Sandbox(tls=tls_context) as sandbox:
-        yield sandbox
 
 
 def with_password(url: str) -> str:

@@ -43,6 +43,7 @@ from pytest_zephyr.results.records import Report
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import settings_for
 from tests.conftest import SandboxTarget
+from tests.conftest import wait_until
 
 
 UPLOAD = "/upload/document/genericattachment"
@@ -118,15 +119,6 @@ def attachment_names(target: SandboxTarget, case: int) -> list[str]:
     return [name for name, _, _ in target.execution(case).attachments]
 
 
-def has_met_fault(target: SandboxTarget) -> bool:
-    """Return whether a request has met a fault."""
-    return any(each["met"] for each in target.sandbox.faults.listed())
-
-
-def count_requests(target: SandboxTarget, path: str) -> int:
-    return sum(each.path.endswith(path) for each in target.sandbox.requests)
-
-
 def contents_of(target: SandboxTarget, case: int, name: str) -> list[bytes]:
     return target.sandbox.store.attachment_bytes(target.phase, case, name)
 
@@ -156,7 +148,7 @@ def test_requests_are_split_at_about_one_megabyte(target, recorded):
     recorded.add_test(104, recorded.file("big.bin", b"x" * 2_000_000))
 
     assert recorded.push().evidence.files == 10
-    assert count_requests(target, UPLOAD) == count_requests(target, ATTACH) == 4
+    assert target.count_requests(UPLOAD) == target.count_requests(ATTACH) == 4
     for case in (101, 102, 103):
         for n in range(3):
             assert contents_of(target, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
@@ -303,7 +295,7 @@ def test_only_executions_with_attachments_are_listed(target, recorded):
         recorded.add_test(case, recorded.file("a.png", b"a"))
     recorded.push()
 
-    assert count_requests(target, "/attachment") == 0
+    assert target.count_requests("/attachment") == 0
 
 
 def test_an_equal_file_is_attached_once_across_runs(target, recorded):
@@ -313,7 +305,7 @@ def test_an_equal_file_is_attached_once_across_runs(target, recorded):
         run.add_test(101, run.file("receipt.pdf", b"the same"), at=ENDED_MS + number)
         assert run.push().complete
     assert contents_of(target, 101, "receipt.pdf") == [b"the same"]
-    assert count_requests(target, "/flex/download") == 11
+    assert target.count_requests("/flex/download") == 11
     other = recorded.another_run("other")
     other.add_test(101, other.file("receipt.pdf", b"another!"), at=ENDED_MS + 12)
 
@@ -362,7 +354,7 @@ def test_a_copy_of_a_journal_attaches_nothing_twice(
     """Without a receipt for a file, the push first lists the attachments."""
     recorded.add_test(101, recorded.file("a.png", b"a"))
     target.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
-    expire_deadlines_when(lambda: has_met_fault(target))
+    expire_deadlines_when(target.has_met_fault)
     assert not recorded.push(timeout=0.3).complete
     target.sandbox.faults.clear()
     copy = recorded.copy()
@@ -381,7 +373,7 @@ def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
     later = recorded.another_run("later")
     later.add_test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
     target.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
-    expire_deadlines_when(lambda: has_met_fault(target))
+    expire_deadlines_when(target.has_met_fault)
     assert not later.push(timeout=0.3).complete
     target.sandbox.faults.clear()
 
@@ -448,7 +440,7 @@ def test_a_server_that_refuses_attachments_is_not_asked_for_each_file(target, re
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 180
-    assert count_requests(target, UPLOAD) < 80
+    assert target.count_requests(UPLOAD) < 80
     lines = problem_texts(delivery, [recorded.path], recorded.settings())
     assert sum("was refused" in line for line in lines) == 1
 
@@ -462,7 +454,7 @@ def test_a_missing_permission_to_attach_is_reported_once(target, recorded):
     assert len(delivery.changes.reported) == 1
     assert delivery.evidence.files_pending == 2
     assert "permission" in str(delivery.error)
-    assert count_requests(target, UPLOAD) == 1
+    assert target.count_requests(UPLOAD) == 1
 
 
 def test_files_that_miss_the_deadline_are_kept(target, recorded, expire_deadlines_when):
@@ -470,7 +462,7 @@ def test_files_that_miss_the_deadline_are_kept(target, recorded, expire_deadline
     recorded.add_test(101, recorded.file("a.png", b"a"))
     target.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
 
-    expire_deadlines_when(lambda: has_met_fault(target))
+    expire_deadlines_when(target.has_met_fault)
     delivery = recorded.push(timeout=0.3)
     target.sandbox.faults.clear()
 
@@ -521,12 +513,12 @@ def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded):
     assert recorded.push().evidence.steps == 4
     assert target_with_steps.execution(7).steps == {1: ("1", None), 2: ("2", "why")}
     assert target_with_steps.execution(8).steps == {1: ("1", None), 3: ("1", None)}
-    assert count_requests(target_with_steps, SAVE) == 1
-    assert count_requests(target_with_steps, "/teststep") == 2
+    assert target_with_steps.count_requests(SAVE) == 1
+    assert target_with_steps.count_requests("/teststep") == 2
     assert target_with_steps.execution(7).comment is None
 
     assert recorded.push().complete
-    assert count_requests(target_with_steps, "/teststep") == 2
+    assert target_with_steps.count_requests("/teststep") == 2
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
@@ -702,13 +694,11 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded):
     recorded.add_test(7, *shop_steps("passed"))
     recorded.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
-    faults = target_with_steps.sandbox.faults
-    faults.add(hang)
+    target_with_steps.sandbox.faults.add(hang)
     main = threading.main_thread().ident or 0
 
     def interrupt() -> None:
-        while not faults.listed()[0]["met"]:
-            time.sleep(0.001)
+        wait_until(target_with_steps.has_met_fault)
         signal.pthread_kill(main, signal.SIGINT)
 
     ctrl_c = threading.Thread(target=interrupt)
@@ -738,7 +728,7 @@ def test_a_server_without_step_results_is_not_asked_for_each_case(
 
     assert len(delivery.changes.reported) == 1
     assert not delivery.complete
-    assert count_requests(target, SAVE) <= max_calls
+    assert target.count_requests(SAVE) <= max_calls
     assert len(delivery.evidence.refused) == (0 if status == 401 else 100)
     assert (delivery.error is not None) == (status == 401)
 
@@ -754,7 +744,7 @@ def test_without_permission_steps_are_requested_once(target_with_steps, recorded
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 2
-    assert count_requests(target_with_steps, "/teststep") == 1
+    assert target_with_steps.count_requests("/teststep") == 1
 
 
 def test_notes_that_steps_made_too_long_are_attached_whole(target_with_steps, recorded):

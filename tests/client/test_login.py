@@ -33,10 +33,6 @@ def deliver(settings: Settings) -> Delivery:
         return push(MergedResults([PASSED]), client, settings, Memory())
 
 
-def count_logins(target: SandboxTarget) -> int:
-    return sum(each.path.endswith("/manifest") for each in target.sandbox.requests)
-
-
 @pytest.fixture
 def by_password(target: SandboxTarget) -> Callable[..., Settings]:
     """Make settings that log in as the sandbox's user."""
@@ -58,7 +54,7 @@ def test_token_delivers(target, make_settings):
 
     assert delivery.complete
     assert target.execution(101).status == "1"
-    assert count_logins(target) == 0
+    assert target.count_requests("/manifest") == 0
 
 
 @pytest.mark.parametrize("kind", ["auto", "basic"])
@@ -67,7 +63,7 @@ def test_user_and_password_deliver(target, by_password, kind):
 
     assert delivery.complete
     assert target.execution(101).status == "1"
-    assert count_logins(target) == 0
+    assert target.count_requests("/manifest") == 0
 
 
 def test_cookie_delivers_over_plain_http_with_one_login(target, by_password):
@@ -76,7 +72,7 @@ def test_cookie_delivers_over_plain_http_with_one_login(target, by_password):
 
     assert delivery.complete
     assert target.execution(101).status == "1"
-    assert count_logins(target) == 1
+    assert target.count_requests("/manifest") == 1
 
 
 def test_a_cookie_that_expires_before_the_write_is_renewed(target, by_password):
@@ -88,7 +84,7 @@ def test_a_cookie_that_expires_before_the_write_is_renewed(target, by_password):
 
     assert delivery.complete
     assert target.execution(101).results == 1
-    assert count_logins(target) == 2
+    assert target.count_requests("/manifest") == 2
 
 
 def test_cookies_that_expire_between_calls_are_renewed(target, by_password, connect):
@@ -97,7 +93,7 @@ def test_cookies_that_expire_between_calls_are_renewed(target, by_password, conn
     target.sandbox.store.expire_cookies()
 
     assert client.current_user().name
-    assert count_logins(target) == 2
+    assert target.count_requests("/manifest") == 2
 
 
 def test_a_cookie_is_renewed_shortly_before_its_end(
@@ -111,7 +107,7 @@ def test_a_cookie_is_renewed_shortly_before_its_end(
 
     client.current_user()
 
-    assert count_logins(target) == 2
+    assert target.count_requests("/manifest") == 2
     assert {each.status for each in target.sandbox.requests} == {200}
 
 
@@ -125,7 +121,7 @@ def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
     with pytest.raises(ZephyrUnauthorized):
         connect(by_password("cookie")).current_user()
 
-    assert count_logins(target) == 2
+    assert target.count_requests("/manifest") == 2
     assert len(target.sandbox.requests) == 4
 
 
@@ -156,7 +152,7 @@ def test_a_password_that_changes_during_a_run_ends_it(target, by_password, conne
     ):
         client.current_user()
 
-    assert count_logins(target) == 2
+    assert target.count_requests("/manifest") == 2
 
 
 def test_a_login_without_a_cookie_advises_a_token(start_server, by_password, connect):

@@ -52,10 +52,6 @@ def transport(
     return connect(make_settings())
 
 
-def count_requests(target: Any, path: str) -> int:
-    return sum(each.path.endswith(path) for each in target.sandbox.requests)
-
-
 # Repeats
 
 
@@ -92,7 +88,7 @@ def test_a_read_is_repeated(target, transport, fault):
     target.sandbox.faults.add(fault)
 
     assert send_read(transport)
-    assert count_requests(target, READ_PATH) == 2
+    assert target.count_requests(READ_PATH) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 417, 428])
@@ -104,7 +100,7 @@ def test_a_refusal_is_not_repeated(target, transport, status):
     ) as caught:
         send_read(transport)
 
-    assert count_requests(target, READ_PATH) == 1
+    assert target.count_requests(READ_PATH) == 1
     assert caught.value.status == status
 
 
@@ -115,7 +111,7 @@ def test_a_read_answered_500_is_repeated_once(target, transport):
     with pytest.raises(ZephyrRefused, match="answered 500 to GET user/current"):
         send_read(transport)
 
-    assert count_requests(target, READ_PATH) == 2
+    assert target.count_requests(READ_PATH) == 2
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -134,7 +130,7 @@ def test_the_setting_limits_the_number_of_retries(
     with pytest.raises(ZephyrUnreachable, match=message):
         send_read(connect(make_settings(retries=retries)))
 
-    assert count_requests(target, READ_PATH) == retries + 1
+    assert target.count_requests(READ_PATH) == retries + 1
 
 
 def test_pauses_grow(target, make_settings, connect, pauses):
@@ -193,7 +189,7 @@ def test_a_retry_after_the_deadline_is_not_waited_for(
 
     assert re.search(r"429 to .*, retry after 3(600|59\d) s: Too", str(caught.value))
     assert pauses == []
-    assert count_requests(target, READ_PATH) == 1
+    assert target.count_requests(READ_PATH) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -203,7 +199,7 @@ def test_a_write_answered_429_or_503_is_repeated(target, transport, status):
 
     send_write(transport, target)
 
-    assert count_requests(target, WRITE_PATH) == 2
+    assert target.count_requests(WRITE_PATH) == 2
     assert target.execution(101).results == 1
 
 
@@ -243,7 +239,7 @@ def test_a_write_with_an_unknown_outcome_is_sent_once(target, transport, fault, 
         send_write(transport, target)
 
     assert type(caught.value) is error
-    assert count_requests(target, WRITE_PATH) == 1
+    assert target.count_requests(WRITE_PATH) == 1
     assert target.execution(101).results <= 1
 
 
@@ -256,7 +252,7 @@ def test_a_write_without_an_answer_may_have_happened(
     with pytest.raises(ZephyrWriteUnanswered) as caught:
         send_write(connect(make_settings(timeout=0.3)), target)
 
-    assert count_requests(target, WRITE_PATH) <= 1
+    assert target.count_requests(WRITE_PATH) <= 1
     assert str(caught.value) == (
         f"no answer from {target.sandbox.url} (from --zephyr-url) to PUT {WRITE_PATH} within"
         f" 0.3 s. It may have been carried out."
@@ -784,7 +780,7 @@ def test_connections_are_reused(target, client):
         logger.setLevel(before)
 
     assert sum("Starting new" in line for line in opened) == 1
-    assert count_requests(target, READ_PATH) == 10
+    assert target.count_requests(READ_PATH) == 10
 
 
 def test_a_write_succeeds_after_the_server_closed_the_connection(

@@ -41,11 +41,6 @@ def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None
     process.send_signal(signal.SIGINT)
 
 
-def is_hanging(target: SandboxTarget) -> bool:
-    """Return whether a request has met `HANG`."""
-    return bool(target.sandbox.faults.listed()[0]["met"])
-
-
 @pytest.fixture
 def start(pytester, target, target_variables):
     """Start a process that reports to the sandbox, which hangs at the first write."""
@@ -84,7 +79,7 @@ def test_ctrl_c_ends_a_push_at_once_and_keeps_the_journal(pytester, target, star
     """The exit code is that of the tests, which had passed."""
     pytester.makepyfile(SUITE.format(body="pass"))
     process = start("pytest", "--zephyr")
-    interrupt(process, lambda: is_hanging(target))
+    interrupt(process, target.has_met_fault)
     output, _ = process.communicate()
 
     assert process.returncode == 0
@@ -104,7 +99,7 @@ def test_a_second_ctrl_c_ends_the_push_of_a_run_that_was_interrupted(
     )
     process = start("pytest", "--zephyr")
     interrupt(process, (pytester.path / "begun").exists)
-    interrupt(process, lambda: is_hanging(target))
+    interrupt(process, target.has_met_fault)
     output, _ = process.communicate()
 
     assert process.returncode == 2
@@ -123,7 +118,7 @@ def test_ctrl_c_ends_the_command_and_keeps_the_journals(pytester, target, start,
         ended.communicate()
         assert ended.returncode == 0
     process = start("pytest_zephyr", "push")
-    interrupt(process, lambda: is_hanging(target))
+    interrupt(process, target.has_met_fault)
     output, _ = process.communicate()
 
     assert process.returncode == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,9 @@ from sqlalchemy import select
 
 from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox.data.model import Cookie
-from tests.client.servers import answer
+from tests.client.calls import COOKIE
+from tests.client.calls import refuse_with_headers
 from tests.client.servers import ForwardProxy
-from tests.client.servers import Request
-from tests.client.servers import ScriptedServer
 from tests.conftest import needs_xdist
 from tests.conftest import SandboxTarget
 
@@ -102,23 +100,14 @@ def found_in(directory: Path, secrets: set[str]) -> list[str]:
 
 
 @pytest.fixture
-def proxy() -> Iterator[ScriptedServer]:
-    with ScriptedServer(ForwardProxy()) as server:
-        yield server
+def proxy(start_server):
+    return start_server(ForwardProxy())
 
 
 @pytest.fixture
-def echoing_server() -> Iterator[ScriptedServer]:
+def echoing_server(start_server):
     """A server that refuses every request, with its headers in the message."""
-
-    def refuse(request: Request) -> bytes:
-        if request.path == "manifest":
-            return answer({}, Set_Cookie="token=c00kie-4f2a; Max-Age=5400")
-        words = " ".join(f"{name}={text}" for name, text in request.headers.items())
-        return answer({"errorMsg": words}, status=400)
-
-    with ScriptedServer(refuse) as server:
-        yield server
+    return start_server(refuse_with_headers)
 
 
 @pytest.fixture
@@ -168,7 +157,7 @@ def test_run_writes_no_credential(
     ran = run_zephyr(*DEBUG_FLAGS, *args, subprocess=True, check_exit_code=False)
     shown = run_zephyr("--zephyr-show-config", subprocess=True, check_exit_code=False)
     text = ran.text + shown.text
-    secrets = secrets | cookies(target) | {"c00kie-4f2a"}
+    secrets = secrets | cookies(target) | {COOKIE}
 
     if server == "good":
         assert target.statuses()[102] == "2"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
 import importlib
 from importlib.metadata import distribution
 import os
@@ -12,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipapp
 
 import pytest
@@ -21,6 +18,7 @@ from pytest_zephyr.sandbox import Fault
 from tests.client.servers import ScriptedServer
 from tests.client.servers import unused_port
 from tests.conftest import needs_xdist
+from tests.conftest import wait_until
 
 
 ONE = """
@@ -437,21 +435,19 @@ LENGTH = (
 
 
 @pytest.fixture
-def trickle() -> Iterator[Callable[[bytes, bytes], str]]:
-    """Start servers that send *begin* and then *part* again and again, without an end."""
-    servers: list[ScriptedServer] = []
+def trickle(start_server):
+    """Return a function that starts a server, and returns its address.
+
+    The server sends *begin* and then *part* again and again, without an end.
+    """
 
     def start(begin: bytes, part: bytes) -> str:
-        server: ScriptedServer = ScriptedServer(
+        server: ScriptedServer = start_server(
             lambda _request: server.trickle(begin, part)
         )
-        servers.append(server.__enter__())
         return server.url
 
-    yield start
-    for server in servers:
-        assert not server.stopped.is_set()
-        server.__exit__(None, None, None)
+    return start
 
 
 TRICKLES = [
@@ -503,11 +499,6 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    while not condition():
-        time.sleep(0.02)
-
-
 HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
 
 
@@ -539,7 +530,7 @@ def test_kill_leaves_no_process_and_loses_no_result(
         stdout=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: target.sandbox.faults.listed()[0]["met"])
+    wait_until(target.has_met_fault)
     (sender,) = (each for each in children(process.pid) if "-c" in _command_line(each))
     for pid in {"pytest": [process.pid], "sender": [sender]}.get(
         killed, [process.pid, sender]
@@ -576,7 +567,7 @@ def test_write_in_progress_at_a_kill_is_not_repeated(
         cwd=pytester.path,
         stdout=subprocess.DEVNULL,
     )
-    wait_until(lambda: target.sandbox.faults.listed()[0]["met"])
+    wait_until(target.has_met_fault)
     process.kill()
     process.wait()
     pushed = run_python("-m", "pytest_zephyr", "push")
