@@ -1,4 +1,4 @@
-"""The options as pytest declares them: names and help texts.
+"""The options as pytest declares them: names, help texts and defaults.
 
 Every run of pytest loads this module, even if it reports nothing, so it imports nothing.
 """

@@ -1,4 +1,4 @@
-"""The table of options: names, defaults, allowed values, and where each may be set."""
+"""The table of options: how a text becomes a value, and where each may be set."""
 
 from __future__ import annotations
 
