@@ -20,7 +20,7 @@ from pytest_zephyr import Zephyr
 from pytest_zephyr import ZephyrRecord
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.errors import Code
-from pytest_zephyr.plugin import hookspecs
+from pytest_zephyr.plugin import ZephyrHooks
 from pytest_zephyr.plugin import zephyr
 from tests.docs.blocks import DOCUMENTS
 from tests.docs.blocks import ROOT
@@ -82,8 +82,8 @@ def test_every_public_name_has_an_entry():
 
     entries = re.findall(r"autoclass:: pytest_zephyr\.(\w+)", pages)
     assert sorted(entries) == sorted({*pytest_zephyr.__all__} - {"__version__"})
-    hooks = [name for name in vars(hookspecs) if name.startswith("pytest_zephyr")]
-    assert re.findall(r"autofunction:: (\w+)", pages) == hooks
+    hooks = [name for name in vars(ZephyrHooks) if name.startswith("pytest_zephyr")]
+    assert re.findall(r"automethod:: (\w+)", pages) == hooks
 
 
 def public_objects() -> Iterator[Any]:
@@ -94,7 +94,7 @@ def public_objects() -> Iterator[Any]:
         for name, each in vars(kind).items():
             if not name.startswith("_") and callable(each):
                 yield each
-    yield from (hookspecs.pytest_zephyr_cases, hookspecs.pytest_zephyr_record)
+    yield from (ZephyrHooks.pytest_zephyr_cases, ZephyrHooks.pytest_zephyr_record)
 
 
 @pytest.mark.parametrize(
