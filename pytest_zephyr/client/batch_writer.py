@@ -111,7 +111,7 @@ class BatchWriter(ABC, Generic[Row]):
         """Note that the server refuses everything, so that *rows* are not sent."""
         self.refuse(rows, str(refused))
 
-    def unfinished(self, rows: Sequence[Row]) -> Sequence[Row]:
+    def unfinished(self, rows: Iterable[Row]) -> Sequence[Row]:
         return [row for row in rows if self.key(row) not in self.finished]
 
     def send_all(self, rows: Sequence[Row]) -> None:

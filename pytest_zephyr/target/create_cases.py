@@ -84,13 +84,12 @@ class CaseCreator(BatchWriter[Key]):
         for path in paths:
             self._note_existing(path)
         creations.cases = [
-            self._cases_by_key[key][0]
-            for key in self.unfinished(list(self._cases_by_key))
+            self._cases_by_key[key][0] for key in self.unfinished(self._cases_by_key)
         ]
 
     def create(self) -> None:
         """Create what `find` has not found."""
-        missing = self.unfinished(list(self._cases_by_key))
+        missing = self.unfinished(self._cases_by_key)
         if any(self._values(self._cases_by_key[key]) for key in missing):
             self._field_names = self._client.field_names()
         self._folders.create(path for path, _name in missing)
@@ -157,21 +156,20 @@ class CaseCreator(BatchWriter[Key]):
         """Remove a folder of ours if it is empty, and return whether it was removed."""
         with suppress(errors.ZephyrError):
             has_folders = self._client.folder(folder).children
-            if not has_folders and not any(
-                True for _ in self._client.folder_cases(folder)
-            ):
+            has_cases = any(True for _ in self._client.folder_cases(folder))
+            if not has_folders and not has_cases:
                 self._client.delete_folder(folder)
                 return True
         return False
 
     def refuse_all(self, reason: str) -> None:
         """Refuse all that `find` has not found, for one *reason*."""
-        self.refuse(self.unfinished(list(self._cases_by_key)), reason)
+        self.refuse(self.unfinished(self._cases_by_key), reason)
 
     def _note_existing(self, path: folders.Path) -> None:
         """Note the existing cases in the folder *path*; of one name the lowest id counts."""
         folder = self._folders.find(path)
-        cases = self._client.folder_cases(folder) if folder is not None else ()
+        cases = () if folder is None else self._client.folder_cases(folder)
         for placement in sorted(cases, key=lambda each: -each.case):
             self._note_placement((path, placement.name.strip()), placement)
 
