@@ -34,6 +34,7 @@ from pytest_zephyr import protocol
 from pytest_zephyr.cli import main
 from pytest_zephyr.client import transport
 from pytest_zephyr.plugin import sender_process
+from pytest_zephyr.sandbox import ExecutionState
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sender.serve import serve
 from tests.client.servers import Responder
@@ -98,7 +99,7 @@ class SandboxTarget:
             self.sandbox.store.add_case(self.release, testcase_id=case, alt=alt)
             self.sandbox.store.schedule(self.phase, case)
 
-    def execution(self, case: int) -> Any:
+    def execution(self, case: int) -> ExecutionState:
         """Return the execution of a case as the server stores it."""
         execution = self.sandbox.store.execution(self.phase, case)
         assert execution is not None, f"case {case} has no execution"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Any
@@ -13,22 +12,14 @@ import requests
 
 from pytest_zephyr.sandbox import Sandbox
 from tests.conftest import checked_sandbox
-
-
-@dataclass(frozen=True)
-class Target:
-    """A phase of ten days in a release of a month."""
-
-    project: int
-    release: int
-    cycle: int
-    phase: int
+from tests.conftest import SandboxTarget
 
 
 class Api:
     """Calls below ``/flex/services/rest/v3``, signed with the token."""
 
     def __init__(self, sandbox: Sandbox) -> None:
+        self.url = sandbox.url
         self.base = f"{sandbox.url}/flex/services/rest/v3"
         self.http = requests.Session()
         self.http.headers["Authorization"] = f"Bearer {sandbox.token}"
@@ -49,6 +40,26 @@ class Api:
 
     def execute(self, *rows: dict[str, Any]) -> requests.Response:
         return self.put("/execution/bulk/execute", json=list(rows))
+
+    def upload(self, *files: tuple[str, Any]) -> list[dict[str, Any]]:
+        """Send *files*, and return what the server says of each."""
+        url = f"{self.url}/flex/upload/document/genericattachment"
+        answer = self.http.post(url, files=list(files), timeout=30)
+        answer.raise_for_status()
+        uploads: list[dict[str, Any]] = answer.json()
+        return uploads
+
+    def attach(
+        self, upload: dict[str, Any], item: int, kind: str = "releaseTestSchedule"
+    ) -> requests.Response:
+        row = {
+            "name": upload["fileName"],
+            "contentType": upload["contentType"],
+            "itemType": kind,
+            "itemId": item,
+            "tempPath": upload["tempFilePath"],
+        }
+        return self.post("/attachment/list", json=[row])
 
 
 @pytest.fixture
@@ -72,7 +83,8 @@ def api(sandbox: Sandbox) -> Iterator[Api]:
 
 
 @pytest.fixture
-def target(sandbox: Sandbox) -> Target:
+def target(sandbox: Sandbox) -> SandboxTarget:
+    """A phase of ten days in a release of a month."""
     store = sandbox.store
     project = store.add_project("Shop")
     release = store.add_release(
@@ -81,7 +93,9 @@ def target(sandbox: Sandbox) -> Target:
     cycle = store.add_cycle(
         release, "Cycle 1", start=date(2026, 11, 10), end=date(2026, 11, 20)
     )
-    return Target(project, release, cycle, store.add_phase(cycle, "Phase 1"))
+    return SandboxTarget(
+        sandbox, project, release, cycle, store.add_phase(cycle, "Phase 1")
+    )
 
 
 @pytest.fixture

@@ -2,61 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import requests
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 @pytest.fixture
-def execution(sandbox: Sandbox, target: Target) -> int:
+def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
     sandbox.store.schedule_all(target.phase, [1])
     return sandbox.store.executions(target.phase)[0].id
 
 
-def send(sandbox: Sandbox, api: Api, *files: tuple[str, Any]) -> list[dict[str, Any]]:
-    answer = api.http.post(
-        f"{sandbox.url}/flex/upload/document/genericattachment",
-        files=list(files),
-        timeout=30,
-    )
-    answer.raise_for_status()
-    sent: list[dict[str, Any]] = answer.json()
-    return sent
-
-
-def attach(
-    api: Api, sent: dict[str, Any], item: int, kind: str = "releaseTestSchedule"
-) -> requests.Response:
-    row = {
-        "name": sent["fileName"],
-        "contentType": sent["contentType"],
-        "itemType": kind,
-        "itemId": item,
-        "tempPath": sent["tempFilePath"],
-    }
-    return api.post("/attachment/list", json=[row])
-
-
 @pytest.mark.parametrize("name", ["shot 1.png", "bericht-größe.png", "50%.png"])
 def test_file_arrives_as_it_was_sent(
-    sandbox: Sandbox, api: Api, target: Target, execution: int, name: str
+    sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int, name: str
 ) -> None:
     """Its name comes back encoded from the first call, plain from the list."""
     data = bytes(range(256))
-    (sent,) = send(sandbox, api, ("part-0", (name, data, "image/png")))
+    (sent,) = api.upload(("part-0", (name, data, "image/png")))
 
     assert sent["fieldName"] == "part-0"
     assert unquote(sent["fileName"]) == name
-    (made,) = attach(api, sent, execution).json()
+    (made,) = api.attach(sent, execution).json()
 
-    state = sandbox.store.execution(target.phase, 1)
-    assert state is not None
+    state = target.execution(1)
     assert state.attachments == ((name, "image/png", 256),)
     assert sandbox.store.attachment_bytes(target.phase, 1, name) == [data]
     listed = api.get(
@@ -73,62 +47,54 @@ def test_file_arrives_as_it_was_sent(
     assert api.get(f"/execution/{execution}").json()["attachmentCount"] == 1
 
 
-def test_uploaded_file_is_attached_only_once(
-    sandbox: Sandbox, api: Api, execution: int
-) -> None:
+def test_uploaded_file_is_attached_only_once(api: Api, execution: int) -> None:
     """The temporary file is gone after the second step."""
-    (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
+    (sent,) = api.upload(("a", ("log.txt", b"1")))
 
-    assert attach(api, sent, execution).status_code == 200
-    assert attach(api, sent, execution).status_code == 500
+    assert api.attach(sent, execution).status_code == 200
+    assert api.attach(sent, execution).status_code == 500
 
 
-def test_many_files_in_one_call(sandbox: Sandbox, api: Api) -> None:
+def test_many_files_in_one_call(api: Api) -> None:
     """The answer has the name of each part of the form."""
-    sent = send(
-        sandbox, api, *((f"part-{i}", ("log.txt", str(i).encode())) for i in range(20))
-    )
+    sent = api.upload(*((f"part-{i}", ("log.txt", str(i).encode())) for i in range(20)))
 
     assert {row["fieldName"] for row in sent} == {f"part-{i}" for i in range(20)}
     assert len({row["tempFilePath"] for row in sent}) == 20
 
 
-def test_type_is_case_sensitive(
-    sandbox: Sandbox, api: Api, target: Target, execution: int
-) -> None:
+def test_type_is_case_sensitive(api: Api, execution: int) -> None:
     """A type in the wrong case lists nothing and attaches nothing."""
-    (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
+    (sent,) = api.upload(("a", ("log.txt", b"1")))
 
-    assert attach(api, sent, execution, "releasetestschedule").status_code == 400
-    attach(api, sent, execution)
+    assert api.attach(sent, execution, "releasetestschedule").status_code == 400
+    api.attach(sent, execution)
     query = {"itemid": execution, "type": "releasetestschedule"}
     assert api.get("/attachment", params=query).json() == []
 
 
-def test_item_must_exist(
-    sandbox: Sandbox, api: Api, target: Target, execution: int
-) -> None:
+def test_item_must_exist(api: Api, execution: int) -> None:
     """A file for a test case names it by its visible id."""
-    (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
+    (sent,) = api.upload(("a", ("log.txt", b"1")))
 
-    assert attach(api, sent, 1).status_code == 500
-    assert attach(api, sent, 2, "testcase").status_code == 500
-    assert attach(api, sent, 1, "testcase").status_code == 200
+    assert api.attach(sent, 1).status_code == 500
+    assert api.attach(sent, 2, "testcase").status_code == 500
+    assert api.attach(sent, 1, "testcase").status_code == 200
 
 
 def test_attachment_is_deleted(
-    sandbox: Sandbox, api: Api, target: Target, execution: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int
 ) -> None:
     """A deleted attachment is no longer listed."""
-    (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
-    (made,) = attach(api, sent, execution).json()
+    (sent,) = api.upload(("a", ("log.txt", b"1")))
+    (made,) = api.attach(sent, execution).json()
 
     assert api.delete(f"/attachment/{made['id']}").status_code == 200
     assert sandbox.store.attachment_bytes(target.phase, 1, "log.txt") == []
 
 
 def test_status_and_file_in_one_call(
-    sandbox: Sandbox, api: Api, target: Target, execution: int, tester: int
+    api: Api, target: SandboxTarget, execution: int, tester: int
 ) -> None:
     """One call sets the status and attaches a file."""
     api.put(
@@ -137,8 +103,7 @@ def test_status_and_file_in_one_call(
         files={"file": ("log.txt", b"why", "text/plain")},
     )
 
-    state = sandbox.store.execution(target.phase, 1)
-    assert state is not None
+    state = target.execution(1)
     assert state.status == "2"
     assert state.attachments == (("log.txt", "text/plain", 3),)
 

@@ -15,8 +15,8 @@ from playwright.sync_api import sync_playwright
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
@@ -27,7 +27,7 @@ DOT = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
     "AABJRU5ErkJggg=="
 )
-STATUSES = ["1", "2", "3", "4", "7", None]
+STATUS_IDS = ["1", "2", "3", "4", "7", None]
 NAMES = [
     "Pay by card",
     "Reject a wrong password and say how many attempts are left, in every language",
@@ -69,10 +69,10 @@ def tab(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
     assert wrong == []
 
 
-class Phase:
+class PhaseWithResults:
     """A phase with results of every status, and much to show on one of them."""
 
-    def __init__(self, sandbox: Sandbox, api: Api, target: Target) -> None:
+    def __init__(self, sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
         self._store, self._api = sandbox.store, api
         self.id = target.phase
         self._store.set_statuses(
@@ -95,7 +95,7 @@ class Phase:
         self.executions = [each.id for each in self._store.executions(self.id)]
         rows = [
             self._row(number, status, "" if status == "1" else "assert 1 == 2")
-            for number, status in enumerate(STATUSES * 2)
+            for number, status in enumerate(STATUS_IDS * 2)
             if status is not None
         ]
         self._api.execute(*rows).raise_for_status()
@@ -135,15 +135,15 @@ class Phase:
 
 
 @pytest.fixture
-def phase(sandbox: Sandbox, api: Api, target: Target) -> Phase:
-    return Phase(sandbox, api, target)
+def phase(sandbox: Sandbox, api: Api, target: SandboxTarget) -> PhaseWithResults:
+    return PhaseWithResults(sandbox, api, target)
 
 
-def row(tab: Page, case: int) -> Any:
+def row_of(tab: Page, case: int) -> Any:
     return tab.locator(".row").filter(has=tab.get_by_text(str(case), exact=True))
 
 
-def shown(tab: Page) -> Any:
+def visible_rows(tab: Page) -> Any:
     return tab.locator(".row:visible")
 
 
@@ -155,7 +155,7 @@ BOXES = """
 """
 
 
-def test_pages_fit_wide_and_narrow_windows(tab: Page, phase: Phase) -> None:
+def test_pages_fit_wide_and_narrow_windows(tab: Page, phase: PhaseWithResults) -> None:
     """Nothing is beyond the edge; status and name of every result are there."""
     pages = (
         "/",
@@ -166,7 +166,7 @@ def test_pages_fit_wide_and_narrow_windows(tab: Page, phase: Phase) -> None:
     for path in pages:
         tab.goto(path)
         if path.startswith("/phase"):
-            row(tab, 102).locator("summary").click()
+            row_of(tab, 102).locator("summary").click()
             expect(tab.locator(".notes")).to_be_visible()
         for width in (1200, 800, 390):
             tab.set_viewport_size({"width": width, "height": 900})
@@ -177,7 +177,7 @@ def test_pages_fit_wide_and_narrow_windows(tab: Page, phase: Phase) -> None:
             assert all(0 <= left < right <= width for left, right in seen)
 
 
-def test_results_are_filtered(tab: Page, phase: Phase) -> None:
+def test_results_are_filtered(tab: Page, phase: PhaseWithResults) -> None:
     """By any text of their lines and by one or more statuses; the address keeps it."""
     tab.goto(f"/phase/{phase.id}")
     text = tab.get_by_label("Filter by name, id or text")
@@ -185,27 +185,27 @@ def test_results_are_filtered(tab: Page, phase: Phase) -> None:
     tab.keyboard.press("/")
     expect(text).to_be_focused()
     tab.keyboard.type("PASSWORD wrong")
-    expect(shown(tab)).to_have_count(3)
+    expect(visible_rows(tab)).to_have_count(3)
     expect(tab.locator("#shown")).to_have_text("3 of 12 shown")
     tab.keyboard.press("Escape")
     tab.get_by_role("button", name="Fail 2").click()
-    expect(shown(tab)).to_have_count(2)
+    expect(visible_rows(tab)).to_have_count(2)
     tab.get_by_role("button", name="Not executed 2").click()
-    expect(shown(tab)).to_have_count(4)
+    expect(visible_rows(tab)).to_have_count(4)
     text.fill("no such text")
     expect(tab.get_by_text("No result matches the filter.")).to_be_visible()
     text.fill("first line")
     tab.reload()
-    expect(shown(tab)).to_have_count(1)
+    expect(visible_rows(tab)).to_have_count(1)
     expect(tab.get_by_role("button", name="Fail 2")).to_have_attribute(
         "aria-pressed", "true"
     )
 
 
-def test_a_result_opens_by_keyboard(tab: Page, phase: Phase) -> None:
+def test_a_result_opens_by_keyboard(tab: Page, phase: PhaseWithResults) -> None:
     """Its notes, steps, defects, history and images are there; texts stay texts."""
     tab.goto(f"/phase/{phase.id}")
-    line = row(tab, 102)
+    line = row_of(tab, 102)
     line.locator("summary").focus()
     tab.keyboard.press("Enter")
 
@@ -223,10 +223,12 @@ def test_a_result_opens_by_keyboard(tab: Page, phase: Phase) -> None:
     assert tab.evaluate("typeof hit") == "undefined"
 
 
-def test_a_phase_updates_while_a_run_reports(tab: Page, phase: Phase) -> None:
+def test_a_phase_updates_while_a_run_reports(
+    tab: Page, phase: PhaseWithResults
+) -> None:
     """Results, counts and opened details change; filter, focus and what is open stay."""
     tab.goto(f"/phase/{phase.id}")
-    line = row(tab, 102)
+    line = row_of(tab, 102)
     line.locator("summary").click()
     expect(line.locator(".notes")).to_contain_text("first line")
     tab.get_by_role("button", name="WIP 2").click()
@@ -247,27 +249,27 @@ def test_a_phase_updates_while_a_run_reports(tab: Page, phase: Phase) -> None:
         "aria-pressed", "true"
     )
     expect(tab.locator(".row")).to_have_count(13)
-    expect(row(tab, 113)).to_be_hidden()
-    expect(shown(tab)).to_have_count(6)
+    expect(row_of(tab, 113)).to_be_hidden()
+    expect(visible_rows(tab)).to_have_count(6)
     expect(
         tab.get_by_role("img", name=re.compile("^2 Pass, 1 Fail, 3 WIP"))
     ).to_be_visible()
 
 
 def test_the_first_results_of_a_phase_appear(
-    tab: Page, sandbox: Sandbox, target: Target
+    tab: Page, sandbox: Sandbox, target: SandboxTarget
 ) -> None:
     """An empty phase says that it is empty, until it no longer is."""
     tab.goto(f"/phase/{target.phase}")
     expect(tab.get_by_text("Nothing is scheduled")).to_be_visible()
     sandbox.store.schedule_all(target.phase, [7])
-    expect(row(tab, 7)).to_be_visible()
+    expect(row_of(tab, 7)).to_be_visible()
     expect(tab.get_by_role("button", name="Not executed 1")).to_be_visible()
     expect(tab.get_by_text("Nothing is scheduled")).to_be_hidden()
 
 
 def test_the_overview_updates_but_not_under_a_form(
-    tab: Page, phase: Phase, sandbox: Sandbox
+    tab: Page, phase: PhaseWithResults, sandbox: Sandbox
 ) -> None:
     """What somebody is typing into a form is not overwritten."""
     tab.goto("/")
@@ -325,14 +327,14 @@ CONTRAST = """
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_are_readable_by_day_and_night(
-    tab: Page, phase: Phase, scheme: Any
+    tab: Page, phase: PhaseWithResults, scheme: Any
 ) -> None:
     """Every text has a contrast of at least 4.5 to 1, and the night is dark."""
     tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     for path in ("/", f"/phase/{phase.id}", "/sandbox/"):
         tab.goto(path)
         if path.startswith("/phase"):
-            row(tab, 102).locator("summary").click()
+            row_of(tab, 102).locator("summary").click()
             expect(tab.locator(".notes")).to_be_visible()
         contrasts = tab.evaluate(CONTRAST)
 
@@ -343,7 +345,7 @@ def test_texts_are_readable_by_day_and_night(
     assert (red < 60) == (scheme == "dark")
 
 
-def test_the_keyboard_leads_through_a_page(tab: Page, phase: Phase) -> None:
+def test_the_keyboard_leads_through_a_page(tab: Page, phase: PhaseWithResults) -> None:
     """The first stop skips to the content; what has the focus is outlined."""
     tab.goto(f"/phase/{phase.id}")
     stops = []

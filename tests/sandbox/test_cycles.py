@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
-def cycle_of(target: Target, **changes: Any) -> dict[str, Any]:
+def cycle_of(target: SandboxTarget, **changes: Any) -> dict[str, Any]:
     return {
         "name": "Nightly",
         "build": "1.2",
@@ -36,7 +36,7 @@ def phase_of(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", ["/cycle", "/cycle/"])
 def test_cycle_is_created_without_phases(
-    sandbox: Sandbox, api: Api, target: Target, path: str
+    sandbox: Sandbox, api: Api, target: SandboxTarget, path: str
 ) -> None:
     """Both spellings of the path create a cycle; the answer has each date twice."""
     made = api.post(path, json=cycle_of(target)).json()
@@ -49,7 +49,9 @@ def test_cycle_is_created_without_phases(
 
 
 @pytest.mark.parametrize("start", [1793836800000, "2026-11-05", "11/05/2026"])
-def test_dates_are_read_in_every_form(api: Api, target: Target, start: Any) -> None:
+def test_dates_are_read_in_every_form(
+    api: Api, target: SandboxTarget, start: Any
+) -> None:
     """Epoch milliseconds and both kinds of text name the same day."""
     made = api.post("/cycle", json=cycle_of(target, cycleStartDate=start)).json()
 
@@ -68,7 +70,7 @@ def test_dates_are_read_in_every_form(api: Api, target: Target, start: Any) -> N
     ],
 )
 def test_wrong_cycle_is_refused(
-    sandbox: Sandbox, api: Api, target: Target, changes: dict[str, Any]
+    sandbox: Sandbox, api: Api, target: SandboxTarget, changes: dict[str, Any]
 ) -> None:
     """A cycle lies within its release and has a name of at most 255 characters."""
     answer = api.post("/cycle", json=cycle_of(target, **changes))
@@ -79,7 +81,7 @@ def test_wrong_cycle_is_refused(
 
 
 def test_a_switch_lets_a_cycle_lie_outside_of_its_release(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Without it, both to create and to change such a cycle is refused."""
     outside = cycle_of(target, cycleStartDate="10/01/2026", cycleEndDate="12/31/2026")
@@ -99,7 +101,7 @@ def test_a_switch_lets_a_cycle_lie_outside_of_its_release(
     assert api.post("/cycle", json=backwards).status_code == 400
 
 
-def test_cycle_needs_its_dates(api: Api, target: Target) -> None:
+def test_cycle_needs_its_dates(api: Api, target: SandboxTarget) -> None:
     """The error names the missing date."""
     body = cycle_of(target)
     del body["cycleEndDate"]
@@ -111,7 +113,7 @@ def test_cycle_needs_its_dates(api: Api, target: Target) -> None:
 
 
 def test_environment_can_be_mandatory(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """With the preference set, a cycle without environment is refused."""
     sandbox.store.set_preference("cycle.environment.enabled", "true")
@@ -121,7 +123,7 @@ def test_environment_can_be_mandatory(
     assert api.post("/cycle", json=named).json()["environment"] == "staging"
 
 
-def test_names_may_be_used_twice(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_names_may_be_used_twice(api: Api, target: SandboxTarget) -> None:
     """Nothing says that cycle names are unique."""
     ids = {api.post("/cycle", json=cycle_of(target)).json()["id"] for _ in range(2)}
 
@@ -129,7 +131,7 @@ def test_names_may_be_used_twice(sandbox: Sandbox, api: Api, target: Target) -> 
 
 
 def test_locked_release_refuses_changes(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """A locked release answers 400 with the server's own text, and, once unlocked, creates the cycle."""
     sandbox.store.lock_release(target.release)
@@ -146,7 +148,7 @@ def test_locked_release_refuses_changes(
     assert api.post("/cycle", json=cycle_of(target)).status_code == 200
 
 
-def test_lock_ends_by_itself(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_lock_ends_by_itself(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
     """A lock of no seconds is over."""
     sandbox.store.lock_release(target.release, 0)
     sandbox.store.lock_release(target.release, -1)
@@ -155,7 +157,7 @@ def test_lock_ends_by_itself(sandbox: Sandbox, api: Api, target: Target) -> None
 
 
 def test_cycle_is_changed_and_deleted(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Values that were not sent stay; deleting removes the phases, too."""
     sandbox.store.schedule_all(target.phase, [1])
@@ -167,7 +169,7 @@ def test_cycle_is_changed_and_deleted(
     assert sandbox.store.executions(target.phase) == []
 
 
-def test_free_form_phase_has_its_own_tree(api: Api, target: Target) -> None:
+def test_free_form_phase_has_its_own_tree(api: Api, target: SandboxTarget) -> None:
     """A new phase is listed with its cycle, with the id of its root node."""
     made = api.post(f"/cycle/{target.cycle}/phase", json=phase_of()).json()
     (cycle,) = api.get(f"/cycle/release/{target.release}").json()
@@ -185,7 +187,7 @@ def test_free_form_phase_has_its_own_tree(api: Api, target: Target) -> None:
     ids=["before", "after"],
 )
 def test_phase_lies_within_its_cycle(
-    api: Api, target: Target, changes: dict[str, str]
+    api: Api, target: SandboxTarget, changes: dict[str, str]
 ) -> None:
     """Dates outside the cycle are refused."""
     answer = api.post(f"/cycle/{target.cycle}/phase", json=phase_of(**changes))
@@ -194,7 +196,7 @@ def test_phase_lies_within_its_cycle(
 
 
 def test_structured_phase_takes_a_folder(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """A structured phase copies the tree of a root folder, and takes nothing more."""
 
@@ -229,7 +231,7 @@ def test_structured_phase_takes_a_folder(
 
 
 def test_phase_is_changed_and_deleted(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Deleting a phase removes its executions, too."""
     sandbox.store.schedule_all(target.phase, [1])

@@ -7,19 +7,22 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 @pytest.fixture
-def ids(sandbox: Sandbox, target: Target) -> list[int]:
+def executions(sandbox: Sandbox, target: SandboxTarget) -> list[int]:
     """Executions of the cases 1, 2 and 3."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
     return [row.id for row in sandbox.store.executions(target.phase)]
 
 
 def test_row_without_a_result_lacks_its_keys(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+    api: Api,
+    target: SandboxTarget,
+    executions: list[int],
+    tester: int,
 ) -> None:
     """A row that was never executed has no status, not one that is null."""
     row = api.results("/execution", cyclephaseid=target.phase)[0]
@@ -31,47 +34,49 @@ def test_row_without_a_result_lacks_its_keys(
 
 
 def test_every_row_gets_its_own_values(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+    api: Api,
+    target: SandboxTarget,
+    executions: list[int],
+    tester: int,
 ) -> None:
     """Status, notes and time differ per row; notes come back as comment."""
     answer = api.execute(
-        {"rtsId": ids[0], "testerId": tester, "status": "1", "actualTime": 1532},
-        {"rtsId": ids[1], "testerId": tester, "status": 2, "notes": "<b>\nno"},
+        {"rtsId": executions[0], "testerId": tester, "status": "1", "actualTime": 1532},
+        {"rtsId": executions[1], "testerId": tester, "status": 2, "notes": "<b>\nno"},
     )
 
     one, two = answer.json()
-    assert (one["id"], one["status"], one["actualTime"]) == (ids[0], "1", 1532)
+    assert (one["id"], one["status"], one["actualTime"]) == (executions[0], "1", 1532)
     assert (two["status"], two["comment"], two["executedBy"]) == (
         "2",
         "<b>\nno",
         tester,
     )
     assert two["lastTestResult"]["executionStatus"] == "2"
-    assert two["lastTestResult"]["releaseTestScheduleId"] == ids[1]
+    assert two["lastTestResult"]["releaseTestScheduleId"] == executions[1]
     assert two["versionId"] == "1"
-    state = sandbox.store.execution(target.phase, 2)
-    assert state is not None
+    state = target.execution(2)
     assert (state.status, state.comment, state.results) == ("2", "<b>\nno", 1)
-    third = sandbox.store.execution(target.phase, 3)
-    assert third is not None
+    third = target.execution(3)
     assert third.status is None
 
 
 def test_every_execution_is_remembered(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+    api: Api,
+    target: SandboxTarget,
+    executions: list[int],
+    tester: int,
 ) -> None:
     """Executing again adds to the history; without notes the comment stays."""
-    base = {"rtsId": ids[0], "testerId": tester}
+    base = {"rtsId": executions[0], "testerId": tester}
     api.execute({**base, "status": "2", "notes": "bad", "executedOn": 1000})
     api.execute({**base, "status": "1", "actualTime": 7, "executedOn": 2000})
 
-    state = sandbox.store.execution(target.phase, 1)
-    assert state is not None
+    state = target.execution(1)
     assert state.history == (("2", "bad", None, 1000), ("1", "bad", 7, 2000))
     assert (state.comment, state.executed_on) == ("bad", 2000)
     api.execute({**base, "status": "1", "notes": ""})
-    state = sandbox.store.execution(target.phase, 1)
-    assert state is not None
+    state = target.execution(1)
     assert state.comment == ""
 
 
@@ -91,8 +96,8 @@ def test_every_execution_is_remembered(
 def test_one_wrong_row_fails_the_whole_call(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
-    ids: list[int],
+    target: SandboxTarget,
+    executions: list[int],
     tester: int,
     row: dict[str, Any],
     status: int,
@@ -100,9 +105,9 @@ def test_one_wrong_row_fails_the_whole_call(
 ) -> None:
     """A refused call changes nothing."""
     sandbox.store.set_statuses([("1", "Pass", True), ("5", "Old", False)])
-    good = {"rtsId": ids[0], "testerId": tester, "status": "1"}
+    good = {"rtsId": executions[0], "testerId": tester, "status": "1"}
 
-    answer = api.execute(good, {**good, "rtsId": ids[1], **row})
+    answer = api.execute(good, {**good, "rtsId": executions[1], **row})
 
     assert answer.status_code == status
     assert text in answer.json()["errorMsg"]
@@ -110,9 +115,11 @@ def test_one_wrong_row_fails_the_whole_call(
 
 
 @pytest.mark.parametrize("key", ["rtsId", "testerId", "status"])
-def test_row_needs_its_keys(api: Api, ids: list[int], tester: int, key: str) -> None:
+def test_row_needs_its_keys(
+    api: Api, executions: list[int], tester: int, key: str
+) -> None:
     """The error names the missing key."""
-    row = {"rtsId": ids[0], "testerId": tester, "status": "1"}
+    row = {"rtsId": executions[0], "testerId": tester, "status": "1"}
     del row[key]
 
     answer = api.execute(row)
@@ -122,7 +129,7 @@ def test_row_needs_its_keys(api: Api, ids: list[int], tester: int, key: str) -> 
 
 
 def test_a_switch_limits_the_rows_of_one_call(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """With a limit of 500 rows, 501 are refused and 500 are taken."""
     sandbox.store.set_switch("batch_limit", 500)
@@ -139,40 +146,49 @@ def test_a_switch_limits_the_rows_of_one_call(
 
 
 def test_one_execution_by_query(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+    api: Api,
+    target: SandboxTarget,
+    executions: list[int],
+    tester: int,
 ) -> None:
     """Status and time are in the query, notes in the body."""
     answer = api.put(
-        f"/execution/{ids[0]}",
+        f"/execution/{executions[0]}",
         params={"status": "4", "testerid": tester, "time": 12},
         json={"notes": "blocked by X"},
     )
 
     assert answer.json()["status"] == "4"
     assert answer.json()["actualTime"] == 12
-    assert api.get(f"/execution/{ids[0]}").json()["comment"] == "blocked by X"
+    assert api.get(f"/execution/{executions[0]}").json()["comment"] == "blocked by X"
 
 
 def test_notes_can_be_changed_alone(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int]
+    api: Api, target: SandboxTarget, executions: list[int]
 ) -> None:
     """Notes without a status are no execution."""
-    api.put(f"/execution/{ids[0]}", json={"notes": "later"})
+    api.put(f"/execution/{executions[0]}", json={"notes": "later"})
 
-    state = sandbox.store.execution(target.phase, 1)
-    assert state is not None
+    state = target.execution(1)
     assert (state.comment, state.results, state.status) == ("later", 0, None)
-    assert api.put(f"/execution/{ids[0]}", json={"notes": ""}).json()["comment"] == ""
+    assert (
+        api.put(f"/execution/{executions[0]}", json={"notes": ""}).json()["comment"]
+        == ""
+    )
 
 
 def test_many_executions_get_one_status(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+    sandbox: Sandbox,
+    api: Api,
+    target: SandboxTarget,
+    executions: list[int],
+    tester: int,
 ) -> None:
     """A misspelt key of the vendor's clients is accepted, as any unknown key is."""
     answer = api.put(
         "/execution/bulk",
         params={"status": "1", "testerid": tester, "allExecutions": "false"},
-        json={"ids": ids[:2], "serachView": False},
+        json={"ids": executions[:2], "serachView": False},
     )
 
     assert [row["status"] for row in answer.json()] == ["1", "1"]
@@ -184,7 +200,7 @@ def test_many_executions_get_one_status(
 
 
 def test_executing_does_not_change_the_tester(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """The key executedBy is the user who executed it; the tester stays the same."""
     sandbox.store.add_case(target.release, testcase_id=9)
@@ -197,7 +213,11 @@ def test_executing_does_not_change_the_tester(
 
 
 def test_executions_are_filtered_by_tester(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int], tester: int
+    sandbox: Sandbox,
+    api: Api,
+    target: SandboxTarget,
+    executions: list[int],
+    tester: int,
 ) -> None:
     """Rows of anyone are included if asked for."""
     other, _ = sandbox.store.add_user("other", "secret")
@@ -211,10 +231,10 @@ def test_executions_are_filtered_by_tester(
 
 
 def test_unassigning_leaves_the_case(
-    sandbox: Sandbox, api: Api, target: Target, ids: list[int]
+    sandbox: Sandbox, api: Api, target: SandboxTarget, executions: list[int]
 ) -> None:
     """Ids are repeated in the query; the planning rows stay."""
-    answer = api.delete("/execution", params={"ids": ids[:2]})
+    answer = api.delete("/execution", params={"ids": executions[:2]})
 
     assert answer.status_code == 200
     assert [row.testcase_id for row in sandbox.store.executions(target.phase)] == [3]
@@ -222,7 +242,7 @@ def test_unassigning_leaves_the_case(
 
 
 def test_parallel_calls_lose_nothing(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """Four batches at the same time all arrive."""
     from concurrent.futures import ThreadPoolExecutor

@@ -12,23 +12,17 @@ from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sandbox.faults import EFFECTS
 from pytest_zephyr.sandbox.faults import Kind
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
-
-
-def status_of(sandbox: Sandbox, target: Target) -> str | None:
-    state = sandbox.store.execution(target.phase, 1)
-    assert state is not None
-    return state.status
 
 
 @pytest.fixture
-def row(sandbox: Sandbox, target: Target, tester: int) -> dict[str, object]:
+def new_result(
+    sandbox: Sandbox, target: SandboxTarget, tester: int
+) -> dict[str, object]:
     """A new result for case 1."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
-    execution = sandbox.store.execution(target.phase, 1)
-    assert execution is not None
-    return {"rtsId": execution.id, "testerId": tester, "status": "1"}
+    return {"rtsId": target.execution(1).id, "testerId": tester, "status": "1"}
 
 
 def test_fault_applies_a_number_of_times(sandbox: Sandbox, api: Api) -> None:
@@ -86,8 +80,8 @@ def test_fault_matches_method_and_path(
 def test_connection_is_lost(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
-    row: dict[str, object],
+    target: SandboxTarget,
+    new_result: dict[str, object],
     kind: str,
     applied: str | None,
 ) -> None:
@@ -97,9 +91,9 @@ def test_connection_is_lost(
     with pytest.raises(
         (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
     ):
-        api.execute(row)
+        api.execute(new_result)
 
-    assert status_of(sandbox, target) == applied
+    assert target.execution(1).status == applied
     assert sandbox.requests[-1].status == (200 if kind == "truncate" else 0)
 
 
@@ -120,8 +114,8 @@ def test_connection_is_lost(
 def test_answer_is_replaced_or_changed(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
-    row: dict[str, object],
+    target: SandboxTarget,
+    new_result: dict[str, object],
     kind: str,
     status: int,
     applied: str | None,
@@ -129,10 +123,10 @@ def test_answer_is_replaced_or_changed(
     """An answer can be wrong before or after the request was applied."""
     sandbox.faults.add(Fault(method="PUT", kind=kind))  # type: ignore[arg-type]
 
-    answer = api.execute(row)
+    answer = api.execute(new_result)
 
     assert answer.status_code == status
-    assert status_of(sandbox, target) == applied
+    assert target.execution(1).status == applied
     assert {
         "status": lambda: answer.json()["errorCode"] == "503",
         "retry_after": lambda: answer.headers["Retry-After"] == "1",
@@ -183,8 +177,8 @@ def test_cookie_expires_under_way(sandbox: Sandbox) -> None:
     assert answer.status_code == 401
 
 
-@pytest.mark.usefixtures("row")
-def test_lists_can_be_wrong(sandbox: Sandbox, api: Api, target: Target) -> None:
+@pytest.mark.usefixtures("new_result")
+def test_lists_can_be_wrong(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
     """Rows are missing, foreign, or the same on every page; the total is 0."""
     query = {"cyclephaseid": target.phase}
 
@@ -201,13 +195,13 @@ def test_lists_can_be_wrong(sandbox: Sandbox, api: Api, target: Target) -> None:
 
 
 def test_answers_of_writes_can_lack_rows(
-    sandbox: Sandbox, api: Api, target: Target, row: dict[str, object]
+    sandbox: Sandbox, api: Api, target: SandboxTarget, new_result: dict[str, object]
 ) -> None:
     """All rows were written nevertheless."""
     sandbox.faults.add(Fault(kind="omit_rows", path="bulk/execute"))
 
-    assert api.execute(row).json() == []
-    assert status_of(sandbox, target) == "1"
+    assert api.execute(new_result).json() == []
+    assert target.execution(1).status == "1"
 
 
 def test_faults_are_controlled_over_http(sandbox: Sandbox, api: Api) -> None:

@@ -6,12 +6,12 @@ import pytest
 import requests
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 def test_page_is_ten_rows_by_default(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Without pagesize a page has ten rows, and pageNumber echoes its size."""
     sandbox.store.schedule_all(target.phase, range(1, 26))
@@ -24,7 +24,9 @@ def test_page_is_ten_rows_by_default(
     assert answer["firstResult"] == 0
 
 
-def test_pages_follow_each_other(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_pages_follow_each_other(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """Pages of ten over 25 rows hold each row once, in order."""
     sandbox.store.schedule_all(target.phase, range(1, 26))
 
@@ -40,7 +42,7 @@ def test_pages_follow_each_other(sandbox: Sandbox, api: Api, target: Target) -> 
 
 
 def test_page_size_zero_is_everything(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """A page size of 0 means all rows."""
     sandbox.store.schedule_all(target.phase, range(1, 26))
@@ -50,7 +52,9 @@ def test_page_size_zero_is_everything(
     assert len(rows) == 25
 
 
-def test_order_can_be_reversed(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_order_can_be_reversed(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """Booleans are read without regard to case."""
     sandbox.store.schedule_all(target.phase, range(1, 4))
 
@@ -63,7 +67,7 @@ def test_order_can_be_reversed(sandbox: Sandbox, api: Api, target: Target) -> No
 
 
 def test_unknown_parameters_are_ignored(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """With a wrong name of a filter, the answer is 200 with rows of every phase."""
     other = sandbox.store.add_phase(target.cycle, "Phase 2")
@@ -155,7 +159,7 @@ def test_null_counts_as_a_missing_key(api: Api, body: object) -> None:
     assert answer.status_code in (400, 415)
 
 
-def test_optional_values_may_be_null(api: Api, target: Target) -> None:
+def test_optional_values_may_be_null(api: Api, target: SandboxTarget) -> None:
     """A cycle without a build is one with a build of null."""
     body = {
         "name": "Cycle 2",
@@ -178,9 +182,7 @@ def test_body_must_be_json(api: Api) -> None:
         assert api.post("/cycle", data=wrong, headers=headers).status_code == 400
 
 
-def test_projects_and_releases_are_listed(
-    sandbox: Sandbox, api: Api, target: Target
-) -> None:
+def test_projects_and_releases_are_listed(api: Api, target: SandboxTarget) -> None:
     """A project has the hidden repository release besides its own."""
     project = api.get("/project/lite").json()[0]
     hidden, release = api.get(f"/release/project/{target.project}").json()

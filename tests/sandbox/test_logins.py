@@ -14,7 +14,7 @@ from tests.sandbox.conftest import Api
 
 
 @pytest.fixture
-def current(sandbox: Sandbox) -> Any:
+def get_current_user(sandbox: Sandbox) -> Any:
     """Ask who is logged in, with whatever credential is given."""
 
     def ask(version: str = "latest", **kwargs: Any) -> requests.Response:
@@ -34,10 +34,12 @@ def log_in(sandbox: Sandbox) -> requests.Response:
 
 @pytest.mark.parametrize("version", ["latest", "v3", "v4"])
 def test_token_opens_every_version(
-    sandbox: Sandbox, current: Any, version: str
+    sandbox: Sandbox, get_current_user: Any, version: str
 ) -> None:
     """The same token is good for latest, v3 and v4."""
-    answer = current(version, headers={"Authorization": f"Bearer {sandbox.token}"})
+    answer = get_current_user(
+        version, headers={"Authorization": f"Bearer {sandbox.token}"}
+    )
 
     assert answer.status_code == 200
     assert answer.json()["username"] == "test.manager"
@@ -50,9 +52,11 @@ def test_token_is_forty_hex_characters(sandbox: Sandbox) -> None:
     assert int(sandbox.token, 16) >= 0
 
 
-def test_user_and_password_open(sandbox: Sandbox, current: Any) -> None:
+def test_user_and_password_open(sandbox: Sandbox, get_current_user: Any) -> None:
     """Basic authentication is as good as a token."""
-    assert current(auth=(sandbox.username, sandbox.password)).status_code == 200
+    assert (
+        get_current_user(auth=(sandbox.username, sandbox.password)).status_code == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,19 +70,23 @@ def test_user_and_password_open(sandbox: Sandbox, current: Any) -> None:
         pytest.param({"Cookie": "token=stale"}, id="stale-cookie"),
     ],
 )
-def test_401_has_json_inside_json(current: Any, headers: dict[str, str]) -> None:
+def test_401_has_json_inside_json(
+    get_current_user: Any, headers: dict[str, str]
+) -> None:
     """The message of a 401 is itself the text of a JSON object with a message."""
-    answer = current(headers=headers)
+    answer = get_current_user(headers=headers)
 
     assert answer.status_code == 401
     assert "authentication" in json.loads(answer.json()["message"])["message"]
 
 
-def test_password_that_is_not_ascii_is_refused(sandbox: Sandbox, current: Any) -> None:
+def test_password_that_is_not_ascii_is_refused(
+    sandbox: Sandbox, get_current_user: Any
+) -> None:
     """Basic authentication takes ASCII only, even if the password is right."""
     sandbox.store.add_user("jürgen", "pässword")
 
-    answer = current(auth=("jürgen".encode(), "pässword".encode()))
+    answer = get_current_user(auth=("jürgen".encode(), "pässword".encode()))
 
     assert answer.status_code == 401
 
@@ -96,31 +104,33 @@ def test_cookie_lasts_ninety_minutes(sandbox: Sandbox) -> None:
 
 
 def test_cookie_opens_until_it_expires(
-    sandbox: Sandbox, current: Any, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, get_current_user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cookie is good for 5,400 seconds and then answers 401."""
     value = log_in(sandbox).headers["Set-Cookie"][6:42]
     now = time.time_ns()
 
-    assert current(headers={"Cookie": f"token={value}"}).status_code == 200
+    assert get_current_user(headers={"Cookie": f"token={value}"}).status_code == 200
 
     monkeypatch.setattr(time, "time_ns", lambda: now + 5_390 * 10**9)
-    assert current(headers={"Cookie": f"token={value}"}).status_code == 200
+    assert get_current_user(headers={"Cookie": f"token={value}"}).status_code == 200
 
     monkeypatch.setattr(time, "time_ns", lambda: now + 5_401 * 10**9)
-    assert current(headers={"Cookie": f"token={value}"}).status_code == 401
+    assert get_current_user(headers={"Cookie": f"token={value}"}).status_code == 401
 
 
-def test_cookies_can_be_expired_from_code(sandbox: Sandbox, current: Any) -> None:
+def test_cookies_can_be_expired_from_code(
+    sandbox: Sandbox, get_current_user: Any
+) -> None:
     """expire_cookies ends every session at once."""
     value = log_in(sandbox).headers["Set-Cookie"][6:42]
 
     sandbox.store.expire_cookies()
 
-    assert current(headers={"Cookie": f"token={value}"}).status_code == 401
+    assert get_current_user(headers={"Cookie": f"token={value}"}).status_code == 401
 
 
-def test_login_takes_no_token(sandbox: Sandbox, api: Api) -> None:
+def test_login_takes_no_token(api: Api) -> None:
     """The cookie login is for user and password."""
     assert api.get("/manifest").status_code == 401
 
@@ -146,7 +156,7 @@ def test_user_without_permissions_is_forbidden(sandbox: Sandbox, api: Api) -> No
     }
 
 
-def test_token_value_is_answered_once(sandbox: Sandbox, api: Api) -> None:
+def test_token_value_is_answered_once(api: Api) -> None:
     """A new token works; the list of tokens has no values."""
     made = api.post("/usertoken/", json={"label": "ci"}).json()
     listed = api.get("/usertoken/").json()

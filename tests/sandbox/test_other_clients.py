@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 @pytest.fixture(autouse=True)
-def every_call_is_supported(sandbox: Sandbox) -> Iterator[None]:
+def check_that_every_call_is_supported(sandbox: Sandbox) -> Iterator[None]:
     """Every call of these clients is one that the sandbox plays."""
     yield
     assert sandbox.unsupported.listed() == []
 
 
-def latest(api: Api, method: str, path: str, **kwargs: Any) -> Any:
+def call_latest(api: Api, method: str, path: str, **kwargs: Any) -> Any:
     """Call below ``latest`` and return the JSON of the answer."""
     base = api.base.replace("/v3", "/latest")
     answer = api.http.request(method, base + path, timeout=30, **kwargs)
@@ -29,7 +29,7 @@ def latest(api: Api, method: str, path: str, **kwargs: Any) -> Any:
 
 
 def test_jenkins_plugin_brings_results_into_a_cycle(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """The vendor's plugin: forms of its job, then the job, in folders by package."""
     tester = api.get("/user/current").json()["id"]
@@ -214,7 +214,7 @@ def test_jenkins_plugin_brings_results_into_a_cycle(
 
 
 def test_sync_library_writes_cases_phase_and_results(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """A library for version 7.17.1: nulls, a thousand rows, Python's True and False."""
     v4 = api.base.replace("/v3", "/v4")
@@ -273,7 +273,7 @@ def test_sync_library_writes_cases_phase_and_results(
         ],
     )
     tree = api.get(f"/assignmenttree/{phase['id']}").json()
-    tester = latest(api, "GET", "/user/current")["id"]
+    tester = call_latest(api, "GET", "/user/current")["id"]
     api.put(
         f"/assignmenttree/{phase['id']}/bulk/tree/{tree['id']}/from/-1/to/{tester}",
         params={"cascade": "True", "easmode": 2},
@@ -305,7 +305,7 @@ def test_sync_library_writes_cases_phase_and_results(
 
 
 def test_migration_tool_reads_everything(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Users, fields, folders from the top, cases with steps and files, executions."""
     store = sandbox.store
@@ -316,36 +316,36 @@ def test_migration_tool_reads_everything(
     case = store.add_case(target.release, "Log in", folder=leaf, steps=["Open"])
     store.schedule(target.phase, case)
 
-    assert latest(api, "GET", "/user/filter?includeDashboardUser=true")[0]["email"]
-    assert latest(api, "GET", "/field/entity/TestCase?includsystemfield=true")
-    assert latest(api, "GET", "/project/lite")[0]["name"] == "Shop"
+    assert call_latest(api, "GET", "/user/filter?includeDashboardUser=true")[0]["email"]
+    assert call_latest(api, "GET", "/field/entity/TestCase?includsystemfield=true")
+    assert call_latest(api, "GET", "/project/lite")[0]["name"] == "Shop"
     path = f"/testcasetree/projectrepository/{target.project}"
-    assert [row["id"] for row in latest(api, "GET", path)] == [common]
-    assert len(latest(api, "GET", f"/release/project/{target.project}")) == 2
-    (top,) = latest(api, "GET", f"/testcasetree/phases/{target.release}")
+    assert [row["id"] for row in call_latest(api, "GET", path)] == [common]
+    assert len(call_latest(api, "GET", f"/release/project/{target.project}")) == 2
+    (top,) = call_latest(api, "GET", f"/testcasetree/phases/{target.release}")
     folders = [top["id"]]
     for folder in folders:
         # Only what is right below: the tool goes on from there by itself.
-        children = latest(api, "GET", f"/testcasetree/hierarchy/{folder}")
+        children = call_latest(api, "GET", f"/testcasetree/hierarchy/{folder}")
         folders += [each for each in children if each != folder]
-        assert latest(api, "GET", f"/testcasetree/{folder}")["id"] == folder
+        assert call_latest(api, "GET", f"/testcasetree/{folder}")["id"] == folder
     # The tool takes ids from a million on for its own.
     assert folders == [root, child, leaf]
     assert max(folders) < 1_000_000
-    (row,) = latest(api, "GET", f"/testcase/nodes?treeids={leaf}")
+    (row,) = call_latest(api, "GET", f"/testcase/nodes?treeids={leaf}")
     version = row["testcase"]["id"]
     for path in (f"/testcase/{version}", f"/testcase/detail/{version}"):
-        assert latest(api, "GET", path)["testcase"]["name"] == "Log in"
-    steps = latest(api, "GET", f"/testcase/{version}/teststep")["steps"]
+        assert call_latest(api, "GET", path)["testcase"]["name"] == "Log in"
+    steps = call_latest(api, "GET", f"/testcase/{version}/teststep")["steps"]
     assert [step["step"] for step in steps] == ["Open"]
     for kind in ("testcase", "tcrcatalogtree"):
         assert api.get(f"/attachment?itemid={case}&type={kind}").json() == []
     query = f"releaseid={target.release}&firstresult=0&maxresults=100"
     search = f"/advancesearch?entitytype=execution&{query}"
-    (envelope,) = latest(api, "GET", search)
+    (envelope,) = call_latest(api, "GET", search)
     assert [row["cyclePhaseId"] for row in envelope["results"]] == [target.phase]
-    assert latest(api, "GET", f"{search}&zql=false&word=%2A") == [envelope]
-    listed_rows = latest(
+    assert call_latest(api, "GET", f"{search}&zql=false&word=%2A") == [envelope]
+    listed_rows = call_latest(
         api,
         "GET",
         f"/execution/user/project?projectid={target.project}&releaseid={target.release}"
@@ -355,19 +355,19 @@ def test_migration_tool_reads_everything(
 
 
 def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Every file comes with the status, below a path that ends in a slash."""
     case = sandbox.store.add_case(target.release, "Log in")
     sandbox.store.schedule(target.phase, case)
     projects = {
-        row["name"]: row["id"] for row in latest(api, "GET", "/project/details")
+        row["name"]: row["id"] for row in call_latest(api, "GET", "/project/details")
     }
-    releases = latest(api, "GET", f"/release/project/{projects['Shop']}")
+    releases = call_latest(api, "GET", f"/release/project/{projects['Shop']}")
     release = {row["name"]: row["id"] for row in releases}["Release 1"]
-    (cycle,) = latest(api, "GET", f"/cycle/release/{release}")
+    (cycle,) = call_latest(api, "GET", f"/cycle/release/{release}")
     phase = {row["name"]: row["id"] for row in cycle["cyclePhases"]}["Phase 1"]
-    (row,) = latest(api, "GET", f"/execution/?cyclephaseid={phase}")["results"]
+    (row,) = call_latest(api, "GET", f"/execution/?cyclephaseid={phase}")["results"]
     assert row["tcrTreeTestcase"]["testcase"]["name"] == "Log in"
     for name in ("report.html", "log.txt"):
         api.put(
@@ -376,18 +376,17 @@ def test_intelligent_scripter_finds_by_names_and_sends_status_with_files(
             files={"file": (name, b"content")},
         ).raise_for_status()
 
-    state = sandbox.store.execution(target.phase, case)
-    assert state is not None
+    state = target.execution(case)
     assert state.status == "2"
     assert [name for name, *_ in state.attachments] == ["report.html", "log.txt"]
 
 
 def test_toolkit_of_agents_searches_creates_and_adds_steps(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Its documented forms: a query alone, and steps one after the other."""
     folder = sandbox.store.add_folder(target.release, "Root")
-    made = latest(
+    made = call_latest(
         api,
         "POST",
         "/testcase/",
@@ -410,21 +409,21 @@ def test_toolkit_of_agents_searches_creates_and_adds_steps(
             "projectid": "",
         },
     ):
-        (envelope,) = latest(api, "POST", "/advancesearch/zql", json=query)
+        (envelope,) = call_latest(api, "POST", "/advancesearch/zql", json=query)
         assert [row["id"] for row in envelope["results"]] == [made["id"]]
     for zql in ('folder="Root"', 'name~"TestToolkit"'):
-        listed_rows = latest(api, "GET", "/testcase", params={"zqlquery": zql})
+        listed_rows = call_latest(api, "GET", "/testcase", params={"zqlquery": zql})
         assert (listed_rows["resultSize"], listed_rows["results"][0]["id"]) == (
             1,
             made["id"],
         )
-    read = latest(api, "GET", f"/testcase/{made['id']}")["testcase"]["testcaseId"]
+    read = call_latest(api, "GET", f"/testcase/{made['id']}")["testcase"]["testcaseId"]
     params = {"testcaseid": read}
-    version = latest(api, "GET", "/testcase/versions", params=params)[-1]["id"]
+    version = call_latest(api, "GET", "/testcase/versions", params=params)[-1]["id"]
     assert api.get(f"/testcase/{version}/teststep").status_code == 204
     block = None
     for number, step in enumerate(("Open", "Log in"), 1):
-        block = latest(
+        block = call_latest(
             api,
             "POST",
             f"/testcase/{version}/teststep/detail/{made['id']}",
@@ -442,7 +441,7 @@ def test_toolkit_of_agents_searches_creates_and_adds_steps(
 
 
 def test_test_tool_connector_reads_plans_with_requirements_and_sets_a_status(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """With user and password; the requirements of a case are read one by one."""
     del api.http.headers["Authorization"]
@@ -459,22 +458,22 @@ def test_test_tool_connector_reads_plans_with_requirements_and_sets_a_status(
             }
         ],
     )
-    assert latest(api, "GET", "/project/lite")
-    (cycle,) = latest(api, "GET", f"/cycle/release/{target.release}")
+    assert call_latest(api, "GET", "/project/lite")
+    (cycle,) = call_latest(api, "GET", f"/cycle/release/{target.release}")
     node = cycle["cyclePhases"][0]["tcrCatalogTreeId"]
-    assert latest(api, "GET", f"/testcasetree/{node}")["categories"] == []
+    assert call_latest(api, "GET", f"/testcasetree/{node}")["categories"] == []
     path = f"/testcase/planning/{node}?pagesize=0&isascorder=true"
-    (planned,) = latest(api, "GET", path)["results"]
+    (planned,) = call_latest(api, "GET", path)["results"]
     assert planned["rts"]["cyclePhaseId"] == target.phase
     (mapped,) = planned["testcase"]["requirementIds"]
-    details = latest(api, "GET", f"/requirement/{mapped}")
+    details = call_latest(api, "GET", f"/requirement/{mapped}")
     assert details["name"] == "Users log in"
     assert {"id", "details", "reqCreationDate"} < details.keys()
     query = f"parentid={node}&cyclephaseid={target.phase}&releaseid={target.release}"
-    (row,) = latest(api, "GET", f"/execution?{query}&pagesize=0&isascorder=true")[
+    (row,) = call_latest(api, "GET", f"/execution?{query}&pagesize=0&isascorder=true")[
         "results"
     ]
-    latest(
+    call_latest(
         api,
         "PUT",
         f"/execution/bulk?scheduleids={row['id']}&status=1&testerid={row['testerId']}"
@@ -487,6 +486,5 @@ def test_test_tool_connector_reads_plans_with_requirements_and_sets_a_status(
         },
     )
 
-    state = sandbox.store.execution(target.phase, 7)
-    assert state is not None
+    state = target.execution(7)
     assert state.status == "1"

@@ -8,14 +8,14 @@ import pytest
 import requests
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"rest"
 
 
-def page(url: str, status: int = 200) -> str:
+def get_page(url: str, status: int = 200) -> str:
     answer = requests.get(url, timeout=30)
     assert answer.status_code == status
     assert answer.headers["Content-Type"].startswith("text/html")
@@ -23,12 +23,12 @@ def page(url: str, status: int = 200) -> str:
     return answer.text
 
 
-def words(text: str) -> str:
+def visible_text(text: str) -> str:
     """Return what a page says, without its tags."""
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 
-def attach(api: Api, execution: int, tester: int, name: str, data: bytes) -> None:
+def attach_file(api: Api, execution: int, tester: int, name: str, data: bytes) -> None:
     api.put(
         f"/execution/statusandattachment/{execution}",
         params={"status": "1", "testerid": tester},
@@ -37,7 +37,7 @@ def attach(api: Api, execution: int, tester: int, name: str, data: bytes) -> Non
 
 
 def test_overview_leads_to_the_phases(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """It has a bar and the counts of each phase; the hidden release is not there."""
     sandbox.store.schedule_all(target.phase, [1, 2, 3])
@@ -47,7 +47,7 @@ def test_overview_leads_to_the_phases(
         {"rtsId": second.id, "testerId": tester, "status": "10"},
     )
 
-    text = page(sandbox.url)
+    text = get_page(sandbox.url)
 
     for name in ("Shop", "Release 1", "Cycle 1", "Phase 1"):
         assert name in text
@@ -57,7 +57,7 @@ def test_overview_leads_to_the_phases(
 
 
 def test_phase_shows_what_happened(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """A line has status, id, name, the first line of the notes, defects and files."""
     sandbox.store.set_statuses([("1", "Pass", True), ("7", "Odd <i>", True)])
@@ -67,16 +67,16 @@ def test_phase_shows_what_happened(
     notes = "<script>alert(1)</script>\nsecond line"
     row = {"rtsId": execution.id, "testerId": tester, "status": "7", "notes": notes}
     api.execute({**row, "actualTime": 1532, "executedOn": 1764633600000})
-    attach(api, other.id, tester, "trace.html", b"x")
+    attach_file(api, other.id, tester, "trace.html", b"x")
     api.execute({"rtsId": other.id, "testerId": tester, "status": "10"})
     sandbox.store.set_statuses([("1", "Pass", True)])
 
-    text = page(sandbox.phase_url(target.phase))
+    text = get_page(sandbox.phase_url(target.phase))
 
     assert "<title>Phase 1 - Cycle 1 - Release 1 - Shop - Zephyr sandbox" in text
     assert "<script>" not in text
     assert 'data-status="10"' in text
-    message = words(text)
+    message = visible_text(text)
     assert "Status 7 343521 Test case 343521 &lt;script&gt;alert(1)" in message
     assert "second line" not in message
     for part in ("BUG-7", "1.53 s", "2025-12-02 00:00:00 UTC", "AUTH-1", "1 file"):
@@ -84,7 +84,7 @@ def test_phase_shows_what_happened(
 
 
 def test_details_have_everything(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """What a client escaped reads as it was meant; nothing that it wrote is HTML here."""
     sandbox.store.add_case(
@@ -105,12 +105,12 @@ def test_details_have_everything(
         for step in (1, 2)
     ]
     api.post("/execution/teststepresult/saveorupdate", json=steps)
-    attach(api, execution, tester, "<s>.png", PNG)
-    attach(api, execution, tester, "trace.html", b"<b>evil</b>")
+    attach_file(api, execution, tester, "<s>.png", PNG)
+    attach_file(api, execution, tester, "trace.html", b"<b>evil</b>")
 
-    text = page(f"{sandbox.url}/execution/{execution}")
+    text = get_page(f"{sandbox.url}/execution/{execution}")
 
-    message = words(text)
+    message = visible_text(text)
     assert "1 Pass Open &lt;b&gt;it&lt;/b&gt; x &amp; y" in message
     assert "2 Fail Log in" in message
     assert "3 Not executed Pay" in message
@@ -126,19 +126,19 @@ def test_details_have_everything(
 
 
 def test_files_are_downloads_and_images_are_shown(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """Only what is an image by its content is sent as one."""
     sandbox.store.schedule_all(target.phase, [1])
     (execution,) = sandbox.store.executions(target.phase)
-    attach(api, execution.id, tester, "screen.png", PNG)
-    attach(api, execution.id, tester, "fake.png", b"<svg onload=alert(1)>")
-    text = page(f"{sandbox.url}/execution/{execution.id}")
+    attach_file(api, execution.id, tester, "screen.png", PNG)
+    attach_file(api, execution.id, tester, "fake.png", b"<svg onload=alert(1)>")
+    text = get_page(f"{sandbox.url}/execution/{execution.id}")
     image, fake = re.findall(r'href="/file/(\w+)"', text)
 
     file = requests.get(f"{sandbox.url}/file/{fake}", timeout=30)
     shown = requests.get(f"{sandbox.url}/image/{image}", timeout=30)
-    page(f"{sandbox.url}/image/{fake}", 404)
+    get_page(f"{sandbox.url}/image/{fake}", 404)
 
     assert file.content == b"<svg onload=alert(1)>"
     assert file.headers["Content-Disposition"].startswith("attachment")
@@ -148,11 +148,11 @@ def test_files_are_downloads_and_images_are_shown(
 
 
 def test_addresses_of_the_real_pages_lead_somewhere(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """Links to a release and to the start lead to the phase with the newest result."""
     release = f"{sandbox.url}/flex/html5/release/{target.release}"
-    assert "Shop" in page(f"{sandbox.url}/flex/html5")
+    assert "Shop" in get_page(f"{sandbox.url}/flex/html5")
     empty = requests.get(release, allow_redirects=False, timeout=30)
     newest = sandbox.store.add_phase(target.cycle, "Phase 2")
     for phase in (newest, target.phase, newest):
@@ -162,8 +162,8 @@ def test_addresses_of_the_real_pages_lead_somewhere(
 
     assert empty.headers["Location"] == f"/#release-{target.release}"
     for url in (release, f"{sandbox.url}/flex/html5/"):
-        assert f"<h1>Phase 2 <small>phase {newest}" in page(url)
-    assert "<h1>Projects" in page(f"{sandbox.url}/flex/html5/login")
+        assert f"<h1>Phase 2 <small>phase {newest}" in get_page(url)
+    assert "<h1>Projects" in get_page(f"{sandbox.url}/flex/html5/login")
 
 
 @pytest.mark.parametrize(
@@ -181,14 +181,14 @@ def test_what_is_not_there_has_a_page(
     sandbox: Sandbox, path: str, message: str
 ) -> None:
     """It says what was not found, and leads back."""
-    text = page(sandbox.url + path, 404)
+    text = get_page(sandbox.url + path, 404)
 
     assert message in text
     assert 'href="/">All projects' in text
 
 
 def test_a_page_is_sent_again_only_if_something_was_written(
-    sandbox: Sandbox, target: Target
+    sandbox: Sandbox, target: SandboxTarget
 ) -> None:
     """Whatever wrote it; reading changes nothing."""
     url = sandbox.phase_url(target.phase)
@@ -199,7 +199,7 @@ def test_a_page_is_sent_again_only_if_something_was_written(
         return requests.get(url, headers=headers, timeout=30).status_code
 
     assert again() == 304
-    page(sandbox.url)
+    get_page(sandbox.url)
     assert again() == 304
     sandbox.store.schedule_all(target.phase, [1])
     assert again() == 200
@@ -256,10 +256,12 @@ def test_forms_of_other_sites_are_refused(sandbox: Sandbox, path: str) -> None:
     assert sandbox.faults.listed() == []
 
 
-def test_pages_load_nothing_from_elsewhere(sandbox: Sandbox, target: Target) -> None:
+def test_pages_load_nothing_from_elsewhere(
+    sandbox: Sandbox, target: SandboxTarget
+) -> None:
     """All they need is in the package."""
     for path in ("/", f"/phase/{target.phase}", "/sandbox/"):
-        text = page(sandbox.url + path)
+        text = get_page(sandbox.url + path)
         loaded = re.findall(r'(?:src|href)="([^"]*)"', text)
         assert [link for link in loaded if not link.startswith(("/", "#"))] == []
         for link in loaded:

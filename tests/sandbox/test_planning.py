@@ -8,19 +8,19 @@ import pytest
 import requests
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 @pytest.fixture
-def root(api: Api, target: Target) -> int:
+def root(api: Api, target: SandboxTarget) -> int:
     """Root node of the phase."""
     node: int = api.get(f"/assignmenttree/{target.phase}").json()["id"]
     return node
 
 
 @pytest.fixture
-def folder(sandbox: Sandbox, target: Target) -> int:
+def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
     """Repository folder with the cases 101, 102 and 103."""
     folder = sandbox.store.add_folder(target.release, "Login")
     for testcase_id in (101, 102, 103):
@@ -33,9 +33,9 @@ def cases(api: Api, folder: int) -> list[dict[str, Any]]:
     return api.results(f"/testcase/tree/{folder}")
 
 
-def by_tree(
+def add_by_tree(
     api: Api,
-    target: Target,
+    target: SandboxTarget,
     root: int,
     *selections: dict[str, Any],
     hierarchy: str = "false",
@@ -48,7 +48,7 @@ def by_tree(
 
 
 def test_ids_of_a_case_never_agree(
-    sandbox: Sandbox, api: Api, target: Target, cases: list[dict[str, Any]]
+    sandbox: Sandbox, api: Api, target: SandboxTarget, cases: list[dict[str, Any]]
 ) -> None:
     """Visible, version, placement, execution and node ids are all different."""
     sandbox.store.schedule(target.phase, 101)
@@ -71,7 +71,7 @@ def test_ids_of_a_case_never_agree(
 def test_chosen_versions_are_added(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
+    target: SandboxTarget,
     root: int,
     folder: int,
     cases: list[dict[str, Any]],
@@ -79,7 +79,7 @@ def test_chosen_versions_are_added(
     """TctIds are version ids; what is added has no execution yet."""
     chosen = [cases[0]["testcase"]["id"], cases[2]["testcase"]["id"]]
 
-    answer = by_tree(
+    answer = add_by_tree(
         api, target, root, {"treeid": folder, "tctIds": chosen, "isExclusion": True}
     )
 
@@ -95,7 +95,7 @@ def test_chosen_versions_are_added(
 def test_other_ids_add_nothing(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
+    target: SandboxTarget,
     root: int,
     folder: int,
     cases: list[dict[str, Any]],
@@ -104,7 +104,7 @@ def test_other_ids_add_nothing(
     """Placement ids and visible ids in tctIds are answered with 200 and add nothing."""
     case = cases[0] if key == "id" else cases[0]["testcase"]
 
-    answer = by_tree(
+    answer = add_by_tree(
         api,
         target,
         root,
@@ -118,7 +118,7 @@ def test_other_ids_add_nothing(
 def test_adding_twice_doubles_the_row(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
+    target: SandboxTarget,
     root: int,
     folder: int,
     cases: list[dict[str, Any]],
@@ -130,20 +130,20 @@ def test_adding_twice_doubles_the_row(
         "isExclusion": True,
     }
 
-    by_tree(api, target, root, selection)
-    by_tree(api, target, root, selection)
+    add_by_tree(api, target, root, selection)
+    add_by_tree(api, target, root, selection)
 
     assert sandbox.store.scheduled_ids(target.phase) == [101, 101]
 
 
 def test_whole_folder_keeps_its_hierarchy(
-    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, root: int, folder: int
 ) -> None:
     """With includehierarchy the folders are made again below the phase's root."""
     subfolder = sandbox.store.add_folder(target.release, "Forgotten", parent=folder)
     sandbox.store.add_case(target.release, testcase_id=104, folder=subfolder)
 
-    by_tree(
+    add_by_tree(
         api,
         target,
         root,
@@ -161,7 +161,11 @@ def test_whole_folder_keeps_its_hierarchy(
 
 
 def test_cases_are_added_by_placement(
-    sandbox: Sandbox, api: Api, target: Target, root: int, cases: list[dict[str, Any]]
+    sandbox: Sandbox,
+    api: Api,
+    target: SandboxTarget,
+    root: int,
+    cases: list[dict[str, Any]],
 ) -> None:
     """assign/bysearch takes placement ids and needs no folder."""
     api.post(
@@ -173,7 +177,12 @@ def test_cases_are_added_by_placement(
 
 
 def test_one_call_assigns_everything(
-    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
+    sandbox: Sandbox,
+    api: Api,
+    target: SandboxTarget,
+    root: int,
+    folder: int,
+    tester: int,
 ) -> None:
     """Source -1 means: every unassigned test case."""
     sandbox.store.schedule_unassigned(target.phase, 101)
@@ -189,7 +198,12 @@ def test_one_call_assigns_everything(
 
 
 def test_assignments_move_between_testers(
-    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
+    sandbox: Sandbox,
+    api: Api,
+    target: SandboxTarget,
+    root: int,
+    folder: int,
+    tester: int,
 ) -> None:
     """A user as source means: the test cases assigned to that user."""
     other, _ = sandbox.store.add_user("other", "secret")
@@ -204,7 +218,12 @@ def test_assignments_move_between_testers(
 
 
 def test_modify_makes_executions(
-    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int, tester: int
+    sandbox: Sandbox,
+    api: Api,
+    target: SandboxTarget,
+    root: int,
+    folder: int,
+    tester: int,
 ) -> None:
     """The answer has the executions, so they need not be listed again."""
     sandbox.store.schedule_unassigned(target.phase, 101)
@@ -225,7 +244,7 @@ def test_modify_makes_executions(
 
 
 def test_modify_needs_the_placement_of_the_phase(
-    api: Api, target: Target, cases: list[dict[str, Any]], tester: int
+    api: Api, target: SandboxTarget, cases: list[dict[str, Any]], tester: int
 ) -> None:
     """The placement in the repository is another one."""
     entry = {
@@ -240,7 +259,7 @@ def test_modify_needs_the_placement_of_the_phase(
 
 
 def test_creators_can_be_made_testers(
-    sandbox: Sandbox, api: Api, target: Target, folder: int, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int, tester: int
 ) -> None:
     """Assign answers the number of assignments."""
     sandbox.store.schedule_unassigned(target.phase, 101)
@@ -255,11 +274,11 @@ def test_planning_rows_are_of_phases_only(api: Api, folder: int) -> None:
 
 
 def test_a_switch_limits_how_many_are_added_at_once(
-    sandbox: Sandbox, api: Api, target: Target, root: int, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, root: int, folder: int
 ) -> None:
     """Every bulk call has the same limit; by default there is none."""
     selection = {"treeid": folder, "tctIds": list(range(501)), "isExclusion": True}
 
-    assert by_tree(api, target, root, selection).status_code == 200
+    assert add_by_tree(api, target, root, selection).status_code == 200
     sandbox.store.set_switch("batch_limit", 500)
-    assert by_tree(api, target, root, selection).status_code == 400
+    assert add_by_tree(api, target, root, selection).status_code == 400

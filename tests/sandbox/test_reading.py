@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 def test_users_are_read_one_by_one_and_all(
-    sandbox: Sandbox, api: Api, target: Target, tester: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tester: int
 ) -> None:
     """Every user is in every project."""
     other, _token = sandbox.store.add_user("ada", "secret")
@@ -75,7 +75,7 @@ def test_parser_templates_are_json_in_a_text(api: Api) -> None:
 
 
 def test_release_is_created_with_text_dates(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """A release without dates is not limited, one that ends before it begins refused."""
     body = {
@@ -104,7 +104,7 @@ def test_release_is_created_with_text_dates(
 
 
 @pytest.fixture
-def tree(sandbox: Sandbox, target: Target) -> tuple[int, int, int]:
+def tree(sandbox: Sandbox, target: SandboxTarget) -> tuple[int, int, int]:
     """A root, a folder in it, and one in that."""
     store = sandbox.store
     root = store.add_folder(target.release, "Root")
@@ -113,7 +113,7 @@ def tree(sandbox: Sandbox, target: Target) -> tuple[int, int, int]:
 
 
 def test_trees_of_release_project_and_phases(
-    sandbox: Sandbox, api: Api, target: Target, tree: tuple[int, int, int]
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tree: tuple[int, int, int]
 ) -> None:
     """The project's own repository is that of its hidden release."""
     root, child, leaf = tree
@@ -129,7 +129,7 @@ def test_trees_of_release_project_and_phases(
 
 
 def test_cases_are_read_and_counted_by_node(
-    sandbox: Sandbox, api: Api, target: Target, tree: tuple[int, int, int]
+    sandbox: Sandbox, api: Api, target: SandboxTarget, tree: tuple[int, int, int]
 ) -> None:
     """A count has all that is below a node, a list of nodes just what is in them."""
     root, child, leaf = tree
@@ -153,7 +153,7 @@ def test_cases_are_read_and_counted_by_node(
 
 
 def test_case_is_read_by_placement_and_by_version(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """An old version is read too, and the newest is the last of all versions."""
     sandbox.store.add_case(target.release, "Log in", testcase_id=7)
@@ -180,7 +180,7 @@ def test_case_is_read_by_placement_and_by_version(
 
 
 def test_requirements_of_a_case_are_listed(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Every shape of a test case names the requirements that it is mapped to."""
     sandbox.store.schedule_all(target.phase, [1, 2])
@@ -197,17 +197,20 @@ def test_requirements_of_a_case_are_listed(
         ],
     )
 
-    def mapped(row: dict[str, Any]) -> list[int]:
-        found: list[int] = row["testcase"]["requirementIds"]
-        return found
+    def requirement_ids(row: dict[str, Any]) -> list[int]:
+        ids: list[int] = row["testcase"]["requirementIds"]
+        return ids
 
     node = api.get(f"/assignmenttree/{target.phase}").json()["id"]
     planned = api.results(f"/testcase/planning/{node}")
     executed = api.results("/execution", cyclephaseid=target.phase)
     cases = api.results("/testcase", word="Test case 1")
-    assert [mapped(row) for row in planned] == [[first, second], []]
-    assert [mapped(row["tcrTreeTestcase"]) for row in executed] == [[first, second], []]
-    assert [mapped(row) for row in cases] == [[first, second]]
+    assert [requirement_ids(row) for row in planned] == [[first, second], []]
+    assert [requirement_ids(row["tcrTreeTestcase"]) for row in executed] == [
+        [first, second],
+        [],
+    ]
+    assert [requirement_ids(row) for row in cases] == [[first, second]]
     (version,) = api.get("/testcase/versions?testcaseid=1").json()
     assert version["requirementIds"] == [first, second]
     requirement = api.get(f"/requirement/{first}").json()
@@ -215,7 +218,7 @@ def test_requirements_of_a_case_are_listed(
     assert {"details", "reqCreationDate"} < requirement.keys()
 
 
-def test_requirements_have_no_folders(api: Api, target: Target) -> None:
+def test_requirements_have_no_folders(api: Api, target: SandboxTarget) -> None:
     """The call of the fourth version answers an empty list."""
     answer = api.http.get(
         api.base.replace("v3", "v4") + "/requirementtree",
@@ -226,25 +229,27 @@ def test_requirements_have_no_folders(api: Api, target: Target) -> None:
     assert (answer.status_code, answer.json()) == (200, [])
 
 
-def test_executions_of_one_project(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_executions_of_one_project(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """The filters are those of the executions, and the project."""
     other = sandbox.store.ensure_target("Other", "1.0", "Nightly", "Smoke")
     sandbox.store.schedule_all(target.phase, [1])
     sandbox.store.schedule_all(other[-1], [2])
     path = "/execution/user/project"
 
-    def found(**params: Any) -> list[int]:
+    def find_ids(**params: Any) -> list[int]:
         rows = api.results(path, **params)
         return [row["tcrTreeTestcase"]["testcase"]["testcaseId"] for row in rows]
 
-    assert found(projectid=target.project) == [1]
-    assert found(projectid=other[0], cyclephaseid=other[-1]) == [2]
-    assert found(projectid=other[0], releaseid=target.release) == []
-    assert found() == [1, 2]
+    assert find_ids(projectid=target.project) == [1]
+    assert find_ids(projectid=other[0], cyclephaseid=other[-1]) == [2]
+    assert find_ids(projectid=other[0], releaseid=target.release) == []
+    assert find_ids() == [1, 2]
 
 
 def test_summaries_count_what_is_there(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Of a release and of a project."""
     store = sandbox.store
@@ -254,15 +259,17 @@ def test_summaries_count_what_is_there(
     store.schedule_unassigned(
         target.phase, store.add_case(target.release, testcase_id=4)
     )
-    mapped = store.add_requirement(target.release, "Users log in")
+    requirement = store.add_requirement(target.release, "Users log in")
     store.add_requirement(target.release, "Users log out")
-    execution = store.execution(target.phase, 1)
-    assert execution is not None
-    store.add_defect(execution.id, "BUG-1")
+    store.add_defect(target.execution(1).id, "BUG-1")
     api.post(
         "/requirement/bulk",
         json=[
-            {"requirementId": [mapped], "testcaseId": 1, "releaseId": target.release}
+            {
+                "requirementId": [requirement],
+                "testcaseId": 1,
+                "releaseId": target.release,
+            }
         ],
     )
     api.put(

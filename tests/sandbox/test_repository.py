@@ -7,24 +7,20 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
-from tests.sandbox.test_attachments import attach
-from tests.sandbox.test_attachments import send
 
 
 @pytest.fixture
-def folder(sandbox: Sandbox, target: Target) -> int:
+def folder(sandbox: Sandbox, target: SandboxTarget) -> int:
     return sandbox.store.add_folder(target.release, "Automation")
 
 
-def case_in(folder: int, **fields: Any) -> dict[str, Any]:
+def new_case(folder: int, **fields: Any) -> dict[str, Any]:
     return {"tcrCatalogTreeId": folder, "testcase": {"name": "test_ok", **fields}}
 
 
-def test_folders_are_made_below_each_other(
-    sandbox: Sandbox, api: Api, target: Target
-) -> None:
+def test_folders_are_made_below_each_other(api: Api, target: SandboxTarget) -> None:
     """A root is of type Phase, what is below it a Module; a leaf has no categories."""
     root = api.post(
         "/testcasetree?parentid=0",
@@ -55,7 +51,7 @@ def test_folders_are_made_below_each_other(
     assert [node["id"] for node in envelope] == [root["id"]]
 
 
-def test_folder_needs_its_parent_in_the_query(api: Api, target: Target) -> None:
+def test_folder_needs_its_parent_in_the_query(api: Api, target: SandboxTarget) -> None:
     """A parent in the body is no parent."""
     answer = api.post(
         "/testcasetree",
@@ -79,12 +75,12 @@ def test_lite_tree_needs_type_and_release(api: Api, query: str) -> None:
 
 
 def test_case_is_created(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """The answer names placement, version and visible id, and has a description."""
     made = api.post(
         "/testcase/",
-        json=case_in(folder, externalId="AUTH-1", tag="ci smoke", automated=True),
+        json=new_case(folder, externalId="AUTH-1", tag="ci smoke", automated=True),
     ).json()
 
     assert made["tcrCatalogTreeId"] == folder
@@ -96,10 +92,10 @@ def test_case_is_created(
 
 
 def test_many_cases_are_created(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """All cases of one call get ids of their own; only a switch limits how many."""
-    rows = [case_in(folder, name=f"test_{number}") for number in range(501)]
+    rows = [new_case(folder, name=f"test_{number}") for number in range(501)]
 
     made = api.post("/testcase/bulk", json=rows).json()
 
@@ -110,7 +106,7 @@ def test_many_cases_are_created(
 
 
 def test_optional_fields_of_cases_may_be_null(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """What is null is as if it were not there; the name is needed."""
     nothing = dict.fromkeys(
@@ -119,8 +115,8 @@ def test_optional_fields_of_cases_may_be_null(
     nothing |= dict.fromkeys(("description", "tag", "automated", "testSteps"))
     steps = {"id": None, "steps": [{"orderId": None, "step": "Open", "data": None}]}
     rows = [
-        case_in(folder, **nothing),
-        case_in(folder, **{**nothing, "testSteps": steps, "requirementIds": []}),
+        new_case(folder, **nothing),
+        new_case(folder, **{**nothing, "testSteps": steps, "requirementIds": []}),
     ]
 
     first, _second = api.post("/testcase/bulk", json=rows).json()
@@ -130,17 +126,19 @@ def test_optional_fields_of_cases_may_be_null(
         (),
         ("Open",),
     ]
-    nameless = case_in(folder, name=None)
+    nameless = new_case(folder, name=None)
     assert api.post("/testcase/bulk", json=[nameless]).status_code == 400
     assert api.post("/testcase", json={**rows[0], "id": None}).status_code == 200
 
 
 def test_all_cases_of_a_folder_are_removed_without_ids(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """As a client empties a folder; an empty list of chosen ids removes nothing."""
     other = sandbox.store.add_folder(target.release, "Other")
-    api.post("/testcase/bulk", json=[case_in(folder), case_in(folder), case_in(other)])
+    api.post(
+        "/testcase/bulk", json=[new_case(folder), new_case(folder), new_case(other)]
+    )
     path = f"/testcase?tcrCatalogTreeId={folder}"
 
     api.delete(path, json={"selectedAll": 1, "ids": []})
@@ -151,19 +149,19 @@ def test_all_cases_of_a_folder_are_removed_without_ids(
 
 
 def test_nothing_of_a_removed_case_comes_back(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """No version, no requirement, no file; its visible id is not given again."""
     sandbox.store.add_requirement(target.release, "Pay", alt="REQ-1")
-    row = api.post("/testcase", json=case_in(folder)).json()
+    row = api.post("/testcase", json=new_case(folder)).json()
     number = row["testcase"]["testcaseId"]
     changed = {"testcase": {"testcaseId": number}, "releaseId": target.release}
     api.put("/testcase?forceCreateNewVersion=true", json=changed)
     link = {"testcaseId": number, "releaseId": target.release}
     map_it = [{"requirementId": [], "requirementAltId": ["REQ-1"], **link}]
     api.post("/requirement/bulk", json=map_it)
-    (sent,) = send(sandbox, api, ("a", ("log.txt", b"1")))
-    attach(api, sent, number, "testcase")
+    (sent,) = api.upload(("a", ("log.txt", b"1")))
+    api.attach(sent, number, "testcase")
 
     body = {"selectedAll": 0, "ids": [row["id"]]}
     api.delete(f"/testcase?tcrCatalogTreeId={folder}", json=body)
@@ -174,18 +172,18 @@ def test_nothing_of_a_removed_case_comes_back(
     assert counted["unmappedRequirementCount"] == 1
     (said,) = api.post("/requirement/bulk", json=map_it).json()
     assert "does not exist" in said
-    after = api.post("/testcase", json=case_in(folder)).json()["testcase"]
+    after = api.post("/testcase", json=new_case(folder)).json()["testcase"]
     assert after["testcaseId"] == number + 1
     assert after["requirementIds"] == []
 
 
 def test_cases_and_folders_are_removed(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """By placement, from one folder; a folder goes with all that is below it."""
     other = sandbox.store.add_folder(target.release, "Other")
     first, second, elsewhere = api.post(
-        "/testcase/bulk", json=[case_in(folder), case_in(folder), case_in(other)]
+        "/testcase/bulk", json=[new_case(folder), new_case(folder), new_case(other)]
     ).json()
     body = {"selectedAll": 0, "ids": [first["id"], elsewhere["id"]]}
     assert api.delete("/testcase", json=body).status_code == 400
@@ -210,13 +208,13 @@ def test_cases_and_folders_are_removed(
 def test_wrong_case_is_refused(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
+    target: SandboxTarget,
     folder: int,
     changes: dict[str, Any],
     status: int,
 ) -> None:
     """One wrong case of many, and none is created."""
-    rows = [case_in(folder), case_in(folder, **changes)]
+    rows = [new_case(folder), new_case(folder, **changes)]
 
     assert api.post("/testcase/bulk", json=rows).status_code == status
     assert sandbox.store.cases(target.release) == []
@@ -228,21 +226,21 @@ def test_case_needs_a_folder(api: Api, folder: int) -> None:
 
     assert answer.status_code == 400
     assert answer.json()["errorMsg"] == "getTcrCatalogTreeId is null"
-    assert api.post("/testcase/", json=case_in(1)).status_code == 500
+    assert api.post("/testcase/", json=new_case(1)).status_code == 500
 
 
 def test_case_may_bring_steps_and_fields(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """Fields are keyed by field name, or by display name with fromJenkins."""
     sandbox.store.add_field("testcase", "Team", "zcf_1", mandatory=True)
     steps = {"steps": [{"orderId": 1, "step": "Open"}]}
 
-    assert api.post("/testcase/", json=case_in(folder)).status_code == 400
-    api.post("/testcase/", json=case_in(folder, customProperties={"zcf_1": "A"}))
+    assert api.post("/testcase/", json=new_case(folder)).status_code == 400
+    api.post("/testcase/", json=new_case(folder, customProperties={"zcf_1": "A"}))
     api.post(
         "/testcase/",
-        json=case_in(
+        json=new_case(
             folder, customProperties={"Team": "B"}, fromJenkins=True, testSteps=steps
         ),
     )
@@ -253,7 +251,7 @@ def test_case_may_bring_steps_and_fields(
 
 
 def test_case_is_changed_by_visible_id(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """A new version has a new version id and the same visible id."""
     sandbox.store.add_case(target.release, testcase_id=5, folder=folder, steps=["Open"])
@@ -273,11 +271,11 @@ def test_case_is_changed_by_visible_id(
 
 
 def test_tags_and_fields_of_many_cases(
-    sandbox: Sandbox, api: Api, target: Target, folder: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, folder: int
 ) -> None:
     """Placement and version must belong together."""
     sandbox.store.add_field("testcase", "Team", "zcf_1")
-    row = api.post("/testcase/", json=case_in(folder)).json()
+    row = api.post("/testcase/", json=new_case(folder)).json()
     pair = {"tctId": row["id"], "testcaseVersionId": row["testcase"]["id"]}
     body = {"tag": "nightly", "customFields": {"zcf_1": "A"}}
 
@@ -291,7 +289,9 @@ def test_tags_and_fields_of_many_cases(
     assert api.put("/testcase/update", json=bad).status_code == 500
 
 
-def test_requirements_are_mapped(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_requirements_are_mapped(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """The answer is one message per row."""
     sandbox.store.add_case(target.release, testcase_id=5)
     requirement = sandbox.store.add_requirement(target.release, "Login", alt="R-1")
@@ -311,7 +311,7 @@ def test_requirements_are_mapped(sandbox: Sandbox, api: Api, target: Target) -> 
     ]
 
 
-def test_scheduling_all_is_idempotent(sandbox: Sandbox, target: Target) -> None:
+def test_scheduling_all_is_idempotent(sandbox: Sandbox, target: SandboxTarget) -> None:
     """Unknown cases are created, known ones scheduled, none twice."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=5, alt="AUTH-1")

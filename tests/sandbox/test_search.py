@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
-def query(target: Target, word: str, **changes: Any) -> dict[str, Any]:
+def search_body(target: SandboxTarget, word: str, **changes: Any) -> dict[str, Any]:
     return {
         "word": word,
         "entitytype": "testcase",
@@ -24,12 +24,12 @@ def query(target: Target, word: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def cases(sandbox: Sandbox, target: Target) -> None:
+def cases(sandbox: Sandbox, target: SandboxTarget) -> None:
     for testcase_id in (1, 2, 3):
         sandbox.store.add_case(target.release, testcase_id=testcase_id, alt="A")
 
 
-def visible(answer: Any) -> list[int]:
+def visible_ids(answer: Any) -> list[int]:
     (envelope,) = answer.json()
     return [row["testcase"]["testcaseId"] for row in envelope["results"]]
 
@@ -45,46 +45,60 @@ def visible(answer: Any) -> list[int]:
 )
 @pytest.mark.usefixtures("cases")
 def test_cases_are_found_by_visible_id(
-    api: Api, target: Target, word: str, expected: list[int]
+    api: Api, target: SandboxTarget, word: str, expected: list[int]
 ) -> None:
     """Both calls answer with an array of one envelope of placements."""
-    assert visible(api.get("/advancesearch", params=query(target, word))) == expected
-    assert visible(api.post("/advancesearch/zql", json=query(target, word))) == expected
+    assert (
+        visible_ids(api.get("/advancesearch", params=search_body(target, word)))
+        == expected
+    )
+    assert (
+        visible_ids(api.post("/advancesearch/zql", json=search_body(target, word)))
+        == expected
+    )
 
 
-def test_hundred_rows_are_the_most(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_hundred_rows_are_the_most(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """More are never answered; the rest is on the next page."""
     sandbox.store.schedule_all(target.phase, range(1, 151))
     word = f"testcaseId in ({','.join(map(str, range(1, 151)))})"
 
-    first = api.post("/advancesearch/zql", json=query(target, word, maxresults=500))
-    rest = api.post("/advancesearch/zql", json=query(target, word, firstresult=100))
+    first = api.post(
+        "/advancesearch/zql", json=search_body(target, word, maxresults=500)
+    )
+    rest = api.post(
+        "/advancesearch/zql", json=search_body(target, word, firstresult=100)
+    )
 
-    assert len(visible(first)) == 100
-    assert visible(first) + visible(rest) == list(range(1, 151))
+    assert len(visible_ids(first)) == 100
+    assert visible_ids(first) + visible_ids(rest) == list(range(1, 151))
 
 
 @pytest.mark.usefixtures("cases")
 def test_other_projects_are_not_searched(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """A search is limited to the project, or to that of the release."""
     project = sandbox.store.add_project("Other")
     other = sandbox.store.add_release(project, "Release")
 
-    def found(**where: int) -> list[int]:
+    def find_ids(**where: int) -> list[int]:
         body = {"entitytype": "testcase", "word": "testcaseId = 1", **where}
-        return visible(api.post("/advancesearch/zql", json=body))
+        return visible_ids(api.post("/advancesearch/zql", json=body))
 
-    assert found(releaseid=other) == found(projectid=project) == []
-    assert found(projectid=target.project) == [1]
+    assert find_ids(releaseid=other) == find_ids(projectid=project) == []
+    assert find_ids(projectid=target.project) == [1]
 
 
 @pytest.mark.usefixtures("cases")
-def test_executions_are_found(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_executions_are_found(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """A search of executions answers with executions."""
     execution = sandbox.store.schedule(target.phase, 2)
-    body = query(target, "testcaseId = 2", entitytype="execution")
+    body = search_body(target, "testcaseId = 2", entitytype="execution")
 
     (envelope,) = api.post("/advancesearch/zql", json=body).json()
 
@@ -116,17 +130,17 @@ def test_executions_are_found(sandbox: Sandbox, api: Api, target: Target) -> Non
     ids=str,
 )
 def test_unsupported_zql_is_refused(
-    api: Api, target: Target, changes: dict[str, str]
+    api: Api, target: SandboxTarget, changes: dict[str, str]
 ) -> None:
     """Other ZQL is an error of the client."""
-    body = query(target, "testcaseId = 1") | changes
+    body = search_body(target, "testcaseId = 1") | changes
 
     assert api.post("/advancesearch/zql", json=body).status_code == 400
 
 
 @pytest.mark.usefixtures("cases")
 def test_search_without_a_word_finds_all_rows_of_the_release(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """Without a release, those of all; a star is no word."""
     other = sandbox.store.add_release(target.project, "Release 2")
@@ -134,7 +148,7 @@ def test_search_without_a_word_finds_all_rows_of_the_release(
     here = {"releaseid": target.release}
     sandbox.store.schedule(target.phase, 2)
 
-    def found(entity: str, **params: Any) -> list[int]:
+    def find_ids(entity: str, **params: Any) -> list[int]:
         params["entitytype"] = entity
         answer = api.get("/advancesearch", params=params).json()
         if entity == "execution":
@@ -143,29 +157,29 @@ def test_search_without_a_word_finds_all_rows_of_the_release(
             rows = answer[0]["results"]
         return [row["testcase"]["testcaseId"] for row in rows]
 
-    assert found("testcase", **here) == [1, 2, 3]
-    assert found("testcase", word="*", **here) == [1, 2, 3]
-    assert found("testcase", word="*", zql="true") == [1, 2, 3, 9]
-    assert found("testcase", projectid=target.project) == [1, 2, 3, 9]
-    assert found("execution", **here) == [2]
-    assert found("execution", releaseid=other) == []
-    assert found("execution") == [2]
+    assert find_ids("testcase", **here) == [1, 2, 3]
+    assert find_ids("testcase", word="*", **here) == [1, 2, 3]
+    assert find_ids("testcase", word="*", zql="true") == [1, 2, 3, 9]
+    assert find_ids("testcase", projectid=target.project) == [1, 2, 3, 9]
+    assert find_ids("execution", **here) == [2]
+    assert find_ids("execution", releaseid=other) == []
+    assert find_ids("execution") == [2]
 
 
 def test_search_of_cases_needs_a_word_or_a_query(
-    sandbox: Sandbox, api: Api, target: Target
+    sandbox: Sandbox, api: Api, target: SandboxTarget
 ) -> None:
     """The server says what is missing; the answer is one envelope."""
     sandbox.store.add_case(target.release, "Log in", testcase_id=9)
     sandbox.store.add_case(target.release, "Log out", testcase_id=8)
 
-    def found(**params: Any) -> list[int]:
+    def find_ids(**params: Any) -> list[int]:
         rows = api.results("/testcase", **params)
         return [row["testcase"]["testcaseId"] for row in rows]
 
-    assert found(word="Log in") == found(keyword="in") == [9]
-    assert found(zqlquery='name~"log"', releaseid=target.release) == [9, 8]
-    assert found(word="Log", pagesize=1, offset=1) == [8]
+    assert find_ids(word="Log in") == find_ids(keyword="in") == [9]
+    assert find_ids(zqlquery='name~"log"', releaseid=target.release) == [9, 8]
+    assert find_ids(word="Log", pagesize=1, offset=1) == [8]
     answer = api.get("/testcase")
     assert answer.status_code == 400
     assert answer.json()["errorMsg"] == (
@@ -203,7 +217,7 @@ def test_search_of_cases_needs_a_word_or_a_query(
     ],
 )
 def test_zql_finds_cases(
-    sandbox: Sandbox, api: Api, target: Target, word: str, expected: list[int]
+    sandbox: Sandbox, api: Api, target: SandboxTarget, word: str, expected: list[int]
 ) -> None:
     """An entity and a query are enough."""
     folder = sandbox.store.add_folder(target.release, "Login")
@@ -227,7 +241,7 @@ def test_zql_finds_cases(
         "/advancesearch/zql", json={"entitytype": "testcase", "word": word}
     )
 
-    assert visible(answer) == expected
+    assert visible_ids(answer) == expected
 
 
 @pytest.mark.parametrize(
@@ -251,7 +265,7 @@ def test_zql_finds_cases(
 def test_zql_finds_executions(
     sandbox: Sandbox,
     api: Api,
-    target: Target,
+    target: SandboxTarget,
     tester: int,
     word: str,
     expected: list[int],
@@ -272,22 +286,26 @@ def test_zql_finds_executions(
         "/advancesearch/zql", json={"entitytype": "execution", "word": word}
     ).json()
 
-    found = [row["tcrTreeTestcase"]["testcase"] for row in envelope["results"]]
-    assert [row["testcaseId"] for row in found] == expected
+    cases = [row["tcrTreeTestcase"]["testcase"] for row in envelope["results"]]
+    assert [case["testcaseId"] for case in cases] == expected
 
 
 @pytest.mark.usefixtures("cases")
-def test_words_are_found_in_names(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_words_are_found_in_names(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """Without ZQL the word is looked for in names."""
     sandbox.store.add_case(target.release, "Log in", testcase_id=9)
 
-    answer = api.get("/advancesearch", params=query(target, "Log", zql="false"))
+    answer = api.get("/advancesearch", params=search_body(target, "Log", zql="false"))
 
-    assert visible(answer) == [9]
+    assert visible_ids(answer) == [9]
 
 
 @pytest.mark.usefixtures("cases")
-def test_alt_ids_need_not_be_unique(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_alt_ids_need_not_be_unique(
+    sandbox: Sandbox, api: Api, target: SandboxTarget
+) -> None:
     """Every case with the alt id is answered, as a placement."""
     sandbox.store.add_case(target.release, testcase_id=9, alt="B,1")
 

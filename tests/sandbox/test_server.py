@@ -129,7 +129,7 @@ def test_taken_port_is_an_error_of_the_system(sandbox: Sandbox) -> None:
         Sandbox(port=int(sandbox.url.rpartition(":")[2])).start()
 
 
-def test_chunked_and_expecting_clients_are_served(sandbox: Sandbox, api: Api) -> None:
+def test_chunked_and_expecting_clients_are_served(api: Api) -> None:
     """A body may come in chunks."""
     answer = api.post(
         "/usertoken/",

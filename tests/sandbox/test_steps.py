@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from pytest_zephyr.sandbox import Sandbox
+from tests.conftest import SandboxTarget
 from tests.sandbox.conftest import Api
-from tests.sandbox.conftest import Target
 
 
 @pytest.fixture
-def execution(sandbox: Sandbox, target: Target) -> int:
+def execution(sandbox: Sandbox, target: SandboxTarget) -> int:
     """Execution of case 7, which has two steps."""
     store = sandbox.store
     store.add_case(target.release, testcase_id=7, steps=["Open", "Log in"])
@@ -39,7 +39,7 @@ def test_steps_are_read_by_version(api: Api, execution: int) -> None:
     assert block["maxId"] == 2
 
 
-def test_no_steps_is_204(sandbox: Sandbox, api: Api, target: Target) -> None:
+def test_no_steps_is_204(sandbox: Sandbox, api: Api, target: SandboxTarget) -> None:
     """A case without steps, or an id that is no version, has an empty answer."""
     sandbox.store.add_case(target.release, testcase_id=8)
     plain = version_of(api, sandbox.store.schedule(target.phase, 8))
@@ -50,7 +50,7 @@ def test_no_steps_is_204(sandbox: Sandbox, api: Api, target: Target) -> None:
 
 
 def test_steps_are_written_as_a_block(
-    sandbox: Sandbox, api: Api, target: Target, execution: int
+    sandbox: Sandbox, api: Api, target: SandboxTarget, execution: int
 ) -> None:
     """A block replaces the steps there were."""
     row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
@@ -62,9 +62,7 @@ def test_steps_are_written_as_a_block(
     assert sandbox.store.cases(target.release)[0].steps == ("New",)
 
 
-def test_steps_are_added_and_changed_one_by_one(
-    api: Api, target: Target, execution: int
-) -> None:
+def test_steps_are_added_and_changed_one_by_one(api: Api, execution: int) -> None:
     """A step comes last, or takes its number from the one that had it."""
     row = api.get(f"/execution/{execution}").json()["tcrTreeTestcase"]
     version, placement = row["testcase"]["id"], row["id"]
@@ -97,7 +95,7 @@ def test_steps_are_added_and_changed_one_by_one(
 
 
 def test_step_results_are_saved_and_updated(
-    sandbox: Sandbox, api: Api, target: Target, execution: int
+    api: Api, target: SandboxTarget, execution: int
 ) -> None:
     """One result per step is kept: the last."""
     rows: list[dict[str, Any]] = [
@@ -114,8 +112,7 @@ def test_step_results_are_saved_and_updated(
     again = api.post("/execution/teststepresult/saveorupdate", json=rows).json()
 
     assert [row["id"] for row in first] == [row["id"] for row in again]
-    state = sandbox.store.execution(target.phase, 7)
-    assert state is not None
+    state = target.execution(7)
     assert state.steps == {1: ("1", None), 2: ("1", "after all")}
     listed = api.get(
         "/execution/teststepresult",
@@ -125,7 +122,7 @@ def test_step_results_are_saved_and_updated(
 
 
 def test_all_steps_at_once(
-    sandbox: Sandbox, api: Api, target: Target, execution: int, tester: int
+    api: Api, target: SandboxTarget, execution: int, tester: int
 ) -> None:
     """The vendor's misspelt key sets every step with the execution."""
     api.put(
@@ -134,8 +131,7 @@ def test_all_steps_at_once(
         json={"teststepUpdate": True, "teststepStausId": "1"},
     )
 
-    state = sandbox.store.execution(target.phase, 7)
-    assert state is not None
+    state = target.execution(7)
     assert state.steps == {1: ("1", None), 2: ("1", None)}
 
 
@@ -144,7 +140,7 @@ def test_step_results_need_both_parameters(api: Api) -> None:
     assert api.get("/execution/teststepresult").status_code == 500
 
 
-def test_step_of_an_unknown_execution_fails(api: Api, target: Target) -> None:
+def test_step_of_an_unknown_execution_fails(api: Api, target: SandboxTarget) -> None:
     """An unknown execution is an error of the server."""
     row = {
         "cyclePhaseId": target.phase,
