@@ -37,7 +37,7 @@ def call(run_zephyr, run_command, monkeypatch):
     return call
 
 
-def rows(text: str) -> dict[str, tuple[str, str]]:
+def read_table(text: str) -> dict[str, tuple[str, str]]:
     """Return the state and the text of each step in the table that `check` prints."""
     states = {}
     table, _, _ = text.partition("\n\n")
@@ -49,7 +49,7 @@ def rows(text: str) -> dict[str, tuple[str, str]]:
 
 def test_each_step_says_what_was_found(call, target):
     code, printed = call("check", *NAMES)
-    table = rows(printed)
+    table = read_table(printed)
 
     assert code == 0
     assert table["address"] == ("ok", target.sandbox.url)
@@ -72,8 +72,8 @@ def test_the_id_of_a_phase_is_enough(call, target):
     code, printed = call("check", f"--zephyr-phase={target.phase}")
 
     assert code == 0
-    assert rows(printed)["project"] == ("skipped", "")
-    assert rows(printed)["phase"][0] == "ok"
+    assert read_table(printed)["project"] == ("skipped", "")
+    assert read_table(printed)["phase"][0] == "ok"
 
 
 def test_a_place_that_may_be_created_is_ok(call, target):
@@ -83,8 +83,8 @@ def test_a_place_that_may_be_created_is_ok(call, target):
     )  # fmt: skip
 
     assert code == 0
-    assert rows(printed)["cycle"] == ("ok", "to be created")
-    assert rows(printed)["phase"] == ("ok", "to be created")
+    assert read_table(printed)["cycle"] == ("ok", "to be created")
+    assert read_table(printed)["phase"] == ("ok", "to be created")
     assert target.writes == []
 
 
@@ -107,24 +107,24 @@ def test_a_wrong_name_fails_its_step(call, args, step, message):
     code, text = call("check", *NAMES, *args)
 
     assert code == 1
-    assert rows(text)[step][0] == "FAIL"
-    assert message in rows(text)[step][1]
+    assert read_table(text)[step][0] == "FAIL"
+    assert message in read_table(text)[step][1]
 
 
 def test_a_wrong_cycle_fails_even_if_no_phase_is_set(call):
     code, text = call("check", NAMES[0], NAMES[1], "--zephyr-cycle=Nightley")
 
     assert code == 1
-    assert "Did you mean 'Nightly'?" in rows(text)["cycle"][1]
-    assert rows(text)["phase"][0] == "skipped"
+    assert "Did you mean 'Nightly'?" in read_table(text)["cycle"][1]
+    assert read_table(text)["phase"][0] == "skipped"
 
 
 def test_the_places_above_an_unset_phase_are_checked(call, target):
     code, text = call("check", *NAMES[:3])
 
     assert code == 1
-    assert rows(text)["cycle"] == ("ok", f"Nightly ({target.cycle})")
-    assert rows(text)["phase"][1].startswith("no phase. Set zephyr_phase")
+    assert read_table(text)["cycle"] == ("ok", f"Nightly ({target.cycle})")
+    assert read_table(text)["phase"][1].startswith("no phase. Set zephyr_phase")
 
 
 #: By name of a bad answer: faults of the server, the step that fails, and its message.
@@ -163,8 +163,8 @@ def test_a_bad_answer_fails_the_step_it_is_about(call, target, monkeypatch, name
     code, text = call("check", *NAMES)
 
     assert code == 1
-    assert rows(text)[step][0] == "FAIL"
-    assert message in rows(text)[step][1]
+    assert read_table(text)[step][0] == "FAIL"
+    assert message in read_table(text)[step][1]
 
 
 @pytest.mark.parametrize(
@@ -186,29 +186,31 @@ def test_without_an_answer_the_address_fails_with_the_reason(call, args, message
     code, text = call("check", *NAMES, "--zephyr-retries=0", *args)
 
     assert code == 1
-    assert rows(text)["address"][0] == "FAIL"
-    assert message in rows(text)["address"][1]
+    assert read_table(text)["address"][0] == "FAIL"
+    assert message in read_table(text)["address"][1]
 
 
 def test_a_certificate_that_is_not_trusted_fails_tls(call, tls_sandbox):
     code, text = call("check", *NAMES, f"--zephyr-url={tls_sandbox.url}")
 
     assert code == 1
-    assert rows(text)["address"] == ("ok", tls_sandbox.url)
-    assert rows(text)["TLS"][0] == "FAIL"
-    assert "set zephyr_verify to the path" in rows(text)["TLS"][1]
+    assert read_table(text)["address"] == ("ok", tls_sandbox.url)
+    assert read_table(text)["TLS"][0] == "FAIL"
+    assert "set zephyr_verify to the path" in read_table(text)["TLS"][1]
 
 
 def test_missing_settings_fail_their_step(call, monkeypatch):
     monkeypatch.delenv("ZEPHYR_TOKEN")
     code, text = call("check")
     assert code == 1
-    assert rows(text)["credential"][1].startswith("no credential. Set ZEPHYR_TOKEN")
+    assert read_table(text)["credential"][1].startswith(
+        "no credential. Set ZEPHYR_TOKEN"
+    )
 
     monkeypatch.delenv("ZEPHYR_URL")
     code, text = call("check")
     assert code == 1
-    assert rows(text)["address"][1].startswith("no server. Set zephyr_url")
+    assert read_table(text)["address"][1].startswith("no server. Set zephyr_url")
 
 
 def test_json_has_the_steps_and_the_problems(call, target):
@@ -347,7 +349,7 @@ def test_statuses_that_cannot_be_read_are_a_warning(call, target):
     code, text = call("check", *NAMES)
 
     assert code == 0
-    state, text = rows(text)["statuses"]
+    state, text = read_table(text)["statuses"]
     assert state == "warning"
     assert text == (
         "the server's list cannot be read; the usual ones are used: Pass (1), Fail (2),"
@@ -366,7 +368,7 @@ def test_the_problems_are_counted(call, args, last):
 
 def test_steps_after_a_failed_login_are_skipped(call, monkeypatch):
     monkeypatch.setenv("ZEPHYR_TOKEN", "wrong")
-    table = rows(call("check", *NAMES)[1])
+    table = read_table(call("check", *NAMES)[1])
 
     assert {step for step, (state, _) in table.items() if state == "skipped"} == {
         *("user", "statuses", "project", "release", "cycle", "phase")

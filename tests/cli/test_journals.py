@@ -27,7 +27,7 @@ def journal(pytester, run_zephyr):
     return journal
 
 
-def states(text: str) -> list[str]:
+def read_states(text: str) -> list[str]:
     """Return the first word of the state of each journal in the printed table."""
     return [line.split()[1] for line in text.partition("\n\n")[0].splitlines()[1:]]
 
@@ -41,7 +41,7 @@ def test_a_waiting_journal_is_listed_with_the_command_that_sends_it(
     assert f".zephyr/{journal.name}  waiting" in listed
     assert f"1 test  {target.phase}" in listed
     assert run_shown_command(listed).ret == 0
-    assert states(run_command("journals").out) == ["delivered"]
+    assert read_states(run_command("journals").out) == ["delivered"]
 
 
 def test_json_has_the_state_of_a_journal(run_command, journal, target):
@@ -61,7 +61,7 @@ def test_a_dry_run_and_a_file_that_cannot_be_read_are_told_apart(
     listed = run_command("journals").out
 
     assert ".jsonl  dry run " in listed
-    assert states(listed) == ["dry", "unreadable"]
+    assert read_states(listed) == ["dry", "unreadable"]
     assert "is not a journal: its first line is not a header." in listed
 
 

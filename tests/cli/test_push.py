@@ -435,7 +435,7 @@ def test_other_journals_are_sent_if_one_has_invalid_options(push, journal, targe
 def test_a_credential_in_an_invalid_option_is_not_shown(push, journal, flags):
     """Somebody has put it into the header of the journal."""
     token = os.environ["ZEPHYR_TOKEN"]
-    code, printed = push(edited(journal, comment=f"{token}\x1b"), *flags)
+    code, printed = push(copy_with_options(journal, comment=f"{token}\x1b"), *flags)
 
     assert code == 1
     assert "invalid zephyr_comment '<hidden>" in printed
@@ -481,7 +481,7 @@ def test_files_that_were_not_sent_are_sent_by_the_next_push(
 # Which server gets the credential
 
 
-def edited(journal: Path, **options: str) -> Path:
+def copy_with_options(journal: Path, **options: str) -> Path:
     """Return a copy of *journal* with changed *options* in its header."""
     lines = journal.read_text(encoding="utf-8").split("\n")
     header = json.loads(lines[0])
@@ -507,7 +507,7 @@ def test_an_address_that_only_a_header_names_gets_no_credential(
     monkeypatch.setenv("ZEPHYR_PASSWORD", target.sandbox.password)
     if not is_set:
         monkeypatch.delenv("ZEPHYR_URL")
-    path = edited(journal, url=other_server.url)
+    path = copy_with_options(journal, url=other_server.url)
     code, printed = push(path)
 
     assert code == 2
@@ -551,7 +551,7 @@ def test_a_person_at_a_terminal_is_asked(
 
 def test_ids_of_a_header_are_not_used_on_another_server(push, journal, target):
     """There, the ids belong to something else."""
-    other = edited(journal, url="https://zephyr.example")
+    other = copy_with_options(journal, url="https://zephyr.example")
     code, printed = push("--zephyr-url", target.sandbox.url, other)
 
     assert code == 2

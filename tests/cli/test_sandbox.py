@@ -27,7 +27,7 @@ posix_shell = pytest.mark.skipif(
 
 
 @contextmanager
-def served(*args: str, cwd: Path) -> Iterator[list[str]]:
+def running_sandbox(*args: str, cwd: Path) -> Iterator[list[str]]:
     """Run the command, and yield the lines that it prints while it serves."""
     server = subprocess.Popen(
         [sys.executable, "-m", "pytest_zephyr", "sandbox", "--port=0", *args],
@@ -50,13 +50,13 @@ def served(*args: str, cwd: Path) -> Iterator[list[str]]:
     assert sys.platform == "win32" or server.returncode == 0
 
 
-def serve(*args: str, cwd: Path) -> list[str]:
+def start_and_stop(*args: str, cwd: Path) -> list[str]:
     """Start the command, stop it, and return the lines that it printed."""
-    with served(*args, cwd=cwd) as lines:
+    with running_sandbox(*args, cwd=cwd) as lines:
         return lines
 
 
-def exported(lines: list[str]) -> dict[str, str]:
+def exported_variables(lines: list[str]) -> dict[str, str]:
     """Return the variables that *lines* export."""
     words = [shlex.split(line) for line in lines if line.startswith("export ")]
     return dict(word.split("=", 1) for _, word in words)
@@ -76,7 +76,7 @@ def test_the_database_is_for_its_owner_and_not_for_git(
     tmp_path, args, database, ignored
 ):
     """It has credentials. A directory that exists already gets no ``.gitignore``."""
-    assert "Zephyr sandbox at" in serve(*args, cwd=tmp_path)[0]
+    assert "Zephyr sandbox at" in start_and_stop(*args, cwd=tmp_path)[0]
 
     for path in tmp_path.glob(f"{database}*"):
         assert path.stat().st_mode & 0o077 == 0
@@ -99,7 +99,7 @@ def test_the_command_that_a_run_prints_shows_its_results(pytester, run_pytest):
     assert printed is not None
     database = str(pytester.path / ".zephyr" / "sandbox.db")
 
-    text = serve(*shlex.split(printed[1]), cwd=pytester.path)[0]
+    text = start_and_stop(*shlex.split(printed[1]), cwd=pytester.path)[0]
     assert text.startswith("Zephyr sandbox at")
     assert Path(text.split(", database ")[1].strip()).resolve() == Path(database)
 
@@ -108,11 +108,11 @@ def test_the_command_that_a_run_prints_shows_its_results(pytester, run_pytest):
 def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatch):
     """The command lists the places of the demo; the exports name one of its phases."""
     pytester.makepyfile(SUITE)
-    with served("--db", "new.db", cwd=pytester.path) as lines:
-        for name, value in exported(lines).items():
+    with running_sandbox("--db", "new.db", cwd=pytester.path) as lines:
+        for name, value in exported_variables(lines).items():
             monkeypatch.setenv(name, value)
         ran = run_pytest("--zephyr")
-        url = exported(lines)["ZEPHYR_URL"]
+        url = exported_variables(lines)["ZEPHYR_URL"]
         release = f"{url}/flex/html5/release/2002"
         (reported,) = re.findall(r"<h1>(\w+)", requests.get(release, timeout=30).text)
 
@@ -142,7 +142,7 @@ def test_a_new_database_has_a_demo_to_report_to(pytester, run_pytest, monkeypatc
 def test_an_empty_database_stays_empty(tmp_path):
     """A later start without ``--empty`` does not add the demo either."""
     for args in (["--empty"], []):
-        printed = "\n".join(serve("--db", "a.db", *args, cwd=tmp_path))
+        printed = "\n".join(start_and_stop("--db", "a.db", *args, cwd=tmp_path))
 
         assert "It has no project yet." in printed
         assert "ZEPHYR_TOKEN=" in printed
@@ -157,7 +157,7 @@ def test_names_that_options_cannot_express_are_exported_as_ids(tmp_path):
     store.add_phase(store.add_cycle(release, "Night's work"), "1")
     store.close()
 
-    variables = exported(serve("--db", "a.db", cwd=tmp_path))
+    variables = exported_variables(start_and_stop("--db", "a.db", cwd=tmp_path))
 
     assert variables["ZEPHYR_PROJECT"] == "1001"
     assert variables["ZEPHYR_RELEASE"] == str(release)
@@ -169,8 +169,8 @@ def test_names_that_options_cannot_express_are_exported_as_ids(tmp_path):
 def test_faults_are_added_over_http(pytester, run_pytest, monkeypatch, tmp_path):
     """A run meets a fault that was added while the command serves."""
     pytester.makepyfile(SUITE)
-    with served("--db", str(tmp_path / "sandbox.db"), cwd=tmp_path) as lines:
-        variables = exported(lines)
+    with running_sandbox("--db", str(tmp_path / "sandbox.db"), cwd=tmp_path) as lines:
+        variables = exported_variables(lines)
         url = variables["ZEPHYR_URL"]
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

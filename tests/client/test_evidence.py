@@ -111,7 +111,7 @@ class RecordedRun:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path, make_settings: Callable[..., Settings]) -> RecordedRun:
+def recorded_run(tmp_path: Path, make_settings: Callable[..., Settings]) -> RecordedRun:
     return RecordedRun(tmp_path / "journals" / "run.jsonl", make_settings)
 
 
@@ -129,38 +129,38 @@ def contents_of(target: SandboxTarget, case: int, name: str) -> list[bytes]:
 @pytest.mark.parametrize(
     "name", ["shot 1.png", "größe & co.png", "50%.png", "a+b%20c.png", "日本.png"]
 )
-def test_any_name_arrives_as_it_is(target, recorded, name):
+def test_any_name_arrives_as_it_is(target, recorded_run, name):
     """The server answers with an encoded name, which is sent back unchanged."""
-    recorded.add_test(101, recorded.file(name, b"picture"))
+    recorded_run.add_test(101, recorded_run.file(name, b"picture"))
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert target.execution(101).attachments == ((name, "image/png", 7),)
     assert contents_of(target, 101, name) == [b"picture"]
 
 
-def test_requests_are_split_at_about_one_megabyte(target, recorded):
+def test_requests_are_split_at_about_one_megabyte(target, recorded_run):
     """Nine files of 300 KB and one of 2 MB need four requests."""
     for case in (101, 102, 103):
         files = [
-            recorded.file(f"{n}.bin", bytes([case, n]) * 150_000) for n in range(3)
+            recorded_run.file(f"{n}.bin", bytes([case, n]) * 150_000) for n in range(3)
         ]
-        recorded.add_test(case, *files)
-    recorded.add_test(104, recorded.file("big.bin", b"x" * 2_000_000))
+        recorded_run.add_test(case, *files)
+    recorded_run.add_test(104, recorded_run.file("big.bin", b"x" * 2_000_000))
 
-    assert recorded.push().evidence.files == 10
+    assert recorded_run.push().evidence.files == 10
     assert target.count_requests(UPLOAD) == target.count_requests(ATTACH) == 4
     for case in (101, 102, 103):
         for n in range(3):
             assert contents_of(target, case, f"{n}.bin") == [bytes([case, n]) * 150_000]
 
 
-def test_two_files_with_one_name_are_both_attached(target, recorded):
+def test_two_files_with_one_name_are_both_attached(target, recorded_run):
     """For example, each parameter of a test takes a screenshot."""
     for n in range(3):
-        shot = recorded.file("shot.png", b"%d" % (n % 2))
-        recorded.add_test(101, shot, nodeid=f"test_a.py::test[{n}]")
+        shot = recorded_run.file("shot.png", b"%d" % (n % 2))
+        recorded_run.add_test(101, shot, nodeid=f"test_a.py::test[{n}]")
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     first, second = attachment_names(target, 101)
     assert first == "shot.png"
     assert second.startswith("shot-")
@@ -168,14 +168,14 @@ def test_two_files_with_one_name_are_both_attached(target, recorded):
     assert contents_of(target, 101, second) == [b"1"]
 
 
-def test_a_second_push_sends_nothing(target, recorded):
-    recorded.add_test(
-        101, recorded.file("a.png", b"a"), Step(1, "Open", outcome="passed")
+def test_a_second_push_sends_nothing(target, recorded_run):
+    recorded_run.add_test(
+        101, recorded_run.file("a.png", b"a"), Step(1, "Open", outcome="passed")
     )
-    recorded.push()
+    recorded_run.push()
     before = len(target.writes)
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert delivery.complete
     assert delivery.evidence.files_before == 1
@@ -183,10 +183,10 @@ def test_a_second_push_sends_nothing(target, recorded):
 
 
 @pytest.mark.parametrize("method", ["basic", "cookie"])
-def test_files_are_sent_with_password_logins(target, recorded, method):
+def test_files_are_sent_with_password_logins(target, recorded_run, method):
     target.sandbox.store.add_user("kim", "secret")
-    recorded.add_test(101, recorded.file("a.png", b"a"))
-    recorded.settings = lambda **_: settings_for(
+    recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
+    recorded_run.settings = lambda **_: settings_for(
         username="kim",
         password="secret",
         url=target.sandbox.url,
@@ -195,7 +195,7 @@ def test_files_are_sent_with_password_logins(target, recorded, method):
     )
     target.sandbox.faults.add(Fault("POST", UPLOAD, kind="expire_cookie"))
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert attachment_names(target, 101) == ["a.png"]
 
 
@@ -222,14 +222,14 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_neither_loses_nor_doubles_a_file(target, recorded, fault):
+def test_a_fault_neither_loses_nor_doubles_a_file(target, recorded_run, fault):
     """The attachments of the execution show whether to send the file again."""
     for case in (101, 102, 103):
-        recorded.add_test(case, recorded.file("a b.png", b"%d" % case))
+        recorded_run.add_test(case, recorded_run.file("a b.png", b"%d" % case))
     target.sandbox.faults.add(fault)
 
-    first = recorded.push()
-    second = recorded.push()
+    first = recorded_run.push()
+    second = recorded_run.push()
 
     assert len(first.changes.reported) == 3
     assert second.complete
@@ -239,19 +239,21 @@ def test_a_fault_neither_loses_nor_doubles_a_file(target, recorded, fault):
 
 
 @pytest.mark.parametrize("kind", ["cut_after", "cut_before", "hang_after"])
-def test_an_unanswered_push_of_files_is_finished_by_the_next(target, recorded, kind):
+def test_an_unanswered_push_of_files_is_finished_by_the_next(
+    target, recorded_run, kind
+):
     """Without a receipt the next push first compares name and size."""
     for case in (101, 102):
-        recorded.add_test(case, recorded.file("größe 1.png", b"%d" % case))
+        recorded_run.add_test(case, recorded_run.file("größe 1.png", b"%d" % case))
     target.sandbox.faults.add(Fault("POST", ATTACH, kind=kind, seconds=3600, times=1))
     target.sandbox.faults.add(Fault("GET", "*/attachment", status=503, times=None))
 
-    first = recorded.push(timeout=1 if kind == "hang_after" else 60, retries=0)
+    first = recorded_run.push(timeout=1 if kind == "hang_after" else 60, retries=0)
     assert not first.complete
     assert first.evidence.files_pending == 2
     target.sandbox.faults.clear()
 
-    second = recorded.push()
+    second = recorded_run.push()
 
     assert second.complete
     for case in (101, 102):
@@ -259,11 +261,11 @@ def test_an_unanswered_push_of_files_is_finished_by_the_next(target, recorded, k
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_a_file_of_an_older_run_does_not_count(target, recorded, kind):
+def test_a_file_of_an_older_run_does_not_count(target, recorded_run, kind):
     """Name and size are equal, so the number of such files before is compared."""
-    recorded.add_test(101, recorded.file("out.txt", b"old"))
-    assert recorded.push().complete
-    later = recorded.another_run("later")
+    recorded_run.add_test(101, recorded_run.file("out.txt", b"old"))
+    assert recorded_run.push().complete
+    later = recorded_run.another_run("later")
     later.add_test(101, later.file("out.txt", b"new"), at=ENDED_MS + 1)
     target.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
 
@@ -272,11 +274,11 @@ def test_a_file_of_an_older_run_does_not_count(target, recorded, kind):
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
-def test_the_next_push_knows_the_number_of_files_before(target, recorded, kind):
+def test_the_next_push_knows_the_number_of_files_before(target, recorded_run, kind):
     """The first push gets no answer and no list; the next one compares the number."""
-    recorded.add_test(101, recorded.file("out.txt", b"old"))
-    recorded.push()
-    later = recorded.another_run("later")
+    recorded_run.add_test(101, recorded_run.file("out.txt", b"old"))
+    recorded_run.push()
+    later = recorded_run.another_run("later")
     later.add_test(101, later.file("out.txt", b"new"), at=ENDED_MS + 1)
     target.sandbox.faults.add(Fault("POST", ATTACH, kind=kind))
     target.sandbox.faults.add(
@@ -290,23 +292,23 @@ def test_the_next_push_knows_the_number_of_files_before(target, recorded, kind):
     assert contents_of(target, 101, "out.txt") == [b"old", b"new"]
 
 
-def test_only_executions_with_attachments_are_listed(target, recorded):
+def test_only_executions_with_attachments_are_listed(target, recorded_run):
     for case in (101, 102):
-        recorded.add_test(case, recorded.file("a.png", b"a"))
-    recorded.push()
+        recorded_run.add_test(case, recorded_run.file("a.png", b"a"))
+    recorded_run.push()
 
     assert target.count_requests("/attachment") == 0
 
 
-def test_an_equal_file_is_attached_once_across_runs(target, recorded):
+def test_an_equal_file_is_attached_once_across_runs(target, recorded_run):
     """Equal means name, size and content."""
     for number in range(12):
-        run = recorded.another_run(f"run{number:02}")
+        run = recorded_run.another_run(f"run{number:02}")
         run.add_test(101, run.file("receipt.pdf", b"the same"), at=ENDED_MS + number)
         assert run.push().complete
     assert contents_of(target, 101, "receipt.pdf") == [b"the same"]
     assert target.count_requests("/flex/download") == 11
-    other = recorded.another_run("other")
+    other = recorded_run.another_run("other")
     other.add_test(101, other.file("receipt.pdf", b"another!"), at=ENDED_MS + 12)
 
     assert other.push().complete
@@ -315,13 +317,16 @@ def test_an_equal_file_is_attached_once_across_runs(target, recorded):
 
 @pytest.mark.parametrize(("kind", "count"), [("status", 2), ("cut_before", 1)])
 def test_a_file_is_attached_again_if_contents_cannot_be_read(
-    target, recorded, kind, count
+    target, recorded_run, kind, count
 ):
     """After 404 it is sent; without an answer the next push compares the contents."""
     target.sandbox.faults.add(
         Fault("GET", "/download", kind=kind, status=404, times=None)
     )
-    first, second = recorded.another_run("first"), recorded.another_run("second")
+    first, second = (
+        recorded_run.another_run("first"),
+        recorded_run.another_run("second"),
+    )
     for number, run in enumerate((first, second)):
         run.add_test(101, run.file("a.png", b"a"), at=ENDED_MS + number)
         run.push(retries=0)
@@ -331,13 +336,13 @@ def test_a_file_is_attached_again_if_contents_cannot_be_read(
     assert len(attachment_names(target, 101)) == count
 
 
-def test_a_slow_server_gets_a_file_once(target, recorded, monkeypatch):
+def test_a_slow_server_gets_a_file_once(target, recorded_run, monkeypatch):
     """The server attaches the file after the timeout; the push waits and looks for it."""
     monkeypatch.setattr(transport, "time", time)
-    recorded.add_test(101, recorded.file("a.png", b"a"))
+    recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
     target.sandbox.faults.add(Fault("POST", ATTACH, kind="latency", seconds=0.6))
 
-    assert recorded.push(timeout=0.4).complete
+    assert recorded_run.push(timeout=0.4).complete
     assert attachment_names(target, 101) == ["a.png"]
 
 
@@ -349,28 +354,28 @@ def test_a_slow_server_gets_a_file_once(target, recorded, monkeypatch):
     ],
 )
 def test_a_copy_of_a_journal_attaches_nothing_twice(
-    target, recorded, path, kind, expire_deadlines_when
+    target, recorded_run, path, kind, expire_deadlines_when
 ):
     """Without a receipt for a file, the push first lists the attachments."""
-    recorded.add_test(101, recorded.file("a.png", b"a"))
+    recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
     target.sandbox.faults.add(Fault("*", path, kind=kind, seconds=3600))
     expire_deadlines_when(target.has_met_fault)
-    assert not recorded.push(timeout=0.3).complete
+    assert not recorded_run.push(timeout=0.3).complete
     target.sandbox.faults.clear()
-    copy = recorded.copy()
+    copy = recorded_run.copy()
 
-    for each in (recorded, copy):
+    for each in (recorded_run, copy):
         assert each.push().complete
         assert attachment_names(target, 101) == ["a.png"]
 
 
 def test_a_pending_file_is_sent_although_an_older_run_attached_a_similar_one(
-    target, recorded, expire_deadlines_when
+    target, recorded_run, expire_deadlines_when
 ):
     """An attachment from before the test is not its evidence."""
-    recorded.add_test(101, recorded.file("a.png", b"a"))
-    recorded.push()
-    later = recorded.another_run("later")
+    recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
+    recorded_run.push()
+    later = recorded_run.another_run("later")
     later.add_test(101, later.file("a.png", b"b"), at=now_ms() + 3_600_000)
     target.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
     expire_deadlines_when(target.has_met_fault)
@@ -386,36 +391,36 @@ def problem_texts(*args: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])
-def test_a_file_without_its_copy_is_refused(target, recorded, change):
+def test_a_file_without_its_copy_is_refused(target, recorded_run, change):
     """No later push could send it. A changed copy is not what the test attached."""
-    file = recorded.file("a.png", b"a")
-    recorded.add_test(101, file, recorded.file("b.png", b"b"))
-    path = recorded.path.parent / DIRECTORY / file.digest
+    file = recorded_run.file("a.png", b"a")
+    recorded_run.add_test(101, file, recorded_run.file("b.png", b"b"))
+    path = recorded_run.path.parent / DIRECTORY / file.digest
     path.write_bytes(b"x") if change == "changed" else path.unlink()
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
-    (line,) = problem_texts(delivery, [recorded.path], recorded.settings())
+    (line,) = problem_texts(delivery, [recorded_run.path], recorded_run.settings())
     assert line.startswith("zephyr: a.png was refused (test_a.py::test_101): its copy")
     assert delivery.complete
     assert attachment_names(target, 101) == ["b.png"]
 
 
-def test_a_refused_file_does_not_affect_results_or_other_files(target, recorded):
+def test_a_refused_file_does_not_affect_results_or_other_files(target, recorded_run):
     """The batch is halved until the refused file is alone."""
     for case in (101, 102, 103, 104):
-        recorded.add_test(case, recorded.file(f"{case}.png", b"%d" % case))
-    gone = recorded.file("gone.png", b"gone")
-    recorded.add_test(105, gone)
-    (recorded.path.parent / DIRECTORY / gone.digest).unlink()
+        recorded_run.add_test(case, recorded_run.file(f"{case}.png", b"%d" % case))
+    gone = recorded_run.file("gone.png", b"gone")
+    recorded_run.add_test(105, gone)
+    (recorded_run.path.parent / DIRECTORY / gone.digest).unlink()
     target.sandbox.faults.add(Fault("POST", UPLOAD, status=413, body="{}", times=3))
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert len(delivery.changes.reported) == 5
     assert not delivery.complete
     assert delivery.failed
-    lines = problem_texts(delivery, [recorded.path], recorded.settings())
+    lines = problem_texts(delivery, [recorded_run.path], recorded_run.settings())
     assert any(
         "gone.png was refused (test_a.py::test_105): its copy" in x for x in lines
     )
@@ -424,32 +429,36 @@ def test_a_refused_file_does_not_affect_results_or_other_files(target, recorded)
         [], ["102.png"], ["103.png"], ["104.png"]
     ]  # fmt: skip
 
-    again = recorded.push()
+    again = recorded_run.push()
 
     assert again.complete
     assert attachment_names(target, 101) == ["101.png"]
 
 
-def test_a_server_that_refuses_attachments_is_not_asked_for_each_file(target, recorded):
+def test_a_server_that_refuses_attachments_is_not_asked_for_each_file(
+    target, recorded_run
+):
     for case in (101, 102):
-        files = [recorded.file(f"{n}.png", b"%d" % n) for n in range(90)]
-        recorded.add_test(case, *files)
+        files = [recorded_run.file(f"{n}.png", b"%d" % n) for n in range(90)]
+        recorded_run.add_test(case, *files)
     target.sandbox.faults.add(Fault("POST", UPLOAD, status=400, times=None))
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 180
     assert target.count_requests(UPLOAD) < 80
-    lines = problem_texts(delivery, [recorded.path], recorded.settings())
+    lines = problem_texts(delivery, [recorded_run.path], recorded_run.settings())
     assert sum("was refused" in line for line in lines) == 1
 
 
-def test_a_missing_permission_to_attach_is_reported_once(target, recorded):
-    recorded.add_test(101, recorded.file("a.png", b"a"), recorded.file("b.png", b"b"))
+def test_a_missing_permission_to_attach_is_reported_once(target, recorded_run):
+    recorded_run.add_test(
+        101, recorded_run.file("a.png", b"a"), recorded_run.file("b.png", b"b")
+    )
     target.sandbox.faults.add(Fault("POST", UPLOAD, status=403, times=None))
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert len(delivery.changes.reported) == 1
     assert delivery.evidence.files_pending == 2
@@ -457,13 +466,15 @@ def test_a_missing_permission_to_attach_is_reported_once(target, recorded):
     assert target.count_requests(UPLOAD) == 1
 
 
-def test_files_that_miss_the_deadline_are_kept(target, recorded, expire_deadlines_when):
+def test_files_that_miss_the_deadline_are_kept(
+    target, recorded_run, expire_deadlines_when
+):
     """Statuses are sent first; the next push sends the rest."""
-    recorded.add_test(101, recorded.file("a.png", b"a"))
+    recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
     target.sandbox.faults.add(Fault("POST", UPLOAD, kind="hang", seconds=3600))
 
     expire_deadlines_when(target.has_met_fault)
-    delivery = recorded.push(timeout=0.3)
+    delivery = recorded_run.push(timeout=0.3)
     target.sandbox.faults.clear()
 
     assert len(delivery.changes.reported) == 1
@@ -471,9 +482,11 @@ def test_files_that_miss_the_deadline_are_kept(target, recorded, expire_deadline
     assert not delivery.complete
     assert any(
         "evidence kept in" in each
-        for each in problem_texts(delivery, [recorded.path], recorded.settings())
+        for each in problem_texts(
+            delivery, [recorded_run.path], recorded_run.settings()
+        )
     )
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert attachment_names(target, 101) == ["a.png"]
 
 
@@ -505,58 +518,64 @@ def shop_steps(*outcomes: str) -> Iterable[Step]:
     ]
 
 
-def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded):
-    recorded.add_test(7, *shop_steps("passed", "failed"))
-    recorded.add_test(8, *shop_steps("passed", "skipped", "passed"))
-    recorded.add_test(101)
+def test_step_results_of_all_cases_are_one_write(target_with_steps, recorded_run):
+    recorded_run.add_test(7, *shop_steps("passed", "failed"))
+    recorded_run.add_test(8, *shop_steps("passed", "skipped", "passed"))
+    recorded_run.add_test(101)
 
-    assert recorded.push().evidence.steps == 4
+    assert recorded_run.push().evidence.steps == 4
     assert target_with_steps.execution(7).steps == {1: ("1", None), 2: ("2", "why")}
     assert target_with_steps.execution(8).steps == {1: ("1", None), 3: ("1", None)}
     assert target_with_steps.count_requests(SAVE) == 1
     assert target_with_steps.count_requests("/teststep") == 2
     assert target_with_steps.execution(7).comment is None
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert target_with_steps.count_requests("/teststep") == 2
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after", "not_json"])
-def test_an_unanswered_write_of_steps_is_repeated(target_with_steps, recorded, kind):
-    recorded.add_test(7, *shop_steps("passed"))
+def test_an_unanswered_write_of_steps_is_repeated(
+    target_with_steps, recorded_run, kind
+):
+    recorded_run.add_test(7, *shop_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("POST", SAVE, kind=kind))
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert target_with_steps.execution(7).steps == {1: ("1", None)}
 
 
-def test_steps_that_could_not_be_written_are_written_later(target_with_steps, recorded):
-    recorded.add_test(7, *shop_steps("passed"))
+def test_steps_that_could_not_be_written_are_written_later(
+    target_with_steps, recorded_run
+):
+    recorded_run.add_test(7, *shop_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=503, times=None))
 
-    first = recorded.push(retries=0)
+    first = recorded_run.push(retries=0)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (1, 1)
     assert not first.complete
     target_with_steps.sandbox.faults.clear()
 
-    assert recorded.push().evidence.steps == 1
+    assert recorded_run.push().evidence.steps == 1
     assert target_with_steps.execution(7).steps == {1: ("1", None)}
     assert target_with_steps.execution(7).results == 1
 
 
-def test_results_are_delivered_if_steps_cannot_be_read_now(target_with_steps, recorded):
+def test_results_are_delivered_if_steps_cannot_be_read_now(
+    target_with_steps, recorded_run
+):
     """The next push writes the results of the steps."""
     for case in (7, 8):
-        recorded.add_test(case, *shop_steps("passed"))
+        recorded_run.add_test(case, *shop_steps("passed"))
     target_with_steps.sandbox.faults.add(
         Fault("GET", "*/teststep", status=503, times=None)
     )
 
-    first = recorded.push(retries=0)
+    first = recorded_run.push(retries=0)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
     target_with_steps.sandbox.faults.clear()
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert [target_with_steps.execution(case).steps for case in (7, 8)] == [
         {1: ("1", None)}
     ] * 2
@@ -564,14 +583,14 @@ def test_results_are_delivered_if_steps_cannot_be_read_now(target_with_steps, re
 
 
 def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
-    target_with_steps, recorded
+    target_with_steps, recorded_run
 ):
     """The steps are attached; the case and the reason are named."""
-    recorded.add_test(7, *shop_steps("passed"))
-    recorded.add_test(8, *shop_steps("passed"))
+    recorded_run.add_test(7, *shop_steps("passed"))
+    recorded_run.add_test(8, *shop_steps("passed"))
     target_with_steps.sandbox.faults.add(Fault("GET", "*/teststep", status=400))
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert len(delivery.changes.reported) == 2
     (refused,) = delivery.evidence.refused
@@ -588,12 +607,12 @@ def test_results_are_delivered_if_the_steps_of_a_case_cannot_be_read(
 
 
 def test_a_refused_step_is_named_and_the_others_are_written(
-    target_with_steps, recorded
+    target_with_steps, recorded_run
 ):
-    recorded.add_test(7, *shop_steps("passed", "passed", "passed"))
+    recorded_run.add_test(7, *shop_steps("passed", "passed", "passed"))
     target_with_steps.sandbox.faults.add(Fault("POST", SAVE, status=400, times=2))
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert len(delivery.changes.reported) == 1
     assert [each.name for each in delivery.evidence.refused] == ["step 1"]
@@ -602,7 +621,7 @@ def test_a_refused_step_is_named_and_the_others_are_written(
     )
     assert target_with_steps.execution(7).steps == {2: ("1", None), 3: ("1", None)}
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert set(target_with_steps.execution(7).steps) == {1, 2, 3}
 
 
@@ -623,10 +642,10 @@ def test_a_refused_step_is_named_and_the_others_are_written(
     ids=["left out", "other status", "nothing", "ids only", "other ids", "no list"],
 )
 def test_statuses_of_steps_in_the_answer_are_compared(
-    target_with_steps, recorded, body, refused, reason
+    target_with_steps, recorded_run, body, refused, reason
 ):
     """An answer that does not list the steps is not compared."""
-    recorded.add_test(7, *shop_steps("passed", "passed"))
+    recorded_run.add_test(7, *shop_steps("passed", "passed"))
     execution = target_with_steps.execution(7).id
     if isinstance(body, list):
         body = [
@@ -636,7 +655,7 @@ def test_statuses_of_steps_in_the_answer_are_compared(
     # The fault replaces the answer with *body*.
     fault = Fault("POST", SAVE, kind="not_json", body=json.dumps(body))
     target_with_steps.sandbox.faults.add(fault)
-    evidence = recorded.push().evidence
+    evidence = recorded_run.push().evidence
 
     assert [each.name for each in evidence.refused] == refused
     assert all(reason in each.reason for each in evidence.refused)
@@ -644,19 +663,21 @@ def test_statuses_of_steps_in_the_answer_are_compared(
     assert evidence.lost == bool(refused)
 
 
-def test_results_are_delivered_if_a_read_of_steps_hangs(target_with_steps, recorded):
+def test_results_are_delivered_if_a_read_of_steps_hangs(
+    target_with_steps, recorded_run
+):
     """The deadline ends the read, and a later push writes the results of the steps."""
-    recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
-    recorded.add_test(8, *shop_steps("passed"))
+    recorded_run.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
+    recorded_run.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
     target_with_steps.sandbox.faults.add(hang)
 
-    first = recorded.push(deadline=2)
+    first = recorded_run.push(deadline=2)
     assert (len(first.changes.reported), first.evidence.steps_pending) == (2, 2)
     assert not target_with_steps.execution(7).comment
     target_with_steps.sandbox.faults.clear()
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert [target_with_steps.execution(case).steps for case in (7, 8)] == [
         {1: ("1", None)}
     ] * 2
@@ -667,32 +688,32 @@ def test_results_are_delivered_if_a_read_of_steps_hangs(target_with_steps, recor
     )
     assert attachment_names(target_with_steps, 8) == []
     before = len(target_with_steps.writes)
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert len(target_with_steps.writes) == before
 
 
 def test_steps_that_are_missing_in_the_notes_are_sent_later(
-    target_with_steps, recorded
+    target_with_steps, recorded_run
 ):
     """Steps of the test case are written; others could not be attached at first."""
-    recorded.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
+    recorded_run.add_test(7, Step(1, "open", outcome="passed"), Step(2, "dance"))
     target_with_steps.sandbox.faults.add(
         Fault("GET", "*/teststep", status=503, times=1)
     )
     target_with_steps.sandbox.faults.add(Fault("POST", UPLOAD, status=503, times=1))
 
-    assert not recorded.push(retries=0).complete
+    assert not recorded_run.push(retries=0).complete
     assert target_with_steps.execution(7).steps == {1: ("1", None)}
     assert attachment_names(target_with_steps, 7) == []
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert "dance" in contents_of(target_with_steps, 7, "notes.txt")[0].decode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded):
-    recorded.add_test(7, *shop_steps("passed"))
-    recorded.add_test(8, *shop_steps("passed"))
+def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded_run):
+    recorded_run.add_test(7, *shop_steps("passed"))
+    recorded_run.add_test(8, *shop_steps("passed"))
     hang = Fault("GET", "*/teststep", kind="hang", seconds=3600, times=None)
     target_with_steps.sandbox.faults.add(hang)
     main = threading.main_thread().ident or 0
@@ -704,7 +725,7 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded):
     ctrl_c = threading.Thread(target=interrupt)
     ctrl_c.start()
 
-    delivery = recorded.push(deadline=3600, timeout=3600)
+    delivery = recorded_run.push(deadline=3600, timeout=3600)
 
     assert "interrupted" in str(delivery.error)
     ctrl_c.join()
@@ -714,17 +735,17 @@ def test_ctrl_c_ends_the_reading_of_steps_at_once(target_with_steps, recorded):
     ("status", "max_calls"), [(400, 40), (403, 1), (404, 1), (405, 1), (401, 1)]
 )
 def test_a_server_without_step_results_is_not_asked_for_each_case(
-    target, recorded, status, max_calls
+    target, recorded_run, status, max_calls
 ):
     texts = [f"Step {n}" for n in range(100)]
     target.sandbox.store.add_case(target.release, testcase_id=7, steps=texts)
     target.sandbox.store.schedule(target.phase, 7)
-    recorded.add_test(
+    recorded_run.add_test(
         7, *(Step(n, n, outcome="passed", at=ENDED_MS) for n in range(1, 101))
     )
     target.sandbox.faults.add(Fault("POST", SAVE, status=status, times=None))
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert len(delivery.changes.reported) == 1
     assert not delivery.complete
@@ -733,40 +754,44 @@ def test_a_server_without_step_results_is_not_asked_for_each_case(
     assert (delivery.error is not None) == (status == 401)
 
 
-def test_without_permission_steps_are_requested_once(target_with_steps, recorded):
+def test_without_permission_steps_are_requested_once(target_with_steps, recorded_run):
     for case in (7, 8):
-        recorded.add_test(case, *shop_steps("passed"))
+        recorded_run.add_test(case, *shop_steps("passed"))
     target_with_steps.sandbox.faults.add(
         Fault("GET", "*/teststep", status=403, times=None)
     )
 
-    delivery = recorded.push()
+    delivery = recorded_run.push()
 
     assert len(delivery.changes.reported) == 2
     assert len(delivery.evidence.refused) == 2
     assert target_with_steps.count_requests("/teststep") == 1
 
 
-def test_notes_that_steps_made_too_long_are_attached_whole(target_with_steps, recorded):
+def test_notes_that_steps_made_too_long_are_attached_whole(
+    target_with_steps, recorded_run
+):
     others = [Step(n, f"dance {n} {'x' * 60}", outcome="passed") for n in range(100)]
-    recorded.add_test(7, Step(200, "open", outcome="passed", at=ENDED_MS), *others)
+    recorded_run.add_test(7, Step(200, "open", outcome="passed", at=ENDED_MS), *others)
 
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert len(target_with_steps.execution(7).comment) <= 4000
     (whole,) = contents_of(target_with_steps, 7, "notes.txt")
     for text in ("passed open", "passed dance 1 ", "passed dance 50 ", "dance 99 "):
         assert text in whole.decode()
-    assert recorded.push().complete
+    assert recorded_run.push().complete
     assert attachment_names(target_with_steps, 7) == ["notes.txt"]
 
 
-def test_a_copy_of_a_journal_with_steps_changes_nothing(target_with_steps, recorded):
+def test_a_copy_of_a_journal_with_steps_changes_nothing(
+    target_with_steps, recorded_run
+):
     """Its results count as delivered before."""
-    recorded.add_test(7, *shop_steps("passed"), Step(9, "dance", outcome="passed"))
-    recorded.add_test(101, recorded.file("a.png", b"a"))
-    recorded.push()
+    recorded_run.add_test(7, *shop_steps("passed"), Step(9, "dance", outcome="passed"))
+    recorded_run.add_test(101, recorded_run.file("a.png", b"a"))
+    recorded_run.push()
     notes = target_with_steps.execution(7).comment
-    copy = recorded.copy()
+    copy = recorded_run.copy()
     lines = copy.path.read_text(encoding="utf-8").splitlines(keepends=True)
     # The journal as it was before the push.
     end = next(n for n, line in enumerate(lines) if '"kind":"end"' in line)

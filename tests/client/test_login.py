@@ -34,7 +34,7 @@ def deliver(settings: Settings) -> Delivery:
 
 
 @pytest.fixture
-def by_password(target: SandboxTarget) -> Callable[..., Settings]:
+def make_password_settings(target: SandboxTarget) -> Callable[..., Settings]:
     """Make settings that log in as the sandbox's user."""
 
     def make(auth: str, **given: Any) -> Settings:
@@ -58,37 +58,41 @@ def test_token_delivers(target, make_settings):
 
 
 @pytest.mark.parametrize("kind", ["auto", "basic"])
-def test_user_and_password_deliver(target, by_password, kind):
-    delivery = deliver(by_password(kind))
+def test_user_and_password_deliver(target, make_password_settings, kind):
+    delivery = deliver(make_password_settings(kind))
 
     assert delivery.complete
     assert target.execution(101).status == "1"
     assert target.count_requests("/manifest") == 0
 
 
-def test_cookie_delivers_over_plain_http_with_one_login(target, by_password):
+def test_cookie_delivers_over_plain_http_with_one_login(target, make_password_settings):
     """An ordinary cookie jar would not send a Secure cookie over plain http."""
-    delivery = deliver(by_password("cookie"))
+    delivery = deliver(make_password_settings("cookie"))
 
     assert delivery.complete
     assert target.execution(101).status == "1"
     assert target.count_requests("/manifest") == 1
 
 
-def test_a_cookie_that_expires_before_the_write_is_renewed(target, by_password):
+def test_a_cookie_that_expires_before_the_write_is_renewed(
+    target, make_password_settings
+):
     target.sandbox.faults.add(
         Fault("PUT", "/execution/bulk/execute", kind="expire_cookie")
     )
 
-    delivery = deliver(by_password("cookie"))
+    delivery = deliver(make_password_settings("cookie"))
 
     assert delivery.complete
     assert target.execution(101).results == 1
     assert target.count_requests("/manifest") == 2
 
 
-def test_cookies_that_expire_between_calls_are_renewed(target, by_password, connect):
-    client = connect(by_password("cookie"))
+def test_cookies_that_expire_between_calls_are_renewed(
+    target, make_password_settings, connect
+):
+    client = connect(make_password_settings("cookie"))
     client.current_user()
     target.sandbox.store.expire_cookies()
 
@@ -97,10 +101,10 @@ def test_cookies_that_expire_between_calls_are_renewed(target, by_password, conn
 
 
 def test_a_cookie_is_renewed_shortly_before_its_end(
-    target, by_password, connect, monkeypatch
+    target, make_password_settings, connect, monkeypatch
 ):
     """After 90 minutes less a margin there is a new login instead of a 401."""
-    client = connect(by_password("cookie"))
+    client = connect(make_password_settings("cookie"))
     client.current_user()
     later = time.monotonic() + 5341
     monkeypatch.setattr(auth, "monotonic", lambda: later)
@@ -112,21 +116,21 @@ def test_a_cookie_is_renewed_shortly_before_its_end(
 
 
 def test_a_cookie_that_is_never_accepted_ends_after_one_renewal(
-    target, by_password, connect
+    target, make_password_settings, connect
 ):
     target.sandbox.faults.add(
         Fault("GET", "/user/current", kind="expire_cookie", times=None)
     )
 
     with pytest.raises(ZephyrUnauthorized):
-        connect(by_password("cookie")).current_user()
+        connect(make_password_settings("cookie")).current_user()
 
     assert target.count_requests("/manifest") == 2
     assert len(target.sandbox.requests) == 4
 
 
-def test_a_wrong_password_is_tried_once(target, by_password, connect):
-    client = connect(by_password("cookie", password="wr0ng-password"))
+def test_a_wrong_password_is_tried_once(target, make_password_settings, connect):
+    client = connect(make_password_settings("cookie", password="wr0ng-password"))
 
     with pytest.raises(ZephyrUnauthorized) as caught:
         client.current_user()
@@ -140,9 +144,11 @@ def test_a_wrong_password_is_tried_once(target, by_password, connect):
     )
 
 
-def test_a_password_that_changes_during_a_run_ends_it(target, by_password, connect):
+def test_a_password_that_changes_during_a_run_ends_it(
+    target, make_password_settings, connect
+):
     """The cookie expires and the new login is refused, which is reported."""
-    client = connect(by_password("cookie"))
+    client = connect(make_password_settings("cookie"))
     client.current_user()
     target.sandbox.store.expire_cookies()
     target.sandbox.faults.add(Fault("GET", "/manifest", status=401, times=None))
@@ -155,11 +161,13 @@ def test_a_password_that_changes_during_a_run_ends_it(target, by_password, conne
     assert target.count_requests("/manifest") == 2
 
 
-def test_a_login_without_a_cookie_advises_a_token(start_server, by_password, connect):
+def test_a_login_without_a_cookie_advises_a_token(
+    start_server, make_password_settings, connect
+):
     server = start_server(lambda _request: answer({}))
 
     with pytest.raises(ZephyrRefused, match=r"set no cookie named token.*ZEPHYR_TOKEN"):
-        connect(by_password("cookie", url=server.url)).current_user()
+        connect(make_password_settings("cookie", url=server.url)).current_user()
 
 
 def test_a_wrong_token_is_reported_in_one_line_with_its_source(target, make_settings):
@@ -174,8 +182,8 @@ def test_a_wrong_token_is_reported_in_one_line_with_its_source(target, make_sett
     assert target.execution(101).status is None
 
 
-def test_a_wrong_basic_password_is_reported_in_one_line(target, by_password):
-    delivery = deliver(by_password("basic", password="wr0ng-password"))
+def test_a_wrong_basic_password_is_reported_in_one_line(target, make_password_settings):
+    delivery = deliver(make_password_settings("basic", password="wr0ng-password"))
 
     text = str(delivery.error)
     assert text.startswith(f"login failed: {target.sandbox.url} ")
@@ -223,9 +231,11 @@ def test_netrc_does_not_override_a_token(start_server, connect):
 
 
 @pytest.mark.usefixtures("netrc")
-def test_netrc_adds_no_credential_to_a_cookie(start_server, by_password, connect):
+def test_netrc_adds_no_credential_to_a_cookie(
+    start_server, make_password_settings, connect
+):
     server = start_server(lambda _request: answer({"id": 1}, Set_Cookie="token=abc"))
-    transport = connect(by_password("cookie", url=server.url))
+    transport = connect(make_password_settings("cookie", url=server.url))
 
     transport.send("GET", "user/current")
 
@@ -237,7 +247,7 @@ def test_netrc_adds_no_credential_to_a_cookie(start_server, by_password, connect
 
 @pytest.mark.parametrize("kind", ["token", "basic"])
 def test_cookies_are_not_stored_with_a_token_or_password(
-    start_server, by_password, connect, kind
+    start_server, make_password_settings, connect, kind
 ):
     """A session cookie next to a token could mix two logins."""
     server = start_server(
@@ -246,7 +256,7 @@ def test_cookies_are_not_stored_with_a_token_or_password(
     chosen = (
         settings_for("t0ken", url=server.url)
         if kind == "token"
-        else by_password(kind, url=server.url)
+        else make_password_settings(kind, url=server.url)
     )
     transport = connect(chosen)
 
@@ -256,7 +266,9 @@ def test_cookies_are_not_stored_with_a_token_or_password(
     assert ["cookie" in each.headers for each in server.requests] == [False, False]
 
 
-def test_other_cookies_of_a_cookie_login_are_kept(start_server, by_password, connect):
+def test_other_cookies_of_a_cookie_login_are_kept(
+    start_server, make_password_settings, connect
+):
     """A load balancer may need its own cookie to find the session again."""
 
     def respond(request):
@@ -265,17 +277,21 @@ def test_other_cookies_of_a_cookie_login_are_kept(start_server, by_password, con
         return answer({"id": 1})
 
     server = start_server(respond)
-    connect(by_password("cookie", url=server.url)).send("GET", "user/current")
+    connect(make_password_settings("cookie", url=server.url)).send(
+        "GET", "user/current"
+    )
 
     pairs = server.requests[1].headers["cookie"].split("; ")
     assert sorted(pairs) == ["lb=7", "token=abc"]
 
 
 @pytest.mark.parametrize("kind", ["basic", "cookie"])
-def test_a_server_without_v3_is_used_through_latest(target, by_password, kind):
+def test_a_server_without_v3_is_used_through_latest(
+    target, make_password_settings, kind
+):
     target.sandbox.faults.add(Fault(path="/v3/", kind="missing", times=None))
 
-    delivery = deliver(by_password(kind))
+    delivery = deliver(make_password_settings(kind))
 
     assert delivery.complete
     assert target.execution(101).status == "1"

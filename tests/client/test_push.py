@@ -68,7 +68,7 @@ def node(case: CaseRef, outcome: Outcome = Outcome.PASSED, **more: Any) -> NodeR
     return replace(result, **more)
 
 
-def failed(case: CaseRef, **more: Any) -> NodeResult:
+def failed_node(case: CaseRef, **more: Any) -> NodeResult:
     """Return a failure, which has notes; a pass has none."""
     failures = (failure("call", "assert 1 == 2", "    assert 1 == 2"),)
     return node(case, Outcome.FAILED, failures=failures, **more)
@@ -164,7 +164,7 @@ def requests_to(
 
 def test_a_result_is_written_to_its_execution(target, deliver):
     """It has status, notes, duration, tester and date."""
-    delivery = deliver([node(101), failed(102, duration=90_000)])
+    delivery = deliver([node(101), failed_node(102, duration=90_000)])
 
     assert delivery.complete
     assert len(delivery.changes.reported) == 2
@@ -221,7 +221,7 @@ def test_every_row_of_a_batch_has_its_own_values(target_120, deliver):
     """This holds for several batches."""
 
     def make(case: int) -> NodeResult:
-        maker = failed if case % 2 else node
+        maker = failed_node if case % 2 else node
         return maker(case, duration=case * 1000, at=ENDED_MS + case)
 
     deliver(nodes_of(CASES_120, make))
@@ -281,7 +281,7 @@ def test_the_worst_result_of_a_case_by_id_and_alt_id_counts(
     target.schedule(107, alt="AUTH-1")
     second = "AUTH-1" if first == 107 else 107
 
-    deliver([failed(ref) if ref == bad else node(ref) for ref in (first, second)])
+    deliver([failed_node(ref) if ref == bad else node(ref) for ref in (first, second)])
 
     assert target.execution(107).status == "2"
     assert target.execution(107).results == 1
@@ -304,7 +304,7 @@ def test_a_result_with_an_inactive_status_is_not_sent(target, deliver):
         [("1", "Pass", True), ("2", "Fail", True), ("4", "Blocked", False)]
     )
 
-    delivery = deliver([node(101), node(102, Outcome.XFAILED), failed(103)])
+    delivery = deliver([node(101), node(102, Outcome.XFAILED), failed_node(103)])
 
     assert (target.execution(101).status, target.execution(103).status) == ("1", "2")
     assert target.execution(102).status is None
@@ -323,7 +323,7 @@ def test_an_older_server_gets_the_older_calls(target, deliver, status):
     journal = JournalMemory()
 
     delivery = deliver(
-        [node(101), failed(102), node(103), node(104, Outcome.XFAILED)], journal
+        [node(101), failed_node(102), node(103), node(104, Outcome.XFAILED)], journal
     )
 
     assert delivery.complete
@@ -373,7 +373,7 @@ def test_an_older_server_with_a_fault_gets_every_result_once(target, deliver, fa
     target.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
     target.sandbox.faults.add(fault)
 
-    delivery = deliver([node(101), failed(102), node(103), failed(104)])
+    delivery = deliver([node(101), failed_node(102), node(103), failed_node(104)])
 
     assert delivery.complete
     assert target.statuses() == {
@@ -389,7 +389,7 @@ def test_rows_of_an_older_server_are_not_written_twice_after_a_refusal(target, d
     bad = f"*/execution/{target.execution(102).id}"
     target.sandbox.faults.add(Fault("PUT", bad, status=400, times=None))
 
-    delivery = deliver([node(101), failed(102), node(103)])
+    delivery = deliver([node(101), failed_node(102), node(103)])
 
     assert [each.result.case for each in delivery.changes.refused] == [102]
     assert result_counts(target) == {**dict.fromkeys(SIX_CASES, 0), 101: 1, 103: 1}
@@ -402,7 +402,7 @@ def test_the_first_reason_of_the_server_is_shown(target, deliver):
     target.sandbox.faults.add(Fault("PUT", BULK, status=404, body=body, times=None))
     target.sandbox.faults.add(Fault("PUT", "*/execution/*", kind="missing", times=None))
 
-    delivery = deliver([failed(101), node(102)])
+    delivery = deliver([failed_node(101), node(102)])
 
     assert len(delivery.changes.refused) == 2
     assert {reason in each.reason for each in delivery.changes.refused} == {True}, (
@@ -465,7 +465,7 @@ def test_after_a_fault_every_result_is_there_once(target, deliver, fault):
     journal = JournalMemory()
 
     timeout = 1 if "hang" in fault.kind else 60
-    delivery = deliver(nodes_of(SIX_CASES, failed), journal, timeout=timeout)
+    delivery = deliver(nodes_of(SIX_CASES, failed_node), journal, timeout=timeout)
 
     assert delivery.complete
     assert (len(delivery.changes.reported), len(journal.receipts)) == (6, 6)
@@ -591,11 +591,11 @@ def test_a_write_is_noted_before_it_is_sent(target, make_settings):
 
 def test_a_second_push_writes_nothing(target, deliver):
     journal = JournalMemory()
-    deliver([*nodes_of(SIX_CASES[:3]), *nodes_of(SIX_CASES[3:], failed)], journal)
+    deliver([*nodes_of(SIX_CASES[:3]), *nodes_of(SIX_CASES[3:], failed_node)], journal)
     writes = len(target.writes)
 
     delivery = deliver(
-        [*nodes_of(SIX_CASES[:3]), *nodes_of(SIX_CASES[3:], failed)], journal
+        [*nodes_of(SIX_CASES[:3]), *nodes_of(SIX_CASES[3:], failed_node)], journal
     )
 
     assert delivery.complete
@@ -647,8 +647,8 @@ def test_a_delivered_result_does_not_hide_the_next_one(
         with Client(chosen) as client:
             return push(MergedResults([node]), client, chosen, memory)
 
-    deliver(failed(101))
-    deliver(failed(101, at=ENDED_MS + 1, duration=9_000))
+    deliver(failed_node(101))
+    deliver(failed_node(101, at=ENDED_MS + 1, duration=9_000))
 
     assert target.execution(101).results == 2
     assert target.execution(101).actual_time == 9
@@ -657,7 +657,7 @@ def test_a_delivered_result_does_not_hide_the_next_one(
 
 def test_a_receipt_has_the_status_and_the_execution(target, deliver):
     journal = JournalMemory()
-    deliver([failed(101)], journal)
+    deliver([failed_node(101)], journal)
 
     (receipt,) = journal.receipts
     assert (receipt.case, receipt.status) == (101, "2")
@@ -665,7 +665,7 @@ def test_a_receipt_has_the_status_and_the_execution(target, deliver):
 
 
 def test_a_pass_replaces_the_notes_of_our_failure(target, deliver):
-    deliver([failed(101)])
+    deliver([failed_node(101)])
     deliver([node(101, at=ENDED_MS + 1)])
 
     assert target.execution(101).comment == "passed test_a.py::test_101 (1.50 s)"
@@ -699,7 +699,7 @@ def test_a_pass_replaces_a_failure_of_another_run_that_came_meanwhile(
 
     def meanwhile(*_entries: LedgerEntry) -> None:
         if not target.execution(101).results:
-            deliver([failed(101, origin=theirs)])
+            deliver([failed_node(101, origin=theirs)])
             if kind:
                 target.sandbox.faults.add(Fault("PUT", BULK, kind=kind))
 
@@ -805,7 +805,10 @@ def test_a_batch_that_is_too_large_is_split(filled_database, tmp_path, limit):
         settings = settings_for(sandbox.token, url=sandbox.url, phase=target.phase)
         with Client(settings) as client:
             delivery = push(
-                MergedResults(nodes_of(CASES_120, failed)), client, settings, Memory()
+                MergedResults(nodes_of(CASES_120, failed_node)),
+                client,
+                settings,
+                Memory(),
             )
 
         assert delivery.complete
@@ -845,7 +848,9 @@ def test_a_result_with_a_status_that_the_server_refuses_is_named(target, deliver
     target.sandbox.store.set_statuses([("1", "Pass", True), ("2", "Fail", True)])
     target.sandbox.faults.add(Fault("GET", "/admin/preference", status=403, times=None))
 
-    delivery = deliver([node(101), node(102), node(103, Outcome.XFAILED), failed(104)])
+    delivery = deliver(
+        [node(101), node(102), node(103, Outcome.XFAILED), failed_node(104)]
+    )
 
     assert target.statuses() == {
         101: "1", 102: "1", 103: None, 104: "2", 105: None, 106: None
@@ -867,7 +872,7 @@ def test_the_writer_gives_up_on_a_server_that_refuses_everything(
         target_120.sandbox.faults.add(Fault("PUT", BULK, kind="missing", times=None))
     target_120.sandbox.faults.add(Fault("PUT", status=status, times=None))
 
-    delivery = deliver(nodes_of(CASES_120, failed))
+    delivery = deliver(nodes_of(CASES_120, failed_node))
 
     assert delivery.changes.reported == []
     assert 0 < len(delivery.changes.refused) < 60

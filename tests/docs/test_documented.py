@@ -20,8 +20,8 @@ from pytest_zephyr import Zephyr
 from pytest_zephyr import ZephyrRecord
 from pytest_zephyr.config.options import OPTIONS
 from pytest_zephyr.errors import Code
-from pytest_zephyr.plugin import ZephyrHooks
 from pytest_zephyr.plugin import zephyr
+from pytest_zephyr.plugin import ZephyrHooks
 from tests.docs.blocks import DOCUMENTS
 from tests.docs.blocks import ROOT
 from tests.docs.blocks import SITE

@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture
-def cases_of(pytester, run_pytest, monkeypatch):
+def collect_cases(pytester, run_pytest, monkeypatch):
     """Run a suite without a server; return the test cases of each test by its name."""
     import json
 
@@ -46,8 +46,8 @@ def cases_of(pytester, run_pytest, monkeypatch):
         ("9223372036854775807", [9223372036854775807]),
     ],
 )
-def test_marker_names_test_cases(cases_of, marker, cases):
-    found = cases_of(
+def test_marker_names_test_cases(collect_cases, marker, cases):
+    found = collect_cases(
         f"import pytest\n@pytest.mark.zephyr({marker})\ndef test_a(): pass\n"
     )
 
@@ -132,8 +132,8 @@ LEVELS = """
 """
 
 
-def test_closest_marker_wins(cases_of):
-    found = cases_of(LEVELS)
+def test_closest_marker_wins(collect_cases):
+    found = collect_cases(LEVELS)
 
     assert found == {
         "test_module": [1],
@@ -153,15 +153,15 @@ def test_closest_marker_wins(cases_of):
     }
 
 
-def test_union_takes_all_levels(cases_of):
-    found = cases_of(LEVELS, "-o", "zephyr_inherit=union")
+def test_union_takes_all_levels(collect_cases):
+    found = collect_cases(LEVELS, "-o", "zephyr_inherit=union")
 
     assert found["TestBase::test_param[six]"] == [6, 5, 3, 1]
     assert found["TestDerived::test_class"] == [7, 3, 1]
 
 
-def test_two_markers_on_one_level_both_count(cases_of):
-    found = cases_of(
+def test_two_markers_on_one_level_both_count(collect_cases):
+    found = collect_cases(
         """
         import pytest
 
@@ -174,8 +174,8 @@ def test_two_markers_on_one_level_both_count(cases_of):
     assert sorted(found["test_a"]) == [1, 2]
 
 
-def test_by_id_names_a_case_for_each_combination(cases_of):
-    found = cases_of(
+def test_by_id_names_a_case_for_each_combination(collect_cases):
+    found = collect_cases(
         """
         import pytest
 
@@ -189,9 +189,9 @@ def test_by_id_names_a_case_for_each_combination(cases_of):
     assert found == {"test_a[chrome-fast]": [7], "test_a[firefox-fast]": [8, 9]}
 
 
-def test_by_id_may_have_any_letters(cases_of):
+def test_by_id_may_have_any_letters(collect_cases):
     """Pytest escapes characters that are not ASCII in the ids of parameters."""
-    found = cases_of(
+    found = collect_cases(
         """
         import pytest
 
@@ -222,10 +222,10 @@ def test_by_id_without_the_parameter_is_a_warning(pytester, run_pytest, monkeypa
 
 
 @pytest.mark.parametrize("level", ["function", "class", "module", "param"])
-def test_ignored_tests_are_never_reported(cases_of, level):
+def test_ignored_tests_are_never_reported(collect_cases, level):
     marks = dict.fromkeys(("function", "class", "module", "param"), "")
     marks[level] = "pytest.mark.zephyr_ignore"
-    found = cases_of(
+    found = collect_cases(
         f"""
         import pytest
 
@@ -245,9 +245,9 @@ def test_ignored_tests_are_never_reported(cases_of, level):
 
 
 @pytest.mark.parametrize("prefix", [r"REQ_\d+/", r"(REQ|TC)_(\d)/", r"[A-Z]+_\d+/"])
-def test_id_prefix_is_a_pattern(cases_of, prefix):
+def test_id_prefix_is_a_pattern(collect_cases, prefix):
     """It may contain groups."""
-    found = cases_of(
+    found = collect_cases(
         "import pytest\n@pytest.mark.zephyr('REQ_7/101')\ndef test_a(): pass\n",
         "-o",
         f"zephyr_id_prefix={prefix}",
@@ -256,7 +256,7 @@ def test_id_prefix_is_a_pattern(cases_of, prefix):
     assert found == {"test_a": [101]}
 
 
-def test_marker_added_while_collecting_counts(pytester, cases_of):
+def test_marker_added_while_collecting_counts(pytester, collect_cases):
     """A conftest file may add markers."""
     pytester.makeconftest(
         """
@@ -267,7 +267,7 @@ def test_marker_added_while_collecting_counts(pytester, cases_of):
                 item.add_marker(pytest.mark.zephyr(42))
         """
     )
-    found = cases_of("def test_a(): pass")
+    found = collect_cases("def test_a(): pass")
 
     assert found == {"test_a": [42]}
 

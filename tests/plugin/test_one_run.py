@@ -23,7 +23,7 @@ ONE = "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): assert {holds}\n"
 
 
 @pytest.fixture
-def shard(pytester, run_zephyr):
+def run_shard(pytester, run_zephyr):
     """Run one shard: a file with one test, which passes if *holds*."""
 
     def run(name: str, *args: str, holds: bool) -> int:
@@ -39,30 +39,30 @@ def shard(pytester, run_zephyr):
 
 
 def test_passed_shard_that_comes_late_does_not_replace_a_failure(
-    run_command, pytester, shard, target
+    run_command, pytester, run_shard, target
 ):
     """The journal that was delivered first still counts."""
-    shard("red", "--zephyr-push=never", holds=False)
+    run_shard("red", "--zephyr-push=never", holds=False)
     assert run_command("push").ret == 0
-    shard("green", "--zephyr-push=never", holds=True)
+    run_shard("green", "--zephyr-push=never", holds=True)
     assert run_command("push").ret == 0
 
     assert target.statuses()[101] == "2"
     assert "test_green.py::test_a" in target.execution(101).comment
 
 
-def test_second_run_of_pytest_in_one_job_belongs_to_the_first(shard, target):
-    shard("red", holds=False)
-    shard("green", holds=True)
+def test_second_run_of_pytest_in_one_job_belongs_to_the_first(run_shard, target):
+    run_shard("red", holds=False)
+    run_shard("green", holds=True)
 
     assert target.statuses()[101] == "2"
 
 
 def test_shard_that_is_pushed_again_alone_writes_nothing(
-    run_command, pytester, shard, target
+    run_command, pytester, run_shard, target
 ):
-    shard("red", "--zephyr-push=never", holds=False)
-    shard("green", "--zephyr-push=never", holds=True)
+    run_shard("red", "--zephyr-push=never", holds=False)
+    run_shard("green", "--zephyr-push=never", holds=True)
     assert run_command("push").ret == 0
     writes = len(target.writes)
     for journal in (pytester.path / ".zephyr").glob("*.jsonl"):
@@ -72,25 +72,25 @@ def test_shard_that_is_pushed_again_alone_writes_nothing(
     assert target.statuses()[101] == "2"
 
 
-def test_result_of_another_run_is_replaced(shard, target):
-    shard("red", "--zephyr-run-key=A", holds=False)
-    shard("green", "--zephyr-run-key=B", holds=True)
+def test_result_of_another_run_is_replaced(run_shard, target):
+    run_shard("red", "--zephyr-run-key=A", holds=False)
+    run_shard("green", "--zephyr-run-key=B", holds=True)
 
     assert target.statuses()[101] == "1"
 
 
 @pytest.mark.parametrize("when", ["never", "end"], ids=["one push", "each at its end"])
 def test_jobs_of_one_key_with_another_phase_are_another_run(
-    run_command, shard, target, when
+    run_command, run_shard, target, when
 ):
     """A failure in one phase does not change the result in the other."""
     store = target.sandbox.store
     other = store.add_phase(target.cycle, "Other")
     store.schedule(other, 101)
     push = f"--zephyr-push={when}"
-    shard("red", push, f"--zephyr-phase={target.phase}", holds=False)
-    shard("green", push, f"--zephyr-phase=id:{other}", holds=True)
-    shard("too", push, f"--zephyr-phase={other}", holds=True)
+    run_shard("red", push, f"--zephyr-phase={target.phase}", holds=False)
+    run_shard("green", push, f"--zephyr-phase=id:{other}", holds=True)
+    run_shard("too", push, f"--zephyr-phase={other}", holds=True)
     if when == "never":
         assert run_command("push").ret == 0
 
@@ -101,7 +101,7 @@ def test_jobs_of_one_key_with_another_phase_are_another_run(
 
 
 def test_results_delivered_to_one_phase_can_be_sent_to_another(
-    run_command, pytester, shard, target
+    run_command, pytester, run_shard, target
 ):
     """With their attachments."""
     store = target.sandbox.store
@@ -114,7 +114,7 @@ def test_results_delivered_to_one_phase_can_be_sent_to_another(
                 record.attach_text("hello", name="a.txt")
         """
     )
-    shard("red", holds=False)
+    run_shard("red", holds=False)
     (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
     for _ in range(2):
         assert run_command("push", journal, f"--zephyr-phase={other}").ret == 0
@@ -126,10 +126,10 @@ def test_results_delivered_to_one_phase_can_be_sent_to_another(
 
 
 def test_results_delivered_to_one_server_can_be_sent_to_another(
-    run_command, pytester, shard, target, filled_database, tmp_path
+    run_command, pytester, run_shard, target, filled_database, tmp_path
 ):
     """Even if the ids are the same, as on a copy of the server."""
-    shard("red", holds=False)
+    run_shard("red", holds=False)
     (journal,) = (pytester.path / ".zephyr").glob("*.jsonl")
     phase = f"--zephyr-phase={target.phase}"
     shutil.copyfile(filled_database[0], tmp_path / "other.db")
@@ -153,12 +153,12 @@ def test_results_delivered_to_one_server_can_be_sent_to_another(
 
 @pytest.mark.parametrize("first", ["red", "green"])
 def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(
-    run_command, shard, target, first
+    run_command, run_shard, target, first
 ):
     """The worst result counts."""
     for name in sorted(["red", "green"], key=lambda name: name != first):
         phase = f"--zephyr-phase={4990 + len(name)}"
-        shard(name, "--zephyr-push=never", phase, holds=name == "green")
+        run_shard(name, "--zephyr-push=never", phase, holds=name == "green")
     assert run_command("push", f"--zephyr-phase={target.phase}").ret == 0
 
     assert target.statuses()[101] == "2"
@@ -166,10 +166,10 @@ def test_jobs_that_a_flag_sends_to_one_phase_are_one_run(
 
 
 def test_copy_of_a_delivered_journal_is_not_sent_again(
-    run_command, pytester, shard, target
+    run_command, pytester, run_shard, target
 ):
     """A copy has no receipts, as when the report job of a pipeline runs again."""
-    shard("red", "--zephyr-push=never", holds=False)
+    run_shard("red", "--zephyr-push=never", holds=False)
     shutil.copytree(pytester.path / ".zephyr", pytester.path / "copy")
     assert run_command("push").ret == 0
     pushed = run_command("push", "copy")
@@ -179,14 +179,14 @@ def test_copy_of_a_delivered_journal_is_not_sent_again(
 
 
 def test_push_needs_no_values_for_placeholders_of_the_ini_file(
-    run_command, pytester, shard, target, monkeypatch
+    run_command, pytester, run_shard, target, monkeypatch
 ):
     pytester.makeini(
         "[pytest]\nzephyr_project = Payments\nzephyr_release = name:1.0\n"
         "zephyr_cycle = Night{env:ENDING}\n"
     )
     monkeypatch.setenv("ENDING", "ly")
-    shard("green", "--zephyr-push=never", holds=True)
+    run_shard("green", "--zephyr-push=never", holds=True)
     monkeypatch.delenv("ENDING")
 
     assert run_command("push").ret == 0
@@ -282,9 +282,9 @@ def test_child_that_outlives_a_killed_run_does_not_hold_its_journal(
 
 
 def test_foreign_files_beside_journals_are_left_alone(
-    run_command, pytester, shard, target
+    run_command, pytester, run_shard, target
 ):
-    shard("green", "--zephyr-push=never", holds=True)
+    run_shard("green", "--zephyr-push=never", holds=True)
     directory = pytester.path / ".zephyr"
     (directory / "report.jsonl").write_text('{"$report_type": 1}\n', encoding="utf-8")
     (directory / "torn.jsonl").write_text('{"kind":"hea', encoding="utf-8")
@@ -294,19 +294,19 @@ def test_foreign_files_beside_journals_are_left_alone(
     assert json.loads(pushed.out)["problems"] == []
 
 
-def test_directory_with_other_files_gets_no_gitignore(pytester, shard):
-    shard("green", "--zephyr-push=never", "--zephyr-journal=.", holds=True)
+def test_directory_with_other_files_gets_no_gitignore(pytester, run_shard):
+    run_shard("green", "--zephyr-push=never", "--zephyr-journal=.", holds=True)
 
     assert not (pytester.path / ".gitignore").exists()
 
 
 def test_wrong_setting_of_one_run_stops_the_push_before_it_sends(
-    run_command, pytester, shard, target, monkeypatch
+    run_command, pytester, run_shard, target, monkeypatch
 ):
     """No run is sent if another one has no server."""
-    shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
+    run_shard("green", "--zephyr-push=never", "--zephyr-run-key=A", holds=True)
     monkeypatch.delenv("ZEPHYR_URL")
-    shard("red", "--zephyr-push=never", "--zephyr-run-key=B", holds=False)
+    run_shard("red", "--zephyr-push=never", "--zephyr-run-key=B", holds=False)
     pushed = run_command("push", "--json")
 
     assert pushed.ret == 2
@@ -461,11 +461,11 @@ def test_attempts_of_a_ci_job_may_run_on_different_machines(
 
 
 @pytest.mark.parametrize("first", ["red", "green"])
-def test_worst_result_counts_if_each_job_pushes(shard, target, monkeypatch, first):
+def test_worst_result_counts_if_each_job_pushes(run_shard, target, monkeypatch, first):
     """Each on a machine of its own: they share only the server."""
     for name in (first, {"red": "green", "green": "red"}[first]):
         monkeypatch.setenv("ZEPHYR_JOURNAL", name)
-        shard(name, holds=name == "green")
+        run_shard(name, holds=name == "green")
 
     assert target.statuses()[101] == "2"
     assert "test_red.py::test_a" in target.execution(101).comment
@@ -488,13 +488,13 @@ def test_job_says_that_a_worse_result_of_another_job_stays(
 
 @pytest.mark.parametrize("where", [[], ["one", "two"]], ids=["one directory", "two"])
 def test_journals_that_were_delivered_in_between_still_count(
-    run_command, shard, target, monkeypatch, where
+    run_command, run_shard, target, monkeypatch, where
 ):
     """Even if a person has replaced the notes on the server."""
     for name in ("red", "green"):
         if where:
             monkeypatch.setenv("ZEPHYR_JOURNAL", where[name == "green"])
-        shard(name, "--zephyr-push=never", holds=name == "green")
+        run_shard(name, "--zephyr-push=never", holds=name == "green")
         if name == "red":
             assert run_command("push", *where[:1]).ret == 0
             assert target.statuses()[101] == "2"
@@ -504,10 +504,12 @@ def test_journals_that_were_delivered_in_between_still_count(
     assert target.statuses()[101] == "2"
 
 
-def test_each_journal_of_a_run_has_its_own_options(run_command, shard, target):
+def test_each_journal_of_a_run_has_its_own_options(run_command, run_shard, target):
     """For example its status map and its comments."""
-    shard("red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False)
-    shard("too", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
+    run_shard(
+        "red", "--zephyr-push=never", "--zephyr-status-map=failed=WIP", holds=False
+    )
+    run_shard("too", "--zephyr-push=never", "--zephyr-comment=never", holds=False)
     assert run_command("push").ret == 0
 
     execution = target.execution(101)
@@ -515,9 +517,9 @@ def test_each_journal_of_a_run_has_its_own_options(run_command, shard, target):
     assert execution.comment.startswith("[pytest-zephyr run=")
 
 
-def test_journal_of_a_dry_run_does_not_count(run_command, pytester, shard, target):
-    shard("red", "--zephyr-dry-run", holds=False)
-    shard("green", "--zephyr-push=never", holds=True)
+def test_journal_of_a_dry_run_does_not_count(run_command, pytester, run_shard, target):
+    run_shard("red", "--zephyr-dry-run", holds=False)
+    run_shard("green", "--zephyr-push=never", holds=True)
     output = run_command(
         "push", *sorted((pytester.path / ".zephyr").glob("*.jsonl"))
     ).text
@@ -609,13 +611,13 @@ def test_a_session_that_only_skips_writes_nothing(pytester, run_zephyr, target):
 
 
 def test_result_is_as_old_as_its_own_session(
-    run_command, pytester, shard, run_zephyr, target
+    run_command, pytester, run_shard, run_zephyr, target
 ):
     """A later session of the same run does not make it newer."""
-    shard("red", "--zephyr-push=never", holds=False)
+    run_shard("red", "--zephyr-push=never", holds=False)
     (red,) = (pytester.path / ".zephyr").glob("*.jsonl")
     backdate(red, 7200)
-    shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
+    run_shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
     pytester.makepyfile(
         test_b="import pytest\n@pytest.mark.zephyr(102)\ndef test_b(): pass\n"
     )
@@ -629,9 +631,9 @@ def test_result_is_as_old_as_its_own_session(
 
 
 def test_sessions_are_sent_while_another_one_is_running(
-    run_command, pytester, shard, target
+    run_command, pytester, run_shard, target
 ):
-    shard("red", "--zephyr-push=never", holds=False)
+    run_shard("red", "--zephyr-push=never", holds=False)
     (done,) = (pytester.path / ".zephyr").glob("*.jsonl")
     header = json.loads(done.read_text(encoding="ascii").splitlines()[0])
     running = done.with_name("2999-01-01T00-00-00-abcdef.jsonl")
@@ -701,11 +703,11 @@ def test_notes_follow_the_options_of_the_own_journal(
 
 
 def test_session_sends_no_results_of_other_journals(
-    pytester, shard, run_zephyr, target
+    pytester, run_shard, run_zephyr, target
 ):
     """A session that only skips a test does not send its old result again."""
-    shard("red", holds=False)
-    shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
+    run_shard("red", holds=False)
+    run_shard("green", "--zephyr-run-key=L", "--zephyr-journal=other", holds=True)
     assert target.statuses()[101] == "1"
     (pytester.path / "test_red.py").write_text(
         "import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pytest.skip()\n",
@@ -719,16 +721,16 @@ def test_session_sends_no_results_of_other_journals(
 
 
 def test_damaged_journal_does_not_keep_others_of_its_run_from_being_sent(
-    run_command, pytester, shard, target
+    run_command, pytester, run_shard, target
 ):
     """It is named, and the next push has nothing to send."""
-    shard("red", holds=False)
+    run_shard("red", holds=False)
     (first,) = (pytester.path / ".zephyr").glob("*.jsonl")
     lines = first.read_bytes().splitlines(keepends=True)
     damaged = next(n for n, line in enumerate(lines) if b'"receipt"' in line)
     lines[damaged] = lines[damaged][:-4] + b"\n"
     first.write_bytes(b"".join(lines))
-    shard("green", "--zephyr-push=never", holds=True)
+    run_shard("green", "--zephyr-push=never", holds=True)
     ran = run_command("push")
 
     assert ran.ret == 0

@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.fixture
-def filled_cycle(pytester, run_pytest, monkeypatch):
+def fill_cycle(pytester, run_pytest, monkeypatch):
     """Run a test with a cycle of this name; return the name in the journal.
 
     Return what pytest printed if it refused the name.
@@ -69,39 +69,37 @@ RUNS = {"Bitbucket": "12", "TeamCity": "7-12"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_ci_service_names_build_branch_commit_and_run(
-    filled_cycle, monkeypatch, service
-):
+def test_ci_service_names_build_branch_commit_and_run(fill_cycle, monkeypatch, service):
     for name, value in SERVICES[service].items():
         monkeypatch.setenv(name, value)
 
     run = RUNS.get(service, "7-2")
-    assert filled_cycle("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
+    assert fill_cycle("{build} {branch} {commit} {run}") == f"12 main c0ffee {run}"
 
 
-def test_date_and_time_are_the_local_ones(filled_cycle, monkeypatch):
-    name = filled_cycle("{date} {time}")
+def test_date_and_time_are_the_local_ones(fill_cycle, monkeypatch):
+    name = fill_cycle("{date} {time}")
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d-\d\d", name)
 
 
-def test_flags_win_over_the_ci_service(filled_cycle, monkeypatch):
+def test_flags_win_over_the_ci_service(fill_cycle, monkeypatch):
     monkeypatch.setenv("GITHUB_RUN_ID", "7")
     monkeypatch.setenv("GITHUB_RUN_NUMBER", "12")
 
-    name = filled_cycle("{build} {run}", "--zephyr-build=2.1", "--zephyr-run-key=night")
+    name = fill_cycle("{build} {run}", "--zephyr-build=2.1", "--zephyr-run-key=night")
     assert name == "2.1 night"
 
 
-def test_variable_of_the_environment_is_filled_in(filled_cycle, monkeypatch):
+def test_variable_of_the_environment_is_filled_in(fill_cycle, monkeypatch):
     monkeypatch.setenv("STAGE", "acceptance")
 
-    assert filled_cycle("{env:STAGE}") == "acceptance"
+    assert fill_cycle("{env:STAGE}") == "acceptance"
 
 
-def test_doubled_braces_are_braces(filled_cycle):
+def test_doubled_braces_are_braces(fill_cycle):
     """They stay doubled in the journal, so that a push does not fill them in."""
-    assert filled_cycle("{{date}}") == "{{date}}"
+    assert fill_cycle("{{date}}") == "{{date}}"
 
 
 @pytest.mark.parametrize(
@@ -115,8 +113,8 @@ def test_doubled_braces_are_braces(filled_cycle):
         ("{env:ABSENT}", "the variable ABSENT of {env:ABSENT} is not set"),
     ],
 )
-def test_placeholder_without_a_value_is_a_usage_error(filled_cycle, name, message):
-    text = filled_cycle(name)
+def test_placeholder_without_a_value_is_a_usage_error(fill_cycle, name, message):
+    text = fill_cycle(name)
 
     assert message in text
     assert "--zephyr-cycle" in text

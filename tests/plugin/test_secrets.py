@@ -88,7 +88,7 @@ def cookies(target: SandboxTarget) -> set[str]:
         return set(session.scalars(select(Cookie.value)))
 
 
-def found_in(directory: Path, secrets: set[str]) -> list[str]:
+def files_with(directory: Path, secrets: set[str]) -> list[str]:
     """Return ``file: secret`` for each of *secrets* that a file contains."""
     return [
         f"{path.relative_to(directory)}: {secret}"
@@ -169,7 +169,7 @@ def test_run_writes_no_credential(
     ).read_text(encoding="utf-8")
     assert {"pytestdebug.log", "own.log"} <= {each.name for each in ran.path.iterdir()}
     assert [secret for secret in secrets if secret in text] == []
-    assert found_in(ran.path, secrets) == []
+    assert files_with(ran.path, secrets) == []
 
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["one process", "n2"])
@@ -198,7 +198,7 @@ def test_credentials_in_texts_of_tests_are_hidden(
     assert "<hidden> <hidden> <hidden>" in sent["output.txt"]
     assert "log in with <hidden>" in sent["notes.txt"]
     assert [s for s in secrets if s in "".join(sent.values())] == []
-    assert found_in(ran.path / ".zephyr", secrets - {"par4m-k3y"}) == []
+    assert files_with(ran.path / ".zephyr", secrets - {"par4m-k3y"}) == []
     comments = " ".join(target.execution(case).comment for case in (101, 102, 103))
     assert "cannot log in with &lt;hidden&gt;" in comments
     assert [secret for secret in secrets if secret in comments] == []
@@ -243,7 +243,7 @@ def test_cut_texts_have_no_part_of_a_credential(pytester, run_zephyr, target):
     parts = {target.sandbox.token[:6], target.sandbox.token[-6:]}
     ran = run_zephyr("--tb=no", "-rN", check_exit_code=False)
 
-    assert found_in(ran.path / ".zephyr", parts) == []
+    assert files_with(ran.path / ".zephyr", parts) == []
     assert [each for each in parts if each in ran.text] == []
     assert target.execution(105).attachments
     comments = " ".join(target.execution(case).comment for case in range(101, 105))
@@ -275,7 +275,8 @@ def test_proxy_password_on_the_command_line_is_a_warning(
     assert "zephyr: others can read the credential of the proxy in" in ran.text
     assert PROXY_PASSWORD not in ran.text
     assert (
-        found_in(ran.path / ".zephyr", password_forms("mallory", PROXY_PASSWORD)) == []
+        files_with(ran.path / ".zephyr", password_forms("mallory", PROXY_PASSWORD))
+        == []
     )
 
 
@@ -331,7 +332,7 @@ def test_values_of_secret_parameters_are_hidden_in_node_ids(
     # A process that has died sends nothing itself.
     run_command("push")
 
-    assert found_in(ran.path / ".zephyr", {"swordfish"}) == []
+    assert files_with(ran.path / ".zephyr", {"swordfish"}) == []
     comments = [target.execution(case).comment or "" for case in (101, 102, 103)]
     assert "swordfish" not in " ".join(comments)
     assert [target.statuses()[case] for case in (101, 102, 103)] == [
@@ -384,7 +385,7 @@ def test_values_of_secret_parameters_are_hidden_in_texts(
     pytester.makepyfile(SHOWN)
     ran = run_zephyr(*args, "--tb=long", subprocess=True, check_exit_code=False)
 
-    assert found_in(ran.path / ".zephyr", {"swordfish"}) == []
+    assert files_with(ran.path / ".zephyr", {"swordfish"}) == []
     comments = [target.execution(case).comment or "" for case in range(101, 107)]
     assert "swordfish" not in " ".join(comments)
     assert "it is True in pytest" in comments[5]
