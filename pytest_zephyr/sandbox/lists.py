@@ -103,13 +103,12 @@ def requirements_of(session: Session, testcases: Iterable[int]) -> dict[int, lis
 
 def placements_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     """JSON of the placements with *ids*, in the order of their ids."""
-    result: list[Json] = []
-    for some in chunks(ids):
-        result += placements_json(
-            session,
-            placements_query().where(Placement.id.in_(some)).order_by(Placement.id),
-        )
-    return result
+    query = placements_query().order_by(Placement.id)
+    return [
+        row
+        for some in chunks(ids)
+        for row in placements_json(session, query.where(Placement.id.in_(some)))
+    ]
 
 
 def executions_json(session: Session, query: Query) -> list[Json]:
@@ -140,13 +139,12 @@ def executions_json(session: Session, query: Query) -> list[Json]:
 
 def executions_json_by_id(session: Session, ids: Iterable[int]) -> list[Json]:
     """JSON of the executions with *ids*, in the order of their ids."""
-    result: list[Json] = []
-    for some in chunks(dict.fromkeys(ids)):
-        result += executions_json(
-            session,
-            executions_query().where(Execution.id.in_(some)).order_by(Execution.id),
-        )
-    return result
+    query = executions_query().order_by(Execution.id)
+    return [
+        row
+        for some in chunks(dict.fromkeys(ids))
+        for row in executions_json(session, query.where(Execution.id.in_(some)))
+    ]
 
 
 def user_names(session: Session) -> dict[int, str]:

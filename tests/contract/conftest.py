@@ -41,7 +41,7 @@ class Server:
 
     def __init__(self) -> None:
         self.crashes: list[str] = []
-        self.watch: ContractMiddleware
+        self.middleware: ContractMiddleware
         self.sandbox = Sandbox(db=None, wrap=self._wrap)
         self.http = requests.Session()
         # Settings of proxies and .netrc are not for the sandbox.
@@ -148,10 +148,12 @@ class Server:
         )
 
     def _wrap(self, app: WSGIApplication) -> WSGIApplication:
-        self.watch = ContractMiddleware(app)
-        return self.watch
+        self.middleware = ContractMiddleware(app)
+        return self.middleware
 
-    def crashed(self, _sender: object, exception: Exception, **_more: object) -> None:
+    def note_crash(
+        self, _sender: object, exception: Exception, **_more: object
+    ) -> None:
         self.crashes.append(f"{type(exception).__name__}: {exception}"[:500])
 
 
@@ -192,7 +194,7 @@ def upload() -> Call:
 def running_server() -> Iterator[Server]:
     server = Server()
     # Flask signals uncaught exceptions; the client gets only a 500.
-    connection = got_request_exception.connected_to(server.crashed)
+    connection = got_request_exception.connected_to(server.note_crash)
     with connection, server.http, server.sandbox:
         yield server
 
@@ -200,7 +202,7 @@ def running_server() -> Iterator[Server]:
 @pytest.fixture
 def server(running_server: Server) -> Server:
     """The running server, without violations and crashes so far."""
-    running_server.watch.violations.clear()
+    running_server.middleware.violations.clear()
     running_server.crashes.clear()
     return running_server
 

@@ -50,28 +50,28 @@ HOST = "http://localhost"
 #: A longer message is cut in the middle: the value, which comes first, is what is long.
 MAX_MESSAGE = 300
 
-Raw = dict[str, Any]
+Json = dict[str, Any]
 
 
 class Contract:
     """An OpenAPI document and validators of requests and answers."""
 
-    def __init__(self, document: Raw) -> None:
+    def __init__(self, document: Json) -> None:
         self.document = {**document, "servers": [{"url": "/"}]}
         bodies: Any = {
             "application/json": read_json,
             "application/octet-stream": lambda body: body.decode("latin-1"),
         }
         self._requests = V31RequestValidator(
-            SchemaPath.from_dict(closed(self.document)),
+            SchemaPath.from_dict(close_schemas(self.document)),
             extra_media_type_deserializers=bodies,
         )
         self._answers = V31ResponseValidator(
             SchemaPath.from_dict(self.document), extra_media_type_deserializers=bodies
         )
         # Most calls of a test run repeat an earlier one exactly.
-        self._of_request = lru_cache(2000)(self._request_problems)
-        self._of_answer = lru_cache(2000)(self._answer_problems)
+        self._cached_request_problems = lru_cache(2000)(self._request_problems)
+        self._cached_answer_problems = lru_cache(2000)(self._answer_problems)
 
     @staticmethod
     @cache
@@ -93,15 +93,17 @@ class Contract:
         names = {name.lower(): value for name, value in headers.items()}
         credentials = (names.get(each, "") for each in ("authorization", "cookie"))
         kind = names.get("content-type", "")
-        return list(self._of_request(method, path, query, *credentials, kind, body))
+        return list(
+            self._cached_request_problems(method, path, query, *credentials, kind, body)
+        )
 
     def check_answer(
         self, method: str, path: str, status: int, kind: str, body: bytes
     ) -> list[str]:
         """Return what is wrong with an answer of a content type (*kind*)."""
-        return list(self._of_answer(method, path, status, kind, body))
+        return list(self._cached_answer_problems(method, path, status, kind, body))
 
-    def operation(self, method: str, path: str) -> Raw | None:
+    def operation(self, method: str, path: str) -> Json | None:
         """Return an operation, with the parameters of its path before its own.
 
         `None` if the contract does not have it.
@@ -189,12 +191,12 @@ class Contract:
         # The charset does not matter here, but openapi-core would compare it.
         media_type = kind.partition(";")[0]
         response = MockResponse(
-            sampled(body), status_code=status, content_type=media_type
+            sample_rows(body), status_code=status, content_type=media_type
         )
         found = problems(lambda: self._answers.iter_errors(request, response))
         return tuple(f"answer: {each}" for each in found)
 
-    def _follow(self, raw: Raw) -> Raw:
+    def _follow(self, raw: Json) -> Json:
         """Return what a reference points to."""
         while "$ref" in raw:
             _, *steps = raw["$ref"].split("/")
@@ -204,7 +206,7 @@ class Contract:
         return raw
 
 
-def closed(document: Raw) -> Raw:
+def close_schemas(document: Json) -> Json:
     """Return *document* with objects that take no property their schema does not name.
 
     A schema that names none, or says ``additionalProperties``, stays as it is. What
@@ -213,7 +215,7 @@ def closed(document: Raw) -> Raw:
     """
     components = document["components"]["schemas"]
 
-    def named(schema: Raw) -> bool:
+    def named(schema: Json) -> bool:
         """Whether a schema or one of its parts names properties, and allows no others."""
         if "$ref" in schema:
             schema = components[schema["$ref"].rpartition("/")[2]]
@@ -262,12 +264,12 @@ def problems(errors: Callable[[], Iterator[Exception]]) -> Iterator[str]:
     """Yield the innermost message of each error, also of one that ends the check."""
     try:
         for error in errors():
-            yield message(error)
+            yield innermost_message(error)
     except (AssertionError, UnicodeDecodeError) as error:
         yield f"{type(error).__name__} {error}"
 
 
-def message(error: BaseException) -> str:
+def innermost_message(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     schema_errors = list(getattr(error, "schema_errors", ()))
@@ -278,7 +280,7 @@ def message(error: BaseException) -> str:
     return f"{text[:100]} ... {text[-MAX_MESSAGE:]}"
 
 
-def sampled(body: bytes) -> bytes:
+def sample_rows(body: bytes) -> bytes:
     """Return *body* with only some rows of a long list, to check it faster."""
     if len(body) < MANY_BYTES:
         return body

@@ -462,13 +462,13 @@ NONSENSE: dict[str, Callable[[KnownIds], Call]] = {
 
 @pytest.mark.parametrize(("name", "make"), CALLS.items(), ids=CALLS)
 def test_call_and_its_answer_are_as_in_the_contract(name, make, server, known_ids):
-    calls = server.watch.calls
+    calls = server.middleware.calls
     response = server.send(make(known_ids))
 
     assert response.status_code in (200, 204), response.text
-    assert server.watch.violations == []
+    assert server.middleware.violations == []
     assert server.crashes == []
-    assert server.watch.calls == calls + 1
+    assert server.middleware.calls == calls + 1
 
 
 def test_every_operation_the_sandbox_offers_is_called_here():
@@ -488,7 +488,7 @@ def test_an_operation_that_is_not_offered_is_an_unknown_path(server):
 
     response = server.send(Call("POST", f"{path}/execute-job", json={"ids": [1]}))
     assert response.status_code == 404
-    assert server.watch.violations == []
+    assert server.middleware.violations == []
 
 
 @pytest.mark.parametrize(("status", "make"), FAILURES.values(), ids=FAILURES)
@@ -530,7 +530,7 @@ def test_user_without_permission_gets_a_403_as_in_the_contract(server):
     )
 
     assert response.status_code == 403
-    assert server.watch.violations == []
+    assert server.middleware.violations == []
 
 
 def test_locked_release_gets_a_400_as_in_the_contract(server, known_ids):
@@ -539,7 +539,7 @@ def test_locked_release_gets_a_400_as_in_the_contract(server, known_ids):
 
     assert response.status_code == 400
     assert "is locked" in response.json()["errorMsg"]
-    assert server.watch.violations == []
+    assert server.middleware.violations == []
 
 
 def test_session_cookie_of_a_login_is_a_credential(server):
@@ -553,7 +553,7 @@ def test_session_cookie_of_a_login_is_a_credential(server):
     )
 
     assert response.status_code == 200
-    assert server.watch.violations == []
+    assert server.middleware.violations == []
 
 
 def test_five_hundred_rows_are_as_in_the_contract(server, known_ids):
@@ -578,7 +578,7 @@ def test_five_hundred_rows_are_as_in_the_contract(server, known_ids):
     response = server.send(Call("PUT", "/execution/bulk/execute", json=results))
 
     assert len(response.json()) == 500
-    assert server.watch.violations == []
+    assert server.middleware.violations == []
 
 
 def test_answer_that_is_broken_on_purpose_is_not_judged(server):
@@ -586,7 +586,7 @@ def test_answer_that_is_broken_on_purpose_is_not_judged(server):
     response = server.send(Call("GET", "/user/current"))
 
     assert "html" in response.text
-    assert server.watch.violations == []
+    assert server.middleware.violations == []
     assert answer_problems(response) != []
 
 

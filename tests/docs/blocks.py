@@ -79,10 +79,10 @@ def commands_of(block: Block) -> Iterator[list[str]]:
             if not line.startswith("$ "):
                 continue
             line = line[2:]
-        yield from split(line)
+        yield from split_commands(line)
 
 
-def split(line: str) -> Iterator[list[str]]:
+def split_commands(line: str) -> Iterator[list[str]]:
     """Yield the commands on a *line* of a shell, each as its words."""
     words: list[str] = []
     for word in [*shlex.split(line, comments=True), ";"]:

@@ -27,7 +27,7 @@ from tests.docs.blocks import BLOCKS
 from tests.docs.blocks import commands_of
 from tests.docs.blocks import DOCUMENTS
 from tests.docs.blocks import ROOT
-from tests.docs.blocks import split
+from tests.docs.blocks import split_commands
 
 
 if sys.version_info >= (3, 11):
@@ -206,7 +206,7 @@ def commands_in(lines: Iterable[str]) -> Iterator[list[str]]:
     """Yield the commands in those *lines* that contain ``pytest``."""
     for line in lines:
         if "pytest" in line:
-            yield from split(line.strip())
+            yield from split_commands(line.strip())
 
 
 def check_commands(config: pytest.Config, commands: Iterable[list[str]]) -> None:

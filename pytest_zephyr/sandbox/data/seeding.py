@@ -94,9 +94,14 @@ def add_user(
     )
     session.add(user)
     session.flush()
-    token = Token(user_id=user.id, label=label, value=secrets.token_hex(20))
+    return user.id, add_token(session, user.id, label).value
+
+
+def add_token(session: Session, user_id: int, label: str) -> Token:
+    token = Token(user_id=user_id, label=label, value=secrets.token_hex(20))
     session.add(token)
-    return user.id, token.value
+    session.flush()
+    return token
 
 
 def first_user(session: Session) -> User:

@@ -100,6 +100,12 @@ def update_cycle(cycle_id: int) -> Response:
         return wire.answer(cycle_json(session, row))
 
 
+def _require_unlocked_cycle(session: Session, cycle_id: int) -> Cycle:
+    row = get(session, Cycle, cycle_id)
+    catalog.require_unlocked(session, row.release_id)
+    return row
+
+
 def _short_date_names(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return *given* with each date under its short name only."""
     short = dict(given)
@@ -113,9 +119,7 @@ def _short_date_names(given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 @routes.delete("/cycle/<int:cycle_id>")
 def delete_cycle(cycle_id: int) -> Response:
     with wire.writing() as session:
-        row = get(session, Cycle, cycle_id)
-        catalog.require_unlocked(session, row.release_id)
-        session.delete(row)
+        session.delete(_require_unlocked_cycle(session, cycle_id))
     return wire.answer_text("deleted")
 
 
@@ -123,8 +127,7 @@ def delete_cycle(cycle_id: int) -> Response:
 def create_phase(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
-        row = get(session, Cycle, cycle_id)
-        catalog.require_unlocked(session, row.release_id)
+        row = _require_unlocked_cycle(session, cycle_id)
         start, end = require_dates(given, "phase")
         free_form = wire.read_bool(given.get("freeForm"))
         source = None
@@ -154,8 +157,7 @@ def create_phase(cycle_id: int) -> Response:
 def update_phase(cycle_id: int) -> Response:
     given = wire.body_object()
     with wire.writing() as session:
-        row = get(session, Cycle, cycle_id)
-        catalog.require_unlocked(session, row.release_id)
+        row = _require_unlocked_cycle(session, cycle_id)
         phase = _phase_of(session, cycle_id, wire.require_int(given, "id"))
         root = catalog.root_of(session, phase.id)
         whole = {**as_json.phase(phase, root.id), **_short_date_names(given, "phase")}
@@ -170,8 +172,7 @@ def update_phase(cycle_id: int) -> Response:
 @routes.delete("/cycle/<int:cycle_id>/phase/<int:phase_id>")
 def delete_phase(cycle_id: int, phase_id: int) -> Response:
     with wire.writing() as session:
-        row = get(session, Cycle, cycle_id)
-        catalog.require_unlocked(session, row.release_id)
+        _require_unlocked_cycle(session, cycle_id)
         session.delete(_phase_of(session, cycle_id, phase_id))
     return wire.answer_text("deleted")
 

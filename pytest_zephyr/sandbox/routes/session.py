@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from flask import Blueprint
 from flask import Response
 from sqlalchemy import delete
@@ -11,6 +9,7 @@ from sqlalchemy import delete
 from pytest_zephyr.sandbox import as_json
 from pytest_zephyr.sandbox import auth
 from pytest_zephyr.sandbox import wire
+from pytest_zephyr.sandbox.data import seeding
 from pytest_zephyr.sandbox.data.database import get
 from pytest_zephyr.sandbox.data.database import list_rows
 from pytest_zephyr.sandbox.data.model import Project
@@ -65,9 +64,7 @@ def list_tokens() -> Response:
 def create_token() -> Response:
     label = wire.require_text(wire.body_object(), "label")
     with wire.writing() as session:
-        token = Token(user_id=wire.user().id, label=label, value=secrets.token_hex(20))
-        session.add(token)
-        session.flush()
+        token = seeding.add_token(session, wire.user().id, label)
         return wire.answer(
             {
                 "id": token.id,
