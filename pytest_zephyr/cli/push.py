@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 import os
 from pathlib import Path
@@ -233,7 +234,7 @@ def _publish(pushed: Sequence[_Pushed], *, show: bool) -> None:
 def _name_dry_runs(journals: Iterable[Path], args: argparse.Namespace) -> None:
     settings = None
     with suppress(errors.SettingsError):
-        settings = common.load_settings(args)
+        settings = replace(common.load_settings(args), pushing=True)
     for path in journals:
         again = command("push", path, settings=settings)
         output.say(f"{path} is of a dry run. To send it: {again}")

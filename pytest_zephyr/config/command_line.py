@@ -83,5 +83,7 @@ def _flags(settings: Settings, argv: Sequence[str]) -> list[str]:
         is_new = option.has_flag and option.flag_name not in argv
         is_secret = option.name == "proxy" and "@" in text
         if is_needed and is_typed and is_new and not is_secret:
-            flags += [option.flag_name, text]
+            # Separate words, unless the value would be read as a flag.
+            pair = [option.flag_name, text]
+            flags += ["=".join(pair)] if text.startswith("-") else pair
     return flags

@@ -286,9 +286,16 @@ def journal_files(path: Path) -> list[Path]:
 
 
 def discard(path: Path) -> None:
-    """Remove a journal, the files of its workers, and attachments no longer named."""
+    """Remove a journal, the files of its workers, and attachments no longer named.
+
+    Raises JournalError if a file cannot be removed.
+    """
     for part in (*parts_of(path), path):
-        part.unlink(missing_ok=True)
+        try:
+            part.unlink(missing_ok=True)
+        except OSError as error:
+            why = error.strerror or error
+            raise JournalError(f"cannot remove {part}: {why}.") from error
     _prune_files(path.parent)
 
 

@@ -133,8 +133,9 @@ class Preflight:
         Returns none if that cannot be found out in time, or is ignored.
         """
         settings = self._settings
-        if settings.unknown_case == "ignore":
+        if settings.unknown_case == "ignore" or self._client is None:
             return []
+        self._client.renew(self._time_budget())
         aborts = settings.unknown_case == "error" and settings.on_error == "fail"
         limit = None if aborts else _MAX_LOOKED_UP
         try:
@@ -152,6 +153,7 @@ class Preflight:
         snapshot = self.snapshot
         if self._client is None or snapshot is None or snapshot.target is None:
             raise errors.ZephyrError("the test cases could not be checked.")
+        self._client.renew(self._time_budget())
         if not snapshot.is_complete:
             snapshot.read_executions(self._client)
         return self._look_up(cases)
@@ -163,7 +165,6 @@ class Preflight:
         client, snapshot = self._client, self.snapshot
         if client is None or snapshot is None or snapshot.target is None:
             return []
-        client.renew(self._time_budget())
         scheduled = {
             name for row in snapshot.executions for name in (row.case, row.alt)
         }

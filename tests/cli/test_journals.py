@@ -100,6 +100,17 @@ def test_nothing_is_discarded_if_one_of_the_journals_does_not_exist(
     assert journal.exists()
 
 
+def test_a_journal_that_cannot_be_removed_is_reported(run_command, journal):
+    """Nothing can unlink the file of a worker, because it is a directory."""
+    part = journal.with_suffix(".gw0.jsonl")
+    part.mkdir()
+    ran = run_command("journals", "--discard", journal)
+
+    assert ran.ret == 2
+    assert f"cannot remove {part}: Is a directory." in ran.err
+    assert journal.exists()
+
+
 def test_discard_without_journals_is_wrong_usage(run_command, journal):
     ran = run_command("journals", "--discard")
 

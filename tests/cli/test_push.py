@@ -185,6 +185,19 @@ def test_the_journal_of_a_dry_run_is_sent_only_if_it_is_named(
     assert push() == (0, "nothing to send\n")
 
 
+def test_the_printed_command_for_a_dry_run_has_the_flags_of_this_push(
+    pytester, push, run_shown_command, run_zephyr, target
+):
+    pytester.makepyfile("import pytest\n@pytest.mark.zephyr(101)\ndef test_a(): pass\n")
+    typo = ("--zephyr-phase=Smok", "--zephyr-dry-run", "--zephyr-push=never")
+    run_zephyr(*typo, check_exit_code=False)
+    code, printed = push(f"--zephyr-phase={target.phase}")
+
+    assert code == 0
+    assert run_shown_command(printed).ret == 0
+    assert target.statuses()[101] == "1"
+
+
 def test_a_dry_run_does_not_count_in_a_run_with_its_key(
     pytester, push, run_zephyr, target
 ):

@@ -6,7 +6,9 @@ import shlex
 
 import pytest
 
+from pytest_zephyr.cli import build_parser
 from pytest_zephyr.config.command_line import command
+from pytest_zephyr.config.options import flags_of
 from pytest_zephyr.config.resolve import OptionSources
 from pytest_zephyr.config.resolve import resolve
 from pytest_zephyr.config.settings import Credential
@@ -32,6 +34,7 @@ def settings(**environ: str) -> Settings:
             {"cycle": "Nightly@main", "environment": "ada@qa", "build": "7@a"},
             id="names",
         ),
+        pytest.param({"phase": "-Smoke"}, {"phase": "-Smoke"}, id="a name with a dash"),
         pytest.param(
             {"url": "https://zephyr.example/@qa", "proxy": "http://ada:pw@proxy:1"},
             {"url": "https://zephyr.example/@qa"},
@@ -47,10 +50,8 @@ def test_a_command_to_paste_has_all_typed_flags_but_no_credential(flags, printed
     pushing = OptionSources(flags=flags, environ=SERVER, header={})
     words = shlex.split(command("push", settings=resolve(pushing)))
 
-    typed = words[words.index("push") + 1 :]
-    assert dict(zip(typed[::2], typed[1::2], strict=True)) == {
-        f"--zephyr-{name}": text for name, text in printed.items()
-    }
+    args = build_parser().parse_args(words[words.index("push") :])
+    assert flags_of(args) == printed
 
 
 @pytest.mark.parametrize(
