@@ -35,6 +35,7 @@ from pytest_zephyr.cli import main
 from pytest_zephyr.client import transport
 from pytest_zephyr.plugin import sender_process
 from pytest_zephyr.sandbox import ExecutionState
+from pytest_zephyr.sandbox import Fault
 from pytest_zephyr.sandbox import Sandbox
 from pytest_zephyr.sender.serve import serve
 from tests.client.servers import Responder
@@ -53,6 +54,9 @@ for module in pkgutil.walk_packages(pytest_zephyr.__path__, "pytest_zephyr."):
 # that tests start inherit this.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: The fault that a write of results is not answered for an hour.
+HANGING_WRITE = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
 
 #: The visible ids of the test cases that the phase of the fixture `target` has.
 CASES = (101, 102, 103, 104, 105, 106)

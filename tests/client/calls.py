@@ -46,6 +46,11 @@ def visible_text(error: BaseException, *, with_locals: bool = True) -> str:
     return f"{error} {error!r} {vars(error)} {''.join(summary.format())}"
 
 
+def with_proxy_password(url: str) -> str:
+    """Return the address of a proxy with a user name and `PROXY_PASSWORD`."""
+    return url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+
+
 def refuse_with_headers(request: Any) -> bytes:
     """Refuse a request, and repeat all its headers in the message."""
     if request.path == "manifest":

@@ -33,6 +33,7 @@ from tests.client.calls import send_read
 from tests.client.calls import send_write
 from tests.client.calls import TOKEN
 from tests.client.calls import visible_text
+from tests.client.calls import with_proxy_password
 from tests.client.servers import answer
 from tests.client.servers import ConnectProxy
 from tests.client.servers import ForwardProxy
@@ -103,7 +104,7 @@ def test_a_proxy_gets_its_own_credential_and_messages_hide_it(
     """The password is hidden even if the answer of the proxy repeats it."""
     caplog.set_level(logging.DEBUG)
     server = start_server(refuse_with_headers)
-    address = server.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+    address = with_proxy_password(server.url)
     transport = connect(settings_for(TOKEN, url="http://zephyr.example", proxy=address))
 
     with pytest.raises(ZephyrRefused) as caught:
@@ -321,10 +322,6 @@ def start_proxy() -> Iterator[Callable[..., ConnectProxy]]:
         yield lambda password="": stack.enter_context(ConnectProxy(password))
 
 
-def with_password(url: str) -> str:
-    return url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
-
-
 @pytest.mark.parametrize(
     "set_by", ["option", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"]
 )
@@ -335,9 +332,9 @@ def test_a_server_with_tls_is_reached_through_a_tunnel(
     proxy = start_proxy(PROXY_PASSWORD)
     options: dict[str, Any] = {"verify": ca_file}
     if set_by == "option":
-        options["proxy"] = with_password(proxy.url)
+        options["proxy"] = with_proxy_password(proxy.url)
     else:
-        monkeypatch.setenv(set_by, with_password(proxy.url))
+        monkeypatch.setenv(set_by, with_proxy_password(proxy.url))
     transport = connect(settings_for(tls_sandbox.token, url=tls_sandbox.url, **options))
 
     assert send_read(transport)
@@ -384,7 +381,7 @@ def test_a_proxy_that_rejects_the_login_is_named_without_its_password(
     caplog.set_level(logging.DEBUG)
     proxy = start_proxy("another")
     settings = settings_for(
-        TOKEN, url=tls_sandbox.url, verify=ca_file, proxy=with_password(proxy.url)
+        TOKEN, url=tls_sandbox.url, verify=ca_file, proxy=with_proxy_password(proxy.url)
     )
     with pytest.raises(ZephyrUnreachable) as caught:
         call(connect(settings))

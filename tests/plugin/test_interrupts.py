@@ -12,7 +12,7 @@ import time
 import pytest
 
 from pytest_zephyr.cli import main
-from pytest_zephyr.sandbox import Fault
+from tests.conftest import HANGING_WRITE
 from tests.conftest import SandboxTarget
 
 
@@ -30,8 +30,6 @@ SUITE = """
     def test_b(): {body}
 """
 
-HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
-
 
 def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None:
     """Send the signal of Ctrl-C as soon as *until* returns true."""
@@ -44,7 +42,7 @@ def interrupt(process: subprocess.Popen[str], until: Callable[[], bool]) -> None
 @pytest.fixture
 def start(pytester, target, target_variables):
     """Start a process that reports to the sandbox, which hangs at the first write."""
-    target.sandbox.faults.add(HANG)
+    target.sandbox.faults.add(HANGING_WRITE)
 
     def popen(*args: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

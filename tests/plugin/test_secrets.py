@@ -11,13 +11,13 @@ from sqlalchemy import select
 from pytest_zephyr.cli import main
 from pytest_zephyr.sandbox.data.model import Cookie
 from tests.client.calls import COOKIE
+from tests.client.calls import PROXY_PASSWORD
 from tests.client.calls import refuse_with_headers
+from tests.client.calls import with_proxy_password
 from tests.client.servers import ForwardProxy
 from tests.conftest import needs_xdist
 from tests.conftest import SandboxTarget
 
-
-PROXY_PASSWORD = "pr0xy-pa55"
 
 #: Flags that people add when something does not work.
 DEBUG_FLAGS = (
@@ -116,9 +116,7 @@ def secrets(target, monkeypatch, pytester, proxy, request):
     store = target.sandbox.store
     login = request.param
     monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
-    monkeypatch.setenv(
-        "ZEPHYR_PROXY", proxy.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
-    )
+    monkeypatch.setenv("ZEPHYR_PROXY", with_proxy_password(proxy.url))
     found = password_forms("mallory", PROXY_PASSWORD) | {store.token}
     found |= password_forms(store.user.username, store.user.password)
     if login == "file":
@@ -268,7 +266,7 @@ def test_proxy_password_on_the_command_line_is_a_warning(
 ):
     """Every user of the machine can read the command line of a process."""
     pytester.makepyfile(SUITE)
-    address = proxy.url.replace("//", f"//mallory:{PROXY_PASSWORD}@")
+    address = with_proxy_password(proxy.url)
     ran = run_zephyr(f"--zephyr-proxy={address}", check_exit_code=False)
 
     assert target.statuses()[101] == "1"

@@ -17,6 +17,7 @@ import pytest
 from pytest_zephyr.sandbox import Fault
 from tests.client.servers import ScriptedServer
 from tests.client.servers import unused_port
+from tests.conftest import HANGING_WRITE
 from tests.conftest import needs_xdist
 from tests.conftest import wait_until
 
@@ -499,9 +500,6 @@ def is_running(pid: int) -> bool:
         return False
 
 
-HANG = Fault("PUT", "bulk/execute", kind="hang", seconds=3600, times=None)
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 @pytest.mark.parametrize("forked", [False, True], ids=["alone", "with a forked child"])
 @pytest.mark.parametrize("killed", ["pytest", "sender", "both"])
@@ -523,7 +521,7 @@ def test_kill_leaves_no_process_and_loses_no_result(
             """
         )
     (hold := pytester.path / "hold").touch()
-    target.sandbox.faults.add(HANG)
+    target.sandbox.faults.add(HANGING_WRITE)
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "--zephyr"],
         cwd=pytester.path,
